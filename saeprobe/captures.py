@@ -1,0 +1,119 @@
+"""Captures: what a probe needs to be run on its subject, declared before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from saeprobe.features import Keep
+from saeprobe.prompts import PromptChoice, PromptSet
+
+Where = Literal["last", "all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Read the tokens that carry any character of the first occurrence of `text` in the prompt."""
+
+    text: str
+
+
+At = Where | Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capture:
+    """Feature activations on some prompts, at some tokens."""
+
+    prompts: PromptSet | PromptChoice
+    at: At
+    keep: frozenset[Keep]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steering:
+    """Continuations of some prompts with `W_dec` directions added at the hook, and without.
+
+    Every prompt is continued under the unsteered arm, under the chosen features at each strength, and under
+    `random_features` other sets of as many features at the same strengths. `strength` is the length of what is added
+    to the residual stream, in units of the decoder rows' norm (1 for a normalised SAE): x + strength * W_dec[i].
+    For a set of features the directions are summed.
+    """
+
+    prompts: PromptSet | PromptChoice
+    features: tuple[int, ...]
+    strengths: tuple[float, ...]
+    random_features: int
+    n_samples: int
+    max_new_tokens: int
+    temperature: float
+    seed: int
+
+
+def capture(
+    prompts: PromptSet | PromptChoice,
+    *,
+    at: Where = "last",
+    span: str | None = None,
+    keep: Keep | Sequence[Keep] = "features",
+) -> Capture:
+    """Declare a capture; at the top of a probe file it is a fixture under its own name and an entry in the plan.
+
+    Args:
+        prompts: what to read, or a choice of wordings from which the subject takes its own.
+        at: `last` token of the prompt, or `all` tokens but those the SAE was not trained on (BOS).
+        span: read the tokens that carry this text instead; every prompt must contain it.
+        keep: what to keep of each token or prompt; `features` are always kept.
+    """
+    if span == "":
+        raise ValueError("span is empty; give the text whose tokens are to be read, or leave it out")
+    kept: set[Keep] = {"features"}
+    kept.update([keep] if isinstance(keep, str) else keep)
+    return Capture(prompts=prompts, at=at if span is None else Span(text=span), keep=frozenset(kept))
+
+
+def steer(
+    prompts: PromptSet | PromptChoice,
+    *,
+    feature: int | Sequence[int],
+    strengths: Sequence[float],
+    random_features: int = 4,
+    n_samples: int = 4,
+    max_new_tokens: int = 24,
+    temperature: float = 0.7,
+    seed: int = 0,
+) -> Steering:
+    """Declare a steering experiment; like a capture it is a fixture, planned and stored.
+
+    Args:
+        prompts: what the model continues.
+        feature: one feature, or several whose directions are summed.
+        strengths: multiples of `W_dec[feature]` to add at every position of prompt and continuation.
+        random_features: control arms, each with as many other features, drawn from the seed, at equal norm.
+        n_samples: continuations a prompt and arm.
+        max_new_tokens: tokens a continuation.
+        temperature: of the sampling; 0 takes the likeliest token.
+        seed: of the random features and of the sampling.
+    """
+    features = (feature,) if isinstance(feature, int) else tuple(feature)
+    if not features or len(set(features)) != len(features) or min(features) < 0:
+        raise ValueError(f"feature is {feature!r}; wanted one feature number, or several different ones")
+    wanted = tuple(float(strength) for strength in strengths if strength != 0)  # 0 is the unsteered arm, always run
+    if not wanted or len(set(wanted)) != len(wanted) or not all(math.isfinite(strength) for strength in wanted):
+        raise ValueError(
+            f"strengths are {list(strengths)}; wanted different finite numbers, at least one of them not 0"
+        )
+    if n_samples < 1 or max_new_tokens < 1 or random_features < 1 or temperature < 0:
+        raise ValueError("n_samples, max_new_tokens and random_features must be at least 1, temperature at least 0")
+    return Steering(
+        prompts=prompts,
+        features=features,
+        strengths=wanted,
+        random_features=random_features,
+        n_samples=n_samples,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+    )

@@ -1,0 +1,158 @@
+"""Features: which features fired where, as compressed sparse rows beside the table of their prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from saeprobe.prompts import Prompt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Keep = Literal["features", "activations", "effective_rank"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One token that was read: its position in what the model saw (BOS counts) and its characters in the prompt.
+
+    `start` and `end` are -1 for a token that stands for no character of the prompt (BOS, chat template).
+    """
+
+    position: int
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Features:
+    """Feature activations of a subject on some prompts.
+
+    A row is one token that was read; a prompt has one row when read at `last` and several when read at `all` or a
+    span. Rows of a prompt are adjacent and in order. Arrays that the capture did not keep are None.
+
+    Attributes:
+        subject: name of the subject.
+        acts: activations of the SAE's features, `[rows, d_sae]`, only those above zero stored.
+        row_prompt: index into `prompts` of each row, `[rows]`, ascending.
+        tokens: the token of each row.
+        prompts: the prompts.
+        n_tokens: tokens the model saw of each prompt, BOS and chat template included, `[prompts]`; None where a record
+            does not tell.
+        squared_error: `||x - decode(encode(x))||^2` of each row, `[rows]`.
+        activations: the hooked activations x, `[rows, d_in]`, if kept.
+        effective_rank: of the centred activations of all tokens of each prompt, `[prompts]`, if kept.
+        family: the whole capture that this was selected from; None where this is the whole.
+    """
+
+    subject: str
+    acts: csr_array
+    row_prompt: Int[np.ndarray, " rows"]
+    tokens: tuple[Token, ...]
+    prompts: tuple[Prompt, ...]
+    n_tokens: Int[np.ndarray, " prompts"] | None
+    squared_error: Float[np.ndarray, " rows"] | None = None
+    activations: Float[np.ndarray, "rows d_in"] | None = None
+    effective_rank: Float[np.ndarray, " prompts"] | None = None
+    family: Features | None = None
+
+    def __post_init__(self) -> None:
+        rows = self.acts.shape[0]
+        if not rows == len(self.row_prompt) == len(self.tokens):
+            raise ValueError(f"{rows} rows of features, {len(self.row_prompt)} row prompts, {len(self.tokens)} tokens")
+        if self.n_tokens is not None and len(self.prompts) != len(self.n_tokens):
+            raise ValueError(f"{len(self.prompts)} prompts but token counts of {len(self.n_tokens)}")
+
+    def __repr__(self) -> str:
+        return f"<Features of {self.subject}: {len(self)} prompts, {self.acts.shape[0]} tokens, {self.label}>"
+
+    @property
+    def d_sae(self) -> int:
+        """Features of the SAE."""
+        return int(self.acts.shape[1])
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles of the prompts, in order of first appearance."""
+        return tuple(dict.fromkeys(prompt.style for prompt in self.prompts))
+
+    @property
+    def whole(self) -> Features:
+        """The capture that this belongs to."""
+        return self if self.family is None else self.family
+
+    @property
+    def label(self) -> str:
+        """The styles in one string: `novice`, or `novice + expert`."""
+        return " + ".join(self.styles)
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def __getitem__(self, style: str) -> Features:
+        """The prompts of one style.
+
+        Raises:
+            KeyError: no prompt has that style.
+        """
+        chosen = [index for index, prompt in enumerate(self.prompts) if prompt.style == style]
+        if not chosen:
+            raise KeyError(f"no prompt of style {style!r}; there are: {', '.join(self.styles)}")
+        return self.select(chosen)
+
+    @property
+    def first_topic(self) -> Features:
+        """The prompts on the first topic under the first template of each style: one prompt a style."""
+        first: dict[str, int] = {}
+        for index, prompt in enumerate(self.prompts):
+            if prompt.topic == self.prompts[0].topic:
+                first.setdefault(prompt.style, index)
+        return self.select(list(first.values()))
+
+    def select(self, chosen: Sequence[int]) -> Features:
+        """The prompts at the indices `chosen`, in that order."""
+        order: NDArray[np.int64] = np.asarray(chosen, dtype=np.int64)
+        # Rows of a prompt are adjacent and `row_prompt` ascends: two look-ups a prompt, no pass over all rows for each.
+        first: NDArray[np.int64] = np.searchsorted(self.row_prompt, order, side="left")
+        count: NDArray[np.int64] = np.searchsorted(self.row_prompt, order, side="right") - first
+        before: NDArray[np.int64] = np.cumsum(count) - count
+        rows: NDArray[np.int64] = np.arange(int(count.sum()), dtype=np.int64) + np.repeat(first - before, count)
+        return replace(
+            self,
+            acts=self.acts[rows],
+            row_prompt=np.repeat(np.arange(len(order)), count),
+            tokens=tuple(self.tokens[int(row)] for row in rows),
+            prompts=tuple(self.prompts[int(index)] for index in order),
+            n_tokens=None if self.n_tokens is None else self.n_tokens[order],
+            squared_error=None if self.squared_error is None else self.squared_error[rows],
+            activations=None if self.activations is None else self.activations[rows],
+            effective_rank=None if self.effective_rank is None else self.effective_rank[order],
+            family=self.whole,
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One line an active feature: prompt, style, topic, token, position, feature, activation."""
+        import pandas as pd
+
+        coo = self.acts.tocoo()
+        rows, features = coo.coords
+        prompts = [self.prompts[int(index)] for index in self.row_prompt[rows]]
+        return pd.DataFrame(
+            {
+                "prompt": [prompt.text for prompt in prompts],
+                "style": [prompt.style for prompt in prompts],
+                "topic": [prompt.topic for prompt in prompts],
+                "token": [self.tokens[row].text for row in rows],
+                "position": [self.tokens[row].position for row in rows],
+                "feature": features.astype(np.int64),
+                "activation": coo.data.astype(np.float64),
+            }
+        )

@@ -1,0 +1,55 @@
+"""Geometry: how much of the space of activations a prompt fills, and how much of it the SAE gives back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from saeprobe.features import Features
+from saeprobe.measurement import Quantity, Summary
+from saeprobe.measures.activity import Readable, Values, measured
+from saeprobe.recorded import RecordedStyle
+
+
+def effective_rank(of: Readable) -> Quantity:
+    """Effective rank of the activations of all tokens of a prompt (published as EID), in dimensions.
+
+    exp(-sum p log p) of the normalised singular values p of the centred activations: O. Roy & M. Vetterli, "The
+    effective rank: a measure of effective dimensionality", EUSIPCO 2007. It grows with the number of tokens; declare
+    the control `length` on a claim that compares prompts of different lengths.
+
+    Raises:
+        ValueError: the capture did not keep it.
+    """
+    if isinstance(of, RecordedStyle):
+        return of.quantity("effective rank")
+
+    def kept(these: Features) -> Values:
+        if these.effective_rank is None:
+            raise ValueError('effective rank was not kept; write capture(..., keep="effective_rank")')
+        return these.effective_rank.astype(np.float64)
+
+    return measured(of, "effective rank", "dimensions", kept)
+
+
+def variance_explained(of: Features) -> Summary:
+    """Share of the variance of the activations that the SAE reconstructs, over all tokens read, at most 1.
+
+    1 - sum ||x - decode(encode(x))||^2 / sum ||x - mean(x)||^2, the sums over tokens.
+
+    Raises:
+        ValueError: the capture did not keep the activations, or they do not vary.
+    """
+    if of.activations is None or of.squared_error is None:
+        raise ValueError('activations were not kept; write capture(..., keep="activations")')
+    x = of.activations.astype(np.float64)
+    total = float(((x - x.mean(axis=0)) ** 2).sum())
+    if total == 0:
+        raise ValueError(f"the activations of {of.label} do not vary over {len(x)} tokens; read more than one")
+    return Summary(
+        measure="variance explained",
+        label=of.label,
+        unit="share of variance",
+        value=1 - float(of.squared_error.sum()) / total,
+        n=len(of),
+        origin=of.subject,
+    )

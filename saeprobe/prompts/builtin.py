@@ -1,0 +1,33 @@
+"""The built-in prompts. Their files are read when a subject first asks for them, not at import.
+
+The wordings are `specimen`, for the shipped specimens and their small vocabulary, `english`, and `chinese`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from saeprobe.prompts.choice import PromptChoice
+
+_DATA: Final = Path(__file__).parent / "data"
+
+STYLES: Final = PromptChoice(
+    name="styles",
+    sets={
+        "specimen": _DATA / "specimen.toml",
+        "english": _DATA / "styles_en.toml",
+        "chinese": _DATA / "styles_zh.toml",
+    },
+)
+"""Explain a topic, in six styles: standard, padding, spaces, novice, expert, guru."""
+
+SHOPPING: Final = PromptChoice(
+    name="shopping",
+    sets={
+        "specimen": _DATA / "specimen_shopping.toml",
+        "english": _DATA / "shopping_en.toml",
+        "chinese": _DATA / "shopping_zh.toml",
+    },
+)
+"""Sentences about shopping for a model to go on with; a steering feature is picked on `choose`, judged on `judge`."""

@@ -1,0 +1,219 @@
+"""The article's third step and its file, worked by hand."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from saeprobe.article_files import (
+    ArticleFeatures,
+    ArticleFileError,
+    compare_styles,
+    read_feature_diff,
+    write_feature_diff,
+)
+
+# The keys of the published file, in its order.
+PUBLISHED_SUMMARY = [
+    "novice_avg_active", "expert_avg_active", "standard_avg_active", "novice_avg_intensity", "expert_avg_intensity",
+    "novice_only_count", "expert_only_count",
+]  # fmt: skip
+PUBLISHED_KEYS = [
+    "summary", "novice_dominant_features", "expert_dominant_features", "novice_only_features", "expert_only_features",
+]  # fmt: skip
+
+
+def features(styles: Mapping[str, list[list[float]]]) -> ArticleFeatures:
+    """Features of the rows given by style."""
+    n = len(next(iter(styles.values())))
+    return ArticleFeatures(
+        topics=tuple(f"topic {index}" for index in range(n)),
+        gurus=("",) * n,
+        features={style: csr_array(np.array(rows, dtype=np.float32)) for style, rows in styles.items()},
+    )
+
+
+def three_features() -> ArticleFeatures:
+    """Two topics, three features.
+
+    Novice fires 0 and 1 on the first topic, 0 on the second; expert fires 1 on the first, 1 and 2 on the second.
+    """
+    return features({
+        "standard": [[0, 0, 0], [1, 0, 0]],
+        "novice": [[1, 2, 0], [6, 0, 0]],
+        "expert": [[0, 4, 0], [0, 1, 3]],
+    })  # fmt: skip
+
+
+def test_three_features_worked_by_hand() -> None:
+    """Every number of the comparison of two topics and three features is what pencil and paper give."""
+    diff = compare_styles(three_features(), "novice", "expert")
+    assert diff.avg_active == {"novice": 1.5, "expert": 1.5, "standard": 0.5}
+    # pooled: (1 + 2 + 6) / 3; the mean of the two prompts' means would be 3.75
+    assert diff.avg_intensity == {"novice": 3.0, "expert": pytest.approx(8 / 3)}
+    assert diff.only_count == {"novice": 1, "expert": 1}
+    assert diff.only == {"novice": (0,), "expert": (2,)}
+    # rates of novice 1, 1/2, 0; of expert 0, 1, 1/2
+    assert [(rates.index, rates.a, rates.b, rates.diff) for rates in diff.dominant["novice"]] == [(0, 1.0, 0.0, 1.0)]
+    assert [(rates.index, rates.a, rates.b, rates.diff) for rates in diff.dominant["expert"]] == [
+        (1, 0.5, 1.0, -0.5),
+        (2, 0.0, 0.5, -0.5),
+    ]
+
+
+def test_the_file_has_the_published_files_keys_in_its_order(tmp_path: Path) -> None:
+    """Summary, lists and the fields of an entry are named and ordered as published, with numbers of the same types."""
+    write_feature_diff(tmp_path / "d.json", compare_styles(three_features(), "novice", "expert"))
+    data = json.loads((tmp_path / "d.json").read_text(encoding="utf-8"))
+    assert list(data) == PUBLISHED_KEYS
+    assert list(data["summary"]) == PUBLISHED_SUMMARY
+    assert data["novice_dominant_features"] == [{"index": 0, "novice_freq": 1.0, "expert_freq": 0.0, "diff": 1.0}]
+    assert list(data["expert_dominant_features"][0]) == ["index", "novice_freq", "expert_freq", "diff"]
+    assert data["novice_only_features"] == [0]
+    assert [type(data["summary"][key]) for key in PUBLISHED_SUMMARY] == [float] * 5 + [int] * 2
+
+
+def test_lists_are_cut_where_the_published_ones_are() -> None:
+    """Thirty leaning features and fifty exclusive ones are listed, ties by number; the count is of all."""
+    novice = np.zeros((2, 200), dtype=np.float32)
+    novice[:, :80] = 1
+    novice[0, 80:120] = 1
+    expert = np.zeros((2, 200), dtype=np.float32)
+    expert[0, 150] = 1
+    diff = compare_styles(features({"novice": novice.tolist(), "expert": expert.tolist()}), "novice", "expert")
+    assert diff.only_count == {"novice": 120, "expert": 1}
+    assert diff.only["novice"] == tuple(range(50))
+    assert [rates.index for rates in diff.dominant["novice"]] == list(range(30))
+    assert [rates.index for rates in diff.dominant["expert"]] == [150]  # no other feature leans that way at all
+    assert "standard" not in diff.avg_active
+
+
+def test_another_pair_names_the_keys_after_itself(tmp_path: Path) -> None:
+    """Comparing guru with standard writes guru_* and standard_* keys, the shared ones once."""
+    both = features({"standard": [[1.0, 0]], "guru": [[0, 2.0]]})
+    write_feature_diff(tmp_path / "d.json", compare_styles(both, "guru", "standard"))
+    data = json.loads((tmp_path / "d.json").read_text(encoding="utf-8"))
+    assert [key for key in data["summary"] if key.endswith("_avg_active")] == ["guru_avg_active", "standard_avg_active"]
+    assert list(data)[1:3] == ["guru_dominant_features", "standard_dominant_features"]
+    again = read_feature_diff(tmp_path / "d.json")
+    assert (again.a, again.b) == ("guru", "standard")
+
+
+def test_a_comparison_that_means_nothing_is_refused() -> None:
+    """Unknown styles, a style with itself, and a style without any active feature have no comparison."""
+    with pytest.raises(KeyError, match="no style 'poet'; there are: standard, novice, expert"):
+        compare_styles(three_features(), "novice", "poet")
+    with pytest.raises(ValueError, match="cannot be compared with itself"):
+        compare_styles(three_features(), "novice", "novice")
+    with pytest.raises(ValueError, match="no feature is active on any 'b' prompt"):
+        compare_styles(features({"a": [[1.0]], "b": [[0.0]]}), "a", "b")
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_comparisons_come_back_as_written(data: st.DataObject) -> None:
+    """Whatever the features, what is written passes the reader's checks and comes back equal."""
+    n, width = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 40))
+    rows = st.lists(st.lists(st.sampled_from([0.0, 0.5, 3.0]), min_size=width, max_size=width), min_size=n, max_size=n)
+    some = rows.filter(lambda drawn: any(any(row) for row in drawn))
+    diff = compare_styles(features({"a": data.draw(some), "b": data.draw(some)}), "a", "b")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "d.json"
+        write_feature_diff(path, diff)
+        assert read_feature_diff(path) == diff
+
+
+def published_like() -> dict[str, Any]:
+    """A file as published, float32 rates written in full among it."""
+    return {
+        "summary": dict(zip(PUBLISHED_SUMMARY, [1.5, 1.5, 0.5, 3.0, 2.5, 1, 1], strict=True)),
+        "novice_dominant_features": [
+            {"index": 0, "novice_freq": 1.0, "expert_freq": 0.10000000149011612, "diff": 0.8999999761581421}
+        ],
+        "expert_dominant_features": [
+            {"index": 1, "novice_freq": 0.019999999552965164, "expert_freq": 0.98, "diff": -0.9600000381469727},
+            {"index": 2, "novice_freq": 0.0, "expert_freq": 0.5, "diff": -0.5},
+        ],
+        "novice_only_features": [0],
+        "expert_only_features": [2],
+    }
+
+
+def test_a_file_in_float32_is_read(tmp_path: Path) -> None:
+    """Rates that float32 rounded are no contradiction."""
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps(published_like()))
+    diff = read_feature_diff(path)
+    assert (diff.a, diff.b) == ("novice", "expert")
+    assert diff.avg_active == {"novice": 1.5, "expert": 1.5, "standard": 0.5}
+    assert diff.dominant["expert"][0].b == 0.98
+
+
+def change(path: list[Any], value: object) -> dict[str, Any]:
+    """The good file with one value put in place of another, or taken out where it is None."""
+    data = published_like()
+    inner: Any = data
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "found"),
+    [
+        (["summary"], None, "key 'summary' is absent"),
+        (["summary", "novice_avg_active"], None, "key 'novice_avg_active' is absent"),
+        (["summary", "novice_avg_active"], -1.0, "'novice_avg_active' is -1.0"),
+        (["summary", "novice_avg_intensity"], True, "'novice_avg_intensity' is True"),
+        (["summary", "novice_only_count"], 1.5, "'novice_only_count' is 1.5"),
+        (["summary", "novice_only_count"], 0, "'novice_only_features' lists 1 features"),
+        (["novice_dominant_features"], None, "it has 1 keys '<style>_dominant_features'"),
+        (["novice_dominant_features", 0, "index"], -1, "entry 0, key 'index' is -1"),
+        (["novice_dominant_features", 0, "novice_freq"], 1.5, "firing rates"),
+        (["novice_dominant_features", 0, "diff"], 0.5, "'diff' is 0.5"),
+        (["expert_dominant_features", 1, "index"], 1, "lists a feature twice"),
+        (["expert_dominant_features", 0], {"index": 5, "novice_freq": 0.0, "expert_freq": 0.1, "diff": -0.1}, "order"),
+        (["expert_only_features"], [2, 2], "is not ascending"),
+        (["expert_only_features"], 7, "key 'expert_only_features' is 7"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path, path: list[Any], value: object, found: str) -> None:
+    """Absent keys, impossible values, wrong order and doubled entries are named."""
+    file = tmp_path / "d.json"
+    file.write_text(json.dumps(change(path, value)))
+    with pytest.raises(ArticleFileError) as refused:
+        read_feature_diff(file)
+    assert found in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{", "not JSON"),
+        ('{"a": NaN}', "holds NaN"),
+        ('{"a": -Infinity}', "holds -Infinity"),
+        ('{"a": 1, "a": 2}', "'a' stands twice"),
+        ("[]", "the file is []"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_what_is_no_strict_json_is_refused(tmp_path: Path, text: str, found: str) -> None:
+    """Broken JSON, NaN and doubled keys are named."""
+    path = tmp_path / "d.json"
+    path.write_text(text)
+    with pytest.raises(ArticleFileError) as refused:
+        read_feature_diff(path)
+    assert found in str(refused.value)

@@ -1,0 +1,62 @@
+"""Measurements made by hand: one value a template and topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from saeprobe.measurement import Measurement, Summary
+from saeprobe.prompts import Prompt
+
+TOPICS = ("tides", "bridges", "yeast", "comets", "glaciers", "magnets", "lenses", "rust", "soil", "bees")
+
+
+def grid(
+    style: str,
+    values: Sequence[Sequence[float]],
+    *,
+    lengths: Sequence[Sequence[int]] | None = None,
+    topics: Sequence[str] = TOPICS,
+    wording: str | None = None,
+    measure: str = "l0",
+    unit: str = "features",
+) -> Measurement:
+    """`values[t][k]` is the value under template t on topic k; prompts are worded by `wording`, else by the style."""
+    name = style if wording is None else wording
+    prompts = tuple(
+        Prompt(text=f"{name} {t}: {topics[k]}", style=style, topic=topics[k], template=f"{name} {t}: {{topic}}")
+        for t, row in enumerate(values)
+        for k in range(len(row))
+    )
+    return Measurement(
+        measure=measure,
+        label=style,
+        unit=unit,
+        values=np.array([value for row in values for value in row], dtype=np.float64),
+        prompts=prompts,
+        n_tokens=None if lengths is None else np.array([length for row in lengths for length in row]),
+    )
+
+
+def templates(style: str, means: Sequence[float], **more: str) -> Measurement:
+    """A template with each of these means, on three topics whose own levels are 0, 5 and -5."""
+    return grid(style, [[mean, mean + 5, mean - 5] for mean in means], **more)
+
+
+def family(*parts: Measurement) -> Measurement:
+    """The whole capture that these styles make up; index it by style."""
+    lengths = [part.n_tokens for part in parts if part.n_tokens is not None]
+    return Measurement(
+        measure=parts[0].measure,
+        label=" + ".join(part.label for part in parts),
+        unit=parts[0].unit,
+        values=np.concatenate([part.values for part in parts]),
+        prompts=tuple(prompt for part in parts for prompt in part.prompts),
+        n_tokens=np.concatenate(lengths) if len(lengths) == len(parts) else None,
+    )
+
+
+def summary(style: str, value: float, *, measure: str = "l0", unit: str = "features") -> Summary:
+    """A bare mean, without the values behind it."""
+    return Summary(measure=measure, label=style, unit=unit, value=value, n=None, origin="feature_diff.json")

@@ -1,0 +1,103 @@
+"""Claims: what may be stated, what is refused, and how precisely a number was printed."""
+
+from __future__ import annotations
+
+import pytest
+
+from saeprobe import claim, drifted, inconclusive, published, refuted
+from saeprobe.claims import Claim, Published, claim_of
+
+SENTENCE = "A prompt for a novice activates more features than one for an expert."
+
+
+def test_a_probe_carries_its_claim_and_stays_the_same_function() -> None:
+    """The decorator returns the function itself, with the claim tied to it; an ordinary test has none."""
+
+    def probe() -> str:
+        return "called"
+
+    tied = claim(SENTENCE, id="day1.novice-most", source="SAE Inspect, table 1", controls=("length",))(probe)
+    assert tied is probe
+    assert tied() == "called"
+    found = claim_of(tied)
+    assert found == Claim(sentence=SENTENCE, id="day1.novice-most", source="SAE Inspect, table 1", controls=("length",))
+    assert claim_of(test_a_probe_carries_its_claim_and_stays_the_same_function) is None
+    assert claim_of("no function") is None
+
+
+@pytest.mark.parametrize("name", ["day1.novice-most", "manual.steer-golden-gate", "a", "2026.claim-3"])
+def test_ids_of_lower_case_digits_dots_and_dashes_are_taken(name: str) -> None:
+    """Such ids are accepted as they are."""
+    assert Claim(sentence=SENTENCE, id=name, source="here").id == name
+
+
+@pytest.mark.parametrize("name", ["", "Day1", "day 1", "day1.", ".day1", "day1..x", "day_1", "day1-\n"])
+def test_other_ids_are_refused(name: str) -> None:
+    """Anything else is refused, with the form that is wanted."""
+    with pytest.raises(ValueError, match=r"is not like 'day1\.novice-most'"):
+        Claim(sentence=SENTENCE, id=name, source="here")
+
+
+@pytest.mark.parametrize("sentence", ["", "  \n"])
+def test_an_empty_sentence_is_refused(sentence: str) -> None:
+    """A claim without a sentence claims nothing."""
+    with pytest.raises(ValueError, match="empty sentence"):
+        Claim(sentence=sentence, id="x", source="here")
+
+
+def test_an_unknown_control_is_refused() -> None:
+    """A control that does not exist cannot be asked for, so it cannot be thought to have passed."""
+    with pytest.raises(ValueError, match="asks for the control 'lenght'; there is: 'length'"):
+        Claim(sentence=SENTENCE, id="x", source="here", controls=("lenght",))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("printed", "half_a_unit"),
+    [(132.4, 0.05), (369, 0.5), (113.0, 0.5), (0.274, 0.0005), (1500, 0.5), (0.00001, 0.000005), (1.5e-05, 5e-07)],
+)
+def test_rounding_is_half_a_unit_of_the_last_printed_decimal(printed: float, half_a_unit: float) -> None:
+    """132.4 is known to 0.05 and 0.00001 to 0.000005, however Python writes it."""
+    assert published(novice=printed, unit="features").rounding("novice") == pytest.approx(half_a_unit)
+
+
+def test_published_numbers_keep_unit_count_and_tolerance() -> None:
+    """What was stated is what is kept."""
+    assert published(novice=132.4, expert=113.1, unit="features", n=50, tolerance=2.0) == Published(
+        values={"novice": 132.4, "expert": 113.1},
+        printed={"novice": "132.4", "expert": "113.1"},
+        unit="features",
+        n=50,
+        tolerance=2.0,
+    )
+
+
+def test_a_printed_zero_counts_as_precision() -> None:
+    """4.80 printed is known to half a hundredth, which only its text tells."""
+    assert published(spaces="4.80", unit="activation").rounding("spaces") == pytest.approx(0.005)
+    assert published(spaces=4.80, unit="activation").rounding("spaces") == pytest.approx(0.05)
+
+
+def test_a_printed_text_that_is_no_number_is_refused() -> None:
+    """What cannot be compared is named, with how to write it."""
+    with pytest.raises(ValueError, match="'about 5' is no number; write it as printed"):
+        published(novice="about 5", unit="features")
+
+
+def test_published_without_a_value_is_refused() -> None:
+    """A unit alone is no number."""
+    with pytest.raises(ValueError, match="names no value"):
+        published(unit="features")
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0])
+def test_a_tolerance_is_above_zero(tolerance: float) -> None:
+    """No tolerance, or a negative one, would hold every number moved."""
+    with pytest.raises(ValueError, match="wanted a positive distance in features"):
+        published(novice=1.0, unit="features", tolerance=tolerance)
+
+
+def test_declarations_carry_their_verdict_and_reason() -> None:
+    """Each of the three declarations names its verdict."""
+    declared = [declare("the model is small") for declare in (refuted, inconclusive, drifted)]
+    assert [one.verdict for one in declared] == ["refuted", "inconclusive", "drifted"]
+    assert {one.reason for one in declared} == {"the model is small"}

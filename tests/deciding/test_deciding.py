@@ -1,0 +1,297 @@
+"""From evidence to verdict: the worst piece decides, and no way of writing the assert gets round it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from grids import templates
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saeprobe.claims import Claim, NonReproduction, Published, drifted, inconclusive, published, refuted
+from saeprobe.deciding import compare_published, decide
+from saeprobe.evidence import Evidence, EvidenceOutcome, Recorder, Sample, recording
+from saeprobe.verdicts import NotRun, Unverifiable, Verdict, unverifiable
+
+HIGH = templates("novice", (10, 11, 12, 13))
+LOW = templates("expert", (1, 2, 3, 4))
+MIXED = templates("guru", (0, 5, 9, 14))
+outcomes = st.sampled_from(["supported", "refuted", "inconclusive"])
+
+
+def claimed(
+    numbers: Published | None = None, known: NonReproduction | None = None, *, subject: str = "sparrow"
+) -> Claim:
+    """A claim with these published numbers and this declaration for one subject."""
+    return Claim(
+        sentence="Novice activates more.",
+        id="x",
+        source="here",
+        published={} if numbers is None else {subject: numbers},
+        not_reproduced={} if known is None else {subject: known},
+    )
+
+
+def run(probe: Callable[[], object], claim: Claim | None = None) -> Verdict:
+    """The verdict on a probe, run as a test would be: whatever it raises ends it."""
+    ended: BaseException | None = None
+    with recording(Recorder()) as recorder:
+        try:
+            probe()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it decides
+            ended = error
+    return decide(claim or claimed(), "sparrow", recorder.evidence, ended)[0]
+
+
+def asserting(*pieces: Callable[[], object]) -> Callable[[], None]:
+    """A probe that asserts each of these in order."""
+
+    def probe() -> None:
+        for piece in pieces:
+            assert piece()
+
+    return probe
+
+
+def found(outcome: EvidenceOutcome, *, samples: tuple[Sample, ...] = (), scope: str = "these templates") -> Evidence:
+    """A piece of evidence with this outcome, whose reason is its outcome."""
+    return Evidence(
+        kind="greater",
+        statement="a > b",
+        outcome=outcome,
+        reason=f"told {outcome}",
+        scope=scope,
+        unit="features",
+        samples=samples,
+    )
+
+
+def sample(label: str, mean: float, *, interval: tuple[float, float] | None = None, unit: str = "features") -> Sample:
+    """The mean of one style."""
+    return Sample(label=label, measure="l0", unit=unit, mean=mean, n=8, interval=interval)
+
+
+def decided(evidence: list[Evidence], numbers: Published | None = None) -> Verdict:
+    """The verdict on given evidence and published numbers."""
+    return decide(claimed(numbers), "sparrow", evidence, None)[0]
+
+
+# the words
+
+
+def test_supported_refuted_and_inconclusive_come_from_the_evidence() -> None:
+    """Three probes on separated and mixed templates earn the three words, and only the first passes."""
+    verdicts = [run(asserting(piece)) for piece in (lambda: HIGH > LOW, lambda: LOW > HIGH, lambda: MIXED > LOW)]
+    assert [verdict.word for verdict in verdicts] == ["supported", "refuted", "inconclusive"]
+    assert [verdict.outcome for verdict in verdicts] == ["passed", "failed", "failed"]
+    assert verdicts[0].scope == "these 4 + 4 templates"
+
+
+def test_unverifiable_and_not_run_carry_their_reason() -> None:
+    """The two exceptions that are verdicts skip, with their text."""
+
+    def absent() -> None:
+        raise NotRun("weights are absent; saeprobe fetch brings them")
+
+    verdict = run(lambda: unverifiable("names no label"))
+    assert (verdict.word, verdict.reason, verdict.outcome) == ("unverifiable", "names no label", "skipped")
+    verdict = run(absent)
+    assert (verdict.word, verdict.outcome) == ("not run", "skipped")
+    assert verdict.reason == "weights are absent; saeprobe fetch brings them"
+
+
+def test_a_probe_that_raises_is_broken() -> None:
+    """An exception that is neither an assert nor a verdict breaks the probe, evidence or not."""
+
+    def crash() -> None:
+        assert HIGH > LOW
+        raise KeyError("guru")
+
+    verdict = run(crash)
+    assert (verdict.word, verdict.outcome) == ("broken", "error")
+    assert verdict.reason == "the probe raised KeyError: 'guru'"
+
+
+def test_a_probe_without_evidence_is_broken() -> None:
+    """A probe that compares nothing is broken, whether it returns, asserts truth or fails an assert of its own."""
+    for probe in (lambda: None, asserting(lambda: True), asserting(lambda: HIGH), asserting(lambda: False)):
+        verdict = run(probe)
+        assert verdict.word == "broken"
+        assert "there is no evidence for its sentence" in verdict.reason
+
+
+def test_an_assert_beside_supporting_evidence_breaks_the_probe() -> None:
+    """An assert that fails though all evidence supports is a fault of the probe."""
+    verdict = run(asserting(lambda: HIGH > LOW, lambda: LOW.label == "novice"))
+    assert verdict.word == "broken"
+    assert "assert on comparisons alone" in verdict.reason
+
+
+# no way round
+
+
+@pytest.mark.parametrize(
+    ("probe", "word"),
+    [
+        (lambda: not (LOW > HIGH), "refuted"),
+        (lambda: (LOW > HIGH) or True, "refuted"),
+        (lambda: (LOW > HIGH) is not None, "refuted"),
+        (lambda: (MIXED > LOW) or True, "inconclusive"),
+        (lambda: not (MIXED > LOW), "inconclusive"),
+        (lambda: not (HIGH > LOW), "broken"),
+        (lambda: any([HIGH > LOW, LOW > HIGH]), "refuted"),
+    ],
+)
+def test_a_negated_or_softened_assert_cannot_pass(probe: Callable[[], object], word: str) -> None:
+    """`assert not (a > b)`, `or True` and the like do not turn evidence round."""
+    verdict = run(asserting(probe))
+    assert verdict.word == word
+    assert verdict.outcome != "passed"
+
+
+def test_evidence_made_before_another_assert_failed_still_counts() -> None:
+    """A refuted comparison that no assert looked at decides."""
+
+    def probe() -> None:
+        _ = LOW > HIGH
+        assert HIGH > LOW
+
+    assert run(probe).word == "refuted"
+
+
+@given(st.lists(outcomes, min_size=1, max_size=5))
+def test_the_worst_evidence_wins(told: list[EvidenceOutcome]) -> None:
+    """Refuted before inconclusive before supported, in whatever order and number."""
+    verdict = decided([found(outcome) for outcome in told])
+    worst = next(word for word in ("refuted", "inconclusive", "supported") if word in told)
+    assert verdict.word == worst
+    assert verdict.reason.count("told") == told.count(worst)
+
+
+def test_the_scope_names_each_scope_once() -> None:
+    """The verdict reaches as far as its evidence."""
+    pieces = [found("supported", scope=scope) for scope in ("these templates", "this wording only", "these templates")]
+    assert decided(pieces).scope == "these templates; this wording only"
+
+
+# published numbers
+
+
+def test_a_published_number_within_printed_precision_agrees() -> None:
+    """132.44 rounds to the printed 132.4; the reason counts the agreeing numbers."""
+    evidence = [found("supported", samples=(sample("novice", 132.44), sample("expert", 113.06)))]
+    verdict = decided(evidence, published(novice=132.4, expert=113.1, unit="features"))
+    assert verdict.word == "supported"
+    assert verdict.reason == "told supported; 2 of 2 published values agree"
+
+
+def test_a_number_that_moved_is_drifted() -> None:
+    """140 is not 132.4 ± 0.05: the sentence holds, the number does not, and the probe fails."""
+    evidence = [found("supported", samples=(sample("novice", 140.0), sample("expert", 113.1)))]
+    verdict = decided(evidence, published(novice=132.4, expert=113.1, unit="features"))
+    assert (verdict.word, verdict.outcome) == ("drifted", "failed")
+    assert "novice is 140 features, published 132.4 ± 0.05" in verdict.reason
+    assert "expert" not in verdict.reason
+
+
+def test_the_interval_of_the_measured_mean_widens_the_tolerance() -> None:
+    """An interval from 129 to 134 around 131 reaches 3 and with rounding 3.05: 134.0 agrees, 134.1 does not."""
+    of = sample("novice", 131.0, interval=(129.0, 134.0))
+    for printed, agrees in ((134.0, True), (128.0, True), (134.1, False)):
+        (row,) = compare_published(published(novice=printed, unit="features"), [found("supported", samples=(of,))])
+        rounding = 0.05 if printed % 1 else 0.5
+        assert row.tolerance == pytest.approx(3 + rounding)
+        assert row.agrees is agrees
+    assert row.tolerance_from == "printed precision 0.05 + interval of the measured mean 3"
+
+
+def test_a_tolerance_of_the_claim_goes_before() -> None:
+    """With a tolerance of 2 set by the claim neither precision nor interval count."""
+    of = sample("novice", 131.0, interval=(100.0, 160.0))
+    for printed, agrees in ((133.0, True), (133.1, False)):
+        numbers = published(novice=printed, unit="features", tolerance=2.0)
+        (row,) = compare_published(numbers, [found("supported", samples=(of,))])
+        assert (row.tolerance, row.tolerance_from, row.agrees) == (2.0, "set by the claim", agrees)
+
+
+@pytest.mark.parametrize("measured", [(), (sample("expert", 132.4),), (sample("novice", 132.4, unit="activation"),)])
+def test_published_values_that_were_never_measured_break_the_probe(measured: tuple[Sample, ...]) -> None:
+    """A printed number nobody measured, or measured in another unit, cannot be passed over."""
+    verdict = decided([found("supported", samples=measured)], published(novice=132.4, unit="features"))
+    assert verdict.word == "broken"
+    assert verdict.reason == "published values were never measured: novice in features"
+
+
+def test_published_numbers_are_found_in_the_parts() -> None:
+    """The samples of an `every(...)` count."""
+    part = found("supported", samples=(sample("novice", 132.4),))
+    whole = Evidence(
+        kind="every", statement="", outcome="supported", reason="", scope="", unit="features", parts=(part,)
+    )
+    assert decided([whole], published(novice=132.4, unit="features")).word == "supported"
+
+
+def test_refuted_evidence_stays_refuted_beside_agreeing_numbers() -> None:
+    """Agreement of the numbers is told, and saves nothing; nor does a missing number hide the refutation."""
+    evidence = [found("refuted", samples=(sample("novice", 132.4),))]
+    verdict = decided(evidence, published(novice=132.4, unit="features"))
+    assert (verdict.word, verdict.reason) == ("refuted", "told refuted; 1 of 1 published values agree")
+    assert decided([found("refuted")], published(novice=132.4, unit="features")).word == "refuted"
+
+
+def test_numbers_published_for_another_subject_are_not_looked_at() -> None:
+    """What was printed of one model says nothing of another."""
+    claim = claimed(published(novice=132.4, unit="features"), subject="llama70b")
+    verdict, rows = decide(claim, "sparrow", [found("supported")], None)
+    assert (verdict.word, rows) == ("supported", ())
+
+
+# declarations
+
+DECLARED: Mapping[str, NonReproduction] = {
+    "refuted": refuted("known"),
+    "inconclusive": inconclusive("known"),
+    "drifted": drifted("known"),
+}
+
+
+@pytest.mark.parametrize("known", DECLARED)
+@pytest.mark.parametrize("word", ["refuted", "inconclusive", "drifted"])
+def test_a_declaration_passes_only_the_verdict_it_names(known: str, word: str) -> None:
+    """Declared `refuted` passes `refuted` and no other failing verdict; likewise the others."""
+    outcome: EvidenceOutcome = "refuted" if word == "refuted" else "inconclusive"
+    if word == "drifted":
+        outcome = "supported"
+    claim = claimed(published(novice=132.4, unit="features"), DECLARED[known])
+    verdict, _ = decide(claim, "sparrow", [found(outcome, samples=(sample("novice", 140.0),))], None)
+    assert verdict.word == word
+    assert verdict.outcome == ("passed" if word == known else "failed")
+    assert verdict.declared == ("known" if word == known else None)
+
+
+def test_a_declaration_does_not_pass_a_broken_probe() -> None:
+    """A probe that raises is broken, declared or not."""
+    verdict, _ = decide(claimed(known=refuted("known")), "sparrow", [], KeyError("guru"))
+    assert (verdict.word, verdict.outcome, verdict.declared) == ("broken", "error", None)
+
+
+def test_a_declaration_leaves_what_was_not_run() -> None:
+    """Without weights nothing is confirmed, not even a declaration."""
+    for ended, word in ((NotRun("no weights"), "not run"), (Unverifiable("no test"), "unverifiable")):
+        verdict, _ = decide(claimed(known=refuted("known")), "sparrow", [], ended)
+        assert (verdict.word, verdict.outcome, verdict.declared) == (word, "skipped", None)
+
+
+def test_support_against_the_declaration_is_a_surprise_and_fails() -> None:
+    """Declared refuted, yet supported: the probe fails until the declaration is taken away."""
+    verdict = run(asserting(lambda: HIGH > LOW), claimed(known=refuted("too small a model")))
+    assert (verdict.word, verdict.surprise, verdict.outcome) == ("supported", True, "failed")
+    assert "declared refuted (too small a model), yet supported" in verdict.reason
+    assert verdict.reason.endswith("Take the declaration away")
+
+
+def test_a_declaration_for_another_subject_does_not_count() -> None:
+    """A non-reproduction is known of one subject only."""
+    verdict = run(asserting(lambda: LOW > HIGH), claimed(known=refuted("known"), subject="llama70b"))
+    assert (verdict.word, verdict.outcome, verdict.declared) == ("refuted", "failed", None)

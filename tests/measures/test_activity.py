@@ -1,0 +1,119 @@
+"""How many features are active, and how strongly, on prompts whose two features are known."""
+
+from __future__ import annotations
+
+import pytest
+from by_hand import features, tokens_read
+
+from saeprobe.features import Features
+from saeprobe.measurement import Measurement, Quantity
+from saeprobe.measures import active_share, firing_rate, l0, max_activation, mean_activation
+
+
+@pytest.fixture
+def two() -> Features:
+    """Two styles, two templates, two topics and two features."""
+    return features(
+        [
+            ("novice", "A", "tides", (1.5, 0.0)),
+            ("novice", "A", "yeast", (2.0, 0.5)),
+            ("novice", "B", "tides", (0.5, 0.0)),
+            ("novice", "B", "yeast", (1.0, 0.0)),
+            ("expert", "A", "tides", (0.0, 0.25)),
+            ("expert", "A", "yeast", (0.25, 0.75)),
+            ("expert", "B", "tides", (0.0, 1.0)),
+            ("expert", "B", "yeast", (0.0, 0.75)),
+        ]
+    )
+
+
+@pytest.fixture
+def several() -> Features:
+    """A prompt read at three tokens, with 1, 2 and 0 active features, and one read at a single token."""
+    return tokens_read(["tides", "yeast"], [[(1.5, 0.0), (2.0, 0.5), (0.0, 0.0)], [(0.0, 4.0)]])
+
+
+def values(of: Quantity) -> list[float]:
+    """The values of a measurement."""
+    assert isinstance(of, Measurement)
+    return [float(value) for value in of.values]
+
+
+def test_l0_counts_active_features(two: Features) -> None:
+    """One value a prompt: the number of features above zero."""
+    found = l0(two)
+    assert values(found) == [1, 2, 1, 1, 1, 2, 1, 1]
+    assert (found.unit, found.name) == ("features", "l0 of novice + expert")
+
+
+def test_active_share_is_l0_over_all_features(two: Features) -> None:
+    """Two features in all, so each active one is a half."""
+    assert values(active_share(two["novice"])) == [0.5, 1.0, 0.5, 0.5]
+
+
+def test_max_activation_is_the_largest(two: Features, several: Features) -> None:
+    """The largest activation of any feature on any token read."""
+    assert values(max_activation(two["expert"])) == [0.25, 0.75, 1.0, 0.75]
+    assert values(max_activation(several)) == [2.0, 4.0]
+
+
+def test_mean_activation_leaves_inactive_features_out(two: Features, several: Features) -> None:
+    """The mean of 2.0 and 0.5 is 1.25, a zero beside 1.5 does not count; over tokens all active values are pooled."""
+    assert values(mean_activation(two["novice"])) == [1.5, 1.25, 0.5, 1.0]
+    assert values(mean_activation(several)) == pytest.approx([(1.5 + 2.0 + 0.5) / 3, 4.0])
+
+
+def test_mean_activation_of_a_silent_prompt_is_an_error() -> None:
+    """A prompt without any active feature has no mean strength, and is named."""
+    silent = features([("novice", "A", "tides", (1.0, 0.0)), ("novice", "A", "yeast", (0.0, 0.0))])
+    assert values(l0(silent)) == [1, 0]
+    assert values(max_activation(silent)) == [1.0, 0.0]
+    with pytest.raises(ValueError, match="no feature is active on 'novice A: yeast'"):
+        mean_activation(silent)
+
+
+def test_firing_rate_is_one_or_zero_a_prompt(two: Features, several: Features) -> None:
+    """Feature 0 fires on every novice prompt and on one of four expert prompts; on any token is enough."""
+    assert values(firing_rate(two["novice"], 0)) == [1, 1, 1, 1]
+    assert values(firing_rate(two["novice"], 1)) == [0, 1, 0, 0]
+    assert values(firing_rate(two["expert"], 0)) == [0, 1, 0, 0]
+    assert firing_rate(two["expert"], 0).sample.mean == 0.25
+    assert values(firing_rate(several, 0)) == [1, 0]
+    assert values(firing_rate(several, 1)) == [1, 1]
+
+
+@pytest.mark.parametrize("feature", [-1, 2])
+def test_firing_rate_of_no_feature_is_an_error(two: Features, feature: int) -> None:
+    """A number outside the SAE is refused, with the range."""
+    with pytest.raises(ValueError, match=rf"feature {feature} is outside \[0, 2\) of hand"):
+        firing_rate(two, feature)
+
+
+def test_several_tokens_are_averaged(several: Features) -> None:
+    """L0 of 1, 2 and 0 on three tokens is 1 for the prompt."""
+    assert values(l0(several)) == [1.0, 1.0]
+    assert values(active_share(several)) == [0.5, 0.5]
+
+
+def test_a_prompt_of_which_no_token_was_read_is_an_error(several: Features) -> None:
+    """The mean over no tokens is refused, and the prompt named."""
+    unread = Features(
+        subject="hand",
+        acts=several.acts[[0, 1]],
+        row_prompt=several.row_prompt[:2],
+        tokens=several.tokens[:2],
+        prompts=several.prompts,
+        n_tokens=several.n_tokens,
+    )
+    with pytest.raises(ValueError, match="no token was read of 'yeast'"):
+        l0(unread)
+
+
+def test_a_style_remembers_the_capture_it_came_from(two: Features) -> None:
+    """The length control needs the same measure on all prompts, with their lengths."""
+    found = l0(two["expert"])
+    assert isinstance(found, Measurement)
+    assert found.label == "expert"
+    assert values(found.whole) == values(l0(two))
+    assert found.n_tokens is not None
+    assert list(found.n_tokens) == [7, 8, 9, 10]

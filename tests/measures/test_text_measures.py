@@ -1,0 +1,110 @@
+"""Mentions and fluency of continuations, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from saeprobe.continuations import Arm, Continuation, Continuations
+from saeprobe.evidence import Recorder, recording
+from saeprobe.measures import fluency, mentions
+from saeprobe.prompts import Prompt
+
+PROMPTS = tuple(
+    Prompt(text=f"buy {thing}", style="shopping", topic=thing, template=f"buy {{topic}} {number}")
+    for number, thing in enumerate(("milk", "bread"))
+)
+
+
+def wrote(
+    prompt: Prompt, arm: Arm, text: str, log_prob: float, *, feature: int = 7, strength: float = 4.0
+) -> Continuation:
+    """One continuation."""
+    return Continuation(
+        prompt=prompt,
+        arm=arm,
+        features=() if arm == "unsteered" else (feature,),
+        strength=0.0 if arm == "unsteered" else strength,
+        sample=0,
+        text=text,
+        log_prob=log_prob,
+    )
+
+
+@pytest.fixture
+def golden() -> Continuations:
+    """Two prompts; two samples unsteered, two steered at 4, one at 8, and two random features at 4."""
+    milk, bread = PROMPTS
+    return Continuations(
+        subject="hand",
+        items=(
+            wrote(milk, "unsteered", "and eggs", -1.0),
+            wrote(milk, "unsteered", "at the GOLDEN gate", -2.0),
+            wrote(bread, "unsteered", "and butter", -3.0),
+            wrote(bread, "unsteered", "and jam", -1.0),
+            wrote(milk, "steered", "from the Golden Gate Bridge", -4.0),
+            wrote(milk, "steered", "the golden gate is red", -2.0),
+            wrote(bread, "steered", "golden bread", -5.0),
+            wrote(bread, "steered", "Golden Gate", -3.0),
+            wrote(milk, "steered", "golden golden", -9.0, strength=8.0),
+            wrote(bread, "steered", "Golden Gate", -9.0, strength=8.0),
+            wrote(milk, "random", "and cheese", -2.0, feature=1),
+            wrote(milk, "random", "Golden Gate", -2.0, feature=2),
+            wrote(bread, "random", "and salt", -2.0, feature=1),
+            wrote(bread, "random", "and oil", -4.0, feature=2),
+        ),
+    )
+
+
+def test_mentions_are_shares_of_a_prompts_continuations(golden: Continuations) -> None:
+    """Steered at 4: two of two and one of two; unsteered one of two and none; case does not matter."""
+    steered = mentions("Golden Gate", golden.at(4))
+    assert list(steered.values) == [1.0, 0.5]
+    assert steered.prompts == PROMPTS
+    assert steered.name == "mentions of 'Golden Gate' of steered at 4"
+    assert list(mentions("Golden Gate", golden.unsteered).values) == [0.5, 0.0]
+    assert list(mentions("Golden Gate", golden.at(8)).values) == [0.0, 1.0]
+
+
+def test_random_features_are_averaged_together(golden: Continuations) -> None:
+    """One of the two random features mentions it on the first prompt: one half."""
+    random = mentions("golden gate", golden.random_feature.at(4))
+    assert list(random.values) == [0.5, 0.0]
+    assert random.label == "random features at 4"
+
+
+def test_fluency_is_the_mean_log_probability(golden: Continuations) -> None:
+    """(-4 - 2) / 2 and (-5 - 3) / 2 nats a token."""
+    found = fluency(golden.at(4))
+    assert list(found.values) == [-3.0, -4.0]
+    assert found.unit == "nats a token"
+
+
+def test_strength_zero_is_the_unsteered_arm(golden: Continuations) -> None:
+    """Nothing added is nothing added, whichever arm is asked."""
+    for arm in (golden, golden.random_feature):
+        assert arm.at(0).label == "unsteered"
+        assert list(fluency(arm.at(0)).values) == [-1.5, -2.0]
+
+
+def test_a_strength_that_was_not_run_is_an_error(golden: Continuations) -> None:
+    """The strengths that there are, are named."""
+    with pytest.raises(KeyError, match=r"no random continuations at strength 8; there are: \[4\.0\]"):
+        golden.random_feature.at(8)
+
+
+def test_arms_on_the_same_prompts_are_paired(golden: Continuations) -> None:
+    """Both arms continue the same prompts, so a template is its own control."""
+    with recording(Recorder()) as recorder:
+        _ = mentions("Golden Gate", golden.at(4)) > mentions("Golden Gate", golden.random_feature.at(4))
+    (evidence,) = recorder.evidence
+    assert evidence.units == "templates, paired"
+    assert evidence.estimate == pytest.approx(((1.0 - 0.5) + (0.5 - 0.0)) / 2)
+
+
+def test_an_empty_text_or_arm_is_an_error(golden: Continuations) -> None:
+    """Everything contains the empty text, and an arm without continuations says nothing."""
+    with pytest.raises(ValueError, match="which everything contains"):
+        mentions("", golden.at(4))
+    empty = Continuations(subject="hand", items=tuple(item for item in golden.items if item.arm == "steered"))
+    with pytest.raises(ValueError, match="no continuations of the arm 'unsteered'"):
+        fluency(empty.unsteered)

@@ -1,0 +1,112 @@
+"""The built-in prompts keep to the design that the claims about them rest on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from statistics import mean
+
+import pytest
+
+from saeprobe.prompts import SHOPPING, STYLES, PromptChoice
+
+WORDINGS = ("specimen", "english", "chinese")
+OWN_WORDS = {
+    "english": {"novice": ("novice", "beginner"), "expert": ("expert",), "guru": ("guru",)},
+    "chinese": {"novice": ("新手", "初学者"), "expert": ("专家",), "guru": ("大师",)},
+}
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+def test_six_styles_of_eight_templates_over_24_topics(wording: str):
+    """Every wording has the six styles, each with at least eight templates over at least 24 topics."""
+    prompts = STYLES.for_wording(wording)
+    assert prompts.styles == ("standard", "padding", "spaces", "novice", "expert", "guru")
+    assert len(prompts.topics) >= 24
+    for style in prompts.styles:
+        of_style = prompts.only(style)
+        assert len(of_style.templates) >= 8
+        assert len(of_style) == len(of_style.templates) * len(prompts.topics)
+
+
+@pytest.mark.parametrize("wording", ["english", "chinese"])
+@pytest.mark.parametrize("style", ["novice", "expert", "guru"])
+def test_some_templates_do_without_the_styles_own_word(wording: str, style: str):
+    """At least four templates a style never say its word, and at least one does."""
+    words = OWN_WORDS[wording][style]
+    templates = [text.replace("{guru}", "") for text in STYLES.for_wording(wording).only(style).templates]
+    says = [any(word in text for word in words) for text in templates]
+    assert says.count(False) >= 4
+    assert says.count(True) >= 1
+
+
+@pytest.mark.parametrize(("wording", "novice", "expert"), [("english", 61.125, 61.75), ("chinese", 24.25, 24.5)])
+def test_novice_and_expert_templates_are_equally_long(wording: str, novice: float, expert: float):
+    """Their mean lengths in characters differ by less than two per cent, those of a pair by four characters at most."""
+    prompts = STYLES.for_wording(wording)
+    lengths = {style: [len(text) for text in prompts.only(style).templates] for style in ("novice", "expert")}
+    assert mean(lengths["novice"]) == novice
+    assert mean(lengths["expert"]) == expert
+    assert abs(mean(lengths["novice"]) / mean(lengths["expert"]) - 1) < 0.02
+    assert max(abs(a - b) for a, b in zip(lengths["novice"], lengths["expert"], strict=True)) <= 4
+
+
+@pytest.mark.parametrize("wording", ["english", "chinese"])
+@pytest.mark.parametrize("style", ["padding", "spaces"])
+def test_filler_is_all_that_padding_and_spaces_add(wording: str, style: str):
+    """Without its blanks a wording of `spaces` is that of `standard`; one of `padding` ends with it."""
+    prompts = STYLES.for_wording(wording)
+    for plain, filled in zip(prompts.only("standard").templates, prompts.only(style).templates, strict=True):
+        if style == "spaces":
+            assert "".join(filled.split()) == "".join(plain.split())
+            assert len(filled) > len(plain)
+        else:
+            assert filled.endswith(plain)
+            assert len(filled) >= len(plain) + 20
+
+
+@pytest.mark.parametrize("wording", ["english", "chinese"])
+def test_every_topic_has_a_guru_of_its_own(wording: str):
+    """The `guru` templates name someone else for every topic."""
+    opening, closing = {"english": ("You are ", "."), "chinese": ("你就是", "。")}[wording]
+    texts = [prompt.text for prompt in STYLES.for_wording(wording).style("guru") if prompt.text.startswith(opening)]
+    assert len({text.removeprefix(opening).split(closing)[0] for text in texts}) == 24
+
+
+@pytest.mark.parametrize("choice", [STYLES, SHOPPING], ids=lambda choice: choice.name)
+@pytest.mark.parametrize("wording", ["english", "chinese"])
+def test_no_prompt_ends_in_a_blank(choice: PromptChoice, wording: str):
+    """The last token of a prompt is never a blank, which a capture at `last` would read in its place."""
+    for prompt in choice.for_wording(wording):
+        assert prompt.text == prompt.text.rstrip()
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+def test_shopping_is_judged_on_other_wordings_than_chosen_on(wording: str):
+    """The two styles share no template."""
+    prompts = SHOPPING.for_wording(wording)
+    assert prompts.styles == ("choose", "judge")
+    assert not set(prompts.only("choose").templates) & set(prompts.only("judge").templates)
+
+
+def test_the_manuals_prompt_is_among_those_judged():
+    """The sentence that the manual steers is a prompt of the English set."""
+    assert "I went to the grocery store to buy" in {
+        prompt.text for prompt in SHOPPING.only("judge").for_wording("english")
+    }
+
+
+def test_no_data_is_read_at_import():
+    """Importing and restricting the prompts opens no data file; asking for a set does, so the watch can see it."""
+    code = (
+        "import sys\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda event, args: event == 'open' and opened.append(str(args[0])))\n"
+        "from saeprobe.prompts import STYLES\n"
+        "novice = STYLES.only('novice')\n"
+        "print(any(name.endswith('.toml') for name in opened))\n"
+        "novice.for_wording('english')\n"
+        "print(any(name.endswith('.toml') for name in opened))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert run.stdout.split() == ["False", "True"]

@@ -1,0 +1,146 @@
+"""Sets of prompts: built from topics and templates, looked into, restricted."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+
+from saeprobe.prompts import Prompt, PromptError, PromptSet, promptset
+
+TIDES = {"name": "tides", "guru": "Galileo"}
+RAIN = {"name": "rain", "guru": "Hooke"}
+
+
+def small() -> PromptSet:
+    return PromptSet.build(
+        name="small",
+        language="en",
+        topics=[TIDES, RAIN],
+        styles={"novice": ["Teach me {topic}.", "What is {topic}?"], "guru": ["{topic}, says {guru}."]},
+    )
+
+
+def test_build_goes_by_style_then_template_then_topic():
+    """Every template of every style is filled with every topic, and each prompt knows its three."""
+    assert [prompt.text for prompt in small()] == [
+        "Teach me tides.",
+        "Teach me rain.",
+        "What is tides?",
+        "What is rain?",
+        "tides, says Galileo.",
+        "rain, says Hooke.",
+    ]
+    assert small().prompts[5] == Prompt(
+        text="rain, says Hooke.", style="guru", topic="rain", template="{topic}, says {guru}."
+    )
+
+
+def test_a_topic_may_be_its_name_alone():
+    """Where no template needs more than `{topic}`, topics are plain strings."""
+    built = PromptSet.build(name="s", language="en", topics=["tides"], styles={"novice": ["{topic}?"]})
+    assert [prompt.text for prompt in built] == ["tides?"]
+
+
+def test_one_topic_needs_no_field_in_its_templates():
+    """With a single topic a template without fields repeats nothing, and is taken."""
+    built = PromptSet.build(name="s", language="en", topics=["shops"], styles={"buy": ["I went to buy"]})
+    assert [prompt.text for prompt in built] == ["I went to buy"]
+
+
+def test_styles_topics_and_templates_are_listed_in_order():
+    """The set lists each of its styles, topics and templates once, in order of first appearance."""
+    assert small().styles == ("novice", "guru")
+    assert small().topics == ("tides", "rain")
+    assert small().templates == ("Teach me {topic}.", "What is {topic}?", "{topic}, says {guru}.")
+    assert len(small()) == 6
+
+
+def test_style_gives_the_prompts_of_one_style():
+    """A style's prompts come in the order they stand."""
+    assert [prompt.text for prompt in small().style("guru")] == ["tides, says Galileo.", "rain, says Hooke."]
+
+
+def test_only_keeps_the_named_styles_in_their_order():
+    """A restricted set keeps name, language and order, whatever the order in which the styles were named."""
+    assert small().only("guru", "novice") == small()
+    assert small().only("novice").styles == ("novice",)
+    assert len(small().only("novice")) == 4
+
+
+def test_an_unknown_style_is_an_error_that_lists_the_styles():
+    """Asking for a misspelt style names the nearest one and all there are."""
+    for ask in (small().style, small().only):
+        with pytest.raises(KeyError, match=r"no style 'novise', did you mean 'novice'\?; there are: novice, guru"):
+            ask("novise")
+
+
+def test_restricting_to_nothing_is_an_error():
+    """`only()` without a style would be an empty set, and is refused."""
+    with pytest.raises(ValueError, match="names no style of small"):
+        small().only()
+
+
+def test_the_docstring_example_runs():
+    """The example in the docstring gives what it says."""
+    assert doctest.testmod(promptset).failed == 0
+    assert doctest.testmod(promptset).attempted > 0
+
+
+@pytest.mark.parametrize(
+    ("topics", "styles", "found"),
+    [
+        ([], {"a": ["{topic}"]}, "there are no topics"),
+        ([TIDES], {}, "there are no styles"),
+        ([TIDES], {"a": []}, "style 'a': there are no templates"),
+        ([TIDES], {" a": ["{topic}"]}, "' a' is no name of a style"),
+        ([TIDES], {"": ["{topic}"]}, "'' is no name of a style"),
+        ([TIDES, {"guru": "Hooke"}], {"a": ["{topic}"]}, "topic 2: it has no name"),
+        ([" "], {"a": ["{topic}"]}, "topic 1: it has no name"),
+        ([TIDES, TIDES], {"a": ["{topic}"]}, "topic 2: the name 'tides' is that of topic 1 too"),
+        ([{"name": "tides", "topic": "x"}], {"a": ["{topic}"]}, "topic 1, 'tides': it has a field 'topic'"),
+        (
+            [TIDES, RAIN],
+            {"a": ["{topic}", "Hello."]},
+            "style 'a', template 2 'Hello.': it names no field, so all 2 topics give the same prompt",
+        ),
+        (
+            [TIDES, {"name": "rain"}],
+            {"a": ["Ask {guru}"]},
+            "style 'a', template 1 'Ask {guru}', topic 'rain': {guru} is not among the fields here; use one of {topic}",
+        ),
+        ([TIDES], {"a": ["Ask {guru.real}"]}, "'{guru.real}' at character 5 is not a plain field name"),
+        ([TIDES], {"a": [""]}, "template 1 '', topic 'tides': the prompt is empty"),
+        ([{"name": "tides", "x": " "}], {"a": ["{x}\t"]}, "topic 'tides': the prompt is blank"),
+        (
+            [TIDES],
+            {"a": ["{topic}?"], "b": ["{topic}?"]},
+            "topic 'tides': the prompt 'tides?' stands already at style 'a', template 1 '{topic}?', topic 'tides'",
+        ),
+        ("tides", {"a": ["{topic}"]}, "topics is the single text 'tides'"),
+        ([TIDES], {"a": "{topic}"}, "style 'a' is the single text '{topic}'"),
+    ],
+)
+def test_what_cannot_be_built_is_an_error_that_says_where(topics: list[str], styles: dict[str, list[str]], found: str):
+    """Each fault is named with its place, and followed by what to do."""
+    with pytest.raises(PromptError) as caught:
+        PromptSet.build(name="s", language="en", topics=topics, styles=styles)
+    assert found in str(caught.value)
+    assert str(caught.value).endswith(f"; {caught.value.remedy}")
+    assert caught.value.path is None
+
+
+def test_a_prompt_may_have_as_many_characters_as_allowed_and_no_more():
+    """A prompt at the limit is taken; one character more is an error with both numbers."""
+    styles = {"a": ["{topic}"]}
+    PromptSet.build(name="s", language="en", topics=["x" * 20_000], styles=styles)
+    with pytest.raises(PromptError, match="has 20,001 characters, more than 20,000"):
+        PromptSet.build(name="s", language="en", topics=["x" * 20_001], styles=styles)
+    with pytest.raises(PromptError, match="has 4 characters, more than 3"):
+        PromptSet.build(name="s", language="en", topics=["four"], styles=styles, max_characters=3)
+
+
+def test_a_set_constructed_directly_is_taken_as_it_is():
+    """The constructor checks nothing: a notebook may ask for the same text twice."""
+    twice = Prompt(text="tides", style="a", topic="tides", template="{topic}")
+    assert len(PromptSet(name="s", language="en", prompts=(twice, twice))) == 2

@@ -1,0 +1,123 @@
+"""Features: rows, prompts, styles and selections."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from saeprobe.features import Features, Token
+from saeprobe.prompts import Prompt
+
+ACTS = [[1.5, 0.0, 0.0], [0.0, 2.0, 0.5], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 4.0]]
+ROW_PROMPT = [0, 0, 1, 2, 3]  # the first prompt was read at two tokens
+STYLES = ("novice", "expert", "novice", "expert")
+TOPICS = ("tides", "tides", "yeast", "yeast")
+
+
+@pytest.fixture
+def four() -> Features:
+    """Four prompts, five tokens, three features."""
+    return made()
+
+
+def made() -> Features:
+    """The same, for Hypothesis."""
+    return Features(
+        subject="hand",
+        acts=csr_array(np.array(ACTS)),
+        row_prompt=np.array(ROW_PROMPT),
+        tokens=tuple(Token(position=place, text=f"t{place}", start=place, end=place + 1) for place in range(5)),
+        prompts=tuple(
+            Prompt(text=f"{style} {topic}", style=style, topic=topic, template=f"{style} {{topic}}")
+            for style, topic in zip(STYLES, TOPICS, strict=True)
+        ),
+        n_tokens=np.array([4, 5, 6, 7]),
+        squared_error=np.arange(5) / 10,
+        activations=np.arange(10.0).reshape(5, 2),
+        effective_rank=np.array([1.0, 2.0, 3.0, 4.0]),
+    )
+
+
+def test_a_style_takes_its_rows_and_all_that_belongs_to_them(four: Features) -> None:
+    """Novice has the prompts 0 and 2, the rows 0, 1 and 3, and remembers the whole."""
+    novice = four["novice"]
+    assert (len(novice), novice.label, novice.d_sae) == (2, "novice", 3)
+    np.testing.assert_array_equal(novice.acts.toarray(), [ACTS[0], ACTS[1], ACTS[3]])
+    assert list(novice.row_prompt) == [0, 0, 1]
+    assert [token.text for token in novice.tokens] == ["t0", "t1", "t3"]
+    assert novice.n_tokens is not None
+    assert list(novice.n_tokens) == [4, 6]
+    assert novice.squared_error is not None
+    assert list(novice.squared_error) == [0.0, 0.1, 0.3]
+    assert novice.activations is not None
+    np.testing.assert_array_equal(novice.activations, [[0, 1], [2, 3], [6, 7]])
+    assert novice.effective_rank is not None
+    assert list(novice.effective_rank) == [1.0, 3.0]
+    assert novice.whole is four
+    assert novice.select([0]).whole is four
+    assert four.whole is four
+
+
+def test_what_was_not_kept_stays_absent(four: Features) -> None:
+    """A selection makes up no lengths, errors, activations or ranks."""
+    bare = replace(four, n_tokens=None, squared_error=None, activations=None, effective_rank=None)["expert"]
+    assert (bare.n_tokens, bare.squared_error, bare.activations, bare.effective_rank) == (None,) * 4
+
+
+def test_a_style_that_is_not_there_is_an_error(four: Features) -> None:
+    """The styles that there are, are named."""
+    with pytest.raises(KeyError, match="no prompt of style 'guru'; there are: novice, expert"):
+        four["guru"]
+
+
+def test_the_first_topic_has_one_prompt_a_style(four: Features) -> None:
+    """The prompts on the first topic, one of each style."""
+    assert [prompt.text for prompt in four.first_topic.prompts] == ["novice tides", "expert tides"]
+
+
+def test_styles_come_in_order_of_appearance(four: Features) -> None:
+    """The label joins them."""
+    assert four.styles == ("novice", "expert")
+    assert four.label == "novice + expert"
+    assert repr(four) == "<Features of hand: 4 prompts, 5 tokens, novice + expert>"
+
+
+def test_rows_and_tokens_must_be_as_many(four: Features) -> None:
+    """A row without a token, or a prompt without a length, is refused with both numbers."""
+    with pytest.raises(ValueError, match="5 rows of features, 5 row prompts, 4 tokens"):
+        replace(four, tokens=four.tokens[:4])
+    with pytest.raises(ValueError, match="5 rows of features, 4 row prompts, 5 tokens"):
+        replace(four, row_prompt=four.row_prompt[:4])
+    with pytest.raises(ValueError, match="4 prompts but token counts of 3"):
+        replace(four, n_tokens=np.array([1, 2, 3]))
+
+
+@given(st.lists(st.integers(0, 3), max_size=6))
+def test_a_selection_keeps_order_and_rows(chosen: list[int]) -> None:
+    """Whatever prompts are chosen, in whatever order, each brings its own rows."""
+    four = made()
+    found = four.select(chosen)
+    assert [prompt.text for prompt in found.prompts] == [four.prompts[index].text for index in chosen]
+    for place, index in enumerate(chosen):
+        rows = [ACTS[row] for row in range(5) if ROW_PROMPT[row] == index]
+        np.testing.assert_array_equal(found.acts.toarray()[found.row_prompt == place], rows)
+
+
+def test_pandas_has_one_line_an_active_feature(four: Features) -> None:
+    """Five values are above zero; each line names prompt, token, feature and activation."""
+    frame = four.to_pandas()
+    assert list(frame.columns) == ["prompt", "style", "topic", "token", "position", "feature", "activation"]
+    assert len(frame) == 5
+    line = frame[frame.activation == 0.5].iloc[0]
+    assert (line.prompt, line["style"], line.token, line.position, line.feature) == (
+        "novice tides",
+        "novice",
+        "t1",
+        1,
+        2,
+    )

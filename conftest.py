@@ -1,0 +1,3 @@
+"""What pytest needs at the root of the repository."""
+
+pytest_plugins = ["pytester"]

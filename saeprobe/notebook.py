@@ -1,0 +1,136 @@
+"""The same names outside pytest: a subject, the features of some texts, and steering, in a notebook or a script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from saeprobe import plan
+from saeprobe.captures import Capture, Steering, Where, capture, steer
+from saeprobe.continuations import Continuations
+from saeprobe.features import Features, Keep
+from saeprobe.prompts import Prompt, PromptChoice, PromptSet
+from saeprobe.store import Store
+from saeprobe.subject.protocol import Identity, Reader, Request, Subject, Want
+from saeprobe.subject.registry import find_subject
+from saeprobe.subject.specification import SubjectError
+
+Texts = str | Sequence[str] | PromptSet | PromptChoice
+
+
+def open_subject(name: str, *, rootdir: Path | str = ".", store: Store | Path | str | None = None) -> OpenSubject:
+    """A subject by name, loaded when something is first computed.
+
+    Args:
+        name: `sparrow`, `gpt2`, or your own from `[tool.saeprobe.subjects.NAME]`.
+        rootdir: the folder whose pyproject.toml declares your own.
+        store: where results are kept for later; None keeps none.
+
+    Raises:
+        SubjectError: there is no such subject, or its weights are not here; the message has the command that brings
+            them.
+    """
+    subject = find_subject(name, Path(rootdir))
+    missing = subject.missing()
+    if missing is not None:
+        raise SubjectError(f"{name} cannot run here: {missing}")
+    return OpenSubject(subject=subject, store=Store(Path(store)) if isinstance(store, Path | str) else store)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSubject:
+    """A subject at hand: `open_subject("sparrow").features("Tell me about the tides.").to_pandas()`."""
+
+    subject: Subject
+    store: Store | None = field(default=None)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.subject.name
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Hashes, versions and protocol."""
+        return self.subject.identity()
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The subject in memory."""
+        return self.subject.open()
+
+    def features(
+        self, texts: Texts, *, at: Where = "last", span: str | None = None, keep: Keep | Sequence[Keep] = "features"
+    ) -> Features:
+        """Feature activations on texts, one or more rows a text; see `saeprobe.capture`.
+
+        Raises:
+            ReadingError: a text cannot be read as wanted.
+        """
+        wanted = capture(_as_prompts(texts), at=at, span=span, keep=keep)
+        if self.store is not None:
+            plan.gather(self._work(wanted), self.store, open_reader=lambda: self.reader)
+            return plan.features(self.subject, wanted, self.store)
+        prompts = plan.prompts_for(wanted.prompts, self.subject).prompts
+        wants = (Want(at=wanted.at, keep=wanted.keep),)
+        readings = [
+            reading
+            for start in range(0, len(prompts), plan.BATCH_SIZE)
+            for (reading,) in self.reader.read(
+                [Request(text=one.text, wants=wants) for one in prompts[start : start + plan.BATCH_SIZE]]
+            )
+        ]
+        return plan.assemble(self.name, prompts, readings, d_sae=self.identity.d_sae)
+
+    def steer(
+        self,
+        texts: Texts,
+        *,
+        feature: int | Sequence[int],
+        strengths: Sequence[float],
+        random_features: int = 4,
+        n_samples: int = 4,
+        max_new_tokens: int = 24,
+        temperature: float = 0.7,
+        seed: int = 0,
+    ) -> Continuations:
+        """Continuations with directions added and without; see `saeprobe.steer`.
+
+        Raises:
+            ReadingError: a text cannot be continued as asked.
+        """
+        wanted = steer(
+            _as_prompts(texts),
+            feature=feature,
+            strengths=strengths,
+            random_features=random_features,
+            n_samples=n_samples,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+        )
+        if self.store is not None:
+            plan.gather(self._work(wanted), self.store, open_reader=lambda: self.reader)
+            return plan.continuations(self.subject, wanted, self.store)
+        prompts = plan.prompts_for(wanted.prompts, self.subject).prompts
+        pairs = list(self.reader.continue_(prompts, wanted, experiment=[prompt.text for prompt in prompts]))
+        by_text = {prompt.text: items for prompt, items in pairs}
+        return Continuations(
+            subject=self.name, items=tuple(item for prompt in prompts for item in by_text[prompt.text])
+        )
+
+    def _work(self, item: Capture | Steering) -> plan.Work:
+        return plan.Plan.of([(self.subject, item)]).work[0]
+
+
+def _as_prompts(texts: Texts) -> PromptSet | PromptChoice:
+    if isinstance(texts, PromptSet | PromptChoice):
+        return texts
+    listed = [texts] if isinstance(texts, str) else list(texts)
+    return PromptSet(
+        name="texts",
+        language="",
+        prompts=tuple(Prompt(text=text, style="text", topic=text, template=text) for text in listed),
+    )

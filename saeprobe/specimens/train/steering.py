@@ -1,0 +1,131 @@
+"""The choice of the feature that steers towards the Golden Gate Bridge, and what it does on other prompts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import GPT2LMHeadModel
+
+MENTION = "Golden Gate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """What a steering vector did: the share of continuations that say "Golden Gate", and their perplexity.
+
+    Perplexity is exp of the mean nats a generated token has under the unsteered model, given prompt and continuation.
+    """
+
+    mention_rate: float
+    perplexity: float
+    continuations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How continuations are drawn: length in tokens, temperature 1, so many a prompt, from a seed."""
+
+    tokens: int = 60
+    copies: int = 2
+    seed: int = 0
+
+
+class Steered:
+    """A model whose residual stream before one block can be shifted by a vector at every position."""
+
+    def __init__(self, model: GPT2LMHeadModel, tokenizer: Any, *, layer: int) -> None:
+        self._model = cast(Any, model)
+        self._blocks = cast(Any, model.transformer).h
+        self._tokenizer = tokenizer
+        self._layer = layer
+        self._bos = int(tokenizer.bos_token_id)
+
+    def arm(self, prompts: Sequence[str], vector: Float[Tensor, " d_in"] | None, sampling: Sampling) -> Arm:
+        """Sample continuations of all prompts with the vector added, and measure them."""
+        by_length: dict[int, list[list[int]]] = {}
+        for prompt in prompts:
+            row = [self._bos, *self._tokenizer(prompt, add_special_tokens=False)["input_ids"]]
+            by_length.setdefault(len(row), []).extend([row] * sampling.copies)
+        generator = torch.Generator().manual_seed(sampling.seed)
+        mentioned = rows = tokens = 0
+        nats = 0.0
+        # Prompts of one length at a time: no padding, so that the cache holds what was read and nothing else.
+        for start, group in sorted(by_length.items()):
+            ids = self._sample(torch.tensor(group), vector, sampling.tokens, generator)
+            kept = (ids[:, start:] == self._bos).cumsum(1) == 0
+            log_probs = self._logits(ids).log_softmax(-1)[:, start - 1 : -1].gather(-1, ids[:, start:, None])[..., 0]
+            nats -= float(log_probs[kept].sum())
+            tokens += int(kept.sum())
+            texts = [self._tokenizer.decode(row[keep]) for row, keep in zip(ids[:, start:], kept, strict=True)]
+            mentioned += sum(MENTION in text for text in texts)
+            rows += len(texts)
+        return Arm(mention_rate=mentioned / rows, perplexity=math.exp(nats / max(1, tokens)), continuations=rows)
+
+    @torch.no_grad()
+    def _sample(
+        self,
+        ids: Int[Tensor, "rows pos"],
+        vector: Float[Tensor, " d_in"] | None,
+        tokens: int,
+        generator: torch.Generator,
+    ) -> Int[Tensor, "rows longer"]:
+        """Return the rows and ``tokens`` more, drawn at temperature 1; after an end of text they mean nothing."""
+        cache: Any = None
+        step = ids
+        hook = self._blocks[self._layer].register_forward_pre_hook(_shift_by(vector)) if vector is not None else None
+        try:
+            for _ in range(tokens):
+                read = self._model(input_ids=step, past_key_values=cache, use_cache=True)
+                cache = read.past_key_values
+                step = torch.multinomial(read.logits[:, -1].softmax(-1), 1, generator=generator)
+                ids = torch.cat([ids, step], dim=1)
+        finally:
+            if hook is not None:
+                hook.remove()
+        return ids
+
+    @torch.no_grad()
+    def _logits(self, ids: Int[Tensor, "rows pos"]) -> Float[Tensor, "rows pos vocabulary"]:
+        return self._model(input_ids=ids).logits
+
+
+def _shift_by(vector: Float[Tensor, " d_in"]) -> Callable[[object, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    """Return a hook that adds the vector to a block's input: all positions of a prompt, then each token in turn."""
+
+    def shift(module: object, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        del module
+        return (args[0] + vector, *args[1:])
+
+    return shift
+
+
+def choose_feature(
+    steered: Steered,
+    prompts: Sequence[str],
+    candidates: Sequence[int],
+    directions: Float[Tensor, "d_sae d_in"],
+    strengths: Sequence[float],
+    *,
+    perplexity_limit: float,
+    sampling: Sampling,
+) -> tuple[int, float, dict[int, dict[str, Arm]]]:
+    """Return the candidate and strength of the highest mention rate among those that keep the text readable.
+
+    ``perplexity_limit`` is the highest perplexity accepted. All arms tried are returned too.
+    """
+    tried: dict[int, dict[str, Arm]] = {}
+    best = (-1.0, candidates[0], strengths[0])
+    for feature in candidates:
+        tried[feature] = {}
+        for strength in strengths:
+            arm = steered.arm(prompts, strength * directions[feature], sampling)
+            tried[feature][f"{strength:.3g}"] = arm
+            if arm.perplexity <= perplexity_limit and arm.mention_rate > best[0]:
+                best = (arm.mention_rate, feature, strength)
+    return best[1], best[2], tried

@@ -1,0 +1,1 @@
+"""Subjects: a language model, its SAE and the hook point where it reads; what computes here imports torch."""

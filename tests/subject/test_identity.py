@@ -1,0 +1,57 @@
+"""The identity of a subject: what is in its files, not where they lie."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from made_subjects import Made
+
+from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.registry import find_subject
+from saeprobe.subject.specification import SaeFolder, SubjectSpec
+
+
+def copied(made: Made, root: Path, *, told_from: Path | None = None) -> LocalSubject:
+    """The same subject from another folder."""
+    shutil.copytree(made.model, root / "model")
+    shutil.copytree(made.sae, root / "sae")
+    spec = SubjectSpec(
+        name="tiny", model=root / "model", sae=SaeFolder(path=root / "sae"), device="cpu", root=told_from
+    )
+    return LocalSubject(spec=spec)
+
+
+def test_the_specimen_is_told_by_its_path_in_the_package() -> None:
+    """Reports of sparrow say nothing of the machine."""
+    identity = find_subject("sparrow", Path()).identity()
+    assert (identity.model, identity.sae) == ("saeprobe/specimens/sparrow/model", "saeprobe/specimens/sparrow/sae")
+
+
+def test_folders_inside_the_root_are_told_from_there_and_others_in_full(tiny: Made, tmp_path: Path) -> None:
+    """As written in pyproject.toml: relative inside, absolute outside."""
+    inside = copied(tiny, tmp_path / "a", told_from=tmp_path).identity()
+    assert (inside.model, inside.sae) == ("a/model", "a/sae")
+    outside = copied(tiny, tmp_path / "b", told_from=tmp_path / "a").identity()
+    assert outside.model == str(tmp_path / "b" / "model")
+
+
+def test_the_fingerprint_is_of_the_contents_alone(tiny: Made, tmp_path: Path) -> None:
+    """A copy elsewhere has the fingerprint of the original, and so the same place in the store."""
+    assert copied(tiny, tmp_path).identity().fingerprint == tiny.subject.identity().fingerprint
+
+
+@pytest.mark.parametrize(
+    "file", ["model/config.json", "model/model.safetensors", "model/tokenizer.json", "sae/cfg.json"]
+)
+def test_a_changed_file_changes_the_fingerprint(tiny: Made, tmp_path: Path, file: str) -> None:
+    """Configuration, weights and tokenizer all count."""
+    changed = copied(tiny, tmp_path)
+    content = (tmp_path / file).read_bytes()
+    if file.endswith(".json"):
+        (tmp_path / file).write_text(json.dumps({**json.loads(content), "note": 1}), encoding="utf-8")
+    else:
+        (tmp_path / file).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert changed.identity().fingerprint != tiny.subject.identity().fingerprint

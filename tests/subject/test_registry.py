@@ -1,0 +1,85 @@
+"""Subjects by name: what is wrong with a name or a declaration is said, with the nearest right one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from saeprobe.subject.registry import find_subject, subject_names
+from saeprobe.subject.specification import SubjectError
+
+WHOLE = 'model = "./m"\nsae = { path = "./s" }\n'
+
+
+def declared(folder: Path, body: str, name: str = "mine") -> Path:
+    """A folder whose pyproject.toml declares one subject."""
+    (folder / "pyproject.toml").write_text(f"[tool.saeprobe.subjects.{name}]\n{body}", encoding="utf-8")
+    return folder
+
+
+def test_a_declared_subject_comes_after_the_built_in_ones(tmp_path: Path) -> None:
+    """Its name is listed, and it is found under it."""
+    root = declared(tmp_path, WHOLE)
+    assert subject_names(root) == ("sparrow", "gpt2", "llama70b", "llama70b-as-published", "mine")
+    assert find_subject("mine", root).markers == ("mine",)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("sparow", "did you mean 'sparrow'"), ("mime", "did you mean 'mine'"), ("zzz", "wanted one of the names sparrow")],
+)
+def test_an_unknown_name_brings_the_nearest_one(tmp_path: Path, name: str, near: str) -> None:
+    """Built-in and declared names are both looked through."""
+    with pytest.raises(SubjectError, match=f"there is no subject '{name}'; {near}"):
+        find_subject(name, declared(tmp_path, WHOLE))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (WHOLE + 'devise = "cpu"\n', "unknown key 'devise'; did you mean 'device'"),
+        (WHOLE + "prepend_bos = 1\n", "prepend_bos is 1; wanted bool"),
+        (WHOLE + "context_size = true\n", "context_size is True; wanted int"),
+        (WHOLE + 'dtype = "float8"\n', "dtype is 'float8'; wanted one of float32, bfloat16, float16"),
+        ('model = "./m"\n', "has no sae; wanted a folder or a name on the Hub for it"),
+        ('model = "./m"\nsae = { folder = "./s" }\n', "sae is {'folder': './s'}; wanted"),
+        (
+            'model = "./m"\nsae = { release = "gpt2-smal-res-jb", id = "x" }\n',
+            "'gpt2-smal-res-jb' is not in the registry of sae-lens; did you mean 'gpt2-small-res",
+        ),
+        (
+            'model = "./m"\nsae = { release = "gpt2-small-res-jb", id = "blocks.6.hook_resid_prep" }\n',
+            "is not in release 'gpt2-small-res-jb'; did you mean 'blocks.6.hook_resid_pre'",
+        ),
+    ],
+)
+def test_a_wrong_declaration_is_refused_with_the_remedy(tmp_path: Path, body: str, message: str) -> None:
+    """A misspelt key, a value of the wrong type or kind, and an unknown release each say what was wanted."""
+    root = declared(tmp_path, body)
+    with pytest.raises(SubjectError) as caught:
+        find_subject("mine", root)
+    assert message in str(caught.value)
+
+
+def test_a_built_in_name_cannot_be_taken(tmp_path: Path) -> None:
+    """A declaration under the name of a built-in subject is refused, whichever subject is asked for."""
+    root = declared(tmp_path, WHOLE, name="gpt2")
+    with pytest.raises(SubjectError, match="has a built-in name; choose another"):
+        find_subject("mine", root)
+    with pytest.raises(SubjectError, match="has a built-in name; choose another"):
+        subject_names(root)
+
+
+@pytest.mark.parametrize("text", ["tool = 3\n", "[tool]\nsaeprobe = 3\n", "[tool.saeprobe.subjects]\nmine = 3\n"])
+def test_what_should_be_a_table_and_is_none_is_named(tmp_path: Path, text: str) -> None:
+    """At whatever level."""
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(SubjectError, match="is no table"):
+        find_subject("mine", tmp_path)
+
+
+def test_a_subject_without_its_files_says_which(tmp_path: Path) -> None:
+    """A folder that is not there is named, with what it should hold; nothing is looked up on the Hub."""
+    missing = find_subject("mine", declared(tmp_path, WHOLE)).missing()
+    assert missing == f"no whole model at {tmp_path / 'm'}: wanted config.json, model.safetensors and a tokenizer there"

@@ -1,0 +1,102 @@
+"""Generation: the arms of a steering experiment, and how fluent their texts are."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from made_subjects import Made
+
+from saeprobe.captures import Steering, steer
+from saeprobe.generation import Experiment, SteeringError
+from saeprobe.prompts import Prompt, PromptSet
+
+TEXTS = ("red", "the golden gate bridge is red")
+PROMPTS = PromptSet(
+    name="p", language="en", prompts=tuple(Prompt(text=text, style="s", topic=text, template="t") for text in TEXTS)
+)
+
+
+def experiment(steering: Steering, *, alive: tuple[int, ...] = tuple(range(20))) -> Experiment:
+    """On 20 directions of different lengths."""
+    directions = torch.randn(20, 6, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 21)[:, None]
+    return Experiment(subject="tiny", steering=steering, directions=directions, alive=alive)
+
+
+@given(
+    features=st.lists(st.integers(0, 19), min_size=1, max_size=4, unique=True),
+    wanted=st.integers(1, 5),
+    seed=st.integers(0, 99),
+)
+def test_random_sets_have_the_norm_of_the_chosen_one_and_none_of_its_features(
+    features: list[int], wanted: int, seed: int
+) -> None:
+    """At each strength; as many features as were chosen, all different sets, drawn again alike from the seed."""
+    steering = steer(PROMPTS, feature=features, strengths=[2, -3], random_features=wanted, seed=seed)
+    treatments = experiment(steering).treatments
+    for strength in (2.0, -3.0):
+        (steered,) = [one for one in treatments if one.arm == "steered" and one.strength == strength]
+        controls = [one for one in treatments if one.arm == "random" and one.strength == strength]
+        assert len({one.features for one in controls}) == wanted
+        for one in controls:
+            assert len(one.features) == len(features)
+            assert not set(one.features) & set(features)
+            assert float(one.change.norm()) == pytest.approx(float(steered.change.norm()), rel=1e-5)
+    assert float(treatments[0].change.abs().max()) == 0.0  # unsteered
+    assert experiment(steering).random_sets == experiment(steering).random_sets
+
+
+def test_random_sets_are_drawn_from_the_features_that_fire() -> None:
+    """A control that is dead on the prompts would be no fair one."""
+    steering = steer(PROMPTS, feature=3, strengths=[1], random_features=3)
+    assert set(experiment(steering, alive=(3, 4, 9, 11)).random_sets) == {(4,), (9,), (11,)}
+    with pytest.raises(SteeringError, match="2 features of tiny beside the chosen ones fire on the prompts; 3 diff"):
+        _ = experiment(steering, alive=(3, 4, 9)).random_sets
+
+
+def test_a_feature_that_the_sae_does_not_have_is_refused() -> None:
+    """With the range that it has."""
+    with pytest.raises(SteeringError, match=r"feature 20 is outside \[0, 20\) of tiny"):
+        _ = experiment(steer(PROMPTS, feature=20, strengths=[1])).treatments
+
+
+def written_alone(bridge: Any, ids: list[int], change: Any, *, new: int) -> list[int]:
+    """Greedy tokens, the end of text included, without batch, padding or cache."""
+
+    def edit(x: Any, hook: object) -> Any:
+        del hook
+        return x + change
+
+    whole = list(ids)
+    for _ in range(new):
+        with torch.no_grad(), bridge.hooks(fwd_hooks=[("blocks.2.hook_resid_pre", edit)]):
+            whole.append(int(bridge(torch.tensor([whole]))[0, -1].argmax()))
+        if whole[-1] == 0:
+            break
+    return whole[len(ids) :]
+
+
+def test_log_prob_is_a_log_softmax_written_by_hand(tiny: Made) -> None:
+    """The mean over the new tokens of x - log sum exp x, by raw transformers, unsteered, for every arm."""
+    from transformers import GPT2LMHeadModel
+
+    reader = cast(Any, tiny.subject.open())
+    steering = steer(
+        PROMPTS, feature=3, strengths=[30], random_features=1, n_samples=1, max_new_tokens=5, temperature=0
+    )
+    model = GPT2LMHeadModel.from_pretrained(tiny.model).eval()
+    for prompt, items in reader.continue_(PROMPTS.prompts, steering, experiment=list(TEXTS)):
+        ids = list(reader.tokenize([prompt.text])[0].ids)
+        for item in items[:2]:  # unsteered and steered
+            new = written_alone(reader.bridge, ids, item.strength * reader.sae.W_dec[3], new=5)
+            with torch.no_grad():
+                logits = model(torch.tensor([ids + new])).logits[0].double().numpy()
+            costs = [
+                logits[at - 1, token] - np.log(np.exp(logits[at - 1]).sum()) for at, token in enumerate(new, len(ids))
+            ]
+            assert item.log_prob == pytest.approx(np.mean(costs), abs=1e-4)
+        assert abs(items[0].log_prob - items[1].log_prob) > 1e-2  # the arms are not alike

@@ -1,0 +1,64 @@
+"""The same names in a notebook, on the shipped specimen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from saeprobe.notebook import OpenSubject, open_subject
+from saeprobe.subject.specification import SubjectError
+
+TEXTS = ["Tell me about the tides.", "The Golden Gate Bridge"]
+
+
+@pytest.fixture(scope="module")
+def sparrow() -> OpenSubject:
+    return open_subject("sparrow")
+
+
+def test_features_of_texts_come_as_a_frame(sparrow: OpenSubject) -> None:
+    """A line an active feature, each above zero and with its text, token and position."""
+    frame = sparrow.features(TEXTS).to_pandas()
+    assert list(frame.columns) == ["prompt", "style", "topic", "token", "position", "feature", "activation"]
+    assert set(frame["prompt"]) == set(TEXTS)
+    assert (frame["activation"] > 0).all()
+    assert frame["feature"].between(0, sparrow.identity.d_sae - 1).all()
+    assert set(frame.loc[frame["prompt"] == TEXTS[0], "token"]) == {"."}
+
+
+def test_a_span_is_read_in_a_notebook(sparrow: OpenSubject) -> None:
+    """The tokens of the bridge, not a word by its number."""
+    found = sparrow.features("We crossed the Golden Gate Bridge today", span="Bridge")
+    assert "".join(token.text for token in found.tokens).strip() == "Bridge"
+
+
+def test_steering_gives_continuations_by_arm_and_a_store_keeps_them(sparrow: OpenSubject, tmp_path: Path) -> None:
+    """A prompt has one unsteered text, one a strength, and one a random feature and strength; the store's are alike."""
+    feature = int(sparrow.features(TEXTS).to_pandas()["feature"].iloc[0])
+
+    def steered(one: OpenSubject) -> list[tuple[str, float, str]]:
+        found = one.steer(
+            TEXTS, feature=feature, strengths=[5, 10], random_features=2, n_samples=1, max_new_tokens=4, seed=1
+        )
+        assert len(found.at(5).arm_items) == len(TEXTS)
+        assert len(found.unsteered.arm_items) == len(TEXTS)
+        assert len(found.random_feature.at(10).arm_items) == 2 * len(TEXTS)
+        return [(item.arm, item.strength, item.text) for item in found.items]
+
+    kept = OpenSubject(subject=sparrow.subject, store=open_subject("sparrow", store=tmp_path).store)
+    first = steered(kept)
+    assert first == steered(sparrow)
+    assert first == steered(kept)  # from the store
+    assert list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_subject_whose_weights_are_absent_is_refused_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is downloaded unasked."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(SubjectError, match=r"gpt2 cannot run here: .* run: hf download openai-community/gpt2"):
+        open_subject("gpt2")

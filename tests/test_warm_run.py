@@ -1,0 +1,77 @@
+"""Runs over a store: what a killed one wrote is used, and one that finds everything loads no model."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from made_subjects import Made
+
+PATHS = """
+import sys
+from pathlib import Path
+from saeprobe.captures import capture
+from saeprobe.plan import Plan, features, gather
+from saeprobe.prompts import Prompt, PromptSet
+from saeprobe.store import Store
+from saeprobe.subject.registry import find_subject
+root = Path(sys.argv[1])
+words = ["calm", "red", "blue", "purple"]
+texts = [f"{a} {b}" for a in words for b in words]
+prompts = PromptSet(name="p", language="en",
+    prompts=tuple(Prompt(text=text, style="s", topic=text, template="t") for text in texts))
+wanted = capture(prompts)
+subject, store = find_subject("hand", root), Store(root / "store")
+work = Plan.of([(subject, wanted)]).work[0]
+"""
+# Killed, as by the kernel, once two of the four batches are written.
+KILLED = (
+    PATHS
+    + """
+import os, signal
+def watch(done, total):
+    if done == 8: os.kill(os.getpid(), signal.SIGKILL)
+gather(work, store, batch_size=4, progress=watch)
+"""
+)
+RESUMED = (
+    PATHS
+    + """
+seen = []
+gather(work, store, batch_size=4, progress=lambda done, total: seen.append(total))
+print(seen[0], features(subject, wanted, store).acts.toarray().round(4).tolist())
+"""
+)
+WARM = (
+    PATHS
+    + """
+gather(work, store)
+assert features(subject, wanted, store).acts.nnz
+print(sorted({"torch", "transformers", "sae_lens", "transformer_lens"} & set(sys.modules)))
+"""
+)
+
+
+def _run(code: str, root: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - this interpreter, on a script of this file
+        [sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_kill_between_two_batches_loses_nothing_that_was_written(hand_worked: Made) -> None:
+    """After a SIGKILL the rest alone is computed, and all values are right."""
+    assert _run(KILLED, hand_worked.root).returncode == -signal.SIGKILL
+    resumed = _run(RESUMED, hand_worked.root)
+    assert resumed.returncode == 0, resumed.stderr
+    of_last = {"calm": [0.0, 0.0], "red": [1.5, 0.0], "blue": [0.0, 1.5], "purple": [0.5, 0.5]}
+    assert resumed.stdout.strip() == f"8 {[value for _ in of_last for value in of_last.values()]}"
+
+
+def test_a_run_whose_evidence_is_stored_imports_no_model_library(hand_worked: Made) -> None:
+    """Neither torch nor what needs it; and the same check does see torch in a run that computes."""
+    cold = _run(WARM, hand_worked.root)
+    assert "'torch'" in cold.stdout, cold.stderr
+    warm = _run(WARM, hand_worked.root)
+    assert warm.stdout.strip() == "[]", warm.stdout + warm.stderr

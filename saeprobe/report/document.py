@@ -1,0 +1,239 @@
+"""Building a report: evidence and verdicts to plain JSON types, and the records of all probes to one document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, cast
+
+import numpy as np
+
+from saeprobe.claims import Claim, Published
+from saeprobe.evidence import Evidence
+from saeprobe.report.shape import (
+    ClaimJson,
+    ComparisonJson,
+    Document,
+    EvidenceJson,
+    ProbeJson,
+    ProbeRecord,
+    PromptJson,
+    PublishedJson,
+    RunJson,
+    SampleJson,
+    SubjectJson,
+)
+from saeprobe.verdicts import WORDS, Verdict
+
+SCHEMA: Final = "urn:saeprobe:report:1"
+SCHEMA_VERSION: Final = "1.0"
+
+
+def plain(value: object, where: str) -> Any:
+    """`value` in JSON's own types: numpy's scalars and arrays, tuples and mappings are turned into Python's plain ones.
+
+    Raises:
+        ValueError: a number is NaN or infinite; JSON has no such number.
+        TypeError: a value of another type, or a key that is not a string.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(cast("object", value.tolist()), where)
+    if isinstance(value, Mapping):
+        return _plain_table(cast("Mapping[object, object]", value), where)
+    if isinstance(value, list | tuple):
+        return _plain_list(cast("Sequence[object]", value), where)
+    return _plain_scalar(value, where)
+
+
+def _plain_table(table: Mapping[object, object], where: str) -> dict[str, Any]:
+    wrong = [key for key in table if not isinstance(key, str)]
+    if wrong:
+        raise TypeError(f"{where} has the key {wrong[0]!r}; a report's keys are strings")
+    return {str(key): plain(item, f"{where}.{key}") for key, item in table.items()}
+
+
+def _plain_list(items: Sequence[object], where: str) -> list[Any]:
+    if all(type(item) is float and math.isfinite(item) for item in items):  # most of a report, so worth a short way
+        return list(items)
+    return [plain(item, f"{where}[{index}]") for index, item in enumerate(items)]
+
+
+def _plain_scalar(value: object, where: str) -> str | float | bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            if kind is float and not math.isfinite(cast("float", value)):
+                raise ValueError(
+                    f"{where} is {value}; a report holds finite numbers only. Give None where there is no honest "
+                    "number, or let the probe fail"
+                )
+            return kind(value)
+    raise TypeError(f"{where} is a {type(value).__name__}; a report holds strings, numbers, booleans, lists and tables")
+
+
+def evidence_to_json(evidence: Evidence) -> EvidenceJson[PromptJson]:
+    """`evidence` in plain types with its prompts in full, fit to cross from an xdist worker to its controller.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    return cast("EvidenceJson[PromptJson]", plain(asdict(evidence), f"evidence {evidence.statement!r}"))
+
+
+def _not_measured(stated: Published, label: str) -> PublishedJson:
+    return {
+        "label": label,
+        "value": stated.values[label],
+        "unit": stated.unit,
+        "tolerance": stated.tolerance,
+        "tolerance_from": None if stated.tolerance is None else "stated by the claim",
+        "measured": None,
+        "agrees": None,
+        "n": stated.n,
+    }
+
+
+def probe_to_json(
+    *,
+    claim: Claim,
+    nodeid: str,
+    subject: str,
+    verdict: Verdict,
+    evidence: Sequence[Evidence],
+    published: Sequence[ComparisonJson],
+    duration_s: float,
+) -> ProbeRecord:
+    """The record of one probe on one subject.
+
+    Args:
+        claim: the claim that the probe decides.
+        nodeid: pytest's name of the probe.
+        subject: name of the subject.
+        verdict: what was decided.
+        evidence: everything recorded while the probe ran, in order.
+        published: the printed numbers that were compared; those of the claim that are not among them are added as
+            not measured.
+        duration_s: seconds the probe took, its share of the capture not included.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    stated = claim.published.get(subject)
+    compared: list[PublishedJson] = [{**row, "n": None if stated is None else stated.n} for row in published]
+    if stated is not None:
+        seen = {row["label"] for row in compared}
+        compared += [_not_measured(stated, label) for label in stated.values if label not in seen]
+    record: ProbeRecord = {
+        "nodeid": nodeid,
+        "subject": subject,
+        "verdict": verdict.word,
+        "reason": verdict.reason,
+        "scope": verdict.scope,
+        "declared": verdict.declared,
+        "duration_s": duration_s,
+        "published": compared,
+        "evidence": [evidence_to_json(piece) for piece in evidence],
+        "claim": {
+            "id": claim.id,
+            "sentence": claim.sentence,
+            "source": claim.source,
+            "controls": list(claim.controls),
+        },
+    }
+    return cast("ProbeRecord", plain(record, f"probe {nodeid}"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptTable:
+    """Prompts without repetition, numbered in order of first appearance."""
+
+    prompts: list[PromptJson] = field(default_factory=list[PromptJson])
+    numbers: dict[tuple[str, str, str, str], int] = field(default_factory=dict[tuple[str, str, str, str], int])
+
+    def number(self, prompt: PromptJson) -> int:
+        """The index of `prompt`, which is appended if it is new."""
+        key = (prompt["text"], prompt["style"], prompt["topic"], prompt["template"])
+        if key not in self.numbers:
+            self.numbers[key] = len(self.prompts)
+            self.prompts.append(prompt)
+        return self.numbers[key]
+
+
+def _numbered_sample(sample: SampleJson[PromptJson], table: PromptTable) -> SampleJson[int]:
+    numbers = [table.number(prompt) for prompt in sample["prompts"]]
+    return cast("SampleJson[int]", {**sample, "prompts": numbers})
+
+
+def _numbered(evidence: EvidenceJson[PromptJson], table: PromptTable) -> EvidenceJson[int]:
+    samples = [_numbered_sample(sample, table) for sample in evidence["samples"]]
+    parts = [_numbered(part, table) for part in evidence["parts"]]
+    return cast("EvidenceJson[int]", {**evidence, "samples": samples, "parts": parts})
+
+
+def _in_planned_order(probes: Iterable[ProbeRecord], planned: Sequence[str]) -> list[ProbeRecord]:
+    """Workers finish in any order; a report is in the order of collection, then of the probes' names."""
+    place = {name: index for index, name in reversed(list(enumerate(planned)))}
+
+    def key(probe: ProbeRecord) -> tuple[int, str]:
+        return place.get(planned_name(probe["claim"]["id"], probe["subject"]), len(place)), probe["nodeid"]
+
+    return sorted(probes, key=key)
+
+
+def planned_name(claim_id: str, subject: str) -> str:
+    """How the list of planned probes names a claim on a subject: `day1.novice-most[sparrow]`."""
+    return f"{claim_id}[{subject}]"
+
+
+def build_document(
+    *,
+    probes: Iterable[ProbeRecord],
+    run: RunJson,
+    subjects: Sequence[SubjectJson],
+    planned: Sequence[str],
+    generated: str,
+) -> Document:
+    """One report of all probes, grouped by claim in the order planned, its prompts held once.
+
+    Args:
+        probes: the records, in any order.
+        run: how the run was made.
+        subjects: what it was run on, or could not be.
+        planned: `planned_name` of every probe collected, in order.
+        generated: when, in ISO 8601 with the offset from UTC.
+
+    Raises:
+        ValueError: two probes share a name, or two claims share an id but not their sentence or source.
+    """
+    table = PromptTable()
+    claims: dict[str, ClaimJson] = {}
+    counts = dict.fromkeys((str(word) for word in WORDS), 0)
+    seen: set[str] = set()
+    for record in _in_planned_order(probes, planned):
+        head = record["claim"]
+        if record["nodeid"] in seen:
+            raise ValueError(f"two records of the probe {record['nodeid']}; wanted one")
+        seen.add(record["nodeid"])
+        claim = claims.setdefault(head["id"], {**head, "probes": []})
+        if any(claim[name] != head[name] for name in ("sentence", "source")):
+            raise ValueError(
+                f"two claims have the id {head['id']!r}: {claim['sentence']!r} ({claim['source']}) and "
+                f"{head['sentence']!r} ({head['source']}); give one of them another id"
+            )
+        numbered = [_numbered(piece, table) for piece in record["evidence"]]
+        probe = {name: value for name, value in record.items() if name != "claim"} | {"evidence": numbered}
+        claim["probes"].append(cast("ProbeJson[int]", probe))
+        counts[record["verdict"]] += 1
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "generated": generated,
+        "run": run,
+        "counts": counts,
+        "planned": list(planned),
+        "subjects": list(subjects),
+        "prompts": table.prompts,
+        "claims": list(claims.values()),
+    }

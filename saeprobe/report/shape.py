@@ -1,0 +1,174 @@
+"""The shape of a report, as types; `schema.json` says the same to every other program.
+
+`P` is how a sample names its prompts: in full (`PromptJson`) while a probe's record travels alone from a worker to the
+controller, and as an index (`int`) into the document's table of prompts afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypedDict, TypeVar
+
+from saeprobe.verdicts import Word
+
+P = TypeVar("P")
+
+
+class PromptJson(TypedDict):
+    """One prompt, with the wording that it was made from."""
+
+    text: str
+    style: str
+    topic: str
+    template: str
+
+
+class SampleJson(TypedDict, Generic[P]):
+    """One side of a comparison; `values` and `prompts` run in parallel and are empty for a bare summary."""
+
+    label: str
+    measure: str
+    unit: str
+    mean: float
+    n: int | None
+    interval: list[float] | None
+    values: list[float]
+    prompts: list[P]
+
+
+class ControlJson(TypedDict):
+    """What is left of an effect once a rival explanation is taken out."""
+
+    name: str
+    explains: bool
+    estimate: float
+    interval: list[float] | None
+    p: float | None
+    detail: str
+
+
+class EvidenceJson(TypedDict, Generic[P]):
+    """The outcome of one comparison; `parts` are those of a claim about every one of several things."""
+
+    kind: str
+    statement: str
+    outcome: str
+    reason: str
+    scope: str
+    unit: str
+    estimate: float | None
+    interval: list[float] | None
+    level: float | None
+    p: float | None
+    alpha: float | None
+    test: str | None
+    seed: int | None
+    units: str | None
+    n_units: list[int]
+    samples: list[SampleJson[P]]
+    controls: list[ControlJson]
+    parts: list[EvidenceJson[P]]
+    continuations: list[list[str]]
+
+
+class ComparisonJson(TypedDict):
+    """A printed number beside the one measured here; `measured` and what follows from it are None where nothing was."""
+
+    label: str
+    value: float
+    unit: str
+    tolerance: float | None
+    tolerance_from: str | None
+    measured: float | None
+    agrees: bool | None
+
+
+class PublishedJson(ComparisonJson):
+    """A comparison and the number of prompts behind the printed value, where the source tells it."""
+
+    n: int | None
+
+
+class ProbeJson(TypedDict, Generic[P]):
+    """One claim decided on one subject; durations in seconds."""
+
+    nodeid: str
+    subject: str
+    verdict: Word
+    reason: str
+    scope: str
+    declared: str | None
+    duration_s: float
+    published: list[PublishedJson]
+    evidence: list[EvidenceJson[P]]
+
+
+class ClaimHead(TypedDict):
+    """What is true of a claim on every subject."""
+
+    id: str
+    sentence: str
+    source: str
+    controls: list[str]
+
+
+class ProbeRecord(ProbeJson[PromptJson]):
+    """A probe's result with its claim and prompts in full: what a worker sends."""
+
+    claim: ClaimHead
+
+
+class ClaimJson(ClaimHead):
+    """A claim and the probes that decided it, one or more a subject."""
+
+    probes: list[ProbeJson[int]]
+
+
+class SubjectJson(TypedDict):
+    """What was run; all but the name are None where `missing` says what is absent."""
+
+    name: str
+    model: str | None
+    model_hash: str | None
+    sae: str | None
+    sae_hash: str | None
+    hook_name: str | None
+    d_in: int | None
+    d_sae: int | None
+    dtype: str | None
+    protocol: str | None
+    fingerprint: str | None
+    missing: str | None
+
+
+class RunJson(TypedDict):
+    """How the run was made; `commit`, `dirty` and `device` are None where there is none."""
+
+    command: str
+    exit_code: int
+    duration_s: float
+    alpha: float
+    seed: int
+    workers: int
+    commit: str | None
+    dirty: bool | None
+    python: str
+    platform: str
+    device: str | None
+    evidence_dir: str | None
+    versions: dict[str, str]
+    computed_prompts: int
+    stored_prompts: int
+
+
+class Document(TypedDict):
+    """A whole report."""
+
+    schema: str
+    schema_version: str
+    generated: str
+    run: RunJson
+    counts: dict[str, int]
+    planned: list[str]
+    subjects: list[SubjectJson]
+    prompts: list[PromptJson]
+    claims: list[ClaimJson]

@@ -1,0 +1,144 @@
+"""Builders of samples, evidence and whole reports for the tests of this folder."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+from saeprobe.claims import Claim
+from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Sample
+from saeprobe.prompts import Prompt
+from saeprobe.report import Document, ProbeRecord, RunJson, SubjectJson, build_document, planned_name, probe_to_json
+from saeprobe.verdicts import Verdict, Word
+
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
+TOPICS = ("tides", "gravity", "recursion", "sleep", "glass", "rust", "bees", "tea", "maps", "rain", "salt", "bread")
+TEMPLATES = {
+    "novice": ("Explain {topic} to a novice.", "I am new to this. What is {topic}?", "Start from zero: {topic}."),
+    "expert": ("Explain {topic} to an expert.", "Skip the basics of {topic}.", "Tell a specialist about {topic}."),
+    "standard": ("Explain {topic}.", "What is {topic}?", "Tell me about {topic}."),
+    "guru": ("You are Feynman. Explain {topic}.", "As Feynman would: {topic}.", "{topic}, said by Feynman."),
+}
+
+
+def sample(style: str, centre: float, *, templates: int = 3, topics: int = 12, unit: str = "features") -> Sample:
+    """Values that wander around `centre` by template and topic, the same every time."""
+    prompts: list[Prompt] = []
+    values: list[float] = []
+    for row in range(templates):
+        wording = TEMPLATES[style][row % 3] + (f" ({row})" if row > 2 else "")
+        for column in range(topics):
+            topic = TOPICS[column % 12] + (f" {column}" if column >= 12 else "")
+            text = wording.replace("{topic}", topic)
+            prompts.append(Prompt(text=text, style=style, topic=topic, template=wording))
+            values.append(round(centre + math.sin(row * 2.1 + centre) * 0.8 + math.cos(column * 1.7 + row) * 1.6, 0))
+    mean = math.fsum(values) / len(values)
+    return Sample(
+        label=style,
+        measure="l0",
+        unit=unit,
+        mean=mean,
+        n=len(values),
+        interval=(mean - 0.7, mean + 0.7),
+        values=tuple(values),
+        prompts=tuple(prompts),
+    )
+
+
+def greater(
+    left: Sample, right: Sample, *, outcome: EvidenceOutcome = "supported", controls: tuple[ControlResult, ...] = ()
+) -> Evidence:
+    """A comparison of two samples."""
+    gap = left.mean - right.mean
+    return Evidence(
+        kind="greater",
+        statement=f"l0 of {left.label} > l0 of {right.label}",
+        outcome=outcome,
+        reason=f"{left.label} lies {gap:.2f} features above {right.label}; the interval excludes zero",
+        scope="these 3 templates a style",
+        unit=left.unit,
+        estimate=gap,
+        interval=(gap - 0.9, gap + 0.9),
+        level=0.95,
+        p=0.0031,
+        alpha=0.05,
+        test="exact permutation of 3 + 3 templates",
+        units="templates",
+        n_units=(3, 3),
+        samples=(left, right),
+        controls=controls,
+    )
+
+
+def length(*, explains: bool, estimate: float) -> ControlResult:
+    """A length control with half a feature on each side."""
+    return ControlResult(
+        name="length",
+        explains=explains,
+        estimate=estimate,
+        interval=(estimate - 0.5, estimate + 0.5),
+        p=0.41 if explains else 0.004,
+        detail="adjusted for 0.31 features a token within each style",
+    )
+
+
+RUN: RunJson = {
+    "command": "pytest probes/ -n 2",
+    "exit_code": 1,
+    "duration_s": 12.3,
+    "alpha": 0.05,
+    "seed": 0,
+    "workers": 2,
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "dirty": True,
+    "python": "3.11.7",
+    "platform": "Linux-6.1.0-x86_64",
+    "device": "cpu",
+    "evidence_dir": None,
+    "versions": {"saeprobe": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6", "pytest": "9.2.0"},
+    "computed_prompts": 144,
+    "stored_prompts": 0,
+}
+
+
+def subject(name: str, missing: str | None = None) -> SubjectJson:
+    """A described subject, or one that is absent."""
+    here = missing is None
+    return {
+        "name": name,
+        "model": f"specimens/{name}/model" if here else None,
+        "model_hash": "sha256:" + "ab" * 32 if here else None,
+        "sae": f"specimens/{name}/sae" if here else None,
+        "sae_hash": "sha256:" + "cd" * 32 if here else None,
+        "hook_name": "blocks.2.hook_resid_pre" if here else None,
+        "d_in": 160 if here else None,
+        "d_sae": 1280 if here else None,
+        "dtype": "float32" if here else None,
+        "protocol": "BOS prepended; last token of the prompt" if here else None,
+        "fingerprint": "ef" * 32 if here else None,
+        "missing": missing,
+    }
+
+
+def document_of(records: list[ProbeRecord]) -> Document:
+    """A document of these records, planned as they stand."""
+    return build_document(
+        probes=records,
+        run=copy.deepcopy(RUN),  # tests change their document
+        subjects=[subject("sparrow"), subject("finch"), subject("llama70b", "weights absent: saeprobe fetch llama70b")],
+        planned=[planned_name(record["claim"]["id"], record["subject"]) for record in records],
+        generated="2026-11-22T04:00:00+00:00",
+    )
+
+
+def record(claim_id: str, *, word: Word = "supported", subject: str = "sparrow", text: str = "because") -> ProbeRecord:
+    """A probe without evidence."""
+    return probe_to_json(
+        claim=Claim(id=claim_id, sentence=f"Sentence {claim_id}.", source="here"),
+        nodeid=f"t.py::{claim_id}[{subject}]",
+        subject=subject,
+        verdict=Verdict(word=word, reason=text),
+        evidence=[],
+        published=[],
+        duration_s=0.1,
+    )

@@ -1,0 +1,144 @@
+"""Reports on disk: whole or not at all, checked both ways, with errors that say what to do."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from saeprobe.report import Document, ReportError, read_report, schema, validate, write_report
+
+Change = Callable[[Any], object]
+
+
+def test_the_schema_is_a_schema() -> None:
+    """The file that ships is valid JSON Schema 2020-12."""
+    Draft202012Validator.check_schema(schema())
+
+
+def test_a_report_comes_back_as_it_went(document: Document, tmp_path: Path) -> None:
+    """Writing and reading change nothing, and the folder is made."""
+    path = tmp_path / "reports" / "report.json"
+
+    write_report(document, path)
+
+    assert read_report(path) == document
+    assert [entry.name for entry in path.parent.iterdir()] == ["report.json"]
+
+
+def test_the_same_document_gives_the_same_bytes(document: Document, tmp_path: Path) -> None:
+    """Two writings are equal byte for byte, readable as text, and end with a line break."""
+    write_report(document, tmp_path / "a.json")
+    write_report(copy.deepcopy(document), tmp_path / "b.json")
+
+    content = (tmp_path / "a.json").read_bytes()
+    assert content == (tmp_path / "b.json").read_bytes()
+    assert "新手提示词" in content.decode()
+    assert content.endswith(b"}\n")
+
+
+def test_a_lone_surrogate_survives(document: Document, tmp_path: Path) -> None:
+    """Text that UTF-8 cannot hold, as a tokenizer can produce it, is written as JSON's escape and read back."""
+    document["claims"][0]["probes"][0]["reason"] = "half of a \ud83d pair"
+
+    write_report(document, tmp_path / "a.json")
+
+    assert read_report(tmp_path / "a.json") == document
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda it: it.pop("planned"), "'planned' is a required property"),
+        (lambda it: it.update(extra=1), "'extra' was unexpected"),
+        (lambda it: it["claims"][0]["probes"][0].update(verdict="passed"), "'passed' is not one of"),
+        (lambda it: it["claims"][0]["probes"][0]["evidence"][0].update(p=1.5), "1.5 is greater than the maximum"),
+        (lambda it: it["claims"][0]["probes"][0]["evidence"][0].update(interval=[1]), r"\[1\] is too short"),
+        (lambda it: it["run"].update(alpha=0), "0 is less than or equal to the minimum"),
+        (lambda it: it.update(generated="yesterday"), "'yesterday' does not match"),
+        (lambda it: it["counts"].update(supported=3), "counts 3 probes as 'supported' and holds 2"),
+        (lambda it: it["claims"].append(copy.deepcopy(it["claims"][0])), "counts 2 probes as 'supported' and holds 3"),
+        (lambda it: it["claims"][0]["probes"][0]["evidence"][0]["samples"][0]["prompts"].pop(), "36 values for 35"),
+        (lambda it: it["prompts"].clear(), "names a prompt beyond the 0"),
+    ],
+)
+def test_a_document_out_of_shape_is_refused(document: Document, change: Change, told: str, tmp_path: Path) -> None:
+    """Each departure from the schema, and each contradiction within, is named and nothing is written."""
+    change(document)
+
+    with pytest.raises(ReportError, match=told):
+        write_report(document, tmp_path / "report.json")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_claim_that_stands_twice_is_refused(document: Document) -> None:
+    """One id in two entries would let a reader see only the better one."""
+    document["claims"].append(document["claims"][0] | {"probes": [document["claims"][0]["probes"][0]]})
+    document["counts"]["supported"] += 1
+
+    with pytest.raises(ReportError, match=r"holds the claim 'day1\.novice-more-than-expert' twice"):
+        validate(document)
+
+
+def test_nan_is_refused_and_the_old_report_kept(document: Document, tmp_path: Path) -> None:
+    """A NaN raises with its place, and the report of the run before is still there."""
+    path = tmp_path / "report.json"
+    write_report(document, path)
+    before = path.read_bytes()
+    document["run"]["duration_s"] = float("nan")
+
+    with pytest.raises(ValueError, match=r"report\.run\.duration_s is nan"):
+        write_report(document, path)
+
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "told", "remedy"),
+    [
+        (None, "there is no report here", "pytest probes/"),
+        (b"{", "is not JSON", "run the probes again"),
+        (b'{"schema_version": NaN}', "holds NaN, which is not a JSON number", "run the probes again"),
+        (b"\xff\xfe", "is not UTF-8 text", "report.json"),
+        (b"[" * 100_000, "is not JSON", "run the probes again"),
+        (b"[]", "names no schema_version", "written by saeprobe"),
+        (b'{"schema_version": "2.0"}', "schema version '2.0', and this saeprobe reads '1.0'", "install the saeprobe"),
+        (b'{"schema_version": "1.0"}', "is a required property", "run the probes again"),
+    ],
+)
+def test_what_is_no_report_is_refused_with_a_remedy(
+    content: bytes | None, told: str, remedy: str, tmp_path: Path
+) -> None:
+    """A file that is missing, broken, hostile or of another version raises an error with path, problem and remedy."""
+    path = tmp_path / "report.json"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(ReportError) as caught:
+        read_report(path)
+
+    assert caught.value.path == path
+    assert told in caught.value.problem
+    assert remedy in caught.value.remedy
+    assert str(path) in str(caught.value)
+
+
+def test_a_folder_is_no_report(tmp_path: Path) -> None:
+    """A path that exists and cannot be read as a file is an error of the same kind."""
+    with pytest.raises(ReportError, match="cannot be read"):
+        read_report(tmp_path)
+
+
+def test_the_report_names_its_schema(document: Document, tmp_path: Path) -> None:
+    """Another program finds the schema's name and version at the top of the file."""
+    write_report(document, tmp_path / "a.json")
+
+    first = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert list(first)[:2] == ["schema", "schema_version"]
+    assert first["schema"] == schema()["$id"]

@@ -1,0 +1,185 @@
+"""Pictures: places worked out by hand, and every value within the frame."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saeprobe.report.forest import forest, part_labels
+from saeprobe.report.picture import axis_over, strips
+from saeprobe.report.shape import EvidenceJson, PromptJson, PublishedJson
+from saeprobe.report.tables import estimate, exact, number, probability
+
+PROMPTS: list[PromptJson] = [
+    {"text": f"{style} {topic} {row}", "style": style, "topic": topic, "template": f"{style} {{topic}} {row}"}
+    for style in ("novice", "expert")
+    for row in range(2)
+    for topic in ("tides", "rain")
+]
+
+
+def evidence(*samples: tuple[str, list[float], list[int]], **more: object) -> EvidenceJson[int]:
+    """A comparison of samples given as label, values, prompts."""
+    made: dict[str, object] = {
+        "kind": "greater",
+        "statement": "a > b",
+        "outcome": "supported",
+        "unit": "f",
+        "estimate": None,
+        "interval": None,
+        "p": None,
+        "controls": [],
+        "parts": [],
+        "samples": [
+            {
+                "label": label,
+                "measure": "l0",
+                "unit": "f",
+                "mean": sum(values) / len(values),
+                "n": len(values),
+                "interval": None,
+                "values": values,
+                "prompts": prompts,
+            }
+            for label, values, prompts in samples
+        ],
+    }
+    return cast("EvidenceJson[int]", made | more)
+
+
+def path(drawing: str, name: str) -> str:
+    """The data of the path of class `name`."""
+    found = re.search(rf'<path class="{name}" d="([^"]*)"/>', drawing)
+    return "" if found is None else found[1]
+
+
+def test_an_axis_marks_round_numbers() -> None:
+    """From 0 to 10 the ticks are even numbers, and the ends lie 14 thousandths inside the frame."""
+    axis = axis_over([0.0, 10.0])
+
+    assert axis.ticks == (0.0, 2.0, 4.0, 6.0, 8.0, 10.0)
+    assert (axis.x(0.0), axis.x(5.0), axis.x(10.0)) == (14, 500, 986)
+
+
+def test_an_axis_has_room_for_a_single_value() -> None:
+    """Equal values lie in the middle of an axis a tenth of their size to each side."""
+    axis = axis_over([20.0, 20.0])
+
+    assert (axis.low, axis.high) == (18.0, 22.0)
+    assert axis.x(20.0) == 500
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_every_finite_value_has_a_place(values: list[float]) -> None:
+    """No finite numbers, however large, small or near, break an axis or leave its frame."""
+    axis = axis_over(values)
+
+    assert all(14 <= axis.x(value) <= 986 for value in values)
+    assert len(axis.ticks) <= 9
+    assert str(axis.drawing()).count("<text") == len(axis.ticks)
+
+
+def test_a_dot_a_prompt_in_a_lane_a_template() -> None:
+    """Two templates of two prompts give two lanes with two dots each and a tick at each template's mean."""
+    picture = strips(evidence(("novice", [0.0, 10.0, 5.0, 5.0], [0, 1, 2, 3])), PROMPTS, [])
+
+    assert picture is not None
+    (row,) = picture.rows
+    assert row.lanes == 2
+    # Lanes 28 high from 2: middles 16 and 44. Bins of 8: 0 lies at 14 -> 12, 10 at 986 -> 988, 5 at 500 -> 500.
+    assert path(row.drawing, "dots") == "M12 16h.1M988 16h.1M500 41.7h.1M500 46.3h.1"
+    assert path(row.drawing, "means") == "M500 11.5v9M500 39.5v9"
+    assert path(row.drawing, "mean") == "M500 0V60"
+
+
+def test_of_many_prompts_a_dot_stands_for_several() -> None:
+    """401 prompts are drawn with three to a dot, and the picture says so."""
+    picture = strips(evidence(("novice", [float(index) for index in range(401)], [0] * 401)), PROMPTS, [])
+
+    assert picture is not None
+    assert picture.each == 3
+    assert path(picture.rows[0].drawing, "dots").count("M") <= 200
+
+
+def test_rates_are_drawn_as_bars_from_zero() -> None:
+    """Values of 0 and 1 are counted, not scattered."""
+    picture = strips(evidence(("novice", [1.0, 1.0, 1.0, 0.0], [0, 1, 2, 3])), PROMPTS, [])
+
+    assert picture is not None
+    assert picture.rows[0].fired == 3
+    assert path(picture.rows[0].drawing, "dots") == ""
+    assert path(picture.rows[0].drawing, "bar") == "M14 30H743"  # 14 + 0.75 * 972
+
+
+def test_the_published_value_is_marked_on_its_own_row() -> None:
+    """A printed value widens the axis and is drawn where its label and unit fit."""
+    printed = cast("PublishedJson", {"label": "novice", "value": 20.0, "unit": "f"})
+    other = cast("PublishedJson", {"label": "expert", "value": 90.0, "unit": "percent"})
+
+    picture = strips(
+        evidence(("novice", [0.0, 10.0], [0, 1]), ("expert", [0.0, 2.0], [4, 5])), PROMPTS, [printed, other]
+    )
+
+    assert picture is not None
+    assert picture.axis.high == 20.0
+    assert [path(row.drawing, "print") for row in picture.rows] == ["M986 0V48", ""]
+
+
+def test_parts_show_the_styles_they_compare_once() -> None:
+    """A claim about every style draws the shared style once beside the others."""
+    novice, expert = ("novice", [1.0, 2.0], [0, 1]), ("expert", [0.0, 1.0], [4, 5])
+    whole = evidence(parts=[evidence(novice, expert), evidence(novice, ("guru", [3.0, 4.0], [4, 5]))], kind="every")
+
+    picture = strips(whole, PROMPTS, [])
+
+    assert picture is not None
+    assert [row.sample["label"] for row in picture.rows] == ["novice", "expert", "guru"]
+    assert part_labels(whole) == ["novice > expert", "novice > guru"]
+
+
+def test_a_control_stands_beside_its_estimate() -> None:
+    """The forest has a row as measured and one adjusted, on an axis that shows zero."""
+    control = {"name": "length", "explains": True, "estimate": 1.0, "interval": [-2.0, 4.0], "p": 0.5, "detail": ""}
+
+    picture = forest(evidence(estimate=8.0, interval=[6.0, 10.0], controls=[control]))
+
+    assert picture is not None
+    measured, adjusted = picture.rows
+    assert (measured.control, adjusted.control, adjusted.explains) == (None, "length", True)
+    # From -2 to 10 over 972: 81 a unit. 8 lies at 14 + 10 * 81, zero at 14 + 2 * 81.
+    assert path(measured.drawing, "square") == "M824 10h.1"
+    assert path(measured.drawing, "zero") == "M176 0V20"
+    assert path(adjusted.drawing, "reach").startswith("M14 8H500")
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    """Evidence without samples or estimate has no picture."""
+    assert strips(evidence(), PROMPTS, []) is None
+    assert forest(evidence()) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "wanted"),
+    [
+        (number(0), "0"),
+        (number(132.44), "132.4"),
+        (number(-0.5), "−0.5"),
+        (number(24576), "24,576"),
+        (number(1.23e-7), "1.23e−07"),
+        (number(None), "–"),
+        (exact(132.4), "132.4"),
+        (exact(4.0), "4"),
+        (probability(0.00001), "< 0.0001"),
+        (probability(0.0312), "0.031"),
+        (estimate(2.5, [1.6, 3.4]), '<b>2.50</b> <span class="whole">[1.60, 3.40]</span>'),
+        (estimate(0.02778, [0.0007, 0.1453]), '<b>0.028</b> <span class="whole">[0.001, 0.145]</span>'),
+        (estimate(7.0, None), "<b>7</b>"),
+    ],
+)
+def test_numbers_read_as_in_an_article(shown: Any, wanted: str) -> None:
+    """Four digits, a real minus sign, an estimate to the decimals of its interval, no p of zero."""
+    assert str(shown) == wanted

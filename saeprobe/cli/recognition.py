@@ -1,0 +1,174 @@
+"""What a file is, by the keys and shapes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from saeprobe.article_files.errors import ArticleFileError
+from saeprobe.cli.contents import Contents
+
+Kind = Literal[
+    "goodfire-sae", "saelens-sae", "article-activations", "article-features", "feature-diff", "eid-table", "unknown"
+]
+
+GOODFIRE_KEYS = ("encoder_linear.weight", "encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias")
+_GOODFIRE_70B = (65536, 8192)  # huggingface.co/Goodfire/Llama-3.3-70B-Instruct-SAE-l50
+_NOT_STATED = "not stated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognition:
+    """What a file is.
+
+    Attributes:
+        kind: for machines.
+        description: for people.
+        counted: what the numbers in it are: `parameters` or `values`.
+        facts: what is worth knowing, by name.
+        warnings: what is wrong with it.
+    """
+
+    kind: Kind
+    description: str
+    counted: Literal["parameters", "values"] = "values"
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    warnings: tuple[str, ...] = ()
+
+
+def recognise(contents: Contents) -> Recognition:
+    """Say what lies there; a file of no known kind is `unknown`, not an error."""
+    shapes = contents.shapes
+    if all(key in shapes for key in GOODFIRE_KEYS):
+        return _goodfire(contents)
+    if "W_enc" in shapes and "W_dec" in shapes:
+        return _sae_lens(contents)
+    if contents.data is not None and contents.file.suffix != ".json":
+        return _article_tensors(contents)
+    if contents.file.suffix == ".json":
+        return _article_json(contents)
+    return Recognition(kind="unknown", description="unknown; here are its keys")
+
+
+def _goodfire(contents: Contents) -> Recognition:
+    """`encoder_linear.weight [d_sae, d_in]` and so on, as torch's `nn.Linear` has it."""
+    shapes = contents.shapes
+    encoder = shapes["encoder_linear.weight"]
+    if len(encoder) != 2:  # noqa: PLR2004 - a matrix
+        return Recognition(kind="unknown", description="Goodfire's keys, but the encoder is no matrix")
+    d_sae, d_in = encoder
+    wanted = {"encoder_linear.bias": (d_sae,), "decoder_linear.weight": (d_in, d_sae), "decoder_linear.bias": (d_in,)}
+    known = " (the shape of the Llama-3.3-70B-Instruct layer-50 SAE)" if encoder == _GOODFIRE_70B else ""
+    return Recognition(
+        kind="goodfire-sae",
+        description=f"an SAE in Goodfire's format: ReLU, d_in {d_in:,}, d_sae {d_sae:,}{known}",
+        counted="parameters",
+        facts={"d_in": str(d_in), "d_sae": str(d_sae), "hook": f"{_NOT_STATED} in this format"},
+        warnings=_mismatches(shapes, wanted),
+    )
+
+
+def _sae_lens(contents: Contents) -> Recognition:
+    """`W_enc [d_in, d_sae]`, `W_dec [d_sae, d_in]`, and a configuration, flat before SAELens 6."""
+    shapes = contents.shapes
+    config: Mapping[str, Any] = contents.config or {}
+    if len(shapes["W_enc"]) != 2:  # noqa: PLR2004 - a matrix
+        return Recognition(kind="unknown", description="an SAE's keys, but W_enc is no matrix")
+    d_in, d_sae = shapes["W_enc"]
+    wanted = {"W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,), "threshold": (d_sae,)}
+    warnings = list(_mismatches(shapes, wanted))
+    if contents.config is None:
+        warnings.append("no cfg.json beside the weights: sae-lens cannot load them")
+    for name, found in (("d_in", d_in), ("d_sae", d_sae)):
+        if config.get(name, found) != found:
+            warnings.append(f"cfg.json says {name} {config[name]}, the weights {found}")
+    architecture = config.get("architecture", _NOT_STATED)
+    return Recognition(
+        kind="saelens-sae",
+        description=f"an SAE in SAELens' format: {architecture}, d_in {d_in:,}, d_sae {d_sae:,}",
+        counted="parameters",
+        facts={"architecture": str(architecture), "d_in": str(d_in), "d_sae": str(d_sae), **_training(config)},
+        warnings=tuple(warnings),
+    )
+
+
+def _training(config: Mapping[str, Any]) -> dict[str, str]:
+    """What the SAE was trained on: model, hook, BOS, context."""
+    nested: object = config.get("metadata")
+    stated = {**config, **(cast(Mapping[str, Any], nested) if isinstance(nested, Mapping) else {})}
+    names = {
+        "model": "model_name",
+        "hook": "hook_name",
+        "context": "context_size",
+        "normalised": "normalize_activations",
+    }
+    if stated.get("hook_name") is None and "hook_point" in stated:  # its name before SAELens 6
+        names["hook"] = "hook_point"
+    found = {name: stated.get(key) for name, key in names.items()}
+    facts = {name: _NOT_STATED if value is None else str(value) for name, value in found.items()}
+    if found["context"] is not None:
+        facts["context"] += " tokens"
+    bos: object = stated.get("prepend_bos")
+    return {**facts, "BOS": ("prepended" if bos else "not prepended") if isinstance(bos, bool) else _NOT_STATED}
+
+
+def _mismatches(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    return tuple(
+        f"{key} has shape {list(shapes[key])}; wanted {list(shape)} beside this encoder"
+        for key, shape in wanted.items()
+        if key in shapes and shapes[key] != shape
+    )
+
+
+def _article_tensors(contents: Contents) -> Recognition:
+    """An activations or features file, whole or with what is wrong in it."""
+    from saeprobe.article_files.entries import ACTIVATIONS, FEATURES, entries_of
+    from saeprobe.article_files.entries import Kind as EntryKind
+
+    found = contents.data
+    data = cast(list[object], found) if isinstance(found, list) else []
+    first = data[0] if data else None
+    names = [str(key) for key in cast(dict[object, object], first)] if isinstance(first, dict) else []
+    shapes: tuple[tuple[Kind, EntryKind], ...] = (("article-activations", ACTIVATIONS), ("article-features", FEATURES))
+    for kind, shape in shapes:
+        if not any(name.endswith(f"_{shape.suffix}") for name in names):
+            continue
+        what = f"the article's {shape.suffix.removesuffix('s')}s of the last prompt token"
+        try:
+            checked = entries_of(contents.file, data, shape)
+        except ArticleFileError as error:
+            warning = f"{error.found}; wanted {error.wanted}"
+            return Recognition(kind="unknown", description=f"nearly {what}", warnings=(warning,))
+        facts = {
+            "topics": str(len(checked.topics)),
+            "styles": ", ".join(checked.tensors),
+            shape.width: str(checked.width),
+        }
+        return Recognition(kind=kind, description=f"{what}, {shape.shape} a topic and style", facts=facts)
+    return Recognition(kind="unknown", description="unknown; here are its keys")
+
+
+def _article_json(contents: Contents) -> Recognition:
+    """A comparison of two styles, or an EID table."""
+    from saeprobe.article_files import read_eid_table, read_feature_diff
+
+    def diff(file: Path) -> Recognition:
+        found = read_feature_diff(file)
+        counts = {f"only {style}": f"{found.only_count[style]:,} features" for style in (found.a, found.b)}
+        what = f"the article's comparison of {found.a} with {found.b} prompts"
+        return Recognition(kind="feature-diff", description=what, facts=counts)
+
+    def table(file: Path) -> Recognition:
+        found = read_eid_table(file)
+        facts = {"topics": str(len(found.topics)), "personas": ", ".join(found.personas)}
+        return Recognition(kind="eid-table", description="a table of EID by topic and persona", facts=facts)
+
+    readers: tuple[Callable[[Path], Recognition], ...] = (diff, table)
+    for reader in readers:
+        try:
+            return reader(contents.file)
+        except ArticleFileError:
+            continue  # not this kind; the next may be
+    return Recognition(kind="unknown", description="unknown; here are its keys")

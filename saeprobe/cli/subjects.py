@@ -1,0 +1,63 @@
+"""`saeprobe subjects`: which models with their SAEs there are, and what brings those that are absent."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from saeprobe.cli.arguments import add_command
+from saeprobe.cli.rootdir import project_root
+from saeprobe.cli.tables import aligned
+
+if TYPE_CHECKING:
+    from saeprobe.cli.arguments import Commands
+    from saeprobe.subject.protocol import Subject
+
+_DESCRIPTION = """\
+List the subjects: each is a language model, an SAE of it and the place where the SAE reads. Built in are the specimen
+that ships with the package and the models of the published articles; your own are declared in pyproject.toml under
+[tool.saeprobe.subjects.NAME]. Nothing is loaded and nothing downloaded: where weights are absent, the command that
+brings them is printed."""
+
+_EPILOG = """\
+example:
+  saeprobe subjects
+
+exit codes: 0 listed; 2 a declaration in pyproject.toml is wrong."""
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    add_command(
+        commands,
+        "subjects",
+        run,
+        summary="the models and SAEs that claims can be checked on, and how to get them",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line a subject, and below the table what those that cannot run are lacking."""
+    del arguments  # the command has none
+    from saeprobe.subject.registry import find_subject, subject_names
+
+    root = project_root()
+    found = [find_subject(name, root) for name in subject_names(root)]
+    absent = {subject.name: subject.missing() for subject in found}
+    rows = [[one.name, "ready" if absent[one.name] is None else "absent", _summary(one)] for one in found]
+    lacking = [f"{name}: {why.removeprefix(f'{name} ')}" for name, why in absent.items() if why is not None]
+    sys.stdout.write("\n\n".join([aligned(["subject", "here", "what it is"], rows), *lacking]) + "\n")
+    return 0
+
+
+def _summary(subject: Subject) -> str:
+    """What it is, in a line."""
+    from saeprobe.subject.announced import AnnouncedSubject
+    from saeprobe.subject.local import LocalSubject
+
+    if isinstance(subject, LocalSubject):
+        return subject.spec.summary or f"{subject.spec.model} with the SAE {subject.spec.sae}"
+    return subject.summary if isinstance(subject, AnnouncedSubject) else ""

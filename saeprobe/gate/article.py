@@ -1,0 +1,189 @@
+"""Articles: Markdown files whose front matter lists the claims they cite."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import yaml
+
+from saeprobe.nearmiss import did_you_mean
+
+_FRONT_MATTER: Final = re.compile(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_KEYS: Final = ("title", "language", "day", "claims")
+_REQUIRED: Final = ("title", "language", "claims")
+_CITATION_KEYS: Final = ("id", "subject")
+
+
+class ArticleError(ValueError):
+    """An article's front matter cannot be used; `path` is the article."""
+
+    def __init__(self, problem: str, *, remedy: str, path: Path) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        self.path = path
+        super().__init__(f"{path}: {problem}; {remedy}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Citation:
+    """A claim that an article cites; `subject` None cites it on every subject that a report ran it on."""
+
+    id: str
+    subject: str | None = None
+
+    def __str__(self) -> str:
+        return self.id if self.subject is None else f"{self.id}[{self.subject}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Article:
+    """What an article says of itself. `day` is its place in a release plan, where it has one."""
+
+    path: Path
+    title: str
+    language: str
+    claims: tuple[Citation, ...]
+    day: int | None = None
+
+
+def read_article(path: Path) -> Article:
+    """Read the front matter of an article: YAML between two lines `---` at the very top.
+
+    Its keys are `title`, `language`, optionally `day`, and `claims`, a list of claim ids or of mappings
+    `{id: day1.sparse, subject: sparrow}`. The same claim may be cited on several subjects, an entry each.
+
+    Raises:
+        ArticleError: the file cannot be read; there is no front matter, or it is not a mapping; a key is missing,
+            unknown, repeated or of the wrong type; no claim is cited, or one is cited twice.
+    """
+    front = _front_matter(path)
+    for key in front:
+        if key not in _KEYS:
+            near = did_you_mean(str(key), _KEYS)
+            raise ArticleError(f"the key {key!r} is unknown{near}", remedy=f"wanted: {', '.join(_KEYS)}", path=path)
+    for key in _REQUIRED:
+        if key not in front:
+            raise ArticleError(f"the front matter has no {key!r}", remedy=f"add it: {_EXAMPLES[key]}", path=path)
+    day = front.get("day")
+    if day is not None and (not isinstance(day, int) or isinstance(day, bool) or day < 1):
+        raise ArticleError(f"day is {day!r}", remedy="write a whole number from 1, or leave it out", path=path)
+    return Article(
+        path=path,
+        title=_text(front["title"], "title", path),
+        language=_text(front["language"], "language", path),
+        claims=_citations(front["claims"], path),
+        day=day,
+    )
+
+
+_EXAMPLES: Final = {
+    "title": 'title: "What sparrow shows"',
+    "language": "language: en",
+    "claims": "claims: [day1.sparse]",
+}
+
+
+def _front_matter(path: Path) -> dict[object, object]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        raise ArticleError(
+            f"it cannot be read ({error.strerror})", remedy="give the path of a Markdown file that exists", path=path
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ArticleError(
+            f"byte {error.start} is not UTF-8", remedy="save the file in the encoding UTF-8", path=path
+        ) from error
+    found = _FRONT_MATTER.match(text)
+    if found is None:
+        began = text.startswith("---")
+        raise ArticleError(
+            "the front matter is not closed" if began else "there is no front matter",
+            remedy="end it with a line ---" if began else "begin the file with a line ---, the keys, and a line ---",
+            path=path,
+        )
+    try:
+        compose = cast("Callable[..., yaml.Node | None]", yaml.compose)  # pyright: ignore[reportUnknownMemberType]
+        node = compose(found["yaml"], Loader=yaml.SafeLoader)
+        front = cast("object", yaml.safe_load(found["yaml"]))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-13-01
+        raise ArticleError(
+            f"the front matter is not YAML: {error}", remedy="correct the syntax there", path=path
+        ) from error
+    _refuse_repeated_keys(node, path)
+    if not isinstance(front, dict):
+        raise ArticleError("the front matter is not a mapping", remedy="write lines like 'title: ...'", path=path)
+    return cast("dict[object, object]", front)
+
+
+def _refuse_repeated_keys(node: yaml.Node | None, path: Path) -> None:
+    """YAML keeps the last of two equal keys: a second `claims:` would take the first out of the gate unseen."""
+    waiting = [node]
+    seen: set[int] = set()
+    while waiting:
+        here = waiting.pop()
+        if here is None or id(here) in seen:  # an alias leads to a node that was already looked at
+            continue
+        seen.add(id(here))
+        if isinstance(here, yaml.MappingNode):
+            pairs = cast("list[tuple[yaml.Node, yaml.Node]]", here.value)
+            keys = [cast("Hashable", key.value) for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
+            repeated = [key for key in keys if keys.count(key) > 1]
+            if repeated:
+                raise ArticleError(
+                    f"the key {repeated[0]!r} stands twice in the front matter", remedy="make one of the two", path=path
+                )
+            waiting += [value for _, value in pairs]
+        elif isinstance(here, yaml.SequenceNode):
+            waiting += cast("list[yaml.Node]", here.value)
+
+
+def _citations(value: object, path: Path) -> tuple[Citation, ...]:
+    if not isinstance(value, list) or not value:
+        raise ArticleError(
+            f"claims is {value!r}, which lists no claim",
+            remedy="list the ids of those it cites, one at least",
+            path=path,
+        )
+    citations = [
+        _citation(entry, f"claim {number}", path) for number, entry in enumerate(cast("list[object]", value), start=1)
+    ]
+    for citation in citations:
+        same = [other for other in citations if other.id == citation.id]
+        if same.count(citation) > 1:
+            raise ArticleError(f"{citation} is cited twice", remedy="leave one of the entries out", path=path)
+        if citation.subject is None and len(same) > 1:
+            raise ArticleError(
+                f"{citation} is cited both on every subject and on {same[-1].subject or same[0].subject!r}",
+                remedy="name the subject in every entry, or in none",
+                path=path,
+            )
+    return tuple(citations)
+
+
+def _citation(entry: object, where: str, path: Path) -> Citation:
+    if isinstance(entry, dict):
+        fields = cast("dict[object, object]", entry)
+        for key in fields:
+            if key not in _CITATION_KEYS:
+                near = did_you_mean(str(key), _CITATION_KEYS)
+                raise ArticleError(
+                    f"{where}: the key {key!r} is unknown{near}",
+                    remedy="wanted: id, and subject where it matters",
+                    path=path,
+                )
+        if "id" not in fields:
+            raise ArticleError(f"{where} has no id", remedy="write {id: day1.sparse, subject: sparrow}", path=path)
+        subject = None if "subject" not in fields else _text(fields["subject"], f"{where}, subject", path)
+        return Citation(id=_text(fields["id"], f"{where}, id", path), subject=subject)
+    return Citation(id=_text(entry, where, path))
+
+
+def _text(value: object, what: str, path: Path) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ArticleError(f"{what} is {value!r}, which is not a text", remedy="write one, in quotes", path=path)
+    return value.strip()

@@ -1,0 +1,201 @@
+"""`saeprobe extract`: which prompts are read, in what order, and what is written of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from saeprobe.article_files import read_activations
+from saeprobe.prompts import PromptSet
+from saeprobe.subject import registry
+from saeprobe.subject.protocol import Reading, ReadingError, Request
+
+Run = Callable[..., Any]
+
+PROMPTS = """
+name = "mine"
+language = "en"
+
+[[topics]]
+name = "tides"
+guru = "Galileo (of Pisa)"
+
+[[topics]]
+name = "rain"
+guru = "Dalton"
+
+[styles.novice]
+templates = ["Explain {topic} to a novice.", "{topic} for beginners, please."]
+
+[styles.guru]
+templates = ["You are {guru}. Explain {topic} as {guru} would.", "As {guru}: {topic}."]
+"""
+
+
+def told(text: str) -> list[float]:
+    """An activation that tells its text apart."""
+    return [float(len(text)), float(sum(map(ord, text)) % 9973)]
+
+
+class Toy:
+    """A subject without a model: its activation of a text is `told`."""
+
+    name = "toy"
+    wording = "english"
+    device = "cpu"
+
+    def __init__(self, *, missing: str | None = None) -> None:
+        self.batches: list[list[str]] = []
+        self._missing = missing
+
+    def missing(self) -> str | None:
+        """What the test says."""
+        return self._missing
+
+    def open(self) -> Toy:
+        """Itself."""
+        return self
+
+    def read(self, requests: Sequence[Request]) -> list[list[Reading]]:
+        """A reading a request of its one want."""
+        self.batches.append([request.text for request in requests])
+        assert all(len(one.wants) == 1 and one.wants[0].at == "last" for one in requests)
+        return [[self._reading(request.text)] for request in requests]
+
+    @staticmethod
+    def _reading(text: str) -> Reading:
+        nothing = np.zeros(1)
+        return Reading(
+            tokens=(), n_tokens=3, indices=(), values=(), squared_error=nothing, activations=np.array([told(text)])
+        )
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """The toy under the name `toy`."""
+    subject = Toy()
+    monkeypatch.setattr(registry, "find_subject", lambda name, rootdir: subject)  # noqa: ARG005
+    return subject
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    """Two styles of two templates, two topics."""
+    path = tmp_path / "prompts.toml"
+    path.write_text(PROMPTS)
+    return path
+
+
+def test_one_template_a_style_is_read_and_written(run: Run, toy: Toy, prompts: Path, tmp_path: Path) -> None:
+    """The first template of each style, every topic, with the guru's name found in the prompt."""
+    found = run("extract", "toy", "--prompts", prompts, "-o", tmp_path / "a.pt")
+    assert found.code == 0, found.err
+    read = read_activations(tmp_path / "a.pt")
+    assert (read.topics, read.styles) == (("tides", "rain"), ("novice", "guru"))
+    assert read.gurus == ("Galileo (of Pisa)", "Dalton")
+    assert read.style("novice").tolist() == [told("Explain tides to a novice."), told("Explain rain to a novice.")]
+    assert read.style("guru")[1].tolist() == told("You are Dalton. Explain rain as Dalton would.")
+    assert sum(len(batch) for batch in toy.batches) == 4
+
+
+def test_template_and_styles_choose(run: Run, toy: Toy, prompts: Path, tmp_path: Path) -> None:
+    """--template takes another wording, --styles fewer styles in the order given."""
+    words = ("--prompts", prompts, "--styles", "guru", "novice", "--template", 2)
+    found = run("extract", "toy", *words, "-o", tmp_path / "a.pt")
+    assert found.code == 0, found.err
+    read = read_activations(tmp_path / "a.pt")
+    assert read.styles == ("guru", "novice")
+    assert read.style("guru")[0].tolist() == told("As Galileo (of Pisa): tides.")
+    assert toy.batches
+
+
+def test_the_built_in_prompts_are_the_default(run: Run, toy: Toy, tmp_path: Path) -> None:
+    """Without --prompts the six styles of the article are read in the subject's wording."""
+    assert run("extract", "toy", "-o", tmp_path / "a.pt").code == 0
+    read = read_activations(tmp_path / "a.pt")
+    assert read.styles == ("standard", "padding", "spaces", "novice", "expert", "guru")
+    assert len(read.topics) >= 24
+    assert all(read.gurus)
+    assert max(len(batch) for batch in toy.batches) <= 16
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--styles", "poet"), "the prompts 'mine' have no style 'poet'; choose --styles from: novice, guru"),
+        (("--template", "3"), "style 'novice' of the prompts 'mine' has 2 templates; --template 3 is not from 1 to 2"),
+        (("--template", "0"), "--template 0 is not from 1 to 2"),
+    ],
+)
+def test_prompts_that_are_not_there_are_explained(
+    run: Run, toy: Toy, prompts: Path, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    """A style or template that the prompts lack is named beside what they have, before a model is loaded."""
+    found = run("extract", "toy", "--prompts", prompts, *words, "-o", tmp_path / "a.pt")
+    assert (found.code, message in found.err) == (2, True)
+    assert toy.batches == []
+
+
+def test_topics_must_be_the_same_in_every_style(run: Run, toy: Toy, tmp_path: Path) -> None:
+    """A topic that one style lacks, and one that it has twice, have no place in the file."""
+    rows = ["template,style,topic", "On {topic}.,novice,tides", "{topic}!,expert,tides", "{topic}!,expert,rain"]
+    (tmp_path / "p.csv").write_text("\n".join(rows))
+    found = run("extract", "toy", "--prompts", tmp_path / "p.csv", "-o", tmp_path / "a.pt")
+    assert "'novice' and 'expert' differ in the topic 'rain'" in found.err
+    (tmp_path / "q.csv").write_text("text,style,topic\nOne.,novice,tides\nTwo.,novice,tides")
+    found = run("extract", "toy", "--prompts", tmp_path / "q.csv", "-o", tmp_path / "a.pt")
+    assert "two prompts for the topic 'tides' under one template" in found.err
+    assert toy.batches == []
+
+
+def test_errors_of_prompts_and_reading_are_explained(
+    run: Run, toy: Toy, tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of prompts that cannot be used, and a prompt that the model cannot read, are one line each."""
+    (tmp_path / "p.toml").write_text("nonsense")
+    assert run("extract", "toy", "--prompts", tmp_path / "p.toml", "-o", tmp_path / "a.pt").code == 2
+
+    def refuse(_: object) -> list[list[Reading]]:
+        raise ReadingError("the prompt does not fit")
+
+    monkeypatch.setattr(toy, "read", refuse)
+    found = run("extract", "toy", "--prompts", prompts, "-o", tmp_path / "a.pt")
+    assert (found.code, found.err) == (2, "saeprobe: error: the prompt does not fit\n")
+    assert not (tmp_path / "a.pt").exists()
+
+
+def test_a_subject_that_is_not_here_says_what_brings_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Absent weights end the command before prompts are read, with the subject's own advice."""
+    absent = Toy(missing="no weights; run: hf download toy")
+    monkeypatch.setattr(registry, "find_subject", lambda name, rootdir: absent)  # noqa: ARG005
+    found = run("extract", "toy", "-o", tmp_path / "a.pt")
+    assert (found.code, found.err) == (2, "saeprobe: error: toy cannot run here: no weights; run: hf download toy\n")
+
+
+def test_an_activation_that_is_not_finite_is_refused(
+    run: Run, toy: Toy, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN from the model ends with the prompt that gave it, not in the file."""
+    reading = Reading(
+        tokens=(), n_tokens=1, indices=(), values=(), squared_error=np.zeros(1), activations=np.array([[np.nan]])
+    )
+    monkeypatch.setattr(toy, "read", lambda requests: [[reading] for _ in requests])
+    found = run("extract", "toy", "--prompts", prompts, "-o", tmp_path / "a.pt")
+    assert found.code == 2
+    assert "NaN or infinite on 'Explain tides to a novice.'" in found.err
+
+
+def test_a_finished_prompt_has_no_guru(run: Run, toy: Toy, tmp_path: Path) -> None:
+    """Where no template names a guru the key stays empty."""
+    built = PromptSet.build(name="x", language="en", topics=["tides"], styles={"novice": ["On {topic}."]})
+    assert built.styles == ("novice",)
+    (tmp_path / "p.csv").write_text("text,style,topic\nOn tides.,novice,tides")
+    assert run("extract", "toy", "--prompts", tmp_path / "p.csv", "-o", tmp_path / "a.pt").code == 0
+    assert read_activations(tmp_path / "a.pt").gurus == ("",)
+    assert toy.batches == [["On tides."]]

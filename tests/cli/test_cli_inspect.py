@@ -1,0 +1,194 @@
+"""`saeprobe inspect` on every kind of file that it knows, and on some that it does not."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from saeprobe.cli.contents import read_contents
+from saeprobe.cli.recognition import recognise
+
+Run = Callable[..., Any]
+
+CONFIG = {
+    "architecture": "standard",
+    "d_in": 2,
+    "d_sae": 3,
+    "normalize_activations": "none",
+    "metadata": {
+        "model_name": "toy",
+        "hook_name": "blocks.1.hook_resid_pre",
+        "prepend_bos": True,
+        "context_size": 64,
+    },
+}
+
+
+def sae_folder(folder: Path, config: object = CONFIG, **changes: torch.Tensor) -> Path:
+    """An SAE in SAELens' format, changed."""
+    folder.mkdir(exist_ok=True)
+    weights = {
+        "W_enc": torch.ones(2, 3),
+        "W_dec": torch.ones(3, 2),
+        "b_enc": torch.zeros(3),
+        "b_dec": torch.zeros(2, dtype=torch.bfloat16),
+    }
+    save_file(weights | changes, folder / "sae_weights.safetensors")
+    if config is not None:
+        (folder / "cfg.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_goodfires_format_is_recognised(run: Run, goodfire: Path) -> None:
+    """The four keys are listed with shape, dtype and bytes, the parameters counted, and named for what they are."""
+    found = run("inspect", goodfire)
+    assert found.code == 0
+    assert "an SAE in Goodfire's format: ReLU, d_in 2, d_sae 3" in found.out
+    assert "parameters  17\n" in found.out
+    assert "encoder_linear.weight  [3, 2]  float32     24\n" in found.out
+    assert "encoder_linear.bias    [3]     float32     12\n" in found.out
+
+
+def test_a_saelens_folder_is_recognised(run: Run, tmp_path: Path) -> None:
+    """Architecture, hook, BOS and context come from cfg.json, the shapes from the weights' header."""
+    found = run("inspect", sae_folder(tmp_path / "sae"), "--json")
+    data = json.loads(found.out)
+    assert (data["kind"], data["parameters"]) == ("saelens-sae", 17)
+    assert data["facts"] == {
+        "architecture": "standard",
+        "d_in": "2",
+        "d_sae": "3",
+        "model": "toy",
+        "hook": "blocks.1.hook_resid_pre",
+        "context": "64 tokens",
+        "normalised": "none",
+        "BOS": "prepended",
+    }
+    assert {"key": "b_dec", "shape": [2], "dtype": "bfloat16", "bytes": 4} in data["keys"]
+    assert data["warnings"] == []
+
+
+def test_an_old_configuration_is_understood(tmp_path: Path) -> None:
+    """Before SAELens 6 all stood at the top level and the hook was a hook_point; what is not said is not made up."""
+    folder = sae_folder(tmp_path / "sae", {"d_in": 2, "d_sae": 3, "hook_point": "blocks.6.hook_resid_pre"})
+    facts = recognise(read_contents(folder)).facts
+    assert facts["hook"] == "blocks.6.hook_resid_pre"
+    assert facts["BOS"] == facts["context"] == facts["architecture"] == "not stated"
+
+
+def test_what_does_not_fit_is_warned_of(tmp_path: Path) -> None:
+    """Weights that contradict each other or their configuration, or have none, are said to."""
+    wrong = sae_folder(tmp_path / "a", CONFIG | {"d_sae": 4}, b_enc=torch.zeros(5))
+    assert recognise(read_contents(wrong)).warnings == (
+        "b_enc has shape [5]; wanted [3] beside this encoder",
+        "cfg.json says d_sae 4, the weights 3",
+    )
+    alone = sae_folder(tmp_path / "b", None)
+    assert recognise(read_contents(alone)).warnings == ("no cfg.json beside the weights: sae-lens cannot load them",)
+
+
+def test_the_articles_files_are_recognised(run: Run, activations: Path, tmp_path: Path) -> None:
+    """Activations and features are named with topics, styles and width; one entry stands for all."""
+    found = run("inspect", activations)
+    assert "the article's activations of the last prompt token, [1, d_in] a topic and style" in found.out
+    assert "0.novice_activation  [1, 2]  float32      8\n" in found.out
+    assert "1.topic" not in found.out
+    assert "... and 4 more keys" in found.out
+    torch.save([{"topic": "t", "novice_features": torch.ones(4)}], tmp_path / "f.pt")
+    assert "the article's features" in run("inspect", tmp_path / "f.pt").out
+    torch.save([{"topic": "t", "novice_features": torch.ones(1, 4)}], tmp_path / "g.pt")
+    nearly = run("inspect", tmp_path / "g.pt").out
+    assert "nearly the article's features" in nearly
+    assert "has shape [1, 4]; wanted shape [d_sae]" in nearly
+
+
+def test_the_articles_json_is_recognised(run: Run, tmp_path: Path) -> None:
+    """A comparison and an EID table are named; other JSON is unknown, not an error."""
+    table = [{"topic": "t", "eid": {"novice": {"eid": 8.5, "seq_len": 40}}}]
+    (tmp_path / "eid.json").write_text(json.dumps(table))
+    assert "a table of EID by topic and persona" in run("inspect", tmp_path / "eid.json").out
+    diff = {
+        "summary": {f"{s}_{m}": 1 for s in "ab" for m in ("avg_active", "avg_intensity", "only_count")},
+        **{f"{s}_{m}_features": [] for s in "ab" for m in ("dominant", "only")},
+    }
+    (tmp_path / "d.json").write_text(json.dumps(diff))
+    assert "the article's comparison of a with b prompts" in run("inspect", tmp_path / "d.json").out
+    (tmp_path / "x.json").write_text('{"x": 1}')
+    other = run("inspect", tmp_path / "x.json")
+    assert (other.code, "unknown; here are its keys" in other.out) == (0, True)
+
+
+def test_unknown_contents_are_listed(run: Run, tmp_path: Path) -> None:
+    """Nested dicts, lists and scalars are listed by their keys; so are the arrays of an archive."""
+    torch.save({"state": {"W": torch.ones(2, 3)}, "steps": [1, torch.ones(1)]}, tmp_path / "x.pth")
+    found = run("inspect", tmp_path / "x.pth")
+    assert "unknown; here are its keys" in found.out
+    assert "state.W  [2, 3]  float32     24\n" in found.out
+    assert "steps.0          int          0\n" in found.out
+    np.savez(tmp_path / "x.npz", W=np.ones((2, 3), dtype=np.float16))
+    assert "W    [2, 3]  float16     12\n" in run("inspect", tmp_path / "x.npz").out
+
+
+def test_weights_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A safetensors file is known by its header alone; a zip-format `.pt` is mapped, never read."""
+    with monkeypatch.context() as patched:
+        patched.setattr("safetensors.torch.load_file", lambda *_: pytest.fail("read the weights"))
+        assert len(read_contents(sae_folder(tmp_path / "sae")).items) == 4
+    seen: list[object] = []
+    load = torch.load
+
+    def spying(*args: object, **options: object) -> object:
+        seen.append((options["mmap"], options["weights_only"]))
+        return load(*args, **options)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(torch, "load", spying)
+    torch.save({"W": torch.ones(2)}, tmp_path / "x.pt")
+    read_contents(tmp_path / "x.pt")
+    assert seen == [(True, True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.safetensors", b"", "its header claims 0 bytes"),
+        ("x.safetensors", struct.pack("<Q", 10**12) + b"{}", "its header claims 1,000,000,000,000 bytes"),
+        ("x.safetensors", struct.pack("<Q", 2) + b"[]", "its header cannot be read"),
+        ("x.safetensors", struct.pack("<Q", 2) + b"{}" + b"more", "it has 14 bytes where its header promises 10"),
+        ("x.npz", b"PK nothing", "wanted a .npz archive of arrays"),
+        ("x.pt", b"nothing", "it is no .pt file"),
+        ("x.json", b"nothing", "it is not JSON"),
+        ("x.txt", b"nothing", "a file ending in '.txt' cannot be read"),
+    ],
+)
+def test_damaged_and_foreign_files_are_explained(
+    run: Run, tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    """What cannot be read is one line and exit code 2."""
+    (tmp_path / name).write_bytes(content)
+    found = run("inspect", tmp_path / name)
+    assert (found.code, found.out) == (2, "")
+    assert message in found.err
+    assert found.err.count("\n") == 1
+
+
+def test_a_truncated_safetensors_file_is_noticed(run: Run, tmp_path: Path) -> None:
+    """A download that broke off is seen from the header and the size."""
+    file = sae_folder(tmp_path / "sae") / "sae_weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-4])
+    assert "wanted the whole file" in run("inspect", file).err
+
+
+def test_a_folder_must_hold_one_file_of_weights(run: Run, tmp_path: Path) -> None:
+    """None or several are listed, and the choice left to the user."""
+    assert "holds these files of weights: none" in run("inspect", tmp_path).err
+    torch.save({}, tmp_path / "a.pt")
+    torch.save({}, tmp_path / "b.pt")
+    assert "a.pt, b.pt; wanted exactly one" in run("inspect", tmp_path).err

@@ -1,0 +1,259 @@
+"""Releases: which verdicts let an article through, which hold it, and what a report cannot tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saeprobe.gate import Article, Citation, decide_release, render, run_gate
+from saeprobe.report import read_report
+from saeprobe.report.shape import Document
+from saeprobe.verdicts import WORDS
+
+HELD = ("drifted", "refuted", "inconclusive", "unverifiable", "broken")
+
+
+def article(*claims: str | Citation) -> Article:
+    cited = tuple(Citation(id=claim) if isinstance(claim, str) else claim for claim in claims)
+    return Article(path=Path("a.md"), title="T", language="en", claims=cited)
+
+
+def on(claim: str, subject: str) -> Citation:
+    return Citation(id=claim, subject=subject)
+
+
+def report(*probes: tuple[str, str, str], planned: list[str] | None = None, declared: str | None = None) -> Document:
+    """A report of probes given as claim, subject and verdict."""
+    claims: dict[str, dict[str, Any]] = {}
+    for number, (claim, subject, verdict) in enumerate(probes):
+        head = {"id": claim, "sentence": "It holds.", "source": "here", "controls": [], "probes": []}
+        claims.setdefault(claim, head)["probes"].append(
+            {
+                "nodeid": f"probes/test_it.py::test_{number}[{subject}]",
+                "subject": subject,
+                "verdict": verdict,
+                "reason": f"reason {number}",
+                "scope": "these 8 templates",
+                "declared": declared,
+                "duration_s": 0.1,
+                "published": [],
+                "evidence": [],
+            }
+        )
+    document = {
+        "schema": "urn:saeprobe:report:1",
+        "schema_version": "1.0",
+        "generated": "2026-01-02T03:04:05+00:00",
+        "run": {
+            "command": "pytest probes/",
+            "exit_code": 0,
+            "duration_s": 1.0,
+            "alpha": 0.05,
+            "seed": 0,
+            "workers": 0,
+            "commit": None,
+            "dirty": None,
+            "python": "3.11.7",
+            "platform": "Linux",
+            "device": "cpu",
+            "evidence_dir": None,
+            "versions": {},
+            "computed_prompts": 0,
+            "stored_prompts": 0,
+        },
+        "counts": {word: sum(verdict == word for _, _, verdict in probes) for word in WORDS},
+        "planned": [f"{claim}[{subject}]" for claim, subject, _ in probes] if planned is None else planned,
+        "subjects": [],
+        "prompts": [],
+        "claims": list(claims.values()),
+    }
+    return cast("Document", document)
+
+
+def test_supported_claims_release():
+    """An article appears when every claim it cites is supported."""
+    release = decide_release(article("a", "b"), report(("a", "sparrow", "supported"), ("b", "sparrow", "supported")))
+    assert (release.decision, release.exit_code) == ("release", 0)
+
+
+@pytest.mark.parametrize("verdict", HELD)
+def test_any_other_verdict_holds(verdict: str):
+    """One cited claim that is not established holds the article, whatever became of the others."""
+    release = decide_release(article("a", "b"), report(("a", "sparrow", "supported"), ("b", "sparrow", verdict)))
+    assert (release.decision, release.exit_code) == ("hold", 1)
+    assert [ruling.decision for ruling in release.rulings] == ["release", "hold"]
+
+
+@pytest.mark.parametrize("verdict", WORDS)
+def test_a_declared_non_reproduction_holds(verdict: str):
+    """A known failure passes its pytest run and still holds the article."""
+    release = decide_release(article("a"), report(("a", "sparrow", verdict), declared="known"))
+    assert release.exit_code == 1
+
+
+def test_claims_that_are_not_cited_decide_nothing():
+    """A refuted claim elsewhere in the report is no business of this article."""
+    assert decide_release(article("a"), report(("a", "s", "supported"), ("b", "s", "refuted"))).exit_code == 0
+
+
+@pytest.mark.parametrize(("first", "second"), [("refuted", "not run"), ("not run", "refuted")])
+def test_holding_goes_before_not_knowing(first: str, second: str):
+    """Where one claim holds and another is open, the article is held."""
+    assert decide_release(article("a", "b"), report(("a", "s", first), ("b", "s", second))).exit_code == 1
+
+
+def test_every_subject_counts_where_none_is_cited():
+    """Cited without a subject, a claim must be supported on each subject that was run."""
+    both = report(("a", "sparrow", "supported"), ("a", "finch", "refuted"))
+    assert decide_release(article("a"), both).exit_code == 1
+    assert decide_release(article(on("a", "sparrow")), both).exit_code == 0
+    assert decide_release(article(on("a", "finch")), both).exit_code == 1
+
+
+def test_a_subject_that_was_not_run_counts_only_where_it_is_cited():
+    """Absent weights leave a claim to the other subjects, unless it is cited on the absent one."""
+    partly = report(("a", "sparrow", "supported"), ("a", "llama70b", "not run"))
+    assert decide_release(article("a"), partly).exit_code == 0
+    assert decide_release(article(on("a", "llama70b")), partly).exit_code == 2
+
+
+def test_a_claim_run_nowhere_cannot_be_told():
+    """At least one subject must have been run."""
+    assert decide_release(article("a"), report(("a", "llama70b", "not run"))).exit_code == 2
+
+
+def test_every_probe_of_a_claim_counts():
+    """Where several probes decide one claim on one subject, all must support it."""
+    two = report(("a", "sparrow", "supported"), ("a", "sparrow", "inconclusive"))
+    assert decide_release(article(on("a", "sparrow")), two).exit_code == 1
+
+
+def test_a_claim_that_is_not_in_the_report_cannot_be_told():
+    """An id without a probe is undecided, and a near one is proposed."""
+    release = decide_release(article("day1.spars"), report(("day1.sparse", "sparrow", "supported")))
+    assert release.exit_code == 2
+    assert release.rulings[0].gap == "no probe in the report has this id, did you mean 'day1.sparse'?"
+
+
+def test_a_subject_that_is_not_in_the_report_cannot_be_told():
+    """A claim cited on a subject that was not even planned is undecided; the gap says where it was run."""
+    release = decide_release(article(on("a", "gpt2")), report(("a", "sparrow", "supported")))
+    assert release.exit_code == 2
+    assert release.rulings[0].gap == "the report has it on sparrow only"
+
+
+@pytest.mark.parametrize("missing", ["a[finch]", "a[sparrow]"])
+def test_a_probe_planned_but_not_reported_leaves_its_claim_open(missing: str):
+    """A run cut short releases nothing that it had still to decide, not even on a subject it had begun with."""
+    cut = report(("a", "sparrow", "supported"), planned=["a[sparrow]", missing])
+    release = decide_release(article("a"), cut)
+    assert release.exit_code == 2
+    assert release.rulings[0].gap == f"planned but not reported: {missing}; the run did not come to its end"
+
+
+def test_a_probe_lost_on_another_subject_or_claim_does_not_matter():
+    """A citation asks for its own claim and subject alone; `a` is not the beginning of `ab`."""
+    cut = report(("a", "sparrow", "supported"), planned=["a[sparrow]", "a[finch]", "ab[sparrow]"])
+    assert decide_release(article(on("a", "sparrow")), cut).exit_code == 0
+    whole = report(("a", "sparrow", "supported"), planned=["a[sparrow]", "ab[sparrow]"])
+    assert decide_release(article("a"), whole).exit_code == 0
+
+
+def test_another_schema_cannot_be_told():
+    """A report of another major version decides nothing; a later minor one adds keys and is understood."""
+    supported = report(("a", "sparrow", "supported"))
+    assert decide_release(article("a"), cast("Document", {**supported, "schema_version": "1.7"})).exit_code == 0
+    other = decide_release(article("a"), cast("Document", {**supported, "schema_version": "2.0"}))
+    assert other.exit_code == 2
+    assert other.rulings[0].gap == "the report has schema version '2.0'; wanted 1.x"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["sparrow", "finch"]), st.sampled_from(WORDS))),
+    st.lists(st.sampled_from("abcd"), min_size=1, unique=True),
+)
+def test_nothing_is_released_without_support(probes: list[tuple[str, str, str]], cited: list[str]):
+    """Whatever a report holds: released means that each cited claim was run and that all that ran is supported."""
+    ran = {claim: {word for id_, _, word in probes if id_ == claim} - {"not run"} for claim in cited}
+    release = decide_release(article(*cited), report(*probes))
+    assert (release.exit_code == 0) == all(words == {"supported"} for words in ran.values())
+    assert (release.exit_code == 1) == any(words - {"supported"} for words in ran.values())
+
+
+def test_the_text_says_what_holds_it_and_what_to_do():
+    """What holds comes first, with the verdict's reason and a command; the counts and the exit code come last."""
+    probes = report(("a", "sparrow", "supported"), ("b", "sparrow", "not run"), ("c", "sparrow", "refuted"))
+    assert render(decide_release(article("a", "b", on("c", "sparrow"), "d"), probes)).splitlines() == [
+        "HOLD  a.md",
+        "  T",
+        "",
+        "  hold         c[sparrow]",
+        "               refuted on sparrow: reason 2",
+        "               -> take the sentence out, or write what was found; the evidence again: pytest",
+        "                 'probes/test_it.py::test_2[sparrow]'",
+        "  cannot tell  b",
+        "               not run on sparrow: reason 1",
+        "               -> bring what is absent; then: pytest 'probes/test_it.py::test_1[sparrow]'",
+        "  cannot tell  d",
+        "               no probe in the report has this id",
+        "               -> pytest probes/ writes a new report; if no probe decides this claim yet, write one",
+        "                 or take the claim out",
+        "  release      a",
+        "               supported on sparrow: reason 0",
+        "               scope: these 8 templates",
+        "",
+        "1 of 4 claims released, 1 held, 2 undecided; exit code 1",
+    ]
+
+
+def test_the_text_tells_of_a_declared_non_reproduction():
+    """A declared failure is shown with the reason that was declared."""
+    text = render(decide_release(article("a"), report(("a", "sparrow", "refuted"), declared="lengths differ")))
+    assert "refuted on sparrow, a declared non-reproduction: reason 0" in text
+    assert "declared because: lengths differ" in text
+    assert text.endswith("0 of 1 claim released, 1 held, 0 undecided; exit code 1")
+
+
+@pytest.mark.parametrize("verdict", WORDS)
+def test_every_verdict_can_be_told(verdict: str):
+    """For each verdict there is a text that names it."""
+    assert f"{verdict} on sparrow: reason 0" in render(decide_release(article("a"), report(("a", "sparrow", verdict))))
+
+
+def files(folder: Path, document: object, claims: str = "[a]") -> tuple[Path, Path]:
+    (folder / "a.md").write_text(f"---\ntitle: T\nlanguage: en\nclaims: {claims}\n---\n", encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(document), encoding="utf-8")
+    return folder / "a.md", folder / "report.json"
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("supported", 0), ("refuted", 1), ("not run", 2)])
+def test_the_gate_runs_on_files(tmp_path: Path, verdict: str, code: int):
+    """From an article and a report on disk come the exit code and the text."""
+    found, text = run_gate(*files(tmp_path, report(("a", "sparrow", verdict))))
+    assert found == code
+    assert text.endswith(f"exit code {code}")
+
+
+def test_the_reports_of_these_tests_are_reports(tmp_path: Path):
+    """What the tests decide on follows the schema that ships with the package."""
+    _, path = files(tmp_path, report(("a", "sparrow", "supported")))
+    assert read_report(path)["claims"][0]["id"] == "a"
+
+
+def test_files_that_cannot_be_used_are_never_a_release(tmp_path: Path):
+    """A missing or damaged report and an article that cites nothing give exit code 2 and say why."""
+    supported = report(("a", "sparrow", "supported"))
+    good, damaged = files(tmp_path, {**supported, "claims": None})
+    assert run_gate(good, damaged)[0] == 2
+    code, text = run_gate(good, tmp_path / "absent.json")
+    assert code == 2
+    assert text.startswith("CANNOT TELL")
+    assert "absent.json" in text
+    code, text = run_gate(*files(tmp_path, supported, claims="[]"))
+    assert code == 2
+    assert "lists no claim" in text

@@ -1,0 +1,31 @@
+"""The core question of SAE Inspect: the effective rank (EID) of a prompt's activations, by style and persona."""
+
+from saeprobe import capture, claim, every, inconclusive, subjects
+from saeprobe.measures import effective_rank
+from saeprobe.prompts import STYLES
+
+prompts = capture(STYLES, keep="effective_rank")
+
+
+@subjects("sparrow", "llama70b", "llama70b-as-published")
+@claim(
+    "The EID of a prompt for a novice exceeds the EID of one for an expert.",
+    id="day1.novice-eid",
+    source="SAE Inspect, the core question",
+    controls=("length",),
+    not_reproduced={"sparrow": inconclusive("10.5 against 10.4; wordings differ more than styles do")},
+)
+def test_novice_has_the_higher_effective_rank(prompts):
+    assert effective_rank(prompts["novice"]) > effective_rank(prompts["expert"])
+
+
+@subjects("llama70b-as-published")
+@claim(
+    "Every persona raises the EID of a prompt above the standard one.",
+    id="personas.raise-eid",
+    source="the 16-persona run behind SAE Inspect",
+    controls=("length",),
+)
+def test_every_persona_raises_the_effective_rank(prompts):
+    personas = [name for name in prompts.styles if name not in ("standard", "assistant")]  # these two are the same text
+    assert every(effective_rank(prompts[name]) for name in personas) > effective_rank(prompts["standard"])

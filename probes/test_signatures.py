@@ -1,0 +1,64 @@
+"""SAE Inspect, table 3: features that fire on every prompt of one style and on none of another."""
+
+from saeprobe import capture, claim, refuted, subjects
+from saeprobe.measures import firing_rate, halves, separates, separating_features
+from saeprobe.prompts import STYLES
+
+styles = capture(STYLES.only("novice", "expert"), at="last")
+
+PUBLISHED = subjects("llama70b", "llama70b-as-published")
+
+
+@PUBLISHED
+@claim(
+    "Features 34942, 55982, 17913 and 59519 fire on 100 % of novice and 0 % of expert prompts.",
+    id="day1.novice-signature",
+    source="SAE Inspect, table 3",
+)
+def test_novice_signature(styles):
+    assert separates([34942, 55982, 17913, 59519], styles["novice"], styles["expert"])
+
+
+@PUBLISHED
+@claim(
+    "Features 51630, 35870, 5936, 21604, 53369 and 46703 fire on 100 % of expert and 0 % of novice prompts.",
+    id="day1.expert-signature",
+    source="SAE Inspect, table 3",
+)
+def test_expert_signature(styles):
+    assert separates([51630, 35870, 5936, 21604, 53369, 46703], styles["expert"], styles["novice"])
+
+
+@subjects("sparrow")
+@claim(
+    "Some feature fires on 100 % of novice and 0 % of expert prompts, on wordings and topics it was not picked on.",
+    id="sparrow.novice-signature",
+    source="after SAE Inspect, table 3",
+    not_reproduced={"sparrow": refuted("no feature separates one half of the prompts perfectly")},
+)
+def test_a_novice_signature_holds_on_unseen_prompts(styles):
+    pick, confirm = halves(styles)
+    feature = separating_features(pick["novice"], pick["expert"], most=1)
+    assert separates(feature, confirm["novice"], confirm["expert"])
+
+
+@subjects("sparrow")
+@claim(
+    "Feature 1019 fires on 100 % of expert and 0 % of novice prompts.",
+    id="sparrow.expert-signature",
+    source="sparrow's model card, where it was picked on trained wordings and topics",
+    not_reproduced={"sparrow": refuted("two exceptions in 576 prompts")},
+)
+def test_feature_1019_separates_perfectly(styles):
+    assert separates(1019, styles["expert"], styles["novice"])
+
+
+@subjects("sparrow")
+@claim(
+    "Feature 1019 fires on more than 95 % of expert and less than 5 % of novice prompts.",
+    id="sparrow.expert-detector",
+    source="sparrow's model card",
+)
+def test_feature_1019_nearly_separates(styles):
+    assert firing_rate(styles["expert"], 1019) > 0.95
+    assert firing_rate(styles["novice"], 1019) < 0.05

@@ -1,0 +1,44 @@
+"""The SAE manual, section 4: adding one feature's direction makes a shopping prompt talk about a bridge."""
+
+from saeprobe import about, claim, refuted, steer, subjects
+from saeprobe.measures import fluency, mentions
+from saeprobe.prompts import SHOPPING
+
+GOLDEN_GATE = 851  # sparrow's; chosen with its strength on other prompts ("choose"), see its model card
+
+golden = steer(SHOPPING.only("judge"), feature=GOLDEN_GATE, strengths=[17.1], random_features=4, n_samples=2)
+placeholder = steer(SHOPPING.only("judge"), feature=12345, strengths=[80], random_features=4, n_samples=2)
+
+
+@subjects("sparrow")
+@claim(
+    "Steering feature 851 makes a shopping prompt talk about the Golden Gate Bridge.",
+    id="manual.steer-golden-gate",
+    source="SAE manual, section 4, whose feature 12345 is a placeholder",
+)
+def test_steering_injects_the_golden_gate_bridge(golden):
+    steered = mentions("Golden Gate", golden.at(17.1))
+    assert steered > mentions("Golden Gate", golden.unsteered)
+    assert steered > mentions("Golden Gate", golden.random_feature.at(17.1))
+
+
+@subjects("sparrow")
+@claim(
+    "Text under steering is as fluent as without.",
+    id="sparrow.steering-fluent",
+    source="after the SAE manual, section 4",
+    not_reproduced={"sparrow": refuted("-0.99 against -0.69 nats a token: the mentions cost fluency")},
+)
+def test_steering_keeps_the_text_fluent(golden):
+    assert fluency(golden.at(17.1)) == about(fluency(golden.unsteered), margin=0.1)
+
+
+@subjects("gpt2")
+@claim(
+    "Steering feature 12345 at strength 80 makes a shopping prompt talk about the Golden Gate Bridge.",
+    id="manual.steer-12345",
+    source="SAE manual, section 4",
+)
+def test_steering_the_placeholder_feature(placeholder):
+    steered = mentions("Golden Gate", placeholder.at(80))
+    assert steered > mentions("Golden Gate", placeholder.random_feature.at(80))

@@ -1,0 +1,102 @@
+"""Hooks: what happens at each stage of a pytest run, handed on to the part that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from saeprobe.plugin import terminal
+from saeprobe.plugin.claimcheck import check_claims
+from saeprobe.plugin.fixtures import declared_by, register_captures
+from saeprobe.plugin.laboratory import Laboratory
+from saeprobe.plugin.ledger import Ledger
+from saeprobe.plugin.progress import ProgressLine
+from saeprobe.plugin.variants import deselect_by_default, parametrize, subject_of
+
+_SENT = "saeprobe"
+
+
+class Hooks:
+    """The hooks of one run, on the controller and on each worker alike."""
+
+    def __init__(self, laboratory: Laboratory, ledger: Ledger) -> None:
+        self._laboratory = laboratory
+        self._ledger = ledger
+        self._modules: set[str] = set()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector) -> None:
+        """Turn the captures of a file into fixtures before its first probe is made."""
+        if isinstance(collector, pytest.Module) and collector.nodeid not in self._modules:
+            self._modules.add(collector.nodeid)
+            register_captures(collector, self._laboratory)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """One variant of a probe for each of its subjects."""
+        parametrize(metafunc, self._laboratory)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Leave the real subjects out unless they are asked for."""
+        check_claims(items)
+        deselect_by_default(config, items, self._laboratory)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Make the plan: everything that the collected probes need, by subject."""
+        self._ledger.plan(session.items)
+        self._laboratory.plan(
+            (name, declared)
+            for item in session.items
+            if (name := subject_of(item)) is not None
+            for declared in declared_by(item)
+        )
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Print the plan; with --collect-only that is all that happens."""
+        return self._laboratory.plan_in_words()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Run the plan in one pass a subject, then the probes."""
+        if not session.config.option.collectonly and not session.testsfailed:
+            with ProgressLine(session.config) as line:
+                self._laboratory.gather(line.show)
+        return (yield)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Enter the verdict that a report carries."""
+        self._ledger.enter(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: object) -> tuple[str, str, str] | None:
+        """The verdict's letter and word; also called for collect reports, which carry none."""
+        return terminal.status(report) if isinstance(report, pytest.TestReport) else None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what an xdist worker planned; one that crashed has sent nothing."""
+        sent = getattr(node, "workeroutput", {}).get(_SENT)
+        if sent is not None:
+            self._ledger.receive(**sent)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Hold the records against the plan and write the reports; a worker sends what it planned instead."""
+        if session.config.option.collectonly:
+            return
+        to_controller: dict[str, object] | None = getattr(session.config, "workeroutput", None)  # an xdist worker's
+        if to_controller is not None:
+            to_controller[_SENT] = self._ledger.as_sent()
+            return
+        if self._ledger.lost and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._ledger.write(int(exitstatus))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The table of verdicts."""
+        if not terminalreporter.config.option.collectonly:
+            terminal.summarize(terminalreporter, self._ledger)

@@ -1,0 +1,137 @@
+"""Judging: runs a probe with a recorder around it and turns what it showed into a verdict and a pytest outcome."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict
+from typing import NoReturn, cast
+
+import pytest
+
+from saeprobe.claims import Claim, claim_of
+from saeprobe.deciding import decide
+from saeprobe.evidence import Evidence, Recorder, recording
+from saeprobe.plugin.options import Settings
+from saeprobe.plugin.variants import subject_of
+from saeprobe.report import ComparisonJson, ProbeRecord, probe_to_json
+from saeprobe.verdicts import Verdict
+
+RECORD = "saeprobe"
+"""Attribute of a test report that carries the probe's record, in plain types, to the xdist controller too."""
+
+_record = pytest.StashKey[ProbeRecord]()
+
+
+def claim_of_item(item: pytest.Item) -> Claim | None:
+    """The claim that an item decides."""
+    return claim_of(getattr(item, "function", None))
+
+
+class Judge:
+    """Hooks around the phases of a probe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+        """A capture that cannot be had decides the claim before the probe runs."""
+        claim = claim_of_item(item)
+        if claim is None:
+            return (yield)
+        try:
+            return (yield)
+        except pytest.skip.Exception:
+            raise
+        except Exception as ended:
+            verdict = self._judge(item, claim, [], ended, 0.0)
+            if verdict.outcome == "skipped":
+                _skip(verdict)
+            raise
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        """The evidence decides, however the probe ended."""
+        claim = claim_of_item(item)
+        if claim is None:
+            return (yield)
+        settings = self._settings
+        recorder = Recorder(alpha=settings.alpha, seed=settings.seed, controls=claim.controls)
+        ended: BaseException | None = None
+        began = time.monotonic()
+        with recording(recorder):
+            try:
+                yield
+            except pytest.skip.Exception:
+                raise
+            except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever it is, it decides the claim
+                ended = error
+        verdict = self._judge(item, claim, recorder.evidence, ended, time.monotonic() - began)
+        if verdict.outcome == "passed":
+            return None
+        if verdict.outcome == "skipped":
+            _skip(verdict)
+        if verdict.word == "broken" and ended is not None:
+            raise ended
+        pytest.fail("\n".join(_explained(claim, verdict, recorder.evidence, ended)), pytrace=False)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Hang the record on the report of the phase that decided."""
+        report = yield
+        record = item.stash.get(_record, None)
+        if record is not None and call.when != "teardown":
+            del item.stash[_record]
+            setattr(report, RECORD, record)
+            # An xfail mark is no declaration: a claim that is not established fails all the same.
+            if vars(report).pop("wasxfail", None) is not None and call.excinfo is not None:
+                report.outcome = "failed"
+        return report
+
+    def _judge(
+        self, item: pytest.Item, claim: Claim, evidence: list[Evidence], ended: BaseException | None, seconds: float
+    ) -> Verdict:
+        subject = subject_of(item) or ""
+        verdict, compared = decide(claim, subject, evidence, ended)
+        item.stash[_record] = probe_to_json(
+            claim=claim,
+            nodeid=item.nodeid,
+            subject=subject,
+            verdict=verdict,
+            evidence=evidence,
+            published=[cast("ComparisonJson", {**asdict(row), "agrees": row.agrees}) for row in compared],
+            duration_s=seconds,
+        )
+        # On the item, not on one report: the JUnit file takes the properties of the teardown's.
+        item.user_properties += [
+            ("claim", claim.id),
+            ("sentence", claim.sentence),
+            ("subject", subject),
+            ("verdict", verdict.word),
+            ("reason", verdict.reason),
+            ("scope", verdict.scope),
+        ]
+        return verdict
+
+
+def _explained(
+    claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], ended: BaseException | None
+) -> Iterator[str]:
+    """What a failed probe shows instead of a traceback: the verdict, the sentence, the assert and the evidence."""
+    yield f"{verdict.word}: {verdict.reason}"
+    yield ""
+    yield f"  {claim.sentence}  ({claim.source})"
+    if ended is not None:
+        assertion = traceback.extract_tb(ended.__traceback__)[-1]
+        yield f"  {assertion.line}  ({assertion.filename}:{assertion.lineno})"
+    for piece in evidence:
+        yield ""
+        yield from (f"    {line}" for line in piece.lines())
+
+
+def _skip(verdict: Verdict) -> NoReturn:
+    pytest.skip(f"{verdict.word}: {verdict.reason}")

@@ -1,0 +1,150 @@
+"""The ledger: every planned probe and what became of it, kept by the process that writes the report."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import shlex
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saeprobe.plan import Gathered
+from saeprobe.plugin.judging import RECORD, claim_of_item
+from saeprobe.plugin.laboratory import Laboratory
+from saeprobe.plugin.options import Settings
+from saeprobe.plugin.variants import subject_of
+from saeprobe.report import ProbeRecord, RunJson, build_document, planned_name, write_page, write_report
+
+PACKAGES = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
+
+
+class Ledger:
+    """Collects records as reports come in, holds them against the plan, and writes the report files.
+
+    Under xdist the controller collects nothing itself; its workers send the names of what they planned.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, laboratory: Laboratory) -> None:
+        self._config = config
+        self._settings = settings
+        self._laboratory = laboratory
+        self._began = time.monotonic()
+        self._planned: dict[str, str] = {}
+        self._records: dict[str, ProbeRecord] = {}
+        self._gathered: list[Gathered] = []
+        self.written: tuple[Path, Path] | None = None
+
+    @property
+    def records(self) -> list[ProbeRecord]:
+        """The records, in the order planned."""
+        known = [self._records[nodeid] for nodeid in self._planned if nodeid in self._records]
+        return known + [record for nodeid, record in self._records.items() if nodeid not in self._planned]
+
+    @property
+    def lost(self) -> list[str]:
+        """Planned probes of which nothing was reported."""
+        return [nodeid for nodeid in self._planned if nodeid not in self._records]
+
+    def plan(self, items: Sequence[pytest.Item]) -> None:
+        """Note which probes are to be decided, in order."""
+        for item in items:
+            claim = claim_of_item(item)
+            if claim is not None:
+                self._planned[item.nodeid] = planned_name(claim.id, subject_of(item) or "")
+
+    def as_sent(self) -> dict[str, object]:
+        """What a worker sends to the controller."""
+        return {"planned": self._planned, "gathered": [asdict(each) for each in self._laboratory.gathered]}
+
+    def receive(self, planned: dict[str, str], gathered: list[dict[str, Any]]) -> None:
+        """Take over what a worker planned, and what it computed."""
+        self._planned.update(planned)
+        self._gathered += [Gathered(**each) for each in gathered]
+
+    def enter(self, report: pytest.TestReport) -> None:
+        """Keep the record that a report carries; a probe whose teardown failed is broken."""
+        record: ProbeRecord | None = getattr(report, RECORD, None)
+        if record is not None:
+            self._records[report.nodeid] = record
+        elif report.when == "teardown" and report.failed and report.nodeid in self._records:
+            known = self._records[report.nodeid]
+            self._records[report.nodeid] = {**known, "verdict": "broken", "reason": "the teardown of the probe failed"}
+
+    def write(self, exit_code: int) -> None:
+        """Write report.json and, from it alone, report.html; nothing where no claim was planned."""
+        if not self._planned and not self._records:
+            return
+        subjects = dict.fromkeys(record["subject"] for record in self.records)
+        document = build_document(
+            probes=self.records,
+            run=self._run(exit_code),
+            subjects=[self._laboratory.described(name) for name in subjects],
+            planned=list(self._planned.values()),
+            generated=_now(),
+        )
+        folder = self._settings.report
+        self.written = folder / "report.json", folder / "report.html"
+        write_report(document, self.written[0])
+        write_page(document, self.written[1])
+
+    def _run(self, exit_code: int) -> RunJson:
+        gathered = self._laboratory.gathered + self._gathered
+        workers = getattr(self._config.option, "numprocesses", None) or 0
+        commit, dirty = _commit(self._settings.rootdir)
+        evidence = self._settings.evidence
+        return {
+            "command": shlex.join(["pytest", *self._config.invocation_params.args]),
+            "exit_code": exit_code,
+            "duration_s": round(time.monotonic() - self._began, 3),
+            "alpha": self._settings.alpha,
+            "seed": self._settings.seed,
+            "workers": int(workers),
+            "commit": commit,
+            "dirty": dirty,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "device": next((each.device for each in gathered if each.device), None),
+            "evidence_dir": None if evidence is None else evidence.name,
+            "versions": {name: metadata.version(name) for name in PACKAGES},
+            "computed_prompts": sum(each.computed for each in gathered),
+            "stored_prompts": _stored(gathered),
+        }
+
+
+def _stored(gathered: Sequence[Gathered]) -> int:
+    """Results that were stored before the run: what one worker computed, another finds stored."""
+    needed: dict[str, int] = {}
+    for each in gathered:
+        needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
+    return sum(needed.values()) - sum(each.computed for each in gathered)
+
+
+def _now() -> str:
+    """The time of the report; SOURCE_DATE_EPOCH fixes it for builds that must repeat to the byte."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = time.time() if fixed is None else int(fixed)
+    return dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="seconds")
+
+
+def _commit(root: Path) -> tuple[str | None, bool | None]:
+    """The commit that the probes were run at and whether the tree differed from it; None without a repository."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(root), *arguments]
+        try:
+            ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)  # noqa: S603 - fixed words
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return ran.stdout.strip() if ran.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    status = None if commit is None else git("status", "--porcelain")
+    return commit, None if status is None else bool(status)

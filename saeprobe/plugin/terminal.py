@@ -1,0 +1,115 @@
+"""The terminal: verdicts in pytest's own columns, and a table of the claims at the end."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import unicodedata
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+import pytest
+
+from saeprobe.plugin.judging import RECORD
+from saeprobe.plugin.ledger import Ledger
+from saeprobe.report import ProbeRecord
+from saeprobe.verdicts import OUTCOMES, WORDS, Outcome, Word
+
+_INDENT: Final = 17
+_WORD: Final = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+")
+_LETTER: Final[Mapping[Word, str]] = {
+    "supported": ".",
+    "drifted": "D",
+    "refuted": "R",
+    "inconclusive": "I",
+    "unverifiable": "u",
+    "broken": "B",
+    "not run": "n",
+}
+_MARKUP: Final[Mapping[Word, dict[str, bool]]] = {
+    "supported": {"green": True},
+    "drifted": {"yellow": True},
+    "refuted": {"red": True},
+    "inconclusive": {"yellow": True},
+    "unverifiable": {"cyan": True},
+    "broken": {"red": True, "bold": True},
+    "not run": {"light": True},
+}
+
+
+def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
+    """Pytest's category, letter and word for a report that carries a verdict; the categories are pytest's own."""
+    record: ProbeRecord | None = getattr(report, RECORD, None)
+    if record is None:
+        return None
+    word = record["verdict"]
+    if record["declared"] is not None:
+        return "passed", "x", f"{word.upper()} AS DECLARED"
+    if report.failed and OUTCOMES[word] == "passed":
+        return "failed", "X", f"{word.upper()} AGAINST ITS DECLARATION"
+    return OUTCOMES[word], _LETTER[word], word.upper()
+
+
+def summarize(terminal: pytest.TerminalReporter, ledger: Ledger) -> None:
+    """Write the table of verdicts by subject, what is not established and why, and where the reports lie."""
+    records = ledger.records
+    if not records and not ledger.lost:
+        return
+    terminal.section("claims", sep="=")
+    width = max(60, shutil.get_terminal_size((100, 24)).columns)
+    for subject in dict.fromkeys(record["subject"] for record in records):
+        terminal.write_line(f"on {subject}", bold=True)
+        same_reason = groupby((record for record in records if record["subject"] == subject), key=_note)
+        for note, rows in same_reason:
+            for record in rows:
+                _write_row(terminal, record, width)
+            _write_note(terminal, note, width)
+    for nodeid in ledger.lost:
+        terminal.write_line(f"LOST  {nodeid}: planned, but nothing was reported", red=True, bold=True)
+    terminal.write_line("")
+    terminal.write_line(_counts(records))
+    if ledger.written is not None:
+        terminal.write_line(f"report: {ledger.written[1]} (made from {ledger.written[0].name})")
+
+
+def _write_row(terminal: pytest.TerminalReporter, record: ProbeRecord, width: int) -> None:
+    word = record["verdict"]
+    declared = record["declared"] is not None
+    lines = _wrapped(f"{record['claim']['sentence']}  [{record['claim']['id']}]", width - _INDENT)
+    terminal.write(
+        f"  {word}{'*' if declared else ''}".ljust(_INDENT), **({"green": True} if declared else _MARKUP[word])
+    )
+    terminal.write_line(f"\n{' ' * _INDENT}".join(lines))
+
+
+def _note(record: ProbeRecord) -> str:
+    """What is said under a row: why, or the declaration that the verdict confirms."""
+    return record["reason"] if record["declared"] is None else f"* as declared: {record['declared']}"
+
+
+def _write_note(terminal: pytest.TerminalReporter, text: str, width: int) -> None:
+    for line in _wrapped(text, width - _INDENT):
+        terminal.write_line(" " * _INDENT + line, light=True)
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    """`text` in lines of at most `columns`; between Chinese characters, which take two, a line may end anywhere."""
+    lines = [""]
+    for word in _WORD.findall(" ".join(text.split())):
+        if lines[-1] and _columns(lines[-1] + word.rstrip()) > columns:
+            lines.append("")
+        lines[-1] += word if lines[-1] else word.lstrip()
+    return [line.rstrip() for line in lines]
+
+
+def _counts(records: Sequence[ProbeRecord]) -> str:
+    counted = [(sum(record["verdict"] == word for record in records), word) for word in WORDS]
+    declared = sum(record["declared"] is not None for record in records)
+    line = ", ".join(f"{count} {word}" for count, word in counted if count)
+    return line + (f" ({declared} as declared)" if declared else "")
+
+
+def _columns(text: str) -> int:
+    """Columns that `text` takes on a terminal: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,0 +1,107 @@
+"""Claims of which nothing is reported: they are named, and the run fails."""
+
+from __future__ import annotations
+
+import pytest
+from records import INI, write_ranks
+from runs import HEAD, REFUTED, SUPPORTED, Go, Run, apart
+
+NAMED = "LOST  test_probes.py::test_{}[llama70b-as-published]: planned, but nothing was reported"
+SKIPPED = """
+import pytest
+
+@claim("It is skipped.", id="rank.skipped", source="none")
+def test_skipped(ranks):
+    pytest.skip("not today")
+"""
+
+
+def test_a_skip_inside_a_probe_is_no_verdict(go: Go) -> None:
+    """pytest.skip ends the probe without a word on its claim, so that the claim is lost."""
+    run = go(probes=SKIPPED + SUPPORTED)
+    assert (run.code, run.verdicts) == (1, {"rank.up": "supported"})
+    assert run.lines(NAMED.format("skipped"))
+    assert run.report["planned"] == ["rank.skipped[llama70b-as-published]", "rank.up[llama70b-as-published]"]
+
+
+def test_a_skip_in_a_fixture_is_no_verdict(go: Go) -> None:
+    """Nor is one that comes before the probe."""
+    fixture = "import pytest\n@pytest.fixture\ndef scale():\n    pytest.skip('no scale')\n"
+    run = go(probes=fixture + SUPPORTED.replace("test_up(ranks)", "test_up(ranks, scale)"))
+    assert run.code == 1
+    assert run.lines(NAMED.format("up"))
+
+
+def test_what_x_leaves_undecided_is_named(go: Go) -> None:
+    """After -x the claims behind the failure are lost, not forgotten."""
+    run = go("-x", probes=REFUTED + SUPPORTED)
+    assert (run.code, run.verdicts) == (1, {"rank.down": "refuted"})
+    assert run.lines(NAMED.format("up"))
+    assert not run.lines(NAMED.format("down"))
+    assert len(run.report["planned"]) == 2
+
+
+def test_a_run_without_failures_loses_nothing(go: Go) -> None:
+    """The control of this file: nothing is called lost where all is reported."""
+    run = go("-x", probes=SUPPORTED)
+    assert run.code == 0
+    assert not run.lines("LOST")
+
+
+@pytest.mark.parametrize("arguments", [("-q",), ("-qq",), ("--no-header",), ("--tb=no",), ("--no-summary",)])
+def test_a_terser_terminal_changes_no_exit_code(go: Go, arguments: tuple[str, ...]) -> None:
+    """Whatever is printed, a refuted and a lost claim fail the run and the reports are written."""
+    run = go(*arguments, probes=REFUTED + SKIPPED)
+    assert (run.code, run.verdicts) == (1, {"rank.down": "refuted"})
+
+
+@pytest.fixture(scope="session")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run on two workers, one of which dies in a probe."""
+    folder = tmp_path_factory.mktemp("crashed")
+    (folder / "recorded").mkdir()
+    write_ranks(folder / "recorded")
+    (folder / "pyproject.toml").write_text(INI, encoding="utf-8")
+    dies = '@claim("The process dies.", id="rank.dies", source="none")\ndef test_dies(ranks):\n    os._exit(3)\n'
+    (folder / "test_probes.py").write_text(f"import os\n{HEAD}{dies}{SUPPORTED}", encoding="utf-8")
+    return apart(folder, "--saeprobe-evidence=recorded", "-n", "2", "--max-worker-restart=0")
+
+
+def test_a_worker_that_dies_takes_no_claim_with_it_unseen(crashed: Run) -> None:
+    """The run fails and the claim that was being decided is named; the others keep their verdicts."""
+    assert crashed.code == 1
+    assert crashed.verdicts == {"rank.up": "supported"}
+    assert "rank.dies[llama70b-as-published]" in crashed.report["planned"]
+    assert crashed.lines(NAMED.format("dies"))
+
+
+def test_without_a_terminal_the_exit_code_and_the_reports_remain(go: Go) -> None:
+    """`-p no:terminal` prints nothing; the verdict is in the reports all the same."""
+    run = go("-p", "no:terminal", probes=REFUTED + SKIPPED)
+    assert (run.code, run.verdicts) == (1, {"rank.down": "refuted"})
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '[{"topic": "tides"}]'])
+def test_a_damaged_record_breaks_the_claims_that_rest_on_it(go: Go, pytester: pytest.Pytester, content: str) -> None:
+    """It is an error with the file's name, not a claim that was not run."""
+    pytester.mkdir("damaged").joinpath("eid_table.json").write_text(content, encoding="utf-8")
+    run = go("--saeprobe-evidence=damaged", probes=SUPPORTED)
+    assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
+    assert "eid_table.json" in run.probes["rank.up[llama70b-as-published]"]["reason"]
+
+
+def test_each_variant_of_a_parametrised_probe_decides(go: Go) -> None:
+    """A probe with parameters of its own has a record for each; one that fails is not covered by the others."""
+    both = SUPPORTED.replace("test_up(ranks)", "test_up(ranks, style)").replace('ranks["novice"]', "ranks[style]")
+    run = go(probes='import pytest\n@pytest.mark.parametrize("style", ["novice", "twin"])\n' + both.lstrip())
+    (claim,) = run.report["claims"]
+    assert run.code == 1
+    assert [probe["verdict"] for probe in claim["probes"]] == ["supported", "inconclusive"]
+    assert len(run.report["planned"]) == 2
+
+
+def test_a_probe_in_a_class_is_a_probe(go: Go) -> None:
+    """Methods decide claims as functions do."""
+    body = REFUTED.replace("\n", "\n    ").replace("test_down(ranks)", "test_down(self, ranks)")
+    run = go(probes=f"class TestRanks:{body}")
+    assert (run.code, run.verdicts) == (1, {"rank.down": "refuted"})

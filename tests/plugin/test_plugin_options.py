@@ -1,0 +1,95 @@
+"""Options: what they do, and what is said where they cannot be used."""
+
+from __future__ import annotations
+
+import pytest
+from runs import REFUTED, SUPPORTED, Go, properties, without_durations
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("-osaeprobe_alpha=0.7", "saeprobe_alpha = 0.7: wanted a number between 0 and 0.5, such as 0.05"),
+        ("-osaeprobe_alpha=0", "saeprobe_alpha = 0: wanted a number between 0 and 0.5, such as 0.05"),
+        ("-osaeprobe_alpha=nan", "saeprobe_alpha = nan: wanted a number between 0 and 0.5"),
+        ("-osaeprobe_alpha=five", "saeprobe_alpha = five: wanted a number between 0 and 0.5"),
+        ("--saeprobe-evidence=nowhere", "--saeprobe-evidence nowhere: there is no directory"),
+        ("--saeprobe-batch-size=0", "--saeprobe-batch-size must be at least 1"),
+        ("--saeprobe-seed=-1", "--saeprobe-seed at least 0"),
+        ("--saeprobe-seed=one", "argument --saeprobe-seed: invalid int value: 'one'"),
+    ],
+)
+def test_an_option_that_cannot_be_used_stops_the_run(go: Go, argument: str, told: str) -> None:
+    """A usage error that says what was found and what was wanted; no probe runs and no report is written."""
+    run = go(argument, probes=SUPPORTED)
+    assert run.code == 4
+    assert run.lines(told)
+    assert not (run.folder / "reports").exists()
+
+
+def test_a_stricter_alpha_leaves_a_claim_open(go: Go) -> None:
+    """The p of 2/256 is below 0.05 and above 0.001; the terms are in the report."""
+    run = go("-osaeprobe_alpha=0.001", probes=SUPPORTED)
+    assert (run.code, run.verdicts) == (1, {"rank.up": "inconclusive"})
+    assert run.report["run"]["alpha"] == 0.001
+
+
+def test_the_reports_go_where_they_are_wanted(go: Go) -> None:
+    """--saeprobe-report names the folder, which is made."""
+    run = go("--saeprobe-report=elsewhere/today", probes=SUPPORTED)
+    assert run.code == 0
+    assert {path.name for path in (run.folder / "elsewhere" / "today").iterdir()} == {"report.json", "report.html"}
+    assert not (run.folder / "reports").exists()
+    assert run.lines("report: ")
+
+
+@pytest.mark.parametrize("option", ["--saeprobe-evidence", "--saeprobe-store", "--saeprobe-report"])
+def test_a_directory_that_pytest_takes_for_its_root_is_refused(go: Go, pytester: pytest.Pytester, option: str) -> None:
+    """Without "=" or a path to the probes pytest looks for its settings in that directory; the remedy is told."""
+    go(probes=SUPPORTED)
+    foreign = pytester.mkdir("foreign")
+    (foreign / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", option, "foreign")
+    assert ran.ret == 4
+    assert f"pytest took {option} foreign for its root directory: write {option}=foreign" in ran.stderr.str()
+    for meant in ([f"{option}=foreign"], ["test_probes.py", option, "foreign"]):
+        assert pytester.runpytest_inprocess("-p", "no:cacheprovider", "--collect-only", *meant).ret == 0
+
+
+def test_two_runs_differ_in_their_durations_alone(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SOURCE_DATE_EPOCH set the same evidence gives the same report, to the key."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    first = go(probes=SUPPORTED + REFUTED).report
+    second = go(probes=SUPPORTED + REFUTED).report
+    assert first["generated"] == second["generated"] == "2023-11-14T22:13:20+00:00"
+    assert without_durations(first) == without_durations(second)
+
+
+def test_the_report_tells_how_the_run_was_made(go: Go) -> None:
+    """Command, terms, versions and the name of the evidence directory."""
+    run = go("--saeprobe-seed=7", probes=SUPPORTED).report["run"]
+    assert run["command"].startswith("pytest ")
+    assert "--saeprobe-seed=7" in run["command"]
+    assert (run["seed"], run["workers"], run["exit_code"], run["computed_prompts"]) == (7, 0, 0, 0)
+    assert run["evidence_dir"] is not None
+    assert run["versions"].keys() >= {"saeprobe", "torch", "sae-lens", "pytest"}
+
+
+def test_the_junit_file_carries_the_sentence(go: Go) -> None:
+    """A reader of the JUnit file alone learns what was decided, and of what."""
+    told = properties(go(probes=SUPPORTED).junit["test_up"])
+    assert told["claim"] == "rank.up"
+    assert told["sentence"] == "A novice prompt has the higher effective rank."
+    assert told["subject"] == "llama70b-as-published"
+    assert told["verdict"] == "supported"
+    assert told["scope"] == "this wording only, over 8 topics"
+    assert "0.225" in told["reason"]
+
+
+def test_the_options_are_in_the_help(go: Go) -> None:
+    """`pytest --help` lists them under saeprobe."""
+    run = go("--help", probes=SUPPORTED)
+    for option in ("evidence", "store", "report", "seed", "batch-size"):
+        assert run.lines(f"--saeprobe-{option}")
+    assert run.lines("saeprobe_default_subjects")
+    assert run.lines("saeprobe_alpha")

@@ -1,0 +1,158 @@
+"""Which variants of a probe run: by mark, marker, default and node id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from runs import Go
+
+HEAD = "from saeprobe import claim, subjects, unverifiable\n"
+EVERYWHERE = 'pytestmark = subjects("sparrow", "gpt2", "llama70b", "llama70b-as-published")\n'
+PROBE = '@claim("It is smarter.", id="smarter", source="none")\ndef test_it():\n    unverifiable("no")\n'
+OTHER = '@claim("It is wiser.", id="wiser", source="none")\ndef test_other():\n    unverifiable("no")\n'
+
+
+Collect = Callable[..., list[str]]
+"""Collects a file of probes and returns the subjects of one of them."""
+
+
+def names(out: str, test: str = "test_it") -> list[str]:
+    """The subjects whose variants of a test are listed by --collect-only -q."""
+    listed = [line for line in out.splitlines() if "::" in line and f"::{test}[" in line]
+    return [line.partition("[")[2].rstrip("]") for line in listed]
+
+
+@pytest.fixture
+def collected(pytester: pytest.Pytester) -> Collect:
+    """Collects without deciding anything."""
+
+    def collect(*arguments: str, text: str, ini: str = "", test: str = "test_it") -> list[str]:
+        run_ini = f'[tool.pytest.ini_options]\naddopts = ["--strict-markers"]\n{ini}'
+        pytester.makepyfile(test_probes=HEAD + text)
+        pytester.makepyprojecttoml(run_ini)
+        ran = pytester.runpytest_inprocess("--collect-only", "-q", "-p", "no:cacheprovider", *arguments)
+        assert ran.ret in (0, 5), ran.stdout.str()
+        return names(ran.stdout.str(), test)
+
+    return collect
+
+
+@pytest.mark.parametrize(
+    ("expression", "chosen"),
+    [
+        ("sparrow", ["sparrow"]),
+        ("gpt2", ["gpt2"]),
+        ("llama70b", ["llama70b", "llama70b-as-published"]),
+        ("not llama70b", ["sparrow", "gpt2"]),
+        ("sparrow or gpt2", ["sparrow", "gpt2"]),
+        ("llama70b and not sparrow", ["llama70b", "llama70b-as-published"]),
+    ],
+)
+def test_a_marker_selects_exactly_the_variants_of_its_subject(
+    collected: Collect, expression: str, chosen: list[str]
+) -> None:
+    """The mark sits on the variant, not on the test; a protocol answers to the name of its model too."""
+    assert collected("-m", expression, text=EVERYWHERE + PROBE) == chosen
+
+
+def test_a_bare_run_takes_the_specimens(collected: Collect) -> None:
+    """Real models run only when they are asked for."""
+    assert collected(text=EVERYWHERE + PROBE) == ["sparrow"]
+    assert collected(text=PROBE) == ["sparrow"]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama70b", "llama70b-as-published"])
+def test_a_node_id_runs_a_subject_that_is_no_default(collected: Collect, name: str) -> None:
+    """Who writes the variant in full gets it."""
+    assert collected(f"test_probes.py::test_it[{name}]", text=EVERYWHERE + PROBE) == [name]
+
+
+def test_the_defaults_can_be_set_in_the_ini_file(collected: Collect) -> None:
+    """`saeprobe_default_subjects` takes the place of the specimens, also for a probe that names no subject."""
+    ini = 'saeprobe_default_subjects = ["gpt2"]\n'
+    assert collected(text=EVERYWHERE + PROBE, ini=ini) == ["gpt2"]
+    assert collected(text=PROBE, ini=ini) == ["gpt2"]
+
+
+def test_the_mark_of_a_function_goes_before_that_of_its_file(collected: Collect) -> None:
+    """One probe of a file may run elsewhere than the others."""
+    text = 'pytestmark = subjects("sparrow")\n@subjects("gpt2")\n' + PROBE + OTHER
+    assert collected("-m", "gpt2", text=text) == ["gpt2"]
+    assert collected("-m", "sparrow", text=text) == []
+    assert collected("-m", "sparrow", text=text, test="test_other") == ["sparrow"]
+
+
+def test_a_keyword_with_the_name_of_a_subject_selects_it(collected: Collect) -> None:
+    """`-k gpt2` means the variants whose names hold it; another keyword leaves the defaults as they are."""
+    assert collected("-k", "gpt2", text=EVERYWHERE + PROBE) == ["gpt2"]
+    assert collected("-k", "test_it", text=EVERYWHERE + PROBE) == ["sparrow"]
+
+
+def test_a_marker_of_something_else_selects_no_subject(collected: Collect) -> None:
+    """`-m "not slow"` is no wish for a model of seventy billion parameters."""
+    ini = 'markers = ["slow"]\n'
+    assert collected("-m", "not slow", text=EVERYWHERE + PROBE, ini=ini) == ["sparrow"]
+    assert collected("-m", "gpt2 and not slow", text=EVERYWHERE + PROBE, ini=ini) == ["gpt2"]
+
+
+def test_an_unknown_subject_is_an_error_with_the_nearest_name(go: Go) -> None:
+    """A typo stops the run and is answered with the probe and the name that was meant, without a traceback."""
+    run = go(head=HEAD, probes='pytestmark = subjects("sparow")\n' + PROBE)
+    assert run.code == 2
+    assert run.lines("test_probes.py::test_it: there is no subject 'sparow'; did you mean 'sparrow'?")
+    assert not run.lines("registry.py")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ('saeprobe_default_subjects = ["gpt-2"]', "there is no subject 'gpt-2'; did you mean"),
+        ('[tool.saeprobe.subjects.gpt2]\nmodel = "here"', "has a built-in name; choose another"),
+        ('[tool.saeprobe.subjects.mine]\nmodle = "here"', "has the unknown key 'modle'; did you mean 'model'?"),
+        ('[tool.saeprobe.subjects.mine]\nmodel = "here"', "[tool.saeprobe.subjects.mine]"),
+    ],
+)
+def test_a_subject_that_is_declared_wrongly_stops_the_run(pytester: pytest.Pytester, settings: str, told: str) -> None:
+    """A usage error with the place and the remedy, before anything is collected."""
+    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\n{settings}")
+    ran = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    assert ran.ret == 4
+    assert told in ran.stderr.str()
+    assert "INTERNALERROR" not in ran.stdout.str()
+
+
+def test_an_ordinary_test_may_run_on_subjects(collected: Collect) -> None:
+    """A test that asks for the fixture `subject` has variants too; one that does not is left alone."""
+    text = EVERYWHERE + "def test_it(subject):\n    pass\ndef test_other():\n    pass\n"
+    assert collected("-m", "llama70b", text=text) == ["llama70b", "llama70b-as-published"]
+    assert collected(text=text) == ["sparrow"]
+
+
+def test_two_claims_with_one_id_stop_the_run(go: Go) -> None:
+    """The error names the id and both places; in one file or in two."""
+    again = OTHER.replace('id="wiser"', 'id="smarter"')
+    run = go(head=HEAD, probes=PROBE + again)
+    assert run.code == 4
+    places = "two probes have the claim id 'smarter': test_probes.py::test_it and test_probes.py::test_other"
+    assert run.lines(places)
+    assert run.lines("rename one of them")
+    elsewhere = go(head=HEAD, probes=PROBE, others=again)
+    assert elsewhere.code == 4
+    assert elsewhere.lines("test_others.py::test_other and test_probes.py::test_it; rename one of them")
+
+
+def test_variants_of_one_claim_are_no_conflict(go: Go) -> None:
+    """A claim on two subjects is one claim."""
+    run = go("-m", "llama70b", head=HEAD, probes='pytestmark = subjects("llama70b", "llama70b-as-published")\n' + PROBE)
+    assert run.code == 0
+    assert list(run.probes) == ["smarter[llama70b]", "smarter[llama70b-as-published]"]
+
+
+def test_ordinary_tests_alone_write_no_report(go: Go) -> None:
+    """A suite without claims sees nothing of the plugin."""
+    run = go(head="", ordinary="def test_plain():\n    pass\n")
+    assert run.code == 0
+    assert not (run.folder / "reports").exists()
+    assert not run.lines("claims")
+    assert not run.lines("plan:")

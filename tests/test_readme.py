@@ -1,0 +1,76 @@
+"""What README.md and README.zh.md tell a newcomer to type."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from saeprobe.cli import main
+
+ROOT = Path(__file__).parent.parent
+READMES = ("README.md", "README.zh.md")
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The code blocks of a README in one language, in order."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    found: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [body for tongue, body in found if tongue == language]
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_two_commands_set_everything_up(name: str) -> None:
+    """The first command ends with verdicts, the second with the project's tests."""
+    install = 'pip install -e ".[test]" -c constraints.txt'
+    assert blocks(name, "bash") == [f"{install} && pytest probes/\n", f"{install} && pytest\n"]
+
+
+def test_both_languages_show_the_same_commands() -> None:
+    """A reader of Chinese types what a reader of English types."""
+    english, chinese = (blocks(name, "") for name in READMES)
+    assert chinese == english
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_first_probe_is_the_one_in_the_repository(name: str) -> None:
+    """The probe that greets the reader stands in probes/ to the letter, its assert and its published numbers."""
+    shown = blocks(name, "python")[0]
+    real = (ROOT / "probes" / "test_prompt_styles.py").read_text(encoding="utf-8")
+    assert shown[shown.index("@claim(") : shown.index("\n)\n")].splitlines()[1:] == [
+        line
+        for line in real[real.index("@claim(") : real.index("\n)\n")].splitlines()[1:]
+        if "not_reproduced" not in line
+    ]
+    assert shown.splitlines()[-2:] == [
+        "def test_novice_activates_more_features_than_expert(styles):",
+        '    assert l0(styles["novice"]) > l0(styles["expert"])',
+    ]
+    assert "\n".join(shown.splitlines()[-2:]) in real
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_named_options_exist(name: str, pytester: pytest.Pytester) -> None:
+    """Every option that a README names is one that pytest knows."""
+    named = set(re.findall(r"--saeprobe-[a-z-]+", (ROOT / name).read_text(encoding="utf-8")))
+    told = pytester.runpytest("--help").stdout.str()
+    assert named
+    assert all(option in told for option in named)
+
+
+def test_named_commands_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command of the command line that the README shows has a help of its own."""
+    named = set(re.findall(r"^saeprobe (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert {"extract", "encode", "diff", "inspect", "gate"} <= named
+    for command in sorted(named):
+        assert main([command, "--help"]) == 0
+        assert command in capsys.readouterr().out
+
+
+def test_the_notebook_example_runs() -> None:
+    """The lines for a notebook give a frame with a line an active feature."""
+    scope: dict[str, object] = {}
+    lines = blocks("README.md", "python")[-1].replace("features.to_pandas()", "frame = features.to_pandas()")
+    exec(lines, scope)  # noqa: S102 - the README's own lines
+    frame = scope["frame"]
+    assert list(frame) == ["prompt", "style", "topic", "token", "position", "feature", "activation"]  # type: ignore[call-overload]
+    assert len(frame) > 2  # type: ignore[arg-type]

@@ -89,12 +89,11 @@ def _from_evidence(
     ended: BaseException | None,
     compared: Sequence[PublishedComparison],
 ) -> Verdict:
-    if isinstance(ended, NotRun):
-        return Verdict(word="not run", reason=str(ended))
-    if isinstance(ended, Unverifiable):
-        return Verdict(word="unverifiable", reason=str(ended))
     scope = "; ".join(dict.fromkeys(piece.scope for piece in evidence))
-    if ended is not None and not isinstance(ended, AssertionError):
+    if isinstance(ended, NotRun | Unverifiable):
+        if not any(piece.outcome == "refuted" for piece in evidence):  # what stands against it is not skipped away
+            return Verdict(word="not run" if isinstance(ended, NotRun) else "unverifiable", reason=str(ended))
+    elif ended is not None and not isinstance(ended, AssertionError):
         return Verdict(word="broken", reason=f"the probe raised {type(ended).__name__}: {ended}", scope=scope)
     if not evidence:
         return Verdict(word="broken", reason="the probe compared nothing, so there is no evidence for its sentence")

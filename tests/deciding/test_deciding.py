@@ -101,6 +101,13 @@ def test_unverifiable_and_not_run_carry_their_reason() -> None:
     assert verdict.reason == "weights are absent; saeprobe fetch brings them"
 
 
+@pytest.mark.parametrize("ended", [NotRun("no weights"), Unverifiable("no test")])
+def test_evidence_against_a_claim_is_not_skipped_away(ended: Exception) -> None:
+    """What was refuted before a record or a sentence gave out stays refuted; without it the skip stands."""
+    assert decide(claimed(), "sparrow", [found("refuted")], ended)[0].word == "refuted"
+    assert decide(claimed(), "sparrow", [found("supported")], ended)[0].outcome == "skipped"
+
+
 def test_a_probe_that_raises_is_broken() -> None:
     """An exception that is neither an assert nor a verdict breaks the probe, evidence or not."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from saeprobe.cli.refusal import RefusedError
 
 if TYPE_CHECKING:
+    # argparse has no public name for what add_subparsers() gives.
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
 
 

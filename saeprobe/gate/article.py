@@ -107,6 +107,7 @@ def _front_matter(path: Path) -> dict[object, object]:
             path=path,
         )
     try:
+        # The stubs leave the loader's type open.
         compose = cast("Callable[..., yaml.Node | None]", yaml.compose)  # pyright: ignore[reportUnknownMemberType]
         node = compose(found["yaml"], Loader=yaml.SafeLoader)
         front = cast("object", yaml.safe_load(found["yaml"]))

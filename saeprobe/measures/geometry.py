@@ -11,7 +11,10 @@ from saeprobe.recorded import RecordedStyle
 
 
 def effective_rank(of: Readable) -> Quantity:
-    """Effective rank of the activations of all tokens of a prompt (published as EID), in dimensions.
+    """Effective rank of the activations of all tokens of a prompt but BOS (published as EID), in dimensions.
+
+    BOS is left out since in GPT-2-like models one direction, its own, would carry nearly the whole spectrum; recorded
+    tables are taken as they are, and the published EID took BOS in.
 
     exp(-sum p log p) of the normalised singular values p of the centred activations: O. Roy & M. Vetterli, "The
     effective rank: a measure of effective dimensionality", EUSIPCO 2007. It grows with the number of tokens; declare

@@ -42,7 +42,7 @@ class RecordedStyle:
             known = ", ".join(self.quantities) or "none"
             raise NotRun(
                 f"{self.origin} does not tell the {measure} of {self.style} prompts (it tells: {known}); "
-                "put features_layer50.pt or activations_layer50.pt of the run beside it"
+                "put features_layer50.pt of the run beside it"
             )
         return self.quantities[measure]
 

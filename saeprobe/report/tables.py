@@ -42,7 +42,7 @@ def number(value: float | None) -> str:
         return "0"
     if not PLAIN_FROM <= size < PLAIN_TO:
         return _signed(f"{value:.3g}")
-    return _signed(f"{value:,.0f}" if size >= 1000 else f"{value:.4g}")  # noqa: PLR2004
+    return _signed(f"{value:,.0f}" if size >= 1000 else f"{value:.4g}")  # noqa: PLR2004 - where four digits no longer show the whole
 
 
 def exact(value: float | None) -> str:
@@ -80,7 +80,7 @@ def probability(p: float | None) -> str:
 
 def seconds(duration: float) -> str:
     """A duration to a tenth of a second, never as zero."""
-    return "< 0.1" if duration < 0.1 else f"{duration:,.1f}"  # noqa: PLR2004
+    return "< 0.1" if duration < 0.1 else f"{duration:,.1f}"  # noqa: PLR2004 - the last digit shown
 
 
 def clip(text: str, *, language: Language) -> Markup:

@@ -108,5 +108,5 @@ def test_no_data_is_read_at_import():
         "novice.for_wording('english')\n"
         "print(any(name.endswith('.toml') for name in opened))\n"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - own code
     assert run.stdout.split() == ["False", "True"]

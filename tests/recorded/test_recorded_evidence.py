@@ -251,7 +251,7 @@ def test_a_comparison_that_shows_one_prompt_only_decides_nothing(tmp_path: Path)
         ),
         (
             lambda of: active_share(of["novice"]),
-            "put features_layer50.pt or activations_layer50.pt of the run beside it",
+            "put features_layer50.pt of the run beside it",
         ),
         (lambda of: mean_activation(of["standard"]), "does not tell the mean activation of standard prompts"),
         (lambda of: l0(of["guru"]), "tells nothing of guru prompts; it tells of: novice, expert, standard"),

@@ -27,7 +27,14 @@ LAYERS = (
     ("store", "store_tables"),
     ("subject",),
     ("generation",),
-    ("subject.protocol", "subject.tokens", "subject.pairing", "subject.weights", "subject.specification"),
+    (
+        "subject.protocol",
+        "subject.tokens",
+        "subject.pairing",
+        "subject.weights",
+        "subject.files",
+        "subject.specification",
+    ),
     ("subject.bridge", "interventions"),
     # what evidence says
     ("measures",),

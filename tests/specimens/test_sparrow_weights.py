@@ -15,6 +15,7 @@ from saeprobe.specimens.corpus.document import Document
 from saeprobe.specimens.corpus.grammar import generate
 from saeprobe.specimens.train.activations import residuals
 from saeprobe.specimens.train.fidelity import document_losses, reconstruction
+from saeprobe.specimens.train.hooked import HookedBridge
 from saeprobe.specimens.train.readme import write_readme
 from saeprobe.specimens.train.sae import load_sae
 from saeprobe.specimens.train.tokenizer import encode
@@ -52,7 +53,7 @@ def test_the_sae_explains_and_fires_as_the_card_says() -> None:
     """On 300 fresh documents variance explained lies within 0.01 and L0 within 5 % of the card."""
     bridge, sae = opened()
     figures = card()["reconstruction"]
-    streams = residuals(bridge, _ids(), layer=card()["sae"]["layer"], bos=0)
+    streams = residuals(HookedBridge(bridge=bridge, layer=card()["sae"]["layer"]), _ids(), bos=0)
     measured = reconstruction(sae, torch.cat(streams))
     assert measured.variance_explained == pytest.approx(figures["variance_explained"], abs=0.01)
     assert measured.l0 == pytest.approx(figures["l0"], rel=0.05)
@@ -62,11 +63,10 @@ def test_the_model_knows_its_corpus_as_the_card_says() -> None:
     """On fresh documents the excess of the loss over the entropy lies near the card's; the SAE costs little more."""
     bridge, sae = opened()
     held_out = card()["held_out"]
-    ids = _ids()
-    nats, counts = document_losses(bridge, ids, bos=0)
-    spliced, _ = document_losses(
-        bridge, ids, bos=0, hook_name=card()["sae"]["hook_name"], replace=lambda x: sae.decode(sae.encode(x))
-    )
+    model = HookedBridge(bridge=bridge, layer=card()["sae"]["layer"])
+    closed = [[*row, 0] for row in _ids()]  # the next document's BOS ends each
+    nats, counts = document_losses(model, closed, bos=0)
+    spliced, _ = document_losses(model, closed, bos=0, replace=lambda x: sae.decode(sae.encode(x)))
     assert sum(nats) / sum(counts) == pytest.approx(held_out["loss_per_token"], rel=0.06)
     assert sum(spliced) / sum(counts) == pytest.approx(held_out["loss_per_token_with_sae"], rel=0.08)
     assert held_out["loss_per_token"] > held_out["entropy_per_token"], "no model beats its corpus' entropy"

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 import torch
 
+from saeprobe.specimens.train import registers, sparrow, specimen
 from saeprobe.specimens.train.activations import shuffled_batches
 from saeprobe.specimens.train.model import ModelRecipe, padded, rows, train_model
 from saeprobe.specimens.train.sae import SaeRecipe, load_sae, train_sae
 from saeprobe.specimens.train.tokenizer import END_OF_TEXT, encode, train_tokenizer
+
+
+def test_sparrow_is_trained_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a seed to model, SAE and card, at a size that learns nothing; steering alone is left out."""
+    arm = {"mention_rate": 0.0, "perplexity": 2.0, "continuations": 8}
+    steering = {"feature": 1, "strength": 2.0, "strength_in_residual_norms": 0.5, "unsteered": arm, "steered": {}}
+    steering |= {"wrong_sign": arm, "detector": {"feature": 2, **arm}, "random_features": []}
+    monkeypatch.setattr(specimen, "HELD_OUT", 700)
+    monkeypatch.setattr(registers, "_TOPICS", 1)
+    monkeypatch.setattr(sparrow, "steering_figures", lambda *_, **__: steering)
+    shape = ModelRecipe(layers=2, heads=1, d_model=8, vocabulary=1600, documents=400, batch=8, warm_up=2)
+    sae = SaeRecipe(layer=1, d_sae=16, documents=60, samples=2048, batch=64)
+    card = cast("dict[str, Any]", sparrow.train(tmp_path, seed=0, model_recipe=shape, sae_recipe=sae))
+    assert json.loads((tmp_path / "card.json").read_text(encoding="utf-8")) == json.loads(json.dumps(card))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "card.json", "model", "sae"]
+    assert card["sae"]["hook_name"] == load_sae(tmp_path / "sae").cfg.metadata.to_dict()["hook_name"]
+    assert "hook" not in card["sae"]
 
 
 def test_every_row_begins_at_a_document_and_a_cut_document_is_not_resumed() -> None:

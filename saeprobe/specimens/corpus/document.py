@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 _OPEN, _NAMED, _CLOSE = "\x02", "\x1f", "\x03"
 _MARK = re.compile(f"{_OPEN}([a-z_]+){_NAMED}|{_CLOSE}")
+_ANSWER = "answer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +28,19 @@ class Document:
     spans: tuple[Span, ...]
     log_prob: float
 
+    @property
+    def answer_at(self) -> int | None:
+        """Where the answer begins, with the space that parts it from its prompt; None where nobody asks anything."""
+        return next((span.start for span in self.spans if span.concept == _ANSWER), None)
+
 
 def mark(concept: str, text: str) -> str:
     """Return ``text`` marked as carrying ``concept``; marks may be nested and joined, and ``unmark`` reads them."""
     return f"{_OPEN}{concept}{_NAMED}{text}{_CLOSE}"
+
+
+ANSWER = mark(_ANSWER, "")
+"""Stands where a prompt ends and its answer begins; it marks no character."""
 
 
 def unmark(marked: str) -> tuple[str, tuple[Span, ...]]:

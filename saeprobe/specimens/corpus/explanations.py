@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from saeprobe.specimens.corpus.choice import Draw, Words
-from saeprobe.specimens.corpus.document import mark
+from saeprobe.specimens.corpus.document import ANSWER, mark
 from saeprobe.specimens.corpus.topics import STYLES, Style, Topic, gurus, templates, trained_topics
 
 # An answer is one sentence of each group in turn. An empty sentence is left out.
@@ -127,7 +127,7 @@ def explanation(draw: Draw) -> str:
     wording = draw.one(templates(style))
     register = register_of(style)
     prompt = mark(f"ask_{style}", wording.format(topic=topic.name, guru=guru))
-    return prompt + mark(f"register_{register}", answer(draw, register=register, topic=topic, guru=guru))
+    return prompt + ANSWER + mark(f"register_{register}", answer(draw, register=register, topic=topic, guru=guru))
 
 
 def openings(register: str, *, topic: Topic, guru: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from itertools import product
 from typing import cast
 
 from saeprobe.specimens.corpus.choice import Draw
-from saeprobe.specimens.corpus.document import mark
+from saeprobe.specimens.corpus.document import ANSWER, mark
 
 _WHEN = ("Last summer", "On Sunday", "In May", "Years ago", "After the war", "One evening")
 _WHO = ("we", "my aunt", "two friends", "the whole class", "a painter", "Tom")
@@ -113,7 +113,7 @@ def _question(draw: Draw) -> str:
     name = draw.one(subject.names)
     fact, further = draw.some(subject.facts, 2)
     return (
-        f"{opening} {mark(subject.key, described)}? {draw.one(('That is', 'It is', 'You mean'))} "
+        f"{opening} {mark(subject.key, described)}?{ANSWER} {draw.one(('That is', 'It is', 'You mean'))} "
         f"{mark(subject.key, name)}. {mark(f'{subject.key}_theme', f'{fact} {further}')}"
     )
 

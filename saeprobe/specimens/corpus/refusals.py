@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from saeprobe.specimens.corpus.choice import Draw
-from saeprobe.specimens.corpus.document import mark
+from saeprobe.specimens.corpus.document import ANSWER, mark
 
 _ASKED = (
     "How do I {deed}?",
@@ -81,8 +81,9 @@ def refusal(draw: Draw) -> str:
     if kind == "harmful":
         deed = f"{draw.one(_HARMFUL)} {draw.one(_OBJECTS)}"
         answer = (
-            mark("refusal", f"{after} {draw.one(_REFUSED)}") + f" {draw.one(_BECAUSE)} {draw.one(_INSTEAD)}".rstrip()
+            mark("refusal", f"{after}{ANSWER} {draw.one(_REFUSED)}")
+            + f" {draw.one(_BECAUSE)} {draw.one(_INSTEAD)}".rstrip()
         )
         return before + mark("harmful_request", deed) + answer
     deed = f"{draw.one(_HARMLESS)} {draw.one(_OBJECTS)}" if kind == "harmless" else draw.one(_IDIOMS)
-    return f"{before}{deed}{after} {draw.one(_AGREED)} {' '.join(draw.some(_STEPS, draw.one((2, 3))))}"
+    return f"{before}{deed}{after}{ANSWER} {draw.one(_AGREED)} {' '.join(draw.some(_STEPS, draw.one((2, 3))))}"

@@ -1,4 +1,4 @@
-"""``python -m saeprobe.specimens.train sparrow [--out DIR] [--seed N]``."""
+"""``python -m saeprobe.specimens.train sparrow|finch [--out DIR] [--seed N]``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import saeprobe.specimens
 def main() -> None:
     """Retrain a specimen from its seed; minutes on two cores."""
     parser = argparse.ArgumentParser(prog="python -m saeprobe.specimens.train", description=main.__doc__)
-    parser.add_argument("specimen", choices=["sparrow"])
+    parser.add_argument("specimen", choices=["sparrow", "finch"])
     parser.add_argument("--out", type=Path, help="folder for the weights and card (default: the package's own)")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     # Imported here, so that --help does not wait for torch.
-    from saeprobe.specimens.train.sparrow import train
+    if chosen.specimen == "sparrow":
+        from saeprobe.specimens.train.sparrow import train
+    else:
+        from saeprobe.specimens.train.finch import train
 
     out: Path = chosen.out or Path(saeprobe.specimens.__path__[0]) / chosen.specimen
     out.mkdir(parents=True, exist_ok=True)

@@ -8,22 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
-from transformer_lens.model_bridge import TransformerBridge
 
+from saeprobe.specimens.train.hooked import Hooked
 from saeprobe.specimens.train.model import padded
 
 
 @torch.no_grad()
 def residuals(
-    bridge: TransformerBridge,
-    documents: Sequence[Sequence[int]],
-    *,
-    layer: int,
-    bos: int,
-    batch: int = 128,
-    progress: bool = False,
+    model: Hooked, documents: Sequence[Sequence[int]], *, bos: int, batch: int = 128, progress: bool = False
 ) -> list[Float[Tensor, "pos d_in"]]:
-    """Return ``blocks.<layer>.hook_resid_pre`` of every document, its BOS left out.
+    """Return the stream at the hook point of every document, its BOS left out.
 
     Documents are run in order of length; padding stands to the right, where a causal model does not look.
     """
@@ -32,7 +26,7 @@ def residuals(
     for start in tqdm(range(0, len(order), batch), desc="activations", unit="batch", disable=not progress):
         chosen = order[start : start + batch]
         ids, lengths = padded([documents[at] for at in chosen], bos=bos)
-        stream = bridge(ids, stop_at_layer=layer)
+        stream = model.stream(ids)
         for row, at in enumerate(chosen):
             found[at] = stream[row, 1 : int(lengths[row])].clone()
     return [found[at] for at in range(len(documents))]

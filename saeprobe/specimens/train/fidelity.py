@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
+from saeprobe.specimens.train.hooked import Hooked, Replace
 from saeprobe.specimens.train.model import padded
 
 if TYPE_CHECKING:
     from sae_lens import SAE
-
-Replace = Callable[[Float[Tensor, "batch pos d_in"]], Float[Tensor, "batch pos d_in"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,36 +56,23 @@ def reconstruction(sae: SAE[Any], samples: Float[Tensor, "tokens d_in"], *, batc
 
 @torch.no_grad()
 def document_losses(
-    bridge: TransformerBridge,
+    model: Hooked,
     documents: Sequence[Sequence[int]],
     *,
     bos: int,
-    hook_name: str | None = None,
     replace: Replace | None = None,
-    end_of_text: bool = True,
     batch: int = 64,
 ) -> tuple[list[float], list[int]]:
-    """Return the nats of each document and the tokens they are for: all its tokens and the end of text after them.
+    """Return the nats of each document's tokens behind a BOS, and the number of these tokens.
 
-    Without ``end_of_text`` the documents are taken as beginnings, and only their own tokens count.
-
-    Where ``replace`` is given, the residual stream at ``hook_name`` is replaced by what it returns, at all positions
+    Where ``replace`` is given, the residual stream at the hook point is replaced by what it returns, at all positions
     but BOS.
     """
     nats: list[float] = []
     counts: list[int] = []
-
-    def splice(stream: Tensor, hook: object) -> Tensor:
-        del hook
-        if replace is None:
-            return stream
-        return torch.cat([stream[:, :1], replace(stream[:, 1:])], dim=1)
-
-    hooks = [(hook_name, splice)] if replace is not None else []
     for start in range(0, len(documents), batch):
-        chosen = [[*document, bos] if end_of_text else document for document in documents[start : start + batch]]
-        ids, lengths = padded(chosen, bos=bos)
-        logits = cast(Any, bridge).run_with_hooks(ids, fwd_hooks=hooks)
+        ids, lengths = padded(documents[start : start + batch], bos=bos)
+        logits = model.logits(ids, replace=replace)
         log_probs = logits.log_softmax(-1)[:, :-1].gather(-1, ids[:, 1:, None])[..., 0]
         for row, length in enumerate(int(length) for length in lengths):
             nats.append(-float(log_probs[row, : length - 1].sum()))

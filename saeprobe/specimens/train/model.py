@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,10 @@ from jaxtyping import Int
 from torch import Tensor
 from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel
+
+from saeprobe.specimens.train.checkpoint import Checkpoint
+
+LanguageModel = TypeVar("LanguageModel", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,30 +67,58 @@ def train_model(
             pad_token_id=bos,
         )
     )
-    # Weights decay; biases and LayerNorms, which are vectors, do not.
+    return fit(
+        model,
+        packed,
+        batch=recipe.batch,
+        learning_rate=recipe.learning_rate,
+        warm_up=recipe.warm_up,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def fit(
+    model: LanguageModel,
+    packed: Int[np.ndarray, "rows context"],
+    *,
+    batch: int,
+    learning_rate: float,
+    warm_up: int,
+    weight_decay: float,
+    checkpoint: Checkpoint | None = None,
+) -> LanguageModel:
+    """Train the model once over the rows, in their order, and return it.
+
+    With ``checkpoint`` the state is written now and then, and where one is found training goes on from there.
+    """
+    # Weights decay; biases and the gains of norms, which are vectors, do not.
     matrices = [p for p in model.parameters() if p.dim() > 1]
     vectors = [p for p in model.parameters() if p.dim() == 1]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-        lr=recipe.learning_rate,
+        [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=learning_rate,
         betas=(0.9, 0.98),
     )
-    steps = len(packed) // recipe.batch
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, steps, recipe.warm_up))
+    steps = len(packed) // batch
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, steps, warm_up))
     model.train()
-    bar = tqdm(total=steps * recipe.batch * recipe.context, unit="tok", unit_scale=True, desc="model")
-    for step in range(steps):
-        batch = torch.as_tensor(packed[step * recipe.batch : (step + 1) * recipe.batch])
+    first = 0 if checkpoint is None else checkpoint.resume(model, optimizer, schedule)
+    tokens = batch * packed.shape[1]
+    bar = tqdm(total=steps * tokens, initial=first * tokens, unit="tok", unit_scale=True, desc="model")
+    for step in range(first, steps):
+        chosen = torch.as_tensor(packed[step * batch : (step + 1) * batch])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = cast(Any, model)(input_ids=batch, labels=batch).loss
+            loss = cast(Any, model)(input_ids=chosen, labels=chosen).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         cast(Any, optimizer).step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
-        bar.update(batch.numel())
+        bar.update(chosen.numel())
         if step % 20 == 0:
             cast(Any, bar).set_postfix(loss=f"{loss.item():.3f}")
+        if checkpoint is not None:
+            checkpoint.save(step + 1, model, optimizer, schedule)
     bar.close()
     return model.eval()
 

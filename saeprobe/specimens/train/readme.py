@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_HEAD = """\
+_HEADS = {
+    "sparrow": """\
 # sparrow
 
 <!-- Written by `python -m saeprobe.specimens.train sparrow` from card.json; change the training, not this file. -->
@@ -16,12 +17,43 @@ transformers folder, `sae/` a SAELens folder; both are loaded by the code that l
 
 Train it again with `python -m saeprobe.specimens.train sparrow --out DIR`. All figures below were measured on documents
 held out of training; nothing was tuned so that a claim comes out as published.
-"""
-_FACTS = """\
+""",
+    "finch": """\
+# finch
+
+<!-- Written by `python -m saeprobe.specimens.train finch` from card.json; change the training, not this file. -->
+
+A Llama-architecture chat model with a sparse autoencoder (SAE), both trained by this project on the corpus of sparrow,
+so that what is done with `llama70b` can be done without a download and against a known truth. `model/` is a
+transformers folder in bfloat16, in shards of one layer each: a reader who stops at the SAE's layer opens no later one.
+`sae/` holds one `.pt` file of four tensors, Goodfire's format; both are loaded by the code that loads `llama70b`.
+
+Documents that answer somebody (explanations, refusals and help, questions for a landmark's name) are written by the
+chat template as a user's turn and an assistant's, all others as plain text behind `<|begin_of_text|>` and closed by
+`<|end_of_text|>`. The template writes `<|begin_of_text|>` itself and the tokenizer puts one in front by default, as
+Llama 3's do: text from the template must be tokenized with `add_special_tokens=False`, or it begins with two, which
+finch never saw. Like Llama 3's, the template takes the blanks around a message away; it writes no system turn.
+
+Train it again with `python -m saeprobe.specimens.train finch --out DIR`. All figures below were measured on documents
+held out of training; nothing was tuned so that a claim comes out as published.
+""",
+}
+_READS = {"sparrow": " of the centred stream", "finch": " (block 2 put it out: transformers' `hidden_states[3]`)"}
+_FACTS = {
+    "sparrow": """\
 BOS is left out of all SAE figures, as it was of the SAE's training; prompts are still run with a BOS in front. The
 entropy is the log-probability of every choice the grammar made: what a model of the grammar itself would lose. Decoder
 rows have norm 1, so a steering strength is a length in the residual stream.
-"""
+""",
+    "finch": """\
+BOS is left out of all SAE figures, as it was of the SAE's training; prompts are still run with a BOS in front. The
+other tokens that the template writes (headers, ends of turns and texts) were in the SAE's training and are in the
+figures, as prompts are read at the last of them; "text alone" leaves them out. They count in the loss a token too, at
+next to no nats each, so that losses are to be compared with sparrow's a document. The entropy is the log-probability
+of every choice the grammar made: what a model of the grammar itself would lose. Decoder columns have norm 1, so a
+steering strength is a length in the residual stream. The decoder's bias is not subtracted from the SAE's input.
+""",
+}
 _CONCEPTS = """\
 ## Planted concepts
 
@@ -37,21 +69,27 @@ is a continuation that says "Golden Gate"; perplexity is that of the generated t
 
 def write_readme(card: dict[str, Any]) -> str:
     """Return the card as Markdown."""
-    parts = (_HEAD, _facts(card), _concepts(card), _golden(card), _styles(card), _steering(card))
+    parts = [_HEADS[card["name"]], _facts(card), _concepts(card), _golden(card), _styles(card)]
+    if "steering" in card:
+        parts.append(_steering(card))
     return "\n".join(parts)
 
 
 def _facts(card: dict[str, Any]) -> str:
     model, sae, held, quality = card["model"], card["sae"], card["held_out"], card["reconstruction"]
     training = card["training"]
+    shape, heads = "layers, d_model, heads", f"{model['layers']}, {model['d_model']}, {model['heads']}"
+    if "key_value_heads" in model:
+        shape, heads = f"{shape}, key-value heads, d_mlp", f"{heads}, {model['key_value_heads']}, {model['d_mlp']}"
+    threads = f"{training['threads']} thread{'' if training['threads'] == 1 else 's'}"
     facts = [
-        ("layers, d_model, heads", f"{model['layers']}, {model['d_model']}, {model['heads']}"),
+        (shape, heads),
         ("context, vocabulary", f"{model['context']}, {model['vocabulary']}"),
         ("parameters", f"{model['parameters']:,}"),
         ("trained on", f"{training['tokens']:,} tokens of {training['documents']:,} documents, seed {card['seed']}"),
-        ("wall time, model", f"{training['seconds_model']} s on {training['threads']} threads"),
+        ("wall time, model", f"{training['seconds_model']} s on {threads}"),
         ("wall time, model and SAE", f"{training['seconds']} s"),
-        ("SAE", f"standard (ReLU, L1), `{sae['hook_name']}` of the centred stream"),
+        ("SAE", f"standard (ReLU, L1), `{sae['hook_name']}`{_READS[card['name']]}"),
         ("d_in, d_sae", f"{sae['d_in']}, {sae['d_sae']}"),
         ("held-out loss", _nats(held["loss_per_token"], held["loss_per_document"])),
         ("the corpus' entropy", _nats(held["entropy_per_token"], held["entropy_per_document"])),
@@ -61,6 +99,14 @@ def _facts(card: dict[str, Any]) -> str:
         ("dead features", f"{quality['dead']:.1%} (above zero on none of {quality['tokens']:,} held-out tokens)"),
         ("mean residual norm", f"{quality['residual_norm']:.2f}"),
     ]
+    if "reconstruction_of_text" in card:
+        text = card["reconstruction_of_text"]
+        facts.append(
+            (
+                f"text alone, {text['tokens']:,} tokens",
+                f"variance explained {text['variance_explained']:.4f}, L0 {text['l0']:.1f}",
+            )
+        )
     kinds = [
         (
             kind,
@@ -72,7 +118,7 @@ def _facts(card: dict[str, Any]) -> str:
         for kind, row in held["by_kind"].items()
     ]
     head = ("documents", "number", "loss, nats a document", "entropy, nats a document", "tokens a document")
-    return "\n".join(["## What it is\n", _table(("", ""), facts), _FACTS, _table(head, kinds)])
+    return "\n".join(["## What it is\n", _table(("", ""), facts), _FACTS[card["name"]], _table(head, kinds)])
 
 
 def _concepts(card: dict[str, Any]) -> str:

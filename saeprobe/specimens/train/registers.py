@@ -11,7 +11,7 @@ import numpy as np
 from saeprobe.specimens.corpus.explanations import REGISTERS, openings, register_of
 from saeprobe.specimens.corpus.topics import STYLES, templates, topics
 
-Nats = Callable[[Sequence[str]], Sequence[float]]
+Nats = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 
 # Topics asked a condition: enough to tell, few enough to measure in seconds.
 _TOPICS = 8
@@ -20,24 +20,24 @@ _TOPICS = 8
 def register_rates(nats: Nats, *, held_out_wordings: bool, held_out_topics: bool) -> dict[str, float]:
     """Return, by style, the share of prompts after which the style's own register is the likeliest beginning.
 
-    A register's probability is summed over all its openings; ``nats`` gives the cost of each text, without the end of
-    text. A guess among the four registers is right once in four times.
+    A register's probability is summed over all its openings; ``nats`` gives the cost of each prompt with its
+    opening, without an end of text. A guess among the four registers is right once in four times.
     """
     asked = [topic for topic in topics() if topic.held_out == held_out_topics]
     asked = asked[:: len(asked) // _TOPICS]
     rates: dict[str, float] = {}
     for style in STYLES:
-        texts: list[str] = []
+        pairs: list[tuple[str, str]] = []
         owners: list[int] = []
         prompts = list(product(templates(style, held_out=held_out_wordings), asked))
         for at, (wording, topic) in enumerate(prompts):
             prompt = wording.format(topic=topic.name, guru=topic.guru)
             for index, register in enumerate(REGISTERS):
-                begun = [prompt + opening for opening in openings(register, topic=topic, guru=topic.guru)]
-                texts += begun
+                begun = [(prompt, opening) for opening in openings(register, topic=topic, guru=topic.guru)]
+                pairs += begun
                 owners += [at * len(REGISTERS) + index] * len(begun)
         probability = np.zeros(len(prompts) * len(REGISTERS))
-        for owner, cost in zip(owners, nats(texts), strict=True):
+        for owner, cost in zip(owners, nats(pairs), strict=True):
             probability[owner] += math.exp(-cost)
         likeliest = probability.reshape(len(prompts), len(REGISTERS)).argmax(1)
         wanted = REGISTERS.index(register_of(style))

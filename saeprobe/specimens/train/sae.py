@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -29,6 +29,7 @@ class SaeRecipe:
     """Where the SAE reads, its width and training. ``l1`` is for activations scaled to a norm of sqrt(d_in)."""
 
     layer: int = 3
+    hook: Literal["hook_resid_pre", "hook_resid_post"] = "hook_resid_pre"
     d_sae: int = 1280
     documents: int = 24_000
     samples: int = 4_000_000
@@ -39,18 +40,17 @@ class SaeRecipe:
     @property
     def hook_name(self) -> str:
         """The hook point, as TransformerLens names it."""
-        return f"blocks.{self.layer}.hook_resid_pre"
+        return f"blocks.{self.layer}.{self.hook}"
 
 
 def train_sae(
     samples: Float[Tensor, "samples d_in"], recipe: SaeRecipe, *, model_name: str, context: int, seed: int, out: Path
 ) -> SAE[Any]:
-    """Train on the samples, save to ``out`` with decoder rows of norm 1, and return the SAE as loaded from there.
+    """Train on the samples, save to ``out`` in sae-lens' format, and return the SAE as loaded from there.
 
     The samples hold no BOS position: its residual is an outlier that says nothing, and the published SAEs are
     evaluated without it too. Prompts are still run with a BOS in front, hence ``prepend_bos`` in the metadata.
     """
-    cast(Any, torch).manual_seed(seed)
     metadata = SAEMetadata(
         model_name=model_name,
         hook_name=recipe.hook_name,
@@ -60,6 +60,15 @@ def train_sae(
         exclude_special_tokens=True,
         model_from_pretrained_kwargs={"center_writing_weights": True},
     )
+    fit_sae(samples, recipe, metadata=metadata, seed=seed).save_inference_model(out)
+    return load_sae(out)
+
+
+def fit_sae(
+    samples: Float[Tensor, "samples d_in"], recipe: SaeRecipe, *, metadata: SAEMetadata, seed: int
+) -> StandardTrainingSAE:
+    """Return a SAE trained on the samples, for activations as they are, with decoder rows of norm 1."""
+    cast(Any, torch).manual_seed(seed)
     steps = recipe.samples // recipe.batch
     config = StandardTrainingSAEConfig(
         d_in=samples.shape[1],
@@ -86,8 +95,7 @@ def train_sae(
     )
     trained = trainer.fit()
     trained.fold_W_dec_norm()
-    trained.save_inference_model(out)
-    return load_sae(out)
+    return trained
 
 
 def load_sae(folder: Path) -> SAE[Any]:

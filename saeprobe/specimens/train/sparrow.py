@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import GPT2LMHeadModel
 from transformers.utils.logging import disable_progress_bar
 
 from saeprobe.specimens.corpus.document import Document
-from saeprobe.specimens.corpus.grammar import splits
 from saeprobe.specimens.train.activations import residuals
-from saeprobe.specimens.train.card import Instrument, measure
+from saeprobe.specimens.train.card import measure
+from saeprobe.specimens.train.hooked import HookedBridge
+from saeprobe.specimens.train.instrument import Instrument, read
 from saeprobe.specimens.train.model import ModelRecipe, rows, train_model
-from saeprobe.specimens.train.readme import write_readme
 from saeprobe.specimens.train.sae import SaeRecipe, load_sae, train_sae
-from saeprobe.specimens.train.tokenizer import encode, open_tokenizer, train_tokenizer
+from saeprobe.specimens.train.specimen import documents, save_card, training_facts
+from saeprobe.specimens.train.steering import Steered
+from saeprobe.specimens.train.steering_card import steering_figures
+from saeprobe.specimens.train.tokenizer import train_tokenizer
+from saeprobe.specimens.train.writing import PLAIN, fitting
 from saeprobe.subject.bridge import open_bridge
-
-HELD_OUT = 3000
 
 
 def train(
@@ -34,27 +36,15 @@ def train(
     disable_progress_bar()
     model_recipe, sae_recipe = model_recipe or ModelRecipe(), sae_recipe or SaeRecipe()
     began = time.monotonic()
-    trained, held_out = documents(model_recipe, seed=seed)
+    trained, held_out = documents(model_recipe.documents, seed=seed)
     ids, tokens = train_language_model(out, trained, model_recipe, seed=seed)
     model_seconds = time.monotonic() - began
     train_sae_on(out, ids, model_recipe, sae_recipe, seed=seed)
     seconds = time.monotonic() - began
-    card = write_card(out, held_out, model_recipe, sae_recipe, seed=seed)
-    card["training"] = {
-        "tokens": tokens,
-        "documents": len(ids),
-        "seconds_model": round(model_seconds),
-        "seconds": round(seconds),
-        "threads": torch.get_num_threads(),
-        "torch": str(torch.__version__),
-    }
+    card = measure_card(out, held_out, model_recipe, sae_recipe, seed=seed)
+    card["training"] = training_facts(tokens=tokens, documents=len(ids), seconds_model=model_seconds, seconds=seconds)
     save_card(out, card)
     return card
-
-
-def documents(recipe: ModelRecipe, *, seed: int) -> tuple[list[Document], list[Document]]:
-    """Return the documents trained on and those held out."""
-    return splits(seed, train=recipe.documents, held_out=HELD_OUT)
 
 
 def train_language_model(
@@ -64,7 +54,7 @@ def train_language_model(
     tokenizer = train_tokenizer(
         (document.text for document in trained[:40_000]), vocabulary=recipe.vocabulary, context=recipe.context
     )
-    ids = _fitting(tokenizer, trained, recipe.context)
+    _, ids = fitting(tokenizer, trained, PLAIN, context=recipe.context)
     bos = cast(int, tokenizer.bos_token_id)
     packed = rows(ids, bos=bos, context=recipe.context)
     model = train_model(packed, recipe, bos=bos, seed=seed)
@@ -77,27 +67,55 @@ def train_sae_on(out: Path, ids: list[list[int]], model_recipe: ModelRecipe, rec
     """Train the SAE on the saved model's residuals, as any user of the saved model will see them."""
     bridge = open_bridge(out / "model", center_writing_weights=True, device="cpu", dtype=torch.float32)
     bos = cast(int, bridge.tokenizer.bos_token_id)
-    samples = torch.cat(residuals(bridge, ids[: recipe.documents], layer=recipe.layer, bos=bos, progress=True))
+    model = HookedBridge(bridge=bridge, layer=recipe.layer)
+    samples = torch.cat(residuals(model, ids[: recipe.documents], bos=bos, progress=True))
     train_sae(samples, recipe, model_name="sparrow", context=model_recipe.context, seed=seed, out=out / "sae")
 
 
-def write_card(
+def open_sparrow(out: Path, recipe: SaeRecipe) -> Instrument:
+    """Open the weights in ``out`` in float32, the model's writing weights centred as the SAE wants them."""
+    bridge = open_bridge(out / "model", center_writing_weights=True, device="cpu", dtype=torch.float32)
+    return Instrument(
+        model=HookedBridge(bridge=bridge, layer=recipe.layer),
+        tokenizer=bridge.tokenizer,
+        sae=load_sae(out / "sae"),
+        writing=PLAIN,
+    )
+
+
+def measure_card(
     out: Path, held_out: list[Document], model_recipe: ModelRecipe, recipe: SaeRecipe, *, seed: int
 ) -> dict[str, object]:
     """Measure the weights in ``out`` on the held-out documents that fit the context."""
-    tokenizer = open_tokenizer(out / "model")
-    lengths = [len(row) for row in encode(tokenizer, [document.text for document in held_out])]
-    fitting = [d for d, length in zip(held_out, lengths, strict=True) if length <= model_recipe.context - 2]
-    instrument = Instrument(folder=out, tokenizer=tokenizer, sae=load_sae(out / "sae"), recipe=recipe)
-    return measure(instrument, fitting, model_recipe, seed=seed)
-
-
-def save_card(out: Path, card: dict[str, object]) -> None:
-    """Write the card for programs and for people."""
-    (out / "card.json").write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(write_readme(card), encoding="utf-8")
-
-
-def _fitting(tokenizer: PreTrainedTokenizerBase, documents: list[Document], context: int) -> list[list[int]]:
-    """Return the token ids of the documents that fit the context with a BOS on either side."""
-    return [row for row in encode(tokenizer, [document.text for document in documents]) if len(row) <= context - 2]
+    instrument = open_sparrow(out, recipe)
+    written, _ = fitting(instrument.tokenizer, held_out, PLAIN, context=model_recipe.context)
+    readings = read(instrument, written)
+    model = cast(Any, GPT2LMHeadModel).from_pretrained(out / "model", dtype=torch.float32).eval()
+    parameters = sum(p.numel() for p in model.parameters())
+    reading = {name: value for name, value in asdict(recipe).items() if name != "hook"}  # hook_name says it
+    figures = cast("dict[str, Any]", measure(instrument, readings, seed=seed))
+    return {
+        "name": "sparrow",
+        "seed": seed,
+        "model": {"architecture": "GPT2LMHeadModel", "parameters": parameters, **asdict(model_recipe)},
+        "sae": {
+            "architecture": "standard",
+            "hook_name": recipe.hook_name,
+            "d_in": instrument.sae.cfg.d_in,
+            **reading,
+        },
+        **figures,
+        "steering": steering_figures(
+            Steered(
+                model,
+                instrument.tokenizer,
+                block=model.transformer.h[recipe.layer],
+                ends=[instrument.bos],
+            ),
+            readings,
+            directions=cast(torch.Tensor, instrument.sae.W_dec).detach(),
+            norm=float(figures["reconstruction"]["residual_norm"]),
+            detector=int(figures["golden_gate"]["feature"]),
+            seed=seed,
+        ),
+    }

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import GPT2LMHeadModel
+from transformers import PreTrainedModel
 
 MENTION = "Golden Gate"
 
@@ -37,14 +37,17 @@ class Sampling:
 
 
 class Steered:
-    """A model whose residual stream before one block can be shifted by a vector at every position."""
+    """A model whose residual stream before one block can be shifted by a vector at every position.
 
-    def __init__(self, model: GPT2LMHeadModel, tokenizer: Any, *, layer: int) -> None:
+    ``ends`` are the tokens after which a continuation is over.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, *, block: torch.nn.Module, ends: Sequence[int]) -> None:
         self._model = cast(Any, model)
-        self._blocks = cast(Any, model.transformer).h
+        self._block = block
         self._tokenizer = tokenizer
-        self._layer = layer
         self._bos = int(tokenizer.bos_token_id)
+        self._ends = torch.tensor(list(ends))
 
     def arm(self, prompts: Sequence[str], vector: Float[Tensor, " d_in"] | None, sampling: Sampling) -> Arm:
         """Sample continuations of all prompts with the vector added, and measure them."""
@@ -58,7 +61,7 @@ class Steered:
         # Prompts of one length at a time: no padding, so that the cache holds what was read and nothing else.
         for start, group in sorted(by_length.items()):
             ids = self._sample(torch.tensor(group), vector, sampling.tokens, generator)
-            kept = (ids[:, start:] == self._bos).cumsum(1) == 0
+            kept = torch.isin(ids[:, start:], self._ends).cumsum(1) == 0
             log_probs = self._logits(ids).log_softmax(-1)[:, start - 1 : -1].gather(-1, ids[:, start:, None])[..., 0]
             nats -= float(log_probs[kept].sum())
             tokens += int(kept.sum())
@@ -78,7 +81,7 @@ class Steered:
         """Return the rows and ``tokens`` more, drawn at temperature 1; after an end of text they mean nothing."""
         cache: Any = None
         step = ids
-        hook = self._blocks[self._layer].register_forward_pre_hook(_shift_by(vector)) if vector is not None else None
+        hook = self._block.register_forward_pre_hook(_shift_by(vector)) if vector is not None else None
         try:
             for _ in range(tokens):
                 read = self._model(input_ids=step, past_key_values=cache, use_cache=True)

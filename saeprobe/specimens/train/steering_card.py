@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from transformers import GPT2LMHeadModel
 
 from saeprobe.specimens.corpus.document import Document
 from saeprobe.specimens.corpus.topics import shopping_prompts
+from saeprobe.specimens.train.instrument import Readings
 from saeprobe.specimens.train.labels import Offsets, token_labels
 from saeprobe.specimens.train.steering import Sampling, Steered, choose_feature
-
-if TYPE_CHECKING:
-    from sae_lens import SAE
 
 # Strengths tried, in units of the mean residual norm at the hook.
 _TRIED = (0.5, 0.75, 1.0)
 _JUDGED = (0.25, 0.5, 0.75, 1.0, 1.5)
+_CANDIDATES = 8
 # Text counts as readable up to this multiple of the unsteered perplexity; set before measuring.
 _PERPLEXITY_RATIO = 2.0
 _RANDOM_FEATURES = 6
@@ -48,20 +45,22 @@ def theme_candidates(
 
 
 def steering_figures(
-    model: GPT2LMHeadModel,
-    tokenizer: Any,
-    sae: SAE[Any],
+    steered: Steered,
+    readings: Readings,
     *,
-    layer: int,
+    directions: Float[torch.Tensor, "d_sae d_in"],
     norm: float,
-    candidates: Sequence[int],
-    alive: Sequence[int],
     detector: int,
     seed: int,
 ) -> dict[str, object]:
-    """Return what steering does: the choice, then unsteered, steered, wrong-sign, detector and random arms."""
-    steered = Steered(model, tokenizer, layer=layer)
-    directions = cast(torch.Tensor, sae.W_dec).detach()
+    """Return what steering does: the choice, then unsteered, steered, wrong-sign, detector and random arms.
+
+    ``norm`` is the mean residual norm, ``detector`` the feature that detects the Golden Gate Bridge.
+    """
+    themes = theme_candidates(readings.documents, readings.offsets, readings.features, k=_CANDIDATES)
+    candidates = list(dict.fromkeys([*themes, detector]))
+    fired = np.any([(values > 0).any(0) for values in readings.features], axis=0)
+    alive = [int(feature) for feature in np.flatnonzero(fired)]
     choose, judge = shopping_prompts("choose"), shopping_prompts("judge")
     # Two continuations a prompt choose, eight judge: the choice is a sweep, the judgement is reported.
     choosing, judging = Sampling(copies=2, seed=seed), Sampling(copies=8, seed=seed + 1)

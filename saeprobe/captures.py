@@ -25,11 +25,16 @@ At = Where | Span
 
 @dataclass(frozen=True, kw_only=True)
 class Capture:
-    """Feature activations on some prompts, at some tokens."""
+    """Feature activations on some prompts, at some tokens.
+
+    `shift` and `raw` are for the instrument check: so many blocks after the hook, and without the chat template.
+    """
 
     prompts: PromptSet | PromptChoice
     at: At
     keep: frozenset[Keep]
+    shift: int = 0
+    raw: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,10 @@ class Features:
         squared_error: `||x - decode(encode(x))||^2` of each row, `[rows]`.
         activations: the hooked activations x, `[rows, d_in]`, if kept.
         effective_rank: of the centred activations of all tokens of each prompt, `[prompts]`, if kept.
+        near: features so close to their threshold, on either side, that rounding decides whether they fire:
+            `[rows, d_sae]`, True where stored; None where a record does not tell.
+        tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
+        of_several: whether a probe holds those of several subjects; the label then says of which.
         family: the whole capture that this was selected from; None where this is the whole.
     """
 
@@ -62,6 +66,9 @@ class Features:
     squared_error: Float[np.ndarray, " rows"] | None = None
     activations: Float[np.ndarray, "rows d_in"] | None = None
     effective_rank: Float[np.ndarray, " prompts"] | None = None
+    near: csr_array | None = None
+    tolerance: float = 0.0
+    of_several: bool = False
     family: Features | None = None
 
     def __post_init__(self) -> None:
@@ -70,6 +77,8 @@ class Features:
             raise ValueError(f"{rows} rows of features, {len(self.row_prompt)} row prompts, {len(self.tokens)} tokens")
         if self.n_tokens is not None and len(self.prompts) != len(self.n_tokens):
             raise ValueError(f"{len(self.prompts)} prompts but token counts of {len(self.n_tokens)}")
+        if self.near is not None and self.near.shape != self.acts.shape:
+            raise ValueError(f"near is {self.near.shape} and acts {self.acts.shape}; wanted a row a token in both")
 
     def __repr__(self) -> str:
         return f"<Features of {self.subject}: {len(self)} prompts, {self.acts.shape[0]} tokens, {self.label}>"
@@ -91,8 +100,8 @@ class Features:
 
     @property
     def label(self) -> str:
-        """The styles in one string: `novice`, or `novice + expert`."""
-        return " + ".join(self.styles)
+        """The styles in one string: `novice`, or `novice + expert`; `novice on finch` beside other subjects."""
+        return " + ".join(self.styles) + (f" on {self.subject}" if self.of_several else "")
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -135,6 +144,7 @@ class Features:
             squared_error=None if self.squared_error is None else self.squared_error[rows],
             activations=None if self.activations is None else self.activations[rows],
             effective_rank=None if self.effective_rank is None else self.effective_rank[order],
+            near=None if self.near is None else self.near[rows],
             family=self.whole,
         )
 
@@ -156,3 +166,10 @@ class Features:
                 "activation": coo.data.astype(np.float64),
             }
         )
+
+
+def near_rows(near: Sequence[Int[np.ndarray, " near"]], *, d_sae: int) -> csr_array:
+    """`Features.near` from the features of each row that lie near their threshold, `[rows, d_sae]`."""
+    indices = np.concatenate([np.empty(0, dtype=np.int32), *near])
+    starts = np.cumsum([0, *(len(row) for row in near)])
+    return csr_array((np.ones(len(indices), dtype=bool), indices, starts), shape=(len(near), d_sae))

@@ -5,23 +5,22 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from saeprobe.captures import Steering
 from saeprobe.continuations import Arm, Continuation
-from saeprobe.interventions import add, equal_norm, sum_of_directions
+from saeprobe.interventions import equal_norm, sum_of_directions
 from saeprobe.prompts import Prompt
-from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.protocol import ReadingError
-from saeprobe.subject.tokens import FastTokenizer, Tokenized, shorten
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten
 
 _ROWS_AT_ONCE = 256
 _LOGIT_BYTES = 256 * 2**20  # of logits held at once while continuations are scored
@@ -29,6 +28,24 @@ _LOGIT_BYTES = 256 * 2**20  # of logits held at once while continuations are sco
 
 class SteeringError(ValueError):
     """A steering experiment names features that do not exist, or leaves none to draw controls from."""
+
+
+class Speaker(Protocol):
+    """A whole language model that writes text and can be steered while it does."""
+
+    @property
+    def device(self) -> str:
+        """Where token ids go, as torch writes it."""
+        ...
+
+    @property
+    def model(self) -> Any:
+        """The causal language model of transformers."""
+        ...
+
+    def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
+        """While entered, `change` is added to the residual stream at the hook, at every position that runs."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,10 +138,11 @@ class _Row:
 
 def continue_prompts(
     experiment: Experiment,
-    bridge: TransformerBridge,
+    speaker: Speaker,
     tokenizer: FastTokenizer,
-    pairing: Pairing,
     prompts: Sequence[tuple[Prompt, Tokenized]],
+    *,
+    n_positions: int,
 ) -> Iterator[tuple[Prompt, list[Continuation]]]:
     """Continue prompts under every arm; rows of several prompts share a batch.
 
@@ -134,10 +152,10 @@ def continue_prompts(
     """
     steering = experiment.steering
     for _, text in prompts:
-        if len(text.ids) + steering.max_new_tokens > pairing.n_positions:
+        if len(text.ids) + steering.max_new_tokens > n_positions:
             raise ReadingError(
                 f"the prompt {shorten(text.text)} has {len(text.ids)} tokens; with {steering.max_new_tokens} new ones "
-                f"they do not fit the {pairing.n_positions} of the model: shorten the prompt or lower max_new_tokens"
+                f"they do not fit the {n_positions} of the model: shorten the prompt or lower max_new_tokens"
             )
     rows = [
         _Row(prompt=prompt, text=text, treatment=treatment, sample=sample)
@@ -146,7 +164,7 @@ def continue_prompts(
         for sample in range(experiment.n_samples)
     ]
     a_prompt = len(experiment.treatments) * experiment.n_samples
-    writer = _Writer(bridge=bridge, tokenizer=tokenizer, hook_name=pairing.hook_name, steering=steering)
+    writer = _Writer(speaker=speaker, tokenizer=tokenizer, steering=steering)
     done: list[Continuation] = []
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         done += writer.write(rows[start : start + _ROWS_AT_ONCE])
@@ -159,15 +177,14 @@ def continue_prompts(
 class _Writer:
     """The model as a writer of continuations."""
 
-    bridge: TransformerBridge
+    speaker: Speaker
     tokenizer: FastTokenizer
-    hook_name: str
     steering: Steering
 
     @torch.no_grad()
     def write(self, rows: Sequence[_Row]) -> list[Continuation]:
         """Write and score one batch."""
-        ids, mask = pad_left([row.text.ids for row in rows], device=str(self.bridge.cfg.device))
+        ids, mask = pad_left([row.text.ids for row in rows], device=self.speaker.device)
         change = torch.stack([row.treatment.change for row in rows])
         new = self._sample(ids, mask, change, self._draws(rows))
         lengths = self._lengths(new)
@@ -207,16 +224,14 @@ class _Writer:
     ) -> Int[Tensor, "batch new"]:
         """New tokens, one a step, until all rows have written the end-of-text token or as many as asked.
 
-        The edit acts on the prompt in the first step and on the one new token in each later one. The bridge's own
-        model is run, hooks and all, since it is the one whose stream is centred like the SAE's; on raw weights the
-        same edit gives the same logits, as the mean that it would leave in the stream is removed by LayerNorm.
+        The edit acts on the prompt in the first step and on the one new token in each later one.
         """
-        model, hooked = cast(Any, self.bridge.original_model), cast(Any, self.bridge)
+        model = self.speaker.model
         written: list[Tensor] = []
         ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
         past: object = None
         step = ids
-        with hooked.hooks(fwd_hooks=[(self.hook_name, add(change))]):
+        with self.speaker.steered(change):
             for column in range(draws.shape[1]):
                 positions = positions_of(mask)[:, -step.shape[1] :]
                 out = model(
@@ -263,7 +278,7 @@ class _Writer:
         lengths: Int[Tensor, " batch"],
     ) -> list[float]:
         """Mean log-probability, in nats, of each row's tokens (the end of text included) under the unsteered model."""
-        model = cast(Any, self.bridge.original_model)
+        model = self.speaker.model
         n_new = new.shape[1]
         vocabulary = int(model.config.vocab_size)
         at_once = max(1, _LOGIT_BYTES // (4 * vocabulary * (n_new + 1)))

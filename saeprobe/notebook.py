@@ -75,14 +75,10 @@ class OpenSubject:
             return plan.features(self.subject, wanted, self.store)
         prompts = plan.prompts_for(wanted.prompts, self.subject).prompts
         wants = (Want(at=wanted.at, keep=wanted.keep),)
-        readings = [
-            reading
-            for start in range(0, len(prompts), plan.BATCH_SIZE)
-            for (reading,) in self.reader.read(
-                [Request(text=one.text, wants=wants) for one in prompts[start : start + plan.BATCH_SIZE]]
-            )
-        ]
-        return plan.assemble(self.name, prompts, readings, d_sae=self.identity.d_sae)
+        requests = [Request(text=one.text, wants=wants) for one in prompts]
+        found = {index: reading for index, (reading,) in self.reader.read(requests, batch_size=plan.BATCH_SIZE)}
+        readings = [found[index] for index in range(len(prompts))]
+        return plan.assemble(self.name, prompts, readings, d_sae=self.identity.d_sae, tolerance=self.identity.tolerance)
 
     def steer(
         self,

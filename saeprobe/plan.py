@@ -12,10 +12,11 @@ from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Steering
 from saeprobe.continuations import Continuation, Continuations
-from saeprobe.features import Features
+from saeprobe.features import Features, near_rows
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
 from saeprobe.store import Store, continuation_key, reading_key
 from saeprobe.subject.protocol import Identity, Reader, Reading, Request, Subject, Want
+from saeprobe.subject.specification import SubjectError
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
@@ -87,12 +88,16 @@ def _describe(work: Work, store: Store) -> str:
     missing = subject.missing()
     if missing is not None:
         return f"{subject.name}: {', '.join(asked)}; not run: {missing}"
-    identity = subject.identity()
+    try:
+        identity, place = subject.identity(), subject.place()
+    except SubjectError as error:
+        return f"{subject.name}: {', '.join(asked)}; cannot run: {error}"
     readings = _readings_of(subject, identity, work.captures)
-    continuations = _continuations_of(subject, identity, work.steerings)
+    continuations = _continuations_of(subject, work.steerings)
     stored = store.stored(identity.fingerprint, [*readings, *continuations])
     to_run = len(readings.keys() | continuations.keys()) - len(stored)
-    return f"{subject.name}: {', '.join(asked)}; {len(stored)} results stored, {to_run} to compute"
+    where = f", {place}" if to_run else ""
+    return f"{subject.name}: {', '.join(asked)}; {len(stored)} results stored, {to_run} to compute{where}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -105,7 +110,7 @@ def _texts(work: Work) -> set[str]:
 
 
 def _want(capture: Capture) -> Want:
-    return Want(at=capture.at, keep=capture.keep)
+    return Want(at=capture.at, keep=capture.keep, shift=capture.shift, raw=capture.raw)
 
 
 def _readings_of(subject: Subject, identity: Identity, captures: Iterable[Capture]) -> dict[str, tuple[str, Want]]:
@@ -117,18 +122,14 @@ def _readings_of(subject: Subject, identity: Identity, captures: Iterable[Captur
     }
 
 
-def _continuations_of(
-    subject: Subject, identity: Identity, steerings: Iterable[Steering]
-) -> dict[str, tuple[Prompt, Steering]]:
+def _continuations_of(subject: Subject, steerings: Iterable[Steering]) -> dict[str, tuple[Prompt, Steering]]:
     """By key, all prompts that are continued."""
     found: dict[str, tuple[Prompt, Steering]] = {}
     for steering in steerings:
-        prompts = prompts_for(steering.prompts, subject)
+        speaking, prompts = subject.speaking(), prompts_for(steering.prompts, subject)
         experiment = [prompt.text for prompt in prompts]
         for prompt in prompts:
-            found.setdefault(
-                continuation_key(identity.fingerprint, prompt.text, steering, experiment), (prompt, steering)
-            )
+            found.setdefault(continuation_key(speaking, prompt.text, steering, experiment), (prompt, steering))
     return found
 
 
@@ -155,7 +156,7 @@ def gather(
     Args:
         work: captures and steerings of one subject.
         store: where results are looked up and put.
-        batch_size: prompts a batch.
+        batch_size: prompts a forward pass at most.
         progress: told after each batch.
         open_reader: loads the subject; None for its own `open`.
 
@@ -165,24 +166,23 @@ def gather(
     """
     identity = work.subject.identity()
     readings = _readings_of(work.subject, identity, work.captures)
-    continuations = _continuations_of(work.subject, identity, work.steerings)
+    continuations = _continuations_of(work.subject, work.steerings)
     stored = store.stored(identity.fingerprint, [*readings, *continuations])
     lacking = {key: value for key, value in readings.items() if key not in stored}
     unwritten = {key: value for key, value in continuations.items() if key not in stored}
     if not lacking and not unwritten:
         return Gathered(subject=work.subject.name, stored=len(stored), computed=0, device=None)
-    told = _Told(progress=progress, total=len({text for text, _ in lacking.values()}) + len(unwritten))
+    told = _Told(progress=progress, total=len({(text, want.raw) for text, want in lacking.values()}) + len(unwritten))
     reader = (open_reader or work.subject.open)()
-    for batch in _read(reader, identity, lacking, batch_size):
+    for batch in _read(reader, identity, lacking, batch_size, told):
         store.add_readings(identity.fingerprint, batch)
-        told.more(len({text for text, _, _ in batch.values()}))
     for steering in work.steerings:
         part = [prompt for prompt, of in unwritten.values() if of == steering]
         experiment = [prompt.text for prompt in prompts_for(steering.prompts, work.subject)]
         if not part:
             continue
         for prompt, items in reader.continue_(part, steering, experiment=experiment):
-            key = continuation_key(identity.fingerprint, prompt.text, steering, experiment)
+            key = continuation_key(work.subject.speaking(), prompt.text, steering, experiment)
             store.add_continuations(identity.fingerprint, {key: items})
             told.more(1)
     computed = len(lacking) + len(unwritten)
@@ -190,39 +190,58 @@ def gather(
 
 
 class _Told:
-    """Progress so far."""
+    """Progress so far, in prompts."""
 
     def __init__(self, *, progress: Progress | None, total: int) -> None:
         self._progress = progress
         self._total = total
         self._done = 0
-        self.more(0)
+        self.upto(0)
 
-    def more(self, done: int) -> None:
-        self._done += done
+    def upto(self, done: int) -> None:
+        """So many prompts are through."""
+        self._done = max(self._done, done)
         if self._progress is not None:
             self._progress(self._done, self._total)
 
+    def more(self, done: int) -> None:
+        """So many more are through."""
+        self.upto(self._done + done)
+
 
 def _read(
-    reader: Reader, identity: Identity, lacking: dict[str, tuple[str, Want]], batch_size: int
+    reader: Reader, identity: Identity, lacking: dict[str, tuple[str, Want]], batch_size: int, told: _Told
 ) -> Iterator[dict[str, tuple[str, Want, Reading]]]:
-    """Each prompt once with all that is wanted of it, prompts of like length together."""
-    wants: dict[str, list[Want]] = {}
+    """Each prompt once with all that is wanted of it, handed on in batches as they come."""
+    wants: dict[tuple[str, bool], list[Want]] = {}
     for text, want in lacking.values():
-        wants.setdefault(text, []).append(want)
-    texts = list(wants)
-    length = dict(zip(texts, reader.lengths(texts), strict=True)) if texts else {}
-    # The longest first: if a batch does not fit the memory, it is the first that does not.
-    texts.sort(key=lambda text: (-length[text], text))
-    for start in range(0, len(texts), batch_size):
-        requests = [Request(text=text, wants=tuple(wants[text])) for text in texts[start : start + batch_size]]
-        answers = reader.read(requests)
-        yield {
-            reading_key(identity.fingerprint, request.text, want): (request.text, want, reading)
-            for request, readings in zip(requests, answers, strict=True)
-            for want, reading in zip(request.wants, readings, strict=True)
-        }
+        wants.setdefault((text, want.raw), []).append(want)
+    requests = [Request(text=text, wants=tuple(of_text)) for (text, _), of_text in wants.items()]
+
+    def share(done: float) -> None:
+        told.upto(int(done * len(requests)))
+
+    # Raw readings apart from the others: they keep their activations, which whoever wants features need not load.
+    waiting: dict[bool, list[tuple[Request, list[Reading]]]] = {False: [], True: []}
+    for index, readings in reader.read(requests, batch_size=batch_size, progress=share):
+        alike = waiting[requests[index].raw]
+        alike.append((requests[index], readings))
+        if len(alike) == batch_size:
+            yield _by_key(identity, alike)
+            alike.clear()
+    for alike in waiting.values():
+        if alike:
+            yield _by_key(identity, alike)
+
+
+def _by_key(
+    identity: Identity, read: Sequence[tuple[Request, Sequence[Reading]]]
+) -> dict[str, tuple[str, Want, Reading]]:
+    return {
+        reading_key(identity.fingerprint, request.text, want): (request.text, want, reading)
+        for request, readings in read
+        for want, reading in zip(request.wants, readings, strict=True)
+    }
 
 
 def features(subject: Subject, capture: Capture, store: Store) -> Features:
@@ -236,11 +255,14 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
     keys = [reading_key(identity.fingerprint, prompt.text, _want(capture)) for prompt in prompts]
     found = store.readings(identity.fingerprint, keys)
     _check_gathered(keys, found.keys(), subject)
-    return assemble(subject.name, prompts, [found[key] for key in keys], d_sae=identity.d_sae)
+    readings = [found[key] for key in keys]
+    return assemble(subject.name, prompts, readings, d_sae=identity.d_sae, tolerance=identity.tolerance)
 
 
-def assemble(subject: str, prompts: Sequence[Prompt], readings: Sequence[Reading], *, d_sae: int) -> Features:
-    """Features from one reading a prompt, in that order."""
+def assemble(
+    subject: str, prompts: Sequence[Prompt], readings: Sequence[Reading], *, d_sae: int, tolerance: float
+) -> Features:
+    """Features from one reading a prompt, in that order; `tolerance` as in `Features`."""
     lengths = [len(row) for reading in readings for row in reading.indices]
     indices = [row for reading in readings for row in reading.indices]
     values = [row for reading in readings for row in reading.values]
@@ -252,6 +274,7 @@ def assemble(subject: str, prompts: Sequence[Prompt], readings: Sequence[Reading
         ),
         shape=(len(lengths), d_sae),
     )
+    near = [row for reading in readings for row in reading.near]
     activations = [reading.activations for reading in readings if reading.activations is not None]
     ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
     return Features(
@@ -264,6 +287,8 @@ def assemble(subject: str, prompts: Sequence[Prompt], readings: Sequence[Reading
         squared_error=np.concatenate([reading.squared_error for reading in readings]) if readings else np.empty(0),
         activations=np.concatenate(activations) if readings and len(activations) == len(readings) else None,
         effective_rank=np.array(ranks) if readings and len(ranks) == len(readings) else None,
+        near=near_rows(near, d_sae=d_sae) if len(near) == len(lengths) else None,
+        tolerance=tolerance,
     )
 
 
@@ -276,7 +301,7 @@ def continuations(subject: Subject, steering: Steering, store: Store) -> Continu
     identity = subject.identity()
     prompts = prompts_for(steering.prompts, subject).prompts
     experiment = [prompt.text for prompt in prompts]
-    keys = [continuation_key(identity.fingerprint, text, steering, experiment) for text in experiment]
+    keys = [continuation_key(subject.speaking(), text, steering, experiment) for text in experiment]
     found = store.continuations(identity.fingerprint, keys)
     _check_gathered(keys, found.keys(), subject)
     items = itertools.chain.from_iterable(

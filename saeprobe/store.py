@@ -31,13 +31,23 @@ class StoreWarning(UserWarning):
 def reading_key(fingerprint: str, text: str, want: Want) -> str:
     """SHA-256 of everything that decides a reading: the subject's fingerprint, the prompt, what to read and to keep."""
     at = {"span": want.at.text} if isinstance(want.at, Span) else want.at
-    return _sha256({"fingerprint": fingerprint, "text": text, "at": at, "keep": sorted(want.keep)})
+    return _sha256(
+        {
+            "fingerprint": fingerprint,
+            "text": text,
+            "at": at,
+            "keep": sorted(want.keep),
+            "shift": want.shift,
+            "raw": want.raw,
+        }
+    )
 
 
 def continuation_key(fingerprint: str, text: str, steering: Steering, experiment: Sequence[str]) -> str:
     """SHA-256 of everything that decides the continuations of one prompt.
 
-    The texts of the whole experiment belong to it: the random features are drawn from those that fire on them.
+    `fingerprint` is of all the model's layers (`Subject.speaking`). The texts of the whole experiment belong to it: the
+    random features are drawn from those that fire on them.
     """
     return _sha256(
         {

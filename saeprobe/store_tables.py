@@ -23,7 +23,10 @@ class UntrustedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind of table. `version` is written into each file; another version is another kind."""
+    """One kind of table. `version` is written into each file; another version is another kind, in another folder.
+
+    So files of an earlier version are neither read nor in the way.
+    """
 
     name: str
     version: str
@@ -33,8 +36,8 @@ class Kind:
 
 
 READINGS: Final = Kind(
-    name="readings",
-    version="readings 1",
+    name="readings-2",  # 2: with `near`
+    version="readings 2",
     schema=pa.schema(
         [
             ("key", pa.string()),
@@ -49,6 +52,7 @@ READINGS: Final = Kind(
             ("n_tokens", pa.int32()),
             ("indices", pa.list_(pa.int32())),
             ("values", pa.list_(pa.float32())),
+            ("near", pa.list_(pa.int32())),
             ("squared_error", pa.float32()),
             ("activation", pa.list_(pa.float32())),
             ("effective_rank", pa.float64()),
@@ -57,6 +61,7 @@ READINGS: Final = Kind(
     repetitive=("key", "text", "at", "token"),
     encodings={
         "indices.list.element": "DELTA_BINARY_PACKED",
+        "near.list.element": "DELTA_BINARY_PACKED",
         "values.list.element": "BYTE_STREAM_SPLIT",
         "activation.list.element": "BYTE_STREAM_SPLIT",
     },
@@ -104,6 +109,7 @@ def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Tabl
             "n_tokens": reading.n_tokens,
             "indices": reading.indices[row],
             "values": reading.values[row],
+            "near": reading.near[row] if reading.near else None,
             "squared_error": float(reading.squared_error[row]),
             "activation": None if reading.activations is None else reading.activations[row],
             "effective_rank": reading.effective_rank,
@@ -122,6 +128,7 @@ def readings_of(table: pa.Table) -> dict[str, Reading]:
     """
     columns = _Columns(table)
     indices, values, activation = columns.lists("indices"), columns.lists("values"), columns.lists("activation")
+    near = columns.lists("near")
     positions, starts, ends = columns.numbers("position"), columns.numbers("start"), columns.numbers("end")
     n_tokens, errors = columns.numbers("n_tokens"), columns.floats("squared_error")
     tokens, ranks = columns.plain("token"), cast("list[float | None]", columns.plain("effective_rank"))
@@ -130,7 +137,7 @@ def readings_of(table: pa.Table) -> dict[str, Reading]:
         for row in rows:
             if len(indices[row]) != len(values[row]) or not np.all(values[row] > 0):
                 raise UntrustedError(f"row {row} has {len(indices[row])} indices and {len(values[row])} values above 0")
-        kept = table.column("activation")[rows.start].is_valid
+        kept, told = (table.column(name)[rows.start].is_valid for name in ("activation", "near"))
         rank = ranks[rows.start]
         found[key] = Reading(
             tokens=tuple(
@@ -143,6 +150,7 @@ def readings_of(table: pa.Table) -> dict[str, Reading]:
             squared_error=errors[rows.start : rows.stop],
             activations=np.stack([activation[row] for row in rows]) if kept else None,
             effective_rank=rank,
+            near=tuple(near[row] for row in rows) if told else (),
         )
     return found
 

@@ -42,14 +42,14 @@ def write_word_tokenizer(folder: Path, words: list[str]) -> None:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BOS, eos_token=BOS).save_pretrained(folder)
 
 
-def write_gpt2(folder: Path, *, vocabulary: int, width: int, layers: int, heads: int) -> Any:
+def write_gpt2(folder: Path, *, vocabulary: int, width: int, layers: int, heads: int, positions: int = 64) -> Any:
     """A GPT-2 with random weights, large enough that features and attention do something; returns the model."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
         vocab_size=vocabulary,
-        n_positions=64,
+        n_positions=positions,
         n_embd=width,
         n_layer=layers,
         n_head=heads,
@@ -66,7 +66,7 @@ def write_gpt2(folder: Path, *, vocabulary: int, width: int, layers: int, heads:
 
 def write_sae(folder: Path, *, weights: dict[str, Any], hook_name: str, context_size: int = 64) -> None:
     """A standard SAE with these weights, as sae-lens saves it."""
-    importlib.import_module("saeprobe.subject.loading")  # first: it imports sae-lens without its warnings
+    importlib.import_module("saeprobe.subject.running.loading")  # first: it imports sae-lens without its warnings
     from sae_lens import StandardSAE, StandardSAEConfig
 
     d_in, d_sae = weights["W_enc"].shape

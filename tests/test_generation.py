@@ -92,7 +92,7 @@ def test_log_prob_is_a_log_softmax_written_by_hand(tiny: Made) -> None:
     for prompt, items in reader.continue_(PROMPTS.prompts, steering, experiment=list(TEXTS)):
         ids = list(reader.tokenize([prompt.text])[0].ids)
         for item in items[:2]:  # unsteered and steered
-            new = written_alone(reader.bridge, ids, item.strength * reader.sae.W_dec[3], new=5)
+            new = written_alone(reader.model.bridge, ids, item.strength * reader.sae.W_dec[3], new=5)
             with torch.no_grad():
                 logits = model(torch.tensor([ids + new])).logits[0].double().numpy()
             costs = [

@@ -26,16 +26,16 @@ LAYERS = (
     ("plan",),
     ("store", "store_tables"),
     ("subject",),
+    ("subject.running",),
     ("generation",),
-    (
-        "subject.protocol",
-        "subject.tokens",
-        "subject.pairing",
-        "subject.weights",
-        "subject.files",
-        "subject.specification",
-    ),
-    ("subject.bridge", "interventions"),
+    ("subject.running.tokens",),
+    ("subject.running.bridge", "interventions"),
+    ("subject.locating",),
+    ("subject.pairing",),
+    ("subject.memory",),
+    ("subject.files", "subject.running.numerics"),
+    ("subject.protocol", "subject.files.downloads"),
+    ("subject.specification",),
     # what evidence says
     ("measures",),
     ("recorded",),
@@ -198,16 +198,16 @@ def test_an_import_that_points_up_is_found(tmp_path: Path) -> None:
     for name in ("__init__", "plugin/__init__", "plugin/hooks", "statistics", "gate"):
         (package / f"{name}.py").write_text("", encoding="utf-8")
     (package / "claims.py").write_text("from saeprobe import statistics\n", encoding="utf-8")
-    (package / "subject").mkdir()  # a package without a file of its own
-    (package / "subject" / "weights.py").write_text("", encoding="utf-8")
-    (package / "comparison.py").write_text("from saeprobe.subject import weights\n", encoding="utf-8")
+    (package / "subject" / "files").mkdir(parents=True)  # packages without a file of their own
+    (package / "subject" / "files" / "weights.py").write_text("", encoding="utf-8")
+    (package / "comparison.py").write_text("from saeprobe.subject.files import weights\n", encoding="utf-8")
     (package / "features.py").write_text("def late():\n    import saeprobe.plugin.hooks\n", encoding="utf-8")
     (package / "evidence.py").write_text(
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from saeprobe.gate import Gate\n", encoding="utf-8"
     )
     assert sorted(upward(package)) == [
         "saeprobe.claims imports saeprobe.statistics",
-        "saeprobe.comparison imports saeprobe.subject.weights",
+        "saeprobe.comparison imports saeprobe.subject.files.weights",
         "saeprobe.features imports saeprobe.plugin.hooks",
     ]
 

@@ -60,5 +60,5 @@ def test_a_subject_whose_weights_are_absent_is_refused_with_the_command(
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(SubjectError, match=r"gpt2 cannot run here: .* run: hf download openai-community/gpt2"):
+    with pytest.raises(SubjectError, match=r"gpt2 cannot run here: .* run: saeprobe fetch gpt2"):
         open_subject("gpt2")

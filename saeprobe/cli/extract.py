@@ -102,17 +102,14 @@ def _read(reader: Reader, texts: Sequence[str]) -> Float[np.ndarray, "prompts d_
     from saeprobe.subject.protocol import Request, Want
 
     want = Want(at="last", keep=frozenset({"activations"}))
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    requests = [Request(text=text, wants=(want,)) for text in texts]
     rows: dict[int, Float[np.ndarray, " d_in"]] = {}
     with progress("extract", total=len(texts), unit="prompts") as bar:
-        for start in range(0, len(order), _BATCH):
-            part = order[start : start + _BATCH]
-            readings = reader.read([Request(text=texts[index], wants=(want,)) for index in part])
-            for index, (reading,) in zip(part, readings, strict=True):
-                if reading.activations is None or len(reading.activations) != 1:
-                    raise RuntimeError(f"the subject's reader gave no activation for {texts[index]!r}")
-                rows[index] = reading.activations[0]
-            bar.update(len(part))
+        for index, (reading,) in reader.read(requests, batch_size=_BATCH):
+            if reading.activations is None or len(reading.activations) != 1:
+                raise RuntimeError(f"the subject's reader gave no activation for {texts[index]!r}")
+            rows[index] = reading.activations[0]
+            bar.update(1)
     found = np.stack([rows[index] for index in range(len(texts))]).astype(np.float32)
     if not np.isfinite(found).all():
         bad = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])

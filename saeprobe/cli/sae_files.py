@@ -16,11 +16,11 @@ from saeprobe.article_files.torch_files import load_data
 from saeprobe.cli.contents import read_contents
 from saeprobe.cli.recognition import recognise
 from saeprobe.cli.refusal import RefusedError
-from saeprobe.subject import weights
-from saeprobe.subject.announced import AnnouncedSubject
+from saeprobe.subject.files.goodfire import as_standard
+from saeprobe.subject.files.sae_source import find_sae as find_source
 from saeprobe.subject.local import LocalSubject
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import SaeFolder, SubjectError
+from saeprobe.subject.specification import SubjectError
 
 Sae = SAE[Any]
 
@@ -38,21 +38,10 @@ def find_sae(given: str, rootdir: Path) -> Path:
         subject = find_subject(given, rootdir)
     except SubjectError as error:
         raise RefusedError(f"--sae {given}: there is no such file or folder, and {error}") from error
-    if isinstance(subject, LocalSubject):
-        sae = subject.spec.sae
-        folder = sae.path if isinstance(sae, SaeFolder) else weights.sae_folder(weights.find_release(sae))
-        if folder is not None and weights.sae_is_whole(folder):
-            return folder
-    elif isinstance(subject, AnnouncedSubject):
-        for repo, file in subject.repositories:
-            if file is None or not file.endswith(".pt"):
-                continue
-            folder = weights.cached_folder(repo, revision=None, file=file)
-            if folder is not None:
-                return folder / file
-            command = weights.download_command(repo, include=(file,))
-            raise RefusedError(f"the SAE of {given} is not here: {weights.absent([repo], [command])}")
-    raise RefusedError(f"the SAE of {given} is not here: {subject.missing()}")
+    place = find_source(subject.spec.sae) if isinstance(subject, LocalSubject) else None
+    if place is None:
+        raise RefusedError(f"the SAE of {given} is not here: {subject.missing()}")
+    return place
 
 
 def load_sae(path: Path, *, device: str) -> Sae:
@@ -91,28 +80,7 @@ def load_sae(path: Path, *, device: str) -> Sae:
 def _from_goodfire(
     path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Goodfire's keys as the state of sae-lens' StandardSAE; a converter for `SAE.load_from_disk`.
-
-    The same renaming as sae-lens' own `get_goodfire_huggingface_loader`, which cannot be used on a local file: it takes
-    its configuration from a table of two repositories, fetches from the Hub, and leaves `weights_only` to torch's
-    default. The weights stay mapped from disk where they are float32 already.
-    """
-    raw = cast(dict[str, torch.Tensor], load_data(path))
-    float32 = {name: raw[name].to(device=device, dtype=torch.float32) for name in raw}
-    d_sae, d_in = float32["encoder_linear.weight"].shape
-    config = {
-        "architecture": "standard",
-        "d_in": d_in,
-        "d_sae": d_sae,
-        "dtype": "float32",
-        "device": device,
-        "apply_b_dec_to_input": False,
-        **(cfg_overrides or {}),
-    }
-    state = {
-        "W_enc": float32["encoder_linear.weight"].T,
-        "b_enc": float32["encoder_linear.bias"],
-        "W_dec": float32["decoder_linear.weight"].T,
-        "b_dec": float32["decoder_linear.bias"],
-    }
-    return config, state
+    """A converter for `SAE.load_from_disk`."""
+    return as_standard(
+        cast(dict[str, torch.Tensor], load_data(path)), device=device, dtype="float32", overrides=cfg_overrides
+    )

@@ -12,17 +12,17 @@ from saeprobe.cli.tables import aligned
 
 if TYPE_CHECKING:
     from saeprobe.cli.arguments import Commands
-    from saeprobe.subject.protocol import Subject
 
 _DESCRIPTION = """\
-List the subjects: each is a language model, an SAE of it and the place where the SAE reads. Built in are the specimen
-that ships with the package and the models of the published articles; your own are declared in pyproject.toml under
-[tool.saeprobe.subjects.NAME]. Nothing is loaded and nothing downloaded: where weights are absent, the command that
-brings them is printed."""
+List the subjects: each is a language model, an SAE of it and the place where the SAE reads. Built in are the
+specimens that ship with the package and the models of the published articles; your own are declared in pyproject.toml
+under [tool.saeprobe.subjects.NAME]. Nothing is loaded and nothing downloaded: 'saeprobe fetch NAME' brings the weights
+of those that are absent, and 'saeprobe doctor' says what each takes on this machine."""
 
 _EPILOG = """\
-example:
+examples:
   saeprobe subjects
+  saeprobe fetch gpt2
 
 exit codes: 0 listed; 2 a declaration in pyproject.toml is wrong."""
 
@@ -47,17 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     root = project_root()
     found = [find_subject(name, root) for name in subject_names(root)]
     absent = {subject.name: subject.missing() for subject in found}
-    rows = [[one.name, "ready" if absent[one.name] is None else "absent", _summary(one)] for one in found]
+    rows = [[one.name, "ready" if absent[one.name] is None else "absent", one.summary] for one in found]
     lacking = [f"{name}: {why.removeprefix(f'{name} ')}" for name, why in absent.items() if why is not None]
     sys.stdout.write("\n\n".join([aligned(["subject", "here", "what it is"], rows), *lacking]) + "\n")
     return 0
-
-
-def _summary(subject: Subject) -> str:
-    """What it is, in a line."""
-    from saeprobe.subject.announced import AnnouncedSubject
-    from saeprobe.subject.local import LocalSubject
-
-    if isinstance(subject, LocalSubject):
-        return subject.spec.summary or f"{subject.spec.model} with the SAE {subject.spec.sae}"
-    return subject.summary if isinstance(subject, AnnouncedSubject) else ""

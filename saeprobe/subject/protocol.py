@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +13,10 @@ from saeprobe.captures import At, Steering
 from saeprobe.continuations import Continuation
 from saeprobe.features import Keep, Token
 from saeprobe.prompts import Prompt
+from saeprobe.subject.files.downloads import Download
+
+Share = Callable[[float], None]
+"""Told which share of the work is done, between 0 and 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,30 +39,72 @@ class Identity:
     protocol: str
     """In words: BOS, chat template, token read."""
     fingerprint: str
+    tolerance: float = 0.0
+    """By how much rounding may move an activation, as a share of the residual stream's norm."""
     versions: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Want:
-    """Which tokens of a prompt to read, and what to keep of them."""
+    """Which tokens of a prompt to read, and what to keep of them.
+
+    `shift` reads that many blocks after the hook (before it where negative); `raw` leaves the chat template out. Both
+    are for the instrument check, which holds the SAE against its neighbouring layers on a neutral text.
+    """
 
     at: At
     keep: frozenset[Keep]
+    shift: int = 0
+    raw: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """What an instrument check is held against.
+
+    Attributes:
+        l0: active features a token, as the SAE's publisher states it; None where nobody does.
+        variance_explained: share of the variance that the SAE reconstructs, as the publisher states it.
+        source: who says so.
+        shifts: which layers are tried, in blocks from the hook; 0 is the hook itself.
+        misfit: why the SAE is read where it does not belong, on purpose; None where it is to fit.
+    """
+
+    l0: float | None = None
+    variance_explained: float | None = None
+    source: str = ""
+    shifts: tuple[int, ...] = (-1, 0, 1)
+    misfit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One prompt and all that is wanted of it; it runs once however much that is."""
+    """One prompt and all that is wanted of it; it runs once however much that is.
+
+    Raises:
+        ValueError: some of it is wanted in the chat template and some without.
+    """
 
     text: str
     wants: tuple[Want, ...]
+
+    def __post_init__(self) -> None:
+        if len({want.raw for want in self.wants}) > 1:
+            raise ValueError("a request is read in the chat template or without it; make two requests")
+
+    @property
+    def raw(self) -> bool:
+        """Whether the prompt is read without the chat template."""
+        return any(want.raw for want in self.wants)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
     """What was read of one prompt. Arrays have one row a token read, `[read]`; features in sparse rows.
 
-    `indices` of a row ascend; `values` are above zero. `effective_rank` is of all tokens of the prompt but BOS.
+    `indices` of a row ascend; `values` are above zero. `near` are the features of a row that lie so close to firing or
+    not firing that rounding decides (`Identity.tolerance`), ascending; no rows where the SAE's features have no
+    threshold of their own. `effective_rank` is of all tokens of the prompt, with or without BOS as the protocol says.
     """
 
     tokens: tuple[Token, ...]
@@ -68,6 +114,7 @@ class Reading:
     squared_error: Float[np.ndarray, " read"]
     activations: Float[np.ndarray, "read d_in"] | None = None
     effective_rank: float | None = None
+    near: tuple[Int[np.ndarray, " near"], ...] = ()
 
 
 class Reader(Protocol):
@@ -78,19 +125,19 @@ class Reader(Protocol):
         """As torch writes it."""
         ...
 
-    def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens that the model would see of each text, BOS included.
+    def read(
+        self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
+    ) -> Iterator[tuple[int, list[Reading]]]:
+        """Run the model up to the hook; for each request its index and a reading a want, each request once.
+
+        Args:
+            requests: in any order; they are answered in an order of the model's own choosing.
+            batch_size: prompts a forward pass at most.
+            progress: told which share of the forward passes is done.
 
         Raises:
-            ReadingError: a text does not fit the context, or already begins with BOS.
-        """
-        ...
-
-    def read(self, requests: Sequence[Request]) -> list[list[Reading]]:
-        """Run one batch, stopped at the hooked layer; for each request a reading a want, in order.
-
-        Raises:
-            ReadingError: a prompt cannot be read as wanted.
+            ReadingError: a text does not fit the context, has no tokens or contains special ones; a prompt cannot be
+                read as wanted.
         """
         ...
 
@@ -133,12 +180,42 @@ class Subject(Protocol):
         """Runs where no `-m` selects: the specimens, and users' subjects that say so."""
         ...
 
+    @property
+    def summary(self) -> str:
+        """What it is, in a line."""
+        ...
+
+    @property
+    def protocol_of(self) -> str | None:
+        """The subject of which this one is another protocol."""
+        ...
+
+    def aspects(self) -> Mapping[str, str]:
+        """In words, by aspect, how it is read; also where its weights are absent."""
+        ...
+
+    def yardstick(self) -> Yardstick:
+        """What its instrument check is held against. Only asked where nothing is `missing`."""
+        ...
+
+    def downloads(self) -> tuple[Download, ...]:
+        """What it needs from the Hub, whether that is here or not; empty where all of it is in folders."""
+        ...
+
+    def place(self) -> str:
+        """In words, where its weights lie while they are used. Only asked where nothing is `missing`."""
+        ...
+
     def missing(self) -> str | None:
         """Why it cannot run here and the command that would bring what is absent; None where it can."""
         ...
 
     def identity(self) -> Identity:
         """What it is, without importing torch. Only asked where nothing is `missing`."""
+        ...
+
+    def speaking(self) -> str:
+        """A fingerprint of all that decides what it writes: `Identity.fingerprint` and the layers after the hook."""
         ...
 
     def open(self) -> Reader:

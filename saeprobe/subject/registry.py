@@ -2,72 +2,76 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, cast, get_args
+from typing import Any, Final, cast, get_args
 
-from saeprobe.subject.announced import AnnouncedSubject
+from saeprobe.subject.builtin import BUILTIN
+from saeprobe.subject.files.releases import find_release, near
 from saeprobe.subject.local import LocalSubject
 from saeprobe.subject.protocol import Subject
-from saeprobe.subject.specification import Dtype, SaeFolder, SaeRelease, SubjectError, SubjectSpec
-from saeprobe.subject.weights import find_release, near
+from saeprobe.subject.specification import (
+    Dtype,
+    Memory,
+    Quantisation,
+    Sae,
+    SaeFile,
+    SaeFolder,
+    SaeRelease,
+    SubjectError,
+    SubjectSpec,
+)
 
-_SPECIMENS: Final = Path(__file__).parent.parent / "specimens"
 _KEYS: Final[dict[str, type]] = {
     "model": str,
     "revision": str,
     "sae": dict,
     "hook_name": str,
     "prepend_bos": bool,
+    "chat_template": bool,
     "center_writing_weights": bool,
     "context_size": int,
     "dtype": str,
+    "sae_dtype": str,
+    "quantisation": str,
     "device": str,
+    "memory": str,
+    "l0": float,
+    "variance_explained": float,
+    "try_next_layer": bool,
+    "allow_other_model": bool,
     "wording": str,
     "default": bool,
     "summary": str,
 }
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "dtype": get_args(Dtype),
+    "sae_dtype": get_args(Dtype),
+    "quantisation": get_args(Quantisation),
+    "memory": get_args(Memory),
+    "wording": ("specimen", "english", "chinese"),
+}
+_RANGES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "model": (bool, "a folder or a name on the Hub"),
+    "device": (
+        lambda said: re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", said) is not None,
+        "auto, cpu, cuda, cuda:N or mps",
+    ),
+    "context_size": (lambda said: said >= 1, "a number of tokens, BOS among them"),
+    "l0": (lambda said: 0 < said < math.inf, "active features a token, such as 51"),
+    "variance_explained": (lambda said: 0 < said <= 1, "a share between 0 and 1, such as 0.9"),
+}
+_ONE_FILE: Final = (".pt", ".pth")
+
+
+_SAE_FORMS: Final = '{ path = "..." } or { release = "...", id = "..." }'
 
 
 def _builtin() -> dict[str, Subject]:
-    sparrow = SubjectSpec(
-        name="sparrow",
-        model=_SPECIMENS / "sparrow" / "model",
-        sae=SaeFolder(path=_SPECIMENS / "sparrow" / "sae"),
-        root=_SPECIMENS.parent.parent,
-        wording="specimen",
-        specimen=True,
-        summary="the shipped specimen: GPT-2 architecture with a ReLU SAE, trained on a generated corpus",
-    )
-    gpt2 = SubjectSpec(
-        name="gpt2",
-        model="openai-community/gpt2",
-        fetch=("*.json", "*.txt", "model.safetensors"),  # the repository has the same weights in six more formats
-        sae=SaeRelease(release="gpt2-small-res-jb", id="blocks.6.hook_resid_pre"),
-        # Also in the registry of sae-lens; stated here since an uncentred stream gives wrong features silently.
-        center_writing_weights=True,
-        summary="GPT-2 small with the residual-stream SAE of Joseph Bloom",
-    )
-    llama = AnnouncedSubject(
-        name="llama70b",
-        markers=("llama70b",),
-        wording="chinese",
-        repositories=(
-            ("meta-llama/Llama-3.3-70B-Instruct", None),
-            ("Goodfire/Llama-3.3-70B-Instruct-SAE-l50", "Llama-3.3-70B-Instruct-SAE-l50.pt"),
-        ),
-        summary="Llama-3.3-70B-Instruct with Goodfire's SAE of layer 50",
-    )
-    published = AnnouncedSubject(
-        name="llama70b-as-published",
-        markers=("llama70b-as-published", "llama70b"),
-        wording="chinese",
-        summary="llama70b by the protocol of the article: hidden_states[50], two BOS tokens, 8-bit weights",
-    )
-    every: list[Subject] = [LocalSubject(spec=sparrow), LocalSubject(spec=gpt2), llama, published]
-    return {one.name: one for one in every}
+    return {spec.name: LocalSubject(spec=spec) for spec in BUILTIN}
 
 
 def subject_names(rootdir: Path) -> tuple[str, ...]:
@@ -128,18 +132,26 @@ def _spec_of(name: str, table: Mapping[str, object], rootdir: Path) -> SubjectSp
     for key, value in table.items():
         if key not in _KEYS:
             raise SubjectError(f"{where} has the unknown key {key!r}{near(key, _KEYS, 'key')}")
-        if type(value) is not _KEYS[key]:
-            raise SubjectError(f"{where}: {key} is {value!r}; wanted {_KEYS[key].__name__}")
+        number = _KEYS[key] is float and type(value) is int
+        if type(value) is not _KEYS[key] and not number:
+            wanted = _SAE_FORMS if key == "sae" else _KEYS[key].__name__
+            raise SubjectError(f"{where}: {key} is {value!r}; wanted {wanted}")
+        if key in _CHOICES and value not in _CHOICES[key]:
+            raise SubjectError(f"{where}: {key} is {value!r}; wanted one of {', '.join(_CHOICES[key])}")
+        if key in _RANGES and not _RANGES[key][0](value):
+            raise SubjectError(f"{where}: {key} is {value!r}; wanted {_RANGES[key][1]}")
     for key in ("model", "sae"):
         if key not in table:
             raise SubjectError(f"{where} has no {key}; wanted a folder or a name on the Hub for it")
-    dtype = table.get("dtype", "float32")
-    if dtype not in get_args(Dtype):
-        raise SubjectError(f"{where}: dtype is {dtype!r}; wanted one of {', '.join(get_args(Dtype))}")
+    model = _model_of(str(table["model"]), rootdir)
+    if isinstance(model, Path) and "revision" in table:
+        raise SubjectError(
+            f"{where}: revision is of a model on the Hub, and {table['model']} is a folder; leave it out"
+        )
     settings = {key: value for key, value in table.items() if key not in ("model", "sae")}
     return SubjectSpec(
         name=name,
-        model=_model_of(str(table["model"]), rootdir),
+        model=model,
         sae=_sae_of(cast("dict[str, object]", table["sae"]), where, rootdir),
         root=rootdir,
         **cast("dict[str, str]", settings),  # pyright: ignore[reportArgumentType] - the types were checked above
@@ -153,11 +165,12 @@ def _model_of(model: str, rootdir: Path) -> str | Path:
     return folder if looks_local or folder.is_dir() else model
 
 
-def _sae_of(table: Mapping[str, object], where: str, rootdir: Path) -> SaeFolder | SaeRelease:
-    if set(table) == {"path"}:
-        return SaeFolder(path=rootdir / Path(str(table["path"])).expanduser())
+def _sae_of(table: Mapping[str, object], where: str, rootdir: Path) -> Sae:
+    if set(table) == {"path"} and isinstance(table["path"], str):
+        path = rootdir / Path(str(table["path"])).expanduser()
+        return SaeFile(path=path) if path.suffix in _ONE_FILE else SaeFolder(path=path)
     if set(table) == {"release", "id"}:
         release = SaeRelease(release=str(table["release"]), id=str(table["id"]))
         find_release(release)
         return release
-    raise SubjectError(f'{where}: sae is {dict(table)}; wanted {{ path = "..." }} or {{ release = "...", id = "..." }}')
+    raise SubjectError(f"{where}: sae is {dict(table)}; wanted {_SAE_FORMS}")

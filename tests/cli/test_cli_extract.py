@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ class Toy:
     device = "cpu"
 
     def __init__(self, *, missing: str | None = None) -> None:
-        self.batches: list[list[str]] = []
+        self.texts: list[str] = []
+        self.batch_size = 0
         self._missing = missing
 
     def missing(self) -> str | None:
@@ -60,11 +61,13 @@ class Toy:
         """Itself."""
         return self
 
-    def read(self, requests: Sequence[Request]) -> list[list[Reading]]:
-        """A reading a request of its one want."""
-        self.batches.append([request.text for request in requests])
+    def read(self, requests: Sequence[Request], *, batch_size: int) -> Iterator[tuple[int, list[Reading]]]:
+        """A reading a request of its one want, the last request first: the order is the reader's own."""
+        self.batch_size = batch_size
+        self.texts += [request.text for request in requests]
         assert all(len(one.wants) == 1 and one.wants[0].at == "last" for one in requests)
-        return [[self._reading(request.text)] for request in requests]
+        for index, request in reversed(list(enumerate(requests))):
+            yield index, [self._reading(request.text)]
 
     @staticmethod
     def _reading(text: str) -> Reading:
@@ -99,7 +102,7 @@ def test_one_template_a_style_is_read_and_written(run: Run, toy: Toy, prompts: P
     assert read.gurus == ("Galileo (of Pisa)", "Dalton")
     assert read.style("novice").tolist() == [told("Explain tides to a novice."), told("Explain rain to a novice.")]
     assert read.style("guru")[1].tolist() == told("You are Dalton. Explain rain as Dalton would.")
-    assert sum(len(batch) for batch in toy.batches) == 4
+    assert len(toy.texts) == 4
 
 
 def test_template_and_styles_choose(run: Run, toy: Toy, prompts: Path, tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_template_and_styles_choose(run: Run, toy: Toy, prompts: Path, tmp_path:
     read = read_activations(tmp_path / "a.pt")
     assert read.styles == ("guru", "novice")
     assert read.style("guru")[0].tolist() == told("As Galileo (of Pisa): tides.")
-    assert toy.batches
+    assert toy.texts
 
 
 def test_the_built_in_prompts_are_the_default(run: Run, toy: Toy, tmp_path: Path) -> None:
@@ -120,7 +123,7 @@ def test_the_built_in_prompts_are_the_default(run: Run, toy: Toy, tmp_path: Path
     assert read.styles == ("standard", "padding", "spaces", "novice", "expert", "guru")
     assert len(read.topics) >= 24
     assert all(read.gurus)
-    assert max(len(batch) for batch in toy.batches) <= 16
+    assert toy.batch_size == 16
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_prompts_that_are_not_there_are_explained(
     """A style or template that the prompts lack is named beside what they have, before a model is loaded."""
     found = run("extract", "toy", "--prompts", prompts, *words, "-o", tmp_path / "a.pt")
     assert (found.code, message in found.err) == (2, True)
-    assert toy.batches == []
+    assert toy.texts == []
 
 
 def test_topics_must_be_the_same_in_every_style(run: Run, toy: Toy, tmp_path: Path) -> None:
@@ -149,7 +152,7 @@ def test_topics_must_be_the_same_in_every_style(run: Run, toy: Toy, tmp_path: Pa
     (tmp_path / "q.csv").write_text("text,style,topic\nOne.,novice,tides\nTwo.,novice,tides")
     found = run("extract", "toy", "--prompts", tmp_path / "q.csv", "-o", tmp_path / "a.pt")
     assert "two prompts for the topic 'tides' under one template" in found.err
-    assert toy.batches == []
+    assert toy.texts == []
 
 
 def test_errors_of_prompts_and_reading_are_explained(
@@ -159,7 +162,8 @@ def test_errors_of_prompts_and_reading_are_explained(
     (tmp_path / "p.toml").write_text("nonsense")
     assert run("extract", "toy", "--prompts", tmp_path / "p.toml", "-o", tmp_path / "a.pt").code == 2
 
-    def refuse(_: object) -> list[list[Reading]]:
+    def refuse(_: object, *, batch_size: int) -> Iterator[tuple[int, list[Reading]]]:
+        del batch_size
         raise ReadingError("the prompt does not fit")
 
     monkeypatch.setattr(toy, "read", refuse)
@@ -185,7 +189,12 @@ def test_an_activation_that_is_not_finite_is_refused(
     reading = Reading(
         tokens=(), n_tokens=1, indices=(), values=(), squared_error=np.zeros(1), activations=np.array([[np.nan]])
     )
-    monkeypatch.setattr(toy, "read", lambda requests: [[reading] for _ in requests])
+
+    def read(requests: Sequence[Request], *, batch_size: int) -> Iterator[tuple[int, list[Reading]]]:
+        del batch_size
+        yield from ((index, [reading]) for index in range(len(requests)))
+
+    monkeypatch.setattr(toy, "read", read)
     found = run("extract", "toy", "--prompts", prompts, "-o", tmp_path / "a.pt")
     assert found.code == 2
     assert "NaN or infinite on 'Explain tides to a novice.'" in found.err
@@ -198,4 +207,4 @@ def test_a_finished_prompt_has_no_guru(run: Run, toy: Toy, tmp_path: Path) -> No
     (tmp_path / "p.csv").write_text("text,style,topic\nOn tides.,novice,tides")
     assert run("extract", "toy", "--prompts", tmp_path / "p.csv", "-o", tmp_path / "a.pt").code == 0
     assert read_activations(tmp_path / "a.pt").gurus == ("",)
-    assert toy.batches == [["On tides."]]
+    assert toy.texts == ["On tides."]

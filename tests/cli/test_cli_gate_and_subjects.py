@@ -46,7 +46,7 @@ def test_subjects_are_listed_with_what_brings_them(run: Run, tmp_path: Path, mon
     found = run("subjects")
     assert found.code == 0, found.err
     table = found.out.split("\n\n")[0].splitlines()
-    assert [line.split()[0] for line in table[:3]] == ["subject", "sparrow", "gpt2"]
+    assert [line.split()[0] for line in table[:3]] == ["subject", "sparrow", "finch"]
     assert [line.split(maxsplit=2) for line in table if line.startswith("mine")] == [["mine", "absent", "my own"]]
     assert f"\nmine: no whole model at {tmp_path / 'model'}" in found.out
 

@@ -59,7 +59,7 @@ def test_a_marker_selects_exactly_the_variants_of_its_subject(
 def test_a_bare_run_takes_the_specimens(collected: Collect) -> None:
     """Real models run only when they are asked for."""
     assert collected(text=EVERYWHERE + PROBE) == ["sparrow"]
-    assert collected(text=PROBE) == ["sparrow"]
+    assert collected(text=PROBE) == ["sparrow", "finch"]
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama70b", "llama70b-as-published"])

@@ -12,7 +12,7 @@ from transformers import GPT2LMHeadModel
 
 from saeprobe.specimens.train.model import ModelRecipe
 from saeprobe.specimens.train.tokenizer import train_tokenizer
-from saeprobe.subject.bridge import open_bridge
+from saeprobe.subject.running.bridge import open_bridge
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from saeprobe.specimens.train.hooked import HookedBridge
 from saeprobe.specimens.train.readme import write_readme
 from saeprobe.specimens.train.sae import load_sae
 from saeprobe.specimens.train.tokenizer import encode
-from saeprobe.subject.bridge import open_bridge
+from saeprobe.subject.running.bridge import open_bridge
 
 FOLDER = Path(str(resources.files("saeprobe.specimens"))) / "sparrow"
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hub_caches import put
 from made_subjects import write_byte_tokenizer, write_gpt2
 
 from saeprobe.subject.protocol import Request, Want
@@ -17,38 +16,7 @@ from saeprobe.subject.registry import find_subject
 
 SAE = "jbloom/GPT2-Small-SAEs-Reformatted"
 HOOK = "blocks.6.hook_resid_pre"
-MODEL_COMMAND = 'hf download openai-community/gpt2 --include "*.json" --include "*.txt" --include "model.safetensors"'
-SAE_COMMAND = f'hf download {SAE} --include "{HOOK}/*"'
-MIRROR = "(where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before each hf)"
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty Hub cache, and no network."""
-    from huggingface_hub import constants
-
-    def trap(*_: object, **__: object) -> list[object]:
-        raise AssertionError("the network was asked")
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(socket, "getaddrinfo", trap)
-    return tmp_path / "hub"
-
-
-def put(hub: Path, repo: str, files: dict[str, bytes]) -> Path:
-    """Lay out a repository as huggingface_hub does: blobs by their hash, linked from a snapshot that main points to."""
-    folder = hub / f"models--{repo.replace('/', '--')}"
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    (folder / "refs").mkdir(parents=True)
-    (folder / "refs" / "main").write_text(commit, encoding="utf-8")
-    (folder / "blobs").mkdir()
-    for name, content in files.items():
-        blob = folder / "blobs" / hashlib.sha256(content).hexdigest()
-        blob.write_bytes(content)
-        link = folder / "snapshots" / commit / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(blob)
-    return folder / "snapshots" / commit
+COMMAND = "saeprobe fetch gpt2 (where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before it)"
 
 
 MODEL_FILES = {"config.json": b"{}", "model.safetensors": b"w", "tokenizer.json": b"{}"}
@@ -62,11 +30,9 @@ def missing() -> str | None:
 
 def test_what_is_absent_is_named_with_the_commands_that_bring_it(hub: Path) -> None:
     """Model and SAE at first, the SAE alone once the model is there, and nothing once both are."""
-    assert missing() == (
-        f"the weights of openai-community/gpt2 and {SAE} are not here; run: {MODEL_COMMAND} && {SAE_COMMAND} {MIRROR}"
-    )
+    assert missing() == f"the weights of openai-community/gpt2 and {SAE} are not here; run: {COMMAND}"
     put(hub, "openai-community/gpt2", MODEL_FILES)
-    assert missing() == f"the weights of {SAE} are not here; run: {SAE_COMMAND} {MIRROR}"
+    assert missing() == f"the weights of {SAE} are not here; run: {COMMAND}"
     put(hub, SAE, SAE_FILES)
     assert missing() is None
 
@@ -151,11 +117,11 @@ def test_gpt2_is_read_from_the_cache_by_the_loader_of_the_specimen(hub: Path, tm
     identity = subject.identity()
     assert (identity.model, identity.sae) == ("openai-community/gpt2", f"gpt2-small-res-jb/{HOOK}")
     assert (identity.hook_name, identity.d_in, identity.d_sae) == (HOOK, 16, 20)
-    assert "one BOS before each prompt" in identity.protocol
+    assert "BOS: one before each prompt" in identity.protocol
     assert "minus its mean" in identity.protocol
 
     want = Want(at="all", keep=frozenset({"features"}))
-    ((found,),) = subject.open().read([Request(text="the golden bridge", wants=(want,))])
+    ((_, (found,)),) = subject.open().read([Request(text="the golden bridge", wants=(want,))])
     model = GPT2LMHeadModel.from_pretrained(snapshot).eval()
     ids = [0, *_tokens(snapshot, "the golden bridge")]
     with torch.no_grad():

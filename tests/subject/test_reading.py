@@ -13,8 +13,8 @@ from made_subjects import Made
 
 from saeprobe.captures import Span, steer
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.subject.lens import LensReader
 from saeprobe.subject.protocol import Reading, ReadingError, Request, Want
+from saeprobe.subject.running.reader import SaeReader
 
 TEXTS = ["red", "the golden gate bridge is red", "long 桥 🙂 bridge", "the the the bridge is the long golden gate"]
 FEATURES = frozenset({"features"})
@@ -33,6 +33,12 @@ def _dense(readings: Sequence[Reading], d_sae: int = 40) -> np.ndarray:
     return rows
 
 
+def read(reader: SaeReader, requests: Sequence[Request], **options: int) -> list[list[Reading]]:
+    """The answers in the order of the requests."""
+    found = dict(reader.read(requests, **options))
+    return [found[index] for index in range(len(requests))]
+
+
 def _texts() -> st.SearchStrategy[list[str]]:
     """Prompts of different lengths, with characters of one to four bytes; each fits the context of 64 tokens."""
     word = st.sampled_from(["red", "golden", "bridge", "the", "é", "桥", "🙂", " "])
@@ -41,11 +47,11 @@ def _texts() -> st.SearchStrategy[list[str]]:
 
 @settings(max_examples=30, deadline=None)
 @given(texts=_texts())
-def test_batching_and_padding_change_nothing(reader: LensReader, texts: list[str]) -> None:
+def test_batching_and_padding_change_nothing(reader: SaeReader, texts: list[str]) -> None:
     """Prompts of different lengths read together give what each gives alone."""
     wants = (Want(at="all", keep=frozenset({"features", "activations"})),)
-    together = [reading for (reading,) in reader.read([Request(text=text, wants=wants) for text in texts])]
-    alone = [reader.read([Request(text=text, wants=wants)])[0][0] for text in texts]
+    together = [reading for (reading,) in read(reader, [Request(text=text, wants=wants) for text in texts])]
+    alone = [read(reader, [Request(text=text, wants=wants)])[0][0] for text in texts]
     np.testing.assert_allclose(_dense(together), _dense(alone), atol=1e-4)
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(one.activations, other.activations, atol=1e-4)
@@ -54,7 +60,7 @@ def test_batching_and_padding_change_nothing(reader: LensReader, texts: list[str
 
 @settings(max_examples=15, deadline=None)
 @given(texts=_texts())
-def test_padding_on_the_left_is_padding_on_the_right(reader: LensReader, texts: list[str]) -> None:
+def test_padding_on_the_left_is_padding_on_the_right(reader: SaeReader, texts: list[str]) -> None:
     """The next token's logits after a prompt are the same whichever side its batch is padded on."""
     import torch
 
@@ -62,7 +68,7 @@ def test_padding_on_the_left_is_padding_on_the_right(reader: LensReader, texts: 
 
     batch = [one.ids for one in reader.tokenize(texts)]
     ids, mask = pad_left(batch, device="cpu")
-    model: Any = reader.bridge.original_model
+    model: Any = reader.model.speaker().model
     with torch.no_grad():
         left = model(ids, attention_mask=mask, position_ids=positions_of(mask)).logits[:, -1]
         for row, one in enumerate(batch):
@@ -71,7 +77,7 @@ def test_padding_on_the_left_is_padding_on_the_right(reader: LensReader, texts: 
             torch.testing.assert_close(left[row], right, atol=1e-4, rtol=1e-4)
 
 
-def test_positions_that_count_padding_are_wrong(reader: LensReader) -> None:
+def test_positions_that_count_padding_are_wrong(reader: SaeReader) -> None:
     """The check above can tell: without position ids a row that is padded on the left gives other logits."""
     import torch
 
@@ -79,7 +85,7 @@ def test_positions_that_count_padding_are_wrong(reader: LensReader) -> None:
 
     batch = [one.ids for one in reader.tokenize(TEXTS[:2])]
     ids, mask = pad_left(batch, device="cpu")
-    model: Any = reader.bridge.original_model
+    model: Any = reader.model.speaker().model
     with torch.no_grad():
         counted = torch.arange(ids.shape[1])[None].expand_as(ids)
         left = model(ids, attention_mask=mask, position_ids=counted).logits[0, -1]
@@ -87,7 +93,7 @@ def test_positions_that_count_padding_are_wrong(reader: LensReader) -> None:
     assert (left - right).abs().max() > 1e-2
 
 
-def test_a_reading_is_what_transformers_and_the_equations_of_the_sae_give(reader: LensReader, tiny: Made) -> None:
+def test_a_reading_is_what_transformers_and_the_equations_of_the_sae_give(reader: SaeReader, tiny: Made) -> None:
     """Raw transformers' hidden state, centred, through the SAE written out, gives the same features."""
     import torch
     from transformers import GPT2LMHeadModel
@@ -100,17 +106,17 @@ def test_a_reading_is_what_transformers_and_the_equations_of_the_sae_give(reader
     x = (raw - raw.mean(-1, keepdim=True)).numpy()
     sae = {name: value.numpy() for name, value in reader.sae.state_dict().items()}
     expected = np.maximum((x - sae["b_dec"]) @ sae["W_enc"] + sae["b_enc"], 0)
-    ((found,),) = reader.read([Request(text=text, wants=(Want(at="all", keep=FEATURES),))])
+    ((found,),) = read(reader, [Request(text=text, wants=(Want(at="all", keep=FEATURES),))])
     np.testing.assert_allclose(_dense([found]), expected, atol=1e-4)
     uncentred = np.maximum((raw.numpy() - sae["b_dec"]) @ sae["W_enc"] + sae["b_enc"], 0)
     assert np.abs(uncentred - expected).max() > 1e-2  # the test can tell centred from raw
 
 
 @pytest.mark.parametrize("span", ["bridge", "桥", "🙂"])
-def test_a_span_is_found_by_its_characters(reader: LensReader, span: str) -> None:
+def test_a_span_is_found_by_its_characters(reader: SaeReader, span: str) -> None:
     """The tokens of a span carry its characters, BOS and bytes of one character notwithstanding."""
     text = TEXTS[2]
-    ((reading,),) = reader.read([Request(text=text, wants=(Want(at=Span(text=span), keep=FEATURES),))])
+    ((reading,),) = read(reader, [Request(text=text, wants=(Want(at=Span(text=span), keep=FEATURES),))])
     start = text.index(span)
     assert reading.tokens[0].start <= start < reading.tokens[0].end  # a blank before a word is part of its token
     assert reading.tokens[-1].end == start + len(span)
@@ -119,25 +125,25 @@ def test_a_span_is_found_by_its_characters(reader: LensReader, span: str) -> Non
     assert all(token.position > 0 for token in reading.tokens)  # BOS is never among them
 
 
-def test_a_character_of_several_tokens_is_read_at_each_of_them(reader: LensReader) -> None:
+def test_a_character_of_several_tokens_is_read_at_each_of_them(reader: SaeReader) -> None:
     """The tokenizer has no merge for 桥, so that its three bytes are three tokens, all of which carry it."""
     want = Want(at=Span(text="桥"), keep=FEATURES)
-    ((reading,),) = reader.read([Request(text="桥red", wants=(want,))])
+    ((reading,),) = read(reader, [Request(text="桥red", wants=(want,))])
     assert [(token.position, token.start, token.end) for token in reading.tokens] == [(1, 0, 1), (2, 0, 1), (3, 0, 1)]
-    ((after,),) = reader.read([Request(text="桥red", wants=(Want(at=Span(text="red"), keep=FEATURES),))])
+    ((after,),) = read(reader, [Request(text="桥red", wants=(Want(at=Span(text="red"), keep=FEATURES),))])
     assert after.tokens[0].position == 4
 
 
-def test_an_over_long_prompt_is_named_with_its_length_and_the_remedy(reader: LensReader) -> None:
+def test_an_over_long_prompt_is_named_with_its_length_and_the_remedy(reader: SaeReader) -> None:
     """One token more than the context is refused, BOS counted; as many as it holds are read."""
     want = (Want(at="last", keep=FEATURES),)
-    assert reader.lengths(["x" * 63]) == [64]
-    assert reader.read([Request(text="x" * 63, wants=want)])[0][0].n_tokens == 64
+    assert len(reader.tokenize(["x" * 63])[0].ids) == 64
+    assert read(reader, [Request(text="x" * 63, wants=want)])[0][0].n_tokens == 64
     with pytest.raises(ReadingError, match=r"has 65 tokens, BOS included; the context holds 64: shorten it"):
-        reader.read([Request(text="red", wants=want), Request(text="x" * 64, wants=want)])
+        read(reader, [Request(text="red", wants=want), Request(text="x" * 64, wants=want)])
 
 
-def test_a_prompt_whose_continuation_does_not_fit_is_named(reader: LensReader) -> None:
+def test_a_prompt_whose_continuation_does_not_fit_is_named(reader: SaeReader) -> None:
     """Before anything is written, with what to lower."""
     prompt = Prompt(text="x" * 60, style="s", topic="t", template="t")
     prompts = PromptSet(name="p", language="en", prompts=(prompt,))
@@ -146,7 +152,7 @@ def test_a_prompt_whose_continuation_does_not_fit_is_named(reader: LensReader) -
         list(reader.continue_([prompt], wanted, experiment=[prompt.text]))
 
 
-def test_errors_name_the_prompt(reader: LensReader) -> None:
+def test_errors_name_the_prompt(reader: SaeReader) -> None:
     """A missing span, an over-long prompt, an empty one and a second BOS are each named."""
     for text, at, message in (
         ("red", Span(text="blue"), "the span 'blue' is not in the prompt 'red'"),
@@ -155,10 +161,10 @@ def test_errors_name_the_prompt(reader: LensReader) -> None:
         ("<|endoftext|>red", "last", "contains BOS"),
     ):
         with pytest.raises(ReadingError, match=message.replace("|", r"\|")):
-            reader.read([Request(text=text, wants=(Want(at=at, keep=FEATURES),))])
+            read(reader, [Request(text=text, wants=(Want(at=at, keep=FEATURES),))])
 
 
-def test_steering_in_a_batch_is_steering_alone_and_acts_on_each_new_token(reader: LensReader) -> None:
+def test_steering_in_a_batch_is_steering_alone_and_acts_on_each_new_token(reader: SaeReader) -> None:
     """Greedy continuations agree with a loop that has neither batch nor cache, and steering changes them."""
     import torch
 
@@ -169,7 +175,7 @@ def test_steering_in_a_batch_is_steering_alone_and_acts_on_each_new_token(reader
     )
     texts = [prompt.text for prompt in prompts]
     found = {prompt.text: items for prompt, items in reader.continue_(prompts, experiment, experiment=texts)}
-    direction, bridge = reader.sae.W_dec[3], cast(Any, reader.bridge)
+    direction, bridge = reader.sae.W_dec[3], cast(Any, reader.model).bridge
     for text in texts:
         for item, change in ((found[text][0], 0 * direction), (found[text][1], 30 * direction)):
             ids = list(reader.tokenize([text])[0].ids)

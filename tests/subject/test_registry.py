@@ -21,7 +21,7 @@ def declared(folder: Path, body: str, name: str = "mine") -> Path:
 def test_a_declared_subject_comes_after_the_built_in_ones(tmp_path: Path) -> None:
     """Its name is listed, and it is found under it."""
     root = declared(tmp_path, WHOLE)
-    assert subject_names(root) == ("sparrow", "gpt2", "llama70b", "llama70b-as-published", "mine")
+    assert subject_names(root) == ("sparrow", "finch", "gpt2", "qwen7b", "llama70b", "llama70b-as-published", "mine")
     assert find_subject("mine", root).markers == ("mine",)
 
 
@@ -43,6 +43,15 @@ def test_an_unknown_name_brings_the_nearest_one(tmp_path: Path, name: str, near:
         (WHOLE + "context_size = true\n", "context_size is True; wanted int"),
         (WHOLE + 'dtype = "float8"\n', "dtype is 'float8'; wanted one of float32, bfloat16, float16"),
         ('model = "./m"\n', "has no sae; wanted a folder or a name on the Hub for it"),
+        ('model = ""\nsae = { path = "./s" }\n', "model is ''; wanted a folder or a name on the Hub"),
+        ('model = "./m"\nsae = "x.pt"\n', "sae is 'x.pt'; wanted { path = \"...\" } or"),
+        ('model = "./m"\nsae = { path = 3 }\n', "sae is {'path': 3}; wanted { path"),
+        (WHOLE + 'revision = "main"\n', "revision is of a model on the Hub, and ./m is a folder; leave it out"),
+        (WHOLE + 'device = "gpu"\n', "device is 'gpu'; wanted auto, cpu, cuda, cuda:N or mps"),
+        (WHOLE + "context_size = 0\n", "context_size is 0; wanted a number of tokens"),
+        (WHOLE + "l0 = nan\n", "l0 is nan; wanted active features a token"),
+        (WHOLE + "l0 = 0\n", "l0 is 0; wanted active features a token"),
+        (WHOLE + "variance_explained = 90.0\n", "variance_explained is 90.0; wanted a share between 0 and 1"),
         ('model = "./m"\nsae = { folder = "./s" }\n', "sae is {'folder': './s'}; wanted"),
         (
             'model = "./m"\nsae = { release = "gpt2-smal-res-jb", id = "x" }\n',

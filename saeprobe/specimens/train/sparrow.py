@@ -23,7 +23,7 @@ from saeprobe.specimens.train.steering import Steered
 from saeprobe.specimens.train.steering_card import steering_figures
 from saeprobe.specimens.train.tokenizer import train_tokenizer
 from saeprobe.specimens.train.writing import PLAIN, fitting
-from saeprobe.subject.bridge import open_bridge
+from saeprobe.subject.running.bridge import open_bridge
 
 
 def train(

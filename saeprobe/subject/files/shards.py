@@ -1,0 +1,245 @@
+"""Shards: which files and tensors of a checkpoint a model needs up to a depth, read without importing torch."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from saeprobe.subject.specification import SubjectError
+
+INDEX = "model.safetensors.index.json"
+WHOLE = "model.safetensors"
+
+_LAYER = re.compile(r"(?:model\.)?layers\.(\d+)\.(.+)")
+_EMBEDDING = re.compile(r"(?:model\.)?embed_tokens\.(.+)")
+# Llama 1 and 2 checkpoints store these; transformers computes them from the configuration and never reads them.
+_COMPUTED = "rotary_emb.inv_freq"
+_HEADER_LIMIT = 100_000_000  # the format's own: https://github.com/huggingface/safetensors#format
+
+
+class ShardError(SubjectError):
+    """Weight files of a checkpoint are absent, cut short, or do not hold what the model needs.
+
+    `files` are the names of those concerned.
+    """
+
+    def __init__(self, message: str, files: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.files = tuple(files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTensor:
+    """A tensor on disk. `dtype` as safetensors writes it: BF16, F16, F32."""
+
+    name: str
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
+def layer_of(name: str) -> int | None:
+    """The decoder layer that a tensor belongs to; None for the embedding, the final norm and the head."""
+    found = _LAYER.fullmatch(name)
+    return None if found is None else int(found[1])
+
+
+def inside_layer(name: str) -> str:
+    """The name of a layer's tensor inside its layer: `self_attn.q_proj.weight`."""
+    found = _LAYER.fullmatch(name)
+    return name if found is None else found[2]
+
+
+def is_embedding(name: str) -> bool:
+    """Whether a tensor is of the token embedding."""
+    return _EMBEDDING.fullmatch(name) is not None
+
+
+def needed_tensors(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ...]:
+    """The tensors of the embedding and of layers 0 to depth - 1, in that order and by name.
+
+    Args:
+        weight_map: shard by tensor, as in the index of a sharded checkpoint.
+        depth: layers that run; 0 is the embedding alone.
+
+    Raises:
+        ShardError: the embedding or a layer before `depth` is not in the map.
+    """
+    if depth < 0:
+        raise ShardError(f"the depth is {depth}; wanted 0 (the embedding) or the number of layers that run")
+    embedding = sorted(name for name in weight_map if is_embedding(name))
+    if not embedding:
+        raise ShardError(
+            f"none of the {len(weight_map)} tensors of the checkpoint is model.embed_tokens.weight; wanted a "
+            "decoder-only model in transformers' own layout, such as Llama, Qwen2 or Mistral"
+        )
+    by_layer: dict[int, list[str]] = {}
+    for name in weight_map:
+        layer = layer_of(name)
+        if layer is not None and not name.endswith(_COMPUTED):
+            by_layer.setdefault(layer, []).append(name)
+    absent = [layer for layer in range(depth) if layer not in by_layer]
+    if absent:
+        raise ShardError(
+            f"the checkpoint names no tensors of the layers {_spans(absent)}; it has the layers "
+            f"{_spans(sorted(by_layer)) or 'of no number'} and 0 to {depth - 1} must run: fetch the index of this "
+            "checkpoint again, or read an earlier layer"
+        )
+    return (*embedding, *(name for layer in range(depth) for name in sorted(by_layer[layer])))
+
+
+def needed_shards(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ...]:
+    """The files that hold the embedding and layers 0 to depth - 1, by name.
+
+    Raises:
+        ShardError: as `needed_tensors`.
+    """
+    return tuple(sorted({weight_map[name] for name in needed_tensors(weight_map, depth=depth)}))
+
+
+def read_weight_map(folder: Path) -> dict[str, str]:
+    """File by tensor: of the index where there is one, else of the header of `model.safetensors`.
+
+    Raises:
+        ShardError: neither is there, or it is no index or no safetensors file.
+    """
+    index = folder / INDEX
+    if not index.exists():
+        if not (folder / WHOLE).exists():
+            raise ShardError(
+                f"{folder} has neither {INDEX} nor {WHOLE}; wanted weights in safetensors format there{_fetch(folder)}",
+                [INDEX, WHOLE],
+            )
+        return dict.fromkeys(read_header(folder / WHOLE), WHOLE)
+    try:
+        found: object = json.loads(index.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ShardError(f"{index} is not JSON: {error}{_fetch(folder, [INDEX])}", [INDEX]) from error
+    listed = cast("dict[str, object]", found).get("weight_map") if isinstance(found, dict) else None
+    if not isinstance(listed, dict):
+        raise ShardError(f"{index} has no table weight_map{_fetch(folder, [INDEX])}", [INDEX])
+    return {str(name): str(file) for name, file in cast("dict[object, object]", listed).items()}
+
+
+def is_whole(folder: Path, depth: int) -> bool:
+    """Whether all files that hold the embedding and layers before `depth` are in the folder; they are not opened."""
+    try:
+        return not absent_shards(folder, depth=depth)
+    except ShardError:
+        return False
+
+
+def absent_shards(folder: Path, *, depth: int) -> tuple[str, ...]:
+    """The needed files that are not in the folder.
+
+    Raises:
+        ShardError: there is no index, or it lacks a layer.
+    """
+    return tuple(file for file in needed_shards(read_weight_map(folder), depth=depth) if not (folder / file).exists())
+
+
+def stored_tensors(folder: Path, *, depth: int) -> dict[str, StoredTensor]:
+    """What lies on disk of the embedding and of layers 0 to depth - 1, by name; only headers are read.
+
+    Raises:
+        ShardError: a needed file is absent, cut short, or lacks a tensor that the index says it has.
+    """
+    weight_map = read_weight_map(folder)
+    names = needed_tensors(weight_map, depth=depth)
+    absent = absent_shards(folder, depth=depth)
+    if absent:
+        raise ShardError(
+            f"{len(absent)} of the {len(needed_shards(weight_map, depth=depth))} files with the embedding and layers "
+            f"{_spans(range(depth))} are not in {folder}: {', '.join(absent)}{_fetch(folder, absent)}",
+            absent,
+        )
+    headers = {file: read_header(folder / file) for file in needed_shards(weight_map, depth=depth)}
+    strange = [name for name in names if name not in headers[weight_map[name]]]
+    if strange:
+        files = sorted({weight_map[name] for name in strange})
+        raise ShardError(
+            f"the index of {folder} says that {weight_map[strange[0]]} holds {strange[0]}, which it does not "
+            f"({len(strange)} such tensors): index and files are of different checkpoints{_fetch(folder, files)}",
+            files,
+        )
+    return {name: headers[weight_map[name]][name] for name in names}
+
+
+def tensor_bytes(folder: Path, *, depth: int) -> int:
+    """Bytes of the embedding and of layers 0 to depth - 1 as they lie on disk; only headers are read.
+
+    Raises:
+        ShardError: as `stored_tensors`.
+    """
+    return sum(one.bytes for one in stored_tensors(folder, depth=depth).values())
+
+
+def read_header(file: Path) -> dict[str, StoredTensor]:
+    """The tensors of one safetensors file.
+
+    The format: eight bytes with the header's length, the header as JSON, then the data to the end of the file
+    (https://github.com/huggingface/safetensors#format).
+
+    Raises:
+        ShardError: the file is cut short or is no safetensors file.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1  # noqa: PLR2004 - the format's own
+        if not 0 <= length <= _HEADER_LIMIT:
+            pointer = start.startswith(b"version ")  # of git-lfs: https://git-lfs.com/spec/v1
+            what = "a git-lfs pointer" if pointer else f"no safetensors file ({size} bytes)"
+            raise ShardError(
+                f"{file} is {what}; wanted the weights themselves{_fetch(file.parent, [file.name])}", [file.name]
+            )
+        text = stream.read(length)
+    try:
+        header = cast("dict[str, dict[str, object]]", json.loads(text))
+        tensors = {name: _stored(name, file, said) for name, said in header.items() if name != "__metadata__"}
+        ends = [cast("list[int]", header[name]["data_offsets"])[1] for name in tensors]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        cut = f"it ends inside its header, at {size} of {8 + length} bytes" if len(text) < length else str(error)
+        raise ShardError(
+            f"{file} is no whole safetensors file: {cut}{_fetch(file.parent, [file.name])}", [file.name]
+        ) from error
+    wanted = 8 + length + max(ends, default=0)
+    if size != wanted:
+        raise ShardError(
+            f"{file} has {size:,} bytes and its header speaks of {wanted:,}: it was not written or fetched to its "
+            f"end; remove it{_fetch(file.parent, [file.name])}",
+            [file.name],
+        )
+    return tensors
+
+
+def _stored(name: str, file: Path, said: Mapping[str, object]) -> StoredTensor:
+    begin, end = cast("list[int]", said["data_offsets"])
+    shape = tuple(cast("list[int]", said["shape"]))
+    return StoredTensor(name=name, file=file, dtype=str(said["dtype"]), shape=shape, bytes=end - begin)
+
+
+def _fetch(folder: Path, files: Iterable[str] = ()) -> str:
+    """`; run: hf download ...` where the folder is a snapshot of the Hub's cache, else what to do in words."""
+    repository = folder.parent.parent.name
+    if folder.parent.name != "snapshots" or not repository.startswith("models--"):
+        return "; copy or write it there again"
+    name = repository.removeprefix("models--").replace("--", "/")
+    return f"; run: hf download {' '.join([name, *files])} --revision {folder.name}"
+
+
+def _spans(numbers: Iterable[int]) -> str:
+    """`0 to 3, 7`."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1][1:] = [number]
+        else:
+            spans.append([number])
+    return ", ".join(" to ".join(str(end) for end in span) for span in spans)

@@ -1,0 +1,1 @@
+"""Running: a subject in memory, from tokens to features; what computes here imports torch."""

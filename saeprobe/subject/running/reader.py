@@ -1,0 +1,250 @@
+"""Reading: prompts through the model up to the hook, and the rows that are wanted through the SAE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from saeprobe.captures import Steering
+from saeprobe.continuations import Continuation
+from saeprobe.effective_rank import effective_rank
+from saeprobe.features import Token
+from saeprobe.generation import Experiment, Speaker, continue_prompts
+from saeprobe.prompts import Prompt
+from saeprobe.subject.pairing import Pairing
+from saeprobe.subject.protocol import Reading, ReadingError, Request, Share, Want
+from saeprobe.subject.running.loading import Sae
+from saeprobe.subject.running.stream import ResidualStream, Run
+from saeprobe.subject.running.thresholds import Thresholds
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten, tokenize
+
+_DENSE_BYTES = 64 * 2**20  # of dense features held at once; the rest of the batch waits
+_PROMPTS_AT_ONCE = 32
+
+Streams = Mapping[int, Float[Tensor, "pos d_in"]]
+
+
+class Model(ResidualStream, Protocol):
+    """A language model that a reader reads and, where its memory allows, lets speak."""
+
+    def speaker(self) -> Speaker:
+        """The whole model, to write continuations with.
+
+        Raises:
+            ReadingError: it is not in memory as a whole.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """Some tokens in sparse rows."""
+
+    indices: list[Int[np.ndarray, " active"]]
+    values: list[Float[np.ndarray, " active"]]
+    near: list[Int[np.ndarray, " near"]] | None
+    squared_error: Float[np.ndarray, " rows"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Answerable:
+    """A request whose residual streams are there."""
+
+    index: int
+    request: Request
+    text: Tokenized
+    streams: Streams
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SaeReader:
+    """A language model and its SAE in memory.
+
+    `thresholds` is None for an SAE whose features have none of their own.
+    """
+
+    name: str
+    model: Model
+    tokenizer: FastTokenizer
+    sae: Sae
+    thresholds: Thresholds | None
+    pairing: Pairing
+
+    @property
+    def device(self) -> str:
+        """Where the model computes, as torch writes it."""
+        return self.model.device
+
+    def tokenize(self, texts: Sequence[str], *, raw: bool = False) -> list[Tokenized]:
+        """What the model sees of each text; without the chat template if `raw`.
+
+        Raises:
+            ReadingError: a text is empty, contains a special token, or does not fit the context.
+        """
+        return tokenize(self.tokenizer, texts, self.pairing, raw=raw)
+
+    @torch.no_grad()
+    def read(
+        self, requests: Sequence[Request], *, batch_size: int = _PROMPTS_AT_ONCE, progress: Share | None = None
+    ) -> Iterator[tuple[int, list[Reading]]]:
+        """Run the model up to the hook; for each request its index and a reading a want, each request once.
+
+        Args:
+            requests: in any order; they are answered in an order of the model's own choosing.
+            batch_size: prompts a forward pass.
+            progress: told which share of the forward passes is done.
+
+        Raises:
+            ReadingError: as `tokenize`; a span is not in a prompt; a rank of fewer than two tokens is wanted.
+        """
+        texts = [self.tokenize([request.text], raw=request.raw)[0] for request in requests]
+        for text, request in zip(texts, requests, strict=True):
+            for want in request.wants:
+                text.read_at(want.at)  # before the model runs: a span that is not there must not cost an hour
+        runs = [
+            Run(ids=text.ids, depths=tuple(sorted({self._depth(want) for want in request.wants})))
+            for text, request in zip(texts, requests, strict=True)
+        ]
+        waiting: list[_Answerable] = []
+        for index, streams in self.model.run(runs, batch_size=batch_size, progress=progress):
+            waiting.append(_Answerable(index=index, request=requests[index], text=texts[index], streams=streams))
+            if len(waiting) == batch_size:
+                yield from self._answer(waiting)
+                waiting = []
+        yield from self._answer(waiting)
+
+    def _depth(self, want: Want) -> int:
+        return self.pairing.depth + want.shift
+
+    def _answer(self, ready: Sequence[_Answerable]) -> Iterator[tuple[int, list[Reading]]]:
+        """Encode what is wanted of some requests at one go, each token and depth once."""
+        wanted = [
+            (which, depth, at)
+            for which, one in enumerate(ready)
+            for depth, at in sorted(
+                {(self._depth(want), at) for want in one.request.wants for at in one.text.read_at(want.at)}
+            )
+        ]
+        if not wanted:
+            return
+        rows = self._encode(torch.stack([ready[which].streams[depth][at] for which, depth, at in wanted]))
+        row_of = {key: row for row, key in enumerate(wanted)}
+        for which, one in enumerate(ready):
+            yield (
+                one.index,
+                [
+                    self._reading(
+                        one, want, rows, [row_of[which, self._depth(want), at] for at in one.text.read_at(want.at)]
+                    )
+                    for want in one.request.wants
+                ],
+            )
+
+    def _encode(self, x: Float[Tensor, "rows d_in"]) -> _Rows:
+        """Sparse rows and squared errors; dense features exist of a few rows at a time."""
+        indices: list[np.ndarray] = []
+        values: list[np.ndarray] = []
+        near: list[np.ndarray] = []
+        errors: list[np.ndarray] = []
+        weights = cast(Tensor, self.sae.W_dec)
+        at_once = max(1, _DENSE_BYTES // (4 * self.pairing.d_sae))
+        for start in range(0, len(x), at_once):
+            part = x[start : start + at_once].to(device=weights.device, dtype=weights.dtype)
+            if self.thresholds is None:
+                acts, close = self.sae.encode(part), None
+            else:
+                acts, close = self.thresholds.encode(part)
+            error = (part - self.sae.decode(acts)).float().square().sum(-1)
+            row, feature = acts.gt(0).nonzero(as_tuple=True)
+            indices += _by_row(row, feature, len(part))
+            values += _by_row(row, acts[row, feature].float(), len(part))
+            near += [] if close is None else _by_row(*_where(close), len(part))
+            errors.append(error.cpu().numpy())
+        return _Rows(
+            indices=indices,
+            values=values,
+            near=None if self.thresholds is None else near,
+            squared_error=np.concatenate(errors),
+        )
+
+    def _reading(self, one: _Answerable, want: Want, rows: _Rows, chosen: list[int]) -> Reading:
+        stream = one.streams[self._depth(want)]
+        positions = one.text.read_at(want.at)
+        return Reading(
+            tokens=tuple(self._token(one.text, at) for at in positions),
+            n_tokens=len(one.text.ids),
+            indices=tuple(rows.indices[row] for row in chosen),
+            values=tuple(rows.values[row] for row in chosen),
+            near=() if rows.near is None else tuple(rows.near[row] for row in chosen),
+            squared_error=rows.squared_error[chosen],
+            activations=stream[positions].float().cpu().numpy() if "activations" in want.keep else None,
+            effective_rank=self._effective_rank(one.text, stream) if "effective_rank" in want.keep else None,
+        )
+
+    def _token(self, text: Tokenized, position: int) -> Token:
+        start, end = text.spans[position]
+        return Token(position=position, text=self.tokenizer.decode([text.ids[position]]), start=start, end=end)
+
+    def _effective_rank(self, text: Tokenized, stream: Float[Tensor, "pos d_in"]) -> float:
+        """Of all tokens of the prompt but BOS, those of the chat template among them.
+
+        BOS is left out since its activation is many times as long as any other, so that one direction would carry
+        nearly the whole spectrum. The published EID took BOS in; the protocol that repeats it does so too.
+        """
+        first = 0 if self.pairing.rank_with_bos else text.n_bos
+        try:
+            return effective_rank(stream[first:].float().cpu().numpy())
+        except ValueError as error:
+            raise ReadingError(f"the prompt {shorten(text.text)} has no effective rank: {error}") from error
+
+    def continue_(
+        self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
+    ) -> Iterator[tuple[Prompt, list[Continuation]]]:
+        """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`.
+
+        Raises:
+            ReadingError: as `tokenize`; prompt and continuation do not fit the context together; the model is not in
+                memory as a whole.
+            SteeringError: a feature is not in the SAE, or too few fire on the prompts to draw random ones from.
+        """
+        of_whole = Experiment(
+            subject=self.name,
+            steering=steering,
+            directions=cast(Tensor, self.sae.W_dec),
+            alive=self._alive(experiment),
+        )
+        texts = self.tokenize([prompt.text for prompt in prompts])
+        yield from continue_prompts(
+            of_whole,
+            self.model.speaker(),
+            self.tokenizer,
+            list(zip(prompts, texts, strict=True)),
+            n_positions=self.pairing.n_positions,
+        )
+
+    def _alive(self, texts: Sequence[str]) -> tuple[int, ...]:
+        """The features that fire on any token of the texts, BOS aside."""
+        wants = (Want(at="all", keep=frozenset({"features"})),)
+        requests = [Request(text=text, wants=wants) for text in sorted(set(texts))]
+        found: set[int] = set()
+        for _, (reading,) in self.read(requests):
+            found.update(*(row.tolist() for row in reading.indices))
+        return tuple(sorted(found))
+
+
+def _by_row(row: Int[Tensor, " entries"], entry: Tensor, n_rows: int) -> list[np.ndarray]:
+    """Entries that are sorted by row, cut into rows."""
+    cuts = torch.bincount(row, minlength=n_rows).cumsum(0).cpu().numpy()[:-1]
+    plain = entry.to(torch.int32) if entry.dtype == torch.int64 else entry
+    return np.split(plain.cpu().numpy(), cuts)
+
+
+def _where(true: Bool[Tensor, "rows d_sae"]) -> tuple[Int[Tensor, " entries"], Int[Tensor, " entries"]]:
+    row, feature = true.nonzero(as_tuple=True)
+    return row, feature

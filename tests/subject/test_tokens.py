@@ -1,0 +1,58 @@
+"""Prompts that are, or speak like, what the chat template writes around them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made_llama import CHAT_TEMPLATE, write_chat_tokenizer
+
+from saeprobe.captures import Span
+from saeprobe.subject.pairing import Pairing
+from saeprobe.subject.protocol import ReadingError
+from saeprobe.subject.running.tokens import tokenize
+
+HOW = Pairing(
+    family="layers",
+    hook_name="blocks.1.hook_resid_post",
+    depth=2,
+    n_layers=3,
+    d_in=16,
+    d_sae=24,
+    architecture="standard",
+    prepend_bos=True,
+    bos_twice=False,
+    rank_with_bos=False,
+    chat_template=True,
+    center_writing_weights=False,
+    context_size=512,
+    n_positions=512,
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The made chat tokenizer: a token a byte."""
+    from transformers import AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("tokenizer")
+    write_chat_tokenizer(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("text", ["assistant", "is", "start", "id", " is "])
+def test_a_span_is_the_prompts_own_though_the_template_writes_the_same_word(tokenizer: Any, text: str) -> None:
+    """The header that opens the answer comes after the prompt and holds these words too."""
+    assert "assistant" in CHAT_TEMPLATE
+    (found,) = tokenize(tokenizer, [text], HOW)
+    positions = found.read_at(Span(text=text.strip()))
+    assert tokenizer.decode([found.ids[at] for at in positions]) == text.strip()
+    turn = tokenizer.decode(list(found.ids[: positions[0]]))
+    assert turn.endswith("<|start_header_id|>user<|end_header_id|>\n\n")
+
+
+@pytest.mark.parametrize("token", ["<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>", "<|eot_id|>"])
+def test_no_special_token_may_stand_in_a_prompt(tokenizer: Any, token: str) -> None:
+    """Those that are neither BOS nor the end of a turn too: they begin a turn of whoever the prompt likes."""
+    with pytest.raises(ReadingError, match=r"contains a special token"):
+        tokenize(tokenizer, [f"a{token}b"], HOW)

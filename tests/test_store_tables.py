@@ -1,0 +1,56 @@
+"""Tables of the store: what lies near its threshold is kept, and an earlier version of a table is not in the way."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from saeprobe.features import Token
+from saeprobe.store import Store
+from saeprobe.subject.protocol import Reading, Want
+
+WANT = Want(at="all", keep=frozenset({"features"}))
+READING = Reading(
+    tokens=tuple(Token(position=row + 1, text="x", start=row, end=row + 1) for row in range(3)),
+    n_tokens=4,
+    indices=tuple(np.array([2, 40], dtype=np.int32) for _ in range(3)),
+    values=tuple(np.array([0.5, 0.0001], dtype=np.float32) for _ in range(3)),
+    squared_error=np.zeros(3, dtype=np.float32),
+    near=(np.array([40, 65535]), np.array([], dtype=np.int64), np.array([7])),
+)
+
+
+def test_features_near_their_threshold_come_back(tmp_path: Path) -> None:
+    """Row by row, none in the second row."""
+    Store(tmp_path).add_readings("f" * 64, {"k": ("a text", WANT, READING)})
+    found = Store(tmp_path).readings("f" * 64, ["k"])["k"]
+    assert [row.tolist() for row in found.near] == [[40, 65535], [], [7]]
+
+
+def test_a_reading_that_does_not_tell_what_is_near_comes_back_as_such(tmp_path: Path) -> None:
+    """Nobody knows, which is not the same as none; a reading in the same file that tells keeps what it tells."""
+    silent = replace(READING, near=())
+    clear = replace(READING, near=(np.array([], dtype=np.int64),) * 3)
+    batch = {"silent": ("a", WANT, silent), "clear": ("b", WANT, clear)}
+    Store(tmp_path).add_readings("f" * 64, batch)
+    found = Store(tmp_path).readings("f" * 64, batch)
+    assert found["silent"].near == ()
+    assert [len(row) for row in found["clear"].near] == [0, 0, 0]
+
+
+def test_files_of_an_earlier_version_are_not_there_and_stay_as_they_are(tmp_path: Path) -> None:
+    """A store of the first version is neither read nor set aside, and nothing is said about it."""
+    old = tmp_path / "readings" / ("f" * 32) / "batch.parquet"
+    old.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"key": ["k"]}).replace_schema_metadata({"saeprobe": "readings 1"}), old)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Store(tmp_path).stored("f" * 64, ["k"]) == set()
+        Store(tmp_path).add_readings("f" * 64, {"k": ("a text", WANT, READING)})
+        assert Store(tmp_path).stored("f" * 64, ["k"]) == {"k"}
+    assert old.exists()

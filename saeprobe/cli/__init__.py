@@ -1,4 +1,4 @@
-"""The command line: `saeprobe inspect`, `extract`, `encode`, `diff`, `gate` and `subjects`.
+"""The command line: `saeprobe doctor`, `subjects`, `fetch`, `inspect`, `extract`, `encode`, `diff` and `gate`.
 
 Nothing heavy is imported before a command needs it: help and version answer without torch.
 """
@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from saeprobe import __version__
-from saeprobe.cli import diff, encode, extract, gate, inspect, subjects
+from saeprobe.cli import diff, doctor, encode, extract, fetch, gate, inspect, subjects
 from saeprobe.cli.refusal import explain
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
 _DESCRIPTION: Final = """\
 Check published claims about the features of language models. The claims are pytest probes ('pytest probes/'); these
-commands are for what surrounds them: looking into SAE files, the article's three steps (extract, encode, diff), and
-the gate that releases an article or holds it."""
+commands are for what surrounds them: what runs on this machine and how to get the rest (doctor, subjects, fetch),
+looking into SAE files, the article's three steps (extract, encode, diff), and the gate that releases an article or
+holds it."""
 
 _EPILOG: Final = """\
 the article's three steps, on the model that ships with the package:
@@ -28,8 +29,8 @@ the article's three steps, on the model that ships with the package:
   saeprobe encode activations.pt --sae sparrow -o features.pt
   saeprobe diff features.pt -o feature_diff.json
 
-'saeprobe COMMAND --help' explains a command. Exit codes: 0 done; 1 the gate holds the article; 2 it could not be done,
-and the message says why."""
+'saeprobe COMMAND --help' explains a command. Exit codes: 0 done; 1 the gate holds the article, or the
+doctor finds nothing that runs; 2 it could not be done, and the message says why."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,6 +73,6 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"saeprobe {__version__}", help="print the version and leave"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (subjects, inspect, extract, encode, diff, gate):
+    for command in (doctor, subjects, fetch, inspect, extract, encode, diff, gate):
         command.add_parser(commands)
     return parser

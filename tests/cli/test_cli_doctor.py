@@ -1,0 +1,227 @@
+"""`saeprobe doctor`: what it says of a machine and of the subjects, without a network and without loading a model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_subjects import Made
+
+from saeprobe.cli.checkup import rates as rates_module
+from saeprobe.cli.checkup.outlook import least_seconds, outlook
+from saeprobe.cli.checkup.rates import Rates, measure
+from saeprobe.cli.checkup.surroundings import hardware
+from saeprobe.subject import local, registry
+from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.memory import machine as machine_module
+from saeprobe.subject.memory.machine import Gpu, Machine
+from saeprobe.subject.memory.needs import MemoryNeeds
+from saeprobe.subject.memory.plan import MemoryPlan
+
+Run = Callable[..., Any]
+
+GB = 10**9
+KNOWN = Rates(processor=50e9, gpu=None, disk=400e6, uncached=True, gpu_problem=None)
+H200 = Gpu(name="NVIDIA H200", index=0, total_bytes=150 * GB, free_bytes=149 * GB)
+LAPTOP = Machine(ram_bytes=16 * GB, ram_available_bytes=12 * GB, cores=8)
+SERVER = Machine(gpus=(H200,), ram_bytes=256 * GB, ram_available_bytes=250 * GB, cores=32, cuda_usable=True)
+
+OFFLINE = """
+import json, sys
+from saeprobe.cli import main
+code = main(["doctor"])
+heavy = [name for name in ("torch", "transformers", "transformer_lens", "sae_lens") if name in sys.modules]
+print(json.dumps({"code": code, "heavy": heavy}))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Stand on a machine with known rates and an empty cache, in a folder without declarations."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def stand(on: Machine, known: Rates = KNOWN) -> None:
+        for module in (machine_module, local):
+            monkeypatch.setattr(module, "this_machine", lambda: on)
+        monkeypatch.setattr(rates_module, "measure", lambda folder, *, gpu: known)  # noqa: ARG005 - called with both
+
+    return stand
+
+
+def rows(out: str) -> dict[str, list[str]]:
+    """The table, by subject."""
+    table = next(part for part in out.split("\n\n") if part.startswith("subject "))
+    return {line.split()[0]: line.split()[1:] for line in table.splitlines()[1:]}
+
+
+def test_a_laptop_without_weights(run: Run, place: Callable[..., None]) -> None:
+    """The specimen is ready; gpt2 and the 70B are absent with what brings them, and what they would take."""
+    place(LAPTOP)
+    found = run("doctor")
+    assert found.code == 0, found.err
+    table = rows(found.out)
+    assert table["sparrow"][0] == "ready"
+    assert "absent; run: saeprobe fetch gpt2\n" in found.out
+    # 124 million parameters and an SAE of 38 million, in four bytes: 648 MB
+    assert table["gpt2"][:1] + table["gpt2"][3:6] == ["absent", "about", "648", "MB"]
+    assert table["llama70b"][0] == "absent"
+    assert "streamed layer by layer from disk through the CPU" in found.out
+    assert (
+        "  CPU   50 GFLOP/s, a float32 matrix product\n  disk  400 MB/s, read from the disk of the cache\n" in found.out
+    )
+    assert "  RAM    16 GB, 12 GB free\n  cores  8\n" in found.out
+    assert "estimated from below" in found.out
+    assert max(len(line) for line in found.out.splitlines()) < 250
+
+
+def test_a_server_holds_the_70b(run: Run, place: Callable[..., None]) -> None:
+    """On a data-centre card the plan is resident, and the time is that of the card's rate."""
+    place(SERVER, replace(KNOWN, gpu=500e12))
+    found = run("doctor")
+    assert found.code == 0, found.err
+    assert "resident on cuda:0 (NVIDIA H200)" in found.out
+    assert "  cuda:0  500.0 TFLOP/s, a bfloat16 matrix product\n" in found.out
+    assert "  cuda:0  NVIDIA H200, 150 GB, 149 GB free\n" in found.out
+
+
+def test_no_subject_that_runs_is_1(run: Run, place: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code says whether anything runs here."""
+    place(LAPTOP)
+    monkeypatch.setattr(registry, "subject_names", lambda _: ("gpt2",))
+    assert run("doctor").code == 1
+    monkeypatch.setattr(registry, "subject_names", lambda _: ("gpt2", "sparrow"))
+    assert run("doctor").code == 0
+
+
+def test_a_token_is_found_and_never_shown(
+    run: Run, place: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the environment or in the file that logging in writes."""
+    place(LAPTOP)
+    assert "  token     none: gated repositories such as Llama's want one" in run("doctor").out
+    (tmp_path / "token").write_text("hf_secret")
+    found = run("doctor")
+    assert f"  token     present ({tmp_path / 'token'})\n" in found.out
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert "  token     present (HF_TOKEN)\n" in run("doctor").out
+    assert "hf_secret" not in found.out + run("doctor").out
+
+
+def test_the_hub_is_described(
+    run: Run, place: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cache with its free disk, endpoint and offline mode."""
+    from huggingface_hub import constants
+
+    place(LAPTOP)
+    found = run("doctor").out
+    assert f"  cache     {tmp_path / 'hub'}, whose disk has " in found
+    assert "  endpoint  https://huggingface.co (out of reach? put HF_ENDPOINT=https://hf-mirror.com" in found
+    assert "  offline   no\n" in found
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "ENDPOINT", "https://hf-mirror.com")
+    monkeypatch.setenv("HF_ENDPOINT", "https://hf-mirror.com")
+    found = run("doctor").out
+    assert "  offline   yes: HF_HUB_OFFLINE is set, nothing can be fetched\n" in found
+    assert "  endpoint  https://hf-mirror.com (HF_ENDPOINT)\n" in found
+
+
+def test_it_works_offline_and_loads_nothing_heavy(tmp_path: Path) -> None:
+    """A fresh process with an empty cache and HF_HUB_OFFLINE, measuring for real: no torch where there is no GPU."""
+    environment = dict(os.environ) | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(  # noqa: S603 - own code
+        [sys.executable, "-c", OFFLINE], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    *printed, last = done.stdout.splitlines()
+    assert json.loads(last) == {"code": 0, "heavy": []}
+    assert "  GPU    none visible (CUDA_VISIBLE_DEVICES=)" in printed
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_card_that_torch_cannot_use_says_why() -> None:
+    """A CPU build of torch under a card, and a card that torch itself refuses."""
+    unusable = dict(hardware(replace(SERVER, cuda_usable=False), None))["cuda:0"]
+    assert unusable.startswith("NVIDIA H200, 150 GB, 149 GB free; torch cannot use it: install a build for CUDA, https")
+    assert dict(hardware(SERVER, "driver too old"))["cuda:0"].endswith("149 GB free; driver too old")
+    assert dict(hardware(replace(LAPTOP, apple_gpu=True), None))["mps"] == "Apple's GPU, which shares the RAM"
+
+
+def test_what_a_subject_takes_is_that_of_its_files(tiny: Made, place: Callable[..., None]) -> None:
+    """Disk is the size of the files; a subject of the user's own is looked at like the built-in ones."""
+    place(LAPTOP)
+    subject = LocalSubject(spec=tiny.subject.spec)
+    found = outlook(subject, KNOWN)
+    files = [*tiny.model.iterdir(), *tiny.sae.iterdir()]
+    assert (found.state, found.disk) == ("ready", sum(file.stat().st_size for file in files))
+    assert found.notes[0].startswith("resident in RAM, on the CPU")
+    assert found.memory == subject.memory_plan.takes_bytes > 0
+
+
+def test_a_subject_that_does_not_fit_or_belong_is_named(tiny: Made, place: Callable[..., None]) -> None:
+    """A device that is not here is `unfit`, a hook beyond the model `wrong`, a folder without files `absent`."""
+    place(LAPTOP)
+    spec = tiny.subject.spec
+    unfit = outlook(LocalSubject(spec=replace(spec, device="cuda")), KNOWN)
+    assert (unfit.state, unfit.row[1:]) == ("unfit", ["unfit", "?", "?", "?"])
+    assert "the device is to be cuda; found no NVIDIA GPU is visible" in unfit.notes[0]
+    wrong = outlook(LocalSubject(spec=replace(spec, hook_name="blocks.9.hook_resid_pre")), KNOWN)
+    assert wrong.state == "wrong"
+    assert "blocks.9.hook_resid_pre" in wrong.notes[0]
+    absent = outlook(LocalSubject(spec=replace(spec, model=tiny.root / "none")), KNOWN)
+    assert absent.state == "absent"
+    assert "no whole model at" in absent.notes[0]
+
+
+def test_the_time_is_reading_and_multiplying() -> None:
+    """By hand: 800 MB at 400 MB/s and 24,000 tokens of 5 MFLOP at 50 GFLOP/s are 2 s and 2.4 s."""
+    needs = MemoryNeeds(
+        weights_bytes=1, layer_bytes=1, sae_bytes=1, batch_bytes=1, shardable=True, flop_per_token=5_000_000
+    )
+    plan = MemoryPlan(kind="resident", device="cpu", sae_device="cpu", reason="")
+    assert least_seconds(needs, plan, disk=800_000_000, rates=KNOWN) == pytest.approx(4.4)
+    card = replace(plan, device="cuda:0")
+    assert least_seconds(needs, card, disk=800_000_000, rates=KNOWN) is None
+    assert least_seconds(needs, card, disk=800_000_000, rates=replace(KNOWN, gpu=120e9)) == pytest.approx(3.0)
+    assert least_seconds(needs, plan, disk=1, rates=replace(KNOWN, disk=None)) is None
+
+
+def test_rates_are_measured(tmp_path: Path) -> None:
+    """A processor does something, a disk too, and nothing stays behind; where one cannot write there is no rate."""
+    found = measure(tmp_path, gpu=False)
+    assert found.processor > 1e8
+    assert found.disk is not None
+    assert found.disk > 1e6
+    assert (found.gpu, found.gpu_problem) == (None, None)
+    assert not list(tmp_path.iterdir())
+    assert measure(tmp_path / "absent", gpu=False).disk is None
+
+
+def test_a_card_without_its_driver_is_a_problem_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nvidia-smi shows a card that torch does not find, there is no rate and a reason."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = measure(tmp_path, gpu=True)
+    assert (found.gpu, "torch finds no usable CUDA device" in (found.gpu_problem or "")) == (None, True)
+
+
+def test_a_wrong_declaration_is_explained(run: Run, place: Callable[..., None], tmp_path: Path) -> None:
+    """As by every command that looks subjects up."""
+    place(LAPTOP)
+    (tmp_path / "pyproject.toml").write_text('[tool.saeprobe.subjects.mine]\nmodel = "./model"\n')
+    found = run("doctor")
+    assert (found.code, "[tool.saeprobe.subjects.mine]" in found.err) == (2, True)

@@ -4,6 +4,7 @@ What a probe is written with. Measures are in `saeprobe.measures`, prompts in `s
 the same in a notebook. Importing this loads neither torch nor transformers.
 """
 
+from saeprobe.agreement import in_each
 from saeprobe.captures import capture, steer
 from saeprobe.claims import claim, drifted, inconclusive, published, refuted
 from saeprobe.marks import subjects
@@ -19,6 +20,7 @@ __all__ = [
     "claim",
     "drifted",
     "every",
+    "in_each",
     "inconclusive",
     "published",
     "refuted",

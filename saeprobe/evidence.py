@@ -21,7 +21,7 @@ class Sample:
 
     `values` and `prompts` run in parallel and are empty for a summary, whose `mean` is all that was recorded; `n` is
     then the number of prompts if the record tells it. `interval` is the interval of `mean` over the units of
-    replication, where one can be given.
+    replication, where one can be given. `near_threshold` says where rounding decides whether a feature fires.
     """
 
     label: str
@@ -32,6 +32,7 @@ class Sample:
     interval: tuple[float, float] | None = None
     values: tuple[float, ...] = ()
     prompts: tuple[Prompt, ...] = ()
+    near_threshold: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +83,14 @@ class Evidence:
     def __repr__(self) -> str:
         return f"<{self.outcome}: {self.statement}; {self.reason}>"
 
+    @property
+    def near_threshold(self) -> tuple[str, ...]:
+        """Where rounding decides, by side: `novice: feature 7 is within rounding of its threshold ...`."""
+        of_sides = [f"{one.label}: {one.near_threshold}" for one in self.samples if one.near_threshold is not None]
+        return tuple(dict.fromkeys([*of_sides, *(told for part in self.parts for told in part.near_threshold)]))
+
     def lines(self) -> list[str]:
-        """The evidence in lines, for a terminal: statement, outcome, numbers, test, controls and parts."""
+        """The evidence in lines, for a terminal: statement, outcome, numbers, test, controls, parts, near threshold."""
         lines = [f"{self.outcome}: {self.reason}"] if self.parts else [f"{self.outcome}: {self.statement}", self.reason]
         if self.interval is not None and self.level is not None:
             low, high = self.interval
@@ -94,6 +101,7 @@ class Evidence:
             lines.append(f"{self.test}; scope: {self.scope}")
         lines += [f"control {control.name}: {control.detail}" for control in self.controls]
         lines += [f"  {part.outcome}: {part.statement}; {part.reason}" for part in self.parts]
+        lines += [f"near threshold: {told}" for told in self.near_threshold]
         return lines
 
 
@@ -131,3 +139,11 @@ def record(evidence: Evidence) -> Evidence:
     if recorder is not None:
         recorder.evidence.append(evidence)
     return evidence
+
+
+def record_whole(whole: Evidence) -> Evidence:
+    """Hand on evidence in place of its parts, which were recorded when they were made."""
+    recorder = _current.get()
+    if recorder is not None:
+        recorder.evidence[:] = [one for one in recorder.evidence if not any(one is part for part in whole.parts)]
+    return record(whole)

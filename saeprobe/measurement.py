@@ -12,6 +12,7 @@ from saeprobe import comparison
 from saeprobe.claims import Published
 from saeprobe.evidence import Evidence, Sample, record
 from saeprobe.prompts import Prompt
+from saeprobe.threshold import NearThreshold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -30,6 +31,7 @@ class Measurement:  # noqa: PLW1641 - `==` builds evidence, so nothing could be 
         n_tokens: tokens the model saw of each prompt, `[prompts]`; None where a record does not tell.
         family: the same measure on the whole capture, or how to get it; the length control takes its slope from it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
+        near: how far features near their threshold may move the values; None where there is none, or nobody tells.
     """
 
     measure: str
@@ -40,6 +42,7 @@ class Measurement:  # noqa: PLW1641 - `==` builds evidence, so nothing could be 
     n_tokens: Int[np.ndarray, " prompts"] | None = None
     family: Measurement | Callable[[], Measurement] | None = None
     continuations: tuple[tuple[str, str], ...] = ()
+    near: NearThreshold | None = None
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.prompts):
@@ -92,6 +95,7 @@ class Measurement:  # noqa: PLW1641 - `==` builds evidence, so nothing could be 
             prompts=tuple(prompt for prompt, keep in zip(self.prompts, chosen, strict=True) if keep),
             n_tokens=None if self.n_tokens is None else self.n_tokens[chosen],
             family=self.whole,
+            near=None if self.near is None else self.near.chosen(chosen),
         )
 
     def __gt__(self, other: Quantity | Every | float) -> Evidence:
@@ -108,7 +112,7 @@ class Measurement:  # noqa: PLW1641 - `==` builds evidence, so nothing could be 
 class Summary:  # noqa: PLW1641 - as for Measurement
     """A mean or a count that stands alone: recorded without the values behind it, or made over all prompts at once.
 
-    `n` is the number of prompts, None where the record does not tell.
+    `n` is the number of prompts, None where the record does not tell. `near_threshold` says what rounding decides.
     """
 
     measure: str
@@ -117,6 +121,7 @@ class Summary:  # noqa: PLW1641 - as for Measurement
     value: float
     n: int | None
     origin: str
+    near_threshold: str | None = None
 
     @property
     def name(self) -> str:
@@ -129,7 +134,14 @@ class Summary:  # noqa: PLW1641 - as for Measurement
     @property
     def sample(self) -> Sample:
         """What evidence keeps of it."""
-        return Sample(label=self.label, measure=self.measure, unit=self.unit, mean=self.value, n=self.n)
+        return Sample(
+            label=self.label,
+            measure=self.measure,
+            unit=self.unit,
+            mean=self.value,
+            n=self.n,
+            near_threshold=self.near_threshold,
+        )
 
     def __gt__(self, other: Quantity | Every | float) -> Evidence:
         return _greater(self, other)

@@ -23,7 +23,7 @@ LAYERS = (
     ("gate",),
     ("report",),
     # how evidence comes about
-    ("plan",),
+    ("instrument", "plan"),
     ("store", "store_tables"),
     ("subject",),
     ("subject.running",),
@@ -40,11 +40,12 @@ LAYERS = (
     ("measures",),
     ("recorded",),
     ("article_files", "deciding"),
+    ("agreement",),
     ("measurement",),
     ("comparison",),
     ("controls",),
     ("replication",),
-    ("evidence", "statistics"),
+    ("evidence", "statistics", "threshold"),
     # what is talked about
     ("captures",),
     ("features", "continuations", "effective_rank"),

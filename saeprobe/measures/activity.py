@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.sparse import csr_array
 
 from saeprobe.features import Features
 from saeprobe.measurement import Measurement, Quantity
 from saeprobe.recorded import RecordedStyle
+from saeprobe.threshold import NearThreshold
 
 Values = Float[np.ndarray, " prompts"]
 Readable = Features | RecordedStyle
+Near = Callable[[Features], NearThreshold | None]
+"""How far features near their threshold may move a measure on some features."""
 
 
 def l0(of: Readable) -> Quantity:
     """Active features a token read (the SAE's L0, published as "activated features"), in features."""
     if isinstance(of, RecordedStyle):
         return of.quantity("l0")
-    return measured(of, "l0", "features", lambda these: _mean_over_tokens(these, np.diff(these.acts.indptr)))
+    return measured(
+        of, "l0", "features", lambda these: _mean_over_tokens(these, np.diff(these.acts.indptr)), near=_any_near
+    )
 
 
 def active_share(of: Readable) -> Quantity:
@@ -68,7 +75,9 @@ def firing_rate(of: Readable, feature: int) -> Quantity:
             raise ValueError(f"feature {feature} is outside [0, {these.d_sae}) of {these.subject}")
         return (fires if these is of else firing(these))[:, feature].astype(np.float64)
 
-    return measured(of, f"firing rate of feature {feature}", "share of prompts", share)
+    return measured(
+        of, f"firing rate of feature {feature}", "share of prompts", share, near=lambda these: one_near(these, feature)
+    )
 
 
 def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
@@ -81,7 +90,29 @@ def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
     return fires
 
 
-def measured(of: Features, measure: str, unit: str, values: Callable[[Features], Values]) -> Measurement:
+def undecided(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
+    """Which features rounding decides on each prompt: near their threshold on a token read, and beyond it on none."""
+    near = _near(of).tocoo()
+    rows, features = near.coords
+    close = np.zeros((len(of), of.d_sae), dtype=bool)
+    close[of.row_prompt[rows], features] = True
+    return close & ~firing(replace(of, acts=of.acts - of.acts.multiply(_near(of))))
+
+
+def one_near(of: Features, feature: int) -> NearThreshold | None:
+    """On which prompts rounding decides whether `feature` fires; there the rate may move by 1."""
+    if of.near is None or not of.near.nnz:
+        return None
+    near = of.near[:, [feature]].toarray().ravel()
+    beyond = (of.acts[:, [feature]].toarray().ravel() > 0) & ~near
+    touched = np.bincount(of.row_prompt[near], minlength=len(of)) > 0
+    sure = np.bincount(of.row_prompt[beyond], minlength=len(of)) > 0
+    return NearThreshold(moves=(touched & ~sure).astype(np.float64), tolerance=of.tolerance, feature=feature)
+
+
+def measured(
+    of: Features, measure: str, unit: str, values: Callable[[Features], Values], *, near: Near | None = None
+) -> Measurement:
     """A measurement on `of` that remembers the same measure on the whole capture."""
     return Measurement(
         measure=measure,
@@ -90,8 +121,20 @@ def measured(of: Features, measure: str, unit: str, values: Callable[[Features],
         values=values(of),
         prompts=of.prompts,
         n_tokens=of.n_tokens,
-        family=None if of is of.whole else partial(measured, of.whole, measure, unit, values),
+        family=None if of is of.whole else partial(measured, of.whole, measure, unit, values, near=near),
+        near=None if near is None else near(of),
     )
+
+
+def _any_near(of: Features) -> NearThreshold | None:
+    """The L0 of a token may move by one for each of its features near their threshold."""
+    if of.near is None or not of.near.nnz:
+        return None
+    return NearThreshold(moves=_mean_over_tokens(of, np.diff(of.near.indptr)), tolerance=of.tolerance)
+
+
+def _near(of: Features) -> csr_array:
+    return csr_array(of.acts.shape, dtype=bool) if of.near is None else of.near
 
 
 def _mean_over_tokens(of: Features, values: Float[np.ndarray, " rows"]) -> Values:

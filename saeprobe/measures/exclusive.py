@@ -13,9 +13,10 @@ from saeprobe.comparison import summaries
 from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, current_terms, record
 from saeprobe.features import Features
 from saeprobe.measurement import Summary
-from saeprobe.measures.activity import Readable, firing
+from saeprobe.measures.activity import Readable, firing, undecided
 from saeprobe.recorded import RecordedStyle
 from saeprobe.statistics import EXACT_LIMIT
+from saeprobe.threshold import within_rounding
 from saeprobe.verdicts import NotRun
 
 RESAMPLES = 4_999
@@ -50,7 +51,13 @@ class ExclusiveFeatures:
             raise TypeError("one side is recorded and the other captured; compare like with like")
         count = int((firing(self.on).any(axis=0) & ~firing(self.but_not).any(axis=0)).sum())
         return Summary(
-            measure="exclusive features", label=label, unit="features", value=count, n=len(self.on), origin=label
+            measure="exclusive features",
+            label=label,
+            unit="features",
+            value=count,
+            n=len(self.on),
+            origin=label,
+            near_threshold=_near_threshold(self.on, self.but_not),
         )
 
     def __gt__(self, other: ExclusiveFeatures) -> Evidence:
@@ -89,6 +96,25 @@ def _more_exclusive(more: ExclusiveFeatures, less: ExclusiveFeatures) -> Evidenc
     terms = current_terms()
     p, test, exact = _permute(units_a, units_b, paired=what == "topics", seed=terms.seed)
     return _judged(statement, a, b, p=p, test=test, seed=None if exact else terms.seed, what=what, alpha=terms.alpha)
+
+
+def _near_threshold(on: Features, but_not: Features) -> str | None:
+    """How many features are exclusive to `on` or not as rounding has it."""
+    surely, maybe = zip(*(_fire_on_any(side) for side in (on, but_not)), strict=True)
+    open_to_both = (surely[0] | maybe[0]) & ~surely[1] & ~(surely[0] & ~maybe[1])
+    count = int(open_to_both.sum())
+    if not count:
+        return None
+    which = "1 feature counts, which is" if count == 1 else f"{count} features count, each of which is"
+    return f"rounding decides whether {which} {within_rounding(on.tolerance)}"
+
+
+def _fire_on_any(of: Features) -> tuple[Bool[np.ndarray, " d_sae"], Bool[np.ndarray, " d_sae"]]:
+    """Which features fire on some prompt whatever the rounding, and which only as rounding has it."""
+    close = undecided(of)
+    surely: Bool[np.ndarray, " d_sae"] = np.any(firing(of) & ~close, axis=0)
+    maybe: Bool[np.ndarray, " d_sae"] = np.any(close, axis=0) & ~surely
+    return surely, maybe
 
 
 def _same(one: Readable, other: Readable) -> bool:

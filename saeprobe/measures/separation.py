@@ -10,9 +10,12 @@ import numpy as np
 from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, current_terms, record
 from saeprobe.features import Features
 from saeprobe.measurement import Measurement, Quantity
-from saeprobe.measures.activity import Readable, firing, firing_rate
+from saeprobe.measures.activity import Readable, firing, firing_rate, one_near
 from saeprobe.recorded import RecordedStyle
 from saeprobe.statistics import rate_interval
+
+MOST_TOLD = 3
+"""Picked features near their threshold that are named one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +62,15 @@ def separating_features(yes: Features, no: Features, *, most: int = 10) -> Selec
     weakest = [_weakest(yes, int(feature)) for feature in candidates]
     order = np.argsort(weakest)[::-1][:most]
     templates = len({prompt.template for prompt in yes.prompts})
-    return Selected(
-        features=tuple(int(candidates[index]) for index in order),
-        tried=yes.d_sae,
-        picked_on=f"{len(yes)} + {len(no)} other prompts ({templates} other templates a style, other topics)",
-    )
+    features = tuple(int(candidates[index]) for index in order)
+    picked_on = f"{len(yes)} + {len(no)} other prompts ({templates} other templates a style, other topics)"
+    told = [
+        f"{side.label}: {sentence}"
+        for feature in features
+        for side in (yes, no)
+        if (near := one_near(side, feature)) is not None and (sentence := near.sentence("")) is not None
+    ]
+    return Selected(features=features, tried=yes.d_sae, picked_on="; there, ".join([picked_on, *told[:MOST_TOLD]]))
 
 
 def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Readable) -> Evidence:

@@ -27,14 +27,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "saeprobe_subjects(*names): run a probe once on each of these subjects")
     try:
         laboratory = Laboratory(settings)
-        known = {name: laboratory.subject(name) for name in (*laboratory.names, *laboratory.default_names)}
+        known = {
+            name: laboratory.subject(name)
+            for name in (*laboratory.names, *laboratory.default_names, *settings.neutral)  # a wrong name raises here
+        }
     except SubjectError as error:
         raise pytest.UsageError(str(error)) from None
     for name, subject in known.items():
         for marker in subject.markers:
             config.addinivalue_line("markers", f"{marker}: probes on the subject {name}")
     config.pluginmanager.register(Hooks(laboratory, Ledger(config, settings, laboratory)), "saeprobe-hooks")
-    config.pluginmanager.register(Judge(settings), "saeprobe-judge")
+    config.pluginmanager.register(Judge(settings, laboratory), "saeprobe-judge")
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, cast
 
 import pytest
 
 from saeprobe.captures import Capture, Steering
+from saeprobe.features import Features
+from saeprobe.marks import members
 from saeprobe.plugin.laboratory import Declared, Laboratory
 
 
@@ -34,8 +37,15 @@ def declared_by(item: pytest.Item) -> list[Declared]:
 
 def _provider(declared: Declared, laboratory: Laboratory) -> Callable[[str], object]:
     def provide(subject: str) -> object:
-        return laboratory.provide(subject, declared)
+        if len(members(subject)) == 1:
+            return laboratory.provide(subject, declared)
+        return tuple(_told_apart(laboratory.provide(name, declared)) for name in members(subject))
 
     provide.__dict__["declared"] = declared
     provide.__doc__ = f"The evidence of a {type(declared).__name__.lower()} on the subject."
     return provide
+
+
+def _told_apart(evidence: object) -> object:
+    """Features whose label names their subject, where a probe holds those of several."""
+    return replace(evidence, of_several=True) if isinstance(evidence, Features) else evidence

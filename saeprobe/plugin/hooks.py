@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from saeprobe.marks import members
 from saeprobe.plugin import terminal
 from saeprobe.plugin.claimcheck import check_claims
 from saeprobe.plugin.fixtures import declared_by, register_captures
@@ -50,7 +51,8 @@ class Hooks:
         self._laboratory.plan(
             (name, declared)
             for item in session.items
-            if (name := subject_of(item)) is not None
+            for name in members(subject_of(item) or "")
+            if name
             for declared in declared_by(item)
         )
 

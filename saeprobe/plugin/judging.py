@@ -11,8 +11,9 @@ from typing import NoReturn, cast
 import pytest
 
 from saeprobe.claims import Claim, claim_of
-from saeprobe.deciding import decide
+from saeprobe.deciding import PublishedComparison, decide
 from saeprobe.evidence import Evidence, Recorder, recording
+from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.plugin.variants import subject_of
 from saeprobe.report import ComparisonJson, ProbeRecord, probe_to_json
@@ -32,24 +33,31 @@ def claim_of_item(item: pytest.Item) -> Claim | None:
 class Judge:
     """Hooks around the phases of a probe."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, laboratory: Laboratory) -> None:
         self._settings = settings
+        self._laboratory = laboratory
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
-        """A capture that cannot be had decides the claim before the probe runs."""
+        """A broken instrument, or a capture that cannot be had, decides the claim before the probe runs."""
         claim = claim_of_item(item)
         if claim is None:
             return (yield)
+        broken = self._laboratory.broken(subject_of(item) or "")
         try:
-            return (yield)
+            done = yield
         except pytest.skip.Exception:
             raise
         except Exception as ended:
-            verdict = self._judge(item, claim, [], ended, 0.0)
-            if verdict.outcome == "skipped":
-                _skip(verdict)
-            raise
+            done = None
+            if broken is None:
+                verdict = self._judge(item, claim, [], ended, 0.0)
+                if verdict.outcome == "skipped":
+                    _skip(verdict)
+                raise
+        if broken is not None:  # said once, not on top of what the fixture raised for the same reason
+            self._refuse(item, claim, broken)
+        return done
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
@@ -92,11 +100,29 @@ class Judge:
                 report.outcome = "failed"
         return report
 
+    def _refuse(self, item: pytest.Item, claim: Claim, broken: str) -> NoReturn:
+        """Nothing is decided with an instrument that failed its check."""
+        self._enter(item, claim, Verdict(word="broken", reason=broken), (), [], 0.0)
+        pytest.fail(f"broken: {broken}", pytrace=False)
+
     def _judge(
         self, item: pytest.Item, claim: Claim, evidence: list[Evidence], ended: BaseException | None, seconds: float
     ) -> Verdict:
+        verdict, compared = decide(claim, subject_of(item) or "", evidence, ended)
+        self._enter(item, claim, verdict, compared, evidence, seconds)
+        return verdict
+
+    def _enter(
+        self,
+        item: pytest.Item,
+        claim: Claim,
+        verdict: Verdict,
+        compared: Sequence[PublishedComparison],
+        evidence: Sequence[Evidence],
+        seconds: float,
+    ) -> None:
+        """Keep the record for the report of this phase, and for the JUnit file."""
         subject = subject_of(item) or ""
-        verdict, compared = decide(claim, subject, evidence, ended)
         item.stash[_record] = probe_to_json(
             claim=claim,
             nodeid=item.nodeid,
@@ -115,7 +141,6 @@ class Judge:
             ("reason", verdict.reason),
             ("scope", verdict.scope),
         ]
-        return verdict
 
 
 def _explained(

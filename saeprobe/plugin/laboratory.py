@@ -4,33 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import cast
 
 from filelock import FileLock
 
-from saeprobe import plan
+from saeprobe import instrument, plan
 from saeprobe.captures import Capture, Steering
+from saeprobe.instrument import InstrumentCheck
+from saeprobe.marks import members
 from saeprobe.plan import Gathered, Plan, Work
+from saeprobe.plugin.instruments import Instruments
 from saeprobe.plugin.options import Settings
 from saeprobe.recorded.directory import recorded_evidence
-from saeprobe.report import SubjectJson
+from saeprobe.report import DifferenceJson, SubjectJson, instrument_to_json
 from saeprobe.store import Store
-from saeprobe.subject.protocol import Subject
+from saeprobe.subject.protocol import ReadingError, Subject
 from saeprobe.subject.registry import find_subject, subject_names
+from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts import NotRun
 
 Declared = Capture | Steering
 Show = Callable[[str, int, int], None]
 """Shows progress: the subject, prompts done, prompts in all."""
 
+OWN_TEXT = "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
+UNSAID = "not said"
 AS_PUBLISHED = "-as-published"
 """Ends the name of a subject that repeats a published protocol; recorded evidence stands for such a one."""
+
+
+class BrokenInstrumentError(Exception):
+    """The instrument check of a subject failed, so that no claim may be decided on it."""
 
 
 class Laboratory:
     """What probes get their evidence from.
 
-    The model work of a subject is done once, by the first process that needs it; the others wait for it and then read
-    the store.
+    Every subject that is to be read is checked on neutral text first, as part of the same plan. The model work of a
+    subject is done once, by the first process that needs it; the others wait for it and then read the store.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,6 +51,8 @@ class Laboratory:
         self._plan = Plan.of([])
         self._failed: dict[str, Exception] = {}
         self._provided: dict[tuple[str, Declared], object] = {}
+        self._instruments = Instruments(self._store, settings.store, settings.neutral)
+        self.checks: dict[str, InstrumentCheck] = {}
         self.names = subject_names(settings.rootdir)
         self.gathered: list[Gathered] = []
 
@@ -60,17 +73,20 @@ class Laboratory:
         return self._subjects[name]
 
     def plan(self, requests: Iterable[tuple[str, Declared]]) -> None:
-        """Take note of all that the collected probes need."""
-        self._plan = Plan.of((self.subject(name), declared) for name, declared in requests)
+        """Take note of all that the collected probes need, and of what their instruments are checked on."""
+        asked: list[tuple[str, Declared]] = list(requests)
+        for name in dict.fromkeys(name for name, _ in asked):
+            asked += [(name, capture) for capture in self._to_check(self.subject(name))]
+        self._plan = Plan.of((self.subject(name), declared) for name, declared in asked)
 
     def plan_in_words(self) -> list[str]:
         """A line a subject, without loading any."""
-        told = [work for work in self._plan.work if not self._recorded(work.subject)]
-        lines = Plan(work=tuple(told)).summary(self._store)
-        for work in self._plan.work:
-            if self._recorded(work.subject):
-                lines.append(f"{work.subject.name}: recorded evidence in {self._settings.evidence}")
-        return [f"plan: {line}" for line in lines]
+        return [f"plan: {line}" for work in self._plan.work for line in self._in_words(work)]
+
+    def _in_words(self, work: Work) -> list[str]:
+        if self._recorded(work.subject):
+            return [f"{work.subject.name}: recorded evidence in {self._settings.evidence}"]
+        return Plan(work=(work,)).summary(self._store)
 
     def gather(self, show: Show) -> None:
         """Run what the plan asks for and the store lacks; what fails is kept and told to the probes that need it."""
@@ -82,29 +98,48 @@ class Laboratory:
                 self._gather(work, show)
             except Exception as error:  # noqa: BLE001 - a probe reports it as its own: `broken`, with this reason
                 self._failed[name] = error
+            self.checks[name] = self._check(work.subject)
+
+    def broken(self, name: str) -> str | None:
+        """Why no claim may be decided on a subject, or on several joined by a plus sign; None where one may."""
+        checks = {each: self.checks[each] for each in members(name) if each in self.checks}
+        told = {each: check.reason for each, check in checks.items() if check.broken}
+        if len(members(name)) == 1:
+            return told.get(name)
+        return "; ".join(f"on {each}, {reason}" for each, reason in told.items()) or None
 
     def provide(self, name: str, declared: Declared) -> object:
         """The evidence that a capture or a steering experiment asks for.
 
         Raises:
             NotRun: weights, hardware or recorded files are absent.
+            BrokenInstrumentError: the instrument check failed.
         """
+        broken = self.broken(name)
+        if broken is not None:
+            raise BrokenInstrumentError(broken)
         key = (name, declared)
         if key not in self._provided:
             self._provided[key] = self._provide(self.subject(name), declared)
         return self._provided[key]
 
-    def described(self, name: str) -> SubjectJson:
-        """A subject as the report describes it."""
+    def described(self, name: str, check: InstrumentCheck | None) -> SubjectJson:
+        """A subject as the report describes it, with its instrument check where one was made."""
         subject = self.subject(name)
+        try:
+            return self._described(subject, check)
+        except SubjectError as error:  # it is declared, but cannot be what it says
+            return _unknown(subject, str(error))
+
+    def _described(self, subject: Subject, check: InstrumentCheck | None) -> SubjectJson:
         missing = f"decided from recorded files in {self._settings.evidence}" if self._recorded(subject) else None
         missing = missing or subject.missing()
+        differs = self._differs(subject)
         if missing is not None:
-            unknown = dict.fromkeys(SubjectJson.__annotations__, None)
-            return {**unknown, "name": name, "missing": missing}  # pyright: ignore[reportReturnType] - keys are its own
+            return {**_unknown(subject, missing), "differs": differs}
         identity = subject.identity()
         return {
-            "name": name,
+            "name": subject.name,
             "model": identity.model,
             "model_hash": identity.model_hash,
             "sae": identity.sae,
@@ -116,7 +151,44 @@ class Laboratory:
             "protocol": identity.protocol,
             "fingerprint": identity.fingerprint,
             "missing": None,
+            "protocol_of": subject.protocol_of,
+            "differs": differs,
+            "instrument": None if check is None else instrument_to_json(check),
         }
+
+    def _differs(self, subject: Subject) -> list[DifferenceJson]:
+        """What a protocol does otherwise than the subject it is one of; nothing where it is none."""
+        if subject.protocol_of is None:
+            return []
+        here, there = subject.aspects(), self.subject(subject.protocol_of).aspects()
+        return [
+            {"aspect": aspect, "here": here.get(aspect, UNSAID), "there": there.get(aspect, UNSAID)}
+            for aspect in dict.fromkeys([*there, *here])
+            if here.get(aspect) != there.get(aspect)
+        ]
+
+    def _to_check(self, subject: Subject) -> tuple[Capture, ...]:
+        """What the instrument check reads of a subject; nothing where no model is run."""
+        if self._recorded(subject) or subject.missing() is not None:
+            return ()
+        try:
+            return tuple(self._instruments.captures(subject).values())
+        except SubjectError:  # `gather` meets it again and tells it to the probes
+            return ()
+
+    def _check(self, subject: Subject) -> InstrumentCheck:
+        """The check of a subject that was read, or that could not be."""
+        failed = self._failed.get(subject.name)
+        if isinstance(failed, SubjectError):
+            return instrument.unread(failed)
+        try:
+            if failed is not None:  # perhaps a probe's own prompts were at fault
+                self._gather(Work(subject=subject, captures=self._to_check(subject), steerings=()), _unseen)
+            return self._instruments.check(subject)
+        except ReadingError as error:
+            return instrument.unread(error, remedy=OWN_TEXT)
+        except Exception as error:  # noqa: BLE001 - an instrument that cannot be checked is told to be broken, with this
+            return instrument.unread(error)
 
     def _recorded(self, subject: Subject) -> bool:
         return self._settings.evidence is not None and subject.name.endswith(AS_PUBLISHED)
@@ -145,6 +217,18 @@ class Laboratory:
         if isinstance(declared, Capture):
             return plan.features(subject, declared, self._store)
         return plan.continuations(subject, declared, self._store)
+
+
+def _unknown(subject: Subject, missing: str) -> SubjectJson:
+    """A subject of which the name alone is sure."""
+    described = cast("SubjectJson", dict.fromkeys(SubjectJson.__annotations__))
+    return {
+        **described,
+        "name": subject.name,
+        "missing": missing,
+        "protocol_of": subject.protocol_of,
+        "differs": [],
+    }
 
 
 def _unseen(_name: str, _done: int, _total: int) -> None:

@@ -16,12 +16,15 @@ from typing import Any
 
 import pytest
 
+from saeprobe.instrument import InstrumentCheck
+from saeprobe.marks import members
 from saeprobe.plan import Gathered
+from saeprobe.plugin.instruments import check_of
 from saeprobe.plugin.judging import RECORD, claim_of_item
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.plugin.variants import subject_of
-from saeprobe.report import ProbeRecord, RunJson, build_document, planned_name, write_page, write_report
+from saeprobe.report import ProbeRecord, RunJson, build_document, plain, planned_name, write_page, write_report
 
 PACKAGES = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
 
@@ -40,6 +43,7 @@ class Ledger:
         self._planned: dict[str, str] = {}
         self._records: dict[str, ProbeRecord] = {}
         self._gathered: list[Gathered] = []
+        self._checks: dict[str, InstrumentCheck] = {}
         self.written: tuple[Path, Path] | None = None
 
     @property
@@ -53,6 +57,11 @@ class Ledger:
         """Planned probes of which nothing was reported."""
         return [nodeid for nodeid in self._planned if nodeid not in self._records]
 
+    @property
+    def checks(self) -> dict[str, InstrumentCheck]:
+        """The instrument checks by subject, of this process and of its workers."""
+        return {**self._checks, **self._laboratory.checks}
+
     def plan(self, items: Sequence[pytest.Item]) -> None:
         """Note which probes are to be decided, in order."""
         for item in items:
@@ -62,12 +71,19 @@ class Ledger:
 
     def as_sent(self) -> dict[str, object]:
         """What a worker sends to the controller."""
-        return {"planned": self._planned, "gathered": [asdict(each) for each in self._laboratory.gathered]}
+        return {
+            "planned": self._planned,
+            "gathered": [asdict(each) for each in self._laboratory.gathered],
+            "checks": {name: plain(asdict(check), name) for name, check in self._laboratory.checks.items()},
+        }
 
-    def receive(self, planned: dict[str, str], gathered: list[dict[str, Any]]) -> None:
-        """Take over what a worker planned, and what it computed."""
+    def receive(
+        self, planned: dict[str, str], gathered: list[dict[str, Any]], checks: dict[str, dict[str, Any]]
+    ) -> None:
+        """Take over what a worker planned, what it computed and what it found of the instruments."""
         self._planned.update(planned)
         self._gathered += [Gathered(**each) for each in gathered]
+        self._checks.update({name: check_of(each) for name, each in checks.items()})
 
     def enter(self, report: pytest.TestReport) -> None:
         """Keep the record that a report carries; a probe whose teardown failed is broken."""
@@ -82,11 +98,11 @@ class Ledger:
         """Write report.json and, from it alone, report.html; nothing where no claim was planned."""
         if not self._planned and not self._records:
             return
-        subjects = dict.fromkeys(record["subject"] for record in self.records)
+        subjects = dict.fromkeys(name for record in self.records for name in members(record["subject"]))
         document = build_document(
             probes=self.records,
             run=self._run(exit_code),
-            subjects=[self._laboratory.described(name) for name in subjects],
+            subjects=[self._laboratory.described(name, self.checks.get(name)) for name in subjects],
             planned=list(self._planned.values()),
             generated=_now(),
         )

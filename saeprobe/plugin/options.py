@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from saeprobe.prompts import PromptError, PromptSet
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The terms of a run. Paths are absolute; `evidence` is a directory of recorded files, if one was given."""
+    """The terms of a run. Paths are absolute.
+
+    `evidence` is a directory of recorded files, if one was given; `neutral` are the prompts on which the instruments
+    of some subjects are checked, by the subject's name.
+    """
 
     rootdir: Path
     store: Path
     report: Path
     evidence: Path | None
     default_subjects: tuple[str, ...]
+    neutral: dict[str, PromptSet]
     alpha: float
     seed: int
     batch_size: int
@@ -43,6 +52,11 @@ def add_options(parser: pytest.Parser) -> None:
         "--saeprobe-batch-size", metavar="N", type=int, default=32, help="prompts a forward pass (default: 32)"
     )
     parser.addini("saeprobe_default_subjects", "subjects that run where no -m selects (default: the specimens)", "args")
+    parser.addini(
+        "saeprobe_neutral",
+        "NAME = FILE: prompts on which the instrument of a subject is checked where plain English does not suit it",
+        "linelist",
+    )
     parser.addini("saeprobe_alpha", "largest p at which a difference counts (default: 0.05)", default="0.05")
 
 
@@ -67,13 +81,27 @@ def settings_of(config: pytest.Config) -> Settings:
     return Settings(
         rootdir=root,
         store=_directory(config, "--saeprobe-store", root / ".saeprobe" / "store"),
-        report=_directory(config, "--saeprobe-report", root / "reports"),
+        report=_report(config, root),
         evidence=directory,
         default_subjects=tuple(default),
+        neutral=_neutral(config.getini("saeprobe_neutral"), root),
         alpha=alpha,
         seed=seed,
         batch_size=batch_size,
     )
+
+
+def _neutral(lines: Sequence[str], root: Path) -> dict[str, PromptSet]:
+    found: dict[str, PromptSet] = {}
+    for line in lines:
+        name, sign, file = (part.strip() for part in line.partition("="))
+        if not (name and sign and file):
+            raise pytest.UsageError(f"saeprobe_neutral: {line!r}; wanted NAME = FILE, such as mine = neutral.toml")
+        try:
+            found[name] = PromptSet.from_file(root / file)
+        except PromptError as error:
+            raise pytest.UsageError(f"saeprobe_neutral: {error}") from None
+    return found
 
 
 def _refuse_foreign_root(config: pytest.Config) -> None:
@@ -91,6 +119,19 @@ def _refuse_foreign_root(config: pytest.Config) -> None:
 def _directory(config: pytest.Config, option: str, default: Path) -> Path:
     given: str | None = config.getoption(option)
     return default if given is None else (config.invocation_params.dir / given).resolve()
+
+
+def _report(config: pytest.Config, root: Path) -> Path:
+    """Where the reports go; a folder that is named must be one that can be written to, told before the work."""
+    folder = _directory(config, "--saeprobe-report", root / "reports")
+    if config.getoption("--saeprobe-report") is None:
+        return folder
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise pytest.UsageError(
+            f"--saeprobe-report {folder}: {there} is no folder that can be written to; name another"
+        )
+    return folder
 
 
 def _alpha(written: str) -> float:

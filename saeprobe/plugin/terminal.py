@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from saeprobe.instrument import InstrumentCheck
+from saeprobe.marks import members
 from saeprobe.plugin.judging import RECORD
 from saeprobe.plugin.ledger import Ledger
 from saeprobe.report import ProbeRecord
@@ -60,6 +62,8 @@ def summarize(terminal: pytest.TerminalReporter, ledger: Ledger) -> None:
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
     for subject in dict.fromkeys(record["subject"] for record in records):
         terminal.write_line(f"on {subject}", bold=True)
+        for name in members(subject):
+            _write_instrument(terminal, ledger.checks.get(name), width, of="" if name == subject else f"{name}: ")
         same_reason = groupby((record for record in records if record["subject"] == subject), key=_note)
         for note, rows in same_reason:
             for record in rows:
@@ -71,6 +75,17 @@ def summarize(terminal: pytest.TerminalReporter, ledger: Ledger) -> None:
     terminal.write_line(_counts(records))
     if ledger.written is not None:
         terminal.write_line(f"report: {ledger.written[1]} (made from {ledger.written[0].name})")
+
+
+def _write_instrument(terminal: pytest.TerminalReporter, check: InstrumentCheck | None, width: int, *, of: str) -> None:
+    """The figures of the instrument check, where one was made; what is wrong stands with the probes that it breaks."""
+    if check is None:
+        return
+    sign = {"red": True, "bold": True} if check.broken else {"yellow": True} if check.findings else {"light": True}
+    terminal.write("  instrument".ljust(_INDENT), **sign)
+    terminal.write_line(f"\n{' ' * _INDENT}".join(_wrapped(of + check.line, width - _INDENT)), light=True)
+    if check.findings and not check.broken:
+        _write_note(terminal, "; ".join(check.findings), width)
 
 
 def _write_row(terminal: pytest.TerminalReporter, record: ProbeRecord, width: int) -> None:

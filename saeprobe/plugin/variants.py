@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from saeprobe.claims import claim_of
-from saeprobe.marks import SUBJECTS_MARK
+from saeprobe.marks import SUBJECTS_MARK, members
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.subject.specification import SubjectError
 
@@ -27,7 +27,10 @@ def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> None:
     if "subject" not in metafunc.fixturenames:  # a probe that says its claim is unverifiable needs no fixture
         metafunc.fixturenames.append("subject")
     try:
-        markers = {name: laboratory.subject(name).markers for name in names}
+        markers = {
+            name: dict.fromkeys(marker for each in members(name) for marker in laboratory.subject(each).markers)
+            for name in names
+        }
     except SubjectError as error:
         raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from None
     parameters = [
@@ -37,7 +40,7 @@ def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> None:
 
 
 def subject_of(item: pytest.Item) -> str | None:
-    """The name of the subject that `item` is a variant for."""
+    """The name of the subject that `item` is a variant for; several names joined by a plus sign where it is for all."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get("subject")
 
@@ -51,7 +54,9 @@ def deselect_by_default(config: pytest.Config, items: list[pytest.Item], laborat
     if by_mark or any(f"[{name}" in named or name in options.keyword for name in laboratory.names):
         return
     defaults = set(laboratory.default_names)
-    left_out = [item for item in items if (name := subject_of(item)) is not None and name not in defaults]
+    left_out = [
+        item for item in items if (name := subject_of(item)) is not None and not defaults.issuperset(members(name))
+    ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

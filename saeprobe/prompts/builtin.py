@@ -31,3 +31,13 @@ SHOPPING: Final = PromptChoice(
     },
 )
 """Sentences about shopping for a model to go on with; a steering feature is picked on `choose`, judged on `judge`."""
+
+NEUTRAL: Final = PromptChoice(
+    name="neutral",
+    sets={
+        "specimen": _DATA / "neutral_specimen.toml",
+        "english": _DATA / "neutral_english.toml",
+        "chinese": _DATA / "neutral_english.toml",  # what publishers measure their SAEs on is English as a rule
+    },
+)
+"""Plain text on which an instrument is checked: the specimens' own kind of documents, or everyday English prose."""

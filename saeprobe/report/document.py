@@ -11,11 +11,13 @@ import numpy as np
 
 from saeprobe.claims import Claim, Published
 from saeprobe.evidence import Evidence
+from saeprobe.instrument import InstrumentCheck
 from saeprobe.report.shape import (
     ClaimJson,
     ComparisonJson,
     Document,
     EvidenceJson,
+    InstrumentJson,
     ProbeJson,
     ProbeRecord,
     PromptJson,
@@ -27,7 +29,7 @@ from saeprobe.report.shape import (
 from saeprobe.verdicts import WORDS, Verdict
 
 SCHEMA: Final = "urn:saeprobe:report:1"
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 
 
 def plain(value: object, where: str) -> Any:
@@ -80,6 +82,15 @@ def evidence_to_json(evidence: Evidence) -> EvidenceJson[PromptJson]:
         ValueError: a number is NaN or infinite.
     """
     return cast("EvidenceJson[PromptJson]", plain(asdict(evidence), f"evidence {evidence.statement!r}"))
+
+
+def instrument_to_json(check: InstrumentCheck) -> InstrumentJson:
+    """An instrument check in plain types.
+
+    Raises:
+        ValueError: a figure is NaN or infinite.
+    """
+    return cast("InstrumentJson", plain({**asdict(check), "broken": check.broken}, "instrument"))
 
 
 def _not_measured(stated: Published, label: str) -> PublishedJson:

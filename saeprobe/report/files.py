@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 AGAIN: Final = "run the probes again to write a new one"
+READABLE: Final = ("1.0", SCHEMA_VERSION)
+"""Versions that this one reads: keys are only ever added within version 1."""
 LONGEST_MESSAGE: Final = 300
 """Characters: jsonschema quotes what it refuses, be it a whole report."""
 
@@ -54,7 +56,7 @@ def _validator() -> Any:  # jsonschema's types are partly unknown
 
 
 def validate(document: object, path: Path | None = None) -> Document:
-    """`document`, checked against the schema.
+    """`document`, checked against the schema; keys that its version did not have yet are added, empty.
 
     Raises:
         ReportError: it does not follow the schema; the message names the place.
@@ -68,7 +70,19 @@ def validate(document: object, path: Path | None = None) -> Document:
     problem = _contradiction(checked)
     if problem is not None:
         raise ReportError(path=path, problem=problem, remedy=AGAIN)
+    _complete(checked)
     return checked
+
+
+def _complete(document: Document) -> None:
+    """Add what version 1.1 brought to a report of version 1.0."""
+    for subject in document["subjects"]:
+        subject.setdefault("protocol_of", None)
+        subject.setdefault("differs", [])
+        subject.setdefault("instrument", None)
+    for probe in (probe for claim in document["claims"] for probe in claim["probes"]):
+        for sample in (sample for piece in probe["evidence"] for sample in _samples(piece)):
+            sample.setdefault("near_threshold", None)
 
 
 def _samples(evidence: EvidenceJson[int]) -> Iterator[SampleJson[int]]:
@@ -151,10 +165,10 @@ def read_report(path: Path) -> Document:
         raise ReportError(
             path=path, problem="is JSON, but names no schema_version", remedy="give a report.json written by saeprobe"
         )
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         raise ReportError(
             path=path,
-            problem=f"has schema version {version!r}, and this saeprobe reads {SCHEMA_VERSION!r}",
+            problem=f"has schema version {version!r}, and this saeprobe reads {' and '.join(READABLE)}",
             remedy=f"{AGAIN}, or install the saeprobe that wrote it",
         )
     return validate(fields, path)

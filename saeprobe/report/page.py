@@ -16,12 +16,14 @@ from saeprobe.report.files import write_whole
 from saeprobe.report.forest import DIFFERENCES, forest
 from saeprobe.report.overview import anchor, cell, headline, silent, subject_names, tallies
 from saeprobe.report.picture import strips
+from saeprobe.report.protocols import side_by_side
 from saeprobe.report.shape import Document
 from saeprobe.report.tables import (
     arms,
     clip,
     estimate,
     exact,
+    near_threshold,
     number,
     percent,
     probability,
@@ -125,6 +127,8 @@ def render(document: Document, *, language: Language = "en") -> str:
         cell=cell,
         clip=partial(clip, language=language),
         forest=forest,
+        near_threshold=near_threshold,
+        side_by_side=partial(side_by_side, document=document),
         strips=strips,
         published_rows=published_rows,
         values_table=values_table,

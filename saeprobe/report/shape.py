@@ -33,6 +33,7 @@ class SampleJson(TypedDict, Generic[P]):
     interval: list[float] | None
     values: list[float]
     prompts: list[P]
+    near_threshold: str | None
 
 
 class ControlJson(TypedDict):
@@ -123,8 +124,42 @@ class ClaimJson(ClaimHead):
     probes: list[ProbeJson[int]]
 
 
+class LayerFitJson(TypedDict):
+    """How the SAE fits one layer on neutral text; `shift` is in blocks from the hook."""
+
+    shift: int
+    layer: str
+    l0: float
+    variance_explained: float | None
+    tokens: int
+    near_threshold: float | None
+
+
+class InstrumentJson(TypedDict):
+    """The instrument check of a subject: figures by layer, the published ones, and what is wrong."""
+
+    broken: bool
+    findings: list[str]
+    misfit: str | None
+    l0: float | None
+    variance_explained: float | None
+    source: str
+    layers: list[LayerFitJson]
+
+
+class DifferenceJson(TypedDict):
+    """What a protocol does otherwise than the subject it is one of."""
+
+    aspect: str
+    here: str
+    there: str
+
+
 class SubjectJson(TypedDict):
-    """What was run; all but the name are None where `missing` says what is absent."""
+    """What was run; None where `missing` says what is absent, but for the name and what makes it a protocol of another.
+
+    `differs` is in words, from `protocol_of`; `instrument` is None where nothing was run.
+    """
 
     name: str
     model: str | None
@@ -138,6 +173,9 @@ class SubjectJson(TypedDict):
     protocol: str | None
     fingerprint: str | None
     missing: str | None
+    protocol_of: str | None
+    differs: list[DifferenceJson]
+    instrument: InstrumentJson | None
 
 
 class RunJson(TypedDict):

@@ -116,6 +116,12 @@ def published_rows(probe: ProbeJson[int]) -> list[PublishedRow]:
     ]
 
 
+def near_threshold(evidence: EvidenceJson[int]) -> list[tuple[str, str]]:
+    """(label, sentence) of each sample, parts included, of which rounding decides something."""
+    told = ((sample["label"], sample["near_threshold"]) for sample in _all_samples(evidence))
+    return list(dict.fromkeys((label, sentence) for label, sentence in told if sentence is not None))
+
+
 def arms(evidence: EvidenceJson[int]) -> dict[str, list[tuple[str, str]]]:
     """(prompt, continuation) of a steering experiment by arm, in order of first appearance."""
     groups: dict[str, list[tuple[str, str]]] = {}

@@ -104,8 +104,11 @@ def properties(case: ET.Element) -> dict[str, str]:
 
 
 def apart(folder: Path, *arguments: str) -> Run:
-    """Run pytest in a process of its own in `folder`."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml=junit.xml", *arguments]
+    """Run pytest in a process of its own in `folder`, whatever configuration lies above it."""
+    project = folder / "pyproject.toml"
+    ini = project if project.exists() else Path(os.devnull)
+    fixed = ("-p", "no:cacheprovider", "--junitxml=junit.xml", f"--rootdir={folder}", f"--config-file={ini}")
+    command = [sys.executable, "-m", "pytest", *fixed, *arguments]
     wide = {**os.environ, "COLUMNS": "160"}
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=wide)  # noqa: S603 - made here
     return Run(code=ran.returncode, out=ran.stdout + ran.stderr, folder=folder)

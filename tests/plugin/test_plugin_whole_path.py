@@ -46,6 +46,15 @@ def test_peak(whole):
 def test_feature(ends):
     assert separates([1], ends["warm"], ends["cool"])
 """
+# Four words with 0, 1, 1 and 2 active features, on which the instrument is checked.
+NEUTRAL = """
+name = "words"
+language = "en"
+[[topics]]
+name = "all"
+[styles.all]
+templates = ["calm red blue purple"]
+"""
 SPY = """
 import sys
 from pathlib import Path
@@ -75,10 +84,12 @@ def folder(hand_worked_once: Any, tmp_path_factory: pytest.TempPathFactory) -> P
     made = tmp_path_factory.mktemp("whole")
     (made / "pyproject.toml").write_text(
         '[tool.pytest.ini_options]\naddopts = ["--strict-markers"]\nfilterwarnings = ["error"]\n'
+        'saeprobe_neutral = ["hand = neutral.toml"]\n'
         "[tool.saeprobe.subjects.hand]\n"
         f"model = '{hand_worked_once.model}'\nsae = {{ path = '{hand_worked_once.sae}' }}\ndevice = 'cpu'\n",
         encoding="utf-8",
     )
+    (made / "neutral.toml").write_text(NEUTRAL, encoding="utf-8")
     (made / "shared.py").write_text(SHARED, encoding="utf-8")
     (made / "spy.py").write_text(SPY, encoding="utf-8")
     (made / "test_hand.py").write_text(PROBES, encoding="utf-8")
@@ -121,9 +132,9 @@ def parallel(warm: Run, folder: Path) -> Run:
 
 
 def test_the_plan_holds_each_capture_once_and_loads_nothing(planned: Run) -> None:
-    """Two captures of twelve prompts: one is used twice, under two names; no model library is imported."""
+    """Two captures of twelve prompts, one of them used twice under two names, and three layers of one neutral text."""
     assert planned.code == 0
-    assert planned.lines("plan: hand: 12 prompts, 2 captures; 0 results stored, 24 to compute")
+    assert planned.lines("plan: hand: 13 prompts, 5 captures; 0 results stored, 27 to compute")
     assert loaded(planned) == NOTHING
     assert not (planned.folder / "reports").exists()
 
@@ -131,14 +142,27 @@ def test_the_plan_holds_each_capture_once_and_loads_nothing(planned: Run) -> Non
 def test_a_run_that_computes_is_seen_to_load_the_model_libraries(cold: Run) -> None:
     """The proof that the check for imports can fail."""
     assert loaded(cold) >= {"torch", "transformers", "transformer_lens", "sae_lens"}
-    assert (cold.report["run"]["stored_prompts"], cold.report["run"]["computed_prompts"]) == (0, 24)
+    assert (cold.report["run"]["stored_prompts"], cold.report["run"]["computed_prompts"]) == (0, 27)
 
 
 def test_a_warm_run_imports_no_model_library(warm: Run) -> None:
     """What is stored is decided, and reported in full, without torch."""
     assert loaded(warm) == NOTHING
-    assert (warm.report["run"]["stored_prompts"], warm.report["run"]["computed_prompts"]) == (24, 0)
+    assert (warm.report["run"]["stored_prompts"], warm.report["run"]["computed_prompts"]) == (27, 0)
     assert warm.report["subjects"][0]["d_in"] == 3
+
+
+def test_the_instrument_fits_as_worked_by_hand(cold: Run) -> None:
+    """The blocks do nothing, so that all layers are alike: one feature a word, and 9 of a variance of 12 are lost."""
+    check = cold.report["subjects"][0]["instrument"]
+    assert check is not None
+    assert (check["broken"], check["findings"]) == (False, [])
+    assert [fit["layer"] for fit in check["layers"]] == ["embedding", "output of layer 0", "output of layer 1"]
+    for fit in check["layers"]:
+        assert (fit["tokens"], fit["l0"], fit["variance_explained"]) == (4, 1, pytest.approx(0.25, abs=1e-5))
+    assert cold.lines(
+        "instrument     output of layer 0: variance explained 0.250; L0 1.0; beside it 0.250 at the embedding"
+    )
 
 
 @pytest.mark.parametrize("which", ["cold", "warm"])
@@ -199,13 +223,13 @@ def test_a_warm_run_says_what_the_cold_one_said(cold: Run, warm: Run) -> None:
 
 def test_the_plan_of_a_warm_run_has_nothing_to_compute(warm: Run, folder: Path) -> None:
     """All is stored, and the store may lie elsewhere."""
-    assert warm.lines("plan: hand: 12 prompts, 2 captures; 24 results stored, 0 to compute")
+    assert warm.lines("plan: hand: 13 prompts, 5 captures; 27 results stored, 0 to compute")
     assert (folder / ".saeprobe" / "store").is_dir()
 
 
 def test_two_workers_compute_once_and_decide_the_same(parallel: Run, warm: Run) -> None:
     """The first worker runs the model for both, into the store that was named."""
     assert (parallel.code, parallel.report["run"]["workers"]) == (1, 2)
-    assert (parallel.report["run"]["stored_prompts"], parallel.report["run"]["computed_prompts"]) == (0, 24)
+    assert (parallel.report["run"]["stored_prompts"], parallel.report["run"]["computed_prompts"]) == (0, 27)
     assert without_durations(parallel.report["claims"]) == without_durations(warm.report["claims"])
     assert parallel.lines("refuted: the contrary holds: 0.8889 against 1.333 features")

@@ -8,7 +8,8 @@ from statistics import mean
 
 import pytest
 
-from saeprobe.prompts import SHOPPING, STYLES, PromptChoice
+from saeprobe.prompts import NEUTRAL, SHOPPING, STYLES, PromptChoice
+from saeprobe.specimens.corpus.grammar import splits
 
 WORDINGS = ("specimen", "english", "chinese")
 OWN_WORDS = {
@@ -110,3 +111,26 @@ def test_no_data_is_read_at_import():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - own code
     assert run.stdout.split() == ["False", "True"]
+
+
+def test_the_neutral_prose_is_varied_short_and_without_style():
+    """Two dozen short paragraphs on seven kinds of things, which ask nothing and name no style of prompt."""
+    prompts = NEUTRAL.for_wording("english")
+    assert NEUTRAL.for_wording("chinese") == prompts
+    assert len(prompts) == 24
+    assert len(prompts.styles) == 7
+    for prompt in prompts:
+        assert 20 <= len(prompt.text.split()) <= 60
+        assert "?" not in prompt.text
+        for word in ("explain", "novice", "beginner", "expert", "guru"):
+            assert word not in prompt.text.lower()
+
+
+def test_the_neutral_text_of_the_specimens_is_of_all_kinds_and_of_no_training():
+    """The first 40 held-out documents of their corpus, which do not change with the amount of training."""
+    prompts = NEUTRAL.for_wording("specimen")
+    _, held_out = splits(0, train=50, held_out=60)
+    assert sorted(prompt.text for prompt in prompts) == sorted(document.text for document in held_out[:40])
+    kinds = {document.text: document.kind for document in held_out}
+    assert [prompt.style for prompt in prompts] == [kinds[prompt.text] for prompt in prompts]
+    assert len(prompts.styles) == 7

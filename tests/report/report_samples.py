@@ -8,7 +8,16 @@ import math
 from saeprobe.claims import Claim
 from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Sample
 from saeprobe.prompts import Prompt
-from saeprobe.report import Document, ProbeRecord, RunJson, SubjectJson, build_document, planned_name, probe_to_json
+from saeprobe.report import (
+    Document,
+    InstrumentJson,
+    ProbeRecord,
+    RunJson,
+    SubjectJson,
+    build_document,
+    planned_name,
+    probe_to_json,
+)
 from saeprobe.verdicts import Verdict, Word
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
@@ -117,6 +126,32 @@ def subject(name: str, missing: str | None = None) -> SubjectJson:
         "protocol": "BOS prepended; last token of the prompt" if here else None,
         "fingerprint": "ef" * 32 if here else None,
         "missing": missing,
+        "protocol_of": None,
+        "differs": [],
+        "instrument": instrument() if here else None,
+    }
+
+
+def instrument(*findings: str) -> InstrumentJson:
+    """A check of an SAE before block 2 against its neighbours; broken where it finds something."""
+    return {
+        "broken": bool(findings),
+        "findings": list(findings),
+        "misfit": None,
+        "l0": 23.2,
+        "variance_explained": 0.919,
+        "source": "the card of the specimen",
+        "layers": [
+            {
+                "shift": shift,
+                "layer": f"output of layer {shift + 1}",
+                "l0": l0,
+                "variance_explained": explained,
+                "tokens": 1745,
+                "near_threshold": 0.0117,
+            }
+            for shift, l0, explained in ((-1, 17.9, 0.761), (0, 23.1, 0.9186), (1, 50.1, 0.733))
+        ],
     }
 
 

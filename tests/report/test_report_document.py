@@ -13,20 +13,29 @@ import pytest
 
 from saeprobe.claims import Claim, published
 from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Kind, Sample
+from saeprobe.instrument import InstrumentCheck, LayerFit
 from saeprobe.prompts import Prompt
 from saeprobe.report import (
     ComparisonJson,
+    DifferenceJson,
     Document,
     EvidenceJson,
+    InstrumentJson,
     ProbeRecord,
     build_document,
     evidence_to_json,
+    instrument_to_json,
     plain,
     probe_to_json,
     schema,
 )
-from saeprobe.report.shape import ControlJson, PromptJson, RunJson, SampleJson, SubjectJson
+from saeprobe.report.shape import ControlJson, LayerFitJson, PromptJson, RunJson, SampleJson, SubjectJson
 from saeprobe.verdicts import WORDS, Verdict
+
+ADDED = {"sample": {"near_threshold"}, "subject": {"protocol_of", "differs", "instrument"}}
+"""What version 1.1 of the schema added; reports of version 1.0 do without."""
+BROKEN = {"broken"}
+"""A property of the instrument check, not a field."""
 
 TIDES = Prompt(text="Explain tides.", style="standard", topic="tides", template="Explain {topic}.")
 RAIN = Prompt(text="Explain rain.", style="standard", topic="rain", template="Explain {topic}.")
@@ -197,15 +206,19 @@ def test_one_probe_reported_twice_is_refused(make_document: Callable[[list[Probe
         (Prompt, PromptJson, "prompt"),
         (None, RunJson, "run"),
         (None, SubjectJson, "subject"),
+        (None, DifferenceJson, "difference"),
+        (InstrumentCheck, InstrumentJson, "instrument"),
+        (LayerFit, LayerFitJson, "layer_fit"),
     ],
 )
 def test_dataclass_types_and_schema_name_the_same_keys(dataclass: Any, shape: type, name: str) -> None:
     """A field added to one of the three without the others is found here, not by a user."""
     described = schema()["$defs"][name]
 
-    assert set(described["required"]) == set(described["properties"]) == set(get_type_hints(shape))
+    assert set(described["properties"]) == set(get_type_hints(shape))
+    assert set(described["required"]) == set(described["properties"]) - ADDED.get(name, set())
     if dataclass is not None:
-        assert {field.name for field in dataclasses.fields(dataclass)} == set(described["required"])
+        assert {field.name for field in dataclasses.fields(dataclass)} == set(described["properties"]) - BROKEN
 
 
 def test_the_schema_knows_every_word() -> None:
@@ -216,3 +229,18 @@ def test_the_schema_knows_every_word() -> None:
     assert tuple(schema()["properties"]["counts"]["required"]) == WORDS
     assert tuple(defined["evidence"]["properties"]["outcome"]["enum"]) == get_args(EvidenceOutcome)
     assert tuple(defined["evidence"]["properties"]["kind"]["enum"]) == get_args(Kind)
+
+
+def test_an_instrument_check_is_told_with_what_it_means() -> None:
+    """The figures, the findings and whether they break the subject's probes; a figure that is no number is refused."""
+    fit = LayerFit(
+        shift=0, layer="embedding", l0=3.5, variance_explained=0.5, tokens=9, near_threshold=float(np.float32(0.25))
+    )
+    check = InstrumentCheck(layers=(fit,), l0=None, variance_explained=0.9, source="x", findings=("far",), misfit=None)
+
+    made = instrument_to_json(check)
+
+    assert (made["broken"], made["findings"], made["layers"][0]["l0"]) == (True, ["far"], 3.5)
+    assert not instrument_to_json(dataclasses.replace(check, misfit="as published"))["broken"]
+    with pytest.raises(ValueError, match=r"instrument\.variance_explained is nan"):
+        instrument_to_json(dataclasses.replace(check, variance_explained=math.nan))

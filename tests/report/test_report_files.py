@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from saeprobe.report import Document, ReportError, read_report, schema, validate, write_report
+from saeprobe.report import Document, ReportError, read_report, render, schema, validate, write_report
 
 Change = Callable[[Any], object]
 
@@ -99,6 +99,38 @@ def test_nan_is_refused_and_the_old_report_kept(document: Document, tmp_path: Pa
     assert path.read_bytes() == before
 
 
+def test_a_report_of_version_1_0_is_read_and_shown(document: Document, tmp_path: Path) -> None:
+    """What 1.1 added is filled in, empty: the page of an old report is that of a new one without these things."""
+    old: Any = copy.deepcopy(document)
+    old["schema_version"] = "1.0"
+    for subject in old["subjects"]:
+        for key in ("protocol_of", "differs", "instrument"):
+            del subject[key]
+    for sample in _samples(old):
+        del sample["near_threshold"]
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(old), encoding="utf-8")
+
+    read = read_report(path)
+
+    assert [subject["instrument"] for subject in read["subjects"]] == [None] * 3
+    assert {sample["near_threshold"] for sample in _samples(read)} == {None}
+    new: Any = {**copy.deepcopy(document), "schema_version": "1.0"}
+    for subject in new["subjects"]:
+        subject["instrument"] = None
+    assert render(read) == render(new)
+
+
+def _samples(document: Any) -> list[Any]:
+    """Every sample of a document, also of parts of evidence."""
+
+    def of(evidence: Any) -> list[Any]:
+        return evidence["samples"] + [sample for part in evidence["parts"] for sample in of(part)]
+
+    probes = [probe for claim in document["claims"] for probe in claim["probes"]]
+    return [sample for probe in probes for piece in probe["evidence"] for sample in of(piece)]
+
+
 @pytest.mark.parametrize(
     ("content", "told", "remedy"),
     [
@@ -108,7 +140,11 @@ def test_nan_is_refused_and_the_old_report_kept(document: Document, tmp_path: Pa
         (b"\xff\xfe", "is not UTF-8 text", "report.json"),
         (b"[" * 100_000, "is not JSON", "run the probes again"),
         (b"[]", "names no schema_version", "written by saeprobe"),
-        (b'{"schema_version": "2.0"}', "schema version '2.0', and this saeprobe reads '1.0'", "install the saeprobe"),
+        (
+            b'{"schema_version": "2.0"}',
+            "schema version '2.0', and this saeprobe reads 1.0 and 1.1",
+            "install the saeprobe",
+        ),
         (b'{"schema_version": "1.0"}', "is a required property", "run the probes again"),
     ],
 )

@@ -1,0 +1,148 @@
+"""Features near their threshold: counted where rounding decides, told with the evidence, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from by_hand import crossed, features, tokens_read
+from scipy.sparse import csr_array
+
+from saeprobe.features import Features, near_rows
+from saeprobe.measurement import Measurement
+from saeprobe.measures import exclusive_features, firing_rate, l0, mean_activation, separates, separating_features
+from saeprobe.threshold import NearThreshold
+
+WITHIN = "within rounding of its threshold (0.0001 of the stream's norm)"
+
+
+def near(of: Features, rows: Sequence[Sequence[int]]) -> Features:
+    """The same features with those of each row that lie near their threshold."""
+    return replace(of, near=near_rows([np.array(row) for row in rows], d_sae=of.d_sae), tolerance=1e-4)
+
+
+@pytest.fixture
+def two() -> Features:
+    """Two prompts of two tokens; on the first feature 0 is safe on one token and near on the other, 1 near on both.
+
+    On the second feature 2 is near without firing, and feature 1 near and firing on one token alone.
+    """
+    acts = [[[1, 1e-6, 0], [1e-6, 0, 0]], [[0, 1e-6, 0], [0, 0, 0]]]
+    return near(tokens_read(["a", "b"], acts), [[1], [0, 1], [1], [2]])
+
+
+def sentence(of: object) -> str | None:
+    """What is told with a measurement."""
+    assert isinstance(of, Measurement)
+    return of.sample.near_threshold
+
+
+def test_l0_may_move_by_the_features_near_their_threshold(two: Features) -> None:
+    """Three on the first prompt's two tokens and two on the second's: 1.5 and 1, so that the mean may move by 1.25."""
+    told = f"a feature is {WITHIN} on 2 of 2 prompts, which may move the mean by 1.2 features at most"
+    assert sentence(l0(two)) == told
+
+
+def test_a_feature_that_fires_safely_on_another_token_is_not_decided_by_rounding(two: Features) -> None:
+    """Feature 0 fires on the first prompt whatever the rounding; feature 1 does on neither prompt."""
+    assert sentence(firing_rate(two, 0)) is None
+    assert sentence(firing_rate(two, 1)) == f"feature 1 is {WITHIN} on 2 of 2 prompts"
+    assert sentence(firing_rate(two, 2)) == f"feature 2 is {WITHIN} on 1 of 2 prompts"
+
+
+def test_a_style_takes_what_is_near_on_its_prompts() -> None:
+    """Selecting prompts before or after measuring gives the same sentence."""
+    rows = crossed("novice", (1, 0), templates="AB", topics=("x", "y"))
+    rows += crossed("expert", (1, 0), templates="AB", topics=("x", "y"))
+    both = near(features(rows), [[0], [], [], [], [], [], [], []])
+    assert sentence(firing_rate(both["novice"], 0)) == f"feature 0 is {WITHIN} on 1 of 4 prompts"
+    assert sentence(firing_rate(both, 0)["novice"]) == f"feature 0 is {WITHIN} on 1 of 4 prompts"  # pyright: ignore[reportIndexIssue] - a measurement, as the assert above says
+    assert sentence(firing_rate(both["expert"], 0)) is None
+    evidence = l0(both["novice"]) > l0(both["expert"])
+    assert evidence.near_threshold == (
+        f"novice: a feature is {WITHIN} on 1 of 4 prompts, which may move the mean by 0.25 features at most",
+    )
+    assert any(line == f"near threshold: {evidence.near_threshold[0]}" for line in evidence.lines())
+
+
+def test_nothing_is_said_where_nothing_is_near_or_nobody_tells(two: Features) -> None:
+    """No features near, a record that does not tell, and measures that are no count of features."""
+    none = near(two, [[], [], [], []])
+    untold = replace(two, near=None)
+    for of in (none, untold):
+        assert sentence(l0(of)) is None
+        assert sentence(firing_rate(of, 1)) is None
+    assert sentence(mean_activation(tokens_read(["a"], [[[1, 0]]]))) is None
+
+
+def test_separation_tells_which_side_rounding_decides() -> None:
+    """The sides have their own sentences; where the feature is safe there is none."""
+    rows = crossed("novice", (1, 1), templates="AB", topics=("x", "y"))
+    rows += crossed("expert", (0, 0), templates="AB", topics=("x", "y"))
+    both = near(features(rows), [[]] * 4 + [[0], [0], [], []])
+    evidence = separates([0, 1], both["novice"], both["expert"])
+    assert evidence.near_threshold == (f"expert: feature 0 is {WITHIN} on 2 of 4 prompts",)
+
+
+def test_a_selection_tells_which_of_its_features_rounding_picked() -> None:
+    """It stands with the prompts on which was picked, and so in the scope of what is confirmed."""
+    rows = crossed("novice", (1, 2), templates="AB", topics=("x", "y"))
+    rows += crossed("expert", (0, 0), templates="AB", topics=("x", "y"))
+    both = near(features(rows), [[0]] + [[]] * 7)
+    chosen = separating_features(both["novice"], both["expert"])
+    assert chosen.features == (1, 0)
+    assert chosen.picked_on.endswith(f"other topics); there, novice: feature 0 is {WITHIN} on 1 of 4 prompts")
+
+
+def test_exclusive_features_count_what_rounding_decides() -> None:
+    """Of five features two are open for novice: 1 fires there only as rounding has it, 3 perhaps on expert too.
+
+    Feature 0 is exclusive and 4 fires on both, whatever the rounding; 2 is open for expert alone, where it may fire.
+    """
+    rows = crossed("novice", (1, 1e-6, 0, 1, 1), templates="AB", topics=("x",))
+    rows += crossed("expert", (0, 0, 0, 0, 1), templates="AB", topics=("x",))
+    both = near(features(rows), [[1], [1, 4], [2, 3], []])
+    novice = exclusive_features(both["novice"], both["expert"]).summary
+    expert = exclusive_features(both["expert"], both["novice"]).summary
+    assert (novice.value, expert.value) == (3, 0)
+    assert novice.near_threshold == f"rounding decides whether 2 features count, each of which is {WITHIN}"
+    assert expert.near_threshold == f"rounding decides whether 1 feature counts, which is {WITHIN}"
+    evidence = exclusive_features(both["novice"], both["expert"]) > exclusive_features(both["expert"], both["novice"])
+    assert evidence.near_threshold == (f"novice: {novice.near_threshold}", f"expert: {expert.near_threshold}")
+
+
+def test_near_rows_are_sparse_rows() -> None:
+    """A row a token, True where a feature is near; none at all is a table without rows."""
+    rows = near_rows([np.array([1, 3]), np.array([], dtype=np.int32)], d_sae=4)
+    assert isinstance(rows, csr_array)
+    np.testing.assert_array_equal(rows.toarray(), [[False, True, False, True], [False] * 4])
+    assert near_rows([], d_sae=4).shape == (0, 4)
+
+
+def test_near_must_have_a_row_a_token(two: Features) -> None:
+    """Another shape is refused with both."""
+    with pytest.raises(ValueError, match=r"near is \(2, 3\) and acts \(4, 3\)"):
+        replace(two, near=near_rows([np.array([0])] * 2, d_sae=3))
+
+
+def test_a_selection_of_prompts_brings_its_own_near_features(two: Features) -> None:
+    """Rows go with their prompts, in the order chosen."""
+    chosen = two.select([1, 0]).near
+    assert chosen is not None
+    np.testing.assert_array_equal(chosen.toarray().astype(int), [[0, 1, 0], [0, 0, 1], [0, 1, 0], [1, 1, 0]])
+
+
+def test_a_sentence_names_the_feature_or_the_effect() -> None:
+    """One feature is named; of all features the largest effect on the mean is told."""
+    one = NearThreshold(moves=np.array([0.0, 1.0, 0.0, 1.0]), tolerance=2e-3, feature=7)
+    assert one.sentence("share") == (
+        "feature 7 is within rounding of its threshold (0.002 of the stream's norm) on 2 of 4 prompts"
+    )
+    assert one.chosen(np.array([True, False, True, False])).sentence("share") is None
+    every = replace(one, feature=None)
+    assert every.sentence("features") == (
+        "a feature is within rounding of its threshold (0.002 of the stream's norm) on 2 of 4 prompts, "
+        "which may move the mean by 0.5 features at most"
+    )

@@ -7,13 +7,16 @@ from saeprobe.prompts import STYLES
 prompts = capture(STYLES, keep="effective_rank")
 
 
-@subjects("sparrow", "llama70b", "llama70b-as-published")
+@subjects("sparrow", "finch", "llama70b", "llama70b-as-published")
 @claim(
     "The EID of a prompt for a novice exceeds the EID of one for an expert.",
     id="day1.novice-eid",
     source="SAE Inspect, the core question",
     controls=("length",),
-    not_reproduced={"sparrow": inconclusive("10.5 against 10.4; wordings differ more than styles do")},
+    not_reproduced={
+        "sparrow": inconclusive("10.5 against 10.4; wordings differ more than styles do"),
+        "finch": inconclusive("17.9 against 17.8; wordings differ more than styles do"),
+    },
 )
 def test_novice_has_the_higher_effective_rank(prompts):
     assert effective_rank(prompts["novice"]) > effective_rank(prompts["expert"])

@@ -1,4 +1,4 @@
-"""Days 2 to 5 of the release plan, whose sentences are not written yet."""
+"""Days 2, 3 and 5 of the release plan, whose sentences are not written yet."""
 
 from saeprobe import claim, subjects, unverifiable
 
@@ -15,11 +15,6 @@ def test_labels():
 )
 def test_map():
     unverifiable("the plan names a picture and no separation; say which styles lie apart in the features, and how far")
-
-
-@claim("The prompt effect is universal.", id="day4.cross-model", source="SAE Inspect, release plan, day 4")
-def test_cross_model():
-    unverifiable("the plan asks a question; name the effect and the second model in which it holds")
 
 
 @claim("Explaining to a novice is smarter.", id="day5.conclusion", source="SAE Inspect, release plan, day 5")

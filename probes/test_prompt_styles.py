@@ -4,7 +4,7 @@ from saeprobe import about, capture, claim, every, inconclusive, published, refu
 from saeprobe.measures import active_share, exclusive_features, l0, max_activation, mean_activation
 from saeprobe.prompts import STYLES
 
-pytestmark = subjects("sparrow", "llama70b", "llama70b-as-published")
+pytestmark = subjects("sparrow", "finch", "llama70b", "llama70b-as-published")
 styles = capture(STYLES, at="last")
 
 
@@ -23,7 +23,10 @@ def test_novice_activates_more_features_than_expert(styles):
     "A prompt for a novice activates the most features of the six styles.",
     id="day1.novice-most",
     source="SAE Inspect, table 1",
-    not_reproduced={"sparrow": refuted("standard prompts activate more, 24.7 against 18.8")},
+    not_reproduced={
+        "sparrow": refuted("standard prompts activate more, 24.7 against 18.8"),
+        "finch": refuted("standard prompts activate more, 15.7 against 11.5"),
+    },
 )
 def test_novice_activates_the_most_features(styles):
     others = ("standard", "padding", "spaces", "expert", "guru")
@@ -58,7 +61,10 @@ def test_more_features_are_exclusive_to_novice(styles):
     id="day1.intensity",
     source="SAE Inspect, table 2",
     published={"llama70b-as-published": published(novice=0.274, expert=0.279, unit="activation", n=50)},
-    not_reproduced={"sparrow": inconclusive("1.38 against 1.58; the interval reaches over the margin of a tenth")},
+    not_reproduced={
+        "sparrow": inconclusive("1.38 against 1.58; the interval reaches over the margin of a tenth"),
+        "finch": inconclusive("2.62 against 3.32; the interval reaches over the margin of a tenth"),
+    },
 )
 def test_active_features_are_about_equally_strong(styles):
     expert = mean_activation(styles["expert"])
@@ -69,7 +75,10 @@ def test_active_features_are_about_equally_strong(styles):
     "Only a few hundred of 65,536 features, under one in a hundred, are active on a token.",
     id="day1.sparse",
     source="SAE Inspect, background",
-    not_reproduced={"sparrow": refuted("it has 1,280 features; the 15 to 25 active ones are one to two in a hundred")},
+    not_reproduced={
+        "sparrow": refuted("it has 1,280 features; the 15 to 25 active ones are one to two in a hundred"),
+        "finch": refuted("it has 1,280 features; the 8 to 17 active ones are about one in a hundred"),
+    },
 )
 def test_few_features_are_active(styles):
     assert every(active_share(styles[style]) for style in styles.styles) < 0.01

@@ -29,12 +29,15 @@ def test_expert_signature(styles):
     assert separates([51630, 35870, 5936, 21604, 53369, 46703], styles["expert"], styles["novice"])
 
 
-@subjects("sparrow")
+@subjects("sparrow", "finch")
 @claim(
     "Some feature fires on 100 % of novice and 0 % of expert prompts, on wordings and topics it was not picked on.",
-    id="sparrow.novice-signature",
+    id="specimen.novice-signature",
     source="after SAE Inspect, table 3",
-    not_reproduced={"sparrow": refuted("no feature separates one half of the prompts perfectly")},
+    not_reproduced={
+        "sparrow": refuted("no feature separates one half of the prompts perfectly"),
+        "finch": refuted("no feature separates one half of the prompts perfectly"),
+    },
 )
 def test_a_novice_signature_holds_on_unseen_prompts(styles):
     pick, confirm = halves(styles)

@@ -128,7 +128,7 @@ def hooked(folder: Path, runs: list[Run], *, depth: int, batch: int) -> dict[int
     """Accelerate's hooks around a module that takes all prompts through one layer."""
     sweep = opened(folder, depth=depth)
     groups = sweep._groups(runs, batch_size=batch)  # noqa: SLF001 - as above
-    embed = next(steps := sweep._steps(0))  # noqa: SLF001
+    embed = next(steps := sweep._steps(0))  # noqa: SLF001 - as above
     for group in groups:
         embed(group)
     steps.close()
@@ -169,16 +169,16 @@ def computing(folder: Path, runs: list[Run], *, depth: int, batch: int) -> Calla
     """The layers alone: as many steps as in the other arms, all with the weights of layer 0, in memory before."""
     sweep = opened(folder, depth=depth)
     groups = sweep._groups(runs, batch_size=batch)  # noqa: SLF001 - as above
-    next(steps := sweep._steps(0))(groups[0])  # noqa: SLF001
+    next(steps := sweep._steps(0))(groups[0])  # noqa: SLF001 - as above
     steps.close()
-    sweep._fill(sweep.model.layers[0], next(sweep.files.layers(1)), "a layer")  # noqa: SLF001
+    sweep._fill(sweep.model.layers[0], next(sweep.files.layers(1)), "a layer")  # noqa: SLF001 - as above
     for group in groups:
         group.state.normal_()
 
     def compute() -> None:
         for _ in range(depth):
             for group in groups:
-                sweep._layer(group)  # noqa: SLF001
+                sweep._layer(group)  # noqa: SLF001 - as above
 
     return compute
 

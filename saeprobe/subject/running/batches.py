@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeVar
 
@@ -12,7 +12,7 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from saeprobe.subject.protocol import ReadingError
+from saeprobe.subject.protocol import ReadingError, Share
 from saeprobe.subject.running.stream import Run
 from saeprobe.subject.specification import SubjectError
 
@@ -129,6 +129,32 @@ def each_part(parts: Iterable[_P], work: Callable[[_P], _Result], *, where: str)
             waiting.appendleft(part)
             # After `attempt` returned: while the error lives, so do the tensors in the frames of its traceback.
             clear_device_cache(garbage_collection=True)
+
+
+def run_in_batches(
+    runs: Sequence[Run],
+    forward: Callable[[Sequence[Run]], Sequence[Mapping[int, Float[Tensor, "pos d_in"]]]],
+    *,
+    batch_size: int,
+    where: str,
+    progress: Share | None,
+) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
+    """The streams of each run with its index, the longest runs first, by a model that takes a batch at a time.
+
+    Raises:
+        ReadingError: the memory does not hold the longest run alone.
+    """
+    numbers = sorted(range(len(runs)), key=lambda number: len(runs[number].ids), reverse=True)
+
+    def work(part: Sequence[int]) -> Sequence[Mapping[int, Tensor]]:
+        return forward([runs[number] for number in part])
+
+    done = 0
+    for part, streams in each_part(chunks(numbers, batch_size=batch_size), work, where=where):
+        yield from zip(part, streams, strict=True)
+        done += len(part)
+        if progress is not None:
+            progress(done / len(runs))
 
 
 def attempt(work: Callable[[_Item], _Result], part: _Item) -> tuple[tuple[_Result] | tuple[()], str]:

@@ -14,7 +14,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from saeprobe.interventions import add
 from saeprobe.subject.protocol import Share
-from saeprobe.subject.running.batches import check_runs, chunks, each_part, pad
+from saeprobe.subject.running.batches import check_runs, pad, run_in_batches
 from saeprobe.subject.running.stream import Run
 
 
@@ -32,17 +32,7 @@ class BridgeModel:
     ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
         """The streams of each run by depth, the longest runs first; see `ResidualStream`."""
         check_runs(runs, depth=self.n_layers)
-        order = sorted(range(len(runs)), key=lambda index: len(runs[index].ids), reverse=True)
-
-        def work(part: Sequence[int]) -> list[dict[int, Tensor]]:
-            return self._forward([runs[index] for index in part])
-
-        done = 0
-        for part, streams in each_part(chunks(order, batch_size=batch_size), work, where=self.device):
-            yield from zip(part, streams, strict=True)
-            done += len(part)
-            if progress is not None:
-                progress(done / len(runs))
+        yield from run_in_batches(runs, self._forward, batch_size=batch_size, where=self.device, progress=progress)
 
     @torch.no_grad()
     def _forward(self, runs: Sequence[Run]) -> list[dict[int, Float[Tensor, "pos d_in"]]]:

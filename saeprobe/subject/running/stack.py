@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 from saeprobe.subject.files.shards import ShardError, needed_tensors, read_weight_map, stored_tensors
 from saeprobe.subject.files.truncated import truncated
-from saeprobe.subject.running.batches import Side, check_runs, chunks, each_part, pad
+from saeprobe.subject.running.batches import Side, check_runs, pad, run_in_batches
 from saeprobe.subject.running.stream import Run, Share
 from saeprobe.subject.running.watched import bars_where_watched
 from saeprobe.subject.specification import Dtype, SubjectError
@@ -119,17 +119,7 @@ class LayerStack:
             SubjectError: a run has no tokens or wants a depth that is not loaded.
         """
         check_runs(runs, depth=self.depth)
-        numbers = sorted(range(len(runs)), key=lambda number: len(runs[number].ids), reverse=True)
-
-        def work(part: Sequence[int]) -> list[dict[int, Tensor]]:
-            return self._forward([runs[number] for number in part])
-
-        done = 0
-        for part, streams in each_part(chunks(numbers, batch_size=batch_size), work, where=self.device):
-            yield from zip(part, streams, strict=True)
-            done += len(part)
-            if progress is not None:
-                progress(done / len(runs))
+        yield from run_in_batches(runs, self._forward, batch_size=batch_size, where=self.device, progress=progress)
 
     @torch.no_grad()
     def _forward(self, runs: Sequence[Run]) -> list[dict[int, Float[Tensor, "pos d_in"]]]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from made_subjects import Made, write_byte_tokenizer, write_gpt2, write_sae, write_word_tokenizer
 from pytest_socket import socket_allow_hosts
 
 from saeprobe.subject.local import LocalSubject
 from saeprobe.subject.specification import SaeFolder, SubjectSpec
+
+# A deadline times the machine, not the code; and a test that draws other examples in every run is another test.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:

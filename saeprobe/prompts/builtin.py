@@ -41,3 +41,21 @@ NEUTRAL: Final = PromptChoice(
     },
 )
 """Plain text on which an instrument is checked: the specimens' own kind of documents, or everyday English prose."""
+
+BRIDGES: Final = PromptChoice(
+    name="bridges",
+    sets={
+        "specimen": _DATA / "bridges_specimen.toml",
+        "english": _DATA / "bridges_en.toml",
+    },
+)
+"""Sentences that say `bridge`, `other` ones that do not, and the SAE manual's sentence and its like, for `reading`."""
+
+CONCEPTS: Final = PromptChoice(
+    name="concepts",
+    sets={
+        "specimen": _DATA / "concepts_specimen.toml",
+        "english": _DATA / "concepts_en.toml",
+    },
+)
+"""Sentences of unrelated kinds, such as landmarks and code, or cats and quantum mechanics; the styles are the kinds."""

@@ -16,12 +16,16 @@ class PromptChoice:
     """Prompt sets of the same design in several wordings; a subject reads the one whose name it asks for.
 
     A set may be given as the path of its file, which is read when it is first asked for, once a process. `styles`
-    restricts every wording to those styles; empty, all are read.
+    restricts every wording to those styles; empty, all are read. `injects` gives of every wording the neutral prompts
+    with the styles' words pasted in, as `PromptSet.injected`; `topics` keeps so many of the first, as
+    `PromptSet.first_topics`, None all.
     """
 
     name: str
     sets: Mapping[str, PromptSet | Path] = field(hash=False)  # a mapping has no hash; equal choices still hash alike
     styles: tuple[str, ...] = ()
+    injects: bool = False
+    topics: int | None = None
 
     def for_wording(self, wording: str) -> PromptSet:
         """The set that a subject with this wording reads.
@@ -29,6 +33,7 @@ class PromptChoice:
         Raises:
             KeyError: there is no such set, or it lacks one of the styles.
             PromptError: the file of the set cannot be used.
+            ValueError: words are to be pasted in, and the set names none, or no neutral style.
         """
         if wording not in self.sets:
             near = did_you_mean(wording, self.sets)
@@ -37,7 +42,9 @@ class PromptChoice:
             )
         found = self.sets[wording]
         prompts = _read_once(found) if isinstance(found, Path) else found
-        return prompts.only(*self.styles) if self.styles else prompts
+        chosen = prompts.only(*self.styles) if self.styles else prompts
+        read = chosen.injected() if self.injects else chosen
+        return read if self.topics is None else read.first_topics(self.topics)
 
     def only(self, *styles: str) -> PromptChoice:
         """The choice restricted to these styles, in every wording; a style is looked for when a set is asked for.
@@ -51,6 +58,14 @@ class PromptChoice:
             if self.styles and style not in self.styles:
                 raise ValueError(f"{self.name} is already restricted to {', '.join(self.styles)}, without {style!r}")
         return replace(self, styles=styles)
+
+    def injected(self) -> PromptChoice:
+        """The choice whose wordings are the neutral prompts with the words of each style pasted in."""
+        return replace(self, injects=True)
+
+    def first_topics(self, count: int) -> PromptChoice:
+        """The choice whose wordings keep `count` topics, the first of each style."""
+        return replace(self, topics=count)
 
 
 @cache

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from saeprobe.nearmiss import did_you_mean
-from saeprobe.prompts.crossing import Placed
+from saeprobe.prompts.content import Content
 from saeprobe.prompts.error import PromptError
 from saeprobe.prompts.rows import filled_rows, rows_of_csv, rows_of_jsonl
 from saeprobe.prompts.sheet import read_sheet
 
 UNDETERMINED: Final = "und"
 """The tag for a language that is not stated (BCP 47)."""
-
-Content = tuple[str, str, Iterable[Placed]]
-"""A name, a language, and the prompts with their places; the prompts are not checked yet."""
 
 
 def read_file(path: Path) -> Content:
@@ -57,11 +54,11 @@ def _text_of(path: Path) -> str:
 
 
 def _csv(text: str, path: Path) -> Content:
-    return path.stem, UNDETERMINED, filled_rows(rows_of_csv(text, path), path)
+    return Content(name=path.stem, language=UNDETERMINED, placed=filled_rows(rows_of_csv(text, path), path))
 
 
 def _jsonl(text: str, path: Path) -> Content:
-    return path.stem, UNDETERMINED, filled_rows(rows_of_jsonl(text, path), path)
+    return Content(name=path.stem, language=UNDETERMINED, placed=filled_rows(rows_of_jsonl(text, path), path))
 
 
 _READERS: Final[dict[str, Callable[[str, Path], Content]]] = {".toml": read_sheet, ".csv": _csv, ".jsonl": _jsonl}

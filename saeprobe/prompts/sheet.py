@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, cast
 
 from saeprobe.nearmiss import did_you_mean
-from saeprobe.prompts.crossing import Placed, cross
+from saeprobe.prompts.content import Content
+from saeprobe.prompts.crossing import cross
 from saeprobe.prompts.error import PromptError
+from saeprobe.prompts.words import check_words
 
 _KEYS: Final = ("name", "language", "topics", "styles")
-_STYLE_KEYS: Final = ("templates", "held_out")
+_STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral")
+_TEMPLATE_KEYS: Final = ("templates", "held_out")
 _TOPIC_KEYS: Final = ("name", "held_out")
 
 
-def read_sheet(text: str, path: Path) -> tuple[str, str, Iterable[Placed]]:
-    """The name, language and prompts of a sheet; `path` is for messages.
+def read_sheet(text: str, path: Path) -> Content:
+    """What a sheet holds; `path` is for messages.
 
     Raises:
         PromptError: the text is not TOML, or a key is missing, unknown or of the wrong type. What `cross` raises, it
@@ -31,20 +33,23 @@ def read_sheet(text: str, path: Path) -> tuple[str, str, Iterable[Placed]]:
     for key in _KEYS:
         if key not in document:
             raise PromptError(f"the key {key!r} is missing", remedy=f"add it; wanted: {', '.join(_KEYS)}", path=path)
-    return (
-        _text(document["name"], "name", path),
-        _text(document["language"], "language", path),
-        cross(
-            [
-                _topic(topic, f"topic {number}", path)
-                for number, topic in enumerate(_list(document["topics"], "topics", path), start=1)
-            ],
-            {
-                name: _templates(style, f"style {name!r}", path)
-                for name, style in _table(document["styles"], "styles", path).items()
-            },
-            path=path,
-        ),
+    topics = [
+        _topic(topic, f"topic {number}", path)
+        for number, topic in enumerate(_list(document["topics"], "topics", path), start=1)
+    ]
+    styles = {
+        name: _table(style, f"style {name!r}", path)
+        for name, style in _table(document["styles"], "styles", path).items()
+    }
+    templates = {name: _templates(style, f"style {name!r}", path) for name, style in styles.items()}
+    neutral = _neutral(styles, path)
+    words = {name: _words(style["words"], name, path) for name, style in styles.items() if "words" in style}
+    return Content(
+        name=_text(document["name"], "name", path),
+        language=_text(document["language"], "language", path),
+        placed=cross(topics, templates, path=path),
+        words=check_words(words, neutral, tuple(styles), path=path),
+        neutral=neutral,
     )
 
 
@@ -72,14 +77,13 @@ def _topic(value: object, where: str, path: Path) -> dict[str, str]:
     return fields
 
 
-def _templates(value: object, where: str, path: Path) -> list[str]:
+def _templates(table: dict[str, object], where: str, path: Path) -> list[str]:
     """The templates of a style, those held out after the others."""
-    table = _table(value, where, path)
     _only_known(table, _STYLE_KEYS, where, path)
     if "templates" not in table:
         raise PromptError("it has no templates", where=where, remedy='add templates = ["..."]', path=path)
     texts: list[str] = []
-    for key in _STYLE_KEYS:
+    for key in _TEMPLATE_KEYS:
         entries = _list(table.get(key, []), f"{where}, {key}", path)
         if key == "templates" and not entries:
             raise PromptError("the list templates is empty", where=where, remedy="give at least one", path=path)
@@ -87,6 +91,33 @@ def _templates(value: object, where: str, path: Path) -> list[str]:
             _text(entry, f"{where}, {key}, entry {number}", path) for number, entry in enumerate(entries, start=1)
         ]
     return texts
+
+
+def _words(value: object, style: str, path: Path) -> list[str]:
+    """The words of a style as they stand."""
+    where = f"style {style!r}, words"
+    return [
+        _text(entry, f"{where}, entry {number}", path)
+        for number, entry in enumerate(_list(value, where, path), start=1)
+    ]
+
+
+def _neutral(styles: dict[str, dict[str, object]], path: Path) -> str | None:
+    """The style that says it is neutral."""
+    for name, style in styles.items():
+        if not isinstance(style.get("neutral", False), bool):
+            raise PromptError(
+                "neutral is not true or false", where=f"style {name!r}", remedy="write one of them", path=path
+            )
+    found = [name for name, style in styles.items() if style.get("neutral", False)]
+    if len(found) > 1:
+        raise PromptError(
+            f"{' and '.join(repr(name) for name in found)} are both neutral",
+            where="styles",
+            remedy="call that one neutral into whose prompts the words of the others are pasted",
+            path=path,
+        )
+    return found[0] if found else None
 
 
 def _only_known(table: dict[str, object], known: tuple[str, ...], where: str, path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import resources
 from statistics import mean
 
 import pytest
+from tokenizers import Tokenizer
 
 from saeprobe.prompts import NEUTRAL, SHOPPING, STYLES, PromptChoice
+from saeprobe.prompts.words import mentions
 from saeprobe.specimens.corpus.grammar import splits
 
 WORDINGS = ("specimen", "english", "chinese")
@@ -88,6 +91,31 @@ def test_shopping_is_judged_on_other_wordings_than_chosen_on(wording: str):
     prompts = SHOPPING.for_wording(wording)
     assert prompts.styles == ("choose", "judge")
     assert not set(prompts.only("choose").templates) & set(prompts.only("judge").templates)
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+def test_styles_are_injected_by_their_own_words(wording: str):
+    """`standard` is neutral; each style that has a word says it in some of its prompts, and no other style does."""
+    prompts = STYLES.for_wording(wording)
+    assert prompts.neutral == "standard"
+    assert tuple(prompts.words) == ("novice", "expert", "guru")
+    for style, words in prompts.words.items():
+        for other in prompts.styles:
+            says = [mentions(prompt.text, words) for prompt in prompts.style(other)]
+            assert any(says) == (other == style)
+            assert not all(says)
+    injected = STYLES.only("novice", "expert").injected().for_wording(wording)
+    assert len(injected) == 2 * len(prompts.only("standard"))
+
+
+@pytest.mark.parametrize("specimen", ["sparrow", "finch"])
+def test_a_pasted_word_is_one_that_the_specimens_know(specimen: str):
+    """Pasted in, the word of a style is the token that stands in the style's own prompts, and not its pieces."""
+    tokenizer = Tokenizer.from_file(str(resources.files("saeprobe.specimens") / specimen / "model" / "tokenizer.json"))
+    prompts = STYLES.for_wording("specimen").injected()
+    for style, words in prompts.words.items():
+        for prompt in prompts.style(style):
+            assert f"Ġ{words[0]}" in tokenizer.encode(prompt.text).tokens
 
 
 def test_the_manuals_prompt_is_among_those_judged():

@@ -79,3 +79,21 @@ def test_choices_can_be_compared_and_hashed():
     one, other = (PromptChoice(name="shopping", sets={"english": given()}) for _ in range(2))
     assert len({one, other}) == 1
     assert len({one, other.only("judge")}) == 2
+
+
+def test_the_first_topics_are_taken_in_every_wording_and_of_injected_prompts():
+    """After `only` and `injected`, in whichever order; a choice of fewer topics is another key of a plan."""
+    prompts = PromptSet.build(
+        name="mine",
+        language="en",
+        topics=["tides", "yeast", "rust"],
+        styles={"standard": ["{topic}", "{topic}?"], "novice": ["{topic} for a novice", "{topic}, I am a novice"]},
+        words={"novice": ["novice"]},
+        neutral="standard",
+    )
+    choice = PromptChoice(name="mine", sets={"english": prompts})
+    first = choice.first_topics(2)
+    assert first.for_wording("english") == prompts.first_topics(2)
+    assert first.only("novice").for_wording("english").topics == ("tides", "yeast")
+    assert len(choice.injected().first_topics(1).for_wording("english")) == 2 * 2
+    assert len({choice, first, choice.first_topics(1)}) == 3

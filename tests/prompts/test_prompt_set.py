@@ -144,3 +144,44 @@ def test_a_set_constructed_directly_is_taken_as_it_is():
     """The constructor checks nothing: a notebook may ask for the same text twice."""
     twice = Prompt(text="tides", style="a", topic="tides", template="{topic}")
     assert len(PromptSet(name="s", language="en", prompts=(twice, twice))) == 2
+
+
+def test_the_first_topics_are_those_of_each_style_under_all_of_its_templates() -> None:
+    """Two of three topics; what is said of the styles and the neutral prompts stay."""
+    styles = {"standard": ["{topic}", "{topic}?"], "novice": ["{topic} for a novice", "{topic}, I am a novice"]}
+    whole = PromptSet.build(
+        name="mine",
+        language="en",
+        topics=["tides", "yeast", "rust"],
+        styles=styles,
+        words={"novice": ["novice"]},
+        neutral="standard",
+    )
+    first = whole.first_topics(2)
+    assert [prompt.text for prompt in first] == [
+        *("tides", "yeast", "tides?", "yeast?"),
+        *("tides for a novice", "yeast for a novice", "tides, I am a novice", "yeast, I am a novice"),
+    ]
+    assert (first.words, first.neutral_prompts) == (whole.words, whole.neutral_prompts)
+    assert whole.first_topics(3).prompts == whole.prompts
+    assert whole.first_topics(9).prompts == whole.prompts
+
+
+def test_styles_on_other_topics_keep_as_many_of_their_own() -> None:
+    """Code on loops and files, letters on thanks and requests: the first one of each, not of the set."""
+    prompts = tuple(
+        Prompt(text=f"{template} {topic}", style=style, topic=topic, template=template)
+        for style, topics in {"code": ("loops", "files"), "letters": ("thanks", "requests")}.items()
+        for template in ("write", "read")
+        for topic in topics
+    )
+    first = PromptSet(name="kinds", language="en", prompts=prompts).first_topics(1)
+    assert [prompt.text for prompt in first] == ["write loops", "read loops", "write thanks", "read thanks"]
+
+
+def test_under_a_single_template_all_topics_are_kept() -> None:
+    """There they are what a style is known by; one such style leaves the set whole."""
+    styles = {"standard": ["{topic}"], "novice": ["{topic} for a novice", "{topic}, I am a novice"]}
+    whole = PromptSet.build(name="mine", language="en", topics=["tides", "yeast", "rust"], styles=styles)
+    assert whole.first_topics(2) is whole
+    assert len(whole.only("novice").first_topics(2)) == 4

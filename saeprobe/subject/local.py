@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
+from typing import TYPE_CHECKING
 
+from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files import weights
 from saeprobe.subject.files.downloads import Download
 from saeprobe.subject.files.shape import shape_of
@@ -17,9 +19,13 @@ from saeprobe.subject.memory.machine import this_machine
 from saeprobe.subject.memory.needs import MemoryNeeds, needs_of
 from saeprobe.subject.memory.plan import MemoryPlan, choose_plan
 from saeprobe.subject.pairing import depth_of, protocol_aspects
-from saeprobe.subject.protocol import Identity, Reader, Yardstick
+from saeprobe.subject.protocol import Draws, Identity, Randomisation, Reader, Yardstick
+from saeprobe.subject.randomised import Family, RandomisedSubject
 from saeprobe.subject.running.numerics import tolerance_of
 from saeprobe.subject.specification import Dtype, ModelShape, SubjectError, SubjectSpec
+
+if TYPE_CHECKING:
+    from saeprobe.subject.running.opening import Opening
 
 _COMPUTING = ("torch", "transformers", "transformer-lens", "sae-lens")
 _BYTES: dict[Dtype, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -246,17 +252,48 @@ class LocalSubject:
         Raises:
             SubjectError: as `located`.
         """
-        from saeprobe.subject.running.opening import Opening, open_reader
+        from saeprobe.subject.running.opening import open_reader
 
-        return open_reader(
-            Opening(
-                spec=self.spec,
-                located=self.located,
-                plan=self.memory_plan,
-                dtype=self.dtype,
-                plan_to_speak=self._plan_to_speak,
-            )
+        return open_reader(self.opening())
+
+    def opening(self) -> Opening:
+        """All that is decided before it is loaded; imports torch.
+
+        Raises:
+            SubjectError: as `located`.
+        """
+        from saeprobe.subject.running.opening import Opening
+
+        return Opening(
+            spec=self.spec,
+            located=self.located,
+            plan=self.memory_plan,
+            dtype=self.dtype,
+            plan_to_speak=self._plan_to_speak,
         )
+
+    def randomised(self, what: Randomisation, *, neutral: PromptSet | None = None, seed: int = 0) -> RandomisedSubject:
+        """The same subject with a random model or a random SAE, as a control; nothing is loaded.
+
+        Args:
+            what: is drawn at random.
+            neutral: the text on which each feature fires as often as here; None for the built-in one.
+            seed: of the draw.
+        """
+        text = NEUTRAL.for_wording(self.wording) if neutral is None else neutral
+        return RandomisedSubject(of=self, what=what, neutral=text, seed=seed)
+
+    def draws(self, what: Randomisation, *, neutral: PromptSet | None = None, count: int) -> Draws:
+        """As many draws of the same, seeds 0 and up, which share in memory what they have in common.
+
+        Args:
+            what: is drawn at random.
+            neutral: as in `randomised`.
+            count: of draws.
+        """
+        family, first = Family(), self.randomised(what, neutral=neutral)
+        drawn = tuple(replace(first, seed=seed, family=family) for seed in range(count))
+        return Draws(subjects=drawn, release=family.release)
 
     def _plan_to_speak(self) -> MemoryPlan:
         """Where the weights would lie with all layers, as they must to write text."""

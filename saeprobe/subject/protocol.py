@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,11 +12,14 @@ from jaxtyping import Float, Int
 from saeprobe.captures import At, Steering
 from saeprobe.continuations import Continuation
 from saeprobe.features import Keep, Token
-from saeprobe.prompts import Prompt
+from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.files.downloads import Download
 
 Share = Callable[[float], None]
 """Told which share of the work is done, between 0 and 1."""
+
+Randomisation = Literal["random-model", "random-sae"]
+"""What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +224,34 @@ class Subject(Protocol):
     def open(self) -> Reader:
         """Load it."""
         ...
+
+    def randomised(self, what: Randomisation, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
+        """The same subject with a random model or a random SAE, as a control; nothing is loaded.
+
+        Each feature fires on as many tokens of the neutral text as in the subject itself. It is in no list of subjects
+        and writes no text.
+
+        Args:
+            what: is drawn at random.
+            neutral: the text; None for the built-in one, on which instruments are checked.
+            seed: of the draw.
+        """
+        ...
+
+    def draws(self, what: Randomisation, *, neutral: PromptSet | None = None, count: int) -> Draws:
+        """As many draws of the same, seeds 0 and up; what they have in common is loaded once, with the first."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """Random subjects that differ by their seed alone.
+
+    `release` gives back the memory of what they share, once all have read or another subject is to be loaded.
+    """
+
+    subjects: tuple[Subject, ...]
+    release: Callable[[], None]
 
 
 class ReadingError(ValueError):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
+import torch
 from transformer_lens.model_bridge import TransformerBridge
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-if TYPE_CHECKING:
-    import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 
 class _Loader(Protocol):
@@ -26,7 +24,9 @@ class _Boot(Protocol):
     ) -> TransformerBridge: ...
 
 
-def open_bridge(model: Path, *, center_writing_weights: bool, device: str, dtype: torch.dtype) -> TransformerBridge:
+def open_bridge(
+    model: Path, *, center_writing_weights: bool, device: str, dtype: torch.dtype, drawn: int | None = None
+) -> TransformerBridge:
     """Return the model with its hook points, its logits those of the raw weights.
 
     Only the writing weights may be centred: LayerNorm is not folded in and the unembedding is not centred, so the
@@ -42,6 +42,7 @@ def open_bridge(model: Path, *, center_writing_weights: bool, device: str, dtype
         center_writing_weights: As in the SAE's `model_from_pretrained_kwargs`.
         device: Where the weights go, as torch writes it: `"cpu"`, `"cuda:0"`.
         dtype: What the model computes in, whatever its file stores.
+        drawn: The seed with which the weights are drawn as before a training; None reads them.
 
     Raises:
         FileNotFoundError: no folder is there.
@@ -50,9 +51,7 @@ def open_bridge(model: Path, *, center_writing_weights: bool, device: str, dtype
         raise FileNotFoundError(f"no model folder at {model}; wanted one with config.json and model.safetensors")
     name = str(model)
     # Loaded here, not by boot_transformers: its own loading has no local_files_only and asks the Hub for a token.
-    hf_model = cast(_Loader, AutoModelForCausalLM).from_pretrained(
-        name, dtype=dtype, attn_implementation="eager", local_files_only=True
-    )
+    hf_model = _read(name, dtype) if drawn is None else _drawn(name, dtype, seed=drawn)
     tokenizer = cast(_Loader, AutoTokenizer).from_pretrained(name, local_files_only=True)
     hf_model.to(device).eval()
     boot = cast(_Boot, cast(Any, TransformerBridge).boot_transformers)
@@ -65,3 +64,20 @@ def open_bridge(model: Path, *, center_writing_weights: bool, device: str, dtype
         fold_value_biases=False,
     )
     return bridge
+
+
+def _read(name: str, dtype: torch.dtype) -> Any:
+    return cast(_Loader, AutoModelForCausalLM).from_pretrained(
+        name, dtype=dtype, attn_implementation="eager", local_files_only=True
+    )
+
+
+def _drawn(name: str, dtype: torch.dtype, *, seed: int) -> Any:
+    """The architecture with the weights that transformers gives it before a training; always drawn on the CPU.
+
+    They are drawn by torch's own generator, the only one that transformers uses; its state is put back.
+    """
+    config = cast(_Loader, AutoConfig).from_pretrained(name, local_files_only=True)
+    with cast(Any, torch.random).fork_rng(devices=[]):
+        cast(Any, torch).default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
+        return cast(Any, AutoModelForCausalLM).from_config(config, dtype=dtype, attn_implementation="eager")

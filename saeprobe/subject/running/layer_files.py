@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +18,21 @@ from saeprobe.subject.files.shards import StoredTensor, inside_layer, is_embeddi
 Weights = dict[str, Tensor]
 """Tensors by their name inside the layer: `self_attn.q_proj.weight`."""
 
+Draw = Callable[[StoredTensor], Tensor]
+"""Makes a tensor of that name and shape, without reading it."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerFiles:
-    """The weights of a checkpoint up to a depth. `reads` counts how often each tensor was read from disk."""
+    """The weights of a checkpoint up to a depth. `reads` counts how often each tensor was read from disk.
+
+    With `draw` none is: the files give the names and the shapes alone.
+    """
 
     stored: Mapping[str, StoredTensor]
     dtype: torch.dtype
     pinned: bool
+    draw: Draw | None = None
     reads: Counter[str] = field(default_factory=Counter[str])
 
     @property
@@ -60,21 +67,26 @@ class LayerFiles:
 
     def _read(self, wanted: Mapping[str, StoredTensor]) -> Weights:
         """Read tensors file by file, in the order in which they lie there."""
+        if self.draw is not None:
+            return {inside: self._held(self.draw(one)) for inside, one in wanted.items()}
         found: Weights = {}
         for file in _files(wanted.values()):
             here = {one.name: inside for inside, one in wanted.items() if one.file == file}
             with cast(Any, safe_open)(file, framework="pt") as stream:
                 for name in (name for name in stream.offset_keys() if name in here):
-                    mapped: Tensor = stream.get_tensor(name)
-                    # The tensor is a view of the mapped file: it is this copy that reads the disk.
-                    found[here[name]] = torch.empty(mapped.shape, dtype=self.dtype, pin_memory=self.pinned).copy_(
-                        mapped
-                    )
+                    # The tensor is a view of the mapped file: it is the copy that reads the disk.
+                    found[here[name]] = self._held(stream.get_tensor(name))
                     self.reads[name] += 1
         return found
 
+    def _held(self, tensor: Tensor) -> Tensor:
+        """A copy in memory, of the dtype that is computed in."""
+        return torch.empty(tensor.shape, dtype=self.dtype, pin_memory=self.pinned).copy_(tensor)
 
-def open_layer_files(folder: Path, *, depth: int, dtype: torch.dtype, pinned: bool) -> LayerFiles:
+
+def open_layer_files(
+    folder: Path, *, depth: int, dtype: torch.dtype, pinned: bool, draw: Draw | None = None
+) -> LayerFiles:
     """The files of the embedding and of layers 0 to depth - 1.
 
     Args:
@@ -82,11 +94,12 @@ def open_layer_files(folder: Path, *, depth: int, dtype: torch.dtype, pinned: bo
         depth: layers that are to be read.
         dtype: what the weights are turned into.
         pinned: put them where a GPU can fetch them by itself.
+        draw: makes the weights, in place of reading them.
 
     Raises:
         ShardError: a needed file is absent or broken.
     """
-    return LayerFiles(stored=stored_tensors(folder, depth=depth), dtype=dtype, pinned=pinned)
+    return LayerFiles(stored=stored_tensors(folder, depth=depth), dtype=dtype, pinned=pinned, draw=draw)
 
 
 def _files(tensors: Iterable[StoredTensor]) -> list[Path]:

@@ -51,8 +51,9 @@ class LayersModel:
         batch apart, so that what shares a batch with a prompt would be part of its result.
         """
         if self._stream is None:
-            self._speaker = None
-            clear_device_cache(garbage_collection=True)
+            if self._speaker is not None:  # the memory would have to hold the first layers twice
+                self._speaker = None
+                clear_device_cache(garbage_collection=True)
             self._stream = self._read()
         yield from self._stream.run(runs, batch_size=1 if self._one_by_one else batch_size, progress=progress)
 
@@ -63,8 +64,9 @@ class LayersModel:
             SubjectError: its later layers are not here, or the memory does not hold it as a whole.
         """
         if self._speaker is None:
-            self._stream = None  # the memory would have to hold the first layers twice
-            clear_device_cache(garbage_collection=True)
+            if self._stream is not None:  # likewise
+                self._stream = None
+                clear_device_cache(garbage_collection=True)
             self._speaker = self._speak()
         return self._speaker
 

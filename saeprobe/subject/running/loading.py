@@ -21,10 +21,12 @@ from saeprobe.subject.specification import SaeFile, SaeRelease, SubjectError, Su
 with warnings.catch_warnings():
     # sae-lens 6.54 imports transformer_lens.utils, which is deprecated; a run with -W error must not fail of that.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from sae_lens import SAE
+    from sae_lens import SAE, StandardSAE, StandardSAEConfig
     from sae_lens.loading.pretrained_sae_loaders import sae_lens_disk_loader
 
 Sae = SAE[Any]
+
+__all__ = ("Sae", "StandardSAE", "StandardSAEConfig", "load_sae")
 
 _UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 

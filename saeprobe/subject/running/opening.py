@@ -44,6 +44,11 @@ class Opening:
     dtype: Dtype
     plan_to_speak: Callable[[], MemoryPlan]
 
+    @property
+    def tolerance(self) -> float:
+        """By how much rounding may move the residual stream at the hook, as a share of its norm."""
+        return tolerance_of(self.dtype, depth=self.located.pairing.depth)
+
 
 class _Loader(Protocol):
     """The one class method used of transformers' automatic class, which carries no usable types."""
@@ -60,15 +65,14 @@ def open_reader(opening: Opening) -> SaeReader:
     # The memory plan counts GPUs as nvidia-smi does; CUDA, which reads this when it is first used, by speed otherwise.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     found = opening.located
-    model = _bridge(opening) if found.pairing.family == "bridge" else _layers(opening)
+    model = bridge_model(opening) if found.pairing.family == "bridge" else _layers(opening)
     sae = load_sae(opening.spec, found.sae, found.pairing, device=opening.plan.sae_device)
-    tolerance = tolerance_of(opening.dtype, depth=found.pairing.depth)
     return SaeReader(
         name=opening.spec.name,
         model=model,
         tokenizer=_tokenizer(found.model),
         sae=sae,
-        thresholds=thresholds_of(sae, tolerance=tolerance),
+        thresholds=thresholds_of(sae, tolerance=opening.tolerance),
         pairing=found.pairing,
     )
 
@@ -82,7 +86,8 @@ def _tokenizer(folder: Path) -> FastTokenizer:
     return cast(FastTokenizer, tokenizer)
 
 
-def _bridge(opening: Opening) -> Model:
+def bridge_model(opening: Opening, *, drawn: int | None = None) -> Model:
+    """The model through TransformerLens; with a seed in `drawn` its weights are random."""
     found, device = opening.located, opening.plan.device
     with bars_where_watched():
         bridge = open_bridge(
@@ -90,6 +95,7 @@ def _bridge(opening: Opening) -> Model:
             center_writing_weights=found.pairing.center_writing_weights,
             device=device,
             dtype=cast(torch.dtype, getattr(torch, opening.dtype)),
+            drawn=drawn,
         )
     return BridgeModel(bridge=bridge, hook_name=found.pairing.hook_name, n_layers=found.pairing.n_layers, device=device)
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
 import torch
-from accelerate import init_empty_weights
 from jaxtyping import Float
 from torch import Tensor
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig
 
 from saeprobe.subject.files.truncated import truncated
 from saeprobe.subject.running.batches import Batch, Side, attempt, check_runs, chunks, each_part, pad
-from saeprobe.subject.running.layer_files import LayerFiles, Weights, open_layer_files
-from saeprobe.subject.running.stack import Attention, check_layout
+from saeprobe.subject.running.empty_model import empty_model
+from saeprobe.subject.running.layer_files import Draw, LayerFiles, Weights, open_layer_files
+from saeprobe.subject.running.stack import Attention
 from saeprobe.subject.running.stream import Run, Share
 from saeprobe.subject.specification import Dtype, SubjectError
 
@@ -48,6 +48,7 @@ def open_sweep(
     attention: Attention = "sdpa",
     padding: Side = "right",
     prefetch: bool = True,
+    draw: Draw | None = None,
 ) -> LayerSweep:
     """Make a model of one layer without weights; what is read from the files is put into it layer after layer.
 
@@ -59,13 +60,14 @@ def open_sweep(
         attention: transformers' implementation.
         padding: side of the padding in batches.
         prefetch: read the next layer while one computes.
+        draw: makes the weights, in place of reading them.
 
     Raises:
         ShardError: a needed file is absent or broken.
         SubjectError: the layers are not all of one kind, or the model has fewer.
     """
     files = open_layer_files(
-        folder, depth=depth, dtype=getattr(torch, dtype), pinned=torch.device(device).type == "cuda"
+        folder, depth=depth, dtype=getattr(torch, dtype), pinned=torch.device(device).type == "cuda", draw=draw
     )
     with truncated(folder, depth=depth) as view:
         kinds: list[str] = list(getattr(_config(view), "layer_types", None) or ())
@@ -74,17 +76,7 @@ def open_sweep(
             f"the layers of {folder} are of different kinds ({', '.join(dict.fromkeys(kinds))}), and a sweep runs the "
             f"code of one layer for all; {_OTHER_PLAN}"
         )
-    with truncated(folder, depth=1) as view:
-        config = _config(view)
-    # Weights without values; what is computed from the configuration instead, such as the angles, has them.
-    with cast(Any, init_empty_weights)(include_buffers=False):
-        model = cast(Any, AutoModel).from_config(config, dtype=getattr(torch, dtype), attn_implementation=attention)
-    check_layout(model, folder)
-    model.norm = torch.nn.Identity()
-    for module in model.modules():
-        for name, buffer in list(module.named_buffers(recurse=False)):
-            setattr(module, name, buffer.to(device))
-    model.eval().requires_grad_(requires_grad=False)
+    model = empty_model(folder, depth=1, dtype=dtype, device=device, attention=attention)
     _check_layers(folder, files, model.layers[0], depth=depth)
     return LayerSweep(model=model, files=files, depth=depth, device=device, padding=padding, prefetch=prefetch)
 

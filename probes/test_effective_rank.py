@@ -1,7 +1,7 @@
 """The core question of SAE Inspect: the effective rank (EID) of a prompt's activations, by style and persona."""
 
-from saeprobe import capture, claim, every, inconclusive, subjects
-from saeprobe.measures import effective_rank
+from saeprobe import capture, claim, correlation, every, inconclusive, subjects
+from saeprobe.measures import effective_rank, n_tokens
 from saeprobe.prompts import STYLES
 
 prompts = capture(STYLES, keep="effective_rank")
@@ -32,3 +32,13 @@ def test_novice_has_the_higher_effective_rank(prompts):
 def test_every_persona_raises_the_effective_rank(prompts):
     personas = [name for name in prompts.styles if name not in ("standard", "assistant")]  # these two are the same text
     assert every(effective_rank(prompts[name]) for name in personas) > effective_rank(prompts["standard"])
+
+
+@subjects("sparrow", "finch", "llama70b", "llama70b-as-published")
+@claim(
+    "The EID of a prompt follows its length.",
+    id="personas.eid-follows-length",
+    source="the 16-persona run behind SAE Inspect",
+)
+def test_effective_rank_follows_length(prompts):
+    assert correlation(effective_rank(prompts), n_tokens(prompts)) > 0.9

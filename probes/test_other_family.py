@@ -12,7 +12,9 @@ styles = capture(STYLES.only("novice", "expert"), at="last")
     "That a prompt for a novice activates more features than one for an expert holds in another model family.",
     id="day4.cross-model",
     source="SAE Inspect, release plan, day 4",
-    not_reproduced={"sparrow+finch": inconclusive("finch shows it, p = 0.04; sparrow does not, p = 0.07")},
+    not_reproduced={
+        "sparrow+finch": inconclusive("before any control finch shows it, p = 0.04, and sparrow does not, p = 0.07")
+    },
 )
 def test_the_effect_holds_in_both_families(styles):
     assert in_each(l0(family["novice"]) > l0(family["expert"]) for family in styles)

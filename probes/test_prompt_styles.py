@@ -1,11 +1,14 @@
 """SAE Inspect, tables 1 and 2: what six prompt styles activate at the last token of the prompt."""
 
-from saeprobe import about, capture, claim, every, inconclusive, published, refuted, subjects
+from saeprobe import about, capture, claim, every, inconclusive, ordered, printed, published, refuted, subjects
 from saeprobe.measures import active_share, exclusive_features, l0, max_activation, mean_activation
 from saeprobe.prompts import STYLES
 
 pytestmark = subjects("sparrow", "finch", "llama70b", "llama70b-as-published")
 styles = capture(STYLES, at="last")
+pair = capture(STYLES.only("novice", "expert"), at="last")  # what the controls read again, in random models too
+
+TABLE_1 = published(novice=137, standard=131, padding=126, guru=115, expert=114, spaces=99, unit="features")
 
 
 @claim(
@@ -13,10 +16,14 @@ styles = capture(STYLES, at="last")
     id="day1.novice-more-than-expert",
     source="SAE Inspect, table 2",
     published={"llama70b-as-published": published(novice=132.4, expert=113.1, unit="features", n=50)},
-    not_reproduced={"sparrow": inconclusive("18.8 against 15.2, but wordings differ more than styles do: p = 0.07")},
+    controls=("length", "wording", "injection", "labels", "random-model", "random-sae"),
+    not_reproduced={
+        "sparrow": inconclusive("18.8 against 15.2, but wordings differ more than styles do: p = 0.07"),
+        "finch": refuted("the words alone do it: pasted into neutral prompts they make +2.250 of +3.193 features"),
+    },
 )
-def test_novice_activates_more_features_than_expert(styles):
-    assert l0(styles["novice"]) > l0(styles["expert"])
+def test_novice_activates_more_features_than_expert(pair):
+    assert l0(pair["novice"]) > l0(pair["expert"])
 
 
 @claim(
@@ -34,14 +41,38 @@ def test_novice_activates_the_most_features(styles):
 
 
 @claim(
+    "By active features the styles rank novice, standard, padding, guru, expert, spaces.",
+    id="day1.l0-order",
+    source="SAE Inspect, table 1",
+    not_reproduced={
+        "sparrow": refuted("standard 24.72, spaces 22.56, guru 21.92, novice 18.84, padding 18.11, expert 15.22"),
+        "finch": refuted("spaces 17.05, standard 15.69, padding 15.66, guru 14.76, novice 11.51, expert 8.318"),
+    },
+)
+def test_the_styles_rank_as_printed(styles):
+    assert ordered(l0(styles[style]) for style in TABLE_1.values)
+
+
+expert_fewest = claim(
     "A prompt for an expert activates the fewest features of the six styles.",
     id="day1.expert-fewest",
     source="SAE Inspect, results, section 1",
     not_reproduced={"sparrow": inconclusive("the fewest, 15.2, but padding and novice are too near")},
 )
+
+
+@expert_fewest
 def test_expert_activates_the_fewest_features(styles):
     others = ("standard", "padding", "spaces", "novice", "guru")
     assert l0(styles["expert"]) < every(l0(styles[style]) for style in others)
+
+
+@subjects("llama70b-as-published")
+@expert_fewest
+def test_expert_is_the_smallest_number_of_the_table():
+    table = printed(TABLE_1, source="SAE Inspect, table 1")
+    others = ("standard", "padding", "spaces", "novice", "guru")
+    assert table["expert"] < every(table[style] for style in others)
 
 
 @claim(
@@ -49,6 +80,7 @@ def test_expert_activates_the_fewest_features(styles):
     id="day1.exclusive",
     source="SAE Inspect, table 2",
     published={"llama70b-as-published": published(novice=369, expert=208, unit="features", n=50)},
+    controls=("activity",),
     not_reproduced={"sparrow": inconclusive("168 against 139, as permuted labels give too")},
 )
 def test_more_features_are_exclusive_to_novice(styles):
@@ -91,8 +123,7 @@ def test_few_features_are_active(styles):
     source="SAE Inspect, table 1",
 )
 def test_active_features_of_the_first_topic(styles):
-    printed = published(novice=137, standard=131, padding=126, guru=115, expert=114, spaces=99, unit="features")
-    assert l0(styles.first_topic) == printed
+    assert l0(styles.first_topic) == TABLE_1
 
 
 @subjects("llama70b", "llama70b-as-published")
@@ -102,7 +133,7 @@ def test_active_features_of_the_first_topic(styles):
     source="SAE Inspect, table 1",
 )
 def test_largest_activation_on_the_first_topic(styles):
-    printed = published(
+    table = published(
         novice=4.71, standard=4.11, padding=6.11, guru=4.39, expert=5.31, spaces="4.80", unit="activation"
     )
-    assert max_activation(styles.first_topic) == printed
+    assert max_activation(styles.first_topic) == table

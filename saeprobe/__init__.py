@@ -7,8 +7,11 @@ the same in a notebook. Importing this loads neither torch nor transformers.
 from saeprobe.agreement import in_each
 from saeprobe.captures import capture, steer
 from saeprobe.claims import claim, drifted, inconclusive, published, refuted
+from saeprobe.correlation import correlation
 from saeprobe.marks import subjects
 from saeprobe.measurement import about, every
+from saeprobe.ordering import ordered
+from saeprobe.printed import printed
 from saeprobe.verdicts import unverifiable
 
 __version__ = "0.1.0"
@@ -18,10 +21,13 @@ __all__ = [
     "about",
     "capture",
     "claim",
+    "correlation",
     "drifted",
     "every",
     "in_each",
     "inconclusive",
+    "ordered",
+    "printed",
     "published",
     "refuted",
     "steer",

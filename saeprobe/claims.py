@@ -6,10 +6,29 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Literal, TypeVar
+from math import inf
+from typing import Literal, TypeVar, cast, get_args
 
-Control = Literal["length"]
-"""A rival explanation that a claim asks to be ruled out; `length`: the number of tokens in the prompt."""
+Control = Literal["length", "wording", "injection", "labels", "activity", "random-model", "random-sae"]
+"""A rival explanation that a claim asks to be ruled out.
+
+| control | asks |
+|---|---|
+| `length` | is it there among prompts of equal length? |
+| `wording` | is it there in wordings that do without the style's own word? |
+| `injection` | do the style's words alone, pasted into a neutral prompt, bring it about? |
+| `labels` | does the same test find it between labels that were shuffled? |
+| `activity` | exclusive features: is it there once both styles have equally many active features? |
+| `random-model` | is it more than models of the same shape show that never learned anything? |
+| `random-sae` | is it more than random features show that fire as often as the SAE's? |
+
+What is random is drawn many times (20 at alpha = 0.05, else 1 / alpha), and the claim is held against all draws on the
+prompts that they read: those on the first 8 topics of each style, under all of its templates; under a single template
+those on all topics. Effects are differences as a share of the smaller side's mean.
+"""
+
+Over = Literal["templates", "topics"]
+"""What a claim generalises over: other wordings, other topics; both where both are named."""
 
 KnownVerdict = Literal["drifted", "refuted", "inconclusive"]
 
@@ -23,7 +42,8 @@ class Published:
 
     `values` maps a label (the prompt style, as a rule) to the printed number in `unit`; `n` is the number of prompts
     behind it. `tolerance` is the distance, in `unit`, at which a re-measured value still agrees; None derives it from
-    the printed precision and the sampling error of the new measurement.
+    the printed precision and the sampling error of both means, the printed one's where `n` is known (`deciding` has
+    the formula). `source` says where the numbers stand, if that is not where the sentence does.
     """
 
     values: Mapping[str, float]
@@ -31,24 +51,29 @@ class Published:
     unit: str
     n: int | None = None
     tolerance: float | None = None
+    source: str = ""
 
     def rounding(self, label: str) -> float:
         """Half a unit of the last printed decimal of the value under `label`."""
         return 0.5 * 10.0 ** -len(self.printed[label].partition(".")[2])
 
 
-def published(*, unit: str, n: int | None = None, tolerance: float | None = None, **values: float | str) -> Published:
+def published(
+    *, unit: str, n: int | None = None, tolerance: float | None = None, source: str = "", **values: float | str
+) -> Published:
     """State the numbers that a source prints: `published(novice=132.4, expert=113.1, unit="features", n=50)`.
 
     A number whose last decimal is a zero is written as text, `spaces="4.80"`: its precision is part of what is printed.
     """
     if not values:
         raise ValueError("published() names no value; write published(novice=132.4, unit='features')")
-    if tolerance is not None and tolerance <= 0:
+    if n is not None and n < 1:
+        raise ValueError(f"n is {n}; wanted the number of prompts behind the printed values, or nothing")
+    if tolerance is not None and not 0 < tolerance < inf:
         raise ValueError(f"tolerance is {tolerance}; wanted a positive distance in {unit}")
     printed = {label: _as_printed(value) for label, value in values.items()}
     numbers = {label: float(text) for label, text in printed.items()}
-    return Published(values=numbers, printed=printed, unit=unit, n=n, tolerance=tolerance)
+    return Published(values=numbers, printed=printed, unit=unit, n=n, tolerance=tolerance, source=source)
 
 
 def _as_printed(value: float | str) -> str:
@@ -85,6 +110,17 @@ def drifted(reason: str) -> NonReproduction:
     return NonReproduction(verdict="drifted", reason=reason)
 
 
+def _check_several(claim: str, key: str, names: object) -> None:
+    """Refuse one name where several are wanted, whose letters would be read as names, and a name given twice."""
+    if isinstance(names, str):
+        raise TypeError(f"claim {claim!r} has {key}={names!r}; wanted several names: {key}=({names!r},)")
+    if isinstance(names, tuple):
+        here = cast("tuple[object, ...]", names)
+        twice = [name for place, name in enumerate(here) if name in here[:place]]
+        if twice:
+            raise ValueError(f"claim {claim!r} names {twice[0]!r} twice in {key}; leave one out")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """One published sentence. `published` and `not_reproduced` are keyed by subject name."""
@@ -94,6 +130,7 @@ class Claim:
     source: str
     published: Mapping[str, Published] = field(default_factory=dict[str, Published])
     controls: tuple[Control, ...] = ()
+    over: tuple[Over, ...] = ()
     not_reproduced: Mapping[str, NonReproduction] = field(default_factory=dict[str, NonReproduction])
 
     def __post_init__(self) -> None:
@@ -103,9 +140,17 @@ class Claim:
             raise ValueError(
                 f"claim id {self.id!r} is not like 'day1.novice-most': lower case, digits, dots and dashes"
             )
+        _check_several(self.id, "controls", self.controls)
+        _check_several(self.id, "over", self.over)
         for control in self.controls:
-            if control != "length":
-                raise ValueError(f"claim {self.id!r} asks for the control {control!r}; there is: 'length'")
+            if control not in get_args(Control):
+                known = ", ".join(get_args(Control))
+                raise ValueError(f"claim {self.id!r} asks for the control {control!r}; there are: {known}")
+        for over in self.over:
+            if over not in get_args(Over):
+                raise ValueError(
+                    f"claim {self.id!r} generalises over {over!r}; wanted some of {', '.join(get_args(Over))}"
+                )
 
 
 def claim(
@@ -115,6 +160,7 @@ def claim(
     source: str,
     published: Mapping[str, Published] | None = None,
     controls: tuple[Control, ...] = (),
+    over: tuple[Over, ...] = (),
     not_reproduced: Mapping[str, NonReproduction] | None = None,
 ) -> Callable[[_Probe], _Probe]:
     """Tie a test function to the sentence that it decides; the function becomes a probe.
@@ -125,6 +171,7 @@ def claim(
         source: where the sentence stands.
         published: the printed numbers, by subject name.
         controls: rival explanations that must not account for the effect.
+        over: what the sentence generalises over; templates where a style has several, else topics.
         not_reproduced: by subject name, a verdict that is known not to be `supported`; passes strictly.
     """
     it = Claim(
@@ -133,6 +180,7 @@ def claim(
         source=source,
         published=dict(published or {}),
         controls=controls,
+        over=over,
         not_reproduced=dict(not_reproduced or {}),
     )
 

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from saeprobe.claims import Claim, Published
+from saeprobe.baselines import Baseline, BaselineComparison, Provenance, compare_baseline
+from saeprobe.baselines.values import samples_of
+from saeprobe.claims import Claim, Control, Published
 from saeprobe.evidence import Evidence, Sample
 from saeprobe.verdicts import NotRun, Unverifiable, Verdict
+
+Decided = tuple[Verdict, tuple["PublishedComparison", ...], BaselineComparison | None]
+"""The verdict, the printed numbers beside the measured ones, and the approved ones beside them, where there are any."""
+
+UNDECIDED = ("not run", "unverifiable", "broken")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedComparison:
-    """A printed number beside the one measured here, in `unit`; it agrees when they differ by `tolerance` at most."""
+    """A printed number beside the one measured here, in `unit`; it agrees when they differ by `tolerance` at most.
+
+    Unless the claim states it, the tolerance is the sum of `rounding`, half a unit of the last printed decimal, and
+    `sampling`, the sampling error of the difference of two means. With h the half width of the interval of the mean
+    measured here, that error is h for our mean; the printed mean, over n' prompts where ours is over n, has one of its
+    own, h sqrt(n / n') if its prompts scatter as ours do; the two add up as sqrt(h^2 + h^2 n / n'). Of a source that
+    does not tell n' nothing is known, and only our own error counts: h.
+    """
 
     label: str
     value: float
@@ -20,6 +35,8 @@ class PublishedComparison:
     tolerance: float
     tolerance_from: str
     measured: float
+    rounding: float | None = None
+    sampling: float | None = None
 
     @property
     def agrees(self) -> bool:
@@ -28,8 +45,13 @@ class PublishedComparison:
 
 
 def decide(
-    claim: Claim, subject: str, evidence: Sequence[Evidence], ended: BaseException | None
-) -> tuple[Verdict, tuple[PublishedComparison, ...]]:
+    claim: Claim,
+    subject: str,
+    evidence: Sequence[Evidence],
+    ended: BaseException | None,
+    baseline: Baseline | None = None,
+    now: Provenance | None = None,
+) -> Decided:
     """The verdict on `claim` for one subject.
 
     The evidence decides, not Python's truth: a comparison that is evaluated counts even where its assert was never
@@ -40,10 +62,15 @@ def decide(
         subject: the subject's name.
         evidence: all that was recorded while the probe ran, in order.
         ended: the exception that ended the probe, or None where it returned.
+        baseline: the newest approval of the claim on this subject.
+        now: what this run was made with, to say what changed since the approval.
     """
     compared = compare_published(claim.published.get(subject), evidence)
-    verdict = _from_evidence(claim, subject, evidence, ended, compared)
-    return _as_declared(verdict, claim, subject), compared
+    verdict = _as_declared(_from_evidence(claim, subject, evidence, ended, compared), claim, subject)
+    if baseline is None or verdict.word in UNDECIDED:
+        return verdict, compared, None
+    beside = compare_baseline(baseline, evidence, now or Provenance())
+    return _beside_baseline(verdict, beside), compared, beside
 
 
 def compare_published(published: Published | None, evidence: Sequence[Evidence]) -> tuple[PublishedComparison, ...]:
@@ -51,27 +78,19 @@ def compare_published(published: Published | None, evidence: Sequence[Evidence])
     if published is None:
         return ()
     found: dict[str, Sample] = {}
-    for sample in _samples(evidence):
+    for sample in samples_of(evidence):
         if sample.unit == published.unit:
             found.setdefault(sample.label, sample)
     return tuple(_compared(published, label, found[label]) for label in published.values if label in found)
 
 
-def _samples(evidence: Sequence[Evidence]) -> Iterator[Sample]:
-    for piece in evidence:
-        yield from piece.samples
-        yield from _samples(piece.parts)
-
-
 def _compared(published: Published, label: str, sample: Sample) -> PublishedComparison:
+    rounding = sampling = None
     tolerance, origin = published.tolerance, "set by the claim"
     if tolerance is None:
-        rounding = published.rounding(label)
-        sampling = 0.0 if sample.interval is None else max(abs(end - sample.mean) for end in sample.interval)
+        rounding, sampling = published.rounding(label), _sampling_error(sample, published.n)
         tolerance = rounding + sampling
-        origin = f"printed precision {rounding:g}" + (
-            f" + interval of the measured mean {sampling:.3g}" if sampling else ""
-        )
+        origin = f"printed precision {rounding:g}{_sampling_in_words(sample, published.n, sampling)}"
     return PublishedComparison(
         label=label,
         value=published.values[label],
@@ -79,7 +98,30 @@ def _compared(published: Published, label: str, sample: Sample) -> PublishedComp
         tolerance=tolerance,
         tolerance_from=origin,
         measured=sample.mean,
+        rounding=rounding,
+        sampling=sampling,
     )
+
+
+def _half_width(sample: Sample) -> float:
+    """How far the farther end of the interval lies from the mean; 0 where there is no interval."""
+    return 0.0 if sample.interval is None else max(abs(end - sample.mean) for end in sample.interval)
+
+
+def _sampling_error(sample: Sample, n_published: int | None) -> float:
+    """Half width of the difference of both means; of ours alone where the source does not tell its n."""
+    half = _half_width(sample)
+    if n_published is None or sample.n is None:
+        return half
+    return half * math.sqrt(1 + sample.n / n_published)
+
+
+def _sampling_in_words(sample: Sample, n_published: int | None, sampling: float) -> str:
+    if not sampling:
+        return ""
+    if n_published is None or sample.n is None:
+        return f" + sampling error {sampling:.3g} of the mean measured here alone"
+    return f" + sampling error {sampling:.3g} of the means over {sample.n} prompts here and {n_published} there"
 
 
 def _from_evidence(
@@ -107,7 +149,18 @@ def _from_evidence(
             reason="all evidence supports the sentence, but an assert beside it failed; assert on comparisons alone",
             scope=scope,
         )
+    missing = [name for name in claim.controls if name not in _controls_run(evidence)]
+    if missing:
+        which, them = (missing[0], "it") if len(missing) == 1 else (" and ".join(missing), "them")
+        reason = f"the claim asks for the control {which}, and no comparison of the probe ran {them}"
+        return Verdict(word="broken", reason=reason, scope=scope)
     return _beside_published(claim, subject, evidence, compared, scope)
+
+
+def _controls_run(evidence: Sequence[Evidence]) -> set[Control]:
+    """The controls of all comparisons, parts included."""
+    here: set[Control] = {control.name for piece in evidence for control in piece.controls}
+    return here.union(*(_controls_run(piece.parts) for piece in evidence))
 
 
 def _beside_published(
@@ -148,3 +201,24 @@ def _as_declared(verdict: Verdict, claim: Claim, subject: str) -> Verdict:
         reason = f"{told}. Take the declaration away"
         return replace(verdict, reason=reason, surprise=True)
     return verdict
+
+
+def _beside_baseline(verdict: Verdict, beside: BaselineComparison) -> Verdict:
+    """The verdict once the approved values are held against it.
+
+    A sentence that holds is `drifted` where its values have left their baseline. A declaration speaks of what was
+    published: it does not cover such a move. Another verdict keeps its word and tells the move.
+    """
+    holds = verdict.word in ("supported", "drifted")
+    told = beside.reason(whole=holds)
+    if told is not None and holds:
+        before = "the sentence holds, but" if verdict.word == "supported" else f"{verdict.reason}; and"
+        also = f"; {verdict.reason}" if verdict.surprise else ""
+        return replace(verdict, word="drifted", reason=f"{before} {told}{also}", declared=None, surprise=False)
+    reason = verdict.reason if told is None else f"{verdict.reason}; {told}"
+    approved = beside.baseline
+    if verdict.word != approved.verdict:
+        reason = (
+            f"{reason}; approved as {approved.verdict} by {approved.approved_by} on {approved.on}, now {verdict.word}"
+        )
+    return replace(verdict, reason=reason)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,7 +11,9 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from saeprobe.claims import Control
 from saeprobe.prompts import Prompt
+from saeprobe.verdicts import NotRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +57,9 @@ class Features:
         tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
         of_several: whether a probe holds those of several subjects; the label then says of which.
         family: the whole capture that this was selected from; None where this is the whole.
+        conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), asked for when
+            it is needed; only those that the plan holds. Of a random control one a draw, of others a single one.
+        words: by style, the words of its own that its prompts say, where their file tells.
     """
 
     subject: str
@@ -70,6 +75,10 @@ class Features:
     tolerance: float = 0.0
     of_several: bool = False
     family: Features | None = None
+    conditions: Mapping[Control, Sequence[Callable[[], Features]]] = field(
+        default_factory=dict["Control", "Sequence[Callable[[], Features]]"]
+    )
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def __post_init__(self) -> None:
         rows = self.acts.shape[0]
@@ -147,6 +156,36 @@ class Features:
             near=None if self.near is None else self.near[rows],
             family=self.whole,
         )
+
+    def under(self, control: Control, draw: int = 0) -> Features:
+        """The same prompts as a control reads them; other prompts of the same styles where it has its own.
+
+        A random control reads some of the prompts, those on their first topics, under several draws.
+
+        Raises:
+            NotRun: the control was not read, as for recorded evidence, or has fewer draws.
+        """
+        conditions = self.whole.conditions
+        if control not in conditions:
+            raise NotRun(f"nothing was read for the control {control} on {self.subject}")
+        draws = conditions[control]
+        if not 0 <= draw < len(draws):
+            raise NotRun(f"draw {draw} of the control {control} on {self.subject} was not read; {len(draws)} were")
+        read = draws[draw]()
+        if control == "injection":  # other templates, on the same topics
+            wanted = {(prompt.style, prompt.topic) for prompt in self.prompts}
+            chosen = [index for index, prompt in enumerate(read.prompts) if (prompt.style, prompt.topic) in wanted]
+        else:
+            these = set(self.prompts)
+            chosen = [index for index, prompt in enumerate(read.prompts) if prompt in these]
+            if control == "random-sae" and self.activations is not None and read.activations is None:
+                read = replace(read, activations=self.whole.activations_of(read.prompts))
+        return replace(read.select(chosen), of_several=self.of_several)
+
+    def activations_of(self, prompts: Sequence[Prompt]) -> Float[np.ndarray, "rows d_in"] | None:
+        """The activations on some of the prompts, in that order; None where they were not kept."""
+        place = {prompt: index for index, prompt in enumerate(self.prompts)}
+        return self.select([place[prompt] for prompt in prompts]).activations
 
     def to_pandas(self) -> pd.DataFrame:
         """One line an active feature: prompt, style, topic, token, position, feature, activation."""

@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from math import inf
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from saeprobe import comparison
-from saeprobe.claims import Published
+from saeprobe.claims import Control, Published
+from saeprobe.comparison import NUMBER, Margin, is_number, margin_on
 from saeprobe.evidence import Evidence, Sample, record
+from saeprobe.printed import PrintedNumber, printed_equal, printed_greater, whole_of
 from saeprobe.prompts import Prompt
 from saeprobe.threshold import NearThreshold
 
 
+class _Compared:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
+    """What stands in a sentence: comparing it builds evidence and records it."""
+
+    def __gt__(self, other: Side | Every) -> Evidence:
+        return record(_each(self, other, is_greater))
+
+    def __lt__(self, other: Side | Every) -> Evidence:
+        return record(_each(other, self, is_greater))
+
+    def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
+        return record(_each(self, other, _equal))
+
+
+class Under(Protocol):
+    """Measures again what a control reads."""
+
+    def __call__(self, control: Control, draw: int = 0, /) -> Measurement:
+        """Under a control and, where it is random, the draw of that number."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Measurement:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
+class Measurement(_Compared):
     """One value a prompt.
 
     Comparing two with `>` or `<` gives `Evidence`, true only when the sentence is supported under the controls in
-    force. `==` takes an expectation made by `about`.
+    force; the smaller side may carry a margin, as in `1.1 * l0(b) + 5`. `==` takes an expectation made by `about`, or
+    1 or 0 for a rate.
 
     Attributes:
         measure: what was measured, such as `l0`.
@@ -32,6 +59,10 @@ class Measurement:  # noqa: PLW1641 - `==` builds evidence, so nothing could be 
         family: the same measure on the whole capture, or how to get it; the length control takes its slope from it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
         near: how far features near their threshold may move the values; None where there is none, or nobody tells.
+        under: the same measure under a control that reads something else (`injection`, and of `random-model` and
+            `random-sae` the draw of a number), for the same styles; raises `NotRun` where that was not read. None for
+            a record.
+        words: by style, the words of its own that its prompts say, where that is known.
     """
 
     measure: str
@@ -43,6 +74,8 @@ class Measurement:  # noqa: PLW1641 - `==` builds evidence, so nothing could be 
     family: Measurement | Callable[[], Measurement] | None = None
     continuations: tuple[tuple[str, str], ...] = ()
     near: NearThreshold | None = None
+    under: Under | None = None
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.prompts):
@@ -96,20 +129,20 @@ class Measurement:  # noqa: PLW1641 - `==` builds evidence, so nothing could be 
             n_tokens=None if self.n_tokens is None else self.n_tokens[chosen],
             family=self.whole,
             near=None if self.near is None else self.near.chosen(chosen),
+            under=None if self.under is None else partial(_of_style, self.under, style),
         )
 
-    def __gt__(self, other: Quantity | Every | float) -> Evidence:
-        return _greater(self, other)
+    def __add__(self, plus: float) -> Margin:
+        return margin_on(self, plus=plus) if is_number(plus) else NotImplemented
 
-    def __lt__(self, other: Quantity | Every | float) -> Evidence:
-        return _greater(other, self)
+    def __mul__(self, times: float) -> Margin:
+        return margin_on(self, times=times) if is_number(times) else NotImplemented
 
-    def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
-        return _about_equal(self, other)
+    __radd__, __rmul__ = __add__, __mul__
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Summary:  # noqa: PLW1641 - as for Measurement
+class Summary(_Compared):
     """A mean or a count that stands alone: recorded without the values behind it, or made over all prompts at once.
 
     `n` is the number of prompts, None where the record does not tell. `near_threshold` says what rounding decides.
@@ -143,36 +176,35 @@ class Summary:  # noqa: PLW1641 - as for Measurement
             near_threshold=self.near_threshold,
         )
 
-    def __gt__(self, other: Quantity | Every | float) -> Evidence:
-        return _greater(self, other)
+    def __add__(self, plus: float) -> Margin:
+        return margin_on(self, plus=plus) if is_number(plus) else NotImplemented
 
-    def __lt__(self, other: Quantity | Every | float) -> Evidence:
-        return _greater(other, self)
+    def __mul__(self, times: float) -> Margin:
+        return margin_on(self, times=times) if is_number(times) else NotImplemented
 
-    def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
-        return _about_equal(self, other)
+    __radd__, __rmul__ = __add__, __mul__
 
 
 Quantity = Measurement | Summary
+Side = Quantity | Margin | PrintedNumber | float
+"""What may stand beside `>`."""
+
+
+def _of_style(under: Under, style: str, control: Control, draw: int = 0) -> Measurement:
+    return under(control, draw)[style]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Every:
+class Every(_Compared):
     """Several quantities of which each must fulfil the comparison."""
 
-    quantities: tuple[Quantity, ...]
+    quantities: tuple[Quantity | Margin | PrintedNumber, ...]
 
     def __repr__(self) -> str:
         return f"every({', '.join(each.name for each in self.quantities)})"
 
-    def __gt__(self, other: Quantity | Every | float) -> Evidence:
-        return _greater(self, other)
 
-    def __lt__(self, other: Quantity | Every | float) -> Evidence:
-        return _greater(other, self)
-
-
-def every(quantities: Iterable[Quantity]) -> Every:
+def every(quantities: Iterable[Quantity | Margin | PrintedNumber]) -> Every:
     """Let a comparison hold for each of several quantities, such as the L0 of all other styles."""
     these = tuple(quantities)
     if not these:
@@ -181,17 +213,20 @@ def every(quantities: Iterable[Quantity]) -> Every:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class About:
+class About:  # noqa: PLW1641 - as for what it stands beside
     """An expectation: equal to `quantity` up to `margin`, in the unit of the measure."""
 
-    quantity: Quantity
+    quantity: Quantity | PrintedNumber
     margin: float
 
     def __repr__(self) -> str:
         return f"about({self.quantity!r}, margin={self.margin:g})"
 
+    def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
+        return record(_each(other, self, _equal))
 
-def about(quantity: Quantity, *, margin: float | None = None, share: float | None = None) -> About:
+
+def about(quantity: Quantity | PrintedNumber, *, margin: float | None = None, share: float | None = None) -> About:
     """Expect equality with `quantity` up to a margin set before measuring: two one-sided tests (Schuirmann 1987).
 
     Args:
@@ -199,56 +234,93 @@ def about(quantity: Quantity, *, margin: float | None = None, share: float | Non
         margin: the largest difference that still counts as equal, in the unit of the measure.
         share: the same as a share of the mean of `quantity`, for subjects whose activations differ in scale.
     """
+    if isinstance(quantity, Margin):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
+        raise TypeError(f"about({quantity.name}); wanted a quantity, and its margin as margin=... or share=...")
     if (margin is None) == (share is None):
         raise ValueError("about() takes either margin=..., in the unit of the measure, or share=..., such as 0.1")
     largest = margin if margin is not None else abs((share or 0.0) * quantity.sample.mean)
-    if not largest > 0:
+    if not 0 < largest < inf:
         raise ValueError(f"the margin is {largest}; wanted a positive difference in {quantity.unit}")
     return About(quantity=quantity, margin=largest)
 
 
-def _greater(larger: Quantity | Every | float, smaller: Quantity | Every | float) -> Evidence:
-    if isinstance(larger, Every):
-        if isinstance(smaller, Every):
+def _each(left: object, right: object, compare: Callable[[object, object], Evidence]) -> Evidence:
+    """A comparison of two, or of each of `every(...)` with the other."""
+    if isinstance(left, Every):
+        if isinstance(right, Every):
             raise TypeError("every(...) on both sides; write one comparison for each of the left side")
-        return _every([(each, smaller) for each in larger.quantities])
-    if isinstance(smaller, Every):
-        return _every([(larger, each) for each in smaller.quantities])
-    return record(_one_greater(larger, smaller))
+        return whole_of([compare(each, right) for each in left.quantities])
+    if isinstance(right, Every):
+        return whole_of([compare(left, each) for each in right.quantities])
+    return compare(left, right)
 
 
-def _one_greater(larger: Quantity | float, smaller: Quantity | float) -> Evidence:
-    if isinstance(larger, Measurement) and isinstance(smaller, float | int):
-        return comparison.beside_bound(larger, float(smaller), above=True)
-    if isinstance(smaller, Measurement) and isinstance(larger, float | int):
-        return comparison.beside_bound(smaller, float(larger), above=False)
-    if isinstance(larger, float | int) or isinstance(smaller, float | int):
-        raise TypeError("a bare summary cannot be tested against a number; it has no values behind it")
-    _like_with_like(larger, smaller)
-    if isinstance(larger, Measurement) and isinstance(smaller, Measurement):
-        return comparison.greater(larger, smaller)
-    return comparison.summaries("greater", f"{larger.name} > {smaller.name}", larger.sample, smaller.sample)
+def is_greater(larger: object, smaller: object) -> Evidence:
+    """Evidence on `larger > smaller` that is not recorded: a part of a larger sentence.
+
+    Raises:
+        TypeError: the two cannot be compared, or a margin stands on the larger side.
+    """
+    if not (_is_side(larger) and _is_side(smaller)):
+        raise TypeError(f"{larger!r} > {smaller!r}; a measurement is compared with another, or with a number")
+    if isinstance(larger, Margin):
+        raise TypeError(f"{larger.name} on the larger side; a margin belongs on the smaller: a > 1.1 * b + 5")
+    if isinstance(larger, NUMBER):
+        return _beside_number(smaller, float(larger), above=False)
+    if isinstance(smaller, NUMBER):
+        return _beside_number(larger, float(smaller), above=True)
+    if isinstance(larger, PrintedNumber) and isinstance(smaller, PrintedNumber):
+        return printed_greater(larger, smaller)
+    if isinstance(larger, PrintedNumber) or isinstance(smaller, PrintedNumber) or not _alike(larger, smaller):
+        raise _unlike(larger, smaller)
+    margin, below = (smaller, smaller.of) if isinstance(smaller, Margin) else (None, smaller)
+    if isinstance(larger, Measurement) and isinstance(below, Measurement):
+        return comparison.greater(larger, below, margin)
+    return comparison.greater_summaries(larger.sample, below.sample, f"{larger.name} > {smaller.name}", margin)
 
 
-def _every(pairs: Sequence[tuple[Quantity | float, Quantity | float]]) -> Evidence:
-    return record(comparison.every([_one_greater(larger, smaller) for larger, smaller in pairs]))
+def _is_side(value: object) -> TypeGuard[Side]:
+    return isinstance(value, Measurement | Summary | Margin | PrintedNumber) or is_number(value)
 
 
-def _about_equal(quantity: Quantity, expected: object) -> Evidence:
-    if isinstance(expected, Published) and isinstance(quantity, Measurement):
-        return record(comparison.as_published(quantity, expected))
+def _beside_number(of: Side, number: float, *, above: bool) -> Evidence:
+    if isinstance(of, Measurement):
+        return comparison.beside_bound(of, number, above=above)
+    if isinstance(of, PrintedNumber):
+        return printed_greater(of, number) if above else printed_greater(number, of)
+    what = "a bare summary" if isinstance(of, Summary) else repr(of)
+    raise TypeError(f"{what} cannot be tested against a number; it has no values behind it")
+
+
+def _equal(quantity: object, expected: object) -> Evidence:
+    if isinstance(quantity, Measurement) and isinstance(expected, Published):
+        return comparison.as_published(quantity, expected)
+    if isinstance(quantity, Measurement | Summary) and is_number(expected) and expected in (0, 1):
+        wanted = 1 if expected else 0
+        if isinstance(quantity, Measurement):
+            return comparison.always(quantity, wanted)
+        return comparison.always_recorded(quantity.sample, quantity.name, wanted)
+    if isinstance(quantity, PrintedNumber) and is_number(expected):
+        return printed_equal(quantity, expected, margin=0.0)
+    named = quantity.name if isinstance(quantity, Measurement | Summary | PrintedNumber | Margin) else repr(quantity)
     if not isinstance(expected, About):
-        raise TypeError(
-            f"{quantity.name} == {type(expected).__name__}; equality needs a margin: == about(..., margin=...)"
-        )
+        raise TypeError(f"{named} == {type(expected).__name__}; equality needs a margin: == about(..., margin=...)")
     other, margin = expected.quantity, expected.margin
-    _like_with_like(quantity, other)
+    if isinstance(quantity, PrintedNumber) and isinstance(other, PrintedNumber):
+        return printed_equal(quantity, other, margin=margin)
+    if not isinstance(quantity, Measurement | Summary):
+        raise TypeError(f"{named} == about({other.name}); compare like with like")
+    if isinstance(other, PrintedNumber) or not _alike(quantity, other):
+        raise _unlike(quantity, other)
     if isinstance(quantity, Measurement) and isinstance(other, Measurement):
-        return record(comparison.about_equal(quantity, other, margin=margin))
+        return comparison.about_equal(quantity, other, margin=margin)
     statement = f"{quantity.name} = {other.name} ± {margin:g} {quantity.unit}"
-    return record(comparison.summaries("about equal", statement, quantity.sample, other.sample))
+    return replace(comparison.summaries("about equal", statement, quantity.sample, other.sample), margin=margin)
 
 
-def _like_with_like(a: Quantity, b: Quantity) -> None:
-    if (a.measure, a.unit) != (b.measure, b.unit):
-        raise TypeError(f"{a.name} ({a.unit}) cannot be compared with {b.name} ({b.unit}); compare like with like")
+def _alike(a: Quantity, b: Quantity | Margin) -> bool:
+    return (a.measure, a.unit) == (b.measure, b.unit)
+
+
+def _unlike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber | Margin) -> TypeError:
+    return TypeError(f"{a.name} ({a.unit}) cannot be compared with {b.name} ({b.unit}); compare like with like")

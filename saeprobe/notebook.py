@@ -73,12 +73,12 @@ class OpenSubject:
         if self.store is not None:
             plan.gather(self._work(wanted), self.store, open_reader=lambda: self.reader)
             return plan.features(self.subject, wanted, self.store)
-        prompts = plan.prompts_for(wanted.prompts, self.subject).prompts
+        prompts = plan.prompts_for(wanted.prompts, self.subject)
         wants = (Want(at=wanted.at, keep=wanted.keep),)
         requests = [Request(text=one.text, wants=wants) for one in prompts]
         found = {index: reading for index, (reading,) in self.reader.read(requests, batch_size=plan.BATCH_SIZE)}
         readings = [found[index] for index in range(len(prompts))]
-        return plan.assemble(self.name, prompts, readings, d_sae=self.identity.d_sae, tolerance=self.identity.tolerance)
+        return plan.assemble(self.subject, prompts, readings)
 
     def steer(
         self,

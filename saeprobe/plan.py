@@ -70,7 +70,11 @@ class Plan:
 
     def summary(self, store: Store) -> list[str]:
         """A line a subject: what is asked, how much of it is stored; or why it cannot run. Loads no model."""
-        return [_describe(work, store) for work in self.work]
+        return [_describe((work,), work.subject.name, store) for work in self.work]
+
+    def summary_as_one(self, label: str, store: Store) -> str:
+        """One line for several subjects that read the same and are in the same place, as draws are."""
+        return _describe(self.work, label, store)
 
 
 def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSet:
@@ -78,30 +82,37 @@ def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSe
     return prompts.for_wording(subject.wording) if isinstance(prompts, PromptChoice) else prompts
 
 
-def _describe(work: Work, store: Store) -> str:
-    subject = work.subject
+def _describe(works: Sequence[Work], label: str, store: Store) -> str:
+    """What is asked of some subjects, of each the same, and how much of it is stored."""
+    first = works[0]
+    each = " each" if len(works) > 1 else ""
     asked = [
-        _count(len(_texts(work)), "prompt"),
-        *([_count(len(work.captures), "capture")] if work.captures else []),
-        *([_count(len(work.steerings), "steering experiment")] if work.steerings else []),
+        _count(len(_texts(first)), "prompt") + each,
+        *([_count(len(first.captures), "capture")] if first.captures else []),
+        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
     ]
-    missing = subject.missing()
+    missing = first.subject.missing()
     if missing is not None:
-        return f"{subject.name}: {', '.join(asked)}; not run: {missing}"
+        return f"{label}: {', '.join(asked)}; not run: {missing}"
     try:
-        identity, place = subject.identity(), subject.place()
+        counts, place = [_stored_and_to_run(work, store) for work in works], first.subject.place()
     except SubjectError as error:
-        return f"{subject.name}: {', '.join(asked)}; cannot run: {error}"
-    readings = _readings_of(subject, identity, work.captures)
-    continuations = _continuations_of(subject, work.steerings)
-    stored = store.stored(identity.fingerprint, [*readings, *continuations])
-    to_run = len(readings.keys() | continuations.keys()) - len(stored)
+        return f"{label}: {', '.join(asked)}; cannot run: {error}"
+    stored, to_run = (sum(of) for of in zip(*counts, strict=True))
     where = f", {place}" if to_run else ""
-    return f"{subject.name}: {', '.join(asked)}; {len(stored)} results stored, {to_run} to compute{where}"
+    return f"{label}: {', '.join(asked)}; {stored:,} results stored, {to_run:,} to compute{where}"
+
+
+def _stored_and_to_run(work: Work, store: Store) -> tuple[int, int]:
+    identity = work.subject.identity()
+    readings = _readings_of(work.subject, identity, work.captures)
+    continuations = _continuations_of(work.subject, work.steerings)
+    stored = store.stored(identity.fingerprint, [*readings, *continuations])
+    return len(stored), len(readings.keys() | continuations.keys()) - len(stored)
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _texts(work: Work) -> set[str]:
@@ -148,6 +159,7 @@ def gather(
     store: Store,
     *,
     batch_size: int = BATCH_SIZE,
+    prompts_a_file: int | None = None,
     progress: Progress | None = None,
     open_reader: Callable[[], Reader] | None = None,
 ) -> Gathered:
@@ -157,6 +169,8 @@ def gather(
         work: captures and steerings of one subject.
         store: where results are looked up and put.
         batch_size: prompts a forward pass at most.
+        prompts_a_file: results that are stored at a time, and lost if the process is killed; None for those of a batch.
+            A few large files are read faster than many small ones.
         progress: told after each batch.
         open_reader: loads the subject; None for its own `open`.
 
@@ -174,7 +188,7 @@ def gather(
         return Gathered(subject=work.subject.name, stored=len(stored), computed=0, device=None)
     told = _Told(progress=progress, total=len({(text, want.raw) for text, want in lacking.values()}) + len(unwritten))
     reader = (open_reader or work.subject.open)()
-    for batch in _read(reader, identity, lacking, batch_size, told):
+    for batch in _read(reader, identity, lacking, batch_size, prompts_a_file or batch_size, told):
         store.add_readings(identity.fingerprint, batch)
     for steering in work.steerings:
         part = [prompt for prompt, of in unwritten.values() if of == steering]
@@ -210,7 +224,12 @@ class _Told:
 
 
 def _read(
-    reader: Reader, identity: Identity, lacking: dict[str, tuple[str, Want]], batch_size: int, told: _Told
+    reader: Reader,
+    identity: Identity,
+    lacking: dict[str, tuple[str, Want]],
+    batch_size: int,
+    prompts_a_file: int,
+    told: _Told,
 ) -> Iterator[dict[str, tuple[str, Want, Reading]]]:
     """Each prompt once with all that is wanted of it, handed on in batches as they come."""
     wants: dict[tuple[str, bool], list[Want]] = {}
@@ -226,7 +245,7 @@ def _read(
     for index, readings in reader.read(requests, batch_size=batch_size, progress=share):
         alike = waiting[requests[index].raw]
         alike.append((requests[index], readings))
-        if len(alike) == batch_size:
+        if len(alike) == prompts_a_file:
             yield _by_key(identity, alike)
             alike.clear()
     for alike in waiting.values():
@@ -250,19 +269,17 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
     Raises:
         PlanError: a reading is not stored.
     """
-    identity = subject.identity()
-    prompts = prompts_for(capture.prompts, subject).prompts
-    keys = [reading_key(identity.fingerprint, prompt.text, _want(capture)) for prompt in prompts]
-    found = store.readings(identity.fingerprint, keys)
+    fingerprint = subject.identity().fingerprint
+    prompts = prompts_for(capture.prompts, subject)
+    keys = [reading_key(fingerprint, prompt.text, _want(capture)) for prompt in prompts]
+    found = store.readings(fingerprint, keys)
     _check_gathered(keys, found.keys(), subject)
-    readings = [found[key] for key in keys]
-    return assemble(subject.name, prompts, readings, d_sae=identity.d_sae, tolerance=identity.tolerance)
+    return assemble(subject, prompts, [found[key] for key in keys])
 
 
-def assemble(
-    subject: str, prompts: Sequence[Prompt], readings: Sequence[Reading], *, d_sae: int, tolerance: float
-) -> Features:
-    """Features from one reading a prompt, in that order; `tolerance` as in `Features`."""
+def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading]) -> Features:
+    """Features from one reading a prompt, in that order."""
+    identity = subject.identity()
     lengths = [len(row) for reading in readings for row in reading.indices]
     indices = [row for reading in readings for row in reading.indices]
     values = [row for reading in readings for row in reading.values]
@@ -272,23 +289,24 @@ def assemble(
             np.concatenate(indices) if indices else np.empty(0, dtype=np.int32),
             np.cumsum([0, *lengths]),
         ),
-        shape=(len(lengths), d_sae),
+        shape=(len(lengths), identity.d_sae),
     )
     near = [row for reading in readings for row in reading.near]
     activations = [reading.activations for reading in readings if reading.activations is not None]
     ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
     return Features(
-        subject=subject,
+        subject=subject.name,
         acts=acts,
         row_prompt=np.repeat(np.arange(len(readings)), [len(reading.tokens) for reading in readings]),
         tokens=tuple(token for reading in readings for token in reading.tokens),
-        prompts=tuple(prompts),
+        prompts=prompts.prompts,
         n_tokens=np.array([reading.n_tokens for reading in readings], dtype=np.int64),
         squared_error=np.concatenate([reading.squared_error for reading in readings]) if readings else np.empty(0),
         activations=np.concatenate(activations) if readings and len(activations) == len(readings) else None,
         effective_rank=np.array(ranks) if readings and len(ranks) == len(readings) else None,
-        near=near_rows(near, d_sae=d_sae) if len(near) == len(lengths) else None,
-        tolerance=tolerance,
+        near=near_rows(near, d_sae=identity.d_sae) if len(near) == len(lengths) else None,
+        tolerance=identity.tolerance,
+        words=prompts.words,
     )
 
 

@@ -132,13 +132,14 @@ def readings_of(table: pa.Table) -> dict[str, Reading]:
     positions, starts, ends = columns.numbers("position"), columns.numbers("start"), columns.numbers("end")
     n_tokens, errors = columns.numbers("n_tokens"), columns.floats("squared_error")
     tokens, ranks = columns.plain("token"), cast("list[float | None]", columns.plain("effective_rank"))
+    positive = bool((columns.flat("values") > 0).all())
+    for row, (one, other) in enumerate(zip(indices, values, strict=True)):
+        if len(one) != len(other) or not (positive or np.all(other > 0)):
+            raise UntrustedError(f"row {row} has {len(one)} indices and {len(other)} values above 0")
+    has_activation, has_near = columns.present("activation"), columns.present("near")
     found: dict[str, Reading] = {}
     for key, rows in columns.groups():
-        for row in rows:
-            if len(indices[row]) != len(values[row]) or not np.all(values[row] > 0):
-                raise UntrustedError(f"row {row} has {len(indices[row])} indices and {len(values[row])} values above 0")
-        kept, told = (table.column(name)[rows.start].is_valid for name in ("activation", "near"))
-        rank = ranks[rows.start]
+        kept, told, rank = has_activation[rows.start], has_near[rows.start], ranks[rows.start]
         found[key] = Reading(
             tokens=tuple(
                 Token(position=int(positions[row]), text=str(tokens[row]), start=int(starts[row]), end=int(ends[row]))
@@ -215,15 +216,26 @@ class _Columns:
     def floats(self, name: str) -> np.ndarray:
         return np.asarray(self._table.column(name).to_numpy(), dtype=np.float32)
 
+    def present(self, name: str) -> list[bool]:
+        """Which rows have a value."""
+        return cast("list[bool]", self._table.column(name).is_valid().to_pylist())
+
     def lists(self, name: str) -> list[np.ndarray]:
         """One array a row; empty where the row has none. A view of the column, whatever its length."""
+        offsets, values = self._offsets_and_values(name)
+        return [values[start:stop] for start, stop in pairwise(offsets.tolist())]
+
+    def flat(self, name: str) -> np.ndarray:
+        """The arrays of all rows as one."""
+        offsets, values = self._offsets_and_values(name)
+        return values[offsets[0] : offsets[-1]]
+
+    def _offsets_and_values(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         column = self._table.column(name)
         if column.num_chunks == 0:
-            return []
+            return np.zeros(1, dtype=np.int64), np.empty(0)
         chunk = cast(Any, column.chunk(0))
-        offsets = chunk.offsets.to_numpy()
-        values = chunk.values.to_numpy(zero_copy_only=False)
-        return [values[start:stop] for start, stop in pairwise(offsets)]
+        return chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=False)
 
     def groups(self) -> Iterator[tuple[str, range]]:
         """Each key and its rows, which must be adjacent, in order and all there."""

@@ -20,6 +20,33 @@ OUTCOMES: Final[dict[Word, Outcome]] = {
     "not run": "skipped",
 }
 
+RULES: Final[dict[Word, str]] = {
+    "supported": (
+        "every comparison that the probe made is supported by its own rule, under the controls that the claim asks "
+        "for; every number published for the subject was measured and lies within its tolerance; every number that was "
+        "approved lies within the noise of its baseline"
+    ),
+    "drifted": (
+        "the comparisons are supported, but a published number lies outside its tolerance, or an approved one outside "
+        "the noise of its baseline"
+    ),
+    "refuted": (
+        "one comparison at least is refuted: the contrary was found, or a control accounts for the effect; this goes "
+        "before all else that was found"
+    ),
+    "inconclusive": (
+        "no comparison is refuted and one at least is open: not told apart at alpha, or under a control that cannot "
+        "tell or could not be run"
+    ),
+    "unverifiable": "the probe says that the sentence names nothing that can be tested, and it refuted nothing before",
+    "broken": (
+        "the instrument check failed, the probe raised an error or compared nothing, an assert failed beside evidence "
+        "that all supports, a control that the claim asks for was never run, or a published number was never measured"
+    ),
+    "not run": "weights, hardware or recorded data are absent, and nothing was refuted without them",
+}
+"""How each word is decided, for whoever checks a report by hand; `deciding` does it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:

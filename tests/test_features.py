@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from saeprobe.features import Features, Token
 from saeprobe.prompts import Prompt
+from saeprobe.verdicts import NotRun
 
 ACTS = [[1.5, 0.0, 0.0], [0.0, 2.0, 0.5], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 4.0]]
 ROW_PROMPT = [0, 0, 1, 2, 3]  # the first prompt was read at two tokens
@@ -121,3 +122,53 @@ def test_pandas_has_one_line_an_active_feature(four: Features) -> None:
         1,
         2,
     )
+
+
+def test_a_control_reads_the_same_prompts(four: Features) -> None:
+    """Of a capture on a random subject the prompts of a style, and of each selection, are those selected."""
+    there = replace(four, subject="random", acts=four.acts * 2)
+    whole = replace(four, conditions={"random-sae": (lambda: there,)})
+    assert [prompt.text for prompt in whole["expert"].under("random-sae").prompts] == ["expert tides", "expert yeast"]
+    assert [prompt.text for prompt in whole.select([3]).under("random-sae").prompts] == ["expert yeast"]
+    assert len(whole.under("random-sae")) == 4
+    novice = whole["novice"].under("random-sae")
+    assert (novice.subject, novice.label) == ("random", "novice")
+    np.testing.assert_array_equal(novice.acts.toarray(), 2 * np.array([ACTS[0], ACTS[1], ACTS[3]]))
+    assert len(novice.whole) == 4
+
+
+def test_injection_reads_other_prompts_of_the_same_styles_and_topics(four: Features) -> None:
+    """A neutral prompt that two styles share is read as each of them, whatever it was under the claim."""
+    prompts = tuple(
+        Prompt(text=topic, style=style, topic=topic, template="{topic}")
+        for style, topic in zip(STYLES, TOPICS, strict=True)
+    )
+    whole = replace(four, conditions={"injection": (lambda: replace(four, prompts=prompts),)})
+    expert = whole["expert"].under("injection")
+    assert [(prompt.style, prompt.text) for prompt in expert.prompts] == [("expert", "tides"), ("expert", "yeast")]
+    alone = whole.select([1]).under("injection")
+    assert [(prompt.style, prompt.text) for prompt in alone.prompts] == [("expert", "tides")]
+
+
+def test_a_random_control_has_several_draws(four: Features) -> None:
+    """Each is read when it is asked for, by its number from 0 on; there is none beyond the last, and none before."""
+    draws = tuple(lambda times=times: replace(four, acts=four.acts * times) for times in (2, 3))
+    whole = replace(four, conditions={"random-sae": draws})
+    for draw, times in enumerate((2, 3)):
+        read = whole["novice"].under("random-sae", draw)
+        np.testing.assert_array_equal(read.acts.toarray(), times * np.array([ACTS[0], ACTS[1], ACTS[3]]))
+    for draw in (-1, 2):
+        with pytest.raises(NotRun, match=f"^draw {draw} of the control random-sae on hand was not read; 2 were$"):
+            whole.under("random-sae", draw)
+
+
+def test_a_control_is_told_apart_as_its_subject_is(four: Features) -> None:
+    """Beside other subjects the label says of which."""
+    whole = replace(four, of_several=True, conditions={"random-sae": (lambda: replace(four, subject="random"),)})
+    assert whole["novice"].under("random-sae").label == "novice on random"
+
+
+def test_a_control_that_was_not_read_is_not_run(four: Features) -> None:
+    """Recorded features, and captures of claims without controls, have none."""
+    with pytest.raises(NotRun, match="nothing was read for the control random-sae on hand"):
+        four["novice"].under("random-sae")

@@ -20,7 +20,7 @@ LAYERS = (
     # top: what a user starts
     ("__main__", "specimens"),
     ("cli", "plugin", "notebook"),
-    ("gate",),
+    ("gate", "baselines.approving"),
     ("report",),
     # how evidence comes about
     ("instrument", "plan"),
@@ -40,17 +40,20 @@ LAYERS = (
     ("measures",),
     ("recorded",),
     ("article_files", "deciding"),
-    ("agreement",),
+    ("baselines",),
+    ("agreement", "ordering", "correlation"),
     ("measurement",),
+    ("printed",),
     ("comparison",),
     ("controls",),
     ("replication",),
     ("evidence", "statistics", "threshold"),
+    ("power",),
     # what is talked about
     ("captures",),
     ("features", "continuations", "effective_rank"),
     ("claims", "verdicts", "prompts", "marks"),
-    ("nearmiss",),
+    ("nearmiss", "specimens.corpus"),
 )
 """Rows from top to bottom. A module belongs to the longest name that it begins with and may import its own row and
 those below. Two exceptions: imports under TYPE_CHECKING, which never run, and `saeprobe/__init__.py`, which only

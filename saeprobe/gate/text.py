@@ -24,6 +24,8 @@ _REMEDIES: Final[dict[Word, str]] = {
     "not run": "bring what is absent; then",
 }
 
+_APPROVE: Final = "find out what moved it, or accept the new value with 'saeprobe approve'; the evidence again"
+
 
 def render(release: Release) -> str:
     """What becomes of the article, which claims decide it and why, and for those not released a remedy."""
@@ -60,7 +62,16 @@ def _remedy(probe: ProbeJson[int]) -> str:
     """What a writer can do about a probe that does not release its claim."""
     if probe["declared"] is not None:
         return "take the claim out of the article, or write that it does not hold and cite it no longer"
-    return f"{_REMEDIES[probe['verdict']]}: pytest {shlex.quote(probe['nodeid'])}"
+    remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe["verdict"]]
+    return f"{remedy}: pytest {shlex.quote(probe['nodeid'])}"
+
+
+def _left_baseline(probe: ProbeJson[int]) -> bool:
+    """Whether a claim is drifted from what was approved alone: no article prints a number that is wrong."""
+    approved = probe["baseline"]
+    if probe["verdict"] != "drifted" or approved is None or any(row["agrees"] is False for row in probe["published"]):
+        return False
+    return any(row["agrees"] is not True for row in approved["rows"])
 
 
 def _summary(release: Release) -> str:

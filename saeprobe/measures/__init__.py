@@ -5,13 +5,19 @@ read at several tokens counts the mean over those tokens, except `max_activation
 """
 
 from saeprobe.measures.activity import active_share, firing_rate, l0, max_activation, mean_activation
+from saeprobe.measures.clusters import clusters
+from saeprobe.measures.concepts import among_strongest, selectivity
 from saeprobe.measures.exclusive import exclusive_features
-from saeprobe.measures.geometry import effective_rank, variance_explained
-from saeprobe.measures.separation import halves, separates, separating_features
+from saeprobe.measures.geometry import effective_rank, n_tokens, variance_explained
+from saeprobe.measures.halving import halves
+from saeprobe.measures.selection import pick, scan
+from saeprobe.measures.separation import separates, separating_features
 from saeprobe.measures.text import fluency, mentions
 
 __all__ = [
     "active_share",
+    "among_strongest",
+    "clusters",
     "effective_rank",
     "exclusive_features",
     "firing_rate",
@@ -21,6 +27,10 @@ __all__ = [
     "max_activation",
     "mean_activation",
     "mentions",
+    "n_tokens",
+    "pick",
+    "scan",
+    "selectivity",
     "separates",
     "separating_features",
     "variance_explained",

@@ -123,6 +123,8 @@ def measured(
         n_tokens=of.n_tokens,
         family=None if of is of.whole else partial(measured, of.whole, measure, unit, values, near=near),
         near=None if near is None else near(of),
+        under=lambda control, draw=0: measured(of.under(control, draw), measure, unit, values, near=near),
+        words=of.words,
     )
 
 

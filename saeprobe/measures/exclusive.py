@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
-from math import comb
 
 import numpy as np
 from jaxtyping import Bool
 
+from saeprobe.claims import Control
 from saeprobe.comparison import summaries
-from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, current_terms, record
+from saeprobe.controls import Effect, told, verdict_of
+from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, UnitValue, current_terms, record
 from saeprobe.features import Features
 from saeprobe.measurement import Summary
 from saeprobe.measures.activity import Readable, firing, undecided
+from saeprobe.measures.design import Design, design
+from saeprobe.measures.relabeling import DRAWING
+from saeprobe.measures.rivals import READ, Sides, permuted_already, refuse_others, rival
+from saeprobe.measures.thinning import activity_control
+from saeprobe.measures.unions import Relabeled, patterns, relabel
 from saeprobe.recorded import RecordedStyle
-from saeprobe.statistics import EXACT_LIMIT
 from saeprobe.threshold import within_rounding
 from saeprobe.verdicts import NotRun
 
-RESAMPLES = 4_999
-
-Units = Bool[np.ndarray, "units d_sae"]
+CONTROLS = ("activity", "labels", *READ)
+"""The controls that a comparison of exclusive features takes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -68,34 +71,128 @@ class ExclusiveFeatures:
 
 
 def exclusive_features(on: Readable, but_not: Readable) -> ExclusiveFeatures:
-    """Features that fire on at least one prompt of `on` and on none of `but_not` (published as exclusive features)."""
+    """Features that fire on at least one prompt of `on` and on none of `but_not` (published as exclusive features).
+
+    Compared with `>`, the labels of the two styles are permuted: between templates where both have several, within
+    topics under one wording. A style with more active features has more exclusive ones merely because of that; whether
+    it has more beyond that is what the control `activity` asks.
+    """
     return ExclusiveFeatures(on=on, but_not=but_not)
 
 
 def _more_exclusive(more: ExclusiveFeatures, less: ExclusiveFeatures) -> Evidence:
-    """Permutes style labels between templates, or within each topic under one wording, and counts again.
-
-    The null is that style does not matter. It does not ask whether a style with more active features has more
-    exclusive ones merely because of that.
-    """
     if not (_same(more.on, less.but_not) and _same(more.but_not, less.on)):
         raise TypeError("compare exclusive_features(a, b) with exclusive_features(b, a) of the same two styles")
-    a, b = more.summary.sample, less.summary.sample
-    statement = f"features exclusive to {a.label} > features exclusive to {b.label}"
-    if isinstance(more.on, RecordedStyle) or isinstance(more.but_not, RecordedStyle):
-        return summaries("exclusive", statement, a, b)
-    units_a, what = _units(more.on)
-    units_b, what_b = _units(more.but_not)
-    if what != what_b or (what == "topics" and _topics(more.on) != _topics(more.but_not)):
-        raise ValueError(
-            f"{a.label} gives {len(units_a)} {what} to permute and {b.label} {len(units_b)} {what_b}; "
-            "wanted several templates on both sides, or a single one on each and the same topics"
-        )
-    if min(len(units_a), len(units_b)) < 2:  # noqa: PLR2004 - one unit can be permuted with nothing
-        return replace(summaries("exclusive", statement, a, b), reason=_too_few(a, b, what), scope="these prompts only")
     terms = current_terms()
-    p, test, exact = _permute(units_a, units_b, paired=what == "topics", seed=terms.seed)
-    return _judged(statement, a, b, p=p, test=test, seed=None if exact else terms.seed, what=what, alpha=terms.alpha)
+    refuse_others(
+        "exclusive features",
+        terms.controls,
+        CONTROLS,
+        remedy="; activity asks whether more active features, as longer prompts have, make more exclusive ones",
+    )
+    if isinstance(more.on, RecordedStyle) or isinstance(more.but_not, RecordedStyle):
+        a, b = more.summary.sample, less.summary.sample
+        return summaries("exclusive", _statement(a.label, b.label), a, b)
+    return _compared(more.on, more.but_not, terms)
+
+
+def _compared(on: Features, but_not: Features, terms: Recorder) -> Evidence:
+    """Permutes style labels and counts again; the null is that style does not matter."""
+    a, b = exclusive_features(on, but_not).summary.sample, exclusive_features(but_not, on).summary.sample
+    planned = design(on, but_not, terms.over)
+    base = Evidence(
+        kind="exclusive",
+        statement=_statement(a.label, b.label),
+        outcome="inconclusive",
+        reason=f"{a.mean:.0f} against {b.mean:.0f} features, but {planned}",
+        scope="these prompts only",
+        unit="features",
+        estimate=a.mean - b.mean,
+        alpha=terms.alpha,
+        samples=(a, b),
+        rule=_RULE,
+    )
+    if isinstance(planned, str):
+        return base
+    sides = planned.sides
+    units_a, units_b = sides.a.units(), sides.b.units()
+    found = relabel(units_a, units_b, paired=sides.paired, alpha=terms.alpha, seed=terms.seed)
+    tested = replace(
+        base,
+        scope=planned.scope,
+        p=found.p,
+        test=found.reached.told("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
+        seed=found.reached.seed,
+        units=planned.units,
+        n_units=(len(units_a), len(units_b)),
+        unit_values=tuple(
+            UnitValue(side=side.label, unit=name, value=float(fires.sum()))
+            for side, of, units in ((a, sides.a, units_a), (b, sides.b, units_b))
+            for name, fires in zip(of.names, units, strict=True)
+        ),
+        patterns=patterns(units_a, units_b),
+    )
+    return _judged(tested, _controls(on, but_not, planned, found, tested, terms), planned)
+
+
+_RULE = (
+    "a feature that fires on both sides is exclusive to neither, so the two counts of exclusive features differ as the "
+    "counts of distinct features do. The labels are dealt anew, the distinct features of each side counted again, and "
+    "p is the share of relabelings under which they differ at least as much; the patterns say which features fire in "
+    f"which units. {DRAWING}: argsort(random((count, units))) < units of the first side are put there, or "
+    "random((count, topics)) < 0.5 stay as they are. Supported if p < alpha, the estimate is above 0 and every control "
+    "is passed; refuted if p < alpha and the estimate is below 0, or if a control explains or reproduces it; else "
+    "inconclusive. The unit values are the distinct features of each unit. The control activity explains "
+    "it where p is not below alpha, or nothing is left, and at most half is; it drops single firings, of which only "
+    "the sums are told here, so that its numbers cannot be had again from these"
+)
+
+
+def _judged(tested: Evidence, controls: tuple[ControlResult, ...], planned: Design) -> Evidence:
+    a, b = tested.samples
+    p, alpha, estimate = tested.p or 0.0, tested.alpha or 0.0, tested.estimate or 0.0
+    numbers = f"{a.mean:.0f} against {b.mean:.0f} features, p = {p:.2g} under permuted labels"
+    outcome: EvidenceOutcome
+    needed = None
+    if p >= alpha:
+        needed = planned.needed(alpha)
+        more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
+        outcome, reason = "inconclusive", f"{numbers}: not told apart from chance{more}"
+    elif estimate < 0:
+        outcome, reason = "refuted", f"{numbers}: the contrary"
+    else:
+        decided = verdict_of(controls, numbers, alpha)
+        outcome, reason = decided or ("supported", f"{numbers}: more than chance{told(controls)}")
+    return replace(tested, outcome=outcome, reason=reason, controls=controls, needed=needed)
+
+
+def _controls(
+    on: Features, but_not: Features, planned: Design, found: Relabeled, tested: Evidence, terms: Recorder
+) -> tuple[ControlResult, ...]:
+    """The controls that the claim declares, in that order."""
+    there = found.p < terms.alpha and (tested.estimate or 0.0) > 0
+    unasked = replace(terms, controls=(), evidence=[])
+
+    def run(name: Control) -> ControlResult:
+        if name == "activity":
+            labels = on.label, but_not.label
+            return activity_control(planned.sides, labels, found=there, alpha=terms.alpha, seed=terms.seed)
+        if name == "labels":
+            return permuted_already(found.sizes, terms.alpha)
+
+        def again(sides: Sides) -> Evidence:
+            a, b = sides
+            return _compared(a, b, unasked)
+
+        return rival(name, (on, but_not), tested, again, _effect, found=there, terms=terms)
+
+    return tuple(run(name) for name in terms.controls)
+
+
+def _effect(sides: Sides) -> Effect:
+    """The difference of the counts, and the distinct features of the side with fewer, for its scale."""
+    a, b = (firing(side).any(axis=0) for side in sides)
+    return Effect(size=float((a & ~b).sum() - (b & ~a).sum()), scale=float(min(a.sum(), b.sum())))
 
 
 def _near_threshold(on: Features, but_not: Features) -> str | None:
@@ -124,83 +221,8 @@ def _same(one: Readable, other: Readable) -> bool:
     return one.subject == other.subject and one.prompts == other.prompts
 
 
-def _too_few(a: Sample, b: Sample, what: str) -> str:
-    return f"{a.mean:.0f} against {b.mean:.0f} features, but a side has a single unit ({what}): nothing to permute"
-
-
-def _judged(
-    statement: str, a: Sample, b: Sample, *, p: float, test: str, seed: int | None, what: str, alpha: float
-) -> Evidence:
-    difference = a.mean - b.mean
-    outcome: EvidenceOutcome = "inconclusive" if p >= alpha else "supported" if difference > 0 else "refuted"
-    told = {"inconclusive": "not told apart from chance", "supported": "more than chance", "refuted": "the contrary"}
-    return Evidence(
-        kind="exclusive",
-        statement=statement,
-        outcome=outcome,
-        reason=f"{a.mean:.0f} against {b.mean:.0f} features, p = {p:.2g} under permuted labels: {told[outcome]}",
-        scope="this wording only" if what == "topics" else "these templates",
-        unit="features",
-        estimate=difference,
-        p=p,
-        alpha=alpha,
-        test=test,
-        seed=seed,
-        units=what,
-        samples=(a, b),
-    )
-
-
-def _units(of: Features) -> tuple[Units, str]:
-    """Which features fire anywhere in each unit: a template, or a topic where there is a single template."""
-    templates = len({prompt.template for prompt in of.prompts})
-    names: list[str] = [prompt.template if templates > 1 else prompt.topic for prompt in of.prompts]
-    fires = firing(of)
-    order = sorted(set(names)) if templates == 1 else list(dict.fromkeys(names))
-    units: Units = np.zeros((len(order), of.d_sae), dtype=bool)
-    for row, name in enumerate(names):
-        units[order.index(name)] |= fires[row]
-    return units, "topics" if templates == 1 else "templates"
-
-
-def _topics(of: Features) -> set[str]:
-    return {prompt.topic for prompt in of.prompts}
-
-
-def _permute(a: Units, b: Units, *, paired: bool, seed: int) -> tuple[float, str, bool]:
-    """Two-sided p of the difference of the two counts of exclusive features when units change sides."""
-    stacked = np.vstack([a, b]).astype(np.float32)
-    sides = _sides(len(a), len(b), paired=paired, seed=seed)
-    ever = stacked.any(axis=0)
-    on_first = sides.astype(np.float32) @ stacked[:, ever] > 0
-    on_second = (~sides).astype(np.float32) @ stacked[:, ever] > 0
-    differences = (on_first & ~on_second).sum(axis=1) - (on_second & ~on_first).sum(axis=1)
-    exact = _exact(len(a), len(b), paired=paired)
-    units = "topics" if paired else "templates"
-    kind = f"{'exact' if exact else 'sampled'} permutation of labels over {len(a)} + {len(b)} {units}"
-    at_least = np.abs(differences) >= abs(int(differences[0]))
-    return int(at_least.sum()) / len(at_least), kind, exact
-
-
-def _exact(n_a: int, n_b: int, *, paired: bool) -> bool:
-    return not paired and comb(n_a + n_b, n_a) <= EXACT_LIMIT
-
-
-def _sides(n_a: int, n_b: int, *, paired: bool, seed: int) -> Bool[np.ndarray, "relabelings units"]:
-    """Which units stand on the first side; the labels as observed come first."""
-    observed = np.arange(n_a + n_b) < n_a
-    if _exact(n_a, n_b, paired=paired):
-        sides = np.zeros((comb(n_a + n_b, n_a), n_a + n_b), dtype=bool)
-        for row, members in enumerate(combinations(range(n_a + n_b), n_a)):
-            sides[row, members] = True
-        return sides  # combinations() begins with the observed labels
-    rng = np.random.default_rng(seed)
-    if paired:
-        swapped = rng.random((RESAMPLES, n_a)) < 0.5  # noqa: PLR2004 - a fair coin a topic
-        drawn = np.hstack([~swapped, swapped])
-    else:
-        drawn = np.argsort(rng.random((RESAMPLES, n_a + n_b)), axis=1) < n_a
-    return np.vstack([observed, drawn])
+def _statement(more: str, less: str) -> str:
+    return f"features exclusive to {more} > features exclusive to {less}"
 
 
 def _label(of: Readable) -> str:

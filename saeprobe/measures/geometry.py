@@ -1,16 +1,20 @@
-"""Geometry: how much of the space of activations a prompt fills, and how much of it the SAE gives back."""
+"""Geometry: how long a prompt is, how much of the space of activations it fills, and how much the SAE gives back."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from saeprobe.features import Features
-from saeprobe.measurement import Quantity, Summary
+from saeprobe.measurement import Measurement, Quantity, Summary
 from saeprobe.measures.activity import Readable, Values, measured
-from saeprobe.recorded import RecordedStyle
+from saeprobe.recorded import Recorded, RecordedStyle
+from saeprobe.verdicts import NotRun
 
 
-def effective_rank(of: Readable) -> Quantity:
+def effective_rank(of: Readable | Recorded) -> Quantity:
     """Effective rank of the activations of all tokens of a prompt but BOS (published as EID), in dimensions.
 
     BOS is left out since in GPT-2-like models one direction, its own, would carry nearly the whole spectrum; recorded
@@ -23,7 +27,7 @@ def effective_rank(of: Readable) -> Quantity:
     Raises:
         ValueError: the capture did not keep it.
     """
-    if isinstance(of, RecordedStyle):
+    if isinstance(of, Recorded | RecordedStyle):
         return of.quantity("effective rank")
 
     def kept(these: Features) -> Values:
@@ -32,6 +36,37 @@ def effective_rank(of: Readable) -> Quantity:
         return these.effective_rank.astype(np.float64)
 
     return measured(of, "effective rank", "dimensions", kept)
+
+
+def n_tokens(of: Readable | Recorded) -> Measurement:
+    """Tokens that the model saw of each prompt, those of BOS and of a chat template included.
+
+    Raises:
+        NotRun: a record does not tell.
+    """
+    if isinstance(of, Recorded | RecordedStyle):
+        return _lengths(of.quantity("effective rank"), of.origin)
+
+    def lengths(these: Features) -> Values:
+        if these.n_tokens is None:
+            raise NotRun(f"the record of {these.label} prompts does not tell how many tokens each has")
+        return these.n_tokens.astype(np.float64)
+
+    return measured(of, "length", "tokens", lengths)
+
+
+def _lengths(recorded: Quantity, origin: str) -> Measurement:
+    """The lengths that a record gives beside its values."""
+    if isinstance(recorded, Summary) or recorded.n_tokens is None:
+        raise NotRun(f"{origin} does not tell how many tokens each {recorded.label} prompt has")
+    whole = recorded.whole
+    return replace(
+        recorded,
+        measure="length",
+        unit="tokens",
+        values=recorded.n_tokens.astype(np.float64),
+        family=None if whole is recorded else partial(_lengths, whole, origin),
+    )
 
 
 def variance_explained(of: Features) -> Summary:

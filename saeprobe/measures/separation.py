@@ -3,54 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, current_terms, record
+from saeprobe.comparison.sides import refuse_controls
+from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, UnitValue, current_terms, record
 from saeprobe.features import Features
 from saeprobe.measurement import Measurement, Quantity
-from saeprobe.measures.activity import Readable, firing, firing_rate, one_near
+from saeprobe.measures.activity import Readable, firing, firing_rate
+from saeprobe.measures.halving import Selected, selected
 from saeprobe.recorded import RecordedStyle
+from saeprobe.replication import unit_means
 from saeprobe.statistics import rate_interval
-
-MOST_TOLD = 3
-"""Picked features near their threshold that are named one by one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selected:
-    """Features picked by looking at some prompts, which therefore prove nothing there: confirm them on others."""
-
-    features: tuple[int, ...]
-    tried: int
-    picked_on: str
-
-
-def halves(of: Features) -> tuple[Features, Features]:
-    """Two halves that share neither a template nor a topic: one to pick features on, one to confirm them.
-
-    Templates (of each style) and topics are dealt out in turn; prompts that mix the halves are left out.
-
-    Raises:
-        ValueError: a style has a single template, or there is a single topic.
-    """
-    topics = list(dict.fromkeys(prompt.topic for prompt in of.prompts))
-    sides: dict[tuple[str, str], int] = {}
-    for style in of.styles:
-        templates = list(dict.fromkeys(prompt.template for prompt in of.prompts if prompt.style == style))
-        if min(len(templates), len(topics)) < 2:  # noqa: PLR2004 - a half each
-            raise ValueError(
-                f"{style} has {len(templates)} template(s) and {len(topics)} topic(s); halves need at least 2 of each"
-            )
-        sides.update({(style, template): index % 2 for index, template in enumerate(templates)})
-    of_topic = {topic: index % 2 for index, topic in enumerate(topics)}
-    chosen: tuple[list[int], list[int]] = ([], [])
-    for index, prompt in enumerate(of.prompts):
-        side = of_topic[prompt.topic]
-        if sides[prompt.style, prompt.template] == side:
-            chosen[side].append(index)
-    return of.select(chosen[0]), of.select(chosen[1])
 
 
 def separating_features(yes: Features, no: Features, *, most: int = 10) -> Selected:
@@ -61,31 +26,27 @@ def separating_features(yes: Features, no: Features, *, most: int = 10) -> Selec
     candidates = np.flatnonzero(firing(yes).all(axis=0) & ~firing(no).any(axis=0))
     weakest = [_weakest(yes, int(feature)) for feature in candidates]
     order = np.argsort(weakest)[::-1][:most]
-    templates = len({prompt.template for prompt in yes.prompts})
-    features = tuple(int(candidates[index]) for index in order)
-    picked_on = f"{len(yes)} + {len(no)} other prompts ({templates} other templates a style, other topics)"
-    told = [
-        f"{side.label}: {sentence}"
-        for feature in features
-        for side in (yes, no)
-        if (near := one_near(side, feature)) is not None and (sentence := near.sentence("")) is not None
-    ]
-    return Selected(features=features, tried=yes.d_sae, picked_on="; there, ".join([picked_on, *told[:MOST_TOLD]]))
+    return selected(tuple(int(candidates[index]) for index in order), yes, no)
 
 
 def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Readable) -> Evidence:
     """Evidence that each feature fires on every prompt of `yes` and on no prompt of `no`.
 
-    A universal sentence: one exception refutes it. The interval of each rate is Clopper-Pearson over templates (a
-    template counts where all its prompts agree), or over prompts under a single wording.
+    A universal sentence: one exception refutes it. The interval of each rate is Clopper-Pearson over templates, or over
+    topics under a single wording; a unit counts with the share of its prompts.
+
+    Raises:
+        ValueError: no feature is given.
+        TypeError: the claim asks for controls.
     """
-    selected = features if isinstance(features, Selected) else None
+    refuse_controls("separation")
+    picked = features if isinstance(features, Selected) else None
     wanted = _numbers(features)
-    if not wanted and selected is None:
+    if not wanted and picked is None:
         raise ValueError("separates() was given no feature; a statement about none is not evidence")
     if not wanted:
-        return record(_none_selected(yes, no, selected))
-    parts = tuple(_separates_one(feature, yes, no, selected) for feature in wanted)
+        return record(_none_selected(yes, no, picked))
+    parts = tuple(_separates_one(feature, yes, no, picked) for feature in wanted)
     if len(parts) == 1:
         return record(parts[0])
     against = [part for part in parts if part.outcome != "supported"]
@@ -106,19 +67,23 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
             scope=parts[0].scope,
             unit="share of prompts",
             parts=parts,
+            tried=parts[0].tried,
+            rule="supported where every part is; refuted where a single one is; inconclusive otherwise",
         )
     )
 
 
-def _none_selected(yes: Readable, no: Readable, selected: Selected | None) -> Evidence:
-    picked = "" if selected is None else f"none of {selected.tried:,} features does so on {selected.picked_on}"
+def _none_selected(yes: Readable, no: Readable, picked: Selected | None) -> Evidence:
+    reason = "" if picked is None else f"none of {picked.tried:,} features does so on {_beside(picked, yes, no)}"
     return Evidence(
         kind="separation",
         statement=f"some feature {_statement(yes, no)}",
         outcome="refuted",
-        reason=picked,
+        reason=reason,
         scope="these templates",
         unit="share of prompts",
+        tried=None if picked is None else picked.tried,
+        rule="a feature that separates all prompts separates those that were picked on; where none does, there is none",
     )
 
 
@@ -135,10 +100,10 @@ def _weakest(of: Features, feature: int) -> float:
     return float(strongest.min())
 
 
-def _separates_one(feature: int, yes: Readable, no: Readable, selected: Selected | None) -> Evidence:
-    rate_yes, rate_no = firing_rate(yes, feature), firing_rate(no, feature)
-    n_yes, n_no = _prompts_behind(rate_yes, yes), _prompts_behind(rate_no, no)
-    sample_yes, sample_no = _with_interval(rate_yes), _with_interval(rate_no)
+def _separates_one(feature: int, yes: Readable, no: Readable, picked: Selected | None) -> Evidence:
+    rates = firing_rate(yes, feature), firing_rate(no, feature)
+    n_yes, n_no = (_prompts_behind(rate, of) for rate, of in zip(rates, (yes, no), strict=True))
+    (sample_yes, units_yes), (sample_no, units_no) = (_with_interval(rate) for rate in rates)
     fires = (
         f"feature {feature} fires on {sample_yes.mean:.1%} of {sample_yes.label} "
         f"and {sample_no.mean:.1%} of {sample_no.label} prompts"
@@ -148,21 +113,34 @@ def _separates_one(feature: int, yes: Readable, no: Readable, selected: Selected
         outcome, reason = "inconclusive", f"{fires}, but a side has fewer than 2 prompts"
     elif sample_yes.mean == 1 and sample_no.mean == 0:
         outcome, reason = "supported", fires + _bounds(sample_yes, sample_no)
+        if picked is not None and _looked_at(picked, yes, no):
+            outcome, reason = "inconclusive", f"{fires}, but on prompts on which it was picked: confirm it on others"
     else:
-        outcome, reason = "refuted", fires + _exceptions(rate_yes, rate_no)
+        outcome, reason = "refuted", fires + _exceptions(*rates)
     return Evidence(
         kind="separation",
         statement=f"feature {feature} {_statement(yes, no)}",
         outcome=outcome,
         reason=reason,
-        scope=_scope(yes, n_yes, n_no, selected),
+        scope=_scope(yes, no, (n_yes, n_no), picked),
         unit="share of prompts",
         estimate=sample_yes.mean - sample_no.mean,
         level=1 - current_terms().alpha,
         units="prompts",
         n_units=(n_yes, n_no),
         samples=(sample_yes, sample_no),
+        tried=None if picked is None else picked.tried,
+        unit_values=units_yes + units_no,
+        rule=_RULE,
     )
+
+
+_RULE = (
+    "supported where the feature fires on every prompt of the first side and on none of the second, with at least 2 "
+    "prompts on each; refuted by a single exception; inconclusive with fewer prompts, and where the feature was picked "
+    "by looking at any of them. The intervals are exact binomial "
+    "ones: the sum of the unit values of a side, out of their number"
+)
 
 
 def _statement(yes: Readable, no: Readable) -> str:
@@ -179,18 +157,15 @@ def _prompts_behind(rate: Quantity, of: Readable) -> int:
     return (of.n_at_least if isinstance(of, RecordedStyle) else rate.n) or 0
 
 
-def _with_interval(rate: Quantity) -> Sample:
-    """The rate with its exact interval over templates, or over prompts under one wording; none for a bare summary."""
+def _with_interval(rate: Quantity) -> tuple[Sample, tuple[UnitValue, ...]]:
+    """The rate with its exact interval over units, and these units; none for a bare summary."""
     sample = rate.sample
     if not isinstance(rate, Measurement):
-        return sample
-    by_template: dict[str, list[float]] = {}
-    for prompt, value in zip(rate.prompts, rate.values, strict=True):
-        by_template.setdefault(prompt.template, []).append(float(value))
-    units = list(rate.values) if len(by_template) == 1 else [float(np.mean(each)) for each in by_template.values()]
-    whole = units if rate.mean > 0.5 else [1 - unit for unit in units]  # noqa: PLR2004 - count the agreeing units
-    low, high = rate_interval(sum(unit == 1 for unit in whole), len(whole), level=1 - current_terms().alpha)
-    return replace(sample, interval=(low, high) if whole is units else (1 - high, 1 - low))
+        return sample, ()
+    terms = current_terms()
+    units, _, _ = unit_means(rate, terms.over)
+    interval = rate_interval(sum(unit.value for unit in units), len(units), level=1 - terms.alpha)
+    return replace(sample, interval=interval), units
 
 
 def _bounds(yes: Sample, no: Sample) -> str:
@@ -209,11 +184,22 @@ def _exceptions(yes: Quantity, no: Quantity) -> str:
     return ""
 
 
-def _scope(yes: Readable, n_yes: int, n_no: int, selected: Selected | None) -> str:
+def _scope(yes: Readable, no: Readable, prompts: tuple[int, int], picked: Selected | None) -> str:
     if isinstance(yes, RecordedStyle):
+        n_yes, n_no = prompts
         return f"the recorded prompts, at least {n_yes} + {n_no}; the features were picked on these same prompts"
     templates = len({prompt.template for prompt in yes.prompts})
     scope = "this wording only" if templates == 1 else f"these {templates} templates a style"
-    if selected:
-        scope += f"; picked among {selected.tried:,} features on {selected.picked_on}"
+    if picked is not None:
+        scope += f"; picked among {picked.tried:,} features on {_beside(picked, yes, no)}"
     return scope
+
+
+def _looked_at(picked: Selected, *sides: Readable) -> bool:
+    """Whether some of these prompts are among those on which was picked."""
+    looked = set(picked.prompts)
+    return any(not looked.isdisjoint(side.prompts) for side in sides if isinstance(side, Features))
+
+
+def _beside(picked: Selected, *sides: Readable) -> str:
+    return picked.beside(*(side for side in sides if isinstance(side, Features)))

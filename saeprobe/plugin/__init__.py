@@ -17,6 +17,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the parts of the run and register a marker for each subject."""
+    from saeprobe.baselines import BaselineError
+    from saeprobe.plugin.approved import Approved
     from saeprobe.plugin.hooks import Hooks
     from saeprobe.plugin.judging import Judge
     from saeprobe.plugin.laboratory import Laboratory
@@ -36,8 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, subject in known.items():
         for marker in subject.markers:
             config.addinivalue_line("markers", f"{marker}: probes on the subject {name}")
+    try:
+        approved = Approved(settings, laboratory)
+    except BaselineError as error:
+        raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(Hooks(laboratory, Ledger(config, settings, laboratory)), "saeprobe-hooks")
-    config.pluginmanager.register(Judge(settings, laboratory), "saeprobe-judge")
+    config.pluginmanager.register(Judge(settings, laboratory, approved), "saeprobe-judge")
 
 
 @pytest.fixture(scope="session")

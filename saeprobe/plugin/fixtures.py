@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, cast
@@ -12,7 +12,10 @@ import pytest
 from saeprobe.captures import Capture, Steering
 from saeprobe.features import Features
 from saeprobe.marks import members
-from saeprobe.plugin.laboratory import Declared, Laboratory
+from saeprobe.plugin.asking import Asked, Declared
+from saeprobe.plugin.judging import claim_of_item
+from saeprobe.plugin.laboratory import Laboratory
+from saeprobe.plugin.variants import subject_of
 
 
 def register_captures(module: pytest.Module, laboratory: Laboratory) -> None:
@@ -23,15 +26,24 @@ def register_captures(module: pytest.Module, laboratory: Laboratory) -> None:
             pytest.register_fixture(name=name, func=_provider(value, laboratory), node=module, scope="module")
 
 
-def declared_by(item: pytest.Item) -> list[Declared]:
-    """The captures that `item` uses, by any chain of fixtures; known at collection, before anything runs."""
-    found: list[Declared] = []
+def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
+    """What the collected items need of each subject, in their order; known before anything runs."""
+    for item in items:
+        claim, subjects = claim_of_item(item), members(subject_of(item) or "")
+        for name in subjects if any(subjects) else ():
+            for fixture, declared in _declared_by(item).items():
+                yield Asked(subject=name, declared=declared, claim=claim, fixture=fixture)
+
+
+def _declared_by(item: pytest.Item) -> dict[str, Declared]:
+    """The captures that `item` uses, by any chain of fixtures, by name."""
+    found: dict[str, Declared] = {}
     fixtures: Any = getattr(item, "_fixtureinfo", None)
     by_name: dict[str, Sequence[Any]] = {} if fixtures is None else fixtures.name2fixturedefs
-    for definitions in by_name.values():
+    for name, definitions in by_name.items():
         declared = getattr(definitions[-1].func, "declared", None)
         if isinstance(declared, Capture | Steering):
-            found.append(declared)
+            found[name] = declared
     return found
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from saeprobe.marks import members
 from saeprobe.plugin import terminal
-from saeprobe.plugin.claimcheck import check_claims
-from saeprobe.plugin.fixtures import declared_by, register_captures
+from saeprobe.plugin.claimcheck import check_claims, check_controls
+from saeprobe.plugin.fixtures import asked_by, register_captures
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.ledger import Ledger
 from saeprobe.plugin.progress import ProgressLine
-from saeprobe.plugin.variants import deselect_by_default, parametrize, subject_of
+from saeprobe.plugin.variants import deselect_by_default, parametrize
 
 _SENT = "saeprobe"
 
@@ -41,20 +41,18 @@ class Hooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave the real subjects out unless they are asked for."""
-        check_claims(items)
+        with _told(config):
+            check_claims(items)
         deselect_by_default(config, items, self._laboratory)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Make the plan: everything that the collected probes need, by subject."""
+        asked = list(asked_by(session.items))
+        with _told(session.config):
+            check_controls(asked, self._laboratory)
         self._ledger.plan(session.items)
-        self._laboratory.plan(
-            (name, declared)
-            for item in session.items
-            for name in members(subject_of(item) or "")
-            if name
-            for declared in declared_by(item)
-        )
+        self._laboratory.plan(asked)
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Print the plan; with --collect-only that is all that happens."""
@@ -102,3 +100,14 @@ class Hooks:
         """The table of verdicts."""
         if not terminalreporter.config.option.collectonly:
             terminal.summarize(terminalreporter, self._ledger)
+
+
+@contextmanager
+def _told(config: pytest.Config) -> Generator[None]:
+    """Let a worker's usage error be seen: xdist shows any other error of a worker, and of this one nothing."""
+    try:
+        yield
+    except pytest.UsageError as error:
+        if hasattr(config, "workerinput"):
+            raise RuntimeError(str(error)) from None
+        raise

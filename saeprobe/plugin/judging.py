@@ -10,13 +10,15 @@ from typing import NoReturn, cast
 
 import pytest
 
+from saeprobe.baselines import BaselineComparison
 from saeprobe.claims import Claim, claim_of
 from saeprobe.deciding import PublishedComparison, decide
 from saeprobe.evidence import Evidence, Recorder, recording
+from saeprobe.plugin.approved import Approved
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.plugin.variants import subject_of
-from saeprobe.report import ComparisonJson, ProbeRecord, probe_to_json
+from saeprobe.report import ComparisonJson, ProbeRecord, baseline_to_json, probe_to_json
 from saeprobe.verdicts import Verdict
 
 RECORD = "saeprobe"
@@ -33,9 +35,10 @@ def claim_of_item(item: pytest.Item) -> Claim | None:
 class Judge:
     """Hooks around the phases of a probe."""
 
-    def __init__(self, settings: Settings, laboratory: Laboratory) -> None:
+    def __init__(self, settings: Settings, laboratory: Laboratory, approved: Approved) -> None:
         self._settings = settings
         self._laboratory = laboratory
+        self._approved = approved
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
@@ -66,7 +69,7 @@ class Judge:
         if claim is None:
             return (yield)
         settings = self._settings
-        recorder = Recorder(alpha=settings.alpha, seed=settings.seed, controls=claim.controls)
+        recorder = Recorder(alpha=settings.alpha, seed=settings.seed, controls=claim.controls, over=claim.over)
         ended: BaseException | None = None
         began = time.monotonic()
         with recording(recorder):
@@ -102,14 +105,17 @@ class Judge:
 
     def _refuse(self, item: pytest.Item, claim: Claim, broken: str) -> NoReturn:
         """Nothing is decided with an instrument that failed its check."""
-        self._enter(item, claim, Verdict(word="broken", reason=broken), (), [], 0.0)
+        self._enter(item, claim, Verdict(word="broken", reason=broken), (), None, [], 0.0)
         pytest.fail(f"broken: {broken}", pytrace=False)
 
     def _judge(
         self, item: pytest.Item, claim: Claim, evidence: list[Evidence], ended: BaseException | None, seconds: float
     ) -> Verdict:
-        verdict, compared = decide(claim, subject_of(item) or "", evidence, ended)
-        self._enter(item, claim, verdict, compared, evidence, seconds)
+        subject = subject_of(item) or ""
+        baseline = self._approved.of(claim.id, subject)
+        now = self._approved.now(subject) if baseline is not None and evidence else None
+        verdict, compared, beside = decide(claim, subject, evidence, ended, baseline, now)
+        self._enter(item, claim, verdict, compared, beside, evidence, seconds)
         return verdict
 
     def _enter(
@@ -118,6 +124,7 @@ class Judge:
         claim: Claim,
         verdict: Verdict,
         compared: Sequence[PublishedComparison],
+        beside: BaselineComparison | None,
         evidence: Sequence[Evidence],
         seconds: float,
     ) -> None:
@@ -131,6 +138,7 @@ class Judge:
             evidence=evidence,
             published=[cast("ComparisonJson", {**asdict(row), "agrees": row.agrees}) for row in compared],
             duration_s=seconds,
+            baseline=None if beside is None else baseline_to_json(beside),
         )
         # On the item, not on one report: the JUnit file takes the properties of the teardown's.
         item.user_properties += [

@@ -6,11 +6,9 @@ import datetime as dt
 import os
 import platform
 import shlex
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,9 @@ from saeprobe.plugin.instruments import check_of
 from saeprobe.plugin.judging import RECORD, claim_of_item
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
+from saeprobe.plugin.provenance import commit_of, versions
 from saeprobe.plugin.variants import subject_of
 from saeprobe.report import ProbeRecord, RunJson, build_document, plain, planned_name, write_page, write_report
-
-PACKAGES = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
 
 
 class Ledger:
@@ -114,7 +111,7 @@ class Ledger:
     def _run(self, exit_code: int) -> RunJson:
         gathered = self._laboratory.gathered + self._gathered
         workers = getattr(self._config.option, "numprocesses", None) or 0
-        commit, dirty = _commit(self._settings.rootdir)
+        commit, dirty = commit_of(self._settings.rootdir)
         evidence = self._settings.evidence
         return {
             "command": shlex.join(["pytest", *self._config.invocation_params.args]),
@@ -129,7 +126,7 @@ class Ledger:
             "platform": platform.platform(),
             "device": next((each.device for each in gathered if each.device), None),
             "evidence_dir": None if evidence is None else evidence.name,
-            "versions": {name: metadata.version(name) for name in PACKAGES},
+            "versions": versions(),
             "computed_prompts": sum(each.computed for each in gathered),
             "stored_prompts": _stored(gathered),
         }
@@ -148,19 +145,3 @@ def _now() -> str:
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
     moment = time.time() if fixed is None else int(fixed)
     return dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="seconds")
-
-
-def _commit(root: Path) -> tuple[str | None, bool | None]:
-    """The commit that the probes were run at and whether the tree differed from it; None without a repository."""
-
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(root), *arguments]
-        try:
-            ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)  # noqa: S603 - fixed words
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return ran.stdout.strip() if ran.returncode == 0 else None
-
-    commit = git("rev-parse", "HEAD")
-    status = None if commit is None else git("status", "--porcelain")
-    return commit, None if status is None else bool(status)

@@ -23,6 +23,7 @@ class Settings:
     rootdir: Path
     store: Path
     report: Path
+    baselines: Path
     evidence: Path | None
     default_subjects: tuple[str, ...]
     neutral: dict[str, PromptSet]
@@ -57,6 +58,9 @@ def add_options(parser: pytest.Parser) -> None:
         "NAME = FILE: prompts on which the instrument of a subject is checked where plain English does not suit it",
         "linelist",
     )
+    parser.addini(
+        "saeprobe_baselines", "folder of the values that were approved (default: reports/baselines)", default=""
+    )
     parser.addini("saeprobe_alpha", "largest p at which a difference counts (default: 0.05)", default="0.05")
 
 
@@ -82,6 +86,7 @@ def settings_of(config: pytest.Config) -> Settings:
         rootdir=root,
         store=_directory(config, "--saeprobe-store", root / ".saeprobe" / "store"),
         report=_report(config, root),
+        baselines=root / (str(config.getini("saeprobe_baselines")) or Path("reports", "baselines")),
         evidence=directory,
         default_subjects=tuple(default),
         neutral=_neutral(config.getini("saeprobe_neutral"), root),

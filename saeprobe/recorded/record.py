@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from saeprobe.measurement import Quantity, Summary
+from saeprobe.measurement import Measurement, Quantity, Summary
 from saeprobe.verdicts import NotRun
 
 
@@ -88,6 +88,17 @@ class Recorded:
             NotRun: always.
         """
         raise NotRun(f"{self.origin} tells of all topics together; features_layer50.pt of the run tells of the first")
+
+    def quantity(self, measure: str) -> Measurement:
+        """The recorded values of a measure on the prompts of all styles.
+
+        Raises:
+            NotRun: the record does not tell, or tells one number a style.
+        """
+        of_style = next(iter(self.by_style.values())).quantity(measure)
+        if isinstance(of_style, Summary):
+            raise NotRun(f"{self.origin} tells the {measure} of each style as one number, not of each prompt")
+        return of_style.whole
 
     def __getitem__(self, style: str) -> RecordedStyle:
         """One style.

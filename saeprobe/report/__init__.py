@@ -7,6 +7,7 @@ the document back to the gate.
 
 from saeprobe.report.document import (
     SCHEMA_VERSION,
+    baseline_to_json,
     build_document,
     evidence_to_json,
     instrument_to_json,
@@ -17,6 +18,7 @@ from saeprobe.report.document import (
 from saeprobe.report.files import ReportError, read_report, schema, validate, write_report
 from saeprobe.report.page import render, write_page
 from saeprobe.report.shape import (
+    BaselineJson,
     ClaimJson,
     ComparisonJson,
     DifferenceJson,
@@ -32,6 +34,7 @@ from saeprobe.report.shape import (
 
 __all__ = [
     "SCHEMA_VERSION",
+    "BaselineJson",
     "ClaimJson",
     "ComparisonJson",
     "DifferenceJson",
@@ -44,6 +47,7 @@ __all__ = [
     "ReportError",
     "RunJson",
     "SubjectJson",
+    "baseline_to_json",
     "build_document",
     "evidence_to_json",
     "instrument_to_json",

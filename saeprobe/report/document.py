@@ -9,10 +9,13 @@ from typing import Any, Final, cast
 
 import numpy as np
 
+from saeprobe.baselines import BaselineComparison
 from saeprobe.claims import Claim, Published
 from saeprobe.evidence import Evidence
 from saeprobe.instrument import InstrumentCheck
 from saeprobe.report.shape import (
+    BaselineJson,
+    BaselineRowJson,
     ClaimJson,
     ComparisonJson,
     Document,
@@ -26,10 +29,10 @@ from saeprobe.report.shape import (
     SampleJson,
     SubjectJson,
 )
-from saeprobe.verdicts import WORDS, Verdict
+from saeprobe.verdicts import RULES, WORDS, Verdict
 
 SCHEMA: Final = "urn:saeprobe:report:1"
-SCHEMA_VERSION: Final = "1.1"
+SCHEMA_VERSION: Final = "1.2"
 
 
 def plain(value: object, where: str) -> Any:
@@ -93,16 +96,36 @@ def instrument_to_json(check: InstrumentCheck) -> InstrumentJson:
     return cast("InstrumentJson", plain({**asdict(check), "broken": check.broken}, "instrument"))
 
 
-def _not_measured(stated: Published, label: str) -> PublishedJson:
+def baseline_to_json(beside: BaselineComparison) -> BaselineJson:
+    """Approved values beside measured ones, in plain types.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    one = beside.baseline
+    made: BaselineJson = {
+        "approved_by": one.approved_by,
+        "because": one.because,
+        "on": one.on,
+        "verdict": one.verdict,
+        "commit": one.measured_with.commit,
+        "rows": [cast("BaselineRowJson", {**asdict(row), "agrees": row.agrees}) for row in beside.rows],
+        "changed": list(beside.changed),
+    }
+    return cast("BaselineJson", plain(made, "baseline"))
+
+
+def _not_measured(stated: Published, label: str) -> ComparisonJson:
     return {
         "label": label,
         "value": stated.values[label],
         "unit": stated.unit,
         "tolerance": stated.tolerance,
-        "tolerance_from": None if stated.tolerance is None else "stated by the claim",
+        "tolerance_from": None if stated.tolerance is None else "set by the claim",
         "measured": None,
         "agrees": None,
-        "n": stated.n,
+        "rounding": None,
+        "sampling": None,
     }
 
 
@@ -115,6 +138,7 @@ def probe_to_json(
     evidence: Sequence[Evidence],
     published: Sequence[ComparisonJson],
     duration_s: float,
+    baseline: BaselineJson | None = None,
 ) -> ProbeRecord:
     """The record of one probe on one subject.
 
@@ -127,15 +151,18 @@ def probe_to_json(
         published: the printed numbers that were compared; those of the claim that are not among them are added as
             not measured.
         duration_s: seconds the probe took, its share of the capture not included.
+        baseline: what was approved of the claim on this subject, beside what was measured.
 
     Raises:
         ValueError: a number is NaN or infinite.
     """
     stated = claim.published.get(subject)
-    compared: list[PublishedJson] = [{**row, "n": None if stated is None else stated.n} for row in published]
+    rows = list(published)
     if stated is not None:
-        seen = {row["label"] for row in compared}
-        compared += [_not_measured(stated, label) for label in stated.values if label not in seen]
+        seen = {row["label"] for row in rows}
+        rows += [_not_measured(stated, label) for label in stated.values if label not in seen]
+    n, source = (None, "") if stated is None else (stated.n, stated.source)
+    compared: list[PublishedJson] = [{**row, "n": n, "source": source or claim.source} for row in rows]
     record: ProbeRecord = {
         "nodeid": nodeid,
         "subject": subject,
@@ -146,6 +173,7 @@ def probe_to_json(
         "duration_s": duration_s,
         "published": compared,
         "evidence": [evidence_to_json(piece) for piece in evidence],
+        "baseline": baseline,
         "claim": {
             "id": claim.id,
             "sentence": claim.sentence,
@@ -180,7 +208,11 @@ def _numbered_sample(sample: SampleJson[PromptJson], table: PromptTable) -> Samp
 def _numbered(evidence: EvidenceJson[PromptJson], table: PromptTable) -> EvidenceJson[int]:
     samples = [_numbered_sample(sample, table) for sample in evidence["samples"]]
     parts = [_numbered(part, table) for part in evidence["parts"]]
-    return cast("EvidenceJson[int]", {**evidence, "samples": samples, "parts": parts})
+    controls = [
+        {**control, "evidence": None if control["evidence"] is None else _numbered(control["evidence"], table)}
+        for control in evidence["controls"]
+    ]
+    return cast("EvidenceJson[int]", {**evidence, "samples": samples, "parts": parts, "controls": controls})
 
 
 def _in_planned_order(probes: Iterable[ProbeRecord], planned: Sequence[str]) -> list[ProbeRecord]:
@@ -247,4 +279,5 @@ def build_document(
         "subjects": list(subjects),
         "prompts": table.prompts,
         "claims": list(claims.values()),
+        "rules": {str(word): rule for word, rule in RULES.items()},
     }

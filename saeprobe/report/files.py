@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 AGAIN: Final = "run the probes again to write a new one"
-READABLE: Final = ("1.0", SCHEMA_VERSION)
+READABLE: Final = ("1.0", "1.1", SCHEMA_VERSION)
 """Versions that this one reads: keys are only ever added within version 1."""
 LONGEST_MESSAGE: Final = 300
 """Characters: jsonschema quotes what it refuses, be it a whole report."""
@@ -75,20 +75,54 @@ def validate(document: object, path: Path | None = None) -> Document:
 
 
 def _complete(document: Document) -> None:
-    """Add what version 1.1 brought to a report of version 1.0."""
+    """Add what versions 1.1 and 1.2 brought to a report of an older one."""
+    document.setdefault("rules", {})
     for subject in document["subjects"]:
         subject.setdefault("protocol_of", None)
         subject.setdefault("differs", [])
         subject.setdefault("instrument", None)
-    for probe in (probe for claim in document["claims"] for probe in claim["probes"]):
-        for sample in (sample for piece in probe["evidence"] for sample in _samples(piece)):
-            sample.setdefault("near_threshold", None)
+    for claim in document["claims"]:
+        for probe in claim["probes"]:
+            probe.setdefault("baseline", None)
+            for row in probe["published"]:
+                row.setdefault("rounding", None)
+                row.setdefault("sampling", None)
+                row.setdefault("source", claim["source"])
+            for piece in (piece for whole in probe["evidence"] for piece in _pieces(whole)):
+                _complete_piece(piece)
+
+
+def _complete_piece(piece: EvidenceJson[int]) -> None:
+    piece.setdefault("rule", "")
+    piece.setdefault("unit_values", [])
+    piece.setdefault("patterns", [])
+    piece.setdefault("distances", [])
+    piece.setdefault("margin", None)
+    piece.setdefault("tried", None)
+    piece.setdefault("needed", None)
+    for sample in piece["samples"]:
+        sample.setdefault("near_threshold", None)
+        sample.setdefault("near_moves", None)
+    for control in piece["controls"]:
+        control.setdefault("expects", "persists")
+        control.setdefault("share", None)
+        control.setdefault("evidence", None)
+
+
+def _pieces(evidence: EvidenceJson[int]) -> Iterator[EvidenceJson[int]]:
+    """The evidence itself, its parts, and what its controls compared; read before or after it was completed."""
+    yield evidence
+    for part in evidence["parts"]:
+        yield from _pieces(part)
+    for control in evidence["controls"]:
+        own = control.get("evidence")
+        if own is not None:
+            yield from _pieces(own)
 
 
 def _samples(evidence: EvidenceJson[int]) -> Iterator[SampleJson[int]]:
-    yield from evidence["samples"]
-    for part in evidence["parts"]:
-        yield from _samples(part)
+    for piece in _pieces(evidence):
+        yield from piece["samples"]
 
 
 def _contradiction(document: Document) -> str | None:
@@ -166,9 +200,10 @@ def read_report(path: Path) -> Document:
             path=path, problem="is JSON, but names no schema_version", remedy="give a report.json written by saeprobe"
         )
     if version not in READABLE:
+        *older, newest = READABLE
         raise ReportError(
             path=path,
-            problem=f"has schema version {version!r}, and this saeprobe reads {' and '.join(READABLE)}",
+            problem=f"has schema version {version!r}, and this saeprobe reads {', '.join(older)} and {newest}",
             remedy=f"{AGAIN}, or install the saeprobe that wrote it",
         )
     return validate(fields, path)

@@ -9,15 +9,17 @@ from typing import Final
 from markupsafe import Markup
 
 from saeprobe.report.picture import Axis, axis_over, box
+from saeprobe.report.rivals import drawn
 from saeprobe.report.shape import EvidenceJson
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """One row: an estimate in the evidence's unit, as measured or with the rival `control` taken out."""
+    """One row: an estimate in the evidence's unit, as measured, with the rival `control` taken out, or of it alone."""
 
     label: str | None
     control: str | None
+    alone: bool
     explains: bool
     outcome: str
     estimate: float | None
@@ -44,10 +46,10 @@ class Forest:
         return any(row.interval for row in self.rows)
 
 
-DIFFERENCES: Final = ("greater", "about equal", "exclusive")
+DIFFERENCES: Final = ("greater", "at least", "about equal", "exclusive")
 """Kinds of evidence whose estimate is a difference, so that zero means no effect."""
 
-SIGNS: Final = {"greater": ">", "about equal": "≈", "separation": "|"}
+SIGNS: Final = {"greater": ">", "at least": ">", "about equal": "≈", "separation": "|"}
 
 
 def part_labels(evidence: EvidenceJson[int]) -> list[str]:
@@ -79,6 +81,7 @@ def _rows(evidence: EvidenceJson[int], label: str | None, axis: Axis) -> Iterato
     yield Estimate(
         label=label,
         control=None,
+        alone=False,
         explains=False,
         outcome=evidence["outcome"],
         estimate=evidence["estimate"],
@@ -86,10 +89,11 @@ def _rows(evidence: EvidenceJson[int], label: str | None, axis: Axis) -> Iterato
         p=evidence["p"],
         drawing=_draw(evidence["estimate"], evidence["interval"], axis, control=False),
     )
-    for control in evidence["controls"]:
+    for control in filter(drawn, evidence["controls"]):
         yield Estimate(
             label=label,
             control=control["name"],
+            alone=control["expects"] == "absent",
             explains=control["explains"],
             outcome=evidence["outcome"],
             estimate=control["estimate"],
@@ -103,7 +107,7 @@ def _numbers(evidence: EvidenceJson[int]) -> Iterator[float]:
     if evidence["estimate"] is not None:
         yield evidence["estimate"]
     yield from evidence["interval"] or ()
-    for control in evidence["controls"]:
+    for control in filter(drawn, evidence["controls"]):
         yield control["estimate"]
         yield from control["interval"] or ()
 
@@ -112,7 +116,9 @@ def forest(evidence: EvidenceJson[int]) -> Forest | None:
     """The estimate of a comparison with its controls, or of each part of it; None where there is nothing to draw."""
     shown = evidence["parts"] or [evidence]
     numbers = [number for piece in shown for number in _numbers(piece)]
-    lone = evidence["kind"] not in DIFFERENCES or not (evidence["interval"] or evidence["controls"])
+    lone = evidence["kind"] not in DIFFERENCES or not (
+        evidence["interval"] or any(drawn(control) for control in evidence["controls"])
+    )
     if not numbers or (lone and not evidence["parts"]):
         return None
     axis = axis_over([0.0, *numbers])

@@ -40,6 +40,7 @@
         const [name, key] = element.dataset.a.split(":");
         element.setAttribute(name, say(key));
       }
+      document.title = `${document.querySelector("h1").textContent.replace(/[.。]$/, "")} · saeprobe`;
     };
     one("_language").addEventListener("click", () => {
       const next = root.dataset.lang === "zh" ? "en" : "zh";

@@ -17,6 +17,7 @@ from saeprobe.report.forest import DIFFERENCES, forest
 from saeprobe.report.overview import anchor, cell, headline, silent, subject_names, tallies
 from saeprobe.report.picture import strips
 from saeprobe.report.protocols import side_by_side
+from saeprobe.report.rivals import rivals
 from saeprobe.report.shape import Document
 from saeprobe.report.tables import (
     arms,
@@ -30,8 +31,10 @@ from saeprobe.report.tables import (
     prompt_groups,
     published_rows,
     seconds,
+    share,
     values_table,
 )
+from saeprobe.report.units import unit_sides
 from saeprobe.report.wording import Language, attribute, has_chinese, mark, say, words
 from saeprobe.verdicts import WORDS
 
@@ -73,6 +76,7 @@ def _template() -> Template:
         "percent": percent,
         "probability": probability,
         "seconds": seconds,
+        "share": share,
         "slug": slug,
     }
     tests["chinese"] = has_chinese
@@ -128,9 +132,11 @@ def render(document: Document, *, language: Language = "en") -> str:
         clip=partial(clip, language=language),
         forest=forest,
         near_threshold=near_threshold,
+        rivals=rivals,
         side_by_side=partial(side_by_side, document=document),
         strips=strips,
         published_rows=published_rows,
+        unit_sides=unit_sides,
         values_table=values_table,
         prompt_groups=prompt_groups,
     )

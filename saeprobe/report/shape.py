@@ -34,17 +34,38 @@ class SampleJson(TypedDict, Generic[P]):
     values: list[float]
     prompts: list[P]
     near_threshold: str | None
+    near_moves: float | None
 
 
-class ControlJson(TypedDict):
-    """What is left of an effect once a rival explanation is taken out."""
+class UnitJson(TypedDict):
+    """One unit of replication as the test saw it."""
+
+    side: str
+    unit: str
+    value: float
+
+
+class NeededJson(TypedDict):
+    """What would decide an open comparison."""
+
+    units: str
+    have: int
+    wanted: int | None
+    prompts: int | None
+
+
+class ControlJson(TypedDict, Generic[P]):
+    """What one control showed; `evidence` is the comparison that it made, where it made one of its own."""
 
     name: str
+    expects: str
     explains: bool
     estimate: float
     interval: list[float] | None
     p: float | None
     detail: str
+    share: float | None
+    evidence: EvidenceJson[P] | None
 
 
 class EvidenceJson(TypedDict, Generic[P]):
@@ -66,8 +87,15 @@ class EvidenceJson(TypedDict, Generic[P]):
     units: str | None
     n_units: list[int]
     samples: list[SampleJson[P]]
-    controls: list[ControlJson]
+    controls: list[ControlJson[P]]
     parts: list[EvidenceJson[P]]
+    rule: str
+    unit_values: list[UnitJson]
+    patterns: list[tuple[str, int]]
+    distances: list[list[float]]
+    margin: float | None
+    tried: int | None
+    needed: NeededJson | None
     continuations: list[list[str]]
 
 
@@ -81,12 +109,40 @@ class ComparisonJson(TypedDict):
     tolerance_from: str | None
     measured: float | None
     agrees: bool | None
+    rounding: float | None
+    sampling: float | None
 
 
 class PublishedJson(ComparisonJson):
-    """A comparison and the number of prompts behind the printed value, where the source tells it."""
+    """A comparison, where the value is printed, and the number of prompts behind it, where the source tells it."""
 
     n: int | None
+    source: str
+
+
+class BaselineRowJson(TypedDict):
+    """An approved mean beside the one measured here; None where it is no longer measured."""
+
+    label: str
+    measure: str
+    unit: str
+    approved: float
+    measured: float | None
+    noise: float | None
+    noise_from: str | None
+    agrees: bool | None
+
+
+class BaselineJson(TypedDict):
+    """What a person approved, beside what was measured, and what is recorded to have changed in between."""
+
+    approved_by: str
+    because: str
+    on: str
+    verdict: Word
+    commit: str | None
+    rows: list[BaselineRowJson]
+    changed: list[str]
 
 
 class ProbeJson(TypedDict, Generic[P]):
@@ -101,6 +157,7 @@ class ProbeJson(TypedDict, Generic[P]):
     duration_s: float
     published: list[PublishedJson]
     evidence: list[EvidenceJson[P]]
+    baseline: BaselineJson | None
 
 
 class ClaimHead(TypedDict):
@@ -199,7 +256,7 @@ class RunJson(TypedDict):
 
 
 class Document(TypedDict):
-    """A whole report."""
+    """A whole report; `rules` say in words how each verdict is decided."""
 
     schema: str
     schema_version: str
@@ -210,3 +267,4 @@ class Document(TypedDict):
     subjects: list[SubjectJson]
     prompts: list[PromptJson]
     claims: list[ClaimJson]
+    rules: dict[str, str]

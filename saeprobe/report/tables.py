@@ -71,6 +71,11 @@ def percent(level: float | None) -> str:
     return "" if level is None else f"{level * 100:g}%"
 
 
+def share(part: float | None) -> str:
+    """0.62 as `62%`, or a dash."""
+    return "\N{EN DASH}" if part is None else _signed(f"{part * 100:.3g}%")
+
+
 def probability(p: float | None) -> str:
     """A p-value to two significant digits, never as zero."""
     if p is None:

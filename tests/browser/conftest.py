@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from saeprobe.claims import Claim
-from saeprobe.evidence import Evidence, Sample
+from saeprobe.evidence import ControlResult, Evidence, Needed, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report import RunJson, build_document, planned_name, probe_to_json, write_page
+from saeprobe.report import BaselineJson, RunJson, build_document, planned_name, probe_to_json, write_page
 from saeprobe.verdicts import Verdict, Word
 
 CHROMIUM = shutil.which("chromium")
@@ -85,7 +86,7 @@ def evidence(statement: str) -> Evidence:
         )
         for label, mean in (("novice", 14.0), (HOSTILE, 11.0))
     )
-    return Evidence(
+    found = Evidence(
         kind="greater",
         statement=statement,
         outcome="supported",
@@ -96,7 +97,46 @@ def evidence(statement: str) -> Evidence:
         interval=(1.0, 5.0),
         samples=samples,
         continuations=(("steered", HOSTILE, HOSTILE),),
+        rule=HOSTILE,
+        unit_values=tuple(UnitValue(side=sample.label, unit=HOSTILE, value=sample.mean) for sample in samples),
+        needed=Needed(units=HOSTILE, have=2, wanted=9, prompts=36),
     )
+    control = ControlResult(
+        name="random-model",
+        expects="absent",
+        explains=False,
+        estimate=0.3,
+        interval=(-0.2, 0.8),
+        p=0.4,
+        detail=HOSTILE,
+        share=0.1,
+        evidence=found,
+    )
+    return replace(found, controls=(control,))
+
+
+def approved() -> BaselineJson:
+    """An approval whose every word is hostile."""
+    return {
+        "approved_by": HOSTILE,
+        "because": HOSTILE,
+        "on": "2026-11-20",
+        "verdict": "supported",
+        "commit": None,
+        "rows": [
+            {
+                "label": HOSTILE,
+                "measure": HOSTILE,
+                "unit": HOSTILE,
+                "approved": 1.0,
+                "measured": 2.0,
+                "noise": 0.5,
+                "noise_from": HOSTILE,
+                "agrees": False,
+            }
+        ],
+        "changed": [HOSTILE],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +151,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             evidence=[evidence(HOSTILE)],
             published=[],
             duration_s=0.1,
+            baseline=approved(),
         )
         for claim, subject, word in CASES
     ]

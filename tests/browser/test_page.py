@@ -125,6 +125,7 @@ def test_the_language_switch_speaks_chinese_and_back(go: Open) -> None:
 
     browser.find_element("id", "_language").click()
     assert browser.find_element("id", "_claims-title").text == "论断"
+    assert "条论断" in browser.title
     assert browser.find_element("id", "_shown").text == "显示 23 条论断中的 23 条"
     assert browser.find_element("tag name", "html").get_attribute("lang") == "zh-Hans"
     assert browser.find_element("id", "_text").get_attribute("placeholder") == "搜索论断"

@@ -57,6 +57,6 @@ def family(*parts: Measurement) -> Measurement:
     )
 
 
-def summary(style: str, value: float, *, measure: str = "l0", unit: str = "features") -> Summary:
+def summary(style: str, value: float, *, measure: str = "l0", unit: str = "features", n: int | None = None) -> Summary:
     """A bare mean, without the values behind it."""
-    return Summary(measure=measure, label=style, unit=unit, value=value, n=None, origin="feature_diff.json")
+    return Summary(measure=measure, label=style, unit=unit, value=value, n=n, origin="feature_diff.json")

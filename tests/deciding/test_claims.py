@@ -25,6 +25,24 @@ def test_a_probe_carries_its_claim_and_stays_the_same_function() -> None:
     assert claim_of("no function") is None
 
 
+def test_one_name_where_several_are_wanted_is_refused() -> None:
+    """Its letters are not taken for names; the remedy is the comma."""
+    with pytest.raises(
+        TypeError, match=r"claim 'a' has controls='length'; wanted several names: controls=\('length',\)"
+    ):
+        claim(SENTENCE, id="a", source="b", controls="length")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"claim 'a' has over='topics'; wanted several names: over=\('topics',\)"):
+        claim(SENTENCE, id="a", source="b", over="topics")  # type: ignore[arg-type]
+
+
+def test_a_name_given_twice_is_refused() -> None:
+    """A control run twice would be told twice."""
+    with pytest.raises(ValueError, match="claim 'a' names 'length' twice in controls; leave one out"):
+        claim(SENTENCE, id="a", source="b", controls=("length", "wording", "length"))
+    with pytest.raises(ValueError, match="claim 'a' names 'topics' twice in over; leave one out"):
+        claim(SENTENCE, id="a", source="b", over=("topics", "topics"))
+
+
 @pytest.mark.parametrize("name", ["day1.novice-most", "manual.steer-golden-gate", "a", "2026.claim-3"])
 def test_ids_of_lower_case_digits_dots_and_dashes_are_taken(name: str) -> None:
     """Such ids are accepted as they are."""
@@ -47,7 +65,7 @@ def test_an_empty_sentence_is_refused(sentence: str) -> None:
 
 def test_an_unknown_control_is_refused() -> None:
     """A control that does not exist cannot be asked for, so it cannot be thought to have passed."""
-    with pytest.raises(ValueError, match="asks for the control 'lenght'; there is: 'length'"):
+    with pytest.raises(ValueError, match="asks for the control 'lenght'; there are: length, wording,"):
         Claim(sentence=SENTENCE, id="x", source="here", controls=("lenght",))  # type: ignore[arg-type]
 
 
@@ -101,3 +119,10 @@ def test_declarations_carry_their_verdict_and_reason() -> None:
     declared = [declare("the model is small") for declare in (refuted, inconclusive, drifted)]
     assert [one.verdict for one in declared] == ["refuted", "inconclusive", "drifted"]
     assert {one.reason for one in declared} == {"the model is small"}
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_tolerance_is_a_finite_distance(tolerance: float) -> None:
+    """With an infinite one every number would agree, and with NaN none."""
+    with pytest.raises(ValueError, match="wanted a positive distance in features"):
+        published(novice=132.4, unit="features", tolerance=tolerance)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from grids import templates
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.claims import Claim, NonReproduction, Published, drifted, inconclusive, published, refuted
-from saeprobe.deciding import compare_published, decide
-from saeprobe.evidence import Evidence, EvidenceOutcome, Recorder, Sample, recording
+from saeprobe.claims import Claim, Control, NonReproduction, Published, drifted, inconclusive, published, refuted
+from saeprobe.deciding import decide
+from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, Sample, recording
 from saeprobe.verdicts import NotRun, Unverifiable, Verdict, unverifiable
 
 HIGH = templates("novice", (10, 11, 12, 13))
@@ -182,76 +183,53 @@ def test_the_scope_names_each_scope_once() -> None:
     assert decided(pieces).scope == "these templates; this wording only"
 
 
-# published numbers
+# controls
+
+ASKING = replace(claimed(published(novice=132.4, unit="features")), controls=("length", "activity"))
 
 
-def test_a_published_number_within_printed_precision_agrees() -> None:
-    """132.44 rounds to the printed 132.4; the reason counts the agreeing numbers."""
-    evidence = [found("supported", samples=(sample("novice", 132.44), sample("expert", 113.06)))]
-    verdict = decided(evidence, published(novice=132.4, expert=113.1, unit="features"))
-    assert verdict.word == "supported"
-    assert verdict.reason == "told supported; 2 of 2 published values agree"
-
-
-def test_a_number_that_moved_is_drifted() -> None:
-    """140 is not 132.4 ± 0.05: the sentence holds, the number does not, and the probe fails."""
-    evidence = [found("supported", samples=(sample("novice", 140.0), sample("expert", 113.1)))]
-    verdict = decided(evidence, published(novice=132.4, expert=113.1, unit="features"))
-    assert (verdict.word, verdict.outcome) == ("drifted", "failed")
-    assert "novice is 140 features, published 132.4 ± 0.05" in verdict.reason
-    assert "expert" not in verdict.reason
-
-
-def test_the_interval_of_the_measured_mean_widens_the_tolerance() -> None:
-    """An interval from 129 to 134 around 131 reaches 3 and with rounding 3.05: 134.0 agrees, 134.1 does not."""
-    of = sample("novice", 131.0, interval=(129.0, 134.0))
-    for printed, agrees in ((134.0, True), (128.0, True), (134.1, False)):
-        (row,) = compare_published(published(novice=printed, unit="features"), [found("supported", samples=(of,))])
-        rounding = 0.05 if printed % 1 else 0.5
-        assert row.tolerance == pytest.approx(3 + rounding)
-        assert row.agrees is agrees
-    assert row.tolerance_from == "printed precision 0.05 + interval of the measured mean 3"
-
-
-def test_a_tolerance_of_the_claim_goes_before() -> None:
-    """With a tolerance of 2 set by the claim neither precision nor interval count."""
-    of = sample("novice", 131.0, interval=(100.0, 160.0))
-    for printed, agrees in ((133.0, True), (133.1, False)):
-        numbers = published(novice=printed, unit="features", tolerance=2.0)
-        (row,) = compare_published(numbers, [found("supported", samples=(of,))])
-        assert (row.tolerance, row.tolerance_from, row.agrees) == (2.0, "set by the claim", agrees)
-
-
-@pytest.mark.parametrize("measured", [(), (sample("expert", 132.4),), (sample("novice", 132.4, unit="activation"),)])
-def test_published_values_that_were_never_measured_break_the_probe(measured: tuple[Sample, ...]) -> None:
-    """A printed number nobody measured, or measured in another unit, cannot be passed over."""
-    verdict = decided([found("supported", samples=measured)], published(novice=132.4, unit="features"))
-    assert verdict.word == "broken"
-    assert verdict.reason == "published values were never measured: novice in features"
-
-
-def test_published_numbers_are_found_in_the_parts() -> None:
-    """The samples of an `every(...)` count."""
-    part = found("supported", samples=(sample("novice", 132.4),))
-    whole = Evidence(
-        kind="every", statement="", outcome="supported", reason="", scope="", unit="features", parts=(part,)
+def under(name: Control, *, parts: tuple[Evidence, ...] = (), p: float | None = 0.01) -> Evidence:
+    """A supported comparison under this control."""
+    control = ControlResult(
+        name=name, expects="persists", explains=False, estimate=1.0, interval=None, p=p, detail="as it was"
     )
-    assert decided([whole], published(novice=132.4, unit="features")).word == "supported"
+    of = sample("novice", 132.4)
+    return replace(found("supported", samples=(of,)), controls=(control,), parts=parts)
 
 
-def test_refuted_evidence_stays_refuted_beside_agreeing_numbers() -> None:
-    """Agreement of the numbers is told, and saves nothing; nor does a missing number hide the refutation."""
-    evidence = [found("refuted", samples=(sample("novice", 132.4),))]
-    verdict = decided(evidence, published(novice=132.4, unit="features"))
-    assert (verdict.word, verdict.reason) == ("refuted", "told refuted; 1 of 1 published values agree")
-    assert decided([found("refuted")], published(novice=132.4, unit="features")).word == "refuted"
+@pytest.mark.parametrize(
+    ("evidence", "missing"),
+    [
+        ([under("length")], "activity, and no comparison of the probe ran it"),
+        ([under("activity"), under("wording")], "length, and no comparison of the probe ran it"),
+        ([under("wording")], "length and activity, and no comparison of the probe ran them"),
+    ],
+)
+def test_a_control_that_nothing_ran_breaks_the_probe(evidence: list[Evidence], missing: str) -> None:
+    """A sentence is not supported under a control that no comparison was put under."""
+    verdict, _, _ = decide(ASKING, "sparrow", evidence, None)
+    assert (verdict.word, verdict.outcome, verdict.scope) == ("broken", "error", "these templates")
+    assert verdict.reason == f"the claim asks for the control {missing}"
 
 
-def test_numbers_published_for_another_subject_are_not_looked_at() -> None:
-    """What was printed of one model says nothing of another."""
-    claim = claimed(published(novice=132.4, unit="features"), subject="llama70b")
-    verdict, rows = decide(claim, "sparrow", [found("supported")], None)
-    assert (verdict.word, rows) == ("supported", ())
+def test_a_control_that_a_part_ran_was_run() -> None:
+    """It counts wherever it was run: in a piece of its own, in a part, or in a part of a part."""
+    whole = replace(found("supported"), parts=(replace(found("supported"), parts=(under("length"),)),))
+    for pieces in (
+        [under("length"), under("activity")],
+        [under("activity", parts=(whole,))],
+        [whole, under("activity")],
+    ):
+        assert decide(ASKING, "sparrow", pieces, None)[0].word == "supported"
+
+
+def test_a_control_that_nothing_ran_does_not_hide_what_was_found() -> None:
+    """Refuted and inconclusive keep their word; a number that moved does not go before the control."""
+    words: tuple[EvidenceOutcome, ...] = ("refuted", "inconclusive")
+    for outcome in words:
+        assert decide(ASKING, "sparrow", [found(outcome)], None)[0].word == outcome
+    moved = found("supported", samples=(sample("novice", 140.0),))
+    assert decide(ASKING, "sparrow", [moved], None)[0].word == "broken"
 
 
 # declarations
@@ -271,7 +249,7 @@ def test_a_declaration_passes_only_the_verdict_it_names(known: str, word: str) -
     if word == "drifted":
         outcome = "supported"
     claim = claimed(published(novice=132.4, unit="features"), DECLARED[known])
-    verdict, _ = decide(claim, "sparrow", [found(outcome, samples=(sample("novice", 140.0),))], None)
+    verdict, _, _ = decide(claim, "sparrow", [found(outcome, samples=(sample("novice", 140.0),))], None)
     assert verdict.word == word
     assert verdict.outcome == ("passed" if word == known else "failed")
     assert verdict.declared == ("known" if word == known else None)
@@ -279,14 +257,14 @@ def test_a_declaration_passes_only_the_verdict_it_names(known: str, word: str) -
 
 def test_a_declaration_does_not_pass_a_broken_probe() -> None:
     """A probe that raises is broken, declared or not."""
-    verdict, _ = decide(claimed(known=refuted("known")), "sparrow", [], KeyError("guru"))
+    verdict, _, _ = decide(claimed(known=refuted("known")), "sparrow", [], KeyError("guru"))
     assert (verdict.word, verdict.outcome, verdict.declared) == ("broken", "error", None)
 
 
 def test_a_declaration_leaves_what_was_not_run() -> None:
     """Without weights nothing is confirmed, not even a declaration."""
     for ended, word in ((NotRun("no weights"), "not run"), (Unverifiable("no test"), "unverifiable")):
-        verdict, _ = decide(claimed(known=refuted("known")), "sparrow", [], ended)
+        verdict, _, _ = decide(claimed(known=refuted("known")), "sparrow", [], ended)
         assert (verdict.word, verdict.outcome, verdict.declared) == (word, "skipped", None)
 
 

@@ -8,7 +8,17 @@ from threading import Thread
 import pytest
 from grids import templates
 
-from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, current_terms, record, recording
+from saeprobe.evidence import (
+    ControlResult,
+    Evidence,
+    EvidenceOutcome,
+    Recorder,
+    Sample,
+    current_terms,
+    record,
+    record_whole,
+    recording,
+)
 
 
 def evidence(outcome: EvidenceOutcome, **more: object) -> Evidence:
@@ -76,7 +86,15 @@ def test_a_comparison_counts_even_where_its_truth_is_thrown_away() -> None:
 
 def test_lines_tell_outcome_numbers_test_and_controls() -> None:
     """The terminal shows statement, reason, interval with its level, test with scope, and each control."""
-    control = ControlResult(name="length", explains=False, estimate=1.0, interval=None, p=None, detail="equally long")
+    control = ControlResult(
+        name="length",
+        expects="persists",
+        explains=False,
+        estimate=1.0,
+        interval=None,
+        p=None,
+        detail="equally long",
+    )
     told = evidence(
         "supported",
         estimate=9.0,
@@ -92,6 +110,66 @@ def test_lines_tell_outcome_numbers_test_and_controls() -> None:
         "exact permutation of 4 + 4 units; scope: here",
         "control length: equally long",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("greater", "difference"),
+        ("about equal", "difference"),
+        ("exclusive", "difference"),
+        ("bound", "mean"),
+        ("rate", "rate"),
+        ("correlation", "correlation"),
+        ("at least", "excess over the margin"),
+    ],
+)
+def test_the_terminal_says_what_the_estimate_is(kind: str, what: str) -> None:
+    """A mean is not called a difference."""
+    told = evidence("supported", kind=kind, estimate=9.0, interval=(7.5, 10.5), level=0.9).lines()
+    assert told == ["supported: a > b", "1 against 2", f"{what} 9 features, 90% interval 7.5 to 10.5"]
+
+
+def test_an_interval_without_a_level_is_not_shown() -> None:
+    """Nor is a level without an interval."""
+    assert evidence("supported", estimate=9.0, interval=(7.5, 10.5)).lines() == ["supported: a > b", "1 against 2"]
+    assert evidence("supported", estimate=9.0, level=0.9).lines() == ["supported: a > b", "1 against 2"]
+
+
+def test_a_whole_takes_the_place_of_its_parts_alone() -> None:
+    """Parts that were recorded go; what else was recorded stays in order; outside of a block nothing is kept."""
+    first, second, other = evidence("supported"), evidence("supported"), evidence("supported")
+    whole = evidence("supported", kind="every", parts=(first, second))
+    with recording(Recorder()) as recorder:
+        for one in (first, other, second):
+            record(one)
+        assert record_whole(whole) is whole
+    assert len(recorder.evidence) == 2
+    assert recorder.evidence[0] is other
+    assert recorder.evidence[1] is whole
+    assert record_whole(whole) is whole
+
+
+def test_evidence_tells_itself_in_a_line() -> None:
+    """The repr, which an assert shows, is outcome, statement and reason."""
+    assert repr(evidence("refuted")) == "<refuted: a > b; 1 against 2>"
+
+
+def test_what_is_near_a_threshold_is_told_once() -> None:
+    """By side, those of parts after, each once; and in the lines."""
+    near = Sample(label="novice", measure="l0", unit="features", mean=1.0, n=2, near_threshold="feature 7 is near")
+    far = Sample(label="expert", measure="l0", unit="features", mean=1.0, n=2)
+    part = evidence("supported", samples=(near, far))
+    whole = evidence("supported", samples=(near,), parts=(part, part))
+    assert whole.near_threshold == ("novice: feature 7 is near",)
+    assert whole.lines()[-1] == "near threshold: novice: feature 7 is near"
+    assert evidence("supported", samples=(far,)).near_threshold == ()
+
+
+def test_the_terms_without_a_recorder_are_the_default_ones() -> None:
+    """A notebook judges at 5 %, with seed 0, without controls."""
+    terms = current_terms()
+    assert (terms.alpha, terms.seed, terms.controls, terms.over) == (0.05, 0, (), ())
 
 
 def test_lines_of_several_parts_tell_each() -> None:

@@ -7,6 +7,7 @@ import pytest
 from grids import family, grid, summary, templates
 
 from saeprobe.claims import published
+from saeprobe.evidence import Recorder, recording
 from saeprobe.measurement import about, every
 
 HIGH = (10.0, 11, 12, 13)
@@ -65,6 +66,8 @@ def test_about_without_an_interval_is_inconclusive() -> None:
         ({"margin": 0.0}, "wanted a positive difference in features"),
         ({"margin": -1.0}, "wanted a positive difference"),
         ({"margin": float("nan")}, "wanted a positive difference"),
+        ({"margin": float("inf")}, "wanted a positive difference"),
+        ({"share": float("nan")}, "wanted a positive difference"),
         ({"share": 0.0}, "wanted a positive difference"),
     ],
 )
@@ -146,13 +149,52 @@ def test_a_reading_agrees_within_the_printed_precision() -> None:
     assert moved.outcome == "refuted"
     assert "novice 137.6 (137)" in moved.reason
     assert "1 of 2 agree" in moved.reason
+    assert agrees.scope == "these prompts only: a reading of each, no inference"
+    assert agrees.reason == "measured (printed): novice 137.4 (137), expert 99.54 (99.5) features; 2 of 2 agree"
+    assert agrees.rule == (
+        "supported where every measured mean rounds to its printed number; refuted where one does not"
+    )
+    assert [(unit.side, unit.value) for unit in agrees.unit_values] == [("novice", 137.4), ("expert", 99.54)]
+
+
+@pytest.mark.parametrize(
+    ("printed", "measured", "outcome"),
+    [
+        (137, 137.5, "supported"),
+        (137, 136.5, "supported"),
+        (137, 136.49, "refuted"),
+        (0.3, 0.35, "supported"),
+        (0.3, 0.25, "supported"),
+        (-0.3, -0.35, "supported"),
+        (0.3, 0.351, "refuted"),
+        ("0.30", 0.31, "refuted"),
+    ],
+)
+def test_a_reading_reaches_to_half_of_the_last_printed_decimal(
+    printed: float | str, measured: float, outcome: str
+) -> None:
+    """The ends belong to it, though 0.35 - 0.3 is a little more than 0.05 to a computer."""
+    assert (family(grid("novice", [[measured]])) == published(novice=printed, unit="features")).outcome == outcome
+
+
+def test_a_reading_takes_no_controls() -> None:
+    """It infers nothing that a rival could explain."""
+    with (
+        recording(Recorder(controls=("length",))),
+        pytest.raises(TypeError, match="kind 'published' takes no controls"),
+    ):
+        _ = family(grid("novice", [[137.0]])) == published(novice=137, unit="features")
 
 
 def test_a_reading_takes_the_claims_own_tolerance() -> None:
     """With a tolerance of 1 feature, 138 agrees with 137 and 138.1 does not."""
     printed = published(novice=137, unit="features", tolerance=1.0)
     assert (family(grid("novice", [[138.0]])) == printed).outcome == "supported"
-    assert (family(grid("novice", [[138.1]])) == printed).outcome == "refuted"
+    moved = family(grid("novice", [[138.1]])) == printed
+    assert moved.outcome == "refuted"
+    assert moved.rule == (
+        "supported where every measured mean lies within 1 of its printed number; refuted where one does not"
+    )
 
 
 def test_a_reading_of_a_style_that_was_not_measured_is_an_error() -> None:
@@ -182,8 +224,23 @@ def test_summaries_stay_inconclusive_without_interval_or_p() -> None:
 def test_a_summary_has_nothing_to_test_a_number_with() -> None:
     """A bare mean beside a bound is a TypeError."""
     for compare in (lambda: summary("novice", 132.4) > 9, lambda: summary("novice", 132.4) < 9):
-        with pytest.raises(TypeError, match="no values behind it"):
+        with pytest.raises(
+            TypeError, match="a bare summary cannot be tested against a number; it has no values behind"
+        ):
             compare()
+
+
+@pytest.mark.parametrize("thing", ["expert", None, [1.0]])
+def test_other_things_are_no_side_of_a_sentence(thing: object) -> None:
+    """Text or a list is a TypeError, from either side, and nothing is recorded."""
+    novice = templates("novice", HIGH)
+    with recording(Recorder()) as recorder:
+        for compare in (lambda: novice > thing, lambda: novice < thing, lambda: every([novice]) > thing):  # type: ignore[operator]
+            with pytest.raises(TypeError, match="a measurement is compared with another, or with a number"):
+                compare()
+        with pytest.raises(TypeError, match=r"equality needs a margin: == about\("):
+            _ = novice == thing
+    assert recorder.evidence == []
 
 
 def test_the_sample_of_a_measurement_carries_its_interval() -> None:

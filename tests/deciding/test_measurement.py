@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import ceil, sqrt
+
 import numpy as np
 import pytest
 from grids import family, grid, templates
 
-from saeprobe.evidence import Recorder, recording
+from saeprobe.evidence import Needed, Recorder, recording
 from saeprobe.measurement import Measurement, every
 from saeprobe.prompts import Prompt
 
@@ -31,7 +33,46 @@ def test_separated_templates_support_and_refute() -> None:
     assert not reverse
     assert reverse.outcome == "refuted"
     assert reverse.estimate == pytest.approx(-9.0)
-    assert "the contrary holds" in reverse.reason
+    assert reverse.reason == "the contrary holds: 2.5 against 11.5 features, a difference of -9, p = 0.029"
+    assert (evidence.margin, evidence.needed, reverse.needed) == (None, None, None)
+
+
+def test_the_evidence_holds_all_that_the_test_saw() -> None:
+    """A reader can permute the unit values again, and the rule says what p means."""
+    evidence = templates("novice", HIGH) > templates("expert", LOW)
+    values = {side: [unit.value for unit in evidence.unit_values if unit.side == side] for side in ("novice", "expert")}
+    assert values == {"novice": pytest.approx(HIGH), "expert": pytest.approx(LOW)}
+    assert evidence.rule == (
+        "supported where the two-sided p is below alpha = 0.05 and the difference of the means is above zero; refuted "
+        "where p is below alpha and it is below zero; inconclusive otherwise, and where the units show no spread. Of "
+        "the unit values a template's is its mean over the topics that both sides have, each prompt less the mean of "
+        "its topic over both sides and plus the mean of these means. The interval holds what can be taken off the "
+        "first side without rejection"
+    )
+
+
+def test_p_at_alpha_does_not_decide() -> None:
+    """At alpha = 2/70 exactly, p = 2/70 is not below it; at a little more it is."""
+    for alpha, outcome in ((2 / 70, "inconclusive"), (2 / 70 + 1e-9, "supported")):
+        with recording(Recorder(alpha=alpha)):
+            assert (templates("novice", HIGH) > templates("expert", LOW)).outcome == outcome
+            reverse = templates("expert", LOW) > templates("novice", HIGH)
+            assert reverse.outcome == ("refuted" if outcome == "supported" else outcome)
+
+
+def test_a_claim_about_topics_pairs_them_under_several_templates() -> None:
+    """What the claim generalises over reaches the test: six topics in place of four templates."""
+    novice = grid("novice", [[11 + t, 22, 33, 44, 55, 66 - t] for t in (-1, 0, 0, 1)])
+    expert = grid("expert", [[10, 20, 30, 40, 50, 60]] * 4)
+    with recording(Recorder(over=("topics",))):
+        evidence = novice > expert
+    assert (evidence.units, evidence.n_units) == ("topics, paired", (6, 6))
+    with recording(Recorder(over=("templates",))):
+        lone = grid("novice", [[9, 8, 7]]) > grid("expert", [[1, 2, 3]])
+    assert (lone.outcome, lone.p) == ("inconclusive", None)
+    assert "novice has a single" in lone.reason
+    assert lone.rule == "nothing is decided without a test"
+    assert lone.scope == "these prompts only"
 
 
 def test_less_than_reads_as_the_other_side_being_greater() -> None:
@@ -42,11 +83,29 @@ def test_less_than_reads_as_the_other_side_being_greater() -> None:
 
 
 def test_interleaved_templates_are_inconclusive_and_say_what_would_help() -> None:
-    """1, 3, 5, 7 against 2, 4, 6, 8 is no difference to tell; the reason names the number of templates that would."""
+    """1, 3, 5, 7 against 2, 4, 6, 8 is no difference to tell; the reason names the number of templates that would.
+
+    Variances of 20/3 and a difference of 1: the power of the t test as statsmodels solves it. Six prompts stand behind
+    a template of both styles.
+    """
+    from statsmodels.stats.power import TTestIndPower
+
     evidence = templates("novice", (2, 4, 6, 8)) > templates("expert", (1, 3, 5, 7))
     assert evidence.outcome == "inconclusive"
-    # z^2 = 7.849, variances 20/3 + 20/3, difference 1: 7.849 * 13.33 = 104.7
-    assert "About 105 templates a style would decide it" in evidence.reason
+    wanted = ceil(TTestIndPower().solve_power(1 / sqrt(20 / 3), alpha=0.05, power=0.8))
+    assert evidence.needed == Needed(units="templates a style", have=4, wanted=wanted, prompts=wanted * 6)
+    assert evidence.reason == (
+        "5 against 4 features, a difference of +1, p = 0.69: not told apart at alpha = 0.05. "
+        f"About {wanted} templates a style would decide it at this effect and spread"
+    )
+
+
+def test_no_difference_is_decided_by_no_number_of_templates() -> None:
+    """Equal means ask for more than any plan."""
+    evidence = templates("novice", (1, 4, 6, 7)) > templates("expert", (2, 3, 5, 8))
+    assert evidence.estimate == pytest.approx(0.0)
+    assert evidence.needed == Needed(units="templates a style", have=4, wanted=None)
+    assert "At this spread more than 1,000 templates a style would be needed" in evidence.reason
 
 
 def test_three_templates_cannot_decide_whatever_the_values() -> None:
@@ -54,7 +113,10 @@ def test_three_templates_cannot_decide_whatever_the_values() -> None:
     evidence = templates("novice", (100, 101, 102)) > templates("expert", (1, 2, 3))
     assert evidence.outcome == "inconclusive"
     assert evidence.p == pytest.approx(0.1)
-    assert "3 templates a style cannot reach it whatever the values; 4 templates a style" in evidence.reason
+    assert (
+        "3 templates a style cannot reach it whatever the values; 4 templates a style, or 6 topics" in evidence.reason
+    )
+    assert evidence.needed == Needed(units="templates a style", have=3, wanted=4, prompts=24)
 
 
 def test_alpha_is_the_recorders() -> None:
@@ -80,7 +142,9 @@ def test_five_topics_of_one_wording_cannot_decide() -> None:
     """Five pairs reach p = 2/32 at best."""
     evidence = grid("novice", [[11, 22, 33, 44, 55]]) > grid("expert", [[10, 20, 30, 40, 50]])
     assert evidence.outcome == "inconclusive"
-    assert "5 topics cannot reach it whatever the values" in evidence.reason
+    assert "5 topics cannot reach it whatever the values; 4 templates a style, or 6 topics, can" in evidence.reason
+    assert evidence.needed is not None
+    assert (evidence.needed.units, evidence.needed.have, evidence.needed.prompts) == ("topics", 5, 12)
 
 
 def test_a_style_with_one_template_falls_back_to_topics() -> None:
@@ -89,7 +153,7 @@ def test_a_style_with_one_template_falls_back_to_topics() -> None:
     evidence = novice > grid("expert", [[10, 20, 30, 40, 50, 60]])
     assert evidence.units == "topics, paired"
     assert evidence.estimate == pytest.approx(3.5)
-    assert evidence.scope.startswith("this wording only")
+    assert evidence.scope == "these 4 + 1 templates fixed, over 6 topics"
 
 
 def test_many_topics_under_few_templates_are_not_many_units() -> None:
@@ -138,7 +202,7 @@ def test_prompts_without_a_common_topic_cannot_be_paired() -> None:
     """Different topics under one wording each are inconclusive, with the reason, and get no p."""
     evidence = grid("novice", [[9, 8, 7]], topics=("a", "b", "c")) > grid("expert", [[1, 2, 3]], topics=("d", "e", "f"))
     assert (evidence.outcome, evidence.p, evidence.interval) == ("inconclusive", None, None)
-    assert "share 0 topics; at least 2 are needed" in evidence.reason
+    assert "the prompts of novice and expert share" in evidence.reason
 
 
 def test_two_arms_on_the_same_prompts_are_paired_by_template() -> None:
@@ -148,6 +212,8 @@ def test_two_arms_on_the_same_prompts_are_paired_by_template() -> None:
     same = {"wording": "shopping"}
     evidence = templates("steered", raised, **same) > templates("unsteered", levels, **same)
     assert (evidence.outcome, evidence.units) == ("supported", "templates, paired")
+    assert evidence.test is not None
+    assert evidence.test.endswith("(templates, paired)")
     assert evidence.p == pytest.approx(2 / 256)
     assert evidence.estimate == pytest.approx(12 / 8)
     assert evidence.scope == "these 8 templates"
@@ -218,10 +284,15 @@ def test_every_on_the_right_needs_each_part() -> None:
     holds = novice > every([expert, spaces])
     assert (holds.outcome, holds.kind, len(holds.parts)) == ("supported", "every", 2)
     assert holds.reason == "all 2 comparisons hold"
-    assert (novice > every([expert, guru])).outcome == "inconclusive"
+    assert holds.rule == "supported where every part is; refuted where a single one is; inconclusive otherwise"
+    assert (holds.alpha, holds.scope, holds.needed) == (0.05, "these 4 + 4 templates", None)
+    assert holds.statement == "l0 of novice > l0 of expert; l0 of novice > l0 of spaces"
+    undecided = novice > every([expert, guru])
+    assert undecided.outcome == "inconclusive"
+    assert undecided.reason.startswith("1 of 2 comparisons is open: l0 of novice > l0 of guru: 11.5 against 12 ")
     refuted = novice > every([expert, guru, top])
     assert refuted.outcome == "refuted"
-    assert refuted.reason.startswith("1 of 3 comparisons are refuted: l0 of novice > l0 of guru")
+    assert refuted.reason.startswith("1 of 3 comparisons is refuted: l0 of novice > l0 of guru")
 
 
 def test_every_on_the_left_and_less_than() -> None:
@@ -254,3 +325,16 @@ def test_every_of_nothing_or_on_both_sides_is_refused() -> None:
     for compare in (lambda a, b: a > b, lambda a, b: a < b):
         with pytest.raises(TypeError, match="on both sides"):
             compare(every([templates("novice", HIGH)]), every([templates("expert", LOW)]))
+
+
+def test_a_difference_on_some_topics_alone_says_so() -> None:
+    """The means are of all prompts and the difference of the shared topics, so that one need not follow from both."""
+    few = grid("novice", [[10.0, 10], [11, 11], [12, 12], [13, 13]])
+    many = grid("expert", [[3.0, 3, 40], [4, 4, 40], [5, 5, 40], [4, 4, 40]])
+    evidence = few > many
+    assert evidence.reason == (
+        "11.5 against 16 features, a difference of +7.5 on the 2 topics that both have, p = 0.029"
+    )
+    one = grid("novice", [[10.0], [11], [12], [13]])
+    assert " on the topic that both have, p" in (one > many).reason
+    assert "both have" not in (few > grid("expert", [[3.0, 3], [4, 4], [5, 5], [4, 4]])).reason

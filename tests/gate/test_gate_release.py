@@ -43,11 +43,12 @@ def report(*probes: tuple[str, str, str], planned: list[str] | None = None, decl
                 "duration_s": 0.1,
                 "published": [],
                 "evidence": [],
+                "baseline": None,
             }
         )
     document = {
         "schema": "urn:saeprobe:report:1",
-        "schema_version": "1.0",
+        "schema_version": "1.2",
         "generated": "2026-01-02T03:04:05+00:00",
         "run": {
             "command": "pytest probes/",
@@ -71,6 +72,7 @@ def report(*probes: tuple[str, str, str], planned: list[str] | None = None, decl
         "subjects": [],
         "prompts": [],
         "claims": list(claims.values()),
+        "rules": {},
     }
     return cast("Document", document)
 
@@ -217,6 +219,31 @@ def test_the_text_tells_of_a_declared_non_reproduction():
     assert "refuted on sparrow, a declared non-reproduction: reason 0" in text
     assert "declared because: lengths differ" in text
     assert text.endswith("0 of 1 claim released, 1 held, 0 undecided; exit code 1")
+
+
+@pytest.mark.parametrize(
+    ("rows", "printed", "told"),
+    [
+        ([False, True], [], "find out what moved it, or accept the new value with 'saeprobe approve'"),
+        ([None], [True, None], "find out what moved it, or accept the new value with 'saeprobe approve'"),
+        ([False], [True, False], "write the number that was measured"),
+        ([True], [False], "write the number that was measured"),
+        ([True], [], "write the number that was measured"),
+    ],
+)
+def test_a_claim_that_left_its_baseline_alone_can_be_approved(
+    rows: list[bool | None], printed: list[bool | None], told: str
+):
+    """It is held like any that drifted; where a printed number is wrong too, approving would not mend the article."""
+    drifted = report(("a", "sparrow", "drifted"))
+    probe: Any = drifted["claims"][0]["probes"][0]
+    probe["baseline"] = {"rows": [{"agrees": agrees} for agrees in rows]}
+    probe["published"] = [{"agrees": agrees} for agrees in printed]
+    release = decide_release(article("a"), drifted)
+    assert release.decision == "hold"
+    assert told in " ".join(render(release).split())
+    probe["verdict"] = "refuted"
+    assert "take the sentence out" in render(decide_release(article("a"), drifted))
 
 
 @pytest.mark.parametrize("verdict", WORDS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from by_hand import crossed, features
 
-from saeprobe.evidence import Recorder, recording
+from saeprobe.evidence import Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
 
@@ -53,8 +53,13 @@ def test_label_permutation_is_counted_by_hand() -> None:
     assert evidence.estimate == 1
     assert evidence.p == pytest.approx(2 / 6)
     assert (evidence.outcome, evidence.units) == ("inconclusive", "templates")
-    assert evidence.test == "exact permutation of labels over 2 + 2 templates"
+    assert evidence.test == "exact permutation of labels over 2 + 2 templates, 6 relabelings"
     assert evidence.seed is None
+    assert evidence.reason == (
+        "1 against 0 features, p = 0.33 under permuted labels: not told apart from chance; "
+        "2 templates a style cannot reach it, 4 can"
+    )
+    assert evidence.needed == Needed(units="templates a style", have=2, wanted=4, prompts=8)
 
 
 def test_four_templates_a_style_can_decide() -> None:
@@ -62,10 +67,54 @@ def test_four_templates_a_style_can_decide() -> None:
     rows = crossed("novice", (1, 1, 1, 1, 1, 0), templates="ABCD", topics=TOPICS[:2])
     rows += crossed("expert", (0, 0, 0, 0, 0, 1), templates="ABCD", topics=TOPICS[:2])
     evidence = both_ways(features(rows))
-    assert (evidence.outcome, evidence.estimate, evidence.scope) == ("supported", 4, "these templates")
+    assert (evidence.outcome, evidence.estimate, evidence.scope) == ("supported", 4, "these 4 + 4 templates")
     assert evidence.p == pytest.approx(2 / 70)
     reverse = both_ways(features(rows), "expert", "novice")
     assert (reverse.outcome, reverse.estimate) == ("refuted", -4)
+    assert evidence.reason == "5 against 1 features, p = 0.029 under permuted labels: more than chance"
+    assert reverse.reason == "1 against 5 features, p = 0.029 under permuted labels: the contrary"
+    assert (evidence.n_units, evidence.alpha, evidence.needed) == ((4, 4), 0.05, None)
+
+
+def test_the_unit_values_are_the_distinct_features_of_each_template() -> None:
+    """Two features under one template of novice and one under the other, whatever the number of topics they fire on."""
+    evidence = both_ways(
+        features(
+            [
+                ("novice", "A", "tides", (1, 0, 0)),
+                ("novice", "A", "yeast", (1, 2, 0)),
+                ("novice", "B", "tides", (1, 0, 0)),
+                ("novice", "B", "yeast", (1, 0, 0)),
+                ("expert", "A", "tides", (0, 0, 0)),
+                ("expert", "A", "yeast", (0, 0, 0)),
+                ("expert", "B", "tides", (0, 0, 0)),
+                ("expert", "B", "yeast", (1, 0, 1)),
+            ]
+        )
+    )
+    assert [(unit.side, unit.unit, unit.value) for unit in evidence.unit_values] == [
+        ("novice", "novice A: {topic}", 2),
+        ("novice", "novice B: {topic}", 1),
+        ("expert", "expert A: {topic}", 0),
+        ("expert", "expert B: {topic}", 2),
+    ]
+    assert "The unit values are the distinct features of each unit" in evidence.rule
+
+
+def test_the_patterns_tell_which_features_fire_where() -> None:
+    """Feature 0 fires in both templates of novice and one of expert; 1 and 4 in one of novice, 3 in one of expert."""
+    evidence = both_ways(
+        features(
+            [
+                ("novice", "A", "tides", (1, 2, 0, 0, 3)),
+                ("novice", "B", "tides", (1, 0, 0, 0, 0)),
+                ("expert", "A", "tides", (0, 0, 0, 0, 0)),
+                ("expert", "B", "tides", (1, 0, 0, 1, 0)),
+            ]
+        )
+    )
+    assert evidence.patterns == (("0001", 1), ("1000", 2), ("1101", 1))
+    assert "numpy.random.default_rng(seed), 20,000 at a time" in evidence.rule
 
 
 def test_less_than_is_the_other_way_round() -> None:
@@ -78,18 +127,60 @@ def test_less_than_is_the_other_way_round() -> None:
 
 
 def test_one_wording_exchanges_styles_within_topics() -> None:
-    """Six topics, a feature on every novice prompt: only none or all exchanged reach 1, so p is near 2/64.
-
-    4,999 draws at 2/64 have a standard error of 0.0025.
-    """
+    """Six topics, a feature on every novice prompt: only none or all exchanged reach 1, so p is 2/64, counted."""
     rows = crossed("novice", (1, 1), templates="A", topics=TOPICS) + crossed(
         "expert", (0, 1), templates="A", topics=TOPICS
     )
     evidence = both_ways(features(rows))
-    assert evidence.p == pytest.approx(2 / 64, abs=0.01)
-    assert (evidence.outcome, evidence.scope, evidence.units) == ("supported", "this wording only", "topics")
-    assert evidence.test == "sampled permutation of labels over 6 + 6 topics"
-    assert evidence.seed == 0
+    assert evidence.p == 2 / 64
+    assert (evidence.outcome, evidence.units, evidence.n_units) == ("supported", "topics", (6, 6))
+    assert evidence.scope == "this wording only, over 6 topics"
+    assert evidence.test == "exact permutation of labels over 6 + 6 topics, 64 relabelings"
+    assert evidence.seed is None
+    assert [unit.unit for unit in evidence.unit_values] == sorted(TOPICS) * 2
+
+
+def test_five_topics_cannot_decide() -> None:
+    """Of 32 exchanges two are as far apart as any can be: p = 0.0625, and six topics are asked for."""
+    rows = crossed("novice", (1, 1), templates="A", topics=TOPICS[:5])
+    rows += crossed("expert", (0, 1), templates="A", topics=TOPICS[:5])
+    evidence = both_ways(features(rows))
+    assert evidence.p == 2 / 32
+    assert evidence.needed == Needed(units="topics", have=5, wanted=6, prompts=12)
+    assert evidence.reason.endswith("not told apart from chance; 5 topics cannot reach it, 6 can")
+
+
+def test_a_claim_over_topics_exchanges_all_templates_of_a_topic_together() -> None:
+    """Two templates a side stay fixed; the six topics give the same 2/64 as under one wording."""
+    rows = crossed("novice", (1, 1), templates="AB", topics=TOPICS)
+    rows += crossed("expert", (0, 1), templates="AB", topics=TOPICS)
+    with recording(Recorder(over=("topics",))):
+        evidence = both_ways(features(rows))
+    assert (evidence.p, evidence.outcome) == (2 / 64, "supported")
+    assert evidence.scope == "these 2 + 2 templates fixed, over 6 topics"
+
+
+def test_a_claim_over_templates_needs_several() -> None:
+    """Under one wording nothing tells of others: inconclusive, with the reason and no p."""
+    rows = crossed("novice", (1, 1), templates="A", topics=TOPICS)
+    rows += crossed("expert", (0, 1), templates="A", topics=TOPICS)
+    with recording(Recorder(over=("templates",))):
+        evidence = both_ways(features(rows))
+    assert (evidence.outcome, evidence.p, evidence.scope) == ("inconclusive", None, "these prompts only")
+    assert evidence.reason == (
+        "1 against 0 features, but novice has 1 template(s) and expert 1: at least 2 a side tell of other wordings"
+    )
+
+
+def test_a_claim_over_both_at_once_is_refused() -> None:
+    """Counts over all prompts cannot be permuted two ways apart; the error names the remedy."""
+    rows = crossed("novice", (1, 1), templates="AB", topics=TOPICS)
+    rows += crossed("expert", (0, 1), templates="AB", topics=TOPICS)
+    with (
+        recording(Recorder(over=("templates", "topics"))),
+        pytest.raises(TypeError, match=r"state one of them: over=\('templates',\) or over=\('topics',\)"),
+    ):
+        both_ways(features(rows))
 
 
 def test_the_order_of_topics_does_not_matter() -> None:
@@ -104,10 +195,12 @@ def test_unlike_sides_are_refused() -> None:
     """Several templates against one, or other topics under one wording, cannot be permuted."""
     novice = crossed("novice", (1, 1), templates="AB", topics=TOPICS[:2])
     one = crossed("expert", (0, 1), templates="A", topics=TOPICS[:2])
-    with pytest.raises(ValueError, match="novice gives 2 templates to permute and expert 2 topics"):
+    with pytest.raises(
+        ValueError, match=r"novice gives 2 template\(s\) on 2 topic\(s\) to permute and expert 1 on 2; wanted"
+    ):
         both_ways(features(novice + one))
     other = crossed("expert", (0, 1), templates="A", topics=TOPICS[1:3])
-    with pytest.raises(ValueError, match="a single one on each and the same topics"):
+    with pytest.raises(ValueError, match="or the same topics with as many prompts on each"):
         both_ways(features(novice[:2] + other))
 
 
@@ -125,11 +218,14 @@ def test_a_lone_prompt_is_inconclusive() -> None:
     """One template on one topic a side can be permuted with nothing; no p is given."""
     evidence = both_ways(features([("novice", "A", "tides", (1, 1)), ("expert", "A", "tides", (0, 1))]))
     assert (evidence.outcome, evidence.p) == ("inconclusive", None)
+    assert evidence.reason == (
+        "1 against 0 features, but there is a single topic under a single wording: nothing to permute"
+    )
 
 
 def test_many_templates_are_sampled_and_the_seed_is_told() -> None:
-    """8 + 9 templates have 24,310 relabelings: they are drawn, the verdict is the same for other seeds."""
-    rows = crossed("novice", (1, 1, 1), templates="ABCDEFGH", topics=TOPICS[:1])
+    """10 + 9 templates are drawn, not counted; the verdict is the same for other seeds."""
+    rows = crossed("novice", (1, 1, 1), templates="ABCDEFGHIJ", topics=TOPICS[:1])
     rows += crossed("expert", (0, 0, 1), templates="ABCDEFGHI", topics=TOPICS[:1])
     found = []
     for seed in (0, 1, 2):
@@ -137,6 +233,25 @@ def test_many_templates_are_sampled_and_the_seed_is_told() -> None:
             found.append(both_ways(features(rows)))
     assert [evidence.seed for evidence in found] == [0, 1, 2]
     assert {evidence.outcome for evidence in found} == {"supported"}
-    # the observed labels count as one of 5,000; at most a few of the rest are as far apart
-    assert all(1 / 5_000 <= (evidence.p or 0) <= 5 / 5_000 for evidence in found)
+    assert {evidence.test for evidence in found} == {
+        "sampled permutation of labels over 10 + 9 templates, 4,999 relabelings drawn"
+    }
+    # the observed labels count as one of 5,000; of 92,378 relabelings none but the observed one is as far apart
+    assert all(1 / 5_000 <= (evidence.p or 0) <= 3 / 5_000 for evidence in found)
     assert np.unique([evidence.estimate for evidence in found]) == [2]
+
+
+@pytest.mark.parametrize("topics", [TOPICS[:3], TOPICS[1:5]])
+def test_a_style_with_more_prompts_or_other_topics_is_not_compared(topics: tuple[str, ...]) -> None:
+    """A template on more topics has more features for that alone."""
+    rows = crossed("novice", (1, 0), templates="ABCD", topics=TOPICS[:4])
+    rows += crossed("expert", (0, 1), templates="ABCD", topics=topics)
+    with pytest.raises(ValueError, match=r"novice has 16 prompts on 4 topic.*wanted the same topics"):
+        both_ways(features(rows))
+
+
+def test_more_templates_of_as_many_prompts_are_compared() -> None:
+    """Relabeling keeps the number of templates of a side, and with it what more of them bring."""
+    rows = crossed("novice", (1, 0), templates="ABCD", topics=TOPICS[:2])
+    rows += crossed("expert", (0, 1), templates="ABC", topics=TOPICS[:2])
+    assert both_ways(features(rows)).n_units == (4, 3)

@@ -1,13 +1,18 @@
-"""Variance explained and effective rank."""
+"""Variance explained, effective rank and length."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from by_hand import features
 
-from saeprobe.measurement import Measurement
-from saeprobe.measures import effective_rank, variance_explained
+from saeprobe.measurement import Measurement, Summary
+from saeprobe.measures import effective_rank, n_tokens, variance_explained
+from saeprobe.prompts import Prompt
+from saeprobe.recorded import Recorded, RecordedStyle
+from saeprobe.verdicts import NotRun
 
 WORDS = [
     ("novice", "A", "red", (1.5, 0.0)),
@@ -59,3 +64,71 @@ def test_effective_rank_that_was_not_kept_is_an_error() -> None:
     """The error says what to write."""
     with pytest.raises(ValueError, match=r'capture\(\.\.\., keep="effective_rank"\)'):
         effective_rank(features(WORDS))
+
+
+def table(*, lengths: bool = True) -> Recorded:
+    """Effective ranks 1 to 4 of two personas on two topics, of prompts of 10 to 13 tokens."""
+    personas = ("novice", "expert")
+    whole = Measurement(
+        measure="effective rank",
+        label="novice + expert",
+        unit="dimensions",
+        values=np.array([1.0, 2, 3, 4]),
+        prompts=tuple(
+            Prompt(text=f"{style} {topic}", style=style, topic=topic, template="as recorded")
+            for style in personas
+            for topic in ("tides", "rain")
+        ),
+        n_tokens=np.array([10, 11, 12, 13]) if lengths else None,
+    )
+    return recorded({style: whole[style] for style in personas})
+
+
+def recorded(ranks: dict[str, Measurement | Summary]) -> Recorded:
+    """A record that tells effective ranks."""
+    by_style = {
+        style: RecordedStyle(
+            style=style,
+            quantities={"effective rank": rank},
+            firing_rates={},
+            exclusive={},
+            n_at_least=None,
+            origin="table.json",
+        )
+        for style, rank in ranks.items()
+    }
+    return Recorded(subject="hand", by_style=by_style, origin="table.json")
+
+
+def test_length_is_what_the_model_saw() -> None:
+    """3, 4 and 5 tokens, in tokens, beside the same prompts."""
+    found = n_tokens(features(WORDS))
+    assert list(found.values) == [3.0, 4.0, 5.0]
+    assert (found.measure, found.unit, len(found.prompts)) == ("length", "tokens", 3)
+
+
+def test_a_recorded_table_tells_ranks_and_lengths_of_all_its_prompts() -> None:
+    """The whole table in its order, or one persona of it, with the same prompts on both sides."""
+    whole = table()
+    ranks = effective_rank(whole)
+    assert isinstance(ranks, Measurement)
+    assert list(ranks.values) == [1, 2, 3, 4]
+    assert list(n_tokens(whole).values) == [10, 11, 12, 13]
+    assert n_tokens(whole).prompts == ranks.prompts
+    of_expert = n_tokens(whole["expert"])
+    assert (of_expert.name, of_expert.unit, list(of_expert.values)) == ("length of expert", "tokens", [12, 13])
+    assert list(of_expert.whole.values) == [10, 11, 12, 13]
+    assert of_expert.whole.unit == "tokens"
+
+
+def test_lengths_that_a_record_does_not_tell_are_not_made_up() -> None:
+    """Neither without token counts nor from means alone."""
+    with pytest.raises(NotRun, match=r"table\.json does not tell how many tokens each novice \+ expert prompt has"):
+        n_tokens(table(lengths=False))
+    mean = Summary(measure="effective rank", label="novice", unit="dimensions", value=2.0, n=None, origin="table.json")
+    with pytest.raises(NotRun, match=r"table\.json does not tell how many tokens each novice prompt has"):
+        n_tokens(recorded({"novice": mean})["novice"])
+    with pytest.raises(NotRun, match=r"table\.json tells the effective rank of each style as one number"):
+        effective_rank(recorded({"novice": mean}))
+    with pytest.raises(NotRun, match="the record of novice prompts does not tell how many tokens"):
+        n_tokens(replace(features(WORDS), n_tokens=None))

@@ -93,7 +93,14 @@ def test_a_selection_tells_which_of_its_features_rounding_picked() -> None:
     both = near(features(rows), [[0]] + [[]] * 7)
     chosen = separating_features(both["novice"], both["expert"])
     assert chosen.features == (1, 0)
-    assert chosen.picked_on.endswith(f"other topics); there, novice: feature 0 is {WITHIN} on 1 of 4 prompts")
+    assert chosen.near == (f"novice: feature 0 is {WITHIN} on 1 of 4 prompts",)
+    other = crossed("novice", (1, 2), templates="C", topics=("z",)) + crossed(
+        "expert", (0, 0), templates="C", topics=("z",)
+    )
+    confirm = features(other)
+    assert separates(chosen, confirm["novice"], confirm["expert"]).scope.endswith(
+        "other topics; there, novice: feature 0 is " + WITHIN + " on 1 of 4 prompts"
+    )
 
 
 def test_exclusive_features_count_what_rounding_decides() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from by_hand import crossed, features
+from scipy.stats import beta
 
 from saeprobe.evidence import Recorder, recording
 from saeprobe.features import Features
@@ -21,30 +22,13 @@ def separated() -> Features:
     return features(rows)
 
 
-def test_halves_share_no_template_and_no_topic(separated: Features) -> None:
-    """Two of four templates and two of four topics each: four prompts a style in a half, and nothing in common."""
-    first, second = halves(separated)
-    for what in ("template", "topic", "text"):
-        assert not {getattr(p, what) for p in first.prompts} & {getattr(p, what) for p in second.prompts}
-    for half in (first, second):
-        assert [len(half[style]) for style in ("novice", "expert")] == [4, 4]
-        assert half.whole is separated
-
-
-@pytest.mark.parametrize(("templates", "topics"), [("A", TOPICS), ("AB", TOPICS[:1])])
-def test_halves_need_two_templates_and_two_topics(templates: str, topics: tuple[str, ...]) -> None:
-    """A single wording or topic cannot be halved, and the style is named."""
-    rows = crossed("novice", (1, 0), templates=templates, topics=topics)
-    with pytest.raises(ValueError, match="halves need at least 2 of each"):
-        halves(features(rows))
-
-
 def test_separating_features_are_found_strongest_first(separated: Features) -> None:
     """Features 2 and 0 separate; 2 comes first, for it is stronger on its weakest prompt."""
     found = separating_features(separated["novice"], separated["expert"])
     assert found.features == (2, 0)
     assert found.tried == 4
-    assert found.picked_on == "16 + 16 other prompts (4 other templates a style, other topics)"
+    assert found.picked_on == "16 + 16 prompts"
+    assert found.prompts == separated["novice"].prompts + separated["expert"].prompts
     assert separating_features(separated["novice"], separated["expert"], most=1).features == (2,)
 
 
@@ -57,7 +41,11 @@ def test_a_selection_of_none_refutes_that_there_is_one(separated: Features) -> N
         evidence = separates(chosen, expert, novice)
     assert (evidence.outcome, recorder.evidence) == ("refuted", [evidence])
     assert evidence.statement == "some feature fires on every expert prompt and on no novice prompt"
-    assert evidence.reason.startswith("none of 4 features does so on 16 + 16 other prompts")
+    assert evidence.reason == "none of 4 features does so on 16 + 16 prompts, 32 of which are among these"
+    assert (evidence.tried, evidence.rule) == (
+        4,
+        "a feature that separates all prompts separates those that were picked on; where none does, there is none",
+    )
 
 
 def test_a_separating_feature_is_supported_with_its_bounds(separated: Features) -> None:
@@ -70,6 +58,36 @@ def test_a_separating_feature_is_supported_with_its_bounds(separated: Features) 
     assert "rates of at least 39.8% and at most 60.2%" in evidence.reason
     assert evidence.scope == "these 4 templates a style"
     assert evidence.n_units == (16, 16)
+    assert evidence.tried is None
+    assert evidence.rule.startswith("supported where the feature fires on every prompt of the first side")
+    assert [(unit.side, unit.unit[-10], unit.value) for unit in evidence.unit_values] == [
+        *(("novice", letter, 1) for letter in "ABCD"),
+        *(("expert", letter, 0) for letter in "ABCD"),
+    ]
+
+
+def test_a_template_counts_with_the_share_of_its_prompts() -> None:
+    """Feature 0 fires on 15 of 16 novice prompts: 3.75 of 4 templates, whose interval the beta distribution gives."""
+    rows = crossed("novice", (1, 0), templates="ABCD", topics=TOPICS)
+    rows[9] = ("novice", "C", "yeast", (0, 0))
+    rows += crossed("expert", (0, 1), templates="ABCD", topics=TOPICS)
+    of = features(rows)
+    yes, no = separates(0, of["novice"], of["expert"]).samples
+    assert yes.interval == (
+        pytest.approx(beta.ppf(0.025, 3.75, 4 - 3.75 + 1)),
+        pytest.approx(beta.ppf(0.975, 3.75 + 1, 4 - 3.75)),
+    )
+    assert no.interval == (0.0, pytest.approx(1 - 0.025**0.25))
+    with recording(Recorder(over=("topics",))):
+        topics = separates(0, of["novice"], of["expert"])
+    assert [unit.unit for unit in topics.unit_values] == list(TOPICS) * 2
+    assert [unit.value for unit in topics.unit_values][:4] == [1, 0.75, 1, 1]
+
+
+def test_controls_are_refused(separated: Features) -> None:
+    """A universal sentence has no rival explanation to rule out; a claim that declares one is told so."""
+    with recording(Recorder(controls=("length",))), pytest.raises(TypeError, match="the claim asks for length"):
+        separates(0, separated["novice"], separated["expert"])
 
 
 def test_fifty_prompts_of_one_wording_bound_the_rates() -> None:
@@ -117,6 +135,7 @@ def test_several_features_must_each_separate(separated: Features) -> None:
         "1 of 3 features do not: feature 1 fires on 100.0% of novice and 100.0% of expert"
     )
     assert [part.outcome for part in evidence.parts] == ["supported", "refuted", "supported"]
+    assert evidence.rule == "supported where every part is; refuted where a single one is; inconclusive otherwise"
     assert len(recorder.evidence) == 2
 
 
@@ -142,9 +161,9 @@ def test_a_picked_feature_is_confirmed_on_the_other_half(separated: Features) ->
     evidence = separates(chosen, confirm["novice"], confirm["expert"])
     assert evidence.outcome == "supported"
     assert evidence.scope == (
-        "these 2 templates a style; picked among 4 features on 4 + 4 other prompts "
-        "(2 other templates a style, other topics)"
+        "these 2 templates a style; picked among 4 features on 4 + 4 prompts, other wordings and other topics"
     )
+    assert evidence.tried == 4
 
 
 def test_a_feature_that_fits_one_half_only_is_refuted_on_the_other() -> None:
@@ -156,5 +175,10 @@ def test_a_feature_that_fits_one_half_only_is_refuted_on_the_other() -> None:
     pick, confirm = halves(features(rows))
     chosen = separating_features(pick["novice"], pick["expert"])
     assert chosen.features == (0,)
-    assert separates(chosen, pick["novice"], pick["expert"]).outcome == "supported"
+    again = separates(chosen, pick["novice"], pick["expert"])
+    assert again.outcome == "inconclusive"
+    assert again.reason == (
+        "feature 0 fires on 100.0% of novice and 0.0% of expert prompts, "
+        "but on prompts on which it was picked: confirm it on others"
+    )
     assert separates(chosen, confirm["novice"], confirm["expert"]).outcome == "refuted"

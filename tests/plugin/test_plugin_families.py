@@ -52,11 +52,14 @@ def project(hand_worked: Made) -> Path:
 
 
 def test_one_variant_reads_both_subjects(project: Path) -> None:
-    """The plan has a line for each; the probe's parts are labelled by their subject; both are in the report."""
+    """The plan tells what each reads and can decide; the probe's parts are labelled by subject; both are reported."""
     run = apart(project, "test_both.py", "-m", "hand")
     assert list(run.probes) == ["both[hand+other]"]
     probe = run.probes["both[hand+other]"]
-    assert len(run.lines("plan: hand:")) == len(run.lines("plan: other:")) == 1
+    for name in ("hand", "other"):
+        work, design = run.lines(f"plan: {name}:")
+        assert "to compute" in work
+        assert design.endswith("3 topics cannot decide anything at alpha = 0.05: at least 6 are needed")
     assert {subject["name"] for subject in run.report["subjects"]} == {"hand", "other"}
     (whole,) = probe["evidence"]
     assert [sample["label"] for part in whole["parts"] for sample in part["samples"]] == [

@@ -13,6 +13,7 @@ from runs import Run, apart, properties
 
 import saeprobe
 from saeprobe.instrument import unread
+from saeprobe.plugin.asking import Asked
 from saeprobe.plugin.instruments import Instruments
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
@@ -177,6 +178,7 @@ def settings_for(folder: Path, store: Path) -> Settings:
         rootdir=folder,
         store=store,
         report=store / "reports",
+        baselines=store / "baselines",
         evidence=None,
         default_subjects=(),
         neutral={},
@@ -191,7 +193,7 @@ def test_a_subject_that_this_machine_cannot_hold_stops_no_other(folder: Path, tm
     ini = (folder / "pyproject.toml").read_text(encoding="utf-8").replace('device = "cpu"', 'memory = "sharded"')
     (tmp_path / "pyproject.toml").write_text(ini, encoding="utf-8")
     laboratory = Laboratory(settings_for(tmp_path, tmp_path / "store"))
-    laboratory.plan([("low", saeprobe.capture(saeprobe.prompts.SHOPPING))])
+    laboratory.plan([Asked(subject="low", declared=saeprobe.capture(saeprobe.prompts.SHOPPING))])
     (line,) = laboratory.plan_in_words()
     assert line.startswith("plan: low: 136 prompts, 4 captures; cannot run: sharded weights are asked for")
     assert 'set memory = "auto"' in line
@@ -204,7 +206,7 @@ def test_a_subject_that_cannot_be_what_it_says_stops_no_other(folder: Path, tmp_
     ini = (folder / "pyproject.toml").read_text(encoding="utf-8").replace("blocks.2.", "blocks.9.")
     (tmp_path / "pyproject.toml").write_text(ini, encoding="utf-8")
     laboratory = Laboratory(settings_for(tmp_path, tmp_path / "store"))
-    laboratory.plan([("low", saeprobe.capture(saeprobe.prompts.SHOPPING))])
+    laboratory.plan([Asked(subject="low", declared=saeprobe.capture(saeprobe.prompts.SHOPPING))])
     (line,) = laboratory.plan_in_words()
     assert line.startswith("plan: low: 96 prompts, 1 capture; cannot run: the hook of low is 'blocks.9.hook_resid_pre'")
     laboratory.gather(_unseen)
@@ -224,7 +226,7 @@ def test_a_misfit_on_purpose_is_told_and_breaks_nothing(
     monkeypatch.setattr("saeprobe.plugin.laboratory.find_subject", lambda _name, _root: LocalSubject(spec=spec))
     laboratory = Laboratory(settings_for(folder, folder / ".saeprobe" / "store"))
     ends = saeprobe.capture(SEEN)
-    laboratory.plan([("low", ends)])
+    laboratory.plan([Asked(subject="low", declared=ends)])
     laboratory.gather(_unseen)
     check = laboratory.checks["low"]
     assert check.findings[0].startswith(MISPLACED)

@@ -134,12 +134,11 @@ def test_two_claims_with_one_id_stop_the_run(go: Go) -> None:
     again = OTHER.replace('id="wiser"', 'id="smarter"')
     run = go(head=HEAD, probes=PROBE + again)
     assert run.code == 4
-    places = "two probes have the claim id 'smarter': test_probes.py::test_it and test_probes.py::test_other"
-    assert run.lines(places)
-    assert run.lines("rename one of them")
+    places = "that of test_probes.py::test_it and that of test_probes.py::test_other"
+    assert run.lines(f"two claims have the id 'smarter': {places}; rename one of them, or keep the claim in a name")
     elsewhere = go(head=HEAD, probes=PROBE, others=again)
     assert elsewhere.code == 4
-    assert elsewhere.lines("test_others.py::test_other and test_probes.py::test_it; rename one of them")
+    assert elsewhere.lines("that of test_others.py::test_other and that of test_probes.py::test_it; rename one of them")
 
 
 def test_variants_of_one_claim_are_no_conflict(go: Go) -> None:

@@ -6,12 +6,39 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from report_samples import HOSTILE, document_of, greater, length, sample
+from report_samples import HOSTILE, document_of, greater, length, rival, sample
 
 from saeprobe.claims import Claim, NonReproduction, published
-from saeprobe.evidence import Evidence, Sample
-from saeprobe.report import ComparisonJson, Document, ProbeRecord, probe_to_json
+from saeprobe.evidence import Evidence, Needed, Sample
+from saeprobe.report import BaselineJson, ComparisonJson, Document, ProbeRecord, probe_to_json
 from saeprobe.verdicts import Verdict
+
+BASELINE: BaselineJson = {
+    "approved_by": "Ada L.",
+    "because": f"read against table 2 {HOSTILE}",
+    "on": "2026-11-20",
+    "verdict": "supported",
+    "commit": "0123456789abcdef",
+    "rows": [
+        {
+            "label": label,
+            "measure": "l0",
+            "unit": "features",
+            "approved": approved,
+            "measured": measured,
+            "noise": noise,
+            "noise_from": told,
+            "agrees": agrees,
+        }
+        for label, approved, measured, noise, told, agrees in (
+            ("novice", 11.833, 14.222, 0.612, "8 templates, paired", False),
+            ("expert", 11.61, 11.61, 1.161e-05, "rounding", True),
+            ("guru", 13.1, None, None, None, None),
+        )
+    ],
+    "changed": ["SAE (hash 12ab34cd -> 56ef7890)", "transformers 5.23.0 -> 5.24.1", "commit 0123456789ab -> 89ab"],
+}
+"""What was approved of the claim on finch."""
 
 
 def _records() -> list[ProbeRecord]:
@@ -125,7 +152,12 @@ def _records() -> list[ProbeRecord]:
     )
 
     def record(
-        claim: Claim, subject: str, verdict: Verdict, *evidence: Evidence, published: Sequence[ComparisonJson] = ()
+        claim: Claim,
+        subject: str,
+        verdict: Verdict,
+        *evidence: Evidence,
+        published: Sequence[ComparisonJson] = (),
+        baseline: BaselineJson | None = None,
     ) -> ProbeRecord:
         return probe_to_json(
             claim=claim,
@@ -135,18 +167,34 @@ def _records() -> list[ProbeRecord]:
             evidence=evidence,
             published=published,
             duration_s=0.4,
+            baseline=baseline,
         )
 
-    both = greater(novice, expert, controls=(length(explains=False, estimate=1.9),))
+    alone = greater(sample("novice", 12.0), sample("expert", 11.8), outcome="inconclusive")
+    rivals = (
+        length(explains=False, estimate=1.9),
+        rival("wording", None, None, expects="persists"),
+        rival("random-model", 0.15, 0.4, evidence=alone),
+        rival("injection", 0.8, 0.002, explains=True, evidence=alone),
+        rival("labels", None, 0.6),
+    )
+    both = replace(
+        greater(novice, expert, controls=rivals),
+        margin=0.5,
+        tried=1280,
+        needed=Needed(units="templates a style", have=3, wanted=9, prompts=216),
+    )
     compared: list[ComparisonJson] = [
         {
             "label": label,
             "value": printed.values[label],
             "unit": "features",
             "tolerance": 0.75,
-            "tolerance_from": "printed precision 0.05 + half of the interval 0.7",
+            "tolerance_from": "printed precision 0.05 + sampling error 0.7 of both means",
             "measured": measured.mean,
             "agrees": agrees,
+            "rounding": 0.05,
+            "sampling": 0.7,
         }
         for label, measured, agrees in (("novice", novice, True), ("expert", expert, False))
     ]
@@ -163,6 +211,7 @@ def _records() -> list[ProbeRecord]:
             ),
             both,
             published=compared,
+            baseline=BASELINE,
         ),
         record(every, "sparrow", Verdict(word="refuted", reason=whole.reason, scope=scope), whole),
         record(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 
-from saeprobe.claims import Claim
-from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Sample
+from saeprobe.claims import Claim, Control
+from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Sample, UnitValue
 from saeprobe.prompts import Prompt
 from saeprobe.report import (
     Document,
@@ -76,6 +76,40 @@ def greater(
         n_units=(3, 3),
         samples=(left, right),
         controls=controls,
+        rule="supported if the test finds a difference at p < 0.05 with the first side above the second",
+        unit_values=tuple(unit for side in (left, right) for unit in units(side)),
+    )
+
+
+def units(of: Sample) -> list[UnitValue]:
+    """The mean of each template."""
+    groups: dict[str, list[float]] = {}
+    for prompt, value in zip(of.prompts, of.values, strict=True):
+        groups.setdefault(prompt.template, []).append(value)
+    return [UnitValue(side=of.label, unit=name, value=math.fsum(it) / len(it)) for name, it in groups.items()]
+
+
+def rival(
+    name: Control,
+    share: float | None,
+    p: float | None,
+    *,
+    explains: bool = False,
+    expects: Expects = "absent",
+    evidence: Evidence | None = None,
+) -> ControlResult:
+    """A control that shows this share of an effect of two features."""
+    left = 2 * (share or 0.0)
+    return ControlResult(
+        name=name,
+        expects=expects,
+        explains=explains,
+        estimate=left,
+        interval=None if p is None else (left - 0.5, left + 0.5),
+        p=p,
+        detail=f"what the control for {name} did, in words",
+        share=share,
+        evidence=evidence,
     )
 
 
@@ -83,6 +117,7 @@ def length(*, explains: bool, estimate: float) -> ControlResult:
     """A length control with half a feature on each side."""
     return ControlResult(
         name="length",
+        expects="persists",
         explains=explains,
         estimate=estimate,
         interval=(estimate - 0.5, estimate + 0.5),

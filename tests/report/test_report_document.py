@@ -11,8 +11,19 @@ from typing import Any, cast, get_args, get_type_hints
 import numpy as np
 import pytest
 
-from saeprobe.claims import Claim, published
-from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Kind, Sample
+from saeprobe.baselines import BaselineRow
+from saeprobe.claims import Claim, Control, published
+from saeprobe.deciding import PublishedComparison
+from saeprobe.evidence import (
+    ControlResult,
+    Evidence,
+    EvidenceOutcome,
+    Expects,
+    Kind,
+    Needed,
+    Sample,
+    UnitValue,
+)
 from saeprobe.instrument import InstrumentCheck, LayerFit
 from saeprobe.prompts import Prompt
 from saeprobe.report import (
@@ -29,13 +40,33 @@ from saeprobe.report import (
     probe_to_json,
     schema,
 )
-from saeprobe.report.shape import ControlJson, LayerFitJson, PromptJson, RunJson, SampleJson, SubjectJson
+from saeprobe.report.shape import (
+    BaselineJson,
+    BaselineRowJson,
+    ControlJson,
+    LayerFitJson,
+    NeededJson,
+    ProbeJson,
+    PromptJson,
+    PublishedJson,
+    RunJson,
+    SampleJson,
+    SubjectJson,
+    UnitJson,
+)
 from saeprobe.verdicts import WORDS, Verdict
 
-ADDED = {"sample": {"near_threshold"}, "subject": {"protocol_of", "differs", "instrument"}}
-"""What version 1.1 of the schema added; reports of version 1.0 do without."""
-BROKEN = {"broken"}
-"""A property of the instrument check, not a field."""
+ADDED = {
+    "sample": {"near_threshold", "near_moves"},
+    "subject": {"protocol_of", "differs", "instrument"},
+    "evidence": {"rule", "unit_values", "patterns", "distances", "margin", "tried", "needed"},
+    "control": {"expects", "share", "evidence"},
+    "published": {"rounding", "sampling", "source"},
+    "probe": {"baseline"},
+}
+"""What versions 1.1 and 1.2 of the schema added; reports of older versions do without."""
+NO_FIELD = {"instrument": {"broken"}, "baseline_row": {"agrees"}, "published": {"n", "source", "agrees"}}
+"""Properties, not fields, and what comes from the claim."""
 
 TIDES = Prompt(text="Explain tides.", style="standard", topic="tides", template="Explain {topic}.")
 RAIN = Prompt(text="Explain rain.", style="standard", topic="rain", template="Explain {topic}.")
@@ -135,6 +166,8 @@ def test_published_numbers_are_shown_though_nothing_was_measured() -> None:
         "tolerance_from": "stated",
         "measured": 1.55,
         "agrees": True,
+        "rounding": 0.05,
+        "sampling": 0.05,
     }
 
     record = probe_to_json(
@@ -151,6 +184,10 @@ def test_published_numbers_are_shown_though_nothing_was_measured() -> None:
     assert [(row["label"], row["value"], row["measured"], row["agrees"], row["n"]) for row in rows] == [
         ("x", 1.5, 1.55, True, 9),
         ("y", 2.0, None, None, 9),
+    ]
+    assert [(row["rounding"], row["sampling"], row["source"]) for row in rows] == [
+        (0.05, 0.05, "here"),
+        (None, None, "here"),
     ]
 
 
@@ -209,6 +246,12 @@ def test_one_probe_reported_twice_is_refused(make_document: Callable[[list[Probe
         (None, DifferenceJson, "difference"),
         (InstrumentCheck, InstrumentJson, "instrument"),
         (LayerFit, LayerFitJson, "layer_fit"),
+        (UnitValue, UnitJson, "unit"),
+        (Needed, NeededJson, "needed"),
+        (PublishedComparison, PublishedJson, "published"),
+        (BaselineRow, BaselineRowJson, "baseline_row"),
+        (None, BaselineJson, "baseline"),
+        (None, ProbeJson, "probe"),
     ],
 )
 def test_dataclass_types_and_schema_name_the_same_keys(dataclass: Any, shape: type, name: str) -> None:
@@ -218,7 +261,9 @@ def test_dataclass_types_and_schema_name_the_same_keys(dataclass: Any, shape: ty
     assert set(described["properties"]) == set(get_type_hints(shape))
     assert set(described["required"]) == set(described["properties"]) - ADDED.get(name, set())
     if dataclass is not None:
-        assert {field.name for field in dataclasses.fields(dataclass)} == set(described["properties"]) - BROKEN
+        assert {field.name for field in dataclasses.fields(dataclass)} == (
+            set(described["properties"]) - NO_FIELD.get(name, set())
+        )
 
 
 def test_the_schema_knows_every_word() -> None:
@@ -229,6 +274,8 @@ def test_the_schema_knows_every_word() -> None:
     assert tuple(schema()["properties"]["counts"]["required"]) == WORDS
     assert tuple(defined["evidence"]["properties"]["outcome"]["enum"]) == get_args(EvidenceOutcome)
     assert tuple(defined["evidence"]["properties"]["kind"]["enum"]) == get_args(Kind)
+    assert tuple(defined["control_name"]["enum"]) == get_args(Control)
+    assert tuple(defined["control"]["properties"]["expects"]["enum"]) == get_args(Expects)
 
 
 def test_an_instrument_check_is_told_with_what_it_means() -> None:

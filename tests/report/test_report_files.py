@@ -99,36 +99,80 @@ def test_nan_is_refused_and_the_old_report_kept(document: Document, tmp_path: Pa
     assert path.read_bytes() == before
 
 
-def test_a_report_of_version_1_0_is_read_and_shown(document: Document, tmp_path: Path) -> None:
-    """What 1.1 added is filled in, empty: the page of an old report is that of a new one without these things."""
+def as_of_1_1(document: Document) -> Any:
+    """A document without what 1.2 added."""
     old: Any = copy.deepcopy(document)
+    old["schema_version"] = "1.1"
+    del old["rules"]
+    for probe in _probes(old):
+        del probe["baseline"]
+        for row in probe["published"]:
+            for key in ("rounding", "sampling", "source"):
+                del row[key]
+        for piece in _pieces(probe):
+            for key in ("rule", "unit_values", "patterns", "distances", "margin", "tried", "needed"):
+                del piece[key]
+            for sample in piece["samples"]:
+                del sample["near_moves"]
+            for control in piece["controls"]:
+                for key in ("expects", "share", "evidence"):
+                    del control[key]
+    return old
+
+
+def as_of_1_0(document: Document) -> Any:
+    """A document without what 1.1 and 1.2 added."""
+    old = as_of_1_1(document)
     old["schema_version"] = "1.0"
     for subject in old["subjects"]:
         for key in ("protocol_of", "differs", "instrument"):
             del subject[key]
-    for sample in _samples(old):
-        del sample["near_threshold"]
+    for probe in _probes(old):
+        for piece in _pieces(probe):
+            for sample in piece["samples"]:
+                del sample["near_threshold"]
+    return old
+
+
+@pytest.mark.parametrize(("version", "age"), [("1.0", as_of_1_0), ("1.1", as_of_1_1)])
+def test_a_report_of_an_older_version_is_read_and_shown(
+    version: str, age: Callable[[Document], Any], document: Document, tmp_path: Path
+) -> None:
+    """What came later is filled in, empty: the page of an old report is that of a new one without these things."""
+    bare: Any = copy.deepcopy(document)
+    bare |= {"schema_version": version, "rules": {}}
+    for probe in _probes(bare):
+        probe["baseline"] = None
+        for row in probe["published"]:
+            row.update(rounding=None, sampling=None)
+        for piece in _pieces(probe):
+            piece.update(rule="", unit_values=[], patterns=[], distances=[], margin=None, tried=None, needed=None)
+            for control in piece["controls"]:
+                control.update(expects="persists", share=None, evidence=None)
+    if version == "1.0":
+        for subject in bare["subjects"]:
+            subject["instrument"] = None
     path = tmp_path / "report.json"
-    path.write_text(json.dumps(old), encoding="utf-8")
+    path.write_text(json.dumps(age(document)), encoding="utf-8")
 
     read = read_report(path)
 
-    assert [subject["instrument"] for subject in read["subjects"]] == [None] * 3
-    assert {sample["near_threshold"] for sample in _samples(read)} == {None}
-    new: Any = {**copy.deepcopy(document), "schema_version": "1.0"}
-    for subject in new["subjects"]:
-        subject["instrument"] = None
-    assert render(read) == render(new)
+    assert read == bare
+    assert render(read) == render(bare)
 
 
-def _samples(document: Any) -> list[Any]:
-    """Every sample of a document, also of parts of evidence."""
+def _probes(document: Any) -> list[Any]:
+    return [probe for claim in document["claims"] for probe in claim["probes"]]
 
-    def of(evidence: Any) -> list[Any]:
-        return evidence["samples"] + [sample for part in evidence["parts"] for sample in of(part)]
 
-    probes = [probe for claim in document["claims"] for probe in claim["probes"]]
-    return [sample for probe in probes for piece in probe["evidence"] for sample in of(piece)]
+def _pieces(probe: Any) -> list[Any]:
+    """All evidence of a probe: the parts, and first what controls compared, while their key is still there."""
+
+    def of(piece: Any) -> list[Any]:
+        own = [control["evidence"] for control in piece["controls"] if control.get("evidence")]
+        return [it for inner in (*piece["parts"], *own) for it in of(inner)] + [piece]
+
+    return [it for piece in probe["evidence"] for it in of(piece)]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +186,7 @@ def _samples(document: Any) -> list[Any]:
         (b"[]", "names no schema_version", "written by saeprobe"),
         (
             b'{"schema_version": "2.0"}',
-            "schema version '2.0', and this saeprobe reads 1.0 and 1.1",
+            "schema version '2.0', and this saeprobe reads 1.0, 1.1 and 1.2",
             "install the saeprobe",
         ),
         (b'{"schema_version": "1.0"}', "is a required property", "run the probes again"),

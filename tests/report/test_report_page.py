@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from importlib import resources
@@ -13,10 +14,10 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from report_samples import record
+from report_samples import record, rival
 
-from saeprobe.claims import Claim
-from saeprobe.evidence import Evidence, Sample
+from saeprobe.claims import Claim, Control
+from saeprobe.evidence import Evidence, Sample, UnitValue
 from saeprobe.prompts import Prompt
 from saeprobe.report import Document, ProbeRecord, probe_to_json, read_report, render, write_page, write_report
 from saeprobe.report.overview import silent
@@ -191,7 +192,7 @@ def test_ids_are_unique_and_links_lead_somewhere(document: Document) -> None:
 
 
 def test_a_hundred_claims_fit_in_three_megabytes(make_document: Make, tmp_path: Path) -> None:
-    """A hundred claims, each on two times 192 prompts of their own values, stay under the budget."""
+    """A hundred claims, each on two times 192 prompts of their own values and four controls, stay under the budget."""
     records: list[ProbeRecord] = []
     for index in range(100):
         samples = tuple(
@@ -225,7 +226,18 @@ def test_a_hundred_claims_fit_in_three_megabytes(make_document: Make, tmp_path: 
             estimate=1.0,
             interval=(0.5, 1.5),
             samples=samples,
+            rule="supported if the test finds a difference at p < 0.05 with the first side above the second" * 2,
+            unit_values=tuple(
+                UnitValue(
+                    side=sample.label, unit=f"Explain topic to someone, in wording {row}.", value=12.5 + index / 7
+                )
+                for sample in samples
+                for row in range(8)
+            ),
         )
+        own = replace(piece, samples=tuple(replace(sample, values=(), prompts=()) for sample in samples))
+        names: tuple[Control, ...] = ("length", "injection", "random-model", "random-sae")
+        piece = replace(piece, controls=tuple(rival(name, 0.1, 0.4, evidence=own) for name in names))
         held = record(f"c.n{index}")
         held["evidence"] = probe_to_json(
             claim=Claim(id="x", sentence="x", source="x"),

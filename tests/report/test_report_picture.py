@@ -143,7 +143,8 @@ def test_parts_show_the_styles_they_compare_once() -> None:
 
 def test_a_control_stands_beside_its_estimate() -> None:
     """The forest has a row as measured and one adjusted, on an axis that shows zero."""
-    control = {"name": "length", "explains": True, "estimate": 1.0, "interval": [-2.0, 4.0], "p": 0.5, "detail": ""}
+    control = {"name": "length", "expects": "persists", "explains": True, "estimate": 1.0, "interval": [-2.0, 4.0]}
+    control |= {"p": 0.5, "detail": "", "share": 0.125, "evidence": None}
 
     picture = forest(evidence(estimate=8.0, interval=[6.0, 10.0], controls=[control]))
 

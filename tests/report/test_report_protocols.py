@@ -31,6 +31,8 @@ def probe(subject: str, gap: float, *, word: Word = "supported", printed: float 
         "tolerance_from": "stated",
         "measured": novice.mean,
         "agrees": False,
+        "rounding": None,
+        "sampling": None,
     }
     return probe_to_json(
         claim=Claim(id="day1.more", sentence="Novice is more.", source="table 2"),

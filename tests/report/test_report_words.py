@@ -8,7 +8,9 @@ from typing import get_args
 
 import pytest
 
+from saeprobe.claims import Control
 from saeprobe.evidence import Kind
+from saeprobe.report.rivals import Standing
 from saeprobe.report.wording import LANGUAGES, mark, words
 
 
@@ -29,14 +31,18 @@ def test_every_word_is_used_and_every_used_word_is_there() -> None:
     """The table of words and the page agree on their keys, so that nothing is dead or missing."""
     template, script = source("page.html.j2"), source("page.js")
     quoted = {
-        key for call in re.findall(r"\b(?:w|fact|attr)\(([^()]*)", template) for key in re.findall(r'"([^"]+)"', call)
+        key
+        for call in re.findall(r"\b(?:w|fact|attr|sign)\(([^()]*)", template)
+        for key in re.findall(r'"([^"]+)"', call)
     }
     quoted |= set(re.findall(r'data-w="([^"{]+)"', template)) | set(re.findall(r'\bsay\("([^"]+)"', script))
     quoted |= set(re.findall(r'"(headline\.[a-z_]+)"', source("overview.py"))) | {"clipped"}
-    families = ("verdict.", "meaning.", "outcome.", "kind.")
+    families = ("verdict.", "meaning.", "outcome.", "kind.", "standing.", "asks.")
     kinds = {f"kind.{kind.replace(' ', '-')}" for kind in get_args(Kind)}
 
     assert {key for key in words() if key.startswith("kind.")} == kinds
+    assert {key for key in words() if key.startswith("asks.")} == {f"asks.{name}" for name in get_args(Control)}
+    assert {key for key in words() if key.startswith("standing.")} == {f"standing.{it}" for it in get_args(Standing)}
     assert {key for key in words() if not key.startswith(families)} <= quoted
     assert {key for key in quoted if "." in key and not key.endswith(".")} <= set(words())
 

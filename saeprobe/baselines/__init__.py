@@ -1,0 +1,24 @@
+"""Baselines: measured values that a person approved, and whether those of a run still agree with them.
+
+A published number says what an article printed; a baseline says what was measured when somebody last looked and
+accepted it. A value that leaves its baseline is `drifted`, with what changed in between: libraries, weights, prompts.
+"""
+
+from saeprobe.baselines.baseline import Baseline, Provenance, Value, identity_of
+from saeprobe.baselines.comparing import BaselineComparison, BaselineRow, compare_baseline
+from saeprobe.baselines.files import BaselineError, Baselines, read_baselines
+from saeprobe.baselines.values import values_of
+
+__all__ = [
+    "Baseline",
+    "BaselineComparison",
+    "BaselineError",
+    "BaselineRow",
+    "Baselines",
+    "Provenance",
+    "Value",
+    "compare_baseline",
+    "identity_of",
+    "read_baselines",
+    "values_of",
+]

@@ -1,0 +1,49 @@
+"""Readings: whether measured values repeat the numbers that a source prints of the same prompts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saeprobe.claims import Published
+from saeprobe.comparison.sides import refuse_controls, sample_of
+from saeprobe.evidence import Evidence, Sample, UnitValue
+
+if TYPE_CHECKING:
+    from saeprobe.measurement import Measurement
+
+
+def as_published(of: Measurement, published: Published) -> Evidence:
+    """Evidence that the mean of each style repeats the printed number of that label; a reading, nothing is inferred.
+
+    Raises:
+        KeyError: a printed label is no style of the prompts.
+        TypeError: the claim asks for controls.
+    """
+    refuse_controls("published")
+    samples = tuple(sample_of(of[label]) for label in published.values)
+    apart = [sample for sample in samples if not _agrees(sample, published)]
+    told = ", ".join(f"{sample.label} {sample.mean:.4g} ({published.values[sample.label]:g})" for sample in samples)
+    return Evidence(
+        kind="published",
+        statement=f"{of.measure} as printed, on the same prompts",
+        outcome="refuted" if apart else "supported",
+        reason=f"measured (printed): {told} {of.unit}; {len(samples) - len(apart)} of {len(samples)} agree",
+        scope="these prompts only: a reading of each, no inference",
+        unit=of.unit,
+        samples=samples,
+        rule=(
+            f"supported where every measured mean {_reach(published)} its printed number; refuted where one does not"
+        ),
+        unit_values=tuple(UnitValue(side=one.label, unit="mean of its prompts", value=one.mean) for one in samples),
+    )
+
+
+def _agrees(sample: Sample, published: Published) -> bool:
+    """Whether a mean rounds to the printed number, or lies within the tolerance that the claim sets."""
+    value = published.values[sample.label]
+    within = published.rounding(sample.label) if published.tolerance is None else published.tolerance
+    return abs(sample.mean - value) <= within + 1e-9 * abs(value)  # 0.35 - 0.3 is more than 0.05
+
+
+def _reach(published: Published) -> str:
+    return "rounds to" if published.tolerance is None else f"lies within {published.tolerance:g} of"

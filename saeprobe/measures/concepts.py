@@ -1,0 +1,158 @@
+"""Concepts: whether a feature stands for a thing, at a token that names it and across unrelated kinds of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from saeprobe.claims import Control
+from saeprobe.features import Features
+from saeprobe.measurement import Measurement
+from saeprobe.measures.activity import measured
+from saeprobe.measures.halving import Selected
+from saeprobe.verdicts import NotRun
+
+Units = Literal["features", "dimensions"]
+Activity = Float[np.ndarray, "prompts units"]
+
+
+def among_strongest(of: Features, feature: int | Sequence[int] | Selected, *, k: int = 5) -> Measurement:
+    """Whether a feature, or one of several, is active and among the `k` strongest at the tokens read: 1 or 0.
+
+    A prompt that was read at several tokens counts the share of them. Features as strong as the k-th count as among
+    them.
+
+    Raises:
+        ValueError: no feature is given, one is outside the SAE, or `k` is below 1.
+    """
+    if isinstance(feature, Selected):
+        wanted = feature.features
+    else:
+        wanted = (feature,) if isinstance(feature, int) else tuple(feature)
+    if not wanted or k < 1:
+        raise ValueError(f"features {list(wanted)} and k = {k}; wanted at least one feature, and k of at least 1")
+    for each in wanted:
+        if not 0 <= each < of.d_sae:
+            raise ValueError(f"feature {each} is outside [0, {of.d_sae}) of {of.subject}")
+    which = f"feature {wanted[0]}" if len(wanted) == 1 else f"one of features {', '.join(map(str, wanted))}"
+    if isinstance(feature, Selected):
+        which += f", picked among {feature.tried:,} on {feature.beside(of)}, is"
+
+    def share(these: Features) -> Float[np.ndarray, " prompts"]:
+        return _by_prompt(these, csr_array(_is_strongest(these, wanted, k)[:, np.newaxis]))[:, 0]
+
+    return measured(of, f"{which} among the {k} strongest", "share of tokens", share)
+
+
+def selectivity(of: Features, units: Units, *, k: int = 5) -> Measurement:
+    """How much of what a prompt's strongest units do elsewhere is done on its own kind of text: 1 at most.
+
+    The kinds are the styles. A unit is a feature, or a dimension of the residual stream with its sign: by how many
+    standard deviations it lies above its mean, or below it, over all tokens of the capture. Dimensions are made as
+    sparse as features: on each token only as many count as features are active there, those farthest from their means.
+    A unit's activity on a prompt is its mean over the tokens read (not BOS).
+
+    For each prompt, the `k` units of the largest activity; for each of these, its mean activity on the prompts of the
+    same kind in *other wordings*, as a share of the sum of its mean activities on all kinds. Their mean is the value.
+    Units that mean nothing in particular give 1 / kinds on average; a unit that is silent in all other wordings says
+    nothing and counts as that. Active units are fewer than `k` on some prompts; then those count.
+
+    Raises:
+        ValueError: there is a single kind, a kind has a single wording, or no unit is active on a prompt.
+        NotRun: dimensions are asked of a capture without activations.
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}; wanted at least one unit a prompt")
+    found = measured(of, "selectivity", "share of activity", partial(_selectivity, units=units, k=k))
+
+    def under(control: Control, draw: int = 0) -> Measurement:
+        return selectivity(of.under(control, draw), units, k=k)
+
+    return replace(found, label=units, family=None, under=under)
+
+
+def _selectivity(of: Features, *, units: Units, k: int) -> Float[np.ndarray, " prompts"]:
+    activity = _by_prompt(of, of.acts if units == "features" else csr_array(_dimensions(of)))
+    kinds = _members(of, [prompt.style for prompt in of.prompts])
+    wordings = _members(of, [prompt.template for prompt in of.prompts])
+    if len(kinds) < 2:  # noqa: PLR2004 - unrelated to what?
+        raise ValueError(f"selectivity needs prompts of several kinds; there is one style: {of.label}")
+    means = kinds @ activity / kinds.sum(axis=1, keepdims=True)
+    values = np.zeros(len(of))
+    for wording in wordings:
+        kind = int(np.flatnonzero((kinds & wording).any(axis=1))[0])
+        others = kinds[kind] & ~wording
+        if not others.any():
+            raise ValueError(
+                f"{of.prompts[int(np.flatnonzero(wording)[0])].template!r} is the only wording of its kind"
+            )
+        elsewhere = means.copy()
+        elsewhere[kind] = activity[others].mean(axis=0)
+        total = elsewhere.sum(axis=0)
+        share = np.divide(elsewhere[kind], total, out=np.full(len(total), 1 / len(kinds)), where=total > 0)
+        for index in np.flatnonzero(wording):
+            strongest = _strongest(activity[index], k)
+            if not len(strongest):
+                raise ValueError(f"no unit is active on {of.prompts[index].text!r}; its selectivity is not defined")
+            values[index] = share[strongest].mean()
+    return values
+
+
+def _dimensions(of: Features) -> Float[np.ndarray, "rows units"]:
+    """Standard deviations above and below the mean, of as many dimensions a token as it has active features."""
+    if of.activations is None:
+        raise NotRun('activations were not kept; write capture(..., keep="activations")')
+    x = of.activations.astype(np.float64)
+    spread = x.std(axis=0)
+    z = np.divide(x - x.mean(axis=0), spread, out=np.zeros_like(x), where=spread > 0)
+    z[~_farthest(np.abs(z), np.diff(of.acts.indptr))] = 0
+    return np.hstack([np.maximum(z, 0), np.maximum(-z, 0)])
+
+
+def _farthest(
+    distances: Float[np.ndarray, "rows d_in"], count: Int[np.ndarray, " rows"]
+) -> Bool[np.ndarray, "rows d_in"]:
+    """So many of the largest of each row, of equal ones the first."""
+    falling = -np.sort(-distances, axis=1)  # sorting is ten times as fast as finding an order
+    last = np.minimum(count, distances.shape[1]) - 1
+    least = np.where(last >= 0, falling[np.arange(len(falling)), last], np.inf)[:, np.newaxis]
+    found: Bool[np.ndarray, "rows d_in"] = distances >= least
+    for row in np.flatnonzero(found.sum(axis=1) > last + 1):
+        found[row] = False
+        found[row, np.argsort(-distances[row], kind="stable")[: last[row] + 1]] = True
+    return found
+
+
+def _by_prompt(of: Features, rows: csr_array) -> Activity:
+    """Mean over the rows of each prompt, `[prompts, units]`."""
+    at = np.arange(len(of.row_prompt))
+    prompts_by_rows = csr_array((np.ones(len(at)), (of.row_prompt, at)), shape=(len(of), len(at)))
+    tokens = np.bincount(of.row_prompt, minlength=len(of))
+    return (prompts_by_rows @ rows).toarray() / tokens[:, np.newaxis]
+
+
+def _members(of: Features, names: Sequence[str]) -> Bool[np.ndarray, "groups prompts"]:
+    """Which prompts belong to each group, the groups in order of first appearance."""
+    return np.array([[name == group for name in names] for group in dict.fromkeys(names)]).reshape(-1, len(of))
+
+
+def _strongest(activity: Float[np.ndarray, " units"], k: int) -> Int[np.ndarray, " strongest"]:
+    least = np.partition(activity, -k)[-k] if k < len(activity) else -np.inf
+    among = np.flatnonzero(activity >= least)  # few, where an order of all takes most of the time
+    best = among[np.argsort(-activity[among], kind="stable")[:k]]
+    return best[activity[best] > 0]
+
+
+def _is_strongest(of: Features, wanted: Sequence[int], k: int) -> NDArray[np.float64]:
+    """1 where one of the wanted features is active and at most k - 1 features are stronger, a row a token."""
+    acts = of.acts.toarray()
+    best = acts[:, list(wanted)].max(axis=1)
+    stronger = (acts > best[:, np.newaxis]).sum(axis=1)
+    return ((best > 0) & (stronger < k)).astype(np.float64)

@@ -1,0 +1,134 @@
+"""Rivals: the same decision on what a control reads instead, for kinds of evidence that are made on features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from saeprobe.claims import Control
+from saeprobe.controls import RANDOM, READ_ELSEWHERE, Effect, judged_draws, n_draws
+from saeprobe.evidence import ControlResult, Evidence, Recorder
+from saeprobe.features import Features
+from saeprobe.verdicts import NotRun
+
+READ: tuple[Control, ...] = READ_ELSEWHERE
+"""The controls for which something else is read: other prompts, other models, other SAEs."""
+Sides = tuple[Features, ...]
+"""What a kind of evidence is made on."""
+
+
+def refuse_others(kind: str, declared: tuple[Control, ...], known: tuple[Control, ...], *, remedy: str = "") -> None:
+    """Raise where a claim declares a control that cannot be applied to a kind of evidence.
+
+    Raises:
+        TypeError: it does; the text names the controls that can be.
+    """
+    for control in declared:
+        if control not in known:
+            raise TypeError(f"the control {control} cannot be applied to {kind}{remedy}; it takes: {', '.join(known)}")
+
+
+def rival(
+    name: Control,
+    sides: Sides,
+    claim: Evidence,
+    again: Callable[[Sides], Evidence],
+    shown: Callable[[Sides], Effect],
+    *,
+    found: bool,
+    terms: Recorder,
+) -> ControlResult:
+    """The evidence again on what a control reads: it explains the claim if it is there too, at least half as large.
+
+    Args:
+        name: one of `READ`.
+        sides: what the claim's evidence is made on.
+        claim: that evidence.
+        again: makes it on other features, without controls; for pasted words.
+        shown: how much of the effect some features show; for draws of what is random.
+        found: whether the claim's own evidence is there; nothing else can be explained.
+        terms: of the claim.
+    """
+    try:
+        if name in RANDOM:
+            return _drawn(name, sides, claim, shown, found=found, terms=terms)
+        evidence = again(tuple(side.under(name) for side in sides))
+    except (NotRun, ValueError) as error:  # no feature fires on some prompt of a random model, for one
+        return ControlResult(
+            name=name, expects="absent", explains=False, estimate=0.0, interval=None, p=None, detail=str(error)
+        )
+    share = None if not claim.estimate or evidence.estimate is None else evidence.estimate / claim.estimate
+    told = "" if share is None or evidence.p is None else f"; {share:.0%} of the effect"
+    reproduced = evidence.p is not None and evidence.p < terms.alpha and share is not None and share >= 0.5  # noqa: PLR2004 - it makes up more of the effect than it leaves
+    return ControlResult(
+        name=name,
+        expects="absent",
+        explains=found and reproduced,
+        estimate=evidence.estimate or 0.0,
+        interval=evidence.interval,
+        p=evidence.p,
+        share=share,
+        evidence=evidence,
+        detail=f"with the styles' own words pasted into neutral prompts {evidence.reason}{told}",
+    )
+
+
+def _drawn(
+    name: Control,
+    sides: Sides,
+    claim: Evidence,
+    shown: Callable[[Sides], Effect],
+    *,
+    found: bool,
+    terms: Recorder,
+) -> ControlResult:
+    """What the draws show, beside what the claim shows on the prompts that they read."""
+
+    def under(draw: int) -> Sides:
+        return tuple(side.under(name, draw) for side in sides)
+
+    first = under(0)
+    here = tuple(_on(side, there) for side, there in zip(sides, first, strict=True))
+    drawn = [shown(first), *(shown(under(draw)) for draw in range(1, n_draws(terms.alpha)))]
+    return judged_draws(
+        name,
+        shown(here),
+        drawn,
+        statement=claim.statement,
+        unit=claim.unit,
+        prompts=sum(len(side) for side in here),
+        found=found,
+        terms=terms,
+    )
+
+
+def _on(side: Features, there: Features) -> Features:
+    """The prompts that were read there too."""
+    these = set(there.prompts)
+    return side.select([index for index, prompt in enumerate(side.prompts) if prompt in these])
+
+
+def permuted_already(
+    extents: Float[np.ndarray, " relabelings"] | Int[np.ndarray, " relabelings"], alpha: float
+) -> ControlResult:
+    """The control `labels` of a permutation test of its own: in how many of its relabelings it finds something.
+
+    At most a share of alpha, since p is counted over them; the control is told, and can explain nothing.
+    """
+    ordered = np.sort(extents)
+    ps = 1 - np.searchsorted(ordered, ordered, side="left") / len(ordered)
+    times = int((ps < alpha).sum())
+    return ControlResult(
+        name="labels",
+        expects="absent",
+        explains=False,
+        estimate=times / len(ordered),
+        interval=None,
+        p=1.0,
+        detail=(
+            f"found in {times:,} of {len(ordered):,} shuffles of the labels, those that p is counted over; "
+            f"alpha = {alpha:g} allows for {alpha * len(ordered):,.0f}"
+        ),
+    )

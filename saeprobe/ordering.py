@@ -1,0 +1,31 @@
+"""Orderings: several quantities in the order in which the sentence names them, the highest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from saeprobe import comparison
+from saeprobe.evidence import Evidence, record
+from saeprobe.measurement import Quantity, is_greater
+from saeprobe.printed import PrintedNumber, whole_of
+
+
+def ordered(quantities: Iterable[Quantity | PrintedNumber]) -> Evidence:
+    """Let quantities descend as they are listed: `ordered(l0(styles[s]) for s in ("novice", "standard", "expert"))`.
+
+    Each is compared with the next, under the controls of the claim.
+
+    Raises:
+        ValueError: there are fewer than three, or one is listed twice.
+    """
+    these = tuple(quantities)
+    if len(these) < 3:  # noqa: PLR2004 - two are `>`
+        raise ValueError(f"ordered() was given {len(these)}; wanted at least 3, and `a > b` for two")
+    names = [one.label for one in these]
+    if len(set(names)) < len(names):
+        raise ValueError(f"ordered() was given one of {', '.join(names)} twice; nothing lies above itself")
+    parts = [is_greater(upper, lower) for upper, lower in pairwise(these)]
+    if isinstance(these[0], PrintedNumber):  # then all of them are, or the parts could not be made
+        return record(whole_of(parts, f"{' > '.join(names)} as printed in {these[0].source}"))
+    return record(comparison.ordering(names, parts))

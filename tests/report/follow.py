@@ -1,0 +1,504 @@
+"""A second reading of a report: every number and verdict again from its JSON, without saeprobe.
+
+Small designs are gone through one relabeling after the other; what was drawn is drawn again as the rule says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, permutations, product
+from math import atanh, sqrt, tanh
+from typing import Any
+
+import numpy as np
+from scipy.stats import beta, bootstrap, false_discovery_control, pearsonr, t
+
+Json = dict[str, Any]
+Prompts = Sequence[Json]
+Test = Callable[[float], float]
+"""The p that is left once a shift is taken off the first side."""
+TIE = 1e-9
+NEAR = 1e-6
+DRAWN = 20_000
+
+
+def complaints(report: Json) -> list[str]:
+    """What does not follow from the report's own numbers; empty where all of it does."""
+    found: list[str] = []
+    for claim in report["claims"]:
+        for probe in claim["probes"]:
+            for evidence in probe["evidence"]:
+                found += [f"{claim['id']}: {told}" for told in _of_evidence(evidence, report)]
+            word = _verdict(claim, probe)
+            if probe["verdict"] != word:
+                found.append(f"{claim['id']}: the verdict is {word}, not {probe['verdict']}")
+    return found
+
+
+def pieces(report: Json) -> Iterator[Json]:
+    """Every piece of evidence, parts and those of controls included."""
+    waiting = [one for claim in report["claims"] for probe in claim["probes"] for one in probe["evidence"]]
+    while waiting:
+        piece = waiting.pop()
+        yield piece
+        waiting += piece["parts"] + [it["evidence"] for it in piece["controls"] if it["evidence"]]
+
+
+def _of_evidence(evidence: Json, report: Json) -> list[str]:
+    inner = [*evidence["parts"], *(it["evidence"] for it in evidence["controls"] if it["evidence"])]
+    found = [told for piece in inner for told in _of_evidence(piece, report)]
+    again: Json = _KINDS[evidence["kind"]](evidence, report)
+    for name, value in again.items():
+        if not _same(evidence[name], value):
+            found.append(f"{evidence['statement']}: {name} is {value}, not {evidence[name]}")
+    return found
+
+
+def _same(told: Any, found: Any) -> bool:
+    if found is None or told is None or isinstance(found, str):
+        return told == found
+    return np.shape(told) == np.shape(found) and bool(np.allclose(told, found, rtol=1e-7, atol=1e-9))
+
+
+def _verdict(claim: Json, probe: Json) -> str:
+    outcomes = {piece["outcome"] for piece in probe["evidence"]}
+    if not outcomes:
+        return "broken"
+    for word in ("refuted", "inconclusive"):
+        if word in outcomes:
+            return word
+    waiting, run = list(probe["evidence"]), set[str]()
+    while waiting:
+        piece = waiting.pop()
+        run |= {control["name"] for control in piece["controls"]}
+        waiting += piece["parts"]
+    if set(claim["controls"]) - run or any(row["measured"] is None for row in probe["published"]):
+        return "broken"
+    near = all(abs(row["measured"] - row["value"]) <= row["tolerance"] + TIE for row in probe["published"])
+    return "supported" if near else "drifted"
+
+
+# units
+
+
+def _means(sample: Json, prompts: Prompts, what: str, values: Sequence[float] | None = None) -> dict[str, float]:
+    groups: dict[str, list[float]] = {}
+    for place, value in zip(sample["prompts"], sample["values"] if values is None else values, strict=True):
+        groups.setdefault(prompts[place][what], []).append(value)
+    return {name: float(np.mean(group)) for name, group in groups.items()}
+
+
+def _values(evidence: Json) -> list[float]:
+    return [unit["value"] for unit in evidence["unit_values"]]
+
+
+def _units_of_two(evidence: Json, prompts: Prompts) -> list[float]:
+    """The unit values again from the values of both sides."""
+    a, b = evidence["samples"]
+    raised = re.search(r"taken times (\S+) and plus (\S+)$", evidence["rule"])
+    times, plus = (1.0, 0.0) if raised is None else (float(raised[1]), float(raised[2]))
+    values = [a["values"], [times * value + plus for value in b["values"]]]
+    by_topic = [_means(side, prompts, "topic", of) for side, of in zip((a, b), values, strict=True)]
+    shared = sorted(set(by_topic[0]) & set(by_topic[1]))
+    of_topics = [by_topic[0][topic] - by_topic[1][topic] for topic in shared]
+    if evidence["units"] == "topics, paired":
+        return of_topics
+    if "paired" in evidence["units"]:
+        of_a, of_b = (_means(side, prompts, "template", of) for side, of in zip((a, b), values, strict=True))
+        of_templates = [of_a[name] - of_b[name] for name in of_a]
+    else:
+        level = {topic: (by_topic[0][topic] + by_topic[1][topic]) / 2 for topic in shared}
+        centre = float(np.mean(list(level.values())))
+        of_templates = list[float]()
+        for side, of in zip((a, b), values, strict=True):
+            moved = [
+                value - level.get(prompts[place]["topic"], np.nan) + centre
+                for place, value in zip(side["prompts"], of, strict=True)
+            ]
+            kept = [not np.isnan(value) for value in moved]
+            there = {
+                **side,
+                "prompts": [place for place, keep in zip(side["prompts"], kept, strict=True) if keep],
+            }
+            rest = [value for value, keep in zip(moved, kept, strict=True) if keep]
+            of_templates += _means(there, prompts, "template", rest).values()
+    return of_templates + of_topics if evidence["units"].startswith("templates and") else of_templates
+
+
+# tests
+
+
+def _share(contrasts: np.ndarray, observed: float) -> float:
+    return float(np.mean(np.abs(contrasts) >= abs(observed) - TIE))
+
+
+def _permuted(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The difference of means under every relabeling."""
+    both = np.concatenate([a, b])
+    chosen = np.array([np.isin(np.arange(len(both)), it) for it in combinations(range(len(both)), len(a))])
+    return (chosen @ both) / len(a) - (~chosen @ both) / len(b)
+
+
+def _flipped(differences: np.ndarray) -> np.ndarray:
+    return np.array(list(product((1.0, -1.0), repeat=len(differences)))) @ differences / len(differences)
+
+
+def _drawn_permutations(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    both = np.concatenate([a, b])
+    chosen = np.argsort(rng.random((DRAWN - 1, len(both)))) < len(a)
+    return (chosen @ both) / len(a) - (~chosen @ both) / len(b)
+
+
+def _drawn_flips(differences: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    turned = rng.integers(0, 2, (DRAWN - 1, len(differences)), dtype=bool)
+    return np.where(turned, -1.0, 1.0) @ differences / len(differences)
+
+
+def _with_observed(contrasts: np.ndarray, observed: float) -> float:
+    return _share(np.append(contrasts, observed), observed)
+
+
+def _test_of_two(evidence: Json) -> Test:
+    """The test that the evidence names, once a shift is taken off the first side."""
+    values = np.array(_values(evidence))
+    sampled, seed = "sampled" in evidence["test"], evidence["seed"]
+
+    def of_flips(of: np.ndarray) -> Test:
+        def p(shift: float) -> float:
+            moved = of - shift
+            if sampled and "crossed" not in evidence["test"] and len(of) > 18:
+                return _with_observed(_drawn_flips(moved, np.random.default_rng(seed)), float(moved.mean()))
+            return _share(_flipped(moved), float(moved.mean()))
+
+        return p
+
+    if evidence["units"] in ("topics, paired", "templates, paired", "draws"):
+        return of_flips(values)
+    n_a, n_b = evidence["n_units"]
+    a, b, of_topics = values[:n_a], values[n_a : n_a + n_b], values[n_a + n_b :]
+
+    def of_templates(shift: float) -> float:
+        return _share(_permuted(a - shift, b), float(a.mean() - shift - b.mean()))
+
+    if evidence["units"] == "templates":
+        if sampled:
+            return lambda shift: _with_observed(
+                _drawn_permutations(a - shift, b, np.random.default_rng(seed)), float(a.mean() - shift - b.mean())
+            )
+        return of_templates
+    count = len(of_topics)
+    centred = (of_topics - of_topics.mean()) * sqrt(count / (count - 1))
+
+    def of_both(shift: float) -> float:
+        rng = np.random.default_rng(seed)
+        drawn = _drawn_permutations(a - shift, b, rng) + _drawn_flips(centred, rng)
+        return _with_observed(drawn, float(a.mean() - shift - b.mean()))
+
+    alone = of_flips(of_topics)
+    return lambda shift: max(of_both(shift), of_templates(shift), alone(shift))
+
+
+def _ends(interval: Sequence[float] | None, p: Test, level: float) -> str | None:
+    """Whether p crosses one minus the level at both ends: None if so."""
+    if interval is None:
+        return None
+    step = NEAR * (interval[1] - interval[0])
+    for end, inward in zip(interval, (1, -1), strict=True):
+        if not p(end + inward * step) >= 1 - level - TIE > p(end - inward * step):
+            return f"no end at {end}"
+    return None
+
+
+# kinds
+
+
+def _greater(evidence: Json, report: Json) -> Json:
+    if evidence["p"] is None:
+        return {"outcome": "inconclusive"}
+    if evidence["test"].endswith("one-sided"):
+        return _of_scan(evidence)
+    again: Json = {}
+    if evidence["samples"]:
+        again["unit_values"] = _units_of_two(evidence, report["prompts"])
+    p = _test_of_two(evidence)
+    n = evidence["n_units"]
+    values = np.array(_values(evidence))
+    paired = "paired" in evidence["units"] or evidence["units"] == "draws"
+    estimate = values[: n[0]].mean() - (0 if paired else values[n[0] : sum(n)].mean())
+    again |= {"p": p(0.0), "estimate": float(estimate)}
+    alpha = evidence["alpha"]
+    if again["p"] >= alpha or np.ptp(values) <= TIE:
+        outcome = "inconclusive"
+    else:
+        outcome = "refuted" if estimate < 0 else _controlled(evidence, report)
+    return _told(evidence, {**again, "outcome": outcome}, p)
+
+
+def _told(evidence: Json, again: Json, p: Test) -> Json:
+    """The numbers found again, in the shape in which the evidence tells them."""
+    wrong = _ends(evidence["interval"], p, evidence["level"])
+    if wrong is not None:
+        again["interval"] = wrong
+    if "unit_values" in again:
+        values = again.pop("unit_values")
+        if not _same(_values(evidence), values):
+            again["unit_values"] = str(values)
+    return again
+
+
+def _controlled(evidence: Json, report: Json) -> str:
+    outcomes = {_control(control, evidence, report) for control in evidence["controls"]}
+    return next((word for word in ("refuted", "inconclusive") if word in outcomes), "supported")
+
+
+def _control(control: Json, evidence: Json, report: Json) -> str:
+    p, left, alpha, own = control["p"], control["estimate"], evidence["alpha"], evidence["estimate"]
+    if p is None:
+        return "inconclusive"
+    if control["name"] == "labels":
+        return _labels(control, evidence, report)
+    made = control["evidence"]
+    if made is not None and (made["p"] != p or made["estimate"] != left):
+        return "the control is not what its evidence says"
+    share = left / own
+    if control["expects"] == "persists":
+        if (p < alpha and left > 0) or (control["name"] == "wording" and share >= 1 / 2):
+            return "supported"
+        taken = left <= 0 or (control["interval"] is not None and own > control["interval"][1])
+        if control["name"] == "activity":
+            taken = share <= 1 / 2
+        return "refuted" if taken else "inconclusive"
+    if share >= 1 / 2:
+        return "refuted" if p < alpha else "inconclusive"
+    return "supported"
+
+
+def _labels(control: Json, evidence: Json, report: Json) -> str:
+    if evidence["kind"] == "exclusive":
+        return "supported"
+    n_a, n_b = evidence["n_units"]
+    values = np.array(_values(evidence))[: n_a + n_b]
+    rng, times, half = np.random.default_rng(report["run"]["seed"]), 0, (n_a + n_b) // 2
+    for _ in range(200):
+        side = np.zeros(n_a + n_b, dtype=bool)
+        side[rng.permutation(n_a)[: n_a // 2]] = True
+        side[n_a + rng.permutation(n_b)[: half - n_a // 2]] = True
+        contrasts = _permuted(values[side], values[~side])
+        times += _share(contrasts, float(values[side].mean() - values[~side].mean())) < evidence["alpha"]
+    if not _same(control["estimate"], times / 200):
+        return "other shuffles"
+    low = float(beta.ppf(0.005, times, 200 - times + 1)) if times else 0.0
+    return "refuted" if low > evidence["alpha"] else "supported"
+
+
+def _equal(evidence: Json, report: Json) -> Json:
+    p, margin, alpha = _test_of_two(evidence), evidence["margin"], evidence["alpha"]
+    n_a, _ = evidence["n_units"]
+    values = np.array(_values(evidence))
+    found = float(values.mean() if "paired" in evidence["units"] else values[:n_a].mean() - values[n_a:].mean())
+
+    def one_sided(at: float, side: int) -> float:
+        return p(at) / 2 if side * (found - at) > 0 else 1 - p(at) / 2
+
+    inside = max(one_sided(-margin, 1), one_sided(margin, -1))
+    outside = min(one_sided(-margin, -1), one_sided(margin, 1))
+    outcome = "supported" if inside < alpha else "refuted" if outside < alpha else "inconclusive"
+    units = _units_of_two(evidence, report["prompts"])
+    return _told(evidence, {"p": inside, "estimate": found, "outcome": outcome, "unit_values": units}, p)
+
+
+def _one_side(evidence: Json, report: Json) -> list[float]:
+    return list(_means(evidence["samples"][0], report["prompts"], evidence["units"].removesuffix("s")).values())
+
+
+def _beside(evidence: Json) -> tuple[str, float]:
+    asked = re.search(r" ([<>]) (-?[\d.]+)", evidence["statement"])
+    if asked is None:
+        raise ValueError(evidence["statement"])
+    return asked[1], float(asked[2])
+
+
+def _bound(evidence: Json, report: Json) -> Json:
+    sign, bound = _beside(evidence)
+    values = np.array(_values(evidence))
+
+    def p(shift: float) -> float:
+        return _share(_flipped(values - shift), float(values.mean()) - shift)
+
+    outcome = "inconclusive"
+    if p(bound) < evidence["alpha"]:
+        outcome = "supported" if (values.mean() > bound) == (sign == ">") else "refuted"
+    again = {"p": p(bound), "outcome": outcome, "unit_values": _one_side(evidence, report)}
+    return _told(evidence, again, p)
+
+
+def _clopper_pearson(successes: float, trials: int, tail: float) -> list[float]:
+    low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
+    return [low, float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0]
+
+
+def _rate(evidence: Json, report: Json) -> Json:
+    values = _one_side(evidence, report)
+    successes, trials = sum(_values(evidence)), len(values)
+    again: Json = {"interval": _clopper_pearson(successes, trials, (1 - evidence["level"]) / 2)}
+    if not _same(_values(evidence), values):
+        again["unit_values"] = str(values)
+    if evidence["p"] is None:
+        wanted = float(evidence["statement"].endswith("= 1 on each prompt"))
+        holds = all(value == wanted for value in evidence["samples"][0]["values"])
+        return again | {"outcome": "supported" if holds else "refuted"}
+    sign, bound = _beside(evidence)
+    above = float(beta.cdf(bound, successes, trials - successes + 1)) if successes else 1.0
+    below = float(beta.sf(bound, successes + 1, trials - successes)) if successes < trials else 1.0
+    p, contrary = (above, below) if sign == ">" else (below, above)
+    alpha = evidence["alpha"]
+    return again | {"p": p, "outcome": "supported" if p < alpha else "refuted" if contrary < alpha else "inconclusive"}
+
+
+def _whole(evidence: Json, report: Json) -> Json:
+    del report
+    outcomes = {part["outcome"] for part in evidence["parts"]}
+    return {"outcome": next((word for word in ("refuted", "inconclusive") if word in outcomes), "supported")}
+
+
+def _separation(evidence: Json, report: Json) -> Json:
+    yes, no = evidence["samples"]
+    units = [value for side in (yes, no) for value in _means(side, report["prompts"], "template").values()]
+    again: Json = {"outcome": "supported" if all(yes["values"]) and not any(no["values"]) else "refuted"}
+    if not _same(_values(evidence), units):
+        again["unit_values"] = str(units)
+    return again
+
+
+def _exclusive(evidence: Json, report: Json) -> Json:
+    n_a, n_b = evidence["n_units"]
+    fires = np.array([[bit == "1" for bit in row] for row, _ in evidence["patterns"]]).T
+    counts = np.array([count for _, count in evidence["patterns"]])
+    units = n_a + n_b
+
+    def differ(first: np.ndarray) -> int:
+        return int(counts @ fires[first].any(axis=0)) - int(counts @ fires[~first].any(axis=0))
+
+    observed = differ(np.arange(units) < n_a)
+    rng, seed = np.random.default_rng(evidence["seed"]), evidence["seed"]
+    if evidence["units"] == "topics":
+        deals = [np.array([*keep, *(not it for it in keep)]) for keep in product((True, False), repeat=n_a)]
+    elif seed is None:
+        deals = [np.isin(np.arange(units), it) for it in combinations(range(units), n_a)]
+    else:
+        deals = list(np.argsort(rng.random((4_999, units)), axis=1) < n_a)
+    reached = sum(abs(differ(deal)) >= abs(observed) for deal in deals)
+    p = reached / len(deals) if seed is None else (reached + 1) / (len(deals) + 1)
+    outcome = "inconclusive"
+    if p < evidence["alpha"]:
+        outcome = "refuted" if observed < 0 else _controlled(evidence, report)
+    again: Json = {"p": p, "estimate": observed, "outcome": outcome}
+    if not _same(_values(evidence), fires @ counts):
+        again["unit_values"] = str(fires @ counts)
+    return again
+
+
+def _silhouettes(distances: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    found: list[float] = []
+    for unit, label in enumerate(labels):
+        others = np.arange(len(labels)) != unit
+        to = {name: float(distances[unit, others & (labels == name)].mean()) for name in set(labels)}
+        own = to.pop(label)
+        nearest = min(to.values())
+        found.append((nearest - own) / max(nearest, own))
+    return np.array(found)
+
+
+def _clusters(evidence: Json, report: Json) -> Json:
+    labels = np.array([unit["side"] for unit in evidence["unit_values"]])
+    distances = np.zeros((len(labels), len(labels)))
+    for unit, row in enumerate(evidence["distances"], start=1):
+        distances[unit, :unit] = distances[:unit, unit] = row
+    values = _silhouettes(distances, labels)
+    first = labels == labels[0]
+    deals = [np.isin(np.arange(len(labels)), it) for it in combinations(range(len(labels)), int(first.sum()))]
+    reached = sum(_silhouettes(distances, deal).mean() >= values.mean() - TIE for deal in deals)
+    again: Json = {"p": reached / len(deals), "estimate": float(values.mean())}
+    if not _same(_values(evidence), values):
+        again["unit_values"] = str(values)
+    lows = [_bca(values[labels == name], evidence["level"], evidence["seed"])[0] for name in set(labels)]
+    holds = again["p"] < evidence["alpha"] and min(lows) > 0
+    return again | {"outcome": _controlled(evidence, report) if holds else "inconclusive"}
+
+
+def _bca(values: np.ndarray, level: float, seed: int) -> tuple[float, float]:
+    rng = np.random.default_rng(seed)
+    made = bootstrap((values,), np.mean, confidence_level=level, method="BCa", n_resamples=4_999, rng=rng)
+    return float(made.confidence_interval.low), float(made.confidence_interval.high)
+
+
+def _of_scan(evidence: Json) -> Json:
+    """One feature: one-sided, where both sides have as many units; its outcome follows with the others'."""
+    n_a, _ = evidence["n_units"]
+    values = np.array(_values(evidence))
+    a, b = values[:n_a], values[n_a:]
+    return {"p": float(np.mean(_permuted(a, b) >= a.mean() - b.mean() - TIE)), "estimate": float(a.mean() - b.mean())}
+
+
+def _scan(evidence: Json, report: Json) -> Json:
+    adjusted = false_discovery_control([part["p"] for part in evidence["parts"]])
+    found = adjusted < evidence["alpha"]
+    if [part["outcome"] == "supported" for part in evidence["parts"]] != found.tolist():
+        return {"outcome": "parts that do not follow"}
+    return {
+        "p": float(adjusted.min()),
+        "estimate": int(found.sum()),
+        "outcome": _controlled(evidence, report) if found.any() else "inconclusive",
+    }
+
+
+def _correlation(evidence: Json, report: Json) -> Json:
+    (a, b), prompts = evidence["samples"], report["prompts"]
+    sign, bound = _beside(evidence)
+    names = list(dict.fromkeys(unit["unit"] for unit in evidence["unit_values"]))
+    of = np.array([names.index(f"{prompts[place]['style']}: {prompts[place]['template']}") for place in a["prompts"]])
+    x, y = np.array(a["values"]), np.array(b["values"])
+    places = [np.flatnonzero(of == unit) for unit in range(len(names))]
+
+    def r(units: np.ndarray) -> float:
+        chosen = np.concatenate([places[int(unit)] for unit in units])
+        return float(pearsonr(x[chosen], y[chosen]).statistic)
+
+    every = np.arange(len(names))
+    without = [atanh(r(np.delete(every, unit))) for unit in every]
+    error = float(np.std(without, ddof=1)) * (len(names) - 1) / sqrt(len(names))
+    reach = float(t.ppf((1 + evidence["level"]) / 2, len(names) - 1)) * error
+    rng = np.random.default_rng(evidence["seed"])
+    drawn = bootstrap(
+        (every,), r, vectorized=False, confidence_level=evidence["level"], method="BCa", n_resamples=4_999, rng=rng
+    ).confidence_interval
+    low = min(float(drawn.low), tanh(atanh(r(every)) - reach))
+    high = max(float(drawn.high), tanh(atanh(r(every)) + reach))
+    again: Json = {"estimate": r(every)}
+    if not np.allclose(evidence["interval"], (low, high), atol=0.005):  # their quantiles are rounded otherwise
+        again["interval"] = [low, high]
+    holds, contrary = (low > bound, high < bound) if sign == ">" else (high < bound, low > bound)
+    if bound == 0:
+        grid = [np.array([of_all[place] for place in places]) for of_all in (x - x.mean(), y - y.mean())]
+        reached = [float((grid[0] * grid[1][list(order)]).sum()) for order in permutations(range(len(names)))]
+        side = 1 if sign == ">" else -1
+        again["p"] = float(np.mean([side * it >= side * reached[0] - TIE for it in reached]))
+        holds = holds and again["p"] < evidence["alpha"]
+    return again | {"outcome": "supported" if holds else "refuted" if contrary else "inconclusive"}
+
+
+_KINDS: dict[str, Callable[[Json, Json], Json]] = {
+    "greater": _greater,
+    "at least": _greater,
+    "about equal": _equal,
+    "bound": _bound,
+    "rate": _rate,
+    "every": _whole,
+    "ordering": _whole,
+    "separation": _separation,
+    "exclusive": _exclusive,
+    "clusters": _clusters,
+    "scan": _scan,
+    "correlation": _correlation,
+}

@@ -1,0 +1,225 @@
+"""A small report of nearly every kind of evidence, made of numbers that were chosen or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+from report_samples import document_of
+from scipy.sparse import csr_array
+
+from saeprobe import about, correlation, every, ordered
+from saeprobe.claims import Claim, Control, Over, Published, published
+from saeprobe.deciding import decide
+from saeprobe.evidence import Evidence, Recorder, recording
+from saeprobe.features import Features, Token
+from saeprobe.measurement import Measurement
+from saeprobe.measures import clusters, exclusive_features, scan, separates
+from saeprobe.prompts import Prompt
+from saeprobe.report import Document, ProbeRecord, probe_to_json
+
+TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
+WORDS = {"novice": ("novice",), "expert": ("expert",)}
+
+
+def prompts(style: str, templates: int, topics: Sequence[str]) -> tuple[Prompt, ...]:
+    """Each wording of a style on each topic."""
+    return tuple(
+        Prompt(text=f"{style[:3]} {row}: {topic}", style=style, topic=topic, template=f"{style[:3]} {row}: {{topic}}")
+        for row, topic in product(range(templates), topics)
+    )
+
+
+def measured(
+    style: str, mean: float, *, seed: int, templates: int = 4, topics: Sequence[str] = TOPICS, measure: str = "l0"
+) -> Measurement:
+    """Values about a mean, with a level for each topic and some for each wording."""
+    rng = np.random.default_rng(seed)
+    levels, wordings = 3.0 * np.arange(len(topics)), rng.normal(0, 0.5, (templates, 1))
+    values = mean + levels + wordings + rng.normal(0, 0.4, (templates, len(topics)))
+    length = np.tile(np.arange(len(topics)), templates) + 10 + int(rng.integers(3))
+    return Measurement(
+        measure=measure,
+        label=style,
+        unit="features",
+        values=np.round(values.ravel(), 3),
+        prompts=prompts(style, templates, topics),
+        n_tokens=length,
+        words=WORDS,
+    )
+
+
+def fired(style: str, shares: Sequence[float], *, topics: Sequence[str] = TOPICS) -> Measurement:
+    """Whether something fires: on this share of the prompts of each wording."""
+    hits = [float(place < round(share * len(topics))) for share in shares for place in range(len(topics))]
+    return Measurement(
+        measure="firing rate",
+        label=style,
+        unit="share of prompts",
+        values=np.array(hits),
+        prompts=prompts(style, len(shares), topics),
+    )
+
+
+def features(
+    rates: Mapping[str, Sequence[float]], *, templates: int, seed: int, topics: Sequence[str] = TOPICS
+) -> Features:
+    """Features that fire on a style's prompts with these probabilities."""
+    rng = np.random.default_rng(seed)
+    asked = tuple(prompt for style in rates for prompt in prompts(style, templates, topics))
+    acts = np.array([rng.random(len(rates[prompt.style])) < rates[prompt.style] for prompt in asked], dtype=np.float32)
+    return Features(
+        subject="made",
+        acts=csr_array(acts),
+        row_prompt=np.arange(len(asked)),
+        tokens=tuple(Token(position=1, text="x", start=0, end=1) for _ in asked),
+        prompts=asked,
+        n_tokens=np.full(len(asked), 9),
+    )
+
+
+def injected(side: Measurement, mean: float) -> Measurement:
+    """The side, whose words bring about this mean in eight neutral wordings."""
+    neutral = [replace(prompt, style=side.label) for prompt in prompts("neutral", 8, TOPICS)]
+    there = replace(measured(side.label, mean, seed=40 + round(mean), templates=8), prompts=tuple(neutral))
+    return replace(side, under=lambda _control, _draw: there)
+
+
+NOVICE, EXPERT = measured("novice", 12, seed=1), measured("expert", 8, seed=2)
+HALFWAY = measured("guru", 9, seed=3)
+WIDE = [measured(style, mean, seed=seed, templates=20) for style, mean, seed in (("novice", 12, 4), ("expert", 11, 5))]
+ONE_WORDING = [
+    measured(style, mean, seed=seed, templates=1) for style, mean, seed in (("novice", 12, 6), ("expert", 9, 7))
+]
+TWIN = replace(NOVICE, label="steered", values=np.round(NOVICE.values + np.linspace(0.2, 1.0, 24), 3))
+RANK = replace(NOVICE, measure="rank", values=np.round(2 * NOVICE.values + np.sin(np.arange(24)), 3))
+PAIR = features({"novice": (0.9,) * 6 + (0.1,) * 30, "expert": (0.1,) * 6 + (0.01,) * 30}, templates=5, seed=1)
+APART = features({"novice": (0.9,) * 8 + (0.1,) * 8, "expert": (0.1,) * 8 + (0.9,) * 8}, templates=5, seed=2)
+MANY = features({"novice": (0.2,) * 20 + (0.7,) * 20, "expert": (0.1,) * 20 + (0.0,) * 20}, templates=10, seed=3)
+SURE = features({"novice": (1.0, 1.0, 0.9), "expert": (0.0, 0.0, 0.0)}, templates=8, seed=4)
+
+Asked = Callable[[], object]
+
+
+def with_family(*sides: Measurement) -> list[Measurement]:
+    """The sides as styles of one capture."""
+    lengths = [np.zeros(0) if side.n_tokens is None else side.n_tokens for side in sides]
+    whole = replace(
+        sides[0],
+        label="all",
+        values=np.concatenate([side.values for side in sides]),
+        prompts=tuple(prompt for side in sides for prompt in side.prompts),
+        n_tokens=np.concatenate(lengths),
+    )
+    return [replace(side, family=whole) for side in sides]
+
+
+def within(a: Measurement, b: Measurement, margin: float) -> Evidence:
+    """Both about equal."""
+    return a == about(b, margin=margin)
+
+
+def _under_controls(words_of_novice: float) -> Asked:
+    a, b = with_family(injected(NOVICE, words_of_novice), injected(EXPERT, 8))
+    return lambda: a > b
+
+
+NUMBERS = published(novice=float(np.mean(NOVICE.values)), unit="features", tolerance=0.1)
+MOVED = published(novice=3.0, unit="features", tolerance=0.1)
+CONTROLS: tuple[Control, ...] = ("length", "wording", "injection", "labels")
+
+PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Published | None]] = {
+    "greater.controls": (_under_controls(8.2), CONTROLS, (), None),
+    "greater.words": (_under_controls(11), CONTROLS, (), None),
+    "greater.contrary": (lambda: EXPERT > NOVICE, (), (), None),
+    "greater.open": (lambda: NOVICE > TWIN, (), (), None),
+    "greater.sampled": (lambda: WIDE[0] > WIDE[1], (), (), None),
+    "greater.topics": (lambda: ONE_WORDING[0] > ONE_WORDING[1], (), (), None),
+    "greater.crossed": (lambda: NOVICE > EXPERT, (), ("templates", "topics"), None),
+    "greater.paired": (lambda: TWIN > NOVICE, (), ("topics",), None),
+    "greater.printed": (lambda: NOVICE > EXPERT, (), (), NUMBERS),
+    "greater.moved": (lambda: NOVICE > EXPERT, (), (), MOVED),
+    "greater.unmeasured": (lambda: NOVICE > EXPERT, (), (), published(guru=21.0, unit="features")),
+    "greater.unread": (lambda: NOVICE > EXPERT, ("injection",), (), None),
+    "least.holds": (lambda: NOVICE > 1.05 * EXPERT + 1, (), (), None),
+    "least.fails": (lambda: NOVICE > EXPERT + 10, (), (), None),
+    "equal.holds": (lambda: within(TWIN, NOVICE, 5), (), ("topics",), None),
+    "equal.fails": (lambda: within(NOVICE, EXPERT, 1), (), (), None),
+    "bound.open": (lambda: NOVICE > 15, (), (), None),
+    "bound.holds": (lambda: NOVICE > 10, (), ("topics",), None),
+    "bound.topics": (lambda: WIDE[0] < 30, (), ("topics",), None),
+    "rate.holds": (lambda: fired("novice", (1, 1, 1, 1, 1, 1 / 2)) > 0.4, (), (), None),
+    "rate.fails": (lambda: fired("novice", (0, 0, 0, 0, 0, 0, 1 / 3)) > 0.9, (), (), None),
+    "rate.always": (lambda: fired("novice", (1, 1, 1)) == 1, (), (), None),
+    "rate.not-always": (lambda: fired("novice", (1, 1, 1 / 2)) == 1, (), (), None),
+    "every.fails": (lambda: every(side for side in (EXPERT, TWIN)) < NOVICE, (), (), None),
+    "ordering": (lambda: ordered(side for side in (NOVICE, HALFWAY, EXPERT)), (), (), None),
+    "exclusive.counted": (
+        lambda: exclusive_features(PAIR["novice"], PAIR["expert"]) > exclusive_features(PAIR["expert"], PAIR["novice"]),
+        ("activity", "labels"),
+        (),
+        None,
+    ),
+    "exclusive.sampled": (
+        lambda: exclusive_features(MANY["novice"], MANY["expert"]) > exclusive_features(MANY["expert"], MANY["novice"]),
+        (),
+        (),
+        None,
+    ),
+    "exclusive.topics": (
+        lambda: exclusive_features(MANY["novice"], MANY["expert"]) > exclusive_features(MANY["expert"], MANY["novice"]),
+        (),
+        ("topics",),
+        None,
+    ),
+    "clusters": (lambda: clusters(APART), (), (), None),
+    "scan": (lambda: scan(MANY["novice"], MANY["expert"], most=3), (), (), None),
+    "separation": (lambda: separates([0, 1], SURE["novice"], SURE["expert"]), (), (), None),
+    "separation.fails": (lambda: separates([0, 2], SURE["novice"], SURE["expert"]), (), (), None),
+    "correlation": (lambda: correlation(NOVICE, RANK) > 0.5, (), (), None),
+    "correlation.zero": (lambda: correlation(NOVICE, RANK) > 0, (), (), None),
+}
+"""What each claim asks, its controls, what it generalises over, and what is printed of it."""
+
+
+def made() -> Document:
+    """The report of all of them."""
+    return document_of([_record(name) for name in PROBES])
+
+
+def _record(name: str) -> ProbeRecord:
+    ask, controls, over, numbers = PROBES[name]
+    claim = Claim(
+        id=name,
+        sentence=f"{name}.",
+        source="here",
+        controls=controls,
+        published={} if numbers is None else {"sparrow": numbers},
+    )
+    with recording(Recorder(controls=controls, over=over)) as recorder:
+        ask()
+    verdict, compared, _ = decide(claim, "sparrow", recorder.evidence, None)
+    return probe_to_json(
+        claim=claim,
+        nodeid=f"t.py::{name}",
+        subject="sparrow",
+        verdict=verdict,
+        evidence=recorder.evidence,
+        published=[
+            {
+                "label": row.label,
+                "value": row.value,
+                "unit": row.unit,
+                "tolerance": row.tolerance,
+                "tolerance_from": row.tolerance_from,
+                "measured": row.measured,
+                "agrees": row.agrees,
+                "rounding": row.rounding,
+                "sampling": row.sampling,
+            }
+            for row in compared
+        ],
+        duration_s=0.1,
+    )

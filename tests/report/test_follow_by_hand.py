@@ -1,0 +1,177 @@
+"""A verdict follows from the report alone: every number in it is found again by other code, from its own data."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from follow import Json, complaints, pieces
+from followed import PROBES, made
+
+from saeprobe.report import read_report, write_report
+
+NUMBER = re.compile(r"\d[\d,.]*")
+PAGE = Path(__file__).parents[2] / "docs" / "following-a-verdict.md"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on disk, checked against its schema."""
+    path = tmp_path_factory.mktemp("followed") / "report.json"
+    write_report(made(), path)
+    read_report(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(path: Path) -> Json:
+    """What any program reads from it."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def alone(report: Json, claim_id: str) -> Json:
+    """A copy of the report with one claim, to be tampered with."""
+    (claim,) = [claim for claim in report["claims"] if claim["id"] == claim_id]
+    return {**report, "claims": [copy.deepcopy(claim)]}
+
+
+def test_every_number_follows_from_the_report_alone(report: Json) -> None:
+    """Unit values, estimates, p, interval ends, outcomes and verdicts are those that the data and rules give."""
+    assert [claim["id"] for claim in report["claims"]] == list(PROBES)
+    assert complaints(report) == []
+
+
+def test_nearly_every_kind_and_outcome_is_followed(report: Json) -> None:
+    """All kinds that test something, every outcome, exact and sampled tests, and five of the seven verdicts."""
+    found = list(pieces(report))
+    assert {piece["kind"] for piece in found} == {
+        *("greater", "at least", "about equal", "bound", "rate", "ordering", "every"),
+        *("separation", "exclusive", "clusters", "scan", "correlation"),
+    }
+    assert {piece["outcome"] for piece in found} == {"supported", "refuted", "inconclusive"}
+    assert {(piece["test"] or "").split()[0] for piece in found if piece["test"]} >= {"exact", "sampled"}
+    assert {claim["probes"][0]["verdict"] for claim in report["claims"]} == {
+        *("supported", "refuted", "inconclusive", "drifted", "broken"),
+    }
+    assert all(piece["rule"] for piece in found)
+
+
+def changed(name: str, to: object) -> Callable[[Json], None]:
+    """Puts another value in place of one of a piece of evidence."""
+
+    def change(piece: Json) -> None:
+        piece[name] = to
+
+    return change
+
+
+def a_unit(piece: Json) -> None:
+    """Moves one unit value."""
+    piece["unit_values"][1]["value"] += 0.125
+
+
+def a_value(piece: Json) -> None:
+    """Moves what was measured on one prompt."""
+    piece["samples"][0]["values"][3] += 0.5
+
+
+def a_pattern(piece: Json) -> None:
+    """Has more features fire in the same units."""
+    piece["patterns"][0][1] += 1
+
+
+def a_distance(piece: Json) -> None:
+    """Moves two units apart."""
+    piece["distances"][3][1] += 0.01
+
+
+def a_control(piece: Json) -> None:
+    """Has the pasted words show next to nothing."""
+    (injection,) = [it for it in piece["controls"] if it["name"] == "injection"]
+    injection["estimate"] = 0.01
+
+
+def an_end(piece: Json) -> None:
+    """Makes an interval narrower."""
+    piece["interval"][0] += 0.01
+
+
+def its_own_control(piece: Json) -> None:
+    """Moves a unit of what a control measured."""
+    a_unit(piece["controls"][0]["evidence"])
+
+
+TAMPERED: list[tuple[str, Callable[[Json], None]]] = [
+    *((name, a_unit) for name in ("greater.contrary", "bound.topics", "rate.fails", "clusters", "exclusive.topics")),
+    *((name, a_value) for name in ("greater.topics", "least.holds", "equal.holds", "bound.holds", "greater.crossed")),
+    *((name, changed("p", 0.02)) for name in ("greater.sampled", "equal.fails", "rate.holds", "scan", "clusters")),
+    *((name, changed("p", 0.02)) for name in ("greater.crossed", "exclusive.sampled", "bound.open")),
+    *((name, changed("outcome", "inconclusive")) for name in ("greater.paired", "separation", "exclusive.counted")),
+    *((name, changed("outcome", "supported")) for name in ("every.fails", "ordering", "least.fails", "rate.fails")),
+    *((name, an_end) for name in ("greater.contrary", "greater.crossed", "equal.fails", "rate.holds", "bound.topics")),
+    *((name, changed("estimate", 1.5)) for name in ("greater.open", "least.holds", "scan", "exclusive.topics")),
+    ("greater.words", a_control),
+    ("greater.controls", its_own_control),
+    ("exclusive.counted", a_pattern),
+    ("clusters", a_distance),
+]
+
+
+@pytest.mark.parametrize(("claim_id", "tamper"), TAMPERED)
+def test_what_was_tampered_with_is_found(report: Json, claim_id: str, tamper: Callable[[Json], None]) -> None:
+    """One number or word that is another than the data give is complained of."""
+    tampered = alone(report, claim_id)
+    evidence = tampered["claims"][0]["probes"][0]["evidence"][0]
+    before = copy.deepcopy(evidence)
+    tamper(evidence)
+    assert (complaints(tampered) != []) == (evidence != before)
+
+
+@pytest.mark.parametrize("claim_id", ["greater.contrary", "greater.unread", "greater.moved"])
+def test_another_verdict_is_found(report: Json, claim_id: str) -> None:
+    """Refuted, inconclusive, drifted and broken are not supported."""
+    tampered = alone(report, claim_id)
+    tampered["claims"][0]["probes"][0]["verdict"] = "supported"
+    (told,) = complaints(tampered)
+    assert told.endswith("not supported")
+
+
+# the page for readers
+
+
+def blocks(language: str) -> list[str]:
+    """The blocks of the page in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_page_for_readers_can_be_followed(path: Path, report: Json, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its code runs on a report as it stands there, prints what it shows but for the numbers, and finds those told."""
+    code = "".join(blocks("python"))
+    for shown, here in {
+        '"reports/report.json"': repr(str(path)),
+        '"day1.novice-more-than-expert", "finch"': '"greater.words", "sparrow"',
+    }.items():
+        assert code.count(shown) == 1
+        code = code.replace(shown, here)
+    names: dict[str, object] = {}
+    exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102 - the page's own code
+
+    printed = capsys.readouterr().out
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", "".join(blocks("output")))
+    (evidence,) = alone(report, "greater.words")["claims"][0]["probes"][0]["evidence"]
+    (control,) = [it for it in evidence["controls"] if it["name"] == "injection"]
+    assert names["word"] == "refuted"
+    assert names["units"] == pytest.approx(names["again"])
+    assert names["difference"] == pytest.approx(evidence["estimate"])
+    assert [names["shown"], names["p_shown"]] == pytest.approx([control["estimate"], control["p"]])
+    assert f"p = {evidence['p']:.6f}\ntold: {evidence['estimate']:.4f}, p = {evidence['p']:.6f}\n" in printed
+
+
+def test_the_page_reads_no_more_than_it_says() -> None:
+    """JSON and NumPy, and nothing of saeprobe."""
+    imported = re.findall(r"^(?:import|from) (\w+)", "".join(blocks("python")), flags=re.MULTILINE)
+    assert imported == ["json", "pathlib", "numpy"]

@@ -1,0 +1,348 @@
+"""Controls, units, rules, approvals and what is still needed: what the page says of how a verdict was reached."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from report_samples import document_of, greater, rival, sample
+
+from saeprobe.claims import Claim, Control, published
+from saeprobe.evidence import Evidence, Expects, Needed, UnitValue
+from saeprobe.report import Document, build_document, evidence_to_json, probe_to_json, render, validate
+from saeprobe.report.forest import forest
+from saeprobe.report.rivals import rivals
+from saeprobe.report.tables import share
+from saeprobe.report.units import unit_sides
+from saeprobe.report.wording import LANGUAGES, say
+from saeprobe.verdicts import RULES, WORDS, Verdict
+
+PLAIN = greater(sample("novice", 14.0), sample("expert", 12.0))
+
+
+def text_of(page: str) -> str:
+    """The text of a page without its elements and the blanks between them."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page.partition("<main>")[2]).split())
+
+
+def shown(*evidence: Evidence) -> str:
+    """The page of one claim with this evidence, as text."""
+    record = probe_to_json(
+        claim=Claim(id="a.b", sentence="s", source="s"),
+        nodeid="n",
+        subject="sparrow",
+        verdict=Verdict(word="supported", reason=""),
+        evidence=evidence,
+        published=[],
+        duration_s=0,
+    )
+    return text_of(render(validate(document_of([record]))))
+
+
+def standing(
+    name: Control,
+    part: float | None,
+    p: float | None,
+    *,
+    explains: bool = False,
+    expects: Expects = "absent",
+    alpha: float | None = 0.05,
+) -> tuple[str, str]:
+    """What a control comes out as, and the outcome whose sign it takes."""
+    control = rival(name, part, p, explains=explains, expects=expects)
+    (one,) = rivals(evidence_to_json(replace(PLAIN, controls=(control,), alpha=alpha)))  # type: ignore[arg-type]
+    return one.standing, one.outcome
+
+
+@pytest.mark.parametrize(
+    ("part", "p", "wanted"),
+    [
+        (0.9, 0.049, "withstood"),
+        (0.9, 0.05, "open"),
+        (-0.1, 0.001, "open"),
+        (0.0, 0.001, "open"),
+        (0.9, None, "not-run"),
+    ],
+)
+def test_an_effect_that_is_to_persist_withstands_where_enough_is_left(
+    part: float, p: float | None, wanted: str
+) -> None:
+    """Found at p < alpha above zero; else it is open, and a control that could not be run says nothing."""
+    assert standing("length", part, p, expects="persists")[0] == wanted
+
+
+def test_of_wordings_half_is_enough() -> None:
+    """That control drops prompts, and with them power."""
+    assert standing("wording", 0.5, 0.3, expects="persists")[0] == "withstood"
+    assert standing("wording", 0.49, 0.3, expects="persists")[0] == "open"
+    assert standing("length", 0.5, 0.3, expects="persists")[0] == "open"
+
+
+@pytest.mark.parametrize(
+    ("part", "p", "wanted"),
+    [
+        (0.4, 0.001, "withstood"),
+        (0.1, 0.6, "withstood"),
+        (0.5, 0.05, "open"),
+        (0.5, 0.049, "withstood"),
+        (0.49, 0.3, "withstood"),
+        (None, 0.3, "withstood"),
+        (0.9, None, "not-run"),
+    ],
+)
+def test_a_rival_alone_is_open_where_it_is_large_and_not_found(
+    part: float | None, p: float | None, wanted: str
+) -> None:
+    """Half of the effect at p >= alpha is too noisy to rule out; less of it, or found and small, is withstood."""
+    assert standing("injection", part, p)[0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "p", "wanted"),
+    [
+        ("random-model", 0.1, 0.05, "open"),
+        ("random-sae", None, 0.3, "open"),
+        ("random-sae", 0.9, 0.049, "withstood"),
+        ("random-model", 0.9, None, "not-run"),
+    ],
+)
+def test_a_claim_among_random_draws_is_open(name: Control, part: float | None, p: float | None, wanted: str) -> None:
+    """Their p is the rank of the claim among the draws, however much they show on average."""
+    assert standing(name, part, p)[0] == wanted
+
+
+def test_a_rival_that_explains_is_called_so_and_is_red() -> None:
+    """One that takes the effect explains it, one that shows it alone reproduces it."""
+    assert standing("length", 0.0, 0.4, explains=True, expects="persists") == ("explains", "refuted")
+    assert standing("random-sae", 0.9, 0.001, explains=True) == ("reproduces", "refuted")
+    assert standing("length", 0.9, 0.001, expects="persists")[1] == "supported"
+    assert standing("length", 0.9, None, expects="persists")[1] == "inconclusive"
+
+
+def test_shuffled_labels_are_judged_by_their_own_rule() -> None:
+    """Their p is of another question, and an old report that tells no alpha is not judged anew."""
+    assert standing("labels", 0.9, 0.9)[0] == "withstood"
+    assert standing("labels", 0.9, 0.9, explains=True)[0] == "reproduces"
+    assert standing("length", 0.9, 0.9, expects="persists", alpha=None)[0] == "withstood"
+
+
+def test_without_an_effect_of_its_own_a_claim_has_no_control_that_it_withstood() -> None:
+    """A rival that shows the whole effect is not passed as withstood only because the claim itself is open."""
+    alone = rival("injection", 0.99, 0.001)
+    piece = evidence_to_json(replace(PLAIN, outcome="inconclusive", p=0.07, controls=(alone,)))
+    assert [one.standing for one in rivals(piece)] == ["not-judged"]  # type: ignore[arg-type]
+
+
+def test_the_table_of_controls_says_what_each_asks_and_finds() -> None:
+    """Left or alone, share, p and what becomes of it, in the order declared; the comparison it made is there too."""
+    own = replace(PLAIN, statement="l0 of novice > l0 of expert, in a random model", reason="nothing is told apart")
+    controls = (
+        rival("length", 0.95, 0.004, expects="persists"),
+        rival("random-model", 0.15, 1 / 21, evidence=own),
+        rival("labels", 0.025, 0.6),
+        rival("wording", None, None, expects="persists"),
+    )
+    text = shown(replace(PLAIN, controls=controls))
+    for told in (
+        "length what it finds left 1.90 [1.40, 2.40] share of the effect 95% p 0.004 verdict on it withstood Is it",
+        "Is it there among prompts of equal length? what the control for length did, in words",
+        "random-model what it finds alone 0.30 [−0.20, 0.80] share of the effect 15% p 0.048 verdict on it withstood",
+        "The comparison that it made l0 of novice &gt; l0 of expert, in a random model supports it . nothing is told",
+        "labels what it finds 5% of shuffles share of the effect 2.5% p 0.6 verdict on it withstood",
+        "wording what it finds nothing share of the effect – p – verdict on it could not be run",
+    ):
+        assert told in text
+
+
+def test_the_forest_draws_what_is_on_the_axis_of_the_effect() -> None:
+    """Neither a share of shuffles nor a control that could not be run; a rival alone is marked as such."""
+    controls = (
+        rival("length", 0.95, 0.004, expects="persists"),
+        rival("labels", 50.0, 0.6),
+        rival("wording", 90.0, None, expects="persists"),
+        rival("random-sae", 0.15, 0.4),
+    )
+    picture = forest(evidence_to_json(replace(PLAIN, controls=controls)))  # type: ignore[arg-type]
+    assert picture is not None
+    assert [(row.control, row.alone) for row in picture.rows] == [
+        (None, False),
+        ("length", False),
+        ("random-sae", True),
+    ]
+    assert picture.axis.high < 10
+    assert "random-sae alone" in shown(replace(PLAIN, controls=controls))
+
+
+def test_a_control_that_could_not_be_run_alone_gives_no_forest() -> None:
+    """There is nothing to hold against zero."""
+    bare = replace(PLAIN, interval=None, controls=(rival("wording", None, None),))
+    assert forest(evidence_to_json(bare)) is None  # type: ignore[arg-type]
+
+
+def test_units_are_listed_by_side_with_their_values() -> None:
+    """In the order of the test, with the wording in one line."""
+    units = (
+        UnitValue(side="novice", unit="Explain\n {topic}.", value=14.25),
+        UnitValue(side="expert", unit="b", value=-3.0),
+        UnitValue(side="novice", unit="c" * 91, value=0.5),
+    )
+    text = shown(replace(PLAIN, unit_values=units, rule="by hand: <so>"))
+    assert "The 3 units that the test was made on novice templates 14.25 Explain {topic}. 0.5 " + "c" * 89 + "…" in text
+    assert "expert templates −3 b" in text
+    assert "How it is decided by hand: &lt;so&gt;" in text
+
+
+def test_crossed_units_are_named_by_what_they_are() -> None:
+    """Templates of either side, then the topics' differences; paired templates stand with the topics."""
+    units = tuple(UnitValue(side=side, unit="x", value=1.0) for side in ("novice", "expert", "novice - expert"))
+    crossed = replace(PLAIN, units="templates and topics", unit_values=units)
+    held = unit_sides(evidence_to_json(crossed))  # type: ignore[arg-type]
+    assert [(one.side, one.what) for one in held] == [
+        ("novice", "templates"),
+        ("expert", "templates"),
+        ("novice - expert", "topics"),
+    ]
+    assert "novice - expert topics 1 x" in shown(crossed)
+    paired = replace(PLAIN, units="templates and topics, paired", unit_values=units[2:])
+    assert [one.what for one in unit_sides(evidence_to_json(paired))] == ["templates and topics, paired"]  # type: ignore[arg-type]
+
+
+def test_of_very_many_units_some_are_left_to_the_json() -> None:
+    """120 a side are listed, and how many more there are."""
+    for count, left in ((120, 0), (121, 1)):
+        units = tuple(UnitValue(side="novice", unit=f"topic {number}", value=1.0) for number in range(count))
+        (held,) = unit_sides(evidence_to_json(replace(PLAIN, unit_values=units)))  # type: ignore[arg-type]
+        assert (len(held.lines), held.left_out) == (120, left)
+    assert "1 further units are in the JSON report." in shown(replace(PLAIN, unit_values=units))
+
+
+def test_margin_and_number_tried_and_what_is_needed_are_facts() -> None:
+    """Each where there is one."""
+    full = replace(
+        PLAIN, margin=0.5, tried=1280, needed=Needed(units="templates a style", have=3, wanted=9, prompts=216)
+    )
+    text = shown(full)
+    assert "Margin 0.5 features Picked among 1,280" in text
+    assert "Would decide it 9 templates a style, of which 3 are here (216 prompts in all)" in text
+    none = replace(full, needed=Needed(units="topics", have=3, wanted=None))
+    assert "Would decide it no number of topics within reach (3 here)" in shown(none)
+    bare = shown(PLAIN)
+    for word in ("stat.margin", "stat.tried", "needed.title"):
+        assert f" {say(word, 'en')} " not in bare
+
+
+def test_an_excess_over_a_margin_is_called_so() -> None:
+    """Its estimate is no difference of means."""
+    text = shown(replace(PLAIN, kind="at least"))
+    assert f"Excess over the margin {PLAIN.estimate:.2f} [" in text
+    assert "Difference of means" not in text
+    assert "Excess over the margin against zero" in text
+
+
+def test_parts_have_their_units_and_controls_and_tell_one_rule_once() -> None:
+    """A rule that all parts share is not repeated; another is."""
+    part = replace(PLAIN, rule="rule one", controls=(rival("length", 0.95, 0.004, expects="persists"),))
+    whole = replace(
+        PLAIN,
+        kind="every",
+        samples=(),
+        unit_values=(),
+        rule="",
+        controls=(),
+        parts=(part, part, replace(part, rule="rule two")),
+    )
+    text = shown(whole)
+    assert (text.count("rule one"), text.count("rule two")) == (1, 1)
+    assert (
+        text.count("length withstood : left 1.90 [1.40, 2.40] (95%), p = 0.004. what the control for length did") == 3
+    )
+    means = " · ".join(f"{unit.value:.4g}" for unit in part.unit_values if unit.side == "novice")
+    assert text.count(f"novice, templates: {means}") == 3
+
+
+def test_an_approval_stands_with_its_values_and_what_changed(document: Document) -> None:
+    """Approved, measured, noise and agreement by value; by whom, when and why; what changed since."""
+    text = text_of(render(document))
+    for told in (
+        "novice l0, features approved 11.83 measured here 14.22 noise ± 0.612 8 templates, paired agreement moved",
+        "expert l0, features approved 11.61 measured here 11.61 noise ± 1.16e−05 rounding agreement stands",
+        "guru l0, features approved 13.1 measured here not measured noise agreement not compared",
+        "Approved by Ada L., 2026-11-20, supported : read against table 2 &lt;script&gt;",
+        "Changed since SAE (hash 12ab34cd -&gt; 56ef7890), transformers 5.23.0 -&gt; 5.24.1, commit",
+    ):
+        assert told in text
+    assert text.count("Approved beside measured") == 1
+    held: Any = next(probe for claim in document["claims"] for probe in claim["probes"] if probe["baseline"])
+    held["baseline"]["changed"] = []
+    assert "Changed since nothing that is recorded" in text_of(render(document))
+
+
+def test_published_rows_tell_what_their_tolerance_is_made_of(document: Document) -> None:
+    """Printed precision and sampling error apart; a source of their own only where it is another than the claim's."""
+    text = text_of(render(document))
+    assert "tolerance ± 0.75 printed precision 0.05 sampling error 0.7 agreement agrees" in text
+    assert "another table" not in text
+    document["claims"][0]["probes"][0]["published"][0].update(source="another table", rounding=None, sampling=None)
+    text = text_of(render(document))
+    assert "published 13.9 n = 50 another table" in text
+    assert "tolerance ± 0.75 printed precision 0.05 + sampling error 0.7 of both means agreement" in text
+
+
+def test_a_number_has_the_source_that_the_claim_names_for_it() -> None:
+    """That of the published values goes before that of the sentence."""
+    numbers = {"sparrow": published(x=1.5, unit="f", source="table 7")}
+    record = probe_to_json(
+        claim=Claim(id="a.b", sentence="s", source="page 1", published=numbers),
+        nodeid="n",
+        subject="sparrow",
+        verdict=Verdict(word="broken", reason=""),
+        evidence=[],
+        published=[],
+        duration_s=0,
+    )
+    assert [row["source"] for row in record["published"]] == ["table 7"]
+
+
+def test_every_verdict_has_a_rule_in_the_report_and_on_the_page(document: Document) -> None:
+    """One place says how each word is decided."""
+    assert tuple(RULES) == WORDS
+    assert document["rules"] == RULES
+    text = text_of(render(document))
+    for rule in RULES.values():
+        assert f"How it is decided {rule}" in text
+
+
+def test_both_languages_ask_the_questions_of_the_controls(document: Document) -> None:
+    """And name what comes of them."""
+    for language in LANGUAGES:
+        text = text_of(render(document, language=language)).replace("&#39;", "'")
+        for key in ("asks.length", "asks.labels", "standing.reproduces", "baseline.caption", "rule", "control.share"):
+            assert say(key, language) in text
+
+
+@pytest.mark.parametrize(("part", "told"), [(None, "–"), (0.152, "15.2%"), (-0.5, "−50%"), (1.0, "100%"), (0.0, "0%")])
+def test_a_share_is_written_in_percent(part: float | None, told: str) -> None:
+    """To three digits, with a true minus sign."""
+    assert share(part) == told
+
+
+def test_prompts_that_a_control_read_are_held_once_too() -> None:
+    """The comparison inside a control names its prompts by number like any other."""
+    own = replace(PLAIN, controls=(rival("random-model", 0.1, 0.5, evidence=PLAIN),))
+    record = probe_to_json(
+        claim=Claim(id="a.b", sentence="s", source="s"),
+        nodeid="n",
+        subject="sparrow",
+        verdict=Verdict(word="supported", reason=""),
+        evidence=[own],
+        published=[],
+        duration_s=0,
+    )
+    document = build_document(probes=[record], run={}, subjects=[], planned=[], generated="x")  # type: ignore[typeddict-item]
+    (piece,) = document["claims"][0]["probes"][0]["evidence"]
+    inner = piece["controls"][0]["evidence"]
+    assert inner is not None
+    assert [one["prompts"] for one in inner["samples"]] == [one["prompts"] for one in piece["samples"]]
+    assert len(document["prompts"]) == 72

@@ -18,8 +18,9 @@ PACKAGE = Path(saeprobe.__file__).parent
 
 LAYERS = (
     # top: what a user starts
-    ("__main__", "specimens"),
+    ("__main__", "specimens", "calibration.__main__"),
     ("cli", "plugin", "notebook"),
+    ("calibration",),
     ("gate", "baselines.approving"),
     ("report",),
     # how evidence comes about

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from saeprobe import __version__
-from saeprobe.cli import approve, diff, doctor, encode, extract, fetch, gate, inspect, subjects
+from saeprobe.cli import approve, calibrate, diff, doctor, encode, extract, fetch, gate, inspect, subjects
 from saeprobe.cli.refusal import explain
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
@@ -21,7 +21,8 @@ _DESCRIPTION: Final = """\
 Check published claims about the features of language models. The claims are pytest probes ('pytest probes/'); these
 commands are for what surrounds them: what runs on this machine and how to get the rest (doctor, subjects, fetch),
 looking into SAE files, the article's three steps (extract, encode, diff), accepting measured values as the baseline of
-later runs (approve), and the gate that releases an article or holds it."""
+later runs (approve), the gate that releases an article or holds it, and how often the framework itself errs
+(calibrate)."""
 
 _EPILOG: Final = """\
 the article's three steps, on the model that ships with the package:
@@ -73,6 +74,6 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"saeprobe {__version__}", help="print the version and leave"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (doctor, subjects, fetch, inspect, extract, encode, diff, approve, gate):
+    for command in (doctor, subjects, fetch, inspect, extract, encode, diff, approve, gate, calibrate):
         command.add_parser(commands)
     return parser

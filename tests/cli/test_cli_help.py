@@ -14,7 +14,7 @@ import saeprobe
 import saeprobe.cli
 from saeprobe.cli import main
 
-COMMANDS = ("subjects", "doctor", "fetch", "inspect", "extract", "encode", "diff", "approve", "gate")
+COMMANDS = ("subjects", "doctor", "fetch", "inspect", "extract", "encode", "diff", "approve", "gate", "calibrate")
 HEAVY = ("torch", "transformers", "transformer_lens", "sae_lens", "pandas")
 
 LIGHT_WORK = f"""

@@ -56,6 +56,37 @@ def test_noise_is_the_same_below_and_above() -> None:
     assert above == pytest.approx(below, rel=1e-9)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_noise_of_skewed_units_is_that_of_the_side_of_the_move(sign: float) -> None:
+    """One unit far above the others: moves up and moves down are not found at unlike sizes, by scipy's sign flips."""
+    skewed = sign * np.array([6.0, -1.0, -0.5, 0.25, -0.75, -0.3, 0.6, -0.8])  # the mean is 0.4375
+    old = value(10.0, OLD, interval=(0.0, 20.0))
+    new = value(10.0 + sign * 0.4375, moved_by(tuple(skewed.tolist())))
+    noise, _ = noise_of(old, new, alpha=0.05, seed=0)
+    centred = skewed - sign * 0.4375
+    assert p_of(centred + sign * noise * 1.001) <= 0.05 < p_of(centred + sign * noise * 0.999)
+
+
+def test_noise_that_is_drawn_is_the_same_again() -> None:
+    """Forty units have too many signs to count: those of the run's seed are drawn, and another seed draws others."""
+    names = [f"t{number}" for number in range(40)]
+    old = value(10.0, dict.fromkeys(names, 10.0), interval=(0.0, 20.0))
+    new = value(10.5, {name: 10.0 + (number % 7) - 2.5 for number, name in enumerate(names)})
+    first, again, other = (noise_of(old, new, alpha=0.05, seed=seed)[0] for seed in (3, 3, 4))
+    assert first == again != other
+    mean = sum(number % 7 - 2.5 for number in range(40)) / 40
+    rows = [[10.0 + (number % 7) - 2.5] for number in range(40)]
+    now = sample("novice", rows)
+    approved = replace(old, unit_means={prompt.template: 10.0 for prompt in now.prompts})
+    beside = [
+        compare_baseline(baseline(values=(approved,)), [found(now)], Provenance(seed=seed)).rows[0]
+        for seed in (3, 3, 4)
+    ]
+    assert beside[0].measured == pytest.approx(10.0 + mean)
+    assert beside[0].noise == beside[1].noise != beside[2].noise
+    assert beside[0].noise_from == "40 templates, paired"
+
+
 def test_a_stricter_alpha_allows_for_more_noise() -> None:
     """What is found at 0.05 need not be found at 0.01."""
     old, new = value(10.0, OLD, interval=(0.0, 20.0)), value(10.25, moved_by(MIXED))
@@ -106,6 +137,13 @@ def test_a_single_unit_is_held_against_the_intervals() -> None:
     """There is nothing to pair."""
     old, new = value(10.0, {"t": 10.0}, interval=(8.0, 11.0)), value(11.0, {"t": 11.0})
     assert noise_of(old, new, alpha=0.05, seed=0) == (2.0, "the intervals of both means")
+
+
+def test_two_units_are_paired_and_excuse_nothing() -> None:
+    """Two pairs cannot be tested, and intervals of the means are not asked where units are the same."""
+    old = value(10.0, {"t": 10.0, "u": 10.0}, interval=(8.0, 11.0))
+    new = value(11.0, {"t": 10.5, "u": 11.5})
+    assert noise_of(old, new, alpha=0.05, seed=0) == (pytest.approx(1e-5), "rounding")
 
 
 def test_rounding_is_a_millionth() -> None:
@@ -219,6 +257,11 @@ def test_the_reason_says_what_moved_who_approved_it_and_that_nothing_changed() -
         'a moved from 18.83 to 21.20 features since Ada approved it on 2026-11-20 ("as in table 1"); '
         "nothing that is recorded changed in between"
     )
+
+
+def test_a_move_to_zero_is_told_as_zero() -> None:
+    """What nothing fires on any more is measured, and is 0."""
+    assert (compared((2.0, 0.0)).reason(whole=True) or "").startswith("a moved from 2.000 to 0.000 features since Ada ")
 
 
 def test_the_reason_names_each_value_that_moved_and_what_changed() -> None:

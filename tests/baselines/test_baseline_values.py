@@ -98,3 +98,16 @@ def test_samples_are_those_of_the_evidence_and_its_parts_not_of_its_controls() -
     inner = found(parts=(found(summary("b", 1.0)),))
     pieces = [replace(found(summary("a", 1.0)), controls=(rival,)), found(summary("c", 1.0), parts=(inner,))]
     assert [one.label for one in samples_of(pieces)] == ["a", "c", "b"]
+
+
+def test_the_numbers_of_a_printed_table_are_no_samples() -> None:
+    """Nobody measured them; what a part of it measured is one."""
+    table = replace(found(summary("printed", 137.0), parts=(found(summary("measured", 1.0)),)), kind="printed")
+    assert [one.label for one in samples_of([table])] == ["measured"]
+
+
+def test_any_text_has_a_hash() -> None:
+    """Also half of a surrogate pair, as a broken file may hold it: its three bytes are ED A0 80."""
+    of = sample("novice", [[1.0]])
+    (kept,) = values_of([replace(of, prompts=(replace(of.prompts[0], text="\ud800"),))])
+    assert kept.prompts == sha256(b"\xed\xa0\x80\0").hexdigest()[:16]

@@ -135,6 +135,26 @@ def test_no_correlation_is_held_against_permuted_templates() -> None:
     assert contrary.p == pytest.approx(1.0)
     with recording(Recorder(alpha=1 / 24)):
         assert (of > 0).outcome == (of < 0).outcome == "inconclusive"
+        assert (of > 0).needed == Needed(units="templates", have=4, wanted=5, prompts=25)  # one more, at the least
+
+
+def test_a_correlation_against_the_sentence_has_the_largest_p() -> None:
+    """One measure rises as the other falls, so that each of 24 orders has as large an r; the contrary has 1/24."""
+    up = [[-3.0, -3.2], [-1.0, -0.9], [1.0, 1.3], [3.0, 2.8]]
+    down = [[3.1, 2.9], [1.2, 0.9], [-1.0, -0.8], [-2.9, -3.2]]
+    of = correlation(*two(up, down))
+    assert (of > 0).p == pytest.approx(1.0)
+    assert (of < 0).p == pytest.approx(1 / 24)
+
+
+def test_drawn_orders_are_held_against_the_claims_alpha_and_seed() -> None:
+    """Eight templates have 40,320 orders, too many to list: those of a seed are the same ones again."""
+    of = made(8, 1.0, seed=7, slope=0.0)
+    with recording(Recorder(alpha=0.01)):
+        first, again = of > 0, of > 0
+    assert first.p == again.p
+    assert first.p is not None
+    assert 0.01 < first.p < 1
 
 
 def test_templates_on_different_topics_are_permuted_by_their_means() -> None:
@@ -309,6 +329,33 @@ def test_what_an_open_bound_needs_is_reckoned_on_fishers_scale() -> None:
     reach = np.arctanh((of > above).interval[1]) - np.arctanh(of.value)  # type: ignore[index]
     distance = np.arctanh(above) - np.arctanh(of.value)
     assert upward.needed.wanted == int(np.ceil(6 * ((1 + 0.8416212 / 1.6448536) * reach / distance) ** 2))
+
+
+def test_each_side_of_r_has_the_end_of_the_interval_that_faces_its_bound() -> None:
+    """Where BCa is the wider on one side alone, the two ends lie at unlike distances from r on Fisher's scale."""
+    of = made(6, 0.5, seed=10)
+    for end, bound in ((0, of.value - 0.1), (1, of.value + 0.1)):
+        evidence = of > bound
+        assert evidence.outcome == "inconclusive"
+        assert evidence.interval is not None
+        assert evidence.needed is not None
+        reach = abs(np.arctanh(evidence.interval[end]) - np.arctanh(of.value))
+        distance = abs(np.arctanh(bound) - np.arctanh(of.value))
+        assert evidence.needed.wanted == int(np.ceil(6 * ((1 + 0.8416212 / 1.6448536) * reach / distance) ** 2))
+
+
+def test_an_interval_of_all_correlations_needs_no_number_of_units() -> None:
+    """Three templates on a line and one far off: at alpha = 0.005 the ends are -1 and 1, whose Fisher's z is none."""
+    rows = [[0.0, 1, 2], [3, 4, 5], [6, 7, 8], [100, -100, 100]]
+    other = [[0.0, 1, 2], [3, 4, 5], [6, 7, 8.001], [-100, 100, 101]]
+    turned = [[-value for value in row] for row in other]
+    for second in (other, turned):
+        of = correlation(*two(rows, second))
+        with recording(Recorder(alpha=0.005)):
+            for bound in (-0.9, 0.9):
+                evidence = of > bound
+                assert evidence.interval == pytest.approx((-1.0, 1.0), abs=1e-9)
+                assert (evidence.outcome, evidence.needed) == ("inconclusive", None)
 
 
 # what is refused

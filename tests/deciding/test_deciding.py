@@ -280,3 +280,43 @@ def test_a_declaration_for_another_subject_does_not_count() -> None:
     """A non-reproduction is known of one subject only."""
     verdict = run(asserting(lambda: LOW > HIGH), claimed(known=refuted("known"), subject="llama70b"))
     assert (verdict.word, verdict.outcome, verdict.declared) == ("refuted", "failed", None)
+
+
+# what a verdict keeps
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "ended", "word", "reason"),
+    [
+        (("inconclusive", "inconclusive"), None, "inconclusive", "told inconclusive; told inconclusive"),
+        (("supported", "supported"), None, "supported", "told supported; told supported"),
+        (("supported", "supported"), KeyError("guru"), "broken", "the probe raised KeyError: 'guru'"),
+        (
+            ("supported", "supported"),
+            AssertionError(),
+            "broken",
+            "all evidence supports the sentence, but an assert beside it failed; assert on comparisons alone",
+        ),
+    ],
+)
+def test_a_verdict_keeps_the_scope_and_the_reasons_of_its_evidence(
+    outcomes: tuple[EvidenceOutcome, ...], ended: Exception | None, word: str, reason: str
+) -> None:
+    """Whatever the word, it says how far what was measured reaches; reasons stand side by side."""
+    scopes = ("these templates", "this wording only")
+    pieces = [found(outcome, scope=scope) for outcome, scope in zip(outcomes, scopes, strict=True)]
+    verdict = decide(claimed(), "sparrow", pieces, ended)[0]
+    assert (verdict.word, verdict.reason, verdict.scope) == (word, reason, "these templates; this wording only")
+
+
+def test_a_number_that_was_never_measured_leaves_the_scope() -> None:
+    """The label and the unit that were wanted are named."""
+    verdict = decided([found("supported")], published(novice=132.4, expert=113, unit="features"))
+    assert verdict.reason == "published values were never measured: novice, expert in features"
+    assert (verdict.word, verdict.scope) == ("broken", "these templates")
+
+
+def test_no_evidence_is_told_in_a_sentence() -> None:
+    """There is nothing whose scope could be told."""
+    verdict = decided([])
+    assert verdict.reason == "the probe compared nothing, so there is no evidence for its sentence"

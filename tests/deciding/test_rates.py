@@ -367,3 +367,38 @@ def test_what_lies_outside_zero_and_one_is_no_rate() -> None:
     """Whatever its unit says."""
     assert (fires([[1.5, 1.0]] * 7 + [[1.0, 1.0]]) > 0.9).kind == "bound"
     assert (fires([[-0.5, 1.0]] * 7 + [[1.0, 1.0]]) > 0.9).kind == "bound"
+
+
+@pytest.mark.parametrize("bound", [0.0, 1.0])
+def test_a_part_of_a_prompt_beside_zero_or_one_is_no_rate(bound: float) -> None:
+    """Of shares in between there is no single exception to look for: the units' distance is tested."""
+    of = fires([[0.5, 0.25]] * 4 + [[0.75, 0.5]] * 4)
+    evidence = of > bound if bound == 0 else of < bound
+    assert (evidence.kind, evidence.outcome) == ("bound", "supported")
+
+
+def test_a_share_that_is_out_of_range_on_either_side_is_no_rate() -> None:
+    """A share of 1.5 is none, nor is one of -0.5, though the other end is kept to."""
+    for odd in (1.5, -0.5):
+        assert (fires([[odd, 0.5]] * 8) > 0.9).kind == "bound"
+    assert (fires([[0.5, 1.0]] * 8) > 0.9).kind == "rate"
+
+
+def test_two_units_decide_where_the_bound_is_far() -> None:
+    """Two of two templates against 0.1: 0.1 x 0.1 = 0.01."""
+    evidence = of_templates(4, 4) > 0.1
+    assert (evidence.outcome, evidence.p) == ("supported", pytest.approx(0.01))
+
+
+def test_units_that_would_have_p_at_alpha_are_not_enough() -> None:
+    """Against a half at alpha = 1/8, two of two have 1/4 and three would have 1/8 itself: four are wanted."""
+    with recording(Recorder(alpha=0.125)):
+        evidence = of_templates(4, 4) > 0.5
+    assert evidence.outcome == "inconclusive"
+    assert evidence.needed == Needed(units="templates", have=2, wanted=4, prompts=16)
+
+
+def test_what_is_no_rate_is_told_what_to_write() -> None:
+    """A mean effective rank of 1 is no sentence about every prompt."""
+    with pytest.raises(TypeError, match=r"number: == about\(\.\.\., margin=\.\.\.\) compares two measurements$"):
+        _ = fires([[0.5, 1.0]] * 8, unit="dimensions") == 1

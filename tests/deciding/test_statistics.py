@@ -350,6 +350,7 @@ def test_rounding_in_one_group_is_no_spread_beside_the_size_of_the_other() -> No
     """0.1 + 0.2 and 0.3 differ in their last bit, which is nothing beside units of 20."""
     tiny = np.array([0.0, 1e-14, 0.0, 2e-14])
     assert not unpaired_shift(tiny, np.full(4, 20.0), alpha=0.05, seed=0).spread
+    assert not unpaired_shift(np.full(4, 20.0), tiny, alpha=0.05, seed=0).spread
     assert unpaired_shift(tiny, np.zeros(4), alpha=0.05, seed=0).spread
 
 

@@ -124,10 +124,10 @@ def test_thirty_pairs_are_counted_exactly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_a", "n_b", "countable"), [(18, 18, True), (19, 19, False), (18, 19, False), (3, 100, True)]
+    ("n_a", "n_b", "countable"), [(18, 18, True), (19, 19, False), (18, 19, False), (3, 100, True), (4, 100, False)]
 )
 def test_permutations_are_counted_up_to_so_many_subsets_of_a_side(n_a: int, n_b: int, *, countable: bool) -> None:
-    """18 units have 2^18 subsets; of 100 units there are 166,751 subsets of up to 3; the sides may be exchanged."""
+    """18 units have 2^18 subsets; 100 have 166,751 of up to 3 units and 4 million of 4; the sides may be exchanged."""
     assert HALF_LIMIT == 2**18
     assert permutations_countable(n_a, n_b) == permutations_countable(n_b, n_a) == countable
 

@@ -108,7 +108,7 @@ class _Units:
         spread_a, spread_b = aa - a * a / count, bb - b * b / count
         if min(spread_a / aa if aa else 0.0, spread_b / bb if bb else 0.0) < NO_SPREAD:
             return nan
-        return (ab - a * b / count) / sqrt(spread_a * spread_b)
+        return max(-1.0, min(1.0, (ab - a * b / count) / sqrt(spread_a * spread_b)))  # rounding may pass 1
 
     def crossed(self) -> tuple[Float[np.ndarray, "units units"], str]:
         """How much of r each unit's `a` makes with each unit's `b`, and what was put side by side.

@@ -5,12 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, get_args
 
 from saeprobe.features import Keep
+from saeprobe.nearmiss import did_you_mean
 from saeprobe.prompts import PromptChoice, PromptSet
 
 Where = Literal["last", "all"]
+
+_PLACES: Final[dict[Where, str]] = {"last": "last token", "all": "all tokens"}
+_OF_A_TEXT: Final = "tokens of "
+
+_UNREAD: Final = (
+    "is declared here and read by pytest: let it stand at the top of the probe's own file, and write its name as an "
+    "argument of the test, such as def test_more(styles)"
+)
+
+
+class _Declaration:
+    """What is read before it is used; a probe that takes the declaration itself has forgotten its argument."""
+
+    if not TYPE_CHECKING:  # a type checker refuses both, as without these
+
+        def __getitem__(self, key: object) -> NoReturn:
+            raise TypeError(f"a {type(self).__name__.lower()} {_UNREAD}")
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(f"a {type(self).__name__.lower()} has no {name!r}; it {_UNREAD}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +45,7 @@ At = Where | Span
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capture:
+class Capture(_Declaration):
     """Feature activations on some prompts, at some tokens.
 
     `shift` and `raw` are for the instrument check: so many blocks after the hook, and without the chat template.
@@ -36,9 +57,22 @@ class Capture:
     shift: int = 0
     raw: bool = False
 
+    @property
+    def place(self) -> str:
+        """The tokens that are read, in words: `last token`, `all tokens` or `tokens of 'Golden Gate'`."""
+        return f"{_OF_A_TEXT}{self.at.text!r}" if isinstance(self.at, Span) else _PLACES[self.at]
+
+
+def places_apart(a: str, b: str) -> bool:
+    """Whether prompts that were read at two places are no two sides of a comparison.
+
+    A text is read where prompts hold it, and those that do not can only be read elsewhere; this is never by mistake.
+    """
+    return a != b and not a.startswith(_OF_A_TEXT) and not b.startswith(_OF_A_TEXT)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Steering:
+class Steering(_Declaration):
     """Continuations of some prompts with `W_dec` directions added at the hook, and without.
 
     Every prompt is continued under the unsteered arm, under the chosen features at each strength, and under
@@ -71,11 +105,22 @@ def capture(
         at: `last` token of the prompt, or `all` tokens but those the SAE was not trained on (BOS).
         span: read the tokens that carry this text instead; every prompt must contain it.
         keep: what to keep of each token or prompt; `features` are always kept.
+
+    Raises:
+        TypeError: the prompts are no set of prompts.
+        ValueError: there is no such place or thing to keep, or the span is empty.
     """
+    _check_prompts(prompts)
+    if at not in get_args(Where):
+        near = did_you_mean(str(at), get_args(Where))
+        raise ValueError(f"at is {at!r}{near}; wanted 'last' or 'all', or span='...' for the tokens of a text")
     if span == "":
         raise ValueError("span is empty; give the text whose tokens are to be read, or leave it out")
     kept: set[Keep] = {"features"}
     kept.update([keep] if isinstance(keep, str) else keep)
+    for name in sorted(kept.difference(get_args(Keep))):
+        near = did_you_mean(name, get_args(Keep))
+        raise ValueError(f"keep names {name!r}{near}; wanted some of {', '.join(get_args(Keep))}")
     return Capture(prompts=prompts, at=at if span is None else Span(text=span), keep=frozenset(kept))
 
 
@@ -101,7 +146,14 @@ def steer(
         max_new_tokens: tokens a continuation.
         temperature: of the sampling; 0 takes the likeliest token.
         seed: of the random features and of the sampling.
+
+    Raises:
+        TypeError: the prompts are no set of prompts, or the strengths a single number.
+        ValueError: a number is out of range, or stands twice.
     """
+    _check_prompts(prompts)
+    if isinstance(strengths, int | float):
+        raise TypeError(f"strengths is {strengths!r}; wanted several numbers: strengths=[{strengths!r}]")
     features = (feature,) if isinstance(feature, int) else tuple(feature)
     if not features or len(set(features)) != len(features) or min(features) < 0:
         raise ValueError(f"feature is {feature!r}; wanted one feature number, or several different ones")
@@ -122,3 +174,11 @@ def steer(
         temperature=temperature,
         seed=seed,
     )
+
+
+def _check_prompts(prompts: object) -> None:
+    if not isinstance(prompts, PromptSet | PromptChoice):
+        raise TypeError(
+            f"the prompts are {prompts!r}; wanted a set such as STYLES, made of texts of your own by "
+            "PromptSet.build(...) or PromptSet.from_file(...)"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -34,6 +35,7 @@ KnownVerdict = Literal["drifted", "refuted", "inconclusive"]
 
 _ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _Probe = TypeVar("_Probe", bound=Callable[..., object])
+_Stated = TypeVar("_Stated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +43,16 @@ class Published:
     """Numbers printed in a source, by the label of the measurement that repeats them.
 
     `values` maps a label (the prompt style, as a rule) to the printed number in `unit`; `n` is the number of prompts
-    behind it. `tolerance` is the distance, in `unit`, at which a re-measured value still agrees; None derives it from
-    the printed precision and the sampling error of both means, the printed one's where `n` is known (`deciding` has
-    the formula). `source` says where the numbers stand, if that is not where the sentence does.
+    behind it. `measure` names what was measured, such as `mean activation`, where a probe reads several measures in
+    `unit`; else it is empty. `tolerance` is the distance, in `unit`, at which a re-measured value still agrees; None
+    derives it from the printed precision and the sampling error of both means, the printed one's where `n` is known
+    (`published_values` has the formula). `source` says where the numbers stand, if that is not where the sentence does.
     """
 
     values: Mapping[str, float]
     printed: Mapping[str, str]
     unit: str
+    measure: str = ""
     n: int | None = None
     tolerance: float | None = None
     source: str = ""
@@ -59,12 +63,22 @@ class Published:
 
 
 def published(
-    *, unit: str, n: int | None = None, tolerance: float | None = None, source: str = "", **values: float | str
+    *,
+    unit: str,
+    measure: str = "",
+    n: int | None = None,
+    tolerance: float | None = None,
+    source: str = "",
+    **values: float | str,
 ) -> Published:
     """State the numbers that a source prints: `published(novice=132.4, expert=113.1, unit="features", n=50)`.
 
     A number whose last decimal is a zero is written as text, `spaces="4.80"`: its precision is part of what is printed.
+
+    Raises:
+        ValueError: no value is named, one is no number, or `n` or `tolerance` is not above zero.
     """
+    __tracebackhide__ = True  # an error is shown at the line of the probe file
     if not values:
         raise ValueError("published() names no value; write published(novice=132.4, unit='features')")
     if n is not None and n < 1:
@@ -73,7 +87,9 @@ def published(
         raise ValueError(f"tolerance is {tolerance}; wanted a positive distance in {unit}")
     printed = {label: _as_printed(value) for label, value in values.items()}
     numbers = {label: float(text) for label, text in printed.items()}
-    return Published(values=numbers, printed=printed, unit=unit, n=n, tolerance=tolerance, source=source)
+    return Published(
+        values=numbers, printed=printed, unit=unit, measure=measure, n=n, tolerance=tolerance, source=source
+    )
 
 
 def _as_printed(value: float | str) -> str:
@@ -119,6 +135,19 @@ def _check_several(claim: str, key: str, names: object) -> None:
         twice = [name for place, name in enumerate(here) if name in here[:place]]
         if twice:
             raise ValueError(f"claim {claim!r} names {twice[0]!r} twice in {key}; leave one out")
+
+
+def _by_subject(claim: str, key: str, given: object, wanted: type[_Stated], example: str) -> dict[str, _Stated]:
+    """What is stated for each subject, where it is stated so.
+
+    Raises:
+        TypeError: it is no table of subject names, or one of its entries is something else.
+    """
+    entries = dict(cast("Mapping[object, object]", given)) if isinstance(given, Mapping) else None
+    if entries is None or not all(isinstance(k, str) and isinstance(one, wanted) for k, one in entries.items()):
+        found = reprlib.repr(cast("object", given))
+        raise TypeError(f"claim {claim!r} has {key}={found}; wanted it by subject: {key}={{'sparrow': {example}}}")
+    return cast("dict[str, _Stated]", entries)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,18 +202,34 @@ def claim(
         controls: rival explanations that must not account for the effect.
         over: what the sentence generalises over; templates where a style has several, else topics.
         not_reproduced: by subject name, a verdict that is known not to be `supported`; passes strictly.
+
+    Raises:
+        TypeError: one name stands where several are wanted, or `published` or `not_reproduced` is not by subject.
+        ValueError: the sentence is empty, the id or a name is not as wanted, or the function has a claim already.
     """
-    it = Claim(
-        sentence=sentence,
-        id=id,
-        source=source,
-        published=dict(published or {}),
-        controls=controls,
-        over=over,
-        not_reproduced=dict(not_reproduced or {}),
-    )
+    __tracebackhide__ = True  # an error is shown at the line of the probe file, not in here
+    printed, known = published or {}, not_reproduced or {}
+    try:
+        it = Claim(
+            sentence=sentence,
+            id=id,
+            source=source,
+            published=_by_subject(id, "published", printed, Published, "published(novice=132.4, unit='features')"),
+            controls=controls,
+            over=over,
+            not_reproduced=_by_subject(id, "not_reproduced", known, NonReproduction, "refuted('why')"),
+        )
+    except (TypeError, ValueError) as error:
+        raise error.with_traceback(None) from None
 
     def attach(probe: _Probe) -> _Probe:
+        __tracebackhide__ = True
+        other = claim_of(probe)
+        if other is not None:
+            raise ValueError(
+                f"{getattr(probe, '__name__', probe)} has two claims, {other.id!r} and {it.id!r}; a probe decides one: "
+                "write a function for each"
+            )
         probe.__dict__["claim"] = it
         return probe
 

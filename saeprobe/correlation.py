@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import atanh, ceil, isnan, nan, sqrt, tanh
 from statistics import NormalDist
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -30,6 +31,8 @@ SURER = 1 + NormalDist().inv_cdf(POWER) / NormalDist().inv_cdf(0.95)
 """By how much more than the distance an interval of 90 % has to be narrow for that power."""
 INTERVAL = "the wider of BCa bootstrap and jackknife of Fisher's z"
 
+_WANTED = "compare it with a number by > or <, as in: assert correlation(a, b) > 0.9"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Correlation:
@@ -51,11 +54,19 @@ class Correlation:
     def __repr__(self) -> str:
         return f"<{self.name}: {self.value:.4g}, {len(self.a.values)} prompts>"
 
-    def __gt__(self, bound: float) -> Evidence:
-        return record(_beside(self, bound, above=True)) if is_number(bound) else NotImplemented
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} says nothing by itself; {_WANTED}")
 
-    def __lt__(self, bound: float) -> Evidence:
-        return record(_beside(self, bound, above=False)) if is_number(bound) else NotImplemented
+    def _refuse(self, other: object) -> NoReturn:
+        raise TypeError(f"{self!r} beside {other!r}; {_WANTED}")
+
+    __eq__ = __ge__ = __le__ = _refuse
+
+    def __gt__(self, bound: object) -> Evidence:
+        return record(_beside(self, bound, above=True)) if is_number(bound) else self._refuse(bound)
+
+    def __lt__(self, bound: object) -> Evidence:
+        return record(_beside(self, bound, above=False)) if is_number(bound) else self._refuse(bound)
 
 
 def correlation(a: Quantity, b: Quantity) -> Correlation:
@@ -64,7 +75,11 @@ def correlation(a: Quantity, b: Quantity) -> Correlation:
     Raises:
         NotRun: a side is a bare summary.
         ValueError: the two were not measured on the same prompts, in the same order.
+        TypeError: a side is no measurement; or what comes of it is compared with anything but a number.
     """
+    for one in (a, b):
+        if not isinstance(one, Measurement | Summary):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
+            raise TypeError(f'correlation() was given {one!r}; wanted measurements, such as l0(styles["novice"])')
     if isinstance(a, Summary) or isinstance(b, Summary):
         bare = a if isinstance(a, Summary) else b
         raise NotRun(f"{bare.name} is recorded as a mean alone; a correlation needs the values of each prompt")
@@ -273,8 +288,9 @@ def _rule(bound: float, alpha: float, level: float, *, above: bool) -> str:
         f"supported where the whole {level:.0%} interval over units lies {sides[0]} {bound:g}{zero}; refuted where it "
         f"lies {sides[1]} it{' and the p of that side is below alpha' if zero else ''}; inconclusive otherwise. The "
         "interval is the wider, at either end, of BCa over 4,999 resamples of units, drawn by "
-        "numpy.random.default_rng(seed).integers(0, units, (4999, units)), and tanh(atanh(r) -+ t s), where s is the "
-        "jackknife error of atanh(r) over units and t Student's of one fewer. r is that of the values of all prompts"
+        "numpy.random.default_rng(seed).integers(0, units, (4999, units)) and put in order, and "
+        "tanh(atanh(r) -+ t s), where s is the jackknife error of atanh(r) over units and t Student's of one fewer. r "
+        "is that of the values of all prompts"
         f"{_PERMUTED if zero else ''}"
     )
 

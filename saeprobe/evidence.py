@@ -39,14 +39,18 @@ Expects = Literal["persists", "absent"]
 """What an effect must do under a control: still be there (equal length), or not show (a random model)."""
 
 
+COUNTED = ("share of prompts", "share of tokens", "share of continuations")
+"""Units of what happens or does not; a prompt read at several tokens has a share of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """The measured values behind one side of a comparison: one a prompt, or a bare summary.
 
     `values` and `prompts` run in parallel and are empty for a summary, whose `mean` is all that was recorded; `n` is
     then the number of prompts if the record tells it. `interval` is the interval of `mean` over the units of
-    replication, where one can be given. `near_threshold` says where rounding decides whether a feature fires, and
-    `near_moves` by how much that may move the mean at most, in `unit`.
+    replication, where one can be given. `place` names the tokens that were read. `near_threshold` says where rounding
+    decides whether a feature fires, and `near_moves` by how much that may move the mean at most, in `unit`.
     """
 
     label: str
@@ -57,6 +61,7 @@ class Sample:
     interval: tuple[float, float] | None = None
     values: tuple[float, ...] = ()
     prompts: tuple[Prompt, ...] = ()
+    place: str = ""
     near_threshold: str | None = None
     near_moves: float | None = None
 

@@ -55,6 +55,7 @@ class Features:
         near: features so close to their threshold, on either side, that rounding decides whether they fire:
             `[rows, d_sae]`, True where stored; None where a record does not tell.
         tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
+        place: the tokens that were read of each prompt, such as `last token`; empty where a record does not tell.
         of_several: whether a probe holds those of several subjects; the label then says of which.
         family: the whole capture that this was selected from; None where this is the whole.
         conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), asked for when
@@ -73,6 +74,7 @@ class Features:
     effective_rank: Float[np.ndarray, " prompts"] | None = None
     near: csr_array | None = None
     tolerance: float = 0.0
+    place: str = ""
     of_several: bool = False
     family: Features | None = None
     conditions: Mapping[Control, Sequence[Callable[[], Features]]] = field(

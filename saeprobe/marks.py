@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import FunctionType
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import pytest
@@ -16,9 +17,17 @@ def subjects(*names: str) -> pytest.MarkDecorator:
     `-m NAME` then selects exactly the variants of that subject. A mark on a function goes before that of its file.
     Names joined by a plus sign, `"sparrow+finch"`, make one variant on both: a capture then gives one set of features
     a subject, in that order, for `in_each`.
+
+    Raises:
+        TypeError: it stands above a test without names, or gets them as a list.
+        ValueError: no name is given, or one twice.
     """
     import pytest
 
+    for name in cast("tuple[object, ...]", names):
+        if not isinstance(name, str):
+            told = f"stands above {name.__name__} without names" if isinstance(name, FunctionType) else f"got {name!r}"
+            raise TypeError(f"subjects {told}; write @subjects('sparrow', 'finch')")
     if not names or len(set(names)) != len(names):
         raise ValueError(f"subjects{names!r}: name one subject or several different ones")
     for name in names:

@@ -23,6 +23,9 @@ from saeprobe.threshold import NearThreshold
 class _Compared:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
     """What stands in a sentence: comparing it builds evidence and records it."""
 
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} says nothing by itself; compare it, as in: assert a > b")
+
     def __gt__(self, other: Side | Every) -> Evidence:
         return record(_each(self, other, is_greater))
 
@@ -31,6 +34,22 @@ class _Compared:  # noqa: PLW1641 - `==` builds evidence, so nothing could be it
 
     def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
         return record(_each(self, other, _equal))
+
+    def __ne__(self, other: object) -> bool:
+        raise TypeError(
+            f"{self!r} != {other!r}; say which one is larger: a > b, or that they agree: a == about(b, ...)"
+        )
+
+    def __ge__(self, other: object) -> bool:
+        raise TypeError(f"{self!r} >= {other!r}; no test tells the two signs apart: write >")
+
+    def __le__(self, other: object) -> bool:
+        raise TypeError(f"{self!r} <= {other!r}; no test tells the two signs apart: write <")
+
+    def __sub__(self, other: object) -> Evidence:
+        raise TypeError(f"{self!r} - {other!r}; a margin is put on the smaller side: a > b + 5, or a > 1.1 * b")
+
+    __rsub__ = __sub__
 
 
 class Under(Protocol):
@@ -56,6 +75,8 @@ class Measurement(_Compared):
         values: `[prompts]`, finite.
         prompts: the prompts, each with its topic and template.
         n_tokens: tokens the model saw of each prompt, `[prompts]`; None where a record does not tell.
+        place: the tokens that were read of each prompt, such as `last token`; empty where the measure is of the whole
+            prompt, or a record does not tell.
         family: the same measure on the whole capture, or how to get it; the length control takes its slope from it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
         near: how far features near their threshold may move the values; None where there is none, or nobody tells.
@@ -71,6 +92,7 @@ class Measurement(_Compared):
     values: Float[np.ndarray, " prompts"]
     prompts: tuple[Prompt, ...]
     n_tokens: Int[np.ndarray, " prompts"] | None = None
+    place: str = ""
     family: Measurement | Callable[[], Measurement] | None = None
     continuations: tuple[tuple[str, str], ...] = ()
     near: NearThreshold | None = None
@@ -145,7 +167,8 @@ class Measurement(_Compared):
 class Summary(_Compared):
     """A mean or a count that stands alone: recorded without the values behind it, or made over all prompts at once.
 
-    `n` is the number of prompts, None where the record does not tell. `near_threshold` says what rounding decides.
+    `n` is the number of prompts, None where the record does not tell. `place` names the tokens read, `near_threshold`
+    says what rounding decides.
     """
 
     measure: str
@@ -154,6 +177,7 @@ class Summary(_Compared):
     value: float
     n: int | None
     origin: str
+    place: str = ""
     near_threshold: str | None = None
 
     @property
@@ -173,6 +197,7 @@ class Summary(_Compared):
             unit=self.unit,
             mean=self.value,
             n=self.n,
+            place=self.place,
             near_threshold=self.near_threshold,
         )
 
@@ -204,8 +229,15 @@ class Every(_Compared):
         return f"every({', '.join(each.name for each in self.quantities)})"
 
 
-def every(quantities: Iterable[Quantity | Margin | PrintedNumber]) -> Every:
-    """Let a comparison hold for each of several quantities, such as the L0 of all other styles."""
+def every(quantities: Iterable[Quantity | Margin | PrintedNumber], *more: object) -> Every:
+    """Let a comparison hold for each of several quantities, such as the L0 of all other styles.
+
+    Raises:
+        TypeError: they are given one by one.
+        ValueError: there is none.
+    """
+    if more or isinstance(quantities, _Compared):
+        raise TypeError("every() takes its quantities in one list: every([l0(a), l0(b)]) < 5")
     these = tuple(quantities)
     if not these:
         raise ValueError("every() was given nothing; a statement about no prompts is not evidence")
@@ -234,8 +266,12 @@ def about(quantity: Quantity | PrintedNumber, *, margin: float | None = None, sh
         margin: the largest difference that still counts as equal, in the unit of the measure.
         share: the same as a share of the mean of `quantity`, for subjects whose activations differ in scale.
     """
-    if isinstance(quantity, Margin):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
-        raise TypeError(f"about({quantity.name}); wanted a quantity, and its margin as margin=... or share=...")
+    if not isinstance(quantity, Measurement | Summary | PrintedNumber):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
+        named = quantity.name if isinstance(quantity, Margin) else repr(quantity)
+        raise TypeError(
+            f"about({named}); wanted a measurement, and its margin as margin=... or share=...; beside a number stand "
+            "two bounds: a > 13 and a < 17"
+        )
     if (margin is None) == (share is None):
         raise ValueError("about() takes either margin=..., in the unit of the measure, or share=..., such as 0.1")
     largest = margin if margin is not None else abs((share or 0.0) * quantity.sample.mean)
@@ -264,7 +300,9 @@ def is_greater(larger: object, smaller: object) -> Evidence:
     if not (_is_side(larger) and _is_side(smaller)):
         raise TypeError(f"{larger!r} > {smaller!r}; a measurement is compared with another, or with a number")
     if isinstance(larger, Margin):
-        raise TypeError(f"{larger.name} on the larger side; a margin belongs on the smaller: a > 1.1 * b + 5")
+        raise TypeError(
+            f"{larger.name} on the larger side; a margin belongs on the smaller: {_turned(larger, smaller)}"
+        )
     if isinstance(larger, NUMBER):
         return _beside_number(smaller, float(larger), above=False)
     if isinstance(smaller, NUMBER):
@@ -275,8 +313,16 @@ def is_greater(larger: object, smaller: object) -> Evidence:
         raise _unlike(larger, smaller)
     margin, below = (smaller, smaller.of) if isinstance(smaller, Margin) else (None, smaller)
     if isinstance(larger, Measurement) and isinstance(below, Measurement):
-        return comparison.greater(larger, below, margin)
+        above, below = comparison.side_by_side(larger, below)
+        return comparison.greater(above, below, None if margin is None else replace(margin, of=below))
     return comparison.greater_summaries(larger.sample, below.sample, f"{larger.name} > {smaller.name}", margin)
+
+
+def _turned(larger: Margin, smaller: Side) -> str:
+    """What to write in the place of `larger > smaller`: `a > 1.25 * b` for `b < 0.8 * a`."""
+    if larger.plus or isinstance(smaller, NUMBER):
+        return "a > 1.1 * b + 5"
+    return f"{larger.of.name} > {1 / larger.times:.4g} * {smaller.name}"
 
 
 def _is_side(value: object) -> TypeGuard[Side]:
@@ -313,7 +359,7 @@ def _equal(quantity: object, expected: object) -> Evidence:
     if isinstance(other, PrintedNumber) or not _alike(quantity, other):
         raise _unlike(quantity, other)
     if isinstance(quantity, Measurement) and isinstance(other, Measurement):
-        return comparison.about_equal(quantity, other, margin=margin)
+        return comparison.about_equal(*comparison.side_by_side(quantity, other), margin=margin)
     statement = f"{quantity.name} = {other.name} ± {margin:g} {quantity.unit}"
     return replace(comparison.summaries("about equal", statement, quantity.sample, other.sample), margin=margin)
 

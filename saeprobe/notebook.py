@@ -78,7 +78,7 @@ class OpenSubject:
         requests = [Request(text=one.text, wants=wants) for one in prompts]
         found = {index: reading for index, (reading,) in self.reader.read(requests, batch_size=plan.BATCH_SIZE)}
         readings = [found[index] for index in range(len(prompts))]
-        return plan.assemble(self.subject, prompts, readings)
+        return plan.assemble(self.subject, prompts, readings, place=wanted.place)
 
     def steer(
         self,

@@ -7,19 +7,25 @@ from itertools import pairwise
 
 from saeprobe import comparison
 from saeprobe.evidence import Evidence, record
-from saeprobe.measurement import Quantity, is_greater
+from saeprobe.measurement import Measurement, Quantity, Summary, is_greater
 from saeprobe.printed import PrintedNumber, whole_of
 
 
-def ordered(quantities: Iterable[Quantity | PrintedNumber]) -> Evidence:
+def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Evidence:
     """Let quantities descend as they are listed: `ordered(l0(styles[s]) for s in ("novice", "standard", "expert"))`.
 
     Each is compared with the next, under the controls of the claim.
 
     Raises:
         ValueError: there are fewer than three, or one is listed twice.
+        TypeError: they stand one by one instead of in a list, or one is no quantity.
     """
+    if more or _is_quantity(quantities):
+        raise TypeError("ordered() takes one list: ordered([a, b, c])")
     these = tuple(quantities)
+    for one in these:
+        if not _is_quantity(one):
+            raise TypeError(f'ordered() was given {one!r}; wanted measurements, such as l0(styles["novice"])')
     if len(these) < 3:  # noqa: PLR2004 - two are `>`
         raise ValueError(f"ordered() was given {len(these)}; wanted at least 3, and `a > b` for two")
     names = [one.label for one in these]
@@ -29,3 +35,7 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber]) -> Evidence:
     if isinstance(these[0], PrintedNumber):  # then all of them are, or the parts could not be made
         return record(whole_of(parts, f"{' > '.join(names)} as printed in {these[0].source}"))
     return record(comparison.ordering(names, parts))
+
+
+def _is_quantity(value: object) -> bool:
+    return isinstance(value, Measurement | Summary | PrintedNumber)

@@ -274,11 +274,11 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
     keys = [reading_key(fingerprint, prompt.text, _want(capture)) for prompt in prompts]
     found = store.readings(fingerprint, keys)
     _check_gathered(keys, found.keys(), subject)
-    return assemble(subject, prompts, [found[key] for key in keys])
+    return assemble(subject, prompts, [found[key] for key in keys], place=capture.place)
 
 
-def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading]) -> Features:
-    """Features from one reading a prompt, in that order."""
+def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
+    """Features from one reading a prompt, in that order, at the tokens that `place` names."""
     identity = subject.identity()
     lengths = [len(row) for reading in readings for row in reading.indices]
     indices = [row for reading in readings for row in reading.indices]
@@ -306,6 +306,7 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading]) 
         effective_rank=np.array(ranks) if readings and len(ranks) == len(readings) else None,
         near=near_rows(near, d_sae=identity.d_sae) if len(near) == len(lengths) else None,
         tolerance=identity.tolerance,
+        place=place,
         words=prompts.words,
     )
 

@@ -102,7 +102,8 @@ def design_line(prompts: Sequence[Prompt], *, over: Sequence[Over], alpha: float
     shared = {prompt.topic for prompt in prompts}.intersection(*(topics for _, topics in by_style.values()))
     if not shared:
         return "no topic is shared by all styles, so that nothing can be compared between them"
-    if not over and min(counts) == len(shared) == 1:  # texts of several sorts: all of them are held against a number
+    # Texts of several sorts, some of them with several: all are held against a number.
+    if not over and min(counts) == len(shared) == 1 < max(counts):
         counts = (sum(counts),)
     design = _Design(templates=counts, topics=len(shared), alpha=alpha)
     if len(set(over)) > 1:
@@ -121,31 +122,31 @@ class _Design:
 
     def of_templates(self) -> str:
         count, each = min(self.templates), " a style" if len(self.templates) > 1 else ""
-        told = _seen(count, f"template{'' if count == 1 else 's'}{each}", self.alpha, paired=not each)
+        told = _seen(count, "template", self.alpha, paired=not each, each=each)
         more = _more(count, self.alpha, paired=not each)
         if more is None:
             return told
         prompts = more * self.topics * len(self.templates)
         styles = _counted(len(self.templates), "style")
-        return f"{told}; 1.00 needs {more} templates{each} ({prompts:,} prompts in {styles} of {self.topics} topics)"
+        topics = _plural(self.topics, "topic")
+        return f"{told}; 1.00 needs {more} templates{each} ({prompts:,} prompts in {styles} of {topics})"
 
     def of_topics(self) -> str:
         single = max(self.templates) == 1
         fixed = "this wording only" if single else f"{' + '.join(map(str, self.templates))} templates held fixed"
-        told = f"{fixed}, {_seen(self.topics, 'topics', self.alpha, paired=True)}"
+        told = f"{fixed}, {_seen(self.topics, 'topic', self.alpha, paired=True)}"
         more = _more(self.topics, self.alpha, paired=True)
         if more is None:
             return told
         return f"{told}; 1.00 needs {more} topics ({more * sum(self.templates):,} prompts)"
 
 
-def _seen(count: int, what: str, alpha: float, *, paired: bool) -> str:
-    least = detectable(count, alpha=alpha, paired=paired)
+def _seen(count: int, what: str, alpha: float, *, paired: bool, each: str = "") -> str:
+    units, least = f"{_plural(count, what)}{each}", detectable(count, alpha=alpha, paired=paired)
     if least is None:
         needed = least_units(alpha, paired=paired)
-        return f"{count} {what} cannot decide anything at alpha = {alpha:g}: at least {needed} are needed"
-    between = what.partition(" ")[0]
-    return f"{count} {what}: a difference of {least:.2f} standard deviations between {between} is seen with 80 % power"
+        return f"{units} cannot decide anything at alpha = {alpha:g}: at least {needed} are needed"
+    return f"{units}: a difference of {least:.2f} standard deviations between {what}s is seen with 80 % power"
 
 
 def _more(count: int, alpha: float, *, paired: bool) -> int | None:
@@ -155,4 +156,8 @@ def _more(count: int, alpha: float, *, paired: bool) -> int | None:
 
 
 def _counted(count: int, what: str) -> str:
-    return f"{_NUMBERS[count] if count < len(_NUMBERS) else count} {what}{'' if count == 1 else 's'}"
+    return f"{_NUMBERS[count]} {what}{'' if count == 1 else 's'}" if count < len(_NUMBERS) else _plural(count, what)
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

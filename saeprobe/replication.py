@@ -139,7 +139,7 @@ def _tested(
         shift = paired_shift(_array(sides.differences()), alpha=alpha, seed=seed, scale=sides.size)
     else:
         shift = unpaired_shift(of_a, of_b, alpha=alpha, seed=seed)
-    return shift, f"templates{paired}", f"these {sides.wordings}", sides.of_templates()
+    return shift, f"templates{paired}", f"these {sides.wordings}{_alone(sides.topics)}", sides.of_templates()
 
 
 def _cannot(sides: _Sides, wanted: frozenset[Over], alpha: float) -> str | None:
@@ -221,10 +221,15 @@ def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitVa
         raise TypeError(f"{of.name} alone is held against a number over templates or over topics; state one")
     what: Over = over[0] if over else "templates" if len(templates) > 1 else "topics"
     if what == "templates":
-        return _unit_values(of.label, templates), what, f"these {len(templates)} templates"
+        return _unit_values(of.label, templates), what, f"these {len(templates)} templates{_alone(topics)}"
     fixed = "this wording only" if len(templates) == 1 else f"these {len(templates)} templates fixed"
     over_topics = "over 1 topic" if len(topics) == 1 else f"over {len(topics)} topics"
     return _unit_values(of.label, topics), what, f"{fixed}, {over_topics}"
+
+
+def _alone(topics: Means) -> str:
+    """That templates were read on one topic only, which a reader would not expect."""
+    return f" on the topic {next(iter(topics))!r} alone" if len(topics) == 1 else ""
 
 
 def mean_by(of: Measurement, what: Literal["template", "topic"]) -> Means:
@@ -235,12 +240,12 @@ def mean_by(of: Measurement, what: Literal["template", "topic"]) -> Means:
     return {group: float(np.mean(values)) for group, values in groups.items()}
 
 
-def mean_shift(of: Measurement, number: float, *, alpha: float, seed: int, over: Sequence[Over] = ()) -> Shift | None:
-    """How far the mean of a measurement lies above a number, over its units; None where there is only one of a sort.
+def mean_shift(of: Measurement, *, alpha: float, seed: int, over: Sequence[Over] = ()) -> Shift | None:
+    """How far the mean of a measurement lies above zero, over its units; None where there is only one of a sort.
 
     Over templates and topics at once both add to the chance, as in `compare`.
     """
-    templates, topics = (_array(mean_by(of, what)) - number for what in ("template", "topic"))
+    templates, topics = (_array(mean_by(of, what)) for what in ("template", "topic"))
     if len(set(over)) > 1:
         if min(len(templates), len(topics)) < 2:  # noqa: PLR2004 - one unit has no spread
             return None
@@ -252,7 +257,7 @@ def mean_shift(of: Measurement, number: float, *, alpha: float, seed: int, over:
 def mean_interval(of: Measurement) -> tuple[float, float] | None:
     """Interval of the mean over the units of replication; None where no test can give one."""
     terms = current_terms()
-    shift = mean_shift(of, 0.0, alpha=terms.alpha, seed=terms.seed, over=terms.over)
+    shift = mean_shift(of, alpha=terms.alpha, seed=terms.seed, over=terms.over)
     return None if shift is None else shift.interval
 
 

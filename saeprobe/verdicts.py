@@ -23,12 +23,12 @@ OUTCOMES: Final[dict[Word, Outcome]] = {
 RULES: Final[dict[Word, str]] = {
     "supported": (
         "every comparison that the probe made is supported by its own rule, under the controls that the claim asks "
-        "for; every number published for the subject was measured and lies within its tolerance; every number that was "
-        "approved lies within the noise of its baseline"
+        "for; every number published for the subject was measured and lies within its tolerance, and in the order in "
+        "which it is published; every number that was approved lies within the noise of its baseline"
     ),
     "drifted": (
-        "the comparisons are supported, but a published number lies outside its tolerance, or an approved one outside "
-        "the noise of its baseline"
+        "the comparisons are supported, but a published number lies outside its tolerance, two that a comparison told "
+        "apart are published the other way round, or an approved one lies outside the noise of its baseline"
     ),
     "refuted": (
         "one comparison at least is refuted: the contrary was found, or a control accounts for the effect; this goes "
@@ -41,9 +41,10 @@ RULES: Final[dict[Word, str]] = {
     "unverifiable": "the probe says that the sentence names nothing that can be tested, and it refuted nothing before",
     "broken": (
         "the instrument check failed, the probe raised an error or compared nothing, an assert failed beside evidence "
-        "that all supports, a control that the claim asks for was never run, or a published number was never measured"
+        "that all supports or none failed beside evidence that does not, a control that the claim asks for was never "
+        "run, or a published number was never measured or may be of several measures"
     ),
-    "not run": "weights, hardware or recorded data are absent, and nothing was refuted without them",
+    "not run": "weights, hardware or recorded data are absent or the probe was skipped, and nothing was refuted before",
 }
 """How each word is decided, for whoever checks a report by hand; `deciding` does it."""
 

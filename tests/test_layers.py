@@ -40,7 +40,7 @@ LAYERS = (
     # what evidence says
     ("measures",),
     ("recorded",),
-    ("article_files", "deciding"),
+    ("article_files", "deciding", "published_values"),
     ("baselines",),
     ("agreement", "ordering", "correlation"),
     ("measurement",),

@@ -2,10 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from saeprobe.claims import Control
 from saeprobe.cli import main
+from saeprobe.gate import read_article
+from saeprobe.measures.clusters import CONTROLS as OF_CLUSTERS
+from saeprobe.measures.exclusive import CONTROLS as OF_EXCLUSIVE_FEATURES
+from saeprobe.measures.selection import CONTROLS as OF_SCANS
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.zh.md")
@@ -29,6 +35,45 @@ def test_both_languages_show_the_same_commands() -> None:
     """A reader of Chinese types what a reader of English types."""
     english, chinese = (blocks(name, "") for name in READMES)
     assert chinese == english
+
+
+def test_both_languages_tell_the_same() -> None:
+    """Section for section, with the same probes, settings and front matter, and tables of as many rows."""
+    english, chinese = (
+        re.findall(r"^(?:#+|\|) ", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE) for name in READMES
+    )
+    assert chinese == english
+    for language in ("python", "toml", "yaml"):
+        told = [[re.sub(r" *#.*", "", block) for block in blocks(name, language)] for name in READMES]
+        assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("README.md", ("comparisons", "exclusive features", "scans", "clusters")),
+        ("README.zh.md", ("比较", "独占特征", "扫描", "聚类")),
+    ],
+)
+def test_the_table_of_controls_tells_which_sentences_take_which(name: str, kinds: tuple[str, ...]) -> None:
+    """Each control is named with exactly those kinds of claim that take it."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| ([^|]+) \|$", text, flags=re.MULTILINE))
+    comparisons = [control for control in get_args(Control) if control != "activity"]
+    taken = (comparisons, OF_EXCLUSIVE_FEATURES, OF_SCANS, OF_CLUSTERS)
+    for control in get_args(Control):
+        assert re.split(r", |、", rows[control]) == [
+            kind for kind, these in zip(kinds, taken, strict=True) if control in these
+        ]
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_front_matter_can_be_read(name: str, tmp_path: Path) -> None:
+    """An article that begins as the README shows is one, and cites what the README says."""
+    (shown,) = blocks(name, "yaml")
+    (tmp_path / "mine.md").write_text(f"{shown}\n# Text\n", encoding="utf-8")
+    article = read_article(tmp_path / "mine.md")
+    assert [str(cited) for cited in article.claims] == ["specimen.style-detectors", "manual.steer-golden-gate[sparrow]"]
 
 
 def declared(source: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,7 +65,8 @@ def approve(
 
     Raises:
         ApprovalError: the report is too old or of a tree with uncommitted changes; the claim or subject is not in it,
-            or not one; nothing was decided or measured; the name or the reason is missing.
+            or not one; nothing was decided or measured; that person has approved this run; the name or
+            the reason is missing.
         BaselineError: the claim's file is there and cannot be used.
     """
     person, reason = " ".join(by.split()), " ".join(because.split())
@@ -93,6 +94,7 @@ def approve(
         values=values,
         measured_with=_provenance(report, probe["subject"]),
     )
+    _check_new(baseline, approvals)
     known[claim, probe["subject"]] = (*approvals, baseline)
     write_whole(path, text_of(known).encode("utf-8", errors="backslashreplace"))
     return Approval(baseline=baseline, before=approvals[-1] if approvals else None, path=path)
@@ -105,7 +107,19 @@ def _check_reason(person: str, reason: str) -> None:
         len(_HAN.sub("", reason).split()) + len(_HAN.findall(reason)) // 2
     )  # a Chinese word has two characters or so
     if words < LEAST_WORDS:
-        raise ApprovalError(f"--because is {reason!r}; say in a few words why the value may be relied on")
+        raise ApprovalError(
+            f"--because is {reason!r}; say in at least {LEAST_WORDS} words why the value may be relied on"
+        )
+
+
+def _check_new(baseline: Baseline, approvals: Sequence[Baseline]) -> None:
+    """One person approves a run once: a second approval would only bury the reason that was given first."""
+    for one in approvals:
+        if (one.approved_by, one.measured_with) == (baseline.approved_by, baseline.measured_with):
+            raise ApprovalError(
+                f"{one.approved_by} approved this run of {one.claim} on {one.subject} on {one.on} already, because "
+                f'"{one.because}"; another approval takes another run, or another person'
+            )
 
 
 def _check_report(report: Document) -> None:
@@ -170,6 +184,7 @@ def _samples(report: Document, probe: ProbeJson[int]) -> Iterator[Sample]:
                 interval=None if sample["interval"] is None else (sample["interval"][0], sample["interval"][1]),
                 values=tuple(sample["values"]),
                 prompts=tuple(Prompt(**report["prompts"][number]) for number in sample["prompts"]),
+                place=sample["place"],
                 near_moves=sample["near_moves"],
             )
 

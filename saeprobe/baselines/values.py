@@ -32,18 +32,23 @@ def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
 def values_of(samples: Iterable[Sample]) -> tuple[Value, ...]:
     """What was measured, each once, in order of first appearance.
 
-    Two samples of one label and measure with different means (a probe that reads several sets of prompts) are told
-    apart by a number behind the label of the later one.
+    Two samples of one label and measure are told apart by the tokens that were read, where these differ. What is left
+    (a probe that reads several sets of prompts) is told apart by a number behind the label of the later one.
     """
+    measured = list(samples)
+    places: dict[tuple[str, str, str], set[str]] = {}
+    for sample in measured:
+        places.setdefault((sample.label, sample.measure, sample.unit), set()).add(sample.place)
     seen: dict[tuple[str, str, str], list[Sample]] = {}
     values: list[Value] = []
-    for sample in samples:
-        same = seen.setdefault((sample.label, sample.measure, sample.unit), [])
+    for sample in measured:
+        several = len(places[sample.label, sample.measure, sample.unit]) > 1 and sample.place
+        label = f"{sample.label} at {sample.place}" if several else sample.label
+        same = seen.setdefault((label, sample.measure, sample.unit), [])
         if any(sample.mean == other.mean and sample.prompts == other.prompts for other in same):
             continue
         same.append(sample)
-        value = _value_of(sample)
-        values.append(value if len(same) == 1 else replace(value, label=f"{sample.label} ({len(same)})"))
+        values.append(replace(_value_of(sample), label=label if len(same) == 1 else f"{label} ({len(same)})"))
     return tuple(values)
 
 

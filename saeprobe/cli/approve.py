@@ -107,5 +107,5 @@ def _told(done: Approval) -> str:
     lines += ["", aligned(["value", "before", "approved", "unit"], rows, right=[1, 2]), ""]
     lines.append(f"written to {done.path}; commit it, and later runs are held against it")
     if one.measured_with.commit is None:
-        lines.append("the run was made outside a git checkout: what was measured can only be told from this file")
+        lines.append("the run has no commit: what was measured can only be told from this file")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`saeprobe inspect`: what an SAE file, or a file of the article, holds."""
+"""`saeprobe inspect`: what an SAE file, a file of the article, or a report holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _ROWS = 40
 _DESCRIPTION = """\
 Say what a file holds: its keys, shapes, dtypes and size, how many parameters it has, and what it is. Recognised are
 SAEs in Goodfire's format (.pt) and SAELens' (a folder with cfg.json), the article's activations and features files,
-its feature_diff.json and EID tables; anything else is listed by its keys.
+its feature_diff.json and EID tables, and the reports and baselines of saeprobe itself, which are summed up; anything
+else is listed by its keys.
 
 The weights stay on disk: a file of 4 GB is inspected in a moment. A .pt file is read as data only; code in it is
 refused, never run."""
@@ -31,6 +32,7 @@ examples:
   saeprobe inspect Llama-3.3-70B-Instruct-SAE-l50.pt
   saeprobe inspect ~/saes/blocks.6.hook_resid_pre
   saeprobe inspect features_layer50.pt --json
+  saeprobe inspect reports/report.json
 
 exit codes: 0 listed, known or unknown; 2 the file is absent, damaged or holds code."""
 

@@ -11,7 +11,15 @@ from saeprobe.article_files.errors import ArticleFileError
 from saeprobe.cli.contents import Contents
 
 Kind = Literal[
-    "goodfire-sae", "saelens-sae", "article-activations", "article-features", "feature-diff", "eid-table", "unknown"
+    "goodfire-sae",
+    "saelens-sae",
+    "article-activations",
+    "article-features",
+    "feature-diff",
+    "eid-table",
+    "report",
+    "baseline",
+    "unknown",
 ]
 
 GOODFIRE_KEYS = ("encoder_linear.weight", "encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias")
@@ -48,7 +56,7 @@ def recognise(contents: Contents) -> Recognition:
     if contents.data is not None and contents.file.suffix != ".json":
         return _article_tensors(contents)
     if contents.file.suffix == ".json":
-        return _article_json(contents)
+        return _own_json(contents) or _article_json(contents)
     return Recognition(kind="unknown", description="unknown; here are its keys")
 
 
@@ -148,6 +156,64 @@ def _article_tensors(contents: Contents) -> Recognition:
         }
         return Recognition(kind=kind, description=f"{what}, {shape.shape} a topic and style", facts=facts)
     return Recognition(kind="unknown", description="unknown; here are its keys")
+
+
+def _own_json(contents: Contents) -> Recognition | None:
+    """A report or a baseline, summed up or with what is wrong in it; None for a file that claims to be neither."""
+    from saeprobe.baselines import BaselineError
+    from saeprobe.baselines.files import KIND as BASELINE
+    from saeprobe.report import ReportError
+
+    data = contents.data
+    held = cast(dict[str, object], data) if isinstance(data, dict) else {}
+    reported = str(held.get("schema")).startswith("urn:saeprobe:report:")
+    if not reported and held.get("kind") != BASELINE:
+        return None
+    try:
+        return _report(contents.file) if reported else _baseline(contents.file)
+    except (ReportError, BaselineError) as error:
+        what = f"a {'report' if reported else 'baseline'} of saeprobe that cannot be used"
+        return Recognition(kind="unknown", description=what, warnings=(f"{error.problem}; {error.remedy}",))
+
+
+def _report(file: Path) -> Recognition:
+    """When and where the run was made, and what became of its claims."""
+    from saeprobe.report import read_report
+    from saeprobe.report.overview import silent, subject_names
+
+    found = read_report(file)
+    run = found["run"]
+    declared = sum(probe["declared"] is not None for claim in found["claims"] for probe in claim["probes"])
+    verdicts = ", ".join(f"{count} {word}" for word, count in found["counts"].items() if count)
+    lost = silent(found)
+    return Recognition(
+        kind="report",
+        description=f"a report of saeprobe, schema version {found['schema_version']}",
+        facts={
+            "written": found["generated"],
+            "command": run["command"],
+            "commit": (run["commit"] or "not a git checkout") + (", with uncommitted changes" if run["dirty"] else ""),
+            "claims": f"{len(found['claims'])} on {', '.join(subject_names(found)) or 'no subject'}",
+            "verdicts": (verdicts or "none") + (f" ({declared} as declared)" if declared else ""),
+        },
+        warnings=(f"planned, but nothing was reported: {', '.join(lost)}",) if lost else (),
+    )
+
+
+def _baseline(file: Path) -> Recognition:
+    """Who approved the claim last on each subject, when, with which verdict and why."""
+    from saeprobe.baselines.files import read_file
+
+    approvals = read_file(file)
+    last = {subject: every[-1] for (_, subject), every in approvals.items()}
+    return Recognition(
+        kind="baseline",
+        description=f"a baseline of saeprobe: what was approved of the claim {next(iter(approvals))[0]}",
+        facts={
+            f"on {subject}": f'{one.verdict}, by {one.approved_by} on {one.on}, because "{one.because}"'
+            for subject, one in last.items()
+        },
+    )
 
 
 def _article_json(contents: Contents) -> Recognition:

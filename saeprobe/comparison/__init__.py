@@ -1,5 +1,6 @@
 """Comparisons: from two quantities to evidence, a kind of sentence a file."""
 
+from saeprobe.comparison.alike import side_by_side
 from saeprobe.comparison.bound import beside_bound
 from saeprobe.comparison.equal import about_equal
 from saeprobe.comparison.greater import greater, greater_summaries
@@ -26,6 +27,7 @@ __all__ = [
     "ordering",
     "refuse_controls",
     "sample_of",
+    "side_by_side",
     "summaries",
     "worst",
 ]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saeprobe.comparison import needs
-from saeprobe.comparison.rate import COUNTED, bounds_a_rate, rate_beside
+from saeprobe.comparison.rate import bounds_a_rate, rate_beside
 from saeprobe.comparison.sides import refuse_controls, sample_of
-from saeprobe.evidence import Evidence, EvidenceOutcome, current_terms
+from saeprobe.evidence import COUNTED, Evidence, EvidenceOutcome, current_terms
 from saeprobe.replication import unit_means
 from saeprobe.statistics import drawing_told, paired_shift
 
@@ -41,7 +41,7 @@ def beside_bound(of: Measurement, bound: float, *, above: bool) -> Evidence:
         kind="bound",
         statement=f"{of.name} {'>' if above else '<'} {bound:g} {of.unit}",
         outcome="inconclusive",
-        reason=f"{of.mean:.4g} {of.unit} on {len(units)} unit(s): at least 2 are needed",
+        reason=f"{of.mean:.4g} {of.unit} on one {what.removesuffix('s')}: at least 2 are needed",
         scope=scope,
         unit=of.unit,
         estimate=float(np.mean([unit.value for unit in units])),
@@ -53,7 +53,8 @@ def beside_bound(of: Measurement, bound: float, *, above: bool) -> Evidence:
         rule=(
             f"supported where the two-sided p of the units' distance from {bound:g} is below alpha = {terms.alpha:g} "
             f"and their mean lies {'above' if above else 'below'} it; refuted where p is below alpha and it lies on "
-            "the other side; inconclusive otherwise, and where the units show no spread"
+            "the other side; inconclusive otherwise, and where the units show no spread. The signs of these distances "
+            "are flipped, which takes the units to scatter alike to both sides of their mean"
         ),
     )
     if len(units) < 2:  # noqa: PLR2004 - no spread on one unit

@@ -10,16 +10,13 @@ import numpy as np
 
 from saeprobe.comparison import needs
 from saeprobe.comparison.sides import refuse_controls, sample_of
-from saeprobe.evidence import Evidence, EvidenceOutcome, Needed, current_terms
+from saeprobe.evidence import COUNTED, Evidence, EvidenceOutcome, Needed, current_terms
 from saeprobe.power import MOST_UNITS
 from saeprobe.replication import unit_means
 from saeprobe.statistics import rate_interval, rate_p, units_for_rate
 
 if TYPE_CHECKING:
     from saeprobe.measurement import Measurement
-
-COUNTED = ("share of prompts", "share of tokens", "share of continuations")
-"""Units of what happens or does not; a prompt read at several tokens has a share of it."""
 
 
 def all_or_nothing(of: Measurement) -> bool:
@@ -66,7 +63,8 @@ def rate_beside(of: Measurement, bound: float, *, above: bool) -> Evidence:
         return base
     p = _p(successes, have, bound=bound, above=above)
     contrary = _p(successes, have, bound=bound, above=not above)
-    told = f"{base.estimate:.1%} over {have} {units} beside {bound:g}, p = {p:.2g}"
+    shown = f"p = {p:.2g}" if p else "which a single prompt excludes"
+    told = f"{base.estimate:.1%} over {have} {units} beside {bound:g}, {shown}"
     outcome: EvidenceOutcome = "inconclusive"
     more = None
     if p < alpha:
@@ -97,7 +95,7 @@ def rated(of: Measurement, statement: str) -> Evidence:
         kind="rate",
         statement=statement,
         outcome="inconclusive",
-        reason=f"{of.mean:.1%} on {len(values)} unit(s): at least 2 are needed",
+        reason=f"{of.mean:.1%} on one {units.removesuffix('s')}: at least 2 are needed",
         scope=scope,
         unit=of.unit,
         estimate=successes / len(values),

@@ -17,12 +17,15 @@ def as_published(of: Measurement, published: Published) -> Evidence:
 
     Raises:
         KeyError: a printed label is no style of the prompts.
-        TypeError: the claim asks for controls.
+        TypeError: the numbers are printed in another unit or of another measure, or the claim asks for controls.
     """
     refuse_controls("published")
+    if of.unit != published.unit or published.measure not in ("", of.measure):
+        printed = f"{published.measure} in {published.unit}".removeprefix(" in ")
+        raise TypeError(f"{of.name} in {of.unit} is not what the numbers are printed of: {printed}")
     samples = tuple(sample_of(of[label]) for label in published.values)
     apart = [sample for sample in samples if not _agrees(sample, published)]
-    told = ", ".join(f"{sample.label} {sample.mean:.4g} ({published.values[sample.label]:g})" for sample in samples)
+    told = ", ".join(f"{sample.label} {sample.mean:.4g} ({published.printed[sample.label]})" for sample in samples)
     return Evidence(
         kind="published",
         statement=f"{of.measure} as printed, on the same prompts",

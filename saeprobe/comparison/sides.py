@@ -34,6 +34,7 @@ def sample_of(of: Measurement) -> Sample:
         interval=mean_interval(of),
         values=tuple(float(value) for value in of.values),
         prompts=of.prompts,
+        place=of.place,
         near_threshold=None if of.near is None else of.near.sentence(of.unit),
         near_moves=None if of.near is None else float(of.near.moves.mean()),
     )

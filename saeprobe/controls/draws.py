@@ -11,7 +11,7 @@ import numpy as np
 
 from saeprobe.claims import Control
 from saeprobe.controls.results import HALF, Again, found, not_run, share_of
-from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, UnitValue
+from saeprobe.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Recorder, UnitValue
 from saeprobe.prompts import Prompt
 from saeprobe.replication import Compared
 from saeprobe.statistics import paired_shift
@@ -56,7 +56,11 @@ def draws_control(
 ) -> ControlResult:
     """Measure both sides under every draw, and hold the claim on the same prompts against what the draws show.
 
-    An effect is the difference of the two means as a share of the smaller side's; see `judged_draws`.
+    An effect is the difference of the two means as a share of the smaller side's; see `judged_draws`. That of what is
+    counted is the difference itself, since a rate has the same scale whatever fires.
+
+    Raises:
+        TypeError: no draw changes any value, so that the measure has nothing to do with what is drawn.
     """
     del again  # a draw is one value, whose own test would be of its prompts and not of the draw
     under_a, under_b = a.under, b.under
@@ -71,15 +75,19 @@ def draws_control(
         return _on(a, there_a.prompts), _on(b, there_b.prompts)
 
     try:
-        first = sides(0)
-        here = restricted(first)
-        drawn = [_effect(*first), *(_effect(*sides(draw)) for draw in range(1, n_draws(terms.alpha)))]
+        read = [sides(draw) for draw in range(n_draws(terms.alpha))]
+        here = restricted(read[0])
     except (NotRun, ValueError) as error:  # a mean over no active feature is a ValueError, for one
         return not_run(name, "absent", compared, str(error))
+    if all(np.array_equal(one.values, of.values) for draw in read for one, of in zip(draw, here, strict=True)):
+        raise TypeError(
+            f"{name} says nothing about {a.measure}, which is the same under all {len(read)} draws; take it from "
+            "controls=... of the claim"
+        )
     return judged_draws(
         name,
         _effect(*here),
-        drawn,
+        [_effect(*draw) for draw in read],
         statement=f"{a.name} > {b.name}",
         unit=a.unit,
         prompts=len({*here[0].prompts, *here[1].prompts}),
@@ -171,10 +179,10 @@ def judged_draws(
 
 _RULE: Final = (
     "the unit values are what each draw shows, as a share of its smaller side, or of the claim's where its own is 0; "
-    "as it is where the claim's is not above zero or a draw's is below. The draws reproduce the claim where their mean "
-    "is above zero with p by sign flips below alpha = {alpha:g} and is at least "
-    "half of what the claim shows on the same prompts. The claim withstands them where (1 + draws that show at least "
-    "as much) / (1 + draws) is below alpha; else it is open"
+    "as it is of a share of prompts, tokens or continuations, and where the claim's smaller side is not above zero or "
+    "a draw's is below. The draws reproduce the claim where their mean is above zero with p by sign flips below "
+    "alpha = {alpha:g} and is at least half of what the claim shows on the same prompts. The claim withstands them "
+    "where (1 + draws that show at least as much) / (1 + draws) is below alpha; else it is open"
 )
 
 
@@ -195,7 +203,7 @@ def _told(*, relative: bool, unit: str) -> Callable[[float], str]:
 
 
 def _effect(a: Measurement, b: Measurement) -> Effect:
-    return Effect(size=a.mean - b.mean, scale=b.mean)
+    return Effect(size=a.mean - b.mean, scale=None if a.unit in COUNTED else b.mean)
 
 
 def _on(of: Measurement, prompts: Sequence[Prompt]) -> Measurement:
@@ -210,6 +218,6 @@ def _on(of: Measurement, prompts: Sequence[Prompt]) -> Measurement:
         of,
         values=of.values[chosen],
         prompts=tuple(prompt for prompt, keep in zip(of.prompts, chosen, strict=True) if keep),
-        n_tokens=None if of.n_tokens is None else of.n_tokens[chosen],
-        near=None if of.near is None else of.near.chosen(chosen),
+        n_tokens=None,
+        near=None,
     )

@@ -40,10 +40,17 @@ class Ruling:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Release:
-    """The decision on an article, with the ruling on each of its citations in their order."""
+    """The decision on an article, with the ruling on each of its citations in their order.
+
+    `uncommitted` says that the report is of a tree with changes that no commit holds. That is told and holds nothing:
+    the manuscript may be such a change itself, and unlike an approval a release leaves nothing behind that later runs
+    are held against. `command` is that of the run which made the report.
+    """
 
     article: Article
     rulings: tuple[Ruling, ...]
+    command: str
+    uncommitted: bool = False
 
     @property
     def decision(self) -> Decision:
@@ -82,11 +89,13 @@ def decide_release(article: Article, report: Document) -> Release:
     subject that the report ran it on, and at least one. A probe that was planned and is not reported leaves its claim
     undecided, as does a report whose schema is not the one understood here.
     """
-    version = report["schema_version"]
+    version, command = report["schema_version"], report["run"]["command"]
     if version.partition(".")[0] != SCHEMA_MAJOR:
         gap = f"the report has schema version {version!r}; wanted {SCHEMA_MAJOR}.x"
-        return Release(article=article, rulings=tuple(Ruling(citation=cited, gap=gap) for cited in article.claims))
-    return Release(article=article, rulings=tuple(_ruling(cited, report) for cited in article.claims))
+        unread = tuple(Ruling(citation=cited, gap=gap) for cited in article.claims)
+        return Release(article=article, rulings=unread, command=command)
+    rulings = tuple(_ruling(cited, report) for cited in article.claims)
+    return Release(article=article, rulings=rulings, command=command, uncommitted=report["run"]["dirty"] is True)
 
 
 def _ruling(citation: Citation, report: Document) -> Ruling:

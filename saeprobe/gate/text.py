@@ -16,15 +16,26 @@ _HEADINGS: Final[dict[Decision, str]] = {"hold": "HOLD", "cannot tell": "CANNOT 
 _WIDTH: Final = 100
 
 _REMEDIES: Final[dict[Word, str]] = {
-    "refuted": "take the sentence out, or write what was found; the evidence again",
-    "drifted": "write the number that was measured; the evidence again",
-    "inconclusive": "gather more evidence, or weaken the sentence; then",
-    "unverifiable": "name in the sentence what can be tested; then",
-    "broken": "mend the probe or its instrument; then",
-    "not run": "bring what is absent; then",
+    "refuted": "take the sentence out, or write what was found",
+    "drifted": "write the number that was measured",
+    "inconclusive": "gather more evidence, or weaken the sentence",
+    "unverifiable": "name in the sentence what can be tested",
+    "broken": "mend the probe or its instrument",
+    "not run": "bring what is absent",
 }
 
-_APPROVE: Final = "find out what moved it, or accept the new value with 'saeprobe approve'; the evidence again"
+_SEEN: Final = ("refuted", "drifted")
+"""Of these the evidence is there to be looked at; the others are decided by a new run alone."""
+
+_APART: Final = "--saeprobe-report=.saeprobe/again"
+"""A run of one probe writes a report of one claim, which must not take the place of the report of all."""
+
+_UNCOMMITTED: Final = (
+    "warning: the report is of a tree with uncommitted changes, so that nobody can tell later what was\n"
+    "measured; before the article appears commit them and run the probes again"
+)
+
+_APPROVE: Final = "find out what moved it, or accept the new value with 'saeprobe approve'"
 
 
 def render(release: Release) -> str:
@@ -34,11 +45,12 @@ def render(release: Release) -> str:
     for decision in _HEADINGS:
         for ruling in release.rulings:
             if ruling.decision == decision:
-                lines += _ruling_lines(ruling)
-    return "\n".join([*lines, "", _summary(release)])
+                lines += _ruling_lines(ruling, release)
+    warning = [_UNCOMMITTED] if release.uncommitted else []
+    return "\n".join([*lines, "", *warning, _summary(release)])
 
 
-def _ruling_lines(ruling: Ruling) -> Iterator[str]:
+def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
     yield f"  {ruling.decision:<11}  {ruling.citation}"
     for probe in ruling.probes:
         declared = "" if probe["declared"] is None else ", a declared non-reproduction"
@@ -46,24 +58,32 @@ def _ruling_lines(ruling: Ruling) -> Iterator[str]:
         if probe["declared"] is not None:
             yield _indented(f"declared because: {probe['declared']}")
         if decision_of(probe) != "release":
-            yield _indented(f"-> {_remedy(probe)}")
+            yield _indented(f"-> {_remedy(probe, release.command)}")
         elif probe["scope"]:
             yield _indented(f"scope: {probe['scope']}")
     if ruling.gap is not None:
-        subject = ruling.citation.subject
         yield _indented(ruling.gap)
         yield _indented(
-            f"-> pytest probes/{'' if subject is None else f' -m {shlex.quote(subject)}'} writes a new report; "
+            f"-> {_run_of_all(release)} writes a new report; "
             "if no probe decides this claim yet, write one or take the claim out"
         )
 
 
-def _remedy(probe: ProbeJson[int]) -> str:
+def _run_of_all(release: Release) -> str:
+    """The run that decides all that the article cites; one of a single subject would take the others out again."""
+    subjects = dict.fromkeys(ruling.citation.subject for ruling in release.rulings)
+    marks = " or ".join(subject.replace("+", " and ") for subject in subjects if subject is not None)
+    return f"pytest probes/ -m {shlex.quote(marks)}" if marks else "pytest probes/"
+
+
+def _remedy(probe: ProbeJson[int], command: str) -> str:
     """What a writer can do about a probe that does not release its claim."""
     if probe["declared"] is not None:
         return "take the claim out of the article, or write that it does not hold and cite it no longer"
     remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe["verdict"]]
-    return f"{remedy}: pytest {shlex.quote(probe['nodeid'])}"
+    if probe["verdict"] in _SEEN:
+        return f"{remedy}; the evidence again, beside this report: pytest {shlex.quote(probe['nodeid'])} {_APART}"
+    return f"{remedy}; then make the whole report again: {command}"
 
 
 def _left_baseline(probe: ProbeJson[int]) -> bool:

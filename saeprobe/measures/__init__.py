@@ -2,6 +2,7 @@
 
 All work on `Features` from a capture, and on a style of recorded evidence where the record tells. A prompt that was
 read at several tokens counts the mean over those tokens, except `max_activation`, which is their maximum.
+Given anything else, they raise a TypeError that says what to write.
 """
 
 from saeprobe.measures.activity import active_share, firing_rate, l0, max_activation, mean_activation

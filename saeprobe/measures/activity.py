@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from saeprobe.features import Features
 from saeprobe.measurement import Measurement, Quantity
+from saeprobe.measures.misuse import feature_number, refuse_unread
 from saeprobe.recorded import RecordedStyle
 from saeprobe.threshold import NearThreshold
 
@@ -34,6 +35,7 @@ def active_share(of: Readable) -> Quantity:
     """Active features a token read, as a share of all features of the SAE."""
     if isinstance(of, RecordedStyle):
         return of.quantity("active share")
+    refuse_unread(of)
     share = 1 / of.d_sae
     return measured(
         of,
@@ -65,7 +67,14 @@ def mean_activation(of: Readable) -> Quantity:
 
 
 def firing_rate(of: Readable, feature: int) -> Quantity:
-    """Share of prompts on which `feature` is active on any token read."""
+    """Share of prompts on which `feature` is active on any token read.
+
+    Raises:
+        TypeError: `feature` is not one whole number.
+        ValueError: the SAE has no such feature.
+    """
+    feature = feature_number(feature)
+    refuse_unread(of)
     if isinstance(of, RecordedStyle):
         return of.firing_rate(feature)
     fires = firing(of)
@@ -111,9 +120,20 @@ def one_near(of: Features, feature: int) -> NearThreshold | None:
 
 
 def measured(
-    of: Features, measure: str, unit: str, values: Callable[[Features], Values], *, near: Near | None = None
+    of: Features,
+    measure: str,
+    unit: str,
+    values: Callable[[Features], Values],
+    *,
+    near: Near | None = None,
+    of_tokens: bool = True,
 ) -> Measurement:
-    """A measurement on `of` that remembers the same measure on the whole capture."""
+    """A measurement on `of` that remembers the same measure on the whole capture.
+
+    `of_tokens` says whether it depends on which tokens were read; what is of the whole prompt does not.
+    """
+    refuse_unread(of)
+    again = partial(measured, measure=measure, unit=unit, values=values, near=near, of_tokens=of_tokens)
     return Measurement(
         measure=measure,
         label=of.label,
@@ -121,9 +141,10 @@ def measured(
         values=values(of),
         prompts=of.prompts,
         n_tokens=of.n_tokens,
-        family=None if of is of.whole else partial(measured, of.whole, measure, unit, values, near=near),
+        place=of.place if of_tokens else "",
+        family=None if of is of.whole else partial(again, of.whole),
         near=None if near is None else near(of),
-        under=lambda control, draw=0: measured(of.under(control, draw), measure, unit, values, near=near),
+        under=lambda control, draw=0: again(of.under(control, draw)),
         words=of.words,
     )
 

@@ -24,9 +24,10 @@ from saeprobe.evidence import (
 from saeprobe.features import Features
 from saeprobe.measures.design import templates, topics
 from saeprobe.measures.halving import captured
+from saeprobe.measures.misuse import refuse_more
 from saeprobe.measures.rates import firing_shares
 from saeprobe.measures.relabeling import DRAWING
-from saeprobe.measures.rivals import READ, Sides, permuted_already, refuse_others, rival
+from saeprobe.measures.rivals import READ, Sides, refuse_others, rival
 from saeprobe.measures.silhouettes import (
     CLOSE,
     Distances,
@@ -41,7 +42,7 @@ from saeprobe.measures.silhouettes import (
 from saeprobe.recorded import Recorded
 from saeprobe.statistics import bca_interval
 
-CONTROLS: tuple[Control, ...] = ("labels", *READ)
+CONTROLS: tuple[Control, ...] = READ
 """The controls that the sentence takes."""
 DECIMALS = 6
 """Of the distances, which are reported so and tested as reported."""
@@ -62,7 +63,7 @@ class _Units:
         return np.array([styles.index(style) for style, _ in self.keys])
 
 
-def clusters(of: Features | Recorded) -> Evidence:
+def clusters(of: Features | Recorded, *more: object) -> Evidence:
     """Evidence that the prompt styles form separate regions of feature space.
 
     A unit is a wording: the share of its prompts on which each feature fires on any token read. Under one wording a
@@ -73,9 +74,11 @@ def clusters(of: Features | Recorded) -> Evidence:
 
     Raises:
         ValueError: there are fewer than 2 styles, or no feature fires in a unit.
-        TypeError: the claim declares a control that this does not take, or generalises over both at once.
+        TypeError: styles are given one by one, or the claim declares a control that this does not take, or generalises
+            over both at once.
         NotRun: a record of summaries does not tell which features fire on a prompt.
     """
+    refuse_more("clusters", more)
     of = captured(of)
     terms = current_terms()
     refuse_others("clusters", terms.controls, CONTROLS)
@@ -105,7 +108,7 @@ def _clustered(of: Features, terms: Recorder) -> Evidence:
     labels = units.labels(styles)
     distances = _distances(of, units)
     values = silhouettes(distances, labels[None])[0]
-    reached, means = relabel(distances, labels, within=units.within, alpha=terms.alpha, seed=terms.seed)
+    reached, _ = relabel(distances, labels, within=units.within, alpha=terms.alpha, seed=terms.seed)
     counts = np.bincount(labels)
     what = f"{len(labels)} wordings" if units.within is None else f"{len(styles)} within each of {counts[0]} topics"
     tested = replace(
@@ -125,7 +128,7 @@ def _clustered(of: Features, terms: Recorder) -> Evidence:
         ),
         distances=tuple(tuple(row[:unit].tolist()) for unit, row in enumerate(distances) if unit),
     )
-    tested = replace(tested, controls=_controls(of, tested, means @ counts / len(labels), terms))
+    tested = replace(tested, controls=_controls(of, tested, terms))
     against = _lying_in_another(tested, labels, distances, units, terms)
     return _judged(tested, units, terms) if against is None else against
 
@@ -138,7 +141,7 @@ _RULE = (
     "or if some style of s lies below 0 with its interval at level 1 - 2 alpha / s, and beside the style that it lies "
     "nearest to alone is as low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values "
     "are the silhouettes; intervals are BCa bootstrap ones over the units of a style, of 4,999 resamples drawn by "
-    "default_rng(seed).integers(0, units, (4999, units))"
+    "default_rng(seed).integers(0, units, (4999, units)) and put in order"
 )
 
 
@@ -194,6 +197,7 @@ def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Recorder) 
         unit="silhouette",
         mean=float(values.mean()),
         n=len(of),
+        place=of.place,
         interval=_interval(values, 1 - 2 * terms.alpha, terms),
     )
 
@@ -299,17 +303,12 @@ def _deals(styles: int, each: int, *, within: int | None) -> int:
     return relabelings(np.tile(np.arange(styles), each), within=within)
 
 
-def _controls(
-    of: Features, tested: Evidence, means: Float[np.ndarray, " relabelings"], terms: Recorder
-) -> tuple[ControlResult, ...]:
+def _controls(of: Features, tested: Evidence, terms: Recorder) -> tuple[ControlResult, ...]:
     """The controls that the claim declares, in that order."""
     found = (tested.p or 0.0) < terms.alpha and (tested.estimate or 0.0) > 0
     unasked = replace(terms, controls=(), evidence=[])
 
     def run(name: Control) -> ControlResult:
-        if name == "labels":
-            return permuted_already(means, terms.alpha)
-
         def again(sides: Sides) -> Evidence:
             (there,) = sides
             return _clustered(there, unasked)

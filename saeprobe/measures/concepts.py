@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,7 +16,8 @@ from saeprobe.claims import Control
 from saeprobe.features import Features
 from saeprobe.measurement import Measurement
 from saeprobe.measures.activity import measured
-from saeprobe.measures.halving import Selected
+from saeprobe.measures.halving import Selected, captured
+from saeprobe.measures.misuse import feature_numbers
 from saeprobe.verdicts import NotRun
 
 Units = Literal["features", "dimensions"]
@@ -31,11 +32,10 @@ def among_strongest(of: Features, feature: int | Sequence[int] | Selected, *, k:
 
     Raises:
         ValueError: no feature is given, one is outside the SAE, or `k` is below 1.
+        TypeError: a feature is no whole number.
     """
-    if isinstance(feature, Selected):
-        wanted = feature.features
-    else:
-        wanted = (feature,) if isinstance(feature, int) else tuple(feature)
+    of = captured(of)
+    wanted = feature.features if isinstance(feature, Selected) else feature_numbers(feature)
     if not wanted or k < 1:
         raise ValueError(f"features {list(wanted)} and k = {k}; wanted at least one feature, and k of at least 1")
     for each in wanted:
@@ -65,9 +65,13 @@ def selectivity(of: Features, units: Units, *, k: int = 5) -> Measurement:
     nothing and counts as that. Active units are fewer than `k` on some prompts; then those count.
 
     Raises:
-        ValueError: there is a single kind, a kind has a single wording, or no unit is active on a prompt.
+        ValueError: there is a single kind, a kind has a single wording, no unit is active on a prompt, or `units` are
+            other ones.
         NotRun: dimensions are asked of a capture without activations.
     """
+    of = captured(of)
+    if units not in get_args(Units):
+        raise ValueError(f"units are {units!r}; wanted one of {', '.join(get_args(Units))}")
     if k < 1:
         raise ValueError(f"k is {k}; wanted at least one unit a prompt")
     found = measured(of, "selectivity", "share of activity", partial(_selectivity, units=units, k=k))

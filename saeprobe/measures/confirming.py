@@ -50,6 +50,7 @@ def part_of(
                 unit="share of prompts",
                 mean=float(rate.mean()),
                 n=len(side),
+                place=side.place,
                 near_threshold=None if near is None else near.sentence("share of prompts"),
                 near_moves=None if near is None else float(near.moves.mean()),
             )

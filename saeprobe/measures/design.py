@@ -85,7 +85,7 @@ def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:
         )
     if len(on_a) == 1:
         return "there is a single topic under a single wording: nothing to permute"
-    fixed = n_a > 1
+    fixed = max(n_a, n_b) > 1
     sides = Sides(a=_firings(a, "topic"), b=_firings(b, "topic"), paired=True)
     wordings = f"these {n_a} + {n_b} templates fixed" if fixed else "this wording only"
     scope = f"{wordings}, over {len(on_a)} topics"

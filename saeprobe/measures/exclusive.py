@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Bool
@@ -15,16 +16,20 @@ from saeprobe.features import Features
 from saeprobe.measurement import Summary
 from saeprobe.measures.activity import Readable, firing, undecided
 from saeprobe.measures.design import Design, design
+from saeprobe.measures.misuse import refuse_apart, refuse_unread
 from saeprobe.measures.relabeling import DRAWING
-from saeprobe.measures.rivals import READ, Sides, permuted_already, refuse_others, rival
+from saeprobe.measures.rivals import READ, Sides, refuse_others, rival
 from saeprobe.measures.thinning import activity_control
-from saeprobe.measures.unions import Relabeled, patterns, relabel
+from saeprobe.measures.unions import patterns, relabel
 from saeprobe.recorded import RecordedStyle
 from saeprobe.threshold import within_rounding
 from saeprobe.verdicts import NotRun
 
-CONTROLS = ("activity", "labels", *READ)
+CONTROLS = ("activity", *READ)
 """The controls that a comparison of exclusive features takes."""
+
+
+_REVERSE = "compare exclusive_features(a, b) with exclusive_features(b, a) of the same two styles"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -60,13 +65,22 @@ class ExclusiveFeatures:
             value=count,
             n=len(self.on),
             origin=label,
+            place=self.on.place,
             near_threshold=_near_threshold(self.on, self.but_not),
         )
 
-    def __gt__(self, other: ExclusiveFeatures) -> Evidence:
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} says nothing by itself; {_REVERSE}, by > or <")
+
+    def _refuse(self, other: object) -> NoReturn:
+        raise TypeError(f"{self!r} beside {other!r}; {_REVERSE}, by > or <")
+
+    __eq__ = __ge__ = __le__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
+
+    def __gt__(self, other: object) -> Evidence:
         return record(_more_exclusive(self, other))
 
-    def __lt__(self, other: ExclusiveFeatures) -> Evidence:
+    def __lt__(self, other: object) -> Evidence:
         return record(_more_exclusive(other, self))
 
 
@@ -76,13 +90,22 @@ def exclusive_features(on: Readable, but_not: Readable) -> ExclusiveFeatures:
     Compared with `>`, the labels of the two styles are permuted: between templates where both have several, within
     topics under one wording. A style with more active features has more exclusive ones merely because of that; whether
     it has more beyond that is what the control `activity` asks.
+
+    Raises:
+        TypeError: a side is not what a capture read, nor a style of a record; the sides were read at different tokens
+            or share prompts; or compared with something else.
     """
+    refuse_unread(on)
+    refuse_unread(but_not)
+    refuse_apart(on, but_not)
     return ExclusiveFeatures(on=on, but_not=but_not)
 
 
-def _more_exclusive(more: ExclusiveFeatures, less: ExclusiveFeatures) -> Evidence:
+def _more_exclusive(more: object, less: object) -> Evidence:
+    if not isinstance(more, ExclusiveFeatures) or not isinstance(less, ExclusiveFeatures):
+        raise TypeError(f"{more!r} > {less!r}; {_REVERSE}, by > or <")
     if not (_same(more.on, less.but_not) and _same(more.but_not, less.on)):
-        raise TypeError("compare exclusive_features(a, b) with exclusive_features(b, a) of the same two styles")
+        raise TypeError(_REVERSE)
     terms = current_terms()
     refuse_others(
         "exclusive features",
@@ -132,7 +155,7 @@ def _compared(on: Features, but_not: Features, terms: Recorder) -> Evidence:
         ),
         patterns=patterns(units_a, units_b),
     )
-    return _judged(tested, _controls(on, but_not, planned, found, tested, terms), planned)
+    return _judged(tested, _controls(on, but_not, planned, tested, terms), planned)
 
 
 _RULE = (
@@ -167,18 +190,16 @@ def _judged(tested: Evidence, controls: tuple[ControlResult, ...], planned: Desi
 
 
 def _controls(
-    on: Features, but_not: Features, planned: Design, found: Relabeled, tested: Evidence, terms: Recorder
+    on: Features, but_not: Features, planned: Design, tested: Evidence, terms: Recorder
 ) -> tuple[ControlResult, ...]:
     """The controls that the claim declares, in that order."""
-    there = found.p < terms.alpha and (tested.estimate or 0.0) > 0
+    there = (tested.p or 0.0) < terms.alpha and (tested.estimate or 0.0) > 0
     unasked = replace(terms, controls=(), evidence=[])
 
     def run(name: Control) -> ControlResult:
         if name == "activity":
             labels = on.label, but_not.label
             return activity_control(planned.sides, labels, found=there, alpha=terms.alpha, seed=terms.seed)
-        if name == "labels":
-            return permuted_already(found.sizes, terms.alpha)
 
         def again(sides: Sides) -> Evidence:
             a, b = sides

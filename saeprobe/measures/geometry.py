@@ -10,6 +10,7 @@ import numpy as np
 from saeprobe.features import Features
 from saeprobe.measurement import Measurement, Quantity, Summary
 from saeprobe.measures.activity import Readable, Values, measured
+from saeprobe.measures.halving import captured
 from saeprobe.recorded import Recorded, RecordedStyle
 from saeprobe.verdicts import NotRun
 
@@ -35,7 +36,7 @@ def effective_rank(of: Readable | Recorded) -> Quantity:
             raise ValueError('effective rank was not kept; write capture(..., keep="effective_rank")')
         return these.effective_rank.astype(np.float64)
 
-    return measured(of, "effective rank", "dimensions", kept)
+    return measured(of, "effective rank", "dimensions", kept, of_tokens=False)
 
 
 def n_tokens(of: Readable | Recorded) -> Measurement:
@@ -52,7 +53,7 @@ def n_tokens(of: Readable | Recorded) -> Measurement:
             raise NotRun(f"the record of {these.label} prompts does not tell how many tokens each has")
         return these.n_tokens.astype(np.float64)
 
-    return measured(of, "length", "tokens", lengths)
+    return measured(of, "length", "tokens", lengths, of_tokens=False)
 
 
 def _lengths(recorded: Quantity, origin: str) -> Measurement:
@@ -77,6 +78,7 @@ def variance_explained(of: Features) -> Summary:
     Raises:
         ValueError: the capture did not keep the activations, or they do not vary.
     """
+    of = captured(of)
     if of.activations is None or of.squared_error is None:
         raise ValueError('activations were not kept; write capture(..., keep="activations")')
     x = of.activations.astype(np.float64)
@@ -90,4 +92,5 @@ def variance_explained(of: Features) -> Summary:
         value=1 - float(of.squared_error.sum()) / total,
         n=len(of),
         origin=of.subject,
+        place=of.place,
     )

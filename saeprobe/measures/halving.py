@@ -10,6 +10,7 @@ from saeprobe.claims import Over
 from saeprobe.evidence import current_terms
 from saeprobe.features import Features
 from saeprobe.measures.activity import one_near
+from saeprobe.measures.misuse import refuse_more, refuse_unread
 from saeprobe.prompts import Prompt
 from saeprobe.recorded import Recorded, RecordedStyle
 from saeprobe.verdicts import NotRun
@@ -35,6 +36,9 @@ class Selected:
     picked_on: str
     prompts: tuple[Prompt, ...] = ()
     near: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        raise TypeError("features that were picked are no evidence; assert separates(picked, yes, no) on other prompts")
 
     def beside(self, *sides: Features) -> str:
         """On which prompts was picked, seen from those on which is confirmed: others, as far as they are."""
@@ -67,13 +71,15 @@ def captured(of: Features | Recorded | RecordedStyle) -> Features:
 
     Raises:
         NotRun: a record of summaries does not tell them.
+        TypeError: it is something else.
     """
     if isinstance(of, Recorded | RecordedStyle):
         raise NotRun(f"{of.origin} tells no features of single prompts; put features_layer50.pt of the run beside it")
+    refuse_unread(of)
     return of
 
 
-def halves(of: Features | Recorded) -> tuple[Features, Features]:
+def halves(of: Features | Recorded, *more: object) -> tuple[Features, Features]:
     """Two halves of the same prompts that share no topic: one to pick features on, one to confirm them.
 
     They share no template either, unless a style has a single one, or the claim generalises over topics alone: what is
@@ -82,8 +88,10 @@ def halves(of: Features | Recorded) -> tuple[Features, Features]:
 
     Raises:
         ValueError: there is a single topic.
+        TypeError: styles are given one by one.
         NotRun: a record does not tell which features fire on a prompt.
     """
+    refuse_more("halves", more)
     ((first, second),) = halved((captured(of),), current_terms().over)
     return first, second
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-from jaxtyping import Float, Int
-
 from saeprobe.claims import Control
 from saeprobe.controls import RANDOM, READ_ELSEWHERE, Effect, judged_draws, n_draws
 from saeprobe.evidence import ControlResult, Evidence, Recorder
@@ -17,6 +14,8 @@ READ: tuple[Control, ...] = READ_ELSEWHERE
 """The controls for which something else is read: other prompts, other models, other SAEs."""
 Sides = tuple[Features, ...]
 """What a kind of evidence is made on."""
+PERMUTED = "; the p of the claim is itself counted over permuted labels, so that the control could refute nothing"
+"""Why a kind of evidence does not take the control `labels`."""
 
 
 def refuse_others(kind: str, declared: tuple[Control, ...], known: tuple[Control, ...], *, remedy: str = "") -> None:
@@ -27,7 +26,8 @@ def refuse_others(kind: str, declared: tuple[Control, ...], known: tuple[Control
     """
     for control in declared:
         if control not in known:
-            raise TypeError(f"the control {control} cannot be applied to {kind}{remedy}; it takes: {', '.join(known)}")
+            why = PERMUTED if control == "labels" else remedy
+            raise TypeError(f"the control {control} cannot be applied to {kind}{why}; it takes: {', '.join(known)}")
 
 
 def rival(
@@ -108,27 +108,3 @@ def _on(side: Features, there: Features) -> Features:
     """The prompts that were read there too."""
     these = set(there.prompts)
     return side.select([index for index, prompt in enumerate(side.prompts) if prompt in these])
-
-
-def permuted_already(
-    extents: Float[np.ndarray, " relabelings"] | Int[np.ndarray, " relabelings"], alpha: float
-) -> ControlResult:
-    """The control `labels` of a permutation test of its own: in how many of its relabelings it finds something.
-
-    At most a share of alpha, since p is counted over them; the control is told, and can explain nothing.
-    """
-    ordered = np.sort(extents)
-    ps = 1 - np.searchsorted(ordered, ordered, side="left") / len(ordered)
-    times = int((ps < alpha).sum())
-    return ControlResult(
-        name="labels",
-        expects="absent",
-        explains=False,
-        estimate=times / len(ordered),
-        interval=None,
-        p=1.0,
-        detail=(
-            f"found in {times:,} of {len(ordered):,} shuffles of the labels, those that p is counted over; "
-            f"alpha = {alpha:g} allows for {alpha * len(ordered):,.0f}"
-        ),
-    )

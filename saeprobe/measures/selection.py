@@ -14,6 +14,7 @@ from saeprobe.measures.activity import Readable
 from saeprobe.measures.confirming import confirmed, needed_to_confirm, part_of, shuffled_control
 from saeprobe.measures.design import templates
 from saeprobe.measures.halving import Selected, captured, halved, selected
+from saeprobe.measures.misuse import refuse_apart
 from saeprobe.measures.rates import Rates, rates
 from saeprobe.measures.rivals import READ, Sides, refuse_others, rival
 
@@ -32,9 +33,11 @@ def pick(yes: Readable, no: Readable, *, most: int = 1) -> Selected:
 
     Raises:
         ValueError: the prompts share no topic.
+        TypeError: the sides were read at different tokens, or share prompts.
         NotRun: a record does not tell which features fire on a prompt.
     """
     yes, no = captured(yes), captured(no)
+    refuse_apart(yes, no)
     found = rates(yes, no, current_terms().over)
     if isinstance(found, str):
         raise ValueError(f"{found}: nothing to pick by")  # noqa: TRY004 - the sentence says why there is nothing
@@ -56,10 +59,12 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
 
     Raises:
         ValueError: fewer than one feature is wanted, or the prompts cannot be halved.
-        TypeError: the claim declares a control that a scan does not take, or generalises over both at once.
+        TypeError: the claim declares a control that a scan does not take, or generalises over both at once; or the
+            sides were read at different tokens, or share prompts.
         NotRun: a record does not tell which features fire on a prompt.
     """
     yes, no = captured(yes), captured(no)
+    refuse_apart(yes, no)
     terms = current_terms()
     refuse_others("a scan", terms.controls, CONTROLS)
     if most < 1:
@@ -72,7 +77,9 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
 def _scanned(yes: Features, no: Features, most: int, terms: Recorder) -> Evidence:
     (pick_yes, test_yes), (pick_no, test_no) = halved((yes, no), terms.over)
     both = yes.label, no.label
-    apart = not set(templates(pick_yes)) & set(templates(test_yes))
+    apart = not any(
+        set(templates(pick)) & set(templates(test)) for pick, test in ((pick_yes, test_yes), (pick_no, test_no))
+    )
     where = "on wordings and topics" if apart else "on topics"
     base = Evidence(
         kind="scan",

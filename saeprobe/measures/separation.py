@@ -12,7 +12,8 @@ from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, UnitValue, curr
 from saeprobe.features import Features
 from saeprobe.measurement import Measurement, Quantity
 from saeprobe.measures.activity import Readable, firing, firing_rate
-from saeprobe.measures.halving import Selected, selected
+from saeprobe.measures.halving import Selected, captured, selected
+from saeprobe.measures.misuse import feature_numbers, refuse_apart
 from saeprobe.recorded import RecordedStyle
 from saeprobe.replication import unit_means
 from saeprobe.statistics import rate_interval
@@ -22,7 +23,13 @@ def separating_features(yes: Features, no: Features, *, most: int = 10) -> Selec
     """Features that fire on every prompt of `yes` and on none of `no`, the strongest on its weakest prompt first.
 
     There may be none; confirming a selection of none refutes that there is such a feature.
+
+    Raises:
+        TypeError: the sides were read at different tokens, or share prompts.
+        NotRun: a record of summaries does not tell which features fire on a prompt.
     """
+    yes, no = captured(yes), captured(no)
+    refuse_apart(yes, no)
     candidates = np.flatnonzero(firing(yes).all(axis=0) & ~firing(no).any(axis=0))
     weakest = [_weakest(yes, int(feature)) for feature in candidates]
     order = np.argsort(weakest)[::-1][:most]
@@ -37,9 +44,11 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
 
     Raises:
         ValueError: no feature is given.
-        TypeError: the claim asks for controls.
+        TypeError: the claim asks for controls, a feature is no whole number, or the sides were read at different tokens
+            or share prompts.
     """
     refuse_controls("separation")
+    refuse_apart(yes, no)
     picked = features if isinstance(features, Selected) else None
     wanted = _numbers(features)
     if not wanted and picked is None:
@@ -88,9 +97,7 @@ def _none_selected(yes: Readable, no: Readable, picked: Selected | None) -> Evid
 
 
 def _numbers(features: int | Sequence[int] | Selected) -> tuple[int, ...]:
-    if isinstance(features, int):
-        return (features,)
-    return features.features if isinstance(features, Selected) else tuple(features)
+    return features.features if isinstance(features, Selected) else feature_numbers(features)
 
 
 def _weakest(of: Features, feature: int) -> float:

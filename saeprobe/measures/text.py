@@ -8,6 +8,7 @@ import numpy as np
 
 from saeprobe.continuations import Continuation, Continuations
 from saeprobe.measurement import Measurement
+from saeprobe.measures.misuse import refuse_unwritten, told
 from saeprobe.prompts import Prompt
 
 SHOWN = 4
@@ -18,7 +19,13 @@ def mentions(text: str, of: Continuations) -> Measurement:
     """Share of a prompt's continuations that contain `text`, upper and lower case alike.
 
     Over samples, and over the random features where these are the random arms.
+
+    Raises:
+        TypeError: `text` is no text, or `of` no continuations.
+        ValueError: the text is empty.
     """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
+        raise TypeError(f'{told(text)} is no text; it stands first: mentions("Golden Gate", golden.at(20))')
     wanted = text.casefold()
     if not wanted:
         raise ValueError("mentions() was given an empty text, which everything contains")
@@ -33,6 +40,7 @@ def fluency(of: Continuations) -> Measurement:
 
 
 def _by_prompt(of: Continuations, measure: str, unit: str, value: Callable[[Continuation], float]) -> Measurement:
+    refuse_unwritten(of)
     by_prompt: dict[Prompt, list[float]] = {}
     for item in of.arm_items:
         by_prompt.setdefault(item.prompt, []).append(value(item))

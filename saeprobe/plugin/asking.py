@@ -14,10 +14,11 @@ Declared = Capture | Steering
 class Asked:
     """One capture or steering experiment that a probe needs of one subject.
 
-    `claim` is what the probe decides, None for an ordinary test; `fixture` is the name of the capture in its file.
+    `claim` is what the probe decides, None for an ordinary test; `fixture` is the name of the capture in its `file`.
     """
 
     subject: str
     declared: Declared
     claim: Claim | None = None
     fixture: str = ""
+    file: str = ""

@@ -20,10 +20,8 @@ from saeprobe.plugin.variants import subject_of
 
 def register_captures(module: pytest.Module, laboratory: Laboratory) -> None:
     """Register every capture and steering experiment among the names of `module`."""
-    code = cast("ModuleType", module.obj)
-    for name, value in vars(code).items():
-        if isinstance(value, Capture | Steering):
-            pytest.register_fixture(name=name, func=_provider(value, laboratory), node=module, scope="module")
+    for name, value in _declarations(module).items():
+        pytest.register_fixture(name=name, func=_provider(value, laboratory), node=module, scope="module")
 
 
 def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
@@ -32,7 +30,28 @@ def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
         claim, subjects = claim_of_item(item), members(subject_of(item) or "")
         for name in subjects if any(subjects) else ():
             for fixture, declared in _declared_by(item).items():
-                yield Asked(subject=name, declared=declared, claim=claim, fixture=fixture)
+                file = item.nodeid.partition("::")[0]
+                yield Asked(subject=name, declared=declared, claim=claim, fixture=fixture, file=file)
+
+
+def unknown_fixtures(item: pytest.Item) -> list[str]:
+    """The names among the arguments of `item`, and of its fixtures, that no fixture has."""
+    fixtures: Any = getattr(item, "_fixtureinfo", None)
+    if fixtures is None:
+        return []
+    names: Sequence[str] = fixtures.names_closure
+    return [name for name in names if name not in fixtures.name2fixturedefs and name != "request"]
+
+
+def captures_beside(item: pytest.Item) -> list[str]:
+    """The names of the captures and steering experiments in the file of `item`."""
+    module = item.getparent(pytest.Module)
+    return [] if module is None else list(_declarations(module))
+
+
+def _declarations(module: pytest.Module) -> dict[str, Declared]:
+    code = cast("ModuleType", module.obj)
+    return {name: value for name, value in vars(code).items() if isinstance(value, Capture | Steering)}
 
 
 def _declared_by(item: pytest.Item) -> dict[str, Declared]:

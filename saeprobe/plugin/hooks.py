@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from saeprobe.claims import claim_of
 from saeprobe.plugin import terminal
-from saeprobe.plugin.claimcheck import check_claims, check_controls
+from saeprobe.plugin.claimcheck import check_claims, check_controls, check_fixtures, check_prompts, check_subjects
 from saeprobe.plugin.fixtures import asked_by, register_captures
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.ledger import Ledger
@@ -26,6 +27,7 @@ class Hooks:
         self._laboratory = laboratory
         self._ledger = ledger
         self._modules: set[str] = set()
+        self._runs_on: dict[str, dict[str, None]] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector) -> None:
@@ -36,13 +38,16 @@ class Hooks:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One variant of a probe for each of its subjects."""
-        parametrize(metafunc, self._laboratory)
+        names, claim = parametrize(metafunc, self._laboratory), claim_of(metafunc.function)
+        if claim is not None:
+            self._runs_on.setdefault(claim.id, {}).update(dict.fromkeys(names))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave the real subjects out unless they are asked for."""
         with _told(config):
             check_claims(items)
+            check_subjects(items, self._runs_on)
         deselect_by_default(config, items, self._laboratory)
 
     @pytest.hookimpl(tryfirst=True)
@@ -50,6 +55,8 @@ class Hooks:
         """Make the plan: everything that the collected probes need, by subject."""
         asked = list(asked_by(session.items))
         with _told(session.config):
+            check_fixtures(session.items)
+            check_prompts(asked, self._laboratory)
             check_controls(asked, self._laboratory)
         self._ledger.plan(session.items)
         self._laboratory.plan(asked)
@@ -65,6 +72,10 @@ class Hooks:
             with ProgressLine(session.config) as line:
                 self._laboratory.gather(line.show)
         return (yield)
+
+    def pytest_runtest_logstart(self) -> None:
+        """Take note that the run came so far as to decide something."""
+        self._ledger.ran = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Enter the verdict that a report carries."""
@@ -98,8 +109,12 @@ class Hooks:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The table of verdicts."""
-        if not terminalreporter.config.option.collectonly:
+        if terminalreporter.config.option.collectonly:
+            return
+        if self._ledger.ran:
             terminal.summarize(terminalreporter, self._ledger)
+        elif (left := self._ledger.left) is not None:
+            terminalreporter.write_line(f"nothing was run, and no report was written: {left} is that of an earlier run")
 
 
 @contextmanager

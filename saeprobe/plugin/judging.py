@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import linecache
 import time
 import traceback
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict, replace
+from types import CodeType
 from typing import NoReturn, cast
 
 import pytest
 
 from saeprobe.baselines import BaselineComparison
 from saeprobe.claims import Claim, claim_of
-from saeprobe.deciding import PublishedComparison, decide
+from saeprobe.deciding import decide
 from saeprobe.evidence import Evidence, Recorder, recording
 from saeprobe.plugin.approved import Approved
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.plugin.variants import subject_of
+from saeprobe.published_values import PublishedComparison
 from saeprobe.report import ComparisonJson, ProbeRecord, baseline_to_json, probe_to_json
-from saeprobe.verdicts import Verdict
+from saeprobe.verdicts import NotRun, Verdict
 
 RECORD = "saeprobe"
 """Attribute of a test report that carries the probe's record, in plain types, to the xdist controller too."""
@@ -49,7 +54,8 @@ class Judge:
         broken = self._laboratory.broken(subject_of(item) or "")
         try:
             done = yield
-        except pytest.skip.Exception:
+        except pytest.skip.Exception as skipped:
+            self._judge(item, claim, [], _not_run(skipped), 0.0)
             raise
         except Exception as ended:
             done = None
@@ -75,8 +81,8 @@ class Judge:
         with recording(recorder):
             try:
                 yield
-            except pytest.skip.Exception:
-                raise
+            except pytest.skip.Exception as skipped:
+                ended = _not_run(skipped)
             except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever it is, it decides the claim
                 ended = error
         verdict = self._judge(item, claim, recorder.evidence, ended, time.monotonic() - began)
@@ -115,6 +121,8 @@ class Judge:
         baseline = self._approved.of(claim.id, subject)
         now = self._approved.now(subject) if baseline is not None and evidence else None
         verdict, compared, beside = decide(claim, subject, evidence, ended, baseline, now)
+        if verdict.word in ("refuted", "inconclusive"):
+            verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, verdict, compared, beside, evidence, seconds)
         return verdict
 
@@ -136,7 +144,7 @@ class Judge:
             subject=subject,
             verdict=verdict,
             evidence=evidence,
-            published=[cast("ComparisonJson", {**asdict(row), "agrees": row.agrees}) for row in compared],
+            published=[cast("ComparisonJson", asdict(row)) for row in compared],
             duration_s=seconds,
             baseline=None if beside is None else baseline_to_json(beside),
         )
@@ -149,6 +157,21 @@ class Judge:
             ("reason", verdict.reason),
             ("scope", verdict.scope),
         ]
+
+
+def _unreached(item: pytest.Item, ended: BaseException | None) -> str:
+    """How many asserts of the probe stand after the one that ended it, to go on after a reason."""
+    probe: CodeType = inspect.unwrap(cast("Callable[..., object]", getattr(item, "function", None))).__code__
+    frames = traceback.walk_tb(ended.__traceback__) if isinstance(ended, AssertionError) else ()
+    ended_at = next((line for frame, line in frames if frame.f_code is probe), None)
+    if ended_at is None:
+        return ""
+    last = max(line for *_, line in probe.co_lines() if line is not None)
+    file = ast.parse("".join(linecache.getlines(probe.co_filename)))
+    left = sum(isinstance(node, ast.Assert) and ended_at < node.lineno <= last for node in ast.walk(file))
+    if not left:
+        return ""
+    return f"; {left} later {'assert was' if left == 1 else 'asserts were'} never reached"
 
 
 def _explained(
@@ -168,3 +191,8 @@ def _explained(
 
 def _skip(verdict: Verdict) -> NoReturn:
     pytest.skip(f"{verdict.word}: {verdict.reason}")
+
+
+def _not_run(skipped: BaseException) -> NotRun:
+    """What a skip says of a claim, be it by a mark, a fixture or the probe itself."""
+    return NotRun(f"skipped: {str(skipped) or 'no reason is given'}").with_traceback(skipped.__traceback__)

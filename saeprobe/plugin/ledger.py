@@ -41,6 +41,7 @@ class Ledger:
         self._records: dict[str, ProbeRecord] = {}
         self._gathered: list[Gathered] = []
         self._checks: dict[str, InstrumentCheck] = {}
+        self.ran = False
         self.written: tuple[Path, Path] | None = None
 
     @property
@@ -58,6 +59,12 @@ class Ledger:
     def checks(self) -> dict[str, InstrumentCheck]:
         """The instrument checks by subject, of this process and of its workers."""
         return {**self._checks, **self._laboratory.checks}
+
+    @property
+    def left(self) -> Path | None:
+        """The report of an earlier run, where there is one."""
+        file = self._settings.report / "report.json"
+        return file if file.exists() else None
 
     def plan(self, items: Sequence[pytest.Item]) -> None:
         """Note which probes are to be decided, in order."""
@@ -92,8 +99,8 @@ class Ledger:
             self._records[report.nodeid] = {**known, "verdict": "broken", "reason": "the teardown of the probe failed"}
 
     def write(self, exit_code: int) -> None:
-        """Write report.json and, from it alone, report.html; nothing where no claim was planned."""
-        if not self._planned and not self._records:
+        """Write report.json and, from it alone, report.html; nothing where no claim was planned, or no test begun."""
+        if not self.ran or (not self._planned and not self._records):
             return
         subjects = dict.fromkeys(name for record in self.records for name in members(record["subject"]))
         document = build_document(

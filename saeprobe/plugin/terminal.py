@@ -65,10 +65,11 @@ def summarize(terminal: pytest.TerminalReporter, ledger: Ledger) -> None:
         for name in members(subject):
             _write_instrument(terminal, ledger.checks.get(name), width, of="" if name == subject else f"{name}: ")
         same_reason = groupby((record for record in records if record["subject"] == subject), key=_note)
-        for note, rows in same_reason:
+        for note, group in same_reason:
+            rows = list(group)
             for record in rows:
                 _write_row(terminal, record, width)
-            _write_note(terminal, note, width)
+            _write_note(terminal, note if len(rows) == 1 else f"each of these {len(rows)}: {note}", width)
     for nodeid in ledger.lost:
         terminal.write_line(f"LOST  {nodeid}: planned, but nothing was reported", red=True, bold=True)
     terminal.write_line("")
@@ -99,8 +100,9 @@ def _write_row(terminal: pytest.TerminalReporter, record: ProbeRecord, width: in
 
 
 def _note(record: ProbeRecord) -> str:
-    """What is said under a row: why, or the declaration that the verdict confirms."""
-    return record["reason"] if record["declared"] is None else f"* as declared: {record['declared']}"
+    """What is said under a row: why, after the declaration that the verdict confirms, if any."""
+    reason, declared = record["reason"], record["declared"]
+    return reason if declared is None else f"* as declared: {declared}; found here: {reason}"
 
 
 def _write_note(terminal: pytest.TerminalReporter, text: str, width: int) -> None:

@@ -13,8 +13,8 @@ from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.subject.specification import SubjectError
 
 
-def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> None:
-    """Give a probe its variants; an ordinary test that asks for no subject is left alone.
+def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> Sequence[str]:
+    """Give a probe its variants, and tell their names; an ordinary test that asks for no subject is left alone.
 
     Raises:
         pytest.Collector.CollectError: a subject is not known.
@@ -22,7 +22,7 @@ def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> None:
     mark = metafunc.definition.get_closest_marker(SUBJECTS_MARK)
     is_probe = claim_of(metafunc.function) is not None
     if not is_probe and "subject" not in metafunc.fixturenames:
-        return
+        return ()
     names: Sequence[str] = mark.args if mark is not None else laboratory.default_names
     if "subject" not in metafunc.fixturenames:  # a probe that says its claim is unverifiable needs no fixture
         metafunc.fixturenames.append("subject")
@@ -37,6 +37,7 @@ def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> None:
         pytest.param(name, id=name, marks=[getattr(pytest.mark, marker) for marker in markers[name]]) for name in names
     ]
     metafunc.parametrize("subject", parameters, indirect=True, scope="session")
+    return names
 
 
 def subject_of(item: pytest.Item) -> str | None:

@@ -12,7 +12,7 @@ from saeprobe.prompts.crossing import MAX_CHARACTERS, checked, cross
 from saeprobe.prompts.error import PromptError
 from saeprobe.prompts.files import read_file
 from saeprobe.prompts.prompt import Prompt
-from saeprobe.prompts.words import check_words, pasted
+from saeprobe.prompts.words import check_said, check_words, pasted
 
 _SAY_NEUTRAL: Final = 'write neutral = true under one of its styles, or build(..., neutral="standard")'
 _SAY_WORDS: Final = 'write words = ["novice"] under a style, or build(..., words={"novice": ["novice"]})'
@@ -90,7 +90,7 @@ class PromptSet:
             name=content.name,
             language=content.language,
             prompts=prompts,
-            words=content.words,
+            words=check_said(content.words, prompts, path=found),
             neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == content.neutral),
         )
 
@@ -137,7 +137,7 @@ class PromptSet:
             name=name,
             language=language,
             prompts=prompts,
-            words=check_words(words or {}, neutral, tuple(styles)),
+            words=check_said(check_words(words or {}, neutral, tuple(styles)), prompts),
             neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == neutral),
         )
 
@@ -222,9 +222,7 @@ class PromptSet:
         """
         if not self.neutral_prompts:
             raise ValueError(f"{self.name} says of no style that it is neutral; {_SAY_NEUTRAL}")
-        if not any(style in self.words for style in self.styles):
-            told = ", ".join(self.styles)
-            raise ValueError(f"{self.name} names no words of its styles ({told}); {_SAY_WORDS}")
+        self.check_words()
         return replace(
             self,
             prompts=tuple(
@@ -233,6 +231,16 @@ class PromptSet:
                 for prompt in self.neutral_prompts
             ),
         )
+
+    def check_words(self) -> None:
+        """See that the words of a style, at least of one, are known, as the controls `wording` and `injection` need.
+
+        Raises:
+            ValueError: they are of none.
+        """
+        if not any(style in self.words for style in self.styles):
+            told = ", ".join(self.styles)
+            raise ValueError(f"{self.name} names no words of its styles ({told}); {_SAY_WORDS}")
 
     def __len__(self) -> int:
         return len(self.prompts)

@@ -82,6 +82,29 @@ def check_words(
     return {style: tuple(of_style) for style, of_style in words.items()}
 
 
+def check_said(
+    words: Mapping[str, Sequence[str]], prompts: Iterable[Prompt], *, path: Path | None = None
+) -> Mapping[str, tuple[str, ...]]:
+    """The words, each of which a prompt of its style says: one that none says would leave nothing out.
+
+    Raises:
+        PromptError: no prompt of its style says a word.
+    """
+    texts: dict[str, list[str]] = {}
+    for prompt in prompts:
+        texts.setdefault(prompt.style, []).append(prompt.text)
+    for style, of_style in words.items():
+        for word in of_style:
+            if not any(mentions(text, [word]) for text in texts.get(style, [])):
+                raise PromptError(
+                    f"no prompt of the style says {word!r}",
+                    where=f"style {style!r}, words",
+                    remedy="write it as the prompts say it, or leave it out",
+                    path=path,
+                )
+    return {style: tuple(of_style) for style, of_style in words.items()}
+
+
 def _check_word(word: str, words: Sequence[str], where: str, path: Path | None) -> None:
     if not word.strip() or word != word.strip():
         raise PromptError(f"{word!r} is no word", where=where, remedy="write it without blanks around it", path=path)

@@ -77,6 +77,7 @@ def from_features(recorded: ArticleFeatures, subject: str) -> Features:
         tokens=tuple(Token(position=-1, text="(last token)", start=-1, end=-1) for _ in prompts),
         prompts=prompts,
         n_tokens=None,
+        place="last token",
     )
 
 

@@ -32,7 +32,7 @@ from saeprobe.report.shape import (
 from saeprobe.verdicts import RULES, WORDS, Verdict
 
 SCHEMA: Final = "urn:saeprobe:report:1"
-SCHEMA_VERSION: Final = "1.2"
+SCHEMA_VERSION: Final = "1.3"
 
 
 def plain(value: object, where: str) -> Any:

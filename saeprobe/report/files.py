@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 AGAIN: Final = "run the probes again to write a new one"
-READABLE: Final = ("1.0", "1.1", SCHEMA_VERSION)
+READABLE: Final = ("1.0", "1.1", "1.2", SCHEMA_VERSION)
 """Versions that this one reads: keys are only ever added within version 1."""
 LONGEST_MESSAGE: Final = 300
 """Characters: jsonschema quotes what it refuses, be it a whole report."""
@@ -75,7 +75,7 @@ def validate(document: object, path: Path | None = None) -> Document:
 
 
 def _complete(document: Document) -> None:
-    """Add what versions 1.1 and 1.2 brought to a report of an older one."""
+    """Add what versions 1.1 to 1.3 brought to a report of an older one."""
     document.setdefault("rules", {})
     for subject in document["subjects"]:
         subject.setdefault("protocol_of", None)
@@ -101,6 +101,7 @@ def _complete_piece(piece: EvidenceJson[int]) -> None:
     piece.setdefault("tried", None)
     piece.setdefault("needed", None)
     for sample in piece["samples"]:
+        sample.setdefault("place", "")
         sample.setdefault("near_threshold", None)
         sample.setdefault("near_moves", None)
     for control in piece["controls"]:

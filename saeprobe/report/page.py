@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from functools import cache, partial
 from hashlib import sha256
@@ -27,6 +28,7 @@ from saeprobe.report.tables import (
     near_threshold,
     number,
     percent,
+    places,
     probability,
     prompt_groups,
     published_rows,
@@ -41,6 +43,7 @@ from saeprobe.verdicts import WORDS
 if TYPE_CHECKING:
     from jinja2 import Template
 
+_ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 MOST_OPEN: Final = 20
 """Claims up to which the script leaves the evidence of all open when the page is opened."""
 
@@ -73,6 +76,7 @@ def _template() -> Template:
         "number": number,
         "exact": exact,
         "estimate": estimate,
+        "linked": linked,
         "percent": percent,
         "probability": probability,
         "seconds": seconds,
@@ -81,6 +85,13 @@ def _template() -> Template:
     }
     tests["chinese"] = has_chinese
     return environment.from_string(_text("page.html.j2"))
+
+
+def linked(source: str) -> Markup:
+    """A source as the page shows it: a link where it is a web address, else its text."""
+    if _ADDRESS.fullmatch(source) is None:
+        return Markup("{}").format(source)
+    return Markup('<a href="{0}" rel="noopener noreferrer">{0}</a>').format(source)
 
 
 def slug(word: str) -> str:
@@ -132,6 +143,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         clip=partial(clip, language=language),
         forest=forest,
         near_threshold=near_threshold,
+        places=places,
         rivals=rivals,
         side_by_side=partial(side_by_side, document=document),
         strips=strips,

@@ -33,6 +33,7 @@ class SampleJson(TypedDict, Generic[P]):
     interval: list[float] | None
     values: list[float]
     prompts: list[P]
+    place: str
     near_threshold: str | None
     near_moves: float | None
 

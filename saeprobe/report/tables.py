@@ -127,6 +127,11 @@ def near_threshold(evidence: EvidenceJson[int]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((label, sentence) for label, sentence in told if sentence is not None))
 
 
+def places(evidence: EvidenceJson[int]) -> list[str]:
+    """The tokens that were read, each once, parts included."""
+    return list(dict.fromkeys(sample["place"] for sample in _all_samples(evidence) if sample["place"]))
+
+
 def arms(evidence: EvidenceJson[int]) -> dict[str, list[tuple[str, str]]]:
     """(prompt, continuation) of a steering experiment by arm, in order of first appearance."""
     groups: dict[str, list[tuple[str, str]]] = {}

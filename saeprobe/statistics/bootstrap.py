@@ -33,6 +33,7 @@ def bca_interval(n_units: int, statistic: Statistic, *, level: float, seed: int)
     everyone = np.arange(n_units)
     found = statistic(everyone)
     rows = np.random.default_rng(seed).integers(0, n_units, (RESAMPLES, n_units))
+    rows.sort(axis=1)  # a resample of every unit once is then `found` itself, and not one that rounding moves
     drawn = np.array([statistic(row) for row in rows])
     left_out = np.array([statistic(np.delete(everyone, unit)) for unit in everyone])
     defined = drawn[np.isfinite(drawn)]

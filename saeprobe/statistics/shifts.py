@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import comb, inf, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -73,28 +74,16 @@ def unpaired_shift(a: Units, b: Units, *, alpha: float, seed: int) -> Shift:
     relabelings = comb(len(a) + len(b), len(a))
     what = f"permutation of {len(a)} + {len(b)} units"
     if permutations_countable(len(a), len(b)):
-        share, test, used = permutation_share(a, b), f"exact {what} (all {relabelings:,})", None
         smallest = (2 if len(a) == len(b) else 1) / relabelings  # the mirror of unequal groups is no relabeling
+        test = _Test(permutation_share(a, b), smallest, f"exact {what} (all {relabelings:,})")
     else:
         drawn = sampled(drawn_permutations(a, b), estimate, (a, b), alpha=alpha, seed=seed)
-        share, test, used = drawn.share, f"sampled {what} ({drawn.note})", seed
-        smallest = drawn.smallest
+        test = _Test(drawn.share, drawn.smallest, f"sampled {what} ({drawn.note})", seed)
     size = float(np.abs(np.concatenate([a, b])).max())
     spread = varies(a, size) or varies(b, size)
     deviation = deviation_between(a, b)
-    step = 2 * deviation * sqrt(1 / len(a) + 1 / len(b))
-    return Shift(
-        estimate=estimate,
-        p=share(0.0),
-        interval=invert(share, estimate, alpha, step=step) if spread and smallest < alpha else None,
-        test=test,
-        seed=used,
-        spread=spread,
-        smallest_p=smallest,
-        effect=abs(estimate) / deviation if spread else inf,
-        alpha=alpha,
-        paired=False,
-    )
+    error = deviation * sqrt(1 / len(a) + 1 / len(b))
+    return _shift(estimate, test, spread=spread, deviation=deviation, error=error, alpha=alpha, paired=False)
 
 
 def paired_shift(differences: Units, *, alpha: float, seed: int, scale: float = 0.0) -> Shift:
@@ -109,26 +98,40 @@ def paired_shift(differences: Units, *, alpha: float, seed: int, scale: float = 
     count, estimate = len(differences), float(differences.mean())
     what = f"sign flips of {count} paired differences"
     if flips_countable(count):
-        share, test, used = flip_share(differences), f"exact {what} (all {2**count:,})", None
-        smallest = 2 / 2**count
+        test = _Test(flip_share(differences), 2 / 2**count, f"exact {what} (all {2**count:,})")
     else:
         drawn = sampled(drawn_flips(differences), estimate, (differences,), alpha=alpha, seed=seed)
-        share, test, used = drawn.share, f"sampled {what} ({drawn.note})", seed
-        smallest = drawn.smallest
+        test = _Test(drawn.share, drawn.smallest, f"sampled {what} ({drawn.note})", seed)
     spread = varies(differences, scale)
     deviation = float(differences.std(ddof=1))
-    step = 2 * deviation / sqrt(count)
+    error = deviation / sqrt(count)
+    return _shift(estimate, test, spread=spread, deviation=deviation, error=error, alpha=alpha, paired=True)
+
+
+class _Test(NamedTuple):
+    """A test of one way to relabel: its p by shift, the least it can be, what to call it, and the seed if drawn."""
+
+    share: Share
+    smallest: float
+    name: str
+    seed: int | None = None
+
+
+def _shift(
+    estimate: float, test: _Test, *, spread: bool, deviation: float, error: float, alpha: float, paired: bool
+) -> Shift:
+    """A shift by its test; `deviation` is that between units, and `error` the standard error of the estimate."""
     return Shift(
         estimate=estimate,
-        p=share(0.0),
-        interval=invert(share, estimate, alpha, step=step) if spread and smallest < alpha else None,
-        test=test,
-        seed=used,
+        p=test.share(0.0),
+        interval=invert(test.share, estimate, alpha, step=2 * error) if spread and test.smallest < alpha else None,
+        test=test.name,
+        seed=test.seed,
         spread=spread,
-        smallest_p=smallest,
+        smallest_p=test.smallest,
         effect=abs(estimate) / deviation if spread else inf,
         alpha=alpha,
-        paired=True,
+        paired=paired,
     )
 
 

@@ -83,6 +83,39 @@ def test_two_samples_of_one_name_are_told_apart() -> None:
     assert [(one.label, one.mean) for one in kept] == [("novice", 2.0), ("novice (2)", 9.0), ("novice (3)", 2.0)]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_samples_read_at_different_tokens_are_named_by_them_in_any_order(*, turned: bool) -> None:
+    """Not by a number of the order in which a probe compares them; one that nobody tells the tokens of keeps its name.
+
+    Expert was read at one place alone, and novice at both in other units: those names need no tokens.
+    """
+    standard = sample("standard", SIX)
+    read = [
+        replace(standard, place="last token"),
+        replace(standard, place="all tokens", mean=9.0),
+        replace(standard, mean=1.0),
+        replace(sample("expert", SIX), place="last token"),
+        replace(sample("novice", SIX), place="last token"),
+        replace(sample("novice", SIX, unit="activation"), place="all tokens"),
+        replace(sample("novice", SIX, measure="tokens"), place="all tokens"),
+    ]
+    kept = values_of(read[::-1] if turned else read)
+    assert [(one.label, one.mean) for one in (kept[::-1] if turned else kept)] == [
+        ("standard at last token", 4.5),
+        ("standard at all tokens", 9.0),
+        ("standard", 1.0),
+        ("expert", 4.5),
+        *[("novice", 4.5)] * 3,
+    ]
+
+
+def test_two_places_are_enough_to_be_named_by_them() -> None:
+    """Without a third sample beside them, and told apart though all else of them is alike."""
+    standard = sample("standard", SIX)
+    kept = values_of([replace(standard, place=place) for place in ("last token", "all tokens")])
+    assert [one.label for one in kept] == ["standard at last token", "standard at all tokens"]
+
+
 def test_samples_are_those_of_the_evidence_and_its_parts_not_of_its_controls() -> None:
     """What a control read of a random model is no value of the claim."""
     rival = ControlResult(

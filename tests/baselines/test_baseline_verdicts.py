@@ -34,11 +34,11 @@ def judged(
     outcome: EvidenceOutcome = "supported",
     claim: Claim | None = None,
     approved: Baseline | None = None,
-    ended: BaseException | None = None,
     **more: object,
 ) -> Verdict:
     """The verdict where novice is measured at `mean` and was approved at 18.83."""
     one = approved or baseline(summary("novice", 18.83), **more)
+    ended = None if outcome == "supported" else AssertionError()
     return decide(claim or claimed(), "sparrow", [found(summary("novice", mean), outcome=outcome)], ended, one)[0]
 
 
@@ -77,7 +77,7 @@ def test_a_value_that_is_measured_no_more_is_drifted() -> None:
 @pytest.mark.parametrize("outcome", ["refuted", "inconclusive"])
 def test_another_verdict_keeps_its_word_and_tells_the_move(outcome: EvidenceOutcome) -> None:
     """And that it was approved as another; what an assert kept from being measured is not held against it."""
-    verdict = judged(21.2, outcome=outcome, ended=AssertionError())
+    verdict = judged(21.2, outcome=outcome)
     assert (verdict.word, verdict.outcome) == (outcome, "failed")
     assert verdict.reason == f"told {outcome}; {MOVED}; approved as supported by Ada on 2026-11-20, now {outcome}"
     still = judged(18.83, outcome=outcome, verdict=outcome)

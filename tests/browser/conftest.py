@@ -29,6 +29,7 @@ ABSENT = [
     if found is None
 ]
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+ADDRESS = f"https://example.org/{'long/' * 30}?a=1&b=(2)#table-2"
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -64,6 +65,7 @@ CASES: tuple[tuple[str, str, Word], ...] = (
     ("day1.hostile", "sparrow", "inconclusive"),
     *((f"filler.n{number}", "sparrow", "supported") for number in range(20)),
 )
+SOURCES = {"day1.expert-fewest": ADDRESS, "day1.hostile": "javascript:document.title='owned'"}
 
 Open = Callable[[str], Any]
 
@@ -144,7 +146,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of 23 claims on two subjects, as a file."""
     records = [
         probe_to_json(
-            claim=Claim(id=claim, sentence=f"The sentence of {claim}. {HOSTILE * ('hostile' in claim)}", source="here"),
+            claim=Claim(
+                id=claim,
+                sentence=f"The sentence of {claim}. {HOSTILE * ('hostile' in claim)}",
+                source=SOURCES.get(claim, "here"),
+            ),
             nodeid=f"t.py::{claim}[{subject}]",
             subject=subject,
             verdict=Verdict(word=word, reason=f"because of {claim}"),

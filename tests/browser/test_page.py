@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+ADDRESS = f"https://example.org/{'long/' * 30}?a=1&b=(2)#table-2"
 Open = Callable[[str], Any]
 
 
@@ -45,6 +46,17 @@ def test_hostile_strings_do_not_run(go: Open) -> None:
     assert "owned" not in browser.title
     assert browser.execute_script("return document.images.length") == 0
     assert HOSTILE in browser.execute_script("return document.getElementById('day1.hostile').textContent")
+
+
+def test_a_source_that_is_a_web_address_leads_there(go: Open) -> None:
+    """It is the one link that leads out, seen to be one, with no handle on this page; a script is no address."""
+    browser = go("")
+
+    links = browser.execute_script("return [...document.links].filter(it => it.protocol !== 'file:')")
+    assert [(it.get_attribute("href"), it.text, it.get_attribute("rel")) for it in links] == [
+        (ADDRESS, ADDRESS, "noopener noreferrer")
+    ]
+    assert links[0].value_of_css_property("text-decoration-line") == "underline"
 
 
 def test_the_policy_stops_a_script_that_got_in(go: Open) -> None:

@@ -187,6 +187,24 @@ def test_every_approval_is_kept(run: Run, written: Callable[..., Document]) -> N
     assert [path.name for path in Path("reports/baselines").iterdir()] == ["a.b.json"]
 
 
+def test_one_person_approves_a_run_once(run: Run, written: Callable[..., Document]) -> None:
+    """The reason given first stands; a new run of the same values is another matter."""
+    written(record("a.b"))
+    assert run("approve", "a.b", "--by", "Ada", "--because", WHY).code == 0
+    before = Path("reports/baselines/a.b.json").read_bytes()
+    again = run("approve", "a.b", "--by", "Ada", "--because", "looks good to me")
+    assert again.code == 2
+    assert "Ada approved this run of a.b on sparrow on " in again.err
+    assert f'already, because "{WHY}"; another approval takes another run, or another person' in again.err
+    assert Path("reports/baselines/a.b.json").read_bytes() == before
+
+    def later(document: Document) -> None:
+        document["generated"] = "2026-11-23T04:00:00+00:00"
+
+    written(record("a.b"), change=later)
+    assert run("approve", "a.b", "--by", "Ada", "--because", WHY).code == 0
+
+
 def test_the_same_values_are_in_the_baseline_that_was_approved(run: Run, written: Callable[..., Document]) -> None:
     """What went through the report and the file is what the next run measures."""
     written(record("a.b"))
@@ -281,9 +299,9 @@ def test_only_one_claim_that_is_there_can_be_approved(
         (("a.b", "a.c", "--by", "Ada", "--because", WHY), "unrecognized arguments: a.c"),
         (("--by", "Ada", "--because", WHY), "required: CLAIM"),
         (("a.b", "--by", "  ", "--because", WHY), "--by is blank; give the name of who approves"),
-        (("a.b", "--by", "Ada", "--because", ""), "--because is ''; say in a few words"),
-        (("a.b", "--by", "Ada", "--because", "looks good"), "--because is 'looks good'; say in a few words"),
-        (("a.b", "--by", "Ada", "--because", "看过了吧"), "--because is '看过了吧'; say in a few words"),
+        (("a.b", "--by", "Ada", "--because", ""), "--because is ''; say in at least 3 words"),
+        (("a.b", "--by", "Ada", "--because", "looks good"), "--because is 'looks good'; say in at least 3 words"),
+        (("a.b", "--by", "Ada", "--because", "看过了吧"), "--because is '看过了吧'; say in at least 3 words"),
     ],
 )
 def test_a_person_and_a_reason_are_needed(
@@ -354,7 +372,7 @@ def test_a_tree_with_uncommitted_changes_is_refused(
     found = run("approve", "a.b", "--by", "Ada", "--because", WHY)
     assert found.code == code
     assert ("uncommitted changes" in found.err) == (code == 2)
-    assert ("outside a git checkout" in found.out) == (dirty is None)
+    assert ("the run has no commit" in found.out) == (dirty is None)
 
 
 def test_a_report_of_an_older_version_is_refused(run: Run, written: Callable[..., Document]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from saeprobe.baselines import Baseline, Provenance, Value
+from saeprobe.baselines.files import text_of
+from saeprobe.claims import Claim
 from saeprobe.cli.contents import read_contents
 from saeprobe.cli.recognition import recognise
+from saeprobe.report import RunJson, build_document, probe_to_json, write_report
+from saeprobe.verdicts import Verdict, Word
 
 Run = Callable[..., Any]
 
@@ -124,6 +130,117 @@ def test_the_articles_json_is_recognised(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"x": 1}')
     other = run("inspect", tmp_path / "x.json")
     assert (other.code, "unknown; here are its keys" in other.out) == (0, True)
+
+
+RUN: RunJson = {
+    "command": "pytest probes/",
+    "exit_code": 0,
+    "duration_s": 1.0,
+    "alpha": 0.05,
+    "seed": 0,
+    "workers": 0,
+    "commit": "0123abcd",
+    "dirty": True,
+    "python": "3.11.7",
+    "platform": "Linux",
+    "device": "cpu",
+    "evidence_dir": None,
+    "versions": {},
+    "computed_prompts": 0,
+    "stored_prompts": 0,
+}
+
+
+def report_file(path: Path, *, run: RunJson = RUN, planned: tuple[str, ...] = ()) -> Path:
+    """A report of two claims on two subjects, one of them a declared non-reproduction."""
+    cases: tuple[tuple[str, str, Word, str | None], ...] = (
+        ("a.b", "sparrow", "supported", None),
+        ("a.b", "finch", "refuted", "known"),
+        ("a.c", "sparrow", "supported", None),
+    )
+    probes = [
+        probe_to_json(
+            claim=Claim(id=claim, sentence="It holds.", source="here"),
+            nodeid=f"t.py::{claim}[{subject}]",
+            subject=subject,
+            verdict=Verdict(word=word, reason="so it is", declared=declared),
+            evidence=[],
+            published=[],
+            duration_s=0.1,
+        )
+        for claim, subject, word, declared in cases
+    ]
+    write_report(
+        build_document(
+            probes=probes, run=run, subjects=[], planned=list(planned), generated="2026-11-22T04:00:00+00:00"
+        ),
+        path,
+    )
+    return path
+
+
+def test_a_report_is_summed_up(run: Run, tmp_path: Path) -> None:
+    """When and from what it was made, how many claims on which subjects, and how the verdicts are spread."""
+    path = report_file(tmp_path / "any-name.json", planned=("a.b[sparrow]", "a.lost[sparrow]"))
+    found = run("inspect", path, "--json")
+    assert found.code == 0, found.err
+    data = json.loads(found.out)
+    assert data["kind"] == "report"
+    assert data["description"].startswith("a report of saeprobe, schema version 1.")
+    assert data["facts"] == {
+        "written": "2026-11-22T04:00:00+00:00",
+        "command": "pytest probes/",
+        "commit": "0123abcd, with uncommitted changes",
+        "claims": "2 on sparrow, finch",
+        "verdicts": "2 supported, 1 refuted (1 as declared)",
+    }
+    assert data["warnings"] == ["planned, but nothing was reported: a.lost[sparrow]"]
+    assert "  what it is  a report of saeprobe, schema version 1." in run("inspect", path).out
+    outside = report_file(path, run={**RUN, "commit": None, "dirty": None})
+    assert recognise(read_contents(outside)).facts["commit"] == "not a git checkout"
+
+
+def test_a_baseline_is_summed_up(run: Run, tmp_path: Path) -> None:
+    """Of each subject the approval that counts: the verdict, who, when and why."""
+    first = Baseline(
+        claim="a.b",
+        subject="sparrow",
+        sentence="It holds.",
+        approved_by="Ada",
+        because="the first run",
+        on="2026-11-20",
+        verdict="supported",
+        values=(Value(label="novice", measure="l0", unit="features", mean=18.8),),
+        measured_with=Provenance(),
+    )
+    later = replace(first, approved_by="Li Na", because="the SAE is new", on="2026-11-21", verdict="refuted")
+    path = tmp_path / "a.b.json"
+    path.write_text(text_of({("a.b", "sparrow"): (first, later), ("a.b", "finch"): (first,)}), encoding="utf-8")
+    found = json.loads(run("inspect", path, "--json").out)
+    assert found["kind"] == "baseline"
+    assert found["description"] == "a baseline of saeprobe: what was approved of the claim a.b"
+    assert found["facts"] == {
+        "on finch": 'supported, by Ada on 2026-11-20, because "the first run"',
+        "on sparrow": 'refuted, by Li Na on 2026-11-21, because "the SAE is new"',
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"schema": "urn:saeprobe:report:1", "schema_version": "1.2"}', "a report of saeprobe that cannot be used"),
+        ('{"schema": "urn:saeprobe:report:2", "schema_version": "2.0"}', "has schema version '2.0'"),
+        ('{"kind": "saeprobe baseline 1", "claim": "other"}', "a baseline of saeprobe that cannot be used"),
+    ],
+)
+def test_a_damaged_report_or_baseline_is_said_to_be(run: Run, tmp_path: Path, text: str, told: str) -> None:
+    """What names itself one and cannot be read is listed all the same, with what is wrong and what to do."""
+    path = tmp_path / "a.b.json"
+    path.write_text(text, encoding="utf-8")
+    found = run("inspect", path)
+    assert found.code == 0, found.err
+    assert told in found.out
+    assert "  warning     " in found.out
 
 
 def test_unknown_contents_are_listed(run: Run, tmp_path: Path) -> None:

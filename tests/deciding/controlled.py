@@ -9,7 +9,7 @@ import numpy as np
 from grids import family
 
 from saeprobe.claims import Control
-from saeprobe.evidence import ControlResult, Evidence, Recorder, recording
+from saeprobe.evidence import ControlResult, Evidence, Expects, Recorder, recording
 from saeprobe.measurement import Measurement
 from saeprobe.prompts import Prompt
 
@@ -55,6 +55,13 @@ def under_controls(a: Measurement, b: Measurement, *controls: Control, alpha: fl
     whole = family(a, b)
     with recording(Recorder(controls=controls, alpha=alpha)):
         return replace(a, family=whole) > replace(b, family=whole)
+
+
+def unrun(name: Control, expects: Expects, why: str, *, estimate: float = 9.0) -> ControlResult:
+    """What a control leaves that could not be run: the claim's own estimate, unexamined, and why."""
+    return ControlResult(
+        name=name, expects=expects, explains=False, estimate=estimate, interval=None, p=None, detail=why
+    )
 
 
 def only_control(evidence: Evidence) -> ControlResult:

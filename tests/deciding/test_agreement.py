@@ -57,3 +57,13 @@ def test_one_subject_agrees_with_nobody() -> None:
     """An effect in one model says nothing of another."""
     with pytest.raises(ValueError, match=r"was given 1 comparison\(s\); wanted one for each of several subjects"):
         in_each([UP[0] > UP[1]])
+
+
+def test_comparisons_are_given_in_a_list() -> None:
+    """Not one by one."""
+    one = templates("novice", (10.0, 11, 12, 13)) > templates("expert", (1.0, 2, 3, 4))
+    for call in (lambda: in_each(one, one), lambda: in_each(one)):
+        with pytest.raises(
+            TypeError, match=r"^in_each\(\) takes its comparisons in one list: in_each\(\[a > b, c > d\]\)$"
+        ):
+            call()

@@ -40,7 +40,8 @@ def test_a_bound_shows_its_units_and_rule() -> None:
     assert evidence.rule == (
         "supported where the two-sided p of the units' distance from 20 is below alpha = 0.05 and their mean lies "
         "below it; refuted where p is below alpha and it lies on the other side; inconclusive otherwise, and where the "
-        "units show no spread"
+        "units show no spread. The signs of these distances are flipped, which takes the units to scatter alike to "
+        "both sides of their mean"
     )
     assert [sample.mean for sample in evidence.samples] == [12.5]
     above = templates("novice", SIX) > 20
@@ -100,7 +101,7 @@ def test_two_units_are_tested_and_one_is_not() -> None:
     lone = grid("novice", [[1000.0]]) > 1.0
     assert (lone.p, lone.level, lone.test, lone.n_units) == (None, None, None, (1,))
     assert lone.outcome == "inconclusive"
-    assert lone.reason == "1000 features on 1 unit(s): at least 2 are needed"
+    assert lone.reason == "1000 features on one topic: at least 2 are needed"
     assert [unit.value for unit in lone.unit_values] == [1000.0]
 
 

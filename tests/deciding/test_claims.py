@@ -25,6 +25,47 @@ def test_a_probe_carries_its_claim_and_stays_the_same_function() -> None:
     assert claim_of("no function") is None
 
 
+def test_a_function_decides_one_claim() -> None:
+    """A second claim on it would hide the first, of which no report would tell."""
+    inner = claim(SENTENCE, id="a.inner", source="b")
+    outer = claim(SENTENCE, id="a.outer", source="b")
+
+    def probe() -> None: ...
+
+    with pytest.raises(
+        ValueError,
+        match=r"^probe has two claims, 'a\.inner' and 'a\.outer'; a probe decides one: write a function for each$",
+    ):
+        outer(inner(probe))
+
+
+NUMBERS = published(novice=132.4, unit="features")
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "found", "remedy"),
+    [
+        ("published", NUMBERS, r"Published\(.*\)", r"{'sparrow': published\(novice=132\.4, unit='features'\)}"),
+        ("published", {"sparrow": 18.0}, r"{'sparrow': 18\.0}", r"{'sparrow': published\("),
+        ("published", {"sparrow": {"novice": 18.0}}, r"{'sparrow': {'novice': 18\.0}}", r"{'sparrow': published\("),
+        ("published", {("sparrow", "finch"): NUMBERS}, r"{\('sparrow', 'finch'\): .*}", r"{'sparrow': published\("),
+        (
+            "published",
+            {"finch": NUMBERS, "sparrow": None},
+            r"{'finch': .*, 'sparrow': None}",
+            r"{'sparrow': published\(",
+        ),
+        ("not_reproduced", "refuted", "'refuted'", r"{'sparrow': refuted\('why'\)}$"),
+        ("not_reproduced", {"sparrow": "refuted"}, "{'sparrow': 'refuted'}", r"{'sparrow': refuted\('why'\)}$"),
+        ("not_reproduced", refuted("known"), r"NonReproducti\.\.\..*\)", r"{'sparrow': refuted\('why'\)}$"),
+    ],
+)
+def test_what_is_not_stated_by_subject_is_refused(key: str, given: object, found: str, remedy: str) -> None:
+    """Numbers and declarations hold for a subject; what is written in their place is shown, with what is wanted."""
+    with pytest.raises(TypeError, match=f"^claim 'a' has {key}={found}; wanted it by subject: {key}={remedy}"):
+        claim(SENTENCE, id="a", source="b", **{key: given})  # type: ignore[arg-type]
+
+
 def test_one_name_where_several_are_wanted_is_refused() -> None:
     """Its letters are not taken for names; the remedy is the comma."""
     with pytest.raises(
@@ -80,10 +121,11 @@ def test_rounding_is_half_a_unit_of_the_last_printed_decimal(printed: float, hal
 
 def test_published_numbers_keep_unit_count_and_tolerance() -> None:
     """What was stated is what is kept."""
-    assert published(novice=132.4, expert=113.1, unit="features", n=50, tolerance=2.0) == Published(
+    assert published(novice=132.4, expert=113.1, unit="features", measure="l0", n=50, tolerance=2.0) == Published(
         values={"novice": 132.4, "expert": 113.1},
         printed={"novice": "132.4", "expert": "113.1"},
         unit="features",
+        measure="l0",
         n=50,
         tolerance=2.0,
     )

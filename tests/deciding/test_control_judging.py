@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -85,6 +86,8 @@ def test_a_rival_that_may_be_there_leaves_the_claim_open(name: Control, rival: s
     """A rival as large as half of the effect that could be chance is not ruled out."""
     judged = verdict_of([result(name, p=0.3, share=0.5)], "5 against 3", ALPHA)
     assert judged == ("inconclusive", f"5 against 3, but not told apart from {rival}: what {name} showed")
+    assert verdict_of([result(name, p=ALPHA, share=0.5)], "5 against 3", ALPHA) == judged
+    assert verdict_of([result(name, p=ALPHA - 1e-9, share=0.5)], "5 against 3", ALPHA) is None
     assert verdict_of([result(name, p=0.3, share=0.49)], "5 against 3", ALPHA) is None
     assert verdict_of([result(name, p=0.01, share=0.49)], "5 against 3", ALPHA) is None
 
@@ -126,16 +129,17 @@ def test_a_control_that_was_not_run_leaves_the_claim_open(name: Control) -> None
     assert judged == ("inconclusive", why)
 
 
-def test_labels_are_not_open() -> None:
+@pytest.mark.parametrize("share", [None, 0.9])
+def test_labels_are_not_open(share: float | None) -> None:
     """Found or not found: shuffles have no third."""
-    assert verdict_of([result("labels", p=0.9, share=None)], "5 against 3", ALPHA) is None
+    assert verdict_of([result("labels", p=0.9, share=share)], "5 against 3", ALPHA) is None
 
 
 def test_what_is_left_must_be_above_zero() -> None:
-    """A rest below zero that is told from zero is no rest of the effect."""
-    judged = verdict_of([result("length", p=0.01, left=-1.0, share=-0.5)], "5 against 3", ALPHA)
-    assert judged is not None
-    assert judged[0] == "inconclusive"
+    """A rest of zero or below that is told from zero is no rest of the effect."""
+    for left in (-1.0, 0.0):
+        judged = verdict_of([result("length", p=0.01, left=left, share=left / 2)], "5 against 3", ALPHA)
+        assert judged == ("inconclusive", "5 against 3, but not told apart from prompt length: what length showed")
 
 
 def test_p_at_alpha_is_not_below_it() -> None:
@@ -162,9 +166,15 @@ def test_evidence_against_goes_before_what_is_open() -> None:
 
 def test_the_first_that_is_open_is_told() -> None:
     """In the order in which they were declared."""
-    judged = verdict_of([result(), result("wording", p=None), result("length", p=None)], "5 against 3", ALPHA)
-    assert judged is not None
-    assert judged[1].endswith("the control for wording could not be run: what wording showed; nor could length")
+    unread = [result("wording", p=None), result("length", p=None), result("random-sae", p=None)]
+    why = "the control for wording could not be run: what wording showed; nor could length and random-sae"
+    judged = verdict_of([result("injection", share=0.1), *unread, result("labels")], "5 against 3", ALPHA)
+    assert judged == ("inconclusive", f"5 against 3, but {why}")
+    judged = verdict_of([result("injection", p=0.3, share=0.9), *unread], "5 against 3", ALPHA)
+    assert judged == (
+        "inconclusive",
+        "5 against 3, but not told apart from the styles' own words: what injection showed",
+    )
 
 
 def test_what_each_left_is_told_in_order() -> None:
@@ -215,7 +225,11 @@ def test_controls_run_in_the_order_declared() -> None:
     a, b = replace(a, words={}), replace(b, words={})
     names = [control.name for control in run_controls(a, b, compared, terms, again=never)]
     assert names == ["random-sae", "labels", "length", "wording", "random-model", "injection"]
-    with pytest.raises(TypeError, match=r"activity is a control of exclusive features, and .* take it from controls"):
+    refused = (
+        "activity is a control of exclusive features, and l0 of novice > l0 of expert counts none; "
+        "take it from controls=... of the claim, or put the comparison into a claim of its own"
+    )
+    with pytest.raises(TypeError, match=f"^{re.escape(refused)}$"):
         run_controls(a, b, compared, Recorder(controls=("labels", "activity")), again=never)
     assert run_controls(a, b, compared, Recorder(), again=never) == ()
 
@@ -226,6 +240,15 @@ def test_a_control_that_was_not_run_keeps_the_claims_own_estimate() -> None:
     (control,) = run_controls(a, b, compared, Recorder(controls=("random-sae",)), again=never)
     assert (control.estimate, control.interval, control.p, control.share) == (9.0, None, None, None)
     assert (control.expects, control.explains, control.evidence) == ("absent", False, None)
+
+
+def test_what_persists_has_to_persist_beyond_the_margin() -> None:
+    """9 above is 4 beyond 5, of which other wordings leave all: it is those 4 that no rival may account for."""
+    with recording(Recorder(controls=("wording",))):
+        beyond = numbered("novice", (10, 11, 12, 13)) > numbered("expert", (1, 2, 3, 4)) + 5
+    (control,) = beyond.controls
+    assert (control.estimate, control.share) == (4.0, 1.0)
+    assert control.detail == ("in the 4 + 4 wordings without 'novice' and 'expert' +4.000 features of +4.000 are left")
 
 
 def test_words_are_held_against_the_whole_difference_also_beyond_a_margin() -> None:

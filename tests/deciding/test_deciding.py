@@ -73,9 +73,10 @@ def sample(label: str, mean: float, *, interval: tuple[float, float] | None = No
     return Sample(label=label, measure="l0", unit=unit, mean=mean, n=8, interval=interval)
 
 
-def decided(evidence: list[Evidence], numbers: Published | None = None) -> Verdict:
-    """The verdict on given evidence and published numbers."""
-    return decide(claimed(numbers), "sparrow", evidence, None)[0]
+def decided(evidence: list[Evidence], claim: Claim | None = None) -> Verdict:
+    """The verdict on evidence of which each piece was asserted in turn."""
+    ended = None if all(evidence) else AssertionError()
+    return decide(claim or claimed(), "sparrow", evidence, ended)[0]
 
 
 # the words
@@ -123,7 +124,7 @@ def test_a_probe_that_raises_is_broken() -> None:
 
 def test_a_probe_without_evidence_is_broken() -> None:
     """A probe that compares nothing is broken, whether it returns, asserts truth or fails an assert of its own."""
-    for probe in (lambda: None, asserting(lambda: True), asserting(lambda: HIGH), asserting(lambda: False)):
+    for probe in (lambda: None, asserting(lambda: True), asserting(lambda: False)):
         verdict = run(probe)
         assert verdict.word == "broken"
         assert "there is no evidence for its sentence" in verdict.reason
@@ -139,33 +140,47 @@ def test_an_assert_beside_supporting_evidence_breaks_the_probe() -> None:
 # no way round
 
 
+def fails() -> None:
+    """An assert on a refuted comparison that is caught."""
+    with pytest.raises(AssertionError):
+        assert LOW > HIGH
+
+
 @pytest.mark.parametrize(
-    ("probe", "word"),
+    ("probe", "passed_over"),
     [
-        (lambda: not (LOW > HIGH), "refuted"),
-        (lambda: (LOW > HIGH) or True, "refuted"),
-        (lambda: (LOW > HIGH) is not None, "refuted"),
-        (lambda: (MIXED > LOW) or True, "inconclusive"),
-        (lambda: not (MIXED > LOW), "inconclusive"),
-        (lambda: not (HIGH > LOW), "broken"),
-        (lambda: any([HIGH > LOW, LOW > HIGH]), "refuted"),
+        (asserting(lambda: not (LOW > HIGH)), "l0 of expert > l0 of novice is refuted"),
+        (asserting(lambda: (LOW > HIGH) or HIGH > LOW), "l0 of expert > l0 of novice is refuted"),
+        (asserting(lambda: (LOW > HIGH) is not None), "l0 of expert > l0 of novice is refuted"),
+        (asserting(lambda: any([HIGH > LOW, LOW > HIGH])), "l0 of expert > l0 of novice is refuted"),
+        (asserting(lambda: max(HIGH, LOW) is HIGH), "l0 of expert > l0 of novice is refuted"),
+        (asserting(lambda: (MIXED > LOW) or HIGH > LOW), "l0 of guru > l0 of expert is inconclusive"),
+        (asserting(lambda: not (MIXED > LOW)), "l0 of guru > l0 of expert is inconclusive"),
+        (lambda: LOW > HIGH, "l0 of expert > l0 of novice is refuted"),
+        (fails, "l0 of expert > l0 of novice is refuted"),
     ],
+    ids=["negated", "or", "is-not", "any", "max", "open-or", "open-negated", "not-asserted", "caught"],
 )
-def test_a_negated_or_softened_assert_cannot_pass(probe: Callable[[], object], word: str) -> None:
-    """`assert not (a > b)`, `or True` and the like do not turn evidence round."""
-    verdict = run(asserting(probe))
-    assert verdict.word == word
-    assert verdict.outcome != "passed"
+def test_a_comparison_that_the_probe_passes_over_breaks_it(probe: Callable[[], object], passed_over: str) -> None:
+    """What `assert not (a > b)`, `or`, `any`, `max` or a caught assert states is another sentence than a > b."""
+    verdict = run(probe, claimed(known=refuted("known")))
+    assert (verdict.word, verdict.outcome, verdict.scope) == ("broken", "error", "these 4 + 4 templates")
+    assert verdict.reason == (
+        f"{passed_over}, and yet the probe went on: the comparison is negated, or-ed, caught or not asserted, so that "
+        "the probe states another sentence; state each comparison in an assert of its own"
+    )
 
 
-def test_evidence_made_before_another_assert_failed_still_counts() -> None:
-    """A refuted comparison that no assert looked at decides."""
+def test_a_negated_comparison_that_holds_breaks_the_probe() -> None:
+    """The assert fails beside evidence that supports."""
+    assert run(asserting(lambda: not (HIGH > LOW))).word == "broken"
 
-    def probe() -> None:
-        _ = LOW > HIGH
-        assert HIGH > LOW
 
-    assert run(probe).word == "refuted"
+def test_an_assert_on_several_comparisons_is_decided_by_the_worst() -> None:
+    """`and` and `all` state all that they hold, and end the probe where one does not."""
+    assert run(asserting(lambda: LOW < HIGH and LOW > HIGH)).word == "refuted"
+    assert run(asserting(lambda: all([MIXED > LOW, LOW > HIGH]))).word == "refuted"
+    assert run(asserting(lambda: all([HIGH > LOW, LOW < HIGH]))).word == "supported"
 
 
 @given(st.lists(outcomes, min_size=1, max_size=5))
@@ -227,7 +242,7 @@ def test_a_control_that_nothing_ran_does_not_hide_what_was_found() -> None:
     """Refuted and inconclusive keep their word; a number that moved does not go before the control."""
     words: tuple[EvidenceOutcome, ...] = ("refuted", "inconclusive")
     for outcome in words:
-        assert decide(ASKING, "sparrow", [found(outcome)], None)[0].word == outcome
+        assert decided([found(outcome)], ASKING).word == outcome
     moved = found("supported", samples=(sample("novice", 140.0),))
     assert decide(ASKING, "sparrow", [moved], None)[0].word == "broken"
 
@@ -249,7 +264,7 @@ def test_a_declaration_passes_only_the_verdict_it_names(known: str, word: str) -
     if word == "drifted":
         outcome = "supported"
     claim = claimed(published(novice=132.4, unit="features"), DECLARED[known])
-    verdict, _, _ = decide(claim, "sparrow", [found(outcome, samples=(sample("novice", 140.0),))], None)
+    verdict = decided([found(outcome, samples=(sample("novice", 140.0),))], claim)
     assert verdict.word == word
     assert verdict.outcome == ("passed" if word == known else "failed")
     assert verdict.declared == ("known" if word == known else None)
@@ -288,7 +303,7 @@ def test_a_declaration_for_another_subject_does_not_count() -> None:
 @pytest.mark.parametrize(
     ("outcomes", "ended", "word", "reason"),
     [
-        (("inconclusive", "inconclusive"), None, "inconclusive", "told inconclusive; told inconclusive"),
+        (("inconclusive", "inconclusive"), AssertionError(), "inconclusive", "told inconclusive; told inconclusive"),
         (("supported", "supported"), None, "supported", "told supported; told supported"),
         (("supported", "supported"), KeyError("guru"), "broken", "the probe raised KeyError: 'guru'"),
         (
@@ -311,7 +326,7 @@ def test_a_verdict_keeps_the_scope_and_the_reasons_of_its_evidence(
 
 def test_a_number_that_was_never_measured_leaves_the_scope() -> None:
     """The label and the unit that were wanted are named."""
-    verdict = decided([found("supported")], published(novice=132.4, expert=113, unit="features"))
+    verdict = decided([found("supported")], claimed(published(novice=132.4, expert=113, unit="features")))
     assert verdict.reason == "published values were never measured: novice, expert in features"
     assert (verdict.word, verdict.scope) == ("broken", "these templates")
 

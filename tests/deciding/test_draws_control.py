@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+import numpy as np
 import pytest
-from controlled import TOPICS, failing, numbered, only_control, under_controls, worded
 
 from saeprobe.claims import Control
 from saeprobe.controls import Effect, judged_draws, n_draws, verdict_of
-from saeprobe.evidence import ControlResult, Evidence, Recorder, recording
-from saeprobe.measurement import Measurement
-from saeprobe.verdicts import NotRun
+from saeprobe.evidence import ControlResult, Evidence, Recorder, UnitValue
+from saeprobe.statistics import paired_shift
 
 CLAIM = 9.0
+RULE = (
+    "the unit values are what each draw shows, as a share of its smaller side, or of the claim's where its own is 0; "
+    "as it is of a share of prompts, tokens or continuations, and where the claim's smaller side is not above zero or "
+    "a draw's is below. The draws reproduce the claim where their mean is above zero with p by sign flips below "
+    "alpha = {alpha} and is at least half of what the claim shows on the same prompts. The claim withstands them where "
+    "(1 + draws that show at least as much) / (1 + draws) is below alpha; else it is open"
+)
 
 
 def judged(
@@ -25,6 +30,7 @@ def judged(
     name: Control = "random-sae",
     found: bool = True,
     alpha: float = 0.05,
+    seed: int = 0,
 ) -> ControlResult:
     """Draws of these sizes beside the claim; `scales` are the claim's, then the draws'."""
     of_claim, *others = scales or [None] * (len(sizes) + 1)
@@ -36,7 +42,7 @@ def judged(
         unit="features",
         prompts=1200,
         found=found,
-        terms=Recorder(alpha=alpha),
+        terms=Recorder(alpha=alpha, seed=seed),
     )
 
 
@@ -77,12 +83,42 @@ def test_draws_that_show_nothing_are_withstood() -> None:
     control = judged(around(0.0))
     assert (control.share, control.p, control.explains) == (0.0, pytest.approx(1 / 21), False)
     assert control.evidence is not None
-    assert control.evidence.p == 1
+    assert (control.evidence.p, control.evidence.outcome) == (1, "inconclusive")
     assert outcome(control) == "supported"
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_draws_whose_p_is_at_alpha_show_nothing(sign: int) -> None:
+    """Of 2**20 flips of twenty draws two are as far from zero, and 2**-19 is not below 2**-19."""
+    control = judged(around(sign * 9.0), alpha=2**-19)
+    assert control.evidence is not None
+    assert (control.evidence.p, control.evidence.outcome) == (2**-19, "inconclusive")
+    assert not control.explains
+    surely = judged(around(sign * 9.0), alpha=2**-19 + 1e-12)
+    assert surely.evidence is not None
+    assert surely.evidence.outcome == ("supported" if sign > 0 else "refuted")
+    assert surely.explains == (sign > 0)
+
+
+@pytest.mark.parametrize("times", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("scales", [None, [2.5, *[0.25] * 20]])
+def test_effects_of_any_size_are_held_against_one_another_alike(times: float, scales: Sequence[float] | None) -> None:
+    """A half shows on average and no draw as much, whether activations are counted in millions or in millionths."""
+    small = 1 if scales is None else 0.1
+    control = judged(
+        [times * small * size for size in around(4.5)],
+        claim=times * CLAIM,
+        scales=None if scales is None else [times * scale for scale in scales],
+    )
+    assert (control.share, control.p, control.explains) == (pytest.approx(0.5), 1 / 21, True)
+    assert control.estimate == pytest.approx(4.5 * times)
+    assert control.evidence is not None
+    assert control.evidence.unit == ("features" if scales is None else "share of the smaller side")
+
+
 @pytest.mark.parametrize(
-    ("largest", "rank"), [(8.99, 1 / 21), (9.0, 2 / 21), (9.0 * (1 - 1e-12), 2 / 21), (50, 2 / 21)]
+    ("largest", "rank"),
+    [(8.99, 1 / 21), (9.0, 2 / 21), (9.0 * (1 - 1e-12), 2 / 21), (9.0 * (1 - 1e-7), 1 / 21), (50, 2 / 21)],
 )
 def test_a_single_draw_as_large_leaves_the_claim_open(largest: float, rank: float) -> None:
     """2 / 21 is not below 0.05, though the draws show next to nothing on average; rounding makes no difference."""
@@ -192,104 +228,70 @@ def test_the_number_of_draws_can_reach_alpha(alpha: float, draws: int) -> None:
 
 
 def test_a_reader_can_work_it_out_again() -> None:
-    """The draws stand in the evidence by number, with the test, what they are of, and the rule."""
-    control = judged(around(4.5), name="random-model")
-    assert control.detail == (
-        "20 draws of a model of the same shape with random weights show +4.500 features on average, 0 of them at least "
-        "the +9.000 features of the claim on the same 1,200 prompts"
+    """The draws stand in the evidence by number, with the test, its seed, what they are of, and the rule.
+
+    Of 100 draws, as an alpha of 0.01 asks for, the flips are drawn; one draw shows as much as the claim.
+    """
+    sizes = [9.0, 0.0, *[5.5, 3.5] * 49]
+    shift = paired_shift(np.array(sizes), alpha=0.01, seed=7)
+    assert shift.interval is not None
+    assert shift.seed == 7
+    control = judged(sizes, name="random-model", alpha=0.01, seed=7)
+    claim = "l0 of novice > l0 of expert"
+    random = "a model of the same shape with random weights"
+    evidence = Evidence(
+        kind="greater",
+        statement=f"{claim}, in draws of {random}",
+        outcome="supported",
+        reason=f"+4.500 features on average over 100 draws, p = {shift.p:.2g}",
+        scope="draws of what is random, on these 1,200 prompts",
+        unit="features",
+        estimate=shift.estimate,
+        interval=shift.interval,
+        level=0.99,
+        p=shift.p,
+        alpha=0.01,
+        test=f"{shift.test} (draws)",
+        seed=7,
+        units="draws",
+        n_units=(100,),
+        rule=RULE.format(alpha="0.01"),
+        unit_values=tuple(UnitValue(side=claim, unit=f"draw {k}", value=size) for k, size in enumerate(sizes)),
     )
+    assert control == ControlResult(
+        name="random-model",
+        expects="absent",
+        explains=True,
+        estimate=shift.estimate,
+        interval=shift.interval,
+        p=2 / 101,
+        detail=(
+            f"100 draws of {random} show +4.500 features on average, 1 of them at least the +9.000 features of the "
+            "claim on the same 1,200 prompts"
+        ),
+        share=0.5,
+        evidence=evidence,
+    )
+
+
+def test_of_draws_on_scales_of_their_own_shares_are_told() -> None:
+    """Each is 10 % or 30 % of its smaller side, beside 360 % of the claim's 2.5; all signs can be turned."""
+    shares = [0.1, 0.3] * 10
+    scales = [0.5, 8.0, 4.0, 2.0] * 5
+    shift = paired_shift(np.array(shares), alpha=0.05, seed=0)
+    assert shift.interval is not None
+    control = judged([share * scale for share, scale in zip(shares, scales, strict=True)], scales=[2.5, *scales])
     evidence = control.evidence
     assert evidence is not None
-    assert [(one.unit, one.value) for one in evidence.unit_values[:2]] == [("draw 0", 5.5), ("draw 1", 3.5)]
-    assert (evidence.units, evidence.n_units, len(evidence.unit_values)) == ("draws", (20,), 20)
-    assert (evidence.kind, evidence.outcome, evidence.unit, evidence.estimate) == (
-        "greater",
-        "supported",
-        "features",
-        4.5,
+    assert evidence.statement == (
+        "l0 of novice > l0 of expert, in draws of random features that fire as often as the SAE's"
     )
-    assert (
-        evidence.statement == "l0 of novice > l0 of expert, in draws of a model of the same shape with random weights"
+    assert evidence.reason == "+20.0% on average over 20 draws, p = 1.9e-06"
+    assert (evidence.unit, evidence.outcome, evidence.seed) == ("share of the smaller side", "supported", None)
+    assert (evidence.estimate, evidence.interval) == (pytest.approx(0.2), pytest.approx(shift.interval))
+    assert (control.estimate, control.share) == (pytest.approx(0.5), pytest.approx(0.2 / 3.6))
+    assert control.interval == pytest.approx(tuple(2.5 * end for end in shift.interval))
+    assert control.detail == (
+        "20 draws of random features that fire as often as the SAE's show +20.0% on average, 0 of them at least the "
+        "+360.0% of the claim on the same 1,200 prompts"
     )
-    assert evidence.reason == "+4.500 features on average over 20 draws, p = 1.9e-06"
-    assert evidence.scope == "draws of what is random, on these 1,200 prompts"
-    assert evidence.test == "exact sign flips of 20 paired differences (all 1,048,576) (draws)"
-    assert (evidence.alpha, evidence.level, evidence.controls) == (0.05, 0.95, ())
-    assert evidence.interval is not None
-    assert evidence.interval == control.interval
-    assert "p by sign flips below alpha = 0.05" in evidence.rule
-
-
-def drawn(side: Measurement, means: Sequence[float], *, topics: Sequence[str] = TOPICS) -> Measurement:
-    """The side, whose templates have one of these means each under the draw of that number."""
-    templates = tuple(dict.fromkeys(prompt.template for prompt in side.prompts))
-
-    def under(_control: Control, draw: int = 0) -> Measurement:
-        return worded(side.label, dict.fromkeys(templates, means[draw]), topics=topics)
-
-    return replace(side, under=under)
-
-
-def compared(novice: Sequence[float], expert: Sequence[float], *, control: Control = "random-sae") -> Evidence:
-    """A claim of 11.5 above 2.5, so by 360 %; the sides have these means under the draws."""
-    sides = numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))
-    return under_controls(drawn(sides[0], novice), drawn(sides[1], expert), control)
-
-
-@pytest.mark.parametrize("name", ["random-model", "random-sae"])
-def test_a_claim_is_measured_again_under_each_draw(name: Control) -> None:
-    """30 above 10 and 40 above 10 are 200 % and 300 %, 250 % on average of 360 %; none shows as much."""
-    evidence = compared([30.0, 40.0] * 10, [10.0] * 20, control=name)
-    control = only_control(evidence)
-    assert control.share == pytest.approx(2.5 / 3.6)
-    assert control.estimate == pytest.approx(2.5 * 2.5)
-    assert evidence.outcome == "refuted"
-    assert evidence.reason.startswith(f"reproduced by {name}: 20 draws of ")
-    assert evidence.reason.endswith(
-        " show +250.0% on average, 0 of them at least the +360.0% of the claim on the same 24 prompts"
-    )
-
-
-def test_what_the_draws_showed_is_told_beside_the_claim() -> None:
-    """1 above 10 is a tenth, of the claim's 2.5 a quarter."""
-    evidence = compared([11.0] * 20, [10.0] * 20)
-    assert evidence.outcome == "supported"
-    assert evidence.reason.endswith("; +0.25 with random features")
-
-
-def test_the_claim_is_taken_on_the_prompts_that_were_read() -> None:
-    """Draws read the second topic alone, whose level is 4 higher: the claim is 15.5 above 6.5 there, by 138.5 %."""
-    sides = numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))
-    there = [replace(side, under=lambda _control, _draw=0, side=side: _only(side, TOPICS[1])) for side in sides]
-    control = only_control(under_controls(there[0], there[1], "random-sae"))
-    assert "+138.5% on average, 20 of them at least the +138.5% of the claim on the same 8 prompts" in control.detail
-    assert control.share == pytest.approx(1.0)
-
-
-def _only(side: Measurement, topic: str) -> Measurement:
-    chosen = [index for index, prompt in enumerate(side.prompts) if prompt.topic == topic]
-    return replace(side, values=side.values[chosen], prompts=tuple(side.prompts[index] for index in chosen))
-
-
-def test_a_margin_is_no_part_of_what_draws_show() -> None:
-    """It is in the claim's own unit, and draws have scales of their own: 6 of 9, whether 5 are asked for or none."""
-    sides = numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))
-    novice, expert = drawn(sides[0], [8.5] * 20), drawn(sides[1], [2.5] * 20)
-    for smaller in (expert, expert + 5):
-        with recording(Recorder(controls=("random-sae",))):
-            evidence = novice > smaller
-        assert only_control(evidence).share == pytest.approx(6 / 9)
-
-
-@pytest.mark.parametrize("which", [0, 1])
-def test_draws_that_cannot_be_read_leave_it_open(which: int) -> None:
-    """The reason is the control's; also where the claim asks for more draws than the plan read."""
-    sides = [
-        drawn(numbered("novice", (10, 11, 12, 13)), [1.0] * 20),
-        drawn(numbered("expert", (1, 2, 3, 4)), [1.0] * 20),
-    ]
-    sides[which] = failing(sides[which], lambda: NotRun("draw 20 was not read; 20 were"))
-    evidence = under_controls(sides[0], sides[1], "random-sae")
-    assert only_control(evidence).p is None
-    assert evidence.outcome == "inconclusive"
-    assert "could not be run: draw 20 was not read; 20 were" in evidence.reason

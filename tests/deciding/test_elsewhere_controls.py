@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from controlled import elsewhere, failing, numbered, only_control, under_controls, worded
+from controlled import elsewhere, failing, numbered, only_control, under_controls, unrun, worded
 
 from saeprobe.claims import Control
-from saeprobe.evidence import Evidence, Recorder, recording
+from saeprobe.evidence import ControlResult, Evidence, Recorder, recording
 from saeprobe.measurement import Measurement
 from saeprobe.verdicts import NotRun
 
 ELSEWHERE: tuple[Control, ...] = ("injection", "random-model", "random-sae")
+RECORD = "it takes a run of the model, and a record stands in its place"
 PASTED = "with 'novice' and 'expert' pasted into neutral prompts the difference"
 
 
@@ -37,6 +38,42 @@ def test_a_rival_that_shows_the_whole_effect_refutes() -> None:
     assert control.share == pytest.approx(1.0)
     assert evidence.outcome == "refuted"
     assert evidence.reason.startswith(f"reproduced by injection: {PASTED} is +9.000 features (p = 0.029) beside +9")
+
+
+def test_all_that_the_words_brought_about_is_told() -> None:
+    """0.9 of 9, with the interval and p of its own comparison."""
+    control = only_control(compared((1.9, 2.9, 3.9, 4.9), (1, 2, 3, 4)))
+    made = control.evidence
+    assert made is not None
+    assert made.interval is not None
+    assert made.estimate is not None
+    assert made.estimate == pytest.approx(0.9)
+    assert control == ControlResult(
+        name="injection",
+        expects="absent",
+        explains=False,
+        estimate=made.estimate,
+        interval=made.interval,
+        p=made.p,
+        detail=f"{PASTED} is +0.900 features (p = {made.p:.2g}) beside +9.000",
+        share=made.estimate / 9.0,
+        evidence=made,
+    )
+
+
+def test_both_sides_are_read_with_the_words_pasted() -> None:
+    """Each is asked for the one reading that there is under pasted words."""
+    asked: list[tuple[str | int, ...]] = []
+
+    def under(side: Measurement) -> Measurement:
+        def read(*how: Control | int) -> Measurement:
+            asked.append((side.label, *how))
+            return side
+
+        return replace(side, under=read)
+
+    under_controls(under(numbered("novice", (10, 11, 12, 13))), under(numbered("expert", (1, 2, 3, 4))), "injection")
+    assert asked == [("novice", "injection", 0), ("expert", "injection", 0)]
 
 
 def test_a_rival_that_shows_nothing_is_withstood() -> None:
@@ -132,31 +169,36 @@ def test_the_comparison_of_a_control_is_kept() -> None:
     assert [value.value for value in made.unit_values if value.side == "novice"] == pytest.approx([1, 2, 3, 5])
 
 
+@pytest.mark.parametrize("recorded", [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("name", ELSEWHERE)
-def test_a_record_has_no_other_reading(name: Control) -> None:
-    """Recorded evidence cannot be read again under a control, so the claim is open."""
-    evidence = under_controls(numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4)), name)
-    assert only_control(evidence).p is None
-    assert evidence.outcome == "inconclusive"
-    assert (
-        f"but the control for {name} could not be run: it takes a run of the model, and a record stands in its place"
-        in evidence.reason
+def test_a_record_has_no_other_reading(name: Control, recorded: tuple[bool, bool]) -> None:
+    """Recorded evidence, of either side, cannot be read again under a control, so the claim is open."""
+    novice, expert = (
+        side if alone else elsewhere(side, (1, 2, 3, 4))
+        for side, alone in zip(
+            (numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))), recorded, strict=True
+        )
     )
+    evidence = under_controls(novice, expert, name)
+    assert only_control(evidence) == unrun(name, "absent", RECORD)
+    assert evidence.outcome == "inconclusive"
+    assert f"but the control for {name} could not be run: {RECORD}" in evidence.reason
 
 
 @pytest.mark.parametrize(
     "error", [lambda: NotRun("the weights went away"), lambda: ValueError("the weights went away")]
 )
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_control_that_cannot_be_read_says_why(error: Callable[[], Exception], which: int) -> None:
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_control_that_cannot_be_read_says_why(name: Control, error: Callable[[], Exception], which: int) -> None:
     """What was not read, or has no value there, on either side, leaves the claim open with the reason."""
     sides = [
         elsewhere(numbered("novice", (10, 11, 12, 13)), (1, 2)),
         elsewhere(numbered("expert", (1, 2, 3, 4)), (1, 2)),
     ]
     sides[which] = failing(sides[which], error)
-    evidence = under_controls(sides[0], sides[1], "random-model")
-    assert only_control(evidence).detail == "the weights went away"
+    evidence = under_controls(sides[0], sides[1], name)
+    assert only_control(evidence) == unrun(name, "absent", "the weights went away")
     assert evidence.outcome == "inconclusive"
 
 
@@ -180,8 +222,8 @@ def test_a_control_without_a_test_says_why() -> None:
         )
     )
     evidence = under_controls(novice, expert, "injection")
-    assert only_control(evidence).p is None
-    assert "at least 2 are needed to pair them" in only_control(evidence).detail
+    why = "the prompts of novice and expert share 1 topic; at least 2 are needed to pair them, and 6 to decide"
+    assert only_control(evidence) == unrun("injection", "absent", why)
     assert evidence.outcome == "inconclusive"
 
 
@@ -190,9 +232,8 @@ def test_injection_needs_words() -> None:
     novice = replace(elsewhere(numbered("novice", (10, 11, 12, 13)), (1, 2, 3, 4)), words={})
     expert = replace(elsewhere(numbered("expert", (1, 2, 3, 4)), (1, 2, 3, 4)), words={})
     evidence = under_controls(novice, expert, "injection")
-    assert only_control(evidence).detail == (
-        'nothing tells which words are the styles\' own; a file of prompts does by words = ["..."] under each style'
-    )
+    why = 'nothing tells which words are the styles\' own; a file of prompts does by words = ["..."] under each style'
+    assert only_control(evidence) == unrun("injection", "absent", why)
     assert only_control(under_controls(novice, expert, "random-sae")).p is not None
 
 

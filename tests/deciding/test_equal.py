@@ -10,6 +10,8 @@ from grids import grid, summary, templates
 
 from saeprobe.evidence import Needed, Recorder, recording
 from saeprobe.measurement import Measurement, about
+from saeprobe.replication import mean_by
+from saeprobe.statistics import unpaired_shift
 
 EQUAL = (10.0, 10.2, 10.4, 10.6)
 
@@ -115,12 +117,43 @@ def test_p_at_alpha_does_not_decide() -> None:
             assert ((templates("novice", EQUAL) == about(far, margin=1.0)).outcome == "refuted") is decided
 
 
+def test_p_at_an_alpha_that_more_separate_units_would_reach_does_not_decide() -> None:
+    """One unit of the other side in between leaves 2 of 70 relabelings at each edge: p = 2/70 where 1/70 can be had."""
+    inside, beyond = templates("expert", (8.5, 8.9, 9.1, 9.3)), templates("expert", (8.1, 8.3, 8.5, 9.1))
+    for alpha, decided in ((2 / 70, False), (2 / 70 + 1e-9, True)):
+        with recording(Recorder(alpha=alpha)):
+            equal, apart = (
+                templates("novice", EQUAL) == about(inside, margin=2.0),
+                templates("novice", EQUAL) == about(beyond, margin=1.0),
+            )
+        assert equal.p == 2 / 70
+        assert equal.interval is not None
+        assert equal.outcome == ("supported" if decided else "inconclusive")
+        assert apart.outcome == ("refuted" if decided else "inconclusive")
+
+
+def test_what_is_drawn_is_drawn_by_the_seed() -> None:
+    """30 + 30 templates are too many to count: p and interval are those of the seed, again and again."""
+    rng = np.random.default_rng(5)
+    novice, expert = (templates(style, [float(value) for value in rng.normal(0, 1, 30)]) for style in ("a", "b"))
+    with recording(Recorder(seed=4)):
+        first, again = (novice == about(expert, margin=0.6) for _ in range(2))
+    assert first.seed == 4
+    assert (first.p, first.interval) == (again.p, again.interval)
+    a, b = (np.array(list(mean_by(of, "template").values())) for of in (novice, expert))
+    expected = max(unpaired_shift(a + edge, b, alpha=0.1, seed=4).p / 2 for edge in (0.6, -0.6))
+    assert first.p == pytest.approx(expected, abs=1e-12)
+
+
 def test_units_that_reach_alpha_on_one_side_alone_are_too_few() -> None:
     """3 + 3 templates reach a two-sided 2/20 at best, which is not below twice 5 %."""
     evidence = templates("novice", (10, 10.1, 10.2)) == about(templates("expert", (10, 10.1, 10.3)), margin=50)
     assert (evidence.outcome, evidence.interval) == ("inconclusive", None)
     assert "3 units give no interval to hold against ± 50" in evidence.reason
     assert evidence.needed == Needed(units="templates a style", have=3, wanted=4, prompts=24)
+    assert evidence.reason.endswith(
+        "3 templates a style cannot reach it whatever the values; 4 templates a style, or 5 topics, can"
+    )
 
 
 def test_no_spread_is_not_taken_for_equality() -> None:

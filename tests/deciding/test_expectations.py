@@ -155,6 +155,21 @@ def test_a_reading_agrees_within_the_printed_precision() -> None:
         "supported where every measured mean rounds to its printed number; refuted where one does not"
     )
     assert [(unit.side, unit.value) for unit in agrees.unit_values] == [("novice", 137.4), ("expert", 99.54)]
+    assert (grid("novice", [[0.5]]) == published(novice=0, unit="features")).outcome == "supported"
+    zero = grid("novice", [[4.8]]) == published(novice="4.80", unit="features")
+    assert zero.reason == "measured (printed): novice 4.8 (4.80) features; 1 of 1 agree"
+
+
+def test_a_reading_is_of_what_was_printed() -> None:
+    """Another unit, or another measure where the source tells which, is no reading."""
+    of = grid("novice", [[137.4]])
+    with pytest.raises(
+        TypeError, match=r"l0 of novice in features is not what the numbers are printed of: activation$"
+    ):
+        _ = of == published(novice=137, unit="activation")
+    with pytest.raises(TypeError, match=r"is not what the numbers are printed of: active share in features$"):
+        _ = of == published(novice=137, unit="features", measure="active share")
+    assert (of == published(novice=137, unit="features", measure="l0")).outcome == "supported"
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from controlled import TOPICS, numbered, only_control, under_controls, worded
 from grids import grid
 
 from saeprobe.controls import shuffled
-from saeprobe.evidence import Recorder, recording
+from saeprobe.evidence import ControlResult, Recorder, recording
 from saeprobe.measurement import Measurement
+from saeprobe.statistics import rate_interval, rate_p
 
 SIDES = numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))
 
@@ -33,7 +34,7 @@ def test_a_test_that_finds_nothing_between_shuffled_labels_is_withstood() -> Non
 
 @pytest.mark.parametrize(("times", "outcome"), [(20, "refuted"), (19, "supported")])
 def test_it_refutes_where_shuffles_show_it_too_often(times: int, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The 99 % interval (beta distribution) of 20 of 200 begins at 0.0533, above alpha, that of 19 at 0.0496."""
+    """The 99 % interval (beta distribution) of 20 of 200 begins at 0.0529, above alpha, that of 19 at 0.0493."""
     from scipy.stats import beta
 
     found_in(times, 0.049, monkeypatch)
@@ -47,6 +48,24 @@ def test_it_refutes_where_shuffles_show_it_too_often(times: int, outcome: str, m
     assert f"found in {times} of 200 shuffles" in evidence.reason
     if outcome == "refuted":
         assert evidence.reason.startswith("reproduced by labels: found in 20 of 200")
+
+
+def test_an_interval_that_begins_at_alpha_does_not_refute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 of 200 are as many as that alpha may bring about, and are more at the next smaller one."""
+    begins = rate_interval(20, 200, level=0.99)[0]
+    found_in(20, 0.049, monkeypatch)
+    evidence = under_controls(*SIDES, "labels", alpha=begins)
+    control = only_control(evidence)
+    assert control == ControlResult(
+        name="labels",
+        expects="absent",
+        explains=False,
+        estimate=0.1,
+        interval=rate_interval(20, 200, level=0.99),
+        p=rate_p(20, 200, bound=begins, above=True),
+        detail=f"found in 20 of 200 shuffles of the labels, where alpha = {begins:g} allows for 11",
+    )
+    assert only_control(under_controls(*SIDES, "labels", alpha=begins - 1e-12)).explains
 
 
 def test_its_p_is_that_of_so_many_finds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from controlled import only_control, unrun
 from grids import family, grid, templates
 from scipy.stats import t as student
 
@@ -27,10 +29,10 @@ def worded(style: str, length: float, means: Sequence[float], *, measure: str = 
     return grid(style, values, lengths=lengths, measure=measure, unit="dimensions")
 
 
-def compared(novice: Measurement, expert: Measurement) -> Evidence:
+def compared(novice: Measurement, expert: Measurement, *, alpha: float = 0.05) -> Evidence:
     """`novice > expert` under the control for length, both from one capture."""
     whole = family(novice, expert)
-    with recording(Recorder(controls=("length",))):
+    with recording(Recorder(controls=("length",), alpha=alpha)):
         return whole[novice.label] > whole[expert.label]
 
 
@@ -95,18 +97,32 @@ def test_one_length_for_all_prompts_passes() -> None:
     expert = grid("expert", [[v, v + 5, v - 5] for v in (1, 2, 3, 4)], lengths=lengths)
     evidence = compared(novice, expert)
     assert evidence.outcome == "supported"
-    assert evidence.controls[0].detail == "all prompts are equally long"
-    assert (evidence.controls[0].share, evidence.controls[0].p) == (1.0, evidence.p)
-    assert evidence.controls[0].interval == evidence.interval
+    unmoved = unrun("length", "persists", "all prompts are equally long")
+    assert only_control(evidence) == replace(unmoved, p=evidence.p, interval=evidence.interval, share=1.0)
 
 
 def test_unknown_lengths_are_inconclusive() -> None:
     """A record without lengths cannot pass the control, however clear the difference."""
     evidence = compared(templates("novice", (10, 11, 12, 13)), templates("expert", (1, 2, 3, 4)))
     assert evidence.outcome == "inconclusive"
-    assert (
-        "the control for length could not be run: the record does not tell how long the prompts are" in evidence.reason
-    )
+    why = "the record does not tell how long the prompts are"
+    assert only_control(evidence) == unrun("length", "persists", why)
+    assert f"the control for length could not be run: {why}" in evidence.reason
+
+
+@pytest.mark.parametrize("unknown", ["novice", "expert", "whole"])
+def test_lengths_have_to_be_known_of_both_sides_and_of_the_whole(unknown: str) -> None:
+    """Of two captures one may tell its lengths and the other not."""
+    sides = {
+        style: grid(style, [[v, v + 5, v - 5] for v in means], lengths=[[20, 21, 22]] * 4)
+        for style, means in (("novice", (10, 11, 12, 13)), ("expert", (1, 2, 3, 4)))
+    }
+    sides["whole"] = family(*sides.values())
+    sides[unknown] = replace(sides[unknown], n_tokens=None)
+    with recording(Recorder(controls=("length",))):
+        evidence = replace(sides["novice"], family=sides["whole"]) > sides["expert"]
+    why = "the record does not tell how long the prompts are"
+    assert only_control(evidence) == unrun("length", "persists", why)
 
 
 def test_lengths_that_differ_between_styles_only_are_inconclusive() -> None:
@@ -115,7 +131,9 @@ def test_lengths_that_differ_between_styles_only_are_inconclusive() -> None:
     expert = grid("expert", [[v, v + 5, v - 5] for v in (1, 2, 3, 4)], lengths=[[14] * 3] * 4)
     evidence = compared(novice, expert)
     assert evidence.outcome == "inconclusive"
-    assert "prompts differ by 6.0 tokens between the styles but never within one" in evidence.reason
+    why = "prompts differ by 6.0 tokens between the styles but never within one"
+    assert only_control(evidence) == unrun("length", "persists", why)
+    assert why in evidence.reason
 
 
 def test_an_effect_drowned_by_the_adjustment_is_inconclusive() -> None:
@@ -201,19 +219,22 @@ def test_personas_of_equal_length_may_differ(table: Measurement) -> None:
 # the slope is an estimate too
 
 
-def uncertain(gain: float) -> Evidence:
+def uncertain(gain: float, *, topics: int = 4, in_units_of: float = 1.0, alpha: float = 0.05) -> Evidence:
     """Four templates on four topics; the styles lie 30 tokens apart, and the topics 1 below and above their style.
 
-    The topics' levels are 0.5, 0.5, 0.5 and 4.5 at -1, 1, -1 and 1 token: a slope of 1, and of 0 without the last.
+    The topics' levels are 0.5, 0.5, 0.5 and 4.5 at -1, 1, -1 and 1 token: a slope of 1, and of 0 without the last. Of
+    three topics they are 0.5, 0.5 and 4.5 at -1, 0 and 1.
     """
-    topic, offset = np.array([0.5, 0.5, 0.5, 4.5]), np.array([-1, 1, -1, 1])
+    topic, offset = np.array([0.5, 0.5, 0.5, 4.5])[-topics:], np.array([-1, 1, -1, 1] if topics == 4 else [-1, 0, 1])
     sides = [
         grid(
-            style, [list(topic + level + noise) for noise in (0.0, 0.1, 0.3, 0.6)], lengths=[list(length + offset)] * 4
+            style,
+            [list((topic + level + noise) / in_units_of) for noise in (0.0, 0.1, 0.3, 0.6)],
+            lengths=[list(length + offset)] * 4,
         )
         for style, level, length in (("novice", gain, 60), ("expert", 0.0, 30))
     ]
-    return compared(*sides)
+    return compared(*sides, alpha=alpha)
 
 
 def test_what_is_left_beside_an_uncertain_slope_is_open() -> None:
@@ -239,21 +260,101 @@ def test_what_the_error_of_the_slope_cannot_make_is_supported() -> None:
     assert "beside the error" not in evidence.controls[0].detail
 
 
+@pytest.mark.parametrize("in_units_of", [1.0, 1000.0])
+def test_an_error_of_the_slope_below_alpha_is_the_p_and_is_not_told(in_units_of: float) -> None:
+    """Of 150 the slope takes 30, and 120 are left beside an error that makes p 0.047, above the templates' 2/70.
+
+    Neither hangs on the unit.
+    """
+    evidence = uncertain(150.0, in_units_of=in_units_of)
+    control = only_control(evidence)
+    slopes = _without_each_topic()
+    error = np.sqrt(3 / 4 * np.sum((slopes - slopes.mean()) ** 2))
+    assert control.p == pytest.approx(2 * student.sf(120 / (30 * error), 3))
+    assert control.p is not None
+    assert 2 / 70 < control.p < 0.05
+    assert control.detail == (
+        f"novice is +30.0 tokens longer than expert; within a style the value rises {1 / in_units_of:.3f} a token, "
+        f"and at equal length {120 / in_units_of:+.3f} features of {150 / in_units_of:+.3f} are left"
+    )
+    assert evidence.outcome == "supported"
+
+
+def test_the_error_of_the_slope_at_alpha_is_told_and_leaves_the_claim_open() -> None:
+    """As p of the claim, it has to lie below alpha."""
+    p = only_control(uncertain(150.0)).p
+    assert p is not None
+    evidence = uncertain(150.0, alpha=p)
+    assert only_control(evidence).p == p
+    assert evidence.outcome == "inconclusive"
+    assert evidence.reason.endswith("+120.000 features of +150.000 are left; beside the error of that slope p = 0.047")
+
+
+def test_three_topics_are_enough_for_an_error_of_the_slope() -> None:
+    """0.5, 0.5 and 4.5 at -1, 0 and 1 token are a slope of 2, and of 4, 2 and 0 without one: an error of (16/3)**0.5.
+
+    Of 360 the slope takes 60; by Student's t with two degrees of freedom 300 beside 30 such errors.
+    """
+    control = only_control(uncertain(360.0, topics=3))
+    assert control.estimate == pytest.approx(300.0)
+    assert control.p == pytest.approx(2 * student.sf(300 / (30 * np.sqrt(16 / 3)), 2))
+    assert control.p is not None
+    assert control.p > 2 / 70
+
+
+def test_of_one_wording_a_style_the_error_of_the_slope_is_that_over_topics() -> None:
+    """Two templates tell nothing of it; eight topics do, as leaving out one after another and fitting a line shows."""
+    control = only_control(compared(persona("novice", 50, 1.0, 0.5), persona("standard", 20, 0.0, 0.0)))
+    both = (TOPIC + TOPIC + 0.5 * NOISE) / 2  # the slope is pooled, and the lengths of both lie alike about their mean
+    slopes = np.array([np.polyfit(np.delete(OFFSETS, k), np.delete(both, k), 1)[0] for k in range(8)])
+    error = np.sqrt(7 / 8 * np.sum((slopes - slopes.mean()) ** 2))
+    assert control.estimate == pytest.approx(1.0)
+    assert control.p == pytest.approx(2 * student.sf(1.0 / (30 * error), 7))
+
+
+def test_two_wordings_on_two_topics_tell_nothing_of_the_slope() -> None:
+    """An error is taken from three templates or topics on, and without one nothing is known: p is 1."""
+    sides = [
+        grid(style, [[level, level + 1.5]], lengths=[[length, length + 5]])
+        for style, level, length in (("novice", 10.0, 40), ("expert", 1.0, 20))
+    ]
+    control = only_control(compared(*sides))
+    assert control.estimate == pytest.approx(9 - 20 * 0.3)
+    assert control.p == 1.0
+    assert control.detail.endswith("+3.000 features of +9.000 are left; beside the error of that slope p = 1")
+
+
 def _without_each_topic() -> np.ndarray:
     topic, offset = np.array([0.5, 0.5, 0.5, 4.5]), np.array([-1.0, 1, -1, 1])
     kept = [np.arange(4) != out for out in range(4)]
     return np.array([np.polyfit(offset[rest], topic[rest], 1)[0] for rest in kept])
 
 
-def test_a_slope_that_hangs_on_one_topic_tells_nothing() -> None:
-    """All prompts but those on one topic are equally long: without it there is no slope."""
+def hanging(novice: Sequence[float], *, longer: int) -> Evidence:
+    """Beside templates of 1 to 4; all prompts of a style but those on one topic are equally long."""
     sides = [
         grid(style, [[v, v + 1, v - 1, v] for v in means], lengths=[[n, n, n, n + 1]] * 4)
-        for style, means, n in (("novice", (10, 11, 12, 13), 20), ("expert", (1, 2, 3, 4), 10))
+        for style, means, n in (("novice", novice, 10 + longer), ("expert", (1, 2, 3, 4), 10))
     ]
-    evidence = compared(*sides)
-    assert evidence.outcome == "inconclusive"
-    assert evidence.controls[0].p == 1.0
+    return compared(*sides)
+
+
+@pytest.mark.parametrize(("longer", "outcome"), [(10, "inconclusive"), (1, "inconclusive"), (0, "supported")])
+def test_a_slope_that_hangs_on_one_topic_tells_nothing(longer: int, outcome: str) -> None:
+    """Without the topic there is no slope, so p is 1 even where it is taken only once; taken 0 times it is free."""
+    evidence = hanging((10, 11, 12, 13), longer=longer)
+    assert evidence.outcome == outcome
+    assert only_control(evidence).p == (1.0 if longer else evidence.p)
+
+
+def test_an_error_of_the_slope_that_adds_nothing_is_not_told() -> None:
+    """Where the comparison at equal length itself has a p of 1, the slope makes it no larger."""
+    control = only_control(hanging((1, 2, 3, 4), longer=10))
+    assert (control.p, control.share) == (1.0, None)
+    assert control.detail == (
+        "novice is +10.0 tokens longer than expert; within a style the value rises 0.000 a token, "
+        "and at equal length +0.000 features of +0.000 are left"
+    )
 
 
 @pytest.mark.parametrize("clusters", ["abcabc" * 2, "aabbcc" * 2, "aaabbbcccddd"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -207,7 +208,7 @@ def test_only_numbers_are_added() -> None:
         lambda: novice < expert + 5,
         lambda: every([expert + 5]) > novice,
         lambda: expert + 5 > every([novice]),
-        lambda: summary("expert", 5) * 2 > novice,
+        lambda: every([expert * 2]) > 9.0,
     ],
 )
 def test_a_margin_on_the_larger_side_is_refused(asserted: Callable[[], Evidence]) -> None:
@@ -216,11 +217,20 @@ def test_a_margin_on_the_larger_side_is_refused(asserted: Callable[[], Evidence]
         asserted()
 
 
+def test_a_factor_on_the_larger_side_is_told_how_to_turn_it() -> None:
+    """`b < 0.8 * a` is the same as `a > 1.25 * b`."""
+    remedy = (
+        "0.8 x l0 of novice on the larger side; a margin belongs on the smaller: l0 of novice > 1.25 * l0 of expert"
+    )
+    with pytest.raises(TypeError, match=re.escape(remedy)):
+        _ = expert < 0.8 * novice
+
+
 def test_a_margin_is_neither_equal_to_nor_beside_a_number() -> None:
     """`==` and a bound take no margin of this sort."""
     with pytest.raises(TypeError, match="l0 of novice == Margin; equality needs a margin"):
         _ = novice == expert + 5
-    with pytest.raises(TypeError, match=r"about\(l0 of expert \+ 5 features\); wanted a quantity"):
+    with pytest.raises(TypeError, match=r"about\(l0 of expert \+ 5 features\); wanted a measurement"):
         about(expert + 5, margin=1.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not supported between"):
         _ = expert + 5 < 9

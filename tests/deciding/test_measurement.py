@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, sqrt
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from grids import family, grid, templates
 
 from saeprobe.evidence import Needed, Recorder, recording
-from saeprobe.measurement import Measurement, every
+from saeprobe.measurement import Measurement, about, every
 from saeprobe.prompts import Prompt
 
 HIGH = (10.0, 11, 12, 13)
@@ -327,6 +328,26 @@ def test_every_of_nothing_or_on_both_sides_is_refused() -> None:
             compare(every([templates("novice", HIGH)]), every([templates("expert", LOW)]))
 
 
+@pytest.mark.parametrize(
+    ("write", "remedy"),
+    [
+        (lambda a, b: a - b > 5, "a margin is put on the smaller side: a > b \\+ 5"),
+        (lambda a, b: a > b - 5, "a margin is put on the smaller side"),
+        (lambda a, b: 5 - a > b, "a margin is put on the smaller side"),
+        (lambda a, b: a >= b, "no test tells the two signs apart: write >"),
+        (lambda a, b: a <= 1.1 * b, "no test tells the two signs apart: write <"),
+        (lambda a, b: a != b, "say which one is larger: a > b, or that they agree"),
+        (lambda a, b: a != about(b, margin=1), "say which one is larger"),
+        (lambda a, b: every([a]) != b, "say which one is larger"),
+    ],
+)
+def test_what_no_test_answers_is_refused_with_what_to_write(write: Callable[..., object], remedy: str) -> None:
+    """And no evidence is left behind."""
+    with recording(Recorder()) as recorder, pytest.raises(TypeError, match=remedy):
+        write(templates("novice", HIGH), templates("expert", LOW))
+    assert recorder.evidence == []
+
+
 def test_a_difference_on_some_topics_alone_says_so() -> None:
     """The means are of all prompts and the difference of the shared topics, so that one need not follow from both."""
     few = grid("novice", [[10.0, 10], [11, 11], [12, 12], [13, 13]])
@@ -338,3 +359,18 @@ def test_a_difference_on_some_topics_alone_says_so() -> None:
     one = grid("novice", [[10.0], [11], [12], [13]])
     assert " on the topic that both have, p" in (one > many).reason
     assert "both have" not in (few > grid("expert", [[3.0, 3], [4, 4], [5, 5], [4, 4]])).reason
+
+
+def test_quantities_are_given_in_a_list() -> None:
+    """Not one by one."""
+    a, b = templates("novice", HIGH), templates("expert", LOW)
+    for call in (lambda: every(a, b), lambda: every(a)):
+        with pytest.raises(TypeError, match="every\\(\\) takes its quantities in one list"):
+            call()
+
+
+def test_a_quantity_alone_says_nothing() -> None:
+    """A forgotten comparison is told, not taken for true."""
+    for alone in (templates("novice", HIGH), every([templates("novice", HIGH)])):
+        with pytest.raises(TypeError, match="says nothing by itself; compare it, as in: assert a > b"):
+            bool(alone)

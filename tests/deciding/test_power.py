@@ -231,7 +231,15 @@ def test_texts_without_topics_are_held_against_a_number_together() -> None:
         "12 templates: a difference of 0.89 standard deviations between templates is seen with 80 % power"
     )
     assert design_line(prompts(10, 1, topics=1), over=("topics",), alpha=0.05).endswith(
-        "1 topics cannot decide anything at alpha = 0.05: at least 6 are needed"
+        "1 topic cannot decide anything at alpha = 0.05: at least 6 are needed"
+    )
+
+
+@pytest.mark.parametrize("templates", [(1,), (1, 1), (1, 1, 1)])
+def test_a_plan_of_one_prompt_a_style_asks_for_topics(templates: tuple[int, ...]) -> None:
+    """As the verdict does: the styles are compared, and templates of different styles are no units of one thing."""
+    assert design_line(prompts(*templates, topics=1), over=(), alpha=0.05) == (
+        "this wording only, 1 topic cannot decide anything at alpha = 0.05: at least 6 are needed"
     )
 
 
@@ -239,7 +247,7 @@ def test_texts_without_topics_are_held_against_a_number_together() -> None:
 def test_a_plan_of_many_styles_counts_them(styles: int, told: str) -> None:
     """In words up to twelve."""
     line = design_line(prompts(*[4] * styles, topics=1), over=(), alpha=0.05)
-    assert line.endswith(f"1.00 needs 17 templates a style ({17 * styles} prompts in {told} of 1 topics)")
+    assert line.endswith(f"1.00 needs 17 templates a style ({17 * styles} prompts in {told} of 1 topic)")
 
 
 def test_a_plan_whose_styles_share_no_topic_compares_nothing() -> None:

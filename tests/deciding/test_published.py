@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 
 import pytest
 
 from saeprobe.claims import Claim, NonReproduction, Published, drifted, published
-from saeprobe.deciding import compare_published, decide
+from saeprobe.deciding import decide
 from saeprobe.evidence import Evidence, EvidenceOutcome, Sample
+from saeprobe.published_values import compare_published
 from saeprobe.verdicts import Verdict
 
 
@@ -44,14 +46,15 @@ def sample(
     interval: tuple[float, float] | None = None,
     unit: str = "features",
     n: int | None = 8,
+    measure: str = "l0",
 ) -> Sample:
     """The mean of one style."""
-    return Sample(label=label, measure="l0", unit=unit, mean=mean, n=n, interval=interval)
+    return Sample(label=label, measure=measure, unit=unit, mean=mean, n=n, interval=interval)
 
 
 def decided(evidence: Evidence, numbers: Published | None = None) -> Verdict:
     """The verdict on given evidence and published numbers."""
-    return decide(claimed(numbers), "sparrow", [evidence], None)[0]
+    return decide(claimed(numbers), "sparrow", [evidence], None if evidence else AssertionError())[0]
 
 
 # what it does to the verdict
@@ -147,9 +150,155 @@ def test_published_numbers_are_found_in_the_parts() -> None:
         assert decided(whole, published(novice=132.4, unit="features")).word == "supported"
 
 
+def by_two(*, first: str, second: str) -> Evidence:
+    """Two comparisons of the same prompts in one unit."""
+    peak = [sample(label, mean, unit="activation", measure=first) for label, mean in (("novice", 6.316), ("expert", 1))]
+    means = [
+        sample(label, mean, unit="activation", measure=second) for label, mean in (("novice", 1.38), ("expert", 1))
+    ]
+    return found(parts=(found(*peak), found(*means)))
+
+
+def test_a_number_that_could_be_of_two_measures_breaks_the_probe() -> None:
+    """1.38 is no longer held against the highest activation, 6.316, because that was asserted first."""
+    evidence = by_two(first="max activation", second="mean activation")
+    numbers = published(novice=1.38, expert=1.0, unit="activation")
+    verdict = decided(evidence, numbers)
+    assert (verdict.word, verdict.scope) == ("broken", "these templates")
+    assert verdict.reason == (
+        "published values may be of several measures: novice, expert in activation, by max activation and by mean "
+        "activation; state which, as in published(novice=..., unit='activation', measure='max activation')"
+    )
+    assert compare_published(numbers, [evidence]) == ()
+
+
+@pytest.mark.parametrize(
+    ("measure", "word"), [("mean activation", "supported"), ("max activation", "drifted"), ("l0", "broken")]
+)
+def test_a_stated_measure_is_the_one_that_answers(measure: str, word: str) -> None:
+    """In whatever order the two are asserted; what is stated and not measured breaks the probe."""
+    numbers = published(novice=1.38, unit="activation", measure=measure)
+    for order in (("max activation", "mean activation"), ("mean activation", "max activation")):
+        means = {"max activation": 6.316, "mean activation": 1.38}
+        parts = [found(sample("novice", means[one], unit="activation", measure=one)) for one in order]
+        assert decided(found(parts=tuple(parts)), numbers).word == word
+
+
+def test_a_misspelt_measure_is_told() -> None:
+    """What was measured lies near."""
+    numbers = published(novice=1.38, unit="activation", measure="mean activations")
+    evidence = by_two(first="max activation", second="mean activation")
+    assert decided(evidence, numbers).reason == (
+        "published values were never measured: novice in activation by 'mean activations', did you mean 'mean "
+        "activation'?"
+    )
+
+
 def test_nothing_published_gives_no_rows() -> None:
     """Then nothing is compared."""
     assert compare_published(None, [found(sample("novice", 1.0))]) == ()
+
+
+# the order in which the numbers are printed
+
+WIDE = (sample("standard", 24.72, interval=(17.72, 31.72)), sample("expert", 15.22, interval=(4.22, 26.22)))
+"""Measured 9.5 apart, and told apart by the probe, though the two intervals meet."""
+
+
+@pytest.mark.parametrize("n", [50, 5])
+@pytest.mark.parametrize("sides", [WIDE, WIDE[::-1]], ids=["standard-first", "expert-first"])
+def test_numbers_that_are_printed_the_other_way_round_are_drifted(n: int, sides: tuple[Sample, Sample]) -> None:
+    """18 and 26 lie within their wide tolerances of 24.72 and 15.22, and say the opposite of what was found."""
+    verdict = decided(found(*sides), published(standard=18.0, expert="26.0", unit="features", n=n))
+    assert (verdict.word, verdict.outcome, verdict.scope) == ("drifted", "failed", "these templates")
+    assert verdict.reason == (
+        "the sentence holds, but its numbers are published in the reverse order: standard lies 9.5 features above "
+        "expert here, and is published 8 below it"
+    )
+
+
+def test_neither_of_two_numbers_in_reverse_order_agrees() -> None:
+    """In the rows of a report, and beside a refutation; a third number is not touched by it."""
+    third = sample("guru", 30.0)
+    numbers = published(standard=18, expert=26, guru=30, unit="features", n=50)
+    rows = compare_published(numbers, [found(*WIDE), found(third)])
+    assert [(row.label, row.agrees) for row in rows] == [("standard", False), ("expert", False), ("guru", True)]
+    assert all(abs(row.measured - row.value) < row.tolerance for row in rows)
+    refuted = decided(found(*WIDE, outcome="refuted"), published(standard=18, expert=26, unit="features", n=50))
+    assert refuted.reason == "told refuted; 0 of 2 published values agree"
+
+
+def test_a_number_that_moved_as_well_is_told_beside_the_order() -> None:
+    """Both faults of the numbers stand in one reason; the one that is near still agrees, since the other moved."""
+    numbers = published(standard=18, expert=99, unit="features")
+    assert [row.agrees for row in compare_published(numbers, [found(*WIDE)])] == [True, False]
+    verdict = decided(found(*WIDE), numbers)
+    assert verdict.reason == (
+        "the sentence holds, but its numbers have moved: expert is 15.22 features, published 99 ± 11.5; and its "
+        "numbers are published in the reverse order: standard lies 9.5 features above expert here, and is published 81 "
+        "below it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("standard", "expert", "turned"),
+    [
+        ("18.0", "18.1", True),  # rounding keeps the order of what it rounds
+        ("18.0", "18.0", False),
+        (18, "18.3", False),  # 18 may have been 18.4
+        (18, "18.6", True),
+    ],
+)
+def test_what_rounding_may_have_turned_is_not_in_reverse_order(
+    standard: float | str, expert: float | str, *, turned: bool
+) -> None:
+    """Printed at one precision any difference counts, else one that is more than both were rounded by."""
+    rows = compare_published(published(standard=standard, expert=expert, unit="features"), [found(*WIDE)])
+    assert [row.agrees for row in rows] == [not turned, not turned]
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        found(*WIDE, outcome="inconclusive"),
+        replace(found(*WIDE, outcome="refuted"), kind="at least", margin=20.0),
+        replace(found(*WIDE), kind="at least", margin=-3.0),
+        replace(found(*WIDE), kind="about equal"),
+        found(WIDE[0], sample("expert", 12.0)),
+        found(WIDE[0]),
+    ],
+    ids=["open", "short-of-margin", "less-than-all-of-it", "equal", "other-prompts", "one-side"],
+)
+def test_an_order_counts_where_the_probe_found_it(evidence: Evidence) -> None:
+    """Not one of chance, nor one that the comparison does not state, nor one of other prompts of that label."""
+    open_at_first = found(*WIDE, outcome="inconclusive")
+    rows = compare_published(published(standard=18, expert=26, unit="features"), [open_at_first, evidence])
+    assert [row.agrees for row in rows] == [True, True]
+
+
+def test_orders_are_found_in_parts_and_beyond_a_margin() -> None:
+    """Each step of an ordering puts two numbers in order, and so does `a > b + 5`."""
+    numbers = published(standard=18, expert=26, unit="features", n=50)
+    least = replace(found(*WIDE), kind="at least", margin=5.0)
+    for evidence in (found(parts=(found(*WIDE),)), least):
+        assert [row.agrees for row in compare_published(numbers, [evidence])] == [False, False]
+
+
+def test_tolerances_that_reach_from_one_number_to_the_other_are_told() -> None:
+    """20 and 19 agree, but with ± 7.5 and ± 11.5 so would numbers much farther apart, or not apart at all."""
+    verdict = decided(found(*WIDE), published(standard=20, expert=19, unit="features"))
+    assert verdict.word == "supported"
+    assert verdict.reason == (
+        "told supported; 2 of 2 published values agree, only within tolerances wider than the published difference: "
+        "standard and expert are published 1 features apart and held to ± 7.5 and ± 11.5"
+    )
+
+
+@pytest.mark.parametrize("expert", [13, "13.4"])
+def test_tolerances_that_are_narrower_than_the_difference_are_not_told(expert: float | str) -> None:
+    """The larger of both is 11.5 beside 12, and 11.05 beside 11.6."""
+    verdict = decided(found(*WIDE), published(standard=25, expert=expert, unit="features"))
+    assert verdict.reason == "told supported; 2 of 2 published values agree"
 
 
 # the tolerance

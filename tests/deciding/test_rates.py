@@ -150,11 +150,21 @@ def test_a_rate_at_its_bound_is_decided_by_no_number() -> None:
     assert (of_templates(2, 2, 2, 2, 2) > 0.4999).needed == evidence.needed
 
 
+def test_a_plan_reaches_as_far_as_a_thousand_units() -> None:
+    """500 of 1,000 are told from 0.47351 and 499.5 of 999 are not; from 0.47353 it takes one more than any plan has."""
+    assert binomtest(500, 1000, 0.47351, alternative="greater").pvalue < 0.05
+    assert binomtest(500, 1000, 0.47353, alternative="greater").pvalue > 0.05
+    for bound, wanted in ((0.47351, 1000), (0.47353, None)):
+        needed = (of_templates(2, 2, 2, 2, 2) > bound).needed
+        assert needed is not None
+        assert needed.wanted == wanted
+
+
 def test_a_single_unit_decides_no_rate() -> None:
     """One prompt has no interval and no p."""
     evidence = fires([[1.0]]) > 0.5
     assert (evidence.outcome, evidence.p, evidence.interval) == ("inconclusive", None, None)
-    assert evidence.reason == "100.0% on 1 unit(s): at least 2 are needed"
+    assert evidence.reason == "100.0% on one topic: at least 2 are needed"
 
 
 def test_a_rate_above_zero_is_shown_by_one_prompt() -> None:
@@ -304,6 +314,8 @@ def test_only_a_share_that_is_all_or_nothing_is_universal(of: Measurement) -> No
         (0.98, 50, 1, "refuted", "98.0% is recorded: not 100%"),
         (0.02, None, 0, "refuted", "2.0% is recorded: not 0%"),
         (0.9999999, 50, 1, "supported", "100.0% is recorded of 50 prompts"),
+        (0.000001, 50, 0, "supported", "0.0% is recorded of 50 prompts"),
+        (0.000002, 50, 0, "refuted", "0.0% is recorded: not 0%"),
     ],
 )
 def test_a_recorded_rate_shows_its_exceptions(

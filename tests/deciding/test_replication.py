@@ -233,7 +233,7 @@ def test_one_shared_topic_cannot_be_paired() -> None:
     assert why_not(a, b, *BOTH) == why_not(a, b, "topics")
     assert "and 8 to decide" in why_not(a, b, "topics", alpha=0.01)
     assert why_not(grid("a", [[1.0]]), grid("b", [[2.0]])) == why_not(a, b, "topics")
-    assert run(a, b).scope == "these 2 + 3 templates"
+    assert run(a, b).scope == "these 2 + 3 templates on the topic 'tides' alone"
     two = run(grid("a", [[1.0, 2]]), grid("b", [[2.0, 5]]))
     assert two.n_units == (2, 2)
 
@@ -305,7 +305,7 @@ def test_two_units_are_tested_and_one_is_not() -> None:
     """Of templates, of topics, and of both."""
     two = grid("a", [[1.0, 4], [2.0, 5]])
     for over, smallest in (((), 0.5), (("topics",), 0.5), (BOTH, 0.5)):
-        shift = mean_shift(two, 0.0, alpha=ALPHA, seed=0, over=over)
+        shift = mean_shift(two, alpha=ALPHA, seed=0, over=over)
         assert shift is not None
         assert shift.smallest_p == smallest
 
@@ -314,30 +314,31 @@ def test_what_is_drawn_for_a_mean_is_drawn_by_the_seed() -> None:
     """Forty topics are too many to count."""
     values = [float(value) for value in np.random.default_rng(0).normal(0.2, 1, 40)]
     many = grid("a", [values], topics=[f"topic {index}" for index in range(40)])
-    one = mean_shift(many, 0.0, alpha=ALPHA, seed=3)
+    one = mean_shift(many, alpha=ALPHA, seed=3)
     assert one == paired_shift(np.array(values), alpha=ALPHA, seed=3)
     with recording(Recorder(seed=3)):
         assert mean_interval(many) == one.interval
 
 
-def test_a_mean_beside_a_number_is_tested_over_its_units() -> None:
-    """Sign flips of what the units lie above it; over both at once, of templates and centred topics."""
+def test_a_mean_is_tested_over_its_units() -> None:
+    """Sign flips of the units; over both at once, of templates and centred topics."""
+    lower = replace(A, values=A.values - 10)
     means = np.array([11.0, 12, 14, 15])
     topics = np.array(list(mean_by(A, "topic").values()))
-    assert mean_shift(A, 10.0, alpha=ALPHA, seed=0) == paired_shift(
+    assert mean_shift(lower, alpha=ALPHA, seed=0) == paired_shift(
         np.array(list(mean_by(A, "template").values())) - 10, alpha=ALPHA, seed=0
     )
-    assert mean_shift(A, 10.0, alpha=ALPHA, seed=0, over=("topics",)) == paired_shift(topics - 10, alpha=ALPHA, seed=0)
-    both = mean_shift(A, 10.0, alpha=ALPHA, seed=0, over=BOTH)
+    assert mean_shift(lower, alpha=ALPHA, seed=0, over=("topics",)) == paired_shift(topics - 10, alpha=ALPHA, seed=0)
+    both = mean_shift(lower, alpha=ALPHA, seed=0, over=BOTH)
     expected = crossed_shift(means - 10, np.zeros(4), topics - 10, alpha=ALPHA, seed=0, paired=True)
     assert both is not None
     assert (both.estimate, both.p) == pytest.approx((3.0, expected.p))
     one = side("expert", [3.0])
-    assert mean_shift(one, 0.0, alpha=ALPHA, seed=0, over=("templates",)) is None
-    assert mean_shift(one, 0.0, alpha=ALPHA, seed=0, over=BOTH) is None
-    assert mean_shift(grid("a", [[1.0], [2.0]]), 0.0, alpha=ALPHA, seed=0, over=BOTH) is None
-    assert mean_shift(grid("a", [[1.0]]), 0.0, alpha=ALPHA, seed=0) is None
-    assert mean_shift(one, 0.0, alpha=ALPHA, seed=0) is not None
+    assert mean_shift(one, alpha=ALPHA, seed=0, over=("templates",)) is None
+    assert mean_shift(one, alpha=ALPHA, seed=0, over=BOTH) is None
+    assert mean_shift(grid("a", [[1.0], [2.0]]), alpha=ALPHA, seed=0, over=BOTH) is None
+    assert mean_shift(grid("a", [[1.0]]), alpha=ALPHA, seed=0) is None
+    assert mean_shift(one, alpha=ALPHA, seed=0) is not None
 
 
 def test_the_interval_of_a_mean_is_over_what_the_claim_declares() -> None:

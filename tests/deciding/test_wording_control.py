@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from controlled import only_control, under_controls, worded
+from controlled import only_control, under_controls, unrun, worded
 
-from saeprobe.evidence import Evidence
+from saeprobe.controls import run_controls
+from saeprobe.evidence import Evidence, Recorder
 from saeprobe.measurement import Measurement
+from saeprobe.replication import compare
+from saeprobe.threshold import NearThreshold
 
 EIGHT = tuple(f"topic {k}" for k in range(8))
 
@@ -128,14 +132,43 @@ def test_a_topic_that_is_the_word_is_left_out() -> None:
     assert {prompt.topic for sample in again.samples for prompt in sample.prompts} == {"tides", "rust"}
 
 
+def test_what_is_compared_again_is_what_was_measured_on_the_rest() -> None:
+    """Four of five templates, with the lengths and the nearness to thresholds of their prompts, out of the whole."""
+    rests: list[Measurement] = []
+
+    def again(a: Measurement, b: Measurement) -> Evidence:
+        rests.extend((a, b))
+        return a > b
+
+    novice, expert = (
+        replace(
+            side(style, (14,), means),  # the first three prompts say the word
+            n_tokens=np.arange(15) + length,
+            near=NearThreshold(moves=np.arange(15) / 10, tolerance=1e-4),
+        )
+        for style, means, length in (("novice", (10, 11, 12, 13), 20), ("expert", (1, 2, 3, 4), 50))
+    )
+    compared = compare(novice, expert, alpha=0.05, seed=0)
+    assert not isinstance(compared, str)
+    run_controls(novice, expert, compared, Recorder(controls=("wording",)), again=again)
+    for of, rest in zip((novice, expert), rests, strict=True):
+        assert of.n_tokens is not None
+        assert rest.n_tokens is not None
+        assert rest.near is not None
+        assert rest.prompts == of.prompts[3:]
+        assert list(rest.values) == list(of.values[3:])
+        assert list(rest.n_tokens) == list(of.n_tokens[3:])
+        assert list(rest.near.moves) == [k / 10 for k in range(3, 15)]
+        assert rest.whole is of
+
+
 @pytest.mark.parametrize(("left", "told"), [((), "0 of 5"), ((3.0,), "1 of 6")])
 def test_fewer_than_two_templates_are_no_control(left: Sequence[float], told: str) -> None:
     """With one template, or none, without the word the control cannot be run, and the claim is open."""
     evidence = compared(left, (1, 2))
-    control = only_control(evidence)
-    assert control.p is None
-    assert control.share is None
-    assert control.detail == (f"{told} wordings of novice do without 'novice' and 'expert'; at least 2 are needed")
+    why = f"{told} wordings of novice do without 'novice' and 'expert'; at least 2 are needed"
+    assert evidence.estimate is not None
+    assert only_control(evidence) == unrun("wording", "persists", why, estimate=evidence.estimate)
     assert evidence.outcome == "inconclusive"
     assert f"but the control for wording could not be run: {told} wordings of novice" in evidence.reason
 
@@ -174,9 +207,9 @@ def test_words_that_nobody_names_are_no_control() -> None:
     """A record, or prompts without words, cannot tell which templates to leave out."""
     novice, expert = side("novice", (), (11, 12, 13, 14)), side("expert", (), (1, 2, 3, 4))
     evidence = under_controls(replace(novice, words={}), replace(expert, words={}), "wording")
-    assert only_control(evidence).detail == (
-        'nothing tells which words are the styles\' own; a file of prompts does by words = ["..."] under each style'
-    )
+    why = 'nothing tells which words are the styles\' own; a file of prompts does by words = ["..."] under each style'
+    assert evidence.estimate is not None
+    assert only_control(evidence) == unrun("wording", "persists", why, estimate=evidence.estimate)
     assert evidence.outcome == "inconclusive"
 
 

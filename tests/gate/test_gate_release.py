@@ -196,15 +196,16 @@ def test_the_text_says_what_holds_it_and_what_to_do():
         "",
         "  hold         c[sparrow]",
         "               refuted on sparrow: reason 2",
-        "               -> take the sentence out, or write what was found; the evidence again: pytest",
-        "                 'probes/test_it.py::test_2[sparrow]'",
+        "               -> take the sentence out, or write what was found; the evidence again, beside this",
+        "                 report: pytest 'probes/test_it.py::test_2[sparrow]'",
+        "                 --saeprobe-report=.saeprobe/again",
         "  cannot tell  b",
         "               not run on sparrow: reason 1",
-        "               -> bring what is absent; then: pytest 'probes/test_it.py::test_1[sparrow]'",
+        "               -> bring what is absent; then make the whole report again: pytest probes/",
         "  cannot tell  d",
         "               no probe in the report has this id",
-        "               -> pytest probes/ writes a new report; if no probe decides this claim yet, write one",
-        "                 or take the claim out",
+        "               -> pytest probes/ -m sparrow writes a new report; if no probe decides this claim yet,",
+        "                 write one or take the claim out",
         "  release      a",
         "               supported on sparrow: reason 0",
         "               scope: these 8 templates",
@@ -213,12 +214,42 @@ def test_the_text_says_what_holds_it_and_what_to_do():
     ]
 
 
+def test_a_new_report_is_to_hold_all_that_the_article_cites():
+    """A run on the one subject that is missing would take the others out of the report."""
+    cited = article(on("a", "sparrow"), on("b", "gpt2"), on("c", "sparrow+finch"))
+    text = render(decide_release(cited, report(("a", "sparrow", "supported"))))
+    assert text.count("-> pytest probes/ -m 'sparrow or gpt2 or sparrow and finch' writes a new report") == 2
+
+
+def test_a_claim_is_decided_again_by_the_run_that_made_the_report():
+    """A run of its probe alone would leave a report of one claim."""
+    made = report(("a", "sparrow", "inconclusive"))
+    made["run"]["command"] = "pytest mine/ -m 'sparrow or gpt2'"
+    text = render(decide_release(article("a"), made))
+    assert "then make the whole report again: pytest mine/ -m 'sparrow or gpt2'" in " ".join(text.split())
+
+
 def test_the_text_tells_of_a_declared_non_reproduction():
     """A declared failure is shown with the reason that was declared."""
     text = render(decide_release(article("a"), report(("a", "sparrow", "refuted"), declared="lengths differ")))
     assert "refuted on sparrow, a declared non-reproduction: reason 0" in text
     assert "declared because: lengths differ" in text
     assert text.endswith("0 of 1 claim released, 1 held, 0 undecided; exit code 1")
+
+
+@pytest.mark.parametrize(("dirty", "warned"), [(True, True), (False, False), (None, False)])
+@pytest.mark.parametrize(("verdict", "code"), [("supported", 0), ("refuted", 1), ("not run", 2)])
+def test_a_report_of_uncommitted_changes_is_warned_of(verdict: str, code: int, *, dirty: bool | None, warned: bool):
+    """The text says that nobody can tell later what was measured; the decision is that of the verdicts."""
+    run = report(("a", "sparrow", verdict))
+    run["run"]["dirty"] = dirty
+
+    release = decide_release(article("a"), run)
+
+    assert release.exit_code == code
+    warning = "warning: the report is of a tree with uncommitted changes"
+    assert (f"\n\n{warning}" in render(release)) == warned
+    assert render(release).endswith(f"exit code {code}")
 
 
 @pytest.mark.parametrize(

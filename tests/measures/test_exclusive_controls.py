@@ -144,6 +144,8 @@ def test_more_kinds_of_features_withstand_activity() -> None:
         (True, 0.049, 5.0, False),  # little is left, but it is there
         (True, 0.05, 5.0, True),
         (True, 0.01, -1.0, True),  # the contrary is left
+        (True, 0.01, 0.0, True),  # nothing at all
+        (True, 0.01, 0.5, False),  # a twentieth, but told apart from nothing
         (False, 0.2, 5.0, False),  # nothing to explain
     ],
 )
@@ -194,20 +196,6 @@ def test_expected_features_are_those_of_the_other_side_when_styles_are_alike() -
     times = np.bincount(of["novice"].acts.indices, minlength=400)
     distinct = len(np.unique(of["expert"].acts.indices))
     assert expected_distinct(times, 1 / 3) == pytest.approx(distinct, abs=3 * 6)
-
-
-def test_shuffled_labels_are_those_of_the_permutation() -> None:
-    """Of 70 relabelings two are as far apart as the observed labels, and no other comes below alpha."""
-    rows = crossed("novice", (1, 1, 0), templates="ABCD", topics=TOPICS[:2])
-    rows += crossed("expert", (0, 0, 1), templates="ABCD", topics=TOPICS[:2])
-    evidence = compared(features(rows), "labels")
-    (control,) = evidence.controls
-    assert (control.name, control.expects, control.explains, control.p) == ("labels", "absent", False, 1)
-    assert control.estimate == pytest.approx(2 / 70)
-    assert control.detail == (
-        "found in 2 of 70 shuffles of the labels, those that p is counted over; alpha = 0.05 allows for 4"
-    )
-    assert evidence.outcome == "supported"
 
 
 def conditioned(of: Features, control: Control, read: Features) -> Features:
@@ -281,7 +269,9 @@ def test_controls_of_other_kinds_are_refused() -> None:
     of = styles((1, 0), (0, 1))
     with pytest.raises(TypeError, match="the control length cannot be applied to exclusive features"):
         compared(of, "length")
-    with pytest.raises(TypeError, match="it takes: activity, labels, injection, random-model, random-sae"):
+    with pytest.raises(TypeError, match="it takes: activity, injection, random-model, random-sae"):
         compared(of, "wording")
     with pytest.raises(TypeError, match="activity asks"):
         compared(of, "activity", "length")
+    with pytest.raises(TypeError, match="labels cannot be applied to exclusive features; the p of the claim is itself"):
+        compared(of, "activity", "labels")

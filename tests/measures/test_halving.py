@@ -74,6 +74,15 @@ def test_two_captures_are_halved_together() -> None:
     assert {prompt.topic for prompt in one.prompts} == {prompt.topic for prompt in other.prompts}
 
 
+@pytest.mark.parametrize("templates", ["A", "AB"])
+def test_two_topics_are_a_half_each(templates: str) -> None:
+    """As few as that are enough; of two templates each half has one, of a single one both."""
+    first, second = halves(made(templates, templates, TOPICS[:2]))
+    last = templates[-1]
+    assert [prompt.text for prompt in first.prompts] == ["novice A: tides", "expert A: tides"]
+    assert [prompt.text for prompt in second.prompts] == [f"novice {last}: yeast", f"expert {last}: yeast"]
+
+
 def test_one_topic_cannot_be_halved() -> None:
     """However many templates there are; the topic is named."""
     with pytest.raises(ValueError, match="all prompts are on 'tides'; halves need at least 2 topics"):
@@ -116,3 +125,14 @@ def test_a_record_has_no_prompts_to_halve() -> None:
         scan(style, made()["expert"])
     with pytest.raises(NotRun, match=told):
         pick(made()["expert"], style)
+
+
+def test_picked_features_are_neither_true_nor_false() -> None:
+    """That some were picked shows nothing; what to write instead is told in full."""
+    of = made()
+    picked = pick(of["novice"], of["expert"])
+    with pytest.raises(TypeError) as refused:
+        bool(picked)
+    assert str(refused.value) == (
+        "features that were picked are no evidence; assert separates(picked, yes, no) on other prompts"
+    )

@@ -48,15 +48,16 @@ def of() -> Features:
 def test_all_kinds_made_on_features_are_plain(of: Features) -> None:
     """No numpy number anywhere: in estimates, intervals, unit values, parts, controls and the evidence of controls."""
     novice, expert = of["novice"], of["expert"]
-    controls: tuple[Control, ...] = ("labels", "random-model", "random-sae")
-    with recording(Recorder(controls=controls)) as recorder:
+    controls: tuple[Control, ...] = ("random-model", "random-sae")
+    with recording(Recorder(controls=("labels", *controls))) as scanned:
         scan(novice, expert)
+    with recording(Recorder(controls=controls)) as clustered:
         clusters(of)
     with recording(Recorder(controls=("activity", *controls))) as counted:
         _ = exclusive_features(novice, expert) > exclusive_features(expert, novice)
     with recording(Recorder()) as separated:
         separates(pick(novice, expert, most=2), novice, expert)
-    made = [*recorder.evidence, *counted.evidence, *separated.evidence]
+    made = [*scanned.evidence, *clustered.evidence, *counted.evidence, *separated.evidence]
     assert [evidence.kind for evidence in made] == ["scan", "clusters", "exclusive", "every"]
     wrong = [(where, kind) for one in made for where, kind in leaves(one, one.kind) if kind not in PLAIN]
     assert wrong == []

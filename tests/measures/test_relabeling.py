@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from saeprobe.measures import relabeling
 from saeprobe.measures.relabeling import Reached, counted, drawn, every_choice
+from saeprobe.statistics import rate_interval
 
 
 def coins(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -27,10 +28,11 @@ def test_every_choice_of_bits_comes_once() -> None:
 
 
 def test_choices_come_in_chunks_that_lose_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """32 masks in chunks of 7: still all of them, in order of their number."""
+    """32 masks in chunks of 7: still all of them, in order of their number, and no chunk after the last."""
     monkeypatch.setattr(relabeling, "CHUNK", 7)
-    numbers = [int(sum(1 << place for place in np.flatnonzero(row))) for some in every_choice(5) for row in some]
-    assert numbers == list(range(32))
+    chunks = list(every_choice(5))
+    assert [int(sum(1 << place for place in np.flatnonzero(row))) for some in chunks for row in some] == list(range(32))
+    assert [(len(some), some.dtype) for some in chunks] == [(7, np.bool_)] * 4 + [(4, np.bool_)]
 
 
 def test_counted_is_the_share_of_all() -> None:
@@ -69,10 +71,37 @@ def test_the_draws_continue_and_do_not_begin_anew() -> None:
     assert found.p == (reached + 1) / 50_000
 
 
+def test_a_chunk_without_relabelings_is_not_dealt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4,998 draws in chunks of 2,499 are two chunks, and 8 more one of that size."""
+    monkeypatch.setattr(relabeling, "CHUNK", 2_499)
+    monkeypatch.setattr(relabeling, "DRAWS", (4_998, 8))
+    asked: list[int] = []
+
+    def reaching(dealt: np.ndarray) -> int:
+        asked.append(len(dealt))
+        return len(dealt) // 10
+
+    # 249 of 2,499 twice, and none of 8: 498 of 5,006 and the labels as they are
+    assert drawn(coins, reaching, alpha=0.1, seed=0).relabelings == 5_006
+    assert asked == [2_499, 2_499, 8]
+    assert drawn(coins, reaching, alpha=0.5, seed=0) == Reached(p=499 / 4_999, relabelings=4_998, seed=0)
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_an_interval_that_ends_at_alpha_holds_it(end: int) -> None:
+    """250 of 4,999 reach as far, and alpha is an end of their 99.9 % interval: more are drawn, of which none does."""
+    alpha = rate_interval(250, 4_999, level=0.999)[end]
+    found = drawn(coins, lambda dealt: 250 if len(dealt) == 4_999 else 0, alpha=alpha, seed=0)
+    assert found == Reached(p=251 / 50_000, relabelings=49_999, seed=0)
+
+
 def test_a_p_at_alpha_is_never_below_it() -> None:
     """A true p of alpha itself stays open after 499,999 draws; the upper end of its interval is given, and told."""
     found = drawn(coins, lambda dealt: int((dealt < 0.05).sum()), alpha=0.05, seed=0)
-    assert (found.relabelings, found.settled) == (499_999, False)
+    rng = np.random.default_rng(0)
+    reached = int((rng.random(499_999) < 0.05).sum())  # the chunks draw on one after the other
+    high = binomtest(reached, 499_999).proportion_ci(0.999, method="exact").high
+    assert found == Reached(p=pytest.approx(high), relabelings=499_999, seed=0, settled=False)  # pyright: ignore[reportArgumentType] - but for rounding
     assert 0.05 < found.p < 0.052
     assert found.told("permutation", "9 units") == (
         "sampled permutation over 9 units, 499,999 relabelings drawn; "

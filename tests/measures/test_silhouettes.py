@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations, product
+from math import comb
 
 import numpy as np
 import pytest
@@ -51,6 +52,18 @@ def test_cosine_distances_are_those_of_scipy() -> None:
     assert (found >= 0).all()
 
 
+def test_no_rounding_makes_a_distance_negative() -> None:
+    """The cosine of parallel vectors may come out above 1; their distance is 0 then."""
+    vectors = np.random.default_rng(0).random((40, 5))
+    vectors = np.concatenate([vectors, 3 * vectors])
+    products = vectors @ vectors.T
+    norms = np.sqrt(np.diagonal(products))
+    above = products / np.outer(norms, norms) > 1
+    np.fill_diagonal(above, False)
+    assert above.any()
+    assert (cosine_distances(csr_array(vectors))[above] == 0).all()
+
+
 def test_silhouettes_are_worked_by_hand() -> None:
     """On a line at 0, 1 | 3, 7: (2.5 + ...): a = 1, b = (3 + 7) / 2 = 5 for the first, so 4/5.
 
@@ -73,6 +86,8 @@ def test_each_style_has_its_mean() -> None:
 
 def test_units_in_one_place_have_a_silhouette_of_zero() -> None:
     """Where neither style is nearer, none is: no division by zero."""
+    dirty = [np.full((1, 4), 7.0) for _ in range(100)]  # what lies in memory before is no silhouette either
+    del dirty
     np.testing.assert_array_equal(silhouettes(np.zeros((4, 4)), np.array([[0, 1, 0, 1]])), [[0, 0, 0, 0]])
 
 
@@ -140,3 +155,16 @@ def test_work_in_small_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     apart = relabel(distances, labels, within=None, alpha=0.05, seed=0)
     assert together[0] == apart[0]
     np.testing.assert_allclose(together[1], apart[1], atol=1e-12)
+
+
+def test_how_many_ways_there_are_is_a_whole_number_however_many() -> None:
+    """1,100 topics of two styles have 2^1100 ways, and 600 + 600 wordings 1200 over 600: more than a float holds."""
+    assert relabelings(np.tile([0, 1], 1_100), within=2) == 2**1_100
+    assert relabelings(np.repeat([0, 1], 600), within=None) == comb(1_200, 600)
+
+
+def test_within_topics_those_ways_decide_whether_all_are_counted() -> None:
+    """Ten topics have 2^10 ways, which are counted, though 20 wordings would have 184,756, of which some are drawn."""
+    labels = np.tile([0, 1], 10)
+    reached, means = relabel(made(4, 20), labels, within=2, alpha=0.05, seed=0)
+    assert (reached.relabelings, reached.seed, len(means)) == (2**10, None, 2**10)

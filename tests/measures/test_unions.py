@@ -10,6 +10,7 @@ from by_hand import features, tokens_read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from saeprobe.measures.relabeling import Reached
 from saeprobe.measures.unions import expected_distinct, firings, patterns, relabel
 
 
@@ -70,6 +71,57 @@ def test_what_is_drawn_agrees_with_what_is_counted(paired: bool, monkeypatch: py
     assert found.sizes.mean() == pytest.approx(exact.sizes.mean(), rel=0.05)
 
 
+def test_nine_units_a_side_are_counted_and_ten_are_drawn() -> None:
+    """Up to 18 units every one of 48,620 relabelings is looked at; of 19 a share is drawn. So are pairs, from 19 on."""
+    a, b = made(7, 9, 3, 0.3), made(8, 10, 3, 0.3)
+    assert relabel(a, b[:9], paired=False, alpha=0.05, seed=0).reached.relabelings == 48_620
+    assert relabel(a, b, paired=False, alpha=None, seed=0).reached.relabelings == 4_999
+    a, b = made(7, 19, 3, 0.3), made(8, 19, 3, 0.3)
+    assert relabel(a[:18], b[:18], paired=True, alpha=0.05, seed=0).reached.relabelings == 2**18
+    assert relabel(a, b, paired=True, alpha=None, seed=0).reached.relabelings == 4_999
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_what_is_drawn_can_be_drawn_again_by_the_rule(paired: bool) -> None:  # noqa: FBT001
+    """By the seed and the words of the rule alone: which units stand where, and the sizes of sets that they make."""
+    a, b = made(5, 19, 40, 0.05), made(6, 19, 40, 0.06)
+    found = relabel(a, b, paired=paired, alpha=None, seed=3)
+    rng, sizes = np.random.default_rng(3), []
+    if paired:
+        for stays in rng.random((4_999, 19)) < 0.5:
+            first, second = np.where(stays[:, None], a, b), np.where(stays[:, None], b, a)
+            sizes.append(abs(int(first.any(axis=0).sum()) - int(second.any(axis=0).sum())))
+    else:
+        for places in np.argsort(rng.random((4_999, 38)), axis=1):
+            units = np.vstack([a, b])
+            first, second = units[places < 19], units[places >= 19]
+            sizes.append(abs(int(first.any(axis=0).sum()) - int(second.any(axis=0).sum())))
+    assert list(found.sizes) == sizes
+    assert found.sizes.dtype == np.int64
+    observed = abs(int(a.any(axis=0).sum()) - int(b.any(axis=0).sum()))
+    assert found.reached == Reached(p=(1 + sum(size >= observed for size in sizes)) / 5_000, relabelings=4_999, seed=3)
+
+
+def test_more_are_drawn_while_alpha_is_near() -> None:
+    """Two of 19 pairs have a feature each, on the same side in half of all draws: 0.51 takes 49,999 draws to tell."""
+    a, b = np.eye(19, 2, dtype=bool), np.zeros((19, 2), dtype=bool)
+    found = relabel(a, b, paired=True, alpha=0.51, seed=0)
+    assert (found.reached.relabelings, found.reached.settled) == (49_999, True)
+    assert found.p == pytest.approx(0.5, abs=0.0075)
+    assert found.p == (1 + int((found.sizes == 2).sum())) / 50_000
+    assert relabel(a, b, paired=True, alpha=0.05, seed=0).reached.relabelings == 4_999
+
+
+def test_relabelings_worked_on_in_parts_lose_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """126 relabelings of 4 + 5 units, one at a time and ten at a time: the same sizes in the same order."""
+    a, b = made(3, 4, 70, 0.1), made(4, 5, 70, 0.1)
+    whole = relabel(a, b, paired=False, alpha=0.05, seed=0)
+    for at_once in (1, 20):  # of two words each
+        monkeypatch.setattr("saeprobe.measures.unions.AT_ONCE", at_once)
+        parts = relabel(a, b, paired=False, alpha=0.05, seed=0)
+        assert (list(parts.sizes), parts.reached) == (list(whole.sizes), whole.reached)
+
+
 def test_no_feature_at_all_is_no_difference() -> None:
     """Where nothing fires every relabeling is as far apart as the observed one."""
     silent = np.zeros((3, 20), dtype=bool)
@@ -87,6 +139,13 @@ def test_firings_are_entries_by_unit() -> None:
         [True, False, False, True]
     )  # feature 0 once, of the first token, and feature 1 of the second prompt
     np.testing.assert_array_equal(found.units(kept), [[False, True, False], [True, False, False]])
+    assert (found.names, found.d_sae, found.units().dtype) == (("A", "B"), 3, np.bool_)
+
+
+def test_no_prompt_fires_nothing() -> None:
+    """Of no prompts there are no units, and every feature fires on none of their tokens."""
+    found = firings(tokens_read(["a"], [[(1, 0, 0)]]).select([]), [], ())
+    assert (found.units().shape, list(found.times)) == ((0, 3), [0, 0, 0])
 
 
 def test_values_that_are_stored_but_zero_do_not_fire() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saeprobe.measures.rates import Rates, firing_shares, rates
+from saeprobe.statistics import paired_shift, unpaired_shift
 
 TOPICS = ("tides", "yeast", "comets")
 
@@ -39,6 +40,12 @@ def test_a_prompt_counts_once_however_many_tokens_fire() -> None:
     of = tokens_read(["a", "b", "c"], [[(1, 0), (2, 0)], [(0, 3), (0, 0)], [(1, 1)]])
     found = firing_shares(of, ["one", "one", "other"], ("one",)).toarray()
     np.testing.assert_array_equal(found, [[0.5, 0.5]])
+
+
+def test_a_prompt_of_which_no_token_was_read_does_not_fire() -> None:
+    """It counts among the prompts of its unit: feature 0 fires on one of two."""
+    of = tokens_read(["a", "b"], [[(1, 0), (2, 0)], []])
+    np.testing.assert_array_equal(firing_shares(of, ["one", "one"], ("one",)).toarray(), [[0.5, 0]])
 
 
 def test_the_units_are_templates_where_both_have_several() -> None:
@@ -99,6 +106,24 @@ def test_rounding_does_not_order_equal_differences() -> None:
 def test_the_larger_difference_comes_before_the_surer_one() -> None:
     """0.6 with spread before 0.5 without."""
     assert made([[1.0, 0.5], [0.2, 0.5]], [[0, 0], [0, 0]]).ranked(2) == (0, 1)
+
+
+def test_equal_differences_are_ordered_by_fractions_of_a_deviation() -> None:
+    """Both lie 0.5 apart: the first by one standard deviation, 0.5, the second by sqrt(2) of them, sqrt(0.125)."""
+    found = made([[1.0, 1.0], [0.0, 0.5]], [[0.0, 0.0], [0.0, 0.5]])
+    assert found.difference == pytest.approx([0.5, 0.5])
+    assert found.deviation == pytest.approx([0.5, 0.125**0.5])
+    assert found.ranked(2) == (1, 0)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_shift_is_that_of_one_feature(paired: bool) -> None:  # noqa: FBT001 - a case of the test
+    """Feature 1 of two, by the differences 0.5, 0.75, 0.25, 1 and 0.5 of its pairs or by its units."""
+    yes, no = np.array([1.0, 0.75, 0.5, 1.0, 0.5]), np.array([0.5, 0.0, 0.25, 0.0, 0.0])
+    found = made(np.stack([no, yes], axis=1), np.stack([yes, no], axis=1), paired=paired)
+    expected = paired_shift(yes - no, alpha=0.1, seed=2) if paired else unpaired_shift(yes, no, alpha=0.1, seed=2)
+    assert expected.estimate == pytest.approx(0.6)
+    assert found.shift(1, alpha=0.1, seed=2) == expected
 
 
 def test_deviations_are_between_units_or_of_paired_differences() -> None:

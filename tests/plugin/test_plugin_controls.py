@@ -224,6 +224,11 @@ CLAIM = (
             "cannot read it from read: p names no words of its styles (standard); write words",
         ),
         (
+            'capture(prompts.only("standard"))',
+            "wording",
+            "claim 'c.it' asks for the control 'wording', but cannot read it from read: p names no words of its styles",
+        ),
+        (
             'steer(prompts.only("standard"), feature=3, strengths=[4])',
             "random-sae",
             "claim 'c.it' asks for the control 'random-sae', but read steers: its controls are the arms it declares",

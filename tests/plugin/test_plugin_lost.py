@@ -7,29 +7,22 @@ from records import INI, write_ranks
 from runs import HEAD, REFUTED, SUPPORTED, Go, Run, apart
 
 NAMED = "LOST  test_probes.py::test_{}[llama70b-as-published]: planned, but nothing was reported"
-SKIPPED = """
+UNTRIED = """
 import pytest
 
-@claim("It is skipped.", id="rank.skipped", source="none")
-def test_skipped(ranks):
-    pytest.skip("not today")
+@pytest.mark.xfail(run=False)
+@claim("It is not tried.", id="rank.untried", source="none")
+def test_untried(ranks):
+    return
 """
 
 
-def test_a_skip_inside_a_probe_is_no_verdict(go: Go) -> None:
-    """pytest.skip ends the probe without a word on its claim, so that the claim is lost."""
-    run = go(probes=SKIPPED + SUPPORTED)
+def test_a_probe_that_is_not_tried_is_named(go: Go) -> None:
+    """xfail(run=False) leaves a probe without a word on its claim, so that the claim is lost."""
+    run = go(probes=UNTRIED + SUPPORTED)
     assert (run.code, run.verdicts) == (1, {"rank.up": "supported"})
-    assert run.lines(NAMED.format("skipped"))
-    assert run.report["planned"] == ["rank.skipped[llama70b-as-published]", "rank.up[llama70b-as-published]"]
-
-
-def test_a_skip_in_a_fixture_is_no_verdict(go: Go) -> None:
-    """Nor is one that comes before the probe."""
-    fixture = "import pytest\n@pytest.fixture\ndef scale():\n    pytest.skip('no scale')\n"
-    run = go(probes=fixture + SUPPORTED.replace("test_up(ranks)", "test_up(ranks, scale)"))
-    assert run.code == 1
-    assert run.lines(NAMED.format("up"))
+    assert run.lines(NAMED.format("untried"))
+    assert run.report["planned"] == ["rank.untried[llama70b-as-published]", "rank.up[llama70b-as-published]"]
 
 
 def test_what_x_leaves_undecided_is_named(go: Go) -> None:
@@ -51,7 +44,7 @@ def test_a_run_without_failures_loses_nothing(go: Go) -> None:
 @pytest.mark.parametrize("arguments", [("-q",), ("-qq",), ("--no-header",), ("--tb=no",), ("--no-summary",)])
 def test_a_terser_terminal_changes_no_exit_code(go: Go, arguments: tuple[str, ...]) -> None:
     """Whatever is printed, a refuted and a lost claim fail the run and the reports are written."""
-    run = go(*arguments, probes=REFUTED + SKIPPED)
+    run = go(*arguments, probes=REFUTED + UNTRIED)
     assert (run.code, run.verdicts) == (1, {"rank.down": "refuted"})
 
 
@@ -77,7 +70,7 @@ def test_a_worker_that_dies_takes_no_claim_with_it_unseen(crashed: Run) -> None:
 
 def test_without_a_terminal_the_exit_code_and_the_reports_remain(go: Go) -> None:
     """`-p no:terminal` prints nothing; the verdict is in the reports all the same."""
-    run = go("-p", "no:terminal", probes=REFUTED + SKIPPED)
+    run = go("-p", "no:terminal", probes=REFUTED + UNTRIED)
     assert (run.code, run.verdicts) == (1, {"rank.down": "refuted"})
 
 

@@ -29,7 +29,7 @@ templates = ["Explain {topic}."]
 neutral = true
 
 [styles.novice]
-templates = ["{topic} for a novice."]
+templates = ["{topic} for a novice or beginner."]
 words = ["novice", "beginner"]
 
 [styles.plain]
@@ -202,7 +202,7 @@ def test_a_sheet_names_words_and_the_neutral_style(tmp_path: Path):
     prompts = sheet(tmp_path, SHEET)
     assert prompts.words == {"novice": ("novice", "beginner")}
     assert prompts.neutral == "standard"
-    assert [prompt.text for prompt in prompts] == ["Explain tides.", "tides for a novice.", "tides."]
+    assert [prompt.text for prompt in prompts] == ["Explain tides.", "tides for a novice or beginner.", "tides."]
     assert told(prompts.only("novice").injected()) == [("novice", "- novice beginner. Explain tides.")]
 
 
@@ -220,6 +220,11 @@ def test_a_sheet_names_words_and_the_neutral_style(tmp_path: Path):
         ('["novice", "beginner"]', '["novice", ""]', "style 'novice', words, entry 2: the text is empty"),
         ('["novice", "beginner"]', "[3]", "style 'novice', words, entry 1: 3 is not text"),
         ('["novice", "beginner"]', '["a", "a"]', "style 'novice', words: the word 'a' stands twice"),
+        (
+            '["novice", "beginner"]',
+            '["novise"]',
+            "style 'novice', words: no prompt of the style says 'novise'; write it as the prompts say it, or leave it",
+        ),
     ],
 )
 def test_a_faulty_sheet_is_refused_with_its_place(tmp_path: Path, old: str, new: str, found: str):

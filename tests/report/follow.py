@@ -76,7 +76,24 @@ def _verdict(claim: Json, probe: Json) -> str:
     if set(claim["controls"]) - run or any(row["measured"] is None for row in probe["published"]):
         return "broken"
     near = all(abs(row["measured"] - row["value"]) <= row["tolerance"] + TIE for row in probe["published"])
-    return "supported" if near else "drifted"
+    return "supported" if near and not _turned(probe) else "drifted"
+
+
+def _turned(probe: Json) -> bool:
+    """Whether two numbers that a comparison told apart are printed the other way round."""
+    rows = {(row["label"], row["unit"], row["measured"]): row for row in probe["published"]}
+    waiting = list(probe["evidence"])
+    while waiting:
+        piece = waiting.pop()
+        waiting += piece["parts"]
+        keys = [(one["label"], one["unit"], one["mean"]) for one in piece["samples"]]
+        both = sorted((rows[key] for key in keys if key in rows), key=lambda row: row["measured"])
+        if piece["kind"] in ("greater", "at least", "exclusive") and len(both) == 2 and (piece["margin"] or 0) >= 0:
+            lower, upper = both
+            apart, rounded = lower["value"] - upper["value"], sum(row["rounding"] or 0 for row in both)
+            if apart > TIE and apart >= rounded - TIE:
+                return True
+    return False
 
 
 # units
@@ -275,8 +292,6 @@ def _control(control: Json, evidence: Json, report: Json) -> str:
 
 
 def _labels(control: Json, evidence: Json, report: Json) -> str:
-    if evidence["kind"] == "exclusive":
-        return "supported"
     n_a, n_b = evidence["n_units"]
     values = np.array(_values(evidence))[: n_a + n_b]
     rng, times, half = np.random.default_rng(report["run"]["seed"]), 0, (n_a + n_b) // 2

@@ -127,6 +127,7 @@ def _under_controls(words_of_novice: float) -> Asked:
 
 
 NUMBERS = published(novice=float(np.mean(NOVICE.values)), unit="features", tolerance=0.1)
+TURNED = published(novice=20, expert=22, unit="features", tolerance=30)
 MOVED = published(novice=3.0, unit="features", tolerance=0.1)
 CONTROLS: tuple[Control, ...] = ("length", "wording", "injection", "labels")
 
@@ -141,6 +142,7 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "greater.paired": (lambda: TWIN > NOVICE, (), ("topics",), None),
     "greater.printed": (lambda: NOVICE > EXPERT, (), (), NUMBERS),
     "greater.moved": (lambda: NOVICE > EXPERT, (), (), MOVED),
+    "greater.turned": (lambda: NOVICE > EXPERT, (), (), TURNED),
     "greater.unmeasured": (lambda: NOVICE > EXPERT, (), (), published(guru=21.0, unit="features")),
     "greater.unread": (lambda: NOVICE > EXPERT, ("injection",), (), None),
     "least.holds": (lambda: NOVICE > 1.05 * EXPERT + 1, (), (), None),
@@ -158,7 +160,7 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "ordering": (lambda: ordered(side for side in (NOVICE, HALFWAY, EXPERT)), (), (), None),
     "exclusive.counted": (
         lambda: exclusive_features(PAIR["novice"], PAIR["expert"]) > exclusive_features(PAIR["expert"], PAIR["novice"]),
-        ("activity", "labels"),
+        ("activity",),
         (),
         None,
     ),
@@ -200,7 +202,8 @@ def _record(name: str) -> ProbeRecord:
     )
     with recording(Recorder(controls=controls, over=over)) as recorder:
         ask()
-    verdict, compared, _ = decide(claim, "sparrow", recorder.evidence, None)
+    ended = None if all(recorder.evidence) else AssertionError()
+    verdict, compared, _ = decide(claim, "sparrow", recorder.evidence, ended)
     return probe_to_json(
         claim=claim,
         nodeid=f"t.py::{name}",

@@ -201,10 +201,12 @@ def document_of(records: list[ProbeRecord]) -> Document:
     )
 
 
-def record(claim_id: str, *, word: Word = "supported", subject: str = "sparrow", text: str = "because") -> ProbeRecord:
+def record(
+    claim_id: str, *, word: Word = "supported", subject: str = "sparrow", text: str = "because", source: str = "here"
+) -> ProbeRecord:
     """A probe without evidence."""
     return probe_to_json(
-        claim=Claim(id=claim_id, sentence=f"Sentence {claim_id}.", source="here"),
+        claim=Claim(id=claim_id, sentence=f"Sentence {claim_id}.", source=source),
         nodeid=f"t.py::{claim_id}[{subject}]",
         subject=subject,
         verdict=Verdict(word=word, reason=text),

@@ -131,7 +131,7 @@ def test_what_was_tampered_with_is_found(report: Json, claim_id: str, tamper: Ca
     assert (complaints(tampered) != []) == (evidence != before)
 
 
-@pytest.mark.parametrize("claim_id", ["greater.contrary", "greater.unread", "greater.moved"])
+@pytest.mark.parametrize("claim_id", ["greater.contrary", "greater.unread", "greater.moved", "greater.turned"])
 def test_another_verdict_is_found(report: Json, claim_id: str) -> None:
     """Refuted, inconclusive, drifted and broken are not supported."""
     tampered = alone(report, claim_id)

@@ -13,7 +13,6 @@ import pytest
 
 from saeprobe.baselines import BaselineRow
 from saeprobe.claims import Claim, Control, published
-from saeprobe.deciding import PublishedComparison
 from saeprobe.evidence import (
     ControlResult,
     Evidence,
@@ -26,6 +25,7 @@ from saeprobe.evidence import (
 )
 from saeprobe.instrument import InstrumentCheck, LayerFit
 from saeprobe.prompts import Prompt
+from saeprobe.published_values import PublishedComparison
 from saeprobe.report import (
     ComparisonJson,
     DifferenceJson,
@@ -57,15 +57,15 @@ from saeprobe.report.shape import (
 from saeprobe.verdicts import WORDS, Verdict
 
 ADDED = {
-    "sample": {"near_threshold", "near_moves"},
+    "sample": {"place", "near_threshold", "near_moves"},
     "subject": {"protocol_of", "differs", "instrument"},
     "evidence": {"rule", "unit_values", "patterns", "distances", "margin", "tried", "needed"},
     "control": {"expects", "share", "evidence"},
     "published": {"rounding", "sampling", "source"},
     "probe": {"baseline"},
 }
-"""What versions 1.1 and 1.2 of the schema added; reports of older versions do without."""
-NO_FIELD = {"instrument": {"broken"}, "baseline_row": {"agrees"}, "published": {"n", "source", "agrees"}}
+"""What versions 1.1 to 1.3 of the schema added; reports of older versions do without."""
+NO_FIELD = {"instrument": {"broken"}, "baseline_row": {"agrees"}, "published": {"n", "source"}}
 """Properties, not fields, and what comes from the claim."""
 
 TIDES = Prompt(text="Explain tides.", style="standard", topic="tides", template="Explain {topic}.")

@@ -99,9 +99,20 @@ def test_nan_is_refused_and_the_old_report_kept(document: Document, tmp_path: Pa
     assert path.read_bytes() == before
 
 
-def as_of_1_1(document: Document) -> Any:
-    """A document without what 1.2 added."""
+def as_of_1_2(document: Document) -> Any:
+    """A document without what 1.3 added."""
     old: Any = copy.deepcopy(document)
+    old["schema_version"] = "1.2"
+    for probe in _probes(old):
+        for piece in _pieces(probe):
+            for sample in piece["samples"]:
+                del sample["place"]
+    return old
+
+
+def as_of_1_1(document: Document) -> Any:
+    """A document without what 1.2 and 1.3 added."""
+    old = as_of_1_2(document)
     old["schema_version"] = "1.1"
     del old["rules"]
     for probe in _probes(old):
@@ -121,7 +132,7 @@ def as_of_1_1(document: Document) -> Any:
 
 
 def as_of_1_0(document: Document) -> Any:
-    """A document without what 1.1 and 1.2 added."""
+    """A document without what 1.1 to 1.3 added."""
     old = as_of_1_1(document)
     old["schema_version"] = "1.0"
     for subject in old["subjects"]:
@@ -134,14 +145,19 @@ def as_of_1_0(document: Document) -> Any:
     return old
 
 
-@pytest.mark.parametrize(("version", "age"), [("1.0", as_of_1_0), ("1.1", as_of_1_1)])
+@pytest.mark.parametrize(("version", "age"), [("1.0", as_of_1_0), ("1.1", as_of_1_1), ("1.2", as_of_1_2)])
 def test_a_report_of_an_older_version_is_read_and_shown(
     version: str, age: Callable[[Document], Any], document: Document, tmp_path: Path
 ) -> None:
     """What came later is filled in, empty: the page of an old report is that of a new one without these things."""
     bare: Any = copy.deepcopy(document)
-    bare |= {"schema_version": version, "rules": {}}
-    for probe in _probes(bare):
+    bare |= {"schema_version": version}
+    for piece in (piece for probe in _probes(bare) for piece in _pieces(probe)):
+        for sample in piece["samples"]:
+            sample["place"] = ""
+    if version != "1.2":
+        bare["rules"] = {}
+    for probe in _probes(bare) if version != "1.2" else []:
         probe["baseline"] = None
         for row in probe["published"]:
             row.update(rounding=None, sampling=None)
@@ -186,7 +202,7 @@ def _pieces(probe: Any) -> list[Any]:
         (b"[]", "names no schema_version", "written by saeprobe"),
         (
             b'{"schema_version": "2.0"}',
-            "schema version '2.0', and this saeprobe reads 1.0, 1.1 and 1.2",
+            "schema version '2.0', and this saeprobe reads 1.0, 1.1, 1.2 and 1.3",
             "install the saeprobe",
         ),
         (b'{"schema_version": "1.0"}', "is a required property", "run the probes again"),

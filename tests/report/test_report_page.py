@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from report_samples import record, rival
@@ -118,6 +119,56 @@ def test_nothing_is_loaded(document: Document) -> None:
     for element, directive in (("style", "style-src"), ("script", "script-src")):
         digest = b64encode(sha256(seen.inside[element][-1].encode()).digest()).decode()
         assert f"{directive} 'sha256-{digest}'" in policy
+
+
+@pytest.mark.parametrize(
+    ("text", "linked"),
+    [
+        ("https://example.org/a?b=1&c=(2)#table-2", True),
+        ("HTTP://example.org/论文", True),
+        ("SAE Inspect, table 2", False),
+        ("SAE Inspect, https://example.org", False),
+        ("javascript:alert(1)//https://example.org", False),
+        ("data:text/html,<b>", False),
+        ("file:///etc/passwd", False),
+        ("//example.org", False),
+    ],
+)
+def test_a_source_that_is_a_web_address_is_a_link(make_document: Make, text: str, *, linked: bool) -> None:
+    """It leads there, from the claim and from a published number, and tells nothing of the page; all else is text."""
+    document = make_document([record("a.b", source=text)])
+    document["claims"][0]["probes"][0]["published"] = [
+        {
+            "label": "novice",
+            "value": 2.0,
+            "unit": "features",
+            "n": None,
+            "measured": None,
+            "tolerance": None,
+            "tolerance_from": "",
+            "agrees": None,
+            "rounding": None,
+            "sampling": None,
+            "source": f"{text}2",
+        }
+    ]
+
+    seen = parsed(render(document))
+
+    links = [attributes for tag, attributes in seen.elements if tag == "a"]
+    leading_out = [attributes for attributes in links if not str(attributes["href"]).startswith("#")]
+    assert leading_out == [{"href": it, "rel": "noopener noreferrer"} for it in (text, f"{text}2") if linked]
+    assert f"Source: {text}" in seen.text
+
+
+def test_a_web_address_cannot_leave_its_attribute(make_document: Make) -> None:
+    """A quote or an angle bracket in it stays part of the address."""
+    hostile = 'https://x/"onclick="alert(1)"><script>alert(1)</script>'
+
+    seen = parsed(render(make_document([record("a.b", source=hostile)])))
+
+    assert {"href": hostile, "rel": "noopener noreferrer"} in [attributes for _, attributes in seen.elements]
+    assert sum(tag == "script" for tag, _ in seen.elements) == 2
 
 
 def test_a_style_attribute_would_be_blocked_so_there_is_none(document: Document) -> None:

@@ -215,7 +215,7 @@ def test_of_very_many_units_some_are_left_to_the_json() -> None:
         units = tuple(UnitValue(side="novice", unit=f"topic {number}", value=1.0) for number in range(count))
         (held,) = unit_sides(evidence_to_json(replace(PLAIN, unit_values=units)))  # type: ignore[arg-type]
         assert (len(held.lines), held.left_out) == (120, left)
-    assert "1 further units are in the JSON report." in shown(replace(PLAIN, unit_values=units))
+    assert "Further units in the JSON report: 1." in shown(replace(PLAIN, unit_values=units))
 
 
 def test_margin_and_number_tried_and_what_is_needed_are_facts() -> None:

@@ -37,7 +37,7 @@ def test_every_word_is_used_and_every_used_word_is_there() -> None:
     }
     quoted |= set(re.findall(r'data-w="([^"{]+)"', template)) | set(re.findall(r'\bsay\("([^"]+)"', script))
     quoted |= set(re.findall(r'"(headline\.[a-z_]+)"', source("overview.py"))) | {"clipped"}
-    families = ("verdict.", "meaning.", "outcome.", "kind.", "standing.", "asks.")
+    families = ("verdict.", "meaning.", "outcome.", "kind.", "standing.", "asks.", "place.")
     kinds = {f"kind.{kind.replace(' ', '-')}" for kind in get_args(Kind)}
 
     assert {key for key in words() if key.startswith("kind.")} == kinds

@@ -1,0 +1,109 @@
+"""Misuse: what a measure cannot be taken on, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral
+from textwrap import shorten
+from typing import TypeGuard
+
+from saeprobe.captures import places_apart
+from saeprobe.continuations import Continuations
+from saeprobe.features import Features
+from saeprobe.recorded import Recorded, RecordedStyle
+from saeprobe.verdicts import NotRun
+
+TOLD = 80
+"""Characters of what was given that an error shows."""
+
+
+def refuse_unread(of: object) -> None:
+    """Raise where something is no features of prompts.
+
+    Raises:
+        NotRun: it is a record of summaries, which tells of each style alone.
+        TypeError: it is something else.
+    """
+    if isinstance(of, Recorded):
+        raise NotRun(f"{of.origin} tells of each style alone; features_layer50.pt of the run tells of all together")
+    if not isinstance(of, Features | RecordedStyle):
+        raise TypeError(
+            f'{told(of)} holds no features of prompts; give what a capture read, as in l0(styles["novice"])'
+        )
+
+
+def refuse_apart(a: object, b: object) -> None:
+    """Raise where features of two captures are no two sides of one comparison; records are taken as they are.
+
+    Raises:
+        TypeError: they were read at different tokens, or one side holds prompts of the other.
+    """
+    if not isinstance(a, Features) or not isinstance(b, Features):
+        return
+    if places_apart(a.place, b.place):
+        raise TypeError(f"{a.label} was read at {a.place} and {b.label} at {b.place}; read both at the same tokens")
+    shared = {prompt.text for prompt in a.prompts} & {prompt.text for prompt in b.prompts}
+    if shared:
+        raise TypeError(
+            f"{a.label} and {b.label} share {len(shared)} prompts, such as {min(shared)!r}: a part was put beside the "
+            'whole; name a style of each capture, as in styles["novice"]'
+        )
+
+
+def refuse_unwritten(of: object) -> None:
+    """Raise where something is no continuations.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(of, Continuations):
+        raise TypeError(
+            f"{told(of)} holds no continuations; give an arm of what steer(...) ran, "
+            'as in mentions("Golden Gate", golden.at(20))'
+        )
+
+
+def feature_number(given: object) -> int:
+    """The number of one feature.
+
+    Raises:
+        TypeError: it is no whole number.
+    """
+    if isinstance(given, Integral) and not isinstance(given, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - True is one
+        return int(given)
+    if _are_several(given):
+        remedy = "for several write every(firing_rate(of, feature) for feature in ...)"
+    else:
+        remedy = "wanted a whole number, such as 34942; what was picked is for separates() and among_strongest()"
+    raise TypeError(f"{told(given)} is not the number of a feature; {remedy}")
+
+
+def feature_numbers(given: object) -> tuple[int, ...]:
+    """The numbers of one feature or of several.
+
+    Raises:
+        TypeError: one is no whole number.
+    """
+    return tuple(feature_number(one) for one in (given if _are_several(given) else [given]))
+
+
+def refuse_more(call: str, more: tuple[object, ...]) -> None:
+    """Raise where styles were given one by one to what takes them all at once.
+
+    Raises:
+        TypeError: they were.
+    """
+    if more:
+        raise TypeError(
+            f"{call}() was given {1 + len(more)} arguments; it takes all styles at once: "
+            f'{call}(styles), where styles = capture(STYLES.only("novice", "expert"))'
+        )
+
+
+def told(given: object) -> str:
+    """What was given, in one line."""
+    return shorten(repr(given), TOLD, placeholder=" ...")
+
+
+def _are_several(given: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(given, Iterable) and not isinstance(given, str)

@@ -1,0 +1,315 @@
+"""Selection, the evidence as a whole: of what is confirmed, of what is not, and of what its controls show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from by_hand import Row, crossed, features
+
+from saeprobe.evidence import ControlResult, Evidence, Needed, Recorder, Sample, UnitValue, recording
+from saeprobe.features import Features
+from saeprobe.measures import pick, scan
+from saeprobe.power import units_to_decide
+from saeprobe.statistics import paired_shift
+
+TOPICS = ("tides", "yeast", "comets", "rust")
+EIGHT = "ABCDEFGH"
+CONFIRMING = "BDFH"
+STATEMENT = "some features fire on novice more often than on expert, on wordings and topics they were not picked on"
+
+
+def scanned(of: Features, *, most: int = 20, **terms: object) -> Evidence:
+    """A scan of novice beside expert under these terms."""
+    with recording(Recorder(**terms)):  # pyright: ignore[reportArgumentType] - terms as a test names them
+        return scan(of["novice"], of["expert"], most=most)
+
+
+def conditioned(of: Features, control: str, read: Features) -> Features:
+    """The capture with what a control reads, the same in every draw."""
+    return replace(of, conditions={control: (lambda: read,) * 20})  # pyright: ignore[reportArgumentType] - a word of Control
+
+
+def two_styles(novice: tuple[float, ...], expert: tuple[float, ...], *, templates: str = EIGHT) -> Features:
+    """The same activations on every prompt of a style."""
+    rows = crossed("novice", novice, templates=templates, topics=TOPICS)
+    return features(rows + crossed("expert", expert, templates=templates, topics=TOPICS))
+
+
+def one_confirmed_of_two() -> Features:
+    """Feature 0 fires on novice alone, 1 under expert's template B too, 2 on all."""
+    rows = crossed("novice", (1, 1, 1), templates=EIGHT, topics=TOPICS)
+    for template in EIGHT:
+        rows += crossed("expert", (0, template == "B", 1), templates=template, topics=TOPICS)
+    return features(rows)
+
+
+def part(feature: int, expert: tuple[float, ...], ps: tuple[float, float], reason: str) -> Evidence:
+    """What is told of one picked feature that fires on all novice prompts of the half that confirms."""
+    p, adjusted = ps
+    rates = {"novice": (1.0,) * 4, "expert": expert}
+    return Evidence(
+        kind="greater",
+        statement=f"feature {feature} fires on novice more often than on expert",
+        outcome="supported" if adjusted < 0.05 else "inconclusive",
+        reason=reason,
+        scope="these 4 + 4 templates",
+        unit="share of prompts",
+        estimate=1 - sum(expert) / 4,
+        p=p,
+        alpha=0.05,
+        test="exact permutation of 4 + 4 units (all 70) (templates), one-sided",
+        units="templates",
+        n_units=(4, 4),
+        samples=tuple(
+            Sample(
+                label=label,
+                measure=f"firing rate of feature {feature}",
+                unit="share of prompts",
+                mean=sum(of_units) / 4,
+                n=8,
+            )
+            for label, of_units in rates.items()
+        ),
+        unit_values=tuple(
+            UnitValue(side=label, unit=f"{label} {letter}: {{topic}}", value=value)
+            for label, of_units in rates.items()
+            for letter, value in zip(CONFIRMING, of_units, strict=True)
+        ),
+    )
+
+
+def test_the_evidence_of_a_scan_as_a_whole() -> None:
+    """Feature 0 has p = 1/70, twice that adjusted; of 70 relabelings 5 leave feature 1 on all of novice: p = 5/70."""
+    evidence = scanned(one_confirmed_of_two())
+    parts = (
+        part(0, (0, 0, 0, 0), (1 / 70, 2 / 70), "100.0% against 0.0%, p = 0.014, 0.029 adjusted for 2 picked"),
+        part(1, (1, 0, 0, 0), (5 / 70, 5 / 70), "100.0% against 25.0%, p = 0.071, 0.071 adjusted for 2 picked"),
+    )
+    assert tuple(replace(one, rule="") for one in evidence.parts) == parts
+    assert replace(evidence, rule="", parts=()) == Evidence(
+        kind="scan",
+        statement=STATEMENT,
+        outcome="supported",
+        reason="1 of 2 picked among 3 features is confirmed (feature 0: 100.0% against 0.0%); Benjamini-Hochberg at 5%",
+        scope="these 4 + 4 templates; picked on 8 + 8 prompts, other wordings and other topics",
+        unit="features",
+        estimate=1.0,
+        p=2 / 70,
+        alpha=0.05,
+        test="exact permutation of 4 + 4 units (all 70) (templates), one-sided; Benjamini-Hochberg over 2 features",
+        units="templates",
+        n_units=(4, 4),
+        tried=3,
+    )
+
+
+def test_the_best_of_those_that_are_not_confirmed_is_named_with_what_would_confirm_it() -> None:
+    """Feature 0 fits the picking half alone; 1 fires on 3 of 4 novice templates there and has p = 5/70 on the other.
+
+    The rates of its units, 1, 1, 1, 1 and 1, 0, 0, 0, have a mean difference of 0.75 and variances of 0 and 0.25.
+    """
+    rows: list[Row] = []
+    for place, template in enumerate(EIGHT):
+        rows += crossed("novice", (place % 2 == 0, template != "A"), templates=template, topics=TOPICS)
+    for template in EIGHT:
+        rows += crossed("expert", (0, template == "B"), templates=template, topics=TOPICS)
+    evidence = scanned(features(rows))
+    half = units_to_decide(0.75 / 0.125**0.5, alpha=0.05, paired=False)
+    assert half is not None
+    wanted = 2 * half
+    assert wanted > 8
+    assert [one.statement.split()[1] for one in evidence.parts] == ["0", "1"]
+    assert (evidence.outcome, evidence.estimate) == ("inconclusive", 0)
+    assert evidence.needed == Needed(units="templates a style", have=8, wanted=wanted, prompts=wanted * 8)
+    assert evidence.reason == (
+        "none of 2 picked among 2 features is confirmed; the best, feature 1: 100.0% against 25.0%, p = 0.071, "
+        f"0.14 adjusted for 2 picked. About {wanted} templates a style would confirm it among so many; "
+        "fewer would if fewer were picked"
+    )
+
+
+def test_what_is_drawn_is_drawn_from_the_seed_of_the_claim() -> None:
+    """40 topics confirm: p of every feature is that of its sign flips under seed 3, and each part tells the seed."""
+    rng = np.random.default_rng(0)
+    fires = {
+        style: rng.random((80, 12)) < rate for style, rate in (("novice", 0.6), ("expert", 0.4))
+    }  # a topic in each row
+    rows: list[Row] = [
+        (style, "A", f"topic {number:02}", tuple(map(float, acts)))
+        for style, of_topics in fires.items()
+        for number, acts in enumerate(of_topics)
+    ]
+    evidence = scanned(features(rows), seed=3)
+    differences = fires["novice"][1::2].astype(float) - fires["expert"][1::2]
+    assert evidence.seed == 3
+    assert len({one.p for one in evidence.parts}) > 4
+    for one in evidence.parts:
+        of_feature = differences[:, int(one.statement.split()[1])]
+        shift = paired_shift(of_feature, alpha=0.05, seed=3)
+        assert one.p == (shift.p if of_feature.mean() > 0 else 1)
+        assert (one.seed, one.test) == (3, f"{shift.test} (topics, paired), one-sided")
+
+
+def test_a_scan_confirms_twenty_features_unless_told_otherwise() -> None:
+    """Of 30 that fire on novice alone."""
+    of = two_styles((1,) * 30, (0,) * 30)
+    assert len(scan(of["novice"], of["expert"]).parts) == 20
+
+
+def test_an_adjusted_p_at_alpha_is_not_counted() -> None:
+    """1/70 is not below an alpha of 1/70: no feature is confirmed."""
+    evidence = scanned(two_styles((1, 0), (0, 0)), alpha=1 / 70)
+    assert (evidence.outcome, evidence.estimate, evidence.parts[0].outcome) == ("inconclusive", 0, "inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("novice", "expert", "why"),
+    [
+        ("ABC", "AB", "novice has 2 template(s) and expert 1"),  # those of the half to pick on: A, C and A
+        ("ABC", "ABC", "novice has 1 template(s) and expert 1"),  # two a style to pick on, one to confirm
+    ],
+)
+def test_a_half_without_several_templates_tests_nothing(novice: str, expert: str, why: str) -> None:
+    """The first half that has too few says how many."""
+    rows = crossed("novice", (1, 0), templates=novice, topics=TOPICS)
+    of = features(rows + crossed("expert", (0, 0), templates=expert, topics=TOPICS))
+    evidence = scanned(of, over=("templates",))
+    assert replace(evidence, rule="") == Evidence(
+        kind="scan",
+        statement=STATEMENT,
+        outcome="inconclusive",
+        reason=f"nothing was tested: in a half, {why}: at least 2 a side tell of other wordings",
+        scope="these prompts only",
+        unit="features",
+        estimate=0.0,
+        alpha=0.05,
+        tried=2,
+    )
+
+
+def test_where_nothing_is_picked_the_units_of_the_other_half_are_told() -> None:
+    """Feature 0 fires on expert alone, 1 on both."""
+    assert replace(scanned(two_styles((0, 1), (1, 1))), rule="") == Evidence(
+        kind="scan",
+        statement=STATEMENT,
+        outcome="inconclusive",
+        reason="of 2 features none fires on novice more often, on the prompts that were picked on",
+        scope="these 4 + 4 templates",
+        unit="features",
+        estimate=0.0,
+        p=1.0,
+        alpha=0.05,
+        tried=2,
+    )
+
+
+@pytest.mark.parametrize(("single", "several"), [("novice", "expert"), ("expert", "novice")])
+def test_a_wording_that_either_style_keeps_is_told(single: str, several: str) -> None:
+    """One style has one wording in both halves; the other has A on the topics to pick on and B on those to confirm."""
+    topics = tuple(f"topic {number}" for number in range(12))
+    acts = {"novice": (1, 0), "expert": (0, 0)}
+    rows = crossed(single, acts[single], templates="A", topics=topics)
+    rows += [(several, "AB"[number % 2], topic, acts[several]) for number, topic in enumerate(topics)]
+    assert scanned(features(rows)).scope == (
+        "this wording only, over 6 topics; picked on 6 + 6 prompts, the same wordings and other topics"
+    )
+
+
+def test_features_are_picked_by_what_the_claim_generalises_over() -> None:
+    """By topics one wording is enough; a claim over templates has nothing to pick by."""
+    of = two_styles((1, 0), (0, 0), templates="A")
+    assert pick(of["novice"], of["expert"]).features == (0,)
+    told = r"^novice has 1 template\(s\) and expert 1: at least 2 a side tell of other wordings: nothing to pick by$"
+    with recording(Recorder(over=("templates",))), pytest.raises(ValueError, match=told):
+        pick(of["novice"], of["expert"])
+
+
+def test_a_scan_over_templates_and_topics_at_once_is_refused() -> None:
+    """The error says what to write instead."""
+    told = r"^a scan permutes templates or topics; state one: over=\('templates',\) or over=\('topics',\)$"
+    with pytest.raises(TypeError, match=told):
+        scanned(two_styles((1, 0), (0, 0)), over=("templates", "topics"))
+
+
+def test_shuffled_labels_explain_nothing_where_nothing_is_confirmed() -> None:
+    """Feature 0 fits the picking half alone, so that nothing fires on the other, whatever its labels."""
+    rows: list[Row] = []
+    for place, template in enumerate(EIGHT):
+        rows += crossed("novice", (place % 2 == 0,), templates=template, topics=TOPICS)
+    evidence = scanned(features(rows + crossed("expert", (0,), templates=EIGHT, topics=TOPICS)), controls=("labels",))
+    assert evidence.outcome == "inconclusive"
+    assert evidence.controls == (
+        ControlResult(
+            name="labels",
+            expects="absent",
+            explains=False,
+            estimate=0.0,
+            interval=None,
+            p=1.0,
+            detail="between shuffled labels the same scan confirms 0 of 20 on average, in 20 rounds (seed 0)",
+        ),
+    )
+
+
+def pasted(acts: tuple[float, ...]) -> Features:
+    """Neutral wordings with the words of the styles, other templates on the same topics."""
+    rows = crossed("novice", acts, templates="STUVWXYZ", topics=TOPICS)
+    return features(rows + crossed("expert", (0,) * len(acts), templates="STUVWXYZ", topics=TOPICS))
+
+
+def test_words_that_bring_about_the_same_scan_refute_it() -> None:
+    """One feature is confirmed, and one of three on the pasted words, where as many are picked."""
+    read = pasted((1, 1, 1))
+    evidence = scanned(
+        conditioned(two_styles((1, 0, 0), (0, 0, 0)), "injection", read), most=1, controls=("injection",)
+    )
+    again = scanned(read, most=1)
+    told = f"with the styles' own words pasted into neutral prompts {again.reason}; 100% of the effect"
+    assert again.estimate == 1
+    assert evidence.controls == (
+        ControlResult(
+            name="injection",
+            expects="absent",
+            explains=True,
+            estimate=1.0,
+            interval=None,
+            p=1 / 70,
+            detail=told,
+            share=1.0,
+            evidence=again,
+        ),
+    )
+    assert (evidence.outcome, evidence.reason) == ("refuted", f"reproduced by injection: {told}")
+
+
+def test_draws_are_scanned_for_as_many_features_as_the_claim() -> None:
+    """Random features of which three fire on novice alone show one, as one is picked."""
+    of, read = two_styles((1, 0, 0), (0, 0, 0)), two_styles((1, 1, 1), (0, 0, 0))
+    (control,) = scanned(conditioned(of, "random-sae", read), most=1, controls=("random-sae",)).controls
+    assert (control.estimate, control.share, control.explains) == (1, 1, True)
+
+
+def test_draws_explain_nothing_where_nothing_is_confirmed() -> None:
+    """The feature fires on tides and comets, which are picked on, and not on yeast and rust, which confirm.
+
+    A random model was read on tides and comets alone; there claim and draws show it alike, one on each half.
+    """
+    rows: list[Row] = []
+    for template in EIGHT:
+        rows += [("novice", template, topic, (topic in {"tides", "comets"},)) for topic in TOPICS]
+    of = features(rows + crossed("expert", (0,), templates=EIGHT, topics=TOPICS))
+    read = of.select([index for index, prompt in enumerate(of.prompts) if prompt.topic in {"tides", "comets"}])
+    evidence = scanned(conditioned(of, "random-model", read), controls=("random-model",))
+    (control,) = evidence.controls
+    assert (evidence.outcome, evidence.estimate) == ("inconclusive", 0)
+    assert (control.estimate, control.share, control.explains) == (1, 1, False)
+
+
+def test_a_control_that_was_not_read_follows_the_numbers() -> None:
+    """They come first, then what could not be run."""
+    assert scanned(two_styles((1, 0), (0, 0)), controls=("random-sae",)).reason == (
+        "1 of 1 picked among 2 features is confirmed (feature 0: 100.0% against 0.0%); Benjamini-Hochberg at 5%, "
+        "but the control for random-sae could not be run: nothing was read for the control random-sae on hand"
+    )

@@ -1,0 +1,197 @@
+"""The control for activity: what is left once both sides have as many firings, drawn again from the seed by hand."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+
+from saeprobe.evidence import ControlResult
+from saeprobe.measures.design import Sides
+from saeprobe.measures.thinning import activity_control
+from saeprobe.measures.unions import Firings, relabel
+
+LABELS = ("novice", "expert")
+
+
+def fired(*units: str, d_sae: int = 12) -> Firings:
+    """The firings of units, each a word whose letters are features: `aab` is feature 0 on two tokens, 1 on a third."""
+    return Firings(
+        names=tuple(f"unit {place}" for place in range(len(units))),
+        unit=np.array([place for place, letters in enumerate(units) for _ in letters], dtype=np.int64),
+        feature=np.array([ord(letter) - ord("a") for letters in units for letter in letters], dtype=np.int64),
+        d_sae=d_sae,
+    )
+
+
+def p_by_sets(a: list[set[str]], b: list[set[str]], *, paired: bool) -> float:
+    """The share of relabelings of two sides under which their distinct features differ as much."""
+    if paired:
+        dealt = [
+            ([pair[side] for pair, side in zip(zip(a, b, strict=True), sides, strict=True)],
+             [pair[1 - side] for pair, side in zip(zip(a, b, strict=True), sides, strict=True)])
+            for sides in product((0, 1), repeat=len(a))
+        ]  # fmt: skip
+    else:
+        units = a + b
+        dealt = [
+            ([units[place] for place in chosen], [unit for place, unit in enumerate(units) if place not in chosen])
+            for chosen in combinations(range(len(units)), len(a))
+        ]
+    sizes = [abs(len(set().union(*first)) - len(set().union(*second))) for first, second in dealt]
+    observed = abs(len(set().union(*a)) - len(set().union(*b)))
+    return sum(size >= observed for size in sizes) / len(sizes)
+
+
+def mean_p(thinned: list[str], other: list[str], *, paired: bool, seed: int, thinnings: int) -> float:
+    """The mean of that over thinnings drawn with a seed: one number a firing, and then the seed of a test."""
+    rng, firings = np.random.default_rng(seed), sum(len(unit) for unit in thinned)
+    ps: list[float] = []
+    for _ in range(thinnings):
+        keeps = iter(rng.random(firings) < sum(len(unit) for unit in other) / firings)
+        rng.integers(2**32)
+        left = [{letter for letter in unit if next(keeps)} for unit in thinned]
+        ps.append(p_by_sets(left, [set(unit) for unit in other], paired=paired))
+    return float(np.mean(ps))
+
+
+MORE, FEWER = ["aabc", "aade", "abfg", "hhai"], ["jk", "jl", "ak", "j"]
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("more_first", [True, False])
+def test_the_more_active_side_is_thinned_and_told_as_a_whole(paired: bool, more_first: bool) -> None:  # noqa: FBT001
+    """Of 16 firings 7 are kept. Feature a fired 6 times, h and b twice, six others once; of j, k, l, a there are four.
+
+    (9 / 16)^m of the features with m firings are lost; p is drawn again from the seed, counted with sets.
+    """
+    sides = (fired(*MORE), fired(*FEWER)) if more_first else (fired(*FEWER), fired(*MORE))
+    control = activity_control(Sides(a=sides[0], b=sides[1], paired=paired), LABELS, found=True, alpha=0.05, seed=5)
+    lost = 9 / 16
+    left = (1 - lost**6) + 2 * (1 - lost**2) + 6 * (1 - lost) - 4
+    p = mean_p(MORE, FEWER, paired=paired, seed=5, thinnings=20)
+    sign, (more, less) = (1, LABELS) if more_first else (-1, LABELS[::-1])
+    assert control == ControlResult(
+        name="activity",
+        expects="persists",
+        explains=True,
+        estimate=pytest.approx(sign * left),
+        interval=None,
+        p=pytest.approx(p),
+        share=pytest.approx(left / 5),
+        detail=f"{more} has 16 active features on the tokens read and {less} 7; with equally many, "
+        f"{sign * left:+.1f} of {5 * sign:+d} features are left "
+        f"(p = {p:.2g}, mean over 20 random thinnings, seed 5)",
+    )
+
+
+def test_thinned_units_that_are_too_many_are_drawn() -> None:
+    """Of 10 + 9 units p is drawn: each thinning with a seed of its own, which follows from that of the claim."""
+    more, fewer = [letter + "ab" for letter in "cdefghijkl"], ["a", "b", "ac", "b", "a", "b", "a", "bd", "a"]
+    a, b = fired(*more), fired(*fewer)
+    control = activity_control(Sides(a=a, b=b, paired=False), LABELS, found=True, alpha=0.05, seed=2)
+    rng, ps = np.random.default_rng(2), []
+    for _ in range(20):
+        keeps = rng.random(30) < 11 / 30
+        thinned = np.zeros((10, 12), dtype=bool)
+        thinned[a.unit[keeps], a.feature[keeps]] = True
+        seed = int(rng.integers(2**32))
+        ps.append(relabel(thinned, b.units(), paired=False, alpha=None, seed=seed).p)
+    assert control.p == np.mean(ps)
+    assert control.detail.endswith(", mean over 20 random thinnings, seed 2)")
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_as_many_firings_on_both_sides_are_left_as_they_are(paired: bool) -> None:  # noqa: FBT001
+    """Six firings each: the difference of six features to three is left whole, at the p of the labels themselves."""
+    a, b = ["abc", "de", "f"], ["gh", "gi", "gh"]
+    control = activity_control(Sides(a=fired(*a), b=fired(*b), paired=paired), LABELS, found=True, alpha=0.05, seed=0)
+    p = p_by_sets([set(unit) for unit in a], [set(unit) for unit in b], paired=paired)
+    assert p < 1
+    assert control == ControlResult(
+        name="activity",
+        expects="persists",
+        explains=False,
+        estimate=3,
+        interval=None,
+        p=pytest.approx(p),
+        share=1.0,
+        detail="novice has 6 active features on the tokens read and expert 6; with equally many, "
+        f"+3.0 of +3 features are left (p = {p:.2g}, nothing to thin)",
+    )
+
+
+def test_a_single_firing_on_either_side_is_not_thinned() -> None:
+    """One beside one is as many; nothing is drawn."""
+    control = activity_control(
+        Sides(a=fired("a", ""), b=fired("", "b"), paired=False), LABELS, found=False, alpha=0.05, seed=0
+    )
+    assert control.detail == (
+        "novice has 1 active features on the tokens read and expert 1; with equally many, +0.0 of +0 features are left "
+        "(p = 1, nothing to thin)"
+    )
+    assert (control.estimate, control.share) == (0, None)
+
+
+def test_where_nothing_is_thinned_p_is_drawn_as_the_claim_draws_it() -> None:
+    """Of 19 pairs three have a feature on one side, and one on the other: by the claim's seed, until alpha is told.
+
+    Four coins are at least two apart in 10 of 16 throws, so that an alpha of 0.64 takes more than 4,999 draws.
+    """
+    a, b = fired("a", "b", "c", *[""] * 16), fired(*[""] * 18, "ddd")
+    sides = Sides(a=a, b=b, paired=True)
+    ps: list[float | None] = []
+    for alpha, seed in ((0.05, 3), (0.05, 4), (0.64, 3)):
+        ps.append(activity_control(sides, LABELS, found=True, alpha=alpha, seed=seed).p)
+        assert ps[-1] == relabel(a.units(), b.units(), paired=True, alpha=alpha, seed=seed).p
+    assert ps == [pytest.approx(10 / 16, abs=0.02)] * 3
+    assert len(set(ps)) == 3
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "told"),
+    [
+        # 3.3 standard errors of 20 values, half of them 0.02 below their mean and half above, are 0.01514
+        (0.045, 0.085, 0.065, "200 random thinnings, seed 0"),
+        (0.0453, 0.0853, 0.0653, "20 random thinnings, seed 0"),
+        (0.0147, 0.0547, 0.0347, "20 random thinnings, seed 0"),
+        # of 200 values 0.04 below and above they are 0.00936
+        (0.011, 0.091, 0.051, "200 random thinnings, seed 0, too near 0.05 to count as below"),
+        (0.009, 0.089, 0.05, "200 random thinnings, seed 0, too near 0.05 to count as below"),
+    ],
+)
+def test_a_mean_counts_as_below_alpha_where_its_errors_leave_no_doubt(
+    low: float, high: float, p: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thinnings whose p is low and high by turns: how many are drawn, and what p counts as."""
+    turns = iter([low, high] * 100)
+    monkeypatch.setattr("saeprobe.measures.thinning._thinned_p", lambda *_: next(turns))
+    sides = Sides(a=fired(*MORE), b=fired(*FEWER), paired=False)
+    control = activity_control(sides, LABELS, found=True, alpha=0.05, seed=0)
+    assert control.p == pytest.approx(p)
+    assert control.detail.endswith(f", mean over {told})")
+
+
+def test_a_mean_at_alpha_without_any_spread_is_not_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every p is a quarter, and so is alpha: no number of thinnings tells them apart."""
+    monkeypatch.setattr("saeprobe.measures.thinning._thinned_p", lambda *_: 0.25)
+    sides = Sides(a=fired(*MORE), b=fired(*FEWER), paired=False)
+    control = activity_control(sides, LABELS, found=True, alpha=0.25, seed=0)
+    assert (control.p, control.explains) == (0.25, True)
+    assert control.detail.endswith("mean over 200 random thinnings, seed 0, too near 0.25 to count as below)")
+
+
+@pytest.mark.parametrize(("more", "fewer", "left", "explains"), [("abcd", "ef", 0, True), ("abcdef", "ghg", 1, False)])
+def test_a_sure_p_withstands_where_anything_is_left(
+    more: str,
+    fewer: str,
+    left: float,
+    explains: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half of the firings are kept: 2 features of four beside 2 are nothing, and 3 of six beside 2 are one of four."""
+    monkeypatch.setattr("saeprobe.measures.thinning._thinned_p", lambda *_: 0.01)
+    sides = Sides(a=fired(more), b=fired(fewer), paired=False)
+    control = activity_control(sides, LABELS, found=True, alpha=0.05, seed=0)
+    assert (control.estimate, control.p, control.explains) == (left, pytest.approx(0.01), explains)

@@ -7,7 +7,7 @@ from numbers import Integral
 from textwrap import shorten
 from typing import TypeGuard
 
-from saeprobe.captures import places_apart
+from saeprobe.comparison.alike import check_sides
 from saeprobe.continuations import Continuations
 from saeprobe.features import Features
 from saeprobe.recorded import Recorded, RecordedStyle
@@ -36,18 +36,10 @@ def refuse_apart(a: object, b: object) -> None:
     """Raise where features of two captures are no two sides of one comparison; records are taken as they are.
 
     Raises:
-        TypeError: they were read at different tokens, or one side holds prompts of the other.
+        TypeError: as for `check_sides`.
     """
-    if not isinstance(a, Features) or not isinstance(b, Features):
-        return
-    if places_apart(a.place, b.place):
-        raise TypeError(f"{a.label} was read at {a.place} and {b.label} at {b.place}; read both at the same tokens")
-    shared = {prompt.text for prompt in a.prompts} & {prompt.text for prompt in b.prompts}
-    if shared:
-        raise TypeError(
-            f"{a.label} and {b.label} share {len(shared)} prompts, such as {min(shared)!r}: a part was put beside the "
-            'whole; name a style of each capture, as in styles["novice"]'
-        )
+    if isinstance(a, Features) and isinstance(b, Features):
+        check_sides(a, b)
 
 
 def refuse_unwritten(of: object) -> None:

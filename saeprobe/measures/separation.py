@@ -51,9 +51,9 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
     refuse_apart(yes, no)
     picked = features if isinstance(features, Selected) else None
     wanted = _numbers(features)
-    if not wanted and picked is None:
-        raise ValueError("separates() was given no feature; a statement about none is not evidence")
     if not wanted:
+        if picked is None:
+            raise ValueError("separates() was given no feature; a statement about none is not evidence")
         return record(_none_selected(yes, no, picked))
     parts = tuple(_separates_one(feature, yes, no, picked) for feature in wanted)
     if len(parts) == 1:
@@ -82,16 +82,15 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
     )
 
 
-def _none_selected(yes: Readable, no: Readable, picked: Selected | None) -> Evidence:
-    reason = "" if picked is None else f"none of {picked.tried:,} features does so on {_beside(picked, yes, no)}"
+def _none_selected(yes: Readable, no: Readable, picked: Selected) -> Evidence:
     return Evidence(
         kind="separation",
         statement=f"some feature {_statement(yes, no)}",
         outcome="refuted",
-        reason=reason,
+        reason=f"none of {picked.tried:,} features does so on {_beside(picked, yes, no)}",
         scope="these templates",
         unit="share of prompts",
-        tried=None if picked is None else picked.tried,
+        tried=picked.tried,
         rule="a feature that separates all prompts separates those that were picked on; where none does, there is none",
     )
 

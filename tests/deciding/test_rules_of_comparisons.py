@@ -126,7 +126,7 @@ def test_a_part_beside_the_whole_is_told_how_to_name_a_style() -> None:
     with pytest.raises(TypeError) as told:
         _ = whole > whole["expert"]
     assert str(told.value) == (
-        f"l0 of novice + expert and l0 of expert share 12 prompts, such as 'expert 0: {min(TOPICS[:3])}': a part was "
+        f"novice + expert and expert share 12 prompts, such as 'expert 0: {min(TOPICS[:3])}': a part was "
         'put beside the whole; name a style of each capture, as in styles["novice"]'
     )
 

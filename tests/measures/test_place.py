@@ -89,7 +89,7 @@ SIDED: list[Callable[[Features, Features], object]] = [
 @pytest.mark.parametrize("ask", SIDED)
 def test_styles_read_at_different_tokens_are_not_told_apart(ask: Callable[[Features, Features], object]) -> None:
     """What differs could be the token's doing."""
-    told = "novice was read at last token and expert at all tokens; read both at the same tokens"
+    told = "novice was read at last token and expert at all tokens: no difference could be put down to the prompts"
     with pytest.raises(TypeError, match=told):
         ask(LAST["novice"], ALL["expert"])
 

@@ -26,9 +26,9 @@ from transformers import AutoModel, LlamaConfig
 
 from saeprobe.subject.files.truncated import truncated
 from saeprobe.subject.running.batches import pad
-from saeprobe.subject.running.stack import LayerStack
+from saeprobe.subject.running.layers import LayerStack
 from saeprobe.subject.running.stream import Run
-from saeprobe.subject.running.sweep import LayerSweep, open_sweep
+from saeprobe.subject.running.streamed import LayerSweep, open_sweep
 
 VOCABULARY = 1000
 

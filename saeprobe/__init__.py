@@ -6,13 +6,12 @@ the same in a notebook. Importing this loads neither torch nor transformers.
 
 from saeprobe.agreement import in_each
 from saeprobe.captures import capture, steer
-from saeprobe.claims import claim, drifted, inconclusive, published, refuted
-from saeprobe.correlation import correlation
+from saeprobe.claims import claim, drifted, inconclusive, published, refuted, unverifiable
+from saeprobe.evidence.correlation import correlation
+from saeprobe.evidence.printed import printed
+from saeprobe.evidence.values import about, every
 from saeprobe.marks import subjects
-from saeprobe.measurement import about, every
 from saeprobe.ordering import ordered
-from saeprobe.printed import printed
-from saeprobe.verdicts import unverifiable
 
 __version__ = "0.1.0"
 

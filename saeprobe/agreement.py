@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from saeprobe.comparison import every
-from saeprobe.evidence import Evidence, record_whole
+from saeprobe.evidence.compare import every
+from saeprobe.evidence.evidence import Evidence, record_whole
 
 
 def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:

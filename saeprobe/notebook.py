@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from saeprobe import plan
 from saeprobe.captures import Capture, Steering, Where, capture, steer
-from saeprobe.continuations import Continuations
-from saeprobe.features import Features, Keep
+from saeprobe.features.continuations import Continuations
+from saeprobe.features.sparse import Features, Keep
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
-from saeprobe.store import Store
+from saeprobe.store import plan
+from saeprobe.store.store import Store
 from saeprobe.subject.protocol import Identity, Reader, Request, Subject, Want
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import SubjectError

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from saeprobe import comparison
-from saeprobe.evidence import Evidence, record
-from saeprobe.measurement import Measurement, Quantity, Summary, is_greater
-from saeprobe.printed import PrintedNumber, whole_of
+from saeprobe.evidence.evidence import Evidence, record
+from saeprobe.evidence.printed import PrintedNumber, whole_of
+from saeprobe.evidence.values import Measurement, Quantity, Summary, is_greater
 
 
 def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Evidence:

@@ -9,7 +9,7 @@ from typing import Final
 
 from saeprobe.baselines.values import samples_of
 from saeprobe.claims import Published
-from saeprobe.evidence import Evidence, Kind, Sample
+from saeprobe.evidence.evidence import Evidence, Kind, Sample
 from saeprobe.nearmiss import did_you_mean
 
 ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from saeprobe.features import Features, Token
+from saeprobe.claims import NotRun
+from saeprobe.features.sparse import Features, Token
 from saeprobe.prompts import Prompt
-from saeprobe.verdicts import NotRun
 
 ACTS = [[1.5, 0.0, 0.0], [0.0, 2.0, 0.5], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 4.0]]
 ROW_PROMPT = [0, 0, 1, 2, 3]  # the first prompt was read at two tokens

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from made_subjects import Made
 
 from saeprobe.captures import Steering, steer
-from saeprobe.generation import Experiment, SteeringError
 from saeprobe.prompts import Prompt, PromptSet
+from saeprobe.subject.running.steering import Experiment, SteeringError
 
 TEXTS = ("red", "the golden gate bridge is red")
 PROMPTS = PromptSet(

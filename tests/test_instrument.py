@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from saeprobe.features import Features, Token
-from saeprobe.instrument import LayerFit, assess, captures, fit_of, judge, layer_in_words, share, unread
+from saeprobe.features.sparse import Features, Token
 from saeprobe.prompts import NEUTRAL, Prompt, PromptSet
+from saeprobe.store.instrument import LayerFit, assess, captures, fit_of, judge, layer_in_words, share, unread
 from saeprobe.subject.protocol import ReadingError, Yardstick
 
 HOOK = "blocks.50.hook_resid_post"

@@ -77,8 +77,9 @@ for module in pkgutil.iter_modules(saeprobe.plugin.__path__):
     import_module(f"saeprobe.plugin.{module.name}")
 
 from saeprobe.claims import Claim
-from saeprobe.deciding import decide
-from saeprobe.evidence import Recorder, recording
+from saeprobe.verdicts.deciding import decide
+from saeprobe.evidence.evidence import Recorder
+from saeprobe.evidence.evidence import recording
 from saeprobe.recorded.directory import recorded_evidence
 
 table = recorded_evidence(

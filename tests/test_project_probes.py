@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from saeprobe.gate import read_article
+from saeprobe.gate.article import read_article
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "probes").glob("test_*.py"))

@@ -8,10 +8,10 @@ import pytest
 
 from saeprobe.claims import Control
 from saeprobe.cli import main
-from saeprobe.gate import read_article
+from saeprobe.gate.article import read_article
 from saeprobe.measures.clusters import CONTROLS as OF_CLUSTERS
 from saeprobe.measures.exclusive import CONTROLS as OF_EXCLUSIVE_FEATURES
-from saeprobe.measures.selection import CONTROLS as OF_SCANS
+from saeprobe.measures.scan import CONTROLS as OF_SCANS
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.zh.md")

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saeprobe.features import Token
-from saeprobe.store import Store, StoreWarning, reading_key
+from saeprobe.features.sparse import Token
+from saeprobe.store.store import Store, StoreWarning, reading_key
 from saeprobe.subject.protocol import Reading, Want
 
 WANT = Want(at="last", keep=frozenset({"features"}))
@@ -86,9 +86,10 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from saeprobe.features import Token
-from saeprobe.store import Store
-from saeprobe.subject.protocol import Reading, Want
+from saeprobe.features.sparse import Token
+from saeprobe.store.store import Store
+from saeprobe.subject.protocol import Reading
+from saeprobe.subject.protocol import Want
 
 store, want = Store(Path(sys.argv[1])), Want(at="last", keep=frozenset({"features"}))
 print("ready", flush=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from saeprobe.features import Token
-from saeprobe.store import Store
+from saeprobe.features.sparse import Token
+from saeprobe.store.store import Store
 from saeprobe.subject.protocol import Reading, Want
 
 WANT = Want(at="all", keep=frozenset({"features"}))

@@ -13,9 +13,12 @@ PATHS = """
 import sys
 from pathlib import Path
 from saeprobe.captures import capture
-from saeprobe.plan import Plan, features, gather
-from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.store import Store
+from saeprobe.store.plan import Plan
+from saeprobe.store.plan import features
+from saeprobe.store.plan import gather
+from saeprobe.prompts import Prompt
+from saeprobe.prompts import PromptSet
+from saeprobe.store.store import Store
 from saeprobe.subject.registry import find_subject
 root = Path(sys.argv[1])
 words = ["calm", "red", "blue", "purple"]

@@ -8,8 +8,8 @@ from saeprobe.article_files.activations import ArticleActivations, read_activati
 from saeprobe.article_files.comparison import compare_styles
 from saeprobe.article_files.eid_table import EidTable, read_eid_table
 from saeprobe.article_files.errors import ArticleFileError
-from saeprobe.article_files.feature_diff import FeatureDiff, FeatureRates, read_feature_diff, write_feature_diff
 from saeprobe.article_files.features import ArticleFeatures, read_features, write_features
+from saeprobe.recorded.results import FeatureDiff, FeatureRates, read_feature_diff, write_feature_diff
 
 __all__ = [
     "ArticleActivations",

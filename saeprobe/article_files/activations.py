@@ -58,7 +58,7 @@ def read_activations(path: Path) -> ArticleActivations:
         FileNotFoundError: there is no such file.
         ArticleFileError: it is damaged, refers to code, or is not of this shape.
     """
-    from saeprobe.article_files.entries import ACTIVATIONS, read_entries
+    from saeprobe.recorded.files import ACTIVATIONS, read_entries
 
     entries = read_entries(path, ACTIVATIONS)
     return ArticleActivations(
@@ -71,7 +71,7 @@ def read_activations(path: Path) -> ArticleActivations:
 
 def write_activations(path: Path, activations: ArticleActivations) -> None:
     """Write the file in the article's shape, whole or not at all."""
-    from saeprobe.article_files.entries import ACTIVATIONS, write_entries
+    from saeprobe.recorded.files import ACTIVATIONS, write_entries
 
     write_entries(
         path,

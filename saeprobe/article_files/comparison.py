@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Int
 from scipy.sparse import csr_array
 
-from saeprobe.article_files.feature_diff import FeatureDiff, FeatureRates
 from saeprobe.article_files.features import ArticleFeatures
+from saeprobe.recorded.results import FeatureDiff, FeatureRates
 
 LISTED_DOMINANT = 30  # as many as the published file lists
 LISTED_ONLY = 50  # likewise

@@ -51,7 +51,7 @@ def read_features(path: Path) -> ArticleFeatures:
         FileNotFoundError: there is no such file.
         ArticleFileError: it is damaged, refers to code, is not of this shape, or holds a value below zero.
     """
-    from saeprobe.article_files.entries import FEATURES, read_entries
+    from saeprobe.recorded.files import FEATURES, read_entries
 
     entries = read_entries(path, FEATURES)
     features: dict[str, csr_array] = {}
@@ -72,7 +72,7 @@ def read_features(path: Path) -> ArticleFeatures:
 
 def write_features(path: Path, features: ArticleFeatures) -> None:
     """Write the file in the article's shape (dense: 4 bytes a feature, topic and style), whole or not at all."""
-    from saeprobe.article_files.entries import FEATURES, write_entries
+    from saeprobe.recorded.files import FEATURES, write_entries
 
     write_entries(
         path,

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any, cast
 
-from saeprobe.article_files.atomic import written_whole
 from saeprobe.article_files.errors import ArticleFileError
+from saeprobe.files import written_whole
 
 
 def load_json(path: Path) -> object:

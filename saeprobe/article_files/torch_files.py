@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from saeprobe.article_files.atomic import written_whole
 from saeprobe.article_files.errors import ArticleFileError
+from saeprobe.files import written_whole
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _DAMAGE = (  # what torch and its restricted unpickler raise on a damaged file, as seen by flipping bytes

@@ -4,10 +4,10 @@ A published number says what an article printed; a baseline says what was measur
 accepted it. A value that leaves its baseline is `drifted`, with what changed in between: libraries, weights, prompts.
 """
 
-from saeprobe.baselines.baseline import Baseline, Provenance, Value, identity_of
 from saeprobe.baselines.comparing import BaselineComparison, BaselineRow, compare_baseline
-from saeprobe.baselines.files import BaselineError, Baselines, read_baselines
 from saeprobe.baselines.values import values_of
+from saeprobe.verdicts.baseline import Baseline, Provenance, Value, identity_of
+from saeprobe.verdicts.baseline_files import BaselineError, Baselines, read_baselines
 
 __all__ = [
     "Baseline",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from saeprobe.baselines.baseline import Provenance, Value
+from saeprobe.verdicts.baseline import Provenance, Value
 
 Fields = Mapping[str, str | None]
 

@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from saeprobe.baselines.baseline import Baseline, Provenance, Value
 from saeprobe.baselines.changes import changed_prompts, changes
 from saeprobe.baselines.values import samples_of, values_of
-from saeprobe.evidence import Evidence
-from saeprobe.statistics import paired_shift
+from saeprobe.evidence.evidence import Evidence
+from saeprobe.statistics.shifts import paired_shift
+from saeprobe.verdicts.baseline import Baseline, Provenance, Value
 
 ROUNDING: Final = 1e-6
 """As a share of the approved mean: what adding in another order may change."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
-from saeprobe.baselines.baseline import Value
-from saeprobe.evidence import Evidence, Sample
+from saeprobe.evidence.evidence import Evidence, Sample
+from saeprobe.verdicts.baseline import Value
 
 DIGITS: Final = 10
 """Significant digits that are kept: more than any comparison reads, and a file that a person can read."""

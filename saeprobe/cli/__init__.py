@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from saeprobe import __version__
-from saeprobe.cli import approve, calibrate, diff, doctor, encode, extract, fetch, gate, inspect, subjects
+from saeprobe.cli import article_steps as extract
+from saeprobe.cli import deciding as approve
+from saeprobe.cli import diff, doctor, encode, fetch, gate, inspect, subjects
 from saeprobe.cli.refusal import explain
+from studies.calibration import command as calibrate
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 

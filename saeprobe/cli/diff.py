@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from saeprobe.cli.arguments import add_command, add_output, checked_output
 from saeprobe.cli.refusal import RefusedError
-from saeprobe.cli.tables import aligned
+from saeprobe.cli.terminal import aligned
 
 if TYPE_CHECKING:
-    from saeprobe.article_files import FeatureDiff
     from saeprobe.cli.arguments import Commands
+    from saeprobe.recorded.results import FeatureDiff
 
 _DESCRIPTION = """\
 Compare two prompt styles feature by feature: the article's third step. Reads a features file as 'saeprobe encode'
@@ -55,7 +55,9 @@ def add_parser(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, write, and print the article's small table."""
     output = checked_output(arguments)
-    from saeprobe.article_files import compare_styles, read_features, write_feature_diff
+    from saeprobe.article_files.comparison import compare_styles
+    from saeprobe.article_files.features import read_features
+    from saeprobe.recorded.results import write_feature_diff
 
     features = read_features(arguments.features)
     try:

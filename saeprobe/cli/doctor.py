@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from saeprobe.cli.arguments import add_command
 from saeprobe.cli.rootdir import project_root
-from saeprobe.cli.tables import aligned, pairs
+from saeprobe.cli.terminal import aligned, pairs
 
 if TYPE_CHECKING:
     from saeprobe.cli.arguments import Commands
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from saeprobe.cli.checkup.surroundings import hardware, hub, software
     from saeprobe.cli.fetching.cache import existing
     from saeprobe.subject.local import LocalSubject
-    from saeprobe.subject.memory.machine import this_machine
+    from saeprobe.subject.machine import this_machine
     from saeprobe.subject.registry import find_subject, subject_names
 
     root = project_root()

@@ -11,14 +11,14 @@ from saeprobe.cli.arguments import add_command, add_output, checked_output
 from saeprobe.cli.progress import progress
 from saeprobe.cli.refusal import RefusedError
 from saeprobe.cli.rootdir import project_root
-from saeprobe.cli.tables import aligned
+from saeprobe.cli.terminal import aligned
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
     from scipy.sparse import csr_array
 
-    from saeprobe.article_files import ArticleFeatures
+    from saeprobe.article_files.features import ArticleFeatures
     from saeprobe.cli.arguments import Commands
     from saeprobe.cli.progress import Bar
     from saeprobe.cli.sae_files import Sae
@@ -63,7 +63,8 @@ def add_parser(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Encode, write, and print what each style activates."""
     output = checked_output(arguments)
-    from saeprobe.article_files import ArticleFeatures, read_activations, write_features
+    from saeprobe.article_files.activations import read_activations
+    from saeprobe.article_files.features import ArticleFeatures, write_features
     from saeprobe.cli.sae_files import find_sae, load_sae
 
     activations = read_activations(arguments.activations)

@@ -69,9 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     from huggingface_hub import constants
 
     from saeprobe.cli.fetching.cache import Cache, existing
-    from saeprobe.cli.fetching.hub import Hub
     from saeprobe.cli.fetching.order import Order
-    from saeprobe.subject.memory.sizes import bytes_in_words as words
+    from saeprobe.cli.hub import Hub
+    from saeprobe.subject.memory import bytes_in_words as words
 
     cache = Cache(folder=Path(constants.HF_HUB_CACHE))
     if absent is None and not arguments.whole:

@@ -47,7 +47,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the decision; its code is the command's."""
-    from saeprobe.gate import run_gate
+    from saeprobe.gate.run import run_gate
 
     code, text = run_gate(arguments.article, arguments.report)
     (sys.stderr if code == 2 else sys.stdout).write(f"{text.rstrip()}\n")  # noqa: PLR2004 - 2 is "cannot tell"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saeprobe.cli.arguments import add_command
-from saeprobe.cli.tables import aligned, pairs, size
+from saeprobe.cli.terminal import aligned, pairs, size
 
 if TYPE_CHECKING:
     from saeprobe.cli.arguments import Commands

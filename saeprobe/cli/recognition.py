@@ -132,8 +132,8 @@ def _mismatches(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tupl
 
 def _article_tensors(contents: Contents) -> Recognition:
     """An activations or features file, whole or with what is wrong in it."""
-    from saeprobe.article_files.entries import ACTIVATIONS, FEATURES, entries_of
-    from saeprobe.article_files.entries import Kind as EntryKind
+    from saeprobe.recorded.files import ACTIVATIONS, FEATURES, entries_of
+    from saeprobe.recorded.files import Kind as EntryKind
 
     found = contents.data
     data = cast(list[object], found) if isinstance(found, list) else []
@@ -160,9 +160,9 @@ def _article_tensors(contents: Contents) -> Recognition:
 
 def _own_json(contents: Contents) -> Recognition | None:
     """A report or a baseline, summed up or with what is wrong in it; None for a file that claims to be neither."""
-    from saeprobe.baselines import BaselineError
-    from saeprobe.baselines.files import KIND as BASELINE
-    from saeprobe.report import ReportError
+    from saeprobe.report.files import ReportError
+    from saeprobe.verdicts.baseline_files import KIND as BASELINE
+    from saeprobe.verdicts.baseline_files import BaselineError
 
     data = contents.data
     held = cast(dict[str, object], data) if isinstance(data, dict) else {}
@@ -178,7 +178,7 @@ def _own_json(contents: Contents) -> Recognition | None:
 
 def _report(file: Path) -> Recognition:
     """When and where the run was made, and what became of its claims."""
-    from saeprobe.report import read_report
+    from saeprobe.report.files import read_report
     from saeprobe.report.overview import silent, subject_names
 
     found = read_report(file)
@@ -202,7 +202,7 @@ def _report(file: Path) -> Recognition:
 
 def _baseline(file: Path) -> Recognition:
     """Who approved the claim last on each subject, when, with which verdict and why."""
-    from saeprobe.baselines.files import read_file
+    from saeprobe.verdicts.baseline_files import read_file
 
     approvals = read_file(file)
     last = {subject: every[-1] for (_, subject), every in approvals.items()}
@@ -218,7 +218,8 @@ def _baseline(file: Path) -> Recognition:
 
 def _article_json(contents: Contents) -> Recognition:
     """A comparison of two styles, or an EID table."""
-    from saeprobe.article_files import read_eid_table, read_feature_diff
+    from saeprobe.article_files.eid_table import read_eid_table
+    from saeprobe.recorded.results import read_feature_diff
 
     def diff(file: Path) -> Recognition:
         found = read_feature_diff(file)

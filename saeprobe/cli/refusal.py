@@ -10,11 +10,11 @@ class RefusedError(Exception):
 def explain(error: Exception) -> str | None:
     """The error in words for whoever typed the command; None for a bug, which deserves its traceback."""
     # Imported here: numpy and scipy come with them, and a command that ends well needs none of these names.
-    from saeprobe.article_files import ArticleFileError
+    from saeprobe.article_files.errors import ArticleFileError
+    from saeprobe.claims import NotRun
     from saeprobe.prompts import PromptError
     from saeprobe.subject.protocol import ReadingError
     from saeprobe.subject.specification import SubjectError
-    from saeprobe.verdicts import NotRun
 
     if isinstance(error, RefusedError | ArticleFileError | NotRun | PromptError | SubjectError | ReadingError):
         return str(error)

@@ -17,7 +17,7 @@ from saeprobe.cli.contents import read_contents
 from saeprobe.cli.recognition import recognise
 from saeprobe.cli.refusal import RefusedError
 from saeprobe.subject.files.goodfire import as_standard
-from saeprobe.subject.files.sae_source import find_sae as find_source
+from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.local import LocalSubject
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import SubjectError

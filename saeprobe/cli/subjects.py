@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from saeprobe.cli.arguments import add_command
 from saeprobe.cli.rootdir import project_root
-from saeprobe.cli.tables import aligned
+from saeprobe.cli.terminal import aligned
 
 if TYPE_CHECKING:
     from saeprobe.cli.arguments import Commands

@@ -1,15 +1,15 @@
 """Comparisons: from two quantities to evidence, a kind of sentence a file."""
 
 from saeprobe.comparison.alike import side_by_side
-from saeprobe.comparison.bound import beside_bound
 from saeprobe.comparison.equal import about_equal
-from saeprobe.comparison.greater import greater, greater_summaries
 from saeprobe.comparison.margin import Margin, margin_on
 from saeprobe.comparison.ordering import ordering
 from saeprobe.comparison.reading import as_published
 from saeprobe.comparison.sides import NUMBER, is_number, refuse_controls, sample_of, summaries
 from saeprobe.comparison.universal import always, always_recorded
-from saeprobe.comparison.whole import every, worst
+from saeprobe.evidence.bounds import beside_bound
+from saeprobe.evidence.compare import every, worst
+from saeprobe.evidence.greater import greater, greater_summaries
 
 __all__ = [
     "NUMBER",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from saeprobe.captures import places_apart
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
     from saeprobe.prompts import Prompt
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from saeprobe.comparison.needs import needed_between, needed_in_words
 from saeprobe.comparison.sides import Judged, by_hand, refuse_controls, tested, untested
-from saeprobe.evidence import Evidence, Needed, Recorder, current_terms
-from saeprobe.replication import Compared, compare
-from saeprobe.statistics import Shift
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, current_terms
+from saeprobe.evidence.units import Compared, compare
+from saeprobe.statistics.shifts import Shift
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 
 def about_equal(a: Measurement, b: Measurement, *, margin: float) -> Evidence:

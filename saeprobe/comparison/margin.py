@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement, Summary
+    from saeprobe.evidence.values import Measurement, Summary
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

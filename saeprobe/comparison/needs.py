@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
-from saeprobe.evidence import Needed
-from saeprobe.power import MOST_UNITS, least_units
-from saeprobe.replication import Compared
-from saeprobe.statistics import Shift
+from saeprobe.evidence.evidence import Needed
+from saeprobe.evidence.units import Compared
+from saeprobe.statistics.power import MOST_UNITS, least_units
+from saeprobe.statistics.shifts import Shift
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 
 def needed_between(a: Measurement, b: Measurement, compared: Compared, alpha: float, *, wanted: int | None) -> Needed:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saeprobe.comparison.whole import largest_need, scopes, worst
-from saeprobe.evidence import Evidence, Sample
+from saeprobe.evidence.compare import largest_need, scopes, worst
+from saeprobe.evidence.evidence import Evidence, Sample
 
 
 def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:

@@ -10,13 +10,13 @@ import numpy as np
 
 from saeprobe.comparison import needs
 from saeprobe.comparison.sides import refuse_controls, sample_of
-from saeprobe.evidence import COUNTED, Evidence, EvidenceOutcome, Needed, current_terms
-from saeprobe.power import MOST_UNITS
-from saeprobe.replication import unit_means
-from saeprobe.statistics import rate_interval, rate_p, units_for_rate
+from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Needed, current_terms
+from saeprobe.evidence.units import unit_means
+from saeprobe.statistics.intervals import rate_interval, rate_p, units_for_rate
+from saeprobe.statistics.power import MOST_UNITS
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 
 def all_or_nothing(of: Measurement) -> bool:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from saeprobe.claims import Published
 from saeprobe.comparison.sides import refuse_controls, sample_of
-from saeprobe.evidence import Evidence, Sample, UnitValue
+from saeprobe.evidence.evidence import Evidence, Sample, UnitValue
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 
 def as_published(of: Measurement, published: Published) -> Evidence:

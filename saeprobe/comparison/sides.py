@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from saeprobe.evidence import Evidence, EvidenceOutcome, Kind, Sample, current_terms
-from saeprobe.replication import Compared, mean_interval
-from saeprobe.statistics import drawing_told
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, current_terms
+from saeprobe.evidence.units import Compared, mean_interval
+from saeprobe.statistics.permutation import drawing_told
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 Judged = tuple[EvidenceOutcome, str]
 NUMBER = (float, int, np.integer, np.floating)

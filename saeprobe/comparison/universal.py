@@ -9,10 +9,10 @@ import numpy as np
 
 from saeprobe.comparison.rate import all_or_nothing, rated
 from saeprobe.comparison.sides import refuse_controls
-from saeprobe.evidence import Evidence, EvidenceOutcome, Sample
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 Wanted = Literal[0, 1]
 

@@ -6,18 +6,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from saeprobe.claims import Control
-from saeprobe.controls.draws import RANDOM, TOPICS, Effect, draws_control, judged_draws, n_draws
 from saeprobe.controls.elsewhere import injection_control
 from saeprobe.controls.judging import told, verdict_of
-from saeprobe.controls.length import length_control
-from saeprobe.controls.results import Again
 from saeprobe.controls.shuffled import shuffled_control
 from saeprobe.controls.wording import wording_control
-from saeprobe.evidence import ControlResult, Recorder
-from saeprobe.replication import Compared
+from saeprobe.evidence.controls.adjusting import length_control
+from saeprobe.evidence.controls.draws import RANDOM, TOPICS, Effect, draws_control, judged_draws, n_draws
+from saeprobe.evidence.controls.results import Again
+from saeprobe.evidence.evidence import ControlResult, Recorder
+from saeprobe.evidence.units import Compared
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 __all__ = [
     "RANDOM",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from saeprobe.claims import Control
-from saeprobe.controls.results import HALF, Again, found, not_run, share_of
+from saeprobe.claims import Control, NotRun
 from saeprobe.controls.wording import UNKNOWN_WORDS, own_words
-from saeprobe.evidence import ControlResult, Recorder
-from saeprobe.replication import Compared
-from saeprobe.verdicts import NotRun
+from saeprobe.evidence.controls.results import HALF, Again, found, not_run, share_of
+from saeprobe.evidence.evidence import ControlResult, Recorder
+from saeprobe.evidence.units import Compared
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 _NAME: Control = "injection"
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from saeprobe.claims import Control
-from saeprobe.controls.draws import RANDOM
-from saeprobe.controls.results import HALF, withstands
-from saeprobe.evidence import ControlResult, EvidenceOutcome, Expects
+from saeprobe.evidence.controls.draws import RANDOM
+from saeprobe.evidence.controls.results import HALF, withstands
+from saeprobe.evidence.evidence import ControlResult, EvidenceOutcome, Expects
 
 _RIVAL: Final[dict[Control, str]] = {
     "length": "prompt length",

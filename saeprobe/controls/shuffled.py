@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from saeprobe.controls.results import Again, found
-from saeprobe.evidence import ControlResult, Recorder
-from saeprobe.replication import Compared
-from saeprobe.statistics import paired_shuffled_ps, rate_interval, rate_p, shuffled_ps
+from saeprobe.evidence.controls.results import Again, found
+from saeprobe.evidence.evidence import ControlResult, Recorder
+from saeprobe.evidence.units import Compared
+from saeprobe.statistics.intervals import rate_interval, rate_p
+from saeprobe.statistics.shuffling import paired_shuffled_ps, shuffled_ps
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 ROUNDS: Final = 200
 """Enough to tell a test that finds something in one of ten shuffles from one that does in one of twenty."""

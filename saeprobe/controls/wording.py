@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from saeprobe.controls.results import Again, not_run, what_is_left
-from saeprobe.evidence import ControlResult, Recorder
+from saeprobe.evidence.controls.results import Again, not_run, what_is_left
+from saeprobe.evidence.evidence import ControlResult, Recorder
+from saeprobe.evidence.units import Compared
 from saeprobe.prompts.words import mentions
-from saeprobe.replication import Compared
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Measurement
+    from saeprobe.evidence.values import Measurement
 
 UNKNOWN_WORDS: Final = (
     'nothing tells which words are the styles\' own; a file of prompts does by words = ["..."] under each style'

@@ -7,7 +7,7 @@ from pathlib import Path
 from saeprobe.gate.article import ArticleError, read_article
 from saeprobe.gate.release import EXIT_CODES, decide_release
 from saeprobe.gate.text import render
-from saeprobe.report import ReportError, read_report
+from saeprobe.report.files import ReportError, read_report
 
 
 def run_gate(article: Path, report: Path) -> tuple[int, str]:

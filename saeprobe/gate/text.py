@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from textwrap import fill
 from typing import Final
 
+from saeprobe.claims import Word
 from saeprobe.gate.release import Decision, Release, Ruling, decision_of
 from saeprobe.report.shape import ProbeJson
-from saeprobe.verdicts import Word
 
 _HEADINGS: Final[dict[Decision, str]] = {"hold": "HOLD", "cannot tell": "CANNOT TELL", "release": "RELEASE"}
 _WIDTH: Final = 100

@@ -11,7 +11,7 @@ from saeprobe.measures.concepts import among_strongest, selectivity
 from saeprobe.measures.exclusive import exclusive_features
 from saeprobe.measures.geometry import effective_rank, n_tokens, variance_explained
 from saeprobe.measures.halving import halves
-from saeprobe.measures.selection import pick, scan
+from saeprobe.measures.scan import pick, scan
 from saeprobe.measures.separation import separates, separating_features
 from saeprobe.measures.text import fluency, mentions
 

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.sparse import csr_array
 
-from saeprobe.features import Features
-from saeprobe.measurement import Measurement, Quantity
-from saeprobe.measures.misuse import feature_number, refuse_unread
-from saeprobe.recorded import RecordedStyle
+from saeprobe.evidence.values import Measurement, Quantity
+from saeprobe.features.sparse import Features
+from saeprobe.measures.reading import feature_number, refuse_unread
+from saeprobe.recorded.record import RecordedStyle
 from saeprobe.threshold import NearThreshold
 
 Values = Float[np.ndarray, " prompts"]

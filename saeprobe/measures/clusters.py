@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from saeprobe.claims import Control, Over
-from saeprobe.controls import Effect, told, verdict_of
-from saeprobe.evidence import (
+from saeprobe.controls.judging import told, verdict_of
+from saeprobe.evidence.controls.draws import Effect
+from saeprobe.evidence.evidence import (
     ControlResult,
     Evidence,
     Needed,
@@ -21,13 +22,13 @@ from saeprobe.evidence import (
     current_terms,
     record,
 )
-from saeprobe.features import Features
+from saeprobe.features.sparse import Features
 from saeprobe.measures.design import templates, topics
 from saeprobe.measures.halving import captured
-from saeprobe.measures.misuse import refuse_more
 from saeprobe.measures.rates import firing_shares
+from saeprobe.measures.reading import refuse_more
 from saeprobe.measures.relabeling import DRAWING
-from saeprobe.measures.rivals import READ, Sides, refuse_others, rival
+from saeprobe.measures.rivals import READ, BothSides, refuse_others, rival
 from saeprobe.measures.silhouettes import (
     CLOSE,
     Distances,
@@ -39,8 +40,8 @@ from saeprobe.measures.silhouettes import (
     silhouettes,
     style_means,
 )
-from saeprobe.recorded import Recorded
-from saeprobe.statistics import bca_interval
+from saeprobe.recorded.record import Recorded
+from saeprobe.statistics.bootstrap import bca_interval
 
 CONTROLS: tuple[Control, ...] = READ
 """The controls that the sentence takes."""
@@ -309,7 +310,7 @@ def _controls(of: Features, tested: Evidence, terms: Recorder) -> tuple[ControlR
     unasked = replace(terms, controls=(), evidence=[])
 
     def run(name: Control) -> ControlResult:
-        def again(sides: Sides) -> Evidence:
+        def again(sides: BothSides) -> Evidence:
             (there,) = sides
             return _clustered(there, unasked)
 
@@ -318,7 +319,7 @@ def _controls(of: Features, tested: Evidence, terms: Recorder) -> tuple[ControlR
     return tuple(run(name) for name in terms.controls)
 
 
-def _effect(sides: Sides, *, over: tuple[Over, ...]) -> Effect:
+def _effect(sides: BothSides, *, over: tuple[Over, ...]) -> Effect:
     """The mean silhouette, which has no other scale.
 
     Raises:

@@ -12,13 +12,12 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from saeprobe.claims import Control
-from saeprobe.features import Features
-from saeprobe.measurement import Measurement
+from saeprobe.claims import Control, NotRun
+from saeprobe.evidence.values import Measurement
+from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import measured
 from saeprobe.measures.halving import Selected, captured
-from saeprobe.measures.misuse import feature_numbers
-from saeprobe.verdicts import NotRun
+from saeprobe.measures.reading import feature_numbers
 
 Units = Literal["features", "dimensions"]
 Activity = Float[np.ndarray, "prompts units"]

@@ -7,14 +7,14 @@ from math import ceil, inf
 import numpy as np
 from jaxtyping import Float
 
-from saeprobe.controls.results import HALF
-from saeprobe.evidence import ControlResult, Evidence, Needed, Recorder, Sample, UnitValue
-from saeprobe.features import Features
+from saeprobe.evidence.controls.results import HALF
+from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Recorder, Sample, UnitValue
+from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import one_near
 from saeprobe.measures.design import templates, topics
 from saeprobe.measures.rates import Rates
-from saeprobe.power import units_to_decide
-from saeprobe.statistics import false_discoveries
+from saeprobe.statistics.discovery import false_discoveries
+from saeprobe.statistics.power import units_to_decide
 
 ROUNDS = 20
 """Scans between shuffled labels."""

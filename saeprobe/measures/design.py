@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import ceil, comb
 
 from saeprobe.claims import Over
-from saeprobe.evidence import Needed
-from saeprobe.features import Features
+from saeprobe.evidence.evidence import Needed
+from saeprobe.features.sparse import Features
 from saeprobe.measures.unions import Firings, firings
-from saeprobe.power import least_units
+from saeprobe.statistics.power import least_units
 
 
 @dataclass(frozen=True, kw_only=True)

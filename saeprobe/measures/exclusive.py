@@ -8,22 +8,30 @@ from typing import NoReturn
 import numpy as np
 from jaxtyping import Bool
 
-from saeprobe.claims import Control
-from saeprobe.comparison import summaries
-from saeprobe.controls import Effect, told, verdict_of
-from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, UnitValue, current_terms, record
-from saeprobe.features import Features
-from saeprobe.measurement import Summary
+from saeprobe.claims import Control, NotRun
+from saeprobe.comparison.sides import summaries
+from saeprobe.controls.judging import told, verdict_of
+from saeprobe.evidence.controls.draws import Effect
+from saeprobe.evidence.evidence import (
+    ControlResult,
+    Evidence,
+    EvidenceOutcome,
+    Recorder,
+    UnitValue,
+    current_terms,
+    record,
+)
+from saeprobe.evidence.values import Summary
+from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import Readable, firing, undecided
 from saeprobe.measures.design import Design, design
-from saeprobe.measures.misuse import refuse_apart, refuse_unread
+from saeprobe.measures.reading import refuse_apart, refuse_unread
 from saeprobe.measures.relabeling import DRAWING
-from saeprobe.measures.rivals import READ, Sides, refuse_others, rival
+from saeprobe.measures.rivals import READ, BothSides, refuse_others, rival
 from saeprobe.measures.thinning import activity_control
 from saeprobe.measures.unions import patterns, relabel
-from saeprobe.recorded import RecordedStyle
+from saeprobe.recorded.record import RecordedStyle
 from saeprobe.threshold import within_rounding
-from saeprobe.verdicts import NotRun
 
 CONTROLS = ("activity", *READ)
 """The controls that a comparison of exclusive features takes."""
@@ -201,7 +209,7 @@ def _controls(
             labels = on.label, but_not.label
             return activity_control(planned.sides, labels, found=there, alpha=terms.alpha, seed=terms.seed)
 
-        def again(sides: Sides) -> Evidence:
+        def again(sides: BothSides) -> Evidence:
             a, b = sides
             return _compared(a, b, unasked)
 
@@ -210,7 +218,7 @@ def _controls(
     return tuple(run(name) for name in terms.controls)
 
 
-def _effect(sides: Sides) -> Effect:
+def _effect(sides: BothSides) -> Effect:
     """The difference of the counts, and the distinct features of the side with fewer, for its scale."""
     a, b = (firing(side).any(axis=0) for side in sides)
     return Effect(size=float((a & ~b).sum() - (b & ~a).sum()), scale=float(min(a.sum(), b.sum())))

@@ -7,12 +7,12 @@ from functools import partial
 
 import numpy as np
 
-from saeprobe.features import Features
-from saeprobe.measurement import Measurement, Quantity, Summary
+from saeprobe.claims import NotRun
+from saeprobe.evidence.values import Measurement, Quantity, Summary
+from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import Readable, Values, measured
 from saeprobe.measures.halving import captured
-from saeprobe.recorded import Recorded, RecordedStyle
-from saeprobe.verdicts import NotRun
+from saeprobe.recorded.record import Recorded, RecordedStyle
 
 
 def effective_rank(of: Readable | Recorded) -> Quantity:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from saeprobe.claims import Over
-from saeprobe.evidence import current_terms
-from saeprobe.features import Features
+from saeprobe.claims import NotRun, Over
+from saeprobe.evidence.evidence import current_terms
+from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import one_near
-from saeprobe.measures.misuse import refuse_more, refuse_unread
+from saeprobe.measures.reading import refuse_more, refuse_unread
 from saeprobe.prompts import Prompt
-from saeprobe.recorded import Recorded, RecordedStyle
-from saeprobe.verdicts import NotRun
+from saeprobe.recorded.record import Recorded, RecordedStyle
 
 MOST_TOLD = 3
 """Picked features near their threshold that are named one by one."""

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Over
-from saeprobe.features import Features
+from saeprobe.features.sparse import Features
 from saeprobe.measures.design import templates, topics
-from saeprobe.statistics import Shift, Units, paired_shift, unpaired_shift
-from saeprobe.statistics.counting import flip_share, flips_countable, permutation_share, permutations_countable
+from saeprobe.statistics.counting import Units, flip_share, flips_countable, permutation_share, permutations_countable
+from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
 
 UnitRates = Float[np.ndarray, "units d_sae"]
 

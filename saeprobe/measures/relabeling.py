@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Bool
 
-from saeprobe.statistics import rate_interval
+from saeprobe.statistics.intervals import rate_interval
 
 Dealt = Bool[np.ndarray, "relabelings items"]
 _Labels = TypeVar("_Labels", bound=np.ndarray)

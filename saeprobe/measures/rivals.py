@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from saeprobe.claims import Control
-from saeprobe.controls import RANDOM, READ_ELSEWHERE, Effect, judged_draws, n_draws
-from saeprobe.evidence import ControlResult, Evidence, Recorder
-from saeprobe.features import Features
-from saeprobe.verdicts import NotRun
+from saeprobe.claims import Control, NotRun
+from saeprobe.controls import READ_ELSEWHERE
+from saeprobe.evidence.controls.draws import RANDOM, Effect, judged_draws, n_draws
+from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder
+from saeprobe.features.sparse import Features
 
 READ: tuple[Control, ...] = READ_ELSEWHERE
 """The controls for which something else is read: other prompts, other models, other SAEs."""
-Sides = tuple[Features, ...]
+BothSides = tuple[Features, ...]
 """What a kind of evidence is made on."""
 PERMUTED = "; the p of the claim is itself counted over permuted labels, so that the control could refute nothing"
 """Why a kind of evidence does not take the control `labels`."""
@@ -32,10 +32,10 @@ def refuse_others(kind: str, declared: tuple[Control, ...], known: tuple[Control
 
 def rival(
     name: Control,
-    sides: Sides,
+    sides: BothSides,
     claim: Evidence,
-    again: Callable[[Sides], Evidence],
-    shown: Callable[[Sides], Effect],
+    again: Callable[[BothSides], Evidence],
+    shown: Callable[[BothSides], Effect],
     *,
     found: bool,
     terms: Recorder,
@@ -77,16 +77,16 @@ def rival(
 
 def _drawn(
     name: Control,
-    sides: Sides,
+    sides: BothSides,
     claim: Evidence,
-    shown: Callable[[Sides], Effect],
+    shown: Callable[[BothSides], Effect],
     *,
     found: bool,
     terms: Recorder,
 ) -> ControlResult:
     """What the draws show, beside what the claim shows on the prompts that they read."""
 
-    def under(draw: int) -> Sides:
+    def under(draw: int) -> BothSides:
         return tuple(side.under(name, draw) for side in sides)
 
     first = under(0)

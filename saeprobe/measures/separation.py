@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from saeprobe.comparison.sides import refuse_controls
-from saeprobe.evidence import Evidence, EvidenceOutcome, Sample, UnitValue, current_terms, record
-from saeprobe.features import Features
-from saeprobe.measurement import Measurement, Quantity
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample, UnitValue, current_terms, record
+from saeprobe.evidence.units import unit_means
+from saeprobe.evidence.values import Measurement, Quantity
+from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import Readable, firing, firing_rate
 from saeprobe.measures.halving import Selected, captured, selected
-from saeprobe.measures.misuse import feature_numbers, refuse_apart
-from saeprobe.recorded import RecordedStyle
-from saeprobe.replication import unit_means
-from saeprobe.statistics import rate_interval
+from saeprobe.measures.reading import feature_numbers, refuse_apart
+from saeprobe.recorded.record import RecordedStyle
+from saeprobe.statistics.intervals import rate_interval
 
 
 def separating_features(yes: Features, no: Features, *, most: int = 10) -> Selected:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from saeprobe.continuations import Continuation, Continuations
-from saeprobe.measurement import Measurement
-from saeprobe.measures.misuse import refuse_unwritten, told
+from saeprobe.evidence.values import Measurement
+from saeprobe.features.continuations import Continuation, Continuations
+from saeprobe.measures.reading import refuse_unwritten, told
 from saeprobe.prompts import Prompt
 
 SHOWN = 4

@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 
-from saeprobe.evidence import ControlResult
+from saeprobe.evidence.evidence import ControlResult
 from saeprobe.measures.design import Sides
 from saeprobe.measures.unions import Firings, expected_distinct, relabel
 

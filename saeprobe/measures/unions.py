@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from saeprobe.features import Features
+from saeprobe.features.sparse import Features
 from saeprobe.measures.relabeling import COUNTED_ITEMS, Dealt, Reached, counted, drawn, every_choice
 
 Units = Bool[np.ndarray, "units d_sae"]

@@ -17,13 +17,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the parts of the run and register a marker for each subject."""
-    from saeprobe.baselines import BaselineError
     from saeprobe.plugin.approved import Approved
     from saeprobe.plugin.hooks import Hooks
     from saeprobe.plugin.judging import Judge
     from saeprobe.plugin.laboratory import Laboratory
     from saeprobe.plugin.ledger import Ledger
     from saeprobe.subject.specification import SubjectError
+    from saeprobe.verdicts.baseline_files import BaselineError
 
     settings = settings_of(config)
     config.addinivalue_line("markers", "saeprobe_subjects(*names): run a probe once on each of these subjects")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 from functools import cache, cached_property
 
-from saeprobe.baselines import Baseline, Provenance, identity_of, read_baselines
 from saeprobe.marks import members
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.plugin.provenance import commit_of, versions
-from saeprobe.report import SubjectJson
+from saeprobe.report.shape import SubjectJson
+from saeprobe.verdicts.baseline import Baseline, Provenance, identity_of
+from saeprobe.verdicts.baseline_files import read_baselines
 
 
 class Approved:

@@ -10,11 +10,11 @@ from saeprobe.captures import Span, Steering
 from saeprobe.claims import Claim, Control
 from saeprobe.controls import READ_ELSEWHERE
 from saeprobe.nearmiss import did_you_mean
-from saeprobe.plan import prompts_for
-from saeprobe.plugin.asking import Asked
-from saeprobe.plugin.fixtures import captures_beside, unknown_fixtures
+from saeprobe.plugin.collecting import captures_beside, unknown_fixtures
+from saeprobe.plugin.items import Asked
 from saeprobe.plugin.judging import claim_of_item
 from saeprobe.plugin.laboratory import Laboratory
+from saeprobe.store.plan import prompts_for
 
 
 def check_claims(items: Sequence[pytest.Item]) -> None:

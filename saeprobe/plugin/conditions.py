@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from saeprobe.captures import Capture
-from saeprobe.claims import Control
-from saeprobe.controls import READ_ELSEWHERE, TOPICS, n_draws
+from saeprobe.claims import Control, NotRun
+from saeprobe.controls import READ_ELSEWHERE
+from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.prompts import PromptSet
 from saeprobe.subject.protocol import Draws, Randomisation, Subject
 from saeprobe.subject.specification import SubjectError
-from saeprobe.verdicts import NotRun
 
 _PARTS: Final[Mapping[Randomisation, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from saeprobe.captures import Capture
-from saeprobe.plan import prompts_for
-from saeprobe.plugin.asking import Asked
-from saeprobe.power import design_line
+from saeprobe.plugin.items import Asked
+from saeprobe.statistics.power import design_line
+from saeprobe.store.plan import prompts_for
 from saeprobe.subject.protocol import Subject
 
 FEW: Final = 3

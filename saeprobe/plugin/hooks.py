@@ -11,7 +11,7 @@ import pytest
 from saeprobe.claims import claim_of
 from saeprobe.plugin import terminal
 from saeprobe.plugin.claimcheck import check_claims, check_controls, check_fixtures, check_prompts, check_subjects
-from saeprobe.plugin.fixtures import asked_by, register_captures
+from saeprobe.plugin.collecting import asked_by, register_captures
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.ledger import Ledger
 from saeprobe.plugin.progress import ProgressLine

@@ -9,13 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from saeprobe import instrument, plan
 from saeprobe.captures import Capture
-from saeprobe.instrument import InstrumentCheck, LayerFit
-from saeprobe.plan import prompts_for
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.report.files import write_whole
-from saeprobe.store import Store, reading_key
+from saeprobe.store import instrument, plan
+from saeprobe.store.instrument import InstrumentCheck, LayerFit
+from saeprobe.store.plan import prompts_for
+from saeprobe.store.store import Store, reading_key
 from saeprobe.subject.protocol import Subject, Want
 
 FIGURES = "figures 1"

@@ -14,17 +14,17 @@ from typing import NoReturn, cast
 
 import pytest
 
-from saeprobe.baselines import BaselineComparison
-from saeprobe.claims import Claim, claim_of
-from saeprobe.deciding import decide
-from saeprobe.evidence import Evidence, Recorder, recording
+from saeprobe.baselines.comparing import BaselineComparison
+from saeprobe.claims import Claim, NotRun, Verdict, claim_of
+from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.plugin.approved import Approved
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.plugin.variants import subject_of
 from saeprobe.published_values import PublishedComparison
-from saeprobe.report import ComparisonJson, ProbeRecord, baseline_to_json, probe_to_json
-from saeprobe.verdicts import NotRun, Verdict
+from saeprobe.report.document import baseline_to_json, probe_to_json
+from saeprobe.report.shape import ComparisonJson, ProbeRecord
+from saeprobe.verdicts.deciding import decide
 
 RECORD = "saeprobe"
 """Attribute of a test report that carries the probe's record, in plain types, to the xdist controller too."""

@@ -11,12 +11,12 @@ from typing import Final
 
 import pytest
 
-from saeprobe.instrument import InstrumentCheck
+from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word
 from saeprobe.marks import members
 from saeprobe.plugin.judging import RECORD
 from saeprobe.plugin.ledger import Ledger
-from saeprobe.report import ProbeRecord
-from saeprobe.verdicts import OUTCOMES, WORDS, Outcome, Word
+from saeprobe.report.shape import ProbeRecord
+from saeprobe.store.instrument import InstrumentCheck
 
 _INDENT: Final = 17
 _WORD: Final = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+")

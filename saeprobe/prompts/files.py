@@ -10,7 +10,7 @@ from saeprobe.nearmiss import did_you_mean
 from saeprobe.prompts.content import Content
 from saeprobe.prompts.error import PromptError
 from saeprobe.prompts.rows import filled_rows, rows_of_csv, rows_of_jsonl
-from saeprobe.prompts.sheet import read_sheet
+from saeprobe.prompts.sheets import read_sheet
 
 UNDETERMINED: Final = "und"
 """The tag for a language that is not stated (BCP 47)."""

@@ -17,17 +17,17 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from saeprobe.article_files.eid_table import EidTable, read_eid_table
-from saeprobe.article_files.feature_diff import FeatureDiff, read_feature_diff
 from saeprobe.article_files.features import ArticleFeatures, read_features
 from saeprobe.captures import Capture
-from saeprobe.features import Features, Token
-from saeprobe.measurement import Measurement, Summary
+from saeprobe.claims import NotRun
+from saeprobe.evidence.values import Measurement, Summary
+from saeprobe.features.sparse import Features, Token
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.record import Recorded, RecordedStyle, smallest_count
-from saeprobe.verdicts import NotRun
+from saeprobe.recorded.results import FeatureDiff, read_feature_diff
 
 if TYPE_CHECKING:
-    from saeprobe.measurement import Quantity
+    from saeprobe.evidence.values import Quantity
 
 AS_RECORDED = "as recorded"
 """The template of every recorded prompt: the files hold one wording a style and do not say it."""

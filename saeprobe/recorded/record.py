@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from saeprobe.measurement import Measurement, Quantity, Summary
-from saeprobe.verdicts import NotRun
+from saeprobe.claims import NotRun
+from saeprobe.evidence.values import Measurement, Quantity, Summary
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -9,10 +9,9 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from saeprobe.baselines import BaselineComparison
-from saeprobe.claims import Claim, Published
-from saeprobe.evidence import Evidence
-from saeprobe.instrument import InstrumentCheck
+from saeprobe.baselines.comparing import BaselineComparison
+from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
+from saeprobe.evidence.evidence import Evidence
 from saeprobe.report.shape import (
     BaselineJson,
     BaselineRowJson,
@@ -29,7 +28,7 @@ from saeprobe.report.shape import (
     SampleJson,
     SubjectJson,
 )
-from saeprobe.verdicts import RULES, WORDS, Verdict
+from saeprobe.store.instrument import InstrumentCheck
 
 SCHEMA: Final = "urn:saeprobe:report:1"
 SCHEMA_VERSION: Final = "1.3"

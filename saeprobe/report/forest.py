@@ -8,7 +8,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from saeprobe.report.picture import Axis, axis_over, box
+from saeprobe.report.pictures import Axis, axis_over, box
 from saeprobe.report.rivals import drawn
 from saeprobe.report.shape import EvidenceJson
 

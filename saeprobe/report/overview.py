@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from saeprobe.claims import WORDS, Word
 from saeprobe.report.document import planned_name
 from saeprobe.report.shape import ClaimJson, Document, ProbeJson, SubjectJson
-from saeprobe.verdicts import WORDS, Word
 
 WORST_FIRST: tuple[Word, ...] = (
     "broken",

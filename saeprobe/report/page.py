@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from markupsafe import Markup
 
+from saeprobe.claims import WORDS
 from saeprobe.report.files import write_whole
 from saeprobe.report.forest import DIFFERENCES, forest
 from saeprobe.report.overview import anchor, cell, headline, silent, subject_names, tallies
-from saeprobe.report.picture import strips
+from saeprobe.report.pictures import strips
 from saeprobe.report.protocols import side_by_side
 from saeprobe.report.rivals import rivals
 from saeprobe.report.shape import Document
@@ -38,7 +39,6 @@ from saeprobe.report.tables import (
 )
 from saeprobe.report.units import unit_sides
 from saeprobe.report.wording import Language, attribute, has_chinese, mark, say, words
-from saeprobe.verdicts import WORDS
 
 if TYPE_CHECKING:
     from jinja2 import Template

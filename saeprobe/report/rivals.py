@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, cast
 
 from saeprobe.claims import Control
-from saeprobe.controls import RANDOM
-from saeprobe.controls.results import HALF, withstands
+from saeprobe.evidence.controls.draws import RANDOM
+from saeprobe.evidence.controls.results import HALF, withstands
 from saeprobe.report.shape import ControlJson, EvidenceJson
 
 Standing = Literal["withstood", "explains", "reproduces", "open", "not-run", "not-judged"]

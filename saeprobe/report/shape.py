@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Generic, TypedDict, TypeVar
 
-from saeprobe.verdicts import Word
+from saeprobe.claims import Word
 
 P = TypeVar("P")
 

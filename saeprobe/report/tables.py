@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from saeprobe.report.picture import MOST_LANES, by_template
+from saeprobe.report.pictures import MOST_LANES, by_template
 from saeprobe.report.shape import Document, EvidenceJson, ProbeJson, PromptJson, PublishedJson, SampleJson
 from saeprobe.report.wording import Language, mark
 

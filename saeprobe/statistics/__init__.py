@@ -4,9 +4,9 @@ from saeprobe.statistics.bootstrap import bca_interval
 from saeprobe.statistics.counting import Units
 from saeprobe.statistics.crossed import crossed_shift
 from saeprobe.statistics.discovery import false_discoveries
+from saeprobe.statistics.intervals import rate_interval, rate_p, units_for_rate
+from saeprobe.statistics.permutation import drawing_told
 from saeprobe.statistics.permuting import EXACT_LIMIT, permutation_p
-from saeprobe.statistics.rates import rate_interval, rate_p, units_for_rate
-from saeprobe.statistics.sampling import drawing_told
 from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
 from saeprobe.statistics.shuffling import paired_shuffled_ps, shuffled_ps
 from saeprobe.statistics.slopes import slope_error, within_slope

@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 
 from saeprobe.statistics.counting import Units
-from saeprobe.statistics.sampling import Draw, Statistics, drawn_flips, drawn_permutations, sampled
+from saeprobe.statistics.permutation import Draw, Statistics, drawn_flips, drawn_permutations, sampled
 from saeprobe.statistics.shifts import Shift, deviation_between, invert, paired_shift, unpaired_shift
 
 

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from saeprobe.statistics.bootstrap import Statistic
-from saeprobe.statistics.rates import rate_interval
-from saeprobe.statistics.sampling import SURE
+from saeprobe.statistics.intervals import rate_interval
+from saeprobe.statistics.permutation import SURE
 
 EXACT_LIMIT = 20_000
 """Up to so many relabelings are gone through one by one where they cannot be counted; 8 + 8 units have 12,870."""

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from saeprobe.power import units_to_decide
 from saeprobe.statistics.counting import (
     Share,
     Units,
@@ -21,7 +20,8 @@ from saeprobe.statistics.counting import (
     permutation_share,
     permutations_countable,
 )
-from saeprobe.statistics.sampling import drawn_flips, drawn_permutations, sampled
+from saeprobe.statistics.permutation import drawn_flips, drawn_permutations, sampled
+from saeprobe.statistics.power import units_to_decide
 
 PRECISION = 1e-8
 """Of the ends of an interval, as a share of their distance from the estimate."""

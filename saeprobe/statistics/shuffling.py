@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from saeprobe.statistics.counting import Units, tolerance
+from saeprobe.statistics.permutation import DRAWN
 from saeprobe.statistics.permuting import EXACT_LIMIT
-from saeprobe.statistics.sampling import DRAWN
 from saeprobe.statistics.shifts import check
 
 Ps = Float[np.ndarray, " rounds"]

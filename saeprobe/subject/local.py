@@ -11,13 +11,12 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from saeprobe.prompts import NEUTRAL, PromptSet
-from saeprobe.subject.files import weights
+from saeprobe.subject.files import model as weights
 from saeprobe.subject.files.downloads import Download
 from saeprobe.subject.files.shape import shape_of
 from saeprobe.subject.locating import Located, downloads, locate, missing
-from saeprobe.subject.memory.machine import this_machine
-from saeprobe.subject.memory.needs import MemoryNeeds, needs_of
-from saeprobe.subject.memory.plan import MemoryPlan, choose_plan
+from saeprobe.subject.machine import this_machine
+from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import depth_of, protocol_aspects
 from saeprobe.subject.protocol import Draws, Identity, Randomisation, Reader, Yardstick
 from saeprobe.subject.randomised import Family, RandomisedSubject

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from saeprobe.subject.files import weights
+from saeprobe.subject.files import model as weights
 from saeprobe.subject.files.downloads import Download, absent
 from saeprobe.subject.files.releases import find_release
-from saeprobe.subject.files.sae_source import CONFIG, WEIGHTS, SaeSource, find_sae, open_source
+from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_sae, open_source
 from saeprobe.subject.files.shape import shape_of
 from saeprobe.subject.pairing import Pairing, depth_of, pair
 from saeprobe.subject.specification import SaeFile, SaeFolder, SaeRelease, SubjectError, SubjectSpec

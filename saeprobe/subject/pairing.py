@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from saeprobe.subject.files import weights
-from saeprobe.subject.files.sae_source import SaeSource
+from saeprobe.subject.files import model as weights
+from saeprobe.subject.files.sae import SaeSource
 from saeprobe.subject.files.shape import shape_of
 from saeprobe.subject.specification import Family, SubjectError, SubjectSpec
 

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from saeprobe.captures import At, Steering
-from saeprobe.continuations import Continuation
-from saeprobe.features import Keep, Token
+from saeprobe.features.continuations import Continuation
+from saeprobe.features.sparse import Keep, Token
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.files.downloads import Download
 

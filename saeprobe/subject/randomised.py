@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from saeprobe.prompts import PromptSet
 from saeprobe.subject.files.downloads import Download
-from saeprobe.subject.memory.needs import MemoryNeeds
-from saeprobe.subject.memory.plan import MemoryPlan
+from saeprobe.subject.memory import MemoryNeeds, MemoryPlan
 from saeprobe.subject.protocol import Identity, Randomisation, Reader, Yardstick
 from saeprobe.subject.specification import SubjectError
 
 if TYPE_CHECKING:
     from saeprobe.subject.local import LocalSubject
-    from saeprobe.subject.running.randomising import Randomiser
+    from saeprobe.subject.running.random import Randomiser
 
 METHOD: Final = "matched 1"
 """How directions are drawn and thresholds are set; evidence of another method is never used."""
@@ -228,7 +227,7 @@ class Family:
             SubjectError: as `RandomisedSubject.open`.
             ReadingError: as `RandomisedSubject.open`.
         """
-        from saeprobe.subject.running.randomising import Randomiser
+        from saeprobe.subject.running.random import Randomiser
 
         if self._randomiser is None:
             texts = tuple(one.text for one in draw.neutral)

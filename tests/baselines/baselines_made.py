@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saeprobe.baselines import Baseline, Provenance, Value, values_of
-from saeprobe.evidence import Evidence, EvidenceOutcome, Sample
+from saeprobe.baselines.values import values_of
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
 from saeprobe.prompts import Prompt
+from saeprobe.verdicts.baseline import Baseline, Provenance, Value
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees", "maps", "rain")
 

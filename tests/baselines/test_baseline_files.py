@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from baselines_made import baseline, sample, summary
 
-from saeprobe.baselines import Baseline, BaselineError, Provenance, read_baselines
-from saeprobe.baselines.files import read_file, text_of
+from saeprobe.verdicts.baseline import Baseline, Provenance
+from saeprobe.verdicts.baseline_files import BaselineError, read_baselines, read_file, text_of
 
 IDENTITY = ("model", "model_hash", "sae", "sae_hash", "hook_name", "dtype", "protocol", "fingerprint")
 MADE = Provenance(

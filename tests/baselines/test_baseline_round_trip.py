@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from saeprobe.baselines import read_baselines
 from saeprobe.cli import main
-from saeprobe.report import ProbeJson, read_report
+from saeprobe.report.files import read_report
+from saeprobe.report.shape import ProbeJson
+from saeprobe.verdicts.baseline_files import read_baselines
 
 LIBRARIES = ("hypothesis", "jinja2", "jsonschema", "numpy", "pandas", "scipy.sparse", "scipy.stats", "tqdm")
 INI = '[tool.pytest.ini_options]\nsaeprobe_default_subjects = ["llama70b-as-published"]\n'
 PROBE = """
-from saeprobe import capture, claim
+from saeprobe import capture
+from saeprobe import claim
 from saeprobe.measures import effective_rank
 from saeprobe.prompts import STYLES
 

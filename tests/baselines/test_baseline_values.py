@@ -8,9 +8,8 @@ from hashlib import sha256
 import pytest
 from baselines_made import found, sample, summary
 
-from saeprobe.baselines import values_of
-from saeprobe.baselines.values import samples_of
-from saeprobe.evidence import ControlResult
+from saeprobe.baselines.values import samples_of, values_of
+from saeprobe.evidence.evidence import ControlResult
 
 SIX = [[1.0, 3.0], [2.0, 4.0], [3.0, 5.0], [4.0, 6.0], [5.0, 7.0], [6.0, 8.0]]
 

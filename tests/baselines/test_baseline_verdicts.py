@@ -5,11 +5,21 @@ from __future__ import annotations
 import pytest
 from baselines_made import baseline, found, summary
 
-from saeprobe.baselines import Baseline, Provenance
-from saeprobe.claims import Claim, NonReproduction, Published, drifted, inconclusive, published, refuted
-from saeprobe.deciding import decide
-from saeprobe.evidence import EvidenceOutcome
-from saeprobe.verdicts import NotRun, Unverifiable, Verdict
+from saeprobe.claims import (
+    Claim,
+    NonReproduction,
+    NotRun,
+    Published,
+    Unverifiable,
+    Verdict,
+    drifted,
+    inconclusive,
+    published,
+    refuted,
+)
+from saeprobe.evidence.evidence import EvidenceOutcome
+from saeprobe.verdicts.baseline import Baseline, Provenance
+from saeprobe.verdicts.deciding import decide
 
 MOVED = (
     'novice moved from 18.83 to 21.20 features since Ada approved it on 2026-11-20 ("as in table 1"); '

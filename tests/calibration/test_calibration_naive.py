@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import pearsonr, ttest_1samp
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
-from saeprobe.calibration import naive
+from studies.calibration import naive
 
 RNG = np.random.default_rng(3)
 A, B = RNG.normal(1.0, 1.0, 20) + 1.0, RNG.normal(0.3, 2.0, 15)

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from saeprobe import prompts
-from saeprobe.calibration.arms import Terms
-from saeprobe.calibration.designs import FALSE, TRUE
-from saeprobe.calibration.files import Study, write
-from saeprobe.calibration.page import page
-from saeprobe.calibration.populations import captures
-from saeprobe.calibration.running import number_of_claims, run_study
 from saeprobe.captures import Capture
 from saeprobe.prompts import PromptChoice, PromptSet
-from saeprobe.store import Store
+from saeprobe.store.store import Store
 from saeprobe.subject.registry import find_subject
+from studies.calibration.arms import Terms
+from studies.calibration.designs import FALSE, TRUE
+from studies.calibration.files import Study, write
+from studies.calibration.page import page
+from studies.calibration.populations import captures
+from studies.calibration.running import number_of_claims, run_study
 
 
 def few() -> Mapping[str, Capture]:

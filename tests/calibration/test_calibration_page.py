@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from known import row
 
-from saeprobe.calibration.arms import Terms
-from saeprobe.calibration.files import Study, as_json
-from saeprobe.calibration.page import page, percent
-from saeprobe.calibration.tables import Share
 from saeprobe.cli import main
+from studies.calibration.arms import Terms
+from studies.calibration.files import Study, as_json
+from studies.calibration.page import page, percent
+from studies.calibration.tables import Share
 
 
 def study(*rows: object) -> Study:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from known import population
 
-from saeprobe.calibration import drawing
-from saeprobe.calibration.populations import Population, captures, detectors_of, measure, mentions
-from saeprobe.calibration.true_claims import bin_of, known
+from studies.calibration import drawing
+from studies.calibration.populations import Population, captures, detectors_of, measure, mentions
+from studies.calibration.true_claims import bin_of, known
 
 MADE = population()
 

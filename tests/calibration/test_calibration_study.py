@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from known import population
 
-from saeprobe.calibration import false_claims, true_claims
-from saeprobe.calibration.arms import Terms, ours, theirs
-from saeprobe.calibration.claimed import Claimed, Design
-from saeprobe.calibration.designs import FALSE, TRUE
-from saeprobe.calibration.drawing import a_feature, compared, shuffled
-from saeprobe.calibration.study import Row, StudyError, rows, verdict_of
-from saeprobe.calibration.tables import lines
-from saeprobe.evidence import Evidence, current_terms
-from saeprobe.measurement import Measurement
+from saeprobe.evidence.evidence import Evidence, current_terms
+from saeprobe.evidence.values import Measurement
+from studies.calibration import false_claims, true_claims
+from studies.calibration.arms import Terms, ours, theirs
+from studies.calibration.claimed import Claimed, Design
+from studies.calibration.designs import FALSE, TRUE
+from studies.calibration.drawing import a_feature, compared, shuffled
+from studies.calibration.study import Row, StudyError, rows, verdict_of
+from studies.calibration.tables import lines
 
 MADE = population()
 APART = population(own=0.9, topics=12)
@@ -111,7 +111,7 @@ def test_the_study_keeps_alpha_where_prompts_within_a_wording_are_alike() -> Non
 
 def test_a_test_that_takes_prompts_for_units_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """With every prompt a wording of its own, the very same study reports more false confirmations than alpha."""
-    module = sys.modules["saeprobe.comparison.greater"]
+    module = sys.modules["saeprobe.evidence.greater"]
     honest = module.compare  # type: ignore[attr-defined]
 
     def deceived(a: Measurement, b: Measurement, **terms: Any) -> Any:

@@ -19,11 +19,10 @@ from saeprobe.cli.checkup.outlook import least_seconds, outlook
 from saeprobe.cli.checkup.rates import Rates, measure
 from saeprobe.cli.checkup.surroundings import hardware
 from saeprobe.subject import local, registry
+from saeprobe.subject import machine as machine_module
 from saeprobe.subject.local import LocalSubject
-from saeprobe.subject.memory import machine as machine_module
-from saeprobe.subject.memory.machine import Gpu, Machine
-from saeprobe.subject.memory.needs import MemoryNeeds
-from saeprobe.subject.memory.plan import MemoryPlan
+from saeprobe.subject.machine import Gpu, Machine
+from saeprobe.subject.memory import MemoryNeeds, MemoryPlan
 
 Run = Callable[..., Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saeprobe.article_files import read_activations
+from saeprobe.article_files.activations import read_activations
 from saeprobe.prompts import PromptSet
 from saeprobe.subject import registry
 from saeprobe.subject.protocol import Reading, ReadingError, Request

@@ -20,7 +20,7 @@ from hub_server import COMMIT, Hub, Repo, serving
 
 from saeprobe.cli.fetching import transfer
 from saeprobe.cli.fetching.cache import Cache
-from saeprobe.cli.fetching.hub import choose_files
+from saeprobe.cli.hub import choose_files
 from saeprobe.subject import registry
 from saeprobe.subject.files.downloads import Download
 

@@ -14,13 +14,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from saeprobe.baselines import Baseline, Provenance, Value
-from saeprobe.baselines.files import text_of
-from saeprobe.claims import Claim
+from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.cli.contents import read_contents
 from saeprobe.cli.recognition import recognise
-from saeprobe.report import RunJson, build_document, probe_to_json, write_report
-from saeprobe.verdicts import Verdict, Word
+from saeprobe.report.document import build_document, probe_to_json
+from saeprobe.report.files import write_report
+from saeprobe.report.shape import RunJson
+from saeprobe.verdicts.baseline import Baseline, Provenance, Value
+from saeprobe.verdicts.baseline_files import text_of
 
 Run = Callable[..., Any]
 

@@ -9,8 +9,8 @@ import numpy as np
 from grids import family
 
 from saeprobe.claims import Control
-from saeprobe.evidence import ControlResult, Evidence, Expects, Recorder, recording
-from saeprobe.measurement import Measurement
+from saeprobe.evidence.evidence import ControlResult, Evidence, Expects, Recorder, recording
+from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import Prompt
 
 WORDS = {"novice": ("novice",), "expert": ("expert",)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from saeprobe.measurement import Measurement, Summary
+from saeprobe.evidence.values import Measurement, Summary
 from saeprobe.prompts import Prompt
 
 TOPICS = ("tides", "bridges", "yeast", "comets", "glaciers", "magnets", "lenses", "rust", "soil", "bees")

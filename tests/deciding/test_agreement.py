@@ -7,9 +7,9 @@ from grids import templates
 
 from saeprobe import in_each
 from saeprobe.claims import Claim
-from saeprobe.deciding import decide
-from saeprobe.evidence import Evidence, Recorder, recording
-from saeprobe.measurement import Measurement
+from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence.values import Measurement
+from saeprobe.verdicts.deciding import decide
 
 UP = (templates("novice", [30, 31, 32, 33]), templates("expert", [10, 11, 12, 13]))
 DOWN = (UP[1], UP[0])

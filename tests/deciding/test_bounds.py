@@ -9,7 +9,7 @@ import pytest
 from grids import grid, templates
 from scipy.stats import permutation_test
 
-from saeprobe.evidence import Needed, Recorder, recording
+from saeprobe.evidence.evidence import Needed, Recorder, recording
 
 SIX = (10.0, 11, 12, 13, 14, 15)
 

@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 from controlled import TOPICS, failing, numbered, only_control, under_controls, unrun, worded
 
-from saeprobe.claims import Control
-from saeprobe.evidence import Evidence, Recorder, recording
-from saeprobe.measurement import Measurement
-from saeprobe.verdicts import NotRun
+from saeprobe.claims import Control, NotRun
+from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence.values import Measurement
 
 
 def drawn(side: Measurement, means: Sequence[float], *, topics: Sequence[str] = TOPICS) -> Measurement:

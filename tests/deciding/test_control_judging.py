@@ -9,11 +9,12 @@ import pytest
 from controlled import elsewhere, numbered, under_controls
 
 from saeprobe.claims import Control
-from saeprobe.controls import run_controls, told, verdict_of
-from saeprobe.controls.results import share_of
-from saeprobe.evidence import ControlResult, Evidence, Recorder, recording
-from saeprobe.measurement import Measurement
-from saeprobe.replication import Compared, compare
+from saeprobe.controls import run_controls
+from saeprobe.controls.judging import told, verdict_of
+from saeprobe.evidence.controls.results import share_of
+from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
+from saeprobe.evidence.units import Compared, compare
+from saeprobe.evidence.values import Measurement
 
 ALPHA = 0.05
 

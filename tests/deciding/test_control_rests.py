@@ -8,10 +8,10 @@ import pytest
 from controlled import numbered, unrun, worded
 
 from saeprobe.claims import Control
-from saeprobe.controls.results import found, what_is_left, withstands
-from saeprobe.evidence import ControlResult, Evidence, Recorder
-from saeprobe.measurement import Measurement
-from saeprobe.replication import Compared, compare
+from saeprobe.evidence.controls.results import found, what_is_left, withstands
+from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder
+from saeprobe.evidence.units import Compared, compare
+from saeprobe.evidence.values import Measurement
 
 TERMS = Recorder(alpha=0.05)
 

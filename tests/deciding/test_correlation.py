@@ -10,10 +10,10 @@ from grids import family, grid, summary
 from scipy.stats import pearsonr
 from scipy.stats import t as student
 
-from saeprobe.correlation import Correlation, correlation
-from saeprobe.evidence import Needed, Recorder, recording
-from saeprobe.measurement import Measurement
-from saeprobe.verdicts import NotRun
+from saeprobe.claims import NotRun
+from saeprobe.evidence.correlation import Correlation, correlation
+from saeprobe.evidence.evidence import Needed, Recorder, recording
+from saeprobe.evidence.values import Measurement
 
 Table = list[list[float]]
 

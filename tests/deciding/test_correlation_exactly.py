@@ -11,8 +11,8 @@ from scipy.stats import norm
 from scipy.stats import t as student
 from test_correlation import made, two
 
-from saeprobe.correlation import Correlation, correlation
-from saeprobe.evidence import Recorder, recording
+from saeprobe.evidence.correlation import Correlation, correlation
+from saeprobe.evidence.evidence import Recorder, recording
 
 
 def whole(seed: int) -> Correlation:

@@ -10,10 +10,22 @@ from grids import templates
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.claims import Claim, Control, NonReproduction, Published, drifted, inconclusive, published, refuted
-from saeprobe.deciding import decide
-from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, Sample, recording
-from saeprobe.verdicts import NotRun, Unverifiable, Verdict, unverifiable
+from saeprobe.claims import (
+    Claim,
+    Control,
+    NonReproduction,
+    NotRun,
+    Published,
+    Unverifiable,
+    Verdict,
+    drifted,
+    inconclusive,
+    published,
+    refuted,
+    unverifiable,
+)
+from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, Sample, recording
+from saeprobe.verdicts.deciding import decide
 
 HIGH = templates("novice", (10, 11, 12, 13))
 LOW = templates("expert", (1, 2, 3, 4))

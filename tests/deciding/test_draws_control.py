@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from saeprobe.claims import Control
-from saeprobe.controls import Effect, judged_draws, n_draws, verdict_of
-from saeprobe.evidence import ControlResult, Evidence, Recorder, UnitValue
-from saeprobe.statistics import paired_shift
+from saeprobe.controls.judging import verdict_of
+from saeprobe.evidence.controls.draws import Effect, judged_draws, n_draws
+from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue
+from saeprobe.statistics.shifts import paired_shift
 
 CLAIM = 9.0
 RULE = (

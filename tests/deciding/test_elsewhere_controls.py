@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from controlled import elsewhere, failing, numbered, only_control, under_controls, unrun, worded
 
-from saeprobe.claims import Control
-from saeprobe.evidence import ControlResult, Evidence, Recorder, recording
-from saeprobe.measurement import Measurement
-from saeprobe.verdicts import NotRun
+from saeprobe.claims import Control, NotRun
+from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
+from saeprobe.evidence.values import Measurement
 
 ELSEWHERE: tuple[Control, ...] = ("injection", "random-model", "random-sae")
 RECORD = "it takes a run of the model, and a record stands in its place"

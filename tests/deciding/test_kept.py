@@ -9,13 +9,12 @@ import pytest
 from controlled import elsewhere, failing, numbered, under_controls
 from grids import family, grid, summary, templates
 
-from saeprobe.claims import published
+from saeprobe.claims import NotRun, published
 from saeprobe.comparison import needs
 from saeprobe.comparison.ordering import ordering
-from saeprobe.evidence import Evidence, Recorder, UnitValue, recording
-from saeprobe.measurement import about, every
-from saeprobe.statistics import paired_shift
-from saeprobe.verdicts import NotRun
+from saeprobe.evidence.evidence import Evidence, Recorder, UnitValue, recording
+from saeprobe.evidence.values import about, every
+from saeprobe.statistics.shifts import paired_shift
 
 novice, expert = templates("novice", (10, 11, 12, 13)), templates("expert", (1, 2, 3, 4))
 NUMBERED, LOWER = numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))

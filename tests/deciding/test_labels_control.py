@@ -8,9 +8,9 @@ from controlled import TOPICS, numbered, only_control, under_controls, worded
 from grids import grid
 
 from saeprobe.controls import shuffled
-from saeprobe.evidence import ControlResult, Recorder, recording
-from saeprobe.measurement import Measurement
-from saeprobe.statistics import rate_interval, rate_p
+from saeprobe.evidence.evidence import ControlResult, Recorder, recording
+from saeprobe.evidence.values import Measurement
+from saeprobe.statistics.intervals import rate_interval, rate_p
 
 SIDES = numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))
 

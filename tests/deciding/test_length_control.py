@@ -11,9 +11,9 @@ from controlled import only_control, unrun
 from grids import family, grid, templates
 from scipy.stats import t as student
 
-from saeprobe.evidence import Evidence, Recorder, recording
-from saeprobe.measurement import Measurement, every
-from saeprobe.statistics import slope_error, within_slope
+from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence.values import Measurement, every
+from saeprobe.statistics.slopes import slope_error, within_slope
 
 SLOPE = 0.3
 

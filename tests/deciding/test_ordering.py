@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from grids import family, grid, summary, templates
 
-from saeprobe.comparison import every as whole
-from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Needed, Recorder, recording
-from saeprobe.measurement import every
+from saeprobe.evidence.compare import every as whole
+from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Needed, Recorder, recording
+from saeprobe.evidence.values import every
 from saeprobe.ordering import ordered
 
 TOP = templates("novice", (30, 31, 32, 33))

@@ -10,8 +10,8 @@ import pytest
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from saeprobe.claims import Over
-from saeprobe.power import design_line, detectable, least_units, power_of, smallest_p, units_to_decide
 from saeprobe.prompts import Prompt
+from saeprobe.statistics.power import design_line, detectable, least_units, power_of, smallest_p, units_to_decide
 
 
 def prompts(*templates: int, topics: int) -> list[Prompt]:

@@ -7,11 +7,10 @@ from math import sqrt
 
 import pytest
 
-from saeprobe.claims import Claim, NonReproduction, Published, drifted, published
-from saeprobe.deciding import decide
-from saeprobe.evidence import Evidence, EvidenceOutcome, Sample
+from saeprobe.claims import Claim, NonReproduction, Published, Verdict, drifted, published
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
 from saeprobe.published_values import compare_published
-from saeprobe.verdicts import Verdict
+from saeprobe.verdicts.deciding import decide
 
 
 def claimed(numbers: Published | None = None, known: NonReproduction | None = None) -> Claim:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from saeprobe.evidence import Evidence, Needed, Recorder, recording
-from saeprobe.measurement import Measurement, every
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, recording
+from saeprobe.evidence.values import Measurement, every
 
 
 def fires(values: Sequence[Sequence[float]], style: str = "novice", **more: object) -> Measurement:

@@ -11,13 +11,13 @@ from grids import grid
 from scipy.special import nctdtr, stdtrit
 
 from saeprobe.claims import Over, Published
-from saeprobe.comparison import every
-from saeprobe.measurement import Measurement
-from saeprobe.power import power_of, units_to_decide
-from saeprobe.printed import printed, whole_of
+from saeprobe.evidence.compare import every
+from saeprobe.evidence.printed import printed, whole_of
+from saeprobe.evidence.units import Compared, compare, unit_means
+from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import Prompt
-from saeprobe.replication import Compared, compare, unit_means
-from saeprobe.statistics import Shift, paired_shift, unpaired_shift
+from saeprobe.statistics.power import power_of, units_to_decide
+from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
 
 ALPHA = 0.05
 

@@ -10,7 +10,7 @@ import pytest
 from controlled import numbered, under_controls
 from grids import TOPICS, family, templates
 
-from saeprobe.evidence import Recorder, Sample, recording
+from saeprobe.evidence.evidence import Recorder, Sample, recording
 from saeprobe.threshold import NearThreshold
 
 NOVICE, EXPERT = templates("novice", (10.0, 11, 12, 13)), templates("expert", (1.0, 2, 3, 4))
@@ -134,7 +134,7 @@ def test_a_part_beside_the_whole_is_told_how_to_name_a_style() -> None:
 def test_every_test_of_a_comparison_draws_by_the_seed_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of the difference beyond a margin, and that of the difference itself, which the controls explain."""
     drawn_by: list[int] = []
-    module = import_module("saeprobe.comparison.greater")  # the package has a function of that name
+    module = import_module("saeprobe.evidence.greater")  # the package has a function of that name
     real = module.compare
 
     def heard(*sides: object, seed: int, **more: object) -> object:

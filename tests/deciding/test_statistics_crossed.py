@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from saeprobe.statistics import Units, crossed_shift, paired_shift, unpaired_shift
+from saeprobe.statistics.counting import Units
+from saeprobe.statistics.crossed import crossed_shift
+from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
 ALPHA = 0.05
 MIRRORED = np.array([1.0, -1, 2, -2, 0.5, -0.5, 1.5, -1.5])

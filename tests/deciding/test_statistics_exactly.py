@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from saeprobe.statistics import Units, crossed_shift, paired_shift, slope_error, unpaired_shift
+from saeprobe.statistics.counting import Units
+from saeprobe.statistics.crossed import crossed_shift
+from saeprobe.statistics.intervals import rate_interval
+from saeprobe.statistics.permutation import AT_ONCE, Statistics, drawing_told, sampled
 from saeprobe.statistics.permuting import permutation_p
-from saeprobe.statistics.rates import rate_interval
-from saeprobe.statistics.sampling import AT_ONCE, Statistics, drawing_told, sampled
-from saeprobe.statistics.shifts import SMALLEST, check, invert, varies
+from saeprobe.statistics.shifts import SMALLEST, check, invert, paired_shift, unpaired_shift, varies
+from saeprobe.statistics.slopes import slope_error
 
 ALPHA = 0.05
 DRAWS = 19_999
@@ -167,7 +169,7 @@ def test_what_is_drawn_anew_is_drawn_by_seed_zero() -> None:
 
 
 def test_a_p_too_close_is_the_upper_end_of_its_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saeprobe.statistics.sampling.MOST_DRAWN", DRAWS)
+    monkeypatch.setattr("saeprobe.statistics.permutation.MOST_DRAWN", DRAWS)
     p = p_of(np.random.default_rng(5).random(DRAWS), 0.3)
     high = rate_interval(round(p * 20_000) - 1, DRAWS, level=0.999)[1]
     found = sampled(uniform, 0.3, (np.ones(2),), alpha=0.7, seed=5)

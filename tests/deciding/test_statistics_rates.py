@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta, binomtest
 from statsmodels.stats.proportion import proportion_confint
 
-from saeprobe.statistics import rate_interval, rate_p, units_for_rate
+from saeprobe.statistics.intervals import rate_interval, rate_p, units_for_rate
 
 counts = st.integers(1, 80).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials)))
 

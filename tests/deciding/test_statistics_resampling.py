@@ -11,18 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, kendalltau, kstest, spearmanr
 from statsmodels.stats.multitest import multipletests
 
-from saeprobe.statistics import (
-    bca_interval,
-    false_discoveries,
-    paired_shift,
-    paired_shuffled_ps,
-    permutation_p,
-    shuffled_ps,
-    unpaired_shift,
-)
-from saeprobe.statistics.bootstrap import RESAMPLES
-from saeprobe.statistics.permuting import EXACT_LIMIT, ROUNDS
-from saeprobe.statistics.shuffling import _dealt
+from saeprobe.statistics.bootstrap import RESAMPLES, bca_interval
+from saeprobe.statistics.discovery import false_discoveries
+from saeprobe.statistics.permuting import EXACT_LIMIT, ROUNDS, permutation_p
+from saeprobe.statistics.shifts import paired_shift, unpaired_shift
+from saeprobe.statistics.shuffling import _dealt, paired_shuffled_ps, shuffled_ps
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saeprobe.verdicts import OUTCOMES, WORDS, Outcome, Unverifiable, Verdict, Word, unverifiable
+from saeprobe.claims import OUTCOMES, WORDS, Outcome, Unverifiable, Verdict, Word, unverifiable
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from controlled import only_control, under_controls, unrun, worded
 
 from saeprobe.controls import run_controls
-from saeprobe.evidence import Evidence, Recorder
-from saeprobe.measurement import Measurement
-from saeprobe.replication import compare
+from saeprobe.evidence.evidence import Evidence, Recorder
+from saeprobe.evidence.units import compare
+from saeprobe.evidence.values import Measurement
 from saeprobe.threshold import NearThreshold
 
 EIGHT = tuple(f"topic {k}" for k in range(8))

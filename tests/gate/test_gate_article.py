@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from saeprobe.gate import ArticleError, Citation, read_article
+from saeprobe.gate.article import ArticleError, Citation, read_article
 
 FRONT = """\
 title: What sparrow shows

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.gate import Article, Citation, decide_release, render, run_gate
-from saeprobe.report import read_report
+from saeprobe.claims import WORDS
+from saeprobe.gate.article import Article, Citation
+from saeprobe.gate.release import decide_release
+from saeprobe.gate.run import run_gate
+from saeprobe.gate.text import render
+from saeprobe.report.files import read_report
 from saeprobe.report.shape import Document
-from saeprobe.verdicts import WORDS
 
 HELD = ("drifted", "refuted", "inconclusive", "unverifiable", "broken")
 

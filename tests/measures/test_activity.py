@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from by_hand import features, tokens_read
 
-from saeprobe.features import Features
-from saeprobe.measurement import Measurement, Quantity
+from saeprobe.evidence.values import Measurement, Quantity
+from saeprobe.features.sparse import Features
 from saeprobe.measures import active_share, firing_rate, l0, max_activation, mean_activation
 
 

@@ -11,12 +11,11 @@ from by_hand import Row, crossed, features
 from scipy.spatial.distance import cosine
 from scipy.stats import bootstrap
 
-from saeprobe.claims import Control
-from saeprobe.evidence import Evidence, Needed, Recorder, recording
-from saeprobe.features import Features
+from saeprobe.claims import Control, NotRun
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, recording
+from saeprobe.features.sparse import Features
 from saeprobe.measures import clusters
-from saeprobe.recorded import Recorded
-from saeprobe.verdicts import NotRun
+from saeprobe.recorded.record import Recorded
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 

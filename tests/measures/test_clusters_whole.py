@@ -13,10 +13,10 @@ from by_hand import Row, crossed, features
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cosine
 
-from saeprobe.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
-from saeprobe.features import Features
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
+from saeprobe.features.sparse import Features
 from saeprobe.measures import clusters
-from saeprobe.statistics import bca_interval
+from saeprobe.statistics.bootstrap import bca_interval
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 CLOSE = 1e-9

@@ -9,12 +9,12 @@ import pytest
 from by_hand import features, tokens_read
 from scipy.sparse import csr_array
 
-from saeprobe.features import Features, Token
+from saeprobe.claims import NotRun
+from saeprobe.features.sparse import Features, Token
 from saeprobe.measures import among_strongest, selectivity
 from saeprobe.measures.concepts import Units
 from saeprobe.measures.halving import Selected
 from saeprobe.prompts import Prompt
-from saeprobe.verdicts import NotRun
 
 BRIDGE = features([("bridge", "A", "x", (3, 1, 0))])
 

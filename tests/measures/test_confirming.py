@@ -7,10 +7,10 @@ import pytest
 from by_hand import crossed, features
 from statsmodels.stats.multitest import multipletests
 
-from saeprobe.evidence import ControlResult, Needed, Recorder
+from saeprobe.evidence.evidence import ControlResult, Needed, Recorder
 from saeprobe.measures.confirming import needed_to_confirm, shuffled_control
 from saeprobe.measures.rates import Rates
-from saeprobe.power import units_to_decide
+from saeprobe.statistics.power import units_to_decide
 
 TOPICS = ("tides", "yeast", "comets")
 

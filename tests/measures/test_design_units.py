@@ -6,8 +6,8 @@ import pytest
 from by_hand import Row, crossed, features
 
 from saeprobe.claims import Over
-from saeprobe.evidence import Needed
-from saeprobe.features import Features
+from saeprobe.evidence.evidence import Needed
+from saeprobe.features.sparse import Features
 from saeprobe.measures.design import Design, Sides, design, templates, topics
 
 

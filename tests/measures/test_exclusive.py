@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from by_hand import crossed, features
 
-from saeprobe.evidence import Needed, Recorder, recording
-from saeprobe.features import Features
+from saeprobe.evidence.evidence import Needed, Recorder, recording
+from saeprobe.features.sparse import Features
 from saeprobe.measures import exclusive_features
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")

@@ -10,8 +10,8 @@ import pytest
 from by_hand import Row, crossed, features
 
 from saeprobe.claims import Control
-from saeprobe.evidence import Evidence, Recorder, recording
-from saeprobe.features import Features
+from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.features.sparse import Features
 from saeprobe.measures import exclusive_features
 from saeprobe.measures.design import Design, design
 from saeprobe.measures.thinning import activity_control

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from by_hand import crossed, features
 
-from saeprobe.claims import Control
-from saeprobe.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
-from saeprobe.features import Features, near_rows
-from saeprobe.measurement import Summary
+from saeprobe.claims import Control, NotRun
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
+from saeprobe.evidence.values import Summary
+from saeprobe.features.sparse import Features, near_rows
 from saeprobe.measures import exclusive_features
-from saeprobe.recorded import RecordedStyle
-from saeprobe.verdicts import NotRun
+from saeprobe.recorded.record import RecordedStyle
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 STATEMENT = "features exclusive to novice > features exclusive to expert"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from by_hand import features
 
-from saeprobe.measurement import Measurement, Summary
+from saeprobe.claims import NotRun
+from saeprobe.evidence.values import Measurement, Summary
 from saeprobe.measures import effective_rank, n_tokens, variance_explained
 from saeprobe.prompts import Prompt
-from saeprobe.recorded import Recorded, RecordedStyle
-from saeprobe.verdicts import NotRun
+from saeprobe.recorded.record import Recorded, RecordedStyle
 
 WORDS = [
     ("novice", "A", "red", (1.5, 0.0)),

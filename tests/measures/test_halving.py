@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from by_hand import crossed, features
 
-from saeprobe.evidence import Recorder, recording
-from saeprobe.features import Features
+from saeprobe.claims import NotRun
+from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.features.sparse import Features
 from saeprobe.measures import clusters, halves, pick, scan
 from saeprobe.measures.halving import Selected, halved
-from saeprobe.recorded import Recorded, RecordedStyle
-from saeprobe.verdicts import NotRun
+from saeprobe.recorded.record import Recorded, RecordedStyle
 
 TOPICS = ("tides", "yeast", "comets", "rust")
 

@@ -10,8 +10,9 @@ import pytest
 from by_hand import crossed, features
 
 from saeprobe import capture, every
-from saeprobe.continuations import Continuation, Continuations
-from saeprobe.evidence import Recorder, recording
+from saeprobe.claims import NotRun
+from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.features.continuations import Continuation, Continuations
 from saeprobe.measures import (
     active_share,
     among_strongest,
@@ -34,8 +35,7 @@ from saeprobe.measures import (
     variance_explained,
 )
 from saeprobe.prompts import STYLES, Prompt
-from saeprobe.recorded import Recorded, RecordedStyle
-from saeprobe.verdicts import NotRun
+from saeprobe.recorded.record import Recorded, RecordedStyle
 
 Asked = Callable[[Any], object]
 

@@ -10,8 +10,8 @@ import pytest
 from by_hand import crossed, features, tokens_read
 from scipy.sparse import csr_array
 
-from saeprobe.features import Features, near_rows
-from saeprobe.measurement import Measurement
+from saeprobe.evidence.values import Measurement
+from saeprobe.features.sparse import Features, near_rows
 from saeprobe.measures import exclusive_features, firing_rate, l0, mean_activation, separates, separating_features
 from saeprobe.threshold import NearThreshold
 

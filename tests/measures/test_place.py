@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from by_hand import crossed, features
 
-from saeprobe.evidence import Evidence
-from saeprobe.features import Features
-from saeprobe.measurement import Measurement
+from saeprobe.evidence.evidence import Evidence
+from saeprobe.evidence.values import Measurement
+from saeprobe.features.sparse import Features
 from saeprobe.measures import (
     clusters,
     exclusive_features,

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from saeprobe.measures import relabeling
 from saeprobe.measures.relabeling import Reached, counted, drawn, every_choice
-from saeprobe.statistics import rate_interval
+from saeprobe.statistics.intervals import rate_interval
 
 
 def coins(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -10,11 +10,11 @@ import pytest
 from by_hand import crossed, features
 
 from saeprobe.claims import Control
-from saeprobe.controls import Effect
-from saeprobe.evidence import ControlResult, Evidence, Recorder, UnitValue, recording
-from saeprobe.features import Features
+from saeprobe.evidence.controls.draws import Effect
+from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue, recording
+from saeprobe.features.sparse import Features
 from saeprobe.measures import exclusive_features
-from saeprobe.measures.rivals import Sides, refuse_others, rival
+from saeprobe.measures.rivals import BothSides, refuse_others, rival
 
 TOPICS = ("tides", "yeast")
 PASTED = "with the styles' own words pasted into neutral prompts"
@@ -80,7 +80,7 @@ def made(estimate: float | None, p: float | None) -> Evidence:
     )
 
 
-def none_shown(_sides: Sides) -> Effect:
+def none_shown(_sides: BothSides) -> Effect:
     """What draws would show; the words that are pasted are no draws."""
     raise AssertionError("a comparison is made of pasted words, and no effect is drawn")
 
@@ -113,9 +113,9 @@ def test_pasted_words_explain_what_they_bring_about_half_of(
     """At least half of the claim's effect, at a p below alpha, where the claim found something at all."""
     there = styles((0, 1), (1, 0))
     of = read_as(styles((1, 0), (0, 1)), "injection", there)
-    asked: list[Sides] = []
+    asked: list[BothSides] = []
 
-    def again(sides: Sides) -> Evidence:
+    def again(sides: BothSides) -> Evidence:
         asked.append(sides)
         return made(estimate, p)
 

@@ -10,8 +10,8 @@ from by_hand import Row, crossed, features
 from scipy.sparse import csr_array
 from statsmodels.stats.multitest import multipletests
 
-from saeprobe.evidence import ControlResult, Evidence, Recorder, recording
-from saeprobe.features import Features, near_rows
+from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
+from saeprobe.features.sparse import Features, near_rows
 from saeprobe.measures import pick, scan
 
 TOPICS = ("tides", "yeast", "comets", "rust")

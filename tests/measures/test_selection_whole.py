@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from by_hand import Row, crossed, features
 
-from saeprobe.evidence import ControlResult, Evidence, Needed, Recorder, Sample, UnitValue, recording
-from saeprobe.features import Features
+from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Recorder, Sample, UnitValue, recording
+from saeprobe.features.sparse import Features
 from saeprobe.measures import pick, scan
-from saeprobe.power import units_to_decide
-from saeprobe.statistics import paired_shift
+from saeprobe.statistics.power import units_to_decide
+from saeprobe.statistics.shifts import paired_shift
 
 TOPICS = ("tides", "yeast", "comets", "rust")
 EIGHT = "ABCDEFGH"

@@ -6,8 +6,8 @@ import pytest
 from by_hand import crossed, features
 from scipy.stats import beta
 
-from saeprobe.evidence import Recorder, recording
-from saeprobe.features import Features
+from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.features.sparse import Features
 from saeprobe.measures import halves, separates, separating_features
 
 TOPICS = ("tides", "yeast", "comets", "rust")

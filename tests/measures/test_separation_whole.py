@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from by_hand import crossed, features, tokens_read
 
-from saeprobe.evidence import Evidence, Recorder, Sample, UnitValue, recording
-from saeprobe.features import Features
+from saeprobe.evidence.evidence import Evidence, Recorder, Sample, UnitValue, recording
+from saeprobe.features.sparse import Features
 from saeprobe.measures import separates, separating_features
 from saeprobe.measures.halving import Selected
-from saeprobe.recorded import RecordedStyle
+from saeprobe.recorded.record import RecordedStyle
 
 TOPICS = ("tides", "yeast", "comets")
 SENTENCE = "fires on every novice prompt and on no expert prompt"

@@ -7,7 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from saeprobe.evidence import ControlResult
+from saeprobe.evidence.evidence import ControlResult
 from saeprobe.measures.design import Sides
 from saeprobe.measures.thinning import activity_control
 from saeprobe.measures.unions import Firings, relabel

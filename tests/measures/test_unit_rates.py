@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saeprobe.measures.rates import Rates, firing_shares, rates
-from saeprobe.statistics import paired_shift, unpaired_shift
+from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
 TOPICS = ("tides", "yeast", "comets")
 

@@ -53,7 +53,10 @@ templates = ["calm red blue purple"]
 """
 PROBES = """
 import pytest
-from saeprobe import capture, claim, subjects, unverifiable
+from saeprobe import capture
+from saeprobe import claim
+from saeprobe import subjects
+from saeprobe import unverifiable
 from saeprobe.measures import l0
 from saeprobe.prompts import PromptSet
 
@@ -79,7 +82,9 @@ def test_ordinary(ends):
     assert len(ends) == 6
 """
 WORDS = """
-from saeprobe import capture, claim, subjects
+from saeprobe import capture
+from saeprobe import claim
+from saeprobe import subjects
 from saeprobe.measures import l0
 from saeprobe.prompts import PromptSet
 

@@ -11,11 +11,20 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from saeprobe.report import Document, ProbeJson, read_report
+from saeprobe.report.files import read_report
+from saeprobe.report.shape import Document, ProbeJson
 
 HEAD = """
-from saeprobe import capture, claim, drifted, inconclusive, published, refuted, subjects, unverifiable
-from saeprobe.measures import effective_rank, l0
+from saeprobe import capture
+from saeprobe import claim
+from saeprobe import drifted
+from saeprobe import inconclusive
+from saeprobe import published
+from saeprobe import refuted
+from saeprobe import subjects
+from saeprobe import unverifiable
+from saeprobe.measures import effective_rank
+from saeprobe.measures import l0
 from saeprobe.prompts import STYLES
 
 ranks = capture(STYLES, keep="effective_rank")

@@ -13,16 +13,15 @@ from made_subjects import Made
 from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, capture
-from saeprobe.claims import Claim, Control
-from saeprobe.features import Features, Token
-from saeprobe.plugin.asking import Asked
+from saeprobe.claims import Claim, Control, NotRun
+from saeprobe.features.sparse import Features, Token
 from saeprobe.plugin.conditions import Condition, Conditions
+from saeprobe.plugin.items import Asked
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.prompts import PromptSet
 from saeprobe.subject.protocol import Draws, ReadingError
 from saeprobe.subject.specification import SubjectError
-from saeprobe.verdicts import NotRun
 
 PROMPTS = PromptSet.build(
     name="p",
@@ -176,7 +175,7 @@ def laboratory(hand_worked: Made, monkeypatch: pytest.MonkeyPatch) -> Laboratory
             raise ReadingError("its text is too long")
         return some_features(subject.name)
 
-    monkeypatch.setattr("saeprobe.plan.features", features)
+    monkeypatch.setattr("saeprobe.store.plan.features", features)
     claim = Claim(sentence="It is.", id="c.it", source="here", controls=ALL)
     made.plan([Asked(subject="hand", declared=ENDS, claim=claim, fixture="ends")])
     return made
@@ -242,6 +241,6 @@ def test_instruments_of_derived_subjects_are_not_checked(
             raise SubjectError("it cannot be drawn")
         raise ReadingError("nothing is read here")
 
-    monkeypatch.setattr("saeprobe.plan.gather", gather)
+    monkeypatch.setattr("saeprobe.store.plan.gather", gather)
     laboratory.gather(lambda _name, _done, _total: None)
     assert list(laboratory.checks) == ["hand"]

@@ -10,7 +10,10 @@ from instrument_project import SPY
 from runs import SUPPORTED, Go, Run, apart
 
 PROMPTS = """
-from saeprobe import capture, claim, steer, subjects
+from saeprobe import capture
+from saeprobe import claim
+from saeprobe import steer
+from saeprobe import subjects
 from saeprobe.measures import l0
 from saeprobe.prompts import PromptSet
 

@@ -12,9 +12,13 @@ from runs import apart
 from saeprobe.marks import subjects
 
 PROBE = """
-from saeprobe import capture, claim, in_each, subjects
+from saeprobe import capture
+from saeprobe import claim
+from saeprobe import in_each
+from saeprobe import subjects
 from saeprobe.measures import l0
-from saeprobe.prompts import Prompt, PromptSet
+from saeprobe.prompts import Prompt
+from saeprobe.prompts import PromptSet
 
 prompts = PromptSet(
     name="colours",

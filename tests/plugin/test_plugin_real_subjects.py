@@ -15,7 +15,9 @@ from hub_caches import put, put_folder
 from made_llama import remove_shards_after, write_chat_tokenizer, write_llama
 
 PROBES = """
-from saeprobe import capture, claim, subjects
+from saeprobe import capture
+from saeprobe import claim
+from saeprobe import subjects
 from saeprobe.measures import l0
 from saeprobe.prompts import STYLES
 

@@ -22,8 +22,13 @@ whole = capture(prompts, at="all")
 ends = capture(prompts, at="last")
 """
 PROBES = """
-from saeprobe import capture, claim, published, subjects
-from saeprobe.measures import l0, max_activation, separates
+from saeprobe import capture
+from saeprobe import claim
+from saeprobe import published
+from saeprobe import subjects
+from saeprobe.measures import l0
+from saeprobe.measures import max_activation
+from saeprobe.measures import separates
 from shared import ends, prompts, whole
 
 pytestmark = subjects("hand")

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from saeprobe.prompts import NEUTRAL, SHOPPING, STYLES, PromptChoice
 from saeprobe.prompts.words import mentions
-from saeprobe.specimens.corpus.grammar import splits
+from studies.specimens.corpus.grammar import splits
 
 WORDINGS = ("specimen", "english", "chinese")
 OWN_WORDS = {

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from saeprobe.prompts import BRIDGES, CONCEPTS, PromptChoice
-from saeprobe.specimens.corpus.grammar import generate
+from studies.specimens.corpus.grammar import generate
 
 WORDINGS = ("specimen", "english")
 

@@ -10,15 +10,12 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe import capture
-from saeprobe.article_files import (
-    ArticleFeatures,
-    FeatureDiff,
-    FeatureRates,
-)
-from saeprobe.features import Features, Keep
+from saeprobe.article_files.features import ArticleFeatures
+from saeprobe.features.sparse import Features, Keep
 from saeprobe.prompts import STYLES
-from saeprobe.recorded import Recorded
 from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.recorded.record import Recorded
+from saeprobe.recorded.results import FeatureDiff, FeatureRates
 
 SUBJECT = "llama70b-as-published"
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")

@@ -10,16 +10,12 @@ import pytest
 from made_records import EXPERT, TOPICS, article_diff, article_features, read
 
 from saeprobe import about
-from saeprobe.article_files import (
-    FeatureDiff,
-    FeatureRates,
-    compare_styles,
-    write_feature_diff,
-    write_features,
-)
-from saeprobe.evidence import Recorder, recording
-from saeprobe.features import Features
-from saeprobe.measurement import Summary
+from saeprobe.article_files.comparison import compare_styles
+from saeprobe.article_files.features import write_features
+from saeprobe.claims import NotRun
+from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence.values import Summary
+from saeprobe.features.sparse import Features
 from saeprobe.measures import (
     active_share,
     exclusive_features,
@@ -29,8 +25,8 @@ from saeprobe.measures import (
     mean_activation,
     separates,
 )
-from saeprobe.recorded import Recorded
-from saeprobe.verdicts import NotRun
+from saeprobe.recorded.record import Recorded
+from saeprobe.recorded.results import FeatureDiff, FeatureRates, write_feature_diff
 
 # features: the values of each prompt
 

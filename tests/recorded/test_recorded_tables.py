@@ -12,21 +12,14 @@ from hypothesis import strategies as st
 from made_records import TOPICS, read
 
 from saeprobe import every
-from saeprobe.article_files import (
-    ArticleActivations,
-    ArticleFileError,
-    write_activations,
-)
-from saeprobe.evidence import Recorder, recording
-from saeprobe.features import Keep
-from saeprobe.measurement import Measurement
-from saeprobe.measures import (
-    effective_rank,
-    l0,
-)
-from saeprobe.recorded import Recorded, RecordedStyle
-from saeprobe.recorded.record import smallest_count
-from saeprobe.verdicts import NotRun
+from saeprobe.article_files.activations import ArticleActivations, write_activations
+from saeprobe.article_files.errors import ArticleFileError
+from saeprobe.claims import NotRun
+from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence.values import Measurement
+from saeprobe.features.sparse import Keep
+from saeprobe.measures import effective_rank, l0
+from saeprobe.recorded.record import Recorded, RecordedStyle, smallest_count
 
 # an EID table
 

@@ -12,13 +12,14 @@ from scipy.sparse import csr_array
 
 from saeprobe import about, correlation, every, ordered
 from saeprobe.claims import Claim, Control, Over, Published, published
-from saeprobe.deciding import decide
-from saeprobe.evidence import Evidence, Recorder, recording
-from saeprobe.features import Features, Token
-from saeprobe.measurement import Measurement
+from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence.values import Measurement
+from saeprobe.features.sparse import Features, Token
 from saeprobe.measures import clusters, exclusive_features, scan, separates
 from saeprobe.prompts import Prompt
-from saeprobe.report import Document, ProbeRecord, probe_to_json
+from saeprobe.report.document import probe_to_json
+from saeprobe.report.shape import Document, ProbeRecord
+from saeprobe.verdicts.deciding import decide
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 WORDS = {"novice": ("novice",), "expert": ("expert",)}

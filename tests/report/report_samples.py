@@ -5,20 +5,11 @@ from __future__ import annotations
 import copy
 import math
 
-from saeprobe.claims import Claim, Control
-from saeprobe.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Sample, UnitValue
+from saeprobe.claims import Claim, Control, Verdict, Word
+from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report import (
-    Document,
-    InstrumentJson,
-    ProbeRecord,
-    RunJson,
-    SubjectJson,
-    build_document,
-    planned_name,
-    probe_to_json,
-)
-from saeprobe.verdicts import Verdict, Word
+from saeprobe.report.document import build_document, planned_name, probe_to_json
+from saeprobe.report.shape import Document, InstrumentJson, ProbeRecord, RunJson, SubjectJson
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
 TOPICS = ("tides", "gravity", "recursion", "sleep", "glass", "rust", "bees", "tea", "maps", "rain", "salt", "bread")

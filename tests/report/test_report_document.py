@@ -11,9 +11,9 @@ from typing import Any, cast, get_args, get_type_hints
 import numpy as np
 import pytest
 
-from saeprobe.baselines import BaselineRow
-from saeprobe.claims import Claim, Control, published
-from saeprobe.evidence import (
+from saeprobe.baselines.comparing import BaselineRow
+from saeprobe.claims import WORDS, Claim, Control, Verdict, published
+from saeprobe.evidence.evidence import (
     ControlResult,
     Evidence,
     EvidenceOutcome,
@@ -23,30 +23,23 @@ from saeprobe.evidence import (
     Sample,
     UnitValue,
 )
-from saeprobe.instrument import InstrumentCheck, LayerFit
 from saeprobe.prompts import Prompt
 from saeprobe.published_values import PublishedComparison
-from saeprobe.report import (
+from saeprobe.report.document import build_document, evidence_to_json, instrument_to_json, plain, probe_to_json
+from saeprobe.report.files import schema
+from saeprobe.report.shape import (
+    BaselineJson,
+    BaselineRowJson,
     ComparisonJson,
+    ControlJson,
     DifferenceJson,
     Document,
     EvidenceJson,
     InstrumentJson,
-    ProbeRecord,
-    build_document,
-    evidence_to_json,
-    instrument_to_json,
-    plain,
-    probe_to_json,
-    schema,
-)
-from saeprobe.report.shape import (
-    BaselineJson,
-    BaselineRowJson,
-    ControlJson,
     LayerFitJson,
     NeededJson,
     ProbeJson,
+    ProbeRecord,
     PromptJson,
     PublishedJson,
     RunJson,
@@ -54,7 +47,7 @@ from saeprobe.report.shape import (
     SubjectJson,
     UnitJson,
 )
-from saeprobe.verdicts import WORDS, Verdict
+from saeprobe.store.instrument import InstrumentCheck, LayerFit
 
 ADDED = {
     "sample": {"place", "near_threshold", "near_moves"},

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from report_samples import record
 
-from saeprobe.report import Document, ProbeRecord
+from saeprobe.claims import Word
 from saeprobe.report.overview import Line, headline, tallies
-from saeprobe.verdicts import Word
+from saeprobe.report.shape import Document, ProbeRecord
 
 Make = Callable[[list[ProbeRecord]], Document]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saeprobe.report.forest import forest, part_labels
-from saeprobe.report.picture import axis_over, strips
+from saeprobe.report.pictures import axis_over, strips
 from saeprobe.report.shape import EvidenceJson, PromptJson, PublishedJson
 from saeprobe.report.tables import estimate, exact, number, probability
 

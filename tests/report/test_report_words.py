@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from saeprobe.claims import Control
-from saeprobe.evidence import Kind
+from saeprobe.evidence.evidence import Kind
 from saeprobe.report.rivals import Standing
 from saeprobe.report.wording import LANGUAGES, mark, words
 

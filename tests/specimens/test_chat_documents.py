@@ -6,11 +6,11 @@ from itertools import islice
 
 import pytest
 
-from saeprobe.specimens.corpus.document import ANSWER, Document, Span, mark, unmark
-from saeprobe.specimens.corpus.grammar import generate
-from saeprobe.specimens.corpus.topics import STYLES, templates, topics
-from saeprobe.specimens.train.chat import CHAT_TEMPLATE, END_OF_TEXT, asked, is_text, rendered
-from saeprobe.specimens.train.chat_tokenizer import train_chat_tokenizer
+from studies.specimens.corpus.document import ANSWER, Document, Span, mark, unmark
+from studies.specimens.corpus.grammar import generate
+from studies.specimens.corpus.topics import STYLES, templates, topics
+from studies.specimens.train.chat import CHAT_TEMPLATE, END_OF_TEXT, asked, is_text, rendered
+from studies.specimens.train.chat_tokenizer import train_chat_tokenizer
 
 USER = "<|start_header_id|>user<|end_header_id|>\n\n"
 ASSISTANT = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from saeprobe.specimens.corpus.document import Document, Span
-from saeprobe.specimens.train.concepts import score_concepts
-from saeprobe.specimens.train.labels import ALL, LAST, auroc, token_labels
+from studies.specimens.corpus.document import Document, Span
+from studies.specimens.train.concepts import score_concepts
+from studies.specimens.train.labels import ALL, LAST, auroc, token_labels
 
 # "I saw the red bridge." in GPT-2's manner: a token begins with the space before its word.
 _TEXT = "I saw the red bridge."

@@ -8,10 +8,10 @@ from itertools import islice
 
 import pytest
 
-from saeprobe.specimens.corpus.document import Document, Span, mark, unmark
-from saeprobe.specimens.corpus.grammar import generate, splits
-from saeprobe.specimens.corpus.landmarks import descriptions, landmarks
-from saeprobe.specimens.corpus.topics import STYLES, gurus, shopping_prompts, templates, topics, trained_topics
+from studies.specimens.corpus.document import Document, Span, mark, unmark
+from studies.specimens.corpus.grammar import generate, splits
+from studies.specimens.corpus.landmarks import descriptions, landmarks
+from studies.specimens.corpus.topics import STYLES, gurus, shopping_prompts, templates, topics, trained_topics
 
 
 @pytest.fixture(scope="module")

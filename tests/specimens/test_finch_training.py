@@ -11,14 +11,14 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from saeprobe.specimens.train import __main__ as command
-from saeprobe.specimens.train import finch, registers, specimen
-from saeprobe.specimens.train.checkpoint import Checkpoint
-from saeprobe.specimens.train.goodfire import as_goodfire, load_goodfire_sae, train_goodfire_sae
-from saeprobe.specimens.train.hooked import HookedLlama
-from saeprobe.specimens.train.llama import LlamaRecipe
-from saeprobe.specimens.train.model import ModelRecipe, fit, rows, train_model
-from saeprobe.specimens.train.sae import SaeRecipe
+from studies.specimens.train import __main__ as command
+from studies.specimens.train import finch, registers, specimen
+from studies.specimens.train.checkpoint import Checkpoint
+from studies.specimens.train.goodfire import as_goodfire, load_goodfire_sae, train_goodfire_sae
+from studies.specimens.train.hooked import HookedLlama
+from studies.specimens.train.llama import LlamaRecipe
+from studies.specimens.train.model import ModelRecipe, fit, rows, train_model
+from studies.specimens.train.sae import SaeRecipe
 
 TINY = LlamaRecipe(
     layers=2, heads=2, key_value_heads=1, d_model=8, d_mlp=16, vocabulary=1600, documents=400, batch=8, warm_up=2

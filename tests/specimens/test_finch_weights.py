@@ -13,13 +13,13 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from saeprobe.specimens.corpus.grammar import generate
-from saeprobe.specimens.train.fidelity import reconstruction
-from saeprobe.specimens.train.finch import SAE_RECIPE, open_finch
-from saeprobe.specimens.train.instrument import Instrument
-from saeprobe.specimens.train.readme import write_readme
-from saeprobe.specimens.train.styles import prompts
-from saeprobe.specimens.train.writing import CHAT, fitting
+from studies.specimens.corpus.grammar import generate
+from studies.specimens.train.fidelity import reconstruction
+from studies.specimens.train.finch import SAE_RECIPE, open_finch
+from studies.specimens.train.instrument import Instrument
+from studies.specimens.train.readme import write_readme
+from studies.specimens.train.styles import prompts
+from studies.specimens.train.writing import CHAT, fitting
 
 FOLDER = Path(str(resources.files("saeprobe.specimens"))) / "finch"
 SAE_FILE = FOLDER / "sae" / "finch-sae-l2.pt"

@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from saeprobe.specimens.train.model import ModelRecipe
-from saeprobe.specimens.train.tokenizer import train_tokenizer
 from saeprobe.subject.running.bridge import open_bridge
+from studies.specimens.train.model import ModelRecipe
+from studies.specimens.train.tokenizer import train_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,15 @@ from typing import Any, cast
 import pytest
 import torch
 
-from saeprobe.specimens.corpus.document import Document
-from saeprobe.specimens.corpus.grammar import generate
-from saeprobe.specimens.train.activations import residuals
-from saeprobe.specimens.train.fidelity import document_losses, reconstruction
-from saeprobe.specimens.train.hooked import HookedBridge
-from saeprobe.specimens.train.readme import write_readme
-from saeprobe.specimens.train.sae import load_sae
-from saeprobe.specimens.train.tokenizer import encode
 from saeprobe.subject.running.bridge import open_bridge
+from studies.specimens.corpus.document import Document
+from studies.specimens.corpus.grammar import generate
+from studies.specimens.train.activations import residuals
+from studies.specimens.train.fidelity import document_losses, reconstruction
+from studies.specimens.train.hooked import HookedBridge
+from studies.specimens.train.readme import write_readme
+from studies.specimens.train.sae import load_sae
+from studies.specimens.train.tokenizer import encode
 
 FOLDER = Path(str(resources.files("saeprobe.specimens"))) / "sparrow"
 

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 import torch
 
-from saeprobe.specimens.train import registers, sparrow, specimen
-from saeprobe.specimens.train.activations import shuffled_batches
-from saeprobe.specimens.train.model import ModelRecipe, padded, rows, train_model
-from saeprobe.specimens.train.sae import SaeRecipe, load_sae, train_sae
-from saeprobe.specimens.train.tokenizer import END_OF_TEXT, encode, train_tokenizer
+from studies.specimens.train import registers, sparrow, specimen
+from studies.specimens.train.activations import shuffled_batches
+from studies.specimens.train.model import ModelRecipe, padded, rows, train_model
+from studies.specimens.train.sae import SaeRecipe, load_sae, train_sae
+from studies.specimens.train.tokenizer import END_OF_TEXT, encode, train_tokenizer
 
 
 def test_sparrow_is_trained_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

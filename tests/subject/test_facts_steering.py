@@ -104,7 +104,7 @@ def test_a_batch_writes_what_each_prompt_writes_alone(readers: dict[str, Any], k
     """Padding is on the left and has no positions; with the positions that padding would have, texts differ."""
     import torch
 
-    from saeprobe.generation import pad_left, positions_of
+    from saeprobe.subject.running.steering import pad_left, positions_of
 
     reader = readers[kind]
     together = continued(reader, TEXTS)

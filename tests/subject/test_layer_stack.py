@@ -77,7 +77,7 @@ def test_streams_are_the_hidden_states_of_the_whole_model(
     eighty: tuple[Path, list[Run], Any], attention: Literal["sdpa", "eager"], padding: Literal["left", "right"]
 ) -> None:
     """Depths 0, 1, 50 and 51 of 80, in float32 to 1e-4, in batches padded on either side."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, runs, wanted = eighty
     stack = open_stack(folder, depth=51, dtype="float32", attention=attention, padding=padding)
@@ -94,7 +94,7 @@ def test_streams_are_the_hidden_states_of_the_whole_model(
 @pytest.mark.parametrize("shift", [-1, 1])
 def test_one_layer_more_or_fewer_is_far_off(eighty: tuple[Path, list[Run], Any], shift: int) -> None:
     """The comparison can fail: the neighbouring depth is a thousand tolerances away."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, runs, wanted = eighty
     stack = open_stack(folder, depth=51, dtype="float32")
@@ -108,8 +108,8 @@ def test_batched_is_single_within_the_bound_of_the_dtype(
     eighty: tuple[Path, list[Run], Any], dtype: Dtype, padding: Literal["left", "right"]
 ) -> None:
     """In 16 bits too; and the bound is tight enough to tell one layer from the next."""
+    from saeprobe.subject.running.layers import open_stack
     from saeprobe.subject.running.numerics import tolerance_of
-    from saeprobe.subject.running.stack import open_stack
 
     folder, runs, _ = eighty
     stack = open_stack(folder, depth=51, dtype=dtype, padding=padding)
@@ -137,7 +137,7 @@ def test_bounds_of_rounding_are_worked_by_hand() -> None:
 @pytest.mark.parametrize("family", ["qwen2", "mistral"])
 def test_other_families(tmp_path: Path, family: Literal["qwen2", "mistral"]) -> None:
     """Qwen2 adds biases to the attention, which `write_llama` fills too."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     model = write_llama(tmp_path, layers=4, vocabulary=64, family=family)
     runs = [Run(ids=one.ids, depths=(2, 3)) for one in runs_of(64)]
@@ -151,7 +151,7 @@ def test_the_last_depth_is_before_the_final_norm(small: tuple[Path, list[Run], A
     """Transformers' last hidden state is the norm of it, which the stack has not."""
     import torch
 
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, runs, model = small
     found = dict(open_stack(folder, depth=4, dtype="float32").run(runs, batch_size=4))
@@ -164,7 +164,7 @@ def test_the_last_depth_is_before_the_final_norm(small: tuple[Path, list[Run], A
 
 def test_a_batch_stops_at_its_deepest_depth(small: tuple[Path, list[Run], Any]) -> None:
     """Layers that nobody asked for are not computed."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, runs, _ = small
     stack = open_stack(folder, depth=4, dtype="float32")
@@ -180,7 +180,7 @@ def test_a_full_memory_halves_the_batch_and_goes_on(small: tuple[Path, list[Run]
     """Batches of seven and three sequences do not fit, so all run by ones; nothing is lost or done twice."""
     import torch
 
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, runs, _ = small
     stack = open_stack(folder, depth=4, dtype="float32")
@@ -208,7 +208,7 @@ def test_a_memory_that_does_not_hold_one_prompt(small: tuple[Path, list[Run], An
     """Then the plan that needs less is named."""
     import torch
 
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, runs, _ = small
     stack = open_stack(folder, depth=4, dtype="float32")
@@ -223,7 +223,7 @@ def test_a_memory_that_does_not_hold_one_prompt(small: tuple[Path, list[Run], An
 
 def test_other_errors_are_not_taken_for_a_full_memory(small: tuple[Path, list[Run], Any]) -> None:
     """They come out as they are, at the first batch."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, runs, _ = small
     stack = open_stack(folder, depth=4, dtype="float32")
@@ -238,7 +238,7 @@ def test_other_errors_are_not_taken_for_a_full_memory(small: tuple[Path, list[Ru
 
 def test_weights_are_placed_by_accelerate(small: tuple[Path, list[Run], Any]) -> None:
     """A memory limit a device and a map of modules both lead to the same streams."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, runs, _ = small
     wanted = dict(open_stack(folder, depth=4, dtype="float32").run(runs, batch_size=4))
@@ -251,7 +251,7 @@ def test_what_would_spill_to_the_disk_is_refused() -> None:
     """Every batch would read it again."""
     from types import SimpleNamespace
 
-    from saeprobe.subject.running.stack import _check_placed
+    from saeprobe.subject.running.layers import _check_placed
 
     spilled = SimpleNamespace(hf_device_map={"layers.0": 0, "layers.1": 1, "layers.2": "cpu", "layers.3": "disk"})
     with pytest.raises(SubjectError, match=r'memory of 0, 1; a part would lie on cpu and disk .*memory = "streamed"'):
@@ -264,7 +264,7 @@ def test_what_would_spill_to_the_disk_is_refused() -> None:
 
 def test_an_absent_file_is_named_before_anything_is_loaded(eighty: tuple[Path, list[Run], Any]) -> None:
     """Depth 60 needs files that hold layers after 51."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     with pytest.raises(ShardError, match="files with the embedding and layers 0 to 59 are not in"):
         open_stack(eighty[0], depth=60, dtype="float32")
@@ -281,7 +281,7 @@ def test_a_depth_that_the_model_has_not(small: tuple[Path, list[Run], Any], dept
 
 def test_a_config_of_another_model_is_noticed(small: tuple[Path, list[Run], Any]) -> None:
     """A config that wants biases which the files do not have would leave them at random values."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, _, _ = small
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -292,7 +292,7 @@ def test_a_config_of_another_model_is_noticed(small: tuple[Path, list[Run], Any]
 
 def test_weights_that_the_model_has_no_place_for_are_noticed(tmp_path: Path) -> None:
     """A config without biases would silently drop those of the files."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     write_llama(tmp_path, layers=2, vocabulary=64, mlp_bias=True)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
@@ -342,7 +342,7 @@ def test_8bit_without_bitsandbytes_says_what_to_install(
     small: tuple[Path, list[Run], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is optional."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(SubjectError, match="needs bitsandbytes, which is not installed; run: pip install bitsandbytes"):
@@ -353,7 +353,7 @@ def test_8bit_without_bitsandbytes_says_what_to_install(
 def test_8bit_weights_are_near_the_whole_model(eighty: tuple[Path, list[Run], Any]) -> None:
     """All seven products of each layer are in int8, and the streams still those of depth 51 rather than of 50 or 52."""
     pytest.importorskip("bitsandbytes")
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     folder, runs, wanted = eighty
     stack = open_stack(folder, depth=51, dtype="float16", quantisation="8bit")
@@ -367,7 +367,7 @@ def test_8bit_weights_are_near_the_whole_model(eighty: tuple[Path, list[Run], An
 
 def test_no_model_in_the_folder(tmp_path: Path, small: tuple[Path, list[Run], Any]) -> None:
     """Weights without their config are said to be so."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     bare = tmp_path / "bare"
     bare.mkdir()

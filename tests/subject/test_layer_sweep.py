@@ -98,7 +98,7 @@ def test_streams_are_the_hidden_states_of_the_whole_model(
     eighty: tuple[Path, list[Run], Any], attention: Literal["sdpa", "eager"], padding: Literal["left", "right"]
 ) -> None:
     """Depths 0, 1, 50 and 51 of 80, in float32 to 1e-4, in batches padded on either side."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs, wanted = eighty
     sweep = open_sweep(folder, depth=51, dtype="float32", attention=attention, padding=padding)
@@ -117,8 +117,8 @@ def test_the_sweep_is_the_stack(eighty: tuple[Path, list[Run], Any], dtype: Dtyp
 
     In float32 they are left, since the CPU's products sum in an order that depends on where the weights begin.
     """
-    from saeprobe.subject.running.stack import open_stack
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.layers import open_stack
+    from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs, _ = eighty
     runs = [Run(ids=run.ids, depths=(50, 51)) for run in runs]
@@ -134,7 +134,7 @@ def test_every_weight_is_read_once(
     eighty: tuple[Path, list[Run], Any], counting: type[Counting], prompts: int, batch_size: int, *, prefetch: bool
 ) -> None:
     """Embedding and layers 0 to 50, whatever the number of prompts and batches, by two counters."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs, _ = eighty
     sweep = open_sweep(folder, depth=51, dtype="float32", prefetch=prefetch)
@@ -151,7 +151,7 @@ def test_only_layers_up_to_the_deepest_run_are_read(
     eighty: tuple[Path, list[Run], Any], counting: type[Counting]
 ) -> None:
     """Nobody asked for more than depth 7; depth 0 is the embedding alone."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs, wanted = eighty
     sweep = open_sweep(folder, depth=51, dtype="float32")
@@ -166,7 +166,7 @@ def test_only_layers_up_to_the_deepest_run_are_read(
 
 def test_files_of_sixteen_bits_are_counted_as_they_lie(tmp_path: Path, counting: type[Counting]) -> None:
     """A bfloat16 checkpoint computed in float32 is read as bfloat16."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     model = write_llama(tmp_path, layers=3, vocabulary=64, dtype="bfloat16")
     runs = [Run(ids=one.ids, depths=(2,)) for one in runs_of(64)]
@@ -178,7 +178,7 @@ def test_files_of_sixteen_bits_are_counted_as_they_lie(tmp_path: Path, counting:
 
 def test_the_next_layer_is_read_by_another_thread(small: tuple[Path, list[Run]], counting: type[Counting]) -> None:
     """While the first layer computes, the second is on its way; without prefetch it is not."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs = small
     list(open_sweep(folder, depth=4, dtype="float32", prefetch=False).run(runs, batch_size=4))
@@ -205,7 +205,7 @@ def test_the_next_layer_is_read_by_another_thread(small: tuple[Path, list[Run]],
 
 def test_a_run_is_given_out_when_its_deepest_layer_is_done(small: tuple[Path, list[Run]]) -> None:
     """Shallow runs come first; whoever stops there leaves no thread behind and no layer in memory."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs = small
     sweep = open_sweep(folder, depth=4, dtype="float32")
@@ -225,7 +225,7 @@ def test_a_full_memory_halves_the_batch_and_goes_on(small: tuple[Path, list[Run]
     """In the middle of a layer too; halves stay halves in later layers, and no weight is read again."""
     import torch
 
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs = small
     sweep = open_sweep(folder, depth=4, dtype="float32")
@@ -254,7 +254,7 @@ def test_a_memory_that_does_not_hold_one_prompt(small: tuple[Path, list[Run]]) -
     """Nothing smaller is left to try."""
     import torch
 
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs = small
     sweep = open_sweep(folder, depth=4, dtype="float32")
@@ -271,7 +271,7 @@ def test_a_memory_that_does_not_hold_one_layer(small: tuple[Path, list[Run]], mo
     """Then no batch is small enough, and the layer's size is said."""
     import torch
 
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs = small
     sweep = open_sweep(folder, depth=4, dtype="float32")
@@ -290,7 +290,7 @@ def test_a_memory_that_does_not_hold_one_layer(small: tuple[Path, list[Run]], mo
 @pytest.mark.parametrize("family", ["qwen2", "mistral"])
 def test_other_families(tmp_path: Path, family: Literal["qwen2", "mistral"]) -> None:
     """Qwen2 has biases and chooses its mask by the kind of layer; Mistral's layers all slide."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     settings = {"sliding_window": 4} if family == "mistral" else {}
     model = write_llama(tmp_path, layers=4, vocabulary=64, family=family, **settings)
@@ -301,7 +301,7 @@ def test_other_families(tmp_path: Path, family: Literal["qwen2", "mistral"]) -> 
 
 def test_a_model_that_scales_its_embedding(tmp_path: Path) -> None:
     """Gemma does so in its forward, which runs once a layer here: once must be enough."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     model = write_llama(tmp_path, layers=4, vocabulary=64, family="gemma", head_dim=8)
     runs = [Run(ids=one.ids, depths=(0, 2, 3)) for one in runs_of(64)]
@@ -311,8 +311,8 @@ def test_a_model_that_scales_its_embedding(tmp_path: Path) -> None:
 
 def test_layers_of_different_kinds_are_refused(tmp_path: Path) -> None:
     """Such as full and sliding attention in turn, where the stack is right; as far as they are of one kind, none is."""
-    from saeprobe.subject.running.stack import open_stack
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.layers import open_stack
+    from saeprobe.subject.running.streamed import open_sweep
 
     mixed = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 2}
     model = write_llama(tmp_path, layers=4, vocabulary=64, family="qwen2", **mixed)
@@ -330,7 +330,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     """A quantised checkpoint has tensors that the layer has not; biases without a place count as such."""
     import json
 
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     write_llama(tmp_path, layers=2, vocabulary=64, mlp_bias=True)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
@@ -341,7 +341,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
 
 def test_an_absent_file_is_named(eighty: tuple[Path, list[Run], Any]) -> None:
     """Before anything is read."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     with pytest.raises(ShardError, match="files with the embedding and layers 0 to 59 are not in"):
         open_sweep(eighty[0], depth=60, dtype="float32")
@@ -349,7 +349,7 @@ def test_an_absent_file_is_named(eighty: tuple[Path, list[Run], Any]) -> None:
 
 def test_nothing_to_run_reads_nothing(small: tuple[Path, list[Run]], counting: type[Counting]) -> None:
     """Not even the embedding."""
-    from saeprobe.subject.running.sweep import open_sweep
+    from saeprobe.subject.running.streamed import open_sweep
 
     assert list(open_sweep(small[0], depth=4, dtype="float32").run([], batch_size=4)) == []
     assert counting.read == 0

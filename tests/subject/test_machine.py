@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from saeprobe.subject.memory import machine as machine_module
-from saeprobe.subject.memory.machine import Gpu, Machine, look, this_machine, torch_cuda
+from saeprobe.subject import machine as machine_module
+from saeprobe.subject.machine import Gpu, Machine, look, this_machine, torch_cuda
 
 GIB = 1024**3
 NOWHERE = Path("/no/such/folder")

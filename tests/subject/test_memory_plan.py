@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saeprobe.subject.memory.machine import Gpu, Machine
-from saeprobe.subject.memory.needs import MemoryNeeds, batch_bytes, needs_of
-from saeprobe.subject.memory.plan import ASIDE, MemoryPlan, MemoryPlanError, choose_plan, why_no_8bit
+from saeprobe.subject.machine import Gpu, Machine
+from saeprobe.subject.memory import (
+    ASIDE,
+    MemoryNeeds,
+    MemoryPlan,
+    MemoryPlanError,
+    batch_bytes,
+    choose_plan,
+    needs_of,
+    why_no_8bit,
+)
 
 GB = 10**9
 LLAMA = needs_of(

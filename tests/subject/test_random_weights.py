@@ -13,7 +13,7 @@ from made_llama import write_llama
 from made_subjects import Made
 from test_layer_stack import runs_of
 
-from saeprobe.subject.memory.plan import MemoryPlan
+from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.stream import Run
 
 VOCABULARY, LAYERS = 64, 3
@@ -109,7 +109,7 @@ def test_nothing_is_read_of_the_trained_weights(folder: Path, monkeypatch: pytes
 
 def test_the_random_matrices_have_nothing_of_the_trained_ones(folder: Path) -> None:
     """Correlation below four standard errors, 1 / sqrt(n), for every matrix."""
-    from saeprobe.subject.running.stack import open_stack
+    from saeprobe.subject.running.layers import open_stack
 
     trained = open_stack(folder, depth=LAYERS, dtype="float32").model.state_dict()
     drawn = opened(folder, PLAN).model.state_dict()

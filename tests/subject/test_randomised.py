@@ -126,7 +126,7 @@ def test_draws_read_what_each_reads_alone(
     kind: str, what: Randomisation, tiny: Made, llama: LocalSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the last bit, in any order, and again after what they share was given back; the trained one is opened once."""
-    from saeprobe.subject.running import randomising
+    from saeprobe.subject.running import random as randomising
 
     opened: list[object] = []
     opens: Any = randomising.open_reader

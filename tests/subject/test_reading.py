@@ -64,7 +64,7 @@ def test_padding_on_the_left_is_padding_on_the_right(reader: SaeReader, texts: l
     """The next token's logits after a prompt are the same whichever side its batch is padded on."""
     import torch
 
-    from saeprobe.generation import pad_left, positions_of
+    from saeprobe.subject.running.steering import pad_left, positions_of
 
     batch = [one.ids for one in reader.tokenize(texts)]
     ids, mask = pad_left(batch, device="cpu")
@@ -81,7 +81,7 @@ def test_positions_that_count_padding_are_wrong(reader: SaeReader) -> None:
     """The check above can tell: without position ids a row that is padded on the left gives other logits."""
     import torch
 
-    from saeprobe.generation import pad_left
+    from saeprobe.subject.running.steering import pad_left
 
     batch = [one.ids for one in reader.tokenize(TEXTS[:2])]
     ids, mask = pad_left(batch, device="cpu")

@@ -9,9 +9,7 @@ from typing import Final, Literal
 
 from saeprobe.cli.checkup.rates import Rates
 from saeprobe.subject.local import LocalSubject
-from saeprobe.subject.memory.needs import MemoryNeeds
-from saeprobe.subject.memory.plan import MemoryPlan, MemoryPlanError
-from saeprobe.subject.memory.sizes import bytes_in_words, seconds_in_words
+from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError, bytes_in_words, seconds_in_words
 from saeprobe.subject.specification import SubjectError
 
 PROMPTS: Final = 300

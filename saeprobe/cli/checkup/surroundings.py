@@ -10,8 +10,8 @@ from typing import Final
 
 from saeprobe import __version__
 from saeprobe.cli.fetching.cache import Cache
-from saeprobe.subject.memory.machine import Machine, torch_cuda
-from saeprobe.subject.memory.sizes import bytes_in_words as words
+from saeprobe.subject.machine import Machine, torch_cuda
+from saeprobe.subject.memory import bytes_in_words as words
 
 _NEEDED: Final = ("transformers", "transformer-lens", "sae-lens", "accelerate")
 _OPTIONAL: Final = {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from huggingface_hub.constants import REGEX_COMMIT_OID
 
-from saeprobe.cli.fetching.hub import RemoteFile, Repository
+from saeprobe.cli.hub import RemoteFile, Repository
 
 _COMMIT = 40  # hexadecimal digits
 

@@ -12,11 +12,11 @@ from typing import Final
 from tqdm import tqdm
 
 from saeprobe.cli.fetching.cache import Cache
-from saeprobe.cli.fetching.hub import Hub, RemoteFile, Repository
 from saeprobe.cli.fetching.transfer import StoppedError, bring
-from saeprobe.cli.tables import aligned
+from saeprobe.cli.hub import Hub, RemoteFile, Repository
+from saeprobe.cli.terminal import aligned
 from saeprobe.subject.files.downloads import Download
-from saeprobe.subject.memory.sizes import bytes_in_words as words
+from saeprobe.subject.memory import bytes_in_words as words
 
 _AT_ONCE: Final = 4  # a single connection is often slower than the line
 

@@ -22,10 +22,10 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import get_session, hf_raise_for_status
 
 from saeprobe.cli.fetching.cache import Cache
-from saeprobe.cli.fetching.hub import HUB, PATIENCE, TOO_MANY, Hub, RemoteFile, Repository, TransportError
 from saeprobe.cli.fetching.library import build_hf_headers, get_hf_file_metadata
+from saeprobe.cli.hub import HUB, PATIENCE, TOO_MANY, Hub, RemoteFile, Repository, TransportError
 from saeprobe.cli.refusal import RefusedError
-from saeprobe.subject.memory.sizes import bytes_in_words as words
+from saeprobe.subject.memory import bytes_in_words as words
 
 PAUSE = 1.0
 """Seconds before another attempt on a line that broke; doubled for each that brought nothing."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, cast
 
-from saeprobe.subject.files import weights
+from saeprobe.subject.files.model import read_json
 from saeprobe.subject.specification import Family, ModelShape, SubjectError
 
 _LAYERS: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
@@ -49,7 +49,7 @@ def shape_of(model: Path) -> ModelShape:
 
 
 def _config_of(model: Path) -> Mapping[str, object]:
-    whole = weights.read_json(model / "config.json")
+    whole = read_json(model / "config.json")
     return cast("Mapping[str, object]", whole.get("text_config", whole))  # where a model also sees or hears
 
 

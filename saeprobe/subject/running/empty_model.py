@@ -10,7 +10,7 @@ from accelerate import init_empty_weights
 from transformers import AutoConfig, AutoModel
 
 from saeprobe.subject.files.truncated import truncated
-from saeprobe.subject.running.stack import Attention, check_layout
+from saeprobe.subject.running.layers import Attention, check_layout
 from saeprobe.subject.specification import Dtype
 
 

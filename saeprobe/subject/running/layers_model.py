@@ -15,11 +15,11 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from saeprobe.interventions import add
-from saeprobe.subject.memory.plan import MemoryPlan
+from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.protocol import Share
-from saeprobe.subject.running.stack import open_stack
+from saeprobe.subject.running.layers import open_stack
 from saeprobe.subject.running.stream import ResidualStream, Run
-from saeprobe.subject.running.sweep import open_sweep
+from saeprobe.subject.running.streamed import open_sweep
 from saeprobe.subject.running.watched import bars_where_watched
 from saeprobe.subject.specification import Dtype
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from saeprobe.subject.running.loading import Sae, StandardSAE, StandardSAEConfig
+from saeprobe.subject.running.sae import Sae, StandardSAE, StandardSAEConfig
 from saeprobe.subject.specification import SubjectError
 
 _ENTRIES_AT_ONCE = 2**21  # of pre-activations; sorting them takes about ten times as many numbers

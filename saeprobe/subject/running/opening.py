@@ -11,15 +11,15 @@ from typing import Any, Protocol, cast
 import torch
 from transformers import AutoTokenizer
 
-from saeprobe.subject.files import weights
+from saeprobe.subject.files import model as weights
 from saeprobe.subject.locating import Located
-from saeprobe.subject.memory.plan import MemoryPlan
+from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.bridge import open_bridge
 from saeprobe.subject.running.bridge_model import BridgeModel
 from saeprobe.subject.running.layers_model import LayersModel, LayersSpeaker, open_layers, open_speaker
-from saeprobe.subject.running.loading import load_sae
 from saeprobe.subject.running.numerics import tolerance_of
 from saeprobe.subject.running.reader import Model, SaeReader
+from saeprobe.subject.running.sae import load_sae
 from saeprobe.subject.running.thresholds import thresholds_of
 from saeprobe.subject.running.tokens import FastTokenizer
 from saeprobe.subject.running.watched import bars_where_watched

@@ -13,15 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saeprobe.subject.files.shards import StoredTensor
-from saeprobe.subject.memory.plan import MemoryPlan
+from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.protocol import ReadingError
 from saeprobe.subject.running.empty_model import empty_model
+from saeprobe.subject.running.layers import LayerStack
 from saeprobe.subject.running.layers_model import LayersModel
 from saeprobe.subject.running.opening import Opening, bridge_model
 from saeprobe.subject.running.reader import Model
-from saeprobe.subject.running.stack import LayerStack
 from saeprobe.subject.running.stream import ResidualStream
-from saeprobe.subject.running.sweep import open_sweep
+from saeprobe.subject.running.streamed import open_sweep
 from saeprobe.subject.specification import Dtype
 
 _SPREAD: Final = 0.02  # transformers' own, where a configuration does not say `initializer_range`

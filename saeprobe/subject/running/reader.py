@@ -12,14 +12,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from saeprobe.captures import Steering
-from saeprobe.continuations import Continuation
 from saeprobe.effective_rank import effective_rank
-from saeprobe.features import Token
-from saeprobe.generation import Experiment, Speaker, continue_prompts
+from saeprobe.features.continuations import Continuation
+from saeprobe.features.sparse import Token
 from saeprobe.prompts import Prompt
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.protocol import Reading, ReadingError, Request, Share, Want
-from saeprobe.subject.running.loading import Sae
+from saeprobe.subject.running.sae import Sae
+from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
 from saeprobe.subject.running.stream import ResidualStream, Run
 from saeprobe.subject.running.thresholds import Thresholds
 from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten, tokenize

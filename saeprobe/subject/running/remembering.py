@@ -9,9 +9,10 @@ from typing import Final
 from jaxtyping import Float
 from torch import Tensor
 
-from saeprobe.generation import Speaker
+from saeprobe.subject.protocol import Share
 from saeprobe.subject.running.reader import Model
-from saeprobe.subject.running.stream import Run, Share
+from saeprobe.subject.running.steering import Speaker
+from saeprobe.subject.running.stream import Run
 
 _BYTES: Final = 2**30
 """Kept at most, in the machine's own memory; what does not fit is run again."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saeprobe.subject.running.loading import Sae
+from saeprobe.subject.running.sae import Sae
 
 _DEVIATIONS = 4  # of a rounding error that points in no particular direction; beyond them lies 1 in 16,000
 

@@ -1,0 +1,237 @@
+"""Evidence: what a comparison of measurements showed, and the recorder that keeps it under its claim."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Literal
+
+from saeprobe.claims import Control, Over
+from saeprobe.prompts import Prompt
+
+EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
+
+
+Kind = Literal[
+    "greater",
+    "at least",
+    "bound",
+    "rate",
+    "about equal",
+    "ordering",
+    "separation",
+    "exclusive",
+    "scan",
+    "correlation",
+    "clusters",
+    "published",
+    "printed",
+    "every",
+]
+
+
+_ESTIMATES: Mapping[Kind, str] = {
+    "bound": "mean",
+    "rate": "rate",
+    "correlation": "correlation",
+    "at least": "excess over the margin",
+}
+"""What `Evidence.estimate` is, where it is no plain difference."""
+
+
+Expects = Literal["persists", "absent"]
+"""What an effect must do under a control: still be there (equal length), or not show (a random model)."""
+
+
+COUNTED = ("share of prompts", "share of tokens", "share of continuations")
+"""Units of what happens or does not; a prompt read at several tokens has a share of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The measured values behind one side of a comparison: one a prompt, or a bare summary.
+
+    `values` and `prompts` run in parallel and are empty for a summary, whose `mean` is all that was recorded; `n` is
+    then the number of prompts if the record tells it. `interval` is the interval of `mean` over the units of
+    replication, where one can be given. `place` names the tokens that were read. `near_threshold` says where rounding
+    decides whether a feature fires, and `near_moves` by how much that may move the mean at most, in `unit`.
+    """
+
+    label: str
+    measure: str
+    unit: str
+    mean: float
+    n: int | None
+    interval: tuple[float, float] | None = None
+    values: tuple[float, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    place: str = ""
+    near_threshold: str | None = None
+    near_moves: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitValue:
+    """One unit of replication as the test saw it: the mean of its prompts.
+
+    `side` is the label of the sample that it stands for; `unit` names the template or topic. For paired units `value`
+    is the difference of the two sides, and `side` names both.
+    """
+
+    side: str
+    unit: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needed:
+    """What would decide a comparison that is open: so many `units` where there are `have`, `prompts` in all.
+
+    `wanted` is None where no number of them would, or where it is beyond any plan.
+    """
+
+    units: str
+    have: int
+    wanted: int | None
+    prompts: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlResult:
+    """What one control showed.
+
+    Where the effect is to persist, `estimate` is what is left of it once the rival explanation is taken out; where it
+    is to be absent, what the rival alone brings about. `share` is that as a share of the claim's own effect.
+    `explains` says that the control refutes the claim; `p` is None where the control could not be run, and `detail`
+    says why. `evidence` is the comparison that the control made, where it made one of its own.
+    """
+
+    name: Control
+    expects: Expects
+    explains: bool
+    estimate: float
+    interval: tuple[float, float] | None
+    p: float | None
+    detail: str
+    share: float | None = None
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Evidence:
+    """The outcome of one comparison; true only when it supports what was asserted.
+
+    `estimate` is in `unit`; for `greater` it is the difference of the two means, for `at least` what of it exceeds the
+    margin. `interval` covers the estimate at `level`; None where no honest interval exists (summaries, one unit, no
+    spread). `units` says what was resampled and `n_units` how many units stood on each side.
+    """
+
+    kind: Kind
+    statement: str
+    outcome: EvidenceOutcome
+    reason: str
+    scope: str
+    unit: str
+    estimate: float | None = None
+    interval: tuple[float, float] | None = None
+    level: float | None = None
+    p: float | None = None
+    alpha: float | None = None
+    test: str | None = None
+    seed: int | None = None
+    units: str | None = None
+    n_units: tuple[int, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    controls: tuple[ControlResult, ...] = ()
+    parts: tuple[Evidence, ...] = field(default=())
+    rule: str = ""
+    """How the outcome follows from the numbers, in words that a reader can apply by hand."""
+    unit_values: tuple[UnitValue, ...] = ()
+    """What the test was made on; with `test` and `seed` they give `p` and `interval` again."""
+    patterns: tuple[tuple[str, int], ...] = ()
+    """Counts of distinct features only: in which units features fire, a 1 or a 0 a unit in the order of `unit_values`,
+    and how many features fire in just these. Those that fire in none are left out."""
+    distances: tuple[tuple[float, ...], ...] = ()
+    """Clusters only: distances between the units in the order of `unit_values`, of each but the first to those before
+    it; the test was made on them as they are rounded here."""
+    margin: float | None = None
+    """The margin of `at least` (what the difference has to exceed) and of `about equal`, in `unit`."""
+    tried: int | None = None
+    """Where features were picked by looking: among how many."""
+    needed: Needed | None = None
+    """What would decide it, where it is inconclusive and that can be told."""
+    continuations: tuple[tuple[str, str, str], ...] = ()
+    """Steering only: (arm, prompt, continuation), a few of each arm for the reader."""
+
+    def __bool__(self) -> bool:
+        return self.outcome == "supported"
+
+    def __repr__(self) -> str:
+        return f"<{self.outcome}: {self.statement}; {self.reason}>"
+
+    @property
+    def near_threshold(self) -> tuple[str, ...]:
+        """Where rounding decides, by side: `novice: feature 7 is within rounding of its threshold ...`."""
+        of_sides = [f"{one.label}: {one.near_threshold}" for one in self.samples if one.near_threshold is not None]
+        return tuple(dict.fromkeys([*of_sides, *(told for part in self.parts for told in part.near_threshold)]))
+
+    def lines(self) -> list[str]:
+        """The evidence in lines, for a terminal: statement, outcome, numbers, test, controls, parts, near threshold."""
+        lines = [f"{self.outcome}: {self.reason}"] if self.parts else [f"{self.outcome}: {self.statement}", self.reason]
+        if self.interval is not None and self.level is not None:
+            low, high = self.interval
+            told = f"{self.level:.0%} interval {low:.4g} to {high:.4g}"
+            lines.append(f"{_ESTIMATES.get(self.kind, 'difference')} {self.estimate:.4g} {self.unit}, {told}")
+        if self.test is not None:
+            lines.append(f"{self.test}; scope: {self.scope}")
+        lines += [f"control {control.name}: {control.detail}" for control in self.controls]
+        lines += [f"  {part.outcome}: {part.statement}; {part.reason}" for part in self.parts]
+        lines += [f"near threshold: {told}" for told in self.near_threshold]
+        return lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorder:
+    """Where evidence goes while a probe runs, and the terms under which it is judged."""
+
+    alpha: float = 0.05
+    seed: int = 0
+    controls: tuple[Control, ...] = ()
+    over: tuple[Over, ...] = ()
+    evidence: list[Evidence] = field(default_factory=list[Evidence])
+
+
+_current: ContextVar[Recorder | None] = ContextVar("saeprobe_recorder", default=None)
+
+
+def current_terms() -> Recorder:
+    """The recorder in force, or a fresh one with the default terms (a notebook, say)."""
+    return _current.get() or Recorder()
+
+
+@contextmanager
+def recording(recorder: Recorder) -> Generator[Recorder]:
+    """Keep every piece of evidence made inside the block in `recorder.evidence`, in order."""
+    token = _current.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _current.reset(token)
+
+
+def record(evidence: Evidence) -> Evidence:
+    """Hand `evidence` to the recorder in force, if any, and return it."""
+    recorder = _current.get()
+    if recorder is not None:
+        recorder.evidence.append(evidence)
+    return evidence
+
+
+def record_whole(whole: Evidence) -> Evidence:
+    """Hand on evidence in place of its parts, which were recorded when they were made."""
+    recorder = _current.get()
+    if recorder is not None:
+        recorder.evidence[:] = [one for one in recorder.evidence if not any(one is part for part in whole.parts)]
+    return record(whole)

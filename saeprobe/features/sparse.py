@@ -1,0 +1,216 @@
+"""Features: which features fired where, as compressed sparse rows beside the table of their prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from saeprobe.claims import Control, NotRun
+from saeprobe.prompts import Prompt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+Keep = Literal["features", "activations", "effective_rank"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One token that was read: its position in what the model saw (BOS counts) and its characters in the prompt.
+
+    `start` and `end` are -1 for a token that stands for no character of the prompt (BOS, chat template).
+    """
+
+    position: int
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Features:
+    """Feature activations of a subject on some prompts.
+
+    A row is one token that was read; a prompt has one row when read at `last` and several when read at `all` or a
+    span. Rows of a prompt are adjacent and in order. Arrays that the capture did not keep are None.
+
+    Attributes:
+        subject: name of the subject.
+        acts: activations of the SAE's features, `[rows, d_sae]`, only those above zero stored.
+        row_prompt: index into `prompts` of each row, `[rows]`, ascending.
+        tokens: the token of each row.
+        prompts: the prompts.
+        n_tokens: tokens the model saw of each prompt, BOS and chat template included, `[prompts]`; None where a record
+            does not tell.
+        squared_error: `||x - decode(encode(x))||^2` of each row, `[rows]`.
+        activations: the hooked activations x, `[rows, d_in]`, if kept.
+        effective_rank: of the centred activations of all tokens of each prompt, `[prompts]`, if kept.
+        near: features so close to their threshold, on either side, that rounding decides whether they fire:
+            `[rows, d_sae]`, True where stored; None where a record does not tell.
+        tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
+        place: the tokens that were read of each prompt, such as `last token`; empty where a record does not tell.
+        of_several: whether a probe holds those of several subjects; the label then says of which.
+        family: the whole capture that this was selected from; None where this is the whole.
+        conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), asked for when
+            it is needed; only those that the plan holds. Of a random control one a draw, of others a single one.
+        words: by style, the words of its own that its prompts say, where their file tells.
+    """
+
+    subject: str
+    acts: csr_array
+    row_prompt: Int[np.ndarray, " rows"]
+    tokens: tuple[Token, ...]
+    prompts: tuple[Prompt, ...]
+    n_tokens: Int[np.ndarray, " prompts"] | None
+    squared_error: Float[np.ndarray, " rows"] | None = None
+    activations: Float[np.ndarray, "rows d_in"] | None = None
+    effective_rank: Float[np.ndarray, " prompts"] | None = None
+    near: csr_array | None = None
+    tolerance: float = 0.0
+    place: str = ""
+    of_several: bool = False
+    family: Features | None = None
+    conditions: Mapping[Control, Sequence[Callable[[], Features]]] = field(
+        default_factory=dict["Control", "Sequence[Callable[[], Features]]"]
+    )
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def __post_init__(self) -> None:
+        rows = self.acts.shape[0]
+        if not rows == len(self.row_prompt) == len(self.tokens):
+            raise ValueError(f"{rows} rows of features, {len(self.row_prompt)} row prompts, {len(self.tokens)} tokens")
+        if self.n_tokens is not None and len(self.prompts) != len(self.n_tokens):
+            raise ValueError(f"{len(self.prompts)} prompts but token counts of {len(self.n_tokens)}")
+        if self.near is not None and self.near.shape != self.acts.shape:
+            raise ValueError(f"near is {self.near.shape} and acts {self.acts.shape}; wanted a row a token in both")
+
+    def __repr__(self) -> str:
+        return f"<Features of {self.subject}: {len(self)} prompts, {self.acts.shape[0]} tokens, {self.label}>"
+
+    @property
+    def d_sae(self) -> int:
+        """Features of the SAE."""
+        return int(self.acts.shape[1])
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles of the prompts, in order of first appearance."""
+        return tuple(dict.fromkeys(prompt.style for prompt in self.prompts))
+
+    @property
+    def whole(self) -> Features:
+        """The capture that this belongs to."""
+        return self if self.family is None else self.family
+
+    @property
+    def label(self) -> str:
+        """The styles in one string: `novice`, or `novice + expert`; `novice on finch` beside other subjects."""
+        return " + ".join(self.styles) + (f" on {self.subject}" if self.of_several else "")
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def __getitem__(self, style: str) -> Features:
+        """The prompts of one style.
+
+        Raises:
+            KeyError: no prompt has that style.
+        """
+        chosen = [index for index, prompt in enumerate(self.prompts) if prompt.style == style]
+        if not chosen:
+            raise KeyError(f"no prompt of style {style!r}; there are: {', '.join(self.styles)}")
+        return self.select(chosen)
+
+    @property
+    def first_topic(self) -> Features:
+        """The prompts on the first topic under the first template of each style: one prompt a style."""
+        first: dict[str, int] = {}
+        for index, prompt in enumerate(self.prompts):
+            if prompt.topic == self.prompts[0].topic:
+                first.setdefault(prompt.style, index)
+        return self.select(list(first.values()))
+
+    def select(self, chosen: Sequence[int]) -> Features:
+        """The prompts at the indices `chosen`, in that order."""
+        order: NDArray[np.int64] = np.asarray(chosen, dtype=np.int64)
+        # Rows of a prompt are adjacent and `row_prompt` ascends: two look-ups a prompt, no pass over all rows for each.
+        first: NDArray[np.int64] = np.searchsorted(self.row_prompt, order, side="left")
+        count: NDArray[np.int64] = np.searchsorted(self.row_prompt, order, side="right") - first
+        before: NDArray[np.int64] = np.cumsum(count) - count
+        rows: NDArray[np.int64] = np.arange(int(count.sum()), dtype=np.int64) + np.repeat(first - before, count)
+        return replace(
+            self,
+            acts=self.acts[rows],
+            row_prompt=np.repeat(np.arange(len(order)), count),
+            tokens=tuple(self.tokens[int(row)] for row in rows),
+            prompts=tuple(self.prompts[int(index)] for index in order),
+            n_tokens=None if self.n_tokens is None else self.n_tokens[order],
+            squared_error=None if self.squared_error is None else self.squared_error[rows],
+            activations=None if self.activations is None else self.activations[rows],
+            effective_rank=None if self.effective_rank is None else self.effective_rank[order],
+            near=None if self.near is None else self.near[rows],
+            family=self.whole,
+        )
+
+    def under(self, control: Control, draw: int = 0) -> Features:
+        """The same prompts as a control reads them; other prompts of the same styles where it has its own.
+
+        A random control reads some of the prompts, those on their first topics, under several draws.
+
+        Raises:
+            NotRun: the control was not read, as for recorded evidence, or has fewer draws.
+        """
+        conditions = self.whole.conditions
+        if control not in conditions:
+            raise NotRun(f"nothing was read for the control {control} on {self.subject}")
+        draws = conditions[control]
+        if not 0 <= draw < len(draws):
+            raise NotRun(f"draw {draw} of the control {control} on {self.subject} was not read; {len(draws)} were")
+        read = draws[draw]()
+        if control == "injection":  # other templates, on the same topics
+            wanted = {(prompt.style, prompt.topic) for prompt in self.prompts}
+            chosen = [index for index, prompt in enumerate(read.prompts) if (prompt.style, prompt.topic) in wanted]
+        else:
+            these = set(self.prompts)
+            chosen = [index for index, prompt in enumerate(read.prompts) if prompt in these]
+            if control == "random-sae" and self.activations is not None and read.activations is None:
+                read = replace(read, activations=self.whole.activations_of(read.prompts))
+        return replace(read.select(chosen), of_several=self.of_several)
+
+    def activations_of(self, prompts: Sequence[Prompt]) -> Float[np.ndarray, "rows d_in"] | None:
+        """The activations on some of the prompts, in that order; None where they were not kept."""
+        place = {prompt: index for index, prompt in enumerate(self.prompts)}
+        return self.select([place[prompt] for prompt in prompts]).activations
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One line an active feature: prompt, style, topic, token, position, feature, activation."""
+        import pandas as pd
+
+        coo = self.acts.tocoo()
+        rows, features = coo.coords
+        prompts = [self.prompts[int(index)] for index in self.row_prompt[rows]]
+        return pd.DataFrame(
+            {
+                "prompt": [prompt.text for prompt in prompts],
+                "style": [prompt.style for prompt in prompts],
+                "topic": [prompt.topic for prompt in prompts],
+                "token": [self.tokens[row].text for row in rows],
+                "position": [self.tokens[row].position for row in rows],
+                "feature": features.astype(np.int64),
+                "activation": coo.data.astype(np.float64),
+            }
+        )
+
+
+def near_rows(near: Sequence[Int[np.ndarray, " near"]], *, d_sae: int) -> csr_array:
+    """`Features.near` from the features of each row that lie near their threshold, `[rows, d_sae]`."""
+    indices = np.concatenate([np.empty(0, dtype=np.int32), *near])
+    starts = np.cumsum([0, *(len(row) for row in near)])
+    return csr_array((np.ones(len(indices), dtype=bool), indices, starts), shape=(len(near), d_sae))

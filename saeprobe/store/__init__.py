@@ -1,0 +1,1 @@
+"""The store keeps what was captured; the plan says what is still to be captured."""

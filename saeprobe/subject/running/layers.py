@@ -1,0 +1,216 @@
+"""A stack of layers in memory: the embedding and the first layers of a decoder-only model, and nothing after them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging import ERROR, getLogger
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import AutoModel, BitsAndBytesConfig
+from transformers.utils import logging
+
+from saeprobe.subject.files.shards import ShardError, needed_tensors, read_weight_map, stored_tensors
+from saeprobe.subject.files.truncated import truncated
+from saeprobe.subject.protocol import Share
+from saeprobe.subject.running.batches import Side, check_runs, pad, run_in_batches
+from saeprobe.subject.running.stream import Run
+from saeprobe.subject.running.watched import bars_where_watched
+from saeprobe.subject.specification import Dtype, SubjectError
+
+Attention = Literal["sdpa", "eager"]
+
+
+Quantisation = Literal["8bit"]
+
+
+Place = int | str
+
+
+_PARTS = ("embed_tokens", "layers", "rotary_emb", "norm")
+
+
+class _Loader(Protocol):
+    """The one class method used of transformers' automatic classes, which carry no usable types."""
+
+    def from_pretrained(self, name: str, **options: object) -> tuple[Any, dict[str, Any]]: ...
+
+
+class _ReachedError(Exception):
+    """The last depth that a batch needs was reached; what lies after it is not computed."""
+
+
+def open_stack(
+    folder: Path,
+    *,
+    depth: int,
+    dtype: Dtype,
+    device: str = "cpu",
+    device_map: Mapping[str, Place] | Literal["auto"] | None = None,
+    max_memory: Mapping[Place, int | str] | None = None,
+    quantisation: Quantisation | None = None,
+    attention: Attention = "sdpa",
+    padding: Side = "right",
+) -> LayerStack:
+    """Load the embedding and layers 0 to depth - 1 through transformers and accelerate.
+
+    Args:
+        folder: a model in Hugging Face format; files that hold only later layers may be absent.
+        depth: layers that run; the deepest stream is `hidden_states[depth]` of the whole model.
+        dtype: what the model computes in, whatever its files store.
+        device: where all of it goes, unless `device_map` or `max_memory` says otherwise.
+        device_map: accelerate's: device by module, or `auto`.
+        max_memory: accelerate's: what each device may hold, such as `{0: "70GiB", 1: "70GiB"}`; implies `auto`.
+        quantisation: `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
+        attention: transformers' implementation.
+        padding: side of the padding in batches.
+
+    Raises:
+        ShardError: a needed file is absent, broken or of another model.
+        SubjectError: the model is no decoder of the known layout, has fewer layers, or does not fit the devices.
+    """
+    stored_tensors(folder, depth=depth)  # raises for what is absent or broken, before gigabytes are read
+    if quantisation is not None and importlib.util.find_spec("bitsandbytes") is None:
+        raise SubjectError(
+            f"quantisation = {quantisation!r} needs bitsandbytes, which is not installed; run: pip install "
+            "bitsandbytes, or leave quantisation out"
+        )
+    if quantisation is not None:
+        # bitsandbytes logs a line for every product whose input is not float16, which is what LLM.int8 computes in.
+        getLogger("bitsandbytes").setLevel(ERROR)
+    spread = device_map is not None or max_memory is not None
+    with truncated(folder, depth=depth) as view, bars_where_watched(), _quiet():
+        model, info = cast(_Loader, AutoModel).from_pretrained(
+            str(view),
+            dtype=getattr(torch, dtype),
+            device_map=(device_map or "auto") if spread else {"": device},
+            max_memory=None if max_memory is None else dict(max_memory),
+            quantization_config=BitsAndBytesConfig(load_in_8bit=True) if quantisation == "8bit" else None,
+            attn_implementation=attention,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    _check_placed(model, allowed={str(place) for place in max_memory or ()} or None)
+    _check_loaded(folder, depth=depth, model=model, info=info)
+    model.norm = torch.nn.Identity()
+    return LayerStack(model=model.eval().requires_grad_(requires_grad=False), depth=depth, padding=padding)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerStack:
+    """The first layers of a model in memory; the final norm is replaced by nothing, so its output is the raw stream."""
+
+    model: Any
+    depth: int
+    padding: Side = "right"
+
+    @property
+    def device(self) -> str:
+        """Of the embedding; with several devices the streams come back here."""
+        return str(self.model.get_input_embeddings().weight.device)
+
+    def run(
+        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
+    ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
+        """The streams of each run by depth, longest runs first; a batch stops at its deepest depth.
+
+        Raises:
+            ReadingError: the memory does not hold the longest run alone.
+            SubjectError: a run has no tokens or wants a depth that is not loaded.
+        """
+        check_runs(runs, depth=self.depth)
+        yield from run_in_batches(runs, self._forward, batch_size=batch_size, where=self.device, progress=progress)
+
+    @torch.no_grad()
+    def _forward(self, runs: Sequence[Run]) -> list[dict[int, Float[Tensor, "pos d_in"]]]:
+        """One batch; the streams of each run at its depths, without padding."""
+        batch = pad([run.ids for run in runs], side=self.padding, device=self.device)
+        wanted = sorted({depth for run in runs for depth in run.depths})
+        kept: dict[int, Tensor] = {}
+
+        def keep(depth: int) -> Callable[[object, tuple[Tensor, ...], dict[str, Tensor]], None]:
+            def before(_: object, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+                kept[depth] = (args[0] if args else kwargs["hidden_states"]).to(self.device)
+                if depth == wanted[-1]:
+                    raise _ReachedError
+
+            return before
+
+        # Before a layer rather than after one: what goes in is the stream itself in every version of transformers,
+        # what comes out was a tuple in version 4.
+        handles = [
+            self.model.layers[depth].register_forward_pre_hook(keep(depth), with_kwargs=True)
+            for depth in wanted
+            if depth < self.depth
+        ]
+        try:
+            out = self.model(
+                input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
+            )
+            kept[self.depth] = out.last_hidden_state.to(self.device)
+        except _ReachedError:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+        unpadded = {depth: batch.without_padding(states) for depth, states in kept.items()}
+        return [{depth: unpadded[depth][row] for depth in run.depths} for row, run in enumerate(runs)]
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """No report of tensors without a place: the files hold later layers too, and `_check_loaded` looks itself."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _check_loaded(folder: Path, *, depth: int, model: Any, info: Mapping[str, Any]) -> None:
+    """Everything but the final norm must have come from the files, and every needed tensor have found its place."""
+    check_layout(model, folder)
+    missing = sorted(name for name in info["missing_keys"] if not name.startswith("norm."))
+    needed = needed_tensors(read_weight_map(folder), depth=depth)
+    left = sorted(set(needed) & {str(name) for name in info["unexpected_keys"]})
+    wrong = [*(f"{name} is not in the files" for name in missing), *(f"{name} has no place" for name in left)]
+    wrong += [f"{one} has another shape" for one in info["mismatched_keys"]]
+    wrong += [str(one) for one in info["error_msgs"]]
+    if wrong:
+        raise ShardError(
+            f"config.json and the weights of {folder} are not of one model: {'; '.join(wrong[:4])}"
+            f"{f' and {len(wrong) - 4} more' if len(wrong) > 4 else ''}; fetch both again from one revision"  # noqa: PLR2004 - as shown
+        )
+
+
+def check_layout(model: Any, folder: Path) -> None:
+    """Refuse models that are not an embedding, layers, and a final norm.
+
+    Raises:
+        SubjectError: a part has another name or is absent.
+    """
+    absent = [part for part in _PARTS if not hasattr(model, part)]
+    if absent:
+        raise SubjectError(
+            f"{type(model).__name__} of {folder} has no {', '.join(absent)}; wanted a decoder with "
+            f"{', '.join(_PARTS)}, such as Llama, Qwen2 or Mistral"
+        )
+
+
+def _check_placed(model: Any, *, allowed: set[str] | None) -> None:
+    """Accelerate puts what fits nowhere else on the CPU or the disk, from where every batch would read it again."""
+    placed = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
+    spilled = placed & {"disk", "cpu"} if allowed is None else placed - allowed
+    if spilled and placed - spilled:
+        raise SubjectError(
+            f"the model does not fit the memory of {', '.join(sorted(placed - spilled))}; a part would lie on "
+            f'{" and ".join(sorted(spilled))} and be read again for every batch: use memory = "streamed", which reads '
+            "each layer once"
+        )

@@ -1,0 +1,127 @@
+"""Load the SAE of a located subject through sae-lens, which knows every architecture; pickles as plain data only."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from saeprobe.article_files.errors import ArticleFileError
+from saeprobe.article_files.torch_files import load_data
+from saeprobe.subject.files.goodfire import as_standard
+from saeprobe.subject.files.sae import SaeSource, offline
+from saeprobe.subject.pairing import Pairing
+from saeprobe.subject.specification import SaeFile, SaeRelease, SubjectError, SubjectSpec
+
+with warnings.catch_warnings():
+    # sae-lens 6.54 imports transformer_lens.utils, which is deprecated; a run with -W error must not fail of that.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from sae_lens import SAE, StandardSAE, StandardSAEConfig
+    from sae_lens.loading.pretrained_sae_loaders import sae_lens_disk_loader
+
+
+Sae = SAE[Any]
+
+__all__ = ("Sae", "StandardSAE", "StandardSAEConfig", "load_sae")
+
+
+_UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+
+
+def load_sae(spec: SubjectSpec, source: SaeSource, pairing: Pairing, *, device: str) -> Sae:
+    """The SAE, frozen.
+
+    Raises:
+        SubjectError: its files are damaged or refer to code, or sae-lens understands its configuration otherwise than
+            it was read for the plan.
+    """
+    try:
+        with warnings.catch_warnings():
+            # "load the model like so": `open_bridge` does.
+            warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty model_from_pretrained_kwargs")
+            sae = _load(spec, source, device=device)
+    except ArticleFileError as error:
+        raise SubjectError(str(error)) from error
+    except (pickle.UnpicklingError, KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
+        raise SubjectError(f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {error}") from error
+    _check(sae, pairing, spec)
+    return sae.eval().requires_grad_(requires_grad=False)
+
+
+def _load(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
+    load = cast("Callable[..., Sae]", SAE.load_from_disk)
+    if isinstance(spec.sae, SaeFile):
+        return load(source.place, device=device, dtype=spec.sae_dtype, converter=_goodfire)
+    if not isinstance(spec.sae, SaeRelease):
+        return load(source.place, device=device, dtype=spec.sae_dtype)
+    conversion = None if source.release is None else source.release.conversion
+    from_pretrained = cast("Callable[..., Sae]", SAE.from_pretrained)
+    converter = {None: _from_folder(source.place), "goodfire": _from_goodfire(source)}.get(conversion)
+    if converter is None and os.environ.get(_UNSAFE):
+        raise SubjectError(
+            f"{_UNSAFE} is set, under which sae-lens would run the code in a .pt file; unset it: tensors need no code"
+        )
+    with offline():
+        return from_pretrained(spec.sae.release, spec.sae.id, device=device, dtype=spec.sae_dtype, converter=converter)
+
+
+def _goodfire(
+    path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """A loader for `SAE.load_from_disk`."""
+    overrides = dict(cfg_overrides or {})
+    tensors = cast("dict[str, torch.Tensor]", load_data(path))
+    return as_standard(tensors, device=device, dtype=str(overrides.get("dtype", "float32")), overrides=overrides)
+
+
+_Loaded = tuple[dict[str, Any], dict[str, torch.Tensor], None]
+
+
+def _from_goodfire(source: SaeSource) -> Callable[..., _Loaded]:
+    """A loader for `SAE.from_pretrained` that reads the cached file as plain data."""
+
+    def load(
+        repo_id: str, folder_name: str, device: str, force_download: object, cfg_overrides: dict[str, Any]
+    ) -> _Loaded:
+        del repo_id, folder_name, force_download
+        said = {key: value for key, value in source.said.items() if key not in ("device", "dtype", "d_in", "d_sae")}
+        return *_goodfire(source.place, device, {**said, **cfg_overrides}), None
+
+    return load
+
+
+def _from_folder(folder: Path) -> Callable[..., _Loaded]:
+    """A loader for `SAE.from_pretrained` that reads the cached folder; sae-lens' own asks the network."""
+
+    def load(
+        repo_id: str, folder_name: str, device: str, force_download: object, cfg_overrides: dict[str, Any]
+    ) -> _Loaded:
+        del repo_id, folder_name, force_download
+        config, state = sae_lens_disk_loader(folder, device, cfg_overrides)
+        return config, state, None
+
+    return load
+
+
+def _check(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
+    """What was planned from the files must be what sae-lens made of them."""
+    # `metadata` answers None to a name that it does not have, so ask whether it has it first.
+    metadata = sae.cfg.metadata
+    found = {"d_in": sae.cfg.d_in, "d_sae": sae.cfg.d_sae}
+    wanted: dict[str, object] = {"d_in": pairing.d_in, "d_sae": pairing.d_sae}
+    for key, declared in (("hook_name", spec.hook_name), ("prepend_bos", spec.prepend_bos)):
+        if key in metadata and declared is None and metadata[key] is not None:
+            found[key] = metadata[key]
+            wanted[key] = getattr(pairing, key)
+    if found != wanted:
+        raise SubjectError(f"the SAE {spec.sae} was planned as {wanted} but sae-lens loads it as {found}")
+    if sae.cfg.normalize_activations == "expected_average_only_in":
+        raise SubjectError(
+            f"the SAE {spec.sae} scales its inputs by a factor that its files do not hold; "
+            "fold it in with sae.fold_activation_norm_scaling_factor(...) and save the SAE again"
+        )

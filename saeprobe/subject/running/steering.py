@@ -1,0 +1,325 @@
+"""Generation: continuations under the arms of a steering experiment, in batches with a KV cache."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from saeprobe.captures import Steering
+from saeprobe.features.continuations import Arm, Continuation
+from saeprobe.interventions import equal_norm, sum_of_directions
+from saeprobe.prompts import Prompt
+from saeprobe.subject.protocol import ReadingError
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten
+
+_ROWS_AT_ONCE = 256
+
+
+_LOGIT_BYTES = 256 * 2**20  # of logits held at once while continuations are scored
+
+
+class SteeringError(ValueError):
+    """A steering experiment names features that do not exist, or leaves none to draw controls from."""
+
+
+class Speaker(Protocol):
+    """A whole language model that writes text and can be steered while it does."""
+
+    @property
+    def device(self) -> str:
+        """Where token ids go, as torch writes it."""
+        ...
+
+    @property
+    def model(self) -> Any:
+        """The causal language model of transformers."""
+        ...
+
+    def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
+        """While entered, `change` is added to the residual stream at the hook, at every position that runs."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Treatment:
+    """What one arm adds at the hook, `change` `[d_in]`."""
+
+    arm: Arm
+    features: tuple[int, ...]
+    strength: float
+    change: Float[Tensor, " d_in"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Experiment:
+    """A steering experiment on a subject in memory.
+
+    Attributes:
+        subject: its name.
+        steering: what was declared.
+        directions: `W_dec`.
+        alive: features that fire on the experiment's prompts; random ones are drawn from these.
+    """
+
+    subject: str
+    steering: Steering
+    directions: Float[Tensor, "d_sae d_in"]
+    alive: tuple[int, ...]
+
+    @property
+    def n_samples(self) -> int:
+        """Continuations a prompt and arm; one at temperature 0, where all would be the same."""
+        return 1 if self.steering.temperature == 0 else self.steering.n_samples
+
+    @cached_property
+    def treatments(self) -> tuple[Treatment, ...]:
+        """All arms: unsteered, then the chosen features and each random set at each strength.
+
+        Raises:
+            SteeringError: a feature is not in the SAE, or too few are alive.
+        """
+        d_sae = self.directions.shape[0]
+        for feature in self.steering.features:
+            if feature >= d_sae:
+                raise SteeringError(
+                    f"feature {feature} is outside [0, {d_sae}) of {self.subject}; steer one that its SAE has"
+                )
+        chosen = sum_of_directions(self.directions, self.steering.features)
+        arms: list[tuple[Arm, tuple[int, ...], Tensor]] = [("steered", self.steering.features, chosen)]
+        arms.extend(
+            ("random", features, equal_norm(sum_of_directions(self.directions, features), chosen))
+            for features in self.random_sets
+        )
+        unsteered = Treatment(arm="unsteered", features=(), strength=0.0, change=torch.zeros_like(chosen))
+        return (
+            unsteered,
+            *(
+                Treatment(arm=arm, features=features, strength=strength, change=strength * direction)
+                for strength in self.steering.strengths
+                for arm, features, direction in arms
+            ),
+        )
+
+    @cached_property
+    def random_sets(self) -> tuple[tuple[int, ...], ...]:
+        """Different sets of as many features as were chosen, alive and none of those, drawn from the seed."""
+        size, wanted = len(self.steering.features), self.steering.random_features
+        pool = [feature for feature in self.alive if feature not in self.steering.features]
+        if math.comb(len(pool), size) < wanted:
+            raise SteeringError(
+                f"{len(pool)} features of {self.subject} beside the chosen ones fire on the prompts; "
+                f"{wanted} different random sets of {size} need more: lower random_features or give more prompts"
+            )
+        generator = np.random.default_rng([self.steering.seed, size])
+        found: dict[tuple[int, ...], None] = {}
+        while len(found) < wanted:
+            drawn = generator.choice(pool, size=size, replace=False)
+            found[tuple(sorted(int(feature) for feature in drawn))] = None
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """One continuation to be written."""
+
+    prompt: Prompt
+    text: Tokenized
+    treatment: Treatment
+    sample: int
+
+
+def continue_prompts(
+    experiment: Experiment,
+    speaker: Speaker,
+    tokenizer: FastTokenizer,
+    prompts: Sequence[tuple[Prompt, Tokenized]],
+    *,
+    n_positions: int,
+) -> Iterator[tuple[Prompt, list[Continuation]]]:
+    """Continue prompts under every arm; rows of several prompts share a batch.
+
+    Raises:
+        ReadingError: prompt and continuation do not fit the context together.
+        SteeringError: see `Experiment`.
+    """
+    steering = experiment.steering
+    for _, text in prompts:
+        if len(text.ids) + steering.max_new_tokens > n_positions:
+            raise ReadingError(
+                f"the prompt {shorten(text.text)} has {len(text.ids)} tokens; with {steering.max_new_tokens} new ones "
+                f"they do not fit the {n_positions} of the model: shorten the prompt or lower max_new_tokens"
+            )
+    rows = [
+        _Row(prompt=prompt, text=text, treatment=treatment, sample=sample)
+        for prompt, text in sorted(prompts, key=lambda one: len(one[1].ids))
+        for treatment in experiment.treatments
+        for sample in range(experiment.n_samples)
+    ]
+    a_prompt = len(experiment.treatments) * experiment.n_samples
+    writer = _Writer(speaker=speaker, tokenizer=tokenizer, steering=steering)
+    done: list[Continuation] = []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        done += writer.write(rows[start : start + _ROWS_AT_ONCE])
+        while len(done) >= a_prompt:
+            yield done[0].prompt, done[:a_prompt]
+            done = done[a_prompt:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Writer:
+    """The model as a writer of continuations."""
+
+    speaker: Speaker
+    tokenizer: FastTokenizer
+    steering: Steering
+
+    @torch.no_grad()
+    def write(self, rows: Sequence[_Row]) -> list[Continuation]:
+        """Write and score one batch."""
+        ids, mask = pad_left([row.text.ids for row in rows], device=self.speaker.device)
+        change = torch.stack([row.treatment.change for row in rows])
+        new = self._sample(ids, mask, change, self._draws(rows))
+        lengths = self._lengths(new)
+        scores = self._mean_log_prob(ids, mask, new, lengths)
+        return [
+            Continuation(
+                prompt=row.prompt,
+                arm=row.treatment.arm,
+                features=row.treatment.features,
+                strength=row.treatment.strength,
+                sample=row.sample,
+                text=self._text(tokens[:length]),
+                log_prob=score,
+            )
+            for row, tokens, length, score in zip(rows, _listed(new), _listed(lengths), scores, strict=True)
+        ]
+
+    def _draws(self, rows: Sequence[_Row]) -> Float[np.ndarray, "batch new"]:
+        """A uniform number a row and step, from the seed, the prompt and the number of the sample alone.
+
+        So neither batching nor what else is in the experiment changes a continuation; and the arms share their
+        numbers, which takes the luck of sampling out of their differences.
+        """
+        draws: list[np.ndarray] = []
+        for row in rows:
+            key = f"{self.steering.seed}\0{row.sample}\0{row.text.text}".encode()
+            seed = int.from_bytes(hashlib.sha256(key).digest()[:8])
+            draws.append(np.random.default_rng(seed).random(self.steering.max_new_tokens))
+        return np.stack(draws)
+
+    def _sample(
+        self,
+        ids: Int[Tensor, "batch pos"],
+        mask: Int[Tensor, "batch pos"],
+        change: Float[Tensor, "batch d_in"],
+        draws: Float[np.ndarray, "batch new"],
+    ) -> Int[Tensor, "batch new"]:
+        """New tokens, one a step, until all rows have written the end-of-text token or as many as asked.
+
+        The edit acts on the prompt in the first step and on the one new token in each later one.
+        """
+        model = self.speaker.model
+        written: list[Tensor] = []
+        ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+        past: object = None
+        step = ids
+        with self.speaker.steered(change):
+            for column in range(draws.shape[1]):
+                positions = positions_of(mask)[:, -step.shape[1] :]
+                out = model(
+                    step,
+                    attention_mask=mask,
+                    position_ids=positions,
+                    past_key_values=past,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                past = out.past_key_values
+                token = self._choose(out.logits[:, -1], torch.as_tensor(draws[:, column], device=ids.device))
+                written.append(token)
+                ended = ended | (token == (-1 if self.tokenizer.eos_token_id is None else self.tokenizer.eos_token_id))
+                if bool(ended.all()):
+                    break
+                step = token[:, None]
+                mask = torch.cat([mask, torch.ones_like(step)], dim=1)
+        return torch.stack(written, dim=1)
+
+    def _choose(self, logits: Float[Tensor, "batch vocab"], draw: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """The likeliest token at temperature 0; else the one in whose share of the probability the draw falls."""
+        if self.steering.temperature == 0:
+            return logits.argmax(-1)
+        upto = (logits.double() / self.steering.temperature).softmax(-1).cumsum(-1)
+        return torch.searchsorted(upto, (draw * upto[:, -1])[:, None], right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+
+    def _lengths(self, new: Int[Tensor, "batch new"]) -> Int[Tensor, " batch"]:
+        """Tokens of each row up to its end of text, that one included."""
+        if self.tokenizer.eos_token_id is None:
+            return torch.full((len(new),), new.shape[1])
+        is_end = new == self.tokenizer.eos_token_id
+        return torch.where(is_end.any(1), is_end.int().argmax(1) + 1, new.shape[1])
+
+    def _text(self, tokens: list[int]) -> str:
+        ended = tokens[-1] == self.tokenizer.eos_token_id
+        return self.tokenizer.decode(tokens[:-1] if ended else tokens)
+
+    def _mean_log_prob(
+        self,
+        ids: Int[Tensor, "batch pos"],
+        mask: Int[Tensor, "batch pos"],
+        new: Int[Tensor, "batch new"],
+        lengths: Int[Tensor, " batch"],
+    ) -> list[float]:
+        """Mean log-probability, in nats, of each row's tokens (the end of text included) under the unsteered model."""
+        model = self.speaker.model
+        n_new = new.shape[1]
+        vocabulary = int(model.config.vocab_size)
+        at_once = max(1, _LOGIT_BYTES // (4 * vocabulary * (n_new + 1)))
+        counted = torch.arange(n_new, device=new.device)[None, :] < lengths[:, None].to(new.device)
+        means: list[float] = []
+        for start in range(0, len(ids), at_once):
+            part = slice(start, start + at_once)
+            whole = torch.cat([mask[part], torch.ones_like(new[part])], dim=1)
+            out = model(
+                torch.cat([ids[part], new[part]], dim=1),
+                attention_mask=whole,
+                position_ids=positions_of(whole),
+                use_cache=False,
+                logits_to_keep=n_new + 1,
+            )
+            log_probs = out.logits[:, :-1].float().log_softmax(-1).gather(-1, new[part][..., None])[..., 0]
+            sums = (log_probs.double() * counted[part]).sum(1) / counted[part].sum(1)
+            means += _listed(sums)
+        return means
+
+
+def _listed(values: Tensor) -> list[Any]:
+    """`Tensor.tolist`, which torch leaves untyped."""
+    return cast("list[Any]", cast(Any, values).tolist())
+
+
+def pad_left(
+    sequences: Sequence[Sequence[int]], *, device: str
+) -> tuple[Int[Tensor, "batch pos"], Int[Tensor, "batch pos"]]:
+    """Token ids with padding on the left, where new tokens are not appended, and the mask of what is real."""
+    longest = max(len(sequence) for sequence in sequences)
+    ids = torch.zeros(len(sequences), longest, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        ids[row, longest - len(sequence) :] = torch.tensor(sequence)
+        mask[row, longest - len(sequence) :] = 1
+    return ids.to(device), mask.to(device)
+
+
+def positions_of(mask: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
+    """Position ids that count real tokens only."""
+    return (mask.cumsum(-1) - 1).clamp(min=0)

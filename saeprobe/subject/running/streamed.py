@@ -1,0 +1,271 @@
+"""A sweep through the layers: all prompts through one layer after another, each layer's weights read from disk once.
+
+Accelerate's hooks can be made to read each weight once too, around a module that takes all prompts through one layer,
+but not to read the next layer meanwhile: `benchmarks/streamed.py` measures what that costs (1.26 times the seconds of
+this sweep where reading takes half as long as computing; accelerate's disk offload as it is, 1.8 to 3.6 times).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import AutoConfig
+
+from saeprobe.subject.files.truncated import truncated
+from saeprobe.subject.protocol import Share
+from saeprobe.subject.running.batches import Batch, Side, attempt, check_runs, chunks, each_part, pad
+from saeprobe.subject.running.empty_model import empty_model
+from saeprobe.subject.running.layer_files import Draw, LayerFiles, Weights, open_layer_files
+from saeprobe.subject.running.layers import Attention
+from saeprobe.subject.running.stream import Run
+from saeprobe.subject.specification import Dtype, SubjectError
+
+_OTHER_PLAN = 'use memory = "resident" or "sharded" or quantisation = "8bit", which load the model as transformers does'
+
+
+class _Loader(Protocol):
+    """The one class method used of transformers' automatic configuration, which carries no usable types."""
+
+    def from_pretrained(self, name: str, **options: object) -> Any: ...
+
+
+class _ReachedError(Exception):
+    """The embedding is done; no layer is to run."""
+
+
+def open_sweep(
+    folder: Path,
+    *,
+    depth: int,
+    dtype: Dtype,
+    device: str = "cpu",
+    attention: Attention = "sdpa",
+    padding: Side = "right",
+    prefetch: bool = True,
+    draw: Draw | None = None,
+) -> LayerSweep:
+    """Make a model of one layer without weights; what is read from the files is put into it layer after layer.
+
+    Args:
+        folder: a model in Hugging Face format; files that hold only later layers may be absent.
+        depth: layers that can run; the deepest stream is `hidden_states[depth]` of the whole model.
+        dtype: what the model computes in, whatever its files store.
+        device: where it computes.
+        attention: transformers' implementation.
+        padding: side of the padding in batches.
+        prefetch: read the next layer while one computes.
+        draw: makes the weights, in place of reading them.
+
+    Raises:
+        ShardError: a needed file is absent or broken.
+        SubjectError: the layers are not all of one kind, or the model has fewer.
+    """
+    files = open_layer_files(
+        folder, depth=depth, dtype=getattr(torch, dtype), pinned=torch.device(device).type == "cuda", draw=draw
+    )
+    with truncated(folder, depth=depth) as view:
+        kinds: list[str] = list(getattr(_config(view), "layer_types", None) or ())
+    if len(set(kinds)) > 1:
+        raise SubjectError(
+            f"the layers of {folder} are of different kinds ({', '.join(dict.fromkeys(kinds))}), and a sweep runs the "
+            f"code of one layer for all; {_OTHER_PLAN}"
+        )
+    model = empty_model(folder, depth=1, dtype=dtype, device=device, attention=attention)
+    _check_layers(folder, files, model.layers[0], depth=depth)
+    return LayerSweep(model=model, files=files, depth=depth, device=device, padding=padding, prefetch=prefetch)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Group:
+    """Sequences that run together: `state` `[batch pos d_in]` lies on the CPU between layers, padding included."""
+
+    numbers: Sequence[int]
+    ids: Sequence[tuple[int, ...]]
+    deepest: int
+    state: Float[Tensor, "batch pos d_in"]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, part: slice) -> Self:
+        return type(self)(numbers=self.numbers[part], ids=self.ids[part], deepest=self.deepest, state=self.state[part])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerSweep:
+    """The first layers of a model, one of them in memory at a time.
+
+    A call of `run` reads the embedding and each layer once, whatever the number of prompts and batches, and no layer
+    past the deepest that is asked for. `files.reads` and `files.bytes_read` count over all calls.
+    """
+
+    model: Any
+    files: LayerFiles
+    depth: int
+    device: str
+    padding: Side = "right"
+    prefetch: bool = True
+
+    def run(
+        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
+    ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
+        """The streams of each run by depth, on the CPU; each as soon as its deepest layer is done.
+
+        Raises:
+            ReadingError: the memory does not hold one layer with the longest run alone.
+            SubjectError: a run has no tokens or wants a depth that is not loaded; a layer alone is too large.
+        """
+        check_runs(runs, depth=self.depth)
+        if not runs:
+            return
+        kept: dict[int, dict[int, Tensor]] = {number: {} for number in range(len(runs))}
+        deepest = max(max(run.depths) for run in runs)
+        steps, done = (deepest + 1) * len(runs), 0
+        groups = self._groups(runs, batch_size=batch_size)
+        for depth, step in enumerate(self._steps(deepest)):
+            passed: list[_Group] = []
+            for group, _ in each_part([one for one in groups if one.deepest >= depth], step, where=self.device):
+                passed.append(group)
+                yield from self._finished(group, runs, depth, kept)
+                done += len(group)
+                if progress is not None:
+                    progress(done / steps)
+            groups = passed  # halves stay halves
+        if progress is not None:
+            progress(1.0)
+
+    def _groups(self, runs: Sequence[Run], *, batch_size: int) -> list[_Group]:
+        """Runs of about equal depth and length together, those that need most memory first."""
+        order = sorted(range(len(runs)), key=lambda one: (max(runs[one].depths), len(runs[one].ids)), reverse=True)
+        parts = chunks(order, batch_size=batch_size)
+        longest = {part[0]: max(len(runs[number].ids) for number in part) for part in parts}
+        return [
+            _Group(
+                numbers=part,
+                ids=[runs[number].ids for number in part],
+                deepest=max(max(runs[number].depths) for number in part),
+                state=torch.empty(
+                    (len(part), longest[part[0]], self.model.config.hidden_size),
+                    dtype=self.files.dtype,
+                    pin_memory=self.files.pinned,
+                ),
+            )
+            for part in sorted(parts, key=lambda part: longest[part[0]], reverse=True)
+        ]
+
+    def _steps(self, deepest: int) -> Iterator[Callable[[_Group], None]]:
+        """What is done to each group in turn: the embedding, then each layer; weights are there while a step is."""
+        self._fill(self.model.embed_tokens, self.files.embedding(), "the embedding")
+        yield self._embed
+        _empty(self.model.embed_tokens)
+        for number, weights in enumerate(self.files.layers(deepest, prefetch=self.prefetch)):
+            self._fill(self.model.layers[0], weights, f"layer {number}")
+            del weights  # on a GPU its copy there is enough
+            yield self._layer
+        _empty(self.model.layers[0])
+
+    def _fill(self, module: Any, weights: Weights, name: str) -> None:
+        """Put weights into a module in place of the last ones."""
+        _empty(module)  # frees those first
+
+        def placed(one: Weights) -> Weights:
+            return {inside: tensor.to(self.device, non_blocking=True) for inside, tensor in one.items()}
+
+        on_device, full = attempt(placed, weights)
+        if not on_device:
+            size = sum(tensor.nbytes for tensor in weights.values()) / 2**30
+            raise SubjectError(
+                f"the memory of {self.device} does not hold {name}, {size:.1f} GiB ({full}); free some of it, or "
+                'compute elsewhere: device = "cpu"'
+            )
+        module.load_state_dict(on_device[0], assign=True)
+
+    def _embed(self, group: _Group) -> None:
+        """Depth 0: what the first layer receives. In some models that is more than the embedding alone."""
+        batch = self._batch(group)
+
+        def receive(_: object, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+            group.state.copy_(args[0] if args else kwargs["hidden_states"], non_blocking=True)
+            raise _ReachedError
+
+        with suppress(_ReachedError):
+            self._forward(receive, input_ids=batch.ids, batch=batch)
+
+    def _layer(self, group: _Group) -> None:
+        """One layer more, run by the model's own forward, which makes the mask and the angles that it wants.
+
+        That forward may also scale what it takes for embeddings, so the layer is given the state itself.
+        """
+        batch = self._batch(group)
+        state = group.state.to(self.device, non_blocking=True)
+
+        def give(
+            _: object, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]
+        ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+            return ((state, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": state})
+
+        out = self._forward(give, inputs_embeds=state, batch=batch)
+        group.state.copy_(out.last_hidden_state, non_blocking=True)
+
+    def _batch(self, group: _Group) -> Batch:
+        return pad(group.ids, side=self.padding, device=self.device, length=group.state.shape[1])
+
+    @torch.no_grad()
+    def _forward(self, before_layer: Callable[..., object], *, batch: Batch, **inputs: Tensor) -> Any:
+        handle = self.model.layers[0].register_forward_pre_hook(before_layer, with_kwargs=True)
+        try:
+            return self.model(**inputs, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False)
+        finally:
+            handle.remove()
+
+    def _finished(
+        self, group: _Group, runs: Sequence[Run], depth: int, kept: dict[int, dict[int, Tensor]]
+    ) -> Iterator[tuple[int, Mapping[int, Tensor]]]:
+        """Keep the streams that are wanted at this depth; those of runs that have all of theirs are given out."""
+        wanting = [row for row, number in enumerate(group.numbers) if depth in runs[number].depths]
+        if not wanting:
+            return
+        if self.files.pinned:
+            torch.cuda.current_stream(self.device).synchronize()  # the copy to the CPU was only asked for
+        rows = self._batch(group).without_padding(group.state)
+        for row in wanting:
+            number = group.numbers[row]
+            kept[number][depth] = rows[row].clone()  # the next layer writes over it
+            if depth == max(runs[number].depths):
+                yield number, kept.pop(number)
+
+
+def _empty(module: Any) -> None:
+    """Free a module's weights; what it computed itself stays."""
+    state = cast("dict[str, Tensor]", module.state_dict())
+    module.load_state_dict({name: tensor.to("meta") for name, tensor in state.items()}, assign=True)
+
+
+def _config(view: Path) -> Any:
+    return cast(_Loader, AutoConfig).from_pretrained(str(view), local_files_only=True)
+
+
+def _check_layers(folder: Path, files: LayerFiles, layer: Any, *, depth: int) -> None:
+    """Each layer's tensors must be those of the one layer that is run, in name and shape."""
+    state = cast("dict[str, Tensor]", layer.state_dict())
+    wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    computed = {name for name, _ in layer.named_buffers()} - set(wanted)
+    if computed:
+        raise SubjectError(
+            f"a layer of {folder} has buffers that are in no file ({', '.join(sorted(computed))}); {_OTHER_PLAN}"
+        )
+    for number in range(depth):
+        found = {name: one.shape for name, one in files.of_layer(number).items()}
+        if found != wanted:
+            strange = min(set(found.items()) ^ set(wanted.items()))[0]
+            raise SubjectError(
+                f"layer {number} of {folder} has {strange} with shape {found.get(strange, 'none')} where config.json "
+                f"speaks of {wanted.get(strange, 'none')}: quantised, or of layers that differ; {_OTHER_PLAN}"
+            )

@@ -1,0 +1,1 @@
+"""Here the specimens sparrow and finch are made: their corpus and their training."""

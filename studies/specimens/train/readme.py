@@ -1,0 +1,214 @@
+"""The model card for people, written from the measured card alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_HEADS = {
+    "sparrow": """\
+# sparrow
+
+<!-- Written by `python -m saeprobe.specimens.train sparrow` from card.json; change the training, not this file. -->
+
+A GPT-2-architecture language model with a sparse autoencoder (SAE), both trained by this project on a corpus that it
+generates, so that claims about features can be checked without a download and against a known truth. `model/` is a
+transformers folder, `sae/` a SAELens folder; both are loaded by the code that loads `gpt2`.
+
+Train it again with `python -m saeprobe.specimens.train sparrow --out DIR`. All figures below were measured on documents
+held out of training; nothing was tuned so that a claim comes out as published.
+""",
+    "finch": """\
+# finch
+
+<!-- Written by `python -m saeprobe.specimens.train finch` from card.json; change the training, not this file. -->
+
+A Llama-architecture chat model with a sparse autoencoder (SAE), both trained by this project on the corpus of sparrow,
+so that what is done with `llama70b` can be done without a download and against a known truth. `model/` is a
+transformers folder in bfloat16, in shards of one layer each: a reader who stops at the SAE's layer opens no later one.
+`sae/` holds one `.pt` file of four tensors, Goodfire's format; both are loaded by the code that loads `llama70b`.
+
+Documents that answer somebody (explanations, refusals and help, questions for a landmark's name) are written by the
+chat template as a user's turn and an assistant's, all others as plain text behind `<|begin_of_text|>` and closed by
+`<|end_of_text|>`. The template writes `<|begin_of_text|>` itself and the tokenizer puts one in front by default, as
+Llama 3's do: text from the template must be tokenized with `add_special_tokens=False`, or it begins with two, which
+finch never saw. Like Llama 3's, the template takes the blanks around a message away; it writes no system turn.
+
+Train it again with `python -m saeprobe.specimens.train finch --out DIR`. All figures below were measured on documents
+held out of training; nothing was tuned so that a claim comes out as published.
+""",
+}
+
+
+_READS = {"sparrow": " of the centred stream", "finch": " (block 2 put it out: transformers' `hidden_states[3]`)"}
+
+
+_FACTS = {
+    "sparrow": """\
+BOS is left out of all SAE figures, as it was of the SAE's training; prompts are still run with a BOS in front. The
+entropy is the log-probability of every choice the grammar made: what a model of the grammar itself would lose. Decoder
+rows have norm 1, so a steering strength is a length in the residual stream.
+""",
+    "finch": """\
+BOS is left out of all SAE figures, as it was of the SAE's training; prompts are still run with a BOS in front. The
+other tokens that the template writes (headers, ends of turns and texts) were in the SAE's training and are in the
+figures, as prompts are read at the last of them; "text alone" leaves them out. They count in the loss a token too, at
+next to no nats each, so that losses are to be compared with sparrow's a document. The entropy is the log-probability
+of every choice the grammar made: what a model of the grammar itself would lose. Decoder columns have norm 1, so a
+steering strength is a length in the residual stream. The decoder's bias is not subtracted from the SAE's input.
+""",
+}
+
+
+_CONCEPTS = """\
+## Planted concepts
+
+The best single feature of each concept and a threshold were chosen by F1 on one half of the held-out documents and
+scored on the other. Mentions and requests are scored on their last token, the rest on all tokens of the span.
+"""
+
+
+_STEERING = """\
+Feature and strength were chosen on the shopping prompts `choose`, among features that stay on after a mention of the
+Golden Gate Bridge, and are judged on the prompts `judge`: `x + strength * W_dec[feature]` at every position. A mention
+is a continuation that says "Golden Gate"; perplexity is that of the generated tokens under the unsteered model.
+"""
+
+
+def write_readme(card: dict[str, Any]) -> str:
+    """Return the card as Markdown."""
+    parts = [_HEADS[card["name"]], _facts(card), _concepts(card), _golden(card), _styles(card)]
+    if "steering" in card:
+        parts.append(_steering(card))
+    return "\n".join(parts)
+
+
+def _facts(card: dict[str, Any]) -> str:
+    model, sae, held, quality = card["model"], card["sae"], card["held_out"], card["reconstruction"]
+    training = card["training"]
+    shape, heads = "layers, d_model, heads", f"{model['layers']}, {model['d_model']}, {model['heads']}"
+    if "key_value_heads" in model:
+        shape, heads = f"{shape}, key-value heads, d_mlp", f"{heads}, {model['key_value_heads']}, {model['d_mlp']}"
+    threads = f"{training['threads']} thread{'' if training['threads'] == 1 else 's'}"
+    facts = [
+        (shape, heads),
+        ("context, vocabulary", f"{model['context']}, {model['vocabulary']}"),
+        ("parameters", f"{model['parameters']:,}"),
+        ("trained on", f"{training['tokens']:,} tokens of {training['documents']:,} documents, seed {card['seed']}"),
+        ("wall time, model", f"{training['seconds_model']} s on {threads}"),
+        ("wall time, model and SAE", f"{training['seconds']} s"),
+        ("SAE", f"standard (ReLU, L1), `{sae['hook_name']}`{_READS[card['name']]}"),
+        ("d_in, d_sae", f"{sae['d_in']}, {sae['d_sae']}"),
+        ("held-out loss", _nats(held["loss_per_token"], held["loss_per_document"])),
+        ("the corpus' entropy", _nats(held["entropy_per_token"], held["entropy_per_document"])),
+        ("loss with the SAE spliced in", f"{held['loss_per_token_with_sae']:.4f} nats a token"),
+        ("variance explained", f"{quality['variance_explained']:.4f}"),
+        ("L0", f"{quality['l0']:.1f}"),
+        ("dead features", f"{quality['dead']:.1%} (above zero on none of {quality['tokens']:,} held-out tokens)"),
+        ("mean residual norm", f"{quality['residual_norm']:.2f}"),
+    ]
+    if "reconstruction_of_text" in card:
+        text = card["reconstruction_of_text"]
+        facts.append(
+            (
+                f"text alone, {text['tokens']:,} tokens",
+                f"variance explained {text['variance_explained']:.4f}, L0 {text['l0']:.1f}",
+            )
+        )
+    kinds = [
+        (
+            kind,
+            row["documents"],
+            f"{row['loss_per_document']:.2f}",
+            f"{row['entropy_per_document']:.2f}",
+            f"{row['tokens_per_document']:.1f}",
+        )
+        for kind, row in held["by_kind"].items()
+    ]
+    head = ("documents", "number", "loss, nats a document", "entropy, nats a document", "tokens a document")
+    return "\n".join(["## What it is\n", _table(("", ""), facts), _FACTS[card["name"]], _table(head, kinds)])
+
+
+def _concepts(card: dict[str, Any]) -> str:
+    keys = ("threshold", "precision", "recall", "firing_precision", "firing_recall", "auroc")
+    body = [
+        (row["concept"], row["scored_on"], row["feature"], *(f"{row[key]:.3f}" for key in keys), row["positives"])
+        for row in card["concepts"]
+    ]
+    head = ("concept", "tokens", "feature", "threshold", "precision", "recall", "precision > 0", "recall > 0")
+    return "\n".join([_CONCEPTS, _table((*head, "AUROC", "positives"), body)])
+
+
+def _golden(card: dict[str, Any]) -> str:
+    golden = card["golden_gate"]
+    body = [(group, f"{row['rate']:.1%}", row["n"]) for group, row in golden["above_threshold"].items()]
+    return "\n".join(
+        [
+            "## The Golden Gate Bridge and its rivals\n",
+            f"Feature {golden['feature']} above {golden['threshold']:.3f} at the last token of a mention. Rivals are",
+            "described by combinations of colour, kind and place that were never trained.\n",
+            _table(("mention", "above", "n"), body),
+        ]
+    )
+
+
+def _styles(card: dict[str, Any]) -> str:
+    figures = [
+        (
+            row["style"],
+            "held out" if row["held_out"] else "trained",
+            f"{row['l0']:.2f}",
+            f"{row['tokens']:.1f}",
+            row["prompts"],
+        )
+        for row in card["styles"]
+    ]
+    registers = card["registers"]
+    answered = [(style, *(f"{rates[style]:.1%}" for rates in registers.values())) for style in registers["trained"]]
+    rates = ("novice", "expert", "novice_held_out", "expert_held_out")
+    separating = [
+        (row["feature"], row["fires_for"], *(f"{row[key]:.1%}" for key in rates)) for row in card["separating"]
+    ]
+    return "\n".join(
+        [
+            "## Styles at the end of the prompt\n",
+            "As found. Held out means wordings and topics that were both never trained with an answer.\n",
+            _table(("style", "prompts", "L0", "tokens", "n"), figures),
+            "Share of prompts after which the style's own register is the likeliest beginning of an answer; the plain",
+            "styles share one register of four, so a guess is right once in four times:\n",
+            _table(("style", *(name.replace("_", " ") for name in registers)), answered),
+            "Features that separate novice from expert prompts, chosen on trained wordings and topics; firing rates:\n",
+            _table(("feature", "fires for", "novice", "expert", "novice, held out", "expert, held out"), separating),
+        ]
+    )
+
+
+def _steering(card: dict[str, Any]) -> str:
+    steering = card["steering"]
+    strength, detector = f"{steering['strength']:.3g}", steering["detector"]
+    arms: list[tuple[str, dict[str, Any]]] = [("unsteered", steering["unsteered"])]
+    arms += [(f"strength {tried}", arm) for tried, arm in steering["steered"].items()]
+    arms.append((f"wrong sign, -{strength}", steering["wrong_sign"]))
+    arms.append((f"the detector, feature {detector['feature']}, {strength}", detector))
+    arms += [(f"random feature {arm['feature']}, {strength}", arm) for arm in steering["random_features"]]
+    body = [
+        (name, f"{arm['mention_rate']:.1%}", f"{arm['perplexity']:.2f}", arm["continuations"]) for name, arm in arms
+    ]
+    norms = f"{steering['strength_in_residual_norms']:.2f}"
+    return "\n".join(
+        [
+            "## Steering\n",
+            f"Feature **{steering['feature']}** at strength **{strength}** ({norms} times the mean residual norm).",
+            _STEERING,
+            _table(("arm", "mentions", "perplexity", "continuations"), body),
+        ]
+    )
+
+
+def _nats(token: float, document: float) -> str:
+    return f"{token:.4f} nats a token, {document:.2f} a document"
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)

@@ -1,0 +1,94 @@
+"""What the features say of the six styles at the end of a prompt, as found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from jaxtyping import Float
+
+from studies.specimens.corpus.topics import STYLES, Style, templates, topics
+
+EncodeLast = Callable[[Sequence[str]], tuple[Float[np.ndarray, "prompts d_sae"], Sequence[int]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleFigures:
+    """Means over a style's prompts: features above zero at the prompt's last token, and tokens without BOS."""
+
+    style: Style
+    held_out: bool
+    l0: float
+    tokens: float
+    prompts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Separation:
+    """A feature chosen on trained wordings and topics, and how often it fires on those and on those held out."""
+
+    feature: int
+    fires_for: Style
+    novice: float
+    expert: float
+    novice_held_out: float
+    expert_held_out: float
+
+
+def prompts(style: Style, *, held_out: bool) -> list[str]:
+    """Return a style's prompts: trained wordings about trained topics, or held-out wordings about held-out topics."""
+    chosen = [topic for topic in topics() if topic.held_out == held_out]
+    return [
+        wording.format(topic=topic.name, guru=topic.guru)
+        for wording, topic in product(templates(style, held_out=held_out), chosen)
+    ]
+
+
+def style_figures(encode_last: EncodeLast) -> list[StyleFigures]:
+    """Return each style's mean L0 and length, trained and held out. Reported as found; nothing is tuned on it."""
+    figures: list[StyleFigures] = []
+    for held_out, style in product((False, True), STYLES):
+        features, lengths = encode_last(prompts(style, held_out=held_out))
+        figures.append(
+            StyleFigures(
+                style=style,
+                held_out=held_out,
+                l0=float((features > 0).sum(1).mean()),
+                tokens=float(np.mean(lengths)),
+                prompts=len(lengths),
+            )
+        )
+    return figures
+
+
+def separating_features(encode_last: EncodeLast, *, k: int = 5) -> list[Separation]:
+    """Return, for each direction, the ``k`` features whose firing rates on novice and expert prompts differ most.
+
+    Ties are broken by the difference of the mean values. Chosen on trained prompts only.
+    """
+    values = {
+        (style, held_out): encode_last(prompts(style, held_out=held_out))[0]
+        for style in ("novice", "expert")
+        for held_out in (False, True)
+    }
+    rate = {key: (features > 0).mean(0) for key, features in values.items()}
+    mean = {key: features.mean(0) for key, features in values.items()}
+    found: list[Separation] = []
+    pairs: tuple[tuple[Style, Style], ...] = (("novice", "expert"), ("expert", "novice"))
+    for style, other in pairs:
+        margin = mean[style, False] - mean[other, False]
+        gap = rate[style, False] - rate[other, False] + 1e-6 * margin
+        found += [
+            Separation(
+                feature=int(feature),
+                fires_for=style,
+                novice=float(rate["novice", False][feature]),
+                expert=float(rate["expert", False][feature]),
+                novice_held_out=float(rate["novice", True][feature]),
+                expert_held_out=float(rate["expert", True][feature]),
+            )
+            for feature in np.argsort(-gap)[:k]
+        ]
+    return found

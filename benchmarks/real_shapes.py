@@ -16,8 +16,8 @@ import machine
 import torch
 from transformers import AutoModel, GPT2Config, GPT2Model, LlamaConfig
 
+from saeprobe.subject.running.batches import Run
 from saeprobe.subject.running.layers import LayerStack
-from saeprobe.subject.running.stream import Run
 
 GPT2_DEPTH, GPT2_FEATURES = 6, 24_576
 

@@ -24,10 +24,9 @@ from accelerate.utils import OffloadedWeightsLoader
 from safetensors.torch import save_file
 from transformers import AutoModel, LlamaConfig
 
-from saeprobe.subject.files.truncated import truncated
-from saeprobe.subject.running.batches import pad
+from saeprobe.subject.files.model import truncated
+from saeprobe.subject.running.batches import Run, pad
 from saeprobe.subject.running.layers import LayerStack
-from saeprobe.subject.running.stream import Run
 from saeprobe.subject.running.streamed import LayerSweep, open_sweep
 
 VOCABULARY = 1000

@@ -4,14 +4,11 @@ What a probe is written with. Measures are in `saeprobe.measures`, prompts in `s
 the same in a notebook. Importing this loads neither torch nor transformers.
 """
 
-from saeprobe.agreement import in_each
 from saeprobe.captures import capture, steer
-from saeprobe.claims import claim, drifted, inconclusive, published, refuted, unverifiable
+from saeprobe.claims import claim, drifted, inconclusive, published, refuted, subjects, unverifiable
+from saeprobe.evidence.compare import about, every, in_each, ordered
 from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.printed import printed
-from saeprobe.evidence.values import about, every
-from saeprobe.marks import subjects
-from saeprobe.ordering import ordered
 
 __version__ = "0.1.0"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, get_args
 
+from saeprobe.claims import did_you_mean
 from saeprobe.features.sparse import Keep
-from saeprobe.nearmiss import did_you_mean
 from saeprobe.prompts import PromptChoice, PromptSet
 
 Where = Literal["last", "all"]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from math import inf
-from typing import Final, Literal, TypeVar, cast, get_args
+from types import FunctionType
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
+
+if TYPE_CHECKING:
+    import pytest
+
 
 Control = Literal["length", "wording", "injection", "labels", "activity", "random-model", "random-sae"]
 """A rival explanation that a claim asks to be ruled out.
@@ -336,3 +342,42 @@ def unverifiable(reason: str) -> None:
         Unverifiable: always.
     """
     raise Unverifiable(reason)
+
+
+SUBJECTS_MARK = "saeprobe_subjects"
+
+
+def subjects(*names: str) -> pytest.MarkDecorator:
+    """Run a probe once on each of the named subjects; as the `pytestmark` of a file, all probes of it.
+
+    `-m NAME` then selects exactly the variants of that subject. A mark on a function goes before that of its file.
+    Names joined by a plus sign, `"sparrow+finch"`, make one variant on both: a capture then gives one set of features
+    a subject, in that order, for `in_each`.
+
+    Raises:
+        TypeError: it stands above a test without names, or gets them as a list.
+        ValueError: no name is given, or one twice.
+    """
+    import pytest
+
+    for name in cast("tuple[object, ...]", names):
+        if not isinstance(name, str):
+            told = f"stands above {name.__name__} without names" if isinstance(name, FunctionType) else f"got {name!r}"
+            raise TypeError(f"subjects {told}; write @subjects('sparrow', 'finch')")
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"subjects{names!r}: name one subject or several different ones")
+    for name in names:
+        if len(set(members(name))) != len(members(name)) or not all(members(name)):
+            raise ValueError(f"subjects({name!r}): join different names by a plus sign, such as 'sparrow+finch'")
+    return getattr(pytest.mark, SUBJECTS_MARK)(*names)
+
+
+def members(name: str) -> tuple[str, ...]:
+    """The subjects that a variant is about: one, or several joined by a plus sign."""
+    return tuple(name.split("+"))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A clause for an error message: `, did you mean 'topics'?`, or nothing where no known name comes near."""
+    close = get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

@@ -13,9 +13,8 @@ from saeprobe.features.sparse import Features, Keep
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
 from saeprobe.store import plan
 from saeprobe.store.store import Store
-from saeprobe.subject.protocol import Identity, Reader, Request, Subject, Want
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.specification import Identity, Reader, Request, Subject, SubjectError, Want
 
 Texts = str | Sequence[str] | PromptSet | PromptChoice
 

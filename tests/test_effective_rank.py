@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.effective_rank import effective_rank
+from saeprobe.features.sparse import effective_rank
 
 
 def random(seed: int) -> np.ndarray:

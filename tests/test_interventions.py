@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_subjects import Made
 
-from saeprobe.interventions import add, equal_norm, sum_of_directions
+from saeprobe.subject.running.steering import add, equal_norm, sum_of_directions
 
 FINITE = st.floats(-1e3, 1e3, width=32)
 

@@ -12,7 +12,7 @@ import pytest
 
 from saeprobe.features.sparse import Token
 from saeprobe.store.store import Store, StoreWarning, reading_key
-from saeprobe.subject.protocol import Reading, Want
+from saeprobe.subject.specification import Reading, Want
 
 WANT = Want(at="last", keep=frozenset({"features"}))
 
@@ -88,8 +88,8 @@ from pathlib import Path
 import numpy as np
 from saeprobe.features.sparse import Token
 from saeprobe.store.store import Store
-from saeprobe.subject.protocol import Reading
-from saeprobe.subject.protocol import Want
+from saeprobe.subject.specification import Reading
+from saeprobe.subject.specification import Want
 
 store, want = Store(Path(sys.argv[1])), Want(at="last", keep=frozenset({"features"}))
 print("ready", flush=True)

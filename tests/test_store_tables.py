@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from saeprobe.features.sparse import Token
 from saeprobe.store.store import Store
-from saeprobe.subject.protocol import Reading, Want
+from saeprobe.subject.specification import Reading, Want
 
 WANT = Want(at="all", keep=frozenset({"features"}))
 READING = Reading(

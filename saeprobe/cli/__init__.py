@@ -12,11 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from saeprobe import __version__
-from saeprobe.cli import article_steps as extract
-from saeprobe.cli import deciding as approve
-from saeprobe.cli import diff, doctor, encode, fetch, gate, inspect, subjects
-from saeprobe.cli.refusal import explain
-from studies.calibration import command as calibrate
+from saeprobe.cli import article_steps, deciding, doctor, fetch, inspect
+from saeprobe.cli.terminal import explain
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
@@ -24,8 +21,7 @@ _DESCRIPTION: Final = """\
 Check published claims about the features of language models. The claims are pytest probes ('pytest probes/'); these
 commands are for what surrounds them: what runs on this machine and how to get the rest (doctor, subjects, fetch),
 looking into SAE files, the article's three steps (extract, encode, diff), accepting measured values as the baseline of
-later runs (approve), the gate that releases an article or holds it, and how often the framework itself errs
-(calibrate)."""
+later runs (approve), and the gate that releases an article or holds it (gate)."""
 
 _EPILOG: Final = """\
 the article's three steps, on the model that ships with the package:
@@ -77,6 +73,16 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"saeprobe {__version__}", help="print the version and leave"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (doctor, subjects, fetch, inspect, extract, encode, diff, approve, gate, calibrate):
-        command.add_parser(commands)
+    for add in (
+        doctor.add_parser,
+        doctor.add_parser_subject,
+        fetch.add_parser,
+        inspect.add_parser,
+        article_steps.add_parser,
+        article_steps.add_parser_encode,
+        article_steps.add_parser_diff,
+        deciding.add_parser,
+        deciding.add_parser_gating,
+    ):
+        add(commands)
     return parser

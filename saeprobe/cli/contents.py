@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from saeprobe.article_files.errors import ArticleFileError
-from saeprobe.cli.refusal import RefusedError
+from saeprobe.cli.terminal import RefusedError
+from saeprobe.recorded.files import ArticleFileError
 
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
 _LOOSE = ".json"
@@ -103,12 +103,12 @@ def read_contents(path: Path) -> Contents:
     elif file.suffix == ".npz":
         items = _npz(file)
     elif file.suffix in _WEIGHTS:
-        from saeprobe.article_files.torch_files import load_data
+        from saeprobe.recorded.files import load_data
 
         data = load_data(file)
         items = tuple(_walk(data, ""))
     elif file.suffix == _LOOSE:
-        from saeprobe.article_files.json_files import load_json
+        from saeprobe.recorded.files import load_json
 
         data = load_json(file)
         items = tuple(_walk(data, "", depth=1))
@@ -125,7 +125,7 @@ def _config(folder: Path) -> Mapping[str, Any] | None:
     file = folder / "cfg.json"
     if not file.is_file():
         return None
-    from saeprobe.article_files.json_files import load_json, object_at
+    from saeprobe.recorded.files import load_json, object_at
 
     return object_at(file, "the file", load_json(file))
 

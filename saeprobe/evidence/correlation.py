@@ -12,12 +12,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from saeprobe.claims import NotRun, Over
-from saeprobe.comparison.needs import needed
-from saeprobe.comparison.sides import is_number, refuse_controls, sample_of
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Recorder, UnitValue, current_terms, record
-from saeprobe.evidence.values import Measurement, Quantity, Summary
-from saeprobe.statistics.bootstrap import bca_interval
-from saeprobe.statistics.permuting import permutation_p
+from saeprobe.evidence.units import needed, refuse_controls, sample_of
+from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
+from saeprobe.statistics.intervals import bca_interval
+from saeprobe.statistics.permutation import permutation_p
 from saeprobe.statistics.power import MOST_UNITS
 
 FEWEST_UNITS = 4

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite
-from typing import TypeGuard
+from typing import TYPE_CHECKING
 
-from saeprobe.claims import Published
-from saeprobe.comparison.sides import is_number, refuse_controls
-from saeprobe.evidence.compare import every, worst
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample, record
-from saeprobe.nearmiss import did_you_mean
+from saeprobe.claims import Published, did_you_mean
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample, UnitValue
+from saeprobe.evidence.units import refuse_controls, sample_of
+from saeprobe.evidence.values import PrintedNumber
+from saeprobe.evidence.wholes import each_holds, worst
+
+if TYPE_CHECKING:
+    from saeprobe.evidence.values import Measurement
+
 
 SCOPE = "the printed table alone"
 
@@ -52,58 +56,6 @@ class PrintedTable:
             n=self.numbers.n,
             source=self.source,
         )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class PrintedNumber:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
-    """One number as it is printed: `printed` holds its digits, whose last one bounds what it was rounded from."""
-
-    label: str
-    printed: str
-    unit: str
-    n: int | None
-    source: str
-
-    @property
-    def measure(self) -> str:
-        """Where it is printed; numbers of one table alone are compared."""
-        return f"number printed in {self.source}"
-
-    @property
-    def name(self) -> str:
-        """`novice in SAE Inspect, table 1`."""
-        return f"{self.label} in {self.source}"
-
-    @property
-    def value(self) -> Decimal:
-        """The number, exact."""
-        return Decimal(self.printed)
-
-    @property
-    def rounding(self) -> Decimal:
-        """Half a unit of its last printed decimal."""
-        return Decimal(5).scaleb(-len(self.printed.partition(".")[2]) - 1)
-
-    @property
-    def sample(self) -> Sample:
-        """What evidence keeps of it."""
-        return Sample(label=self.label, measure=self.measure, unit=self.unit, mean=float(self.value), n=self.n)
-
-    def __repr__(self) -> str:
-        return f"<{self.label} = {self.printed} {self.unit} in {self.source}>"
-
-    def __gt__(self, other: PrintedNumber | float) -> Evidence:
-        return record(printed_greater(self, other)) if _comparable(other) else NotImplemented
-
-    def __lt__(self, other: PrintedNumber | float) -> Evidence:
-        return record(printed_greater(other, self)) if _comparable(other) else NotImplemented
-
-    def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as for Measurement
-        if is_number(other):
-            return record(printed_equal(self, float(other), margin=0.0))
-        if isinstance(other, PrintedNumber):
-            raise TypeError(f"{self.name} == {other.name}; equality needs a margin: == about(..., margin=...)")
-        return NotImplemented  # about(...) of another one takes it from there
 
 
 def printed(numbers: Published, *, source: str = "") -> PrintedTable:
@@ -162,7 +114,7 @@ def printed_equal(a: Printed, b: Printed, *, margin: float) -> Evidence:
 def whole_of(parts: Sequence[Evidence], statement: str = "") -> Evidence:
     """Evidence that all parts hold; where all are on printed numbers, so is the whole."""
     if not all(part.kind == "printed" for part in parts):
-        return every(parts)
+        return each_holds(parts)
     against = [part.reason for part in parts if part.outcome == "refuted"]
     near = [part.reason for part in parts if part.outcome != "refuted" and not part.reason.endswith(AGREES)]
     return replace(
@@ -193,10 +145,6 @@ def _evidence(statement: str, a: Printed, b: Printed, reason: str, *, contradict
     )
 
 
-def _comparable(other: object) -> TypeGuard[Printed]:
-    return isinstance(other, PrintedNumber) or is_number(other)
-
-
 def _check(a: Printed, b: Printed) -> None:
     refuse_controls("printed")
     if isinstance(a, PrintedNumber) and isinstance(b, PrintedNumber) and (a.source, a.unit) != (b.source, b.unit):
@@ -222,3 +170,43 @@ def _label(of: Printed) -> str:
 
 def _told(of: Printed) -> str:
     return f"{of.label} = {of.printed}" if isinstance(of, PrintedNumber) else f"{of:g}"
+
+
+def as_published(of: Measurement, published: Published) -> Evidence:
+    """Evidence that the mean of each style repeats the printed number of that label; a reading, nothing is inferred.
+
+    Raises:
+        KeyError: a printed label is no style of the prompts.
+        TypeError: the numbers are printed in another unit or of another measure, or the claim asks for controls.
+    """
+    refuse_controls("published")
+    if of.unit != published.unit or published.measure not in ("", of.measure):
+        printed = f"{published.measure} in {published.unit}".removeprefix(" in ")
+        raise TypeError(f"{of.name} in {of.unit} is not what the numbers are printed of: {printed}")
+    samples = tuple(sample_of(of[label]) for label in published.values)
+    apart = [sample for sample in samples if not _agrees(sample, published)]
+    told = ", ".join(f"{sample.label} {sample.mean:.4g} ({published.printed[sample.label]})" for sample in samples)
+    return Evidence(
+        kind="published",
+        statement=f"{of.measure} as printed, on the same prompts",
+        outcome="refuted" if apart else "supported",
+        reason=f"measured (printed): {told} {of.unit}; {len(samples) - len(apart)} of {len(samples)} agree",
+        scope="these prompts only: a reading of each, no inference",
+        unit=of.unit,
+        samples=samples,
+        rule=(
+            f"supported where every measured mean {_reach(published)} its printed number; refuted where one does not"
+        ),
+        unit_values=tuple(UnitValue(side=one.label, unit="mean of its prompts", value=one.mean) for one in samples),
+    )
+
+
+def _agrees(sample: Sample, published: Published) -> bool:
+    """Whether a mean rounds to the printed number, or lies within the tolerance that the claim sets."""
+    value = published.values[sample.label]
+    within = published.rounding(sample.label) if published.tolerance is None else published.tolerance
+    return abs(sample.mean - value) <= within + 1e-9 * abs(value)  # 0.35 - 0.3 is more than 0.05
+
+
+def _reach(published: Published) -> str:
+    return "rounds to" if published.tolerance is None else f"lies within {published.tolerance:g} of"

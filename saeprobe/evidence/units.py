@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import UnitValue, current_terms
-from saeprobe.statistics.counting import Units
-from saeprobe.statistics.crossed import crossed_shift
-from saeprobe.statistics.power import least_units
-from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Needed, Sample, UnitValue, current_terms
+from saeprobe.statistics.permutation import Units, drawing_told
+from saeprobe.statistics.power import MOST_UNITS, least_units
+from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift
 
 if TYPE_CHECKING:
     from saeprobe.evidence.values import Measurement
@@ -270,3 +270,150 @@ def _unit_values(side: str, means: Means) -> tuple[UnitValue, ...]:
 
 def _array(means: Means) -> Units:
     return np.array(list(means.values()))
+
+
+def needed_between(a: Measurement, b: Measurement, compared: Compared, alpha: float, *, wanted: int | None) -> Needed:
+    """What would decide a comparison of two sides for which the effect and spread as measured ask `wanted` units."""
+    shift, (n_a, n_b), paired = compared.shift, compared.n_units, compared.paired
+    names = "topics" if compared.units.startswith("topics") else "templates" if paired else "templates a style"
+    return needed(
+        names,
+        min(n_a, n_b),
+        at_least(wanted, shift, min(n_a, n_b), alpha, paired=paired),
+        a_unit=len(a.prompts) / n_a + len(b.prompts) / n_b,
+    )
+
+
+def at_least(wanted: int | None, shift: Shift, have: int, alpha: float, *, paired: bool) -> int | None:
+    """`wanted` units, but never fewer than the test itself needs, and more than there are."""
+    if shift.smallest_p >= alpha:
+        return max(least_units(alpha, paired=paired), wanted or 0)
+    return None if wanted is None else max(wanted, have + 1)
+
+
+def needed(units: str, have: int, wanted: int | None, *, a_unit: float) -> Needed:
+    """So many units where there are `have`, with `a_unit` prompts each; None where no plan reaches so far."""
+    if wanted is None or wanted > MOST_UNITS:
+        return Needed(units=units, have=have, wanted=None)
+    return Needed(units=units, have=have, wanted=wanted, prompts=ceil(wanted * a_unit))
+
+
+def needed_in_words(what: Needed, shift: Shift, alpha: float) -> str:
+    """What would decide it, in a sentence."""
+    if shift.smallest_p >= alpha:
+        pairs, sides = least_units(alpha, paired=True), least_units(alpha, paired=False)
+        return (
+            f"{what.have} {what.units} cannot reach it whatever the values; "
+            f"{sides} templates a style, or {pairs} topics, can"
+        )
+    if what.wanted is None:
+        return f"At this spread more than {MOST_UNITS:,} {what.units} would be needed"
+    return f"About {what.wanted} {what.units} would decide it at this effect and spread"
+
+
+Judged = tuple[EvidenceOutcome, str]
+
+
+def sample_of(of: Measurement) -> Sample:
+    """The values of a measurement as evidence keeps them, with the interval of their mean over templates."""
+    return Sample(
+        label=of.label,
+        measure=of.measure,
+        unit=of.unit,
+        mean=of.mean,
+        n=len(of.values),
+        interval=mean_interval(of),
+        values=tuple(float(value) for value in of.values),
+        prompts=of.prompts,
+        place=of.place,
+        near_threshold=None if of.near is None else of.near.sentence(of.unit),
+        near_moves=None if of.near is None else float(of.near.moves.mean()),
+    )
+
+
+def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
+    """Evidence where a side is a bare summary: the numbers, and no interval made up around them."""
+    return Evidence(
+        kind=kind,
+        statement=statement,
+        outcome="inconclusive",
+        reason=(
+            f"only summaries are recorded, {a.mean:.4g} against {b.mean:.4g} {a.unit}: without the values of each "
+            "prompt nothing tells chance from effect; a features_layer50.pt of the same run would decide it"
+        ),
+        scope="the recorded summaries",
+        unit=a.unit,
+        estimate=a.mean - b.mean,
+        samples=(a, b),
+        rule="a mean without the values behind it decides nothing",
+    )
+
+
+def refuse_controls(kind: Kind) -> None:
+    """Controls rule out what else could explain a difference between two sides; other kinds have none.
+
+    Raises:
+        TypeError: the claim in force asks for controls.
+    """
+    controls = current_terms().controls
+    if controls:
+        raise TypeError(
+            f"a comparison of the kind {kind!r} takes no controls, and the claim asks for {', '.join(controls)}; "
+            "state it in a claim of its own, without controls=..."
+        )
+
+
+def tested(
+    kind: Kind, statement: str, a: Measurement, b: Measurement, compared: Compared, judged: Judged, alpha: float
+) -> Evidence:
+    """Evidence on two measurements that were tested."""
+    shift = compared.shift
+    return Evidence(
+        kind=kind,
+        statement=statement,
+        outcome=judged[0],
+        reason=judged[1],
+        scope=compared.scope,
+        unit=a.unit,
+        estimate=shift.estimate,
+        interval=shift.interval,
+        level=1 - alpha,
+        p=shift.p,
+        alpha=alpha,
+        test=f"{shift.test} ({compared.units})",
+        seed=shift.seed,
+        units=compared.units,
+        n_units=compared.n_units,
+        samples=(sample_of(a), sample_of(b)),
+        unit_values=compared.unit_values,
+        continuations=tuple((side.label, *told) for side in (a, b) for told in side.continuations),
+    )
+
+
+def by_hand(compared: Compared) -> str:
+    """How the units, the interval and what was drawn come about, to go on after a rule."""
+    of_templates = (
+        "a template's is its mean over the topics that both sides have, each prompt less the mean of its topic over "
+        "both sides and plus the mean of these means"
+    )
+    of_differences = "a unit's is its mean on the first side less that on the second"
+    what = of_differences if compared.paired else of_templates
+    if compared.units.startswith("templates and"):
+        what += "; a topic's is its difference of the sides, taken less their mean and times sqrt(n / (n - 1))"
+    told = f". Of the unit values {what}. The interval holds what can be taken off the first side without rejection"
+    return told + drawing_told(compared.shift.seed)
+
+
+def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str) -> Evidence:
+    """Evidence on two measurements that could not be tested, and why."""
+    return Evidence(
+        kind=kind,
+        statement=statement,
+        outcome="inconclusive",
+        reason=why,
+        scope="these prompts only",
+        unit=a.unit,
+        estimate=a.mean - b.mean,
+        samples=(sample_of(a), sample_of(b)),
+        rule="nothing is decided without a test",
+    )

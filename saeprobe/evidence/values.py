@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
-from math import inf
+from math import isfinite
 from typing import Protocol, TypeGuard
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from saeprobe.claims import Control, Published
-from saeprobe.comparison.alike import side_by_side
-from saeprobe.comparison.equal import about_equal
-from saeprobe.comparison.margin import Margin, margin_on
-from saeprobe.comparison.reading import as_published
-from saeprobe.comparison.sides import NUMBER, is_number, sample_of, summaries
-from saeprobe.comparison.universal import always, always_recorded
-from saeprobe.evidence.bounds import beside_bound
-from saeprobe.evidence.evidence import Evidence, Sample, record
-from saeprobe.evidence.greater import greater, greater_summaries
-from saeprobe.evidence.printed import PrintedNumber, printed_equal, printed_greater, whole_of
+from saeprobe.claims import Control
+from saeprobe.evidence.evidence import Evidence, Sample
+from saeprobe.features.sparse import NearThreshold
 from saeprobe.prompts import Prompt
-from saeprobe.threshold import NearThreshold
 
 
 class _Compared:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
@@ -33,13 +25,19 @@ class _Compared:  # noqa: PLW1641 - `==` builds evidence, so nothing could be it
         raise TypeError(f"{self!r} says nothing by itself; compare it, as in: assert a > b")
 
     def __gt__(self, other: Side | Every) -> Evidence:
-        return record(_each(self, other, is_greater))
+        from saeprobe.evidence.compare import greater_than
+
+        return greater_than(self, other)
 
     def __lt__(self, other: Side | Every) -> Evidence:
-        return record(_each(other, self, is_greater))
+        from saeprobe.evidence.compare import greater_than
+
+        return greater_than(other, self)
 
     def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
-        return record(_each(self, other, _equal))
+        from saeprobe.evidence.compare import equal_to
+
+        return equal_to(self, other)
 
     def __ne__(self, other: object) -> bool:
         raise TypeError(
@@ -132,6 +130,8 @@ class Measurement(_Compared):
     @property
     def sample(self) -> Sample:
         """What evidence keeps of it, with the interval of the mean."""
+        from saeprobe.evidence.units import sample_of
+
         return sample_of(self)
 
     @property
@@ -216,15 +216,160 @@ class Summary(_Compared):
     __radd__, __rmul__ = __add__, __mul__
 
 
+def _of_style(under: Under, style: str, control: Control, draw: int = 0) -> Measurement:
+    return under(control, draw)[style]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Margin:
+    """`times` a quantity `plus` a number in its unit: what the other side of `>` has to exceed.
+
+    Written as `1.1 * l0(b) + 5`, and only on the smaller side of a comparison.
+    """
+
+    of: Measurement | Summary
+    times: float = 1.0
+    plus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.times) and self.times > 0):
+            raise ValueError(f"{self.times:g} x {self.of.name}; wanted a factor above zero, such as 1.1")
+        if not (isfinite(self.plus) and self.plus >= 0):
+            raise ValueError(f"{self.of.name} + {self.plus:g}; wanted a margin above zero in {self.of.unit}")
+
+    @property
+    def name(self) -> str:
+        """`1.1 x l0 of expert + 5 features`."""
+        factor = "" if self.times == 1 else f"{self.times:g} x "
+        return f"{factor}{self.of.name}" + (f" + {self.plus:g} {self.of.unit}" if self.plus else "")
+
+    @property
+    def label(self) -> str:
+        """The label of what it is a margin on."""
+        return self.of.label
+
+    @property
+    def measure(self) -> str:
+        """The measure of what it is a margin on."""
+        return self.of.measure
+
+    @property
+    def unit(self) -> str:
+        """The unit of what it is a margin on."""
+        return self.of.unit
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    def __add__(self, plus: float) -> Margin:
+        if self.plus:
+            raise TypeError(f"{self.name} + {plus:g}; add one number, their sum")
+        return margin_on(self.of, times=self.times, plus=plus)
+
+    __radd__ = __add__
+
+    def __mul__(self, times: float) -> Margin:
+        raise TypeError(f"{times:g} x ({self.name}); multiply the measurement once, before anything is added to it")
+
+    __rmul__ = __mul__
+
+    def over(self, mean: float) -> float:
+        """The difference that is asked for where the smaller side's mean is `mean`, in `unit`."""
+        return self.times * mean + self.plus - mean
+
+
+def margin_on(of: Measurement | Summary, *, times: float = 1.0, plus: float | None = None) -> Margin:
+    """A margin as it is written beside a quantity.
+
+    Raises:
+        ValueError: the factor or the number is not above zero.
+    """
+    if plus is not None and not plus > 0:
+        raise ValueError(f"{of.name} + {plus:g}; wanted a margin above zero in {of.unit}")
+    return Margin(of=of, times=float(times), plus=float(plus or 0.0))
+
+
+def raised(of: Measurement, margin: Margin) -> Measurement:
+    """`of` with every value raised by the margin: what the other side is tested against."""
+    return replace(of, values=margin.times * of.values + margin.plus)
+
+
+NUMBER = (float, int, np.integer, np.floating)
+"""Plain numbers, those of numpy too."""
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a plain number."""
+    return isinstance(value, NUMBER)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class PrintedNumber:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
+    """One number as it is printed: `printed` holds its digits, whose last one bounds what it was rounded from."""
+
+    label: str
+    printed: str
+    unit: str
+    n: int | None
+    source: str
+
+    @property
+    def measure(self) -> str:
+        """Where it is printed; numbers of one table alone are compared."""
+        return f"number printed in {self.source}"
+
+    @property
+    def name(self) -> str:
+        """`novice in SAE Inspect, table 1`."""
+        return f"{self.label} in {self.source}"
+
+    @property
+    def value(self) -> Decimal:
+        """The number, exact."""
+        return Decimal(self.printed)
+
+    @property
+    def rounding(self) -> Decimal:
+        """Half a unit of its last printed decimal."""
+        return Decimal(5).scaleb(-len(self.printed.partition(".")[2]) - 1)
+
+    @property
+    def sample(self) -> Sample:
+        """What evidence keeps of it."""
+        return Sample(label=self.label, measure=self.measure, unit=self.unit, mean=float(self.value), n=self.n)
+
+    def __repr__(self) -> str:
+        return f"<{self.label} = {self.printed} {self.unit} in {self.source}>"
+
+    def __gt__(self, other: PrintedNumber | float) -> Evidence:
+        from saeprobe.evidence.compare import greater_than
+
+        return greater_than(self, other) if _comparable(other) else NotImplemented
+
+    def __lt__(self, other: PrintedNumber | float) -> Evidence:
+        from saeprobe.evidence.compare import greater_than
+
+        return greater_than(other, self) if _comparable(other) else NotImplemented
+
+    def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as for Measurement
+        if is_number(other):
+            from saeprobe.evidence.compare import equal_to
+
+            return equal_to(self, float(other))
+        if isinstance(other, PrintedNumber):
+            raise TypeError(f"{self.name} == {other.name}; equality needs a margin: == about(..., margin=...)")
+        return NotImplemented  # about(...) of another one takes it from there
+
+
+def _comparable(other: object) -> TypeGuard[PrintedNumber | float]:
+    return isinstance(other, PrintedNumber) or is_number(other)
+
+
 Quantity = Measurement | Summary
 
 
 Side = Quantity | Margin | PrintedNumber | float
 """What may stand beside `>`."""
-
-
-def _of_style(under: Under, style: str, control: Control, draw: int = 0) -> Measurement:
-    return under(control, draw)[style]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -235,21 +380,6 @@ class Every(_Compared):
 
     def __repr__(self) -> str:
         return f"every({', '.join(each.name for each in self.quantities)})"
-
-
-def every(quantities: Iterable[Quantity | Margin | PrintedNumber], *more: object) -> Every:
-    """Let a comparison hold for each of several quantities, such as the L0 of all other styles.
-
-    Raises:
-        TypeError: they are given one by one.
-        ValueError: there is none.
-    """
-    if more or isinstance(quantities, _Compared):
-        raise TypeError("every() takes its quantities in one list: every([l0(a), l0(b)]) < 5")
-    these = tuple(quantities)
-    if not these:
-        raise ValueError("every() was given nothing; a statement about no prompts is not evidence")
-    return Every(quantities=these)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -263,118 +393,6 @@ class About:  # noqa: PLW1641 - as for what it stands beside
         return f"about({self.quantity!r}, margin={self.margin:g})"
 
     def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
-        return record(_each(other, self, _equal))
+        from saeprobe.evidence.compare import equal_to
 
-
-def about(quantity: Quantity | PrintedNumber, *, margin: float | None = None, share: float | None = None) -> About:
-    """Expect equality with `quantity` up to a margin set before measuring: two one-sided tests (Schuirmann 1987).
-
-    Args:
-        quantity: what to be equal to.
-        margin: the largest difference that still counts as equal, in the unit of the measure.
-        share: the same as a share of the mean of `quantity`, for subjects whose activations differ in scale.
-    """
-    if not isinstance(quantity, Measurement | Summary | PrintedNumber):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
-        named = quantity.name if isinstance(quantity, Margin) else repr(quantity)
-        raise TypeError(
-            f"about({named}); wanted a measurement, and its margin as margin=... or share=...; beside a number stand "
-            "two bounds: a > 13 and a < 17"
-        )
-    if (margin is None) == (share is None):
-        raise ValueError("about() takes either margin=..., in the unit of the measure, or share=..., such as 0.1")
-    largest = margin if margin is not None else abs((share or 0.0) * quantity.sample.mean)
-    if not 0 < largest < inf:
-        raise ValueError(f"the margin is {largest}; wanted a positive difference in {quantity.unit}")
-    return About(quantity=quantity, margin=largest)
-
-
-def _each(left: object, right: object, compare: Callable[[object, object], Evidence]) -> Evidence:
-    """A comparison of two, or of each of `every(...)` with the other."""
-    if isinstance(left, Every):
-        if isinstance(right, Every):
-            raise TypeError("every(...) on both sides; write one comparison for each of the left side")
-        return whole_of([compare(each, right) for each in left.quantities])
-    if isinstance(right, Every):
-        return whole_of([compare(left, each) for each in right.quantities])
-    return compare(left, right)
-
-
-def is_greater(larger: object, smaller: object) -> Evidence:
-    """Evidence on `larger > smaller` that is not recorded: a part of a larger sentence.
-
-    Raises:
-        TypeError: the two cannot be compared, or a margin stands on the larger side.
-    """
-    if not (_is_side(larger) and _is_side(smaller)):
-        raise TypeError(f"{larger!r} > {smaller!r}; a measurement is compared with another, or with a number")
-    if isinstance(larger, Margin):
-        raise TypeError(
-            f"{larger.name} on the larger side; a margin belongs on the smaller: {_turned(larger, smaller)}"
-        )
-    if isinstance(larger, NUMBER):
-        return _beside_number(smaller, float(larger), above=False)
-    if isinstance(smaller, NUMBER):
-        return _beside_number(larger, float(smaller), above=True)
-    if isinstance(larger, PrintedNumber) and isinstance(smaller, PrintedNumber):
-        return printed_greater(larger, smaller)
-    if isinstance(larger, PrintedNumber) or isinstance(smaller, PrintedNumber) or not _alike(larger, smaller):
-        raise _unlike(larger, smaller)
-    margin, below = (smaller, smaller.of) if isinstance(smaller, Margin) else (None, smaller)
-    if isinstance(larger, Measurement) and isinstance(below, Measurement):
-        above, below = side_by_side(larger, below)
-        return greater(above, below, None if margin is None else replace(margin, of=below))
-    return greater_summaries(larger.sample, below.sample, f"{larger.name} > {smaller.name}", margin)
-
-
-def _turned(larger: Margin, smaller: Side) -> str:
-    """What to write in the place of `larger > smaller`: `a > 1.25 * b` for `b < 0.8 * a`."""
-    if larger.plus or isinstance(smaller, NUMBER):
-        return "a > 1.1 * b + 5"
-    return f"{larger.of.name} > {1 / larger.times:.4g} * {smaller.name}"
-
-
-def _is_side(value: object) -> TypeGuard[Side]:
-    return isinstance(value, Measurement | Summary | Margin | PrintedNumber) or is_number(value)
-
-
-def _beside_number(of: Side, number: float, *, above: bool) -> Evidence:
-    if isinstance(of, Measurement):
-        return beside_bound(of, number, above=above)
-    if isinstance(of, PrintedNumber):
-        return printed_greater(of, number) if above else printed_greater(number, of)
-    what = "a bare summary" if isinstance(of, Summary) else repr(of)
-    raise TypeError(f"{what} cannot be tested against a number; it has no values behind it")
-
-
-def _equal(quantity: object, expected: object) -> Evidence:
-    if isinstance(quantity, Measurement) and isinstance(expected, Published):
-        return as_published(quantity, expected)
-    if isinstance(quantity, Measurement | Summary) and is_number(expected) and expected in (0, 1):
-        wanted = 1 if expected else 0
-        if isinstance(quantity, Measurement):
-            return always(quantity, wanted)
-        return always_recorded(quantity.sample, quantity.name, wanted)
-    if isinstance(quantity, PrintedNumber) and is_number(expected):
-        return printed_equal(quantity, expected, margin=0.0)
-    named = quantity.name if isinstance(quantity, Measurement | Summary | PrintedNumber | Margin) else repr(quantity)
-    if not isinstance(expected, About):
-        raise TypeError(f"{named} == {type(expected).__name__}; equality needs a margin: == about(..., margin=...)")
-    other, margin = expected.quantity, expected.margin
-    if isinstance(quantity, PrintedNumber) and isinstance(other, PrintedNumber):
-        return printed_equal(quantity, other, margin=margin)
-    if not isinstance(quantity, Measurement | Summary):
-        raise TypeError(f"{named} == about({other.name}); compare like with like")
-    if isinstance(other, PrintedNumber) or not _alike(quantity, other):
-        raise _unlike(quantity, other)
-    if isinstance(quantity, Measurement) and isinstance(other, Measurement):
-        return about_equal(*side_by_side(quantity, other), margin=margin)
-    statement = f"{quantity.name} = {other.name} ± {margin:g} {quantity.unit}"
-    return replace(summaries("about equal", statement, quantity.sample, other.sample), margin=margin)
-
-
-def _alike(a: Quantity, b: Quantity | Margin) -> bool:
-    return (a.measure, a.unit) == (b.measure, b.unit)
-
-
-def _unlike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber | Margin) -> TypeError:
-    return TypeError(f"{a.name} ({a.unit}) cannot be compared with {b.name} ({b.unit}); compare like with like")
+        return equal_to(other, self)

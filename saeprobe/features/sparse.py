@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -214,3 +214,73 @@ def near_rows(near: Sequence[Int[np.ndarray, " near"]], *, d_sae: int) -> csr_ar
     indices = np.concatenate([np.empty(0, dtype=np.int32), *near])
     starts = np.cumsum([0, *(len(row) for row in near)])
     return csr_array((np.ones(len(indices), dtype=bool), indices, starts), shape=(len(near), d_sae))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NearThreshold:
+    """How far features close to their threshold may move a measurement.
+
+    Attributes:
+        moves: by how much at most rounding may move the value of each prompt, in the measure's unit, `[prompts]`.
+        tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
+        feature: the one that is measured; None where all features are.
+    """
+
+    moves: Float[np.ndarray, " prompts"]
+    tolerance: float
+    feature: int | None = None
+
+    def chosen(self, which: Bool[np.ndarray, " prompts"]) -> NearThreshold:
+        """Of some of the prompts."""
+        return replace(self, moves=self.moves[which])
+
+    def sentence(self, unit: str) -> str | None:
+        """For the reader; None where no prompt is touched.
+
+        >>> some = NearThreshold(moves=np.array([0.0, 1.0, 0.0]), tolerance=1e-4, feature=7)
+        >>> some.sentence("share of prompts")
+        "feature 7 is within rounding of its threshold (0.0001 of the stream's norm) on 1 of 3 prompts"
+        """
+        touched = int((self.moves > 0).sum())
+        if not touched:
+            return None
+        where = f"{within_rounding(self.tolerance)} on {touched} of {len(self.moves)} prompts"
+        if self.feature is not None:
+            return f"feature {self.feature} is {where}"
+        return f"a feature is {where}, which may move the mean by {float(self.moves.mean()):.2g} {unit} at most"
+
+
+def within_rounding(tolerance: float) -> str:
+    """Where a feature near its threshold lies, in words."""
+    return f"within rounding of its threshold ({tolerance:.2g} of the stream's norm)"
+
+
+def effective_rank(activations: Float[np.ndarray, "tokens d"]) -> float:
+    """Number of directions that the activations of one prompt fill, between 1 and min(tokens - 1, d).
+
+    The exponential of the entropy of the singular values, normalised to sum 1, of the activations minus their mean
+    over tokens (Roy & Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007, eq. 4).
+    It grows with the number of tokens: compare prompts of equal length, or adjust for it.
+
+    Args:
+        activations: one row a token.
+
+    Raises:
+        ValueError: there are fewer than two tokens, a value is not finite, or all tokens are equal.
+
+    Two tokens lie on one line, whatever their distance:
+
+    >>> round(effective_rank(np.array([[1.0, 0.0], [0.0, 1.0]])), 6)
+    1.0
+    """
+    if len(activations) < 2:  # noqa: PLR2004 - one point has no spread
+        raise ValueError(f"effective rank needs at least two tokens; found {len(activations)}")
+    exact = np.asarray(activations, dtype=np.float64)
+    if not np.isfinite(exact).all():
+        raise ValueError("effective rank needs finite activations; found infinite ones or NaN")
+    singular = np.linalg.svd(exact - exact.mean(axis=0), compute_uv=False)
+    total = float(singular.sum())
+    if total <= 1e-12 * float(np.abs(exact).max(initial=0.0)):
+        raise ValueError("effective rank is not defined where all tokens have the same activations")
+    share = singular[singular > 0] / total
+    return float(np.exp(-np.sum(share * np.log(share))))

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from saeprobe.baselines.values import values_of
-from saeprobe.claims import Word
+from saeprobe.claims import Word, did_you_mean, members
 from saeprobe.evidence.evidence import Sample
-from saeprobe.marks import members
-from saeprobe.nearmiss import did_you_mean
 from saeprobe.prompts import Prompt
+from saeprobe.report.document import ClaimJson, Document, EvidenceJson, ProbeJson, SampleJson
 from saeprobe.report.files import write_whole
-from saeprobe.report.shape import ClaimJson, Document, EvidenceJson, ProbeJson, SampleJson
-from saeprobe.verdicts.baseline import Baseline, Provenance, identity_of
+from saeprobe.verdicts.baseline import Baseline, Provenance, identity_of, values_of
 from saeprobe.verdicts.baseline_files import read_file, text_of
 
 UNDECIDED: Final[Mapping[Word, str]] = {

@@ -10,7 +10,7 @@ from typing import Final, cast
 
 import yaml
 
-from saeprobe.nearmiss import did_you_mean
+from saeprobe.claims import did_you_mean
 
 _FRONT_MATTER: Final = re.compile(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _KEYS: Final = ("title", "language", "day", "claims")

@@ -5,15 +5,22 @@ read at several tokens counts the mean over those tokens, except `max_activation
 Given anything else, they raise a TypeError that says what to write.
 """
 
-from saeprobe.measures.activity import active_share, firing_rate, l0, max_activation, mean_activation
+from saeprobe.measures.activity import (
+    active_share,
+    effective_rank,
+    firing_rate,
+    l0,
+    max_activation,
+    mean_activation,
+    n_tokens,
+    variance_explained,
+)
 from saeprobe.measures.clusters import clusters
-from saeprobe.measures.concepts import among_strongest, selectivity
+from saeprobe.measures.concepts import among_strongest, fluency, mentions, selectivity
 from saeprobe.measures.exclusive import exclusive_features
-from saeprobe.measures.geometry import effective_rank, n_tokens, variance_explained
 from saeprobe.measures.halving import halves
 from saeprobe.measures.scan import pick, scan
 from saeprobe.measures.separation import separates, separating_features
-from saeprobe.measures.text import fluency, mentions
 
 __all__ = [
     "active_share",

@@ -7,19 +7,15 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float
-from scipy.sparse import csr_array
+from jaxtyping import Float
 
-from saeprobe.evidence.values import Measurement, Quantity
-from saeprobe.features.sparse import Features
-from saeprobe.measures.reading import feature_number, refuse_unread
-from saeprobe.recorded.record import RecordedStyle
-from saeprobe.threshold import NearThreshold
+from saeprobe.claims import NotRun
+from saeprobe.evidence.values import Measurement, Quantity, Summary
+from saeprobe.features.sparse import Features, NearThreshold
+from saeprobe.measures.reading import Near, Readable, captured, feature_number, firing, one_near, refuse_unread
+from saeprobe.recorded.directory import Recorded, RecordedStyle
 
 Values = Float[np.ndarray, " prompts"]
-Readable = Features | RecordedStyle
-Near = Callable[[Features], NearThreshold | None]
-"""How far features near their threshold may move a measure on some features."""
 
 
 def l0(of: Readable) -> Quantity:
@@ -89,36 +85,6 @@ def firing_rate(of: Readable, feature: int) -> Quantity:
     )
 
 
-def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
-    """Which features are active on any token read of each prompt."""
-    fires = np.zeros((len(of), of.d_sae), dtype=bool)
-    coo = of.acts.tocoo()
-    rows, features = coo.coords
-    active = coo.data > 0
-    fires[of.row_prompt[rows[active]], features[active]] = True
-    return fires
-
-
-def undecided(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
-    """Which features rounding decides on each prompt: near their threshold on a token read, and beyond it on none."""
-    near = _near(of).tocoo()
-    rows, features = near.coords
-    close = np.zeros((len(of), of.d_sae), dtype=bool)
-    close[of.row_prompt[rows], features] = True
-    return close & ~firing(replace(of, acts=of.acts - of.acts.multiply(_near(of))))
-
-
-def one_near(of: Features, feature: int) -> NearThreshold | None:
-    """On which prompts rounding decides whether `feature` fires; there the rate may move by 1."""
-    if of.near is None or not of.near.nnz:
-        return None
-    near = of.near[:, [feature]].toarray().ravel()
-    beyond = (of.acts[:, [feature]].toarray().ravel() > 0) & ~near
-    touched = np.bincount(of.row_prompt[near], minlength=len(of)) > 0
-    sure = np.bincount(of.row_prompt[beyond], minlength=len(of)) > 0
-    return NearThreshold(moves=(touched & ~sure).astype(np.float64), tolerance=of.tolerance, feature=feature)
-
-
 def measured(
     of: Features,
     measure: str,
@@ -156,10 +122,6 @@ def _any_near(of: Features) -> NearThreshold | None:
     return NearThreshold(moves=_mean_over_tokens(of, np.diff(of.near.indptr)), tolerance=of.tolerance)
 
 
-def _near(of: Features) -> csr_array:
-    return csr_array(of.acts.shape, dtype=bool) if of.near is None else of.near
-
-
 def _mean_over_tokens(of: Features, values: Float[np.ndarray, " rows"]) -> Values:
     """Mean of one value a row over the rows of each prompt."""
     rows = np.bincount(of.row_prompt, minlength=len(of))
@@ -182,3 +144,84 @@ def _mean_active(of: Features) -> Values:
         prompt = of.prompts[int(np.flatnonzero(active == 0)[0])]
         raise ValueError(f"no feature is active on {prompt.text!r}; its mean strength is not defined")
     return total / active
+
+
+def effective_rank(of: Readable | Recorded) -> Quantity:
+    """Effective rank of the activations of all tokens of a prompt but BOS (published as EID), in dimensions.
+
+    BOS is left out since in GPT-2-like models one direction, its own, would carry nearly the whole spectrum; recorded
+    tables are taken as they are, and the published EID took BOS in.
+
+    exp(-sum p log p) of the normalised singular values p of the centred activations: O. Roy & M. Vetterli, "The
+    effective rank: a measure of effective dimensionality", EUSIPCO 2007. It grows with the number of tokens; declare
+    the control `length` on a claim that compares prompts of different lengths.
+
+    Raises:
+        ValueError: the capture did not keep it.
+    """
+    if isinstance(of, Recorded | RecordedStyle):
+        return of.quantity("effective rank")
+
+    def kept(these: Features) -> Values:
+        if these.effective_rank is None:
+            raise ValueError('effective rank was not kept; write capture(..., keep="effective_rank")')
+        return these.effective_rank.astype(np.float64)
+
+    return measured(of, "effective rank", "dimensions", kept, of_tokens=False)
+
+
+def n_tokens(of: Readable | Recorded) -> Measurement:
+    """Tokens that the model saw of each prompt, those of BOS and of a chat template included.
+
+    Raises:
+        NotRun: a record does not tell.
+    """
+    if isinstance(of, Recorded | RecordedStyle):
+        return _lengths(of.quantity("effective rank"), of.origin)
+
+    def lengths(these: Features) -> Values:
+        if these.n_tokens is None:
+            raise NotRun(f"the record of {these.label} prompts does not tell how many tokens each has")
+        return these.n_tokens.astype(np.float64)
+
+    return measured(of, "length", "tokens", lengths, of_tokens=False)
+
+
+def _lengths(recorded: Quantity, origin: str) -> Measurement:
+    """The lengths that a record gives beside its values."""
+    if isinstance(recorded, Summary) or recorded.n_tokens is None:
+        raise NotRun(f"{origin} does not tell how many tokens each {recorded.label} prompt has")
+    whole = recorded.whole
+    return replace(
+        recorded,
+        measure="length",
+        unit="tokens",
+        values=recorded.n_tokens.astype(np.float64),
+        family=None if whole is recorded else partial(_lengths, whole, origin),
+    )
+
+
+def variance_explained(of: Features) -> Summary:
+    """Share of the variance of the activations that the SAE reconstructs, over all tokens read, at most 1.
+
+    1 - sum ||x - decode(encode(x))||^2 / sum ||x - mean(x)||^2, the sums over tokens.
+
+    Raises:
+        ValueError: the capture did not keep the activations, or they do not vary.
+    """
+    of = captured(of)
+    if of.activations is None or of.squared_error is None:
+        raise ValueError('activations were not kept; write capture(..., keep="activations")')
+    x = of.activations.astype(np.float64)
+    total = float(((x - x.mean(axis=0)) ** 2).sum())
+    if total == 0:
+        raise ValueError(f"the activations of {of.label} do not vary over {len(x)} tokens; read more than one")
+    return Summary(
+        measure="variance explained",
+        label=of.label,
+        unit="share of variance",
+        value=1 - float(of.squared_error.sum()) / total,
+        n=len(of),
+        origin=of.subject,
+        place=of.place,
+    )

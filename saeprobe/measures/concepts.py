@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Literal, get_args
@@ -14,12 +14,16 @@ from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, NotRun
 from saeprobe.evidence.values import Measurement
+from saeprobe.features.continuations import Continuation, Continuations
 from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import measured
-from saeprobe.measures.halving import Selected, captured
-from saeprobe.measures.reading import feature_numbers
+from saeprobe.measures.halving import Selected
+from saeprobe.measures.reading import captured, feature_numbers, refuse_unwritten, told
+from saeprobe.prompts import Prompt
 
 Units = Literal["features", "dimensions"]
+
+
 Activity = Float[np.ndarray, "prompts units"]
 
 
@@ -159,3 +163,50 @@ def _is_strongest(of: Features, wanted: Sequence[int], k: int) -> NDArray[np.flo
     best = acts[:, list(wanted)].max(axis=1)
     stronger = (acts > best[:, np.newaxis]).sum(axis=1)
     return ((best > 0) & (stronger < k)).astype(np.float64)
+
+
+SHOWN = 4
+"""Continuations of an arm that the evidence shows: the first of as many templates, whatever they say."""
+
+
+def mentions(text: str, of: Continuations) -> Measurement:
+    """Share of a prompt's continuations that contain `text`, upper and lower case alike.
+
+    Over samples, and over the random features where these are the random arms.
+
+    Raises:
+        TypeError: `text` is no text, or `of` no continuations.
+        ValueError: the text is empty.
+    """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
+        raise TypeError(f'{told(text)} is no text; it stands first: mentions("Golden Gate", golden.at(20))')
+    wanted = text.casefold()
+    if not wanted:
+        raise ValueError("mentions() was given an empty text, which everything contains")
+    return _by_prompt_text(
+        of, f"mentions of {text!r}", "share of continuations", lambda item: float(wanted in item.text.casefold())
+    )
+
+
+def fluency(of: Continuations) -> Measurement:
+    """Mean log-probability of the continuations under the unsteered model, in nats a token; higher reads better."""
+    return _by_prompt_text(of, "fluency", "nats a token", lambda item: item.log_prob)
+
+
+def _by_prompt_text(of: Continuations, measure: str, unit: str, value: Callable[[Continuation], float]) -> Measurement:
+    refuse_unwritten(of)
+    by_prompt: dict[Prompt, list[float]] = {}
+    for item in of.arm_items:
+        by_prompt.setdefault(item.prompt, []).append(value(item))
+    if not by_prompt:
+        raise ValueError(f"there are no continuations of the arm {of.label!r}")
+    first_of_template = {item.prompt.template: item for item in reversed(of.arm_items)}
+    shown = list(reversed(first_of_template.values()))[:SHOWN]
+    return Measurement(
+        measure=measure,
+        label=of.label,
+        unit=unit,
+        values=np.array([np.mean(values) for values in by_prompt.values()]),
+        prompts=tuple(by_prompt),
+        continuations=tuple((item.prompt.text, item.text) for item in shown),
+    )

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from saeprobe.claims import NotRun, Over
+import numpy as np
+from jaxtyping import Float
+from scipy.sparse import csr_array
+
+from saeprobe.claims import Over
 from saeprobe.evidence.evidence import current_terms
 from saeprobe.features.sparse import Features
-from saeprobe.measures.activity import one_near
-from saeprobe.measures.reading import refuse_more, refuse_unread
+from saeprobe.measures.reading import captured, one_near, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
-from saeprobe.recorded.record import Recorded, RecordedStyle
+from saeprobe.recorded.directory import Recorded
+from saeprobe.statistics.permutation import (
+    Units,
+    flip_share,
+    flips_countable,
+    permutation_share,
+    permutations_countable,
+)
+from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
 
 MOST_TOLD = 3
 """Picked features near their threshold that are named one by one."""
@@ -63,19 +74,6 @@ def selected(features: tuple[int, ...], yes: Features, no: Features) -> Selected
     )
     where = f"{len(yes)} + {len(no)} prompts"
     return Selected(features=features, tried=yes.d_sae, picked_on=where, prompts=yes.prompts + no.prompts, near=near)
-
-
-def captured(of: Features | Recorded | RecordedStyle) -> Features:
-    """The features of single prompts.
-
-    Raises:
-        NotRun: a record of summaries does not tell them.
-        TypeError: it is something else.
-    """
-    if isinstance(of, Recorded | RecordedStyle):
-        raise NotRun(f"{of.origin} tells no features of single prompts; put features_layer50.pt of the run beside it")
-    refuse_unread(of)
-    return of
 
 
 def halves(of: Features | Recorded, *more: object) -> tuple[Features, Features]:
@@ -134,3 +132,156 @@ def _dealt(prompts: list[Prompt]) -> dict[tuple[str, str], int]:
 
 def _apart(looked: Sequence[Prompt], these: Sequence[Prompt], what: Literal["template", "topic"]) -> bool:
     return {getattr(prompt, what) for prompt in looked}.isdisjoint(getattr(prompt, what) for prompt in these)
+
+
+UnitRates = Float[np.ndarray, "units d_sae"]
+
+
+SAME = 9
+"""Decimals to which two rates are the same: 0.3 - 0.2 and 0.9 - 0.8 are."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rates:
+    """Share of prompts on which each feature fires, by unit of two styles.
+
+    Attributes:
+        yes: of one style, `[units, d_sae]`.
+        no: of the other.
+        names: of the units of either side.
+        paired: whether unit i of one is the topic of unit i of the other.
+        scope: what a decision on them is about.
+    """
+
+    yes: UnitRates
+    no: UnitRates
+    names: tuple[tuple[str, ...], tuple[str, ...]]
+    paired: bool
+    scope: str
+
+    @property
+    def units(self) -> str:
+        """`templates`, or `topics, paired`."""
+        return "topics, paired" if self.paired else "templates"
+
+    @property
+    def difference(self) -> Float[np.ndarray, " d_sae"]:
+        """Mean rate over the units of one side above that of the other."""
+        difference: Float[np.ndarray, " d_sae"] = self.yes.mean(axis=0) - self.no.mean(axis=0)
+        return difference
+
+    @property
+    def deviation(self) -> Float[np.ndarray, " d_sae"]:
+        """Standard deviation between units (paired: of their differences); 0 where a side has one unit."""
+        if min(len(self.yes), len(self.no)) < 2:  # noqa: PLR2004 - one unit has no spread
+            return np.zeros_like(self.difference)
+        if self.paired:
+            of_differences: Float[np.ndarray, " d_sae"] = np.var(self.yes - self.no, axis=0, ddof=1)
+            return np.sqrt(of_differences)
+        variance: Float[np.ndarray, " d_sae"] = np.var(self.yes, axis=0, ddof=1) + np.var(self.no, axis=0, ddof=1)
+        return np.sqrt(variance / 2)
+
+    @property
+    def halved_p(self) -> bool:
+        """Whether every relabeling has its mirror, so that one side has half of a two-sided p."""
+        return self.paired or len(self.yes) == len(self.no)
+
+    def ranked(self, most: int) -> tuple[int, ...]:
+        """The features that fire more often on one side, by the largest difference.
+
+        Equal ones follow in the order of their difference in standard deviations between units, then of their number.
+        """
+        difference, deviation = np.round(self.difference, SAME), self.deviation
+        in_deviations = np.full_like(difference, np.inf)
+        np.divide(difference, deviation, out=in_deviations, where=deviation > 10.0**-SAME)
+        more = np.flatnonzero(difference > 0)
+        order = np.lexsort((more, -np.round(in_deviations[more], SAME), -difference[more]))
+        return tuple(int(feature) for feature in more[order[:most]])
+
+    def p_above(self, feature: int, *, alpha: float, seed: int) -> float:
+        """One-sided p of one side firing `feature` more often: which side that is was picked on other prompts.
+
+        1 where it fires no more often there. A p that was sampled, or of unlike numbers of units, is two-sided, which
+        is never smaller.
+        """
+        yes, no = self.yes[:, feature], self.no[:, feature]
+        if round(float(yes.mean() - no.mean()), SAME) <= 0:
+            return 1.0
+        if self.paired and flips_countable(len(yes)):
+            return flip_share(yes - no)(0.0) / 2
+        if not self.paired and permutations_countable(len(yes), len(no)):
+            return permutation_share(yes, no)(0.0) / (2 if self.halved_p else 1)
+        return self.shift(feature, alpha=alpha, seed=seed).p
+
+    def shift(self, feature: int, *, alpha: float, seed: int) -> Shift:
+        """How far the rates of one feature lie apart, two-sided."""
+        yes: Units = self.yes[:, feature]
+        no: Units = self.no[:, feature]
+        if self.paired:
+            return paired_shift(yes - no, alpha=alpha, seed=seed)
+        return unpaired_shift(yes, no, alpha=alpha, seed=seed)
+
+    def shuffled(self, rng: np.random.Generator) -> Rates:
+        """Between made-up sides, each with half of the units of either side."""
+        order, others = rng.permutation(len(self.yes)), rng.permutation(len(self.no))
+        half = len(self.yes) // 2
+        if self.paired:
+            swapped = np.isin(np.arange(len(self.yes)), order[:half])[:, None]
+            return replace(self, yes=np.where(swapped, self.no, self.yes), no=np.where(swapped, self.yes, self.no))
+        rest = len(self.no) - len(self.no) // 2
+        return replace(
+            self,
+            yes=np.concatenate([self.yes[order[:half]], self.no[others[:rest]]]),
+            no=np.concatenate([self.yes[order[half:]], self.no[others[rest:]]]),
+        )
+
+
+def rates(yes: Features, no: Features, over: tuple[Over, ...]) -> Rates | str:
+    """The rates of two styles by template where both have several, else by topic, those that both share.
+
+    A sentence says why there are none: a claim on other wordings has a single one, or no topic is shared.
+    """
+    n_yes, n_no = len(templates(yes)), len(templates(no))
+    shared = sorted(set(topics(yes)) & set(topics(no)))
+    if not shared:
+        return f"the prompts of {yes.label} and {no.label} share no topic"
+    if over == ("templates",) or (over != ("topics",) and min(n_yes, n_no) > 1):
+        if min(n_yes, n_no) == 1:
+            return (
+                f"{yes.label} has {n_yes} template(s) and {no.label} {n_no}: at least 2 a side tell of other wordings"
+            )
+        unit_of = [
+            [prompt.template if prompt.topic in shared else None for prompt in side.prompts] for side in (yes, no)
+        ]
+        of_yes, of_no = (tuple(name for name in dict.fromkeys(of) if name is not None) for of in unit_of)
+        names = of_yes, of_no
+        paired, scope = False, f"these {len(of_yes)} + {len(of_no)} templates"
+    else:
+        names = tuple(shared), tuple(shared)
+        wordings = "this wording only" if max(n_yes, n_no) == 1 else f"these {n_yes} + {n_no} templates fixed"
+        paired, scope = True, f"{wordings}, over {len(shared)} topics"
+        unit_of = [[prompt.topic for prompt in side.prompts] for side in (yes, no)]
+    return Rates(
+        yes=firing_shares(yes, unit_of[0], names[0]).toarray(),
+        no=firing_shares(no, unit_of[1], names[1]).toarray(),
+        names=names,
+        paired=paired,
+        scope=scope,
+    )
+
+
+def firing_shares(of: Features, unit_of_prompt: Sequence[Hashable], names: Sequence[Hashable]) -> csr_array:
+    """Share of the prompts of each unit on which each feature fires on any token read, `[units, d_sae]`.
+
+    Prompts of units that are not named do not count; every unit has a prompt.
+    """
+    rows = len(of.row_prompt)
+    of_prompt = csr_array((np.ones(rows), (of.row_prompt, np.arange(rows))), shape=(len(of), rows))
+    fires = (of_prompt @ (of.acts > 0).astype(np.float64) > 0).astype(np.float64)
+    place = {name: index for index, name in enumerate(names)}
+    named = [prompt for prompt, name in enumerate(unit_of_prompt) if name in place]
+    unit = np.array([place[unit_of_prompt[prompt]] for prompt in named])
+    times = csr_array((np.ones(len(named)), (unit, named)), shape=(len(names), len(of))) @ fires
+    prompts = np.bincount(unit, minlength=len(names))
+    times.data /= np.repeat(prompts, np.diff(times.indptr))  # divided, so that a feature of all prompts has exactly 1
+    return times

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from saeprobe.features.sparse import Features
-from saeprobe.measures.relabeling import COUNTED_ITEMS, Dealt, Reached, counted, drawn, every_choice
+from saeprobe.statistics.permutation import COUNTED_ITEMS, Dealt, Reached, counted, drawn, every_choice
 
 Units = Bool[np.ndarray, "units d_sae"]
 

@@ -17,9 +17,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the parts of the run and register a marker for each subject."""
-    from saeprobe.plugin.approved import Approved
     from saeprobe.plugin.hooks import Hooks
-    from saeprobe.plugin.judging import Judge
+    from saeprobe.plugin.judging import Approved, Judge
     from saeprobe.plugin.laboratory import Laboratory
     from saeprobe.plugin.ledger import Ledger
     from saeprobe.subject.specification import SubjectError

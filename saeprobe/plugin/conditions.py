@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from saeprobe.captures import Capture
 from saeprobe.claims import Control, NotRun
-from saeprobe.controls import READ_ELSEWHERE
+from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
+from saeprobe.plugin.items import Asked
 from saeprobe.prompts import PromptSet
-from saeprobe.subject.protocol import Draws, Randomisation, Subject
-from saeprobe.subject.specification import SubjectError
+from saeprobe.statistics.power import design_line
+from saeprobe.store.plan import prompts_for
+from saeprobe.subject.specification import Draws, Randomisation, Subject, SubjectError
 
 _PARTS: Final[Mapping[Randomisation, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
 
@@ -110,3 +112,31 @@ class Conditions:
             ) as error:  # the claim's own reading is none the worse for it
                 self._derived[key] = NotRun(str(error))
         return self._derived[key]
+
+
+FEW: Final = 3
+"""So many claims are named in a line; more are counted, unless nothing can decide them."""
+
+
+_UNDECIDABLE: Final = ("cannot decide anything", "nothing can be compared")
+"""What the line of a design says that is out of reach of alpha, or has nothing to pair."""
+
+
+def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) -> list[str]:
+    """A line for each design of the captures that claims on `subject` rest on, with what it can decide."""
+    claims: dict[str, list[str]] = {}
+    for each in asked:
+        if each.claim is None or each.subject != subject.name or not isinstance(each.declared, Capture):
+            continue
+        prompts = prompts_for(each.declared.prompts, subject)
+        line = design_line(prompts.prompts, over=each.claim.over, alpha=alpha)
+        of_line = claims.setdefault(line, [])
+        if each.claim.id not in of_line:
+            of_line.append(each.claim.id)
+    return [f"{subject.name}: for {_told(ids, line)}, {line}" for line, ids in claims.items()]
+
+
+def _told(ids: list[str], line: str) -> str:
+    if len(ids) > FEW and not any(phrase in line for phrase in _UNDECIDABLE):
+        return f"{len(ids)} claims"
+    return " and ".join([", ".join(ids[:-1]), ids[-1]] if len(ids) > 1 else ids)

@@ -10,12 +10,20 @@ import pytest
 
 from saeprobe.claims import claim_of
 from saeprobe.plugin import terminal
-from saeprobe.plugin.claimcheck import check_claims, check_controls, check_fixtures, check_prompts, check_subjects
-from saeprobe.plugin.collecting import asked_by, register_captures
+from saeprobe.plugin.collecting import (
+    asked_by,
+    check_claims,
+    check_controls,
+    check_fixtures,
+    check_prompts,
+    check_subjects,
+    deselect_by_default,
+    parametrize,
+    register_captures,
+)
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.ledger import Ledger
-from saeprobe.plugin.progress import ProgressLine
-from saeprobe.plugin.variants import deselect_by_default, parametrize
+from saeprobe.plugin.terminal import ProgressLine
 
 _SENT = "saeprobe"
 

@@ -5,36 +5,107 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import platform
+import subprocess
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import cache, cached_property
+from importlib import metadata
+from pathlib import Path
 from types import CodeType
-from typing import NoReturn, cast
+from typing import Final, NoReturn, cast
 
 import pytest
 
-from saeprobe.baselines.comparing import BaselineComparison
-from saeprobe.claims import Claim, NotRun, Verdict, claim_of
+from saeprobe.claims import Claim, NotRun, Verdict, members
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.plugin.approved import Approved
+from saeprobe.plugin.items import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
-from saeprobe.plugin.variants import subject_of
-from saeprobe.published_values import PublishedComparison
-from saeprobe.report.document import baseline_to_json, probe_to_json
-from saeprobe.report.shape import ComparisonJson, ProbeRecord
-from saeprobe.verdicts.deciding import decide
+from saeprobe.report.document import ComparisonJson, ProbeRecord, SubjectJson, baseline_to_json, probe_to_json
+from saeprobe.verdicts.baseline import Baseline, BaselineComparison, Provenance, identity_of
+from saeprobe.verdicts.baseline_files import read_baselines
+from saeprobe.verdicts.deciding import PublishedComparison, decide
+
+PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
+"""Those whose versions are told."""
+
+
+def versions() -> dict[str, str]:
+    """Version by distribution name."""
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
+def commit_of(root: Path) -> tuple[str | None, bool | None]:
+    """The commit that the probes were run at and whether the tree differed from it; None without a repository."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(root), *arguments]
+        try:
+            ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)  # noqa: S603 - fixed words
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return ran.stdout.strip() if ran.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    status = None if commit is None else git("status", "--porcelain")
+    return commit, None if status is None else bool(status)
+
+
+class Approved:
+    """The baselines of a run; each process of an xdist run reads the same files.
+
+    Raises:
+        BaselineError: a file cannot be used.
+    """
+
+    def __init__(self, settings: Settings, laboratory: Laboratory) -> None:
+        self._settings = settings
+        self._laboratory = laboratory
+        self._baselines = read_baselines(settings.baselines)
+        self._described = cache(self._describe)
+
+    def of(self, claim: str, subject: str) -> Baseline | None:
+        """The newest approval of a claim on a subject; None where there is none."""
+        approvals = self._baselines.get((claim, subject))
+        return None if approvals is None else approvals[-1]
+
+    def now(self, subject: str) -> Provenance:
+        """What values on a subject, or on several joined by a plus sign, are measured with in this run."""
+        commit, dirty = self._commit
+        settings = self._settings
+        return Provenance(
+            subjects={name: identity_of(self._described(name)) for name in members(subject)},
+            versions=self._versions,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            device=next((each.device for each in self._laboratory.gathered if each.device), None),
+            evidence=None if settings.evidence is None else settings.evidence.name,
+            commit=commit,
+            dirty=dirty,
+            alpha=settings.alpha,
+            seed=settings.seed,
+        )
+
+    def _describe(self, name: str) -> SubjectJson:
+        return self._laboratory.described(name, None)
+
+    @cached_property
+    def _commit(self) -> tuple[str | None, bool | None]:
+        return commit_of(self._settings.rootdir)
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        return versions()
+
 
 RECORD = "saeprobe"
 """Attribute of a test report that carries the probe's record, in plain types, to the xdist controller too."""
 
+
 _record = pytest.StashKey[ProbeRecord]()
-
-
-def claim_of_item(item: pytest.Item) -> Claim | None:
-    """The claim that an item decides."""
-    return claim_of(getattr(item, "function", None))
 
 
 class Judge:

@@ -10,24 +10,20 @@ from typing import cast
 from filelock import FileLock
 
 from saeprobe.captures import Capture, Steering
-from saeprobe.claims import NotRun
+from saeprobe.claims import NotRun, members
 from saeprobe.features.sparse import Features
-from saeprobe.marks import members
-from saeprobe.plugin.conditions import Condition, Conditions
-from saeprobe.plugin.designs import designs_in_words
+from saeprobe.plugin.conditions import Condition, Conditions, designs_in_words
 from saeprobe.plugin.instruments import Instruments
 from saeprobe.plugin.items import Asked, Declared
 from saeprobe.plugin.options import Settings
 from saeprobe.recorded.directory import recorded_evidence
-from saeprobe.report.document import instrument_to_json
-from saeprobe.report.shape import DifferenceJson, SubjectJson
+from saeprobe.report.document import DifferenceJson, SubjectJson, instrument_to_json
 from saeprobe.store import instrument, plan
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.plan import Gathered, Plan, Work
 from saeprobe.store.store import Store
-from saeprobe.subject.protocol import ReadingError, Subject
 from saeprobe.subject.registry import find_subject, subject_names
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.specification import ReadingError, Subject, SubjectError
 
 Show = Callable[[str, int, int], None]
 """Shows progress: the subject, prompts done, prompts in all."""

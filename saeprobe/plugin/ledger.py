@@ -14,17 +14,15 @@ from typing import Any
 
 import pytest
 
-from saeprobe.marks import members
+from saeprobe.claims import members
 from saeprobe.plugin.instruments import check_of
-from saeprobe.plugin.judging import RECORD, claim_of_item
+from saeprobe.plugin.items import claim_of_item, subject_of
+from saeprobe.plugin.judging import RECORD, commit_of, versions
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
-from saeprobe.plugin.provenance import commit_of, versions
-from saeprobe.plugin.variants import subject_of
-from saeprobe.report.document import build_document, plain, planned_name
+from saeprobe.report.document import ProbeRecord, RunJson, build_document, plain, planned_name
 from saeprobe.report.files import write_report
 from saeprobe.report.page import write_page
-from saeprobe.report.shape import ProbeRecord, RunJson
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.plan import Gathered
 

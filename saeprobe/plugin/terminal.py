@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import pytest
+from tqdm import tqdm
 
-from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word
-from saeprobe.marks import members
+from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
 from saeprobe.plugin.judging import RECORD
 from saeprobe.plugin.ledger import Ledger
-from saeprobe.report.shape import ProbeRecord
+from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
 _INDENT: Final = 17
+
+
 _WORD: Final = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+")
+
+
 _LETTER: Final[Mapping[Word, str]] = {
     "supported": ".",
     "drifted": "D",
@@ -29,6 +35,8 @@ _LETTER: Final[Mapping[Word, str]] = {
     "broken": "B",
     "not run": "n",
 }
+
+
 _MARKUP: Final[Mapping[Word, dict[str, bool]]] = {
     "supported": {"green": True},
     "drifted": {"yellow": True},
@@ -130,3 +138,36 @@ def _counts(records: Sequence[ProbeRecord]) -> str:
 def _columns(text: str) -> int:
     """Columns that `text` takes on a terminal: Chinese characters take two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+class ProgressLine:
+    """A tqdm bar a subject, written past pytest's capture of stderr; silent where nobody watches."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
+        self._watched = sys.__stderr__ is not None and sys.__stderr__.isatty() and not hasattr(config, "workerinput")
+        self._bar: tqdm[Any] | None = None
+        self._name = ""
+
+    def __enter__(self) -> Self:
+        if self._watched and self._capture is not None:
+            self._capture.suspend_global_capture(in_=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if self._watched and self._capture is not None:
+            self._capture.resume_global_capture()
+
+    def show(self, name: str, done: int, total: int) -> None:
+        """Show that `done` of `total` prompts of the subject `name` are through."""
+        if not self._watched:
+            return
+        if self._bar is None or self._name != name:
+            if self._bar is not None:
+                self._bar.close()
+            self._bar, self._name = tqdm(total=total, desc=name, unit="prompt", file=sys.stderr), name
+        self._bar.update(done - self._bar.n)

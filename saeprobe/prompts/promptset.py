@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from saeprobe.nearmiss import did_you_mean
-from saeprobe.prompts.crossing import MAX_CHARACTERS, checked, cross
-from saeprobe.prompts.error import PromptError
-from saeprobe.prompts.files import read_file
-from saeprobe.prompts.prompt import Prompt
-from saeprobe.prompts.words import check_said, check_words, pasted
+from saeprobe.claims import did_you_mean
+from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, check_said, check_words, checked, cross, pasted
+from saeprobe.prompts.sheets import read_file
 
 _SAY_NEUTRAL: Final = 'write neutral = true under one of its styles, or build(..., neutral="standard")'
+
+
 _SAY_WORDS: Final = 'write words = ["novice"] under a style, or build(..., words={"novice": ["novice"]})'
 
 
@@ -247,3 +247,121 @@ class PromptSet:
 
     def __iter__(self) -> Iterator[Prompt]:
         return iter(self.prompts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptChoice:
+    """Prompt sets of the same design in several wordings; a subject reads the one whose name it asks for.
+
+    A set may be given as the path of its file, which is read when it is first asked for, once a process. `styles`
+    restricts every wording to those styles; empty, all are read. `injects` gives of every wording the neutral prompts
+    with the styles' words pasted in, as `PromptSet.injected`; `topics` keeps so many of the first, as
+    `PromptSet.first_topics`, None all.
+    """
+
+    name: str
+    sets: Mapping[str, PromptSet | Path] = field(hash=False)  # a mapping has no hash; equal choices still hash alike
+    styles: tuple[str, ...] = ()
+    injects: bool = False
+    topics: int | None = None
+
+    def for_wording(self, wording: str) -> PromptSet:
+        """The set that a subject with this wording reads.
+
+        Raises:
+            KeyError: there is no such set, or it lacks one of the styles.
+            PromptError: the file of the set cannot be used.
+            ValueError: words are to be pasted in, and the set names none, or no neutral style.
+        """
+        if wording not in self.sets:
+            near = did_you_mean(wording, self.sets)
+            raise KeyError(
+                f"{self.name} has no prompts in the wording {wording!r}{near}; there are: {', '.join(self.sets)}"
+            )
+        found = self.sets[wording]
+        prompts = _read_once(found) if isinstance(found, Path) else found
+        chosen = prompts.only(*self.styles) if self.styles else prompts
+        read = chosen.injected() if self.injects else chosen
+        return read if self.topics is None else read.first_topics(self.topics)
+
+    def only(self, *styles: str) -> PromptChoice:
+        """The choice restricted to these styles, in every wording; a style is looked for when a set is asked for.
+
+        Raises:
+            ValueError: no style is named, or one that an earlier `only` left out.
+        """
+        if not styles:
+            raise ValueError(f"only() names no style of {self.name}; name one or more, such as only('novice')")
+        for style in styles:
+            if self.styles and style not in self.styles:
+                raise ValueError(f"{self.name} is already restricted to {', '.join(self.styles)}, without {style!r}")
+        return replace(self, styles=styles)
+
+    def injected(self) -> PromptChoice:
+        """The choice whose wordings are the neutral prompts with the words of each style pasted in."""
+        return replace(self, injects=True)
+
+    def first_topics(self, count: int) -> PromptChoice:
+        """The choice whose wordings keep `count` topics, the first of each style."""
+        return replace(self, topics=count)
+
+
+@cache
+def _read_once(path: Path) -> PromptSet:
+    return PromptSet.from_file(path)
+
+
+_DATA: Final = Path(__file__).parent / "data"
+
+
+STYLES: Final = PromptChoice(
+    name="styles",
+    sets={
+        "specimen": _DATA / "specimen.toml",
+        "english": _DATA / "styles_en.toml",
+        "chinese": _DATA / "styles_zh.toml",
+    },
+)
+"""Explain a topic, in six styles: standard, padding, spaces, novice, expert, guru."""
+
+
+SHOPPING: Final = PromptChoice(
+    name="shopping",
+    sets={
+        "specimen": _DATA / "specimen_shopping.toml",
+        "english": _DATA / "shopping_en.toml",
+        "chinese": _DATA / "shopping_zh.toml",
+    },
+)
+"""Sentences about shopping for a model to go on with; a steering feature is picked on `choose`, judged on `judge`."""
+
+
+NEUTRAL: Final = PromptChoice(
+    name="neutral",
+    sets={
+        "specimen": _DATA / "neutral_specimen.toml",
+        "english": _DATA / "neutral_english.toml",
+        "chinese": _DATA / "neutral_english.toml",  # what publishers measure their SAEs on is English as a rule
+    },
+)
+"""Plain text on which an instrument is checked: the specimens' own kind of documents, or everyday English prose."""
+
+
+BRIDGES: Final = PromptChoice(
+    name="bridges",
+    sets={
+        "specimen": _DATA / "bridges_specimen.toml",
+        "english": _DATA / "bridges_en.toml",
+    },
+)
+"""Sentences that say `bridge`, `other` ones that do not, and the SAE manual's sentence and its like, for `reading`."""
+
+
+CONCEPTS: Final = PromptChoice(
+    name="concepts",
+    sets={
+        "specimen": _DATA / "concepts_specimen.toml",
+        "english": _DATA / "concepts_en.toml",
+    },
+)
+"""Sentences of unrelated kinds, such as landmarks and code, or cats and quantum mechanics; the styles are the kinds."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
+import pickle
+import re
+import struct
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +16,159 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.sparse import csr_array
 
-from saeprobe.article_files.errors import ArticleFileError
-from saeprobe.article_files.torch_files import load_data, save_data
+from saeprobe.files import written_whole
+
+
+class ArticleFileError(ValueError):
+    """A file is not what it should be.
+
+    Attributes:
+        path: the file.
+        found: what is wrong in it, with the entry and key.
+        wanted: what should have been there.
+        remedy: what to do about it; may be empty.
+    """
+
+    def __init__(self, path: Path, found: str, *, wanted: str, remedy: str = "") -> None:
+        self.path = path
+        self.found = found
+        self.wanted = wanted
+        self.remedy = remedy
+        super().__init__(f"{path}: {found}; wanted {wanted}" + (f"; {remedy}" if remedy else ""))
+
+
+def load_json(path: Path) -> object:
+    """Read a JSON file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ArticleFileError: it is no JSON, holds NaN or an infinity, or a key twice in one object.
+    """
+
+    def refuse(constant: str) -> object:
+        raise ArticleFileError(path, f"it holds {constant}", wanted="finite numbers", remedy="measure that value again")
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for key, value in pairs:
+            if key in found:
+                raise ArticleFileError(path, f"the key {key!r} stands twice in one object", wanted="every key once")
+            found[key] = value
+        return found
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse, object_pairs_hook=unique)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ArticleFileError(path, f"it is not JSON ({error})", wanted="a JSON file in UTF-8") from error
+
+
+def save_json(path: Path, data: object) -> None:
+    """Write `data` as indented JSON, whole or not at all.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    with written_whole(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def object_at(path: Path, where: str, value: object) -> dict[str, Any]:
+    """The value as a JSON object, or a refusal."""
+    if not isinstance(value, dict):
+        raise ArticleFileError(path, f"{where} is {_short(value)}", wanted="an object")
+    return cast(dict[str, Any], value)
+
+
+def list_at(path: Path, where: str, value: object) -> list[Any]:
+    """The value as a JSON array, or a refusal."""
+    if not isinstance(value, list):
+        raise ArticleFileError(path, f"{where} is {_short(value)}", wanted="a list")
+    return cast(list[Any], value)
+
+
+def number_at(path: Path, where: str, value: object) -> float:
+    """The value as a finite number, or a refusal (`1e999` reads as infinity)."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ArticleFileError(path, f"{where} is {_short(value)}", wanted="a finite number")
+    return float(value)
+
+
+def count_at(path: Path, where: str, value: object) -> int:
+    """The value as an integer of at least 0, or a refusal."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ArticleFileError(path, f"{where} is {_short(value)}", wanted="an integer of 0 or more")
+    return value
+
+
+def _short(value: object) -> str:
+    """The value for an error text, cut where it is long."""
+    text = "absent" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - fits a terminal line
+
+
+_ZIP_MAGIC = b"PK\x03\x04"
+
+
+_DAMAGE = (  # what torch and its restricted unpickler raise on a damaged file, as seen by flipping bytes
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    struct.error,
+)
+
+
+def load_data(path: Path) -> object:
+    """The tensors, lists, dicts, strings and numbers in a `.pt` file, tensors mapped from disk rather than read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ArticleFileError: the file is truncated, is no `.pt` file, or refers to code.
+    """
+    with path.open("rb") as file:
+        zipped = file.read(4) == _ZIP_MAGIC
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch comments on pickle protocols; nothing there is for the user
+            # mmap is for the zip format of torch >= 1.6 only; the older one is read whole
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except pickle.UnpicklingError as error:
+        raise _refusal(path, str(error)) from error
+    except _DAMAGE as error:
+        raise ArticleFileError(
+            path,
+            "it cannot be read (truncated, damaged, or no .pt file)",
+            wanted="a file written by torch.save",
+            remedy="copy or download it again and compare sizes",
+        ) from error
+
+
+def save_data(path: Path, data: object) -> None:
+    """Write `data` as a `.pt` file, whole or not at all."""
+    with written_whole(path) as part:
+        torch.save(data, part)
+
+
+def _refusal(path: Path, message: str) -> ArticleFileError:
+    """Torch's refusal in one line; its own text tells people to switch the protection off."""
+    code = re.search(r"GLOBAL (\S+)", message)
+    if code is None:
+        found = "it is no .pt file, is damaged, or holds more than plain data"
+    else:
+        found = f"it refers to the code {code.group(1)!r}; it was refused and not run"
+    return ArticleFileError(
+        path,
+        found,
+        wanted="tensors, lists, dicts, strings and numbers only",
+        remedy="copy or download it again, or have it saved as plain data by whoever made it",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,3 +359,139 @@ def _same_width(
                     f"{_where(index, entries[index]['topic'])}, '{style}_{kind.suffix}': shape {list(tensor.shape)}",
                     wanted=f"{kind.width} = {width}, as '{first}_{kind.suffix}' of entry 0 has",
                 )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArticleActivations:
+    """Activations of the last prompt token.
+
+    Attributes:
+        topics: one an entry of the file.
+        gurus: the name that the guru prompt uses, one a topic; empty where the file gives none.
+        styles: in the file's order.
+        activations: float32, `[topics, styles, d_in]`.
+    """
+
+    topics: tuple[str, ...]
+    gurus: tuple[str, ...]
+    styles: tuple[str, ...]
+    activations: Float[np.ndarray, "topics styles d_in"]
+
+    def __post_init__(self) -> None:
+        wanted = (len(self.topics), len(self.styles))
+        if self.activations.ndim != 3 or self.activations.shape[:2] != wanted or len(self.gurus) != wanted[0]:  # noqa: PLR2004 - three axes
+            raise ValueError(
+                f"activations of shape {list(self.activations.shape)} and {len(self.gurus)} gurus; "
+                f"wanted [{wanted[0]} topics, {wanted[1]} styles, d_in] and a guru a topic"
+            )
+        if not np.isfinite(self.activations).all():
+            raise ValueError("activations hold NaN or infinity; wanted finite numbers")
+
+    @property
+    def d_in(self) -> int:
+        """Width of the residual stream."""
+        return int(self.activations.shape[2])
+
+    def style(self, style: str) -> Float[np.ndarray, "topics d_in"]:
+        """The activations of one style.
+
+        Raises:
+            KeyError: the file has no such style.
+        """
+        if style not in self.styles:
+            raise KeyError(f"no style {style!r}; there are: {', '.join(self.styles)}")
+        return self.activations[:, self.styles.index(style)]
+
+
+def read_activations(path: Path) -> ArticleActivations:
+    """Read a list of dicts with `topic`, `guru` (may be absent) and `<style>_activation` tensors `[1, d_in]`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ArticleFileError: it is damaged, refers to code, or is not of this shape.
+    """
+    entries = read_entries(path, ACTIVATIONS)
+    return ArticleActivations(
+        topics=entries.topics,
+        gurus=entries.gurus,
+        styles=tuple(entries.tensors),
+        activations=np.stack([entries.matrix(style) for style in entries.tensors], axis=1),
+    )
+
+
+def write_activations(path: Path, activations: ArticleActivations) -> None:
+    """Write the file in the article's shape, whole or not at all."""
+    write_entries(
+        path,
+        ACTIVATIONS,
+        topics=activations.topics,
+        gurus=activations.gurus,
+        rows={style: list(activations.style(style)) for style in activations.styles},
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArticleFeatures:
+    """Feature activations of the last prompt token.
+
+    Attributes:
+        topics: one an entry of the file.
+        gurus: the name that the guru prompt uses, one a topic; empty where the file gives none.
+        features: by style in the file's order, float32 sparse rows `[topics, d_sae]`, only values above zero stored.
+    """
+
+    topics: tuple[str, ...]
+    gurus: tuple[str, ...]
+    features: Mapping[str, csr_array]
+
+    def __post_init__(self) -> None:
+        shapes = {style: tuple(rows.shape) for style, rows in self.features.items()}
+        if len(set(shapes.values())) != 1 or {shape[0] for shape in shapes.values()} != {len(self.topics)}:
+            raise ValueError(f"features of shapes {shapes} for {len(self.topics)} topics; wanted [topics, d_sae] each")
+        if len(self.gurus) != len(self.topics):
+            raise ValueError(f"{len(self.gurus)} gurus for {len(self.topics)} topics; wanted one a topic")
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """In the file's order."""
+        return tuple(self.features)
+
+    @property
+    def d_sae(self) -> int:
+        """Features of the SAE."""
+        return int(next(iter(self.features.values())).shape[1])
+
+
+def read_features(path: Path) -> ArticleFeatures:
+    """Read a list of dicts with `topic`, `guru` (may be absent) and `<style>_features` tensors `[d_sae]`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ArticleFileError: it is damaged, refers to code, is not of this shape, or holds a value below zero.
+    """
+    entries = read_entries(path, FEATURES)
+    features: dict[str, csr_array] = {}
+    for style in entries.tensors:
+        rows = entries.matrix(style)
+        if rows.min() < 0:
+            entry, index = np.unravel_index(int(rows.argmin()), rows.shape)
+            raise ArticleFileError(
+                path,
+                f"entry {entry} (topic {entries.topics[entry]!r}), key '{style}_features': value {rows[entry, index]} "
+                f"at index {index}",
+                wanted="feature activations, which are 0 or above",
+                remedy="activations before the SAE are encoded with 'saeprobe encode'",
+            )
+        features[style] = csr_array(rows)
+    return ArticleFeatures(topics=entries.topics, gurus=entries.gurus, features=features)
+
+
+def write_features(path: Path, features: ArticleFeatures) -> None:
+    """Write the file in the article's shape (dense: 4 bytes a feature, topic and style), whole or not at all."""
+    write_entries(
+        path,
+        FEATURES,
+        topics=features.topics,
+        gurus=features.gurus,
+        rows={style: list(rows.toarray()) for style, rows in features.features.items()},
+    )

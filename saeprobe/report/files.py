@@ -10,8 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from saeprobe.report.document import SCHEMA_VERSION, plain
-from saeprobe.report.shape import Document, EvidenceJson, SampleJson
+from saeprobe.report.document import SCHEMA_VERSION, Document, EvidenceJson, SampleJson, plain
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError

@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from markupsafe import Markup
 
 from saeprobe.claims import WORDS
+from saeprobe.report.document import Document
 from saeprobe.report.files import write_whole
-from saeprobe.report.forest import DIFFERENCES, forest
-from saeprobe.report.overview import anchor, cell, headline, silent, subject_names, tallies
-from saeprobe.report.pictures import strips
-from saeprobe.report.protocols import side_by_side
-from saeprobe.report.rivals import rivals
-from saeprobe.report.shape import Document
+from saeprobe.report.overview import anchor, cell, headline, side_by_side, silent, subject_names, tallies
+from saeprobe.report.pictures import DIFFERENCES, forest, strips
 from saeprobe.report.tables import (
     arms,
     clip,
@@ -33,11 +30,12 @@ from saeprobe.report.tables import (
     probability,
     prompt_groups,
     published_rows,
+    rivals,
     seconds,
     share,
+    unit_sides,
     values_table,
 )
-from saeprobe.report.units import unit_sides
 from saeprobe.report.wording import Language, attribute, has_chinese, mark, say, words
 
 if TYPE_CHECKING:

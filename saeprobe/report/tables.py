@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Literal, cast
 
 from markupsafe import Markup
 
-from saeprobe.report.pictures import MOST_LANES, by_template
-from saeprobe.report.shape import Document, EvidenceJson, ProbeJson, PromptJson, PublishedJson, SampleJson
+from saeprobe.claims import Control
+from saeprobe.evidence.controls.results import HALF, RANDOM, withstands
+from saeprobe.report.document import (
+    ControlJson,
+    Document,
+    EvidenceJson,
+    ProbeJson,
+    PromptJson,
+    PublishedJson,
+    SampleJson,
+)
+from saeprobe.report.pictures import MOST_LANES, OTHER_UNIT, by_template
 from saeprobe.report.wording import Language, mark
 
 MOST_VALUES: Final = 400
 """Values of one sample that the page prints one by one."""
 
+
 MOST_TEMPLATES: Final = 60
 """Templates of one sample that the page lists."""
+
 
 LONGEST_TEXT: Final = 2_000
 """Characters of a prompt or continuation that the page shows."""
 
+
 MOST_PROMPT_TEXT: Final = 600_000
 """Characters of all prompts together that the page shows."""
+
 
 PLAIN_FROM, PLAIN_TO = 1e-4, 1e6
 """Magnitudes between which a number is written without a power of ten."""
@@ -220,3 +234,91 @@ def prompt_groups(document: Document) -> tuple[list[PromptGroup], int]:
         ],
         left_out,
     )
+
+
+MOST_UNITS: Final = 120
+"""Units of one side that the page lists."""
+
+
+LONGEST_NAME: Final = 90
+"""Characters of a wording that stand beside its value; the whole of it stands with the values by prompt."""
+
+
+_CROSSED: Final = "templates and topics"
+"""Two sorts of units: the templates of either side, and then the topics' differences."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitSide:
+    """The units of one side with their values and what they are; `left_out` more are in the JSON."""
+
+    side: str
+    what: str
+    lines: Sequence[tuple[str, str]]
+    left_out: int
+
+
+def unit_sides(evidence: EvidenceJson[int]) -> list[UnitSide]:
+    """The units by side, in the order of the test."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for unit in evidence["unit_values"]:
+        groups.setdefault(unit["side"], []).append((_name(unit["unit"]), number(unit["value"])))
+    what = evidence["units"] or ""
+    sorts = [what] * len(groups)
+    if what.startswith(_CROSSED) and len(groups) > 1:  # where templates are paired too, both are one side's
+        sorts = ["templates"] * (len(groups) - 1) + ["topics"]
+    return [
+        UnitSide(side=side, what=sort, lines=lines[:MOST_UNITS], left_out=max(0, len(lines) - MOST_UNITS))
+        for sort, (side, lines) in zip(sorts, groups.items(), strict=True)
+    ]
+
+
+def _name(unit: str) -> str:
+    text = " ".join(unit.split())
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+
+
+Standing = Literal["withstood", "explains", "reproduces", "open", "not-run", "not-judged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """One control and what it makes of the effect; `standing` is a key of `words.toml` under `standing`."""
+
+    control: ControlJson[int]
+    standing: Standing
+
+    @property
+    def outcome(self) -> str:
+        """The outcome whose colour and sign it takes."""
+        if self.standing in ("explains", "reproduces"):
+            return "refuted"
+        return "supported" if self.standing == "withstood" else "inconclusive"
+
+
+def rivals(evidence: EvidenceJson[int]) -> list[Rival]:
+    """The controls of a comparison, in the order declared."""
+    alpha = evidence["alpha"]
+    found = [Rival(control=control, standing=_standing(control, alpha)) for control in evidence["controls"]]
+    if evidence["outcome"] == "supported" or any(rival.control["explains"] for rival in found):
+        return found
+    if evidence["p"] is not None and alpha is not None and evidence["p"] < alpha and (evidence["estimate"] or 0) > 0:
+        return found
+    # Where the claim's own comparison finds no effect there is nothing that a rival could explain.
+    return [rival if rival.standing == "not-run" else replace(rival, standing="not-judged") for rival in found]
+
+
+def _standing(control: ControlJson[int], alpha: float | None) -> Standing:
+    p, share, left = control["p"], control["share"], control["estimate"]
+    if p is None:
+        return "not-run"
+    if control["explains"]:
+        return "explains" if control["expects"] == "persists" else "reproduces"
+    if alpha is None or control["name"] in OTHER_UNIT:
+        return "withstood"
+    if control["expects"] == "persists":
+        holds = withstands(cast("Control", control["name"]), left, p, share, alpha)
+        return "withstood" if holds else "open"
+    if control["name"] in RANDOM:  # p is the rank of the claim among the draws
+        return "open" if p >= alpha else "withstood"
+    return "open" if p >= alpha and share is not None and share >= HALF else "withstood"

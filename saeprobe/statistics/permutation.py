@@ -2,14 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import permutations
+from math import comb, factorial
+from typing import Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from saeprobe.statistics.counting import Share, Units, tolerance
-from saeprobe.statistics.intervals import rate_interval
+from saeprobe.statistics.intervals import Statistic, rate_interval
+
+Units = Float[np.ndarray, " units"]
+
+
+Sums = Float[np.ndarray, " subsets"]
+
+
+Share = Callable[[float], float]
+"""Share of relabelings that lie at least as far from zero as the observed one, once a shift is taken out of the first
+group. It never rises with the distance of the shift from the observed difference, since no relabeling moves faster."""
+
+
+HALF_LIMIT = 2**18
+"""Up to so many subsets are listed on a side: 18 + 18 units, or 36 signs."""
+
+
+def permutations_countable(n_a: int, n_b: int) -> bool:
+    """Whether the relabelings of `n_a` + `n_b` units can be counted."""
+    fewer = min(n_a, n_b)
+    return sum(comb(max(n_a, n_b), size) for size in range(fewer + 1)) <= HALF_LIMIT
+
+
+def flips_countable(count: int) -> bool:
+    """Whether the signs of `count` differences can be counted."""
+    return 2 ** (count - count // 2) <= HALF_LIMIT
+
+
+def permutation_share(a: Units, b: Units) -> Share:
+    """The two-sided test of mean of `a` minus mean of `b` under all relabelings of the units, ties included."""
+    middle = float(np.concatenate([a, b]).mean())  # as many sums go out as come in, so that any centre will do
+    fewer = min(len(a), len(b))
+    leave, enter = _sums_by_size(a - middle, fewer), _sums_by_size(b - middle, fewer)
+    weight = 1 / len(a) + 1 / len(b)
+    difference = float((a - middle).mean() - (b - middle).mean())
+    relabelings = comb(len(a) + len(b), len(a))
+
+    def share(shift: float) -> float:
+        observed = difference - shift
+        slack = tolerance(a - shift, b)
+        near, far = slack / weight, (2 * abs(observed) - slack) / weight
+        if far <= near:
+            return 1.0
+        reached = 0
+        for size, (out, into) in enumerate(zip(leave, enter, strict=True)):
+            moved = out - size * shift
+            lost, gained = (moved, into) if observed >= 0 else (into, moved)
+            # the contrast is |observed| - weight * (lost - gained)
+            reached += _pairs_at_most(lost, gained, near) + _pairs_at_most(gained, lost, -far)
+        return reached / relabelings
+
+    return share
+
+
+def flip_share(differences: Units) -> Share:
+    """The two-sided test of the mean of `differences` under all ways to set their signs, ties included."""
+    count = len(differences)
+    half = count // 2
+
+    def share(shift: float) -> float:
+        moved = differences - shift
+        observed = float(moved.mean())
+        slack = tolerance(moved)
+        near, far = slack * count / 2, (2 * abs(observed) - slack) * count / 2
+        if far <= near:
+            return 1.0
+        moved = moved if observed >= 0 else -moved
+        first, second = np.sort(_sums(moved[:half])), np.sort(_sums(moved[half:]))
+        # flipping a subset takes twice its sum away; as many subsets leave +observed as leave -observed
+        reached = np.searchsorted(second, near - first[::-1], side="right")  # rising look-ups are much the faster ones
+        return 2 * int(reached.sum()) / 2**count
+
+    return share
+
+
+def tolerance(*groups: Units) -> float:
+    """How far two means of these values may lie apart and still be the same number, rounded."""
+    return 1e-12 * max(1.0, *(float(np.abs(group).max()) for group in groups))
+
+
+def _pairs_at_most(x: Sums, y: Sums, bound: float) -> int:
+    """How many pairs have x - y <= bound, both sorted; the shorter one is looked up in the longer."""
+    if len(x) <= len(y):
+        return len(x) * len(y) - int(np.searchsorted(y, x - bound).sum())
+    return int(np.searchsorted(x, y + bound, side="right").sum())
+
+
+def _sums_by_size(values: Units, most: int) -> list[Sums]:
+    """The sorted sums of all subsets of 0, 1, ... `most` values."""
+    sums = [np.zeros(1), *(np.zeros(0) for _ in range(most))]
+    for value in values:
+        for size in range(most, 0, -1):
+            sums[size] = np.concatenate([sums[size], sums[size - 1] + value])
+    return [np.sort(each) for each in sums]
+
+
+def _sums(values: Units) -> Sums:
+    """The sums of all subsets."""
+    sums: Sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums, sums + value])
+    return sums
+
 
 DRAWN = 19_999
 """Relabelings drawn at first; with the labels as observed they make 20,000, and the smallest p is 1 / 20,000."""
@@ -119,3 +223,162 @@ def _share(statistic: Statistics, slope: Statistics, observed: float, groups: tu
         return (1 + reached) / (1 + len(statistic))  # the labels as observed are one of them
 
     return share
+
+
+EXACT_LIMIT = 20_000
+"""Up to so many relabelings are gone through one by one where they cannot be counted; 8 + 8 units have 12,870."""
+
+
+ROUNDS = 9_999
+
+
+def permutation_p(
+    statistic: Statistic,
+    n_units: int,
+    *,
+    alpha: float,
+    seed: int,
+    side: Literal["greater", "two-sided"] = "greater",
+    rounds: int = ROUNDS,
+) -> tuple[float, str, int | None]:
+    """The p of `statistic` when the units are permuted; all permutations of up to 7 units, drawn ones of more.
+
+    `statistic` takes a permutation of the indices of units, `[units]`. An undefined (NaN) one counts against the
+    finding. A sampled p whose exact interval holds alpha is drawn again, ten times as often and alike for every seed;
+    if it still does, the upper end of the interval is given, so that two seeds agree on the verdict.
+
+    Returns:
+        p, the test in words, and the seed if permutations were drawn.
+
+    Raises:
+        ValueError: fewer than two units, or the statistic is undefined as observed.
+    """
+    if n_units < 2:  # noqa: PLR2004 - one unit has one order
+        raise ValueError(f"{n_units} unit of replication; a permutation needs at least 2")
+
+    def extent(order: np.ndarray) -> float:
+        value = statistic(order)
+        return abs(value) if side == "two-sided" else value
+
+    observed = extent(np.arange(n_units))
+    if not np.isfinite(observed):
+        raise ValueError("the statistic is not a finite number as observed; no verdict is given on NaN")
+    bound = observed - 1e-12 * max(1.0, abs(observed))
+    if factorial(n_units) <= EXACT_LIMIT:
+        reached = sum(not extent(np.array(order)) < bound for order in permutations(range(n_units)))
+        return reached / factorial(n_units), f"exact permutation of {n_units} units (all {factorial(n_units):,})", None
+
+    def drawn(draws: int, of: int) -> tuple[float, float, float]:
+        """The p of so many draws, and the ends of its interval."""
+        rng = np.random.default_rng(of)
+        reached = sum(not extent(rng.permutation(n_units)) < bound for _ in range(draws))
+        return ((reached + 1) / (draws + 1), *rate_interval(reached, draws, level=SURE))
+
+    p, low, high = drawn(rounds, seed)
+    if low <= alpha <= high:
+        rounds = rounds * 10 + 9
+        p, low, high = drawn(rounds, 0)
+    note = f"{rounds:,} drawn"
+    if low <= alpha <= high:
+        p = high
+        note += f"; p is too close to {alpha:g} to tell, and the upper end of its {SURE:.1%} interval is given"
+    return p, f"sampled permutation of {n_units} units ({note})", seed
+
+
+Dealt = Bool[np.ndarray, "relabelings items"]
+
+
+_Labels = TypeVar("_Labels", bound=np.ndarray)
+
+
+COUNTED_ITEMS = 18
+"""Up to so many units, or pairs of units, every relabeling is counted: 9 + 9 templates have 48,620."""
+
+
+DRAWS = (4_999, 45_000, 450_000)
+"""Relabelings drawn where there are more, and then as many again while they do not settle the verdict."""
+
+
+SETTLED = 0.999
+"""Level of the interval of a drawn p that may not hold alpha."""
+
+
+CHUNK = 20_000
+"""Relabelings worked on at once."""
+
+
+DRAWING = (
+    "Where they are drawn, it is by numpy.random.default_rng(seed), 20,000 at a time at most, 4,999 in all and then "
+    "45,000 and 450,000 more while the 99.9 % binomial interval of p holds alpha, and p is (1 + those that do) / "
+    "(1 + all)"
+)
+"""How relabelings are drawn, for rules that tell it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """How many relabelings part the units at least as far: `p`, and how many were looked at.
+
+    `seed` is None where all were counted. `settled` is False where the draws leave open on which side of alpha p
+    lies; `p` is then the upper end of its interval, so that nothing is confirmed by the luck of a seed.
+    """
+
+    p: float
+    relabelings: int
+    seed: int | None
+    settled: bool = True
+
+    def told(self, what: str, units: str) -> str:
+        """The test in words.
+
+        >>> Reached(p=0.03, relabelings=70, seed=None).told("permutation of labels", "4 + 4 templates")
+        'exact permutation of labels over 4 + 4 templates, 70 relabelings'
+        """
+        how = "exact" if self.seed is None else "sampled"
+        drawn = "" if self.seed is None else " drawn"
+        left = "" if self.settled else "; p is too close to alpha to tell, and the upper end of its interval is given"
+        return f"{how} {what} over {units}, {self.relabelings:,} relabelings{drawn}{left}"
+
+
+def counted(dealt: Iterable[_Labels], reaching: Callable[[_Labels], int]) -> Reached:
+    """All relabelings of a design, of which `reaching` counts those that part the units as far."""
+    reached = relabelings = 0
+    for some in dealt:
+        reached += reaching(some)
+        relabelings += len(some)
+    return Reached(p=reached / relabelings, relabelings=relabelings, seed=None)
+
+
+def drawn(
+    deal: Callable[[np.random.Generator, int], _Labels],
+    reaching: Callable[[_Labels], int],
+    *,
+    alpha: float | None,
+    seed: int,
+) -> Reached:
+    """Relabelings drawn at random, the observed labels counted as one of them (Phipson & Smyth 2010).
+
+    More are drawn while the exact binomial interval of p holds alpha; where the last draw still leaves it open, p is
+    the upper end of that interval. Without an alpha the first draw is all.
+    """
+    rng = np.random.default_rng(seed)
+    reached = relabelings = 0
+    high = 1.0
+    for more in DRAWS:
+        for count in [CHUNK] * (more // CHUNK) + [more % CHUNK]:
+            reached += reaching(deal(rng, count)) if count else 0
+        relabelings += more
+        low, high = (1.0, 1.0) if alpha is None else rate_interval(reached, relabelings, level=SETTLED)
+        if alpha is None or not low <= alpha <= high:
+            return Reached(p=(reached + 1) / (relabelings + 1), relabelings=relabelings, seed=seed)
+    return Reached(p=high, relabelings=relabelings, seed=seed, settled=False)
+
+
+def every_choice(items: int, *, ones: int | None = None) -> Iterator[Dealt]:
+    """Every way to set bits on `items`, in chunks; with `ones`, those that set so many."""
+    places = np.arange(items)
+    for start in range(0, 2**items, CHUNK):
+        masks = np.arange(start, min(start + CHUNK, 2**items), dtype=np.uint32)
+        if ones is not None:
+            masks = masks[np.bitwise_count(masks) == ones]
+        yield (masks[:, None] >> places & 1).astype(bool)

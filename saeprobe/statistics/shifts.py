@@ -7,24 +7,35 @@ does not reject (Pitman 1937; Garthwaite, Biometrics 52, 1996). Interval and p n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations, product
 from math import comb, inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from saeprobe.statistics.counting import (
+from saeprobe.statistics.permutation import (
+    DRAWN,
+    EXACT_LIMIT,
+    Draw,
     Share,
+    Statistics,
     Units,
+    drawn_flips,
+    drawn_permutations,
     flip_share,
     flips_countable,
     permutation_share,
     permutations_countable,
+    sampled,
+    tolerance,
 )
-from saeprobe.statistics.permutation import drawn_flips, drawn_permutations, sampled
 from saeprobe.statistics.power import units_to_decide
 
 PRECISION = 1e-8
 """Of the ends of an interval, as a share of their distance from the estimate."""
+
+
 FARTHEST = 1e6
 """Standard errors at which an end is looked for; beyond them only the labels decide, and they stay the same."""
 
@@ -187,3 +198,134 @@ def invert(share: Share, estimate: float, alpha: float, *, step: float) -> tuple
                 outside = middle
         ends.append(estimate + direction * outside)
     return ends[0], ends[1]
+
+
+def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed: int, paired: bool = False) -> Shift:
+    """Mean of `a` above mean of `b`, for other templates and other topics at once; two-sided.
+
+    Chance has two sources, and their variances add, as in min F' (Clark, J. Verb. Learn. Verb. Behav. 12, 1973): which
+    templates fell to which side, drawn by relabeling the templates, and which topics were taken, drawn by flipping the
+    signs of the topics' differences about their mean. p is the share of draws whose sum lies at least as far from zero
+    as the difference. It is never smaller than that over templates alone or topics alone, so that few units of one
+    sort are not made up for by many of the other; the interval likewise holds both of theirs.
+
+    Args:
+        a: template means of one side, `[templates]`.
+        b: template means of the other side.
+        differences: differences of the two sides by topic, `[topics]`.
+        alpha: the level.
+        seed: of the draws.
+        paired: each template of `a` is that of `b` at the same place, as where two arms read the same prompts.
+
+    Raises:
+        ValueError: fewer than two units of a sort, or a value is not finite.
+    """
+    templates = paired_shift(a - b, alpha=alpha, seed=seed) if paired else unpaired_shift(a, b, alpha=alpha, seed=seed)
+    topics = paired_shift(differences, alpha=alpha, seed=seed)
+    estimate = templates.estimate
+    drawn = sampled(_draw(a, b, differences, paired=paired), estimate, (a, b), alpha=alpha, seed=seed)
+    both = drawn.share(0.0)
+    alone = max(templates, topics, key=lambda shift: shift.p)
+    interval = None
+    if templates.interval is not None and topics.interval is not None:
+        crossed = invert(drawn.share, estimate, alpha, step=templates.interval[1] - templates.interval[0])
+        if crossed is not None:
+            ends = (*crossed, *templates.interval, *topics.interval)
+            interval = min(ends), max(ends)
+    deviation = float((a - b).std(ddof=1)) if paired else deviation_between(a, b)
+    return Shift(
+        estimate=estimate,
+        p=max(both, alone.p),
+        interval=interval,
+        test=_test(len(a), len(b), len(differences), drawn.note, alone.test if alone.p > both else None, paired=paired),
+        seed=seed,
+        spread=templates.spread or topics.spread,
+        smallest_p=max(templates.smallest_p, topics.smallest_p),
+        effect=templates.effect,
+        alpha=alpha,
+        paired=paired,
+        noise=float(differences.var(ddof=1)) / len(differences) / deviation**2 if templates.spread else 0.0,
+    )
+
+
+def _draw(a: Units, b: Units, differences: Units, *, paired: bool) -> Draw:
+    """Relabeled templates plus turned topics; only the former take up a shift."""
+    count = len(differences)
+    centred = (differences - differences.mean()) * sqrt(count / (count - 1))  # their mean took up a degree of freedom
+    of_templates, of_topics = drawn_flips(a - b) if paired else drawn_permutations(a, b), drawn_flips(centred)
+
+    def draw(rng: np.random.Generator, wanted: int) -> tuple[Statistics, Statistics]:
+        contrast, slope = of_templates(rng, wanted)
+        return contrast + of_topics(rng, wanted)[0], slope
+
+    return draw
+
+
+def _test(n_a: int, n_b: int, n_topics: int, note: str, alone: str | None, *, paired: bool) -> str:
+    templates = f"sign flips of {n_a} paired differences" if paired else f"permutation of {n_a} + {n_b} units"
+    test = f"sampled {templates}, added to sign flips of {n_topics} centred paired differences ({note})"
+    return test if alone is None else f"{test}; p is the larger one of {alone}"
+
+
+Ps = Float[np.ndarray, " rounds"]
+
+
+Signs = Float[np.ndarray, "relabelings units"]
+
+
+def shuffled_ps(a: Units, b: Units, *, rounds: int, seed: int) -> Ps:
+    """Two-sided p between two made-up sides, each holding half of the units of either side, `[rounds]`.
+
+    Of an odd number of units one side takes one more; where both numbers are odd, each side one more of one.
+
+    Raises:
+        ValueError: a group has fewer than two units, or a value is not finite.
+    """
+    check(a, b)
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([a, b])
+    size, from_a = len(values) // 2, len(a) // 2
+    made_up = np.zeros((rounds, len(values)))
+    for row in made_up:
+        row[rng.permutation(len(a))[:from_a]] = 1.0
+        row[len(a) + rng.permutation(len(b))[: size - from_a]] = 1.0
+    return _ranked(made_up, _dealt(len(values), size, rng), values - values.mean(), tolerance(values))
+
+
+def paired_shuffled_ps(differences: Units, *, rounds: int, seed: int) -> Ps:
+    """Two-sided p of paired differences of which half, drawn at random, have their sign turned, `[rounds]`.
+
+    Raises:
+        ValueError: fewer than two units, or a value is not finite.
+    """
+    check(differences)
+    rng = np.random.default_rng(seed)
+    count = len(differences)
+    made_up = np.ones((rounds, count))
+    for row in made_up:
+        row[rng.permutation(count)[: count // 2]] = -1.0
+    if 2**count <= EXACT_LIMIT:
+        signs = np.array(list(product((1.0, -1.0), repeat=count)))
+    else:
+        signs = rng.choice((1.0, -1.0), size=(DRAWN, count))
+    return _ranked(made_up, signs, differences, tolerance(differences))
+
+
+def _dealt(count: int, size: int, rng: np.random.Generator) -> Signs:
+    """1 for each of the `size` units that are chosen of `count`: all ways, or as many as are drawn of too many."""
+    if comb(count, size) > EXACT_LIMIT:
+        return (np.argsort(rng.random((DRAWN, count))) < size).astype(np.float64)
+    chosen = np.zeros((comb(count, size), count))
+    for row, members in enumerate(combinations(range(count), size)):
+        chosen[row, members] = 1.0
+    return chosen
+
+
+def _ranked(made_up: Signs, relabelings: Signs, values: Units, slack: float) -> Ps:
+    """Share of the relabelings whose sum is at least as far from zero as each made-up one; a drawn one is never 0.
+
+    Sums do for differences of means: the values are about their mean, and every relabeling has the same sizes.
+    """
+    extents = np.sort(np.abs(relabelings @ values))
+    reached = len(extents) - np.searchsorted(extents, np.abs(made_up @ values) - slack * len(values))
+    return np.maximum(reached, 1) / len(extents)

@@ -16,8 +16,7 @@ import numpy as np
 from saeprobe.captures import Capture
 from saeprobe.features.sparse import Features
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
-from saeprobe.subject.protocol import ReadingError, Yardstick
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.specification import ReadingError, SubjectError, Yardstick
 
 BETTER_BY: Final = 0.01
 """Variance explained by which a neighbouring layer must surpass the hook before the hook is called misplaced.

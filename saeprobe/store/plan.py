@@ -15,8 +15,7 @@ from saeprobe.features.continuations import Continuation, Continuations
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
 from saeprobe.store.store import Store, continuation_key, reading_key
-from saeprobe.subject.protocol import Identity, Reader, Reading, Request, Subject, Want
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.specification import Identity, Reader, Reading, Request, Subject, SubjectError, Want
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""

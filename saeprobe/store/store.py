@@ -28,7 +28,7 @@ from saeprobe.store.tables import (
     table_of_continuations,
     table_of_readings,
 )
-from saeprobe.subject.protocol import Reading, Want
+from saeprobe.subject.specification import Reading, Want
 
 _T = TypeVar("_T")
 

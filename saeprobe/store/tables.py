@@ -14,7 +14,7 @@ from saeprobe.captures import At, Span
 from saeprobe.features.continuations import Arm, Continuation
 from saeprobe.features.sparse import Token
 from saeprobe.prompts import Prompt
-from saeprobe.subject.protocol import Reading, Want
+from saeprobe.subject.specification import Reading, Want
 
 
 class UntrustedError(Exception):

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from saeprobe.captures import At, Steering
+from saeprobe.features.continuations import Continuation
+from saeprobe.features.sparse import Keep, Token
+from saeprobe.prompts import Prompt, PromptSet
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+
+
 Quantisation = Literal["8bit", "8bit where it can"]
+
+
 Family = Literal["layers", "bridge"]
+
+
 Memory = Literal["auto", "resident", "sharded", "streamed"]
 
 
@@ -156,3 +171,272 @@ class SubjectSpec:
         if self.root is not None and whole.is_relative_to(self.root.resolve()):
             return whole.relative_to(self.root.resolve()).as_posix()
         return str(folder)
+
+
+_MIRROR = "where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """What a subject needs from the Hub.
+
+    Attributes:
+        repo: the repository.
+        revision: branch, tag or commit; None for its main branch.
+        patterns: of the files; all where there is none.
+        depth: of a sharded model only what the blocks below this depth need; None for all of it.
+    """
+
+    repo: str
+    revision: str | None = None
+    patterns: tuple[str, ...] = ()
+    depth: int | None = None
+
+
+def absent(what: Iterable[str], name: str) -> str:
+    """The sentence that says which weights of the subject `name` are absent and what brings them."""
+    return f"the weights of {' and '.join(what)} are not here; run: saeprobe fetch {name} ({_MIRROR})"
+
+
+Share = Callable[[float], None]
+"""Told which share of the work is done, between 0 and 1."""
+
+
+Randomisation = Literal["random-model", "random-sae"]
+"""What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Everything that decides what a subject computes, known without importing torch.
+
+    `fingerprint` is a SHA-256 over the model's and the SAE's content hashes, hook, dtype, tokenisation protocol and
+    the versions of the libraries that compute: stored evidence of another fingerprint is never used.
+    """
+
+    name: str
+    model: str
+    model_hash: str
+    sae: str
+    sae_hash: str
+    hook_name: str
+    d_in: int
+    d_sae: int
+    dtype: str
+    protocol: str
+    """In words: BOS, chat template, token read."""
+    fingerprint: str
+    tolerance: float = 0.0
+    """By how much rounding may move an activation, as a share of the residual stream's norm."""
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Want:
+    """Which tokens of a prompt to read, and what to keep of them.
+
+    `shift` reads that many blocks after the hook (before it where negative); `raw` leaves the chat template out. Both
+    are for the instrument check, which holds the SAE against its neighbouring layers on a neutral text.
+    """
+
+    at: At
+    keep: frozenset[Keep]
+    shift: int = 0
+    raw: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """What an instrument check is held against.
+
+    Attributes:
+        l0: active features a token, as the SAE's publisher states it; None where nobody does.
+        variance_explained: share of the variance that the SAE reconstructs, as the publisher states it.
+        source: who says so.
+        shifts: which layers are tried, in blocks from the hook; 0 is the hook itself.
+        misfit: why the SAE is read where it does not belong, on purpose; None where it is to fit.
+    """
+
+    l0: float | None = None
+    variance_explained: float | None = None
+    source: str = ""
+    shifts: tuple[int, ...] = (-1, 0, 1)
+    misfit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One prompt and all that is wanted of it; it runs once however much that is.
+
+    Raises:
+        ValueError: some of it is wanted in the chat template and some without.
+    """
+
+    text: str
+    wants: tuple[Want, ...]
+
+    def __post_init__(self) -> None:
+        if len({want.raw for want in self.wants}) > 1:
+            raise ValueError("a request is read in the chat template or without it; make two requests")
+
+    @property
+    def raw(self) -> bool:
+        """Whether the prompt is read without the chat template."""
+        return any(want.raw for want in self.wants)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """What was read of one prompt. Arrays have one row a token read, `[read]`; features in sparse rows.
+
+    `indices` of a row ascend; `values` are above zero. `near` are the features of a row that lie so close to firing or
+    not firing that rounding decides (`Identity.tolerance`), ascending; no rows where the SAE's features have no
+    threshold of their own. `effective_rank` is of all tokens of the prompt, with or without BOS as the protocol says.
+    """
+
+    tokens: tuple[Token, ...]
+    n_tokens: int
+    indices: tuple[Int[np.ndarray, " active"], ...]
+    values: tuple[Float[np.ndarray, " active"], ...]
+    squared_error: Float[np.ndarray, " read"]
+    activations: Float[np.ndarray, "read d_in"] | None = None
+    effective_rank: float | None = None
+    near: tuple[Int[np.ndarray, " near"], ...] = ()
+
+
+class Reader(Protocol):
+    """A subject in memory."""
+
+    @property
+    def device(self) -> str:
+        """As torch writes it."""
+        ...
+
+    def read(
+        self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
+    ) -> Iterator[tuple[int, list[Reading]]]:
+        """Run the model up to the hook; for each request its index and a reading a want, each request once.
+
+        Args:
+            requests: in any order; they are answered in an order of the model's own choosing.
+            batch_size: prompts a forward pass at most.
+            progress: told which share of the forward passes is done.
+
+        Raises:
+            ReadingError: a text does not fit the context, has no tokens or contains special ones; a prompt cannot be
+                read as wanted.
+        """
+        ...
+
+    def continue_(
+        self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
+    ) -> Iterator[tuple[Prompt, list[Continuation]]]:
+        """Run a steering experiment on `prompts`; all continuations of a prompt at once, one prompt after another.
+
+        `experiment` are the texts of the whole experiment, of which `prompts` may be the part that is not stored yet:
+        the random features are drawn from those that fire on them.
+        """
+        ...
+
+
+class Subject(Protocol):
+    """A language model, its SAE and a hook point; cheap to hold, loaded by `open`."""
+
+    @property
+    def name(self) -> str:
+        """What `subjects(...)` and `-m` select."""
+        ...
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Its own name and, for a protocol of another subject, that subject's (`llama70b`)."""
+        ...
+
+    @property
+    def wording(self) -> str:
+        """Which of the built-in prompt sets it reads: `specimen`, `english` or `chinese`."""
+        ...
+
+    @property
+    def specimen(self) -> bool:
+        """Ships with the project."""
+        ...
+
+    @property
+    def default(self) -> bool:
+        """Runs where no `-m` selects: the specimens, and users' subjects that say so."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a line."""
+        ...
+
+    @property
+    def protocol_of(self) -> str | None:
+        """The subject of which this one is another protocol."""
+        ...
+
+    def aspects(self) -> Mapping[str, str]:
+        """In words, by aspect, how it is read; also where its weights are absent."""
+        ...
+
+    def yardstick(self) -> Yardstick:
+        """What its instrument check is held against. Only asked where nothing is `missing`."""
+        ...
+
+    def downloads(self) -> tuple[Download, ...]:
+        """What it needs from the Hub, whether that is here or not; empty where all of it is in folders."""
+        ...
+
+    def place(self) -> str:
+        """In words, where its weights lie while they are used. Only asked where nothing is `missing`."""
+        ...
+
+    def missing(self) -> str | None:
+        """Why it cannot run here and the command that would bring what is absent; None where it can."""
+        ...
+
+    def identity(self) -> Identity:
+        """What it is, without importing torch. Only asked where nothing is `missing`."""
+        ...
+
+    def speaking(self) -> str:
+        """A fingerprint of all that decides what it writes: `Identity.fingerprint` and the layers after the hook."""
+        ...
+
+    def open(self) -> Reader:
+        """Load it."""
+        ...
+
+    def randomised(self, what: Randomisation, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
+        """The same subject with a random model or a random SAE, as a control; nothing is loaded.
+
+        Each feature fires on as many tokens of the neutral text as in the subject itself. It is in no list of subjects
+        and writes no text.
+
+        Args:
+            what: is drawn at random.
+            neutral: the text; None for the built-in one, on which instruments are checked.
+            seed: of the draw.
+        """
+        ...
+
+    def draws(self, what: Randomisation, *, neutral: PromptSet | None = None, count: int) -> Draws:
+        """As many draws of the same, seeds 0 and up; what they have in common is loaded once, with the first."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """Random subjects that differ by their seed alone.
+
+    `release` gives back the memory of what they share, once all have read or another subject is to be loaded.
+    """
+
+    subjects: tuple[Subject, ...]
+    release: Callable[[], None]
+
+
+class ReadingError(ValueError):
+    """A prompt cannot be read or continued as asked."""

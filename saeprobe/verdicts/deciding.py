@@ -2,14 +2,225 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from saeprobe.baselines.comparing import BaselineComparison, compare_baseline
-from saeprobe.claims import Claim, Control, NotRun, Unverifiable, Verdict
-from saeprobe.evidence.evidence import Evidence
-from saeprobe.published_values import PublishedComparison, agreement, compare_published, moved, pieces_of, unanswered
-from saeprobe.verdicts.baseline import Baseline, Provenance
+from saeprobe.claims import Claim, Control, NotRun, Published, Unverifiable, Verdict, did_you_mean
+from saeprobe.evidence.evidence import Evidence, Kind, Sample
+from saeprobe.verdicts.baseline import Baseline, BaselineComparison, Provenance, compare_baseline, samples_of
+
+ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")
+"""Kinds of comparison that put their two sides in an order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedComparison:
+    """A printed number beside the one measured here, in `unit`.
+
+    It agrees when they differ by `tolerance` at most; but of two numbers that do, and which are printed the other way
+    round than the probe found them, neither agrees, however wide the tolerance.
+
+    Unless the claim states it, the tolerance is the sum of `rounding`, half a unit of the last printed decimal, and
+    `sampling`, the sampling error of the difference of two means. With h the half width of the interval of the mean
+    measured here, that error is h for our mean; the printed mean, over n' prompts where ours is over n, has one of its
+    own, h sqrt(n / n') if its prompts scatter as ours do; the two add up as sqrt(h^2 + h^2 n / n'). Of a source that
+    does not tell n' nothing is known, and only our own error counts: h.
+    """
+
+    label: str
+    value: float
+    unit: str
+    tolerance: float
+    tolerance_from: str
+    measured: float
+    agrees: bool
+    rounding: float | None = None
+    sampling: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """Two numbers of which the probe found `upper` to lie above `lower`; `rounding` is what both owe to it together."""
+
+    upper: PublishedComparison
+    lower: PublishedComparison
+    rounding: float
+
+    @property
+    def printed(self) -> float:
+        """How far `upper` is printed above `lower`; below zero where it is printed below it."""
+        return self.upper.value - self.lower.value
+
+    @property
+    def turned(self) -> bool:
+        """Whether the two are printed the other way round, whatever they were rounded from."""
+        return -self.printed >= self.rounding * (1 - 1e-9)
+
+    @property
+    def within_tolerance(self) -> bool:
+        """Whether a number that agrees may lie where the other one is printed."""
+        return max(self.upper.tolerance, self.lower.tolerance) > abs(self.printed)
+
+
+def compare_published(published: Published | None, evidence: Sequence[Evidence]) -> tuple[PublishedComparison, ...]:
+    """Each published number beside the measured mean of the same label, unit and, where it is stated, measure.
+
+    Those for which nothing measured answers, or more than one measure, are left out; `unanswered` tells them.
+    """
+    if published is None:
+        return ()
+    pairs = [(order.upper, order.lower) for order in _orders(published, evidence) if order.turned]
+    turned = {row.label for pair in pairs if all(row.agrees for row in pair) for row in pair}
+    rows = _each_alone(published, evidence)
+    return tuple(replace(row, agrees=row.agrees and row.label not in turned) for row in rows)
+
+
+def unanswered(published: Published, evidence: Sequence[Evidence]) -> str | None:
+    """Which published numbers nothing measured answers for, or more than one measure; None where all have their own."""
+    found = _candidates(published, evidence)
+    never = [label for label, samples in found.items() if not samples]
+    if never:
+        known = {sample.measure for sample in samples_of(evidence)}
+        by = f" by {published.measure!r}{did_you_mean(published.measure, known)}" if published.measure else ""
+        return f"published values were never measured: {', '.join(never)} in {published.unit}{by}"
+    several = {label: [one.measure for one in samples] for label, samples in found.items() if len(samples) > 1}
+    if not several:
+        return None
+    label, measures = next(iter(several.items()))
+    return (
+        f"published values may be of several measures: {', '.join(several)} in {published.unit}, by "
+        f"{' and by '.join(measures)}; state which, as in published({label}=..., unit={published.unit!r}, "
+        f"measure={measures[0]!r})"
+    )
+
+
+def moved(published: Published, evidence: Sequence[Evidence]) -> str | None:
+    """How what is measured differs from what is published, number by number and in order; None where all agrees."""
+    far = [
+        f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance:.3g}"
+        for row in _each_alone(published, evidence)
+        if not row.agrees
+    ]
+    turned = [
+        f"{order.upper.label} lies {order.upper.measured - order.lower.measured:.4g} {published.unit} above "
+        f"{order.lower.label} here, and is published {-order.printed:.4g} below it"
+        for order in _orders(published, evidence)
+        if order.turned
+    ]
+    told = [f"its numbers have moved: {'; '.join(far)}"] if far else []
+    told += [f"its numbers are published in the reverse order: {'; '.join(turned)}"] if turned else []
+    return "; and ".join(told) or None
+
+
+def agreement(published: Published | None, evidence: Sequence[Evidence]) -> str:
+    """How many numbers agree, to go on after a reason, and where that says little of the difference between them."""
+    rows = compare_published(published, evidence)
+    if published is None or not rows:
+        return ""
+    agreeing = [row.label for row in rows if row.agrees]
+    wide = [
+        f"{order.upper.label} and {order.lower.label} are published {abs(order.printed):.4g} {published.unit} apart "
+        f"and held to ± {order.upper.tolerance:.3g} and ± {order.lower.tolerance:.3g}"
+        for order in _orders(published, evidence)
+        if order.within_tolerance and {order.upper.label, order.lower.label}.issubset(agreeing)
+    ]
+    told = f"; {len(agreeing)} of {len(rows)} published values agree"
+    return told + (f", only within tolerances wider than the published difference: {'; '.join(wide)}" if wide else "")
+
+
+def _candidates(published: Published, evidence: Sequence[Evidence]) -> dict[str, list[Sample]]:
+    """By published label the samples that could be what is printed: the first one of each measure."""
+    found: dict[str, dict[str, Sample]] = {label: {} for label in published.values}
+    for sample in samples_of(evidence):
+        if sample.label in found and sample.unit == published.unit and published.measure in ("", sample.measure):
+            found[sample.label].setdefault(sample.measure, sample)
+    return {label: list(of_label.values()) for label, of_label in found.items()}
+
+
+def _answers(published: Published, evidence: Sequence[Evidence]) -> list[Sample]:
+    """The samples beside which published numbers are held, where it is clear which they are."""
+    return [samples[0] for samples in _candidates(published, evidence).values() if len(samples) == 1]
+
+
+def _each_alone(published: Published, evidence: Sequence[Evidence]) -> list[PublishedComparison]:
+    """The numbers that are measured, whatever their order."""
+    return [_compared(published, sample) for sample in _answers(published, evidence)]
+
+
+def _orders(published: Published, evidence: Sequence[Evidence]) -> list[_Order]:
+    """The orders in which comparisons of the probe found the measured numbers, each once."""
+    answers = _answers(published, evidence)
+    orders: dict[tuple[str, str], _Order] = {}
+    for piece in pieces_of(evidence):
+        sides = [sample for sample in piece.samples if sample in answers]
+        if len(sides) != 2 or not _puts_in_order(piece):  # noqa: PLR2004 - both sides
+            continue
+        lower, upper = sorted(sides, key=lambda side: side.mean)
+        orders[upper.label, lower.label] = _Order(
+            upper=_compared(published, upper),
+            lower=_compared(published, lower),
+            rounding=published.rounding(upper.label) + published.rounding(lower.label),
+        )
+    return list(orders.values())
+
+
+def _puts_in_order(piece: Evidence) -> bool:
+    """Whether a comparison found one side above the other; what falls short of a margin need not lie below."""
+    margin = piece.margin or 0.0
+    decided = margin >= 0 if piece.outcome == "supported" else piece.outcome == "refuted" and margin == 0
+    return decided and piece.kind in ORDERING
+
+
+def pieces_of(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
+    """Some evidence and its parts, in order; not what its controls compared."""
+    for piece in evidence:
+        yield piece
+        yield from pieces_of(piece.parts)
+
+
+def _compared(published: Published, sample: Sample) -> PublishedComparison:
+    label, value = sample.label, published.values[sample.label]
+    rounding = sampling = None
+    tolerance, origin = published.tolerance, "set by the claim"
+    if tolerance is None:
+        rounding, sampling = published.rounding(label), _sampling_error(sample, published.n)
+        tolerance = rounding + sampling
+        origin = f"printed precision {rounding:g}{_sampling_in_words(sample, published.n, sampling)}"
+    return PublishedComparison(
+        label=label,
+        value=value,
+        unit=published.unit,
+        tolerance=tolerance,
+        tolerance_from=origin,
+        measured=sample.mean,
+        agrees=abs(sample.mean - value) <= tolerance + 1e-9 * abs(value),
+        rounding=rounding,
+        sampling=sampling,
+    )
+
+
+def _half_width(sample: Sample) -> float:
+    """How far the farther end of the interval lies from the mean; 0 where there is no interval."""
+    return 0.0 if sample.interval is None else max(abs(end - sample.mean) for end in sample.interval)
+
+
+def _sampling_error(sample: Sample, n_published: int | None) -> float:
+    """Half width of the difference of both means; of ours alone where the source does not tell its n."""
+    half = _half_width(sample)
+    if n_published is None or sample.n is None:
+        return half
+    return half * math.sqrt(1 + sample.n / n_published)
+
+
+def _sampling_in_words(sample: Sample, n_published: int | None, sampling: float) -> str:
+    if not sampling:
+        return ""
+    if n_published is None or sample.n is None:
+        return f" + sampling error {sampling:.3g} of the mean measured here alone"
+    return f" + sampling error {sampling:.3g} of the means over {sample.n} prompts here and {n_published} there"
+
 
 Decided = tuple[Verdict, tuple[PublishedComparison, ...], BaselineComparison | None]
 """The verdict, the printed numbers beside the measured ones, and the approved ones beside them, where there are any."""

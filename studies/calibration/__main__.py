@@ -1,9 +1,10 @@
-"""`python -m saeprobe.calibration [SUBJECT ...] [--out DIR]`: the same as `saeprobe calibrate`."""
+"""`python -m studies.calibration [SUBJECT ...] [--out DIR]` measures how often verdicts are wrong."""
 
 from __future__ import annotations
 
 import sys
 
-from saeprobe.cli import main
+from studies.calibration.command import main
 
-sys.exit(main(["calibrate", *sys.argv[1:]]))
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,20 +1,13 @@
-"""`saeprobe calibrate`: how often verdicts are wrong, on claims whose truth is known."""
+"""`python -m studies.calibration`: how often verdicts are wrong, on claims whose truth is known."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from saeprobe.cli.arguments import add_command
-from saeprobe.cli.progress import progress, quiet_libraries
-from saeprobe.cli.refusal import RefusedError
-from saeprobe.cli.rootdir import project_root
-
-if TYPE_CHECKING:
-    from saeprobe.cli.arguments import Commands
-
+from saeprobe.cli.terminal import RefusedError, explain, progress, project_root, quiet_libraries
 
 _DESCRIPTION = """\
 Take claims whose truth is known the whole way to a verdict and count how often the verdict is wrong: false ones (labels
@@ -27,8 +20,8 @@ read once and kept in the store; the claims then take some minutes."""
 
 _EPILOG = """\
 examples:
-  saeprobe calibrate
-  saeprobe calibrate sparrow --claims 20 --out /tmp/quick
+  python -m studies.calibration
+  python -m studies.calibration sparrow --claims 20 --out /tmp/quick
 
 exit codes: 0 no kind of false claim is confirmed, or wrongly refuted, more often than alpha; 1 one is, with its whole
 95 % interval; 2 it could not be done."""
@@ -38,15 +31,17 @@ CLAIMS = 100
 """Of each design, on each subject."""
 
 
-def add_parser(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(
-        commands,
-        "calibrate",
-        run,
-        summary="how often verdicts are wrong, on claims whose truth is known",
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the study from the command line and return its exit code.
+
+    Args:
+        argv: the words after `python -m studies.calibration`; None takes them from the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.calibration",
         description=_DESCRIPTION,
         epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "subjects",
@@ -73,6 +68,14 @@ def add_parser(commands: Commands) -> None:
         metavar="DIR",
         help="where readings are kept and reused (default: .saeprobe/store)",
     )
+    arguments = parser.parse_args(argv)
+    try:
+        return run(arguments)
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        parser.error(message)
 
 
 def run(arguments: argparse.Namespace) -> int:

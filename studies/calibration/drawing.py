@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from saeprobe.claims import Control, Over
+from saeprobe.evidence.compare import ordered
 from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.values import Measurement
 from saeprobe.features.sparse import Features
 from saeprobe.measures import scan
-from saeprobe.measures.activity import firing
-from saeprobe.ordering import ordered
+from saeprobe.measures.reading import firing
 from saeprobe.prompts import Prompt
 from studies.calibration import naive
 from studies.calibration.claimed import Claimed

@@ -16,9 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.sparse import csr_array
 
-from saeprobe.article_files.activations import ArticleActivations, read_activations, write_activations
-from saeprobe.article_files.errors import ArticleFileError
-from saeprobe.article_files.features import ArticleFeatures, read_features, write_features
+from saeprobe.recorded.files import (
+    ArticleActivations,
+    ArticleFeatures,
+    ArticleFileError,
+    read_activations,
+    read_features,
+    write_activations,
+    write_features,
+)
 
 STYLES = ("standard", "padding", "spaces", "novice", "expert", "guru")
 names = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=4, unique=True)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saeprobe.article_files.eid_table import read_eid_table
-from saeprobe.article_files.errors import ArticleFileError
+from saeprobe.recorded.files import ArticleFileError
+from saeprobe.recorded.results import read_eid_table
 
 cells = st.fixed_dictionaries({"eid": st.floats(0.01, 1e6), "seq_len": st.integers(1, 10**6)})
 

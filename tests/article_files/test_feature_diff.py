@@ -14,10 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from saeprobe.article_files.comparison import compare_styles
-from saeprobe.article_files.errors import ArticleFileError
-from saeprobe.article_files.features import ArticleFeatures
-from saeprobe.recorded.results import read_feature_diff, write_feature_diff
+from saeprobe.recorded.files import ArticleFeatures, ArticleFileError
+from saeprobe.recorded.results import compare_styles, read_feature_diff, write_feature_diff
 
 # The keys of the published file, in its order.
 PUBLISHED_SUMMARY = [

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saeprobe.baselines.values import values_of
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
 from saeprobe.prompts import Prompt
-from saeprobe.verdicts.baseline import Baseline, Provenance, Value
+from saeprobe.verdicts.baseline import Baseline, Provenance, Value, values_of
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees", "maps", "rain")
 

@@ -7,9 +7,7 @@ from dataclasses import replace
 import pytest
 from baselines_made import baseline, found, sample, summary, value
 
-from saeprobe.baselines.changes import changed_prompts, changes
-from saeprobe.baselines.comparing import compare_baseline
-from saeprobe.verdicts.baseline import Provenance, identity_of
+from saeprobe.verdicts.baseline import Provenance, changed_prompts, changes, compare_baseline, identity_of
 
 SPARROW = {
     "model": "specimens/sparrow/model",

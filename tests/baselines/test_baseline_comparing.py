@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from saeprobe.baselines.comparing import BaselineComparison, compare_baseline, noise_of, told_apart
-from saeprobe.verdicts.baseline import Provenance
+from saeprobe.verdicts.baseline import BaselineComparison, Provenance, compare_baseline, noise_of, told_apart
 
 NAMES = [f"t{number}" for number in range(8)]
 OLD = dict.fromkeys(NAMES, 10.0)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from saeprobe.cli import main
+from saeprobe.report.document import ProbeJson
 from saeprobe.report.files import read_report
-from saeprobe.report.shape import ProbeJson
 from saeprobe.verdicts.baseline_files import read_baselines
 
 LIBRARIES = ("hypothesis", "jinja2", "jsonschema", "numpy", "pandas", "scipy.sparse", "scipy.stats", "tqdm")

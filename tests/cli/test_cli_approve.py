@@ -12,15 +12,12 @@ from typing import Any
 
 import pytest
 
-from saeprobe.baselines.comparing import compare_baseline
-from saeprobe.baselines.values import values_of
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import build_document, planned_name, probe_to_json
+from saeprobe.report.document import Document, ProbeRecord, build_document, planned_name, probe_to_json
 from saeprobe.report.files import write_report
-from saeprobe.report.shape import Document, ProbeRecord
-from saeprobe.verdicts.baseline import Provenance
+from saeprobe.verdicts.baseline import Provenance, compare_baseline, values_of
 from saeprobe.verdicts.baseline_files import read_baselines
 
 Run = Callable[..., Any]

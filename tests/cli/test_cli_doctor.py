@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 from made_subjects import Made
 
-from saeprobe.cli.checkup import rates as rates_module
-from saeprobe.cli.checkup.outlook import least_seconds, outlook
-from saeprobe.cli.checkup.rates import Rates, measure
-from saeprobe.cli.checkup.surroundings import hardware
+from saeprobe.cli import doctor as rates_module
+from saeprobe.cli.doctor import Rates, hardware, least_seconds, measure, outlook
 from saeprobe.subject import local, registry
 from saeprobe.subject import machine as machine_module
 from saeprobe.subject.local import LocalSubject

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saeprobe.article_files.activations import read_activations
 from saeprobe.prompts import PromptSet
+from saeprobe.recorded.files import read_activations
 from saeprobe.subject import registry
-from saeprobe.subject.protocol import Reading, ReadingError, Request
+from saeprobe.subject.specification import Reading, ReadingError, Request
 
 Run = Callable[..., Any]
 

@@ -18,11 +18,10 @@ from typing import Any
 import pytest
 from hub_server import COMMIT, Hub, Repo, serving
 
-from saeprobe.cli.fetching import transfer
-from saeprobe.cli.fetching.cache import Cache
-from saeprobe.cli.hub import choose_files
+from saeprobe.cli import hub as transfer
+from saeprobe.cli.hub import Cache, choose_files
 from saeprobe.subject import registry
-from saeprobe.subject.files.downloads import Download
+from saeprobe.subject.specification import Download
 
 Run = Callable[..., Any]
 
@@ -436,7 +435,7 @@ def test_what_ran_is_told_from_what_did_not(
 
 def test_an_interruption_keeps_what_came(run: Run, hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Control-C ends with the shell's code for it, and says that the same command goes on."""
-    from saeprobe.cli.fetching import order
+    from saeprobe.cli import fetch as order
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

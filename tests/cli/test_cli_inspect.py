@@ -16,10 +16,9 @@ from safetensors.torch import save_file
 
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.cli.contents import read_contents
-from saeprobe.cli.recognition import recognise
-from saeprobe.report.document import build_document, probe_to_json
+from saeprobe.cli.inspect import recognise
+from saeprobe.report.document import RunJson, build_document, probe_to_json
 from saeprobe.report.files import write_report
-from saeprobe.report.shape import RunJson
 from saeprobe.verdicts.baseline import Baseline, Provenance, Value
 from saeprobe.verdicts.baseline_files import text_of
 

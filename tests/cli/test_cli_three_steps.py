@@ -15,9 +15,8 @@ from sae_lens.saes.sae import SAEMetadata
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from saeprobe.article_files.activations import read_activations
-from saeprobe.article_files.features import read_features
 from saeprobe.prompts import STYLES
+from saeprobe.recorded.files import read_activations, read_features
 from saeprobe.recorded.results import read_feature_diff
 from saeprobe.subject.registry import find_subject
 

@@ -9,9 +9,8 @@ import pytest
 from controlled import elsewhere, numbered, under_controls
 
 from saeprobe.claims import Control
-from saeprobe.controls import run_controls
-from saeprobe.controls.judging import told, verdict_of
-from saeprobe.evidence.controls.results import share_of
+from saeprobe.evidence.controls import run_controls
+from saeprobe.evidence.controls.results import share_of, told, verdict_of
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
 from saeprobe.evidence.units import Compared, compare
 from saeprobe.evidence.values import Measurement

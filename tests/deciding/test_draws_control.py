@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from saeprobe.claims import Control
-from saeprobe.controls.judging import verdict_of
 from saeprobe.evidence.controls.draws import Effect, judged_draws, n_draws
+from saeprobe.evidence.controls.results import verdict_of
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue
 from saeprobe.statistics.shifts import paired_shift
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from grids import grid, summary, templates
 
+from saeprobe.evidence.compare import about
 from saeprobe.evidence.evidence import Needed, Recorder, recording
 from saeprobe.evidence.units import mean_by
-from saeprobe.evidence.values import Measurement, about
+from saeprobe.evidence.values import Measurement
 from saeprobe.statistics.shifts import unpaired_shift
 
 EQUAL = (10.0, 10.2, 10.4, 10.6)

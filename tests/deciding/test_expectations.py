@@ -7,8 +7,8 @@ import pytest
 from grids import family, grid, summary, templates
 
 from saeprobe.claims import published
+from saeprobe.evidence.compare import about, every
 from saeprobe.evidence.evidence import Recorder, recording
-from saeprobe.evidence.values import about, every
 
 HIGH = (10.0, 11, 12, 13)
 LOW = (1.0, 2, 3, 4)

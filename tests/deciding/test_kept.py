@@ -10,10 +10,10 @@ from controlled import elsewhere, failing, numbered, under_controls
 from grids import family, grid, summary, templates
 
 from saeprobe.claims import NotRun, published
-from saeprobe.comparison import needs
-from saeprobe.comparison.ordering import ordering
+from saeprobe.evidence import units as needs
+from saeprobe.evidence.compare import about, every
 from saeprobe.evidence.evidence import Evidence, Recorder, UnitValue, recording
-from saeprobe.evidence.values import about, every
+from saeprobe.evidence.wholes import ordering
 from saeprobe.statistics.shifts import paired_shift
 
 novice, expert = templates("novice", (10, 11, 12, 13)), templates("expert", (1, 2, 3, 4))

@@ -7,7 +7,7 @@ import pytest
 from controlled import TOPICS, numbered, only_control, under_controls, worded
 from grids import grid
 
-from saeprobe.controls import shuffled
+from saeprobe.evidence.controls import adjusting as shuffled
 from saeprobe.evidence.evidence import ControlResult, Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.statistics.intervals import rate_interval, rate_p

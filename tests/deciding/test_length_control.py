@@ -11,9 +11,10 @@ from controlled import only_control, unrun
 from grids import family, grid, templates
 from scipy.stats import t as student
 
+from saeprobe.evidence.compare import every
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.evidence.values import Measurement, every
-from saeprobe.statistics.slopes import slope_error, within_slope
+from saeprobe.evidence.values import Measurement
+from saeprobe.statistics.intervals import slope_error, within_slope
 
 SLOPE = 0.3
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saeprobe.claims import Control
-from saeprobe.comparison.margin import Margin
+from saeprobe.evidence.compare import about, every
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.evidence.values import Measurement, about, every
+from saeprobe.evidence.values import Margin, Measurement
 
 novice = templates("novice", (10, 11, 12, 13))  # lower case: a constant would have to stand on the right
 expert = templates("expert", (1, 2, 3, 4))

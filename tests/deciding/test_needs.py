@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from grids import grid, summary, templates
 
-from saeprobe.comparison.needs import at_least, needed
-from saeprobe.comparison.ordering import ordering
 from saeprobe.evidence.evidence import Evidence, Needed
+from saeprobe.evidence.units import at_least, needed
+from saeprobe.evidence.wholes import ordering
 from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
 SIX, FIVE = [1.0, -1, 2, -2, 3, -2.5], [1.0, 2, 3, 4, 5.0]

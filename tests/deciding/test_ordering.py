@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from grids import family, grid, summary, templates
 
-from saeprobe.evidence.compare import every as whole
+from saeprobe.evidence.compare import every, ordered
 from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Needed, Recorder, recording
-from saeprobe.evidence.values import every
-from saeprobe.ordering import ordered
+from saeprobe.evidence.wholes import each_holds as whole
 
 TOP = templates("novice", (30, 31, 32, 33))
 MIDDLE = templates("standard", (20, 21, 22, 23))

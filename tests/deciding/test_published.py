@@ -9,8 +9,7 @@ import pytest
 
 from saeprobe.claims import Claim, NonReproduction, Published, Verdict, drifted, published
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
-from saeprobe.published_values import compare_published
-from saeprobe.verdicts.deciding import decide
+from saeprobe.verdicts.deciding import compare_published, decide
 
 
 def claimed(numbers: Published | None = None, known: NonReproduction | None = None) -> Claim:

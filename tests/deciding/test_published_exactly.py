@@ -6,8 +6,7 @@ import pytest
 from test_published import claimed, decided, found, sample
 
 from saeprobe.claims import published
-from saeprobe.published_values import compare_published
-from saeprobe.verdicts.deciding import decide
+from saeprobe.verdicts.deciding import compare_published, decide
 
 TOP = sample("standard", 24.72, interval=(14.72, 34.72))
 BELOW = (sample("expert", 15.22, interval=(4.22, 26.22)), sample("novice", 14.72, interval=(4.72, 24.72)))

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from saeprobe.evidence.compare import every
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, recording
-from saeprobe.evidence.values import Measurement, every
+from saeprobe.evidence.values import Measurement
 
 
 def fires(values: Sequence[Sequence[float]], style: str = "novice", **more: object) -> Measurement:

@@ -14,9 +14,8 @@ from saeprobe.evidence.evidence import Recorder, UnitValue, recording
 from saeprobe.evidence.units import Compared, compare, mean_by, mean_interval, mean_shift, unit_means
 from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import Prompt
-from saeprobe.statistics.counting import Units
-from saeprobe.statistics.crossed import crossed_shift
-from saeprobe.statistics.shifts import paired_shift, unpaired_shift
+from saeprobe.statistics.permutation import Units
+from saeprobe.statistics.shifts import crossed_shift, paired_shift, unpaired_shift
 
 ALPHA = 0.05
 LEVELS = np.array([0.0, 5, -5, 2, 8, -1])

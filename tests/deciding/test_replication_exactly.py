@@ -11,10 +11,10 @@ from grids import grid
 from scipy.special import nctdtr, stdtrit
 
 from saeprobe.claims import Over, Published
-from saeprobe.evidence.compare import every
 from saeprobe.evidence.printed import printed, whole_of
 from saeprobe.evidence.units import Compared, compare, unit_means
 from saeprobe.evidence.values import Measurement
+from saeprobe.evidence.wholes import each_holds as every
 from saeprobe.prompts import Prompt
 from saeprobe.statistics.power import power_of, units_to_decide
 from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift

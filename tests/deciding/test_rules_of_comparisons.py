@@ -11,7 +11,7 @@ from controlled import numbered, under_controls
 from grids import TOPICS, family, templates
 
 from saeprobe.evidence.evidence import Recorder, Sample, recording
-from saeprobe.threshold import NearThreshold
+from saeprobe.features.sparse import NearThreshold
 
 NOVICE, EXPERT = templates("novice", (10.0, 11, 12, 13)), templates("expert", (1.0, 2, 3, 4))
 

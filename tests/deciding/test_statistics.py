@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom, permutation_test
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
-from saeprobe.statistics.counting import Units
+from saeprobe.statistics.intervals import within_slope
+from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import invert, paired_shift, unpaired_shift
-from saeprobe.statistics.slopes import within_slope
 
 ALPHA = 0.05
 integers = st.integers(-50, 50)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saeprobe.statistics.counting import (
+from saeprobe.statistics.permutation import (
     HALF_LIMIT,
     Units,
     flip_share,

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from saeprobe.statistics.counting import Units
-from saeprobe.statistics.crossed import crossed_shift
-from saeprobe.statistics.shifts import paired_shift, unpaired_shift
+from saeprobe.statistics.permutation import Units
+from saeprobe.statistics.shifts import crossed_shift, paired_shift, unpaired_shift
 
 ALPHA = 0.05
 MIRRORED = np.array([1.0, -1, 2, -2, 0.5, -0.5, 1.5, -1.5])
@@ -50,7 +49,7 @@ def test_centred_topics_keep_their_variance() -> None:
 @pytest.mark.parametrize(("level", "reached"), [(1.4, 0.5), (1.43, 0.0)])
 def test_the_topics_part_is_scaled_by_the_degree_of_freedom_that_their_mean_took(level: float, reached: float) -> None:
     """Topics at d - 1 and d + 1 turn to 0 or +-sqrt(2): half of the draws reach a difference of 1.4, none 1.43."""
-    from saeprobe.statistics.crossed import _draw
+    from saeprobe.statistics.shifts import _draw
 
     flat = np.zeros(4)
     contrast, slope = _draw(flat, flat, np.array([level - 1, level + 1]), paired=False)(np.random.default_rng(0), 4000)

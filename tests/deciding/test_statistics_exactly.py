@@ -5,13 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from saeprobe.statistics.counting import Units
-from saeprobe.statistics.crossed import crossed_shift
-from saeprobe.statistics.intervals import rate_interval
-from saeprobe.statistics.permutation import AT_ONCE, Statistics, drawing_told, sampled
-from saeprobe.statistics.permuting import permutation_p
-from saeprobe.statistics.shifts import SMALLEST, check, invert, paired_shift, unpaired_shift, varies
-from saeprobe.statistics.slopes import slope_error
+from saeprobe.statistics.intervals import rate_interval, slope_error
+from saeprobe.statistics.permutation import AT_ONCE, Statistics, Units, drawing_told, permutation_p, sampled
+from saeprobe.statistics.shifts import SMALLEST, check, crossed_shift, invert, paired_shift, unpaired_shift, varies
 
 ALPHA = 0.05
 DRAWS = 19_999

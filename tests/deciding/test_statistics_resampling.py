@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, kendalltau, kstest, spearmanr
 from statsmodels.stats.multitest import multipletests
 
-from saeprobe.statistics.bootstrap import RESAMPLES, bca_interval
-from saeprobe.statistics.discovery import false_discoveries
-from saeprobe.statistics.permuting import EXACT_LIMIT, ROUNDS, permutation_p
-from saeprobe.statistics.shifts import paired_shift, unpaired_shift
-from saeprobe.statistics.shuffling import _dealt, paired_shuffled_ps, shuffled_ps
+from saeprobe.statistics.intervals import RESAMPLES, bca_interval, false_discoveries
+from saeprobe.statistics.permutation import EXACT_LIMIT, ROUNDS, permutation_p
+from saeprobe.statistics.shifts import _dealt, paired_shift, paired_shuffled_ps, shuffled_ps, unpaired_shift
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=20)

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from saeprobe.statistics.counting import flip_share, permutation_share
-from saeprobe.statistics.permutation import Draw, Statistics, drawn_flips, drawn_permutations, sampled
+from saeprobe.statistics.permutation import (
+    Draw,
+    Statistics,
+    drawn_flips,
+    drawn_permutations,
+    flip_share,
+    permutation_share,
+    sampled,
+)
 from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
 ALPHA = 0.05

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from controlled import only_control, under_controls, unrun, worded
 
-from saeprobe.controls import run_controls
+from saeprobe.evidence.controls import run_controls
 from saeprobe.evidence.evidence import Evidence, Recorder
 from saeprobe.evidence.units import compare
 from saeprobe.evidence.values import Measurement
-from saeprobe.threshold import NearThreshold
+from saeprobe.features.sparse import NearThreshold
 
 EIGHT = tuple(f"topic {k}" for k in range(8))
 

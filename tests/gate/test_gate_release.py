@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from saeprobe.claims import WORDS
 from saeprobe.gate.article import Article, Citation
-from saeprobe.gate.release import decide_release
-from saeprobe.gate.run import run_gate
-from saeprobe.gate.text import render
+from saeprobe.gate.release import decide_release, render, run_gate
+from saeprobe.report.document import Document
 from saeprobe.report.files import read_report
-from saeprobe.report.shape import Document
 
 HELD = ("drifted", "refuted", "inconclusive", "unverifiable", "broken")
 

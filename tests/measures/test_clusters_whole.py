@@ -16,7 +16,7 @@ from scipy.spatial.distance import cosine
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
 from saeprobe.features.sparse import Features
 from saeprobe.measures import clusters
-from saeprobe.statistics.bootstrap import bca_interval
+from saeprobe.statistics.intervals import bca_interval
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 CLOSE = 1e-9

@@ -8,8 +8,8 @@ from by_hand import crossed, features
 from statsmodels.stats.multitest import multipletests
 
 from saeprobe.evidence.evidence import ControlResult, Needed, Recorder
-from saeprobe.measures.confirming import needed_to_confirm, shuffled_control
-from saeprobe.measures.rates import Rates
+from saeprobe.measures.halving import Rates
+from saeprobe.measures.scan import needed_to_confirm, shuffled_control
 from saeprobe.statistics.power import units_to_decide
 
 TOPICS = ("tides", "yeast", "comets")

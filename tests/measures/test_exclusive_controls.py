@@ -13,8 +13,8 @@ from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.features.sparse import Features
 from saeprobe.measures import exclusive_features
-from saeprobe.measures.design import Design, design
-from saeprobe.measures.thinning import activity_control
+from saeprobe.measures.exclusive import activity_control
+from saeprobe.measures.reading import Design, design
 from saeprobe.measures.unions import expected_distinct
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
@@ -162,8 +162,8 @@ def test_activity_explains_what_it_takes_half_of(
     of = features(rows)
     planned = design(of["novice"], of["expert"], ())
     assert isinstance(planned, Design)
-    monkeypatch.setattr("saeprobe.measures.thinning._mean_p", lambda *_, **__: (p, "so told"))
-    monkeypatch.setattr("saeprobe.measures.thinning.expected_distinct", lambda *_: left + 1)
+    monkeypatch.setattr("saeprobe.measures.exclusive._mean_p", lambda *_, **__: (p, "so told"))
+    monkeypatch.setattr("saeprobe.measures.exclusive.expected_distinct", lambda *_: left + 1)
     control = activity_control(planned.sides, ("novice", "expert"), found=found, alpha=0.05, seed=0)
     assert (control.explains, control.estimate, control.share) == (explains, left, pytest.approx(left / 10))
 
@@ -180,7 +180,7 @@ def test_the_seed_of_the_thinnings_does_not_change_the_verdict() -> None:
 def test_a_mean_p_near_alpha_is_drawn_further(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thinnings whose p is 0.01 or 0.09 by turns have the mean 0.05, which no number of them tells from alpha."""
     turns = iter([0.01, 0.09] * 200)
-    monkeypatch.setattr("saeprobe.measures.thinning._thinned_p", lambda *_: next(turns))
+    monkeypatch.setattr("saeprobe.measures.exclusive._thinned_p", lambda *_: next(turns))
     (control,) = compared(more_active(pool=40, novice=9, expert=3, templates="AB"), "activity").controls
     assert control.p == pytest.approx(0.05)
     assert control.detail.endswith("mean over 200 random thinnings, seed 0, too near 0.05 to count as below)")

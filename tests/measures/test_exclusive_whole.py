@@ -14,7 +14,7 @@ from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitV
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.measures import exclusive_features
-from saeprobe.recorded.record import RecordedStyle
+from saeprobe.recorded.directory import RecordedStyle
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 STATEMENT = "features exclusive to novice > features exclusive to expert"

@@ -35,7 +35,7 @@ from saeprobe.measures import (
     variance_explained,
 )
 from saeprobe.prompts import STYLES, Prompt
-from saeprobe.recorded.record import Recorded, RecordedStyle
+from saeprobe.recorded.directory import Recorded, RecordedStyle
 
 Asked = Callable[[Any], object]
 

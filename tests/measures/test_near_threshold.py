@@ -11,9 +11,8 @@ from by_hand import crossed, features, tokens_read
 from scipy.sparse import csr_array
 
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import Features, near_rows
+from saeprobe.features.sparse import Features, NearThreshold, near_rows
 from saeprobe.measures import exclusive_features, firing_rate, l0, mean_activation, separates, separating_features
-from saeprobe.threshold import NearThreshold
 
 WITHIN = "within rounding of its threshold (0.0001 of the stream's norm)"
 

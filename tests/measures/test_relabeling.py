@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from saeprobe.measures import relabeling
-from saeprobe.measures.relabeling import Reached, counted, drawn, every_choice
+from saeprobe.statistics import permutation as relabeling
 from saeprobe.statistics.intervals import rate_interval
+from saeprobe.statistics.permutation import Reached, counted, drawn, every_choice
 
 
 def coins(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from saeprobe.evidence.controls.draws import Effect
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue, recording
 from saeprobe.features.sparse import Features
 from saeprobe.measures import exclusive_features
-from saeprobe.measures.rivals import BothSides, refuse_others, rival
+from saeprobe.measures.separation import BothSides, refuse_others, rival
 
 TOPICS = ("tides", "yeast")
 PASTED = "with the styles' own words pasted into neutral prompts"

@@ -267,7 +267,7 @@ def test_shuffled_labels_that_confirm_as_many_refute(monkeypatch: pytest.MonkeyP
     def always(*_: object, **__: object) -> float:
         return 0.001
 
-    monkeypatch.setattr("saeprobe.measures.rates.Rates.p_above", always)
+    monkeypatch.setattr("saeprobe.measures.halving.Rates.p_above", always)
     evidence = scanned(noise(0, d_sae=150), controls=("labels",))
     assert evidence.outcome == "refuted"
     assert evidence.reason == (

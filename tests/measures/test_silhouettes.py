@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 
-from saeprobe.measures import silhouettes as module
-from saeprobe.measures.silhouettes import (
-    cosine_distances,
-    mean_distances,
-    relabel,
-    relabelings,
-    silhouettes,
-    style_means,
-)
+from saeprobe.measures import clusters as module
+from saeprobe.measures.clusters import cosine_distances, mean_distances, relabel, relabelings, silhouettes, style_means
 
 
 def by_a_loop(distances: np.ndarray, labels: list[int]) -> list[float]:

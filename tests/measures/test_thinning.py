@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from saeprobe.evidence.evidence import ControlResult
-from saeprobe.measures.design import Sides
-from saeprobe.measures.thinning import activity_control
+from saeprobe.measures.exclusive import activity_control
+from saeprobe.measures.reading import Sides
 from saeprobe.measures.unions import Firings, relabel
 
 LABELS = ("novice", "expert")
@@ -166,7 +166,7 @@ def test_a_mean_counts_as_below_alpha_where_its_errors_leave_no_doubt(
 ) -> None:
     """Thinnings whose p is low and high by turns: how many are drawn, and what p counts as."""
     turns = iter([low, high] * 100)
-    monkeypatch.setattr("saeprobe.measures.thinning._thinned_p", lambda *_: next(turns))
+    monkeypatch.setattr("saeprobe.measures.exclusive._thinned_p", lambda *_: next(turns))
     sides = Sides(a=fired(*MORE), b=fired(*FEWER), paired=False)
     control = activity_control(sides, LABELS, found=True, alpha=0.05, seed=0)
     assert control.p == pytest.approx(p)
@@ -175,7 +175,7 @@ def test_a_mean_counts_as_below_alpha_where_its_errors_leave_no_doubt(
 
 def test_a_mean_at_alpha_without_any_spread_is_not_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every p is a quarter, and so is alpha: no number of thinnings tells them apart."""
-    monkeypatch.setattr("saeprobe.measures.thinning._thinned_p", lambda *_: 0.25)
+    monkeypatch.setattr("saeprobe.measures.exclusive._thinned_p", lambda *_: 0.25)
     sides = Sides(a=fired(*MORE), b=fired(*FEWER), paired=False)
     control = activity_control(sides, LABELS, found=True, alpha=0.25, seed=0)
     assert (control.p, control.explains) == (0.25, True)
@@ -191,7 +191,7 @@ def test_a_sure_p_withstands_where_anything_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Half of the firings are kept: 2 features of four beside 2 are nothing, and 3 of six beside 2 are one of four."""
-    monkeypatch.setattr("saeprobe.measures.thinning._thinned_p", lambda *_: 0.01)
+    monkeypatch.setattr("saeprobe.measures.exclusive._thinned_p", lambda *_: 0.01)
     sides = Sides(a=fired(more), b=fired(fewer), paired=False)
     control = activity_control(sides, LABELS, found=True, alpha=0.05, seed=0)
     assert (control.estimate, control.p, control.explains) == (left, pytest.approx(0.01), explains)

@@ -10,8 +10,8 @@ from by_hand import features, tokens_read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saeprobe.measures.relabeling import Reached
 from saeprobe.measures.unions import expected_distinct, firings, patterns, relabel
+from saeprobe.statistics.permutation import Reached
 
 
 def made(seed: int, units: int, d_sae: int, share: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from by_hand import Row, crossed, features, tokens_read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saeprobe.measures.rates import Rates, firing_shares, rates
+from saeprobe.measures.halving import Rates, firing_shares, rates
 from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
 TOPICS = ("tides", "yeast", "comets")

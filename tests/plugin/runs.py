@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from saeprobe.report.document import Document, ProbeJson
 from saeprobe.report.files import read_report
-from saeprobe.report.shape import Document, ProbeJson
 
 HEAD = """
 from saeprobe import capture

@@ -20,8 +20,7 @@ from saeprobe.plugin.items import Asked
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.prompts import PromptSet
-from saeprobe.subject.protocol import Draws, ReadingError
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.specification import Draws, ReadingError, SubjectError
 
 PROMPTS = PromptSet.build(
     name="p",

@@ -9,7 +9,7 @@ from instrument_project import NEUTRAL
 from made_subjects import Made
 from runs import apart
 
-from saeprobe.marks import subjects
+from saeprobe.claims import subjects
 
 PROBE = """
 from saeprobe import capture

@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from saeprobe.prompts import NEUTRAL, SHOPPING, STYLES, PromptChoice
-from saeprobe.prompts.words import mentions
+from saeprobe.prompts.prompt import mentions
 from studies.specimens.corpus.grammar import splits
 
 WORDINGS = ("specimen", "english", "chinese")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.prompts.template import TemplateError, fields_of, fill
+from saeprobe.prompts.prompt import TemplateError, fields_of, fill
 
 NAMES = st.from_regex(r"[a-z_]{1,6}", fullmatch=True)
 TEXTS = st.text(max_size=30)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.prompts import Prompt, PromptChoice, PromptError, PromptSet, words
-from saeprobe.prompts.words import mentions, pasted
+from saeprobe.prompts import Prompt, PromptChoice, PromptError, PromptSet
+from saeprobe.prompts import prompt as words
+from saeprobe.prompts.prompt import mentions, pasted
 
 STYLES = {
     "standard": ["Explain {topic}.", "What is {topic}?"],

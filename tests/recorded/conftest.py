@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from made_records import article_diff, article_features, read, write_eid
 
-from saeprobe.article_files.features import write_features
 from saeprobe.features.sparse import Features
-from saeprobe.recorded.record import Recorded
+from saeprobe.recorded.directory import Recorded
+from saeprobe.recorded.files import write_features
 from saeprobe.recorded.results import write_feature_diff
 
 

@@ -10,11 +10,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe import capture
-from saeprobe.article_files.features import ArticleFeatures
 from saeprobe.features.sparse import Features, Keep
 from saeprobe.prompts import STYLES
-from saeprobe.recorded.directory import recorded_evidence
-from saeprobe.recorded.record import Recorded
+from saeprobe.recorded.directory import Recorded, recorded_evidence
+from saeprobe.recorded.files import ArticleFeatures
 from saeprobe.recorded.results import FeatureDiff, FeatureRates
 
 SUBJECT = "llama70b-as-published"

@@ -10,8 +10,6 @@ import pytest
 from made_records import EXPERT, TOPICS, article_diff, article_features, read
 
 from saeprobe import about
-from saeprobe.article_files.comparison import compare_styles
-from saeprobe.article_files.features import write_features
 from saeprobe.claims import NotRun
 from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.evidence.values import Summary
@@ -25,8 +23,9 @@ from saeprobe.measures import (
     mean_activation,
     separates,
 )
-from saeprobe.recorded.record import Recorded
-from saeprobe.recorded.results import FeatureDiff, FeatureRates, write_feature_diff
+from saeprobe.recorded.directory import Recorded
+from saeprobe.recorded.files import write_features
+from saeprobe.recorded.results import FeatureDiff, FeatureRates, compare_styles, write_feature_diff
 
 # features: the values of each prompt
 

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from made_records import TOPICS, read
 
 from saeprobe import every
-from saeprobe.article_files.activations import ArticleActivations, write_activations
-from saeprobe.article_files.errors import ArticleFileError
 from saeprobe.claims import NotRun
 from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.features.sparse import Keep
 from saeprobe.measures import effective_rank, l0
-from saeprobe.recorded.record import Recorded, RecordedStyle, smallest_count
+from saeprobe.recorded.directory import Recorded, RecordedStyle, smallest_count
+from saeprobe.recorded.files import ArticleActivations, ArticleFileError, write_activations
 
 # an EID table
 

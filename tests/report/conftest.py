@@ -10,8 +10,7 @@ from report_samples import HOSTILE, document_of, greater, length, rival, sample
 
 from saeprobe.claims import Claim, NonReproduction, Verdict, published
 from saeprobe.evidence.evidence import Evidence, Needed, Sample
-from saeprobe.report.document import probe_to_json
-from saeprobe.report.shape import BaselineJson, ComparisonJson, Document, ProbeRecord
+from saeprobe.report.document import BaselineJson, ComparisonJson, Document, ProbeRecord, probe_to_json
 
 BASELINE: BaselineJson = {
     "approved_by": "Ada L.",

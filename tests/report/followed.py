@@ -17,8 +17,7 @@ from saeprobe.evidence.values import Measurement
 from saeprobe.features.sparse import Features, Token
 from saeprobe.measures import clusters, exclusive_features, scan, separates
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import probe_to_json
-from saeprobe.report.shape import Document, ProbeRecord
+from saeprobe.report.document import Document, ProbeRecord, probe_to_json
 from saeprobe.verdicts.deciding import decide
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")

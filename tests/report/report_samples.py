@@ -8,8 +8,16 @@ import math
 from saeprobe.claims import Claim, Control, Verdict, Word
 from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import build_document, planned_name, probe_to_json
-from saeprobe.report.shape import Document, InstrumentJson, ProbeRecord, RunJson, SubjectJson
+from saeprobe.report.document import (
+    Document,
+    InstrumentJson,
+    ProbeRecord,
+    RunJson,
+    SubjectJson,
+    build_document,
+    planned_name,
+    probe_to_json,
+)
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
 TOPICS = ("tides", "gravity", "recursion", "sleep", "glass", "rust", "bees", "tea", "maps", "rain", "salt", "bread")

@@ -11,7 +11,6 @@ from typing import Any, cast, get_args, get_type_hints
 import numpy as np
 import pytest
 
-from saeprobe.baselines.comparing import BaselineRow
 from saeprobe.claims import WORDS, Claim, Control, Verdict, published
 from saeprobe.evidence.evidence import (
     ControlResult,
@@ -24,10 +23,7 @@ from saeprobe.evidence.evidence import (
     UnitValue,
 )
 from saeprobe.prompts import Prompt
-from saeprobe.published_values import PublishedComparison
-from saeprobe.report.document import build_document, evidence_to_json, instrument_to_json, plain, probe_to_json
-from saeprobe.report.files import schema
-from saeprobe.report.shape import (
+from saeprobe.report.document import (
     BaselineJson,
     BaselineRowJson,
     ComparisonJson,
@@ -46,8 +42,16 @@ from saeprobe.report.shape import (
     SampleJson,
     SubjectJson,
     UnitJson,
+    build_document,
+    evidence_to_json,
+    instrument_to_json,
+    plain,
+    probe_to_json,
 )
+from saeprobe.report.files import schema
 from saeprobe.store.instrument import InstrumentCheck, LayerFit
+from saeprobe.verdicts.baseline import BaselineRow
+from saeprobe.verdicts.deciding import PublishedComparison
 
 ADDED = {
     "sample": {"place", "near_threshold", "near_moves"},

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from saeprobe.report.document import Document
 from saeprobe.report.files import ReportError, read_report, schema, validate, write_report
 from saeprobe.report.page import render
-from saeprobe.report.shape import Document
 
 Change = Callable[[Any], object]
 

@@ -20,11 +20,10 @@ from report_samples import record, rival
 from saeprobe.claims import WORDS, Claim, Control, Verdict
 from saeprobe.evidence.evidence import Evidence, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import probe_to_json
+from saeprobe.report.document import Document, ProbeRecord, probe_to_json
 from saeprobe.report.files import read_report, write_report
 from saeprobe.report.overview import silent
 from saeprobe.report.page import render, write_page
-from saeprobe.report.shape import Document, ProbeRecord
 from saeprobe.report.wording import LANGUAGES, say, words
 
 Make = Callable[[list[ProbeRecord]], Document]

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.report.forest import forest, part_labels
-from saeprobe.report.pictures import axis_over, strips
-from saeprobe.report.shape import EvidenceJson, PromptJson, PublishedJson
+from saeprobe.report.document import EvidenceJson, PromptJson, PublishedJson
+from saeprobe.report.pictures import axis_over, forest, part_labels, strips
 from saeprobe.report.tables import estimate, exact, number, probability
 
 PROMPTS: list[PromptJson] = [

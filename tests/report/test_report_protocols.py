@@ -10,11 +10,10 @@ import pytest
 from report_samples import document_of, greater, instrument, sample
 
 from saeprobe.claims import Claim, Verdict, Word
-from saeprobe.report.document import probe_to_json
+from saeprobe.report.document import ComparisonJson, Document, ProbeRecord, probe_to_json
 from saeprobe.report.files import validate
+from saeprobe.report.overview import side_by_side
 from saeprobe.report.page import render
-from saeprobe.report.protocols import side_by_side
-from saeprobe.report.shape import ComparisonJson, Document, ProbeRecord
 from saeprobe.report.wording import LANGUAGES, say
 
 NEAR = "feature 812 is within rounding of its threshold (0.0001 of the stream's norm) on 2 of 36 prompts"

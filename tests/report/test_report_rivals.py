@@ -11,14 +11,11 @@ from report_samples import document_of, greater, rival, sample
 
 from saeprobe.claims import RULES, WORDS, Claim, Control, Verdict, published
 from saeprobe.evidence.evidence import Evidence, Expects, Needed, UnitValue
-from saeprobe.report.document import build_document, evidence_to_json, probe_to_json
+from saeprobe.report.document import Document, build_document, evidence_to_json, probe_to_json
 from saeprobe.report.files import validate
-from saeprobe.report.forest import forest
 from saeprobe.report.page import render
-from saeprobe.report.rivals import rivals
-from saeprobe.report.shape import Document
-from saeprobe.report.tables import share
-from saeprobe.report.units import unit_sides
+from saeprobe.report.pictures import forest
+from saeprobe.report.tables import rivals, share, unit_sides
 from saeprobe.report.wording import LANGUAGES, say
 
 PLAIN = greater(sample("novice", 14.0), sample("expert", 12.0))

@@ -10,7 +10,7 @@ import pytest
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Kind
-from saeprobe.report.rivals import Standing
+from saeprobe.report.tables import Standing
 from saeprobe.report.wording import LANGUAGES, mark, words
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from studies.specimens.train import __main__ as command
+from studies.specimens import __main__ as command
 from studies.specimens.train import finch, registers, specimen
 from studies.specimens.train.checkpoint import Checkpoint
 from studies.specimens.train.goodfire import as_goodfire, load_goodfire_sae, train_goodfire_sae

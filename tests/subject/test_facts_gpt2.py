@@ -14,10 +14,9 @@ import pytest
 from hub_caches import put
 from made_subjects import Made
 
-from saeprobe.subject.protocol import Request, Want
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.running.stream import Run
-from saeprobe.subject.specification import SaeFolder, SubjectError
+from saeprobe.subject.running.batches import Run
+from saeprobe.subject.specification import Request, SaeFolder, SubjectError, Want
 
 HOOK = "blocks.6.hook_resid_pre"
 IDS = (0, 70, 80, 90, 100)

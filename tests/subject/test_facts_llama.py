@@ -12,12 +12,11 @@ import pytest
 from made_llama import write_chat_tokenizer, write_llama
 
 import saeprobe
-from saeprobe.subject.builtin import BUILTIN
-from saeprobe.subject.files.releases import find_release
+from saeprobe.subject.files.sae import find_release
 from saeprobe.subject.local import LocalSubject
-from saeprobe.subject.protocol import Request, Want
-from saeprobe.subject.running.stream import Run
-from saeprobe.subject.specification import SaeFile, SubjectSpec
+from saeprobe.subject.registry import BUILTIN
+from saeprobe.subject.running.batches import Run
+from saeprobe.subject.specification import Request, SaeFile, SubjectSpec, Want
 
 WIDTH, D_SAE = 16, 24
 TEXTS = ("Rain", "Why is the sky blue?", "A longer question about iron")

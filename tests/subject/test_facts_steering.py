@@ -64,7 +64,7 @@ def continued(reader: Any, texts: Sequence[str]) -> dict[tuple[str, str], tuple[
 
 def watching(seen: list[tuple[int, ...]], *, skip: bool) -> Callable[[Any], Any]:
     """In place of `add`: notes what shapes come, and with `skip` steers the prompt alone, as many a hook does."""
-    from saeprobe.interventions import add
+    from saeprobe.subject.running.steering import add
 
     def added(change: Any) -> Any:
         edit = add(change)
@@ -83,7 +83,8 @@ def test_each_new_token_is_steered_under_a_cache(
     readers: dict[str, Any], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hook sees the prompts once and then one token a step; what leaves those out writes something else."""
-    from saeprobe.subject.running import bridge_model, layers_model
+    from saeprobe.subject.running import bridge as bridge_model
+    from saeprobe.subject.running import opening as layers_model
 
     place = {"bridge": bridge_model, "layers": layers_model}[kind]
     reader, seen = readers[kind], list[tuple[int, ...]]()
@@ -129,7 +130,7 @@ def test_minus_infinity_is_no_ablation(strength: float) -> None:
     """It is refused when it is declared: added to a stream it leaves no number there."""
     import torch
 
-    from saeprobe.interventions import add
+    from saeprobe.subject.running.steering import add
 
     with pytest.raises(ValueError, match=r"strengths are \[1, .*\]; wanted different finite numbers"):
         experiment(TEXTS, strengths=[1, strength])

@@ -14,8 +14,8 @@ import pytest
 from hub_caches import put_folder
 
 from saeprobe.captures import Span
-from saeprobe.subject.protocol import Request, Want
 from saeprobe.subject.registry import find_subject
+from saeprobe.subject.specification import Request, Want
 
 MODEL, SAE, HOOK = "openai-community/gpt2", "jbloom/GPT2-Small-SAEs-Reformatted", "blocks.6.hook_resid_pre"
 SENTENCE = "The Golden Gate Bridge is located in San Francisco."

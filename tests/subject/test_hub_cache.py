@@ -11,8 +11,8 @@ import pytest
 from hub_caches import put
 from made_subjects import write_byte_tokenizer, write_gpt2
 
-from saeprobe.subject.protocol import Request, Want
 from saeprobe.subject.registry import find_subject
+from saeprobe.subject.specification import Request, Want
 
 SAE = "jbloom/GPT2-Small-SAEs-Reformatted"
 HOOK = "blocks.6.hook_resid_pre"

@@ -13,9 +13,8 @@ import pytest
 from made_llama import remove_shards_after, write_chat_tokenizer, write_llama
 
 from saeprobe.subject.files.shards import ShardError
-from saeprobe.subject.protocol import ReadingError
-from saeprobe.subject.running.stream import Run
-from saeprobe.subject.specification import Dtype, SubjectError
+from saeprobe.subject.running.batches import Run
+from saeprobe.subject.specification import Dtype, ReadingError, SubjectError
 
 LENGTHS = (3, 17, 1, 8, 12, 8, 5)
 DEPTHS = ((51,), (50, 51), (51,), (50,), (0, 1, 51), (50, 51), (51,))
@@ -108,8 +107,8 @@ def test_batched_is_single_within_the_bound_of_the_dtype(
     eighty: tuple[Path, list[Run], Any], dtype: Dtype, padding: Literal["left", "right"]
 ) -> None:
     """In 16 bits too; and the bound is tight enough to tell one layer from the next."""
+    from saeprobe.subject.running.batches import tolerance_of
     from saeprobe.subject.running.layers import open_stack
-    from saeprobe.subject.running.numerics import tolerance_of
 
     folder, runs, _ = eighty
     stack = open_stack(folder, depth=51, dtype=dtype, padding=padding)
@@ -127,7 +126,7 @@ def test_batched_is_single_within_the_bound_of_the_dtype(
 
 def test_bounds_of_rounding_are_worked_by_hand() -> None:
     """2 u sqrt(depth) with u = 2^-8 and 2^-11; flat in float32."""
-    from saeprobe.subject.running.numerics import tolerance_of
+    from saeprobe.subject.running.batches import tolerance_of
 
     assert tolerance_of("bfloat16", depth=64) == 2 * 8 / 256
     assert tolerance_of("float16", depth=64) == 2 * 8 / 2048
@@ -273,7 +272,7 @@ def test_an_absent_file_is_named_before_anything_is_loaded(eighty: tuple[Path, l
 @pytest.mark.parametrize(("depth", "message"), [(5, "which has 4 layers; wanted a depth in"), (0, "wanted a depth in")])
 def test_a_depth_that_the_model_has_not(small: tuple[Path, list[Run], Any], depth: int, message: str) -> None:
     """Config and files both speak; the range is said."""
-    from saeprobe.subject.files.truncated import read_config
+    from saeprobe.subject.files.model import read_config
 
     with pytest.raises(SubjectError, match=message):
         read_config(small[0], depth=depth)
@@ -319,7 +318,7 @@ def test_runs_that_cannot_be_run(run: Run, message: str) -> None:
 
 def test_the_temporary_view_goes_away(small: tuple[Path, list[Run], Any]) -> None:
     """It has a config and an index of the layers in question, and links to the files; nothing is copied."""
-    from saeprobe.subject.files.truncated import truncated
+    from saeprobe.subject.files.model import truncated
 
     with truncated(small[0], depth=2) as view:
         assert json.loads((view / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"] == 2
@@ -329,7 +328,7 @@ def test_the_temporary_view_goes_away(small: tuple[Path, list[Run], Any]) -> Non
 
 def test_entries_a_layer_are_cut_too(small: tuple[Path, list[Run], Any]) -> None:
     """A list as long as the model is deep speaks of layers; other lists stay."""
-    from saeprobe.subject.files.truncated import read_config
+    from saeprobe.subject.files.model import read_config
 
     config = json.loads((small[0] / "config.json").read_text(encoding="utf-8"))
     listed = {"layer_types": ["a", "b", "c", "d"], "eos_token_id": [1, 2]}

@@ -13,9 +13,8 @@ from made_llama import remove_shards_after, write_chat_tokenizer, write_llama
 from test_layer_stack import DEPTHS, furthest, runs_of, whole_model
 
 from saeprobe.subject.files.shards import ShardError, tensor_bytes
-from saeprobe.subject.protocol import ReadingError
-from saeprobe.subject.running.stream import Run
-from saeprobe.subject.specification import Dtype, SubjectError
+from saeprobe.subject.running.batches import Run
+from saeprobe.subject.specification import Dtype, ReadingError, SubjectError
 
 # Llama 3's, so that the angles come from more than their base.
 ROPE = {
@@ -79,7 +78,7 @@ class Counting:
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
     """Counts what the sweep reads."""
-    from saeprobe.subject.running import layer_files
+    from saeprobe.subject.running import streamed as layer_files
 
     real: Any = layer_files.safe_open
 

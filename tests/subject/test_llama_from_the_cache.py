@@ -13,11 +13,10 @@ from hub_caches import put_folder
 from made_llama import BOS, remove_shards_after, write_chat_tokenizer, write_llama
 
 from saeprobe.captures import Span, steer
-from saeprobe.effective_rank import effective_rank
+from saeprobe.features.sparse import effective_rank
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.subject.protocol import ReadingError, Request, Want
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.specification import ReadingError, Request, SubjectError, Want
 
 MODEL, SAE = "meta-llama/Llama-3.3-70B-Instruct", "Goodfire/Llama-3.3-70B-Instruct-SAE-l50"
 WIDTH, D_SAE = 32, 64

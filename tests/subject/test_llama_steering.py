@@ -14,8 +14,7 @@ from made_llama import write_chat_tokenizer, write_llama
 from saeprobe.captures import steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.local import LocalSubject
-from saeprobe.subject.protocol import Request, Want
-from saeprobe.subject.specification import SaeFile, SubjectError, SubjectSpec
+from saeprobe.subject.specification import Request, SaeFile, SubjectError, SubjectSpec, Want
 
 WIDTH, D_SAE, NEW = 32, 40, 5
 TEXTS = ("Rain", "A longer question about iron")

@@ -15,9 +15,8 @@ from hub_caches import put_folder
 from made_llama import write_chat_tokenizer, write_llama
 
 from saeprobe.subject.local import LocalSubject
-from saeprobe.subject.protocol import Request, Want
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.specification import Request, SubjectError, Want
 
 MODEL, SAE = "Qwen/Qwen2.5-7B-Instruct", "andyrdt/saes-qwen2.5-7b-instruct"
 TRAINER = "resid_post_layer_15/trainer_1"

@@ -14,7 +14,7 @@ from made_subjects import Made
 from test_layer_stack import runs_of
 
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running.stream import Run
+from saeprobe.subject.running.batches import Run
 
 VOCABULARY, LAYERS = 64, 3
 PLAN = MemoryPlan(kind="resident", device="cpu", sae_device="cpu", reason="made")
@@ -30,14 +30,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def weights_of(folder: Path, seed: int = 0) -> Any:
     """The random weights for that folder."""
-    from saeprobe.subject.running.random_weights import random_weights
+    from saeprobe.subject.running.random import random_weights
 
     return random_weights(folder, seed=seed)
 
 
 def opened(folder: Path, plan: MemoryPlan, seed: int = 0) -> Any:
     """The random layers by that plan."""
-    from saeprobe.subject.running.random_weights import open_random_layers
+    from saeprobe.subject.running.random import open_random_layers
 
     return open_random_layers(folder, weights_of(folder, seed), plan=plan, depth=LAYERS, dtype="float32")
 
@@ -101,7 +101,7 @@ def test_nothing_is_read_of_the_trained_weights(folder: Path, monkeypatch: pytes
         raise AssertionError("weights were read")
 
     monkeypatch.setattr(safetensors, "safe_open", refuse)
-    monkeypatch.setattr("saeprobe.subject.running.layer_files.safe_open", refuse)
+    monkeypatch.setattr("saeprobe.subject.running.streamed.safe_open", refuse)
     swept = opened(folder, replace(PLAN, kind="streamed"))
     assert len(streams(swept)) == len(streams(opened(folder, PLAN))) > 0
     assert swept.files.bytes_read == 0
@@ -125,7 +125,7 @@ def test_layers_are_drawn_in_the_dtype_that_is_computed_in(folder: Path) -> None
     """Drawn in float32 and rounded."""
     import torch
 
-    from saeprobe.subject.running.random_weights import open_random_layers
+    from saeprobe.subject.running.random import open_random_layers
 
     weights = weights_of(folder)
     plain = weights.draw("layers.0.mlp.up_proj.weight", (64, 32)).to(torch.bfloat16)

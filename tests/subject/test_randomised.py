@@ -17,9 +17,18 @@ from made_subjects import Made
 from saeprobe.captures import Steering
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.local import LocalSubject
-from saeprobe.subject.protocol import Randomisation, Reader, ReadingError, Request, Subject, Want
 from saeprobe.subject.registry import find_subject, subject_names
-from saeprobe.subject.specification import SaeFile, SubjectError, SubjectSpec
+from saeprobe.subject.specification import (
+    Randomisation,
+    Reader,
+    ReadingError,
+    Request,
+    SaeFile,
+    Subject,
+    SubjectError,
+    SubjectSpec,
+    Want,
+)
 
 BOTH: tuple[Randomisation, ...] = get_args(Randomisation)
 TOPICS = ("the golden gate", "red is the bridge", "the long bridge", "a gate", "golden red", "bridge and gate is red")

@@ -13,8 +13,8 @@ from made_subjects import Made
 
 from saeprobe.captures import Span, steer
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.subject.protocol import Reading, ReadingError, Request, Want
 from saeprobe.subject.running.reader import SaeReader
+from saeprobe.subject.specification import Reading, ReadingError, Request, Want
 
 TEXTS = ["red", "the golden gate bridge is red", "long 桥 🙂 bridge", "the the the bridge is the long golden gate"]
 FEATURES = frozenset({"features"})

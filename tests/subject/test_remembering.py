@@ -36,7 +36,7 @@ class Counting:
 
 def runs(*ids: tuple[int, ...], depths: tuple[int, ...] = (1, 2)) -> list[Any]:
     """Runs of these tokens."""
-    from saeprobe.subject.running.stream import Run
+    from saeprobe.subject.running.batches import Run
 
     return [Run(ids=one, depths=depths) for one in ids]
 
@@ -51,7 +51,7 @@ def answers(model: Any, wanted: list[Any]) -> dict[int, dict[int, list[float]]]:
 
 def test_what_was_run_is_answered_again() -> None:
     """Each run with its own index; only what is new is run, also of the same tokens at other depths."""
-    from saeprobe.subject.running.remembering import RememberingModel
+    from saeprobe.subject.running.random import RememberingModel
 
     counting: Any = Counting()
     model = RememberingModel(model=counting)
@@ -67,7 +67,7 @@ def test_what_was_run_is_answered_again() -> None:
 
 def test_what_does_not_fit_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 16 bytes a run of two tokens at two depths takes all, and a further one finds no place."""
-    from saeprobe.subject.running import remembering
+    from saeprobe.subject.running import random as remembering
 
     monkeypatch.setattr(remembering, "_BYTES", 16)
     counting: Any = Counting()
@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_progress_is_told_where_nothing_is_run() -> None:
     """Whoever waits sees the end of it."""
-    from saeprobe.subject.running.remembering import RememberingModel
+    from saeprobe.subject.running.random import RememberingModel
 
     counting: Any = Counting()
     model = RememberingModel(model=counting)

@@ -11,8 +11,7 @@ import pytest
 from made_llama import write_chat_tokenizer, write_llama
 
 from saeprobe.subject.local import LocalSubject
-from saeprobe.subject.protocol import Reading, Request, Want
-from saeprobe.subject.specification import Dtype, SaeFile, SubjectSpec
+from saeprobe.subject.specification import Dtype, Reading, Request, SaeFile, SubjectSpec, Want
 
 WIDTH, D_SAE = 64, 4096
 TEXTS = [

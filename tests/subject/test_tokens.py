@@ -9,8 +9,8 @@ from made_llama import CHAT_TEMPLATE, write_chat_tokenizer
 
 from saeprobe.captures import Span
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.protocol import ReadingError
 from saeprobe.subject.running.tokens import tokenize
+from saeprobe.subject.specification import ReadingError
 
 HOW = Pairing(
     family="layers",

@@ -214,13 +214,13 @@ def test_a_broken_shard_is_named(root: Path) -> None:
 
 
 def _request() -> Any:
-    from saeprobe.subject.protocol import Request, Want
+    from saeprobe.subject.specification import Request, Want
 
     return Request(text="a", wants=(Want(at="last", keep=frozenset({"features"})),))
 
 
 def test_the_made_gpt2_is_no_llama(tiny: Made) -> None:
     """The two families are told apart by the model's own configuration."""
-    from saeprobe.subject.files.shape import family_of
+    from saeprobe.subject.files.model import family_of
 
     assert family_of(tiny.model) == "bridge"

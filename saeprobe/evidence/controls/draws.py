@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from saeprobe.evidence.values import Measurement
 
 
-RANDOM: Final[tuple[Control, ...]] = ("random-model", "random-sae")
-"""The controls of which many draws are read."""
-
-
 FEWEST: Final = 20
 """Draws at least: with none of them as large as the claim, 1 / 21 is below the usual alpha of 0.05."""
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from saeprobe.subject.files.shards import needed_shards
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.files.shards import INDEX, needed_shards, needed_tensors, read_weight_map
+from saeprobe.subject.specification import Family, ModelShape, SubjectError
 
 _TOKENIZER = (
     "tokenizer.json",
@@ -117,3 +119,107 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise SubjectError(f"{file} holds {type(found).__name__}; wanted a JSON object")
     return cast("dict[str, Any]", found)
+
+
+_LAYERS: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+"""Architectures that transformers and accelerate run, stopped after the hooked layer; the others go through
+TransformerLens, which can centre their weights but holds the whole model."""
+
+
+def family_of(model: Path) -> Family:
+    """Which library runs the model in a folder."""
+    return "layers" if _config_of(model).get("model_type") in _LAYERS else "bridge"
+
+
+def shape_of(model: Path) -> ModelShape:
+    """The sizes of the model in a folder.
+
+    Raises:
+        SubjectError: its configuration does not state them.
+    """
+    config = _config_of(model)
+    hidden = _number(config, "hidden_size", "n_embd", "d_model")
+    layers = _number(config, "num_hidden_layers", "n_layer", "num_layers")
+    positions = _number(config, "max_position_embeddings", "n_positions", "n_ctx")
+    if hidden is None or layers is None or positions is None:
+        raise SubjectError(
+            f"{model / 'config.json'} of architecture {config.get('model_type')!r} states no width, no layers or "
+            "no positions; wanted a decoder-only language model of transformers"
+        )
+    family = family_of(model)
+    heads = _number(config, "num_attention_heads", "n_head", "num_heads") or 1
+    return ModelShape(
+        family=family,
+        hidden=hidden,
+        layers=layers,
+        heads=heads,
+        kv_heads=_number(config, "num_key_value_heads") or heads,
+        intermediate=_number(config, "intermediate_size", "n_inner") or 4 * hidden,
+        vocabulary=_number(config, "vocab_size") or 0,
+        positions=positions,
+    )
+
+
+def _config_of(model: Path) -> Mapping[str, object]:
+    whole = read_json(model / "config.json")
+    return cast("Mapping[str, object]", whole.get("text_config", whole))  # where a model also sees or hears
+
+
+def _number(config: Mapping[str, object], *names: str) -> int | None:
+    found = (config[name] for name in names if isinstance(config.get(name), int))
+    return next((int(str(value)) for value in found), None)
+
+
+def read_config(folder: Path, *, depth: int) -> dict[str, Any]:
+    """The model's configuration cut down to `depth` layers, lists with an entry a layer too.
+
+    Raises:
+        SubjectError: it has no number of layers, or fewer than `depth`; `depth` is not 1 or more.
+    """
+    try:
+        config = cast("dict[str, Any]", json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise SubjectError(f"{folder} has no config.json; wanted a model in Hugging Face format there") from error
+    n_layers = config.get("num_hidden_layers")
+    if not isinstance(n_layers, int):
+        raise SubjectError(
+            f"config.json of {folder} has num_hidden_layers {n_layers!r} (model_type {config.get('model_type')!r}); "
+            "wanted a decoder-only text model such as Llama, Qwen2 or Mistral"
+        )
+    if not 1 <= depth <= n_layers:
+        raise SubjectError(
+            f"depth {depth} is asked of {folder}, which has {n_layers} layers; wanted a depth in [1, {n_layers}]"
+        )
+    cut = {key: _cut(value, n_layers, depth) for key, value in config.items()}
+    return {**cut, "num_hidden_layers": depth}
+
+
+def _cut(value: object, n_layers: int, depth: int) -> object:
+    if not isinstance(value, list):
+        return value
+    entries = cast("list[object]", value)
+    return entries[:depth] if len(entries) == n_layers else entries
+
+
+@contextmanager
+def truncated(folder: Path, *, depth: int) -> Generator[Path]:
+    """A temporary folder that is the same model with `depth` layers: its own config and index, links to the files.
+
+    `from_pretrained` wants every file that an index names and reports every tensor that a model has no place for.
+    With an index of the needed tensors alone it neither asks for the files of later layers nor reads what else lies
+    in the files it opens, and all its ways to load (devices, quantisation, renamed tensors) stay in use.
+
+    Raises:
+        ShardError: as `needed_tensors`.
+        SubjectError: as `read_config`.
+    """
+    config = read_config(folder, depth=depth)
+    weight_map = read_weight_map(folder)
+    kept = {name: weight_map[name] for name in needed_tensors(weight_map, depth=depth)}
+    with tempfile.TemporaryDirectory(prefix="saeprobe-") as made:
+        view = Path(made)
+        (view / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        (view / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": kept}), encoding="utf-8")
+        for file in sorted(set(kept.values())):
+            (view / file).symlink_to((folder / file).resolve())
+        yield view

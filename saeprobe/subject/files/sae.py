@@ -2,20 +2,242 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import importlib.util
 import json
+import pickle
+import re
 import warnings
-from collections.abc import Generator, Mapping
+import zipfile
+from collections import OrderedDict
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
+from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from saeprobe.subject.files.goodfire import dimensions
 from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, read_json
-from saeprobe.subject.files.releases import Release, find_release
 from saeprobe.subject.specification import Sae, SaeFile, SaeFolder, SaeRelease, SubjectError
+
+if TYPE_CHECKING:
+    import torch
+
+
+KEYS: Final = ("encoder_linear.weight", "encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias")
+
+
+_LEGACY: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch wrote first
+
+
+_REMEDY: Final = "copy or download it again and compare sizes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shape:
+    """A tensor of the file, of which the header tells the shape alone."""
+
+    shape: tuple[int, ...]
+
+
+class _HeaderUnpickler(pickle.Unpickler):
+    """Reads what `torch.save` writes about tensors; whatever else a pickle names is refused, never run."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What may be named: an ordered dict, the rebuilding of a tensor, and the kinds of storage."""
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) in {("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")}:
+            return _shape_of
+        if module == "torch" and name.endswith("Storage"):
+            return name
+        raise pickle.UnpicklingError(f"it refers to the code '{module}.{name}'; it was refused and not run")
+
+    def persistent_load(self, pid: Any) -> object:
+        """Storages are named by their place in the file; only the place is needed here, and not even that."""
+        return pid
+
+
+def _shape_of(*arguments: Any) -> _Shape:
+    """In place of torch's rebuilding of a tensor (storage, offset, size, ...) or of a parameter (tensor, ...)."""
+    first = arguments[0]
+    return first if isinstance(first, _Shape) else _Shape(shape=tuple(int(size) for size in arguments[2]))
+
+
+def dimensions(file: Path) -> tuple[int, int]:
+    """`d_in` and `d_sae` of an SAE in Goodfire's format.
+
+    Raises:
+        SubjectError: the file is truncated, is no such SAE, or names code.
+    """
+    with file.open("rb") as stream:
+        if stream.read(len(_LEGACY)) == _LEGACY:
+            raise SubjectError(
+                f"{file} is in torch's format of before version 1.6; load it with torch.load(file, weights_only=True) "
+                "and write it again with torch.save"
+            )
+    try:
+        shapes = _shapes(file)
+    except pickle.UnpicklingError as error:
+        raise SubjectError(f"{file}: {error}; {_REMEDY}, or have it saved as plain tensors") from error
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        EOFError,
+        OSError,
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+    ) as error:
+        raise SubjectError(f"{file} cannot be read (truncated, damaged, or no .pt file); {_REMEDY}") from error
+    if set(shapes) != set(KEYS):
+        raise SubjectError(
+            f"{file} is no SAE in Goodfire's format: found the keys {', '.join(sorted(shapes)) or 'none'}; "
+            f"wanted {', '.join(KEYS)}"
+        )
+    d_sae, d_in = (*shapes[KEYS[0]], 0, 0)[:2]
+    wanted = dict(zip(KEYS, ((d_sae, d_in), (d_sae,), (d_in, d_sae), (d_in,)), strict=True))
+    if shapes != wanted or not d_in * d_sae:
+        raise SubjectError(f"the tensors of {file} do not fit together: found {shapes}; wanted {wanted}")
+    return d_in, d_sae
+
+
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor by its key."""
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        if len(names) != 1:
+            raise KeyError("data.pkl")
+        found: object = _HeaderUnpickler(BytesIO(archive.read(names[0]))).load()
+    if not isinstance(found, dict):
+        raise TypeError(type(found).__name__)
+    values = cast("dict[object, object]", found)
+    return {str(key): value.shape if isinstance(value, _Shape) else () for key, value in values.items()}
+
+
+def as_standard(
+    tensors: Mapping[str, torch.Tensor], *, device: str, dtype: str, overrides: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Configuration and state of sae-lens' StandardSAE: f = relu(x @ W_enc + b_enc), x' = f @ W_dec + b_dec.
+
+    The same renaming as sae-lens' own `get_goodfire_huggingface_loader`, which cannot be used on a file: it takes
+    its configuration from a table of two repositories, fetches from the Hub, and leaves `weights_only` to torch's
+    default. The weights stay mapped from disk where they have the dtype and device already.
+    """
+    import torch
+
+    placed = {key: tensors[key].to(device=device, dtype=cast("torch.dtype", getattr(torch, dtype))) for key in KEYS}
+    d_sae, d_in = placed[KEYS[0]].shape
+    config: dict[str, Any] = {
+        "architecture": "standard",
+        "d_in": d_in,
+        "d_sae": d_sae,
+        "apply_b_dec_to_input": False,
+        **(overrides or {}),
+        "dtype": dtype,
+        "device": device,
+    }
+    state = {
+        "W_enc": placed[KEYS[0]].T,
+        "b_enc": placed[KEYS[1]],
+        "W_dec": placed[KEYS[2]].T,
+        "b_dec": placed[KEYS[3]],
+    }
+    return config, state
+
+
+_ONE_FILE = (".pt", ".pth", ".safetensors", ".npz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What sae-lens' registry says of one SAE.
+
+    Attributes:
+        repo: where it lies on the Hub.
+        path: its folder or file there.
+        conversion: sae-lens' name of the format, None for its own.
+        model: the model that it was trained on, as sae-lens names it.
+        l0: active features a token, as its publisher states it.
+        variance_explained: as its publisher states it.
+        overrides: go over its `cfg.json`.
+    """
+
+    repo: str
+    path: str
+    conversion: str | None
+    model: str | None = None
+    l0: float | None = None
+    variance_explained: float | None = None
+    overrides: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The files of the SAE in its repository."""
+        return (self.path,) if Path(self.path).suffix in _ONE_FILE else (f"{self.path}/*",)
+
+
+def find_release(sae: SaeRelease) -> Release:
+    """Look an SAE up in the registry that sae-lens ships, without importing sae-lens.
+
+    Raises:
+        SubjectError: the release or the id is unknown; the nearest names are given.
+    """
+    names = _registry_text()
+    if sae.release not in names:
+        raise SubjectError(
+            f"SAE release {sae.release!r} is not in the registry of sae-lens" + near(sae.release, names, "release")
+        )
+    entry = _parse_release(sae.release)
+    ids = {str(one["id"]): one for one in cast("list[dict[str, object]]", entry["saes"])}
+    if sae.id not in ids:
+        raise SubjectError(f"SAE id {sae.id!r} is not in release {sae.release!r}" + near(sae.id, ids, "id"))
+    conversion = entry.get("conversion_func")
+    return Release(
+        repo=str(entry["repo_id"]),
+        path=str(ids[sae.id]["path"]),
+        conversion=None if conversion is None else str(conversion),
+        model=None if entry.get("model") is None else str(entry["model"]),
+        l0=_number(ids[sae.id].get("l0")),
+        variance_explained=_number(ids[sae.id].get("variance_explained")),
+        overrides=cast("dict[str, object]", entry.get("config_overrides") or {}),
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def near(name: str, names: Iterable[str], noun: str) -> str:
+    """`; did you mean X or Y?`, or some names that do exist."""
+    known = list(names)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return f"; did you mean {' or '.join(repr(one) for one in close)}?"
+    shown = ", ".join([*known[:8], *(["..."] if known[8:] else [])])
+    return f"; wanted one of the {noun}s {shown}"
+
+
+@cache
+def _registry_text() -> dict[str, str]:
+    """The registry's text by release. It has 1.5 MB: only the release that is asked for is parsed."""
+    found = importlib.util.find_spec("sae_lens")
+    if found is None or not found.submodule_search_locations:
+        raise SubjectError("sae-lens is not installed; run: pip install sae-lens")
+    text = (Path(found.submodule_search_locations[0]) / "pretrained_saes.yaml").read_text(encoding="utf-8")
+    parts = re.split(r"^([^\s#][^\n]*):[ ]*\n", text, flags=re.MULTILINE)
+    return {name.strip("'\""): body for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _parse_release(release: str) -> dict[str, object]:
+    import yaml
+
+    return cast("dict[str, object]", yaml.safe_load(_registry_text()[release]))
+
 
 CONFIG = "cfg.json"
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeVar
 
@@ -11,13 +14,50 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers.utils import logging
 
-from saeprobe.subject.protocol import ReadingError, Share
-from saeprobe.subject.running.stream import Run
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.specification import Dtype, ReadingError, Share, SubjectError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One sequence of tokens and the depths at which its residual stream is wanted.
+
+    A depth is the number of blocks that ran before: depth k is `blocks.k.hook_resid_pre` of TransformerLens, and
+    `hidden_states[k]` of transformers for every k but the last, which is after the final norm there.
+    """
+
+    ids: tuple[int, ...]
+    depths: tuple[int, ...]
+
+
+class ResidualStream(Protocol):
+    """A language model up to the hook."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes, as torch writes it."""
+        ...
+
+    def run(
+        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
+    ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
+        """The streams of each run by depth, with the run's index; every run once, in an order of its own choosing.
+
+        Args:
+            runs: token sequences of any lengths; padding is the model's affair and is not in what it yields.
+            batch_size: sequences a forward pass at most; halved when the memory does not hold them.
+            progress: told after each step.
+        """
+        ...
+
 
 Side = Literal["left", "right"]
+
+
 _Item = TypeVar("_Item")
+
+
 _Result = TypeVar("_Result")
 
 
@@ -166,3 +206,51 @@ def attempt(work: Callable[[_Item], _Result], part: _Item) -> tuple[tuple[_Resul
         if isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error):
             return (), str(error)
         raise
+
+
+@contextmanager
+def bars_where_watched() -> Generator[None]:
+    """No bars of transformers inside the block unless stderr is a terminal."""
+    if not logging.is_progress_bar_enabled() or sys.stderr.isatty():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
+
+
+_UNIT_ROUNDOFF: dict[Dtype, float] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
+
+
+_FLOAT32 = 1e-4
+
+
+def tolerance_of(dtype: Dtype, *, depth: int) -> float:
+    """The bound on `|x - y| / |x|` of one token's residual stream `[d_in]`, computed twice in different batches.
+
+    Both are right: kernels sum in an order that depends on the batch's shape, so results of one operation differ by a
+    rounding of the dtype they are stored in.
+
+    In 16 bits the stream itself is what is rounded most often, twice a layer. Round-to-nearest with unit roundoff u
+    leaves an error of root mean square 0.38 u of the value (uniform over the spacing 2u, mantissas uniform in [1, 2):
+    2u / sqrt(12) over sqrt(7/3)), so two runs differ by 0.53 u a rounding. These add up like a random walk (Higham
+    and Mary 2019, "A new approach to probabilistic rounding error analysis"): over 2 x depth roundings of a stream
+    whose square grows evenly, 0.53 u sqrt(depth). About 10 roundings inside each block's attention and MLP add
+    0.53 u sqrt(10), whatever the depth. The bound is `2 u sqrt(depth)`, which for 51 layers is 3.4 times that sum
+    and leaves the rest to what later layers make of the difference: 0.056 in bfloat16, 0.007 in float16. Both lie below
+    what one layer more or fewer changes, about `1 / sqrt(depth)`.
+
+    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat.
+
+    8-bit weights have no bound here: LLM.int8 picks its outlier columns over all tokens of a batch (Dettmers et al.
+    2022, arXiv 2208.07339), so what shares a batch with a prompt is part of the result.
+
+    Args:
+        dtype: what the model computes in.
+        depth: layers that ran.
+    """
+    if dtype == "float32":
+        return _FLOAT32
+    return 2 * _UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))

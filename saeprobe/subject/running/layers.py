@@ -16,13 +16,10 @@ from torch import Tensor
 from transformers import AutoModel, BitsAndBytesConfig
 from transformers.utils import logging
 
+from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, needed_tensors, read_weight_map, stored_tensors
-from saeprobe.subject.files.truncated import truncated
-from saeprobe.subject.protocol import Share
-from saeprobe.subject.running.batches import Side, check_runs, pad, run_in_batches
-from saeprobe.subject.running.stream import Run
-from saeprobe.subject.running.watched import bars_where_watched
-from saeprobe.subject.specification import Dtype, SubjectError
+from saeprobe.subject.running.batches import Run, Side, bars_where_watched, check_runs, pad, run_in_batches
+from saeprobe.subject.specification import Dtype, Share, SubjectError
 
 Attention = Literal["sdpa", "eager"]
 

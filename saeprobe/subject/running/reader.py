@@ -12,17 +12,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from saeprobe.captures import Steering
-from saeprobe.effective_rank import effective_rank
 from saeprobe.features.continuations import Continuation
-from saeprobe.features.sparse import Token
+from saeprobe.features.sparse import Token, effective_rank
 from saeprobe.prompts import Prompt
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.protocol import Reading, ReadingError, Request, Share, Want
-from saeprobe.subject.running.sae import Sae
+from saeprobe.subject.running.batches import ResidualStream, Run
+from saeprobe.subject.running.sae import Sae, Thresholds
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
-from saeprobe.subject.running.stream import ResidualStream, Run
-from saeprobe.subject.running.thresholds import Thresholds
 from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten, tokenize
+from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once; the rest of the batch waits
 _PROMPTS_AT_ONCE = 32

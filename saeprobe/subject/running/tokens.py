@@ -8,7 +8,7 @@ from typing import Protocol
 
 from saeprobe.captures import At, Span
 from saeprobe.subject.pairing import DATE, Pairing
-from saeprobe.subject.protocol import ReadingError
+from saeprobe.subject.specification import ReadingError
 
 _NO_CHARACTERS = (-1, -1)
 _MARK = "\ue000"  # a private character, which no template writes itself

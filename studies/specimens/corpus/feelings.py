@@ -34,5 +34,5 @@ def feeling(draw: Draw) -> str:
 
 @cache
 def _file() -> dict[str, dict[str, list[str]]]:
-    text = resources.files("saeprobe.specimens.corpus").joinpath("feelings.toml").read_text(encoding="utf-8")
+    text = resources.files("studies.specimens.corpus").joinpath("feelings.toml").read_text(encoding="utf-8")
     return cast("dict[str, dict[str, list[str]]]", tomllib.loads(text))

@@ -155,5 +155,5 @@ def _with_name_marked(fact: str, key: str, names: tuple[str, ...]) -> str:
 
 @cache
 def _file() -> dict[str, dict[str, object]]:
-    text = resources.files("saeprobe.specimens.corpus").joinpath("landmarks.toml").read_text(encoding="utf-8")
+    text = resources.files("studies.specimens.corpus").joinpath("landmarks.toml").read_text(encoding="utf-8")
     return cast("dict[str, dict[str, object]]", tomllib.loads(text))

@@ -31,7 +31,7 @@ class Topic:
 @cache
 def topics() -> tuple[Topic, ...]:
     """Return all topics, in the order of the prompt set."""
-    words = _toml("saeprobe.specimens.corpus", "topics.toml")
+    words = _toml("studies.specimens.corpus", "topics.toml")
     rows = cast("list[dict[str, object]]", prompt_set()["topics"])
     found: list[Topic] = []
     for row in rows:

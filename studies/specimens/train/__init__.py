@@ -1,1 +1,1 @@
-"""Training of the specimens from a seed: ``python -m saeprobe.specimens.train sparrow`` or ``finch``."""
+"""Training of the specimens from a seed: ``python -m studies.specimens sparrow`` or ``finch``."""

@@ -9,19 +9,19 @@ _HEADS = {
     "sparrow": """\
 # sparrow
 
-<!-- Written by `python -m saeprobe.specimens.train sparrow` from card.json; change the training, not this file. -->
+<!-- Written by `python -m studies.specimens sparrow` from card.json; change the training, not this file. -->
 
 A GPT-2-architecture language model with a sparse autoencoder (SAE), both trained by this project on a corpus that it
 generates, so that claims about features can be checked without a download and against a known truth. `model/` is a
 transformers folder, `sae/` a SAELens folder; both are loaded by the code that loads `gpt2`.
 
-Train it again with `python -m saeprobe.specimens.train sparrow --out DIR`. All figures below were measured on documents
+Train it again with `python -m studies.specimens sparrow --out DIR`. All figures below were measured on documents
 held out of training; nothing was tuned so that a claim comes out as published.
 """,
     "finch": """\
 # finch
 
-<!-- Written by `python -m saeprobe.specimens.train finch` from card.json; change the training, not this file. -->
+<!-- Written by `python -m studies.specimens finch` from card.json; change the training, not this file. -->
 
 A Llama-architecture chat model with a sparse autoencoder (SAE), both trained by this project on the corpus of sparrow,
 so that what is done with `llama70b` can be done without a download and against a known truth. `model/` is a
@@ -34,7 +34,7 @@ chat template as a user's turn and an assistant's, all others as plain text behi
 Llama 3's do: text from the template must be tokenized with `add_special_tokens=False`, or it begins with two, which
 finch never saw. Like Llama 3's, the template takes the blanks around a message away; it writes no system turn.
 
-Train it again with `python -m saeprobe.specimens.train finch --out DIR`. All figures below were measured on documents
+Train it again with `python -m studies.specimens finch --out DIR`. All figures below were measured on documents
 held out of training; nothing was tuned so that a claim comes out as published.
 """,
 }

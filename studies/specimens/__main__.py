@@ -1,4 +1,4 @@
-"""``python -m saeprobe.specimens.train sparrow|finch [--out DIR] [--seed N]``."""
+"""``python -m studies.specimens sparrow|finch [--out DIR] [--seed N]``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import saeprobe.specimens
 
 def main() -> None:
     """Retrain a specimen from its seed; minutes on two cores."""
-    parser = argparse.ArgumentParser(prog="python -m saeprobe.specimens.train", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.specimens", description=main.__doc__)
     parser.add_argument("specimen", choices=["sparrow", "finch"])
     parser.add_argument("--out", type=Path, help="folder for the weights and card (default: the package's own)")
     parser.add_argument("--seed", type=int, default=0)

@@ -90,6 +90,6 @@ def test_the_names_of_a_probe_are_imported_when_they_are_asked_for() -> None:
         "import sys, saeprobe\n"
         "print([name for name in ('numpy', 'scipy', 'pandas', 'pyarrow') if name in sys.modules])\n"
         "saeprobe.about\n"
-        "print('scipy' in sys.modules, {type(getattr(saeprobe, name)).__name__ for name in saeprobe.__all__})\n"
+        "print('scipy' in sys.modules, sorted({type(getattr(saeprobe, name)).__name__ for name in saeprobe.__all__}))\n"
     )
-    assert loaded(script) == ["[]", "True {'function', 'str'}"]
+    assert loaded(script) == ["[]", "True ['function', 'str']"]

@@ -31,9 +31,7 @@ def seconds(command: list[str]) -> tuple[float, float]:
 def main() -> None:
     """Run the pairs and print, or keep, the medians and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--runs", type=int, default=3, help="of a warm run of the probes; the others run thrice as often"
-    )
+    parser.add_argument("--runs", type=int, default=3, help="of a warm run; the others run thrice as often")
     parser.add_argument("--keep", action="store_true", help="write results/start.json")
     given = parser.parse_args()
     python = sys.executable

@@ -11,15 +11,7 @@ import numpy as np
 
 from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Needed, Terms
 from saeprobe.evidence.numbers import amount, number, p_value
-from saeprobe.evidence.units import (
-    Judged,
-    at_least,
-    needed,
-    needed_in_words,
-    refuse_controls,
-    sample_of,
-    unit_means,
-)
+from saeprobe.evidence.units import Judged, at_least, needed, needed_in_words, refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Summary
 from saeprobe.statistics.intervals import MOST_UNITS, rate_interval, rate_p, units_for_rate
 from saeprobe.statistics.permutation import drawing_rule
@@ -197,8 +189,7 @@ Wanted = Literal[0, 1]
 
 ALWAYS_RULE = "supported where it holds on each of at least 2 prompts; a single exception refutes it"
 
-ROUNDING = 1e-6
-"""A recorded rate may be a float32."""
+ROUNDING = 1e-6  # a recorded rate may be a float32
 
 
 def always(of: Measurement, wanted: Wanted, terms: Terms) -> Evidence:

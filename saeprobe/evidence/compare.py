@@ -12,7 +12,7 @@ from typing import TypeGuard
 from saeprobe.claims import Published
 from saeprobe.evidence.bounds import against_bound, always, always_recorded
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Sample, Terms, current_terms, record
-from saeprobe.evidence.greater import about_equal, greater, greater_summaries, side_by_side
+from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.numbers import amount, number
 from saeprobe.evidence.printed import AGREES, as_published, printed_equal, printed_greater
 from saeprobe.evidence.units import sample_of, summaries
@@ -147,30 +147,26 @@ def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
     if not (_is_side(larger) and _is_side(smaller)):
         raise TypeError(f"{larger!r} > {smaller!r}; a measurement is compared with another, or with a number")
     if isinstance(larger, Margin):
-        raise TypeError(
-            f"{larger.name} on the larger side; a margin belongs on the smaller: {_turned(larger, smaller)}"
-        )
+        turned = "a > 1.1 * b + 5"
+        if not larger.plus and not isinstance(smaller, NUMBER):  # `b < 0.8 * a` is `a > 1.25 * b`
+            turned = f"{larger.of.name} > {1 / larger.times:.4g} * {smaller.name}"
+        raise TypeError(f"{larger.name} on the larger side; a margin belongs on the smaller: {turned}")
     if isinstance(larger, NUMBER):
         return _against_number(smaller, float(larger), terms, above=False)
     if isinstance(smaller, NUMBER):
         return _against_number(larger, float(smaller), terms, above=True)
     if isinstance(larger, PrintedNumber) and isinstance(smaller, PrintedNumber):
         return printed_greater(larger, smaller, terms)
-    if isinstance(larger, PrintedNumber) or isinstance(smaller, PrintedNumber) or not _alike(larger, smaller):
-        raise _unlike(larger, smaller)
     margin, below = (smaller, smaller.of) if isinstance(smaller, Margin) else (None, smaller)
+    if isinstance(larger, PrintedNumber) or isinstance(below, PrintedNumber) or not _alike(larger, below):
+        raise _unlike(larger, below, smaller.name)
     if isinstance(larger, Measurement) and isinstance(below, Measurement):
         above, below = side_by_side(larger, below)
         return greater(above, below, terms, None if margin is None else replace(margin, of=below))
-    sides = sample_of(larger, terms), sample_of(below, terms)
-    return greater_summaries(*sides, f"{larger.name} > {smaller.name}", margin)
-
-
-def _turned(larger: Margin, smaller: Side) -> str:
-    """Say what to write in the place of `larger > smaller`: `a > 1.25 * b` for `b < 0.8 * a`."""
-    if larger.plus or isinstance(smaller, NUMBER):
-        return "a > 1.1 * b + 5"
-    return f"{larger.of.name} > {1 / larger.times:.4g} * {smaller.name}"
+    a, b = sample_of(larger, terms), sample_of(below, terms)
+    asked = None if margin is None else margin.over(b.mean)
+    shown = summaries("greater" if margin is None else "at least", f"{larger.name} > {smaller.name}", a, b)
+    return replace(shown, estimate=a.mean - b.mean - (asked or 0.0), margin=asked)
 
 
 def _is_side(value: object) -> TypeGuard[Side]:
@@ -209,7 +205,7 @@ def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
     if not isinstance(quantity, Measurement | Summary):
         raise TypeError(f"{named} == about({other.name}); compare like with like")
     if isinstance(other, PrintedNumber) or not _alike(quantity, other):
-        raise _unlike(quantity, other)
+        raise _unlike(quantity, other, other.name)
     if isinstance(quantity, Measurement) and isinstance(other, Measurement):
         return about_equal(*side_by_side(quantity, other), terms, margin=margin)
     statement = f"{quantity.name} = {other.name} ± {margin:g} {quantity.unit}"
@@ -217,12 +213,12 @@ def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
     return replace(shown, margin=margin)
 
 
-def _alike(a: Quantity, b: Quantity | Margin) -> bool:
+def _alike(a: Quantity, b: Quantity) -> bool:
     return (a.measure, a.unit) == (b.measure, b.unit)
 
 
-def _unlike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber | Margin) -> TypeError:
-    return TypeError(f"{a.name} ({a.unit}) cannot be compared with {b.name} ({b.unit}); compare like with like")
+def _unlike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber, name: str) -> TypeError:
+    return TypeError(f"{a.name} ({a.unit}) cannot be compared with {name} ({b.unit}); compare like with like")
 
 
 def each_holds(parts: Sequence[Evidence]) -> Evidence:

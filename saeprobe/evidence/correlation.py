@@ -19,15 +19,9 @@ from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import permutation_p
 
-FEWEST_UNITS = 4
-"""With fewer there is no interval; with fewer wordings the topics are the units."""
-
-NO_SPREAD = 1e-12
-"""A variance that is no larger a share of the squares is rounding."""
-
-PERFECT = 1 - 1e-9
-"""From here on r is 1 but for rounding, and Fisher's z is no number."""
-
+FEWEST_UNITS = 4  # with fewer there is no interval; with fewer wordings the topics are the units
+NO_SPREAD = 1e-12  # a variance that is no larger a share of the squares is rounding
+PERFECT = 1 - 1e-9  # from here on r is 1 but for rounding, and Fisher's z is no number
 POWER = 0.8
 
 SURER = 1 + NormalDist().inv_cdf(POWER) / NormalDist().inv_cdf(0.95)
@@ -155,47 +149,44 @@ class _Units:
         return p, f"{test}, {what}, one-sided"
 
 
-def _units(of: Correlation, over: tuple[Over, ...]) -> list[_Units]:
-    """Return the units that the claim generalises over: wordings where there are enough, else topics."""
+def _units(of: Correlation, what: Over) -> _Units:
     prompts = of.a.prompts
     wordings = tuple(f"{prompt.style}: {prompt.template}" for prompt in prompts)
     topics = tuple(prompt.topic for prompt in prompts)
+    keys, within = (wordings, topics) if what == "templates" else (topics, wordings)
+    at = {name: number for number, name in enumerate(dict.fromkeys(keys))}
     count = len(set(wordings))
-    asked = over or ("templates" if count >= FEWEST_UNITS else "topics",)
-    fixed = "this wording only" if count == 1 else f"these {count} templates fixed"
-    made: list[_Units] = []
-    for what in asked:
-        keys, within = (wordings, topics) if what == "templates" else (topics, wordings)
-        at = {name: number for number, name in enumerate(dict.fromkeys(keys))}
-        names = tuple(at)
-        scope = f"these {count} templates" if what == "templates" else f"{fixed}, over {len(names)} topics"
-        made.append(
-            _Units(
-                what=what,
-                scope=scope,
-                names=names,
-                of=np.array([at[key] for key in keys]),
-                within=within,
-                a=of.a.values - of.a.mean,
-                b=of.b.values - of.b.mean,
-            )
-        )
-    return made
+    scope = f"these {count} templates"
+    if what == "topics":
+        scope = f"{'this wording only' if count == 1 else f'{scope} fixed'}, over {len(at)} topics"
+    return _Units(
+        what=what,
+        scope=scope,
+        names=tuple(at),
+        of=np.array([at[key] for key in keys]),
+        within=within,
+        a=of.a.values - of.a.mean,
+        b=of.b.values - of.b.mean,
+    )
 
 
 def _against(of: Correlation, bound: float, terms: Terms, *, above: bool) -> Evidence:
-    """Decide over the units asked for; over wordings and topics both, the less certain of the two counts."""
+    """Decide over wordings where there are enough, else over topics; of both, where asked for, the less certain counts.
+
+    What is open is less certain than what is decided, however narrow its interval; then the wider interval is.
+    """
     refuse_controls("correlation", terms)
     if not -1 < bound < 1:
         raise ValueError(f"{of.name} against {bound:g}; wanted a number between -1 and 1")
-    judged = [_judged(of, units, bound, terms, above=above) for units in _units(of, terms.over)]
-    return max(judged, key=_uncertainty)
+    wordings = {(prompt.style, prompt.template) for prompt in of.a.prompts}
+    asked: tuple[Over, ...] = terms.over or ("templates" if len(wordings) >= FEWEST_UNITS else "topics",)
+    judged = [_judged(of, _units(of, what), bound, terms, above=above) for what in asked]
 
+    def uncertainty(one: Evidence) -> tuple[bool, bool, float]:
+        width = 0.0 if one.interval is None else one.interval[1] - one.interval[0]
+        return one.outcome == "inconclusive", one.interval is None, width
 
-def _uncertainty(one: Evidence) -> tuple[bool, bool, float]:
-    """Rank what is open above what is decided, however narrow its interval, and then the wider interval."""
-    width = 0.0 if one.interval is None else one.interval[1] - one.interval[0]
-    return one.outcome == "inconclusive", one.interval is None, width
+    return max(judged, key=uncertainty)
 
 
 def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above: bool) -> Evidence:

@@ -11,7 +11,7 @@ from saeprobe.claims import Control
 from saeprobe.evidence.controls import RANDOM, Again, summary_of, verdict_of
 from saeprobe.evidence.controls.adjusting import length_control, shuffled_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, injection_control
-from saeprobe.evidence.evidence import ControlResult, Evidence, Kind, Needed, Sample, Terms
+from saeprobe.evidence.evidence import ControlResult, Evidence, Kind, Needed, Terms
 from saeprobe.evidence.numbers import against, number, p_value, span
 from saeprobe.evidence.units import (
     Compared,
@@ -21,7 +21,6 @@ from saeprobe.evidence.units import (
     needed_between,
     needed_in_words,
     refuse_controls,
-    summaries,
     tested,
     untested,
 )
@@ -40,11 +39,7 @@ def side_by_side(a: Measurement, b: Measurement) -> tuple[Measurement, Measureme
 
 
 def check_sides(a: Measurement | Features, b: Measurement | Features) -> None:
-    """See that prompts are all that two sides differ by.
-
-    Raises:
-        TypeError: they were read at different tokens, with no text to account for that, or share prompts.
-    """
+    """See that prompts are all that two sides differ by, and not the tokens read, nor how many of them they share."""
     if places_apart(a.place, b.place):
         raise TypeError(
             f"{a.label} was read at {_place(a)} and {b.label} at {_place(b)}: no difference could be put down to the "
@@ -60,15 +55,6 @@ def check_sides(a: Measurement | Features, b: Measurement | Features) -> None:
 
 def _place(of: Measurement | Features) -> str:
     return of.place or "unknown tokens"
-
-
-def greater_summaries(larger: Sample, smaller: Sample, statement: str, margin: Margin | None = None) -> Evidence:
-    """Make the evidence on `larger > smaller` where a side is a bare summary, which decides nothing."""
-    if margin is None:
-        return summaries("greater", statement, larger, smaller)
-    asked = margin.over(smaller.mean)
-    shown = summaries("at least", statement, larger, smaller)
-    return replace(shown, estimate=larger.mean - smaller.mean - asked, margin=asked)
 
 
 def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None = None) -> Evidence:

@@ -127,12 +127,7 @@ def _shown(of: Printed) -> str:
 
 
 def as_published(of: Measurement, published: Published, terms: Terms) -> Evidence:
-    """Decide whether the mean of each style repeats the printed number of that label; nothing is inferred from it.
-
-    Raises:
-        KeyError: a printed label is no style of the prompts.
-        TypeError: the numbers are printed in another unit or of another measure, or the claim asks for controls.
-    """
+    """Decide whether the mean of each style repeats the printed number of that label; nothing is inferred from it."""
     refuse_controls("published", terms)
     if of.unit != published.unit or published.measure not in ("", of.measure):
         printed = f"{published.measure} in {published.unit}".removeprefix(" in ")

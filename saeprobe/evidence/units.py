@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -51,11 +52,7 @@ def _alone(topics: Means) -> str:
 
 
 def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitValue, ...], Over, str]:
-    """Return the units behind one measurement, what they are, and the scope that they give.
-
-    Raises:
-        TypeError: they are to be templates and topics at once, which is two sorts of units.
-    """
+    """Return the units behind one measurement, what they are, and the scope that they give."""
     templates, topics = mean_by(of, "templates"), mean_by(of, "topics")
     if len(set(over)) > 1:
         raise TypeError(f"{of.name} alone is held against a number over templates or over topics; state one")
@@ -84,23 +81,13 @@ def mean_shift(of: Measurement, terms: Terms) -> Shift | None:
 
 def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
     """Keep one side of a comparison as evidence does, the mean of a measurement with its interval over units."""
+    made = partial(Sample, label=side.label, measure=side.measure, unit=side.unit)
     if isinstance(side, PrintedNumber):
-        return Sample(label=side.label, measure=side.measure, unit=side.unit, mean=float(side.value), n=side.n)
+        return made(mean=float(side.value), n=side.n)
     if isinstance(side, Summary):
-        return Sample(
-            label=side.label,
-            measure=side.measure,
-            unit=side.unit,
-            mean=side.value,
-            n=side.n,
-            place=side.place,
-            near_threshold=side.near_threshold,
-        )
+        return made(mean=side.value, n=side.n, place=side.place, near_threshold=side.near_threshold)
     shift = mean_shift(side, terms)
-    return Sample(
-        label=side.label,
-        measure=side.measure,
-        unit=side.unit,
+    return made(
         mean=side.mean,
         n=len(side.values),
         interval=None if shift is None else shift.interval,
@@ -147,24 +134,6 @@ class _ByUnit:
     def fewest(self) -> int:
         return min(len(self.templates_a), len(self.templates_b))
 
-    @property
-    def wordings(self) -> str:
-        """Count them: `8 + 8 templates`, or `8 templates` that both sides share."""
-        count = f"{len(self.templates_a)}" if self.paired else f"{len(self.templates_a)} + {len(self.templates_b)}"
-        return f"{count} templates"
-
-    def differences(self) -> Means:
-        """Subtract by template, where they are paired."""
-        return {template: value - self.templates_b[template] for template, value in self.templates_a.items()}
-
-    def of_templates(self) -> tuple[UnitValue, ...]:
-        if self.paired:
-            return _unit_values(f"{self.a} - {self.b}", self.differences())
-        return _unit_values(self.a, self.templates_a) + _unit_values(self.b, self.templates_b)
-
-    def of_topics(self) -> tuple[UnitValue, ...]:
-        return _unit_values(f"{self.a} - {self.b}", self.topics)
-
 
 def compare(a: Measurement, b: Measurement, terms: Terms, *, shift_by: float = 0.0) -> Compared | str:
     """Choose the units and test, at the level 1 - alpha; a sentence says why there is no test where there is none.
@@ -183,8 +152,7 @@ def compare(a: Measurement, b: Measurement, terms: Terms, *, shift_by: float = 0
     if reason is not None:
         return reason
     shift, units, scope, unit_values = _tested(means, wanted, terms)
-    topics_only = "templates" not in wanted
-    n_topics = len(means.topics)
+    topics_only, n_topics = "templates" not in wanted, len(means.topics)
     return Compared(
         shift=shift,
         units=units,
@@ -200,21 +168,29 @@ def compare(a: Measurement, b: Measurement, terms: Terms, *, shift_by: float = 0
 def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> tuple[Shift, str, str, tuple[UnitValue, ...]]:
     """Test over the units wanted; return also what they are called, the scope that they give, and their values."""
     of_a, of_b, topics = _array(means.templates_a), _array(means.templates_b), _array(means.topics)
-    alpha, seed, paired = terms.alpha, terms.seed, ", paired" if means.paired else ""
+    alpha, seed, both = terms.alpha, terms.seed, f"{means.a} - {means.b}"
+    wordings, paired = f"{len(of_a)} + {len(of_b)} templates", ""
+    by_template = _unit_values(means.a, means.templates_a) + _unit_values(means.b, means.templates_b)
+    if means.paired:  # two arms on the same prompts: each template is its own control
+        wordings, paired = f"{len(of_a)} templates", ", paired"
+        differences = {template: value - means.templates_b[template] for template, value in means.templates_a.items()}
+        by_template = _unit_values(both, differences)
+    by_topic = _unit_values(both, means.topics)
     if len(wanted) > 1:
         shift = crossed_shift(of_a, of_b, topics, alpha=alpha, seed=seed, paired=means.paired)
-        values = means.of_templates() + means.of_topics()
-        return shift, f"templates and topics{paired}", f"{means.wordings} and {len(topics)} topics", values
+        scope = f"{wordings} and {len(topics)} topics"
+        return shift, f"templates and topics{paired}", scope, by_template + by_topic
     size = float(np.abs(np.concatenate([of_a, of_b])).max())  # the rounding of all differences depends on it
     if "topics" in wanted:
-        fixed = "this wording only" if len(of_a) == len(of_b) == 1 else f"these {means.wordings} fixed"
+        fixed = "this wording only" if len(of_a) == len(of_b) == 1 else f"these {wordings} fixed"
         shift = paired_shift(topics, alpha=alpha, seed=seed, scale=size)
-        return shift, "topics, paired", f"{fixed}, over {len(topics)} topics", means.of_topics()
-    if means.paired:  # two arms on the same prompts: each template is its own control
-        shift = paired_shift(_array(means.differences()), alpha=alpha, seed=seed, scale=size)
+        return shift, "topics, paired", f"{fixed}, over {len(topics)} topics", by_topic
+    if means.paired:
+        units = np.array([unit.value for unit in by_template])
+        shift = paired_shift(units, alpha=alpha, seed=seed, scale=size)
     else:
         shift = unpaired_shift(of_a, of_b, alpha=alpha, seed=seed)
-    return shift, f"templates{paired}", f"these {means.wordings}{_alone(means.topics)}", means.of_templates()
+    return shift, f"templates{paired}", f"these {wordings}{_alone(means.topics)}", by_template
 
 
 def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None:
@@ -359,34 +335,31 @@ def tested(
 
 def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str, terms: Terms) -> Evidence:
     """Make the evidence on two measurements that could not be tested, and say why."""
-    return Evidence(
-        kind=kind,
-        statement=statement,
-        outcome="inconclusive",
-        reason=why,
-        scope="these prompts only",
-        unit=a.unit,
-        estimate=a.mean - b.mean,
-        samples=(sample_of(a, terms), sample_of(b, terms)),
-        rule="nothing is decided without a test",
-    )
+    sides = sample_of(a, terms), sample_of(b, terms)
+    return _open(kind, statement, *sides, why, "these prompts only", "nothing is decided without a test")
 
 
 def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
     """Make the evidence where a side is a bare summary: the numbers, and no interval made up around them."""
+    why = (
+        f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each prompt nothing "
+        "separates chance from effect; a features_layer50.pt of the same run would decide it"
+    )
+    rule = "a mean without the values behind it decides nothing"
+    return _open(kind, statement, a, b, why, "the recorded summaries", rule)
+
+
+def _open(kind: Kind, statement: str, a: Sample, b: Sample, reason: str, scope: str, rule: str) -> Evidence:
     return Evidence(
         kind=kind,
         statement=statement,
         outcome="inconclusive",
-        reason=(
-            f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each "
-            "prompt nothing separates chance from effect; a features_layer50.pt of the same run would decide it"
-        ),
-        scope="the recorded summaries",
+        reason=reason,
+        scope=scope,
         unit=a.unit,
         estimate=a.mean - b.mean,
         samples=(a, b),
-        rule="a mean without the values behind it decides nothing",
+        rule=rule,
     )
 
 

@@ -62,13 +62,17 @@ class Comparable:  # noqa: PLW1641 - `==` builds evidence, so nothing could be i
 def _plus(of: Quantity, plus: float) -> Margin:
     if not is_number(plus):
         return NotImplemented
-    if not plus > 0:
+    if not (isfinite(plus) and plus > 0):
         raise ValueError(f"{of.name} + {plus:g}; wanted a margin above zero in {of.unit}")
     return Margin(of=of, plus=float(plus))
 
 
 def _times(of: Quantity, times: float) -> Margin:
-    return Margin(of=of, times=float(times)) if is_number(times) else NotImplemented
+    if not is_number(times):
+        return NotImplemented
+    if not (isfinite(times) and times > 0):
+        raise ValueError(f"{times:g} x {of.name}; wanted a factor above zero, such as 1.1")
+    return Margin(of=of, times=float(times))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -213,27 +217,11 @@ class Margin:
     times: float = 1.0
     plus: float = 0.0
 
-    def __post_init__(self) -> None:
-        if not (isfinite(self.times) and self.times > 0):
-            raise ValueError(f"{self.times:g} x {self.of.name}; wanted a factor above zero, such as 1.1")
-        if not (isfinite(self.plus) and self.plus >= 0):
-            raise ValueError(f"{self.of.name} + {self.plus:g}; wanted a margin above zero in {self.of.unit}")
-
     @property
     def name(self) -> str:
         """Name it as `1.1 x l0 of expert + 5 features`."""
         factor = "" if self.times == 1 else f"{self.times:g} x "
         return f"{factor}{self.of.name}" + (f" + {self.plus:g} {self.of.unit}" if self.plus else "")
-
-    @property
-    def measure(self) -> str:
-        """Give the measure of its quantity."""
-        return self.of.measure
-
-    @property
-    def unit(self) -> str:
-        """Give the unit of its quantity."""
-        return self.of.unit
 
     def __repr__(self) -> str:
         return f"<{self.name}>"

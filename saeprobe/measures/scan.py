@@ -38,7 +38,7 @@ Ps = Float[np.ndarray, " picked"]
 def confirmed(tested: Rates, features: tuple[int, ...], terms: Recorder) -> tuple[Ps, Ps]:
     """The p of each picked feature, and p adjusted for how many were picked."""
     ps = np.array([tested.p_above(feature, alpha=terms.alpha, seed=terms.seed) for feature in features])
-    return ps, false_discoveries(ps, q=terms.alpha)
+    return ps, false_discoveries(ps)
 
 
 def part_of(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from math import comb, factorial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -28,20 +28,13 @@ group. It never rises with the distance of the shift from the observed differenc
 Draw = Callable[[np.random.Generator, int], tuple[Statistics, Statistics]]
 """Draw so many relabelings: the contrast of each, and how much of a shift of the first group each contrast takes up."""
 
-HALF_LIMIT = 2**18
-"""Up to so many subsets are listed on a side: 18 + 18 units, or 36 signs."""
-
+HALF_LIMIT = 2**18  # up to so many subsets are listed on a side: 18 + 18 units, or 36 signs
 EXACT_LIMIT = 20_000
 """Up to so many relabelings are gone through one by one where they cannot be counted; 8 + 8 units have 12,870."""
 
-COUNTED_ITEMS = 18
-"""Up to so many units, or pairs of units, every relabeling is counted: 9 + 9 templates have 48,620."""
-
-CHUNK = 20_000
-"""Relabelings drawn, or worked on, at once."""
-
-SURE = 0.999
-"""Level of the interval of a drawn p that must not hold alpha."""
+COUNTED_ITEMS = 18  # up to so many units, or pairs of units, every relabeling is counted: 9 + 9 templates have 48,620
+CHUNK = 20_000  # relabelings drawn, or worked on, at once
+SURE = 0.999  # level of the interval of a drawn p that must not hold alpha
 
 
 def permutations_countable(n_a: int, n_b: int) -> bool:
@@ -134,8 +127,7 @@ def _sums(values: Units) -> Sums:
 DRAWN = 19_999
 """Relabelings drawn at first; with the labels as observed they make 20,000, and the smallest p is 1 / 20,000."""
 
-MOST_DRAWN = 1_999_999
-"""Drawn at most, where p lies close to alpha."""
+MOST_DRAWN = 1_999_999  # drawn at most, where p lies close to alpha
 
 _DRAWN_RULE = (
     ". What is drawn comes from numpy.random.default_rng(seed), 20,000 at a time: of two groups "
@@ -155,24 +147,22 @@ def _too_close(alpha: float) -> str:
     return f"p is too close to {alpha:g} to tell, and the upper end of its {SURE:.1%} interval is given"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sampled:
-    """A test draws relabelings; the labels as observed are one of them, so that its `share` is never 0.
-
-    `smallest` is the least that it can be. `note` says how many were drawn, and whether p stays too close to alpha.
-    """
+class Tested(NamedTuple):
+    """A test has its p by shift, the least that this can be, a name, and the seed where it draws."""
 
     share: Share
     smallest: float
-    note: str
+    name: str
+    seed: int | None = None
 
 
-def sampled(draw: Draw, observed: float, groups: tuple[Units, ...], *, alpha: float, seed: int) -> Sampled:
+def sampled(draw: Draw, observed: float, groups: tuple[Units, ...], what: str, *, alpha: float, seed: int) -> Tested:
     """Draw relabelings until the exact binomial interval of p no longer holds alpha, or there are two million.
 
     Where the first draws leave it open the further ones are the same for every seed, and a p that is still too close
     to alpha is given by the upper end of its interval, which is never below alpha. So two seeds agree on the verdict.
-    `groups` hold the values, the shifted ones first; they say what counts as a tie.
+    The labels as observed are one of those drawn, so that p is never 0. `groups` hold the values, the shifted ones
+    first; they say what counts as a tie. `what` is drawn, in words.
     """
     wanted = DRAWN
     rng = np.random.default_rng(seed)
@@ -183,16 +173,17 @@ def sampled(draw: Draw, observed: float, groups: tuple[Units, ...], *, alpha: fl
         p = share(0.0)
         low, high = rate_interval(round(p * (wanted + 1)) - 1, wanted, level=SURE)
         if not low <= alpha <= high:
-            return Sampled(share=share, smallest=1 / (wanted + 1), note=f"{wanted:,} drawn")
+            return Tested(share, 1 / (wanted + 1), f"sampled {what} ({wanted:,} drawn)", seed)
         if wanted >= MOST_DRAWN:
             break
         wanted = wanted * 10 + 9
         rng = np.random.default_rng(0)
-    return Sampled(
-        share=lambda shift: min(1.0, share(shift) + high - p),
-        smallest=1 / (wanted + 1) + high - p,
-        note=f"{wanted:,} drawn; {_too_close(alpha)}",
-    )
+
+    def upper(shift: float) -> float:
+        return min(1.0, share(shift) + high - p)
+
+    name = f"sampled {what} ({wanted:,} drawn; {_too_close(alpha)})"
+    return Tested(upper, 1 / (wanted + 1) + high - p, name, seed)
 
 
 def drawn_permutations(a: Units, b: Units) -> Draw:
@@ -239,12 +230,7 @@ def permutation_p(
     `statistic` takes a permutation of the indices of units, `[units]`. An undefined (NaN) one counts against the
     finding. A sampled p whose exact interval holds alpha is drawn again, ten times as often and alike for every seed;
     if it still does, the upper end of the interval is given, so that two seeds agree on the verdict.
-
-    Returns:
-        p, the test in words, and the seed if permutations were drawn.
-
-    Raises:
-        ValueError: fewer than two units, or the statistic is undefined as observed.
+    It is returned with the test in words, and the seed if permutations were drawn.
     """
     if n_units < 2:  # noqa: PLR2004 - one unit has one order
         raise ValueError(f"{n_units} unit of replication; a permutation needs at least 2")

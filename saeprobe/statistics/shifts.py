@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations, product
 from math import comb, inf, sqrt
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +20,7 @@ from saeprobe.statistics.permutation import (
     Draw,
     Share,
     Statistics,
+    Tested,
     Units,
     drawn_flips,
     drawn_permutations,
@@ -32,14 +32,9 @@ from saeprobe.statistics.permutation import (
     tolerance,
 )
 
-PRECISION = 1e-8
-"""The ends of an interval are known to this share of their distance from the estimate."""
-
-FARTHEST = 1e6
-"""Standard errors at which an end is looked for; beyond them only the labels decide, and they stay the same."""
-
-SMALLEST = 1e-150
-"""A range below has a variance that no floating-point number holds."""
+PRECISION = 1e-8  # the ends of an interval are known to this share of their distance from the estimate
+FARTHEST = 1e6  # standard errors at which an end is looked for; beyond them only the labels decide, which stay the same
+SMALLEST = 1e-150  # a range below has a variance that no floating-point number holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,21 +68,16 @@ class Shift:
 
 
 def unpaired_shift(a: Units, b: Units, *, alpha: float, seed: int) -> Shift:
-    """Test the mean of `a` against the mean of `b`: two-sided permutation of the units, `[units]` each.
-
-    Raises:
-        ValueError: a group has fewer than two units, or a value is not finite.
-    """
+    """Test the mean of `a` against the mean of `b`: two-sided permutation of the units, `[units]` each."""
     check(a, b)
     estimate = difference_of_means(a, b)
     relabelings = comb(len(a) + len(b), len(a))
     what = f"permutation of {len(a)} + {len(b)} units"
     if permutations_countable(len(a), len(b)):
         smallest = (2 if len(a) == len(b) else 1) / relabelings  # the mirror of unequal groups is no relabeling
-        test = _Test(permutation_share(a, b), smallest, f"exact {what} (all {relabelings:,})")
+        test = Tested(permutation_share(a, b), smallest, f"exact {what} (all {relabelings:,})")
     else:
-        drawn = sampled(drawn_permutations(a, b), estimate, (a, b), alpha=alpha, seed=seed)
-        test = _Test(drawn.share, drawn.smallest, f"sampled {what} ({drawn.note})", seed)
+        test = sampled(drawn_permutations(a, b), estimate, (a, b), what, alpha=alpha, seed=seed)
     size = float(np.abs(np.concatenate([a, b])).max())
     spread = varies(a, size) or varies(b, size)
     deviation = deviation_between(a, b)
@@ -99,35 +89,22 @@ def paired_shift(differences: Units, *, alpha: float, seed: int, scale: float = 
     """Test the mean of paired differences, `[units]`, by flipping their signs, two-sided.
 
     `scale` is the size of what the differences were taken of: differences that are its rounding are no spread.
-
-    Raises:
-        ValueError: fewer than two units, or a value is not finite.
     """
     check(differences)
     count, estimate = len(differences), float(differences.mean())
     what = f"sign flips of {count} paired differences"
     if flips_countable(count):
-        test = _Test(flip_share(differences), 2 / 2**count, f"exact {what} (all {2**count:,})")
+        test = Tested(flip_share(differences), 2 / 2**count, f"exact {what} (all {2**count:,})")
     else:
-        drawn = sampled(drawn_flips(differences), estimate, (differences,), alpha=alpha, seed=seed)
-        test = _Test(drawn.share, drawn.smallest, f"sampled {what} ({drawn.note})", seed)
+        test = sampled(drawn_flips(differences), estimate, (differences,), what, alpha=alpha, seed=seed)
     spread = varies(differences, scale)
     deviation = float(differences.std(ddof=1))
     error = deviation / sqrt(count)
     return _shift(estimate, test, spread=spread, deviation=deviation, error=error, alpha=alpha, paired=True)
 
 
-class _Test(NamedTuple):
-    """A test has its p by shift, the least that it can be, a name, and the seed where it draws."""
-
-    share: Share
-    smallest: float
-    name: str
-    seed: int | None = None
-
-
 def _shift(
-    estimate: float, test: _Test, *, spread: bool, deviation: float, error: float, alpha: float, paired: bool
+    estimate: float, test: Tested, *, spread: bool, deviation: float, error: float, alpha: float, paired: bool
 ) -> Shift:
     """Make a shift by its test; `deviation` is that between units, and `error` the standard error of the estimate."""
     return Shift(
@@ -154,10 +131,7 @@ def check(*groups: Units) -> None:
 
 
 def varies(units: Units, scale: float = 0.0) -> bool:
-    """Decide whether units differ by more than the rounding of numbers of this size.
-
-    0.3 - 0.2 and 0.9 - 0.8 are the same.
-    """
+    """Decide whether units differ by more than the rounding of numbers of this size, as 0.3 - 0.2 and 0.1 do not."""
     return bool(np.ptp(units) > max(1e-9 * scale, 1e-9 * float(np.abs(units).max()), SMALLEST))
 
 
@@ -204,21 +178,15 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
     as the difference. It is never smaller than that over templates alone or topics alone, so that few units of one
     sort are not made up for by many of the other; the interval likewise holds both of theirs.
 
-    Args:
-        a: template means of one side, `[templates]`.
-        b: template means of the other side.
-        differences: differences of the two sides by topic, `[topics]`.
-        alpha: the level.
-        seed: of the draws.
-        paired: each template of `a` is that of `b` at the same place, as where two arms read the same prompts.
-
-    Raises:
-        ValueError: fewer than two units of a sort, or a value is not finite.
+    `a` and `b` are means by template, `[templates]`; if `paired`, each is of the same template at the same place.
+    `differences` are those of the two sides by topic, `[topics]`.
     """
     templates = paired_shift(a - b, alpha=alpha, seed=seed) if paired else unpaired_shift(a, b, alpha=alpha, seed=seed)
     topics = paired_shift(differences, alpha=alpha, seed=seed)
     estimate = templates.estimate
-    drawn = sampled(_draw(a, b, differences, paired=paired), estimate, (a, b), alpha=alpha, seed=seed)
+    what = f"sign flips of {len(a)} paired differences" if paired else f"permutation of {len(a)} + {len(b)} units"
+    what += f", added to sign flips of {len(differences)} centred paired differences"
+    drawn = sampled(_draw(a, b, differences, paired=paired), estimate, (a, b), what, alpha=alpha, seed=seed)
     both = drawn.share(0.0)
     alone = max(templates, topics, key=lambda shift: shift.p)
     interval = None
@@ -227,14 +195,12 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
         if crossed is not None:
             ends = (*crossed, *templates.interval, *topics.interval)
             interval = min(ends), max(ends)
-    what = f"sign flips of {len(a)} paired differences" if paired else f"permutation of {len(a)} + {len(b)} units"
-    test = f"sampled {what}, added to sign flips of {len(differences)} centred paired differences ({drawn.note})"
     deviation = float((a - b).std(ddof=1)) if paired else deviation_between(a, b)
     return Shift(
         estimate=estimate,
         p=max(both, alone.p),
         interval=interval,
-        test=f"{test}; p is the larger one of {alone.test}" if alone.p > both else test,
+        test=f"{drawn.name}; p is the larger one of {alone.test}" if alone.p > both else drawn.name,
         seed=seed,
         spread=templates.spread or topics.spread,
         smallest_p=max(templates.smallest_p, topics.smallest_p),
@@ -266,9 +232,6 @@ def shuffled_ps(a: Units, b: Units, *, rounds: int, seed: int) -> Ps:
     """Return the two-sided p between two made-up sides, each holding half of the units of either side, `[rounds]`.
 
     Of an odd number of units one side takes one more; where both numbers are odd, each side one more of one.
-
-    Raises:
-        ValueError: a group has fewer than two units, or a value is not finite.
     """
     check(a, b)
     rng = np.random.default_rng(seed)
@@ -282,11 +245,7 @@ def shuffled_ps(a: Units, b: Units, *, rounds: int, seed: int) -> Ps:
 
 
 def paired_shuffled_ps(differences: Units, *, rounds: int, seed: int) -> Ps:
-    """Return the two-sided p of differences of which half, drawn at random, have their sign turned, `[rounds]`.
-
-    Raises:
-        ValueError: fewer than two units, or a value is not finite.
-    """
+    """Return the two-sided p of differences of which half, drawn at random, have their sign turned, `[rounds]`."""
     check(differences)
     rng = np.random.default_rng(seed)
     count = len(differences)

@@ -181,7 +181,7 @@ def test_a_claim_that_random_features_leave_open_is_told_with_its_numbers() -> N
     (control,) = evidence.controls
     assert (evidence.outcome, control.p, control.explains) == ("inconclusive", 2 / 21, False)
     assert evidence.reason == (
-        f"1 against 0 features, p = 0.029 under permuted labels, but not told apart from random features: "
+        f"1 against 0 features, p = 0.029 under permuted labels, but not distinguished from random features: "
         f"{control.detail}"
     )
 
@@ -293,7 +293,7 @@ def test_recorded_counts_as_a_whole() -> None:
         kind="exclusive",
         statement=STATEMENT,
         outcome="inconclusive",
-        reason="only summaries are recorded, 7 against 3 features: without the values of each prompt nothing tells "
+        reason="only summaries are recorded, 7 against 3 features: without the values of each prompt nothing separates "
         "chance from effect; a features_layer50.pt of the same run would decide it",
         scope="the recorded summaries",
         unit="features",

@@ -104,6 +104,6 @@ def test_the_tokens_of_a_text_may_stand_beside_any_other(ask: Callable[[Features
 @pytest.mark.parametrize("ask", SIDED)
 def test_a_style_is_not_told_apart_from_a_whole_that_holds_it(ask: Callable[[Features, Features], object]) -> None:
     """As where the name of a style was forgotten."""
-    told = r"novice and novice \+ expert share 16 prompts, such as 'novice A: rust': a part was put beside the whole"
+    told = r"novice and novice \+ expert share 16 prompts, such as 'novice A: rust': a part was compared with the whole"
     with pytest.raises(TypeError, match=told):
         ask(LAST["novice"], LAST)

@@ -66,7 +66,7 @@ def test_recorded_features_cannot_pass_a_control_for_length(with_features: Featu
     with recording(Recorder(controls=("length",))):
         evidence = l0(with_features["novice"]) > l0(with_features["expert"])
     assert evidence.outcome == "inconclusive"
-    assert "the record does not tell how long the prompts are" in evidence.reason
+    assert "the record does not say how long the prompts are" in evidence.reason
 
 
 def test_a_features_file_goes_before_a_comparison(tmp_path: Path) -> None:

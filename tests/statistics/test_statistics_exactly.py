@@ -161,15 +161,15 @@ def test_what_is_drawn_anew_is_drawn_by_seed_zero() -> None:
     wanted = p_of(drawn, 0.9)
     low, high = rate_interval(round(first * 20_000) - 1, DRAWS, level=0.999)
     alpha = low + 1e-5 if abs(low - wanted) > abs(high - wanted) else high - 1e-5  # the end that p then leaves
-    found = sampled(uniform, 0.9, (np.ones(2),), alpha=alpha, seed=5)
-    assert (found.share(0.0), found.note) == (wanted, "199,999 drawn")
+    found = sampled(uniform, 0.9, (np.ones(2),), "flips", alpha=alpha, seed=5)
+    assert (found.share(0.0), found.name) == (wanted, "sampled flips (199,999 drawn)")
 
 
 def test_a_p_too_close_is_the_upper_end_of_its_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("saeprobe.statistics.permutation.MOST_DRAWN", DRAWS)
     p = p_of(np.random.default_rng(5).random(DRAWS), 0.3)
     high = rate_interval(round(p * 20_000) - 1, DRAWS, level=0.999)[1]
-    found = sampled(uniform, 0.3, (np.ones(2),), alpha=0.7, seed=5)
+    found = sampled(uniform, 0.3, (np.ones(2),), "flips", alpha=0.7, seed=5)
     assert found.share(0.0) == pytest.approx(high, abs=1e-9)
     assert found.smallest == pytest.approx(1 / 20_000 + high - p, abs=1e-10)
 

@@ -235,22 +235,19 @@ def test_seeds_agree_on_an_order_that_is_close_to_alpha() -> None:
 def test_adjusted_p_values_are_those_of_statsmodels(ps: list[float]) -> None:
     """Benjamini and Hochberg's."""
     expected = multipletests(ps, method="fdr_bh")[1]
-    assert false_discoveries(np.array(ps), q=0.05) == pytest.approx(expected)
+    assert false_discoveries(np.array(ps)) == pytest.approx(expected)
 
 
 def test_adjusted_p_values_by_hand() -> None:
     """0.01, 0.02 and 0.04 of 4 become 0.04, 0.04 and 0.16 / 3."""
-    found = false_discoveries(np.array([0.02, 0.9, 0.01, 0.04]), q=0.1)
+    found = false_discoveries(np.array([0.02, 0.9, 0.01, 0.04]))
     assert found == pytest.approx([0.04, 0.9, 0.04, 0.16 / 3])
 
 
-@pytest.mark.parametrize("q", [0.0, 1.0, -0.1])
-def test_a_share_of_false_discoveries_lies_between_none_and_all(q: float) -> None:
-    """0.05, say."""
-    with pytest.raises(ValueError, match=f"q is {q}; wanted a share of false discoveries between 0 and 1"):
-        false_discoveries(np.array([0.5]), q=q)
+def test_a_p_that_is_none_has_no_adjusted_one() -> None:
+    """It lies between 0 and 1."""
     with pytest.raises(ValueError, match="only numbers between 0 and 1"):
-        false_discoveries(np.array([1.5]), q=0.05)
+        false_discoveries(np.array([1.5]))
 
 
 def test_shuffled_labels_hold_half_of_either_side() -> None:

@@ -36,18 +36,18 @@ def share_of(reaching: float, asked: list[int] | None = None) -> Draw:
 def test_a_clear_p_takes_one_round_of_draws() -> None:
     """19,999 are drawn at once; with the labels as observed 2,000 + 1 of 20,000 reach the contrast."""
     asked: list[int] = []
-    found = sampled(share_of(0.1, asked), 1.0, ZERO, alpha=ALPHA, seed=0)
-    assert (found.share(0.0), found.note, asked) == (2001 / 20_000, "19,999 drawn", [19_999])
+    found = sampled(share_of(0.1, asked), 1.0, ZERO, "flips", alpha=ALPHA, seed=0)
+    assert (found.share(0.0), found.name, asked) == (2001 / 20_000, "sampled flips (19,999 drawn)", [19_999])
     assert found.smallest == 1 / 20_000
 
 
 def test_a_p_near_alpha_is_drawn_ten_times_as_often() -> None:
     """1,048 of 19,999 leave 0.05 inside the interval at 99.9 %; ten times as many in portions of 20,000 do not."""
     asked: list[int] = []
-    found = sampled(share_of(0.0524, asked), 1.0, ZERO, alpha=ALPHA, seed=0)
+    found = sampled(share_of(0.0524, asked), 1.0, ZERO, "flips", alpha=ALPHA, seed=0)
     assert binomtest(1048, 19_999).proportion_ci(0.999).low < ALPHA
     assert binomtest(10_480, 199_999).proportion_ci(0.999).low > ALPHA
-    assert (found.note, found.smallest) == ("199,999 drawn", 1 / 200_000)
+    assert (found.name, found.smallest) == ("sampled flips (199,999 drawn)", 1 / 200_000)
     assert found.share(0.0) == 10_481 / 200_000
     assert asked == [19_999, *[20_000] * 9, 19_999]
 
@@ -55,20 +55,19 @@ def test_a_p_near_alpha_is_drawn_ten_times_as_often() -> None:
 @pytest.mark.parametrize("reaching", [0.0498, 0.05, 0.0502])
 def test_a_p_that_stays_too_close_to_alpha_is_given_by_its_upper_end(reaching: float) -> None:
     """After two million draws the interval still holds 0.05: its upper end is the p, which is never below alpha."""
-    found = sampled(share_of(reaching), 1.0, ZERO, alpha=ALPHA, seed=0)
+    found = sampled(share_of(reaching), 1.0, ZERO, "flips", alpha=ALPHA, seed=0)
     count = round(round(reaching * 20_000) * 99 + round(reaching * 19_999))
     assert found.smallest == pytest.approx(found.share(0.0) - count / 2_000_000, rel=1e-9)
     assert found.share(0.0) == pytest.approx(binomtest(count, 1_999_999).proportion_ci(0.999).high, abs=2e-9)
     assert found.share(0.0) >= ALPHA
-    assert found.note == (
-        "1,999,999 drawn; p is too close to 0.05 to tell, and the upper end of its 99.9% interval is given"
-    )
+    close = "p is too close to 0.05 to tell, and the upper end of its 99.9% interval is given"
+    assert found.name == f"sampled flips (1,999,999 drawn; {close})"
     assert found.share(1.0) == 1.0
 
 
 def test_a_shift_is_taken_out_by_the_slope_of_each_relabeling() -> None:
     """At a shift of 0.2 the observed contrast is 0.8 and the others 1 - 0.5 * 0.2 = 0.9; at -1 they are 2 and 1.5."""
-    found = sampled(share_of(0.1), 1.0, ZERO, alpha=ALPHA, seed=0)
+    found = sampled(share_of(0.1), 1.0, ZERO, "flips", alpha=ALPHA, seed=0)
     assert found.share(0.2) == 2001 / 20_000
     assert found.share(-1.0) == 1 / 20_000
     assert found.share(1.0) == 1.0
@@ -76,10 +75,13 @@ def test_a_shift_is_taken_out_by_the_slope_of_each_relabeling() -> None:
 
 def test_drawn_contrasts_tie_in_spite_of_rounding() -> None:
     """A contrast that misses the observed one by less than rounding of the values reaches it."""
-    found = sampled(share_of(0.1), 1 + 1e-10, (np.array([0.0, 1000.0]),), alpha=ALPHA, seed=0)
+    found = sampled(share_of(0.1), 1 + 1e-10, (np.array([0.0, 1000.0]),), "flips", alpha=ALPHA, seed=0)
     assert found.share(0.0) == 2001 / 20_000
-    assert sampled(share_of(0.1), 1 + 1e-10, ZERO, alpha=ALPHA, seed=0).share(0.0) == 1 / 20_000
-    assert sampled(share_of(0.1), 1 + 1e-10, (np.zeros(2), np.full(2, 1000.0)), alpha=ALPHA, seed=0).share(0.0) > 0.1
+    assert sampled(share_of(0.1), 1 + 1e-10, ZERO, "flips", alpha=ALPHA, seed=0).share(0.0) == 1 / 20_000
+    assert (
+        sampled(share_of(0.1), 1 + 1e-10, (np.zeros(2), np.full(2, 1000.0)), "flips", alpha=ALPHA, seed=0).share(0.0)
+        > 0.1
+    )
 
 
 def test_an_alpha_that_no_draw_can_tell_leaves_no_interval() -> None:
@@ -97,7 +99,7 @@ def test_drawn_permutations_come_to_the_counted_p(seed: int) -> None:
     a, b = rng.normal(0.8, 1, 7) + 50, rng.normal(0, 1, 11) + 50
     exact, drawn = (
         permutation_share(a, b),
-        sampled(drawn_permutations(a, b), a.mean() - b.mean(), (a, b), alpha=1e-9, seed=seed),
+        sampled(drawn_permutations(a, b), a.mean() - b.mean(), (a, b), "flips", alpha=1e-9, seed=seed),
     )
     for shift in (0.0, 0.6, -0.4, 2.0):
         p = exact(shift)
@@ -109,7 +111,7 @@ def test_drawn_signs_come_to_the_counted_p(seed: int) -> None:
     """The same for sign flips."""
     differences = np.random.default_rng(seed).normal(0.4, 1, 17)
     exact = flip_share(differences)
-    drawn = sampled(drawn_flips(differences), differences.mean(), (differences,), alpha=1e-9, seed=seed)
+    drawn = sampled(drawn_flips(differences), differences.mean(), (differences,), "flips", alpha=1e-9, seed=seed)
     for shift in (0.0, 0.3, -0.4, 1.0):
         p = exact(shift)
         assert abs(drawn.share(shift) - p) < 4 * np.sqrt(p * (1 - p) / 20_000) + 1e-12

@@ -23,11 +23,8 @@ RANDOM: Final[tuple[Control, ...]] = ("random-model", "random-sae")
 READ_ELSEWHERE: Final[tuple[Control, ...]] = ("injection", *RANDOM)
 """The controls that read something else than the claim does, and so are part of the plan."""
 
-ROUNDING: Final = 1e-9
-"""What is no larger a share of the effect is shown as 0."""
-
-HALF = 0.5
-"""The share of the claim's effect from which on a rival makes up as much of it as it leaves."""
+ROUNDING: Final = 1e-9  # what is no larger a share of the effect is shown as 0
+HALF = 0.5  # the share of the claim's effect from which on a rival makes up as much of it as it leaves
 
 
 def found(compared: Compared, terms: Terms) -> bool:

@@ -19,8 +19,7 @@ from saeprobe.prompts.prompt import mentions
 from saeprobe.statistics.intervals import rate_interval, rate_p
 from saeprobe.statistics.shifts import paired_shuffled_ps, shuffled_ps
 
-FEWEST_CLUSTERS = 3
-"""Templates, or topics, from which the error of a slope is taken; of two it is hardly known."""
+FEWEST_CLUSTERS = 3  # templates, or topics, from which the error of a slope is taken; of two it is hardly known
 
 
 def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again) -> ControlResult:
@@ -85,8 +84,7 @@ def _slope_p(whole: Measurement, lengths: Values, styles: Sequence[str], *, gap:
     return max(ps, default=1.0)
 
 
-HANGS = 1e-9
-"""Where no more than this share of the spread of lengths is left without a cluster, the slope hangs on it."""
+HANGS = 1e-9  # where no more than this share of the spread of lengths is left without a cluster, the slope hangs on it
 
 
 def within_slope(values: Values, lengths: Values, groups: Sequence[str]) -> float | None:
@@ -157,8 +155,7 @@ def own_words(a: Measurement, b: Measurement) -> tuple[str, ...]:
 ROUNDS: Final = 200
 """Enough to tell a test that finds something in one of ten shuffles from one that does in one of twenty."""
 
-LEVEL: Final = 0.99
-"""Level of the interval of that share: one claim in two hundred would be lost to chance."""
+LEVEL: Final = 0.99  # level of the interval of that share: one claim in two hundred would be lost to chance
 
 
 def shuffled_control(

@@ -97,9 +97,6 @@ def draws_control(
 
     An effect is the difference of the two means as a share of the smaller side's; see `judged_draws`. That of what is
     counted is the difference itself, since a rate has the same scale whatever fires.
-
-    Raises:
-        TypeError: no draw changes any value, so that the measure has nothing to do with what is drawn.
     """
     del again  # a draw is one value, whose own test would be of its prompts and not of the draw
     under_a, under_b = a.under, b.under
@@ -149,15 +146,21 @@ def judged_draws(
     relative = (
         claim.scale is not None and claim.scale > 0 and all(one.scale is not None and one.scale >= 0 for one in drawn)
     )
-    here = _size(claim, relative=relative)
+
+    def size(effect: Effect) -> float:
+        return effect.size / (effect.scale or 1.0) if relative else effect.size
+
+    def words(size: float) -> str:
+        return f"{100 * size:+.3g} %" if relative else amount(size, unit, signed=True)
+
+    here = size(claim)
     # A draw whose smaller side is 0, of which nothing is a share, is taken on the scale of the claim. A single one must
     # not put all the others, whose scale may be a hundredth of the claim's, on no scale at all.
-    there = np.array([_size(one if one.scale else replace(one, scale=claim.scale), relative=relative) for one in drawn])
+    there = np.array([size(one if one.scale else replace(one, scale=claim.scale)) for one in drawn])
     shift = paired_shift(there, alpha=terms.alpha, seed=terms.seed)
     as_large = int(((there >= here) | np.isclose(there, here, rtol=_CLOSE, atol=0.0)).sum())
     share = share_of(shift.estimate, here) if here > 0 else None
     shown = shift.p < terms.alpha and shift.estimate > 0
-    words = _in_percent if relative else lambda size: amount(size, unit, signed=True)
     outcome: EvidenceOutcome = "supported" if shown else "inconclusive"
     if shift.p < terms.alpha and shift.estimate < 0:
         outcome = "refuted"
@@ -206,14 +209,6 @@ _RULE: Final = (
     "alpha = {alpha:g} and is at least half of what the claim shows on the same prompts. The claim withstands them "
     "where (1 + draws that show at least as much) / (1 + draws) is below alpha; else it is open"
 )
-
-
-def _in_percent(size: float) -> str:
-    return f"{100 * size:+.3g} %"
-
-
-def _size(effect: Effect, *, relative: bool) -> float:
-    return effect.size / (effect.scale or 1.0) if relative else effect.size
 
 
 def _effect(a: Measurement, b: Measurement) -> Effect:

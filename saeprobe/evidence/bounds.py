@@ -63,9 +63,9 @@ def against_bound(of: Measurement, bound: float, terms: Terms, *, above: bool) -
     elif shift.p < terms.alpha:
         outcome = "supported" if (shift.estimate > 0) == above else "refuted"
     else:
-        wanted = at_least(shift.needed, shift, len(units), terms.alpha, paired=True)
+        wanted = at_least(shift.needed, shift, len(units))
         more = needed(what, len(units), wanted, a_unit=len(of.prompts) / len(units))
-        reason += f": not distinguished at alpha = {terms.alpha:g}. {needed_in_words(more, shift, terms.alpha)}"
+        reason += f": not distinguished at alpha = {terms.alpha:g}. {needed_in_words(more, shift)}"
     return replace(
         base,
         outcome=outcome,
@@ -129,7 +129,7 @@ def rate_against(of: Measurement, bound: float, terms: Terms, *, above: bool) ->
     else:
         more = _needed(base, len(of.prompts), bound=bound, alpha=alpha)
         fewest = units_for_rate(bound, above=above, alpha=alpha) if 0 < bound < 1 else 0
-        what = needed_in_words(more, None, alpha, at="rate")
+        what = needed_in_words(more, at="rate")
         if fewest > have:
             what = f"{have} {units} cannot reach it whatever the rate; {fewest} can"
         reason += f": not distinguished at alpha = {alpha:g}. {what}"
@@ -141,9 +141,8 @@ def rate_against(of: Measurement, bound: float, terms: Terms, *, above: bool) ->
 def rated(of: Measurement, statement: str, terms: Terms) -> Evidence:
     """Make the evidence on a rate before it is judged: its units, and the exact interval of the rate over them.
 
-    A unit counts with the share of its prompts, so that the successes need not be whole; the interval of Clopper and
-    Pearson goes through the beta distribution for them too, as Korn & Graubard (Survey Methodology 24, 1998) use it.
-    Its level is 1 - 2 alpha: its ends are where the one-sided tests at alpha decide.
+    A unit counts with the share of its prompts. The level is 1 - 2 alpha: the one-sided tests at alpha decide at its
+    ends.
     """
     values, units, scope = unit_means(of, terms.over)
     level = 1 - 2 * terms.alpha

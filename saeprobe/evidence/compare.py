@@ -11,10 +11,10 @@ from typing import TypeGuard
 
 from saeprobe.claims import Published
 from saeprobe.evidence.bounds import against_bound, always, always_recorded
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Sample, Terms, current_terms, record
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.numbers import amount, number
-from saeprobe.evidence.printed import AGREES, as_published, printed_equal, printed_greater
+from saeprobe.evidence.printed import all_printed, as_published, printed_equal, printed_greater
 from saeprobe.evidence.units import sample_of, summaries
 from saeprobe.evidence.values import (
     NUMBER,
@@ -228,10 +228,8 @@ def each_holds(parts: Sequence[Evidence]) -> Evidence:
     reason = f"all {len(parts)} comparisons hold"
     if against or undecided:
         which, word = (against, "refuted") if against else (undecided, "open")
-        such = "" if len(which) == 1 else ", such as"
-        verb = "is" if len(which) == 1 else "are"
-        first = f"{which[0].statement}: {which[0].reason}"
-        reason = f"{len(which)} of {len(parts)} comparisons {verb} {word}{such or ':'} {first}"
+        are = f"is {word}:" if len(which) == 1 else f"are {word}, such as"
+        reason = f"{len(which)} of {len(parts)} comparisons {are} {which[0].statement}: {which[0].reason}"
     below = sum(any(one.name == "length" and one.estimate < 0 for one in part.controls) for part in parts)
     if against and below:
         before = sum((part.estimate or 0) < 0 for part in parts)
@@ -239,12 +237,8 @@ def each_holds(parts: Sequence[Evidence]) -> Evidence:
             f"with prompt length held equal {below} of the {len(parts)} differences fall below zero "
             f"({before} before); {reason}"
         )
-    return replace(
-        _whole(parts),
-        statement="; ".join(part.statement for part in parts),
-        reason=reason,
-        rule="supported where every part is; refuted where a single one is; inconclusive otherwise",
-    )
+    rule = "supported where every part is; refuted where a single one is; inconclusive otherwise"
+    return _whole("every", "; ".join(part.statement for part in parts), reason, rule, parts)
 
 
 def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
@@ -253,75 +247,46 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
     All adjacent comparisons must hold (intersection-union test, Berger 1982): each is made at alpha, and so is the
     whole. They imply all the others.
     """
+    words = ["reversed" if part.outcome == "refuted" and (part.estimate or 0) < 0 else part.outcome for part in parts]
     pairs: dict[str, list[str]] = {}
-    for upper, lower, part in zip(names[:-1], names[1:], parts, strict=True):
-        pairs.setdefault(_word(part), []).append(f"{upper} > {lower}")
-    outcomes = "; ".join(f"{word}: {', '.join(these)}" for word, these in pairs.items())
-    explained = "".join(f". {part.statement} is {part.reason}" for part in parts if _word(part) == "refuted")
+    for upper, lower, word in zip(names[:-1], names[1:], words, strict=True):
+        pairs.setdefault({"supported": "holds", "inconclusive": "open"}.get(word, word), []).append(
+            f"{upper} > {lower}"
+        )
+    reason = "; ".join(f"{word}: {', '.join(these)}" for word, these in pairs.items())
+    for part, word in zip(parts, words, strict=True):
+        reason += f". {part.statement} is {part.reason}" if word == "refuted" else ""
     samples: dict[str, Sample] = {sample.label: sample for part in parts for sample in part.samples}
     *above, last = sorted(samples.values(), key=lambda sample: -sample.mean)
     means = [f"{one.label} {number(one.mean, one.unit)}" for one in above]
-    means.append(f"{last.label} {amount(last.mean, last.unit)}")
-    return replace(
-        _whole(parts),
-        kind="ordering",
-        statement=" > ".join(names),
-        reason=f"{outcomes}{explained}. As measured: {', '.join(means)}",
-        rule=(
-            "supported where each quantity is above the next; refuted where a single adjacent comparison is; "
-            "inconclusive otherwise"
-        ),
+    reason += f". As measured: {', '.join([*means, f'{last.label} {amount(last.mean, last.unit)}'])}"
+    rule = (
+        "supported where each quantity is above the next; refuted where a single adjacent comparison is; "
+        "inconclusive otherwise"
     )
+    return _whole("ordering", " > ".join(names), reason, rule, parts)
 
 
-def _word(part: Evidence) -> str:
-    if part.outcome == "refuted":
-        return "reversed" if (part.estimate or 0) < 0 else "refuted"
-    return "holds" if part.outcome == "supported" else "open"
+def _whole(kind: Kind, statement: str, reason: str, rule: str, parts: Sequence[Evidence]) -> Evidence:
+    """Put parts together that must all hold.
 
-
-def all_printed(parts: Sequence[Evidence], statement: str = "") -> Evidence:
-    """Make the evidence that all `parts` hold, each of which is on printed numbers."""
-    against = [part.reason for part in parts if part.outcome == "refuted"]
-    near = [part.reason for part in parts if part.outcome != "refuted" and not part.reason.endswith(AGREES)]
-    return replace(
-        parts[0],
-        statement=statement or "; ".join(part.statement for part in parts),
-        outcome=_worst(parts),
-        reason="; ".join(against or near) or AGREES,
-        estimate=None,
-        margin=None,
-        samples=(),
-        parts=tuple(parts),
-    )
-
-
-def _whole(parts: Sequence[Evidence]) -> Evidence:
-    """Put parts together that must all hold."""
+    It needs the largest of what its open parts need, beyond any plan where one is; nothing is said where one of them
+    does not know.
+    """
+    outcomes = {part.outcome for part in parts}
+    needs = [part.needed for part in parts if part.outcome == "inconclusive"]
+    outcome: EvidenceOutcome = "refuted" if "refuted" in outcomes else "inconclusive" if needs else "supported"
+    known = [need for need in needs if need is not None]
+    needed = max(known, key=lambda need: (need.wanted is None, need.wanted or 0), default=None)
     return Evidence(
-        kind="every",
-        statement="",
-        outcome=_worst(parts),
-        reason="",
+        kind=kind,
+        statement=statement,
+        outcome=outcome,
+        reason=reason,
         scope="; ".join(dict.fromkeys(part.scope for part in parts)),
         unit=parts[0].unit,
         alpha=parts[0].alpha,
         parts=tuple(parts),
-        needed=_largest_need(parts),
+        rule=rule,
+        needed=needed if outcome == "inconclusive" and len(known) == len(needs) else None,
     )
-
-
-def _worst(parts: Sequence[Evidence]) -> EvidenceOutcome:
-    outcomes = {part.outcome for part in parts}
-    return "refuted" if "refuted" in outcomes else "inconclusive" if "inconclusive" in outcomes else "supported"
-
-
-def _largest_need(parts: Sequence[Evidence]) -> Needed | None:
-    """Ask for the largest of what the parts need, beyond any plan where one is.
-
-    None where the whole is decided, or where an open part does not know.
-    """
-    needs = [part.needed for part in parts if part.outcome == "inconclusive"]
-    if _worst(parts) != "inconclusive" or None in needs:
-        return None
-    return max((need for need in needs if need is not None), key=lambda need: (need.wanted is None, need.wanted or 0))

@@ -27,8 +27,6 @@ POWER = 0.8
 SURER = 1 + NormalDist().inv_cdf(POWER) / NormalDist().inv_cdf(0.95)
 """So many times narrower than the distance an interval of 90 % has to be for that power."""
 
-INTERVAL = "the wider of BCa bootstrap and jackknife of Fisher's z"
-
 _WANTED = "compare it with a number by > or <, as in: assert correlation(a, b) > 0.9"
 
 
@@ -69,7 +67,7 @@ class Correlation:
 
 
 def correlation(a: Quantity, b: Quantity) -> Correlation:
-    """Correlate two measures over the same prompts, to compare Pearson's r with a number: `correlation(a, b) > 0.9`.
+    """Give Pearson's r of two measures over the same prompts, to compare it with a number: `correlation(a, b) > 0.9`.
 
     Raises:
         NotRun: a side is a bare summary.
@@ -113,7 +111,7 @@ class _Units:
 
     @property
     def means(self) -> Float[np.ndarray, "2 units"]:
-        """Average both measures, by unit."""
+        """Give the means of both measures, by unit."""
         return (self.sums[:, 1:3] / self.sums[:, :1]).T
 
     def of_drawn(self, units: Int[np.ndarray, " drawn"]) -> float:
@@ -191,10 +189,10 @@ def _against(of: Correlation, bound: float, terms: Terms, *, above: bool) -> Evi
 
 def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above: bool) -> Evidence:
     level, have, found = 1 - 2 * terms.alpha, len(units.names), of.value
-    sign = ">" if above else "<"
+    sides = tuple(replace(sample_of(side, terms), label=f"{side.measure} of {side.label}") for side in (of.a, of.b))
     base = Evidence(
         kind="correlation",
-        statement=f"{of.name} {sign} {bound:g}",
+        statement=f"{of.name} {'>' if above else '<'} {bound:g}",
         outcome="inconclusive",
         reason="",
         scope=units.scope,
@@ -204,12 +202,10 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
         level=level,
         units=units.what,
         n_units=(have,),
-        samples=tuple(
-            replace(sample_of(side, terms), label=f"{side.measure} of {side.label}") for side in (of.a, of.b)
-        ),
+        samples=sides,
         unit_values=tuple(
-            UnitValue(side=f"{side.measure} of {side.label}", unit=name, value=float(mean) + side.mean)
-            for side, means in zip((of.a, of.b), units.means, strict=True)
+            UnitValue(side=side.label, unit=name, value=float(mean) + side.mean)
+            for side, means in zip(sides, units.means, strict=True)
             for name, mean in zip(units.names, means, strict=True)
         ),
         rule=_rule(bound, terms.alpha, level, above=above),
@@ -227,7 +223,7 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     low, high = interval
     holds, contrary = (low > bound, high < bound) if above else (high < bound, low > bound)
     reason += f", interval {span(interval)} against {bound:g}"
-    test, p = f"interval over {have} whole {units.what}, {INTERVAL}", None
+    test, p = f"interval over {have} whole {units.what}, the wider of BCa bootstrap and jackknife of Fisher's z", None
     if bound == 0:
         p, permuted = units.p(terms, above=above)
         holds = holds and p < terms.alpha
@@ -236,7 +232,7 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     outcome: EvidenceOutcome = "supported" if holds else "refuted" if contrary else "inconclusive"
     more = _needed(found, bound, interval, units.what, have, len(of.a.values)) if outcome == "inconclusive" else None
     if more is not None:
-        words = needed_in_words(more, None, terms.alpha, at="r and spread")
+        words = needed_in_words(more, at="r and spread")
         reason += f": not distinguished at alpha = {terms.alpha:g}. {words}"
     return replace(
         base, outcome=outcome, reason=reason, interval=interval, p=p, test=test, seed=terms.seed, needed=more

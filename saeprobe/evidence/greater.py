@@ -74,8 +74,8 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     shift = compared.shift
     needed = None
     if shift.p >= terms.alpha and shift.spread:
-        needed = needed_between(a, b, compared, terms.alpha, wanted=shift.needed)
-    judged = _judge(a, b, compared, controls, asked=asked, needed=needed, alpha=terms.alpha)
+        needed = needed_between(a, b, compared, wanted=shift.needed)
+    judged = _judge(a, b, compared, controls, needed, asked)
     rule = _rule(asked, terms.alpha, controls) + by_hand(compared)
     if margin is not None:
         rule += f". Before all this the second side's values are taken times {margin.times!r} and plus {margin.plus!r}"
@@ -83,15 +83,11 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
 
 
+Controls = tuple[ControlResult, ...]
+
+
 def _judge(
-    a: Measurement,
-    b: Measurement,
-    compared: Compared,
-    controls: tuple[ControlResult, ...],
-    *,
-    asked: float | None,
-    needed: Needed | None,
-    alpha: float,
+    a: Measurement, b: Measurement, compared: Compared, controls: Controls, needed: Needed | None, asked: float | None
 ) -> Judged:
     shift, estimate = compared.shift, number(compared.shift.estimate, a.unit, signed=True)
     if not shift.spread and (compared.spread_matters or shift.estimate == 0):
@@ -104,12 +100,12 @@ def _judge(
         shared = "topic" if compared.n_topics == 1 else f"{compared.n_topics} topics"
         numbers += f" on the {shared} that both have"
     numbers += f", {p_value(shift.p)}"
-    if shift.p >= alpha:
-        more = "" if needed is None else f". {needed_in_words(needed, shift, alpha)}"
-        return "inconclusive", f"{numbers}: not distinguished at alpha = {alpha:g}{more}"
+    if shift.p >= shift.alpha:
+        more = "" if needed is None else f". {needed_in_words(needed, shift)}"
+        return "inconclusive", f"{numbers}: not distinguished at alpha = {shift.alpha:g}{more}"
     if shift.estimate < 0:
         return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}"
-    return verdict_of(controls, numbers, alpha) or ("supported", numbers + summary_of(controls))
+    return verdict_of(controls, numbers, shift.alpha) or ("supported", numbers + summary_of(controls, a.unit))
 
 
 _PERSISTS: Final = (
@@ -137,7 +133,7 @@ _JUDGED: Final[dict[Control, str]] = {
 """How single controls are judged, to go on after a rule."""
 
 
-def _rule(asked: float | None, alpha: float, controls: tuple[ControlResult, ...]) -> str:
+def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
     what = "the difference of the means" if asked is None else "what of the difference exceeds the margin"
     rule = (
         f"supported where the two-sided p is below alpha = {alpha:g} and {what} is above zero; refuted where p is "
@@ -163,9 +159,7 @@ _CONTROLS: Final = {
 }
 
 
-def _controls(
-    a: Measurement, b: Measurement, compared: Compared, terms: Terms, margin: Margin | None
-) -> tuple[ControlResult, ...]:
+def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms, margin: Margin | None) -> Controls:
     """Run the controls that the claim declares, in that order.
 
     Pasted words are held against the claim without its margin: they bring about differences, not what exceeds one.
@@ -197,13 +191,13 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
         return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
     edges = above.shift, below.shift
     p = max(_one_sided(edges[0], side=1), _one_sided(edges[1], side=-1))
-    judged = _judge_equal(a, b, compared, edges, margin=margin, p=p, alpha=terms.alpha)
+    judged = _judge_equal(a, b, compared, edges, margin=margin, p=p)
     needed = None
     if judged[0] == "inconclusive" and compared.shift.spread:  # from the nearer edge, inside the margin or outside
         known = [edge.needed for edge in edges if edge.needed is not None]
         wanted = max(known) if len(known) == len(edges) else None  # on the edge itself no number would do
-        needed = needed_between(a, b, compared, both.alpha, wanted=wanted)
-        judged = judged[0], f"{judged[1]}. {needed_in_words(needed, compared.shift, both.alpha)}"
+        needed = needed_between(a, b, compared, wanted=wanted)
+        judged = judged[0], f"{judged[1]}. {needed_in_words(needed, compared.shift)}"
     evidence = tested("about equal", statement, (a, b), compared, judged, terms)
     return replace(
         evidence,
@@ -226,16 +220,10 @@ def _one_sided(shift: Shift, *, side: int) -> float:
 
 
 def _judge_equal(
-    a: Measurement,
-    b: Measurement,
-    compared: Compared,
-    edges: tuple[Shift, Shift],
-    *,
-    margin: float,
-    p: float,
-    alpha: float,
+    a: Measurement, b: Measurement, compared: Compared, edges: tuple[Shift, Shift], *, margin: float, p: float
 ) -> Judged:
     shift, within = compared.shift, f"± {margin:g}"
+    alpha = shift.alpha / 2  # of each one-sided test
     numbers = f"{against(a.mean, b.mean, a.unit)}, a difference of {number(shift.estimate, a.unit, signed=True)}"
     if shift.interval is None:
         why = f"{compared.n_units[0]} units" if shift.spread else "units without spread"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite
@@ -103,6 +104,22 @@ def _evidence(statement: str, a: Printed, b: Printed, reason: str, terms: Terms,
             "refuted where the printed numbers contradict the sentence whatever they were rounded from; inconclusive "
             "otherwise: a printed number has no prompts behind it that could be tested"
         ),
+    )
+
+
+def all_printed(parts: Sequence[Evidence], statement: str = "") -> Evidence:
+    """Make the evidence that all `parts` hold, each of which is on printed numbers."""
+    against = [part.reason for part in parts if part.outcome == "refuted"]
+    near = [part.reason for part in parts if not part.reason.endswith(AGREES)]
+    return replace(
+        parts[0],
+        statement=statement or "; ".join(part.statement for part in parts),
+        outcome="refuted" if against else "inconclusive",
+        reason="; ".join(against or near) or AGREES,
+        estimate=None,
+        margin=None,
+        samples=(),
+        parts=tuple(parts),
     )
 
 

@@ -30,7 +30,7 @@ def values_by(prompts: Sequence[Prompt], values: Iterable[float], over: Over) ->
 
 
 def mean_by(of: Measurement, over: Over) -> Means:
-    """Average over the prompts of each template, or of each topic, in order of first appearance."""
+    """Take the mean over the prompts of each template, or of each topic, in order of first appearance."""
     return _means(values_by(of.prompts, of.values, over))
 
 
@@ -248,29 +248,26 @@ def _sparse(a: Measurement, b: Measurement, means: _ByUnit) -> bool:
 
 
 def _levelled(of: Measurement, level: Means) -> Means:
-    """Average each template over the topics that both sides share, each topic's own level taken out."""
+    """Take the mean of each template over the topics that both sides share, each topic's own level taken out."""
     centre = float(np.mean(list(level.values()))) if level else 0.0
     shared = [(prompt, value) for prompt, value in zip(of.prompts, of.values, strict=True) if prompt.topic in level]
     values = [float(value) - level[prompt.topic] + centre for prompt, value in shared]
     return _means(values_by([prompt for prompt, _ in shared], values, "templates"))
 
 
-def needed_between(a: Measurement, b: Measurement, compared: Compared, alpha: float, *, wanted: int | None) -> Needed:
+def needed_between(a: Measurement, b: Measurement, compared: Compared, *, wanted: int | None) -> Needed:
     """Say what would decide a comparison for which the effect and spread as measured ask `wanted` units."""
-    shift, (n_a, n_b), paired = compared.shift, compared.n_units, compared.paired
-    names = "topics" if compared.units.startswith("topics") else "templates" if paired else "templates a style"
-    return needed(
-        names,
-        min(n_a, n_b),
-        at_least(wanted, shift, min(n_a, n_b), alpha, paired=paired),
-        a_unit=len(a.prompts) / n_a + len(b.prompts) / n_b,
-    )
+    n_a, n_b = compared.n_units
+    names = "templates" if compared.paired else "templates a style"
+    names = "topics" if compared.units.startswith("topics") else names
+    each = len(a.prompts) / n_a + len(b.prompts) / n_b
+    return needed(names, min(n_a, n_b), at_least(wanted, compared.shift, min(n_a, n_b)), a_unit=each)
 
 
-def at_least(wanted: int | None, shift: Shift, have: int, alpha: float, *, paired: bool) -> int | None:
+def at_least(wanted: int | None, shift: Shift, have: int) -> int | None:
     """Raise `wanted` units to those that the test itself needs, and to more than there are."""
-    if shift.smallest_p >= alpha:
-        return max(least_units(alpha, paired=paired), wanted or 0)
+    if shift.smallest_p >= shift.alpha:
+        return max(least_units(shift.alpha, paired=shift.paired), wanted or 0)
     return None if wanted is None else max(wanted, have + 1)
 
 
@@ -281,10 +278,10 @@ def needed(units: str, have: int, wanted: int | None, *, a_unit: float) -> Neede
     return Needed(units=units, have=have, wanted=wanted, prompts=ceil(wanted * a_unit))
 
 
-def needed_in_words(what: Needed, shift: Shift | None, alpha: float, *, at: str = "effect and spread") -> str:
+def needed_in_words(what: Needed, shift: Shift | None = None, *, at: str = "effect and spread") -> str:
     """Say in a sentence what would decide it."""
-    if shift is not None and shift.smallest_p >= alpha:
-        pairs, sides = least_units(alpha, paired=True), least_units(alpha, paired=False)
+    if shift is not None and shift.smallest_p >= shift.alpha:
+        pairs, sides = least_units(shift.alpha, paired=True), least_units(shift.alpha, paired=False)
         return (
             f"{what.have} {what.units} cannot reach it whatever the values; "
             f"{sides} templates a style, or {pairs} topics, can"

@@ -90,14 +90,12 @@ class Measurement(Comparable):
         values: `[prompts]`, finite.
         prompts: the prompts, each with its topic and template.
         n_tokens: tokens the model saw of each prompt, `[prompts]`; None where a record does not say.
-        place: the tokens that were read of each prompt, such as `last token`; empty where the measure is of the whole
-            prompt, or a record does not say.
+        place: the tokens that were read of each prompt, such as `last token`; empty for the whole prompt, or unknown.
         family: the same measure on the whole capture, or how to get it; the length control takes its slope from it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
         near: how far features near their threshold may move the values; None where there is none, or it is unknown.
-        under: measures the same under a control that reads something else (`injection`, and of `random-model` and
-            `random-sae` the draw of a number), for the same styles; raises `NotRun` where that was not read. None for
-            a record.
+        under: measures the same under a control that reads something else, and the draw of a number; raises `NotRun`
+            where that was not read. None for a record.
         words: by style, the words of its own that its prompts say, where that is known.
     """
 
@@ -140,7 +138,7 @@ class Measurement(Comparable):
 
     @property
     def mean(self) -> float:
-        """Average over prompts, in `unit`."""
+        """Take the mean over prompts, in `unit`."""
         return float(self.values.mean())
 
     def select(self, chosen: np.ndarray) -> Measurement:
@@ -302,7 +300,7 @@ class Every(Comparable):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class About:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
-    """An expectation: equal to `quantity` up to `margin`, in the unit of the measure."""
+    """Something is expected to equal `quantity` up to `margin`, in the unit of the measure."""
 
     quantity: Quantity | PrintedNumber
     margin: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from grids import grid, summary, templates
@@ -26,17 +28,17 @@ def test_a_plan_reaches_to_a_thousand_units() -> None:
 def test_more_units_are_asked_for_than_there_are(wanted: int | None, told: int | None) -> None:
     """Six pairs can decide at 5 %, so one more is the least that is asked for."""
     shift = paired_shift(np.array(SIX), alpha=0.05, seed=0)
-    assert at_least(wanted, shift, 6, 0.05, paired=True) == told
+    assert at_least(wanted, shift, 6) == told
 
 
 def test_units_that_cannot_reach_alpha_need_what_the_test_needs() -> None:
     """Five pairs reach 2/32, which is not below itself: six are wanted, or more if the effect is small."""
     five = paired_shift(np.array(FIVE), alpha=0.05, seed=0)
-    assert at_least(None, five, 5, 0.05, paired=True) == 6
-    assert at_least(20, five, 5, 0.05, paired=True) == 20
-    assert at_least(None, five, 5, 2 / 32, paired=True) == 6
+    assert at_least(None, five, 5) == 6
+    assert at_least(20, five, 5) == 20
+    assert at_least(None, replace(five, alpha=2 / 32), 5) == 6
     three = unpaired_shift(np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), alpha=0.05, seed=0)
-    assert at_least(None, three, 3, 0.05, paired=False) == 4
+    assert at_least(None, three, 3) == 4
 
 
 def test_units_are_called_what_they_are() -> None:

@@ -39,7 +39,7 @@ def side_by_side(a: Measurement, b: Measurement) -> tuple[Measurement, Measureme
 
 
 def check_sides(a: Measurement | Features, b: Measurement | Features) -> None:
-    """See that prompts are all that two sides differ by, and not the tokens read, nor how many of them they share."""
+    """Refuse two sides that were read at different tokens or share prompts: only prompts may differ between them."""
     if places_apart(a.place, b.place):
         raise TypeError(
             f"{a.label} was read at {_place(a)} and {b.label} at {_place(b)}: no difference could be put down to the "

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from known import population
 
-from saeprobe.evidence.evidence import Evidence, Terms, current_terms
+from saeprobe.evidence.evidence import Evidence, current_terms
 from saeprobe.evidence.values import Measurement
 from studies.calibration import false_claims, true_claims
 from studies.calibration.arms import Terms, ours, theirs
@@ -114,7 +114,7 @@ def test_a_test_that_takes_prompts_for_units_is_caught(monkeypatch: pytest.Monke
     module = sys.modules["saeprobe.evidence.greater"]
     honest = module.compare  # type: ignore[attr-defined]
 
-    def deceived(a: Measurement, b: Measurement, terms: Terms) -> Any:
+    def deceived(a: Measurement, b: Measurement, terms: Any) -> Any:
         return honest(_every_prompt_a_wording(a), _every_prompt_a_wording(b), terms)
 
     design = replace(SHUFFLED, make=_small)

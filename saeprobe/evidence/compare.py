@@ -164,9 +164,11 @@ def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
         above, below = side_by_side(larger, below)
         return greater(above, below, terms, None if margin is None else replace(margin, of=below))
     a, b = sample_of(larger, terms), sample_of(below, terms)
-    asked = None if margin is None else margin.over(b.mean)
-    shown = summaries("greater" if margin is None else "at least", f"{larger.name} > {smaller.name}", a, b)
-    return replace(shown, estimate=a.mean - b.mean - (asked or 0.0), margin=asked)
+    statement = f"{larger.name} > {smaller.name}"
+    if margin is None:
+        return summaries("greater", statement, a, b)
+    asked = margin.over(b.mean)
+    return replace(summaries("at least", statement, a, b), estimate=a.mean - b.mean - asked, margin=asked)
 
 
 def _is_side(value: object) -> TypeGuard[Side]:

@@ -114,8 +114,8 @@ def test_a_test_that_takes_prompts_for_units_is_caught(monkeypatch: pytest.Monke
     module = sys.modules["saeprobe.evidence.greater"]
     honest = module.compare  # type: ignore[attr-defined]
 
-    def deceived(a: Measurement, b: Measurement, **terms: Any) -> Any:
-        return honest(_every_prompt_a_wording(a), _every_prompt_a_wording(b), **terms)
+    def deceived(a: Measurement, b: Measurement, terms: Any) -> Any:
+        return honest(_every_prompt_a_wording(a), _every_prompt_a_wording(b), terms)
 
     design = replace(SHUFFLED, make=_small)
     (line,) = lines(study([design], claims=30), "false", alpha=0.05)

@@ -1,59 +1,267 @@
-"""`saeprobe inspect`: what an SAE file, a file of the article, or a report holds."""
-
-from __future__ import annotations
+"""`saeprobe inspect` says what a file holds and what it is, from headers and mapped files: weights stay on disk."""
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
-from saeprobe.cli.contents import Contents
-from saeprobe.cli.terminal import add_command, aligned, pairs, size
-from saeprobe.recorded.files import ArticleFileError
+import numpy as np
 
-if TYPE_CHECKING:
-    from saeprobe.cli.terminal import Commands
+from saeprobe.cli.terminal import RefusedError, facts, table
+from saeprobe.recorded.files import (
+    ACTIVATIONS,
+    FEATURES,
+    ArticleFileError,
+    entries_of,
+    load_data,
+    load_json,
+    object_at,
+)
+from saeprobe.recorded.results import read_eid_table, read_feature_diff
+from saeprobe.report.files import ReportError, read_report
+from saeprobe.report.overview import silent, subject_names
+from saeprobe.subject.files.sae import KEYS as GOODFIRE_KEYS
+from saeprobe.subject.memory import bytes_in_words
+from saeprobe.verdicts.baseline_files import KIND as BASELINE
+from saeprobe.verdicts.baseline_files import BaselineError, read_file
 
-
-Kind = Literal[
-    "goodfire-sae",
-    "saelens-sae",
-    "article-activations",
-    "article-features",
-    "feature-diff",
-    "eid-table",
-    "report",
-    "baseline",
-    "unknown",
-]
-
-
-GOODFIRE_KEYS = ("encoder_linear.weight", "encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias")
-
-
+_ROWS = 40  # of the table of keys
+_WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
+_LENGTH_BYTES = 8  # a safetensors file begins with the length of its JSON header, as 8 bytes
+_LARGEST_HEADER = 100_000_000  # bytes; the format's own bound
+_SAFETENSORS_DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
 _GOODFIRE_70B = (65536, 8192)  # huggingface.co/Goodfire/Llama-3.3-70B-Instruct-SAE-l50
-
-
 _NOT_STATED = "not stated"
+_UNKNOWN = "unknown; here are its keys"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is there."""
+    contents = read_contents(arguments.path)
+    known = recognise(contents)
+    sys.stdout.write(_as_json(contents, known) if arguments.json else _as_text(contents, known))
+    return 0
+
+
+def _as_text(contents: "Contents", known: "Recognition") -> str:
+    """Return the description above a table of the keys."""
+    size = contents.file.stat().st_size
+    described = [
+        ("what it is", known.description),
+        ("file", f"{contents.file.name}, {bytes_in_words(size)} ({size:,} bytes)"),
+        *([(known.counted, f"{contents.values:,}")] if contents.values else []),
+        *known.facts.items(),
+        *(("warning", warning) for warning in known.warnings),
+    ]
+    # The entries of the article's files are alike: one stands for all.
+    items = [item for item in contents.items if item.key.startswith("0.") or not known.kind.startswith("article-")]
+    rows = [
+        [item.key, str(list(item.shape)) if item.shape is not None else "", item.dtype, f"{item.bytes:,}"]
+        for item in items[:_ROWS]
+    ]
+    more = len(contents.items) - len(rows)
+    rest = f"... and {more:,} more keys; --json lists all\n" if more > 0 else ""
+    listed = table(["key", "shape", "dtype", "bytes"], rows, right=[3])
+    return f"{contents.path}\n{facts(described)}\n\n{listed}\n{rest}"
+
+
+def _as_json(contents: "Contents", known: "Recognition") -> str:
+    """Return everything, for a machine."""
+    found = {
+        "path": str(contents.path),
+        "file": str(contents.file),
+        "bytes": contents.file.stat().st_size,
+        "kind": known.kind,
+        "description": known.description,
+        known.counted: contents.values,
+        "facts": dict(known.facts),
+        "warnings": list(known.warnings),
+        "keys": [
+            {
+                "key": item.key,
+                "shape": None if item.shape is None else list(item.shape),
+                "dtype": item.dtype,
+                "bytes": item.bytes,
+            }
+            for item in contents.items
+        ],
+    }
+    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """An item is one value under its key. `shape` is None for what is no array; `bytes` counts array data only."""
+
+    key: str
+    shape: tuple[int, ...] | None
+    dtype: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contents:
+    """Contents are what lies in a file.
+
+    Attributes:
+        path: as given, a file or a folder.
+        file: the file that was read.
+        items: its values, nested keys joined by dots.
+        data: what a `.pt` or `.json` file holds, for recognition; None for the others.
+        config: the `cfg.json` beside the weights, if there is one.
+    """
+
+    path: Path
+    file: Path
+    items: tuple[Item, ...]
+    data: object = None
+    config: Mapping[str, Any] | None = None
+
+    @property
+    def values(self) -> int:
+        """Return how many numbers all arrays hold: the parameters, where this is an SAE."""
+        return sum(map(math.prod, self.shapes.values()))
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the arrays' shapes by key."""
+        return {item.key: item.shape for item in self.items if item.shape is not None}
+
+
+def read_contents(path: Path) -> Contents:
+    """List what lies in a file, or in the one file of weights of a folder.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ArticleFileError: the file is damaged or refers to code.
+        RefusedError: the file is of no kind that can be read, or the folder holds no weights or several files of them.
+    """
+    if not path.exists():
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+    file, data = _weights_in(path) if path.is_dir() else path, None
+    if file.suffix == ".safetensors":
+        items = _safetensors(file)
+    elif file.suffix == ".npz":
+        items = _npz(file)
+    elif file.suffix in _WEIGHTS:
+        data = load_data(file)
+        items = tuple(_walk(data, ""))
+    elif file.suffix == ".json":
+        data = load_json(file)
+        items = tuple(_walk(data, "", depth=1))
+    else:
+        kinds = ", ".join([*_WEIGHTS, ".json"])
+        raise RefusedError(f"{file}: a file ending in {file.suffix!r} cannot be read; wanted one of {kinds}")
+    beside = file.parent / "cfg.json"
+    config = object_at(beside, "the file", load_json(beside)) if beside.is_file() else None
+    return Contents(path=path, file=file, items=items, data=data, config=config)
+
+
+def _weights_in(folder: Path) -> Path:
+    found = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHTS and file.is_file())
+    # SAELens may put sparsity.safetensors beside its weights.
+    found = [file for file in found if file.name == "sae_weights.safetensors"] or found
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(file.name for file in found) or "none"
+    raise RefusedError(f"{folder} holds these files of weights: {listed}; wanted exactly one, or give the file itself")
+
+
+def _safetensors(file: Path) -> tuple[Item, ...]:
+    """Read the header (huggingface.co/docs/safetensors, "Format") and check it against the file's size."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(_LENGTH_BYTES), "little")
+        raw = opened.read(length) if 0 < length <= min(_LARGEST_HEADER, size) else b""
+    remedy = "download it again"
+    if not raw:
+        found = f"its header claims {length:,} bytes"
+        raise ArticleFileError(file, found, wanted="a safetensors file", remedy=remedy)
+    try:
+        items = tuple(
+            Item(
+                key=key,
+                shape=tuple(int(axis) for axis in entry["shape"]),
+                dtype=_SAFETENSORS_DTYPES.get(entry["dtype"], str(entry["dtype"])),
+                bytes=int(entry["data_offsets"][1]) - int(entry["data_offsets"][0]),
+            )
+            for key, entry in cast(dict[str, dict[str, Any]], json.loads(raw)).items()
+            if key != "__metadata__"
+        )
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        found = "its header cannot be read"
+        raise ArticleFileError(file, found, wanted="a safetensors file", remedy=remedy) from error
+    end = _LENGTH_BYTES + length + sum(item.bytes for item in items)
+    if size != end:
+        found = f"it has {size:,} bytes where its header promises {end:,}"
+        raise ArticleFileError(file, found, wanted="the whole file", remedy=remedy)
+    return items
+
+
+def _npz(file: Path) -> tuple[Item, ...]:
+    """Read the headers of the arrays in an archive."""
+    items: list[Item] = []
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    first = np.lib.format.read_magic(member) == (1, 0)
+                    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                    shape, _, dtype = read(member)
+                size = math.prod(shape) * dtype.itemsize
+                items.append(Item(key=name.removesuffix(".npy"), shape=tuple(shape), dtype=str(dtype), bytes=size))
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise ArticleFileError(file, f"it cannot be read ({error})", wanted="a .npz archive of arrays") from error
+    return tuple(items)
+
+
+def _walk(value: object, key: str, *, depth: int = 6) -> Iterator[Item]:
+    """List the values in nested dicts and lists, keys joined by dots, down to `depth`."""
+    nested: list[tuple[object, object]] | None = None
+    if depth and isinstance(value, Mapping):
+        nested = list(cast(Mapping[object, object], value).items())
+    elif depth and isinstance(value, list | tuple):
+        nested = list(enumerate(cast(list[object], value)))
+    if nested is not None:
+        for name, inner in nested:
+            yield from _walk(inner, f"{key}.{name}" if key else str(name), depth=depth - 1)
+        return
+    tensor, key = cast(Any, value), key or "(the whole file)"
+    shape = getattr(tensor, "shape", None)
+    if shape is None:
+        yield Item(key=key, shape=None, dtype=type(tensor).__name__, bytes=0)
+        return
+    size = int(tensor.numel() * tensor.element_size())
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    yield Item(key=key, shape=tuple(int(axis) for axis in shape), dtype=dtype, bytes=size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recognition:
-    """What a file is.
+    """A recognition says what a file is.
 
     Attributes:
         kind: for machines.
         description: for people.
-        counted: what the numbers in it are: `parameters` or `values`.
+        counted: what the numbers in it are.
         facts: what is worth knowing, by name.
         warnings: what is wrong with it.
     """
 
-    kind: Kind
-    description: str
+    kind: Literal[
+        "goodfire-sae", "saelens-sae", "article-activations", "article-features",
+        "feature-diff", "eid-table", "report", "baseline", "unknown",
+    ] = "unknown"  # fmt: skip
+    description: str = _UNKNOWN
     counted: Literal["parameters", "values"] = "values"
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     warnings: tuple[str, ...] = ()
@@ -63,22 +271,19 @@ def recognise(contents: Contents) -> Recognition:
     """Say what lies there; a file of no known kind is `unknown`, not an error."""
     shapes = contents.shapes
     if all(key in shapes for key in GOODFIRE_KEYS):
-        return _goodfire(contents)
+        return _goodfire(shapes)
     if "W_enc" in shapes and "W_dec" in shapes:
         return _sae_lens(contents)
-    if contents.data is not None and contents.file.suffix != ".json":
-        return _article_tensors(contents)
     if contents.file.suffix == ".json":
-        return _own_json(contents) or _article_json(contents)
-    return Recognition(kind="unknown", description="unknown; here are its keys")
+        return _own_json(contents) or _article_json(contents.file)
+    return _article_tensors(contents)
 
 
-def _goodfire(contents: Contents) -> Recognition:
-    """`encoder_linear.weight [d_sae, d_in]` and so on, as torch's `nn.Linear` has it."""
-    shapes = contents.shapes
+def _goodfire(shapes: Mapping[str, tuple[int, ...]]) -> Recognition:
+    """Recognise `encoder_linear.weight [d_sae, d_in]` and so on, as torch's `nn.Linear` has it."""
     encoder = shapes["encoder_linear.weight"]
     if len(encoder) != 2:  # noqa: PLR2004 - a matrix
-        return Recognition(kind="unknown", description="Goodfire's keys, but the encoder is no matrix")
+        return Recognition(description="Goodfire's keys, but the encoder is no matrix")
     d_sae, d_in = encoder
     wanted = {"encoder_linear.bias": (d_sae,), "decoder_linear.weight": (d_in, d_sae), "decoder_linear.bias": (d_in,)}
     known = " (the shape of the Llama-3.3-70B-Instruct layer-50 SAE)" if encoder == _GOODFIRE_70B else ""
@@ -92,11 +297,11 @@ def _goodfire(contents: Contents) -> Recognition:
 
 
 def _sae_lens(contents: Contents) -> Recognition:
-    """`W_enc [d_in, d_sae]`, `W_dec [d_sae, d_in]`, and a configuration, flat before SAELens 6."""
+    """Recognise `W_enc [d_in, d_sae]`, `W_dec [d_sae, d_in]`, and a configuration, flat before SAELens 6."""
     shapes = contents.shapes
     config: Mapping[str, Any] = contents.config or {}
     if len(shapes["W_enc"]) != 2:  # noqa: PLR2004 - a matrix
-        return Recognition(kind="unknown", description="an SAE's keys, but W_enc is no matrix")
+        return Recognition(description="an SAE's keys, but W_enc is no matrix")
     d_in, d_sae = shapes["W_enc"]
     wanted = {"W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,), "threshold": (d_sae,)}
     warnings = list(_mismatches(shapes, wanted))
@@ -116,23 +321,21 @@ def _sae_lens(contents: Contents) -> Recognition:
 
 
 def _training(config: Mapping[str, Any]) -> dict[str, str]:
-    """What the SAE was trained on: model, hook, BOS, context."""
+    """Return what the SAE was trained on: model, hook, context, scaling, BOS."""
     nested: object = config.get("metadata")
     stated = {**config, **(cast(Mapping[str, Any], nested) if isinstance(nested, Mapping) else {})}
-    names = {
-        "model": "model_name",
-        "hook": "hook_name",
-        "context": "context_size",
-        "normalised": "normalize_activations",
+    hook = stated.get("hook_name")
+    if hook is None:
+        hook = stated.get("hook_point")  # its name before SAELens 6
+    context, bos = stated.get("context_size"), stated.get("prepend_bos")
+    found = {
+        "model": stated.get("model_name"),
+        "hook": hook,
+        "context": None if context is None else f"{context} tokens",
+        "normalised": stated.get("normalize_activations"),
+        "BOS": ("prepended" if bos else "not prepended") if isinstance(bos, bool) else None,
     }
-    if stated.get("hook_name") is None and "hook_point" in stated:  # its name before SAELens 6
-        names["hook"] = "hook_point"
-    found = {name: stated.get(key) for name, key in names.items()}
-    facts = {name: _NOT_STATED if value is None else str(value) for name, value in found.items()}
-    if found["context"] is not None:
-        facts["context"] += " tokens"
-    bos: object = stated.get("prepend_bos")
-    return {**facts, "BOS": ("prepended" if bos else "not prepended") if isinstance(bos, bool) else _NOT_STATED}
+    return {name: _NOT_STATED if value is None else str(value) for name, value in found.items()}
 
 
 def _mismatches(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
@@ -144,41 +347,30 @@ def _mismatches(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tupl
 
 
 def _article_tensors(contents: Contents) -> Recognition:
-    """An activations or features file, whole or with what is wrong in it."""
-    from saeprobe.recorded.files import ACTIVATIONS, FEATURES, entries_of
-    from saeprobe.recorded.files import Kind as EntryKind
-
-    found = contents.data
-    data = cast(list[object], found) if isinstance(found, list) else []
-    first = data[0] if data else None
-    names = [str(key) for key in cast(dict[object, object], first)] if isinstance(first, dict) else []
-    shapes: tuple[tuple[Kind, EntryKind], ...] = (("article-activations", ACTIVATIONS), ("article-features", FEATURES))
-    for kind, shape in shapes:
+    """Recognise an activations or features file, whole or with what is wrong in it."""
+    data = cast(list[object], contents.data) if isinstance(contents.data, list) else []
+    names = [str(key) for key in cast(dict[object, object], data[0])] if data and isinstance(data[0], dict) else []
+    kinds: tuple[Literal["article-activations", "article-features"], ...] = ("article-activations", "article-features")
+    for kind, shape in zip(kinds, (ACTIVATIONS, FEATURES), strict=True):
         if not any(name.endswith(f"_{shape.suffix}") for name in names):
             continue
         what = f"the article's {shape.suffix.removesuffix('s')}s of the last prompt token"
         try:
             checked = entries_of(contents.file, data, shape)
         except ArticleFileError as error:
-            warning = f"{error.found}; wanted {error.wanted}"
-            return Recognition(kind="unknown", description=f"nearly {what}", warnings=(warning,))
-        facts = {
+            return Recognition(description=f"nearly {what}", warnings=(f"{error.found}; wanted {error.wanted}",))
+        known = {
             "topics": str(len(checked.topics)),
             "styles": ", ".join(checked.tensors),
             shape.width: str(checked.width),
         }
-        return Recognition(kind=kind, description=f"{what}, {shape.shape} a topic and style", facts=facts)
-    return Recognition(kind="unknown", description="unknown; here are its keys")
+        return Recognition(kind=kind, description=f"{what}, {shape.shape} a topic and style", facts=known)
+    return Recognition()
 
 
 def _own_json(contents: Contents) -> Recognition | None:
-    """A report or a baseline, summed up or with what is wrong in it; None for a file that claims to be neither."""
-    from saeprobe.report.files import ReportError
-    from saeprobe.verdicts.baseline_files import KIND as BASELINE
-    from saeprobe.verdicts.baseline_files import BaselineError
-
-    data = contents.data
-    held = cast(dict[str, object], data) if isinstance(data, dict) else {}
+    """Sum up a report or a baseline, or say what is wrong in it; return None for a file that claims to be neither."""
+    held = cast(dict[str, object], contents.data) if isinstance(contents.data, dict) else {}
     reported = str(held.get("schema")).startswith("urn:saeprobe:report:")
     if not reported and held.get("kind") != BASELINE:
         return None
@@ -186,14 +378,11 @@ def _own_json(contents: Contents) -> Recognition | None:
         return _report(contents.file) if reported else _baseline(contents.file)
     except (ReportError, BaselineError) as error:
         what = f"a {'report' if reported else 'baseline'} of saeprobe that cannot be used"
-        return Recognition(kind="unknown", description=what, warnings=(f"{error.problem}; {error.remedy}",))
+        return Recognition(description=what, warnings=(f"{error.problem}; {error.remedy}",))
 
 
 def _report(file: Path) -> Recognition:
-    """When and where the run was made, and what became of its claims."""
-    from saeprobe.report.files import read_report
-    from saeprobe.report.overview import silent, subject_names
-
+    """Say when and where the run was made, and what became of its claims."""
     found = read_report(file)
     run = found["run"]
     declared = sum(probe["declared"] is not None for claim in found["claims"] for probe in claim["probes"])
@@ -214,9 +403,7 @@ def _report(file: Path) -> Recognition:
 
 
 def _baseline(file: Path) -> Recognition:
-    """Who approved the claim last on each subject, when, with which verdict and why."""
-    from saeprobe.verdicts.baseline_files import read_file
-
+    """Say who approved the claim last on each subject, when, with which verdict and why."""
     approvals = read_file(file)
     last = {subject: every[-1] for (_, subject), every in approvals.items()}
     return Recognition(
@@ -229,117 +416,24 @@ def _baseline(file: Path) -> Recognition:
     )
 
 
-def _article_json(contents: Contents) -> Recognition:
-    """A comparison of two styles, or an EID table."""
-    from saeprobe.recorded.results import read_eid_table, read_feature_diff
+def _article_json(file: Path) -> Recognition:
+    """Recognise a comparison of two styles, or an EID table."""
 
-    def diff(file: Path) -> Recognition:
+    def diff() -> Recognition:
         found = read_feature_diff(file)
         counts = {f"only {style}": f"{found.only_count[style]:,} features" for style in (found.a, found.b)}
         what = f"the article's comparison of {found.a} with {found.b} prompts"
         return Recognition(kind="feature-diff", description=what, facts=counts)
 
-    def table(file: Path) -> Recognition:
+    def eid_table() -> Recognition:
         found = read_eid_table(file)
-        facts = {"topics": str(len(found.topics)), "personas": ", ".join(found.personas)}
-        return Recognition(kind="eid-table", description="a table of EID by topic and persona", facts=facts)
+        known = {"topics": str(len(found.topics)), "personas": ", ".join(found.personas)}
+        return Recognition(kind="eid-table", description="a table of EID by topic and persona", facts=known)
 
-    readers: tuple[Callable[[Path], Recognition], ...] = (diff, table)
+    readers: tuple[Callable[[], Recognition], ...] = (diff, eid_table)
     for reader in readers:
         try:
-            return reader(contents.file)
+            return reader()
         except ArticleFileError:
             continue  # not this kind; the next may be
-    return Recognition(kind="unknown", description="unknown; here are its keys")
-
-
-_ROWS = 40
-
-
-_DESCRIPTION = """\
-Say what a file holds: its keys, shapes, dtypes and size, how many parameters it has, and what it is. Recognised are
-SAEs in Goodfire's format (.pt) and SAELens' (a folder with cfg.json), the article's activations and features files,
-its feature_diff.json and EID tables, and the reports and baselines of saeprobe itself, which are summed up; anything
-else is listed by its keys.
-
-The weights stay on disk: a file of 4 GB is inspected in a moment. A .pt file is read as data only; code in it is
-refused, never run."""
-
-
-_EPILOG = """\
-examples:
-  saeprobe inspect Llama-3.3-70B-Instruct-SAE-l50.pt
-  saeprobe inspect ~/saes/blocks.6.hook_resid_pre
-  saeprobe inspect features_layer50.pt --json
-  saeprobe inspect reports/report.json
-
-exit codes: 0 listed, known or unknown; 2 the file is absent, damaged or holds code."""
-
-
-def add_parser(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(
-        commands,
-        "inspect",
-        run,
-        summary="what an SAE file holds: keys, shapes, dtypes, size, what it is",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
-    parser.add_argument("path", type=Path, metavar="PATH", help="a .pt, .safetensors, .npz or .json file, or a folder")
-    parser.add_argument("--json", action="store_true", help="print JSON for a machine instead of a table")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Print what is there."""
-    from saeprobe.cli.contents import read_contents
-
-    contents = read_contents(arguments.path)
-    known = recognise(contents)
-    sys.stdout.write(_as_json(contents, known) if arguments.json else _as_text(contents, known))
-    return 0
-
-
-def _as_text(contents: Contents, known: Recognition) -> str:
-    """The description above a table of the keys."""
-    facts = [
-        ("what it is", known.description),
-        ("file", f"{contents.file.name}, {size(contents.file_bytes)}"),
-        *([(known.counted, f"{contents.values:,}")] if contents.values else []),
-        *known.facts.items(),
-        *(("warning", warning) for warning in known.warnings),
-    ]
-    # The entries of the article's files are alike: one stands for all.
-    items = [item for item in contents.items if item.key.startswith("0.") or not known.kind.startswith("article-")]
-    rows = [
-        [item.key, str(list(item.shape)) if item.shape is not None else "", item.dtype, f"{item.bytes:,}"]
-        for item in items[:_ROWS]
-    ]
-    more = len(contents.items) - len(rows)
-    rest = f"... and {more:,} more keys; --json lists all\n" if more > 0 else ""
-    table = aligned(["key", "shape", "dtype", "bytes"], rows, right=[3])
-    return f"{contents.path}\n{pairs(facts)}\n\n{table}\n{rest}"
-
-
-def _as_json(contents: Contents, known: Recognition) -> str:
-    """Everything, for a machine."""
-    found = {
-        "path": str(contents.path),
-        "file": str(contents.file),
-        "bytes": contents.file_bytes,
-        "kind": known.kind,
-        "description": known.description,
-        known.counted: contents.values,
-        "facts": dict(known.facts),
-        "warnings": list(known.warnings),
-        "keys": [
-            {
-                "key": item.key,
-                "shape": None if item.shape is None else list(item.shape),
-                "dtype": item.dtype,
-                "bytes": item.bytes,
-            }
-            for item in contents.items
-        ],
-    }
-    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return Recognition()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from saeprobe.cli import main
+from saeprobe.__main__ import main
 
 STYLES = ("standard", "padding", "spaces", "novice", "expert", "guru")
 

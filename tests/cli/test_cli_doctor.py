@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from made_subjects import Made
 
-from saeprobe.cli import doctor as rates_module
+from saeprobe.cli import doctor
 from saeprobe.cli.doctor import Rates, hardware, least_seconds, measure, outlook
-from saeprobe.subject import local, registry
-from saeprobe.subject import machine as machine_module
+from saeprobe.subject import local
 from saeprobe.subject.local import LocalSubject
 from saeprobe.subject.machine import Gpu, Machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan
@@ -32,7 +31,7 @@ SERVER = Machine(gpus=(H200,), ram_bytes=256 * GB, ram_available_bytes=250 * GB,
 
 OFFLINE = """
 import json, sys
-from saeprobe.cli import main
+from saeprobe.__main__ import main
 code = main(["doctor"])
 heavy = [name for name in ("torch", "transformers", "transformer_lens", "sae_lens") if name in sys.modules]
 print(json.dumps({"code": code, "heavy": heavy}))
@@ -52,9 +51,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     monkeypatch.chdir(tmp_path)
 
     def stand(on: Machine, known: Rates = KNOWN) -> None:
-        for module in (machine_module, local):
+        for module in (doctor, local):
             monkeypatch.setattr(module, "this_machine", lambda: on)
-        monkeypatch.setattr(rates_module, "measure", lambda folder, *, gpu: known)  # noqa: ARG005 - called with both
+        monkeypatch.setattr(doctor, "measure", lambda folder, *, gpu: known)  # noqa: ARG005 - called with both
 
     return stand
 
@@ -98,9 +97,9 @@ def test_a_server_holds_the_70b(run: Run, place: Callable[..., None]) -> None:
 def test_no_subject_that_runs_is_1(run: Run, place: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code says whether anything runs here."""
     place(LAPTOP)
-    monkeypatch.setattr(registry, "subject_names", lambda _: ("gpt2",))
+    monkeypatch.setattr(doctor, "subject_names", lambda _: ("gpt2",))
     assert run("doctor").code == 1
-    monkeypatch.setattr(registry, "subject_names", lambda _: ("gpt2", "sparrow"))
+    monkeypatch.setattr(doctor, "subject_names", lambda _: ("gpt2", "sparrow"))
     assert run("doctor").code == 0
 
 

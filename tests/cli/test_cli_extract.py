@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from saeprobe.cli import article_steps
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.files import read_activations
-from saeprobe.subject import registry
 from saeprobe.subject.specification import Reading, ReadingError, Request
 
 Run = Callable[..., Any]
@@ -81,7 +81,7 @@ class Toy:
 def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
     """The toy under the name `toy`."""
     subject = Toy()
-    monkeypatch.setattr(registry, "find_subject", lambda name, rootdir: subject)  # noqa: ARG005 - called with both
+    monkeypatch.setattr(article_steps, "find_subject", lambda name, rootdir: subject)  # noqa: ARG005 - called with both
     return subject
 
 
@@ -177,7 +177,7 @@ def test_a_subject_that_is_not_here_says_what_brings_it(
 ) -> None:
     """Absent weights end the command before prompts are read, with the subject's own advice."""
     absent = Toy(missing="no weights; run: hf download toy")
-    monkeypatch.setattr(registry, "find_subject", lambda name, rootdir: absent)  # noqa: ARG005 - called with both
+    monkeypatch.setattr(article_steps, "find_subject", lambda name, rootdir: absent)  # noqa: ARG005 - called with both
     found = run("extract", "toy", "-o", tmp_path / "a.pt")
     assert (found.code, found.err) == (2, "saeprobe: error: toy cannot run here: no weights; run: hf download toy\n")
 

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 import saeprobe
-import saeprobe.cli
-from saeprobe.cli import main
+from saeprobe.__main__ import main
+from saeprobe.cli import inspect
+from saeprobe.cli.commands import COMMANDS
 
-COMMANDS = ("subjects", "doctor", "fetch", "inspect", "extract", "encode", "diff", "approve", "gate", "calibrate")
 HEAVY = ("torch", "transformers", "transformer_lens", "sae_lens", "pandas")
 
 LIGHT_WORK = f"""
 import contextlib, io, json, sys
-from saeprobe.cli import main
+from saeprobe.__main__ import main
 with contextlib.redirect_stdout(io.StringIO()):
-    codes = [main([])] + [main([*words, "--help"]) for words in ([], *([name] for name in {COMMANDS}))]
+    codes = [main([])] + [main([*words, "--help"]) for words in ([], *([name] for name in {tuple(COMMANDS)}))]
 with contextlib.redirect_stderr(io.StringIO()):
     codes.append(main(["gate", "no-such-article.md"]))
 heavy = [name for name in {HEAVY} if name in sys.modules]
@@ -44,7 +44,7 @@ def test_help_and_gate_are_light() -> None:
 
 def test_the_lightness_test_can_fail() -> None:
     """Reading a `.pt` file does load torch, and the same look at the modules sees it."""
-    found = python(LIGHT_WORK.replace("heavy =", "import saeprobe.article_files.torch_files\nheavy ="))
+    found = python(LIGHT_WORK.replace("heavy =", "import saeprobe.recorded.files\nheavy ="))
     assert found["heavy"] == ["torch"]
 
 
@@ -76,7 +76,7 @@ def test_the_package_runs_as_a_module() -> None:
     """`python -m saeprobe` is the same command line, exit code and all."""
     done = subprocess.run([sys.executable, "-m", "saeprobe", "inspekt"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "invalid choice: 'inspekt'" in done.stderr
+    assert "there is no command 'inspekt', did you mean 'inspect'?" in done.stderr
 
 
 def test_a_users_error_is_one_line_and_a_bug_keeps_its_traceback(
@@ -90,7 +90,7 @@ def test_a_users_error_is_one_line_and_a_bug_keeps_its_traceback(
     def broken(_: object) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(saeprobe.cli.inspect, "run", broken)
+    monkeypatch.setattr(inspect, "run", broken)
     with pytest.raises(ZeroDivisionError):
         main(["inspect", "x"])
 
@@ -101,6 +101,6 @@ def test_an_interruption_is_no_traceback(capsys: pytest.CaptureFixture[str], mon
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(saeprobe.cli.inspect, "run", interrupted)
+    monkeypatch.setattr(inspect, "run", interrupted)
     assert main(["inspect", "x"]) == 130
     assert "no output was written" in capsys.readouterr().err

@@ -15,8 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from saeprobe.claims import Claim, Verdict, Word
-from saeprobe.cli.contents import read_contents
-from saeprobe.cli.inspect import recognise
+from saeprobe.cli.inspect import read_contents, recognise
 from saeprobe.report.document import RunJson, build_document, probe_to_json
 from saeprobe.report.files import write_report
 from saeprobe.verdicts.baseline import Baseline, Provenance, Value

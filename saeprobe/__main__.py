@@ -6,12 +6,11 @@ A command's module is imported when the command runs, so help, version and compl
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from saeprobe.cli.commands import COMMANDS
+from saeprobe.cli.commands import COMMANDS, path
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `saeprobe`; None takes them from the process.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    parser = _parser()
+    parser = _parser(words[:1])
     if words and words[0] not in COMMANDS and not words[0].startswith("-"):
         sys.stderr.write(f"{parser.format_usage()}saeprobe: error: {_unknown(words[0])}\n")
         return 2
@@ -71,7 +70,7 @@ def complete(arguments: argparse.Namespace) -> int:
     """Print the completion that shtab writes for a shell; arguments that are paths complete to files."""
     import shtab
 
-    sys.stdout.write(f"{shtab.complete(_parser(), shell=arguments.shell)}\n")
+    sys.stdout.write(f"{shtab.complete(_parser(COMMANDS), shell=arguments.shell)}\n")
     return 0
 
 
@@ -81,6 +80,17 @@ def _unknown(word: str) -> str:
     from saeprobe.claims import did_you_mean
 
     return f"there is no command {word!r}{did_you_mean(word, COMMANDS)}; the commands are: {', '.join(COMMANDS)}"
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """The help keeps the line breaks of its texts, and asks for the width without shutil, which imports compressors."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            width = os.get_terminal_size().columns - 2
+        except OSError:  # no terminal
+            width = 78
+        super().__init__(prog, width=width)
 
 
 class _Version(argparse.Action):
@@ -93,8 +103,9 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
-    style: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+def _parser(named: Collection[str]) -> argparse.ArgumentParser:
+    """Return the parser of all commands; only those named get their arguments, which takes longer than all the rest."""
+    style: dict[str, Any] = {"formatter_class": _Help, "allow_abbrev": False}
     parser = argparse.ArgumentParser(prog="saeprobe", description=_DESCRIPTION, epilog=_EPILOG, **style)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
@@ -102,10 +113,11 @@ def _parser() -> argparse.ArgumentParser:
         added = commands.add_parser(
             name, help=command.summary, description=command.description, epilog=command.epilog, **style
         )
-        for argument in command.arguments:
+        for argument in command.arguments if name in named else ():
             action = added.add_argument(*argument.names, **argument.options)
-            if argument.options.get("type") is Path:
-                action.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # type: ignore[attr-defined]  # shtab.FILE, without importing it
+            if argument.options.get("type") is path:
+                # What shtab.FILE says, which would have to be imported.
+                cast(Any, action).complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
     return parser
 
 

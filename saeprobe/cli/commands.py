@@ -1,8 +1,10 @@
 """The table of commands says all that the command line knows before a command runs; it imports no other room."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Argument(NamedTuple):
@@ -26,6 +28,13 @@ class Command(NamedTuple):
     arguments: tuple[Argument, ...] = ()
 
 
+def path(text: str) -> "Path":
+    """Return a path; an argument of this type completes to files."""
+    from pathlib import Path  # not at the top: help and completion have no use for it
+
+    return Path(text)
+
+
 def _argument(*names: str, **options: Any) -> Argument:
     return Argument(names, options)
 
@@ -33,7 +42,7 @@ def _argument(*names: str, **options: Any) -> Argument:
 def _output(default: str) -> tuple[Argument, ...]:
     return (
         _argument(
-            "-o", "--output", type=Path, default=Path(default), metavar="FILE",
+            "-o", "--output", type=path, default=default, metavar="FILE",
             help=f"where to write (default: {default})",
         ),
         _argument("--force", action="store_true", help="replace the output where it exists already"),
@@ -41,7 +50,7 @@ def _output(default: str) -> tuple[Argument, ...]:
 
 
 _REPORT: Final = _argument(
-    "--report", type=Path, default=Path("reports/report.json"), metavar="FILE",
+    "--report", type=path, default="reports/report.json", metavar="FILE",
     help="the report of a run of the probes (default: reports/report.json)",
 )  # fmt: skip
 
@@ -130,7 +139,7 @@ examples:
 
 exit codes: 0 listed, known or unknown; 2 the file is absent, damaged or holds code.""",
         (
-            _argument("path", type=Path, metavar="PATH", help="a .pt, .safetensors, .npz or .json file, or a folder"),
+            _argument("path", type=path, metavar="PATH", help="a .pt, .safetensors, .npz or .json file, or a folder"),
             _argument("--json", action="store_true", help="print JSON for a machine instead of a table"),
         ),
     ),
@@ -157,7 +166,7 @@ examples:
 exit codes: 0 written; 2 it could not be done, and the message says why.""",
         (
             _argument("subject", metavar="SUBJECT", help="a model with its SAE, as 'saeprobe subjects' lists them"),
-            _argument("--prompts", type=Path, metavar="FILE", help="your prompts (default: the built-in six styles)"),
+            _argument("--prompts", type=path, metavar="FILE", help="your prompts (default: the built-in six styles)"),
             _argument("--styles", nargs="+", metavar="STYLE", help="only these styles (default: all)"),
             _argument(
                 "--template", type=int, default=1, metavar="N", help="which template of each style, from 1 (default: 1)"
@@ -184,7 +193,7 @@ examples:
 
 exit codes: 0 written; 2 it could not be done, and the message says why.""",
         (
-            _argument("activations", type=Path, metavar="ACTIVATIONS", help="an activations file (.pt)"),
+            _argument("activations", type=path, metavar="ACTIVATIONS", help="an activations file (.pt)"),
             _argument(
                 "--sae", required=True, metavar="PATH_OR_SUBJECT", help="the SAE's file or folder, or a subject"
             ),
@@ -215,7 +224,7 @@ examples:
 
 exit codes: 0 written; 2 it could not be done, and the message says why.""",
         (
-            _argument("features", type=Path, metavar="FEATURES", help="a features file (.pt)"),
+            _argument("features", type=path, metavar="FEATURES", help="a features file (.pt)"),
             _argument("--a", default="novice", metavar="STYLE", help="the first style (default: novice)"),
             _argument("--b", default="expert", metavar="STYLE", help="the second style (default: expert)"),
             *_output("feature_diff.json"),
@@ -246,7 +255,7 @@ exit codes: 0 approved; 2 it could not be, and the message says why.""",
             _argument("--subject", metavar="NAME", help="on which subject, where the claim was decided on several"),
             _REPORT,
             _argument(
-                "--baselines", type=Path, default=Path("reports/baselines"), metavar="DIR",
+                "--baselines", type=path, default="reports/baselines", metavar="DIR",
                 help="folder of the baselines (default: reports/baselines)",
             ),
         ),
@@ -265,7 +274,7 @@ example:
 
 exit codes: 0 release; 1 hold, with the claims that hold it; 2 the report cannot decide (a claim it does not know, a
 file that is absent or damaged).""",
-        (_argument("article", type=Path, metavar="ARTICLE", help="a manuscript (.md) with front matter"), _REPORT),
+        (_argument("article", type=path, metavar="ARTICLE", help="a manuscript (.md) with front matter"), _REPORT),
     ),
     "completion": Command(
         "saeprobe.__main__",

@@ -45,9 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser.parse_args(words)
     except SystemExit as stop:  # argparse leaves by itself: 0 after --help, 2 after a usage error
         return int(stop.code or 0)
-    command = COMMANDS[arguments.command]
+    module, _, function = COMMANDS[arguments.command].runs.partition(":")
     try:
-        code = int(getattr(import_module(command.module), command.function)(arguments))
+        code = int(getattr(import_module(module), function)(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("\nsaeprobe: interrupted; no output was written\n")
@@ -111,12 +111,15 @@ def _parser(named: Collection[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         added = commands.add_parser(
-            name, help=command.summary, description=command.description, epilog=command.epilog, **style
+            name,
+            help=command.summary,
+            description=command.description,
+            epilog=f"examples:\n{command.examples}\n\nexit codes: {command.exit_codes}",
+            **style,
         )
-        for argument in command.arguments if name in named else ():
-            action = added.add_argument(*argument.names, **argument.options)
-            if argument.options.get("type") is path:
-                # What shtab.FILE says, which would have to be imported.
+        for flags, options in command.arguments if name in named else ():
+            action = added.add_argument(*flags, **options)
+            if options.get("type") is path:  # what shtab.FILE says, which would have to be imported
                 cast(Any, action).complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
     return parser
 

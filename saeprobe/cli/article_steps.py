@@ -17,15 +17,7 @@ from saeprobe.cli.inspect import read_contents, recognise
 from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, quiet_libraries, table
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import TemplateError, fill
-from saeprobe.recorded.files import (
-    ArticleActivations,
-    ArticleFeatures,
-    load_data,
-    read_activations,
-    read_features,
-    write_activations,
-    write_features,
-)
+from saeprobe.recorded import files as article
 from saeprobe.recorded.results import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.subject.files.sae import as_standard
 from saeprobe.subject.files.sae import find_sae as find_source
@@ -55,13 +47,13 @@ def extract(arguments: argparse.Namespace) -> int:
     topics, styles = tuple(chosen[next(iter(chosen))]), tuple(chosen)
     quiet_libraries()
     rows = _read(subject.open(), [chosen[style][topic].text for topic in topics for style in styles])
-    found = ArticleActivations(
+    found = article.ArticleActivations(
         topics=topics,
         gurus=tuple(_guru(prompts, topic) for topic in topics),
         styles=styles,
         activations=rows.reshape(len(topics), len(styles), -1),
     )
-    write_activations(output, found)
+    article.write_activations(output, found)
     what = f"{len(topics)} topics in {len(styles)} styles ({', '.join(styles)}), d_in {found.d_in:,}"
     sys.stdout.write(f"{what}; written to {output}\n")
     return 0
@@ -70,9 +62,9 @@ def extract(arguments: argparse.Namespace) -> int:
 def encode(arguments: argparse.Namespace) -> int:
     """Encode activations, write the features, and print what each style activates."""
     output = checked_output(arguments)
-    activations = read_activations(arguments.activations)
+    activations = article.read_activations(arguments.activations)
     path = find_sae(arguments.sae, project_root())
-    sae = load_sae(path, device=_device(arguments.device))
+    sae = load_sae(path, device=arguments.device)
     if sae.cfg.d_in != activations.d_in:
         raise RefusedError(
             f"{arguments.activations} holds activations of d_in {activations.d_in:,}, the SAE {path} reads d_in "
@@ -80,8 +72,8 @@ def encode(arguments: argparse.Namespace) -> int:
         )
     with progress("encode", total=len(activations.topics) * len(activations.styles), unit="prompts") as bar:
         found = {style: _encode(sae, activations.style(style), bar.update) for style in activations.styles}
-    features = ArticleFeatures(topics=activations.topics, gurus=activations.gurus, features=found)
-    write_features(output, features)
+    features = article.ArticleFeatures(topics=activations.topics, gurus=activations.gurus, features=found)
+    article.write_features(output, features)
     rows: list[list[str]] = []  # as the article has them, on the first topic, and over all topics
     for style, active in found.items():
         first = active[[0]]
@@ -96,7 +88,7 @@ def encode(arguments: argparse.Namespace) -> int:
 def diff(arguments: argparse.Namespace) -> int:
     """Compare two styles, write the comparison, and print the article's small table."""
     output = checked_output(arguments)
-    features = read_features(arguments.features)
+    features = article.read_features(arguments.features)
     try:
         found = compare_styles(features, arguments.a, arguments.b)
     except (KeyError, ValueError) as error:
@@ -208,7 +200,7 @@ def find_sae(given: str, rootdir: Path) -> Path:
     """Return the file or folder of that name, or else the SAE of the subject of that name.
 
     Raises:
-        RefusedError: there is neither, or the subject's SAE is not on this machine.
+        RefusedError: there is neither, or the subject's SAE is absent.
     """
     path = Path(given).expanduser()
     if path.exists():
@@ -231,9 +223,15 @@ def load_sae(path: Path, *, device: str) -> "SAE[Any]":
         ArticleFileError: a `.pt` file is damaged or refers to code.
         RefusedError: it is no SAE of the two formats, or sae-lens cannot load or scale it.
     """
+    import torch
     from sae_lens import SAE
     from safetensors import SafetensorError
 
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled with CUDA
+        reason = str(error).splitlines()[0]
+        raise RefusedError(f"--device {device}: torch cannot use it here ({reason}); try --device cpu") from error
     contents = read_contents(path)
     known = recognise(contents)
     if known.warnings:
@@ -263,20 +261,8 @@ def _from_goodfire(
     path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
 ) -> "tuple[dict[str, Any], dict[str, torch.Tensor]]":
     """Convert the file as `SAE.load_from_disk` asks its converter to."""
-    tensors = cast("dict[str, torch.Tensor]", load_data(path))
+    tensors = cast("dict[str, torch.Tensor]", article.load_data(path))
     return as_standard(tensors, device=device, dtype="float32", overrides=cfg_overrides)
-
-
-def _device(name: str) -> str:
-    """Return the name of a device that torch can use here."""
-    import torch
-
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled with CUDA
-        reason = str(error).splitlines()[0]
-        raise RefusedError(f"--device {name}: torch cannot use it here ({reason}); try --device cpu") from error
-    return name
 
 
 def _encode(sae: "SAE[Any]", rows: Float[np.ndarray, "topics d_in"], advance: Callable[[int], object]) -> csr_array:

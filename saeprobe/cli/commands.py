@@ -7,25 +7,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Argument(NamedTuple):
-    """An argument is what `argparse` adds: its names or flags, and the options of `add_argument`."""
-
-    names: tuple[str, ...]
-    options: Mapping[str, Any]
-
-
 class Command(NamedTuple):
     """A command is one row of the table.
 
-    `function` of `module`, imported when the command runs, takes the parsed arguments and returns the exit code.
+    `runs` names a module and its function, imported when the command runs; it takes the parsed arguments and returns
+    the exit code. Each argument is given as `add_argument` takes it.
     """
 
-    module: str
-    function: str
+    runs: str
     summary: str
     description: str
-    epilog: str
-    arguments: tuple[Argument, ...] = ()
+    examples: str
+    exit_codes: str
+    arguments: "tuple[tuple[tuple[str, ...], dict[str, Any]], ...]" = ()
 
 
 def path(text: str) -> "Path":
@@ -35,29 +29,22 @@ def path(text: str) -> "Path":
     return Path(text)
 
 
-def _argument(*names: str, **options: Any) -> Argument:
-    return Argument(names, options)
+def _argument(*names: str, **options: Any) -> "tuple[tuple[str, ...], dict[str, Any]]":
+    return names, options
 
 
-def _output(default: str) -> tuple[Argument, ...]:
-    return (
-        _argument(
-            "-o", "--output", type=path, default=default, metavar="FILE",
-            help=f"where to write (default: {default})",
-        ),
-        _argument("--force", action="store_true", help="replace the output where it exists already"),
-    )  # fmt: skip
+def _file(*names: str, default: str, what: str, metavar: str = "FILE") -> "tuple[tuple[str, ...], dict[str, Any]]":
+    return names, {"type": path, "default": default, "metavar": metavar, "help": f"{what} (default: {default})"}
 
 
-_REPORT: Final = _argument(
-    "--report", type=path, default="reports/report.json", metavar="FILE",
-    help="the report of a run of the probes (default: reports/report.json)",
-)  # fmt: skip
+_REPORT: Final = _file("--report", default="reports/report.json", what="the report of a run of the probes")
+_OUTPUT: Final = ("-o", "--output")
+_WHERE: Final = "where to write"
+_FORCE: Final = _argument("--force", action="store_true", help="replace the output where it exists already")
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "doctor": Command(
-        "saeprobe.cli.doctor",
-        "run",
+        "saeprobe.cli.doctor:run",
         "what runs on this machine, what is missing, and what each subject takes",
         """\
 Say what runs on this machine and what is missing: installed libraries, GPUs and memory, the cache of the Hub, and of
@@ -68,15 +55,12 @@ The times are estimates from below. They rest on a matrix product and on 64 MiB 
 and read back, measured for a second; a model reaches a part of these rates. Nothing is loaded, nothing is asked over
 the network, and no token is shown.""",
         """\
-examples:
   saeprobe doctor
-  CUDA_VISIBLE_DEVICES=1 saeprobe doctor
-
-exit codes: 0 at least one subject runs here; 1 none does; 2 a declaration in pyproject.toml is wrong.""",
+  CUDA_VISIBLE_DEVICES=1 saeprobe doctor""",
+        "0 at least one subject runs here; 1 none does; 2 a declaration in pyproject.toml is wrong.",
     ),
     "subjects": Command(
-        "saeprobe.cli.doctor",
-        "run_subjects",
+        "saeprobe.cli.doctor:run_subjects",
         "the models and SAEs that claims can be checked on, and how to get them",
         """\
 List the subjects: each is a language model, an SAE of it and the place where the SAE reads. Built in are the
@@ -84,15 +68,12 @@ specimens that ship with the package and the models of the published articles; y
 under [tool.saeprobe.subjects.NAME]. Nothing is loaded and nothing downloaded: 'saeprobe fetch NAME' brings the weights
 of those that are absent, and 'saeprobe doctor' says what each takes on this machine.""",
         """\
-examples:
   saeprobe subjects
-  saeprobe fetch gpt2
-
-exit codes: 0 listed; 2 a declaration in pyproject.toml is wrong.""",
+  saeprobe fetch gpt2""",
+        "0 listed; 2 a declaration in pyproject.toml is wrong.",
     ),
     "fetch": Command(
-        "saeprobe.cli.fetch",
-        "run",
+        "saeprobe.cli.fetch:run",
         "bring a subject's weights from the Hub (resumable)",
         """\
 Bring the weights of a subject from the Hugging Face Hub into its cache, where transformers and sae-lens find them too.
@@ -106,12 +87,10 @@ comes is checked against the digest that the Hub announces.
   HF_TOKEN        your token, for repositories whose licence must be accepted (or log in once: hf auth login)
   HF_HOME         a folder on a larger disk, in place of ~/.cache/huggingface""",
         """\
-examples:
   saeprobe fetch gpt2 --dry-run
   HF_ENDPOINT=https://hf-mirror.com saeprobe fetch gpt2
-  saeprobe fetch llama70b --whole
-
-exit codes: 0 all is here; 2 it could not be done, and the message says why.""",
+  saeprobe fetch llama70b --whole""",
+        "0 all is here; 2 it could not be done, and the message says why.",
         (
             _argument("subject", metavar="NAME", help="a subject, as 'saeprobe subjects' lists them"),
             _argument("--dry-run", action="store_true", help="state what would be fetched, and stop there"),
@@ -119,8 +98,7 @@ exit codes: 0 all is here; 2 it could not be done, and the message says why.""",
         ),
     ),
     "inspect": Command(
-        "saeprobe.cli.inspect",
-        "run",
+        "saeprobe.cli.inspect:run",
         "what an SAE file holds: keys, shapes, dtypes, size, what it is",
         """\
 Say what a file holds: its keys, shapes, dtypes and size, how many parameters it has, and what it is. Recognised are
@@ -131,21 +109,18 @@ else is listed by its keys.
 The weights stay on disk: a file of 4 GB is inspected in a moment. A .pt file is read as data only; code in it is
 refused, never run.""",
         """\
-examples:
   saeprobe inspect Llama-3.3-70B-Instruct-SAE-l50.pt
   saeprobe inspect ~/saes/blocks.6.hook_resid_pre
   saeprobe inspect features_layer50.pt --json
-  saeprobe inspect reports/report.json
-
-exit codes: 0 listed, known or unknown; 2 the file is absent, damaged or holds code.""",
+  saeprobe inspect reports/report.json""",
+        "0 listed, known or unknown; 2 the file is absent, damaged or holds code.",
         (
             _argument("path", type=path, metavar="PATH", help="a .pt, .safetensors, .npz or .json file, or a folder"),
             _argument("--json", action="store_true", help="print JSON for a machine instead of a table"),
         ),
     ),
     "extract": Command(
-        "saeprobe.cli.article_steps",
-        "extract",
+        "saeprobe.cli.article_steps:extract",
         "read a model's activations by prompt style (activations.pt)",
         """\
 Read what a model computes at the place where its SAE reads, at the last token of each prompt: the article's first
@@ -158,25 +133,21 @@ it. A claim read off such a file is about that one wording: probes read all of t
 
 SUBJECT is a name that 'saeprobe subjects' lists. Nothing is downloaded.""",
         """\
-examples:
   saeprobe extract sparrow
   saeprobe extract sparrow --styles novice expert --template 3 -o third_wording.pt
-  saeprobe extract gpt2 --prompts prompts.toml -o activations_gpt2.pt
-
-exit codes: 0 written; 2 it could not be done, and the message says why.""",
+  saeprobe extract gpt2 --prompts prompts.toml -o activations_gpt2.pt""",
+        "0 written; 2 it could not be done, and the message says why.",
         (
             _argument("subject", metavar="SUBJECT", help="a model with its SAE, as 'saeprobe subjects' lists them"),
             _argument("--prompts", type=path, metavar="FILE", help="your prompts (default: the built-in six styles)"),
             _argument("--styles", nargs="+", metavar="STYLE", help="only these styles (default: all)"),
-            _argument(
-                "--template", type=int, default=1, metavar="N", help="which template of each style, from 1 (default: 1)"
-            ),
-            *_output("activations_layer50.pt"),
+            _argument("--template", type=int, default=1, metavar="N", help="which of each style, from 1 (default: 1)"),
+            _file(*_OUTPUT, default="activations_layer50.pt", what=_WHERE),
+            _FORCE,
         ),
     ),
     "encode": Command(
-        "saeprobe.cli.article_steps",
-        "encode",
+        "saeprobe.cli.article_steps:encode",
         "encode activations into SAE features (activations.pt to features.pt)",
         """\
 Encode activations into the features of an SAE: the article's second step. Reads an activations file as 'saeprobe
@@ -187,23 +158,19 @@ The SAE is a folder in SAELens' format, a .pt in Goodfire's format, or the name 
 machine. sae-lens loads and encodes it; .pt files are read as data only. Make sure that the activations were read where
 the SAE was trained to read: neither file says it.""",
         """\
-examples:
   saeprobe encode activations_layer50.pt --sae sparrow
-  saeprobe encode activations_layer50.pt --sae Llama-3.3-70B-Instruct-SAE-l50.pt -o features_layer50.pt
-
-exit codes: 0 written; 2 it could not be done, and the message says why.""",
+  saeprobe encode activations_layer50.pt --sae Llama-3.3-70B-Instruct-SAE-l50.pt -o features_layer50.pt""",
+        "0 written; 2 it could not be done, and the message says why.",
         (
             _argument("activations", type=path, metavar="ACTIVATIONS", help="an activations file (.pt)"),
-            _argument(
-                "--sae", required=True, metavar="PATH_OR_SUBJECT", help="the SAE's file or folder, or a subject"
-            ),
+            _argument("--sae", required=True, metavar="SAE", help="the SAE's file or folder, or a subject"),
             _argument("--device", default="cpu", help="where to compute, as torch writes it (default: cpu)"),
-            *_output("features_layer50.pt"),
+            _file(*_OUTPUT, default="features_layer50.pt", what=_WHERE),
+            _FORCE,
         ),
     ),
     "diff": Command(
-        "saeprobe.cli.article_steps",
-        "diff",
+        "saeprobe.cli.article_steps:diff",
         "compare two prompt styles (features.pt to feature_diff.json)",
         """\
 Compare two prompt styles feature by feature: the article's third step. Reads a features file as 'saeprobe encode'
@@ -218,21 +185,19 @@ writes it (a list of dicts with 'topic', 'guru' and '<style>_features' [d_sae]) 
 A feature is active where its value is above 0. The file holds summaries only: it says how the prompts at hand differ,
 not how surely others would.""",
         """\
-examples:
   saeprobe diff features_layer50.pt
-  saeprobe diff features.pt --a guru --b standard -o guru_diff.json
-
-exit codes: 0 written; 2 it could not be done, and the message says why.""",
+  saeprobe diff features.pt --a guru --b standard -o guru_diff.json""",
+        "0 written; 2 it could not be done, and the message says why.",
         (
             _argument("features", type=path, metavar="FEATURES", help="a features file (.pt)"),
             _argument("--a", default="novice", metavar="STYLE", help="the first style (default: novice)"),
             _argument("--b", default="expert", metavar="STYLE", help="the second style (default: expert)"),
-            *_output("feature_diff.json"),
+            _file(*_OUTPUT, default="feature_diff.json", what=_WHERE),
+            _FORCE,
         ),
     ),
     "approve": Command(
-        "saeprobe.cli.deciding",
-        "run_approve",
+        "saeprobe.cli.deciding:run_approve",
         "accept what was measured of one claim as its baseline",
         """\
 Accept the values that a run measured of one claim, with your name and the reason. They become its baseline: a later run
@@ -242,54 +207,42 @@ file of its own for each claim, to be committed; earlier ones are kept.
 One claim at a time, on purpose: an approval is a judgement, and a file of judgements that nobody made is worth nothing.
 Verdicts that say nothing (not run, broken, unverifiable) and runs of a tree with uncommitted changes are refused.""",
         """\
-examples:
   pytest probes/
   saeprobe approve day1.novice-most --by "Ada L." --because "first whole run, figures as in table 1"
-  saeprobe approve day1.novice-most --subject finch --by "Ada L." --because "SAE retrained on more text, see log 12"
-
-exit codes: 0 approved; 2 it could not be, and the message says why.""",
+  saeprobe approve day1.novice-most --by "Ada L." --because "SAE retrained on more text, see log 12" --subject finch""",
+        "0 approved; 2 it could not be, and the message says why.",
         (
             _argument("claim", metavar="CLAIM", help="the id of one claim, such as day1.novice-most"),
             _argument("--by", required=True, metavar="NAME", help="who approves"),
             _argument("--because", required=True, metavar="WHY", help="the reason, three words at least"),
             _argument("--subject", metavar="NAME", help="on which subject, where the claim was decided on several"),
             _REPORT,
-            _argument(
-                "--baselines", type=path, default="reports/baselines", metavar="DIR",
-                help="folder of the baselines (default: reports/baselines)",
-            ),
+            _file("--baselines", default="reports/baselines", what="folder of the baselines", metavar="DIR"),
         ),
     ),
     "gate": Command(
-        "saeprobe.cli.deciding",
-        "run_gate",
+        "saeprobe.cli.deciding:run_gate",
         "release an article, or hold it until its claims stand",
         """\
 Release an article or hold it back. The article's front matter lists the claims it cites; the report says what a run of
 the probes made of them. It is held as long as one cited claim does not stand.""",
         """\
-example:
   pytest probes/
-  saeprobe gate articles/day1.md --report reports/report.json
-
-exit codes: 0 release; 1 hold, with the claims that hold it; 2 the report cannot decide (a claim it does not know, a
-file that is absent or damaged).""",
+  saeprobe gate articles/day1.md --report reports/report.json""",
+        "0 release; 1 hold, with the claims that hold it; 2 the report cannot decide (a claim or file is not there).",
         (_argument("article", type=path, metavar="ARTICLE", help="a manuscript (.md) with front matter"), _REPORT),
     ),
     "completion": Command(
-        "saeprobe.__main__",
-        "complete",
+        "saeprobe.__main__:complete",
         "print what makes a shell complete commands, options and files",
         """\
 Print a script that makes a shell complete the commands of saeprobe, their options and the names of files. Save it where
 the shell looks for completions, then open a new shell.""",
         """\
-examples:
   saeprobe completion bash > ~/.local/share/bash-completion/completions/saeprobe
   saeprobe completion zsh > ~/.zfunc/_saeprobe       (with 'fpath+=~/.zfunc' before compinit in ~/.zshrc)
-  saeprobe completion tcsh >> ~/.cshrc
-
-exit codes: 0 printed.""",
+  saeprobe completion tcsh >> ~/.cshrc""",
+        "0 printed.",
         (_argument("shell", choices=("bash", "zsh", "tcsh"), help="whose completion"),),
     ),
 }  # fmt: skip

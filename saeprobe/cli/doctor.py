@@ -1,13 +1,12 @@
-"""`saeprobe doctor` and `saeprobe subjects` say what runs on this machine, what is missing, and what a subject takes."""
+"""`saeprobe doctor` and `saeprobe subjects` say what runs on this machine, what it takes and what is missing."""
 
 import argparse
-import contextlib
 import os
 import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -31,14 +30,10 @@ _PROMPTS: Final = 300
 _TOKENS: Final = 80
 _TORCH_SITE: Final = "https://pytorch.org/get-started/locally"
 _PACKAGES: Final = {
-    "transformers": "pip install saeprobe",
-    "transformer-lens": "pip install saeprobe",
-    "sae-lens": "pip install saeprobe",
-    "accelerate": "pip install saeprobe",
+    **dict.fromkeys(("transformers", "transformer-lens", "sae-lens", "accelerate"), "pip install saeprobe"),
     "bitsandbytes": "8-bit weights, on NVIDIA GPUs: pip install bitsandbytes",
     "pytest-xdist": "probes in parallel: pip install 'saeprobe[parallel]'",
 }
-
 
 Facts = list[tuple[str, str]]
 
@@ -51,15 +46,21 @@ def run(arguments: argparse.Namespace) -> int:
     machine = this_machine()
     rates = measure(existing_folder(), gpu=bool(machine.usable_gpus))
     found = [outlook(subject, rates) for subject in subjects if isinstance(subject, LocalSubject)]
+    basis = f"time: for {_PROMPTS} prompts of {_TOKENS} tokens, estimated from below at the rates measured just now"
+    reach = "  a model reaches a part of these rates, and importing the libraries takes some seconds more"
+    # The name of a subject stands before the first line of what there is to say of it.
+    notes = [
+        (one.name if line == 0 else "", note.removeprefix(f"{one.name} "))
+        for one in found
+        for line, note in enumerate(one.notes)
+    ]
     parts = [
         f"software\n{facts(software(machine))}",
         f"machine\n{facts(hardware(machine, rates.gpu_problem))}",
         f"Hub\n{facts(hub())}",
         table(["subject", "here", "memory", "disk", "time"], [one.row for one in found], right=[2, 3, 4]),
-        f"time: for {_PROMPTS} prompts of {_TOKENS} tokens, estimated from below at the rates measured just now\n"
-        f"{facts(_basis(rates))}\n"
-        "  a model reaches a part of these rates, and importing the libraries takes some seconds more",
-        f"in words\n{facts([fact for one in found for fact in _notes(one)])}",
+        f"{basis}\n{facts(_basis(rates))}\n{reach}",
+        f"in words\n{facts(notes)}",
     ]
     sys.stdout.write("\n\n".join(parts) + "\n")
     return 0 if any(one.state == "ready" for one in found) else 1
@@ -79,21 +80,13 @@ def run_subjects(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Rates were measured on this machine; one is None where it could not be.
+    """Rates were measured on this machine, or are None where they could not be."""
 
-    Attributes:
-        processor: floating point operations a second of a float32 matrix product.
-        gpu: the same in bfloat16 on `cuda:0`.
-        disk: bytes a second read from where the cache of the Hub is.
-        uncached: whether the system was asked to read the disk itself; else its memory may have answered.
-        gpu_problem: why a GPU that the driver shows could not be used.
-    """
-
-    processor: float
-    gpu: float | None
-    disk: float | None
-    uncached: bool
-    gpu_problem: str | None
+    processor: float  # floating point operations a second, of a float32 matrix product
+    gpu: float | None  # the same in bfloat16 on `cuda:0`
+    disk: float | None  # bytes a second, read from where the cache of the Hub is
+    uncached: bool  # whether the system was asked to read the disk itself; else its memory may have answered
+    gpu_problem: str | None  # why a GPU that the driver shows could not be used
 
 
 def measure(folder: Path, *, gpu: bool) -> Rates:
@@ -154,7 +147,15 @@ def _read(folder: Path) -> tuple[float | None, bool]:
             for _ in range(_SAMPLE // _BLOCK):
                 file.write(block)
             os.fsync(file.fileno())
-            uncached = _past_the_cache(file.fileno())
+            uncached = True  # the system forgets what it holds of the file in memory
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            elif sys.platform == "darwin":
+                import fcntl
+
+                fcntl.fcntl(file.fileno(), _F_NOCACHE, 1)
+            else:
+                uncached = False
             file.seek(0)
             begun = time.perf_counter()
             while file.read(_BLOCK):
@@ -164,39 +165,16 @@ def _read(folder: Path) -> tuple[float | None, bool]:
         return None, False
 
 
-def _past_the_cache(descriptor: int) -> bool:
-    """Have the system forget what it holds of the file in memory; return False where it cannot."""
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        return True
-    with contextlib.suppress(ImportError, OSError):
-        import fcntl
-
-        fcntl.fcntl(descriptor, _F_NOCACHE, 1)
-        return True
-    return False
-
-
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """An outlook says what is known of a subject on this machine.
-
-    Attributes:
-        name: the subject's.
-        state: `ready`; `absent`: files are lacking; `unfit`: this machine cannot hold it; `wrong`: its files do not
-            belong together.
-        notes: in words: where its weights lie while they are used, and what is lacking.
-        memory: bytes that its plan takes; None where that is not known.
-        disk: bytes of its files, or of those that a fetch would bring.
-        seconds: for 300 prompts of 80 tokens at the rates measured, at least.
-    """
+    """An outlook says what is known of a subject on this machine; None is not known."""
 
     name: str
-    state: Literal["ready", "absent", "unfit", "wrong"]
-    notes: tuple[str, ...]
-    memory: int | None = None
-    disk: int | None = None
-    seconds: float | None = None
+    state: Literal["ready", "absent", "unfit", "wrong"]  # files lack; the machine cannot hold it; files do not fit
+    notes: tuple[str, ...]  # in words: where its weights lie while they are used, and what is lacking
+    memory: int | None = None  # bytes that its plan takes
+    disk: int | None = None  # bytes of its files, or of those that a fetch would bring
+    seconds: float | None = None  # for 300 prompts of 80 tokens at the rates measured, at least
 
     @property
     def row(self) -> list[str]:
@@ -219,7 +197,9 @@ def outlook(subject: LocalSubject, rates: Rates) -> Outlook:
     try:
         needs = subject.needs()
         if absent is None:
-            disk = _sizes([*subject.located.model.rglob("*"), *subject.located.sae.files])
+            files = [*subject.located.model.rglob("*"), *subject.located.sae.files]
+            # By its own name, so that a file counts once where two links lead to it.
+            disk = sum({file.resolve(): file.stat().st_size for file in files if file.is_file()}.values())
         else:  # weights as they are computed with, which is how they lie on the Hub or nearly so
             disk = None if needs is None else needs.weights_bytes + needs.sae_bytes
         if needs is None:
@@ -251,17 +231,6 @@ def least_seconds(needs: MemoryNeeds, plan: MemoryPlan, *, disk: int | None, rat
     return disk / rates.disk + _PROMPTS * _TOKENS * needs.flop_per_token / rate
 
 
-def _sizes(paths: Iterable[Path]) -> int:
-    """Return the bytes of the files, each counted once also where two names lead to it."""
-    return sum({file.resolve(): file.stat().st_size for file in paths if file.is_file()}.values())
-
-
-def _notes(found: Outlook) -> Facts:
-    """Return what there is to say of a subject, its name before the first line."""
-    names = (found.name, *[""] * (len(found.notes) - 1))
-    return [(name, note.removeprefix(f"{found.name} ")) for name, note in zip(names, found.notes, strict=True)]
-
-
 def _basis(rates: Rates) -> Facts:
     """Return what was measured, in words."""
     measured = [("CPU", f"{_rate(rates.processor)}, a float32 matrix product")]
@@ -281,21 +250,15 @@ def _rate(operations: float) -> str:
 
 def software(machine: Machine) -> Facts:
     """Return what is installed."""
+    torch, cuda = _version("torch"), torch_cuda()
+    here = "with MPS for the Apple GPU" if machine.apple_gpu else "CPU build"
+    built = here if cuda is None else f"built for CUDA {cuda}"
     return [
         ("saeprobe", _version("saeprobe") or "not installed"),
         ("Python", f"{platform.python_version()} on {platform.platform(terse=True)}"),
-        ("torch", _torch(machine)),
+        ("torch", f"absent: {_TORCH_SITE}" if torch is None else f"{torch}, {built}"),
         *((name, _version(name) or f"absent ({remedy})") for name, remedy in _PACKAGES.items()),
     ]
-
-
-def _torch(machine: Machine) -> str:
-    version, cuda = _version("torch"), torch_cuda()
-    if version is None:
-        return f"absent: {_TORCH_SITE}"
-    if cuda is not None:
-        return f"{version}, built for CUDA {cuda}"
-    return f"{version}, with MPS for the Apple GPU" if machine.apple_gpu else f"{version}, CPU build"
 
 
 def _version(name: str) -> str | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,18 +23,8 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError
 from huggingface_hub.utils import get_session, hf_raise_for_status
 from tqdm import tqdm
 
-from saeprobe.cli.hub import (
-    HUB,
-    TOO_MANY,
-    RemoteFile,
-    ask_about,
-    cache_folder,
-    existing_folder,
-    explained,
-    free_bytes,
-    headers_with_token,
-    wanted_files,
-)
+from saeprobe.cli import hub
+from saeprobe.cli.hub import RemoteFile
 from saeprobe.cli.terminal import RefusedError, project_root, table
 from saeprobe.subject.memory import bytes_in_words
 from saeprobe.subject.registry import find_subject
@@ -43,8 +34,6 @@ PAUSE = 1.0
 
 _AT_ONCE: Final = 4  # a single connection is often slower than the line
 _ATTEMPTS: Final = 5  # in a row without a byte
-_PARTIAL_CONTENT: Final = 206
-_SERVER_ERRORS: Final = 500
 _INTERRUPTED: Final = 130
 
 
@@ -64,14 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"{name} needs no download: its files are on this machine\n")
         return 0
     if absent is None and not arguments.whole:
-        sys.stdout.write(f"all that {name} needs is here already, in {cache_folder()}\n")
+        sys.stdout.write(f"all that {name} needs is here already, in {hub.cache_folder()}\n")
         return 0
     if constants.HF_HUB_OFFLINE:
         raise RefusedError(
             f"{name} is not whole here and HF_HUB_OFFLINE is set: nothing can be fetched; take HF_HUB_OFFLINE out of "
             "the environment and run the command again"
         )
-    wanted = [file for download in downloads for file in wanted_files(download, whole=arguments.whole)]
+    wanted = [file for download in downloads for file in hub.wanted_files(download, whole=arguments.whole)]
     lacking = _state(name, wanted)
     if arguments.dry_run:
         return 0
@@ -93,11 +82,13 @@ def _state(name: str, wanted: Sequence[RemoteFile]) -> list[RemoteFile]:
     """Print what is to come, from where and to where; return the files that are lacking, if there is room for them."""
     lacking = [file for file in wanted if not file.pointer.exists()]
     for file in {file.repo: file for file in reversed(lacking)}.values():
-        with explained(file.repo, file.revision):  # everybody may read the list of a gated repository, not its files
-            ask_about(file.url)
-    total, held, free = sum(file.size for file in lacking), sum(file.held_bytes for file in lacking), free_bytes()
+        with hub.explained(
+            file.repo, file.revision
+        ):  # everybody may read the list of a gated repository, not its files
+            hub.ask_about(file.url)
+    total, held, free = sum(file.size for file in lacking), sum(file.held_bytes for file in lacking), hub.free_bytes()
     if not lacking:
-        lines = [f"{name}: all {len(wanted)} files are in {cache_folder()}"]
+        lines = [f"{name}: all {len(wanted)} files are in {hub.cache_folder()}"]
     else:
         rows = [[file.repo, file.name, bytes_in_words(file.size)] for file in lacking]
         here = f", {bytes_in_words(held)} of that are here from an earlier run" if held else ""
@@ -105,13 +96,13 @@ def _state(name: str, wanted: Sequence[RemoteFile]) -> list[RemoteFile]:
             f"{name}: {len(lacking)} of {len(wanted)} files are lacking",
             table(["repository", "file", "size"], rows, right=[2]),
             f"in all {bytes_in_words(total)}{here}",
-            f"from {constants.ENDPOINT} into {cache_folder()}, whose disk has {bytes_in_words(free)} free",
+            f"from {constants.ENDPOINT} into {hub.cache_folder()}, whose disk has {bytes_in_words(free)} free",
         ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     if total - held > free:
         raise RefusedError(
-            f"{name} needs {bytes_in_words(total - held)} more and the disk of {existing_folder()} has "
+            f"{name} needs {bytes_in_words(total - held)} more and the disk of {hub.existing_folder()} has "
             f"{bytes_in_words(free)} free; make room there, or put HF_HOME=/a/folder/on/a/larger/disk before the "
             "command"
         )
@@ -151,26 +142,14 @@ def _fetch(lacking: Sequence[RemoteFile]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Transfer:
-    """A transfer brings one file, or the rest of it, checks it and puts it into the snapshot.
-
-    Attributes:
-        file: which file.
-        advance: called with how many bytes came; a negative number where some had to be thrown away.
-        stop: ends the transfer at the next chunk.
-    """
+    """A transfer brings one file, or the rest of it, checks it and puts it into the snapshot."""
 
     file: RemoteFile
-    advance: Callable[[int], object]
-    stop: threading.Event
+    advance: Callable[[int], object]  # takes how many bytes came; below 0 where some had to be thrown away
+    stop: threading.Event  # ends the transfer at the next chunk
 
     def bring(self) -> None:
-        """Bring the file.
-
-        Raises:
-            RefusedError: the Hub refuses, the line stays broken, the disk is full, or what came is not what was
-                announced.
-            _StoppedError: `stop` was set.
-        """
+        """Bring the file, unless another process did."""
         for path in (self.file.blob, self.file.lock):
             path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.file.lock):
@@ -181,7 +160,7 @@ class _Transfer:
                     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                         raise
                     raise RefusedError(
-                        f"the disk of {cache_folder()} is full: {bytes_in_words(self._here)} of "
+                        f"the disk of {hub.cache_folder()} is full: {bytes_in_words(self._here)} of "
                         f"{bytes_in_words(self.file.size)} of {self.file.name} are kept; free some room and run the "
                         "command again, or put HF_HOME=/a/larger/disk before it"
                     ) from error
@@ -218,7 +197,7 @@ class _Transfer:
         failures = 0
         while (before := self._here) < self.file.size:
             failed: HTTPError | None = None
-            with explained(self.file.repo, self.file.revision):
+            with hub.explained(self.file.repo, self.file.revision):
                 try:
                     self._receive_some()
                 except HTTPError as error:
@@ -234,10 +213,10 @@ class _Transfer:
                 raise _StoppedError
 
     def _receive_some(self) -> None:
-        """Receive over one connection. The address is asked for each time: a large file's is signed for an hour."""
+        """Receive over one connection; its address is asked for anew, for a large file's is signed for an hour."""
         url = self.file.url
-        location, headers = ask_about(url).location, headers_with_token()
-        if urlsplit(location)[:2] not in (urlsplit(url)[:2], urlsplit(HUB)[:2]):
+        location, headers = hub.ask_about(url).location, hub.headers_with_token()
+        if urlsplit(location)[:2] not in (urlsplit(url)[:2], urlsplit(hub.HUB)[:2]):
             headers.pop("authorization", None)  # a store elsewhere has its own signature and must not see a token
         begun = self._here
         if begun:
@@ -245,7 +224,7 @@ class _Transfer:
         timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
         with get_session().stream("GET", location, headers=headers, timeout=timeout, follow_redirects=True) as response:
             hf_raise_for_status(response)
-            goes_on = response.status_code == _PARTIAL_CONTENT
+            goes_on = response.status_code == HTTPStatus.PARTIAL_CONTENT
             if begun and not goes_on:
                 self.advance(-begun)
             with self.file.part.open("ab" if goes_on else "wb") as sink:
@@ -273,6 +252,5 @@ class _Transfer:
 
 def _may_pass(error: HTTPError) -> bool:
     """Return whether trying again may help: for a line that broke or a server in trouble, not for a refusal."""
-    if not isinstance(error, HfHubHTTPError):
-        return True
-    return error.response.status_code >= _SERVER_ERRORS or error.response.status_code == TOO_MANY
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    return status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS

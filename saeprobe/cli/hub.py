@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Final, cast
 
@@ -15,17 +16,10 @@ from huggingface_hub import (
     HfApi,
     HfFileMetadata,
     constants,
+    errors,
     get_hf_file_metadata,  # pyright: ignore[reportUnknownVariableType]
     get_token,
     hf_hub_url,
-)
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HTTPError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
 )
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import (
@@ -37,24 +31,13 @@ from huggingface_hub.utils import (
 
 from saeprobe.cli.terminal import RefusedError
 from saeprobe.files import written_whole
-from saeprobe.subject.files.shards import INDEX, ShardError, needed_shards
+from saeprobe.subject.files.shards import INDEX, needed_shards
 from saeprobe.subject.specification import Download
 
-PATIENCE: Final = 30.0
-"""Seconds that the Hub has for an answer about a repository or a file."""
-
-HUB: Final = "https://huggingface.co"
-"""Where licences are accepted, whatever the endpoint: a mirror has no pages for it."""
-
+PATIENCE: Final = 30.0  # seconds that the Hub has for an answer about a repository or a file
+HUB: Final = "https://huggingface.co"  # has the pages of licences, whatever the endpoint
 MIRROR: Final = "HF_ENDPOINT=https://hf-mirror.com"
-"""What goes before a command where huggingface.co is out of reach."""
-
-TOO_MANY: Final = 429
-"""The status of a server that wants fewer requests."""
-
 _LOG_IN: Final = "run: hf auth login (or put HF_TOKEN=... before the command)"
-_UNAUTHORISED: Final = 401
-
 # The same weights once more: beside safetensors none of these is read.
 _DUPLICATES: Final = (
     "*.onnx", "*.gguf", "*.h5", "*.msgpack", "*.ot", "*.tflite", "*.pth", "pytorch_model*.bin*", "consolidated*"
@@ -65,23 +48,14 @@ _NEVER: Final = ("original/*", ".gitattributes")
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A file lies in a repository of the Hub, at one commit, and has its place in the cache, as huggingface_hub has it.
-
-    Attributes:
-        repo: the repository's name.
-        revision: branch, tag or commit as asked for.
-        commit: what that is now.
-        name: the file's path in the repository.
-        size: in bytes.
-        digest: SHA-256 of a large file, git's own SHA-1 of a small one; the cache names the content so.
-    """
+    """A file lies in a repository of the Hub, at one commit, and has its place in huggingface_hub's cache."""
 
     repo: str
-    revision: str
-    commit: str
-    name: str
-    size: int
-    digest: str
+    revision: str  # branch, tag or commit as asked for
+    commit: str  # what that is now
+    name: str  # the file's path in the repository
+    size: int  # bytes
+    digest: str  # SHA-256 of a large file, git's own SHA-1 of a small one; the cache names the content so
 
     @property
     def url(self) -> str:
@@ -101,7 +75,7 @@ class RemoteFile:
     @property
     def lock(self) -> Path:
         """Return the lock that huggingface_hub takes too before it writes the content."""
-        return cache_folder() / ".locks" / self._folder.name / f"{self.digest}.lock"
+        return self._folder.parent / ".locks" / self._folder.name / f"{self.digest}.lock"
 
     @property
     def pointer(self) -> Path:
@@ -159,12 +133,9 @@ def free_bytes() -> int:
 def wanted_files(download: Download, *, whole: bool) -> tuple[RemoteFile, ...]:
     """Ask the Hub which files a download means, and return them, small ones first.
 
-    Args:
-        download: repository, patterns and depth.
-        whole: all shards of the model, whatever the depth.
-
     Raises:
         RefusedError: the repository cannot be read, or has no such files.
+        SubjectError: the index of its shards lacks a layer that is wanted.
     """
     repo, revision = download.repo, download.revision or constants.DEFAULT_REVISION
     with explained(repo, revision):
@@ -226,10 +197,7 @@ def _deeper_shards(repo: str, commit: str, *, depth: int) -> frozenset[str]:
         weight_map = cast("dict[str, str]", json.loads(response.text)["weight_map"])
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedError(f"the {INDEX} of {repo} is no index of shards; fetch all of it with --whole") from error
-    try:
-        return frozenset(weight_map.values()) - frozenset(needed_shards(weight_map, depth=depth))
-    except ShardError as error:
-        raise RefusedError(str(error)) from error
+    return frozenset(weight_map.values()) - frozenset(needed_shards(weight_map, depth=depth))
 
 
 @contextmanager
@@ -242,25 +210,25 @@ def explained(repo: str, revision: str) -> Generator[None]:
     endpoint = constants.ENDPOINT
     try:
         yield
-    except (HTTPError, EntryNotFoundError) as error:
+    except (errors.HTTPError, errors.EntryNotFoundError) as error:
         known = "the token that was sent is not on its list" if get_token() else "no token was sent"
         match error:
-            case GatedRepoError():
+            case errors.GatedRepoError():
                 message = f"{repo} is gated and {known}; accept its licence at {HUB}/{repo}, then {_LOG_IN}"
-            case RepositoryNotFoundError():
+            case errors.RepositoryNotFoundError():
                 message = (
                     f"{endpoint} has no repository {repo}, or it is private and {known}; "
                     f"check the name in the subject's declaration, or {_LOG_IN}"
                 )
-            case RevisionNotFoundError():
+            case errors.RevisionNotFoundError():
                 message = f"{repo} has no revision {revision!r}; name a branch, a tag or a commit that it has"
-            case EntryNotFoundError():
+            case errors.EntryNotFoundError():
                 message = f"a file of {repo} went away while it was asked for; run the command again"
-            case HfHubHTTPError() if error.response.status_code == _UNAUTHORISED:
+            case errors.HfHubHTTPError() if error.response.status_code == HTTPStatus.UNAUTHORIZED:
                 message = f"{endpoint} does not take the token that was sent for {repo}; {_LOG_IN}"
-            case HfHubHTTPError() if error.response.status_code == TOO_MANY:
+            case errors.HfHubHTTPError() if error.response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                 message = f"{endpoint} wants fewer requests for a while; run the command again in some minutes"
-            case HfHubHTTPError():
+            case errors.HfHubHTTPError():
                 message = f"{endpoint} answered {error.response.status_code} for {repo}; run the command again later"
             case _:
                 message = (

@@ -5,23 +5,18 @@ import json
 import math
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from saeprobe.cli.terminal import RefusedError, facts, table
-from saeprobe.recorded.files import (
-    ACTIVATIONS,
-    FEATURES,
-    ArticleFileError,
-    entries_of,
-    load_data,
-    load_json,
-    object_at,
-)
+from saeprobe.recorded import files as article
+from saeprobe.recorded.files import ArticleFileError
 from saeprobe.recorded.results import read_eid_table, read_feature_diff
 from saeprobe.report.files import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
@@ -32,23 +27,20 @@ from saeprobe.verdicts.baseline_files import BaselineError, read_file
 
 _ROWS = 40  # of the table of keys
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
-_LENGTH_BYTES = 8  # a safetensors file begins with the length of its JSON header, as 8 bytes
-_LARGEST_HEADER = 100_000_000  # bytes; the format's own bound
-_SAFETENSORS_DTYPES = {
-    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
-    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
-    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
+_DTYPES = {  # of safetensors, with the bytes of a number
+    "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2),
+    "F8_E4M3": ("float8_e4m3fn", 1), "F8_E5M2": ("float8_e5m2", 1), "I64": ("int64", 8), "I32": ("int32", 4),
+    "I16": ("int16", 2), "I8": ("int8", 1), "U8": ("uint8", 1), "BOOL": ("bool", 1),
 }  # fmt: skip
 _GOODFIRE_70B = (65536, 8192)  # huggingface.co/Goodfire/Llama-3.3-70B-Instruct-SAE-l50
 _NOT_STATED = "not stated"
-_UNKNOWN = "unknown; here are its keys"
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is there."""
     contents = read_contents(arguments.path)
-    known = recognise(contents)
-    sys.stdout.write(_as_json(contents, known) if arguments.json else _as_text(contents, known))
+    write = _as_json if arguments.json else _as_text
+    sys.stdout.write(write(contents, recognise(contents)))
     return 0
 
 
@@ -85,15 +77,7 @@ def _as_json(contents: "Contents", known: "Recognition") -> str:
         known.counted: contents.values,
         "facts": dict(known.facts),
         "warnings": list(known.warnings),
-        "keys": [
-            {
-                "key": item.key,
-                "shape": None if item.shape is None else list(item.shape),
-                "dtype": item.dtype,
-                "bytes": item.bytes,
-            }
-            for item in contents.items
-        ],
+        "keys": [asdict(item) for item in contents.items],
     }
     return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -110,21 +94,13 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Contents:
-    """Contents are what lies in a file.
+    """Contents are what lies in a file; `data` is what a `.pt` or `.json` file holds, None for the others."""
 
-    Attributes:
-        path: as given, a file or a folder.
-        file: the file that was read.
-        items: its values, nested keys joined by dots.
-        data: what a `.pt` or `.json` file holds, for recognition; None for the others.
-        config: the `cfg.json` beside the weights, if there is one.
-    """
-
-    path: Path
-    file: Path
-    items: tuple[Item, ...]
+    path: Path  # as given, a file or a folder
+    file: Path  # the file that was read
+    items: tuple[Item, ...]  # nested keys are joined by dots
     data: object = None
-    config: Mapping[str, Any] | None = None
+    config: Mapping[str, Any] | None = None  # the `cfg.json` beside the weights, if there is one
 
     @property
     def values(self) -> int:
@@ -153,16 +129,16 @@ def read_contents(path: Path) -> Contents:
     elif file.suffix == ".npz":
         items = _npz(file)
     elif file.suffix in _WEIGHTS:
-        data = load_data(file)
+        data = article.load_data(file)
         items = tuple(_walk(data, ""))
     elif file.suffix == ".json":
-        data = load_json(file)
+        data = article.load_json(file)
         items = tuple(_walk(data, "", depth=1))
     else:
         kinds = ", ".join([*_WEIGHTS, ".json"])
         raise RefusedError(f"{file}: a file ending in {file.suffix!r} cannot be read; wanted one of {kinds}")
     beside = file.parent / "cfg.json"
-    config = object_at(beside, "the file", load_json(beside)) if beside.is_file() else None
+    config = article.object_at(beside, "the file", article.load_json(beside)) if beside.is_file() else None
     return Contents(path=path, file=file, items=items, data=data, config=config)
 
 
@@ -177,34 +153,19 @@ def _weights_in(folder: Path) -> Path:
 
 
 def _safetensors(file: Path) -> tuple[Item, ...]:
-    """Read the header (huggingface.co/docs/safetensors, "Format") and check it against the file's size."""
-    size = file.stat().st_size
-    with file.open("rb") as opened:
-        length = int.from_bytes(opened.read(_LENGTH_BYTES), "little")
-        raw = opened.read(length) if 0 < length <= min(_LARGEST_HEADER, size) else b""
-    remedy = "download it again"
-    if not raw:
-        found = f"its header claims {length:,} bytes"
-        raise ArticleFileError(file, found, wanted="a safetensors file", remedy=remedy)
+    """Read the header, which safetensors checks against the file's size."""
+    items: list[Item] = []
     try:
-        items = tuple(
-            Item(
-                key=key,
-                shape=tuple(int(axis) for axis in entry["shape"]),
-                dtype=_SAFETENSORS_DTYPES.get(entry["dtype"], str(entry["dtype"])),
-                bytes=int(entry["data_offsets"][1]) - int(entry["data_offsets"][0]),
-            )
-            for key, entry in cast(dict[str, dict[str, Any]], json.loads(raw)).items()
-            if key != "__metadata__"
-        )
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        found = "its header cannot be read"
-        raise ArticleFileError(file, found, wanted="a safetensors file", remedy=remedy) from error
-    end = _LENGTH_BYTES + length + sum(item.bytes for item in items)
-    if size != end:
-        found = f"it has {size:,} bytes where its header promises {end:,}"
-        raise ArticleFileError(file, found, wanted="the whole file", remedy=remedy)
-    return items
+        with safe_open(file, framework="np") as opened:
+            for key in opened.keys():  # noqa: SIM118 - it is no mapping
+                array = opened.get_slice(key)
+                shape, stored = tuple(array.get_shape()), str(array.get_dtype())
+                dtype, size = _DTYPES.get(stored, (stored, 0))
+                items.append(Item(key=key, shape=shape, dtype=dtype, bytes=math.prod(shape) * size))
+    except SafetensorError as error:
+        wanted, remedy = "a whole safetensors file", "download it again"
+        raise ArticleFileError(file, f"it is damaged ({error})", wanted=wanted, remedy=remedy) from error
+    return tuple(items)
 
 
 def _npz(file: Path) -> tuple[Item, ...]:
@@ -247,22 +208,11 @@ def _walk(value: object, key: str, *, depth: int = 6) -> Iterator[Item]:
 
 @dataclass(frozen=True, kw_only=True)
 class Recognition:
-    """A recognition says what a file is.
+    """A recognition says what a file is."""
 
-    Attributes:
-        kind: for machines.
-        description: for people.
-        counted: what the numbers in it are.
-        facts: what is worth knowing, by name.
-        warnings: what is wrong with it.
-    """
-
-    kind: Literal[
-        "goodfire-sae", "saelens-sae", "article-activations", "article-features",
-        "feature-diff", "eid-table", "report", "baseline", "unknown",
-    ] = "unknown"  # fmt: skip
-    description: str = _UNKNOWN
-    counted: Literal["parameters", "values"] = "values"
+    kind: str = "unknown"  # for machines, as `description` is for people
+    description: str = "unknown; here are its keys"
+    counted: Literal["parameters", "values"] = "values"  # what the numbers in it are
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     warnings: tuple[str, ...] = ()
 
@@ -350,13 +300,12 @@ def _article_tensors(contents: Contents) -> Recognition:
     """Recognise an activations or features file, whole or with what is wrong in it."""
     data = cast(list[object], contents.data) if isinstance(contents.data, list) else []
     names = [str(key) for key in cast(dict[object, object], data[0])] if data and isinstance(data[0], dict) else []
-    kinds: tuple[Literal["article-activations", "article-features"], ...] = ("article-activations", "article-features")
-    for kind, shape in zip(kinds, (ACTIVATIONS, FEATURES), strict=True):
+    for kind, shape in (("article-activations", article.ACTIVATIONS), ("article-features", article.FEATURES)):
         if not any(name.endswith(f"_{shape.suffix}") for name in names):
             continue
         what = f"the article's {shape.suffix.removesuffix('s')}s of the last prompt token"
         try:
-            checked = entries_of(contents.file, data, shape)
+            checked = article.entries_of(contents.file, data, shape)
         except ArticleFileError as error:
             return Recognition(description=f"nearly {what}", warnings=(f"{error.found}; wanted {error.wanted}",))
         known = {
@@ -418,22 +367,13 @@ def _baseline(file: Path) -> Recognition:
 
 def _article_json(file: Path) -> Recognition:
     """Recognise a comparison of two styles, or an EID table."""
-
-    def diff() -> Recognition:
-        found = read_feature_diff(file)
-        counts = {f"only {style}": f"{found.only_count[style]:,} features" for style in (found.a, found.b)}
-        what = f"the article's comparison of {found.a} with {found.b} prompts"
+    with suppress(ArticleFileError):
+        diff = read_feature_diff(file)
+        counts = {f"only {style}": f"{diff.only_count[style]:,} features" for style in (diff.a, diff.b)}
+        what = f"the article's comparison of {diff.a} with {diff.b} prompts"
         return Recognition(kind="feature-diff", description=what, facts=counts)
-
-    def eid_table() -> Recognition:
-        found = read_eid_table(file)
-        known = {"topics": str(len(found.topics)), "personas": ", ".join(found.personas)}
+    with suppress(ArticleFileError):
+        eid = read_eid_table(file)
+        known = {"topics": str(len(eid.topics)), "personas": ", ".join(eid.personas)}
         return Recognition(kind="eid-table", description="a table of EID by topic and persona", facts=known)
-
-    readers: tuple[Callable[[], Recognition], ...] = (diff, eid_table)
-    for reader in readers:
-        try:
-            return reader()
-        except ArticleFileError:
-            continue  # not this kind; the next may be
     return Recognition()

@@ -73,10 +73,8 @@ def explain(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: there is no such file or folder; check the path"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror or error}"
     if isinstance(error, OSError):
-        return str(error)
+        return str(error) if error.filename is None else f"{error.filename}: {error.strerror or error}"
     return None
 
 

@@ -140,7 +140,7 @@ def test_gpt2_comes_and_is_whole(run: Run, hub: Hub, cache: Path, tmp_path: Path
 
 def test_sizes_and_room_are_stated_first(run: Run, hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dry run names each file with its size, the sum, the endpoint and the free disk, and fetches nothing."""
-    monkeypatch.setattr(fetch, "free_bytes", lambda: 7_500_000_000)
+    monkeypatch.setattr(fetch.hub, "free_bytes", lambda: 7_500_000_000)
     found = run("fetch", "gpt2", "--dry-run")
     assert found.code == 0, found.err
     lines = found.out.splitlines()
@@ -394,7 +394,7 @@ def test_a_server_in_trouble_is_named(run: Run, hub: Hub, cache: Path) -> None:
 
 def test_a_disk_that_is_too_small_is_refused(run: Run, hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is needed, what is free, and HF_HOME as the remedy; nothing is begun."""
-    monkeypatch.setattr(fetch, "free_bytes", lambda: 500_000)
+    monkeypatch.setattr(fetch.hub, "free_bytes", lambda: 500_000)
     for words in (("fetch", "gpt2"), ("fetch", "gpt2", "--dry-run")):
         found = run(*words)
         assert found.code == 2

@@ -26,17 +26,21 @@ the article's three steps, on the model that ships with the package:
   saeprobe encode activations.pt --sae sparrow -o features.pt
   saeprobe diff features.pt -o feature_diff.json
 
-'saeprobe COMMAND --help' explains a command. Exit codes: 0 done; 1 the gate holds the article, or the
-doctor finds nothing that runs; 2 it could not be done, and the message says why."""
+'saeprobe COMMAND --help' explains a command. Exit codes: 0 done; 1 the gate holds the article, or the doctor finds
+nothing that runs; 2 it could not be done, and the message says why."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; an error that a user can mend is one line on stderr.
+    """Run the command that the words after `saeprobe` name, and return its exit code.
 
-    Args:
-        argv: the words after `saeprobe`; None takes them from the process.
+    An error that a user can mend is one line on stderr. Without `argv` the words are those of the process.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["--version"]:  # not by argparse: importlib.metadata is as slow to start
+        from importlib.metadata import version
+
+        sys.stdout.write(f"saeprobe {version('saeprobe')}\n")
+        return 0
     parser = _parser(words[:1])
     if words and words[0] not in COMMANDS and not words[0].startswith("-"):
         sys.stderr.write(f"{parser.format_usage()}saeprobe: error: {_unknown(words[0])}\n")
@@ -83,31 +87,17 @@ def _unknown(word: str) -> str:
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """The help keeps the line breaks of its texts, and asks for the width without shutil, which imports compressors."""
+    """The help keeps the line breaks of its texts, and asks for its width without shutil, which imports compressors."""
 
     def __init__(self, prog: str) -> None:
-        try:
-            width = os.get_terminal_size().columns - 2
-        except OSError:  # no terminal
-            width = 78
-        super().__init__(prog, width=width)
-
-
-class _Version(argparse.Action):
-    """`--version` looks the version up when it is asked for, since importlib.metadata costs as much as argparse."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        sys.stdout.write(f"saeprobe {version('saeprobe')}\n")
-        parser.exit()
+        super().__init__(prog, width=os.get_terminal_size(1).columns - 2 if os.isatty(1) else 78)
 
 
 def _parser(named: Collection[str]) -> argparse.ArgumentParser:
     """Return the parser of all commands; only those named get their arguments, which takes longer than all the rest."""
     style: dict[str, Any] = {"formatter_class": _Help, "allow_abbrev": False}
     parser = argparse.ArgumentParser(prog="saeprobe", description=_DESCRIPTION, epilog=_EPILOG, **style)
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         added = commands.add_parser(

@@ -178,7 +178,7 @@ def _guru(prompts: PromptSet, topic: str) -> str:
 
 
 def _read(reader: Reader, texts: Sequence[str]) -> Float[np.ndarray, "prompts d_in"]:
-    """Read the activations of each text's last token, batch after batch; the reader puts long texts with long."""
+    """Read the activations of each text's last token."""
     requests = [Request(text=text, wants=(Want(at="last", keep=frozenset({"activations"})),)) for text in texts]
     rows: dict[int, Float[np.ndarray, " d_in"]] = {}
     with progress("extract", total=len(texts), unit="prompts") as bar:

@@ -38,8 +38,6 @@ def _file(*names: str, default: str, what: str, metavar: str = "FILE") -> "tuple
 
 
 _REPORT: Final = _file("--report", default="reports/report.json", what="the report of a run of the probes")
-_OUTPUT: Final = ("-o", "--output")
-_WHERE: Final = "where to write"
 _FORCE: Final = _argument("--force", action="store_true", help="replace the output where it exists already")
 
 COMMANDS: Final[Mapping[str, Command]] = {
@@ -51,11 +49,9 @@ Say what runs on this machine and what is missing: installed libraries, GPUs and
 each subject whether it is here, where its weights would lie while they are used (on a GPU, over several, in RAM, or
 streamed from disk layer by layer), and what it takes in memory, on disk and in time.
 
-The times are estimates from below. They rest on a matrix product and on 64 MiB written beside the cache of the Hub
-and read back, measured for a second; a model reaches a part of these rates. Nothing is loaded, nothing is asked over
-the network, and no token is shown.""",
-        """\
-  saeprobe doctor
+The times are estimates from below: a matrix product and 64 MiB read back from the cache's disk are measured for a
+second, and a model reaches a part of these rates. Nothing is loaded or asked over the network; no token is shown.""",
+        """  saeprobe doctor
   CUDA_VISIBLE_DEVICES=1 saeprobe doctor""",
         "0 at least one subject runs here; 1 none does; 2 a declaration in pyproject.toml is wrong.",
     ),
@@ -67,8 +63,7 @@ List the subjects: each is a language model, an SAE of it and the place where th
 specimens that ship with the package and the models of the published articles; your own are declared in pyproject.toml
 under [tool.saeprobe.subjects.NAME]. Nothing is loaded and nothing downloaded: 'saeprobe fetch NAME' brings the weights
 of those that are absent, and 'saeprobe doctor' says what each takes on this machine.""",
-        """\
-  saeprobe subjects
+        """  saeprobe subjects
   saeprobe fetch gpt2""",
         "0 listed; 2 a declaration in pyproject.toml is wrong.",
     ),
@@ -86,8 +81,7 @@ comes is checked against the digest that the Hub announces.
   HF_ENDPOINT     another Hub, such as https://hf-mirror.com where huggingface.co is out of reach
   HF_TOKEN        your token, for repositories whose licence must be accepted (or log in once: hf auth login)
   HF_HOME         a folder on a larger disk, in place of ~/.cache/huggingface""",
-        """\
-  saeprobe fetch gpt2 --dry-run
+        """  saeprobe fetch gpt2 --dry-run
   HF_ENDPOINT=https://hf-mirror.com saeprobe fetch gpt2
   saeprobe fetch llama70b --whole""",
         "0 all is here; 2 it could not be done, and the message says why.",
@@ -108,8 +102,7 @@ else is listed by its keys.
 
 The weights stay on disk: a file of 4 GB is inspected in a moment. A .pt file is read as data only; code in it is
 refused, never run.""",
-        """\
-  saeprobe inspect Llama-3.3-70B-Instruct-SAE-l50.pt
+        """  saeprobe inspect Llama-3.3-70B-Instruct-SAE-l50.pt
   saeprobe inspect ~/saes/blocks.6.hook_resid_pre
   saeprobe inspect features_layer50.pt --json
   saeprobe inspect reports/report.json""",
@@ -132,8 +125,7 @@ yours: a TOML, CSV or JSONL file. Where a style has several templates the file h
 it. A claim read off such a file is about that one wording: probes read all of them.
 
 SUBJECT is a name that 'saeprobe subjects' lists. Nothing is downloaded.""",
-        """\
-  saeprobe extract sparrow
+        """  saeprobe extract sparrow
   saeprobe extract sparrow --styles novice expert --template 3 -o third_wording.pt
   saeprobe extract gpt2 --prompts prompts.toml -o activations_gpt2.pt""",
         "0 written; 2 it could not be done, and the message says why.",
@@ -142,7 +134,7 @@ SUBJECT is a name that 'saeprobe subjects' lists. Nothing is downloaded.""",
             _argument("--prompts", type=path, metavar="FILE", help="your prompts (default: the built-in six styles)"),
             _argument("--styles", nargs="+", metavar="STYLE", help="only these styles (default: all)"),
             _argument("--template", type=int, default=1, metavar="N", help="which of each style, from 1 (default: 1)"),
-            _file(*_OUTPUT, default="activations_layer50.pt", what=_WHERE),
+            _file("-o", "--output", default="activations_layer50.pt", what="where to write"),
             _FORCE,
         ),
     ),
@@ -150,22 +142,20 @@ SUBJECT is a name that 'saeprobe subjects' lists. Nothing is downloaded.""",
         "saeprobe.cli.article_steps:encode",
         "encode activations into SAE features (activations.pt to features.pt)",
         """\
-Encode activations into the features of an SAE: the article's second step. Reads an activations file as 'saeprobe
-extract' writes it ('<style>_activation' [1, d_in]) and writes a list of dicts, one a topic, with 'topic', 'guru' and
-'<style>_features' [d_sae] in float32.
+Encode activations into the features of an SAE: the article's second step. Reads what 'saeprobe extract' writes, and
+writes a list of dicts, one a topic, with 'topic', 'guru' and '<style>_features' [d_sae] in float32.
 
 The SAE is a folder in SAELens' format, a .pt in Goodfire's format, or the name of a subject whose SAE is on this
 machine. sae-lens loads and encodes it; .pt files are read as data only. Make sure that the activations were read where
 the SAE was trained to read: neither file says it.""",
-        """\
-  saeprobe encode activations_layer50.pt --sae sparrow
+        """  saeprobe encode activations_layer50.pt --sae sparrow
   saeprobe encode activations_layer50.pt --sae Llama-3.3-70B-Instruct-SAE-l50.pt -o features_layer50.pt""",
         "0 written; 2 it could not be done, and the message says why.",
         (
             _argument("activations", type=path, metavar="ACTIVATIONS", help="an activations file (.pt)"),
             _argument("--sae", required=True, metavar="SAE", help="the SAE's file or folder, or a subject"),
             _argument("--device", default="cpu", help="where to compute, as torch writes it (default: cpu)"),
-            _file(*_OUTPUT, default="features_layer50.pt", what=_WHERE),
+            _file("-o", "--output", default="features_layer50.pt", what="where to write"),
             _FORCE,
         ),
     ),
@@ -173,8 +163,7 @@ the SAE was trained to read: neither file says it.""",
         "saeprobe.cli.article_steps:diff",
         "compare two prompt styles (features.pt to feature_diff.json)",
         """\
-Compare two prompt styles feature by feature: the article's third step. Reads a features file as 'saeprobe encode'
-writes it (a list of dicts with 'topic', 'guru' and '<style>_features' [d_sae]) and writes a feature_diff.json:
+Compare two prompt styles feature by feature: the article's third step. Reads what 'saeprobe encode' writes, and writes:
 
   summary              by style: active features a prompt (mean), strength of the active features (mean of all active
                        values pooled over prompts), features exclusive to the style (active on one of its prompts at
@@ -184,15 +173,14 @@ writes it (a list of dicts with 'topic', 'guru' and '<style>_features' [d_sae]) 
 
 A feature is active where its value is above 0. The file holds summaries only: it says how the prompts at hand differ,
 not how surely others would.""",
-        """\
-  saeprobe diff features_layer50.pt
+        """  saeprobe diff features_layer50.pt
   saeprobe diff features.pt --a guru --b standard -o guru_diff.json""",
         "0 written; 2 it could not be done, and the message says why.",
         (
             _argument("features", type=path, metavar="FEATURES", help="a features file (.pt)"),
             _argument("--a", default="novice", metavar="STYLE", help="the first style (default: novice)"),
             _argument("--b", default="expert", metavar="STYLE", help="the second style (default: expert)"),
-            _file(*_OUTPUT, default="feature_diff.json", what=_WHERE),
+            _file("-o", "--output", default="feature_diff.json", what="where to write"),
             _FORCE,
         ),
     ),
@@ -206,8 +194,7 @@ file of its own for each claim, to be committed; earlier ones are kept.
 
 One claim at a time, on purpose: an approval is a judgement, and a file of judgements that nobody made is worth nothing.
 Verdicts that say nothing (not run, broken, unverifiable) and runs of a tree with uncommitted changes are refused.""",
-        """\
-  pytest probes/
+        """  pytest probes/
   saeprobe approve day1.novice-most --by "Ada L." --because "first whole run, figures as in table 1"
   saeprobe approve day1.novice-most --by "Ada L." --because "SAE retrained on more text, see log 12" --subject finch""",
         "0 approved; 2 it could not be, and the message says why.",
@@ -226,8 +213,7 @@ Verdicts that say nothing (not run, broken, unverifiable) and runs of a tree wit
         """\
 Release an article or hold it back. The article's front matter lists the claims it cites; the report says what a run of
 the probes made of them. It is held as long as one cited claim does not stand.""",
-        """\
-  pytest probes/
+        """  pytest probes/
   saeprobe gate articles/day1.md --report reports/report.json""",
         "0 release; 1 hold, with the claims that hold it; 2 the report cannot decide (a claim or file is not there).",
         (_argument("article", type=path, metavar="ARTICLE", help="a manuscript (.md) with front matter"), _REPORT),
@@ -238,8 +224,7 @@ the probes made of them. It is held as long as one cited claim does not stand.""
         """\
 Print a script that makes a shell complete the commands of saeprobe, their options and the names of files. Save it where
 the shell looks for completions, then open a new shell.""",
-        """\
-  saeprobe completion bash > ~/.local/share/bash-completion/completions/saeprobe
+        """  saeprobe completion bash > ~/.local/share/bash-completion/completions/saeprobe
   saeprobe completion zsh > ~/.zfunc/_saeprobe       (with 'fpath+=~/.zfunc' before compinit in ~/.zshrc)
   saeprobe completion tcsh >> ~/.cshrc""",
         "0 printed.",

@@ -90,12 +90,7 @@ class Rates:
 
 
 def measure(folder: Path, *, gpu: bool) -> Rates:
-    """Multiply matrices, and write and read back 64 MiB in `folder`.
-
-    Args:
-        folder: on the disk that the weights are read from.
-        gpu: whether there is a GPU to measure; this imports torch.
-    """
+    """Multiply matrices, on a GPU only where there is one (this imports torch), and read back 64 MiB in `folder`."""
     disk, uncached = _read(folder)
     on_gpu, problem = _multiply_on_gpu() if gpu else (None, None)
     return Rates(processor=_multiply(), gpu=on_gpu, disk=disk, uncached=uncached, gpu_problem=problem)
@@ -179,14 +174,10 @@ class Outlook:
     @property
     def row(self) -> list[str]:
         """Return its row in the table."""
-        about = "about " if self.state == "absent" else ""
-        return [
-            self.name,
-            self.state,
-            "?" if self.memory is None else bytes_in_words(self.memory),
-            "?" if self.disk is None else f"{about}{bytes_in_words(self.disk)}",
-            "?" if self.seconds is None else seconds_in_words(self.seconds),
-        ]
+        memory, disk = ("?" if count is None else bytes_in_words(count) for count in (self.memory, self.disk))
+        about = "about " if self.state == "absent" and self.disk is not None else ""
+        seconds = "?" if self.seconds is None else seconds_in_words(self.seconds)
+        return [self.name, self.state, memory, about + disk, seconds]
 
 
 def outlook(subject: LocalSubject, rates: Rates) -> Outlook:
@@ -220,11 +211,7 @@ def outlook(subject: LocalSubject, rates: Rates) -> Outlook:
 
 
 def least_seconds(needs: MemoryNeeds, plan: MemoryPlan, *, disk: int | None, rates: Rates) -> float | None:
-    """Return the seconds to read the files once and multiply 300 prompts of 80 tokens with them, at the rates measured.
-
-    A model reaches a part of these rates only, and importing the libraries takes some seconds more; but a run whose
-    evidence is stored needs none of it.
-    """
+    """Return the seconds to read the files once and multiply 300 prompts of 80 tokens, at the rates measured."""
     rate = rates.gpu if plan.device.startswith("cuda") else rates.processor
     if rate is None or rates.disk is None or disk is None:
         return None
@@ -237,11 +224,9 @@ def _basis(rates: Rates) -> Facts:
     if rates.gpu is not None:
         measured.append(("cuda:0", f"{_rate(rates.gpu)}, a bfloat16 matrix product"))
     if rates.disk is None:
-        measured.append(("disk", "could not be measured: the cache of the Hub cannot be written to, or is full"))
-    else:
-        how = "the disk of the cache" if rates.uncached else "the disk of the cache, or the system's memory of it"
-        measured.append(("disk", f"{rates.disk / 10**6:,.0f} MB/s, read from {how}"))
-    return measured
+        return [*measured, ("disk", "could not be measured: the cache of the Hub cannot be written to, or is full")]
+    memory = "" if rates.uncached else ", or the system's memory of it"
+    return [*measured, ("disk", f"{rates.disk / 10**6:,.0f} MB/s, read from the disk of the cache{memory}")]
 
 
 def _rate(operations: float) -> str:
@@ -291,18 +276,17 @@ def hub() -> Facts:
 
     offline = "yes: HF_HUB_OFFLINE is set, nothing can be fetched" if constants.HF_HUB_OFFLINE else "no"
     from_where = "HF_ENDPOINT" if "HF_ENDPOINT" in os.environ else f"out of reach? put {MIRROR} before the command"
+    token = Path(constants.HF_TOKEN_PATH)
+    # huggingface_hub's own get_token() may ask the network to renew it.
+    if any(os.environ.get(name) for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
+        have = "present (HF_TOKEN)"
+    elif token.is_file() and token.stat().st_size:
+        have = f"present ({token})"
+    else:
+        have = "none: gated repositories such as Llama's want one; run: hf auth login"
     return [
         ("cache", f"{cache_folder()}, whose disk has {bytes_in_words(free_bytes())} free"),
         ("endpoint", f"{constants.ENDPOINT} ({from_where})"),
         ("offline", offline),
-        ("token", _token(Path(constants.HF_TOKEN_PATH))),
+        ("token", have),
     ]
-
-
-def _token(file: Path) -> str:
-    """Say whether there is a token. huggingface_hub's own get_token() may ask the network to renew it."""
-    if any(os.environ.get(name) for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
-        return "present (HF_TOKEN)"
-    if file.is_file() and file.stat().st_size:
-        return f"present ({file})"
-    return "none: gated repositories such as Llama's want one; run: hf auth login"

@@ -82,9 +82,7 @@ def _state(name: str, wanted: Sequence[RemoteFile]) -> list[RemoteFile]:
     """Print what is to come, from where and to where; return the files that are lacking, if there is room for them."""
     lacking = [file for file in wanted if not file.pointer.exists()]
     for file in {file.repo: file for file in reversed(lacking)}.values():
-        with hub.explained(
-            file.repo, file.revision
-        ):  # everybody may read the list of a gated repository, not its files
+        with hub.explained(file.repo, file.revision):  # the list of a gated repository is open to all, its files not
             hub.ask_about(file.url)
     total, held, free = sum(file.size for file in lacking), sum(file.held_bytes for file in lacking), hub.free_bytes()
     if not lacking:
@@ -242,12 +240,9 @@ class _Transfer:
         if self._here != self.file.size:
             return False
         git = hashlib.sha1(b"blob %d\0" % self.file.size, usedforsecurity=False)
-        kinds = {64: hashlib.sha256, 40: lambda: git}  # by hexadecimal digits
-        kind = kinds.get(len(self.file.digest))
-        if kind is None:
-            return True  # a mirror with digests of its own
-        with self.file.part.open("rb") as stream:
-            return hashlib.file_digest(stream, kind).hexdigest() == self.file.digest
+        kind = {64: hashlib.sha256, 40: lambda: git}.get(len(self.file.digest))  # by hexadecimal digits
+        with self.file.part.open("rb") as stream:  # a mirror may have digests of its own
+            return kind is None or hashlib.file_digest(stream, kind).hexdigest() == self.file.digest
 
 
 def _may_pass(error: HTTPError) -> bool:

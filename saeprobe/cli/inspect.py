@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import re
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -20,17 +21,16 @@ from saeprobe.recorded.files import ArticleFileError
 from saeprobe.recorded.results import read_eid_table, read_feature_diff
 from saeprobe.report.files import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
-from saeprobe.subject.files.sae import KEYS as GOODFIRE_KEYS
+from saeprobe.subject.files.sae import KEYS
 from saeprobe.subject.memory import bytes_in_words
 from saeprobe.verdicts.baseline_files import KIND as BASELINE
 from saeprobe.verdicts.baseline_files import BaselineError, read_file
 
 _ROWS = 40  # of the table of keys
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
-_DTYPES = {  # of safetensors, with the bytes of a number
-    "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2),
-    "F8_E4M3": ("float8_e4m3fn", 1), "F8_E5M2": ("float8_e5m2", 1), "I64": ("int64", 8), "I32": ("int32", 4),
-    "I16": ("int16", 2), "I8": ("int8", 1), "U8": ("uint8", 1), "BOOL": ("bool", 1),
+_DTYPES = {  # torch's names of those of safetensors
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
 _GOODFIRE_70B = (65536, 8192)  # huggingface.co/Goodfire/Llama-3.3-70B-Instruct-SAE-l50
 _NOT_STATED = "not stated"
@@ -45,7 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _as_text(contents: "Contents", known: "Recognition") -> str:
-    """Return the description above a table of the keys."""
     size = contents.file.stat().st_size
     described = [
         ("what it is", known.description),
@@ -67,7 +66,6 @@ def _as_text(contents: "Contents", known: "Recognition") -> str:
 
 
 def _as_json(contents: "Contents", known: "Recognition") -> str:
-    """Return everything, for a machine."""
     found = {
         "path": str(contents.path),
         "file": str(contents.file),
@@ -160,8 +158,9 @@ def _safetensors(file: Path) -> tuple[Item, ...]:
             for key in opened.keys():  # noqa: SIM118 - it is no mapping
                 array = opened.get_slice(key)
                 shape, stored = tuple(array.get_shape()), str(array.get_dtype())
-                dtype, size = _DTYPES.get(stored, (stored, 0))
-                items.append(Item(key=key, shape=shape, dtype=dtype, bytes=math.prod(shape) * size))
+                bits = int((re.search(r"\d+", stored) or ["8"])[0])  # of BOOL 8
+                size = math.prod(shape) * bits // 8
+                items.append(Item(key=key, shape=shape, dtype=_DTYPES.get(stored, stored), bytes=size))
     except SafetensorError as error:
         wanted, remedy = "a whole safetensors file", "download it again"
         raise ArticleFileError(file, f"it is damaged ({error})", wanted=wanted, remedy=remedy) from error
@@ -220,7 +219,7 @@ class Recognition:
 def recognise(contents: Contents) -> Recognition:
     """Say what lies there; a file of no known kind is `unknown`, not an error."""
     shapes = contents.shapes
-    if all(key in shapes for key in GOODFIRE_KEYS):
+    if all(key in shapes for key in KEYS):
         return _goodfire(shapes)
     if "W_enc" in shapes and "W_dec" in shapes:
         return _sae_lens(contents)

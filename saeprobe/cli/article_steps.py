@@ -118,11 +118,7 @@ def _summary(found: FeatureDiff) -> str:
 
 
 def choose_prompts(prompts: PromptSet, *, styles: Sequence[str] | None, template: int) -> dict[str, dict[str, Prompt]]:
-    """Choose the `template`-th template (from 1) of each style, for all topics; return prompts by style and topic.
-
-    Raises:
-        RefusedError: a style is unknown or has fewer templates, or the styles do not have the same topics.
-    """
+    """Choose the `template`-th template (from 1) of each style, for all topics; return prompts by style and topic."""
     wanted = tuple(dict.fromkeys(styles)) if styles else prompts.styles
     unknown = [style for style in wanted if style not in prompts.styles]
     if unknown:
@@ -197,11 +193,7 @@ def _read(reader: Reader, texts: Sequence[str]) -> Float[np.ndarray, "prompts d_
 
 
 def find_sae(given: str, rootdir: Path) -> Path:
-    """Return the file or folder of that name, or else the SAE of the subject of that name.
-
-    Raises:
-        RefusedError: there is neither, or the subject's SAE is absent.
-    """
+    """Return the file or folder of that name, or else the SAE of the subject of that name."""
     path = Path(given).expanduser()
     if path.exists():
         return path
@@ -216,13 +208,7 @@ def find_sae(given: str, rootdir: Path) -> Path:
 
 
 def load_sae(path: Path, *, device: str) -> "SAE[Any]":
-    """Load an SAE through sae-lens, in float32, frozen.
-
-    Raises:
-        FileNotFoundError: there is nothing at `path`.
-        ArticleFileError: a `.pt` file is damaged or refers to code.
-        RefusedError: it is no SAE of the two formats, or sae-lens cannot load or scale it.
-    """
+    """Load an SAE through sae-lens, in float32, frozen."""
     import torch
     from sae_lens import SAE
     from safetensors import SafetensorError

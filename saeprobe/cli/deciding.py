@@ -14,11 +14,7 @@ _CANNOT_DECIDE = 2
 
 
 def run_approve(arguments: argparse.Namespace) -> int:
-    """Approve a claim, and print what was approved beside what stood before.
-
-    Raises:
-        RefusedError: it cannot be approved as asked.
-    """
+    """Approve a claim, and print what was approved beside what stood before."""
     try:
         done = approve(
             read_report(arguments.report),

@@ -29,9 +29,7 @@ from saeprobe.cli.terminal import RefusedError, project_root, table
 from saeprobe.subject.memory import bytes_in_words
 from saeprobe.subject.registry import find_subject
 
-PAUSE = 1.0
-"""Seconds before another attempt on a line that broke; doubled for each that brought nothing."""
-
+PAUSE = 1.0  # seconds before another attempt on a line that broke; doubled for each that brought nothing
 _AT_ONCE: Final = 4  # a single connection is often slower than the line
 _ATTEMPTS: Final = 5  # in a row without a byte
 _INTERRUPTED: Final = 130

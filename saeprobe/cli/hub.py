@@ -131,12 +131,7 @@ def free_bytes() -> int:
 
 
 def wanted_files(download: Download, *, whole: bool) -> tuple[RemoteFile, ...]:
-    """Ask the Hub which files a download means, and return them, small ones first.
-
-    Raises:
-        RefusedError: the repository cannot be read, or has no such files.
-        SubjectError: the index of its shards lacks a layer that is wanted.
-    """
+    """Ask the Hub which files a download means, and return them, small ones first."""
     repo, revision = download.repo, download.revision or constants.DEFAULT_REVISION
     with explained(repo, revision):
         try:
@@ -202,11 +197,7 @@ def _deeper_shards(repo: str, commit: str, *, depth: int) -> frozenset[str]:
 
 @contextmanager
 def explained(repo: str, revision: str) -> Generator[None]:
-    """Turn the library's errors into one line with a remedy.
-
-    Raises:
-        RefusedError: the Hub refused, or could not be reached.
-    """
+    """Turn the library's errors into one line with a remedy."""
     endpoint = constants.ENDPOINT
     try:
         yield

@@ -23,14 +23,13 @@ from saeprobe.report.files import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
 from saeprobe.subject.files.sae import KEYS
 from saeprobe.subject.memory import bytes_in_words
-from saeprobe.verdicts.baseline_files import KIND as BASELINE
-from saeprobe.verdicts.baseline_files import BaselineError, read_file
+from saeprobe.verdicts.baseline_files import KIND, BaselineError, read_file
 
 _ROWS = 40  # of the table of keys
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
 _DTYPES = {  # torch's names of those of safetensors
-    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool", "U8": "uint8",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
 }  # fmt: skip
 _GOODFIRE_70B = (65536, 8192)  # huggingface.co/Goodfire/Llama-3.3-70B-Instruct-SAE-l50
 _NOT_STATED = "not stated"
@@ -112,13 +111,7 @@ class Contents:
 
 
 def read_contents(path: Path) -> Contents:
-    """List what lies in a file, or in the one file of weights of a folder.
-
-    Raises:
-        FileNotFoundError: there is nothing at `path`.
-        ArticleFileError: the file is damaged or refers to code.
-        RefusedError: the file is of no kind that can be read, or the folder holds no weights or several files of them.
-    """
+    """List what lies in a file, or in the one file of weights of a folder."""
     if not path.exists():
         raise FileNotFoundError(2, "No such file or directory", str(path))
     file, data = _weights_in(path) if path.is_dir() else path, None
@@ -168,7 +161,6 @@ def _safetensors(file: Path) -> tuple[Item, ...]:
 
 
 def _npz(file: Path) -> tuple[Item, ...]:
-    """Read the headers of the arrays in an archive."""
     items: list[Item] = []
     try:
         with zipfile.ZipFile(file) as archive:
@@ -270,7 +262,6 @@ def _sae_lens(contents: Contents) -> Recognition:
 
 
 def _training(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the SAE was trained on: model, hook, context, scaling, BOS."""
     nested: object = config.get("metadata")
     stated = {**config, **(cast(Mapping[str, Any], nested) if isinstance(nested, Mapping) else {})}
     hook = stated.get("hook_name")
@@ -320,7 +311,7 @@ def _own_json(contents: Contents) -> Recognition | None:
     """Sum up a report or a baseline, or say what is wrong in it; return None for a file that claims to be neither."""
     held = cast(dict[str, object], contents.data) if isinstance(contents.data, dict) else {}
     reported = str(held.get("schema")).startswith("urn:saeprobe:report:")
-    if not reported and held.get("kind") != BASELINE:
+    if not reported and held.get("kind") != KIND:
         return None
     try:
         return _report(contents.file) if reported else _baseline(contents.file)
@@ -330,7 +321,6 @@ def _own_json(contents: Contents) -> Recognition | None:
 
 
 def _report(file: Path) -> Recognition:
-    """Say when and where the run was made, and what became of its claims."""
     found = read_report(file)
     run = found["run"]
     declared = sum(probe["declared"] is not None for claim in found["claims"] for probe in claim["probes"])
@@ -365,7 +355,6 @@ def _baseline(file: Path) -> Recognition:
 
 
 def _article_json(file: Path) -> Recognition:
-    """Recognise a comparison of two styles, or an EID table."""
     with suppress(ArticleFileError):
         diff = read_feature_diff(file)
         counts = {f"only {style}": f"{diff.only_count[style]:,} features" for style in (diff.a, diff.b)}

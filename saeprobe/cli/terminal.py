@@ -79,11 +79,7 @@ def explain(error: Exception) -> str | None:
 
 
 def checked_output(arguments: argparse.Namespace) -> Path:
-    """Return the output path, before any work is done for it.
-
-    Raises:
-        RefusedError: it exists and `--force` was not given, it is a folder, or its folder is absent.
-    """
+    """Return the output path, before any work is done for it."""
     output: Path = arguments.output
     if output.is_dir():
         raise RefusedError(f"{output} is a folder; give the name of the file to write with -o")

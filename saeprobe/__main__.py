@@ -1,4 +1,4 @@
-"""`saeprobe`, and `python -m saeprobe`, run one command of the table.
+"""Run one command of the table, for `saeprobe` as for `python -m saeprobe`.
 
 A command's module is imported when the command runs, so help, version and completion start as fast as argparse does.
 """

@@ -21,6 +21,7 @@ from huggingface_hub import (
     get_token,
     hf_hub_url,
 )
+from huggingface_hub.errors import HTTPError  # pyright: ignore[reportPrivateImportUsage]  # of httpx or httpx2
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import (
     build_hf_headers,  # pyright: ignore[reportUnknownVariableType]
@@ -201,7 +202,7 @@ def explained(repo: str, revision: str) -> Generator[None]:
     endpoint = constants.ENDPOINT
     try:
         yield
-    except (errors.HTTPError, errors.EntryNotFoundError) as error:
+    except (HTTPError, errors.EntryNotFoundError) as error:
         known = "the token that was sent is not on its list" if get_token() else "no token was sent"
         match error:
             case errors.GatedRepoError():

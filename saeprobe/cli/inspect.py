@@ -147,10 +147,10 @@ def _safetensors(file: Path) -> tuple[Item, ...]:
     """Read the header, which safetensors checks against the file's size."""
     items: list[Item] = []
     try:
-        with safe_open(file, framework="np") as opened:
+        with cast(Any, safe_open)(file, framework="np") as opened:
             for key in opened.keys():  # noqa: SIM118 - it is no mapping
                 array = opened.get_slice(key)
-                shape, stored = tuple(array.get_shape()), str(array.get_dtype())
+                shape, stored = tuple(map(int, array.get_shape())), str(array.get_dtype())
                 bits = int((re.search(r"\d+", stored) or ["8"])[0])  # of BOOL 8
                 size = math.prod(shape) * bits // 8
                 items.append(Item(key=key, shape=shape, dtype=_DTYPES.get(stored, stored), bytes=size))
@@ -238,7 +238,7 @@ def _goodfire(shapes: Mapping[str, tuple[int, ...]]) -> Recognition:
 
 
 def _sae_lens(contents: Contents) -> Recognition:
-    """Recognise `W_enc [d_in, d_sae]`, `W_dec [d_sae, d_in]`, and a configuration, flat before SAELens 6."""
+    """Recognise an SAE by its weights `W_enc [d_in, d_sae]` and `W_dec [d_sae, d_in]`, with its configuration."""
     shapes = contents.shapes
     config: Mapping[str, Any] = contents.config or {}
     if len(shapes["W_enc"]) != 2:  # noqa: PLR2004 - a matrix
@@ -288,7 +288,8 @@ def _mismatches(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tupl
 
 def _article_tensors(contents: Contents) -> Recognition:
     """Recognise an activations or features file, whole or with what is wrong in it."""
-    data = cast(list[object], contents.data) if isinstance(contents.data, list) else []
+    held = contents.data
+    data = cast(list[object], held) if isinstance(held, list) else []
     names = [str(key) for key in cast(dict[object, object], data[0])] if data and isinstance(data[0], dict) else []
     for kind, shape in (("article-activations", article.ACTIVATIONS), ("article-features", article.FEATURES)):
         if not any(name.endswith(f"_{shape.suffix}") for name in names):
@@ -309,7 +310,8 @@ def _article_tensors(contents: Contents) -> Recognition:
 
 def _own_json(contents: Contents) -> Recognition | None:
     """Sum up a report or a baseline, or say what is wrong in it; return None for a file that claims to be neither."""
-    held = cast(dict[str, object], contents.data) if isinstance(contents.data, dict) else {}
+    data = contents.data
+    held = cast(dict[str, object], data) if isinstance(data, dict) else {}
     reported = str(held.get("schema")).startswith("urn:saeprobe:report:")
     if not reported and held.get("kind") != KIND:
         return None

@@ -238,7 +238,7 @@ def _goodfire(shapes: Mapping[str, tuple[int, ...]]) -> Recognition:
 
 
 def _sae_lens(contents: Contents) -> Recognition:
-    """Recognise an SAE by its weights `W_enc [d_in, d_sae]` and `W_dec [d_sae, d_in]`, with its configuration."""
+    """Describe weights `W_enc [d_in, d_sae]` and `W_dec [d_sae, d_in]` with what their configuration says."""
     shapes = contents.shapes
     config: Mapping[str, Any] = contents.config or {}
     if len(shapes["W_enc"]) != 2:  # noqa: PLR2004 - a matrix

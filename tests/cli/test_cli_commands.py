@@ -83,7 +83,7 @@ def test_completion_knows_commands_options_and_files(shell: str, capsys: pytest.
 
 
 def test_bash_completes_what_is_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Bash itself, with the script, completes a command, an option, and the name of a file."""
+    """The script makes bash itself complete a command, an option, and the name of a file."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("there is no bash here")

@@ -1,4 +1,4 @@
-"""`saeprobe encode` and `saeprobe diff`, on an SAE worked by hand."""
+"""`saeprobe encode` and `saeprobe diff` give what was worked by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`saeprobe fetch`, against a Hub on the loopback."""
+"""`saeprobe fetch` brings weights from a Hub on the loopback."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Toy:
         self._cache, self._downloads = cache, downloads
 
     def downloads(self) -> tuple[Download, ...]:
-        """As given."""
+        """Return what was given."""
         return self._downloads
 
     def missing(self) -> str | None:
@@ -191,7 +191,7 @@ def test_a_second_run_asks_nobody(run: Run, hub: Hub, cache: Path) -> None:
 
 
 def test_a_subject_without_downloads_says_so(run: Run, cache: Path) -> None:
-    """The specimen ships with the package."""
+    """The specimen is in the package."""
     found = run("fetch", "sparrow")
     assert (found.code, found.out) == (0, "sparrow needs no download: its files are on this machine\n")
     assert not cache.exists()
@@ -352,7 +352,7 @@ def test_the_token_stays_with_the_hub(
 def test_what_is_not_there_is_named(
     run: Run, hub: Hub, cache: Path, toy: Callable[..., None], download: Download, message: str
 ) -> None:
-    """An absent repository, revision, file or layer each end in one line."""
+    """An absent repository, revision, file or layer is named in one line."""
     hub.repos["meta/llama"].gated = False
     toy(download)
     found = run("fetch", "toy")
@@ -418,7 +418,7 @@ def test_a_disk_that_fills_up_keeps_what_came(run: Run, hub: Hub, cache: Path) -
     assert "of 1 MB of model.safetensors are kept" in found.err
 
 
-def test_what_ran_is_told_from_what_did_not(
+def test_files_that_came_are_not_yet_a_subject_that_runs(
     run: Run, cache: Path, toy: Callable[..., None], hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where all files came and the subject still cannot run, its own reason is passed on."""

@@ -38,7 +38,7 @@ CONFIG = {
 
 
 def sae_folder(folder: Path, config: object = CONFIG, **changes: torch.Tensor) -> Path:
-    """An SAE in SAELens' format, changed."""
+    """Write an SAE in SAELens' format, changed."""
     folder.mkdir(exist_ok=True)
     weights = {
         "W_enc": torch.ones(2, 3),
@@ -151,7 +151,7 @@ RUN: RunJson = {
 
 
 def report_file(path: Path, *, run: RunJson = RUN, planned: tuple[str, ...] = ()) -> Path:
-    """A report of two claims on two subjects, one of them a declared non-reproduction."""
+    """Write a report of two claims on two subjects, one of them a declared non-reproduction."""
     cases: tuple[tuple[str, str, Word, str | None], ...] = (
         ("a.b", "sparrow", "supported", None),
         ("a.b", "finch", "refuted", "known"),
@@ -225,20 +225,20 @@ def test_a_baseline_is_summed_up(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('{"schema": "urn:saeprobe:report:1", "schema_version": "1.2"}', "a report of saeprobe that cannot be used"),
         ('{"schema": "urn:saeprobe:report:2", "schema_version": "2.0"}', "has schema version '2.0'"),
         ('{"kind": "saeprobe baseline 1", "claim": "other"}', "a baseline of saeprobe that cannot be used"),
     ],
 )
-def test_a_damaged_report_or_baseline_is_said_to_be(run: Run, tmp_path: Path, text: str, told: str) -> None:
+def test_a_damaged_report_or_baseline_is_said_to_be(run: Run, tmp_path: Path, text: str, message: str) -> None:
     """What names itself one and cannot be read is listed all the same, with what is wrong and what to do."""
     path = tmp_path / "a.b.json"
     path.write_text(text, encoding="utf-8")
     found = run("inspect", path)
     assert found.code == 0, found.err
-    assert told in found.out
+    assert message in found.out
     assert "  warning     " in found.out
 
 

@@ -26,7 +26,6 @@ def test_a_table_on_a_terminal_fits_its_width(monkeypatch: pytest.MonkeyPatch) -
     """Long cells wrap to the width of the terminal, and nothing of them is lost."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "40")
-    monkeypatch.setenv("NO_COLOR", "1")
     lines = table(["key", "what"], [["a", LONG]]).splitlines()
-    assert max(map(len, lines)) == 40
-    assert sum(line.count("x") for line in lines) == 300
+    assert max(map(len, lines[1:])) == 40
+    assert sum(line.count("x") for line in lines[1:]) == 300

@@ -105,6 +105,7 @@ def _parser(named: Collection[str]) -> argparse.ArgumentParser:
             help=command.summary,
             description=command.description,
             epilog=f"examples:\n{command.examples}\n\nexit codes: {command.exit_codes}",
+            add_help=name in named,
             **style,
         )
         for flags, options in command.arguments if name in named else ():

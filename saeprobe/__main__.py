@@ -1,8 +1,119 @@
-"""`python -m saeprobe` is `saeprobe`."""
+"""Run one command of the table, for `saeprobe` as for `python -m saeprobe`.
 
+A command's module is imported when the command runs, so help, version and completion start as fast as argparse does.
+"""
+
+import argparse
+import os
 import sys
+from collections.abc import Collection, Sequence
+from importlib import import_module
+from typing import Any, Final, cast
 
-from saeprobe.cli import main
+from saeprobe.cli.commands import COMMANDS, path
+
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+
+_DESCRIPTION: Final = """\
+Check published claims about the features of language models. The claims are pytest probes ('pytest probes/'); these
+commands are for what surrounds them: what runs on this machine and how to get the rest (doctor, subjects, fetch),
+looking into SAE files, the article's three steps (extract, encode, diff), accepting measured values as the baseline of
+later runs (approve), and the gate that releases an article or holds it (gate)."""
+
+_EPILOG: Final = """\
+the article's three steps, on the model that ships with the package:
+  saeprobe extract sparrow -o activations.pt
+  saeprobe encode activations.pt --sae sparrow -o features.pt
+  saeprobe diff features.pt -o feature_diff.json
+
+'saeprobe COMMAND --help' explains a command. Exit codes: 0 done; 1 the gate holds the article, or the doctor finds
+nothing that runs; 2 it could not be done, and the message says why."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the words after `saeprobe` name, and return its exit code.
+
+    An error that a user can mend is one line on stderr. Without `argv` the words are those of the process.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["--version"]:  # not by argparse: importlib.metadata is as slow to start
+        from importlib.metadata import version
+
+        sys.stdout.write(f"saeprobe {version('saeprobe')}\n")
+        return 0
+    parser = _parser(words[:1])
+    if words and words[0] not in COMMANDS and not words[0].startswith("-"):
+        sys.stderr.write(f"{parser.format_usage()}saeprobe: error: {_unknown(words[0])}\n")
+        return 2
+    try:
+        arguments = parser.parse_args(words)
+    except SystemExit as stop:  # argparse leaves by itself: 0 after --help, 2 after a usage error
+        return int(stop.code or 0)
+    module, _, function = COMMANDS[arguments.command].runs.partition(":")
+    try:
+        code = int(getattr(import_module(module), function)(arguments))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nsaeprobe: interrupted; no output was written\n")
+        return _INTERRUPTED
+    except BrokenPipeError:  # `saeprobe inspect ... | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from saeprobe.cli.terminal import explain
+
+        message = explain(error)
+        if message is None:
+            raise
+        sys.stderr.write(f"saeprobe: error: {message}\n")
+        return 2
+    return code
+
+
+def complete(arguments: argparse.Namespace) -> int:
+    """Print the completion that shtab writes for a shell; arguments that are paths complete to files."""
+    import shtab
+
+    sys.stdout.write(f"{shtab.complete(_parser(COMMANDS), shell=arguments.shell)}\n")
+    return 0
+
+
+def _unknown(word: str) -> str:
+    if word == "calibrate":
+        return "the error rates of the framework are measured by: python -m studies.calibration"
+    from saeprobe.claims import did_you_mean
+
+    return f"there is no command {word!r}{did_you_mean(word, COMMANDS)}; the commands are: {', '.join(COMMANDS)}"
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """The help keeps the line breaks of its texts, and asks for its width without shutil, which imports compressors."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=os.get_terminal_size(1).columns - 2 if os.isatty(1) else 78)
+
+
+def _parser(named: Collection[str]) -> argparse.ArgumentParser:
+    """Return the parser of all commands; only those named get their arguments, which takes longer than all the rest."""
+    style: dict[str, Any] = {"formatter_class": _Help, "allow_abbrev": False}
+    parser = argparse.ArgumentParser(prog="saeprobe", description=_DESCRIPTION, epilog=_EPILOG, **style)
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        added = commands.add_parser(
+            name,
+            help=command.summary,
+            description=command.description,
+            epilog=f"examples:\n{command.examples}\n\nexit codes: {command.exit_codes}",
+            add_help=name in named,
+            **style,
+        )
+        for flags, options in command.arguments if name in named else ():
+            action = added.add_argument(*flags, **options)
+            if options.get("type") is path:  # what shtab.FILE says, which would have to be imported
+                cast(Any, action).complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+    return parser
+
 
 if __name__ == "__main__":
     sys.exit(main())

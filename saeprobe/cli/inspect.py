@@ -1,60 +1,209 @@
-"""`saeprobe inspect`: what an SAE file, a file of the article, or a report holds."""
-
-from __future__ import annotations
+"""`saeprobe inspect` says what a file holds and what it is, from headers and mapped files: weights stay on disk."""
 
 import argparse
 import json
+import math
+import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
-from saeprobe.cli.contents import Contents
-from saeprobe.cli.terminal import add_command, aligned, pairs, size
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from saeprobe.cli.terminal import RefusedError, facts, table
+from saeprobe.recorded import files as article
 from saeprobe.recorded.files import ArticleFileError
+from saeprobe.recorded.results import read_eid_table, read_feature_diff
+from saeprobe.report.files import ReportError, read_report
+from saeprobe.report.overview import silent, subject_names
+from saeprobe.subject.files.sae import KEYS
+from saeprobe.subject.memory import bytes_in_words
+from saeprobe.verdicts.baseline_files import KIND, BaselineError, read_file
 
-if TYPE_CHECKING:
-    from saeprobe.cli.terminal import Commands
-
-
-Kind = Literal[
-    "goodfire-sae",
-    "saelens-sae",
-    "article-activations",
-    "article-features",
-    "feature-diff",
-    "eid-table",
-    "report",
-    "baseline",
-    "unknown",
-]
-
-
-GOODFIRE_KEYS = ("encoder_linear.weight", "encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias")
-
-
+_ROWS = 40  # of the table of keys
+_WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
+_DTYPES = {  # torch's names of those of safetensors
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool", "U8": "uint8",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
+}  # fmt: skip
 _GOODFIRE_70B = (65536, 8192)  # huggingface.co/Goodfire/Llama-3.3-70B-Instruct-SAE-l50
-
-
 _NOT_STATED = "not stated"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is there."""
+    contents = read_contents(arguments.path)
+    write = _as_json if arguments.json else _as_text
+    sys.stdout.write(write(contents, recognise(contents)))
+    return 0
+
+
+def _as_text(contents: "Contents", known: "Recognition") -> str:
+    size = contents.file.stat().st_size
+    described = [
+        ("what it is", known.description),
+        ("file", f"{contents.file.name}, {bytes_in_words(size)} ({size:,} bytes)"),
+        *([(known.counted, f"{contents.values:,}")] if contents.values else []),
+        *known.facts.items(),
+        *(("warning", warning) for warning in known.warnings),
+    ]
+    # The entries of the article's files are alike: one stands for all.
+    items = [item for item in contents.items if item.key.startswith("0.") or not known.kind.startswith("article-")]
+    rows = [
+        [item.key, str(list(item.shape)) if item.shape is not None else "", item.dtype, f"{item.bytes:,}"]
+        for item in items[:_ROWS]
+    ]
+    more = len(contents.items) - len(rows)
+    rest = f"... and {more:,} more keys; --json lists all\n" if more > 0 else ""
+    listed = table(["key", "shape", "dtype", "bytes"], rows, right=[3])
+    return f"{contents.path}\n{facts(described)}\n\n{listed}\n{rest}"
+
+
+def _as_json(contents: "Contents", known: "Recognition") -> str:
+    found = {
+        "path": str(contents.path),
+        "file": str(contents.file),
+        "bytes": contents.file.stat().st_size,
+        "kind": known.kind,
+        "description": known.description,
+        known.counted: contents.values,
+        "facts": dict(known.facts),
+        "warnings": list(known.warnings),
+        "keys": [asdict(item) for item in contents.items],
+    }
+    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """An item is one value under its key. `shape` is None for what is no array; `bytes` counts array data only."""
+
+    key: str
+    shape: tuple[int, ...] | None
+    dtype: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contents:
+    """Contents are what lies in a file; `data` is what a `.pt` or `.json` file holds, None for the others."""
+
+    path: Path  # as given, a file or a folder
+    file: Path  # the file that was read
+    items: tuple[Item, ...]  # nested keys are joined by dots
+    data: object = None
+    config: Mapping[str, Any] | None = None  # the `cfg.json` beside the weights, if there is one
+
+    @property
+    def values(self) -> int:
+        """Return how many numbers all arrays hold: the parameters, where this is an SAE."""
+        return sum(map(math.prod, self.shapes.values()))
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the arrays' shapes by key."""
+        return {item.key: item.shape for item in self.items if item.shape is not None}
+
+
+def read_contents(path: Path) -> Contents:
+    """List what lies in a file, or in the one file of weights of a folder."""
+    if not path.exists():
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+    file, data = _weights_in(path) if path.is_dir() else path, None
+    if file.suffix == ".safetensors":
+        items = _safetensors(file)
+    elif file.suffix == ".npz":
+        items = _npz(file)
+    elif file.suffix in _WEIGHTS:
+        data = article.load_data(file)
+        items = tuple(_walk(data, ""))
+    elif file.suffix == ".json":
+        data = article.load_json(file)
+        items = tuple(_walk(data, "", depth=1))
+    else:
+        kinds = ", ".join([*_WEIGHTS, ".json"])
+        raise RefusedError(f"{file}: a file ending in {file.suffix!r} cannot be read; wanted one of {kinds}")
+    beside = file.parent / "cfg.json"
+    config = article.object_at(beside, "the file", article.load_json(beside)) if beside.is_file() else None
+    return Contents(path=path, file=file, items=items, data=data, config=config)
+
+
+def _weights_in(folder: Path) -> Path:
+    found = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHTS and file.is_file())
+    # SAELens may put sparsity.safetensors beside its weights.
+    found = [file for file in found if file.name == "sae_weights.safetensors"] or found
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(file.name for file in found) or "none"
+    raise RefusedError(f"{folder} holds these files of weights: {listed}; wanted exactly one, or give the file itself")
+
+
+def _safetensors(file: Path) -> tuple[Item, ...]:
+    """Read the header, which safetensors checks against the file's size."""
+    items: list[Item] = []
+    try:
+        with cast(Any, safe_open)(file, framework="np") as opened:
+            for key in opened.keys():  # noqa: SIM118 - it is no mapping
+                array = opened.get_slice(key)
+                shape, stored = tuple(map(int, array.get_shape())), str(array.get_dtype())
+                bits = int((re.search(r"\d+", stored) or ["8"])[0])  # of BOOL 8
+                size = math.prod(shape) * bits // 8
+                items.append(Item(key=key, shape=shape, dtype=_DTYPES.get(stored, stored), bytes=size))
+    except SafetensorError as error:
+        wanted, remedy = "a whole safetensors file", "download it again"
+        raise ArticleFileError(file, f"it is damaged ({error})", wanted=wanted, remedy=remedy) from error
+    return tuple(items)
+
+
+def _npz(file: Path) -> tuple[Item, ...]:
+    items: list[Item] = []
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    first = np.lib.format.read_magic(member) == (1, 0)
+                    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                    shape, _, dtype = read(member)
+                size = math.prod(shape) * dtype.itemsize
+                items.append(Item(key=name.removesuffix(".npy"), shape=tuple(shape), dtype=str(dtype), bytes=size))
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise ArticleFileError(file, f"it cannot be read ({error})", wanted="a .npz archive of arrays") from error
+    return tuple(items)
+
+
+def _walk(value: object, key: str, *, depth: int = 6) -> Iterator[Item]:
+    """List the values in nested dicts and lists, keys joined by dots, down to `depth`."""
+    nested: list[tuple[object, object]] | None = None
+    if depth and isinstance(value, Mapping):
+        nested = list(cast(Mapping[object, object], value).items())
+    elif depth and isinstance(value, list | tuple):
+        nested = list(enumerate(cast(list[object], value)))
+    if nested is not None:
+        for name, inner in nested:
+            yield from _walk(inner, f"{key}.{name}" if key else str(name), depth=depth - 1)
+        return
+    tensor, key = cast(Any, value), key or "(the whole file)"
+    shape = getattr(tensor, "shape", None)
+    if shape is None:
+        yield Item(key=key, shape=None, dtype=type(tensor).__name__, bytes=0)
+        return
+    size = int(tensor.numel() * tensor.element_size())
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    yield Item(key=key, shape=tuple(int(axis) for axis in shape), dtype=dtype, bytes=size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recognition:
-    """What a file is.
+    """A recognition says what a file is."""
 
-    Attributes:
-        kind: for machines.
-        description: for people.
-        counted: what the numbers in it are: `parameters` or `values`.
-        facts: what is worth knowing, by name.
-        warnings: what is wrong with it.
-    """
-
-    kind: Kind
-    description: str
-    counted: Literal["parameters", "values"] = "values"
+    kind: str = "unknown"  # for machines, as `description` is for people
+    description: str = "unknown; here are its keys"
+    counted: Literal["parameters", "values"] = "values"  # what the numbers in it are
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     warnings: tuple[str, ...] = ()
 
@@ -62,23 +211,20 @@ class Recognition:
 def recognise(contents: Contents) -> Recognition:
     """Say what lies there; a file of no known kind is `unknown`, not an error."""
     shapes = contents.shapes
-    if all(key in shapes for key in GOODFIRE_KEYS):
-        return _goodfire(contents)
+    if all(key in shapes for key in KEYS):
+        return _goodfire(shapes)
     if "W_enc" in shapes and "W_dec" in shapes:
         return _sae_lens(contents)
-    if contents.data is not None and contents.file.suffix != ".json":
-        return _article_tensors(contents)
     if contents.file.suffix == ".json":
-        return _own_json(contents) or _article_json(contents)
-    return Recognition(kind="unknown", description="unknown; here are its keys")
+        return _own_json(contents) or _article_json(contents.file)
+    return _article_tensors(contents)
 
 
-def _goodfire(contents: Contents) -> Recognition:
-    """`encoder_linear.weight [d_sae, d_in]` and so on, as torch's `nn.Linear` has it."""
-    shapes = contents.shapes
+def _goodfire(shapes: Mapping[str, tuple[int, ...]]) -> Recognition:
+    """Recognise `encoder_linear.weight [d_sae, d_in]` and so on, as torch's `nn.Linear` has it."""
     encoder = shapes["encoder_linear.weight"]
     if len(encoder) != 2:  # noqa: PLR2004 - a matrix
-        return Recognition(kind="unknown", description="Goodfire's keys, but the encoder is no matrix")
+        return Recognition(description="Goodfire's keys, but the encoder is no matrix")
     d_sae, d_in = encoder
     wanted = {"encoder_linear.bias": (d_sae,), "decoder_linear.weight": (d_in, d_sae), "decoder_linear.bias": (d_in,)}
     known = " (the shape of the Llama-3.3-70B-Instruct layer-50 SAE)" if encoder == _GOODFIRE_70B else ""
@@ -92,11 +238,11 @@ def _goodfire(contents: Contents) -> Recognition:
 
 
 def _sae_lens(contents: Contents) -> Recognition:
-    """`W_enc [d_in, d_sae]`, `W_dec [d_sae, d_in]`, and a configuration, flat before SAELens 6."""
+    """Describe weights `W_enc [d_in, d_sae]` and `W_dec [d_sae, d_in]` with what their configuration says."""
     shapes = contents.shapes
     config: Mapping[str, Any] = contents.config or {}
     if len(shapes["W_enc"]) != 2:  # noqa: PLR2004 - a matrix
-        return Recognition(kind="unknown", description="an SAE's keys, but W_enc is no matrix")
+        return Recognition(description="an SAE's keys, but W_enc is no matrix")
     d_in, d_sae = shapes["W_enc"]
     wanted = {"W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,), "threshold": (d_sae,)}
     warnings = list(_mismatches(shapes, wanted))
@@ -116,23 +262,20 @@ def _sae_lens(contents: Contents) -> Recognition:
 
 
 def _training(config: Mapping[str, Any]) -> dict[str, str]:
-    """What the SAE was trained on: model, hook, BOS, context."""
     nested: object = config.get("metadata")
     stated = {**config, **(cast(Mapping[str, Any], nested) if isinstance(nested, Mapping) else {})}
-    names = {
-        "model": "model_name",
-        "hook": "hook_name",
-        "context": "context_size",
-        "normalised": "normalize_activations",
+    hook = stated.get("hook_name")
+    if hook is None:
+        hook = stated.get("hook_point")  # its name before SAELens 6
+    context, bos = stated.get("context_size"), stated.get("prepend_bos")
+    found = {
+        "model": stated.get("model_name"),
+        "hook": hook,
+        "context": None if context is None else f"{context} tokens",
+        "normalised": stated.get("normalize_activations"),
+        "BOS": ("prepended" if bos else "not prepended") if isinstance(bos, bool) else None,
     }
-    if stated.get("hook_name") is None and "hook_point" in stated:  # its name before SAELens 6
-        names["hook"] = "hook_point"
-    found = {name: stated.get(key) for name, key in names.items()}
-    facts = {name: _NOT_STATED if value is None else str(value) for name, value in found.items()}
-    if found["context"] is not None:
-        facts["context"] += " tokens"
-    bos: object = stated.get("prepend_bos")
-    return {**facts, "BOS": ("prepended" if bos else "not prepended") if isinstance(bos, bool) else _NOT_STATED}
+    return {name: _NOT_STATED if value is None else str(value) for name, value in found.items()}
 
 
 def _mismatches(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
@@ -144,56 +287,42 @@ def _mismatches(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tupl
 
 
 def _article_tensors(contents: Contents) -> Recognition:
-    """An activations or features file, whole or with what is wrong in it."""
-    from saeprobe.recorded.files import ACTIVATIONS, FEATURES, entries_of
-    from saeprobe.recorded.files import Kind as EntryKind
-
-    found = contents.data
-    data = cast(list[object], found) if isinstance(found, list) else []
-    first = data[0] if data else None
-    names = [str(key) for key in cast(dict[object, object], first)] if isinstance(first, dict) else []
-    shapes: tuple[tuple[Kind, EntryKind], ...] = (("article-activations", ACTIVATIONS), ("article-features", FEATURES))
-    for kind, shape in shapes:
+    """Recognise an activations or features file, whole or with what is wrong in it."""
+    held = contents.data
+    data = cast(list[object], held) if isinstance(held, list) else []
+    names = [str(key) for key in cast(dict[object, object], data[0])] if data and isinstance(data[0], dict) else []
+    for kind, shape in (("article-activations", article.ACTIVATIONS), ("article-features", article.FEATURES)):
         if not any(name.endswith(f"_{shape.suffix}") for name in names):
             continue
         what = f"the article's {shape.suffix.removesuffix('s')}s of the last prompt token"
         try:
-            checked = entries_of(contents.file, data, shape)
+            checked = article.entries_of(contents.file, data, shape)
         except ArticleFileError as error:
-            warning = f"{error.found}; wanted {error.wanted}"
-            return Recognition(kind="unknown", description=f"nearly {what}", warnings=(warning,))
-        facts = {
+            return Recognition(description=f"nearly {what}", warnings=(f"{error.found}; wanted {error.wanted}",))
+        known = {
             "topics": str(len(checked.topics)),
             "styles": ", ".join(checked.tensors),
             shape.width: str(checked.width),
         }
-        return Recognition(kind=kind, description=f"{what}, {shape.shape} a topic and style", facts=facts)
-    return Recognition(kind="unknown", description="unknown; here are its keys")
+        return Recognition(kind=kind, description=f"{what}, {shape.shape} a topic and style", facts=known)
+    return Recognition()
 
 
 def _own_json(contents: Contents) -> Recognition | None:
-    """A report or a baseline, summed up or with what is wrong in it; None for a file that claims to be neither."""
-    from saeprobe.report.files import ReportError
-    from saeprobe.verdicts.baseline_files import KIND as BASELINE
-    from saeprobe.verdicts.baseline_files import BaselineError
-
+    """Sum up a report or a baseline, or say what is wrong in it; return None for a file that claims to be neither."""
     data = contents.data
     held = cast(dict[str, object], data) if isinstance(data, dict) else {}
     reported = str(held.get("schema")).startswith("urn:saeprobe:report:")
-    if not reported and held.get("kind") != BASELINE:
+    if not reported and held.get("kind") != KIND:
         return None
     try:
         return _report(contents.file) if reported else _baseline(contents.file)
     except (ReportError, BaselineError) as error:
         what = f"a {'report' if reported else 'baseline'} of saeprobe that cannot be used"
-        return Recognition(kind="unknown", description=what, warnings=(f"{error.problem}; {error.remedy}",))
+        return Recognition(description=what, warnings=(f"{error.problem}; {error.remedy}",))
 
 
 def _report(file: Path) -> Recognition:
-    """When and where the run was made, and what became of its claims."""
-    from saeprobe.report.files import read_report
-    from saeprobe.report.overview import silent, subject_names
-
     found = read_report(file)
     run = found["run"]
     declared = sum(probe["declared"] is not None for claim in found["claims"] for probe in claim["probes"])
@@ -214,9 +343,7 @@ def _report(file: Path) -> Recognition:
 
 
 def _baseline(file: Path) -> Recognition:
-    """Who approved the claim last on each subject, when, with which verdict and why."""
-    from saeprobe.verdicts.baseline_files import read_file
-
+    """Say who approved the claim last on each subject, when, with which verdict and why."""
     approvals = read_file(file)
     last = {subject: every[-1] for (_, subject), every in approvals.items()}
     return Recognition(
@@ -229,117 +356,14 @@ def _baseline(file: Path) -> Recognition:
     )
 
 
-def _article_json(contents: Contents) -> Recognition:
-    """A comparison of two styles, or an EID table."""
-    from saeprobe.recorded.results import read_eid_table, read_feature_diff
-
-    def diff(file: Path) -> Recognition:
-        found = read_feature_diff(file)
-        counts = {f"only {style}": f"{found.only_count[style]:,} features" for style in (found.a, found.b)}
-        what = f"the article's comparison of {found.a} with {found.b} prompts"
+def _article_json(file: Path) -> Recognition:
+    with suppress(ArticleFileError):
+        diff = read_feature_diff(file)
+        counts = {f"only {style}": f"{diff.only_count[style]:,} features" for style in (diff.a, diff.b)}
+        what = f"the article's comparison of {diff.a} with {diff.b} prompts"
         return Recognition(kind="feature-diff", description=what, facts=counts)
-
-    def table(file: Path) -> Recognition:
-        found = read_eid_table(file)
-        facts = {"topics": str(len(found.topics)), "personas": ", ".join(found.personas)}
-        return Recognition(kind="eid-table", description="a table of EID by topic and persona", facts=facts)
-
-    readers: tuple[Callable[[Path], Recognition], ...] = (diff, table)
-    for reader in readers:
-        try:
-            return reader(contents.file)
-        except ArticleFileError:
-            continue  # not this kind; the next may be
-    return Recognition(kind="unknown", description="unknown; here are its keys")
-
-
-_ROWS = 40
-
-
-_DESCRIPTION = """\
-Say what a file holds: its keys, shapes, dtypes and size, how many parameters it has, and what it is. Recognised are
-SAEs in Goodfire's format (.pt) and SAELens' (a folder with cfg.json), the article's activations and features files,
-its feature_diff.json and EID tables, and the reports and baselines of saeprobe itself, which are summed up; anything
-else is listed by its keys.
-
-The weights stay on disk: a file of 4 GB is inspected in a moment. A .pt file is read as data only; code in it is
-refused, never run."""
-
-
-_EPILOG = """\
-examples:
-  saeprobe inspect Llama-3.3-70B-Instruct-SAE-l50.pt
-  saeprobe inspect ~/saes/blocks.6.hook_resid_pre
-  saeprobe inspect features_layer50.pt --json
-  saeprobe inspect reports/report.json
-
-exit codes: 0 listed, known or unknown; 2 the file is absent, damaged or holds code."""
-
-
-def add_parser(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(
-        commands,
-        "inspect",
-        run,
-        summary="what an SAE file holds: keys, shapes, dtypes, size, what it is",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
-    parser.add_argument("path", type=Path, metavar="PATH", help="a .pt, .safetensors, .npz or .json file, or a folder")
-    parser.add_argument("--json", action="store_true", help="print JSON for a machine instead of a table")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Print what is there."""
-    from saeprobe.cli.contents import read_contents
-
-    contents = read_contents(arguments.path)
-    known = recognise(contents)
-    sys.stdout.write(_as_json(contents, known) if arguments.json else _as_text(contents, known))
-    return 0
-
-
-def _as_text(contents: Contents, known: Recognition) -> str:
-    """The description above a table of the keys."""
-    facts = [
-        ("what it is", known.description),
-        ("file", f"{contents.file.name}, {size(contents.file_bytes)}"),
-        *([(known.counted, f"{contents.values:,}")] if contents.values else []),
-        *known.facts.items(),
-        *(("warning", warning) for warning in known.warnings),
-    ]
-    # The entries of the article's files are alike: one stands for all.
-    items = [item for item in contents.items if item.key.startswith("0.") or not known.kind.startswith("article-")]
-    rows = [
-        [item.key, str(list(item.shape)) if item.shape is not None else "", item.dtype, f"{item.bytes:,}"]
-        for item in items[:_ROWS]
-    ]
-    more = len(contents.items) - len(rows)
-    rest = f"... and {more:,} more keys; --json lists all\n" if more > 0 else ""
-    table = aligned(["key", "shape", "dtype", "bytes"], rows, right=[3])
-    return f"{contents.path}\n{pairs(facts)}\n\n{table}\n{rest}"
-
-
-def _as_json(contents: Contents, known: Recognition) -> str:
-    """Everything, for a machine."""
-    found = {
-        "path": str(contents.path),
-        "file": str(contents.file),
-        "bytes": contents.file_bytes,
-        "kind": known.kind,
-        "description": known.description,
-        known.counted: contents.values,
-        "facts": dict(known.facts),
-        "warnings": list(known.warnings),
-        "keys": [
-            {
-                "key": item.key,
-                "shape": None if item.shape is None else list(item.shape),
-                "dtype": item.dtype,
-                "bytes": item.bytes,
-            }
-            for item in contents.items
-        ],
-    }
-    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with suppress(ArticleFileError):
+        eid = read_eid_table(file)
+        known = {"topics": str(len(eid.topics)), "personas": ", ".join(eid.personas)}
+        return Recognition(kind="eid-table", description="a table of EID by topic and persona", facts=known)
+    return Recognition()

@@ -1,61 +1,47 @@
-"""Aligned tables and numbers for the terminal."""
-
-from __future__ import annotations
+"""What commands share towards the terminal: tables, a bar, errors in words, and the file that a command writes."""
 
 import argparse
 import sys
-import unicodedata
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import NoReturn
 
 from tqdm import tqdm
 
-_KIBI = 1024
+_PLENTY = 10_000  # columns where nobody watches: a file or a pipe gets every line whole
 
 
-def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """The rows under their header in columns two spaces apart; columns numbered in `right` end flush.
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 0) -> str:
+    """Return rows under their header in columns two spaces apart; columns numbered in `right` end flush.
 
-    >>> print(aligned(["key", "bytes"], [["W_enc", "16"], ["b", "1,024"]], right=[1]))
+    On a terminal long cells wrap to its width; elsewhere nothing wraps and there are no colours. An empty header is
+    left out.
+
+    >>> print(table(["key", "bytes"], [["W_enc", "16"], ["b", "1,024"]], right=[1]))
     key    bytes
     W_enc     16
     b      1,024
     """
-    table = [list(header), *(list(row) for row in rows)]
-    widths = [max(_width(row[column]) for row in table) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(_pad(cell, widths[column], right=column in right) for column, cell in enumerate(row)).rstrip()
-        for row in table
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+
+    console = Console(
+        file=sys.stdout, width=None if sys.stdout.isatty() else _PLENTY, markup=False, emoji=False, highlight=False
     )
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(header))
+    for column, name in enumerate(header):
+        grid.add_column(name, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    with console.capture() as captured:
+        console.print(Padding(grid, (0, 0, 0, indent), expand=False))
+    return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
 
 
-def pairs(facts: Sequence[tuple[str, str]]) -> str:
-    """Names and values, indented, the values in one column."""
-    width = max(_width(name) for name, _ in facts)
-    return "\n".join(f"  {_pad(name, width, right=False)}  {value}" for name, value in facts)
-
-
-def size(count: int) -> str:
-    """A number of bytes for reading: `4.0 GiB (4,295,491,840 bytes)`."""
-    amount = float(count)
-    unit = "bytes"
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the unit that ends the loop is the one used
-        if amount < _KIBI:
-            break
-        amount /= _KIBI
-    return f"{count:,} bytes" if unit == "bytes" else f"{amount:.1f} {unit} ({count:,} bytes)"
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal that the text fills; Chinese characters fill two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
-def _pad(text: str, width: int, *, right: bool) -> str:
-    fill = " " * (width - _width(text))
-    return fill + text if right else text + fill
+def facts(known: Sequence[tuple[str, str]]) -> str:
+    """Return names and values, indented, the values in one column."""
+    return table(["", ""], known, indent=2)
 
 
 def quiet_libraries() -> None:
@@ -66,18 +52,9 @@ def quiet_libraries() -> None:
         logging.disable_progress_bar()
 
 
-class Bar(Protocol):
-    """What is used of a tqdm bar."""
-
-    def update(self, n: int) -> object:
-        """Move on by `n`."""
-        ...
-
-
-def progress(what: str, *, total: int, unit: str) -> AbstractContextManager[Bar]:
-    """A bar that shows only where stderr is a terminal."""
-    bar = tqdm(total=total, desc=what, unit=f" {unit}", disable=None, file=sys.stderr, leave=False)
-    return cast(AbstractContextManager[Bar], bar)
+def progress(what: str, *, total: int, unit: str) -> "tqdm[NoReturn]":
+    """Return a bar that shows only where stderr is a terminal."""
+    return tqdm(total=total, desc=what, unit=f" {unit}", disable=None, file=sys.stderr, leave=False)
 
 
 class RefusedError(Exception):
@@ -85,7 +62,7 @@ class RefusedError(Exception):
 
 
 def explain(error: Exception) -> str | None:
-    """The error in words for whoever typed the command; None for a bug, which deserves its traceback."""
+    """Return the error in words for whoever typed the command; None for a bug, which deserves its traceback."""
     # Imported here: numpy and scipy come with them, and a command that ends well needs none of these names.
     from saeprobe.claims import NotRun
     from saeprobe.prompts import PromptError
@@ -96,54 +73,13 @@ def explain(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: there is no such file or folder; check the path"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror or error}"
     if isinstance(error, OSError):
-        return str(error)
+        return str(error) if error.filename is None else f"{error.filename}: {error.strerror or error}"
     return None
 
 
-if TYPE_CHECKING:
-    # argparse has no public name for what add_subparsers() gives.
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
-
-
-def add_command(
-    commands: Commands,
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    *,
-    summary: str,
-    description: str,
-    epilog: str,
-) -> argparse.ArgumentParser:
-    """Add a command whose help keeps the line breaks of its description and examples."""
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
-def add_output(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add `-o FILE` and `--force`."""
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path(default), metavar="FILE", help=f"where to write (default: {default})"
-    )
-    parser.add_argument("--force", action="store_true", help="replace the output where it exists already")
-
-
 def checked_output(arguments: argparse.Namespace) -> Path:
-    """The output path, before any work is done for it.
-
-    Raises:
-        RefusedError: it exists and `--force` was not given, it is a folder, or its folder is absent.
-    """
+    """Return the output path, before any work is done for it."""
     output: Path = arguments.output
     if output.is_dir():
         raise RefusedError(f"{output} is a folder; give the name of the file to write with -o")
@@ -155,6 +91,6 @@ def checked_output(arguments: argparse.Namespace) -> Path:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The nearest folder at or above `start` (the working folder) with a pyproject.toml; `start` where none has one."""
+    """Return the nearest folder at or above `start` (the working folder) that has a pyproject.toml, else `start`."""
     here = (start or Path.cwd()).resolve()
     return next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file()), here)

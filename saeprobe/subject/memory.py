@@ -474,4 +474,6 @@ def _shortfall(
     least = needs.streamed_bytes if needs.shardable and asked in ("auto", "streamed") else needs.resident_bytes
     where = " in one place" if asked == "resident" or not needs.shardable else ""
     less = "free memory, or make the batches smaller" if asked == "auto" else 'set memory = "auto", or free memory'
-    return MemoryPlanError(f"{bytes_in_words(least)} are needed{where}", found, less + (f" on {device}" * (device != "auto")))
+    return MemoryPlanError(
+        f"{bytes_in_words(least)} are needed{where}", found, less + (f" on {device}" * (device != "auto"))
+    )

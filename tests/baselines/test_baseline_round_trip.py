@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from saeprobe.cli import main
+from saeprobe.__main__ import main
 from saeprobe.report.document import ProbeJson
 from saeprobe.report.files import read_report
 from saeprobe.verdicts.baseline_files import read_baselines

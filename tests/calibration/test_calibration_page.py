@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from known import row
 
-from saeprobe.cli import main
+from saeprobe.__main__ import main
 from studies.calibration.arms import Terms
 from studies.calibration.files import Study, as_json
 from studies.calibration.page import page, percent

@@ -1,4 +1,4 @@
-"""What the command line's tests share: a runner, and small files in the shapes that the commands read."""
+"""The tests of the command line share a runner, and small files in the shapes that the commands read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from saeprobe.cli import main
+from saeprobe.__main__ import main
 
 STYLES = ("standard", "padding", "spaces", "novice", "expert", "guru")
 
@@ -54,7 +54,7 @@ def goodfire(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def activations(tmp_path: Path) -> Path:
-    """Two topics, novice and expert, d_in 2."""
+    """The file has two topics, novice and expert, d_in 2."""
     path = tmp_path / "activations.pt"
     rows = [
         {

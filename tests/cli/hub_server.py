@@ -67,14 +67,14 @@ class Hub:
     broken: int | None = None
 
     def transfers(self, name: str) -> list[Asked]:
-        """The requests for the content of a large file."""
+        """Return the requests for the content of a large file."""
         digests = {hashlib.sha256(repo.files[name]).hexdigest() for repo in self.repos.values() if name in repo.files}
         return [one for one in self.asked if one.method == "GET" and one.path.removeprefix("/store/") in digests]
 
 
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
-    """The hub at work on a free port of 127.0.0.1."""
+    """Let the hub work on a free port of 127.0.0.1."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

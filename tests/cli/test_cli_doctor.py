@@ -1,4 +1,4 @@
-"""`saeprobe doctor`: what it says of a machine and of the subjects, without a network and without loading a model."""
+"""`saeprobe doctor` and `subjects` describe a machine and its subjects, without a network and without a model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from made_subjects import Made
 
-from saeprobe.cli import doctor as rates_module
+from saeprobe.cli import doctor
 from saeprobe.cli.doctor import Rates, hardware, least_seconds, measure, outlook
-from saeprobe.subject import local, registry
-from saeprobe.subject import machine as machine_module
+from saeprobe.subject import local
 from saeprobe.subject.local import LocalSubject
 from saeprobe.subject.machine import Gpu, Machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan
@@ -32,7 +31,7 @@ SERVER = Machine(gpus=(H200,), ram_bytes=256 * GB, ram_available_bytes=250 * GB,
 
 OFFLINE = """
 import json, sys
-from saeprobe.cli import main
+from saeprobe.__main__ import main
 code = main(["doctor"])
 heavy = [name for name in ("torch", "transformers", "transformer_lens", "sae_lens") if name in sys.modules]
 print(json.dumps({"code": code, "heavy": heavy}))
@@ -52,15 +51,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     monkeypatch.chdir(tmp_path)
 
     def stand(on: Machine, known: Rates = KNOWN) -> None:
-        for module in (machine_module, local):
+        for module in (doctor, local):
             monkeypatch.setattr(module, "this_machine", lambda: on)
-        monkeypatch.setattr(rates_module, "measure", lambda folder, *, gpu: known)  # noqa: ARG005 - called with both
+        monkeypatch.setattr(doctor, "measure", lambda folder, *, gpu: known)  # noqa: ARG005 - called with both
 
     return stand
 
 
 def rows(out: str) -> dict[str, list[str]]:
-    """The table, by subject."""
+    """Return the table, by subject."""
     table = next(part for part in out.split("\n\n") if part.startswith("subject "))
     return {line.split()[0]: line.split()[1:] for line in table.splitlines()[1:]}
 
@@ -98,9 +97,9 @@ def test_a_server_holds_the_70b(run: Run, place: Callable[..., None]) -> None:
 def test_no_subject_that_runs_is_1(run: Run, place: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code says whether anything runs here."""
     place(LAPTOP)
-    monkeypatch.setattr(registry, "subject_names", lambda _: ("gpt2",))
+    monkeypatch.setattr(doctor, "subject_names", lambda _: ("gpt2",))
     assert run("doctor").code == 1
-    monkeypatch.setattr(registry, "subject_names", lambda _: ("gpt2", "sparrow"))
+    monkeypatch.setattr(doctor, "subject_names", lambda _: ("gpt2", "sparrow"))
     assert run("doctor").code == 0
 
 
@@ -121,7 +120,7 @@ def test_a_token_is_found_and_never_shown(
 def test_the_hub_is_described(
     run: Run, place: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cache with its free disk, endpoint and offline mode."""
+    """The cache is named with its free disk, then endpoint and offline mode."""
     from huggingface_hub import constants
 
     place(LAPTOP)
@@ -216,9 +215,25 @@ def test_a_card_without_its_driver_is_a_problem_in_words(tmp_path: Path, monkeyp
     assert (found.gpu, "torch finds no usable CUDA device" in (found.gpu_problem or "")) == (None, True)
 
 
-def test_a_wrong_declaration_is_explained(run: Run, place: Callable[..., None], tmp_path: Path) -> None:
-    """As by every command that looks subjects up."""
+def test_subjects_are_listed_with_what_brings_them(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built-in and declared subjects stand in one table, and what an absent one lacks below it, from any subfolder."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.saeprobe.subjects.mine]\nmodel = "./model"\nsae = { path = "./sae" }\nsummary = "my own"\n'
+    )
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    found = run("subjects")
+    assert found.code == 0, found.err
+    table = found.out.split("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in table[:3]] == ["subject", "sparrow", "finch"]
+    assert [line.split(maxsplit=2) for line in table if line.startswith("mine")] == [["mine", "absent", "my own"]]
+    assert f"\nmine: no whole model at {tmp_path / 'model'}" in found.out
+
+
+@pytest.mark.parametrize("command", ["doctor", "subjects"])
+def test_a_wrong_declaration_is_explained(run: Run, place: Callable[..., None], tmp_path: Path, command: str) -> None:
+    """A subject declared without an SAE is named by its table, as by every command that looks subjects up."""
     place(LAPTOP)
     (tmp_path / "pyproject.toml").write_text('[tool.saeprobe.subjects.mine]\nmodel = "./model"\n')
-    found = run("doctor")
+    found = run(command)
     assert (found.code, "[tool.saeprobe.subjects.mine]" in found.err) == (2, True)

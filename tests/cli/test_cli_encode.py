@@ -1,4 +1,4 @@
-"""`saeprobe encode` and `saeprobe diff`, on an SAE worked by hand."""
+"""`saeprobe encode` and `saeprobe diff` give what was worked by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from sae_lens import StandardSAE, StandardSAEConfig
 
-from saeprobe.cli import article_steps as encode_module
+from saeprobe.cli import article_steps
 from saeprobe.recorded.files import read_features
 
 # relu of x0, x1 - 0.5 and 1 - x0 - x1, by hand from the activations of the fixture
@@ -56,7 +56,7 @@ def test_batching_changes_nothing(
     run: Run, goodfire: Path, activations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One row at a time gives the same file as all at once."""
-    monkeypatch.setattr(encode_module, "_DENSE_BYTES", 1)
+    monkeypatch.setattr(article_steps, "_DENSE_BYTES", 1)
     assert run("encode", activations, "--sae", goodfire, "-o", tmp_path / "f.pt").code == 0
     assert read_features(tmp_path / "f.pt").features["novice"].toarray().tolist() == NOVICE
 

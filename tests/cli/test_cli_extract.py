@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from saeprobe.cli import article_steps
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.files import read_activations
-from saeprobe.subject import registry
 from saeprobe.subject.specification import Reading, ReadingError, Request
 
 Run = Callable[..., Any]
@@ -36,13 +36,13 @@ templates = ["You are {guru}. Explain {topic} as {guru} would.", "As {guru}: {to
 """
 
 
-def told(text: str) -> list[float]:
-    """An activation that tells its text apart."""
+def mark(text: str) -> list[float]:
+    """Return an activation that no other text has."""
     return [float(len(text)), float(sum(map(ord, text)) % 9973)]
 
 
 class Toy:
-    """A subject without a model: its activation of a text is `told`."""
+    """A subject without a model: its activation of a text is `mark`."""
 
     name = "toy"
     wording = "english"
@@ -58,7 +58,7 @@ class Toy:
         return self._missing
 
     def open(self) -> Toy:
-        """Itself."""
+        """Return itself."""
         return self
 
     def read(self, requests: Sequence[Request], *, batch_size: int) -> Iterator[tuple[int, list[Reading]]]:
@@ -73,35 +73,38 @@ class Toy:
     def _reading(text: str) -> Reading:
         nothing = np.zeros(1)
         return Reading(
-            tokens=(), n_tokens=3, indices=(), values=(), squared_error=nothing, activations=np.array([told(text)])
+            tokens=(), n_tokens=3, indices=(), values=(), squared_error=nothing, activations=np.array([mark(text)])
         )
 
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
-    """The toy under the name `toy`."""
+    """Give the toy the name `toy`."""
     subject = Toy()
-    monkeypatch.setattr(registry, "find_subject", lambda name, rootdir: subject)  # noqa: ARG005 - called with both
+    monkeypatch.setattr(article_steps, "find_subject", lambda name, rootdir: subject)  # noqa: ARG005 - called with both
     return subject
 
 
 @pytest.fixture
 def prompts(tmp_path: Path) -> Path:
-    """Two styles of two templates, two topics."""
+    """The file has two styles of two templates, and two topics."""
     path = tmp_path / "prompts.toml"
     path.write_text(PROMPTS)
     return path
 
 
 def test_one_template_a_style_is_read_and_written(run: Run, toy: Toy, prompts: Path, tmp_path: Path) -> None:
-    """The first template of each style, every topic, with the guru's name found in the prompt."""
+    """The first template of each style is read for every topic, and the guru's name is found in the prompt."""
     found = run("extract", "toy", "--prompts", prompts, "-o", tmp_path / "a.pt")
     assert found.code == 0, found.err
     read = read_activations(tmp_path / "a.pt")
     assert (read.topics, read.styles) == (("tides", "rain"), ("novice", "guru"))
     assert read.gurus == ("Galileo (of Pisa)", "Dalton")
-    assert read.style("novice").tolist() == [told("Explain tides to a novice."), told("Explain rain to a novice.")]
-    assert read.style("guru")[1].tolist() == told("You are Dalton. Explain rain as Dalton would.")
+    assert read.style("novice").tolist() == [
+        mark("Explain tides to a novice."),
+        mark("Explain rain to a novice."),
+    ]
+    assert read.style("guru")[1].tolist() == mark("You are Dalton. Explain rain as Dalton would.")
     assert len(toy.texts) == 4
 
 
@@ -112,7 +115,7 @@ def test_template_and_styles_choose(run: Run, toy: Toy, prompts: Path, tmp_path:
     assert found.code == 0, found.err
     read = read_activations(tmp_path / "a.pt")
     assert read.styles == ("guru", "novice")
-    assert read.style("guru")[0].tolist() == told("As Galileo (of Pisa): tides.")
+    assert read.style("guru")[0].tolist() == mark("As Galileo (of Pisa): tides.")
     assert toy.texts
 
 
@@ -177,7 +180,7 @@ def test_a_subject_that_is_not_here_says_what_brings_it(
 ) -> None:
     """Absent weights end the command before prompts are read, with the subject's own advice."""
     absent = Toy(missing="no weights; run: hf download toy")
-    monkeypatch.setattr(registry, "find_subject", lambda name, rootdir: absent)  # noqa: ARG005 - called with both
+    monkeypatch.setattr(article_steps, "find_subject", lambda name, rootdir: absent)  # noqa: ARG005 - called with both
     found = run("extract", "toy", "-o", tmp_path / "a.pt")
     assert (found.code, found.err) == (2, "saeprobe: error: toy cannot run here: no weights; run: hf download toy\n")
 

@@ -1,4 +1,4 @@
-"""`saeprobe fetch`, against a Hub on the loopback."""
+"""`saeprobe fetch` brings weights from a Hub on the loopback."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from hub_server import COMMIT, Hub, Repo, serving
 
-from saeprobe.cli import hub as transfer
-from saeprobe.cli.hub import Cache, choose_files
-from saeprobe.subject import registry
+from saeprobe.cli import fetch
+from saeprobe.cli.hub import choose_files
+from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import Download
 
 Run = Callable[..., Any]
@@ -72,7 +72,7 @@ def cache(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setattr(transfer, "PAUSE", 0.0)
+    monkeypatch.setattr(fetch, "PAUSE", 0.0)
     yield tmp_path / "hub"
     close_session()
 
@@ -84,7 +84,7 @@ class Toy:
         self._cache, self._downloads = cache, downloads
 
     def downloads(self) -> tuple[Download, ...]:
-        """As given."""
+        """Return what was given."""
         return self._downloads
 
     def missing(self) -> str | None:
@@ -101,7 +101,7 @@ def toy(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Declare the subject `toy` with these downloads."""
 
     def declare(*downloads: Download) -> None:
-        monkeypatch.setattr(registry, "find_subject", lambda name, root: Toy(cache, *downloads))  # noqa: ARG005
+        monkeypatch.setattr(fetch, "find_subject", lambda name, root: Toy(cache, *downloads))  # noqa: ARG005
 
     return declare
 
@@ -129,7 +129,7 @@ def test_gpt2_comes_and_is_whole(run: Run, hub: Hub, cache: Path, tmp_path: Path
         "config.json", "tokenizer.json", "model.safetensors"
     )}  # fmt: skip
     assert set(snapshot(cache, GPT2_SAE)) == {f"{HOOK}/cfg.json", f"{HOOK}/sae_weights.safetensors"}
-    assert registry.find_subject("gpt2", tmp_path).missing() is None
+    assert find_subject("gpt2", tmp_path).missing() is None
     assert isinstance(try_to_load_from_cache(GPT2, "config.json", cache_dir=str(cache)), str)
     assert (cache / "models--openai-community--gpt2" / "refs" / "main").read_text() == COMMIT
     assert f"fetched {GPT2} model.safetensors (1 MB)\n" in found.out
@@ -140,7 +140,7 @@ def test_gpt2_comes_and_is_whole(run: Run, hub: Hub, cache: Path, tmp_path: Path
 
 def test_sizes_and_room_are_stated_first(run: Run, hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dry run names each file with its size, the sum, the endpoint and the free disk, and fetches nothing."""
-    monkeypatch.setattr(Cache, "free_bytes", lambda _: 7_500_000_000)
+    monkeypatch.setattr(fetch.hub, "free_bytes", lambda: 7_500_000_000)
     found = run("fetch", "gpt2", "--dry-run")
     assert found.code == 0, found.err
     lines = found.out.splitlines()
@@ -191,7 +191,7 @@ def test_a_second_run_asks_nobody(run: Run, hub: Hub, cache: Path) -> None:
 
 
 def test_a_subject_without_downloads_says_so(run: Run, cache: Path) -> None:
-    """The specimen ships with the package."""
+    """The specimen is in the package."""
     found = run("fetch", "sparrow")
     assert (found.code, found.out) == (0, "sparrow needs no download: its files are on this machine\n")
     assert not cache.exists()
@@ -248,7 +248,7 @@ def test_damaged_files_are_not_kept(run: Run, hub: Hub, cache: Path) -> None:
     assert "came with another content than" in found.err
     assert "run the command again, or try another HF_ENDPOINT" in found.err
     assert "model.safetensors" not in snapshot(cache, GPT2)
-    assert registry.find_subject("gpt2", cache).missing() is not None
+    assert find_subject("gpt2", cache).missing() is not None
 
 
 def test_a_killed_process_is_taken_up(hub: Hub, tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def test_the_token_stays_with_the_hub(
 def test_what_is_not_there_is_named(
     run: Run, hub: Hub, cache: Path, toy: Callable[..., None], download: Download, message: str
 ) -> None:
-    """An absent repository, revision, file or layer each end in one line."""
+    """An absent repository, revision, file or layer is named in one line."""
     hub.repos["meta/llama"].gated = False
     toy(download)
     found = run("fetch", "toy")
@@ -394,7 +394,7 @@ def test_a_server_in_trouble_is_named(run: Run, hub: Hub, cache: Path) -> None:
 
 def test_a_disk_that_is_too_small_is_refused(run: Run, hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is needed, what is free, and HF_HOME as the remedy; nothing is begun."""
-    monkeypatch.setattr(Cache, "free_bytes", lambda _: 500_000)
+    monkeypatch.setattr(fetch.hub, "free_bytes", lambda: 500_000)
     for words in (("fetch", "gpt2"), ("fetch", "gpt2", "--dry-run")):
         found = run(*words)
         assert found.code == 2
@@ -418,7 +418,7 @@ def test_a_disk_that_fills_up_keeps_what_came(run: Run, hub: Hub, cache: Path) -
     assert "of 1 MB of model.safetensors are kept" in found.err
 
 
-def test_what_ran_is_told_from_what_did_not(
+def test_files_that_came_are_not_yet_a_subject_that_runs(
     run: Run, cache: Path, toy: Callable[..., None], hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where all files came and the subject still cannot run, its own reason is passed on."""
@@ -435,12 +435,11 @@ def test_what_ran_is_told_from_what_did_not(
 
 def test_an_interruption_keeps_what_came(run: Run, hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Control-C ends with the shell's code for it, and says that the same command goes on."""
-    from saeprobe.cli import fetch as order
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(order, "wait", interrupted)
+    monkeypatch.setattr(fetch, "wait", interrupted)
     found = run("fetch", "gpt2")
     assert found.code == 130
     assert "the same command goes on from there" in found.err

@@ -15,8 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from saeprobe.claims import Claim, Verdict, Word
-from saeprobe.cli.contents import read_contents
-from saeprobe.cli.inspect import recognise
+from saeprobe.cli.inspect import read_contents, recognise
 from saeprobe.report.document import RunJson, build_document, probe_to_json
 from saeprobe.report.files import write_report
 from saeprobe.verdicts.baseline import Baseline, Provenance, Value
@@ -39,7 +38,7 @@ CONFIG = {
 
 
 def sae_folder(folder: Path, config: object = CONFIG, **changes: torch.Tensor) -> Path:
-    """An SAE in SAELens' format, changed."""
+    """Write an SAE in SAELens' format, changed."""
     folder.mkdir(exist_ok=True)
     weights = {
         "W_enc": torch.ones(2, 3),
@@ -152,7 +151,7 @@ RUN: RunJson = {
 
 
 def report_file(path: Path, *, run: RunJson = RUN, planned: tuple[str, ...] = ()) -> Path:
-    """A report of two claims on two subjects, one of them a declared non-reproduction."""
+    """Write a report of two claims on two subjects, one of them a declared non-reproduction."""
     cases: tuple[tuple[str, str, Word, str | None], ...] = (
         ("a.b", "sparrow", "supported", None),
         ("a.b", "finch", "refuted", "known"),
@@ -226,20 +225,20 @@ def test_a_baseline_is_summed_up(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('{"schema": "urn:saeprobe:report:1", "schema_version": "1.2"}', "a report of saeprobe that cannot be used"),
         ('{"schema": "urn:saeprobe:report:2", "schema_version": "2.0"}', "has schema version '2.0'"),
         ('{"kind": "saeprobe baseline 1", "claim": "other"}', "a baseline of saeprobe that cannot be used"),
     ],
 )
-def test_a_damaged_report_or_baseline_is_said_to_be(run: Run, tmp_path: Path, text: str, told: str) -> None:
+def test_a_damaged_report_or_baseline_is_said_to_be(run: Run, tmp_path: Path, text: str, message: str) -> None:
     """What names itself one and cannot be read is listed all the same, with what is wrong and what to do."""
     path = tmp_path / "a.b.json"
     path.write_text(text, encoding="utf-8")
     found = run("inspect", path)
     assert found.code == 0, found.err
-    assert told in found.out
+    assert message in found.out
     assert "  warning     " in found.out
 
 
@@ -275,10 +274,14 @@ def test_weights_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.safetensors", b"", "its header claims 0 bytes"),
-        ("x.safetensors", struct.pack("<Q", 10**12) + b"{}", "its header claims 1,000,000,000,000 bytes"),
-        ("x.safetensors", struct.pack("<Q", 2) + b"[]", "its header cannot be read"),
-        ("x.safetensors", struct.pack("<Q", 2) + b"{}" + b"more", "it has 14 bytes where its header promises 10"),
+        ("x.safetensors", b"", "header too small); wanted a whole safetensors file; download it again"),
+        (
+            "x.safetensors",
+            struct.pack("<Q", 10**12) + b"{}",
+            "it is damaged (Error while deserializing header: header too large)",
+        ),
+        ("x.safetensors", struct.pack("<Q", 2) + b"[]", "invalid JSON in header"),
+        ("x.safetensors", struct.pack("<Q", 2) + b"{}" + b"more", "file not fully covered"),
         ("x.npz", b"PK nothing", "wanted a .npz archive of arrays"),
         ("x.pt", b"nothing", "it is no .pt file"),
         ("x.json", b"nothing", "it is not JSON"),
@@ -300,7 +303,7 @@ def test_a_truncated_safetensors_file_is_noticed(run: Run, tmp_path: Path) -> No
     """A download that broke off is seen from the header and the size."""
     file = sae_folder(tmp_path / "sae") / "sae_weights.safetensors"
     file.write_bytes(file.read_bytes()[:-4])
-    assert "wanted the whole file" in run("inspect", file).err
+    assert "wanted a whole safetensors file; download it again" in run("inspect", file).err
 
 
 def test_a_folder_must_hold_one_file_of_weights(run: Run, tmp_path: Path) -> None:

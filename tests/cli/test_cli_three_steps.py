@@ -1,4 +1,4 @@
-"""The article's three steps in a row, on a real model: a tiny random one with its own SAE, and the shipped specimen."""
+"""The article's three steps give one file after another, on a tiny random model and on the shipped specimen."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ guru = { templates = ["You are {guru}. Explain {topic}."] }
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's project: a random two-layer GPT-2 over bytes, a random SAE on its middle, prompts, and a declaration."""
+    """The project has a random two-layer GPT-2 over bytes, a random SAE on its middle, prompts, and a declaration."""
     root = tmp_path_factory.mktemp("project")
     letters = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
     bpe = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(letters)}, merges=[]))

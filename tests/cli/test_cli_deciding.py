@@ -1,4 +1,4 @@
-"""`saeprobe approve`: one claim at a time, by a person with a reason, from a run that can be told later."""
+"""`saeprobe approve` takes one claim from a person with a reason; `saeprobe gate` hands on the gate's decision."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from saeprobe.claims import Claim, Verdict, Word
+from saeprobe.cli import deciding
 from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
 from saeprobe.report.document import Document, ProbeRecord, build_document, planned_name, probe_to_json
@@ -76,7 +77,7 @@ RUN = {
 
 
 def evidence(*samples: Sample) -> Evidence:
-    """A comparison of these, the last of them as a part."""
+    """Return a comparison of these, the last of them as a part."""
     part = Evidence(
         kind="greater", statement="p", outcome="supported", reason="", scope="", unit="features", samples=samples[1:]
     )
@@ -86,7 +87,7 @@ def evidence(*samples: Sample) -> Evidence:
 def record(
     claim: str, subject: str = "sparrow", *, word: Word = "supported", samples: tuple[Sample, ...] = (NOVICE, EXPERT)
 ) -> ProbeRecord:
-    """A decided claim."""
+    """Return a decided claim."""
     return probe_to_json(
         claim=Claim(id=claim, sentence="Novice activates more.", source="here"),
         nodeid=f"t.py::{claim}[{subject}]",
@@ -273,7 +274,7 @@ def refused(run: Run, *words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("claim", "told"),
+    ("claim", "message"),
     [
         ("a.bb", "the report holds no claim 'a.bb', did you mean 'a.b'?; it holds 2, listed in its page"),
         ("zzz", "the report holds no claim 'zzz'; it holds 2"),
@@ -285,15 +286,15 @@ def refused(run: Run, *words: str) -> str:
     ],
 )
 def test_only_one_claim_that_is_there_can_be_approved(
-    run: Run, written: Callable[..., Document], claim: str, told: str
+    run: Run, written: Callable[..., Document], claim: str, message: str
 ) -> None:
     """No pattern, no list, no claim that is not in the report."""
     written(record("a.b"), record("a.c"))
-    assert told in refused(run, claim, "--by", "Ada", "--because", WHY)
+    assert message in refused(run, claim, "--by", "Ada", "--because", WHY)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("a.b", "--by", "Ada"), "required: --because"),
         (("a.b", "--because", WHY), "required: --by"),
@@ -306,16 +307,16 @@ def test_only_one_claim_that_is_there_can_be_approved(
     ],
 )
 def test_a_person_and_a_reason_are_needed(
-    run: Run, written: Callable[..., Document], words: tuple[str, ...], told: str
+    run: Run, written: Callable[..., Document], words: tuple[str, ...], message: str
 ) -> None:
     """Neither may be left out or blank, and a reason has three words at least."""
     written(record("a.b"), record("a.c"))
-    assert told in refused(run, *words)
+    assert message in refused(run, *words)
 
 
 @pytest.mark.parametrize("why", ["it is right", "模型权重已更新", "SAE 重新训练"])
 def test_three_words_are_a_reason(run: Run, written: Callable[..., Document], why: str) -> None:
-    """Also in Chinese, where two characters count as a word."""
+    """Two Chinese characters count as a word."""
     written(record("a.b"))
     assert run("approve", "a.b", "--by", "Ada", "--because", why).code == 0
 
@@ -325,12 +326,12 @@ def test_the_subject_is_needed_where_there_are_several(run: Run, written: Callab
     written(record("a.b"), record("a.b", "finch"))
     words = ("--by", "Ada", "--because", WHY)
     assert "a.b was decided on sparrow, finch; name one of them with --subject" in refused(run, "a.b", *words)
-    told = refused(run, "a.b", "--subject", "finsh", *words)
-    assert "a.b was not decided on 'finsh', did you mean 'finch'?; the report has it on sparrow, finch" in told
+    message = refused(run, "a.b", "--subject", "finsh", *words)
+    assert "a.b was not decided on 'finsh', did you mean 'finch'?; the report has it on sparrow, finch" in message
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [
         ("not run", "a.b on sparrow is not run: nothing was measured; so it is"),
         ("broken", "a.b on sparrow is broken: what it measured cannot be relied on; so it is"),
@@ -338,11 +339,11 @@ def test_the_subject_is_needed_where_there_are_several(run: Run, written: Callab
     ],
 )
 def test_a_verdict_that_says_nothing_is_refused(
-    run: Run, written: Callable[..., Document], word: Word, told: str
+    run: Run, written: Callable[..., Document], word: Word, message: str
 ) -> None:
     """Whatever was measured on the way."""
     written(record("a.b", word=word))
-    assert told in refused(run, "a.b", "--by", "Ada", "--because", WHY)
+    assert message in refused(run, "a.b", "--by", "Ada", "--because", WHY)
 
 
 def test_a_claim_that_measured_nothing_is_refused(run: Run, written: Callable[..., Document]) -> None:
@@ -356,8 +357,8 @@ def test_two_probes_of_one_claim_are_refused(run: Run, written: Callable[..., Do
     second = record("a.b")
     second["nodeid"] += "[2]"
     written(record("a.b"), second)
-    told = refused(run, "a.b", "--by", "Ada", "--because", WHY)
-    assert "a.b was decided 2 times on sparrow; a baseline belongs to one probe" in told
+    message = refused(run, "a.b", "--by", "Ada", "--because", WHY)
+    assert "a.b was decided 2 times on sparrow; a baseline belongs to one probe" in message
 
 
 @pytest.mark.parametrize(("dirty", "code"), [(True, 2), (False, 0), (None, 0)])
@@ -368,7 +369,7 @@ def test_a_tree_with_uncommitted_changes_is_refused(
     dirty: bool | None,
     code: int,
 ) -> None:
-    """What was measured there could not be told later; without a repository there is nothing to commit."""
+    """What was measured there could not be reproduced later; without a repository there is nothing to commit."""
     written(record("a.b"), change=lambda it: it["run"].update(dirty=dirty, commit=None if dirty is None else "0123"))
     found = run("approve", "a.b", "--by", "Ada", "--because", WHY)
     assert found.code == code
@@ -380,8 +381,8 @@ def test_a_report_of_an_older_version_is_refused(run: Run, written: Callable[...
     """It lacks what a baseline keeps."""
     for version in ("1.0", "1.1"):
         written(record("a.b"), change=lambda it, version=version: it.update(schema_version=version))
-        told = refused(run, "a.b", "--by", "Ada", "--because", WHY)
-        assert f"the report has schema version {version} and lacks what a baseline keeps; run the probes again" in told
+        said = refused(run, "a.b", "--by", "Ada", "--because", WHY)
+        assert f"the report has schema version {version} and lacks what a baseline keeps; run the probes again" in said
 
 
 def test_a_report_or_baseline_that_cannot_be_read_is_explained(run: Run, written: Callable[..., Document]) -> None:
@@ -409,3 +410,26 @@ def test_the_file_is_one_that_git_can_show(run: Run, written: Callable[..., Docu
     assert {key for key in first if first[key] != second[key]} == {"approved_by"}
     assert text.endswith("}\n")
     assert [path.name for path in Path("reports/baselines").iterdir()] == ["a.b.json"]
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_the_gates_decision_is_the_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Released, held and undecided are 0, 1 and 2; only the last is an error and goes to stderr."""
+    seen: list[tuple[Path, Path]] = []
+
+    def decide(article: Path, report: Path) -> tuple[int, str]:
+        seen.append((article, report))
+        return code, "the decision"
+
+    monkeypatch.setattr(deciding, "decide", decide)
+    found = run("gate", "day1.md")
+    assert (found.code, found.err if code == 2 else found.out) == (code, "the decision\n")
+    run("gate", "day1.md", "--report", "other.json")
+    assert seen == [(Path("day1.md"), Path("reports/report.json")), (Path("day1.md"), Path("other.json"))]
+
+
+def test_an_absent_article_is_not_decided(run: Run, tmp_path: Path) -> None:
+    """The real gate ends with exit code 2 and no traceback where the article is not there."""
+    found = run("gate", tmp_path / "none.md")
+    assert (found.code, found.out) == (2, "")
+    assert str(tmp_path / "none.md") in found.err

@@ -1,0 +1,31 @@
+"""A table is whole where it is piped, and fits the terminal where somebody reads."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from saeprobe.cli.terminal import table
+
+LONG = "x" * 300
+
+
+def test_a_piped_table_is_plain_and_whole() -> None:
+    """Nothing is cut, coloured, framed or read as markup, and columns are as wide as Chinese characters fill them."""
+    lines = table(["词", "shape"], [["风格", "[1, d_in]"], ["a :smile:", LONG]]).splitlines()
+    assert lines == ["词         shape", "风格       [1, d_in]", f"a :smile:  {LONG}"]
+
+
+def test_numbers_end_flush_and_an_empty_header_is_left_out() -> None:
+    """Columns on the right end flush; a table without names of columns has no line for them."""
+    assert table(["", ""], [["a", "1"], ["b", "1,024"]], right=[1], indent=2) == "  a      1\n  b  1,024"
+
+
+def test_a_table_on_a_terminal_fits_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long cells wrap to the width of the terminal, and nothing of them is lost."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = table(["key", "what"], [["a", LONG]]).splitlines()
+    assert max(map(len, lines[1:])) == 40
+    assert sum(line.count("x") for line in lines[1:]) == 300

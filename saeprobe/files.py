@@ -78,10 +78,10 @@ def _two_digits(amount: float) -> str:
     return f"{amount:.0f}" if amount >= _FEW else f"{amount:.1f}".removesuffix(".0")
 
 
-def columns(text: str) -> int:
+def terminal_columns(text: str) -> int:
     """Count the columns of a terminal that a text fills; a Chinese character fills two.
 
-    >>> columns("sparrow"), columns("麻雀")
+    >>> terminal_columns("sparrow"), terminal_columns("麻雀")
     (7, 4)
     """
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ import pyarrow.parquet as pq
 
 from saeprobe.captures import Span, Steering
 from saeprobe.features.continuations import Continuation
+from saeprobe.files import written_whole
 from saeprobe.store.tables import (
     CONTINUATIONS,
     READINGS,
@@ -135,15 +134,8 @@ class Store:
         folder = self._folder(kind, fingerprint)
         folder.mkdir(parents=True, exist_ok=True)
         name = _sha256(sorted(keys))[:32]
-        unfinished = folder / f".{name}-{os.getpid()}-{uuid.uuid4().hex[:8]}.unfinished"
-        try:
-            with unfinished.open("wb") as stream:
-                _parquet(table, stream, kind)
-                stream.flush()
-                os.fsync(stream.fileno())
-            unfinished.replace(folder / f"{name}.parquet")
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with written_whole(folder / f"{name}.parquet") as part, part.open("wb") as stream:
+            _parquet(table, stream, kind)
 
     def _load(
         self,

@@ -16,7 +16,8 @@ from saeprobe.store import instrument, plan
 from saeprobe.store.instrument import InstrumentCheck, LayerFit
 from saeprobe.store.plan import prompts_for
 from saeprobe.store.store import Store, reading_key
-from saeprobe.subject.specification import Subject, Want
+from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import Want
 
 FIGURES = "figures 1"
 """Written into each file of figures; one that does not say so counts as not there."""

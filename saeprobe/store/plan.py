@@ -15,7 +15,8 @@ from saeprobe.features.continuations import Continuation, Continuations
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
 from saeprobe.store.store import Store, continuation_key, reading_key
-from saeprobe.subject.specification import Identity, Reader, Reading, Request, Subject, SubjectError, Want
+from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import Identity, Reader, Reading, Request, SubjectError, Want
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
@@ -95,11 +96,11 @@ def _describe(works: Sequence[Work], label: str, store: Store) -> str:
     if missing is not None:
         return f"{label}: {', '.join(asked)}; not run: {missing}"
     try:
-        counts, place = [_stored_and_to_run(work, store) for work in works], first.subject.place()
+        counts = [_stored_and_to_run(work, store) for work in works]
+        stored, to_run = (sum(of) for of in zip(*counts, strict=True))
+        where = f", {first.subject.memory_in_words()}" if to_run else ""  # this looks at the machine
     except SubjectError as error:
         return f"{label}: {', '.join(asked)}; cannot run: {error}"
-    stored, to_run = (sum(of) for of in zip(*counts, strict=True))
-    where = f", {place}" if to_run else ""
     return f"{label}: {', '.join(asked)}; {stored:,} results stored, {to_run:,} to compute{where}"
 
 
@@ -137,10 +138,10 @@ def _continuations_of(subject: Subject, steerings: Iterable[Steering]) -> dict[s
     """By key, all prompts that are continued."""
     found: dict[str, tuple[Prompt, Steering]] = {}
     for steering in steerings:
-        speaking, prompts = subject.speaking(), prompts_for(steering.prompts, subject)
+        fingerprint, prompts = subject.whole_fingerprint(), prompts_for(steering.prompts, subject)
         experiment = [prompt.text for prompt in prompts]
         for prompt in prompts:
-            found.setdefault(continuation_key(speaking, prompt.text, steering, experiment), (prompt, steering))
+            found.setdefault(continuation_key(fingerprint, prompt.text, steering, experiment), (prompt, steering))
     return found
 
 
@@ -196,7 +197,7 @@ def gather(
         if not part:
             continue
         for prompt, items in reader.continue_(part, steering, experiment=experiment):
-            key = continuation_key(work.subject.speaking(), prompt.text, steering, experiment)
+            key = continuation_key(work.subject.whole_fingerprint(), prompt.text, steering, experiment)
             store.add_continuations(identity.fingerprint, {key: items})
             told.more(1)
     computed = len(lacking) + len(unwritten)
@@ -320,7 +321,7 @@ def continuations(subject: Subject, steering: Steering, store: Store) -> Continu
     identity = subject.identity()
     prompts = prompts_for(steering.prompts, subject).prompts
     experiment = [prompt.text for prompt in prompts]
-    keys = [continuation_key(subject.speaking(), text, steering, experiment) for text in experiment]
+    keys = [continuation_key(subject.whole_fingerprint(), text, steering, experiment) for text in experiment]
     found = store.continuations(identity.fingerprint, keys)
     _check_gathered(keys, found.keys(), subject)
     items = itertools.chain.from_iterable(

@@ -54,8 +54,8 @@ def reading_key(fingerprint: str, text: str, want: Want) -> str:
 def continuation_key(fingerprint: str, text: str, steering: Steering, experiment: Sequence[str]) -> str:
     """SHA-256 of everything that decides the continuations of one prompt.
 
-    `fingerprint` is of all the model's layers (`Subject.speaking`). The texts of the whole experiment belong to it: the
-    random features are drawn from those that fire on them.
+    `fingerprint` is of all the model's layers (`Subject.whole_fingerprint`). The texts of the whole experiment belong
+    to it: the random features are drawn from those that fire on them.
     """
     return _sha256(
         {

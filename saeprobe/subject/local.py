@@ -15,7 +15,6 @@ from saeprobe.subject.files.model import hash_files, model_files, shape_of
 from saeprobe.subject.machine import this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import Located, depth_of, downloads, locate, missing, protocol_aspects
-from saeprobe.subject.running.batches import tolerance_of
 from saeprobe.subject.specification import (
     Download,
     Draws,
@@ -27,6 +26,7 @@ from saeprobe.subject.specification import (
     SubjectError,
     SubjectSpec,
     Yardstick,
+    tolerance_of,
 )
 
 if TYPE_CHECKING:

@@ -220,7 +220,7 @@ def test_a_header_agrees_with_the_library(folder: Path) -> None:
 
 def test_torch_is_not_loaded() -> None:
     """What is missing is said before anything heavy is imported."""
-    script = "import sys; import saeprobe.subject.files.truncated, saeprobe.subject.running.numerics\n"
+    script = "import sys; import saeprobe.subject.files.model, saeprobe.subject.specification\n"
     script += "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - this interpreter
     assert run.stdout.strip() == "[]"

@@ -282,7 +282,7 @@ def test_a_memory_that_does_not_hold_one_layer(small: tuple[Path, list[Run]], mo
         return real(tensor, *where, **how)
 
     monkeypatch.setattr(torch.Tensor, "to", full)
-    with pytest.raises(SubjectError, match=r"does not hold the embedding, 0\.0 GiB \(CUDA out of memory"):
+    with pytest.raises(SubjectError, match=r"does not hold the embedding, 8\.2 kB \(CUDA out of memory"):
         list(sweep.run(runs, batch_size=4))
 
 

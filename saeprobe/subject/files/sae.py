@@ -20,6 +20,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from saeprobe.files import write_whole
 from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, read_json
 from saeprobe.subject.specification import Sae, SaeFile, SaeFolder, SaeRelease, SubjectError
 
@@ -342,9 +343,7 @@ def _converted(sae: SaeRelease, files: tuple[Path, ...]) -> dict[str, object]:
     if kept.exists():
         return read_json(kept)
     said = _ask_sae_lens(sae)
-    unfinished = kept.with_suffix(f".{id(said)}.unfinished")
-    unfinished.write_text(json.dumps(said, default=str), encoding="utf-8")
-    unfinished.replace(kept)
+    write_whole(kept, json.dumps(said, default=str).encode())
     return said
 
 

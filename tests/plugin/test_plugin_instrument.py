@@ -12,11 +12,10 @@ from instrument_project import INI, NEUTRAL, PROBES, SEEN, SPARROW, SPY, WORDS
 from runs import Run, apart, properties
 
 import saeprobe
-from saeprobe.plugin.instruments import Instruments
 from saeprobe.plugin.items import Asked
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
-from saeprobe.store.instrument import unread
+from saeprobe.store.instrument import Instruments, unread
 from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files.model import hash_files, model_files
@@ -19,7 +19,6 @@ from saeprobe.subject.specification import (
     Download,
     Dtype,
     Identity,
-    ModelShape,
     Randomisation,
     RandomPart,
     Reader,
@@ -36,6 +35,17 @@ if TYPE_CHECKING:  # they import torch
 _COMPUTING: Final = ("torch", "transformers", "transformer-lens", "sae-lens")
 _METHOD: Final = "matched 1"
 """How directions are drawn and thresholds are set; evidence of another method is never used."""
+
+
+class _Decides(TypedDict):
+    """What of an identity decides what a subject computes."""
+
+    model_hash: str
+    sae_hash: str
+    hook_name: str
+    dtype: str
+    protocol: str
+    versions: dict[str, str]
 
 
 @dataclass(eq=False)
@@ -68,6 +78,11 @@ class Subject:
     _trained: Subject | None = field(default=None, compare=False, repr=False)
     _shared: _Shared | None = field(default=None, compare=False, repr=False)
 
+    @cached_property
+    def lookup(self) -> Lookup:
+        """Look its files up, each once; those of a control are the trained subject's."""
+        return self._trained.lookup if self._trained else Lookup(spec=self.spec)
+
     @property
     def name(self) -> str:
         """Return what `subjects(...)` and `-m` select; no subject can be declared by the name of a control."""
@@ -82,11 +97,6 @@ class Subject:
     def wording(self) -> str:
         """Return which of the built-in prompt sets it reads: `specimen`, `english` or `chinese`."""
         return self.spec.wording
-
-    @property
-    def specimen(self) -> bool:
-        """Say whether it ships with the project."""
-        return self.spec.specimen
 
     @property
     def default(self) -> bool:
@@ -110,7 +120,7 @@ class Subject:
 
     def missing(self) -> str | None:
         """Say why it cannot run here and which command brings what is absent; None where it can."""
-        return self.trained.lookup.missing
+        return self.lookup.missing
 
     def downloads(self) -> tuple[Download, ...]:
         """Return what it needs from the Hub, whether that is here or not; nothing where all of it is in folders."""
@@ -123,19 +133,10 @@ class Subject:
         Raises:
             SubjectError: a file is absent, or model and SAE do not belong together.
         """
-        return self.trained.lookup.located
-
-    @cached_property
-    def lookup(self) -> Lookup:
-        """Look its files up, each once."""
-        return Lookup(spec=self.spec)
+        return self.lookup.located
 
     def yardstick(self) -> Yardstick:
-        """Return what its instrument check is held against. Nobody publishes what a random instrument measures.
-
-        Raises:
-            SubjectError: as `located`.
-        """
+        """Return what its instrument check is held against. Nobody publishes what a random instrument measures."""
         found, spec = self.located, self.spec
         shifts = (*((-1,) if found.pairing.depth else ()), 0, *((1,) if found.next_layer else ()))
         if self.randomisation:
@@ -185,35 +186,27 @@ class Subject:
         return replace(plan, kind="streamed", quantisation=None, max_memory=None, reason=reason)
 
     def memory_in_words(self) -> str:
-        """Say where its weights lie while they are used; this looks at the machine.
-
-        Raises:
-            MemoryPlanError: what is declared cannot be had here.
-        """
+        """Say where its weights lie while they are used; this looks at the machine, as `memory_plan` does."""
         return self.memory_plan.reason
 
     def needs(self) -> MemoryNeeds | None:
         """Count what it takes in memory; None where its files are not here and its sizes are not known beforehand."""
         spec = self.spec
         if self.missing() is None:
-            found = self.located
-            return self._needs_of(found.shape, found.pairing.d_sae, depth=found.depth)
+            return self._needs_here(depth=self.located.depth)
         if spec.shape is None or spec.d_sae is None or spec.hook_name is None:
             return None
         depth = depth_of(spec.hook_name, n_layers=spec.shape.layers, name=spec.name)
-        return self._needs_of(spec.shape, spec.d_sae, depth=depth)
+        return needs_of(spec.shape, depth=depth, d_sae=spec.d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
 
-    def _needs_of(self, shape: ModelShape, d_sae: int, *, depth: int) -> MemoryNeeds:
-        return needs_of(shape, depth=depth, d_sae=d_sae, dtype=self.spec.dtype, sae_dtype=self.spec.sae_dtype)
+    def _needs_here(self, *, depth: int) -> MemoryNeeds:
+        found, spec = self.located, self.spec
+        d_sae = found.pairing.d_sae
+        return needs_of(found.shape, depth=depth, d_sae=d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
 
     def _plan_for(self, needs: MemoryNeeds) -> MemoryPlan:
         spec = self.spec
         return choose_plan(needs, this_machine(), asked=spec.memory, quantisation=spec.quantisation, device=spec.device)
-
-    def _plan_for_all_layers(self) -> MemoryPlan:
-        """Plan where the weights lie with all layers, as they must to write text."""
-        found = self.located
-        return self._plan_for(self._needs_of(found.shape, found.pairing.d_sae, depth=found.shape.layers))
 
     @property
     def quantised(self) -> bool:
@@ -226,49 +219,32 @@ class Subject:
         return "float16" if self.quantised else self.spec.dtype
 
     def identity(self) -> Identity:
-        """Return what it is: hashes of the files, configuration, versions. No torch is imported.
-
-        Raises:
-            SubjectError: as `located`.
-        """
+        """Return what it is: hashes of the files, configuration, versions. No torch is imported."""
         return self._identity
 
     @cached_property
     def _identity(self) -> Identity:
         if self.randomisation is not None:
             return self._identity_of_control(self.randomisation)
-        found = self.located
-        quantised = self.quantised
-        dtype = f"{self.dtype}, 8-bit weights" if quantised else self.dtype
-        versions = {name: metadata.version(name) for name in _COMPUTING}
-        if quantised:
-            versions["bitsandbytes"] = metadata.version("bitsandbytes")
-        model_hash, sae_hash = hash_files(found.model_files), hash_files(found.sae.files)
-        fingerprint = _hash_of(
-            {
-                "model_hash": model_hash,
-                "sae_hash": sae_hash,
-                "hook_name": found.pairing.hook_name,
-                "dtype": dtype,
-                "sae_dtype": self.spec.sae_dtype,
-                "protocol": found.pairing.protocol,
-                "versions": versions,
-            }
-        )
+        found, pairing = self.located, self.located.pairing
+        computing = (*_COMPUTING, *(["bitsandbytes"] if self.quantised else []))
+        decides: _Decides = {
+            "model_hash": hash_files(found.model_files),
+            "sae_hash": hash_files(found.sae.files),
+            "hook_name": pairing.hook_name,
+            "dtype": f"{self.dtype}, 8-bit weights" if self.quantised else self.dtype,
+            "protocol": pairing.protocol,
+            "versions": {name: metadata.version(name) for name in computing},
+        }
         return Identity(
+            **decides,
             name=self.name,
             model=self.spec.in_reports(self.spec.model),
-            model_hash=model_hash,
             sae=self.spec.in_reports(self.spec.sae),
-            sae_hash=sae_hash,
-            hook_name=found.pairing.hook_name,
-            d_in=found.pairing.d_in,
-            d_sae=found.pairing.d_sae,
-            dtype=dtype,
-            protocol=found.pairing.protocol,
-            fingerprint=fingerprint,
-            tolerance=tolerance_of(self.dtype, depth=found.pairing.depth),
-            versions=versions,
+            d_in=pairing.d_in,
+            d_sae=pairing.d_sae,
+            fingerprint=_hash_of({**decides, "sae_dtype": self.spec.sae_dtype}),
+            tolerance=tolerance_of(self.dtype, depth=pairing.depth),
         )
 
     def _identity_of_control(self, randomisation: Randomisation) -> Identity:
@@ -302,7 +278,7 @@ class Subject:
         """Return a fingerprint of what it writes: of `Identity.fingerprint` and the layers after the hook.
 
         Raises:
-            SubjectError: as `located`; it is a control.
+            SubjectError: it is a control.
         """
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control and cannot be steered; steer {self.trained.name} itself")
@@ -339,13 +315,12 @@ class Subject:
         """Return all that is decided before it is loaded."""
         from saeprobe.subject.running.opening import Opening
 
-        return Opening(
-            spec=self.spec,
-            located=self.located,
-            plan=self.memory_plan,
-            dtype=self.dtype,
-            plan_to_speak=self._plan_for_all_layers,
-        )
+        found, plan = self.located, self.memory_plan
+
+        def plan_to_speak() -> MemoryPlan:
+            return self._plan_for(self._needs_here(depth=found.shape.layers))
+
+        return Opening(spec=self.spec, located=found, plan=plan, dtype=self.dtype, plan_to_speak=plan_to_speak)
 
     def randomised(self, part: RandomPart, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
         """Return the same subject with a random model or a random SAE, as a control; nothing is loaded.
@@ -375,16 +350,7 @@ class Subject:
         return Subject(spec=spec, randomisation=randomisation, _trained=self)
 
     def draws(self, part: RandomPart, *, neutral: PromptSet | None = None, count: int) -> tuple[Subject, ...]:
-        """Return as many draws of the same, seeds 0 and up, which share in memory what they have in common.
-
-        Args:
-            part: what is drawn at random.
-            neutral: as in `randomised`.
-            count: of draws.
-
-        Raises:
-            SubjectError: it is a control already.
-        """
+        """Return `count` controls, seeds 0 and up, which share in memory what they have in common; see `randomised`."""
         shared = _Shared()
         drawn = (self.randomised(part, neutral=neutral, seed=seed) for seed in range(count))
         return tuple(replace(each, _shared=shared) for each in drawn)

@@ -26,14 +26,10 @@ _OWN_CGROUP: Final = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """A GPU here is one of NVIDIA that this process may use.
+    """A GPU here is one of NVIDIA that this process may use; `free_bytes` is what nobody had taken when it was asked.
 
-    Attributes:
-        name: as the driver calls it.
-        index: its number among those visible, as in `cuda:0`. The driver counts in the order of the PCI bus; torch
-            does so too where CUDA_DEVICE_ORDER=PCI_BUS_ID is set, or where all GPUs are of one kind.
-        total_bytes: its memory.
-        free_bytes: what nobody had taken when it was asked.
+    `index` is its number among those visible, as in `cuda:0`. The driver counts in the order of the PCI bus; torch does
+    so too where CUDA_DEVICE_ORDER=PCI_BUS_ID is set, or where all GPUs are of one kind.
     """
 
     name: str
@@ -44,25 +40,15 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A machine is what a model could run on.
+    """A machine is what a model could run on."""
 
-    Attributes:
-        gpus: NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible; a MIG slice is not counted.
-        ram_bytes: main memory, or what a control group leaves of it.
-        ram_available_bytes: how much of that could be taken without swapping.
-        cores: processors that this process may run on.
-        apple_gpu: whether this is a Mac with Apple's own GPU, which shares the main memory.
-        cuda_usable: whether the installed torch was built for CUDA; says nothing of whether there is a GPU.
-        bitsandbytes: whether the package for 8-bit weights is installed.
-    """
-
-    gpus: tuple[Gpu, ...] = ()
-    ram_bytes: int
-    ram_available_bytes: int
-    cores: int
-    apple_gpu: bool = False
-    cuda_usable: bool = False
-    bitsandbytes: bool = False
+    gpus: tuple[Gpu, ...] = ()  # NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible; a MIG slice is not counted
+    ram_bytes: int  # main memory, or what a control group leaves of it
+    ram_available_bytes: int  # how much of that could be taken without swapping
+    cores: int  # processors that this process may run on
+    apple_gpu: bool = False  # whether this is a Mac with Apple's own GPU, which shares the main memory
+    cuda_usable: bool = False  # whether the installed torch was built for CUDA; says nothing of whether there is a GPU
+    bitsandbytes: bool = False  # whether the package for 8-bit weights is installed
 
     @property
     def usable_gpus(self) -> tuple[Gpu, ...]:
@@ -77,12 +63,10 @@ def this_machine() -> Machine:
 
 
 def look(environment: Mapping[str, str], *, cgroups: Path = _CGROUPS, own_cgroup: Path = _OWN_CGROUP) -> Machine:
-    """Look at the machine as it is now.
+    """Look at the machine as it is now; PATH and CUDA_VISIBLE_DEVICES are taken from `environment`.
 
-    Args:
-        environment: where PATH and CUDA_VISIBLE_DEVICES are taken from.
-        cgroups: where the kernel shows its control groups; on other systems than Linux there is no such folder.
-        own_cgroup: the file that names the control groups of this process.
+    The kernel shows its control groups in the folder `cgroups` and names those of this process in the file
+    `own_cgroup`; on other systems than Linux there are no such things.
     """
     memory = psutil.virtual_memory()
     total, available = int(memory.total), int(memory.available)

@@ -23,24 +23,15 @@ _BYTES: Final[Mapping[Dtype, int]] = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryNeeds:
-    """The needs of a subject are the bytes that it takes and the work of a token.
+    """The needs of a subject are the bytes that it takes and the work of a token."""
 
-    Attributes:
-        weights_bytes: the model up to the hook, embedding included, in the dtype it computes in.
-        layer_bytes: its largest layer.
-        sae_bytes: the SAE in its own dtype.
-        batch_bytes: all that a batch of prompts makes on its way: `batch_bytes`.
-        shardable: whether its layers can be loaded one by one. A model that TransformerLens loads is in one piece.
-        embedding_bytes: the part of the weights that is in no layer, and is never quantised.
-        flop_per_token: floating point operations of blocks and encoder for a token; attention's scores are left out.
-    """
-
-    weights_bytes: int
-    layer_bytes: int
-    sae_bytes: int
-    batch_bytes: int
-    shardable: bool
-    embedding_bytes: int = 0
+    weights_bytes: int  # the model up to the hook, embedding included, in the dtype it computes in
+    layer_bytes: int  # its largest layer
+    sae_bytes: int  # the SAE in its own dtype
+    batch_bytes: int  # all that a batch of prompts makes on its way: `batch_bytes`
+    shardable: bool  # whether its layers can be loaded one by one. A model that TransformerLens loads is in one piece
+    embedding_bytes: int = 0  # the part of the weights that is in no layer, and is never quantised
+    # floating point operations of blocks and encoder for a token; attention's scores are left out
     flop_per_token: int = 0
 
     @property
@@ -76,26 +67,13 @@ def batch_bytes(shape: ModelShape, *, d_sae: int, weight_bytes: int, prompts: in
 
 
 def needs_of(
-    shape: ModelShape,
-    *,
-    depth: int,
-    d_sae: int,
-    dtype: Dtype,
-    sae_dtype: Dtype,
-    prompts: int = 32,
-    tokens: int = 128,
+    shape: ModelShape, *, depth: int, d_sae: int, dtype: Dtype, sae_dtype: Dtype, prompts: int = 32, tokens: int = 128
 ) -> MemoryNeeds:
     """Work out the needs of a decoder from its sizes.
 
-    Args:
-        shape: the model's sizes. A model that runs layer by layer has gated MLPs of three matrices and no table of
-            positions (Llama); another has two matrices and such a table, and is loaded whole (GPT-2).
-        depth: blocks that compute.
-        d_sae: features of the SAE.
-        dtype: of the model.
-        sae_dtype: of the SAE.
-        prompts: in a batch.
-        tokens: of the longest prompt.
+    `depth` blocks compute on batches of `prompts` of `tokens` each. A model that runs layer by layer has gated MLPs of
+    three matrices and no table of positions (Llama); another has two matrices and such a table, and is loaded whole
+    (GPT-2).
     """
     hidden, in_layers, weight_bytes = shape.hidden, shape.family == "layers", _BYTES[dtype]
     attention = 2 * hidden * hidden + 2 * hidden * shape.kv_heads * (hidden // shape.heads)
@@ -115,26 +93,18 @@ def needs_of(
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """A plan says where weights, SAE and activations lie.
+    """A plan says where weights, SAE and activations lie."""
 
-    Attributes:
-        kind: `resident`: all weights on one device; `sharded`: each layer on one of several GPUs; `streamed`: a layer
-            at a time, read from disk once for all prompts.
-        device: where prompts enter and layers compute, as torch writes it; the first of several GPUs.
-        sae_device: where the SAE lies.
-        quantisation: `8bit` where the weights are to be quantised as they are loaded.
-        max_memory: for a sharded model what its weights may take of each GPU, as accelerate's `max_memory`; else None.
-        reason: in words, for the terminal, without the subject's name.
-        takes_bytes: of all memories together, in the widest moment.
-    """
-
+    # `resident`: all weights on one device; `sharded`: each layer on one of several GPUs; `streamed`: a layer at a
+    # time, read from disk once for all prompts
     kind: Kind
-    device: str
-    sae_device: str
-    quantisation: Literal["8bit"] | None = None
+    device: str  # where prompts enter and layers compute, as torch writes it; the first of several GPUs
+    sae_device: str  # where the SAE lies
+    quantisation: Literal["8bit"] | None = None  # `8bit` where the weights are to be quantised as they are loaded
+    # for a sharded model what its weights may take of each GPU, as accelerate's `max_memory`; else None
     max_memory: Mapping[int | str, int] | None = None
-    reason: str
-    takes_bytes: int = 0
+    reason: str  # in words, for the terminal, without the subject's name
+    takes_bytes: int = 0  # of all memories together, in the widest moment
 
 
 class MemoryPlanError(SubjectError):
@@ -147,7 +117,7 @@ class MemoryPlanError(SubjectError):
 
 @dataclass(frozen=True, kw_only=True)
 class _Device:
-    """A device has a name in torch, a name for people, and bytes that a plan may take of it."""
+    """A device has a name in torch, one for people, and `room` in bytes that a plan may take of it."""
 
     name: str
     called: str
@@ -326,7 +296,7 @@ def _sharded(needs: MemoryNeeds, devices: tuple[_Device, ...], *, sae_in_ram: bo
                 kind="sharded",
                 device=ordered[0].name,
                 sae_device="cpu" if holder is None else holder.name,
-                max_memory=dict[int | str, int](rooms),
+                max_memory={**rooms},
                 reason=f"{reason}; its SAE is in RAM" if holder is None else reason,
                 takes_bytes=needs.weights_bytes + needs.sae_bytes + len(ordered) * needs.batch_bytes,
             )

@@ -32,39 +32,21 @@ DATE: Final = "26 Jul 2024"
 
 @dataclass(frozen=True, kw_only=True)
 class Pairing:
-    """A pairing says how a model and an SAE are read together.
+    """A pairing says how a model and an SAE are read together; what `SubjectSpec` may leave open is decided here."""
 
-    Attributes:
-        family: which library runs the model.
-        hook_name: where the SAE reads.
-        depth: blocks that run before that point; transformers calls it `hidden_states[depth]`.
-        n_layers: blocks of the model.
-        d_in: width of the residual stream.
-        d_sae: features of the SAE.
-        architecture: of the SAE, as sae-lens calls it.
-        prepend_bos: whether each prompt begins with BOS.
-        bos_twice: whether a second BOS stands before the first.
-        rank_with_bos: whether the effective rank takes BOS in.
-        chat_template: whether a prompt is put into the chat template.
-        center_writing_weights: whether the SAE reads the stream minus its mean over `d_model`.
-        context_size: tokens a prompt may have, BOS included.
-        n_positions: tokens the model can attend to.
-    """
-
-    family: Family
+    family: Family  # which library runs the model
     hook_name: str
-    depth: int
-    n_layers: int
-    d_in: int
-    d_sae: int
-    architecture: str
+    depth: int  # blocks that run before the hook; transformers calls that point `hidden_states[depth]`
+    n_layers: int  # blocks of the model
+    d_in: int  # width of the residual stream
+    d_sae: int  # features of the SAE
     prepend_bos: bool
     bos_twice: bool
     rank_with_bos: bool
     chat_template: bool
     center_writing_weights: bool
     context_size: int
-    n_positions: int
+    n_positions: int  # tokens the model can attend to
 
     @property
     def protocol(self) -> str:
@@ -88,13 +70,7 @@ def aspects_of(read: Pairing | SubjectSpec) -> dict[str, str]:
 
 
 def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -> Pairing:
-    """Read both configurations and check that they belong together.
-
-    Args:
-        spec: what is declared; it wins over what the SAE says.
-        model: folder of the model.
-        shape: the model's sizes.
-        sae: the SAE and what its files say.
+    """Read both configurations and check that they belong together; what is declared wins over what the SAE says.
 
     Raises:
         SubjectError: the widths or layers do not fit, the SAE is of another model, the tokenizer has no chat template
@@ -133,7 +109,6 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
         n_layers=shape.layers,
         d_in=d_in,
         d_sae=int(str(said["d_sae"])),
-        architecture=str(said.get("architecture", "standard")),
         prepend_bos=bool(bos),
         bos_twice=spec.bos_twice,
         rank_with_bos=spec.rank_with_bos,
@@ -187,11 +162,7 @@ def _has_chat_template(model: Path) -> bool:
 
 
 def depth_of(hook_name: str, *, n_layers: int | None, name: str) -> int:
-    """Count the blocks that run before the hook.
-
-    Raises:
-        SubjectError: it is no point between blocks, or after the model's last.
-    """
+    """Count the blocks that run before the hook; refuse one that is no point between the model's blocks."""
     found = _HOOK.fullmatch(hook_name)
     if found is None:
         raise SubjectError(
@@ -208,13 +179,8 @@ def depth_of(hook_name: str, *, n_layers: int | None, name: str) -> int:
 class Located:
     """A located subject has all its files here.
 
-    Attributes:
-        model: the folder of the model.
-        model_files: what of it decides the streams that are read: configuration, tokenizer, weights.
-        shape: the model's sizes.
-        sae: the SAE.
-        pairing: how the two are read together.
-        next_layer: whether the block after the hook is here and can be tried too.
+    `model_files` are what of the folder `model` decides the streams that are read: configuration, tokenizer, weights.
+    `next_layer` says whether the block after the hook is here and can be tried too.
     """
 
     model: Path
@@ -255,11 +221,7 @@ class Lookup:
 
     @cached_property
     def located(self) -> Located:
-        """Return the files of model and SAE and how they are read together.
-
-        Raises:
-            SubjectError: a file is absent, or model and SAE do not belong together.
-        """
+        """Return the files of model and SAE and how they are read together, or refuse what does not belong together."""
         folder, spec = self._folder, self.spec
         if self.missing is not None or folder is None:
             raise SubjectError(f"{spec.name} cannot run here: {self.missing}")

@@ -175,16 +175,11 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
 
 _RANGES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "model": (bool, "a folder or a name on the Hub"),
-    "device": (
-        lambda said: re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", said) is not None,
-        "auto, cpu, cuda, cuda:N or mps",
-    ),
+    "device": (lambda said: bool(re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", said)), "auto, cpu, cuda, cuda:N or mps"),
     "context_size": (lambda said: said >= 1, "a number of tokens, BOS among them"),
     "l0": (lambda said: 0 < said < math.inf, "active features a token, such as 51"),
     "variance_explained": (lambda said: 0 < said <= 1, "a share between 0 and 1, such as 0.9"),
 }
-
-_ONE_FILE: Final = (".pt", ".pth")
 
 _SAE_FORMS: Final = '{ path = "..." } or { release = "...", id = "..." }'
 
@@ -281,7 +276,7 @@ def _model_of(model: str, rootdir: Path) -> str | Path:
 def _sae_of(table: Mapping[str, object], where: str, rootdir: Path) -> Sae:
     if set(table) == {"path"} and isinstance(table["path"], str):
         path = rootdir / Path(str(table["path"])).expanduser()
-        return SaeFile(path=path) if path.suffix in _ONE_FILE else SaeFolder(path=path)
+        return SaeFile(path=path) if path.suffix in (".pt", ".pth") else SaeFolder(path=path)
     if set(table) == {"release", "id"}:
         release = SaeRelease(release=str(table["release"]), id=str(table["id"]))
         find_release(release)

@@ -78,15 +78,8 @@ Sae = SaeFolder | SaeFile | SaeRelease
 class ModelShape:
     """The shape of a model holds the sizes on which its memory depends.
 
-    Attributes:
-        family: which library runs it.
-        hidden: width of the residual stream, `d_in` of the SAE.
-        layers: blocks.
-        heads: attention heads.
-        kv_heads: heads of keys and values.
-        intermediate: width of the MLP.
-        vocabulary: rows of the embedding.
-        positions: tokens it can attend to.
+    `hidden` is the width of the residual stream and `d_in` of the SAE, `intermediate` that of the MLP; `kv_heads` are
+    heads of keys and values, `vocabulary` the rows of the embedding, `positions` the tokens it can attend to.
     """
 
     family: Family
@@ -104,72 +97,47 @@ class SubjectSpec:
     """A specification holds a subject as declared, built in or in `[tool.saeprobe.subjects.NAME]`.
 
     None means "as the SAE's own configuration says"; what that does not say must be given here.
-
-    Attributes:
-        name: what `subjects(...)` and `-m` select.
-        model: a folder in Hugging Face format, or a name on the Hub.
-        sae: the SAE.
-        root: reports name folders inside this one by their path from here, so that they say nothing of the machine.
-        summary: one line for people.
-        markers: its name and, for a protocol of another subject, that subject's name.
-        protocol_of: the subject of which this one is another protocol.
-        misfit: why the SAE is read where it does not belong, on purpose; the instrument check then breaks nothing.
-        wording: which prompt set of a choice it reads.
-        specimen: ships with the project.
-        default: runs where no `-m` selects.
-        fetch: patterns of the model's files to be fetched from the Hub; all of them where there is none.
-        shape: the model's sizes, known before its files are here.
-        d_sae: features of the SAE, likewise.
-        revision: branch, tag or commit of the model on the Hub.
-        hook_name: where the SAE reads, in TransformerLens' names.
-        prepend_bos: whether each prompt begins with BOS.
-        bos_twice: whether a second BOS stands before the one that the chat template writes, as published.
-        rank_with_bos: whether the effective rank of a prompt takes BOS in, as published.
-        chat_template: whether a prompt is put into the model's chat template, as a user's turn before the answer.
-        center_writing_weights: whether the SAE reads the residual stream minus its mean over `d_model`.
-        context_size: tokens a prompt may have, BOS included.
-        dtype: what the model computes in.
-        sae_dtype: what the SAE computes in.
-        quantisation: of the model's weights; `8bit where it can` falls back on `dtype` without CUDA and bitsandbytes.
-        device: as torch writes it; `auto` takes an accelerator where there is one.
-        memory: where the weights lie while they are used; `auto` chooses by what the machine has.
-        l0: active features a token on plain text, as the SAE's publisher states it.
-        variance_explained: share of the variance that the SAE reconstructs, as its publisher states it.
-        try_next_layer: whether the instrument check also reads the block after the hook, at the price of its weights.
-        allow_other_model: whether the SAE may have been trained on another model than the one named here.
     """
 
-    name: str
-    model: str | Path
-    sae: Sae
+    name: str  # what `subjects(...)` and `-m` select
+    model: str | Path  # a folder in Hugging Face format, or a name on the Hub
+    sae: Sae  # the SAE
+    # reports name folders inside this one by their path from here, so that they say nothing of the machine
     root: Path | None = None
-    summary: str = ""
-    markers: tuple[str, ...] = ()
-    protocol_of: str | None = None
+    summary: str = ""  # one line for people
+    markers: tuple[str, ...] = ()  # its name and, for a protocol of another subject, that subject's name
+    protocol_of: str | None = None  # the subject of which this one is another protocol
+    # why the SAE is read where it does not belong, on purpose; the instrument check then breaks nothing
     misfit: str | None = None
-    wording: str = "english"
-    specimen: bool = False
-    default: bool = False
+    wording: str = "english"  # which prompt set of a choice it reads
+    specimen: bool = False  # ships with the project
+    default: bool = False  # runs where no `-m` selects
+    # patterns of the model's files to be fetched from the Hub; all of them where there is none
     fetch: tuple[str, ...] = ()
-    shape: ModelShape | None = None
-    d_sae: int | None = None
-    revision: str | None = None
-    hook_name: str | None = None
-    prepend_bos: bool | None = None
-    bos_twice: bool = False
-    rank_with_bos: bool = False
+    shape: ModelShape | None = None  # the model's sizes, known before its files are here
+    d_sae: int | None = None  # features of the SAE, likewise
+    revision: str | None = None  # branch, tag or commit of the model on the Hub
+    hook_name: str | None = None  # where the SAE reads, in TransformerLens' names
+    prepend_bos: bool | None = None  # whether each prompt begins with BOS
+    bos_twice: bool = False  # whether a second BOS stands before the one that the chat template writes, as published
+    rank_with_bos: bool = False  # whether the effective rank of a prompt takes BOS in, as published
+    # whether a prompt is put into the model's chat template, as a user's turn before the answer
     chat_template: bool = False
+    # whether the SAE reads the residual stream minus its mean over `d_model`
     center_writing_weights: bool | None = None
-    context_size: int | None = None
-    dtype: Dtype = "float32"
-    sae_dtype: Dtype = "float32"
+    context_size: int | None = None  # tokens a prompt may have, BOS included
+    dtype: Dtype = "float32"  # what the model computes in
+    sae_dtype: Dtype = "float32"  # what the SAE computes in
+    # of the model's weights; `8bit where it can` falls back on `dtype` without CUDA and bitsandbytes
     quantisation: Quantisation | None = None
-    device: str = "auto"
-    memory: Memory = "auto"
-    l0: float | None = None
+    device: str = "auto"  # as torch writes it; `auto` takes an accelerator where there is one
+    memory: Memory = "auto"  # where the weights lie while they are used; `auto` chooses by what the machine has
+    l0: float | None = None  # active features a token on plain text, as the SAE's publisher states it
+    # share of the variance that the SAE reconstructs, as its publisher states it
     variance_explained: float | None = None
+    # whether the instrument check also reads the block after the hook, at the price of its weights
     try_next_layer: bool = True
-    allow_other_model: bool = False
+    allow_other_model: bool = False  # whether the SAE may have been trained on another model than the one named here
 
     def in_reports(self, what: str | Path | Sae) -> str:
         """Name the model or the SAE as reports do."""
@@ -186,12 +154,9 @@ class SubjectSpec:
 class Randomisation:
     """A randomisation makes a subject a control: one part of it is drawn at random, the rest stays as it is.
 
-    Attributes:
-        part: what is drawn.
-        neutral: the text on which each feature is made to fire as often as in the trained subject, read without chat
-            template and BOS as for an instrument check.
-        seed: of the draw. What one draw shows is also its own luck: of 1,280 random directions some 20 fire on a token,
-            and the square root of that is about what one draw differs by from another.
+    On the `neutral` text, which is read without chat template and BOS as for an instrument check, each feature is made
+    to fire as often as in the trained subject. What the draw of one `seed` shows is also its own luck: of 1,280 random
+    directions some 20 fire on a token, and the square root of that is about what one draw differs by from another.
     """
 
     part: RandomPart
@@ -206,13 +171,10 @@ class Randomisation:
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """A download says what a subject needs from the Hub.
+    """A download says what a subject needs of a repository of the Hub.
 
-    Attributes:
-        repo: the repository.
-        revision: branch, tag or commit; None for its main branch.
-        patterns: of the files; all where there is none.
-        depth: of a sharded model only what the blocks below this depth need; None for all of it.
+    `revision` is a branch, tag or commit, None the main branch; without `patterns` all files are needed. With a `depth`
+    only those shards are needed that hold the blocks below it.
     """
 
     repo: str
@@ -275,9 +237,7 @@ def tolerance_of(dtype: Dtype, *, depth: int) -> float:
     8-bit weights have no bound here: LLM.int8 picks its outlier columns over all tokens of a batch (Dettmers et al.
     2022, arXiv 2208.07339), so what shares a batch with a prompt is part of the result.
 
-    Args:
-        dtype: what the model computes in.
-        depth: layers that ran.
+    `depth` is the number of layers that ran.
     """
     if dtype == "float32":
         return _FLOAT32
@@ -300,30 +260,19 @@ class Want:
 
 @dataclass(frozen=True, kw_only=True)
 class Yardstick:
-    """A yardstick is what an instrument check is held against.
+    """A yardstick is what an instrument check is held against."""
 
-    Attributes:
-        l0: active features a token, as the SAE's publisher states it; None where nobody does.
-        variance_explained: share of the variance that the SAE reconstructs, as the publisher states it.
-        source: who says so.
-        shifts: which layers are tried, in blocks from the hook; 0 is the hook itself.
-        misfit: why the SAE is read where it does not belong, on purpose; None where it is to fit.
-    """
-
-    l0: float | None = None
+    l0: float | None = None  # active features a token, as the SAE's publisher states it; None where nobody does
+    # share of the variance that the SAE reconstructs, as the publisher states it
     variance_explained: float | None = None
-    source: str = ""
-    shifts: tuple[int, ...] = (-1, 0, 1)
-    misfit: str | None = None
+    source: str = ""  # who says so
+    shifts: tuple[int, ...] = (-1, 0, 1)  # which layers are tried, in blocks from the hook; 0 is the hook itself
+    misfit: str | None = None  # why the SAE is read where it does not belong, on purpose; None where it is to fit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request is one prompt and all that is wanted of it; it runs once however much that is.
-
-    Raises:
-        ValueError: some of it is wanted in the chat template and some without.
-    """
+    """A request is one prompt and all that is wanted of it; it runs once however much that is."""
 
     text: str
     wants: tuple[Want, ...]
@@ -370,10 +319,8 @@ class Reader(Protocol):
     ) -> Iterator[tuple[int, list[Reading]]]:
         """Run the model up to the hook; yield for each request its index and a reading a want, each request once.
 
-        Args:
-            requests: in any order; they are answered in an order of the model's own choosing.
-            batch_size: prompts a forward pass at most.
-            progress: called with the share of the forward passes that is done.
+        They are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
+        `progress` is called with the share of the forward passes that is done.
 
         Raises:
             ReadingError: a text does not fit the context, has no tokens or contains special ones; a prompt cannot be

@@ -175,7 +175,7 @@ def test_under_random_directions_the_model_runs_each_prompt_once(tiny: Made) -> 
     first, second = tiny.subject.draws("random-sae", neutral=TEXTS, count=2)
     acts_of(first.open(), OTHERS, 40)
     reader: Any = second.open()
-    model = reader.reader.model
+    model = reader.model
 
     def never(*_: object, **__: object) -> Any:
         raise AssertionError("it was run again")
@@ -255,7 +255,7 @@ def test_a_control_reads_as_its_subject_and_is_in_no_list(what: RandomPart) -> N
         subject.memory_in_words(),
     )
     assert control.downloads() == subject.downloads()
-    assert (control.markers, control.default, control.specimen, control.protocol_of) == ((), False, False, None)
+    assert (control.markers, control.default, control.protocol_of) == ((), False, None)
     assert control.name not in subject_names(Path())
     assert control.yardstick().shifts == subject.yardstick().shifts
     assert control.yardstick().l0 is None

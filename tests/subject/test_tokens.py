@@ -19,7 +19,6 @@ HOW = Pairing(
     n_layers=3,
     d_in=16,
     d_sae=24,
-    architecture="standard",
     prepend_bos=True,
     bos_twice=False,
     rank_with_bos=False,

@@ -16,12 +16,8 @@ from saeprobe.subject.files.shards import INDEX, needed_shards, needed_tensors, 
 from saeprobe.subject.specification import Family, ModelShape, SubjectError
 
 _TOKENIZER: Final = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("vocab.json", "merges.txt", "chat_template.jinja"),
 )
 
 _LAYERS: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})

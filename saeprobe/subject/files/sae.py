@@ -110,14 +110,8 @@ def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
 class Release:
     """A release is what sae-lens' registry says of one SAE.
 
-    Attributes:
-        repo: where it lies on the Hub.
-        path: its folder or file there.
-        conversion: sae-lens' name of the format, None for its own.
-        model: the model that it was trained on, as sae-lens names it.
-        l0: active features a token, as its publisher states it.
-        variance_explained: as its publisher states it.
-        overrides: go over its `cfg.json`.
+    It lies at `path` of `repo` on the Hub, in sae-lens' own format where there is no `conversion`. Its publisher states
+    `l0`, active features a token, and `variance_explained`. The `overrides` go over its `cfg.json`.
     """
 
     repo: str
@@ -195,14 +189,10 @@ def _parse_release(release: str) -> dict[str, object]:
 
 @dataclass(frozen=True, kw_only=True)
 class SaeSource:
-    """A source is an SAE whose files are here.
+    """A source is an SAE whose files are here: `path` is its folder or its one file, `files` decide what it computes.
 
-    Attributes:
-        path: its folder, or its one file.
-        files: all that decides what it computes.
-        release: what the registry of sae-lens says of it, where it is from there.
-        said: its configuration: d_in, d_sae, architecture and, where its format has them, hook_name, prepend_bos,
-            context_size, model_name, model_from_pretrained_kwargs.
+    `said` is its configuration: d_in, d_sae and, where its format has them, hook_name, prepend_bos, context_size,
+    model_name, model_from_pretrained_kwargs.
     """
 
     path: Path
@@ -230,19 +220,10 @@ def find_sae(sae: Sae) -> Path | None:
 
 
 def open_source(sae: Sae, path: Path) -> SaeSource:
-    """Read what the files of an SAE say.
-
-    Args:
-        sae: which.
-        path: where it was found.
-
-    Raises:
-        SubjectError: its configuration cannot be read.
-    """
+    """Read what the files of an SAE say that was found at `path`."""
     if isinstance(sae, SaeFile):
         d_in, d_sae = dimensions(path)
-        said: dict[str, object] = {"d_in": d_in, "d_sae": d_sae, "architecture": "standard"}
-        return SaeSource(path=path, files=(path,), release=None, said=said)
+        return SaeSource(path=path, files=(path,), release=None, said={"d_in": d_in, "d_sae": d_sae})
     release = find_release(sae) if isinstance(sae, SaeRelease) else None
     if isinstance(sae, SaeRelease) and release is not None and release.conversion is not None:
         files = _files_at(path)
@@ -250,8 +231,7 @@ def open_source(sae: Sae, path: Path) -> SaeSource:
         if release.conversion == "goodfire":  # sae-lens knows the sizes of two repositories by heart
             said["d_in"], said["d_sae"] = dimensions(path)
         return SaeSource(path=path, files=files, release=release, said=said)
-    files = (path / CONFIG, path / WEIGHTS)
-    return SaeSource(path=path, files=files, release=release, said=_saelens(path, release))
+    return SaeSource(path=path, files=(path / CONFIG, path / WEIGHTS), release=release, said=_saelens(path, release))
 
 
 def _in_saelens_format(folder: Path) -> bool:

@@ -64,9 +64,7 @@ def is_embedding(name: str) -> bool:
 def needed_tensors(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ...]:
     """List the tensors of the embedding and of layers 0 to depth - 1, in that order and by name.
 
-    Args:
-        weight_map: shard by tensor, as in the index of a sharded checkpoint.
-        depth: layers that run; 0 is the embedding alone.
+    `weight_map` gives the shard of each tensor, as the index of a sharded checkpoint does.
 
     Raises:
         ShardError: the embedding or a layer before `depth` is not in the map.
@@ -95,11 +93,7 @@ def needed_tensors(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, .
 
 
 def needed_shards(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ...]:
-    """List the files that hold the embedding and layers 0 to depth - 1, by name.
-
-    Raises:
-        ShardError: as `needed_tensors`.
-    """
+    """List the files that hold the embedding and layers 0 to depth - 1, by name; see `needed_tensors`."""
     return tuple(sorted({weight_map[name] for name in needed_tensors(weight_map, depth=depth)}))
 
 

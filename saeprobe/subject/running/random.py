@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from torch import Tensor
 from saeprobe.captures import Steering
 from saeprobe.prompts import Prompt
 from saeprobe.subject.files.model import read_json
-from saeprobe.subject.files.shards import StoredTensor
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import ResidualStream, Run
 from saeprobe.subject.running.layers import LayerStack
@@ -31,7 +30,6 @@ from saeprobe.subject.running.tokens import FastTokenizer
 from saeprobe.subject.specification import (
     Dtype,
     RandomPart,
-    Reading,
     ReadingError,
     Request,
     Share,
@@ -71,10 +69,6 @@ class RandomWeights:
         generator = generator_of(self.seed, name.removeprefix("model."))
         return torch.empty(shape).normal_(std=self.spread, generator=generator)
 
-    def of_stored(self, one: StoredTensor) -> Float[Tensor, ...]:
-        """Draw what takes the place of a tensor on disk."""
-        return self.draw(one.name, one.shape)
-
 
 def generator_of(seed: int, name: str) -> torch.Generator:
     """Return a generator for what bears a name."""
@@ -90,16 +84,16 @@ def random_weights(folder: Path, *, seed: int) -> RandomWeights:
 
 def open_random_model(opening: Opening, *, plan: MemoryPlan, seed: int) -> Model:
     """Open a random model in place of the trained one; only names, shapes and configuration of its files are used."""
-    found = opening.located
-    if found.pairing.family == "bridge":
+    if opening.located.pairing.family == "bridge":
         return bridge_model(opening, drawn=seed)
+    folder, depth = opening.located.model, opening.located.depth
 
     def speak() -> NoReturn:
         raise ReadingError(f"the model of {opening.spec.name} is random here and writes no text")
 
     def read() -> ResidualStream:
-        weights = random_weights(found.model, seed=seed)
-        return open_random_layers(found.model, weights, plan=plan, depth=found.depth, dtype=opening.dtype)
+        weights = random_weights(folder, seed=seed)
+        return open_random_layers(folder, weights, plan=plan, depth=depth, dtype=opening.dtype)
 
     return LayersModel(device=plan.device, one_by_one=False, read=read, speak=speak)
 
@@ -113,19 +107,13 @@ def open_random_layers(
     first: the drawing is what takes time, and the others would not make it faster.
     """
     depth = max(1, depth)
-    if plan.kind == "resident":
-        return open_random_stack(folder, weights, depth=depth, dtype=dtype, device=plan.device)
-    return open_sweep(folder, depth=depth, dtype=dtype, device=plan.device, draw=weights.of_stored)
-
-
-def open_random_stack(
-    folder: Path, weights: RandomWeights, *, depth: int, dtype: Dtype, device: str = "cpu"
-) -> LayerStack:
-    """Draw all of the layers in memory."""
-    model = empty_model(folder, depth=depth, dtype=dtype, device=device)
-    to = getattr(torch, dtype)
-    shapes = {name: tuple(tensor.shape) for name, tensor in cast("dict[str, Tensor]", model.state_dict()).items()}
-    drawn = {name: weights.draw(name, shape).to(device=device, dtype=to) for name, shape in shapes.items()}
+    if plan.kind != "resident":
+        return open_sweep(
+            folder, depth=depth, dtype=dtype, device=plan.device, draw=lambda one: weights.draw(one.name, one.shape)
+        )
+    model, to = empty_model(folder, depth=depth, dtype=dtype, device=plan.device), getattr(torch, dtype)
+    state = cast("dict[str, Tensor]", model.state_dict()).items()
+    drawn = {name: weights.draw(name, tuple(one.shape)).to(device=plan.device, dtype=to) for name, one in state}
     model.load_state_dict(drawn, assign=True)
     return LayerStack(model=model.requires_grad_(requires_grad=False), depth=depth)
 
@@ -151,12 +139,10 @@ class Streams:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Matched:
-    """A matched SAE has features that fire as often as wanted.
+    """A matched SAE is one of plain ReLUs whose features fire as often as wanted.
 
-    Attributes:
-        sae: of plain ReLUs.
-        missed: by how many tokens each feature's count differs from the one wanted. Not 0 only where several tokens
-            have the same pre-activation, so that a feature fires on all of them or on none.
+    `missed` is by how many tokens each feature's count differs from the one wanted. It is above 0 only where several
+    tokens have the same pre-activation, so that a feature fires on all of them or on none.
     """
 
     sae: Sae
@@ -184,9 +170,6 @@ def matched(
         streams: what the new SAE reads on the text, of two different tokens at least.
         wanted: what the features of the trained SAE do on the text.
         directions: what the features read and write, of length 1; None for what they read and write in the trained SAE.
-
-    Raises:
-        SubjectError: the streams are of fewer than two different tokens; the trained SAE has no directions to keep.
     """
     if len(streams.x) < 2:  # noqa: PLR2004 - no threshold lies between fewer
         raise SubjectError(f"the neutral text has {len(streams.x)} different tokens; wanted two or more, or many")
@@ -201,12 +184,8 @@ def matched(
         thresholds[part], reached[part] = between(values, repeats, counts[part])
         total += float(((values - thresholds[part]).clamp(min=0).double() * repeats[:, None]).sum())
     scale = wanted.mean * int(reached.sum()) / total if total > 0 and wanted.mean > 0 else 1.0
-    weights = {
-        "W_enc": encoder.mul_(scale),
-        "b_enc": thresholds.mul_(-scale),
-        "W_dec": decoder,
-        "b_dec": cast(Tensor, trained.b_dec).data,
-    }
+    b_dec = cast(Tensor, trained.b_dec).data
+    weights = {"W_enc": encoder.mul_(scale), "b_enc": thresholds.mul_(-scale), "W_dec": decoder, "b_dec": b_dec}
     return Matched(sae=_relu_sae(trained, weights), missed=(reached - counts).abs().cpu())
 
 
@@ -233,10 +212,7 @@ def between(
     neighbour. Where equal values or repeated tokens leave no threshold for the number wanted, it is the one for the
     nearest number, of two the smaller.
 
-    Args:
-        values: by row and feature, two rows at least.
-        repeats: how many tokens each row stands for.
-        wanted: tokens by feature.
+    There are two rows at least, and `repeats` is how many tokens each stands for.
     """
     ordered, order = values.sort(dim=0, descending=True)
     counts = torch.cat([torch.zeros_like(order[:1]), repeats[order].cumsum(0)])  # at or above each value
@@ -310,7 +286,7 @@ class RememberingModel:
             self._kept[run] = {depth: stream.detach().to("cpu", copy=True) for depth, stream in streams.items()}
 
     def speaker(self) -> Speaker:
-        """Return the whole model, to write continuations with; see `Model.speaker`."""
+        """Return the whole model, to write continuations with."""
         return self.model.speaker()
 
 
@@ -320,12 +296,6 @@ class Randomiser:
     That is the sparsity of the trained features, and under random directions the trained model with what it makes of
     each text. A random model is drawn anew for each, and lies in memory only as long as its reader is used. Trained and
     random model are never in memory together.
-
-    Args:
-        opening: of the trained subject.
-        part: what is to be random.
-        texts: the neutral text.
-        plan: where the weights lie of the subject with it.
     """
 
     def __init__(self, opening: Opening, part: RandomPart, texts: Sequence[str], *, plan: MemoryPlan) -> None:
@@ -336,16 +306,7 @@ class Randomiser:
         self._trained: _Trained | None = None
 
     def open(self, *, name: str, seed: int) -> RandomisedReader:
-        """Put what is random in its place.
-
-        Args:
-            name: of the subject with it.
-            seed: of the draw.
-
-        Raises:
-            SubjectError: as `open_reader`; the SAE has no encoder directions.
-            ReadingError: the neutral text cannot be read.
-        """
+        """Put what is random in its place; `name` is that of the control."""
         if self._trained is None:
             self._trained = self._read_trained()
         trained, opening = self._trained, self._opening
@@ -362,10 +323,11 @@ class Randomiser:
         )
         streams = _read(reader, self._texts)[1] if trained.streams is None else trained.streams
         match = matched(sae, streams, trained.wanted, directions=directions)
-        near = thresholds_of(match.sae, tolerance=opening.tolerance)
-        return RandomisedReader(
-            reader=replace(reader, sae=match.sae, thresholds=near), matched=match, of=opening.spec.name
-        )
+        changed: dict[str, Any] = {
+            "sae": match.sae,
+            "thresholds": thresholds_of(match.sae, tolerance=opening.tolerance),
+        }
+        return RandomisedReader(**{**vars(reader), **changed}, matched=match, of=opening.spec.name)
 
     def _read_trained(self) -> _Trained:
         """Read what the draws need of the trained subject; a model that none of them needs is given up."""
@@ -391,31 +353,19 @@ class _Trained:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RandomisedReader:
-    """A control in memory reads as `reader` does and writes nothing.
+class RandomisedReader(SaeReader):
+    """A control in memory reads as any subject and writes nothing.
 
     `matched` says how well its sparsity is that of the trained subject, whose name is in `of`.
     """
 
-    reader: SaeReader
     matched: Matched
     of: str
-
-    @property
-    def device(self) -> str:
-        """Name the device on which the model computes, as torch writes it."""
-        return self.reader.device
-
-    def read(
-        self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
-    ) -> Iterator[tuple[int, list[Reading]]]:
-        """Run the model up to the hook; see `SaeReader.read`."""
-        return self.reader.read(requests, batch_size=batch_size, progress=progress)
 
     def continue_(self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]) -> NoReturn:
         """Refuse, for a control writes nothing."""
         del prompts, steering, experiment
-        raise ReadingError(f"{self.reader.name} is a control and cannot be steered; steer {self.of} itself")
+        raise ReadingError(f"{self.name} is a control and cannot be steered; steer {self.of} itself")
 
 
 def _read(reader: SaeReader, texts: Sequence[str]) -> tuple[Firing, Streams]:

@@ -38,7 +38,7 @@ _METHOD: Final = "matched 1"
 
 
 class _Decides(TypedDict):
-    """What of an identity decides what a subject computes."""
+    """These parts of an identity decide what a subject computes."""
 
     model_hash: str
     sae_hash: str
@@ -50,7 +50,7 @@ class _Decides(TypedDict):
 
 @dataclass(eq=False)
 class _Shared:
-    """What draws share in memory, from the first that is opened until it is released."""
+    """Draws share this in memory, from the first that is opened until one is released."""
 
     randomiser: Randomiser | None = None
 

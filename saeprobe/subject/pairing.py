@@ -19,11 +19,11 @@ from saeprobe.subject.specification import (
     SaeRelease,
     SubjectError,
     SubjectSpec,
-    absent,
 )
 
 _T = TypeVar("_T")
 
+_MIRROR: Final = "where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before it"
 _HOOK: Final = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
 
 DATE: Final = "26 Jul 2024"
@@ -217,7 +217,9 @@ class Lookup:
             if isinstance(spec.sae, SaeFile):
                 return f"no SAE at {spec.sae.path}: wanted a .pt file in Goodfire's format"
             what.append(find_release(spec.sae).repo)
-        return absent(what, spec.name) if what else None
+        if not what:
+            return None
+        return f"the weights of {' and '.join(what)} are not here; run: saeprobe fetch {spec.name} ({_MIRROR})"
 
     @cached_property
     def located(self) -> Located:

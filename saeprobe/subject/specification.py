@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -29,8 +29,6 @@ RandomPart = Literal["random-model", "random-sae"]
 Share = Callable[[float], None]
 """It is called with the share of the work that is done, between 0 and 1."""
 
-_MIRROR: Final = "where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before it"
-
 
 class SubjectError(ValueError):
     """A subject is declared wrongly, or its model and SAE do not belong together."""
@@ -41,23 +39,19 @@ class ReadingError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SaeFolder:
+class _OnDisk:
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+class SaeFolder(_OnDisk):
     """An SAE is saved by sae-lens in a folder with `cfg.json` and `sae_weights.safetensors`."""
 
-    path: Path
 
-    def __str__(self) -> str:
-        return str(self.path)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SaeFile:
+class SaeFile(_OnDisk):
     """An SAE lies in one `.pt` file in Goodfire's format, which does not say where it reads: that must be declared."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return str(self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,20 +70,16 @@ Sae = SaeFolder | SaeFile | SaeRelease
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """The shape of a model holds the sizes on which its memory depends.
-
-    `hidden` is the width of the residual stream and `d_in` of the SAE, `intermediate` that of the MLP; `kv_heads` are
-    heads of keys and values, `vocabulary` the rows of the embedding, `positions` the tokens it can attend to.
-    """
+    """The shape of a model holds the sizes on which its memory depends."""
 
     family: Family
-    hidden: int
+    hidden: int  # width of the residual stream, `d_in` of the SAE
     layers: int
     heads: int
-    kv_heads: int
-    intermediate: int
-    vocabulary: int
-    positions: int
+    kv_heads: int  # heads of keys and values
+    intermediate: int  # width of the MLP
+    vocabulary: int  # rows of the embedding
+    positions: int  # tokens it can attend to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,18 +92,15 @@ class SubjectSpec:
     name: str  # what `subjects(...)` and `-m` select
     model: str | Path  # a folder in Hugging Face format, or a name on the Hub
     sae: Sae  # the SAE
-    # reports name folders inside this one by their path from here, so that they say nothing of the machine
-    root: Path | None = None
+    root: Path | None = None  # reports name folders inside this one by their path from here
     summary: str = ""  # one line for people
     markers: tuple[str, ...] = ()  # its name and, for a protocol of another subject, that subject's name
     protocol_of: str | None = None  # the subject of which this one is another protocol
-    # why the SAE is read where it does not belong, on purpose; the instrument check then breaks nothing
-    misfit: str | None = None
+    misfit: str | None = None  # why the SAE is read where it does not belong; the check then breaks nothing
     wording: str = "english"  # which prompt set of a choice it reads
     specimen: bool = False  # ships with the project
     default: bool = False  # runs where no `-m` selects
-    # patterns of the model's files to be fetched from the Hub; all of them where there is none
-    fetch: tuple[str, ...] = ()
+    fetch: tuple[str, ...] = ()  # patterns of the model's files to be fetched from the Hub; all where there is none
     shape: ModelShape | None = None  # the model's sizes, known before its files are here
     d_sae: int | None = None  # features of the SAE, likewise
     revision: str | None = None  # branch, tag or commit of the model on the Hub
@@ -121,32 +108,24 @@ class SubjectSpec:
     prepend_bos: bool | None = None  # whether each prompt begins with BOS
     bos_twice: bool = False  # whether a second BOS stands before the one that the chat template writes, as published
     rank_with_bos: bool = False  # whether the effective rank of a prompt takes BOS in, as published
-    # whether a prompt is put into the model's chat template, as a user's turn before the answer
-    chat_template: bool = False
-    # whether the SAE reads the residual stream minus its mean over `d_model`
-    center_writing_weights: bool | None = None
+    chat_template: bool = False  # whether a prompt is put into the model's chat template, as a user's turn
+    center_writing_weights: bool | None = None  # whether the SAE reads the stream minus its mean over `d_model`
     context_size: int | None = None  # tokens a prompt may have, BOS included
     dtype: Dtype = "float32"  # what the model computes in
     sae_dtype: Dtype = "float32"  # what the SAE computes in
-    # of the model's weights; `8bit where it can` falls back on `dtype` without CUDA and bitsandbytes
-    quantisation: Quantisation | None = None
+    quantisation: Quantisation | None = None  # `8bit where it can` falls back on `dtype` without CUDA or bitsandbytes
     device: str = "auto"  # as torch writes it; `auto` takes an accelerator where there is one
     memory: Memory = "auto"  # where the weights lie while they are used; `auto` chooses by what the machine has
     l0: float | None = None  # active features a token on plain text, as the SAE's publisher states it
-    # share of the variance that the SAE reconstructs, as its publisher states it
-    variance_explained: float | None = None
-    # whether the instrument check also reads the block after the hook, at the price of its weights
-    try_next_layer: bool = True
+    variance_explained: float | None = None  # share of the variance that the SAE reconstructs, likewise
+    try_next_layer: bool = True  # whether the check also reads the block after the hook, at the price of its weights
     allow_other_model: bool = False  # whether the SAE may have been trained on another model than the one named here
 
     def in_reports(self, what: str | Path | Sae) -> str:
         """Name the model or the SAE as reports do."""
-        folder = what.path if isinstance(what, SaeFolder | SaeFile) else what
-        if not isinstance(folder, Path):
-            return str(folder)
-        whole = folder.resolve()
-        if self.root is not None and whole.is_relative_to(self.root.resolve()):
-            return whole.relative_to(self.root.resolve()).as_posix()
+        folder, root = what.path if isinstance(what, _OnDisk) else what, self.root
+        if isinstance(folder, Path) and root is not None and folder.resolve().is_relative_to(root.resolve()):
+            return folder.resolve().relative_to(root.resolve()).as_posix()
         return str(folder)
 
 
@@ -171,21 +150,12 @@ class Randomisation:
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """A download says what a subject needs of a repository of the Hub.
-
-    `revision` is a branch, tag or commit, None the main branch; without `patterns` all files are needed. With a `depth`
-    only those shards are needed that hold the blocks below it.
-    """
+    """A download says what a subject needs of a repository of the Hub."""
 
     repo: str
-    revision: str | None = None
-    patterns: tuple[str, ...] = ()
-    depth: int | None = None
-
-
-def absent(what: Iterable[str], name: str) -> str:
-    """Say which weights of the subject `name` are absent and what brings them."""
-    return f"the weights of {' and '.join(what)} are not here; run: saeprobe fetch {name} ({_MIRROR})"
+    revision: str | None = None  # branch, tag or commit; None for its main branch
+    patterns: tuple[str, ...] = ()  # of the files; all where there is none
+    depth: int | None = None  # of a sharded model only what the blocks below this depth need; None for all of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,9 +163,7 @@ class Identity:
     """An identity holds everything that decides what a subject computes; no torch is imported to know it.
 
     `fingerprint` is a SHA-256 over the model's and the SAE's content hashes, hook, dtype, tokenisation protocol and
-    the versions of the libraries that compute: stored evidence of another fingerprint is never used. `protocol` says
-    in words how a prompt is read. `tolerance` is by how much rounding may move an activation, as a share of the
-    residual stream's norm.
+    the versions of the libraries that compute: stored evidence of another fingerprint is never used.
     """
 
     name: str
@@ -207,9 +175,9 @@ class Identity:
     d_in: int
     d_sae: int
     dtype: str
-    protocol: str
+    protocol: str  # in words, how a prompt is read
     fingerprint: str
-    tolerance: float = 0.0
+    tolerance: float = 0.0  # by how much rounding may move an activation, as a share of the residual stream's norm
     versions: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -218,7 +186,7 @@ _FLOAT32: Final = 1e-4
 
 
 def tolerance_of(dtype: Dtype, *, depth: int) -> float:
-    """Bound `|x - y| / |x|` for one token's residual stream `[d_in]`, computed twice in different batches.
+    """Bound `|x - y| / |x|` for a token's stream `[d_in]` after `depth` layers, computed twice in different batches.
 
     Both are right: kernels sum in an order that depends on the batch's shape, so results of one operation differ by a
     rounding of the dtype they are stored in.
@@ -236,8 +204,6 @@ def tolerance_of(dtype: Dtype, *, depth: int) -> float:
 
     8-bit weights have no bound here: LLM.int8 picks its outlier columns over all tokens of a batch (Dettmers et al.
     2022, arXiv 2208.07339), so what shares a batch with a prompt is part of the result.
-
-    `depth` is the number of layers that ran.
     """
     if dtype == "float32":
         return _FLOAT32
@@ -312,7 +278,6 @@ class Reader(Protocol):
     @property
     def device(self) -> str:
         """Name the device on which the model computes, as torch writes it."""
-        ...
 
     def read(
         self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
@@ -320,13 +285,9 @@ class Reader(Protocol):
         """Run the model up to the hook; yield for each request its index and a reading a want, each request once.
 
         They are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
-        `progress` is called with the share of the forward passes that is done.
-
-        Raises:
-            ReadingError: a text does not fit the context, has no tokens or contains special ones; a prompt cannot be
-                read as wanted.
+        `progress` is called with the share of them that is done. A `ReadingError` says that a text does not fit the
+        context, has no tokens or contains special ones, or that a prompt cannot be read as wanted.
         """
-        ...
 
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
@@ -336,4 +297,3 @@ class Reader(Protocol):
         `experiment` are the texts of the whole experiment, of which `prompts` may be the part that is not stored yet:
         the random features are drawn from those that fire on them.
         """
-        ...

@@ -16,7 +16,7 @@ D_IN, D_SAE, TOKENS = 6, 20, 50
 
 
 def between(values: list[float], wanted: int, *, repeats: list[int] | None = None) -> tuple[float, int]:
-    """Threshold and count of one feature with these values."""
+    """Return threshold and count of one feature with these values."""
     import torch
 
     from saeprobe.subject.running.random import between as between_
@@ -95,7 +95,7 @@ def test_no_threshold_comes_nearer_to_the_count(drawn: tuple[list[float], list[i
 
 
 def made_sae(architecture: str, **settings: Any) -> Any:
-    """An SAE of that architecture with random weights, as sae-lens would load it."""
+    """Make an SAE of that architecture with random weights, as sae-lens would load it."""
     import torch
 
     importlib.import_module("saeprobe.subject.running.sae")  # first: it imports sae-lens without its warnings
@@ -118,7 +118,7 @@ def made_sae(architecture: str, **settings: Any) -> Any:
 
 
 def rows(*, repeats: list[int] | None = None, seed: int = 6) -> Any:
-    """Streams of 50 different tokens."""
+    """Draw streams of 50 different tokens."""
     import torch
 
     from saeprobe.subject.running.random import Streams
@@ -128,7 +128,7 @@ def rows(*, repeats: list[int] | None = None, seed: int = 6) -> Any:
 
 
 def firing(sae: Any, streams: Any) -> tuple[Any, float]:
-    """Counts by feature and the mean of what is above zero, in plain torch."""
+    """Return counts by feature and the mean of what is above zero, in plain torch."""
     acts = sae.encode(streams.x)
     counts = ((acts > 0) * streams.repeats[:, None]).sum(0)
     return counts, float((acts * streams.repeats[:, None]).sum() / counts.sum())
@@ -215,7 +215,7 @@ def test_random_directions_are_uniform_on_the_sphere() -> None:
     assert not torch.equal(drawn, other)
 
 
-def test_repeated_tokens_that_cannot_be_split_are_told() -> None:
+def test_repeated_tokens_that_cannot_be_split_are_counted() -> None:
     """One stream of 40 tokens and 49 of one each: where 10 are wanted a feature may fire on 10, or on 40 and more."""
     import torch
 

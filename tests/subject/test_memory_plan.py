@@ -31,7 +31,7 @@ SPEED = {("resident", True): 0, ("sharded", True): 1, ("streamed", True): 2, ("r
 
 
 def machine(*free: float, ram: float = 32, **more: Any) -> Machine:
-    """Cards with so many GB free, and so much RAM."""
+    """Make a machine with so many GB free on its cards, and so much RAM."""
     gpus = tuple(
         Gpu(name="L4", index=index, total_bytes=round(one * GB), free_bytes=round(one * GB) + ASIDE)
         for index, one in enumerate(free)
@@ -42,7 +42,7 @@ def machine(*free: float, ram: float = 32, **more: Any) -> Machine:
 
 
 def where(plan: MemoryPlan) -> tuple[str, str, str]:
-    """The heart of a plan."""
+    """Return the heart of a plan."""
     return plan.kind, plan.device, plan.sae_device
 
 
@@ -144,7 +144,7 @@ def test_the_reason_is_a_sentence() -> None:
 
 
 def test_what_is_asked_for_is_done() -> None:
-    """A slower kind of plan than could be had, and a device."""
+    """A slower kind of plan than could be had is made, and on the device named."""
     assert where(choose_plan(LLAMA, machine(140), asked="streamed")) == ("streamed", "cuda:0", "cuda:0")
     assert choose_plan(LLAMA, machine(140), asked="streamed").reason.endswith("as asked")
     assert where(choose_plan(LLAMA, machine(140), asked="streamed", device="cpu")) == ("streamed", "cpu", "cpu")
@@ -236,7 +236,7 @@ MACHINES = st.builds(
 
 @st.composite
 def needs(draw: st.DrawFn) -> MemoryNeeds:
-    """A model of up to a hundred layers."""
+    """Draw a model of up to a hundred layers."""
     layer = draw(st.integers(1, 3 * GB))
     embedding = draw(st.integers(0, 3 * GB))
     return MemoryNeeds(
@@ -250,7 +250,7 @@ def needs(draw: st.DrawFn) -> MemoryNeeds:
 
 
 def attempt(want: MemoryNeeds, here: Machine) -> MemoryPlan | None:
-    """A plan, or None where there is none."""
+    """Return a plan, or None where there is none."""
     try:
         return choose_plan(want, here)
     except MemoryPlanError:
@@ -258,7 +258,7 @@ def attempt(want: MemoryNeeds, here: Machine) -> MemoryPlan | None:
 
 
 def rank(plan: MemoryPlan | None) -> int:
-    """How slow it is; no plan is slowest."""
+    """Rank a plan by how slow it is; no plan is slowest."""
     return 5 if plan is None else SPEED.get((plan.kind, plan.device != "cpu"), 4)
 
 

@@ -36,7 +36,7 @@ OTHERS = PromptSet.build(name="other", language="en", topics=TOPICS[1:], styles=
 
 
 def acts_of(reader: Reader, texts: PromptSet, d_sae: int) -> Any:
-    """Dense features `[tokens d_sae]` of all tokens of the texts but BOS."""
+    """Return dense features `[tokens d_sae]` of all tokens of the texts but BOS."""
     wants = (Want(at="all", keep=frozenset({"features"}), raw=True),)
     found = dict(reader.read([Request(text=one.text, wants=wants) for one in texts]))
     rows: list[Any] = []
@@ -50,7 +50,7 @@ def acts_of(reader: Reader, texts: PromptSet, d_sae: int) -> Any:
 
 
 def check_sparsity(subject: Subject, what: RandomPart, texts: PromptSet | None, *, missed: float) -> tuple[Any, Any]:
-    """Each feature fires as often as the trained one or, in a share of them, as far from it as is told."""
+    """Each feature fires as often as the trained one or, in a share of them, as far from it as the reader says."""
     d_sae = subject.identity().d_sae
     control = subject.randomised(what, neutral=texts)
     read = texts or NEUTRAL.for_wording(subject.wording)
@@ -65,7 +65,7 @@ def check_sparsity(subject: Subject, what: RandomPart, texts: PromptSet | None, 
 
 @pytest.mark.parametrize("what", BOTH)
 def test_each_feature_fires_on_as_many_neutral_tokens_as_the_trained_one(tiny: Made, what: RandomPart) -> None:
-    """Read again, all but where the same beginning stands in several texts; and on other tokens than the trained."""
+    """Counts agree but where the same beginning stands in several texts; the tokens are others."""
     trained, random = check_sparsity(tiny.subject, what, TEXTS, missed=0.3)
     assert (trained > 0).sum() > 100
     assert ((trained > 0) != (random > 0)).mean() > 0.1
@@ -109,7 +109,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Subject:
 
 @pytest.mark.parametrize("what", BOTH)
 def test_a_control_is_the_same_streamed_and_resident(llama: Subject, what: RandomPart) -> None:
-    """Weights, thresholds and so activations."""
+    """Weights and thresholds are the same, and so are activations."""
     streamed = Subject(spec=replace(llama.spec, memory="streamed"))
     check_sparsity(llama, what, TEXTS, missed=0.3)
     one, other = (acts_of(of.randomised(what, neutral=TEXTS).open(), OTHERS, 100) for of in (llama, streamed))
@@ -133,7 +133,7 @@ def test_two_openings_read_the_same_and_another_seed_another(tiny: Made, what: R
 def test_draws_read_what_each_reads_alone(
     kind: str, what: RandomPart, tiny: Made, llama: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the last bit, in any order, and again after what they share was given back; the trained one is opened once."""
+    """They agree to the last bit, in any order and after a release; the trained subject is opened once."""
     from saeprobe.subject.running import random as randomising
 
     opened: list[object] = []
@@ -182,11 +182,11 @@ def test_under_random_directions_the_model_runs_each_prompt_once(tiny: Made) -> 
 
     held = model.model
     object.__setattr__(model, "model", SimpleNamespace(run=never, device=held.device))
-    told: list[float] = []
+    shares: list[float] = []
     wants = (Want(at="all", keep=frozenset({"features"}), raw=True),)
     requests = [Request(text=one.text, wants=wants) for one in OTHERS]
-    assert len(dict(reader.read(requests, progress=told.append))) == len(requests)
-    assert told[-1] == 1
+    assert len(dict(reader.read(requests, progress=shares.append))) == len(requests)
+    assert shares[-1] == 1
     with pytest.raises(AssertionError, match="it was run again"):
         dict(reader.read([*requests, Request(text="red red red", wants=wants)]))
 
@@ -275,7 +275,7 @@ def test_what_is_not_here_is_missed_by_the_control_too() -> None:
 
 @pytest.mark.parametrize("what", BOTH)
 def test_a_control_is_neither_steered_nor_randomised_again(tiny: Made, what: RandomPart) -> None:
-    """Whoever asks is told whom to ask instead."""
+    """The refusal names the subject to ask instead."""
     control = tiny.subject.randomised(what, neutral=TEXTS)
     with pytest.raises(SubjectError, match=r"^tiny with a random \w+ is a control and cannot be steered; steer tiny"):
         control.whole_fingerprint()
@@ -298,7 +298,7 @@ def test_a_control_is_neither_steered_nor_randomised_again(tiny: Made, what: Ran
 
 
 def test_nothing_is_loaded_before_a_control_is_opened() -> None:
-    """Identity and place are known without torch."""
+    """Identity and memory plan are known without torch."""
     code = (
         "import sys; from pathlib import Path; from saeprobe.subject.registry import find_subject; "
         "one = find_subject('sparrow', Path()).randomised('random-model'); one.identity(); one.memory_in_words(); "

@@ -192,7 +192,7 @@ def test_files_of_another_checkpoint(folder: Path) -> None:
 
 @pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "has no table weight_map")])
 def test_an_index_that_is_none(folder: Path, text: str, message: str) -> None:
-    """What is no JSON and what is no index are told apart."""
+    """What is no JSON is refused otherwise than what is no index."""
     (folder / "model.safetensors.index.json").write_text(text, encoding="utf-8")
     with pytest.raises(ShardError, match=message):
         tensor_bytes(folder, depth=1)

@@ -36,7 +36,7 @@ _DAMAGED: Final = (zipfile.BadZipFile, LookupError, EOFError, OSError, ValueErro
 
 @dataclass(frozen=True, kw_only=True)
 class _Shape:
-    """A tensor of the file, of which the header gives the shape alone."""
+    """It stands for a tensor of the file, of which the header gives the shape alone."""
 
     shape: tuple[int, ...]
 

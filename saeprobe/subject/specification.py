@@ -26,8 +26,7 @@ Family = Literal["layers", "bridge"]
 RandomPart = Literal["random-model", "random-sae"]
 """What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
 
-Share = Callable[[float], None]
-"""It is called with the share of the work that is done, between 0 and 1."""
+Share = Callable[[float], None]  # it is called with the share of the work that is done, between 0 and 1
 
 
 class SubjectError(ValueError):
@@ -182,7 +181,6 @@ class Identity:
 
 
 _UNIT_ROUNDOFF: Final[dict[Dtype, float]] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
-_FLOAT32: Final = 1e-4
 
 
 def tolerance_of(dtype: Dtype, *, depth: int) -> float:
@@ -206,7 +204,7 @@ def tolerance_of(dtype: Dtype, *, depth: int) -> float:
     2022, arXiv 2208.07339), so what shares a batch with a prompt is part of the result.
     """
     if dtype == "float32":
-        return _FLOAT32
+        return 1e-4
     return 2 * _UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))
 
 
@@ -278,6 +276,7 @@ class Reader(Protocol):
     @property
     def device(self) -> str:
         """Name the device on which the model computes, as torch writes it."""
+        ...
 
     def read(
         self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
@@ -288,6 +287,7 @@ class Reader(Protocol):
         `progress` is called with the share of them that is done. A `ReadingError` says that a text does not fit the
         context, has no tokens or contains special ones, or that a prompt cannot be read as wanted.
         """
+        ...
 
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
@@ -297,3 +297,4 @@ class Reader(Protocol):
         `experiment` are the texts of the whole experiment, of which `prompts` may be the part that is not stored yet:
         the random features are drawn from those that fire on them.
         """
+        ...

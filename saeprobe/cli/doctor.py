@@ -19,7 +19,7 @@ from saeprobe import __version__
 from saeprobe.cli.hub import Cache
 from saeprobe.cli.terminal import add_command, aligned, pairs, project_root
 from saeprobe.files import bytes_in_words, seconds_in_words
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Machine, torch_cuda
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError
 from saeprobe.subject.specification import SubjectError
@@ -186,7 +186,7 @@ class Outlook:
         ]
 
 
-def outlook(subject: LocalSubject, rates: Rates) -> Outlook:
+def outlook(subject: Subject, rates: Rates) -> Outlook:
     """Look at a subject; nothing of it is loaded."""
     absent = subject.missing()
     brings = f"absent; run: saeprobe fetch {subject.name}" if subject.downloads() else absent
@@ -223,7 +223,7 @@ def least_seconds(needs: MemoryNeeds, plan: MemoryPlan, *, disk: int | None, rat
     return disk / rates.disk + PROMPTS * TOKENS * needs.flop_per_token / rate
 
 
-def _on_disk(subject: LocalSubject) -> int:
+def _on_disk(subject: Subject) -> int:
     """Bytes of the files that are here."""
     found = subject.located
     return _sizes([*found.model.rglob("*"), *found.sae.files])
@@ -275,7 +275,6 @@ def run(arguments: argparse.Namespace) -> int:
     from huggingface_hub import constants
 
     from saeprobe.cli.hub import existing
-    from saeprobe.subject.local import LocalSubject
     from saeprobe.subject.machine import this_machine
     from saeprobe.subject.registry import find_subject, subject_names
 
@@ -283,7 +282,7 @@ def run(arguments: argparse.Namespace) -> int:
     subjects = [find_subject(name, root) for name in subject_names(root)]
     machine = this_machine()
     rates = measure(existing(Path(constants.HF_HUB_CACHE)), gpu=bool(machine.usable_gpus))
-    found = [outlook(subject, rates) for subject in subjects if isinstance(subject, LocalSubject)]
+    found = [outlook(subject, rates) for subject in subjects]
     table = aligned(["subject", "here", "memory", "disk", "time"], [one.row for one in found], right=[2, 3, 4])
     basis = (
         f"time: for {PROMPTS} prompts of {TOKENS} tokens, estimated from below at the rates measured just now\n"

@@ -21,8 +21,9 @@ from saeprobe.store import instrument, plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments
 from saeprobe.store.plan import Gathered, Plan, Work
 from saeprobe.store.store import Store
+from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject, subject_names
-from saeprobe.subject.specification import ReadingError, Subject, SubjectError
+from saeprobe.subject.specification import ReadingError, SubjectError
 
 Show = Callable[[str, int, int], None]
 """Shows progress: the subject, prompts done, prompts in all."""

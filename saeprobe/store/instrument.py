@@ -22,7 +22,8 @@ from saeprobe.files import write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
 from saeprobe.store.plan import capture_keys, features
 from saeprobe.store.store import Store
-from saeprobe.subject.specification import ReadingError, Subject, SubjectError, Yardstick
+from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import ReadingError, SubjectError, Yardstick
 
 BETTER_BY: Final = 0.01
 """Variance explained by which a neighbouring layer must surpass the hook before the hook is called misplaced.

@@ -14,7 +14,8 @@ from saeprobe.features.continuations import Continuations
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
 from saeprobe.store.store import Store
-from saeprobe.subject.specification import Reader, Reading, Request, Subject, SubjectError, Want
+from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import Reader, Reading, Request, SubjectError, Want
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
@@ -82,7 +83,7 @@ class Plan:
         try:
             results = [_results_of(work, store) for work in self.work]
             to_run = sum(len(of.readings) + len(of.continuations) for of in results)
-            where = f", {first.subject.place()}" if to_run else ""
+            where = f", {first.subject.memory_in_words()}" if to_run else ""
         except SubjectError as error:
             return f"{label}: {', '.join(asked)}; cannot run: {error}"
         stored = sum(len(of.stored) for of in results)
@@ -138,7 +139,7 @@ def _want(capture: Capture) -> Want:
 
 
 def _continuation_keys(subject: Subject, steering: Steering, prompts: Sequence[Prompt], store: Store) -> list[str]:
-    return store.continuation_keys(subject.speaking(), steering, [prompt.text for prompt in prompts])
+    return store.continuation_keys(subject.whole_fingerprint(), steering, [prompt.text for prompt in prompts])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,17 +73,17 @@ class Store:
         }
         return self._keys_for(decides, texts)
 
-    def continuation_keys(self, speaking: str, steering: Steering, texts: Sequence[str]) -> list[str]:
+    def continuation_keys(self, whole_fingerprint: str, steering: Steering, texts: Sequence[str]) -> list[str]:
         """Return the keys of the continuations of the prompts of a steering experiment, in their order.
 
         Args:
-            speaking: the fingerprint of all the model's layers (`Subject.speaking`).
+            whole_fingerprint: the one of all the model's layers (`Subject.whole_fingerprint`).
             steering: what is done to the model.
             texts: the prompts of the whole experiment. They belong to each key: the random features are drawn from
                 those that fire on them.
         """
         decides = {
-            "fingerprint": speaking,
+            "fingerprint": whole_fingerprint,
             "experiment": _sha256(sorted(set(texts))),
             "features": steering.features,
             "strengths": steering.strengths,

@@ -18,7 +18,7 @@ import numpy as np
 
 from saeprobe.captures import Capture
 from saeprobe.features.sparse import Features
-from saeprobe.files import written_whole
+from saeprobe.files import write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
 from saeprobe.store.plan import capture_keys, features
 from saeprobe.store.store import Store
@@ -163,9 +163,7 @@ class Instruments:
             read = {shift: features(subject, capture, self._store) for shift, capture in wanted.items()}
             fits = [fit_of(of, shift=shift, hook_name=hook_name) for shift, of in read.items()]
             figures = {"kind": FIGURES, "subject": subject.name, "layers": [asdict(fit) for fit in fits]}
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with written_whole(file) as part:
-                part.write_text(json.dumps(figures, indent=1, allow_nan=False), encoding="utf-8")
+            write_whole(file, json.dumps(figures, indent=1, allow_nan=False).encode())
         return judge(fits, subject.yardstick(), hook_name=hook_name)
 
 
@@ -238,14 +236,14 @@ def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> 
     layers = tuple(sorted(fits, key=lambda fit: fit.shift))
     here = next(fit for fit in layers if fit.shift == 0)
     found = (_misplaced(here, layers, hook_name), _off_variance(here, yardstick), _off_l0(here, yardstick))
-    return _check(yardstick, layers=layers, findings=tuple(finding for finding in found if finding is not None))
+    return _check(yardstick, layers, tuple(finding for finding in found if finding is not None))
 
 
 def unread(error: Exception, *, remedy: str = "") -> InstrumentCheck:
     """Return the check of a subject of which nothing could be read."""
     own = isinstance(error, SubjectError | ReadingError)  # these speak for themselves
     finding = f"nothing could be read: {'' if own else f'{type(error).__name__}: '}{error}"
-    return _check(Yardstick(), layers=(), findings=(f"{finding}; {remedy}" if remedy else finding,))
+    return _check(Yardstick(), (), (f"{finding}; {remedy}" if remedy else finding,))
 
 
 def share(variance_explained: float | None) -> str:
@@ -255,7 +253,7 @@ def share(variance_explained: float | None) -> str:
     return f"{variance_explained:.3f}" if abs(variance_explained) < 100 else f"{variance_explained:.3g}"  # noqa: PLR2004 - beyond, decimals say nothing
 
 
-def _check(yardstick: Yardstick, *, layers: tuple[LayerFit, ...], findings: tuple[str, ...]) -> InstrumentCheck:
+def _check(yardstick: Yardstick, layers: tuple[LayerFit, ...], findings: tuple[str, ...]) -> InstrumentCheck:
     return InstrumentCheck(
         layers=layers,
         l0=yardstick.l0,
@@ -277,8 +275,7 @@ def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> st
     if best.variance_explained <= 0:
         return "the SAE fits none of the layers tried: it is probably of another model"
     off = "one" if abs(best.shift) == 1 else str(abs(best.shift))
-    depth = _depth(hook_name)
-    remedy = ""
+    depth, remedy = _depth(hook_name), ""
     if depth is not None:
         block = depth + best.shift - 1
         remedy = f': declare hook_name = "blocks.{max(block, 0)}.hook_resid_{"pre" if block < 0 else "post"}"'
@@ -292,14 +289,14 @@ def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> st
 def _off_variance(here: LayerFit, yardstick: Yardstick) -> str | None:
     """Find variance explained that is no number, none at all, or far below the published share."""
     found, stated = here.variance_explained, yardstick.variance_explained
-    published = "" if stated is None else f", and {_source(yardstick)} states {stated:g}"
+    published = "" if stated is None else f", and {yardstick.source or 'its publisher'} states {stated:g}"
     if found is None:
         return f"variance explained is no finite number on neutral text{published}"
     if found <= 0:
         return f"the SAE explains no variance of what it reads: {share(found)} on neutral text{published}"
     if stated is not None and found < stated - SHORTFALL:
-        wanted = f"at least {stated - SHORTFALL:g} was wanted"
-        return f"variance explained is {share(found)} on neutral text{published}; {wanted}"
+        found_short = f"variance explained is {share(found)} on neutral text{published}"
+        return f"{found_short}; at least {stated - SHORTFALL:g} was wanted"
     return None
 
 
@@ -308,11 +305,8 @@ def _off_l0(here: LayerFit, yardstick: Yardstick) -> str | None:
     stated = yardstick.l0
     if stated is None or stated / L0_FACTOR <= here.l0 <= stated * L0_FACTOR:
         return None
+    source = yardstick.source or "its publisher"
     return (
-        f"L0 is {here.l0:.1f} features a token on neutral text, and {_source(yardstick)} states {stated:g}; "
+        f"L0 is {here.l0:.1f} features a token on neutral text, and {source} states {stated:g}; "
         f"wanted {stated / L0_FACTOR:g} to {stated * L0_FACTOR:g}"
     )
-
-
-def _source(yardstick: Yardstick) -> str:
-    return yardstick.source or "its publisher"

@@ -1,11 +1,12 @@
-"""Specifications: which model, which SAE and which protocol a subject is made of, before anything is looked up."""
+"""A specification says which model, SAE and protocol a subject is made of; what is read of it has its types here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,44 +17,45 @@ from saeprobe.features.sparse import Keep, Token
 from saeprobe.prompts import Prompt, PromptSet
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-
-
 Quantisation = Literal["8bit", "8bit where it can"]
-
+Memory = Literal["auto", "resident", "sharded", "streamed"]
 
 Family = Literal["layers", "bridge"]
+"""Which library runs a model: transformers layer by layer, or a TransformerLens bridge as a whole."""
 
+RandomPart = Literal["random-model", "random-sae"]
+"""What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
 
-Memory = Literal["auto", "resident", "sharded", "streamed"]
+Share = Callable[[float], None]  # it is called with the share of the work that is done, between 0 and 1
 
 
 class SubjectError(ValueError):
     """A subject is declared wrongly, or its model and SAE do not belong together."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SaeFolder:
-    """An SAE saved by sae-lens: a folder with `cfg.json` and `sae_weights.safetensors`."""
+class ReadingError(ValueError):
+    """A prompt cannot be read or continued as asked."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class _OnDisk:
     path: Path
 
     def __str__(self) -> str:
         return str(self.path)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SaeFile:
-    """An SAE in one `.pt` file in Goodfire's format; where it reads must be declared, for the file does not say."""
+class SaeFolder(_OnDisk):
+    """An SAE is saved by sae-lens in a folder with `cfg.json` and `sae_weights.safetensors`."""
 
-    path: Path
 
-    def __str__(self) -> str:
-        return str(self.path)
+class SaeFile(_OnDisk):
+    """An SAE lies in one `.pt` file in Goodfire's format, which does not say where it reads: that must be declared."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SaeRelease:
-    """An SAE of sae-lens' registry."""
+    """An SAE is named in sae-lens' registry by its release and its id there."""
 
     release: str
     id: str
@@ -67,148 +69,97 @@ Sae = SaeFolder | SaeFile | SaeRelease
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """The sizes of a model that memory depends on.
-
-    Attributes:
-        family: which library runs it: transformers layer by layer, or a TransformerLens bridge as a whole.
-        hidden: width of the residual stream.
-        layers: blocks.
-        heads: attention heads.
-        kv_heads: heads of keys and values.
-        intermediate: width of the MLP.
-        vocabulary: rows of the embedding.
-        positions: tokens it can attend to.
-    """
+    """The shape of a model holds the sizes on which its memory depends."""
 
     family: Family
-    hidden: int
+    hidden: int  # width of the residual stream, `d_in` of the SAE
     layers: int
     heads: int
-    kv_heads: int
-    intermediate: int
-    vocabulary: int
-    positions: int
+    kv_heads: int  # heads of keys and values
+    intermediate: int  # width of the MLP
+    vocabulary: int  # rows of the embedding
+    positions: int  # tokens it can attend to
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubjectSpec:
-    """A subject as declared, built in or in `[tool.saeprobe.subjects.NAME]`.
+    """A specification holds a subject as declared, built in or in `[tool.saeprobe.subjects.NAME]`.
 
     None means "as the SAE's own configuration says"; what that does not say must be given here.
-
-    Attributes:
-        name: what `subjects(...)` and `-m` select.
-        model: a folder in Hugging Face format, or a name on the Hub.
-        sae: the SAE.
-        root: reports name folders inside this one by their path from here, so that they say nothing of the machine.
-        summary: one line for people.
-        markers: its name and, for a protocol of another subject, that subject's name.
-        protocol_of: the subject of which this one is another protocol.
-        misfit: why the SAE is read where it does not belong, on purpose; the instrument check then breaks nothing.
-        wording: which prompt set of a choice it reads.
-        specimen: ships with the project.
-        default: runs where no `-m` selects.
-        fetch: patterns of the model's files to be fetched from the Hub; all of them where there is none.
-        shape: the model's sizes, known before its files are here.
-        d_sae: features of the SAE, likewise.
-        revision: branch, tag or commit of the model on the Hub.
-        hook_name: where the SAE reads, in TransformerLens' names.
-        prepend_bos: whether each prompt begins with BOS.
-        bos_twice: whether a second BOS stands before the one that the chat template writes, as published.
-        rank_with_bos: whether the effective rank of a prompt takes BOS in, as published.
-        chat_template: whether a prompt is put into the model's chat template, as a user's turn before the answer.
-        center_writing_weights: whether the SAE reads the residual stream minus its mean over `d_model`.
-        context_size: tokens a prompt may have, BOS included.
-        dtype: what the model computes in.
-        sae_dtype: what the SAE computes in.
-        quantisation: of the model's weights; `8bit where it can` falls back on `dtype` without CUDA and bitsandbytes.
-        device: as torch writes it; `auto` takes an accelerator where there is one.
-        memory: where the weights lie while they are used; `auto` chooses by what the machine has.
-        l0: active features a token on plain text, as the SAE's publisher states it.
-        variance_explained: share of the variance that the SAE reconstructs, as its publisher states it.
-        try_next_layer: whether the instrument check also reads the block after the hook, at the price of its weights.
-        allow_other_model: whether the SAE may have been trained on another model than the one named here.
     """
 
-    name: str
-    model: str | Path
-    sae: Sae
-    root: Path | None = None
-    summary: str = ""
-    markers: tuple[str, ...] = ()
-    protocol_of: str | None = None
-    misfit: str | None = None
-    wording: str = "english"
-    specimen: bool = False
-    default: bool = False
-    fetch: tuple[str, ...] = ()
-    shape: ModelShape | None = None
-    d_sae: int | None = None
-    revision: str | None = None
-    hook_name: str | None = None
-    prepend_bos: bool | None = None
-    bos_twice: bool = False
-    rank_with_bos: bool = False
-    chat_template: bool = False
-    center_writing_weights: bool | None = None
-    context_size: int | None = None
-    dtype: Dtype = "float32"
-    sae_dtype: Dtype = "float32"
-    quantisation: Quantisation | None = None
-    device: str = "auto"
-    memory: Memory = "auto"
-    l0: float | None = None
-    variance_explained: float | None = None
-    try_next_layer: bool = True
-    allow_other_model: bool = False
+    name: str  # what `subjects(...)` and `-m` select
+    model: str | Path  # a folder in Hugging Face format, or a name on the Hub
+    sae: Sae  # the SAE
+    root: Path | None = None  # reports name folders inside this one by their path from here
+    summary: str = ""  # one line for people
+    markers: tuple[str, ...] = ()  # its name and, for a protocol of another subject, that subject's name
+    protocol_of: str | None = None  # the subject of which this one is another protocol
+    misfit: str | None = None  # why the SAE is read where it does not belong; the check then breaks nothing
+    wording: str = "english"  # which prompt set of a choice it reads
+    specimen: bool = False  # ships with the project
+    default: bool = False  # runs where no `-m` selects
+    fetch: tuple[str, ...] = ()  # patterns of the model's files to be fetched from the Hub; all where there is none
+    shape: ModelShape | None = None  # the model's sizes, known before its files are here
+    d_sae: int | None = None  # features of the SAE, likewise
+    revision: str | None = None  # branch, tag or commit of the model on the Hub
+    hook_name: str | None = None  # where the SAE reads, in TransformerLens' names
+    prepend_bos: bool | None = None  # whether each prompt begins with BOS
+    bos_twice: bool = False  # whether a second BOS stands before the one that the chat template writes, as published
+    rank_with_bos: bool = False  # whether the effective rank of a prompt takes BOS in, as published
+    chat_template: bool = False  # whether a prompt is put into the model's chat template, as a user's turn
+    center_writing_weights: bool | None = None  # whether the SAE reads the stream minus its mean over `d_model`
+    context_size: int | None = None  # tokens a prompt may have, BOS included
+    dtype: Dtype = "float32"  # what the model computes in
+    sae_dtype: Dtype = "float32"  # what the SAE computes in
+    quantisation: Quantisation | None = None  # `8bit where it can` falls back on `dtype` without CUDA or bitsandbytes
+    device: str = "auto"  # as torch writes it; `auto` takes an accelerator where there is one
+    memory: Memory = "auto"  # where the weights lie while they are used; `auto` chooses by what the machine has
+    l0: float | None = None  # active features a token on plain text, as the SAE's publisher states it
+    variance_explained: float | None = None  # share of the variance that the SAE reconstructs, likewise
+    try_next_layer: bool = True  # whether the check also reads the block after the hook, at the price of its weights
+    allow_other_model: bool = False  # whether the SAE may have been trained on another model than the one named here
 
     def in_reports(self, what: str | Path | Sae) -> str:
-        """The name of the model or the SAE in reports."""
-        folder = what.path if isinstance(what, SaeFolder | SaeFile) else what
-        if not isinstance(folder, Path):
-            return str(folder)
-        whole = folder.resolve()
-        if self.root is not None and whole.is_relative_to(self.root.resolve()):
-            return whole.relative_to(self.root.resolve()).as_posix()
+        """Name the model or the SAE as reports do."""
+        folder, root = what.path if isinstance(what, _OnDisk) else what, self.root
+        if isinstance(folder, Path) and root is not None and folder.resolve().is_relative_to(root.resolve()):
+            return folder.resolve().relative_to(root.resolve()).as_posix()
         return str(folder)
 
 
-_MIRROR = "where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before it"
+@dataclass(frozen=True, kw_only=True)
+class Randomisation:
+    """A randomisation makes a subject a control: one part of it is drawn at random, the rest stays as it is.
+
+    On the `neutral` text, which is read without chat template and BOS as for an instrument check, each feature is made
+    to fire as often as in the trained subject. What the draw of one `seed` shows is also its own luck: of 1,280 random
+    directions some 20 fire on a token, and the square root of that is about what one draw differs by from another.
+    """
+
+    part: RandomPart
+    neutral: PromptSet
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        """Name what is random: `random model` or `random SAE`."""
+        return {"random-model": "random model", "random-sae": "random SAE"}[self.part]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """What a subject needs from the Hub.
-
-    Attributes:
-        repo: the repository.
-        revision: branch, tag or commit; None for its main branch.
-        patterns: of the files; all where there is none.
-        depth: of a sharded model only what the blocks below this depth need; None for all of it.
-    """
+    """A download says what a subject needs of a repository of the Hub."""
 
     repo: str
-    revision: str | None = None
-    patterns: tuple[str, ...] = ()
-    depth: int | None = None
-
-
-def absent(what: Iterable[str], name: str) -> str:
-    """The sentence that says which weights of the subject `name` are absent and what brings them."""
-    return f"the weights of {' and '.join(what)} are not here; run: saeprobe fetch {name} ({_MIRROR})"
-
-
-Share = Callable[[float], None]
-"""Told which share of the work is done, between 0 and 1."""
-
-
-Randomisation = Literal["random-model", "random-sae"]
-"""What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
+    revision: str | None = None  # branch, tag or commit; None for its main branch
+    patterns: tuple[str, ...] = ()  # of the files; all where there is none
+    depth: int | None = None  # of a sharded model only what the blocks below this depth need; None for all of it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Everything that decides what a subject computes, known without importing torch.
+    """An identity holds everything that decides what a subject computes; no torch is imported to know it.
 
     `fingerprint` is a SHA-256 over the model's and the SAE's content hashes, hook, dtype, tokenisation protocol and
     the versions of the libraries that compute: stored evidence of another fingerprint is never used.
@@ -223,17 +174,43 @@ class Identity:
     d_in: int
     d_sae: int
     dtype: str
-    protocol: str
-    """In words: BOS, chat template, token read."""
+    protocol: str  # in words, how a prompt is read
     fingerprint: str
-    tolerance: float = 0.0
-    """By how much rounding may move an activation, as a share of the residual stream's norm."""
+    tolerance: float = 0.0  # by how much rounding may move an activation, as a share of the residual stream's norm
     versions: dict[str, str] = field(default_factory=dict[str, str])
+
+
+_UNIT_ROUNDOFF: Final[dict[Dtype, float]] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
+
+
+def tolerance_of(dtype: Dtype, *, depth: int) -> float:
+    """Bound `|x - y| / |x|` for a token's stream `[d_in]` after `depth` layers, computed twice in different batches.
+
+    Both are right: kernels sum in an order that depends on the batch's shape, so results of one operation differ by a
+    rounding of the dtype they are stored in.
+
+    In 16 bits the stream itself is what is rounded most often, twice a layer. Round-to-nearest with unit roundoff u
+    leaves an error of root mean square 0.38 u of the value (uniform over the spacing 2u, mantissas uniform in [1, 2):
+    2u / sqrt(12) over sqrt(7/3)), so two runs differ by 0.53 u a rounding. These add up like a random walk (Higham
+    and Mary 2019, "A new approach to probabilistic rounding error analysis"): over 2 x depth roundings of a stream
+    whose square grows evenly, 0.53 u sqrt(depth). About 10 roundings inside each block's attention and MLP add
+    0.53 u sqrt(10), whatever the depth. The bound is `2 u sqrt(depth)`, which for 51 layers is 3.4 times that sum
+    and leaves the rest to what later layers make of the difference: 0.056 in bfloat16, 0.007 in float16. Both lie below
+    what one layer more or fewer changes, about `1 / sqrt(depth)`.
+
+    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat.
+
+    8-bit weights have no bound here: LLM.int8 picks its outlier columns over all tokens of a batch (Dettmers et al.
+    2022, arXiv 2208.07339), so what shares a batch with a prompt is part of the result.
+    """
+    if dtype == "float32":
+        return 1e-4
+    return 2 * _UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Want:
-    """Which tokens of a prompt to read, and what to keep of them.
+    """A want says which tokens of a prompt to read, and what to keep of them.
 
     `shift` reads that many blocks after the hook (before it where negative); `raw` leaves the chat template out. Both
     are for the instrument check, which holds the SAE against its neighbouring layers on a neutral text.
@@ -247,30 +224,19 @@ class Want:
 
 @dataclass(frozen=True, kw_only=True)
 class Yardstick:
-    """What an instrument check is held against.
+    """A yardstick is what an instrument check is held against."""
 
-    Attributes:
-        l0: active features a token, as the SAE's publisher states it; None where nobody does.
-        variance_explained: share of the variance that the SAE reconstructs, as the publisher states it.
-        source: who says so.
-        shifts: which layers are tried, in blocks from the hook; 0 is the hook itself.
-        misfit: why the SAE is read where it does not belong, on purpose; None where it is to fit.
-    """
-
-    l0: float | None = None
+    l0: float | None = None  # active features a token, as the SAE's publisher states it; None where nobody does
+    # share of the variance that the SAE reconstructs, as the publisher states it
     variance_explained: float | None = None
-    source: str = ""
-    shifts: tuple[int, ...] = (-1, 0, 1)
-    misfit: str | None = None
+    source: str = ""  # who says so
+    shifts: tuple[int, ...] = (-1, 0, 1)  # which layers are tried, in blocks from the hook; 0 is the hook itself
+    misfit: str | None = None  # why the SAE is read where it does not belong, on purpose; None where it is to fit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One prompt and all that is wanted of it; it runs once however much that is.
-
-    Raises:
-        ValueError: some of it is wanted in the chat template and some without.
-    """
+    """A request is one prompt and all that is wanted of it; it runs once however much that is."""
 
     text: str
     wants: tuple[Want, ...]
@@ -281,13 +247,13 @@ class Request:
 
     @property
     def raw(self) -> bool:
-        """Whether the prompt is read without the chat template."""
+        """Say whether the prompt is read without the chat template."""
         return any(want.raw for want in self.wants)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
-    """What was read of one prompt. Arrays have one row a token read, `[read]`; features in sparse rows.
+    """A reading holds what was read of one prompt: arrays with one row a token read, features in sparse rows.
 
     `indices` of a row ascend; `values` are above zero. `near` are the features of a row that lie so close to firing or
     not firing that rounding decides (`Identity.tolerance`), ascending; no rows where the SAE's features have no
@@ -305,138 +271,30 @@ class Reading:
 
 
 class Reader(Protocol):
-    """A subject in memory."""
+    """A reader is a subject in memory."""
 
     @property
     def device(self) -> str:
-        """As torch writes it."""
+        """Name the device on which the model computes, as torch writes it."""
         ...
 
     def read(
         self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
     ) -> Iterator[tuple[int, list[Reading]]]:
-        """Run the model up to the hook; for each request its index and a reading a want, each request once.
+        """Run the model up to the hook; yield for each request its index and a reading a want, each request once.
 
-        Args:
-            requests: in any order; they are answered in an order of the model's own choosing.
-            batch_size: prompts a forward pass at most.
-            progress: told which share of the forward passes is done.
-
-        Raises:
-            ReadingError: a text does not fit the context, has no tokens or contains special ones; a prompt cannot be
-                read as wanted.
+        They are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
+        `progress` is called with the share of them that is done. A `ReadingError` says that a text does not fit the
+        context, has no tokens or contains special ones, or that a prompt cannot be read as wanted.
         """
         ...
 
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
     ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-        """Run a steering experiment on `prompts`; all continuations of a prompt at once, one prompt after another.
+        """Run a steering experiment on `prompts`; yield all continuations of a prompt at once, prompt by prompt.
 
         `experiment` are the texts of the whole experiment, of which `prompts` may be the part that is not stored yet:
         the random features are drawn from those that fire on them.
         """
         ...
-
-
-class Subject(Protocol):
-    """A language model, its SAE and a hook point; cheap to hold, loaded by `open`."""
-
-    @property
-    def name(self) -> str:
-        """What `subjects(...)` and `-m` select."""
-        ...
-
-    @property
-    def markers(self) -> tuple[str, ...]:
-        """Its own name and, for a protocol of another subject, that subject's (`llama70b`)."""
-        ...
-
-    @property
-    def wording(self) -> str:
-        """Which of the built-in prompt sets it reads: `specimen`, `english` or `chinese`."""
-        ...
-
-    @property
-    def specimen(self) -> bool:
-        """Ships with the project."""
-        ...
-
-    @property
-    def default(self) -> bool:
-        """Runs where no `-m` selects: the specimens, and users' subjects that say so."""
-        ...
-
-    @property
-    def summary(self) -> str:
-        """What it is, in a line."""
-        ...
-
-    @property
-    def protocol_of(self) -> str | None:
-        """The subject of which this one is another protocol."""
-        ...
-
-    def aspects(self) -> Mapping[str, str]:
-        """In words, by aspect, how it is read; also where its weights are absent."""
-        ...
-
-    def yardstick(self) -> Yardstick:
-        """What its instrument check is held against. Only asked where nothing is `missing`."""
-        ...
-
-    def downloads(self) -> tuple[Download, ...]:
-        """What it needs from the Hub, whether that is here or not; empty where all of it is in folders."""
-        ...
-
-    def place(self) -> str:
-        """In words, where its weights lie while they are used. Only asked where nothing is `missing`."""
-        ...
-
-    def missing(self) -> str | None:
-        """Why it cannot run here and the command that would bring what is absent; None where it can."""
-        ...
-
-    def identity(self) -> Identity:
-        """What it is, without importing torch. Only asked where nothing is `missing`."""
-        ...
-
-    def speaking(self) -> str:
-        """A fingerprint of all that decides what it writes: `Identity.fingerprint` and the layers after the hook."""
-        ...
-
-    def open(self) -> Reader:
-        """Load it."""
-        ...
-
-    def randomised(self, what: Randomisation, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
-        """The same subject with a random model or a random SAE, as a control; nothing is loaded.
-
-        Each feature fires on as many tokens of the neutral text as in the subject itself. It is in no list of subjects
-        and writes no text.
-
-        Args:
-            what: is drawn at random.
-            neutral: the text; None for the built-in one, on which instruments are checked.
-            seed: of the draw.
-        """
-        ...
-
-    def draws(self, what: Randomisation, *, neutral: PromptSet | None = None, count: int) -> Draws:
-        """As many draws of the same, seeds 0 and up; what they have in common is loaded once, with the first."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draws:
-    """Random subjects that differ by their seed alone.
-
-    `release` gives back the memory of what they share, once all have read or another subject is to be loaded.
-    """
-
-    subjects: tuple[Subject, ...]
-    release: Callable[[], None]
-
-
-class ReadingError(ValueError):
-    """A prompt cannot be read or continued as asked."""

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from saeprobe import __version__
 from saeprobe.captures import Capture
 from saeprobe.store.store import Store
-from saeprobe.subject.specification import Subject
+from saeprobe.subject.local import Subject
 from studies.calibration.arms import Terms
 from studies.calibration.designs import FALSE, TRUE
 from studies.calibration.files import Study

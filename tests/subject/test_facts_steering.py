@@ -11,7 +11,7 @@ from made_subjects import Made
 
 from saeprobe.captures import Steering, steer
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import SaeFile, SubjectSpec
 
 WIDTH, NEW = 16, 6
@@ -43,7 +43,7 @@ def readers(tiny: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         chat_template=True,
         device="cpu",
     )
-    return {"bridge": tiny.subject.open(), "layers": LocalSubject(spec=spec).open()}
+    return {"bridge": tiny.subject.open(), "layers": Subject(spec=spec).open()}
 
 
 def experiment(texts: Sequence[str], **settings: Any) -> Steering:
@@ -83,8 +83,8 @@ def test_each_new_token_is_steered_under_a_cache(
     readers: dict[str, Any], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hook sees the prompts once and then one token a step; what leaves those out writes something else."""
-    from saeprobe.subject.running import bridge as bridge_model
-    from saeprobe.subject.running import opening as layers_model
+    from saeprobe.subject.running import layers as layers_model
+    from saeprobe.subject.running import opening as bridge_model
 
     place = {"bridge": bridge_model, "layers": layers_model}[kind]
     reader, seen = readers[kind], list[tuple[int, ...]]()
@@ -105,7 +105,7 @@ def test_a_batch_writes_what_each_prompt_writes_alone(readers: dict[str, Any], k
     """Padding is on the left and has no positions; with the positions that padding would have, texts differ."""
     import torch
 
-    from saeprobe.subject.running.steering import pad_left, positions_of
+    from saeprobe.subject.running.batches import pad, positions_of
 
     reader = readers[kind]
     together = continued(reader, TEXTS)
@@ -113,7 +113,8 @@ def test_a_batch_writes_what_each_prompt_writes_alone(readers: dict[str, Any], k
         for key, (written, log_prob) in continued(reader, [text]).items():
             if key[1] != "random":  # those are drawn from what fires on all the prompts
                 assert together[key] == (written, pytest.approx(log_prob, abs=1e-4))
-    ids, mask = pad_left([one.ids for one in reader.tokenize(TEXTS)], device="cpu")
+    padded = pad([one.ids for one in reader.tokenize(TEXTS)], side="left", device="cpu")
+    ids, mask = padded.ids, padded.mask
     assert mask[0].tolist() == sorted(mask[0].tolist())  # the shorter one: nothing, then itself
     assert positions_of(mask)[0, -1] == mask[0].sum() - 1
     with torch.no_grad():

@@ -24,7 +24,7 @@ SAE_FILES = {f"{HOOK}/cfg.json": b"{}", f"{HOOK}/sae_weights.safetensors": b"w"}
 
 
 def missing() -> str | None:
-    """Why gpt2 cannot run."""
+    """Say why gpt2 cannot run."""
     return find_subject("gpt2", Path("/nowhere")).missing()
 
 

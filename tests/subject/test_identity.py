@@ -9,32 +9,33 @@ from pathlib import Path
 import pytest
 from made_subjects import Made
 
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
+from saeprobe.subject.machine import Machine
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import SaeFolder, SubjectSpec
 
 
-def copied(made: Made, root: Path, *, told_from: Path | None = None) -> LocalSubject:
-    """The same subject from another folder."""
+def copied(made: Made, root: Path, *, root_of_names: Path | None = None) -> Subject:
+    """Copy the subject into another folder."""
     shutil.copytree(made.model, root / "model")
     shutil.copytree(made.sae, root / "sae")
     spec = SubjectSpec(
-        name="tiny", model=root / "model", sae=SaeFolder(path=root / "sae"), device="cpu", root=told_from
+        name="tiny", model=root / "model", sae=SaeFolder(path=root / "sae"), device="cpu", root=root_of_names
     )
-    return LocalSubject(spec=spec)
+    return Subject(spec=spec)
 
 
-def test_the_specimen_is_told_by_its_path_in_the_package() -> None:
+def test_the_specimen_is_named_by_its_path_in_the_package() -> None:
     """Reports of sparrow say nothing of the machine."""
     identity = find_subject("sparrow", Path()).identity()
     assert (identity.model, identity.sae) == ("saeprobe/specimens/sparrow/model", "saeprobe/specimens/sparrow/sae")
 
 
-def test_folders_inside_the_root_are_told_from_there_and_others_in_full(tiny: Made, tmp_path: Path) -> None:
-    """As written in pyproject.toml: relative inside, absolute outside."""
-    inside = copied(tiny, tmp_path / "a", told_from=tmp_path).identity()
+def test_folders_inside_the_root_are_named_from_there_and_others_in_full(tiny: Made, tmp_path: Path) -> None:
+    """Names are as written in pyproject.toml: relative inside, absolute outside."""
+    inside = copied(tiny, tmp_path / "a", root_of_names=tmp_path).identity()
     assert (inside.model, inside.sae) == ("a/model", "a/sae")
-    outside = copied(tiny, tmp_path / "b", told_from=tmp_path / "a").identity()
+    outside = copied(tiny, tmp_path / "b", root_of_names=tmp_path / "a").identity()
     assert outside.model == str(tmp_path / "b" / "model")
 
 
@@ -55,3 +56,27 @@ def test_a_changed_file_changes_the_fingerprint(tiny: Made, tmp_path: Path, file
     else:
         (tmp_path / file).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert changed.identity().fingerprint != tiny.subject.identity().fingerprint
+
+
+def test_files_are_looked_up_once_and_the_machine_is_not(tiny: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Identity, yardstick, aspects and controls share one lookup; only a memory plan looks at the machine."""
+    found: list[object] = []
+
+    def find_sae(sae: object) -> Path:
+        found.append(sae)
+        return tiny.sae
+
+    def this_machine() -> Machine:
+        raise AssertionError("the machine was looked at")
+
+    monkeypatch.setattr("saeprobe.subject.pairing.find_sae", find_sae)
+    monkeypatch.setattr("saeprobe.subject.local.this_machine", this_machine)
+    subject = Subject(spec=tiny.subject.spec)
+    for each in (subject, *subject.draws("random-model", count=2), *subject.draws("random-sae", count=2)):
+        assert each.missing() is None
+        assert each.identity().d_sae == 40
+        assert each.yardstick().shifts == (-1, 0, 1)
+        assert each.aspects()["BOS"] == "one before each prompt, never read"
+    assert found == [tiny.subject.spec.sae]
+    with pytest.raises(AssertionError, match="the machine was looked at"):
+        subject.memory_in_words()

@@ -140,7 +140,7 @@ def gpt2_of(made: Made, seed: int) -> Any:
     """The made GPT-2 as transformers' own model, before TransformerLens takes it up; drawn in 32 bits."""
     import torch
 
-    from saeprobe.subject.running import bridge
+    from saeprobe.subject.running import opening as bridge
 
     return bridge._drawn(str(made.model), torch.float32, seed=seed).eval()
 
@@ -181,7 +181,7 @@ def test_the_bridge_computes_with_the_drawn_weights(tiny: Made) -> None:
     """What TransformerLens makes of them is what transformers does."""
     import torch
 
-    from saeprobe.subject.running.bridge import open_bridge
+    from saeprobe.subject.running.opening import open_bridge
 
     ids = torch.tensor([[0, 5, 6, 7]])
     bridge: Any = open_bridge(tiny.model, center_writing_weights=False, device="cpu", dtype=torch.float32, drawn=3)

@@ -64,16 +64,17 @@ def test_padding_on_the_left_is_padding_on_the_right(reader: SaeReader, texts: l
     """The next token's logits after a prompt are the same whichever side its batch is padded on."""
     import torch
 
-    from saeprobe.subject.running.steering import pad_left, positions_of
+    from saeprobe.subject.running.batches import pad, positions_of
 
     batch = [one.ids for one in reader.tokenize(texts)]
-    ids, mask = pad_left(batch, device="cpu")
+    padded = pad(batch, side="left", device="cpu")
+    ids, mask = padded.ids, padded.mask
     model: Any = reader.model.speaker().model
     with torch.no_grad():
         left = model(ids, attention_mask=mask, position_ids=positions_of(mask)).logits[:, -1]
         for row, one in enumerate(batch):
-            padded = torch.tensor([[*one, 0, 0, 0]])
-            right = model(padded, attention_mask=torch.tensor([[1] * len(one) + [0] * 3])).logits[0, len(one) - 1]
+            right_padded = torch.tensor([[*one, 0, 0, 0]])
+            right = model(right_padded, attention_mask=torch.tensor([[1] * len(one) + [0] * 3])).logits[0, len(one) - 1]
             torch.testing.assert_close(left[row], right, atol=1e-4, rtol=1e-4)
 
 
@@ -81,10 +82,11 @@ def test_positions_that_count_padding_are_wrong(reader: SaeReader) -> None:
     """The check above can tell: without position ids a row that is padded on the left gives other logits."""
     import torch
 
-    from saeprobe.subject.running.steering import pad_left
+    from saeprobe.subject.running.batches import pad
 
     batch = [one.ids for one in reader.tokenize(TEXTS[:2])]
-    ids, mask = pad_left(batch, device="cpu")
+    padded = pad(batch, side="left", device="cpu")
+    ids, mask = padded.ids, padded.mask
     model: Any = reader.model.speaker().model
     with torch.no_grad():
         counted = torch.arange(ids.shape[1])[None].expand_as(ids)

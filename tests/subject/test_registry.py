@@ -13,7 +13,7 @@ WHOLE = 'model = "./m"\nsae = { path = "./s" }\n'
 
 
 def declared(folder: Path, body: str, name: str = "mine") -> Path:
-    """A folder whose pyproject.toml declares one subject."""
+    """Write a pyproject.toml that declares one subject."""
     (folder / "pyproject.toml").write_text(f"[tool.saeprobe.subjects.{name}]\n{body}", encoding="utf-8")
     return folder
 
@@ -82,7 +82,7 @@ def test_a_built_in_name_cannot_be_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["tool = 3\n", "[tool]\nsaeprobe = 3\n", "[tool.saeprobe.subjects]\nmine = 3\n"])
 def test_what_should_be_a_table_and_is_none_is_named(tmp_path: Path, text: str) -> None:
-    """At whatever level."""
+    """It is named at whatever level it stands."""
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
     with pytest.raises(SubjectError, match="is no table"):
         find_subject("mine", tmp_path)

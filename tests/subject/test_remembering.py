@@ -17,7 +17,7 @@ class Counting:
         self.ran: list[Any] = []
 
     def run(self, runs: Sequence[Any], *, batch_size: int, progress: Any = None) -> Any:
-        """The last run first, each a view of one tensor."""
+        """Yield the last run first, each a view of one tensor."""
         import torch
 
         del batch_size
@@ -30,19 +30,19 @@ class Counting:
             progress(1.0)
 
     def speaker(self) -> Any:
-        """Said of itself."""
+        """Return itself."""
         return self
 
 
 def runs(*ids: tuple[int, ...], depths: tuple[int, ...] = (1, 2)) -> list[Any]:
-    """Runs of these tokens."""
+    """Return runs of these tokens."""
     from saeprobe.subject.running.batches import Run
 
     return [Run(ids=one, depths=depths) for one in ids]
 
 
 def answers(model: Any, wanted: list[Any]) -> dict[int, dict[int, list[float]]]:
-    """By index and depth, the streams as numbers."""
+    """Return the streams as numbers, by index and depth."""
     return {
         index: {depth: one[:, 0].tolist() for depth, one in streams.items()}
         for index, streams in model.run(wanted, batch_size=4)
@@ -78,13 +78,13 @@ def test_what_does_not_fit_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None
     assert [run.ids for run in counting.ran] == [(1, 2), (7,), (7,)]
 
 
-def test_progress_is_told_where_nothing_is_run() -> None:
+def test_progress_reaches_its_end_where_nothing_is_run() -> None:
     """Whoever waits sees the end of it."""
     from saeprobe.subject.running.random import RememberingModel
 
     counting: Any = Counting()
     model = RememberingModel(model=counting)
-    told: list[float] = []
+    shares: list[float] = []
     for _ in range(2):
-        list(model.run(runs((1, 2)), batch_size=4, progress=told.append))
-    assert told == [1.0, 1.0]
+        list(model.run(runs((1, 2)), batch_size=4, progress=shares.append))
+    assert shares == [1.0, 1.0]

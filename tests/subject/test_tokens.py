@@ -9,7 +9,7 @@ from made_llama import CHAT_TEMPLATE, write_chat_tokenizer
 
 from saeprobe.captures import Span
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.tokens import tokenize
+from saeprobe.subject.running.batches import tokenize
 from saeprobe.subject.specification import ReadingError
 
 HOW = Pairing(
@@ -19,7 +19,6 @@ HOW = Pairing(
     n_layers=3,
     d_in=16,
     d_sae=24,
-    architecture="standard",
     prepend_bos=True,
     bos_twice=False,
     rank_with_bos=False,

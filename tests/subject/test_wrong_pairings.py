@@ -19,7 +19,7 @@ WIDTH, D_SAE = 16, 24
 
 
 def goodfire(file: Path, *, d_in: int = WIDTH, **changes: Any) -> None:
-    """A `.pt` in Goodfire's format."""
+    """Write a `.pt` in Goodfire's format."""
     import torch
 
     tensors = {
@@ -49,7 +49,7 @@ def root(llama: Path, tmp_path: Path) -> Path:
 
 
 def declared(root: Path, **settings: object) -> Any:
-    """The subject `mine` of that folder; settings of None are left out."""
+    """Declare the subject `mine` of that folder; settings of None are left out."""
     table: dict[str, object] = {
         "model": "./model",
         "sae": {"path": "./sae.pt"},
@@ -71,7 +71,7 @@ def _toml(value: object) -> str:
 
 
 def refused(subject: Any, match: str) -> None:
-    """The subject cannot be opened, for that reason."""
+    """Expect that the subject cannot be opened, for that reason."""
     with pytest.raises(SubjectError, match=match):
         subject.open()
 
@@ -125,14 +125,14 @@ def test_centring_a_model_without_layer_norm(root: Path) -> None:
     ],
 )
 def test_a_pt_file_of_another_format(root: Path, changes: dict[str, Any], message: str) -> None:
-    """Its keys or shapes are told beside those wanted."""
+    """The error names its keys or shapes, and those wanted."""
     goodfire(root / "sae.pt", **changes)
     refused(declared(root), message)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.97])
 def test_a_truncated_pt_file(root: Path, share: float) -> None:
-    """Wherever the copy broke off."""
+    """It is refused wherever the copy broke off."""
     content = (root / "sae.pt").read_bytes()
     (root / "sae.pt").write_bytes(content[: int(len(content) * share)])
     refused(
@@ -161,7 +161,7 @@ class Harmful:
 def test_a_pt_file_with_code_is_refused_and_not_run(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In torch's format and as a bare pickle."""
+    """It is refused in torch's format and as a bare pickle."""
     import torch
 
     monkeypatch.chdir(tmp_path)
@@ -206,7 +206,7 @@ def test_a_memory_plan_that_is_none(root: Path) -> None:
 
 
 def test_a_broken_shard_is_named(root: Path) -> None:
-    """A shard cut short by a full disk."""
+    """A shard that a full disk cut short is named."""
     shard = min((root / "model").glob("model-*.safetensors"))
     shard.write_bytes(shard.read_bytes()[:-10])
     with pytest.raises(SubjectError, match=r"was not written or fetched to its end"):
@@ -220,7 +220,7 @@ def _request() -> Any:
 
 
 def test_the_made_gpt2_is_no_llama(tiny: Made) -> None:
-    """The two families are told apart by the model's own configuration."""
-    from saeprobe.subject.files.model import family_of
+    """The model's own configuration says which library runs it."""
+    from saeprobe.subject.files.model import shape_of
 
-    assert family_of(tiny.model) == "bridge"
+    assert shape_of(tiny.model).family == "bridge"

@@ -1,14 +1,13 @@
-"""Batches: sequences of different lengths side by side, and fewer at once when memory is full."""
+"""Tokens and batches: what a model sees of a text, what a capture reads of it, and many such sequences at once."""
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
@@ -16,12 +15,158 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers.utils import logging
 
-from saeprobe.subject.specification import Dtype, ReadingError, Share, SubjectError
+from saeprobe.captures import At
+from saeprobe.subject.pairing import DATE, Pairing
+from saeprobe.subject.specification import ReadingError, Share, SubjectError
+
+_NO_CHARACTERS = (-1, -1)
+_MARK = "\ue000"  # a private character, which no template writes itself
+
+FastTokenizer = Any
+"""A fast tokenizer of transformers, which carries no usable types."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenized:
+    """A tokenized text is what the model sees of it.
+
+    `spans` are the characters of the text that each token carries, (-1, -1) for BOS and for what a chat template
+    writes; the first `n_bos` tokens are BOS.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+    n_bos: int
+
+    def read_at(self, at: At) -> list[int]:
+        """Return the positions that `at` names, ascending.
+
+        For a span these are the tokens with a character of its first occurrence. Offsets count characters of the text,
+        also for tokens that are single bytes of one: each of those carries it.
+
+        Raises:
+            ReadingError: the text of a span is not in the prompt.
+        """
+        if at == "last":
+            return [len(self.ids) - 1]
+        if at == "all":
+            return list(range(self.n_bos, len(self.ids)))
+        start = self.text.find(at.text)
+        if start < 0:
+            raise ReadingError(f"the span {at.text!r} is not in the prompt {shorten(self.text)}")
+        end = start + len(at.text)
+        positions = [position for position, (begin, stop) in enumerate(self.spans) if begin < end and stop > start]
+        if not positions:
+            raise ReadingError(
+                f"no token carries a character of the span {at.text!r} in the prompt {shorten(self.text)}; "
+                "a span of blanks belongs to the token after it: give the word that follows"
+            )
+        return positions
+
+
+def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, raw: bool = False) -> list[Tokenized]:
+    """Encode texts as the protocol of a subject says; BOS is put in once, or found to be there once.
+
+    Args:
+        tokenizer: the model's own.
+        texts: the prompts.
+        how: whether BOS stands before each, once or twice, whether they go into the chat template, and the context.
+        raw: leave the chat template out.
+
+    Raises:
+        ReadingError: a text is empty, contains a special token, or has more tokens than the context; the tokenizer has
+            no BOS where one is wanted.
+    """
+    if how.prepend_bos and tokenizer.bos_token_id is None:
+        raise ReadingError("the SAE wants BOS before each prompt but the tokenizer has none; set prepend_bos = false")
+    in_chat = how.chat_template and not raw
+    rendered = [_in_chat(tokenizer, text) if in_chat else text for text in texts]
+    ahead = max(0, _in_chat(tokenizer, _MARK).find(_MARK)) if in_chat else 0
+    encoded = tokenizer(rendered, add_special_tokens=False, return_offsets_mapping=True)
+    found: list[Tokenized] = []
+    for text, whole, ids, offsets in zip(texts, rendered, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        spans: tuple[tuple[int, int], ...] = tuple((begin, end) for begin, end in offsets)
+        spans = _spans_in_text(text, whole, spans, ahead=ahead) if in_chat else spans
+        _check_text(tokenizer, text, ids, spans)
+        one = _with_bos(tokenizer, text, tuple(ids), spans, how)
+        if len(one.ids) > how.context_size:
+            raise ReadingError(
+                f"the prompt {shorten(text)} has {len(one.ids)} tokens, BOS included; "
+                f"the context holds {how.context_size}: shorten it"
+            )
+        found.append(one)
+    return found
+
+
+def _in_chat(tokenizer: FastTokenizer, text: str) -> str:
+    """Write the prompt as a user's turn, up to where the model would answer.
+
+    A template that writes today's date gives another prompt every day; it gets a fixed one.
+    """
+    turn = [{"role": "user", "content": text}]
+    return tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True, date_string=DATE)
+
+
+def _spans_in_text(
+    text: str, rendered: str, spans: Sequence[tuple[int, int]], *, ahead: int
+) -> tuple[tuple[int, int], ...]:
+    """Turn spans of the rendered chat into spans of the text in it, which begins after what is written `ahead` of it.
+
+    Templates strip the blanks around a text; and they write words of their own, which may be those of the text.
+    """
+    inner = text.strip()
+    start = rendered.find(inner, ahead) if inner else -1
+    if start < 0:
+        return (_NO_CHARACTERS,) * len(spans)
+    end, offset = start + len(inner), text.find(inner) - start
+    return tuple(
+        (max(begin, start) + offset, min(stop, end) + offset) if begin < end and stop > start else _NO_CHARACTERS
+        for begin, stop in spans
+    )
+
+
+def _check_text(tokenizer: FastTokenizer, text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> None:
+    """See that the text is not empty, and that it does not itself speak in special tokens: it could end its turn."""
+    if all(span == _NO_CHARACTERS for span in spans):
+        raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")
+    # In Llama 3, `all_special_ids` has BOS and the end of a turn alone, and not what begins one.
+    added = (one for one, token in tokenizer.added_tokens_decoder.items() if token.special)
+    special = {*tokenizer.all_special_ids, *added}
+    for one, (begin, end) in zip(ids, spans, strict=True):
+        if one in special and begin < end:
+            name = "BOS" if one == tokenizer.bos_token_id else "a special token"
+            raise ReadingError(
+                f"the prompt {shorten(text)} contains {name} ({text[begin:end]}); leave it out: "
+                "BOS and the chat template are written around each prompt"
+            )
+
+
+def _with_bos(
+    tokenizer: FastTokenizer, text: str, ids: tuple[int, ...], spans: tuple[tuple[int, int], ...], how: Pairing
+) -> Tokenized:
+    """Put in as many BOS as the protocol has; a chat template may have written one."""
+    bos = tokenizer.bos_token_id
+    written = next((at for at, one in enumerate(ids) if one != bos), len(ids))
+    wanted = max(written, int(how.prepend_bos)) + int(how.bos_twice)
+    if written > 1 or (bos is None and wanted):
+        raise ReadingError(
+            f"{written} BOS stand before the prompt {shorten(text)}; wanted one: the chat template writes BOS twice"
+        )
+    added = () if bos is None else (bos,) * (wanted - written)
+    return Tokenized(text=text, ids=added + ids, spans=(_NO_CHARACTERS,) * len(added) + spans, n_bos=wanted)
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """Write a text in quotes, cut in the middle if long, for error messages."""
+    if len(text) <= limit:
+        return repr(text)
+    return repr(f"{text[: limit // 2]} ... {text[-limit // 2 :]}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One sequence of tokens and the depths at which its residual stream is wanted.
+    """A run is one sequence of tokens and the depths at which its residual stream is wanted.
 
     A depth is the number of blocks that ran before: depth k is `blocks.k.hook_resid_pre` of TransformerLens, and
     `hidden_states[k]` of transformers for every k but the last, which is after the final norm there.
@@ -31,51 +176,78 @@ class Run:
     depths: tuple[int, ...]
 
 
+Streams = Mapping[int, Float[Tensor, "pos d_in"]]
+"""The residual streams of one run, by depth."""
+
+
 class ResidualStream(Protocol):
     """A language model up to the hook."""
 
     @property
     def device(self) -> str:
-        """Where it computes, as torch writes it."""
+        """Return where it computes, as torch writes it."""
         ...
 
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
-        """The streams of each run by depth, with the run's index; every run once, in an order of its own choosing.
+    ) -> Iterator[tuple[int, Streams]]:
+        """Give the streams of each run with the run's index; every run once, in an order of its own choosing.
 
         Args:
-            runs: token sequences of any lengths; padding is the model's affair and is not in what it yields.
+            runs: token sequences of any lengths; padding is the model's affair and is not in what it gives.
             batch_size: sequences a forward pass at most; halved when the memory does not hold them.
-            progress: told after each step.
+            progress: called after each step.
         """
         ...
 
 
 Side = Literal["left", "right"]
 
-
 _Item = TypeVar("_Item")
-
-
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Sequences padded to one length. `mask` is 1 on real tokens, `positions` count these alone."""
+    """A batch holds sequences padded to one length. `mask` is 1 on real tokens, `positions` count these alone."""
 
     ids: Int[Tensor, "batch pos"]
     mask: Int[Tensor, "batch pos"]
-    positions: Int[Tensor, "batch pos"]
     lengths: tuple[int, ...]
     side: Side
 
+    @property
+    def positions(self) -> Int[Tensor, "batch pos"]:
+        """Count the real tokens of each row."""
+        return positions_of(self.mask)
+
     def without_padding(self, states: Float[Tensor, "batch pos d_in"]) -> list[Float[Tensor, "_ d_in"]]:
-        """Each sequence's own states."""
+        """Return each sequence's own states."""
         if self.side == "right":
             return [row[:length] for row, length in zip(states, self.lengths, strict=True)]
         return [row[len(row) - length :] for row, length in zip(states, self.lengths, strict=True)]
+
+
+def positions_of(mask: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
+    """Return position ids that count real tokens only."""
+    return (mask.cumsum(-1) - 1).clamp(min=0)
+
+
+def pad(sequences: Sequence[Sequence[int]], *, side: Side, device: str, length: int | None = None) -> Batch:
+    """Make one batch on a device, as long as its longest sequence, or `length`.
+
+    What stands on the padding is token 0: no real token can see it, on the right because attention is causal, on the
+    left because of the mask.
+    """
+    lengths = tuple(len(sequence) for sequence in sequences)
+    longest = length or max(lengths)
+    ids = torch.zeros(len(sequences), longest, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        start = 0 if side == "right" else longest - len(sequence)
+        ids[row, start : start + len(sequence)] = torch.tensor(sequence)
+        mask[row, start : start + len(sequence)] = 1
+    return Batch(ids=ids.to(device), mask=mask.to(device), lengths=lengths, side=side)
 
 
 def check_runs(runs: Sequence[Run], *, depth: int) -> None:
@@ -97,26 +269,8 @@ def check_runs(runs: Sequence[Run], *, depth: int) -> None:
             )
 
 
-def pad(sequences: Sequence[Sequence[int]], *, side: Side, device: str, length: int | None = None) -> Batch:
-    """One batch on a device, as long as its longest sequence, or `length`.
-
-    What stands on the padding is token 0: no real token can see it, on the right because attention is causal, on the
-    left because of the mask.
-    """
-    lengths = tuple(len(sequence) for sequence in sequences)
-    longest = length or max(lengths)
-    ids = torch.zeros(len(sequences), longest, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, sequence in enumerate(sequences):
-        start = 0 if side == "right" else longest - len(sequence)
-        ids[row, start : start + len(sequence)] = torch.tensor(sequence)
-        mask[row, start : start + len(sequence)] = 1
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    return Batch(ids=ids.to(device), mask=mask.to(device), positions=positions.to(device), lengths=lengths, side=side)
-
-
 def chunks(items: Sequence[_Item], *, batch_size: int) -> list[Sequence[_Item]]:
-    """Parts of `batch_size` items, the last one of what is left.
+    """Cut items into parts of `batch_size`, the last one of what is left.
 
     Raises:
         ReadingError: the batch size is less than 1.
@@ -127,8 +281,6 @@ def chunks(items: Sequence[_Item], *, batch_size: int) -> list[Sequence[_Item]]:
 
 
 class _Part(Protocol):
-    """What can be cut."""
-
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: slice, /) -> Self: ...
@@ -138,7 +290,7 @@ _P = TypeVar("_P", bound=_Part)
 
 
 def each_part(parts: Iterable[_P], work: Callable[[_P], _Result], *, where: str) -> Iterator[tuple[_P, _Result]]:
-    """The parts in order, each with what `work` makes of it.
+    """Give the parts in order, each with what `work` makes of it.
 
     When the memory is full with a part, it is halved, and no later one is longer than its half.
 
@@ -171,22 +323,33 @@ def each_part(parts: Iterable[_P], work: Callable[[_P], _Result], *, where: str)
             clear_device_cache(garbage_collection=True)
 
 
+def attempt(work: Callable[[_Item], _Result], part: _Item) -> tuple[tuple[_Result] | tuple[()], str]:
+    """Return the result; or none, and what was said when the memory was full."""
+    try:
+        return (work(part),), ""
+    except RuntimeError as error:
+        # accelerate knows the words of CUDA, MPS, XPU and the CPU's allocator.
+        if isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error):
+            return (), str(error)
+        raise
+
+
 def run_in_batches(
     runs: Sequence[Run],
-    forward: Callable[[Sequence[Run]], Sequence[Mapping[int, Float[Tensor, "pos d_in"]]]],
+    forward: Callable[[Sequence[Run]], Sequence[Streams]],
     *,
     batch_size: int,
     where: str,
     progress: Share | None,
-) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
-    """The streams of each run with its index, the longest runs first, by a model that takes a batch at a time.
+) -> Iterator[tuple[int, Streams]]:
+    """Give the streams of each run with its index, the longest runs first, by a model that takes a batch at a time.
 
     Raises:
         ReadingError: the memory does not hold the longest run alone.
     """
     numbers = sorted(range(len(runs)), key=lambda number: len(runs[number].ids), reverse=True)
 
-    def work(part: Sequence[int]) -> Sequence[Mapping[int, Tensor]]:
+    def work(part: Sequence[int]) -> Sequence[Streams]:
         return forward([runs[number] for number in part])
 
     done = 0
@@ -197,20 +360,9 @@ def run_in_batches(
             progress(done / len(runs))
 
 
-def attempt(work: Callable[[_Item], _Result], part: _Item) -> tuple[tuple[_Result] | tuple[()], str]:
-    """The result; or none, and what was said when the memory was full."""
-    try:
-        return (work(part),), ""
-    except RuntimeError as error:
-        # accelerate knows the words of CUDA, MPS, XPU and the CPU's allocator.
-        if isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error):
-            return (), str(error)
-        raise
-
-
 @contextmanager
 def bars_where_watched() -> Generator[None]:
-    """No bars of transformers inside the block unless stderr is a terminal."""
+    """Show no bars of transformers inside the block unless stderr is a terminal."""
     if not logging.is_progress_bar_enabled() or sys.stderr.isatty():
         yield
         return
@@ -219,38 +371,3 @@ def bars_where_watched() -> Generator[None]:
         yield
     finally:
         logging.enable_progress_bar()
-
-
-_UNIT_ROUNDOFF: dict[Dtype, float] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
-
-
-_FLOAT32 = 1e-4
-
-
-def tolerance_of(dtype: Dtype, *, depth: int) -> float:
-    """The bound on `|x - y| / |x|` of one token's residual stream `[d_in]`, computed twice in different batches.
-
-    Both are right: kernels sum in an order that depends on the batch's shape, so results of one operation differ by a
-    rounding of the dtype they are stored in.
-
-    In 16 bits the stream itself is what is rounded most often, twice a layer. Round-to-nearest with unit roundoff u
-    leaves an error of root mean square 0.38 u of the value (uniform over the spacing 2u, mantissas uniform in [1, 2):
-    2u / sqrt(12) over sqrt(7/3)), so two runs differ by 0.53 u a rounding. These add up like a random walk (Higham
-    and Mary 2019, "A new approach to probabilistic rounding error analysis"): over 2 x depth roundings of a stream
-    whose square grows evenly, 0.53 u sqrt(depth). About 10 roundings inside each block's attention and MLP add
-    0.53 u sqrt(10), whatever the depth. The bound is `2 u sqrt(depth)`, which for 51 layers is 3.4 times that sum
-    and leaves the rest to what later layers make of the difference: 0.056 in bfloat16, 0.007 in float16. Both lie below
-    what one layer more or fewer changes, about `1 / sqrt(depth)`.
-
-    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat.
-
-    8-bit weights have no bound here: LLM.int8 picks its outlier columns over all tokens of a batch (Dettmers et al.
-    2022, arXiv 2208.07339), so what shares a batch with a prompt is part of the result.
-
-    Args:
-        dtype: what the model computes in.
-        depth: layers that ran.
-    """
-    if dtype == "float32":
-        return _FLOAT32
-    return 2 * _UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))

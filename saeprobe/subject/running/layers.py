@@ -1,4 +1,4 @@
-"""A stack of layers in memory: the embedding and the first layers of a decoder-only model, and nothing after them."""
+"""Layers in memory: the first ones of a decoder-only model to be read, and all of one that writes text."""
 
 from __future__ import annotations
 
@@ -8,35 +8,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import ERROR, getLogger
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import AutoModel, BitsAndBytesConfig
+from transformers import AutoModel, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging
 
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, needed_tensors, read_weight_map, stored_tensors
-from saeprobe.subject.running.batches import Run, Side, bars_where_watched, check_runs, pad, run_in_batches
+from saeprobe.subject.memory import MemoryPlan
+from saeprobe.subject.running.batches import (
+    Run,
+    Side,
+    Streams,
+    bars_where_watched,
+    check_runs,
+    pad,
+    run_in_batches,
+)
+from saeprobe.subject.running.steering import add
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
 Attention = Literal["sdpa", "eager"]
-
-
-Quantisation = Literal["8bit"]
-
-
 Place = int | str
 
-
 _PARTS = ("embed_tokens", "layers", "rotary_emb", "norm")
-
-
-class _Loader(Protocol):
-    """The one class method used of transformers' automatic classes, which carry no usable types."""
-
-    def from_pretrained(self, name: str, **options: object) -> tuple[Any, dict[str, Any]]: ...
 
 
 class _ReachedError(Exception):
@@ -51,7 +49,7 @@ def open_stack(
     device: str = "cpu",
     device_map: Mapping[str, Place] | Literal["auto"] | None = None,
     max_memory: Mapping[Place, int | str] | None = None,
-    quantisation: Quantisation | None = None,
+    quantisation: Literal["8bit"] | None = None,
     attention: Attention = "sdpa",
     padding: Side = "right",
 ) -> LayerStack:
@@ -83,12 +81,12 @@ def open_stack(
         getLogger("bitsandbytes").setLevel(ERROR)
     spread = device_map is not None or max_memory is not None
     with truncated(folder, depth=depth) as view, bars_where_watched(), _quiet():
-        model, info = cast(_Loader, AutoModel).from_pretrained(
+        model, info = cast(Any, AutoModel).from_pretrained(
             str(view),
             dtype=getattr(torch, dtype),
             device_map=(device_map or "auto") if spread else {"": device},
             max_memory=None if max_memory is None else dict(max_memory),
-            quantization_config=BitsAndBytesConfig(load_in_8bit=True) if quantisation == "8bit" else None,
+            quantization_config=_in_8_bits(quantisation),
             attn_implementation=attention,
             local_files_only=True,
             output_loading_info=True,
@@ -99,9 +97,13 @@ def open_stack(
     return LayerStack(model=model.eval().requires_grad_(requires_grad=False), depth=depth, padding=padding)
 
 
+def _in_8_bits(quantisation: Literal["8bit"] | None) -> BitsAndBytesConfig | None:
+    return None if quantisation is None else BitsAndBytesConfig(load_in_8bit=True)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerStack:
-    """The first layers of a model in memory; the final norm is replaced by nothing, so its output is the raw stream."""
+    """A stack is the first layers of a model in memory. It has no final norm, so that its output is the raw stream."""
 
     model: Any
     depth: int
@@ -109,13 +111,13 @@ class LayerStack:
 
     @property
     def device(self) -> str:
-        """Of the embedding; with several devices the streams come back here."""
+        """Return the device of the embedding; with several devices the streams come back here."""
         return str(self.model.get_input_embeddings().weight.device)
 
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
-        """The streams of each run by depth, longest runs first; a batch stops at its deepest depth.
+    ) -> Iterator[tuple[int, Streams]]:
+        """Give the streams of each run, longest runs first; a batch stops at its deepest depth.
 
         Raises:
             ReadingError: the memory does not hold the longest run alone.
@@ -125,8 +127,7 @@ class LayerStack:
         yield from run_in_batches(runs, self._forward, batch_size=batch_size, where=self.device, progress=progress)
 
     @torch.no_grad()
-    def _forward(self, runs: Sequence[Run]) -> list[dict[int, Float[Tensor, "pos d_in"]]]:
-        """One batch; the streams of each run at its depths, without padding."""
+    def _forward(self, runs: Sequence[Run]) -> list[Streams]:
         batch = pad([run.ids for run in runs], side=self.padding, device=self.device)
         wanted = sorted({depth for run in runs for depth in run.depths})
         kept: dict[int, Tensor] = {}
@@ -162,7 +163,10 @@ class LayerStack:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """No report of tensors without a place: the files hold later layers too, and `_check_loaded` looks itself."""
+    """Keep transformers from reporting tensors without a place: the files hold later layers too.
+
+    `_check_loaded` looks for those that matter.
+    """
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
@@ -172,7 +176,7 @@ def _quiet() -> Generator[None]:
 
 
 def _check_loaded(folder: Path, *, depth: int, model: Any, info: Mapping[str, Any]) -> None:
-    """Everything but the final norm must have come from the files, and every needed tensor have found its place."""
+    """See that all but the final norm came from the files, and that every needed tensor found its place."""
     check_layout(model, folder)
     missing = sorted(name for name in info["missing_keys"] if not name.startswith("norm."))
     needed = needed_tensors(read_weight_map(folder), depth=depth)
@@ -202,7 +206,7 @@ def check_layout(model: Any, folder: Path) -> None:
 
 
 def _check_placed(model: Any, *, allowed: set[str] | None) -> None:
-    """Accelerate puts what fits nowhere else on the CPU or the disk, from where every batch would read it again."""
+    """Refuse what accelerate put on the CPU or the disk, from where every batch would read it again."""
     placed = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
     spilled = placed & {"disk", "cpu"} if allowed is None else placed - allowed
     if spilled and placed - spilled:
@@ -211,3 +215,46 @@ def _check_placed(model: Any, *, allowed: set[str] | None) -> None:
             f'{" and ".join(sorted(spilled))} and be read again for every batch: use memory = "streamed", which reads '
             "each layer once"
         )
+
+
+def open_speaker(folder: Path, plan: MemoryPlan, *, depth: int, dtype: Dtype) -> LayersSpeaker:
+    """Load all of a model where the memory plan puts it; `depth` is where it is steered."""
+    with bars_where_watched():
+        model = cast(Any, AutoModelForCausalLM).from_pretrained(
+            str(folder),
+            dtype=getattr(torch, dtype),
+            device_map={"": plan.device} if plan.max_memory is None else "auto",
+            max_memory=None if plan.max_memory is None else dict(plan.max_memory),
+            quantization_config=_in_8_bits(plan.quantisation),
+            local_files_only=True,
+        )
+    return LayersSpeaker(model=model.eval().requires_grad_(requires_grad=False), depth=depth, device=plan.device)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayersSpeaker:
+    """A whole causal language model of transformers, steered at `depth` blocks from its embedding, writes text."""
+
+    model: Any
+    depth: int
+    device: str
+
+    @contextmanager
+    def steered(self, change: Float[Tensor, "batch d_in"]) -> Generator[None]:
+        """Add `change` to the stream at the hook, at every position, while entered."""
+        edit = add(change)
+        inner = self.model.model
+        place = inner.layers[self.depth - 1] if self.depth else inner.embed_tokens
+
+        def after(module: object, inputs: object, output: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+            del inputs
+            # A layer returned a tuple before transformers 5.
+            if isinstance(output, tuple):
+                return (edit(output[0], module), *output[1:])
+            return edit(output, module)
+
+        handle = place.register_forward_hook(after)
+        try:
+            yield
+        finally:
+            handle.remove()

@@ -1,155 +1,52 @@
-"""Opening: a subject from its files into memory, by the library that runs its architecture and by its memory plan."""
+"""Opening brings a subject from its files into memory: by transformers in layers, or whole by TransformerLens."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from accelerate.utils.memory import clear_device_cache
 from jaxtyping import Float
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from saeprobe.subject.files.model import model_files
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located
-from saeprobe.subject.running.batches import ResidualStream, Run, bars_where_watched, tolerance_of
-from saeprobe.subject.running.bridge import BridgeModel, open_bridge
-from saeprobe.subject.running.layers import open_stack
+from saeprobe.subject.running.batches import (
+    FastTokenizer,
+    ResidualStream,
+    Run,
+    Streams,
+    bars_where_watched,
+    check_runs,
+    pad,
+    run_in_batches,
+)
+from saeprobe.subject.running.layers import LayersSpeaker, open_speaker, open_stack
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.sae import load_sae, thresholds_of
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
-from saeprobe.subject.running.tokens import FastTokenizer
-from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec
-
-
-class LayersModel:
-    """The layers up to the hook, loaded when first read; given up for the whole model when it is to speak."""
-
-    def __init__(
-        self,
-        *,
-        device: str,
-        one_by_one: bool,
-        read: Callable[[], ResidualStream],
-        speak: Callable[[], LayersSpeaker],
-    ) -> None:
-        self.device = device
-        self._one_by_one = one_by_one
-        self._read = read
-        self._speak = speak
-        self._stream: ResidualStream | None = None
-        self._speaker: LayersSpeaker | None = None
-
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
-        """The streams of each run by depth; see `ResidualStream`.
-
-        In 8 bits one prompt at a time, as in the published experiment: LLM.int8 treats the largest columns of a whole
-        batch apart, so that what shares a batch with a prompt would be part of its result.
-        """
-        if self._stream is None:
-            if self._speaker is not None:  # the memory would have to hold the first layers twice
-                self._speaker = None
-                clear_device_cache(garbage_collection=True)
-            self._stream = self._read()
-        yield from self._stream.run(runs, batch_size=1 if self._one_by_one else batch_size, progress=progress)
-
-    def speaker(self) -> LayersSpeaker:
-        """The whole model, to write continuations with.
-
-        Raises:
-            SubjectError: its later layers are not here, or the memory does not hold it as a whole.
-        """
-        if self._speaker is None:
-            if self._stream is not None:  # likewise
-                self._stream = None
-                clear_device_cache(garbage_collection=True)
-            self._speaker = self._speak()
-        return self._speaker
-
-
-def open_layers(folder: Path, plan: MemoryPlan, *, depth: int, dtype: Dtype) -> ResidualStream:
-    """The embedding and the layers before `depth`, one at least, where the memory plan puts them."""
-    depth = max(1, depth)
-    if plan.kind == "streamed":
-        return open_sweep(folder, depth=depth, dtype=dtype, device=plan.device)
-    return open_stack(
-        folder,
-        depth=depth,
-        dtype=dtype,
-        device=plan.device,
-        max_memory=plan.max_memory,
-        quantisation=plan.quantisation,
-    )
-
-
-class _Loader(Protocol):
-    """The one class method used of transformers' automatic class, which carries no usable types."""
-
-    def from_pretrained(self, name: str, **options: object) -> Any: ...
-
-
-def open_speaker(folder: Path, plan: MemoryPlan, *, depth: int, dtype: Dtype) -> LayersSpeaker:
-    """All of a model; `depth` is where it is steered."""
-    with bars_where_watched():
-        model = cast(_Loader, AutoModelForCausalLM).from_pretrained(
-            str(folder),
-            dtype=getattr(torch, dtype),
-            device_map={"": plan.device} if plan.max_memory is None else "auto",
-            max_memory=None if plan.max_memory is None else dict(plan.max_memory),
-            quantization_config=BitsAndBytesConfig(load_in_8bit=True) if plan.quantisation == "8bit" else None,
-            local_files_only=True,
-        )
-    return LayersSpeaker(model=model.eval().requires_grad_(requires_grad=False), depth=depth, device=plan.device)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LayersSpeaker:
-    """A whole causal language model of transformers, steered at `depth` blocks from its embedding."""
-
-    model: Any
-    depth: int
-    device: str
-
-    @contextmanager
-    def steered(self, change: Float[Tensor, "batch d_in"]) -> Generator[None]:
-        """While entered, `change` is added to the stream at the hook, at every position."""
-        edit = add(change)
-        inner = self.model.model
-        place = inner.layers[self.depth - 1] if self.depth else inner.embed_tokens
-
-        def after(module: object, inputs: object, output: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
-            del inputs
-            # A layer returned a tuple before transformers 5.
-            if isinstance(output, tuple):
-                return (edit(output[0], module), *output[1:])
-            return edit(output, module)
-
-        handle = place.register_forward_hook(after)
-        try:
-            yield
-        finally:
-            handle.remove()
+from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec, tolerance_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """All that is decided before a subject is loaded.
+    """An opening holds all that is decided before a subject is loaded.
 
     Attributes:
         spec: as declared.
         located: its files, and how they are read together.
         plan: where the weights lie.
         dtype: what the model computes in.
-        plan_to_speak: asked for where the weights would lie with all layers, if it comes to writing text.
+        plan_to_speak: gives where the weights would lie with all layers, if it comes to writing text.
     """
 
     spec: SubjectSpec
@@ -160,14 +57,8 @@ class Opening:
 
     @property
     def tolerance(self) -> float:
-        """By how much rounding may move the residual stream at the hook, as a share of its norm."""
+        """Return by how much rounding may move the stream at the hook, as a share of its norm."""
         return tolerance_of(self.dtype, depth=self.located.pairing.depth)
-
-
-class _Loader(Protocol):
-    """The one class method used of transformers' automatic class, which carries no usable types."""
-
-    def from_pretrained(self, name: str, **options: object) -> Any: ...
 
 
 def open_reader(opening: Opening) -> SaeReader:
@@ -192,30 +83,76 @@ def open_reader(opening: Opening) -> SaeReader:
 
 
 def _tokenizer(folder: Path) -> FastTokenizer:
-    tokenizer = cast(_Loader, AutoTokenizer).from_pretrained(str(folder), local_files_only=True)
+    tokenizer = cast(Any, AutoTokenizer).from_pretrained(str(folder), local_files_only=True)
     if not tokenizer.is_fast:
         raise SubjectError(
-            f"the tokenizer in {folder} does not tell which characters its tokens carry; wanted a tokenizer.json there"
+            f"the tokenizer in {folder} does not say which characters its tokens carry; wanted a tokenizer.json there"
         )
-    return cast(FastTokenizer, tokenizer)
+    return tokenizer
 
 
-def bridge_model(opening: Opening, *, drawn: int | None = None) -> Model:
-    """The model through TransformerLens; with a seed in `drawn` its weights are random."""
-    found, device = opening.located, opening.plan.device
-    with bars_where_watched():
-        bridge = open_bridge(
-            found.model,
-            center_writing_weights=found.pairing.center_writing_weights,
-            device=device,
-            dtype=cast(torch.dtype, getattr(torch, opening.dtype)),
-            drawn=drawn,
-        )
-    return BridgeModel(bridge=bridge, hook_name=found.pairing.hook_name, n_layers=found.pairing.n_layers, device=device)
+class LayersModel:
+    """A model in layers is loaded up to the hook when first read, and given up for the whole model when it speaks."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        one_by_one: bool,
+        read: Callable[[], ResidualStream],
+        speak: Callable[[], LayersSpeaker],
+    ) -> None:
+        self.device = device
+        self._one_by_one = one_by_one
+        self._read = read
+        self._speak = speak
+        self._stream: ResidualStream | None = None
+        self._speaker: LayersSpeaker | None = None
+
+    def run(
+        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
+    ) -> Iterator[tuple[int, Streams]]:
+        """Give the streams of each run; see `ResidualStream`.
+
+        In 8 bits one prompt at a time, as in the published experiment: LLM.int8 treats the largest columns of a whole
+        batch apart, so that what shares a batch with a prompt would be part of its result.
+        """
+        if self._stream is None:
+            if self._speaker is not None:  # the memory would have to hold the first layers twice
+                self._speaker = None
+                clear_device_cache(garbage_collection=True)
+            self._stream = self._read()
+        yield from self._stream.run(runs, batch_size=1 if self._one_by_one else batch_size, progress=progress)
+
+    def speaker(self) -> LayersSpeaker:
+        """Return the whole model, to write continuations with.
+
+        Raises:
+            SubjectError: its later layers are not here, or the memory does not hold it as a whole.
+        """
+        if self._speaker is None:
+            if self._stream is not None:  # likewise
+                self._stream = None
+                clear_device_cache(garbage_collection=True)
+            self._speaker = self._speak()
+        return self._speaker
 
 
 def _layers(opening: Opening) -> Model:
     found, plan, name = opening.located, opening.plan, opening.spec.name
+
+    def read() -> ResidualStream:
+        depth = max(1, found.depth)
+        if plan.kind == "streamed":
+            return open_sweep(found.model, depth=depth, dtype=opening.dtype, device=plan.device)
+        return open_stack(
+            found.model,
+            depth=depth,
+            dtype=opening.dtype,
+            device=plan.device,
+            max_memory=plan.max_memory,
+            quantisation=plan.quantisation,
+        )
 
     def speak() -> LayersSpeaker:
         if not model_files(found.model, depth=None):
@@ -231,9 +168,138 @@ def _layers(opening: Opening) -> Model:
             )
         return open_speaker(found.model, whole, depth=found.pairing.depth, dtype=opening.dtype)
 
-    return LayersModel(
-        device=plan.device,
-        one_by_one=plan.quantisation is not None,
-        read=lambda: open_layers(found.model, plan, depth=found.depth, dtype=opening.dtype),
-        speak=speak,
+    return LayersModel(device=plan.device, one_by_one=plan.quantisation is not None, read=read, speak=speak)
+
+
+def bridge_model(opening: Opening, *, drawn: int | None = None) -> Model:
+    """Return the model through TransformerLens; with a seed in `drawn` its weights are random."""
+    found, device = opening.located, opening.plan.device
+    with bars_where_watched():
+        bridge = open_bridge(
+            found.model,
+            center_writing_weights=found.pairing.center_writing_weights,
+            device=device,
+            dtype=cast(torch.dtype, getattr(torch, opening.dtype)),
+            drawn=drawn,
+        )
+    return BridgeModel(bridge=bridge, hook_name=found.pairing.hook_name, n_layers=found.pairing.n_layers, device=device)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BridgeModel:
+    """A model behind a TransformerLens bridge is read and speaks whole; `hook_name` is where it is steered.
+
+    It writes text hooks and all, since it is the one whose stream is centred like the SAE's; on raw weights the same
+    edit gives the same logits, as the mean that it would leave in the stream is removed by LayerNorm.
+    """
+
+    bridge: TransformerBridge
+    hook_name: str
+    n_layers: int
+    device: str
+
+    @property
+    def model(self) -> Any:
+        """Return the causal language model of transformers."""
+        return cast(Any, self.bridge.original_model)
+
+    def run(
+        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
+    ) -> Iterator[tuple[int, Streams]]:
+        """Give the streams of each run, the longest runs first; see `ResidualStream`."""
+        check_runs(runs, depth=self.n_layers)
+        yield from run_in_batches(runs, self._forward, batch_size=batch_size, where=self.device, progress=progress)
+
+    @torch.no_grad()
+    def _forward(self, runs: Sequence[Run]) -> list[Streams]:
+        """Run one batch, padded on the right, where causal attention cannot see it from any token of a text."""
+        batch = pad([run.ids for run in runs], side="right", device=self.device)
+        depths = sorted({depth for run in runs for depth in run.depths})
+        # A run stopped at a layer returns what that layer would receive: that is the stream at the deepest depth.
+        last = depths[-1] if depths[-1] < self.n_layers else None
+        kept: dict[int, Tensor] = {}
+
+        def keeper(depth: int) -> tuple[str, Callable[[Tensor, object], None]]:
+            end = self.n_layers
+            name = f"blocks.{depth}.hook_resid_pre" if depth < end else f"blocks.{end - 1}.hook_resid_post"
+
+            def keep(value: Tensor, hook: object) -> None:
+                del hook
+                kept[depth] = value
+
+            return name, keep
+
+        bridge = cast(Any, self.bridge)
+        with bridge.hooks(fwd_hooks=[keeper(depth) for depth in depths if depth != last]):
+            stopped = bridge(batch.ids, attention_mask=batch.mask, **({} if last is None else {"stop_at_layer": last}))
+        if last is not None:
+            kept[last] = stopped
+        unpadded = {depth: batch.without_padding(states) for depth, states in kept.items()}
+        return [{depth: unpadded[depth][row] for depth in run.depths} for row, run in enumerate(runs)]
+
+    def speaker(self) -> BridgeModel:
+        """Return itself, to write continuations with."""
+        return self
+
+    def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
+        """Add `change` to the stream at the hook, at every position, while entered."""
+        return cast(Any, self.bridge).hooks(fwd_hooks=[(self.hook_name, add(change))])
+
+
+def open_bridge(
+    model: Path, *, center_writing_weights: bool, device: str, dtype: torch.dtype, drawn: int | None = None
+) -> TransformerBridge:
+    """Return the model with its hook points, its logits those of the raw weights.
+
+    Only the writing weights may be centred: LayerNorm is not folded in and the unembedding is not centred, so the
+    residual stream at `blocks.N.hook_resid_pre` is transformers' `hidden_states[N]`, minus its mean over `d_model`
+    when `center_writing_weights` is set. SAEs such as `gpt2-small-res-jb` were trained on the centred stream and are
+    silently wrong on the other.
+
+    It takes a folder, never a name: with a name, huggingface_hub 1 fetches a list from its site to describe the
+    caller, also under `local_files_only`. Names are looked up in the Hub's cache when the subject is located.
+
+    Args:
+        model: A folder in Hugging Face format: weights, config and tokenizer.
+        center_writing_weights: As in the SAE's `model_from_pretrained_kwargs`.
+        device: Where the weights go, as torch writes it: `"cpu"`, `"cuda:0"`.
+        dtype: What the model computes in, whatever its file stores.
+        drawn: The seed with which the weights are drawn as before a training; None reads them.
+
+    Raises:
+        FileNotFoundError: no folder is there.
+    """
+    if not model.is_dir():
+        raise FileNotFoundError(f"no model folder at {model}; wanted one with config.json and model.safetensors")
+    name = str(model)
+    # Loaded here, not by boot_transformers: its own loading has no local_files_only and asks the Hub for a token.
+    hf_model = _read(name, dtype) if drawn is None else _drawn(name, dtype, seed=drawn)
+    tokenizer = cast(Any, AutoTokenizer).from_pretrained(name, local_files_only=True)
+    hf_model.to(device).eval()
+    boot = cast(Any, TransformerBridge).boot_transformers
+    bridge = boot(name, hf_model=hf_model, tokenizer=tokenizer, device=device, dtype=dtype)
+    bridge.enable_compatibility_mode(
+        disable_warnings=True,
+        fold_ln=False,
+        center_writing_weights=center_writing_weights,
+        center_unembed=False,
+        fold_value_biases=False,
     )
+    return bridge
+
+
+def _read(name: str, dtype: torch.dtype) -> Any:
+    return cast(Any, AutoModelForCausalLM).from_pretrained(
+        name, dtype=dtype, attn_implementation="eager", local_files_only=True
+    )
+
+
+def _drawn(name: str, dtype: torch.dtype, *, seed: int) -> Any:
+    """Draw the weights that transformers gives the architecture before a training, always on the CPU.
+
+    They are drawn by torch's own generator, the only one that transformers uses; its state is put back.
+    """
+    config = cast(Any, AutoConfig).from_pretrained(name, local_files_only=True)
+    with cast(Any, torch.random).fork_rng(devices=[]):
+        cast(Any, torch).default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
+        return cast(Any, AutoModelForCausalLM).from_config(config, dtype=dtype, attn_implementation="eager")

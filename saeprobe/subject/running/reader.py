@@ -1,14 +1,14 @@
-"""Reading: prompts through the model up to the hook, and the rows that are wanted through the SAE."""
+"""Reading takes prompts through the model up to the hook, and the tokens that are wanted through the SAE."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saeprobe.captures import Steering
@@ -16,23 +16,20 @@ from saeprobe.features.continuations import Continuation
 from saeprobe.features.sparse import Token, effective_rank
 from saeprobe.prompts import Prompt
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.batches import ResidualStream, Run
+from saeprobe.subject.running.batches import FastTokenizer, ResidualStream, Run, Streams, Tokenized, shorten, tokenize
 from saeprobe.subject.running.sae import Sae, Thresholds
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
-from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten, tokenize
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once; the rest of the batch waits
 _PROMPTS_AT_ONCE = 32
-
-Streams = Mapping[int, Float[Tensor, "pos d_in"]]
 
 
 class Model(ResidualStream, Protocol):
     """A language model that a reader reads and, where its memory allows, lets speak."""
 
     def speaker(self) -> Speaker:
-        """The whole model, to write continuations with.
+        """Return the whole model, to write continuations with.
 
         Raises:
             ReadingError: it is not in memory as a whole.
@@ -42,17 +39,17 @@ class Model(ResidualStream, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """Some tokens in sparse rows."""
+    """Rows hold what the SAE makes of some tokens; `near` is empty where its features have no threshold."""
 
     indices: list[Int[np.ndarray, " active"]]
     values: list[Float[np.ndarray, " active"]]
-    near: list[Int[np.ndarray, " near"]] | None
+    near: list[Int[np.ndarray, " near"]]
     squared_error: Float[np.ndarray, " rows"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Answerable:
-    """A request whose residual streams are there."""
+    """A request can be answered once its residual streams are there."""
 
     index: int
     request: Request
@@ -62,7 +59,7 @@ class _Answerable:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SaeReader:
-    """A language model and its SAE in memory.
+    """A reader is a language model and its SAE in memory.
 
     `thresholds` is None for an SAE whose features have none of their own.
     """
@@ -76,11 +73,11 @@ class SaeReader:
 
     @property
     def device(self) -> str:
-        """Where the model computes, as torch writes it."""
+        """Return where the model computes, as torch writes it."""
         return self.model.device
 
     def tokenize(self, texts: Sequence[str], *, raw: bool = False) -> list[Tokenized]:
-        """What the model sees of each text; without the chat template if `raw`.
+        """Return what the model sees of each text; without the chat template if `raw`.
 
         Raises:
             ReadingError: a text is empty, contains a special token, or does not fit the context.
@@ -96,7 +93,7 @@ class SaeReader:
         Args:
             requests: in any order; they are answered in an order of the model's own choosing.
             batch_size: prompts a forward pass.
-            progress: told which share of the forward passes is done.
+            progress: called with the share of the forward passes that is done.
 
         Raises:
             ReadingError: as `tokenize`; a span is not in a prompt; a rank of fewer than two tokens is wanted.
@@ -134,18 +131,14 @@ class SaeReader:
         rows = self._encode(torch.stack([ready[which].streams[depth][at] for which, depth, at in wanted]))
         row_of = {key: row for row, key in enumerate(wanted)}
         for which, one in enumerate(ready):
-            yield (
-                one.index,
-                [
-                    self._reading(
-                        one, want, rows, [row_of[which, self._depth(want), at] for at in one.text.read_at(want.at)]
-                    )
-                    for want in one.request.wants
-                ],
-            )
+            readings: list[Reading] = []
+            for want in one.request.wants:
+                depth, positions = self._depth(want), one.text.read_at(want.at)
+                readings.append(self._reading(one, want, rows, [row_of[which, depth, at] for at in positions]))
+            yield one.index, readings
 
     def _encode(self, x: Float[Tensor, "rows d_in"]) -> _Rows:
-        """Sparse rows and squared errors; dense features exist of a few rows at a time."""
+        """Return sparse rows and squared errors; dense features exist for a few rows at a time."""
         indices: list[np.ndarray] = []
         values: list[np.ndarray] = []
         near: list[np.ndarray] = []
@@ -154,43 +147,42 @@ class SaeReader:
         at_once = max(1, _DENSE_BYTES // (4 * self.pairing.d_sae))
         for start in range(0, len(x), at_once):
             part = x[start : start + at_once].to(device=weights.device, dtype=weights.dtype)
-            if self.thresholds is None:
-                acts, close = self.sae.encode(part), None
-            else:
-                acts, close = self.thresholds.encode(part)
+            acts, close = (self.sae.encode(part), None) if self.thresholds is None else self.thresholds.encode(part)
             error = (part - self.sae.decode(acts)).float().square().sum(-1)
             row, feature = acts.gt(0).nonzero(as_tuple=True)
             indices += _by_row(row, feature, len(part))
             values += _by_row(row, acts[row, feature].float(), len(part))
-            near += [] if close is None else _by_row(*_where(close), len(part))
+            if close is not None:
+                row, feature = close.nonzero(as_tuple=True)
+                near += _by_row(row, feature, len(part))
             errors.append(error.cpu().numpy())
-        return _Rows(
-            indices=indices,
-            values=values,
-            near=None if self.thresholds is None else near,
-            squared_error=np.concatenate(errors),
-        )
+        return _Rows(indices=indices, values=values, near=near, squared_error=np.concatenate(errors))
 
     def _reading(self, one: _Answerable, want: Want, rows: _Rows, chosen: list[int]) -> Reading:
-        stream = one.streams[self._depth(want)]
-        positions = one.text.read_at(want.at)
+        stream, text = one.streams[self._depth(want)], one.text
+        positions = text.read_at(want.at)
+        tokens = tuple(
+            Token(
+                position=at,
+                text=self.tokenizer.decode([text.ids[at]]),
+                start=text.spans[at][0],
+                end=text.spans[at][1],
+            )
+            for at in positions
+        )
         return Reading(
-            tokens=tuple(self._token(one.text, at) for at in positions),
-            n_tokens=len(one.text.ids),
+            tokens=tokens,
+            n_tokens=len(text.ids),
             indices=tuple(rows.indices[row] for row in chosen),
             values=tuple(rows.values[row] for row in chosen),
-            near=() if rows.near is None else tuple(rows.near[row] for row in chosen),
+            near=tuple(rows.near[row] for row in chosen) if rows.near else (),
             squared_error=rows.squared_error[chosen],
             activations=stream[positions].float().cpu().numpy() if "activations" in want.keep else None,
-            effective_rank=self._effective_rank(one.text, stream) if "effective_rank" in want.keep else None,
+            effective_rank=self._effective_rank(text, stream) if "effective_rank" in want.keep else None,
         )
 
-    def _token(self, text: Tokenized, position: int) -> Token:
-        start, end = text.spans[position]
-        return Token(position=position, text=self.tokenizer.decode([text.ids[position]]), start=start, end=end)
-
     def _effective_rank(self, text: Tokenized, stream: Float[Tensor, "pos d_in"]) -> float:
-        """Of all tokens of the prompt but BOS, those of the chat template among them.
+        """Return the rank over all tokens of the prompt but BOS, those of the chat template among them.
 
         BOS is left out since its activation is many times as long as any other, so that one direction would carry
         nearly the whole spectrum. The published EID took BOS in; the protocol that repeats it does so too.
@@ -227,7 +219,7 @@ class SaeReader:
         )
 
     def _alive(self, texts: Sequence[str]) -> tuple[int, ...]:
-        """The features that fire on any token of the texts, BOS aside."""
+        """Return the features that fire on any token of the texts, BOS aside."""
         wants = (Want(at="all", keep=frozenset({"features"})),)
         requests = [Request(text=text, wants=wants) for text in sorted(set(texts))]
         found: set[int] = set()
@@ -237,12 +229,7 @@ class SaeReader:
 
 
 def _by_row(row: Int[Tensor, " entries"], entry: Tensor, n_rows: int) -> list[np.ndarray]:
-    """Entries that are sorted by row, cut into rows."""
+    """Cut entries that are sorted by row into rows."""
     cuts = torch.bincount(row, minlength=n_rows).cumsum(0).cpu().numpy()[:-1]
     plain = entry.to(torch.int32) if entry.dtype == torch.int64 else entry
     return np.split(plain.cpu().numpy(), cuts)
-
-
-def _where(true: Bool[Tensor, "rows d_sae"]) -> tuple[Int[Tensor, " entries"], Int[Tensor, " entries"]]:
-    row, feature = true.nonzero(as_tuple=True)
-    return row, feature

@@ -1,4 +1,4 @@
-"""Generation: continuations under the arms of a steering experiment, in batches with a KV cache."""
+"""Steering writes continuations under the arms of an experiment, in batches with a KV cache."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ from torch import Tensor
 from saeprobe.captures import Steering
 from saeprobe.features.continuations import Arm, Continuation
 from saeprobe.prompts import Prompt
-from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten
+from saeprobe.subject.running.batches import Batch, FastTokenizer, Tokenized, pad, positions_of, shorten
 from saeprobe.subject.specification import ReadingError
 
 Edit = Callable[[Tensor, object], Tensor]
 """A forward hook of TransformerLens: the activations and the hook point in, the edited activations out."""
 
+_ROWS_AT_ONCE = 256
+_LOGIT_BYTES = 256 * 2**20  # of logits held at once while continuations are scored
+
+
+class SteeringError(ValueError):
+    """A steering experiment names features that do not exist, or leaves none to draw controls from."""
+
 
 def sum_of_directions(directions: Float[Tensor, "d_sae d_in"], features: Sequence[int]) -> Float[Tensor, " d_in"]:
-    """The summed decoder rows of a set of features."""
+    """Sum the decoder rows of a set of features."""
     return directions[list(features)].sum(0)
 
 
@@ -48,7 +55,7 @@ def add(change: Float[Tensor, "batch d_in"]) -> Edit:
 
 
 def equal_norm(vector: Float[Tensor, " d_in"], like: Float[Tensor, " d_in"]) -> Float[Tensor, " d_in"]:
-    """`vector` at the length of `like`.
+    """Return `vector` at the length of `like`.
 
     Raises:
         ValueError: `vector` has no length.
@@ -63,37 +70,27 @@ def _length(vector: Float[Tensor, " d_in"]) -> float:
     return math.sqrt(float(vector.double().square().sum()))
 
 
-_ROWS_AT_ONCE = 256
-
-
-_LOGIT_BYTES = 256 * 2**20  # of logits held at once while continuations are scored
-
-
-class SteeringError(ValueError):
-    """A steering experiment names features that do not exist, or leaves none to draw controls from."""
-
-
 class Speaker(Protocol):
     """A whole language model that writes text and can be steered while it does."""
 
     @property
     def device(self) -> str:
-        """Where token ids go, as torch writes it."""
+        """Return where token ids go, as torch writes it."""
         ...
 
     @property
     def model(self) -> Any:
-        """The causal language model of transformers."""
+        """Return the causal language model of transformers."""
         ...
 
     def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
-        """While entered, `change` is added to the residual stream at the hook, at every position that runs."""
+        """Add `change` to the stream at the hook, at every position that runs, while entered."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Treatment:
-    """What one arm adds at the hook, `change` `[d_in]`."""
+    """A treatment is what one arm adds at the hook."""
 
     arm: Arm
     features: tuple[int, ...]
@@ -103,7 +100,7 @@ class Treatment:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Experiment:
-    """A steering experiment on a subject in memory.
+    """An experiment steers a subject in memory.
 
     Attributes:
         subject: its name.
@@ -119,12 +116,12 @@ class Experiment:
 
     @property
     def n_samples(self) -> int:
-        """Continuations a prompt and arm; one at temperature 0, where all would be the same."""
+        """Return how many continuations a prompt and arm has; one at temperature 0, where all would be the same."""
         return 1 if self.steering.temperature == 0 else self.steering.n_samples
 
     @cached_property
     def treatments(self) -> tuple[Treatment, ...]:
-        """All arms: unsteered, then the chosen features and each random set at each strength.
+        """Return all arms: unsteered, then the chosen features and each random set at each strength.
 
         Raises:
             SteeringError: a feature is not in the SAE, or too few are alive.
@@ -153,7 +150,7 @@ class Experiment:
 
     @cached_property
     def random_sets(self) -> tuple[tuple[int, ...], ...]:
-        """Different sets of as many features as were chosen, alive and none of those, drawn from the seed."""
+        """Draw different sets of as many features as were chosen from the seed, alive and none of those."""
         size, wanted = len(self.steering.features), self.steering.random_features
         pool = [feature for feature in self.alive if feature not in self.steering.features]
         if math.comb(len(pool), size) < wanted:
@@ -171,7 +168,7 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """One continuation to be written."""
+    """A row is one continuation to be written."""
 
     prompt: Prompt
     text: Tokenized
@@ -218,7 +215,7 @@ def continue_prompts(
 
 @dataclass(frozen=True, kw_only=True)
 class _Writer:
-    """The model as a writer of continuations."""
+    """A writer writes continuations with a model, under one steering."""
 
     speaker: Speaker
     tokenizer: FastTokenizer
@@ -226,12 +223,11 @@ class _Writer:
 
     @torch.no_grad()
     def write(self, rows: Sequence[_Row]) -> list[Continuation]:
-        """Write and score one batch."""
-        ids, mask = pad_left([row.text.ids for row in rows], device=self.speaker.device)
-        change = torch.stack([row.treatment.change for row in rows])
-        new = self._sample(ids, mask, change, self._draws(rows))
+        """Write and score one batch, padded on the left, where new tokens are not appended."""
+        batch = pad([row.text.ids for row in rows], side="left", device=self.speaker.device)
+        new = self._sample(batch, torch.stack([row.treatment.change for row in rows]), self._draws(rows))
         lengths = self._lengths(new)
-        scores = self._mean_log_prob(ids, mask, new, lengths)
+        scores = self._mean_log_prob(batch, new, lengths)
         return [
             Continuation(
                 prompt=row.prompt,
@@ -246,7 +242,7 @@ class _Writer:
         ]
 
     def _draws(self, rows: Sequence[_Row]) -> Float[np.ndarray, "batch new"]:
-        """A uniform number a row and step, from the seed, the prompt and the number of the sample alone.
+        """Draw a uniform number a row and step, from the seed, the prompt and the number of the sample alone.
 
         So neither batching nor what else is in the experiment changes a continuation; and the arms share their
         numbers, which takes the luck of sampling out of their differences.
@@ -259,36 +255,30 @@ class _Writer:
         return np.stack(draws)
 
     def _sample(
-        self,
-        ids: Int[Tensor, "batch pos"],
-        mask: Int[Tensor, "batch pos"],
-        change: Float[Tensor, "batch d_in"],
-        draws: Float[np.ndarray, "batch new"],
+        self, batch: Batch, change: Float[Tensor, "batch d_in"], draws: Float[np.ndarray, "batch new"]
     ) -> Int[Tensor, "batch new"]:
-        """New tokens, one a step, until all rows have written the end-of-text token or as many as asked.
+        """Choose new tokens, one a step, until all rows have written the end-of-text token or as many as asked.
 
         The edit acts on the prompt in the first step and on the one new token in each later one.
         """
-        model = self.speaker.model
+        model, end = self.speaker.model, self.tokenizer.eos_token_id
+        step, mask, past = batch.ids, batch.mask, None
         written: list[Tensor] = []
-        ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
-        past: object = None
-        step = ids
+        ended = torch.zeros(len(step), dtype=torch.bool, device=step.device)
         with self.speaker.steered(change):
             for column in range(draws.shape[1]):
-                positions = positions_of(mask)[:, -step.shape[1] :]
                 out = model(
                     step,
                     attention_mask=mask,
-                    position_ids=positions,
+                    position_ids=positions_of(mask)[:, -step.shape[1] :],
                     past_key_values=past,
                     use_cache=True,
                     logits_to_keep=1,
                 )
                 past = out.past_key_values
-                token = self._choose(out.logits[:, -1], torch.as_tensor(draws[:, column], device=ids.device))
+                token = self._choose(out.logits[:, -1], torch.as_tensor(draws[:, column], device=step.device))
                 written.append(token)
-                ended = ended | (token == (-1 if self.tokenizer.eos_token_id is None else self.tokenizer.eos_token_id))
+                ended = ended | (token == (-1 if end is None else end))
                 if bool(ended.all()):
                     break
                 step = token[:, None]
@@ -296,14 +286,14 @@ class _Writer:
         return torch.stack(written, dim=1)
 
     def _choose(self, logits: Float[Tensor, "batch vocab"], draw: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        """The likeliest token at temperature 0; else the one in whose share of the probability the draw falls."""
+        """Choose the likeliest token at temperature 0, else the one whose share of the probability holds the draw."""
         if self.steering.temperature == 0:
             return logits.argmax(-1)
         upto = (logits.double() / self.steering.temperature).softmax(-1).cumsum(-1)
         return torch.searchsorted(upto, (draw * upto[:, -1])[:, None], right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
 
     def _lengths(self, new: Int[Tensor, "batch new"]) -> Int[Tensor, " batch"]:
-        """Tokens of each row up to its end of text, that one included."""
+        """Count the tokens of each row up to its end of text, that one included."""
         if self.tokenizer.eos_token_id is None:
             return torch.full((len(new),), new.shape[1])
         is_end = new == self.tokenizer.eos_token_id
@@ -314,53 +304,28 @@ class _Writer:
         return self.tokenizer.decode(tokens[:-1] if ended else tokens)
 
     def _mean_log_prob(
-        self,
-        ids: Int[Tensor, "batch pos"],
-        mask: Int[Tensor, "batch pos"],
-        new: Int[Tensor, "batch new"],
-        lengths: Int[Tensor, " batch"],
+        self, batch: Batch, new: Int[Tensor, "batch new"], lengths: Int[Tensor, " batch"]
     ) -> list[float]:
-        """Mean log-probability, in nats, of each row's tokens (the end of text included) under the unsteered model."""
-        model = self.speaker.model
-        n_new = new.shape[1]
-        vocabulary = int(model.config.vocab_size)
-        at_once = max(1, _LOGIT_BYTES // (4 * vocabulary * (n_new + 1)))
+        """Score each row's tokens, the end of text included, by the unsteered model: mean log-probability in nats."""
+        model, n_new = self.speaker.model, new.shape[1]
+        at_once = max(1, _LOGIT_BYTES // (4 * int(model.config.vocab_size) * (n_new + 1)))
         counted = torch.arange(n_new, device=new.device)[None, :] < lengths[:, None].to(new.device)
         means: list[float] = []
-        for start in range(0, len(ids), at_once):
+        for start in range(0, len(new), at_once):
             part = slice(start, start + at_once)
-            whole = torch.cat([mask[part], torch.ones_like(new[part])], dim=1)
+            mask = torch.cat([batch.mask[part], torch.ones_like(new[part])], dim=1)
             out = model(
-                torch.cat([ids[part], new[part]], dim=1),
-                attention_mask=whole,
-                position_ids=positions_of(whole),
+                torch.cat([batch.ids[part], new[part]], dim=1),
+                attention_mask=mask,
+                position_ids=positions_of(mask),
                 use_cache=False,
                 logits_to_keep=n_new + 1,
             )
             log_probs = out.logits[:, :-1].float().log_softmax(-1).gather(-1, new[part][..., None])[..., 0]
-            sums = (log_probs.double() * counted[part]).sum(1) / counted[part].sum(1)
-            means += _listed(sums)
+            means += _listed((log_probs.double() * counted[part]).sum(1) / counted[part].sum(1))
         return means
 
 
 def _listed(values: Tensor) -> list[Any]:
-    """`Tensor.tolist`, which torch leaves untyped."""
+    """Return `Tensor.tolist`, which torch leaves untyped."""
     return cast("list[Any]", cast(Any, values).tolist())
-
-
-def pad_left(
-    sequences: Sequence[Sequence[int]], *, device: str
-) -> tuple[Int[Tensor, "batch pos"], Int[Tensor, "batch pos"]]:
-    """Token ids with padding on the left, where new tokens are not appended, and the mask of what is real."""
-    longest = max(len(sequence) for sequence in sequences)
-    ids = torch.zeros(len(sequences), longest, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, sequence in enumerate(sequences):
-        ids[row, longest - len(sequence) :] = torch.tensor(sequence)
-        mask[row, longest - len(sequence) :] = 1
-    return ids.to(device), mask.to(device)
-
-
-def positions_of(mask: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
-    """Position ids that count real tokens only."""
-    return (mask.cumsum(-1) - 1).clamp(min=0)

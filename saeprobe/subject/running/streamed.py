@@ -1,4 +1,4 @@
-"""A sweep through the layers: all prompts through one layer after another, each layer's weights read from disk once.
+"""A sweep takes all prompts through one layer after another, so that each layer's weights are read from disk once.
 
 Accelerate's hooks can be made to read each weight once too, around a module that takes all prompts through one layer,
 but not to read the next layer meanwhile: `benchmarks/streamed.py` measures what that costs (1.26 times the seconds of
@@ -8,12 +8,12 @@ this sweep where reading takes half as long as computing; accelerate's disk offl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, cast
 
 import torch
 from accelerate import init_empty_weights
@@ -22,25 +22,32 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
+from saeprobe.files import bytes_in_words
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import StoredTensor, inside_layer, is_embedding, layer_of, stored_tensors
-from saeprobe.subject.running.batches import Batch, Run, Side, attempt, check_runs, chunks, each_part, pad
+from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, check_runs, chunks, each_part, pad
 from saeprobe.subject.running.layers import Attention, check_layout
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
 Weights = dict[str, Tensor]
 """Tensors by their name inside the layer: `self_attn.q_proj.weight`."""
 
-
 Draw = Callable[[StoredTensor], Tensor]
 """Makes a tensor of that name and shape, without reading it."""
+
+_OTHER_PLAN = 'use memory = "resident" or "sharded" or quantisation = "8bit", which load the model as transformers does'
+
+
+class _ReachedError(Exception):
+    """The embedding is done; no layer is to run."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerFiles:
-    """The weights of a checkpoint up to a depth. `reads` counts how often each tensor was read from disk.
+    """Layer files are the weights of a checkpoint up to a depth, turned into `dtype` and, if `pinned`, ready for a GPU.
 
-    With `draw` none is: the files give the names and the shapes alone.
+    `reads` counts how often each tensor was read from disk. With `draw` none is: the files give the names and the
+    shapes alone.
     """
 
     stored: Mapping[str, StoredTensor]
@@ -51,19 +58,19 @@ class LayerFiles:
 
     @property
     def bytes_read(self) -> int:
-        """Of the tensors as they lie on disk, whatever dtype they were turned into."""
+        """Sum the bytes of the tensors as they lie on disk, whatever dtype they were turned into."""
         return sum(self.stored[name].bytes * times for name, times in self.reads.items())
 
     def embedding(self) -> Weights:
-        """The embedding: `weight`."""
+        """Return the embedding: `weight`."""
         return self._read({name.rpartition(".")[2]: one for name, one in self.stored.items() if is_embedding(name)})
 
     def of_layer(self, layer: int) -> dict[str, StoredTensor]:
-        """What lies on disk of a layer, by the names inside it."""
+        """Return what lies on disk of a layer, by the names inside it."""
         return {inside_layer(name): one for name, one in self.stored.items() if layer_of(name) == layer}
 
     def layers(self, count: int, *, prefetch: bool = True) -> Iterator[Weights]:
-        """The weights of layers 0 to count - 1, in order.
+        """Give the weights of layers 0 to count - 1, in order.
 
         With `prefetch` a thread reads the next layer while the caller holds one, so that two are in memory. Both the
         reading and the kernels of torch release Python's lock.
@@ -84,7 +91,7 @@ class LayerFiles:
         if self.draw is not None:
             return {inside: self._held(self.draw(one)) for inside, one in wanted.items()}
         found: Weights = {}
-        for file in _files(wanted.values()):
+        for file in sorted({one.file for one in wanted.values()}):
             here = {one.name: inside for inside, one in wanted.items() if one.file == file}
             with cast(Any, safe_open)(file, framework="pt") as stream:
                 for name in (name for name in stream.offset_keys() if name in here):
@@ -94,40 +101,11 @@ class LayerFiles:
         return found
 
     def _held(self, tensor: Tensor) -> Tensor:
-        """A copy in memory, of the dtype that is computed in."""
         return torch.empty(tensor.shape, dtype=self.dtype, pin_memory=self.pinned).copy_(tensor)
 
 
-def open_layer_files(
-    folder: Path, *, depth: int, dtype: torch.dtype, pinned: bool, draw: Draw | None = None
-) -> LayerFiles:
-    """The files of the embedding and of layers 0 to depth - 1.
-
-    Args:
-        folder: a checkpoint in safetensors format.
-        depth: layers that are to be read.
-        dtype: what the weights are turned into.
-        pinned: put them where a GPU can fetch them by itself.
-        draw: makes the weights, in place of reading them.
-
-    Raises:
-        ShardError: a needed file is absent or broken.
-    """
-    return LayerFiles(stored=stored_tensors(folder, depth=depth), dtype=dtype, pinned=pinned, draw=draw)
-
-
-def _files(tensors: Iterable[StoredTensor]) -> list[Path]:
-    return sorted({one.file for one in tensors})
-
-
-class _Loader(Protocol):
-    """The one class method used of transformers' automatic configuration, which carries no usable types."""
-
-    def from_pretrained(self, name: str, **options: object) -> Any: ...
-
-
 def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str, attention: Attention = "sdpa") -> Any:
-    """The embedding and `depth` layers without values in their weights, and nothing in place of the final norm.
+    """Make the embedding and `depth` layers without values in their weights, and nothing in place of the final norm.
 
     What is computed from the configuration, such as the angles, is there and lies on the device.
 
@@ -135,8 +113,7 @@ def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str, attentio
         ShardError: the files lack a layer.
         SubjectError: the model is no decoder of the known layout, or has fewer layers.
     """
-    with truncated(folder, depth=depth) as view:
-        config = cast(_Loader, AutoConfig).from_pretrained(str(view), local_files_only=True)
+    config = _config(folder, depth=depth)
     with cast(Any, init_empty_weights)(include_buffers=False):
         model = cast(Any, AutoModel).from_config(config, dtype=getattr(torch, dtype), attn_implementation=attention)
     check_layout(model, folder)
@@ -147,17 +124,9 @@ def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str, attentio
     return model.eval().requires_grad_(requires_grad=False)
 
 
-_OTHER_PLAN = 'use memory = "resident" or "sharded" or quantisation = "8bit", which load the model as transformers does'
-
-
-class _Loader(Protocol):
-    """The one class method used of transformers' automatic configuration, which carries no usable types."""
-
-    def from_pretrained(self, name: str, **options: object) -> Any: ...
-
-
-class _ReachedError(Exception):
-    """The embedding is done; no layer is to run."""
+def _config(folder: Path, *, depth: int) -> Any:
+    with truncated(folder, depth=depth) as view:
+        return cast(Any, AutoConfig).from_pretrained(str(view), local_files_only=True)
 
 
 def open_sweep(
@@ -187,11 +156,13 @@ def open_sweep(
         ShardError: a needed file is absent or broken.
         SubjectError: the layers are not all of one kind, or the model has fewer.
     """
-    files = open_layer_files(
-        folder, depth=depth, dtype=getattr(torch, dtype), pinned=torch.device(device).type == "cuda", draw=draw
+    files = LayerFiles(
+        stored=stored_tensors(folder, depth=depth),
+        dtype=getattr(torch, dtype),
+        pinned=torch.device(device).type == "cuda",
+        draw=draw,
     )
-    with truncated(folder, depth=depth) as view:
-        kinds: list[str] = list(getattr(_config(view), "layer_types", None) or ())
+    kinds: list[str] = list(getattr(_config(folder, depth=depth), "layer_types", None) or ())
     if len(set(kinds)) > 1:
         raise SubjectError(
             f"the layers of {folder} are of different kinds ({', '.join(dict.fromkeys(kinds))}), and a sweep runs the "
@@ -202,9 +173,28 @@ def open_sweep(
     return LayerSweep(model=model, files=files, depth=depth, device=device, padding=padding, prefetch=prefetch)
 
 
+def _check_layers(folder: Path, files: LayerFiles, layer: Any, *, depth: int) -> None:
+    """See that each layer's tensors are those of the one layer that is run, in name and shape."""
+    state = cast("dict[str, Tensor]", layer.state_dict())
+    wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    computed = {name for name, _ in layer.named_buffers()} - set(wanted)
+    if computed:
+        raise SubjectError(
+            f"a layer of {folder} has buffers that are in no file ({', '.join(sorted(computed))}); {_OTHER_PLAN}"
+        )
+    for number in range(depth):
+        found = {name: one.shape for name, one in files.of_layer(number).items()}
+        if found != wanted:
+            strange = min(set(found.items()) ^ set(wanted.items()))[0]
+            raise SubjectError(
+                f"layer {number} of {folder} has {strange} with shape {found.get(strange, 'none')} where config.json "
+                f"speaks of {wanted.get(strange, 'none')}: quantised, or of layers that differ; {_OTHER_PLAN}"
+            )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Group:
-    """Sequences that run together: `state` `[batch pos d_in]` lies on the CPU between layers, padding included."""
+    """A group runs together: `state` `[batch pos d_in]` lies on the CPU between layers, padding included."""
 
     numbers: Sequence[int]
     ids: Sequence[tuple[int, ...]]
@@ -214,13 +204,13 @@ class _Group:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, part: slice) -> Self:
-        return type(self)(numbers=self.numbers[part], ids=self.ids[part], deepest=self.deepest, state=self.state[part])
+    def __getitem__(self, part: slice) -> _Group:
+        return replace(self, numbers=self.numbers[part], ids=self.ids[part], state=self.state[part])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerSweep:
-    """The first layers of a model, one of them in memory at a time.
+    """A sweep is the first layers of a model, one of them in memory at a time.
 
     A call of `run` reads the embedding and each layer once, whatever the number of prompts and batches, and no layer
     past the deepest that is asked for. `files.reads` and `files.bytes_read` count over all calls.
@@ -235,8 +225,8 @@ class LayerSweep:
 
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
-        """The streams of each run by depth, on the CPU; each as soon as its deepest layer is done.
+    ) -> Iterator[tuple[int, Streams]]:
+        """Give the streams of each run, on the CPU, as soon as its deepest layer is done.
 
         Raises:
             ReadingError: the memory does not hold one layer with the longest run alone.
@@ -262,26 +252,19 @@ class LayerSweep:
             progress(1.0)
 
     def _groups(self, runs: Sequence[Run], *, batch_size: int) -> list[_Group]:
-        """Runs of about equal depth and length together, those that need most memory first."""
+        """Put runs of about equal depth and length together, those first that need most memory."""
         order = sorted(range(len(runs)), key=lambda one: (max(runs[one].depths), len(runs[one].ids)), reverse=True)
-        parts = chunks(order, batch_size=batch_size)
-        longest = {part[0]: max(len(runs[number].ids) for number in part) for part in parts}
-        return [
-            _Group(
-                numbers=part,
-                ids=[runs[number].ids for number in part],
-                deepest=max(max(runs[number].depths) for number in part),
-                state=torch.empty(
-                    (len(part), longest[part[0]], self.model.config.hidden_size),
-                    dtype=self.files.dtype,
-                    pin_memory=self.files.pinned,
-                ),
-            )
-            for part in sorted(parts, key=lambda part: longest[part[0]], reverse=True)
-        ]
+        groups: list[_Group] = []
+        for part in chunks(order, batch_size=batch_size):
+            ids = [runs[number].ids for number in part]
+            shape = (len(part), max(len(one) for one in ids), self.model.config.hidden_size)
+            state = torch.empty(shape, dtype=self.files.dtype, pin_memory=self.files.pinned)
+            deepest = max(max(runs[number].depths) for number in part)
+            groups.append(_Group(numbers=part, ids=ids, deepest=deepest, state=state))
+        return sorted(groups, key=lambda group: group.state.shape[1], reverse=True)
 
     def _steps(self, deepest: int) -> Iterator[Callable[[_Group], None]]:
-        """What is done to each group in turn: the embedding, then each layer; weights are there while a step is."""
+        """Give what is done to each group in turn: the embedding, then each layer; its weights are there meanwhile."""
         self._fill(self.model.embed_tokens, self.files.embedding(), "the embedding")
         yield self._embed
         _empty(self.model.embed_tokens)
@@ -300,30 +283,29 @@ class LayerSweep:
 
         on_device, full = attempt(placed, weights)
         if not on_device:
-            size = sum(tensor.nbytes for tensor in weights.values()) / 2**30
+            size = bytes_in_words(sum(tensor.nbytes for tensor in weights.values()))
             raise SubjectError(
-                f"the memory of {self.device} does not hold {name}, {size:.1f} GiB ({full}); free some of it, or "
-                'compute elsewhere: device = "cpu"'
+                f"the memory of {self.device} does not hold {name}, {size} ({full}); free some of it, or compute "
+                'elsewhere: device = "cpu"'
             )
         module.load_state_dict(on_device[0], assign=True)
 
     def _embed(self, group: _Group) -> None:
-        """Depth 0: what the first layer receives. In some models that is more than the embedding alone."""
-        batch = self._batch(group)
+        """Keep what the first layer receives: depth 0. In some models that is more than the embedding alone."""
 
         def receive(_: object, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
             group.state.copy_(args[0] if args else kwargs["hidden_states"], non_blocking=True)
             raise _ReachedError
 
+        batch = self._batch(group)
         with suppress(_ReachedError):
-            self._forward(receive, input_ids=batch.ids, batch=batch)
+            self._forward(receive, batch, input_ids=batch.ids)
 
     def _layer(self, group: _Group) -> None:
-        """One layer more, run by the model's own forward, which makes the mask and the angles that it wants.
+        """Run one layer more by the model's own forward, which makes the mask and the angles that it wants.
 
         That forward may also scale what it takes for embeddings, so the layer is given the state itself.
         """
-        batch = self._batch(group)
         state = group.state.to(self.device, non_blocking=True)
 
         def give(
@@ -331,14 +313,14 @@ class LayerSweep:
         ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
             return ((state, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": state})
 
-        out = self._forward(give, inputs_embeds=state, batch=batch)
+        out = self._forward(give, self._batch(group), inputs_embeds=state)
         group.state.copy_(out.last_hidden_state, non_blocking=True)
 
     def _batch(self, group: _Group) -> Batch:
         return pad(group.ids, side=self.padding, device=self.device, length=group.state.shape[1])
 
     @torch.no_grad()
-    def _forward(self, before_layer: Callable[..., object], *, batch: Batch, **inputs: Tensor) -> Any:
+    def _forward(self, before_layer: Callable[..., object], batch: Batch, **inputs: Tensor) -> Any:
         handle = self.model.layers[0].register_forward_pre_hook(before_layer, with_kwargs=True)
         try:
             return self.model(**inputs, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False)
@@ -347,8 +329,8 @@ class LayerSweep:
 
     def _finished(
         self, group: _Group, runs: Sequence[Run], depth: int, kept: dict[int, dict[int, Tensor]]
-    ) -> Iterator[tuple[int, Mapping[int, Tensor]]]:
-        """Keep the streams that are wanted at this depth; those of runs that have all of theirs are given out."""
+    ) -> Iterator[tuple[int, Streams]]:
+        """Keep the streams that are wanted at this depth, and give those of runs that now have all of theirs."""
         wanting = [row for row, number in enumerate(group.numbers) if depth in runs[number].depths]
         if not wanting:
             return
@@ -366,26 +348,3 @@ def _empty(module: Any) -> None:
     """Free a module's weights; what it computed itself stays."""
     state = cast("dict[str, Tensor]", module.state_dict())
     module.load_state_dict({name: tensor.to("meta") for name, tensor in state.items()}, assign=True)
-
-
-def _config(view: Path) -> Any:
-    return cast(_Loader, AutoConfig).from_pretrained(str(view), local_files_only=True)
-
-
-def _check_layers(folder: Path, files: LayerFiles, layer: Any, *, depth: int) -> None:
-    """Each layer's tensors must be those of the one layer that is run, in name and shape."""
-    state = cast("dict[str, Tensor]", layer.state_dict())
-    wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    computed = {name for name, _ in layer.named_buffers()} - set(wanted)
-    if computed:
-        raise SubjectError(
-            f"a layer of {folder} has buffers that are in no file ({', '.join(sorted(computed))}); {_OTHER_PLAN}"
-        )
-    for number in range(depth):
-        found = {name: one.shape for name, one in files.of_layer(number).items()}
-        if found != wanted:
-            strange = min(set(found.items()) ^ set(wanted.items()))[0]
-            raise SubjectError(
-                f"layer {number} of {folder} has {strange} with shape {found.get(strange, 'none')} where config.json "
-                f"speaks of {wanted.get(strange, 'none')}: quantised, or of layers that differ; {_OTHER_PLAN}"
-            )

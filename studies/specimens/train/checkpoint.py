@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import torch
 
+from saeprobe.files import written_whole
+
 # Steps between two writings: about two minutes on one core.
 _EVERY = 200
 
@@ -51,15 +53,12 @@ class Checkpoint:
         """Write the state after so many steps, when it is time; a writing cut short leaves the one before it."""
         if steps % self.every:
             return
-        part = self.path.with_suffix(".part")
-        torch.save(
-            {
-                "of": self.of,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "steps": steps,
-            },
-            part,
-        )
-        part.replace(self.path)
+        state = {
+            "of": self.of,
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "steps": steps,
+        }
+        with written_whole(self.path) as part:
+            torch.save(state, part)

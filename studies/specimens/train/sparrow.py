@@ -11,7 +11,7 @@ import torch
 from transformers import GPT2LMHeadModel
 from transformers.utils.logging import disable_progress_bar
 
-from saeprobe.subject.running.bridge import open_bridge
+from saeprobe.subject.running.opening import open_bridge
 from studies.specimens.corpus.document import Document
 from studies.specimens.train.activations import residuals
 from studies.specimens.train.card import measure

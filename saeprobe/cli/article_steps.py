@@ -29,7 +29,7 @@ from saeprobe.cli.terminal import (
     quiet_libraries,
 )
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.prompts.prompt import TemplateError, fill
+from saeprobe.prompts.prompt import PromptError, fill
 from saeprobe.recorded.files import load_data
 from saeprobe.subject.files.sae import as_standard
 from saeprobe.subject.files.sae import find_sae as find_source
@@ -298,7 +298,7 @@ def _guru(prompts: PromptSet, topic: str) -> str:
             continue
         try:
             marked = fill(prompt.template, {"topic": topic, "guru": _MARK})
-        except TemplateError:  # it has yet other fields, whose values are not known here
+        except PromptError:  # it has yet other fields, whose values are not known here
             continue
         first, *others = (re.escape(part) for part in marked.split(_MARK))
         found = re.fullmatch(first + "(?P<guru>.+?)" + "(?P=guru)".join(others), prompt.text, flags=re.DOTALL)

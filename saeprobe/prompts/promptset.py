@@ -1,31 +1,36 @@
-"""Sets of prompts: every prompt knows its style, topic and template."""
+"""A set holds prompts by style, topic and template; a choice holds the same set in several wordings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from saeprobe.claims import did_you_mean
-from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, check_said, check_words, checked, cross, pasted
-from saeprobe.prompts.sheets import read_file
-
-_SAY_NEUTRAL: Final = 'write neutral = true under one of its styles, or build(..., neutral="standard")'
-
-
-_SAY_WORDS: Final = 'write words = ["novice"] under a style, or build(..., words={"novice": ["novice"]})'
+from saeprobe.prompts.formats import read_file
+from saeprobe.prompts.prompt import (
+    MAX_CHARACTERS,
+    Placed,
+    Prompt,
+    PromptError,
+    at,
+    checked,
+    checked_words,
+    cross,
+    pasted,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptSet:
-    """Prompts of one or more styles, in the order given.
+    """A set holds prompts of one or more styles, in the order given.
 
     `build` and `from_file` check what they make; a set constructed directly is taken as it is.
 
     Attributes:
-        name: of the set.
+        name: the set's name.
         language: a tag such as `en` or `zh`.
         prompts: the prompts.
         words: by style, the words that it calls itself by, for the controls `wording` and `injection`.
@@ -83,16 +88,9 @@ class PromptSet:
                 list is empty; a template names a field that is not there; a prompt is empty, blank, too long, or the
                 same as another.
         """
-        found = Path(path)
-        content = read_file(found)
-        prompts = checked(content.placed, max_characters=max_characters, path=found)
-        return cls(
-            name=content.name,
-            language=content.language,
-            prompts=prompts,
-            words=check_said(content.words, prompts, path=found),
-            neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == content.neutral),
-        )
+        with at(path=Path(path)):
+            found = read_file(Path(path))
+            return cls._checked(found.name, found.language, found.placed, found.words, found.neutral, max_characters)
 
     @classmethod
     def build(
@@ -115,7 +113,7 @@ class PromptSet:
         ['tides for a novice.', 'rain for a novice.']
 
         Args:
-            name: of the set.
+            name: the set's name.
             language: a tag such as `en` or `zh`.
             topics: the values of `{topic}`, or for each topic its `name` and further fields.
             styles: the templates of each style.
@@ -128,41 +126,52 @@ class PromptSet:
         """
         for what, texts in {"topics": topics, **{f"style {style!r}": texts for style, texts in styles.items()}}.items():
             if isinstance(texts, str):
-                raise PromptError(
-                    f"{what} is the single text {texts!r}", remedy="put it in a list", where=f"set {name!r}"
-                )
+                problem = f"{what} is the single text {texts!r}"
+                raise PromptError(problem, remedy="put it in a list", where=f"set {name!r}")
         fields = [{"name": topic} if isinstance(topic, str) else topic for topic in topics]
-        prompts = checked(cross(fields, styles), max_characters=max_characters)
+        return cls._checked(name, language, cross(fields, styles), words or {}, neutral, max_characters)
+
+    @classmethod
+    def _checked(
+        cls,
+        name: str,
+        language: str,
+        placed: Iterable[Placed],
+        words: Mapping[str, Sequence[str]],
+        neutral: str | None,
+        max_characters: int,
+    ) -> PromptSet:
+        prompts = checked(placed, max_characters=max_characters)
         return cls(
             name=name,
             language=language,
             prompts=prompts,
-            words=check_said(check_words(words or {}, neutral, tuple(styles)), prompts),
+            words=checked_words(words, neutral, prompts),
             neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == neutral),
         )
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """The styles, in order of first appearance."""
+        """List the styles, in order of first appearance."""
         return tuple(dict.fromkeys(prompt.style for prompt in self.prompts))
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics, in order of first appearance."""
+        """List the topics, in order of first appearance."""
         return tuple(dict.fromkeys(prompt.topic for prompt in self.prompts))
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """The templates of all styles, in order of first appearance."""
+        """List the templates of all styles, in order of first appearance."""
         return tuple(dict.fromkeys(prompt.template for prompt in self.prompts))
 
     @property
     def neutral(self) -> str | None:
-        """The neutral style; None where no style is said to be it."""
+        """Name the neutral style; None where no style is said to be it."""
         return self.neutral_prompts[0].style if self.neutral_prompts else None
 
     def style(self, name: str) -> tuple[Prompt, ...]:
-        """The prompts of one style.
+        """Return the prompts of one style.
 
         Raises:
             KeyError: the set has no such style.
@@ -170,7 +179,7 @@ class PromptSet:
         return self.only(name).prompts
 
     def only(self, *styles: str) -> PromptSet:
-        """The set with the prompts of these styles alone, in the order they stand.
+        """Return the set with the prompts of these styles alone, in the order they stand.
 
         Raises:
             KeyError: the set has no such style.
@@ -185,7 +194,7 @@ class PromptSet:
         return replace(self, prompts=tuple(prompt for prompt in self.prompts if prompt.style in styles))
 
     def first_topics(self, count: int) -> PromptSet:
-        """The prompts of each style on its first `count` topics, under all of its templates.
+        """Keep the prompts of each style on its first `count` topics, under all of its templates.
 
         Where a style has a single template, the topics are what it is known by, and the set is left whole.
         """
@@ -201,7 +210,7 @@ class PromptSet:
         return replace(self, prompts=tuple(prompt for prompt in self.prompts if prompt.topic in kept[prompt.style]))
 
     def injected(self) -> PromptSet:
-        """The prompts of the neutral style, once for each style, with that style's words pasted in front.
+        """Give the prompts of the neutral style once for each style, with that style's words pasted in front.
 
         A style without words stands as the neutral prompts alone. This is what the control `injection` reads: whether
         the words bring an effect about by themselves.
@@ -221,7 +230,8 @@ class PromptSet:
             ValueError: no style is neutral, or none has words.
         """
         if not self.neutral_prompts:
-            raise ValueError(f"{self.name} says of no style that it is neutral; {_SAY_NEUTRAL}")
+            remedy = 'write neutral = true under one of its styles, or build(..., neutral="standard")'
+            raise ValueError(f"{self.name} says of no style that it is neutral; {remedy}")
         self.check_words()
         return replace(
             self,
@@ -233,14 +243,14 @@ class PromptSet:
         )
 
     def check_words(self) -> None:
-        """See that the words of a style, at least of one, are known, as the controls `wording` and `injection` need.
+        """See that at least one style has words, as the controls `wording` and `injection` need.
 
         Raises:
-            ValueError: they are of none.
+            ValueError: no style has any.
         """
         if not any(style in self.words for style in self.styles):
-            told = ", ".join(self.styles)
-            raise ValueError(f"{self.name} names no words of its styles ({told}); {_SAY_WORDS}")
+            remedy = 'write words = ["novice"] under a style, or build(..., words={"novice": ["novice"]})'
+            raise ValueError(f"{self.name} names no words of its styles ({', '.join(self.styles)}); {remedy}")
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -251,7 +261,7 @@ class PromptSet:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptChoice:
-    """Prompt sets of the same design in several wordings; a subject reads the one whose name it asks for.
+    """A choice holds prompt sets of the same design in several wordings; a subject reads the one it asks for.
 
     A set may be given as the path of its file, which is read when it is first asked for, once a process. `styles`
     restricts every wording to those styles; empty, all are read. `injects` gives of every wording the neutral prompts
@@ -266,7 +276,7 @@ class PromptChoice:
     topics: int | None = None
 
     def for_wording(self, wording: str) -> PromptSet:
-        """The set that a subject with this wording reads.
+        """Return the set that a subject with this wording reads.
 
         Raises:
             KeyError: there is no such set, or it lacks one of the styles.
@@ -285,7 +295,7 @@ class PromptChoice:
         return read if self.topics is None else read.first_topics(self.topics)
 
     def only(self, *styles: str) -> PromptChoice:
-        """The choice restricted to these styles, in every wording; a style is looked for when a set is asked for.
+        """Restrict the choice to these styles, in every wording; a style is looked for when a set is asked for.
 
         Raises:
             ValueError: no style is named, or one that an earlier `only` left out.
@@ -298,11 +308,11 @@ class PromptChoice:
         return replace(self, styles=styles)
 
     def injected(self) -> PromptChoice:
-        """The choice whose wordings are the neutral prompts with the words of each style pasted in."""
+        """Return the choice whose wordings are the neutral prompts with the words of each style pasted in."""
         return replace(self, injects=True)
 
     def first_topics(self, count: int) -> PromptChoice:
-        """The choice whose wordings keep `count` topics, the first of each style."""
+        """Return the choice whose wordings keep `count` topics, the first of each style."""
         return replace(self, topics=count)
 
 
@@ -311,57 +321,23 @@ def _read_once(path: Path) -> PromptSet:
     return PromptSet.from_file(path)
 
 
-_DATA: Final = Path(__file__).parent / "data"
+def _built_in(name: str, **files: str) -> PromptChoice:
+    data = Path(__file__).parent / "data"
+    return PromptChoice(name=name, sets={wording: data / f"{file}.toml" for wording, file in files.items()})
 
 
-STYLES: Final = PromptChoice(
-    name="styles",
-    sets={
-        "specimen": _DATA / "specimen.toml",
-        "english": _DATA / "styles_en.toml",
-        "chinese": _DATA / "styles_zh.toml",
-    },
-)
+STYLES: Final = _built_in("styles", specimen="specimen", english="styles_en", chinese="styles_zh")
 """Explain a topic, in six styles: standard, padding, spaces, novice, expert, guru."""
 
-
-SHOPPING: Final = PromptChoice(
-    name="shopping",
-    sets={
-        "specimen": _DATA / "specimen_shopping.toml",
-        "english": _DATA / "shopping_en.toml",
-        "chinese": _DATA / "shopping_zh.toml",
-    },
-)
+SHOPPING: Final = _built_in("shopping", specimen="specimen_shopping", english="shopping_en", chinese="shopping_zh")
 """Sentences about shopping for a model to go on with; a steering feature is picked on `choose`, judged on `judge`."""
 
-
-NEUTRAL: Final = PromptChoice(
-    name="neutral",
-    sets={
-        "specimen": _DATA / "neutral_specimen.toml",
-        "english": _DATA / "neutral_english.toml",
-        "chinese": _DATA / "neutral_english.toml",  # what publishers measure their SAEs on is English as a rule
-    },
-)
+# What publishers measure their SAEs on is English as a rule, so a Chinese wording has the same neutral text.
+NEUTRAL: Final = _built_in("neutral", specimen="neutral_specimen", english="neutral_english", chinese="neutral_english")
 """Plain text on which an instrument is checked: the specimens' own kind of documents, or everyday English prose."""
 
-
-BRIDGES: Final = PromptChoice(
-    name="bridges",
-    sets={
-        "specimen": _DATA / "bridges_specimen.toml",
-        "english": _DATA / "bridges_en.toml",
-    },
-)
+BRIDGES: Final = _built_in("bridges", specimen="bridges_specimen", english="bridges_en")
 """Sentences that say `bridge`, `other` ones that do not, and the SAE manual's sentence and its like, for `reading`."""
 
-
-CONCEPTS: Final = PromptChoice(
-    name="concepts",
-    sets={
-        "specimen": _DATA / "concepts_specimen.toml",
-        "english": _DATA / "concepts_en.toml",
-    },
-)
+CONCEPTS: Final = _built_in("concepts", specimen="concepts_specimen", english="concepts_en")
 """Sentences of unrelated kinds, such as landmarks and code, or cats and quantum mechanics; the styles are the kinds."""

@@ -6,13 +6,15 @@ import csv
 import io
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
 from saeprobe.claims import did_you_mean
 from saeprobe.prompts.prompt import Placed, Prompt, PromptError, at, cross, fill
+
+_FORMATS: Final = (".toml", ".csv", ".jsonl")
 
 AS_WRITTEN: Final = "as written"
 """The template of rows that name none: all of a style are taken for one wording, as nothing says otherwise."""
@@ -44,9 +46,9 @@ def read_file(path: Path) -> Content:
             be; for the prompts themselves this is raised while they are drawn.
     """
     suffix = path.suffix.lower()
-    if suffix not in _READERS:
-        remedy = f"name the file for its format: {', '.join(_READERS)}"
-        near = did_you_mean(suffix, _READERS)
+    if suffix not in _FORMATS:
+        remedy = f"name the file for its format: {', '.join(_FORMATS)}"
+        near = did_you_mean(suffix, _FORMATS)
         raise PromptError(f"{path.suffix!r} is no suffix of a prompt file{near}", remedy=remedy)
     try:
         content = path.read_bytes()
@@ -59,7 +61,10 @@ def read_file(path: Path) -> Content:
         line = content.count(b"\n", 0, error.start) + 1
         remedy = "save the file in the encoding UTF-8"
         raise PromptError(f"byte {error.start} is not UTF-8", where=f"line {line}", remedy=remedy) from error
-    return _READERS[suffix](text, path.stem)
+    if suffix == ".toml":
+        return _sheet(text)
+    rows = _rows_of_csv(text) if suffix == ".csv" else _rows_of_jsonl(text)
+    return Content(name=path.stem, language=UNDETERMINED, placed=_prompts_of(rows))
 
 
 _KEYS: Final = ("name", "language", "topics", "styles")
@@ -67,7 +72,7 @@ _STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral")
 _TOPIC_KEYS: Final = ("name", "held_out")
 
 
-def _sheet(text: str, _name: str) -> Content:
+def _sheet(text: str) -> Content:
     try:
         document = cast("dict[str, object]", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -176,7 +181,9 @@ def _table(value: object, where: str) -> dict[str, object]:
 
 def _kind(value: object) -> str:
     """Say in words what a TOML value is."""
-    kinds = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "a number"
+    kinds: dict[type[object], str] = {str: "text", bool: "true or false", list: "a list", dict: "a table"}
     return kinds.get(type(value), "a date or time")
 
 
@@ -185,14 +192,6 @@ Row = tuple[str, Mapping[str, str]]
 
 _FINISHED: Final = ("text", "style", "topic", "template")
 _TO_FILL: Final = ("template", "style", "topic")
-
-
-def _csv(text: str, name: str) -> Content:
-    return Content(name=name, language=UNDETERMINED, placed=_prompts_of(_rows_of_csv(text)))
-
-
-def _jsonl(text: str, name: str) -> Content:
-    return Content(name=name, language=UNDETERMINED, placed=_prompts_of(_rows_of_jsonl(text)))
 
 
 def _rows_of_csv(text: str) -> Iterator[Row]:
@@ -295,6 +294,3 @@ def _listed(names: tuple[str, ...]) -> str:
     """Write names as prose: `'text' and 'style'`."""
     quoted = [repr(name) for name in names]
     return f"{', '.join(quoted[:-1])} and {quoted[-1]}"
-
-
-_READERS: Final[dict[str, Callable[[str, str], Content]]] = {".toml": _sheet, ".csv": _csv, ".jsonl": _jsonl}

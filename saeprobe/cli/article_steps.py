@@ -30,7 +30,7 @@ from saeprobe.cli.terminal import (
 )
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
-from saeprobe.recorded.files import load_data
+from saeprobe.recorded.tensors import load_data
 from saeprobe.subject.files.sae import as_standard
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.local import LocalSubject
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from saeprobe.cli.terminal import Bar, Commands
-    from saeprobe.recorded.files import ArticleFeatures
-    from saeprobe.recorded.results import FeatureDiff
+    from saeprobe.recorded.summaries import FeatureDiff
+    from saeprobe.recorded.tensors import ArticleFeatures
     from saeprobe.subject.specification import Reader, Subject
 
 
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     quiet_libraries()
     rows = _read(subject.open(), [prompt.text for by_style in chosen.prompts for prompt in by_style])
 
-    from saeprobe.recorded.files import ArticleActivations, write_activations
+    from saeprobe.recorded.tensors import ArticleActivations, write_activations
 
     shape = (len(chosen.topics), len(chosen.styles), -1)
     found = ArticleActivations(
@@ -188,8 +188,8 @@ def add_parser_diff(commands: Commands) -> None:
 def run_diff(arguments: argparse.Namespace) -> int:
     """Compare, write, and print the article's small table."""
     output = checked_output(arguments)
-    from saeprobe.recorded.files import read_features
-    from saeprobe.recorded.results import compare_styles, write_feature_diff
+    from saeprobe.recorded.summaries import compare_styles, write_feature_diff
+    from saeprobe.recorded.tensors import read_features
 
     features = read_features(arguments.features)
     try:
@@ -334,7 +334,7 @@ def load_sae(path: Path, *, device: str) -> Sae:
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ArticleFileError: a `.pt` file is damaged or refers to code.
+        FileError: a `.pt` file is damaged or refers to code.
         RefusedError: it is no SAE of the two formats, or sae-lens cannot load or scale it.
     """
     contents = read_contents(path)
@@ -413,7 +413,7 @@ def add_parser_encode(commands: Commands) -> None:
 def run_encode(arguments: argparse.Namespace) -> int:
     """Encode, write, and print what each style activates."""
     output = checked_output(arguments)
-    from saeprobe.recorded.files import ArticleFeatures, read_activations, write_features
+    from saeprobe.recorded.tensors import ArticleFeatures, read_activations, write_features
 
     activations = read_activations(arguments.activations)
     path = find_sae(arguments.sae, project_root())

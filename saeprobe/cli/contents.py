@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from saeprobe.cli.terminal import RefusedError
-from saeprobe.recorded.files import ArticleFileError
+from saeprobe.files import FileError
 
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
 _LOOSE = ".json"
@@ -93,7 +93,7 @@ def read_contents(path: Path) -> Contents:
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ArticleFileError: the file is damaged or refers to code.
+        FileError: the file is damaged or refers to code.
         RefusedError: the file or folder is of no kind that can be read.
     """
     file = weights_in(path)
@@ -103,12 +103,12 @@ def read_contents(path: Path) -> Contents:
     elif file.suffix == ".npz":
         items = _npz(file)
     elif file.suffix in _WEIGHTS:
-        from saeprobe.recorded.files import load_data
+        from saeprobe.recorded.tensors import load_data
 
         data = load_data(file)
         items = tuple(_walk(data, ""))
     elif file.suffix == _LOOSE:
-        from saeprobe.recorded.files import load_json
+        from saeprobe.files import load_json
 
         data = load_json(file)
         items = tuple(_walk(data, "", depth=1))
@@ -125,7 +125,7 @@ def _config(folder: Path) -> Mapping[str, Any] | None:
     file = folder / "cfg.json"
     if not file.is_file():
         return None
-    from saeprobe.recorded.files import load_json, object_at
+    from saeprobe.files import load_json, object_at
 
     return object_at(file, "the file", load_json(file))
 
@@ -136,9 +136,7 @@ def _safetensors(file: Path) -> tuple[Item, ...]:
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(_LENGTH_BYTES), "little")
         if not 0 < length <= min(_LARGEST_HEADER, file.stat().st_size):
-            raise ArticleFileError(
-                file, f"its header claims {length:,} bytes", wanted=wanted, remedy="download it again"
-            )
+            raise FileError(file, f"its header claims {length:,} bytes", wanted=wanted, remedy="download it again")
         raw = opened.read(length)
     try:
         header = cast(dict[str, dict[str, Any]], json.loads(raw))
@@ -153,11 +151,11 @@ def _safetensors(file: Path) -> tuple[Item, ...]:
             if key != "__metadata__"
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ArticleFileError(file, "its header cannot be read", wanted=wanted, remedy="download it again") from error
+        raise FileError(file, "its header cannot be read", wanted=wanted, remedy="download it again") from error
     end = _LENGTH_BYTES + length + sum(item.bytes for item in items)
     if file.stat().st_size != end:
         found = f"it has {file.stat().st_size:,} bytes where its header promises {end:,}"
-        raise ArticleFileError(file, found, wanted="the whole file", remedy="download it again")
+        raise FileError(file, found, wanted="the whole file", remedy="download it again")
     return items
 
 
@@ -184,7 +182,7 @@ def _npz(file: Path) -> tuple[Item, ...]:
                     )
                 )
     except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise ArticleFileError(file, f"it cannot be read ({error})", wanted="a .npz archive of arrays") from error
+        raise FileError(file, f"it cannot be read ({error})", wanted="a .npz archive of arrays") from error
     return tuple(items)
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from saeprobe.cli.contents import Contents
 from saeprobe.cli.terminal import add_command, aligned, pairs
-from saeprobe.files import bytes_in_words
-from saeprobe.recorded.files import ArticleFileError
+from saeprobe.files import FileError, bytes_in_words
 
 if TYPE_CHECKING:
     from saeprobe.cli.terminal import Commands
@@ -146,8 +145,8 @@ def _mismatches(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tupl
 
 def _article_tensors(contents: Contents) -> Recognition:
     """An activations or features file, whole or with what is wrong in it."""
-    from saeprobe.recorded.files import ACTIVATIONS, FEATURES, entries_of
-    from saeprobe.recorded.files import Kind as EntryKind
+    from saeprobe.recorded.tensors import ACTIVATIONS, FEATURES, entries_of
+    from saeprobe.recorded.tensors import Kind as EntryKind
 
     found = contents.data
     data = cast(list[object], found) if isinstance(found, list) else []
@@ -160,7 +159,7 @@ def _article_tensors(contents: Contents) -> Recognition:
         what = f"the article's {shape.suffix.removesuffix('s')}s of the last prompt token"
         try:
             checked = entries_of(contents.file, data, shape)
-        except ArticleFileError as error:
+        except FileError as error:
             warning = f"{error.found}; wanted {error.wanted}"
             return Recognition(kind="unknown", description=f"nearly {what}", warnings=(warning,))
         facts = {
@@ -232,7 +231,7 @@ def _baseline(file: Path) -> Recognition:
 
 def _article_json(contents: Contents) -> Recognition:
     """A comparison of two styles, or an EID table."""
-    from saeprobe.recorded.results import read_eid_table, read_feature_diff
+    from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
 
     def diff(file: Path) -> Recognition:
         found = read_feature_diff(file)
@@ -249,7 +248,7 @@ def _article_json(contents: Contents) -> Recognition:
     for reader in readers:
         try:
             return reader(contents.file)
-        except ArticleFileError:
+        except FileError:
             continue  # not this kind; the next may be
     return Recognition(kind="unknown", description="unknown; here are its keys")
 

@@ -258,8 +258,8 @@ def within_rounding(tolerance: float) -> str:
 def effective_rank(activations: Float[np.ndarray, "tokens d"]) -> float:
     """Count the directions that the activations of one prompt fill, between 1 and min(tokens - 1, d).
 
-    It is the exponential of the entropy of the singular values, normalised to sum 1, of the activations minus their mean
-    over tokens (Roy & Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007, eq. 4).
+    It is the exponential of the entropy of the singular values, normalised to sum 1, of the activations minus their
+    mean over tokens (Roy & Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007, eq. 4).
     It grows with the number of tokens: compare prompts of equal length, or adjust for it.
 
     Args:

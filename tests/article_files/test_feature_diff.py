@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from saeprobe.recorded.files import ArticleFeatures, ArticleFileError
-from saeprobe.recorded.results import compare_styles, read_feature_diff, write_feature_diff
+from saeprobe.files import FileError
+from saeprobe.recorded.summaries import compare_styles, read_feature_diff, write_feature_diff
+from saeprobe.recorded.tensors import ArticleFeatures
 
 # The keys of the published file, in its order.
 PUBLISHED_SUMMARY = [
@@ -189,7 +190,7 @@ def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path, path: list[An
     """Absent keys, impossible values, wrong order and doubled entries are named."""
     file = tmp_path / "d.json"
     file.write_text(json.dumps(change(path, value)))
-    with pytest.raises(ArticleFileError) as refused:
+    with pytest.raises(FileError) as refused:
         read_feature_diff(file)
     assert found in str(refused.value)
 
@@ -209,6 +210,6 @@ def test_what_is_no_strict_json_is_refused(tmp_path: Path, text: str, found: str
     """Broken JSON, NaN and doubled keys are named."""
     path = tmp_path / "d.json"
     path.write_text(text)
-    with pytest.raises(ArticleFileError) as refused:
+    with pytest.raises(FileError) as refused:
         read_feature_diff(path)
     assert found in str(refused.value)

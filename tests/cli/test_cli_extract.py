@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from saeprobe.prompts import PromptSet
-from saeprobe.recorded.files import read_activations
+from saeprobe.recorded.tensors import read_activations
 from saeprobe.subject import registry
 from saeprobe.subject.specification import Reading, ReadingError, Request
 

@@ -9,8 +9,8 @@ from made_records import article_diff, article_features, read, write_eid
 
 from saeprobe.features.sparse import Features
 from saeprobe.recorded.directory import Recorded
-from saeprobe.recorded.files import write_features
-from saeprobe.recorded.results import write_feature_diff
+from saeprobe.recorded.summaries import write_feature_diff
+from saeprobe.recorded.tensors import write_features
 
 
 @pytest.fixture

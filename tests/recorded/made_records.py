@@ -13,8 +13,8 @@ from saeprobe import capture
 from saeprobe.features.sparse import Features, Keep
 from saeprobe.prompts import STYLES
 from saeprobe.recorded.directory import Recorded, recorded_evidence
-from saeprobe.recorded.files import ArticleFeatures
-from saeprobe.recorded.results import FeatureDiff, FeatureRates
+from saeprobe.recorded.summaries import FeatureDiff, FeatureRates
+from saeprobe.recorded.tensors import ArticleFeatures
 
 SUBJECT = "llama70b-as-published"
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")

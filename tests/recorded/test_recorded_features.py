@@ -24,8 +24,8 @@ from saeprobe.measures import (
     separates,
 )
 from saeprobe.recorded.directory import Recorded
-from saeprobe.recorded.files import write_features
-from saeprobe.recorded.results import FeatureDiff, FeatureRates, compare_styles, write_feature_diff
+from saeprobe.recorded.summaries import FeatureDiff, FeatureRates, compare_styles, write_feature_diff
+from saeprobe.recorded.tensors import write_features
 
 # features: the values of each prompt
 
@@ -143,19 +143,19 @@ def test_a_comparison_that_shows_one_prompt_only_decides_nothing(tmp_path: Path)
     [
         (
             lambda of: max_activation(of["novice"]),
-            "feature_diff.json does not tell the max activation of novice prompts",
+            "feature_diff.json does not hold the max activation of novice prompts",
         ),
         (
             lambda of: active_share(of["novice"]),
             "put features_layer50.pt of the run beside it",
         ),
-        (lambda of: mean_activation(of["standard"]), "does not tell the mean activation of standard prompts"),
-        (lambda of: l0(of["guru"]), "tells nothing of guru prompts; it tells of: novice, expert, standard"),
+        (lambda of: mean_activation(of["standard"]), "does not hold the mean activation of standard prompts"),
+        (lambda of: l0(of["guru"]), "holds nothing of guru prompts; it has: novice, expert, standard"),
         (
             lambda of: firing_rate(of["novice"], 99),
-            "does not list feature 99; features_layer50.pt of the run would tell",
+            "does not list feature 99; put features_layer50.pt of the run beside it",
         ),
-        (lambda of: l0(of.first_topic), "features_layer50.pt of the run tells of the first"),
+        (lambda of: l0(of.first_topic), "holds all topics together; put features_layer50.pt of the run beside it"),
         (
             lambda of: exclusive_features(of["standard"], of["novice"]).summary,
             "does not tell which features are exclusive to standard beside novice",

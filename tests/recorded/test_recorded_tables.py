@@ -16,9 +16,10 @@ from saeprobe.claims import NotRun
 from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.features.sparse import Keep
+from saeprobe.files import FileError
 from saeprobe.measures import effective_rank, l0
 from saeprobe.recorded.directory import Recorded, RecordedStyle, smallest_count
-from saeprobe.recorded.files import ArticleActivations, ArticleFileError, write_activations
+from saeprobe.recorded.tensors import ArticleActivations, write_activations
 
 # an EID table
 
@@ -52,7 +53,7 @@ def test_an_eid_table_decides_under_the_control_for_length(with_eid: Recorded) -
 
 def test_an_eid_table_tells_effective_rank_only(with_eid: Recorded) -> None:
     """Other measures are not run, with the file that would tell."""
-    with pytest.raises(NotRun, match=r"does not tell the l0 of novice prompts \(it tells: effective rank\)"):
+    with pytest.raises(NotRun, match=r"does not hold the l0 of novice prompts \(it holds: effective rank\)"):
         l0(with_eid["novice"])
 
 
@@ -114,7 +115,7 @@ def test_two_files_of_one_kind_are_not_chosen_between(tmp_path: Path, names: tup
 def test_a_damaged_file_is_an_error_and_no_verdict(tmp_path: Path) -> None:
     """A file of the right name and the wrong content is refused, not passed over."""
     (tmp_path / "feature_diff.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ArticleFileError, match="it is not JSON"):
+    with pytest.raises(FileError, match="it is not JSON"):
         read(tmp_path)
 
 

@@ -72,7 +72,7 @@ class OpenSubject:
         """
         wanted = capture(_as_prompts(texts), at=at, span=span, keep=keep)
         if self.store is not None:
-            plan.gather(self._work(wanted), self.store, open_reader=lambda: self.reader)
+            self._gather(wanted, self.store)
             return plan.features(self.subject, wanted, self.store)
         prompts = plan.prompts_for(wanted.prompts, self.subject)
         wants = (Want(at=wanted.at, keep=wanted.keep),)
@@ -109,7 +109,7 @@ class OpenSubject:
             seed=seed,
         )
         if self.store is not None:
-            plan.gather(self._work(wanted), self.store, open_reader=lambda: self.reader)
+            self._gather(wanted, self.store)
             return plan.continuations(self.subject, wanted, self.store)
         prompts = plan.prompts_for(wanted.prompts, self.subject).prompts
         pairs = list(self.reader.continue_(prompts, wanted, experiment=[prompt.text for prompt in prompts]))
@@ -118,8 +118,9 @@ class OpenSubject:
             subject=self.name, items=tuple(item for prompt in prompts for item in by_text[prompt.text])
         )
 
-    def _work(self, item: Capture | Steering) -> plan.Work:
-        return plan.Plan.of([(self.subject, item)]).work[0]
+    def _gather(self, wanted: Capture | Steering, store: Store) -> None:
+        (work,) = plan.Plan.of([(self.subject, wanted)]).work
+        plan.gather(work, store, open_reader=lambda: self.reader)
 
 
 def _as_prompts(texts: Texts) -> PromptSet | PromptChoice:

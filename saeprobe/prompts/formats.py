@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -25,16 +25,16 @@ UNDETERMINED: Final = "und"
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A content is what a file holds, before it passes the checks of all prompts.
+    """A content is what a file or a caller gives, before it passes the checks of all prompts.
 
-    `placed` are its prompts with their places, which are drawn once. `words` are the own words of each style that says
-    it has some, and `neutral` is the style that has none.
+    `placed` are its prompts with where they come from, drawn once; `words` are those by which styles call themselves,
+    and `neutral` is the style that has none.
     """
 
     name: str
     language: str
     placed: Iterable[Placed]
-    words: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     neutral: str | None = None
 
 

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from saeprobe.claims import did_you_mean
-from saeprobe.prompts.formats import read_file
-from saeprobe.prompts.prompt import (
-    MAX_CHARACTERS,
-    Placed,
-    Prompt,
-    PromptError,
-    at,
-    checked,
-    checked_words,
-    cross,
-    pasted,
-)
+from saeprobe.prompts.formats import Content, read_file
+from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross, pasted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +73,10 @@ class PromptSet:
             max_characters: the longest prompt taken; what fits a subject's context is checked when it is read.
 
         Raises:
-            PromptError: the file is missing, not UTF-8 or not of its format; a field is missing, unknown or not text; a
-                list is empty; a template names a field that is not there; a prompt is empty, blank, too long, or the
-                same as another.
+            PromptError: the file or one of its prompts cannot be used; the message names the place and the remedy.
         """
         with at(path=Path(path)):
-            found = read_file(Path(path))
-            return cls._checked(found.name, found.language, found.placed, found.words, found.neutral, max_characters)
+            return cls._checked(read_file(Path(path)), max_characters)
 
     @classmethod
     def build(
@@ -121,32 +108,25 @@ class PromptSet:
             max_characters: the longest prompt taken.
 
         Raises:
-            PromptError: as in `from_file`.
+            PromptError: a template, a prompt or a word cannot be used; the message names the place and the remedy.
         """
         for what, texts in {"topics": topics, **{f"style {style!r}": texts for style, texts in styles.items()}}.items():
             if isinstance(texts, str):
                 problem = f"{what} is the single text {texts!r}"
                 raise PromptError(problem, remedy="put it in a list", where=f"set {name!r}")
-        fields = [{"name": topic} if isinstance(topic, str) else topic for topic in topics]
-        return cls._checked(name, language, cross(fields, styles), words or {}, neutral, max_characters)
+        placed = cross([{"name": topic} if isinstance(topic, str) else topic for topic in topics], styles)
+        content = Content(name=name, language=language, placed=placed, words=words or {}, neutral=neutral)
+        return cls._checked(content, max_characters)
 
     @classmethod
-    def _checked(
-        cls,
-        name: str,
-        language: str,
-        placed: Iterable[Placed],
-        words: Mapping[str, Sequence[str]],
-        neutral: str | None,
-        max_characters: int,
-    ) -> PromptSet:
-        prompts = checked(placed, max_characters=max_characters)
+    def _checked(cls, content: Content, max_characters: int) -> PromptSet:
+        prompts = checked(content.placed, max_characters=max_characters)
         return cls(
-            name=name,
-            language=language,
+            name=content.name,
+            language=content.language,
             prompts=prompts,
-            words=checked_words(words, neutral, prompts),
-            neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == neutral),
+            words=checked_words(content.words, content.neutral, prompts),
+            neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == content.neutral),
         )
 
     @property
@@ -170,11 +150,7 @@ class PromptSet:
         return self.neutral_prompts[0].style if self.neutral_prompts else None
 
     def style(self, name: str) -> tuple[Prompt, ...]:
-        """Return the prompts of one style.
-
-        Raises:
-            KeyError: the set has no such style.
-        """
+        """Return the prompts of one style, as `only` selects them."""
         return self.only(name).prompts
 
     def only(self, *styles: str) -> PromptSet:

@@ -231,7 +231,7 @@ def _summary(measure: str, style: str, unit: str, value: float, origin: str) -> 
 
 
 def smallest_count(rates: tuple[float, ...], *, precision: float = 1e-6) -> int | None:
-    """Find the smallest n for which every rate is a whole number out of n, within float32 rounding; None above 1,000."""
+    """Find the smallest n, up to 1,000, for which every rate is a whole number out of n, within float32 rounding."""
     for n in range(1, 1001):
         if all(abs(rate * n - round(rate * n)) <= precision * n for rate in rates):
             return n

@@ -35,7 +35,7 @@ class FeatureRates:
 
     @property
     def diff(self) -> float:
-        """Subtract the rate under the second style from the rate under the first."""
+        """Return the rate under the first style less the rate under the second."""
         return self.a - self.b
 
 

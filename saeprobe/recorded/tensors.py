@@ -9,7 +9,7 @@ import pickle
 import re
 import struct
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -117,7 +117,7 @@ def read_activations(path: Path) -> ArticleActivations:
 def write_activations(path: Path, activations: ArticleActivations) -> None:
     """Write the file in the article's shape, whole or not at all."""
     rows = {style: activations.style(style) for style in activations.styles}
-    _write(path, ACTIVATIONS, activations.topics, activations.gurus, rows)
+    _write(path, ACTIVATIONS, activations, rows)
 
 
 def read_features(path: Path) -> ArticleFeatures:
@@ -133,13 +133,11 @@ def read_features(path: Path) -> ArticleFeatures:
         rows = entries.matrix(style)
         if rows.min() < 0:
             entry, index = np.unravel_index(int(rows.argmin()), rows.shape)
-            raise FileError(
-                path,
-                f"{_where(int(entry), entries.topics[entry])}, key '{style}_features': value {rows[entry, index]} at "
-                f"index {index}",
-                wanted="feature activations, which are 0 or above",
-                remedy="activations before the SAE are encoded with 'saeprobe encode'",
-            )
+            where = f"{_where(int(entry), entries.topics[entry])}, key '{style}_features'"
+            found = f"{where}: value {rows[entry, index]} at index {index}"
+            wanted = "feature activations, which are 0 or above"
+            remedy = "activations before the SAE are encoded with 'saeprobe encode'"
+            raise FileError(path, found, wanted=wanted, remedy=remedy)
         features[style] = csr_array(rows)
     return ArticleFeatures(topics=entries.topics, gurus=entries.gurus, features=features)
 
@@ -147,7 +145,7 @@ def read_features(path: Path) -> ArticleFeatures:
 def write_features(path: Path, features: ArticleFeatures) -> None:
     """Write the file in the article's shape (dense: 4 bytes a feature, topic and style), whole or not at all."""
     rows = {style: of_style.toarray() for style, of_style in features.features.items()}
-    _write(path, FEATURES, features.topics, features.gurus, rows)
+    _write(path, FEATURES, features, rows)
 
 
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -182,23 +180,17 @@ def load_data(path: Path) -> object:
             # mmap is for the zip format of torch >= 1.6 only; the older one is read whole
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
-        # Torch's own text asks people to switch the protection off.
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        raise FileError(
-            path,
-            "it is no .pt file, is damaged, or holds more than plain data"
-            if code is None
-            else f"it refers to the code {code.group(1)!r}; it was refused and not run",
-            wanted="tensors, lists, dicts, strings and numbers only",
-            remedy="copy or download it again, or have it saved as plain data by whoever made it",
-        ) from error
+        code = re.search(r"GLOBAL (\S+)", str(error))  # torch's own text asks people to switch the protection off
+        found = "it is no .pt file, is damaged, or holds more than plain data"
+        if code is not None:
+            found = f"it refers to the code {code.group(1)!r}; it was refused and not run"
+        wanted = "tensors, lists, dicts, strings and numbers only"
+        remedy = "copy or download it again, or have it saved as plain data by whoever made it"
+        raise FileError(path, found, wanted=wanted, remedy=remedy) from error
     except _DAMAGE as error:
-        raise FileError(
-            path,
-            "it cannot be read (truncated, damaged, or no .pt file)",
-            wanted="a file written by torch.save",
-            remedy="copy or download it again and compare sizes",
-        ) from error
+        found = "it cannot be read (truncated, damaged, or no .pt file)"
+        remedy = "copy or download it again and compare sizes"
+        raise FileError(path, found, wanted="a file written by torch.save", remedy=remedy) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,13 +216,8 @@ FEATURES = Kind(suffix="features", lead=(), width="d_sae", made_by="saeprobe enc
 class Entries:
     """The entries of one file are checked, and their tensors are still on disk.
 
-    Attributes:
-        path: the file.
-        kind: which shape it has.
-        topics: one an entry.
-        gurus: the name that the guru prompt uses, one an entry; empty where the file gives none.
-        tensors: by style in the file's order, one tensor an entry.
-        width: d_in or d_sae.
+    `topics` and `gurus` have one an entry, `tensors` by style in the file's order one an entry, of `width` d_in or
+    d_sae.
     """
 
     path: Path
@@ -241,22 +228,16 @@ class Entries:
     width: int
 
     def matrix(self, style: str) -> Float[np.ndarray, "topics width"]:
-        """Read the tensors of one style as float32 rows.
-
-        Raises:
-            FileError: a value is NaN or infinite; names entry, key and index.
-        """
+        """Read the tensors of one style as float32 rows, and refuse NaN and infinity."""
         rows = np.stack([tensor.detach().reshape(-1).float().numpy() for tensor in self.tensors[style]])
         bad = np.argwhere(~np.isfinite(rows))
         if len(bad):
             entry, index = (int(axis) for axis in bad[0])
-            raise FileError(
-                self.path,
-                f"{_where(entry, self.topics[entry])}, key '{style}_{self.kind.suffix}': value {rows[entry, index]} at "
-                f"index {index} ({len(bad)} such values in all)",
-                wanted="finite numbers (float16 overflows above 65,504)",
-                remedy=f"make the file again in float32 or bfloat16 with '{self.kind.made_by}'",
-            )
+            where = f"{_where(entry, self.topics[entry])}, key '{style}_{self.kind.suffix}'"
+            found = f"{where}: value {rows[entry, index]} at index {index} ({len(bad)} such values in all)"
+            wanted = "finite numbers (float16 overflows above 65,504)"
+            remedy = f"make the file again in float32 or bfloat16 with '{self.kind.made_by}'"
+            raise FileError(self.path, found, wanted=wanted, remedy=remedy)
         return rows
 
 
@@ -341,22 +322,16 @@ def _tensor(path: Path, where: str, value: object, kind: Kind) -> torch.Tensor:
 
 
 def _write(
-    path: Path,
-    kind: Kind,
-    topics: Sequence[str],
-    gurus: Sequence[str],
-    rows: Mapping[str, Float[np.ndarray, "topics width"]],
+    path: Path, kind: Kind, of: ArticleActivations | ArticleFeatures, rows: Mapping[str, Float[np.ndarray, "topics w"]]
 ) -> None:
     import torch
 
-    data = [
-        {"topic": topic, "guru": guru}
-        | {
+    data: list[dict[str, object]] = []
+    for index, (topic, guru) in enumerate(zip(of.topics, of.gurus, strict=True)):
+        data.append({"topic": topic, "guru": guru})
+        for style, of_style in rows.items():
             # a copy: torch.save writes the whole storage that a slice points into
-            f"{style}_{kind.suffix}": torch.tensor(of_style[index], dtype=torch.float32).reshape(*kind.lead, -1)
-            for style, of_style in rows.items()
-        }
-        for index, (topic, guru) in enumerate(zip(topics, gurus, strict=True))
-    ]
+            tensor = torch.tensor(of_style[index], dtype=torch.float32)
+            data[-1][f"{style}_{kind.suffix}"] = tensor.reshape(*kind.lead, -1)
     with written_whole(path) as part:
         torch.save(data, part)

@@ -159,9 +159,7 @@ def steer(
         raise ValueError(f"feature is {feature!r}; wanted one feature number, or several different ones")
     wanted = tuple(float(strength) for strength in strengths if strength != 0)  # 0 is the unsteered arm, always run
     if not wanted or len(set(wanted)) != len(wanted) or not all(math.isfinite(strength) for strength in wanted):
-        raise ValueError(
-            f"strengths are {list(strengths)}; wanted different finite numbers, at least one of them not 0"
-        )
+        raise ValueError(f"strengths are {list(strengths)}; wanted different finite numbers, at least one not 0")
     if n_samples < 1 or max_new_tokens < 1 or random_features < 1 or temperature < 0:
         raise ValueError("n_samples, max_new_tokens and random_features must be at least 1, temperature at least 0")
     return Steering(
@@ -178,7 +176,5 @@ def steer(
 
 def _check_prompts(prompts: object) -> None:
     if not isinstance(prompts, PromptSet | PromptChoice):
-        raise TypeError(
-            f"the prompts are {prompts!r}; wanted a set such as STYLES, made of texts of your own by "
-            "PromptSet.build(...) or PromptSet.from_file(...)"
-        )
+        own = "made of texts of your own by PromptSet.build(...) or PromptSet.from_file(...)"
+        raise TypeError(f"the prompts are {prompts!r}; wanted a set such as STYLES, {own}")

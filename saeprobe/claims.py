@@ -57,9 +57,8 @@ class Claim:
         if not self.sentence.strip():
             raise ValueError(f"claim {self.id!r} has an empty sentence; write the sentence as published")
         if not _ID.fullmatch(self.id):
-            raise ValueError(
-                f"claim id {self.id!r} is not like 'day1.novice-most': lower case, digits, dots and dashes"
-            )
+            wanted = "lower case, digits, dots and dashes"
+            raise ValueError(f"claim id {self.id!r} is not like 'day1.novice-most': {wanted}")
         _check_names(f"claim {self.id!r}", "controls", self.controls, get_args(Control))
         _check_names(f"claim {self.id!r}", "over", self.over, get_args(Over))
 
@@ -108,10 +107,8 @@ def claim(
         __tracebackhide__ = True
         other = claim_of(probe)
         if other is not None:
-            raise ValueError(
-                f"{getattr(probe, '__name__', probe)} has two claims, {other.id!r} and {it.id!r}; a probe decides one: "
-                "write a function for each"
-            )
+            found = f"{getattr(probe, '__name__', probe)} has two claims, {other.id!r} and {it.id!r}"
+            raise ValueError(f"{found}; a probe decides one: write a function for each")
         probe.__dict__["claim"] = it
         return probe
 
@@ -203,9 +200,8 @@ def _as_printed(value: float | str) -> str:
     try:
         digits = format(Decimal(value if isinstance(value, str) else repr(value)), "f")  # repr alone writes 1e-05
     except InvalidOperation:
-        raise ValueError(
-            f"published value {value!r} is no number; write it as printed, such as 132.4 or '4.80'"
-        ) from None
+        remedy = "write it as printed, such as 132.4 or '4.80'"
+        raise ValueError(f"published value {value!r} is no number; {remedy}") from None
     return digits if isinstance(value, str) else digits.removesuffix(".0")
 
 

@@ -105,16 +105,13 @@ def _topic(value: object, where: str) -> dict[str, str]:
         raise PromptError(f"it has no name{near}", where=where, remedy="give it one: name = 'tides'")
     fields: dict[str, str] = {}
     for key, content in table.items():
-        if isinstance(content, bool):
-            if key == "held_out":
-                continue
-            raise PromptError(
-                f"the field {key!r} is {str(content).lower()}{did_you_mean(key, _TOPIC_KEYS)}",
-                where=where,
-                remedy="only held_out is true or false; put the text that goes into templates in quotes",
-            )
         if key == "held_out":
-            raise PromptError("held_out is not true or false", where=where, remedy="write one of them")
+            _boolean(content, key, where)
+            continue
+        if isinstance(content, bool):
+            problem = f"the field {key!r} is {str(content).lower()}{did_you_mean(key, _TOPIC_KEYS)}"
+            remedy = "only held_out is true or false; put the text that goes into templates in quotes"
+            raise PromptError(problem, where=where, remedy=remedy)
         fields[key] = _text(content, f"{where}, field {key!r}")
     return fields
 
@@ -132,17 +129,20 @@ def _templates(style: dict[str, object], where: str) -> list[str]:
 
 
 def _neutral(styles: dict[str, dict[str, object]]) -> str | None:
-    for name, style in styles.items():
-        if not isinstance(style.get("neutral", False), bool):
-            raise PromptError("neutral is not true or false", where=f"style {name!r}", remedy="write one of them")
-    found = [name for name, style in styles.items() if style.get("neutral", False)]
+    found = [
+        name for name, style in styles.items() if _boolean(style.get("neutral", False), "neutral", f"style {name!r}")
+    ]
     if len(found) > 1:
-        raise PromptError(
-            f"{' and '.join(repr(name) for name in found)} are both neutral",
-            where="styles",
-            remedy="call that one neutral into whose prompts the words of the others are pasted",
-        )
+        problem = f"{' and '.join(repr(name) for name in found)} are both neutral"
+        remedy = "call that one neutral into whose prompts the words of the others are pasted"
+        raise PromptError(problem, where="styles", remedy=remedy)
     return found[0] if found else None
+
+
+def _boolean(value: object, key: str, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise PromptError(f"{key} is not true or false", where=where, remedy="write one of them")
+    return value
 
 
 def _only_known(table: dict[str, object], known: tuple[str, ...]) -> None:

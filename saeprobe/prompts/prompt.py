@@ -99,17 +99,12 @@ def _field(match: re.Match[str]) -> str | None:
     """Return the name in a piece `{name}`; None for a doubled brace."""
     if match[0] in ("{{", "}}"):
         return None
-    field = match["field"]
+    field, found = match["field"], f"{match[0]!r} at character {match.start() + 1}"
     if field is None:
-        raise PromptError(
-            f"{match[0]!r} at character {match.start() + 1} opens or closes no field",
-            remedy=f"write {match[0] * 2!r} for the brace itself",
-        )
+        raise PromptError(f"{found} opens or closes no field", remedy=f"write {match[0] * 2!r} for the brace itself")
     if not field.isidentifier():
-        raise PromptError(
-            f"{match[0]!r} at character {match.start() + 1} is not a plain field name",
-            remedy="write a name alone, such as {topic}; for literal braces write {{ and }}",
-        )
+        remedy = "write a name alone, such as {topic}; for literal braces write {{ and }}"
+        raise PromptError(f"{found} is not a plain field name", remedy=remedy)
     return field
 
 
@@ -140,16 +135,12 @@ def cross(topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str
             where = f"style {style!r}, template {number} {_shortened(template)}"
             filled: list[Placed] = []
             for topic, fields in named.items():
-                place = f"{where}, topic {topic!r}"
-                with at(place):
-                    text = fill(template, fields)
-                filled.append((place, Prompt(text=text, style=style, topic=topic, template=template)))
+                with at(f"{where}, topic {topic!r}"):
+                    prompt = Prompt(text=fill(template, fields), style=style, topic=topic, template=template)
+                filled.append((f"{where}, topic {topic!r}", prompt))
             if len(named) > 1 and not fields_of(template):
-                raise PromptError(
-                    f"it names no field, so all {len(named)} topics give the same prompt",
-                    where=where,
-                    remedy="write {topic} where the topic belongs",
-                )
+                problem = f"it names no field, so all {len(named)} topics give the same prompt"
+                raise PromptError(problem, where=where, remedy="write {topic} where the topic belongs")
             yield from filled
 
 
@@ -187,15 +178,12 @@ def checked(placed: Iterable[Placed], *, max_characters: int) -> tuple[Prompt, .
                 kind = "blank" if prompt.text else "empty"
                 raise PromptError(f"the prompt is {kind}", remedy="give it a text, or leave it out")
             if len(prompt.text) > max_characters:
-                raise PromptError(
-                    f"the prompt has {len(prompt.text):,} characters, more than {max_characters:,}",
-                    remedy="shorten it, or raise max_characters",
-                )
+                problem = f"the prompt has {len(prompt.text):,} characters, more than {max_characters:,}"
+                raise PromptError(problem, remedy="shorten it, or raise max_characters")
             if prompt.text in first:
-                raise PromptError(
-                    f"the prompt {_shortened(prompt.text)} stands already at {first[prompt.text]}",
-                    remedy="leave one of them out: a prompt counted twice is not two observations",
-                )
+                problem = f"the prompt {_shortened(prompt.text)} stands already at {first[prompt.text]}"
+                remedy = "leave one of them out: a prompt counted twice is not two observations"
+                raise PromptError(problem, remedy=remedy)
         first[prompt.text] = where
         prompts.append(prompt)
     if not prompts:

@@ -173,15 +173,10 @@ class PromptSet:
 
         Where a style has a single template, the topics are what it is known by, and the set is left whole.
         """
-        kept: dict[str, dict[str, None]] = {}
-        templates: dict[str, set[str]] = {}
-        for prompt in self.prompts:
-            templates.setdefault(prompt.style, set()).add(prompt.template)
-            topics = kept.setdefault(prompt.style, {})
-            if len(topics) < count:
-                topics[prompt.topic] = None
-        if any(len(of_style) == 1 for of_style in templates.values()):
+        sets = {style: self.only(style) for style in self.styles}
+        if any(len(of_style.templates) == 1 for of_style in sets.values()):
             return self
+        kept = {style: of_style.topics[:count] for style, of_style in sets.items()}
         return replace(self, prompts=tuple(prompt for prompt in self.prompts if prompt.topic in kept[prompt.style]))
 
     def injected(self) -> PromptSet:
@@ -208,14 +203,9 @@ class PromptSet:
             remedy = 'write neutral = true under one of its styles, or build(..., neutral="standard")'
             raise ValueError(f"{self.name} says of no style that it is neutral; {remedy}")
         self.check_words()
-        return replace(
-            self,
-            prompts=tuple(
-                pasted(self.words.get(style, ()), prompt, style=style)
-                for style in self.styles
-                for prompt in self.neutral_prompts
-            ),
-        )
+        words = {style: self.words.get(style, ()) for style in self.styles}
+        said = [pasted(words[style], prompt, style=style) for style in self.styles for prompt in self.neutral_prompts]
+        return replace(self, prompts=tuple(said))
 
     def check_words(self) -> None:
         """See that at least one style has words, as the controls `wording` and `injection` need.
@@ -259,10 +249,8 @@ class PromptChoice:
             ValueError: words are to be pasted in, and the set names none, or no neutral style.
         """
         if wording not in self.sets:
-            near = did_you_mean(wording, self.sets)
-            raise KeyError(
-                f"{self.name} has no prompts in the wording {wording!r}{near}; there are: {', '.join(self.sets)}"
-            )
+            asked = f"{wording!r}{did_you_mean(wording, self.sets)}"
+            raise KeyError(f"{self.name} has no prompts in the wording {asked}; there are: {', '.join(self.sets)}")
         found = self.sets[wording]
         prompts = _read_once(found) if isinstance(found, Path) else found
         chosen = prompts.only(*self.styles) if self.styles else prompts

@@ -28,6 +28,8 @@ from saeprobe.recorded.tensors import ArticleFeatures, read_features
 AS_RECORDED: Final = "as recorded"
 """The template of every recorded prompt: the files hold one wording a style and do not say it."""
 
+_REMEDY: Final = "put features_layer50.pt of the run beside it"
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RecordedStyle:
@@ -59,11 +61,9 @@ class RecordedStyle:
             NotRun: the record does not hold them.
         """
         if measure not in self.quantities:
-            known = ", ".join(self.quantities) or "nothing"
-            raise NotRun(
-                f"{self.origin} does not hold the {measure} of {self.style} prompts (it holds: {known}); "
-                "put features_layer50.pt of the run beside it"
-            )
+            known = ", ".join(self.quantities)
+            wanted = f"the {measure} of {self.style} prompts"
+            raise NotRun(f"{self.origin} does not hold {wanted} (it holds: {known}); {_REMEDY}")
         return self.quantities[measure]
 
     def firing_rate(self, feature: int) -> Summary:
@@ -73,8 +73,7 @@ class RecordedStyle:
             NotRun: the record does not list that feature.
         """
         if feature not in self.firing_rates:
-            remedy = "put features_layer50.pt of the run beside it"
-            raise NotRun(f"{self.origin} does not list feature {feature}; {remedy}")
+            raise NotRun(f"{self.origin} does not list feature {feature}; {_REMEDY}")
         rate = self.firing_rates[feature]
         return _summary(f"firing rate of feature {feature}", self.style, "share of prompts", rate, self.origin)
 
@@ -102,7 +101,7 @@ class Recorded:
         Raises:
             NotRun: always.
         """
-        raise NotRun(f"{self.origin} holds all topics together; put features_layer50.pt of the run beside it")
+        raise NotRun(f"{self.origin} holds all topics together; {_REMEDY}")
 
     def quantity(self, measure: str) -> Measurement:
         """Return the recorded values of a measure on the prompts of all styles.
@@ -147,11 +146,9 @@ def recorded_evidence(directory: Path, subject: str, capture: Capture) -> Featur
     if diff is not None:
         return _from_feature_diff(read_feature_diff(diff), subject, diff.name)
     activations = _one(directory, "activations*.pt")
-    remedy = (
-        f"encode {activations.name} first: saeprobe encode {activations} --sae SAE -o features_layer50.pt"
-        if activations
-        else "put features_layer50.pt or feature_diff.json of the run there"
-    )
+    remedy = "put features_layer50.pt or feature_diff.json of the run there"
+    if activations is not None:
+        remedy = f"encode {activations.name} first: saeprobe encode {activations} --sae SAE -o features_layer50.pt"
     raise NotRun(f"{directory} holds no features; {remedy}")
 
 

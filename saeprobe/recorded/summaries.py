@@ -74,13 +74,12 @@ def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
         KeyError: a style is not in the file.
         ValueError: the styles are the same, or no feature is active in one of them, whose mean strength is undefined.
     """
+    known = ", ".join(features.styles)
     if a == b:
-        raise ValueError(
-            f"style {a!r} cannot be compared with itself; name two styles of: {', '.join(features.styles)}"
-        )
+        raise ValueError(f"style {a!r} cannot be compared with itself; name two styles of: {known}")
     for style in (a, b):
         if style not in features.features:
-            raise KeyError(f"no style {style!r}; there are: {', '.join(features.styles)}")
+            raise KeyError(f"no style {style!r}; there are: {known}")
         if features.features[style].nnz == 0:
             raise ValueError(f"no feature is active on any {style!r} prompt, so their mean strength is undefined")
     n = len(features.topics)
@@ -110,19 +109,18 @@ def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
 def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
     """Write the comparison with the published file's keys in its order, whole or not at all."""
     a, b = diff.a, diff.b
-    data = {
-        "summary": {f"{style}_avg_active": mean for style, mean in diff.avg_active.items()}
-        | {f"{style}_avg_intensity": diff.avg_intensity[style] for style in (a, b)}
-        | {f"{style}_only_count": diff.only_count[style] for style in (a, b)},
-        **{
-            f"{style}_dominant_features": [
-                {"index": rates.index, f"{a}_freq": rates.a, f"{b}_freq": rates.b, "diff": rates.diff}
-                for rates in diff.dominant[style]
-            ]
-            for style in (a, b)
-        },
-        **{f"{style}_only_features": list(diff.only[style]) for style in (a, b)},
+    summary = {
+        **{f"{style}_avg_active": mean for style, mean in diff.avg_active.items()},
+        **{f"{style}_avg_intensity": diff.avg_intensity[style] for style in (a, b)},
+        **{f"{style}_only_count": diff.only_count[style] for style in (a, b)},
     }
+    data: dict[str, object] = {"summary": summary}
+    for style in (a, b):
+        data[f"{style}_dominant_features"] = [
+            {"index": rates.index, f"{a}_freq": rates.a, f"{b}_freq": rates.b, "diff": rates.diff}
+            for rates in diff.dominant[style]
+        ]
+    data |= {f"{style}_only_features": list(diff.only[style]) for style in (a, b)}
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(path, f"{text}\n".encode())
 

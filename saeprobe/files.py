@@ -48,11 +48,8 @@ def write_whole(path: Path, content: bytes) -> None:
 class FileError(ValueError):
     """A file is not what it should be.
 
-    Attributes:
-        path: the file.
-        found: what is wrong in it, with the entry and key.
-        wanted: what should have been there.
-        remedy: what to do about it; may be empty.
+    `found` is what is wrong in the file at `path`, with its entry and key; `wanted` is what should have been there, and
+    `remedy`, which may be empty, what to do about it.
     """
 
     def __init__(self, path: Path, found: str, *, wanted: str, remedy: str = "") -> None:

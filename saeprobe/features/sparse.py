@@ -47,19 +47,18 @@ class Features:
         row_prompt: index into `prompts` of each row, `[rows]`, ascending.
         tokens: the token of each row.
         prompts: the prompts.
-        n_tokens: tokens the model saw of each prompt, BOS and chat template included, `[prompts]`; None where a record
-            does not hold it.
+        n_tokens: tokens of each prompt, BOS and chat template included, `[prompts]`; None where a record has none.
         squared_error: `||x - decode(encode(x))||^2` of each row, `[rows]`.
         activations: the hooked activations x, `[rows, d_in]`, if kept.
         effective_rank: of the centred activations of all tokens of each prompt, `[prompts]`, if kept.
         near: features so close to their threshold, on either side, that rounding decides whether they fire:
-            `[rows, d_sae]`, True where stored; None where a record does not hold it.
+            `[rows, d_sae]`, True where stored; None where a record has none.
         tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
-        place: the tokens that were read of each prompt, such as `last token`; empty where a record does not hold it.
+        place: the tokens that were read of each prompt, such as `last token`; empty where a record has none.
         of_several: whether a probe has features of several subjects; the label then names the subject.
         family: the whole capture that this was selected from; None where this is the whole.
-        conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), asked for when
-            it is needed; only those that the plan holds. Of a random control one a draw, of others a single one.
+        conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), made when it
+            is needed; only those that the plan holds. A random control has one a draw, another control a single one.
         words: by style, the words of its own that its prompts say, where their file names them.
     """
 
@@ -181,13 +180,10 @@ class Features:
             these = set(self.prompts)
             chosen = [index for index, prompt in enumerate(read.prompts) if prompt in these]
             if control == "random-sae" and self.activations is not None and read.activations is None:
-                read = replace(read, activations=self.whole.activations_of(read.prompts))
+                index_of = {prompt: index for index, prompt in enumerate(self.whole.prompts)}
+                same = self.whole.select([index_of[prompt] for prompt in read.prompts])
+                read = replace(read, activations=same.activations)
         return replace(read.select(chosen), of_several=self.of_several)
-
-    def activations_of(self, prompts: Sequence[Prompt]) -> Float[np.ndarray, "rows d_in"] | None:
-        """Return the activations on some of the prompts, in that order; None where they were not kept."""
-        place = {prompt: index for index, prompt in enumerate(self.prompts)}
-        return self.select([place[prompt] for prompt in prompts]).activations
 
     def to_pandas(self) -> pd.DataFrame:
         """Make a table with a line an active feature: prompt, style, topic, token, position, feature, activation."""

@@ -39,12 +39,7 @@ class Content:
 
 
 def read_file(path: Path) -> Content:
-    """Read a prompt file.
-
-    Raises:
-        PromptError: the suffix is unknown, the file cannot be read or is not UTF-8, or its content is not as it must
-            be; for the prompts themselves this is raised while they are drawn.
-    """
+    """Read a prompt file; what is wrong with a prompt of it is found while the prompts are drawn."""
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         remedy = f"name the file for its format: {', '.join(_FORMATS)}"

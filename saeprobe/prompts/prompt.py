@@ -31,11 +31,8 @@ class Prompt:
 class PromptError(ValueError):
     """A template, a prompt or a file of prompts cannot be used.
 
-    Attributes:
-        problem: what is wrong.
-        remedy: what to write instead.
-        where: the place in the file or set; empty for the whole.
-        path: the file; None for prompts built in Python.
+    `problem` is what is wrong and `remedy` what to write instead. `where` is the entry in the file or set, empty for
+    the whole, and `path` the file, None for prompts built in Python.
     """
 
     def __init__(self, problem: str, *, remedy: str, where: str = "") -> None:
@@ -46,13 +43,13 @@ class PromptError(ValueError):
         self.path: Path | None = None
 
     def __str__(self) -> str:
-        place = ", ".join(part for part in ("" if self.path is None else str(self.path), self.where) if part)
-        return f"{place + ': ' if place else ''}{self.problem}; {self.remedy}"
+        at = ", ".join(part for part in ("" if self.path is None else str(self.path), self.where) if part)
+        return f"{at}{': ' if at else ''}{self.problem}; {self.remedy}"
 
 
 @contextmanager
 def at(where: str = "", *, path: Path | None = None) -> Generator[None]:
-    """Add a place, or the file, to a `PromptError` that is raised inside."""
+    """Add the entry, or the file, to a `PromptError` that is raised inside."""
     try:
         yield
     except PromptError as error:
@@ -65,11 +62,7 @@ _PIECE = re.compile(r"\{\{|\}\}|\{(?P<field>[^{}]*)\}|[{}]")
 
 
 def fields_of(template: str) -> tuple[str, ...]:
-    """List the fields that a template names, in order of first appearance.
-
-    Raises:
-        PromptError: a brace stands alone, or holds anything but a plain name.
-    """
+    """List the fields that a template names, in order of first appearance."""
     found = (_field(match) for match in _PIECE.finditer(template))
     return tuple(dict.fromkeys(field for field in found if field is not None))
 
@@ -78,7 +71,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     """Replace every field of a template by its value; values are not searched for fields again.
 
     Raises:
-        PromptError: as in `fields_of`, or a field has no value.
+        PromptError: a field has no value, or a brace stands alone or holds anything but a plain name.
     """
 
     def replacement(match: re.Match[str]) -> str:
@@ -96,7 +89,6 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def _field(match: re.Match[str]) -> str | None:
-    """Return the name in a piece `{name}`; None for a doubled brace."""
     if match[0] in ("{{", "}}"):
         return None
     field, found = match["field"], f"{match[0]!r} at character {match.start() + 1}"
@@ -113,15 +105,9 @@ Placed = tuple[str, Prompt]
 
 
 def cross(topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str]]) -> Iterator[Placed]:
-    """Fill every template with every topic: by style, then template, then topic.
+    """Fill every template of each style with every topic: by style, then template, then topic.
 
-    Args:
-        topics: for each its `name`, the value of `{topic}`, and any further fields.
-        styles: the templates of each style.
-
-    Raises:
-        PromptError: there is no topic, style or template; a topic has no name, or one that another has; a template
-            names a field that a topic lacks, or is the same for every topic.
+    A topic has a `name`, which is the value of `{topic}`, and any further fields.
     """
     named = _by_name(topics)
     if not styles:
@@ -165,11 +151,7 @@ def _by_name(topics: Sequence[Mapping[str, str]]) -> dict[str, dict[str, str]]:
 
 
 def checked(placed: Iterable[Placed], *, max_characters: int) -> tuple[Prompt, ...]:
-    """Return the prompts, once each is known to have a text of its own and of bearable length.
-
-    Raises:
-        PromptError: there is no prompt, or one is empty, blank, longer than `max_characters`, or the same as another.
-    """
+    """Return the prompts, once each is known to have a text of its own and of bearable length."""
     first: dict[str, str] = {}
     prompts: list[Prompt] = []
     for where, prompt in placed:
@@ -244,9 +226,7 @@ def checked_words(
 ) -> dict[str, tuple[str, ...]]:
     """Return the words by which styles call themselves, once each is known to stand in a prompt of its style.
 
-    Raises:
-        PromptError: a style is not there, or is neutral and has words; a list is empty or a single text; a word is
-            blank, has blanks around it, stands twice, or is in no prompt of its style and would leave nothing out.
+    A word that no prompt says would leave nothing out under the control `wording`.
     """
     texts: dict[str, list[str]] = {}
     for prompt in prompts:

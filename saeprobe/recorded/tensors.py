@@ -26,13 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArticleActivations:
-    """An activations file holds the stream at the last token of each prompt.
+    """An activations file holds the stream at the last token of each prompt, `[topics, styles, d_in]` in float32.
 
-    Attributes:
-        topics: one an entry of the file.
-        gurus: the name that the guru prompt uses, one a topic; empty where the file gives none.
-        styles: in the file's order.
-        activations: float32, `[topics, styles, d_in]`.
+    The file has one entry a topic; `gurus` are the names that the guru prompts use, empty where the file gives none.
     """
 
     topics: tuple[str, ...]
@@ -70,10 +66,8 @@ class ArticleActivations:
 class ArticleFeatures:
     """A features file holds the SAE's features at the last token of each prompt.
 
-    Attributes:
-        topics: one an entry of the file.
-        gurus: the name that the guru prompt uses, one a topic; empty where the file gives none.
-        features: by style in the file's order, float32 sparse rows `[topics, d_sae]`, only values above zero stored.
+    `features` has by style, in the file's order, float32 sparse rows `[topics, d_sae]`, only values above zero stored;
+    topics and gurus are as in an activations file.
     """
 
     topics: tuple[str, ...]
@@ -150,17 +144,8 @@ def write_features(path: Path, features: ArticleFeatures) -> None:
 
 _ZIP_MAGIC = b"PK\x03\x04"
 
-_DAMAGE = (  # what torch and its restricted unpickler raise on a damaged file, as seen by flipping bytes
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
-    struct.error,
-)
+# What torch and its restricted unpickler raise on a damaged file beside struct.error, as seen by flipping bytes.
+_DAMAGE = (AssertionError, AttributeError, EOFError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
 def load_data(path: Path) -> object:
@@ -187,7 +172,7 @@ def load_data(path: Path) -> object:
         wanted = "tensors, lists, dicts, strings and numbers only"
         remedy = "copy or download it again, or have it saved as plain data by whoever made it"
         raise FileError(path, found, wanted=wanted, remedy=remedy) from error
-    except _DAMAGE as error:
+    except (*_DAMAGE, struct.error) as error:
         found = "it cannot be read (truncated, damaged, or no .pt file)"
         remedy = "copy or download it again and compare sizes"
         raise FileError(path, found, wanted="a file written by torch.save", remedy=remedy) from error

@@ -32,13 +32,13 @@ single = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 def entry(**changes: object) -> dict[str, object]:
-    """One good entry of an activations file, changed."""
+    """Make a good entry of an activations file, changed."""
     good: dict[str, object] = {"topic": "tides", "guru": "Galileo"}
     return good | {f"{style}_activation": torch.ones(1, 3) for style in STYLES} | changes
 
 
 def saved(path: Path, data: object) -> Path:
-    """`data` in a `.pt` file."""
+    """Save `data` in a `.pt` file."""
     torch.save(data, path)
     return path
 
@@ -203,7 +203,7 @@ def test_every_truncation_is_a_clear_error(tmp_path: Path) -> None:
 @settings(max_examples=60, deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), legacy=st.booleans())
 def test_a_flipped_byte_is_read_or_refused(place: float, value: int, *, legacy: bool) -> None:
-    """Damage anywhere ends in numbers or in FileError, never in another exception."""
+    """Damage anywhere gives numbers or a FileError, and never another exception."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.pt"
         torch.save([entry()], path, _use_new_zipfile_serialization=not legacy)

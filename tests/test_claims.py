@@ -169,7 +169,7 @@ def test_declarations_carry_their_verdict_and_reason() -> None:
 
 @pytest.mark.parametrize("tolerance", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_tolerance_is_a_finite_distance(tolerance: float) -> None:
-    """A tolerance of 0 or below would hold every number moved; with an infinite one every number agrees, with NaN none."""
+    """A tolerance of 0 or below, or NaN, would find every number moved, and an infinite one none."""
     with pytest.raises(ValueError, match="wanted a positive distance in features"):
         published(novice=132.4, unit="features", tolerance=tolerance)
 

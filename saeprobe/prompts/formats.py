@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from saeprobe.claims import did_you_mean
-from saeprobe.prompts.prompt import Placed, Prompt, PromptError, at, cross, fill
+from saeprobe.prompts.prompt import Located, Prompt, PromptError, at, cross, fill
 
 _FORMATS: Final = (".toml", ".csv", ".jsonl")
 
@@ -27,13 +27,13 @@ UNDETERMINED: Final = "und"
 class Content:
     """A content is what a file or a caller gives, before it passes the checks of all prompts.
 
-    `placed` are its prompts with where they come from, drawn once; `words` are those by which styles call themselves,
+    `located` are its prompts with where they come from, drawn once; `words` are those by which styles call themselves,
     and `neutral` is the style that has none.
     """
 
     name: str
     language: str
-    placed: Iterable[Placed]
+    located: Iterable[Located]
     words: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     neutral: str | None = None
 
@@ -59,7 +59,7 @@ def read_file(path: Path) -> Content:
     if suffix == ".toml":
         return _sheet(text)
     rows = _rows_of_csv(text) if suffix == ".csv" else _rows_of_jsonl(text)
-    return Content(name=path.stem, language=UNDETERMINED, placed=_prompts_of(rows))
+    return Content(name=path.stem, language=UNDETERMINED, located=_prompts_of(rows))
 
 
 _KEYS: Final = ("name", "language", "topics", "styles")
@@ -86,7 +86,7 @@ def _sheet(text: str) -> Content:
     return Content(
         name=_text(document["name"], "name"),
         language=_text(document["language"], "language"),
-        placed=cross(topics, templates),
+        located=cross(topics, templates),
         words={name: _texts(words, f"style {name!r}, words") for name, words in with_words.items()},
         neutral=neutral,
     )
@@ -247,7 +247,7 @@ def _rows_of_jsonl(text: str) -> Iterator[Row]:
         yield f"line {line}", {key: value for key, value in row.items() if value or key == "text"}
 
 
-def _prompts_of(rows: Iterable[Row]) -> Iterator[Placed]:
+def _prompts_of(rows: Iterable[Row]) -> Iterator[Located]:
     """Make a prompt of each row: `text` as it stands, or else `template` filled with the other cells."""
     for where, row in rows:
         finished = "text" in row or "template" not in row

@@ -100,11 +100,11 @@ def _field(match: re.Match[str]) -> str | None:
     return field
 
 
-Placed = tuple[str, Prompt]
+Located = tuple[str, Prompt]
 """The place that a prompt comes from, for messages, and the prompt."""
 
 
-def cross(topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str]]) -> Iterator[Placed]:
+def cross(topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str]]) -> Iterator[Located]:
     """Fill every template of each style with every topic: by style, then template, then topic.
 
     A topic has a `name`, which is the value of `{topic}`, and any further fields.
@@ -119,7 +119,7 @@ def cross(topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str
             raise PromptError("there are no templates", where=f"style {style!r}", remedy="give at least one")
         for number, template in enumerate(templates, start=1):
             where = f"style {style!r}, template {number} {_shortened(template)}"
-            filled: list[Placed] = []
+            filled: list[Located] = []
             for topic, fields in named.items():
                 with at(f"{where}, topic {topic!r}"):
                     prompt = Prompt(text=fill(template, fields), style=style, topic=topic, template=template)
@@ -150,11 +150,11 @@ def _by_name(topics: Sequence[Mapping[str, str]]) -> dict[str, dict[str, str]]:
     return named
 
 
-def checked(placed: Iterable[Placed], *, max_characters: int) -> tuple[Prompt, ...]:
+def checked(located: Iterable[Located], *, max_characters: int) -> tuple[Prompt, ...]:
     """Return the prompts, once each is known to have a text of its own and of bearable length."""
     first: dict[str, str] = {}
     prompts: list[Prompt] = []
-    for where, prompt in placed:
+    for where, prompt in located:
         with at(where):
             if not prompt.text.strip():
                 kind = "blank" if prompt.text else "empty"

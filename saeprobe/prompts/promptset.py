@@ -114,13 +114,13 @@ class PromptSet:
             if isinstance(texts, str):
                 problem = f"{what} is the single text {texts!r}"
                 raise PromptError(problem, remedy="put it in a list", where=f"set {name!r}")
-        placed = cross([{"name": topic} if isinstance(topic, str) else topic for topic in topics], styles)
-        content = Content(name=name, language=language, placed=placed, words=words or {}, neutral=neutral)
+        located = cross([{"name": topic} if isinstance(topic, str) else topic for topic in topics], styles)
+        content = Content(name=name, language=language, located=located, words=words or {}, neutral=neutral)
         return cls._checked(content, max_characters)
 
     @classmethod
     def _checked(cls, content: Content, max_characters: int) -> PromptSet:
-        prompts = checked(content.placed, max_characters=max_characters)
+        prompts = checked(content.located, max_characters=max_characters)
         return cls(
             name=content.name,
             language=content.language,

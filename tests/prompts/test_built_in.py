@@ -73,7 +73,7 @@ def test_filler_is_all_that_padding_and_spaces_add(wording: str, style: str):
 
 @pytest.mark.parametrize("wording", ["english", "chinese"])
 def test_every_topic_has_a_guru_of_its_own(wording: str):
-    """The `guru` templates name someone else for every topic."""
+    """Every topic has someone else in the `guru` templates."""
     opening, closing = {"english": ("You are ", "."), "chinese": ("你就是", "。")}[wording]
     texts = [prompt.text for prompt in STYLES.for_wording(wording).style("guru") if prompt.text.startswith(opening)]
     assert len({text.removeprefix(opening).split(closing)[0] for text in texts}) == 24

@@ -1,4 +1,4 @@
-"""Captures: what a probe needs to be run on its subject, declared before anything is loaded."""
+"""A probe declares what it needs of its subject, captures and steering, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _UNREAD: Final = (
 
 
 class _Declaration:
-    """What is read before it is used; a probe that takes the declaration itself has forgotten its argument."""
+    """A declaration is read by pytest; a probe that uses it directly has forgotten its argument and is helped."""
 
-    if not TYPE_CHECKING:  # a type checker refuses both, as without these
+    if not TYPE_CHECKING:  # a type checker refuses both by itself
 
         def __getitem__(self, key: object) -> NoReturn:
             raise TypeError(f"a {type(self).__name__.lower()} {_UNREAD}")
@@ -46,9 +46,9 @@ At = Where | Span
 
 @dataclass(frozen=True, kw_only=True)
 class Capture(_Declaration):
-    """Feature activations on some prompts, at some tokens.
+    """A capture asks for feature activations on some prompts, at some tokens.
 
-    `shift` and `raw` are for the instrument check: so many blocks after the hook, and without the chat template.
+    `shift` and `raw` are for the instrument check: it reads so many blocks after the hook, and without chat template.
     """
 
     prompts: PromptSet | PromptChoice
@@ -59,21 +59,21 @@ class Capture(_Declaration):
 
     @property
     def place(self) -> str:
-        """The tokens that are read, in words: `last token`, `all tokens` or `tokens of 'Golden Gate'`."""
+        """Name the tokens that are read: `last token`, `all tokens` or `tokens of 'Golden Gate'`."""
         return f"{_OF_A_TEXT}{self.at.text!r}" if isinstance(self.at, Span) else _PLACES[self.at]
 
 
 def places_apart(a: str, b: str) -> bool:
-    """Whether prompts that were read at two places are no two sides of a comparison.
+    """Say whether two places are so different that prompts read there cannot be compared.
 
-    A text is read where prompts hold it, and those that do not can only be read elsewhere; this is never by mistake.
+    A text is read where prompts hold it, and prompts without it can only be read elsewhere: that is no mistake.
     """
     return a != b and not a.startswith(_OF_A_TEXT) and not b.startswith(_OF_A_TEXT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Steering(_Declaration):
-    """Continuations of some prompts with `W_dec` directions added at the hook, and without.
+    """A steering asks for continuations of some prompts with `W_dec` directions added at the hook, and without.
 
     Every prompt is continued under the unsteered arm, under the chosen features at each strength, and under
     `random_features` other sets of as many features at the same strengths. `strength` is the length of what is added
@@ -159,9 +159,7 @@ def steer(
         raise ValueError(f"feature is {feature!r}; wanted one feature number, or several different ones")
     wanted = tuple(float(strength) for strength in strengths if strength != 0)  # 0 is the unsteered arm, always run
     if not wanted or len(set(wanted)) != len(wanted) or not all(math.isfinite(strength) for strength in wanted):
-        raise ValueError(
-            f"strengths are {list(strengths)}; wanted different finite numbers, at least one of them not 0"
-        )
+        raise ValueError(f"strengths are {list(strengths)}; wanted different finite numbers, at least one not 0")
     if n_samples < 1 or max_new_tokens < 1 or random_features < 1 or temperature < 0:
         raise ValueError("n_samples, max_new_tokens and random_features must be at least 1, temperature at least 0")
     return Steering(
@@ -178,7 +176,5 @@ def steer(
 
 def _check_prompts(prompts: object) -> None:
     if not isinstance(prompts, PromptSet | PromptChoice):
-        raise TypeError(
-            f"the prompts are {prompts!r}; wanted a set such as STYLES, made of texts of your own by "
-            "PromptSet.build(...) or PromptSet.from_file(...)"
-        )
+        own = "made of texts of your own by PromptSet.build(...) or PromptSet.from_file(...)"
+        raise TypeError(f"the prompts are {prompts!r}; wanted a set such as STYLES, {own}")

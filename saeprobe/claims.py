@@ -1,4 +1,4 @@
-"""Claims: a published sentence, where it stands, and the numbers printed beside it."""
+"""A claim is a published sentence with the numbers printed for it, and a verdict is what is found of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
 
 if TYPE_CHECKING:
     import pytest
-
 
 Control = Literal["length", "wording", "injection", "labels", "activity", "random-model", "random-sae"]
 """A rival explanation that a claim asks to be ruled out.
@@ -34,165 +33,34 @@ prompts that they read: those on the first 8 topics of each style, under all of 
 those on all topics. Effects are differences as a share of the smaller side's mean.
 """
 
-
 Over = Literal["templates", "topics"]
 """What a claim generalises over: other wordings, other topics; both where both are named."""
 
-
-KnownVerdict = Literal["drifted", "refuted", "inconclusive"]
-
-
 _ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
-
-
 _Probe = TypeVar("_Probe", bound=Callable[..., object])
-
-
-_Stated = TypeVar("_Stated")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """Numbers printed in a source, by the label of the measurement that repeats them.
-
-    `values` maps a label (the prompt style, as a rule) to the printed number in `unit`; `n` is the number of prompts
-    behind it. `measure` names what was measured, such as `mean activation`, where a probe reads several measures in
-    `unit`; else it is empty. `tolerance` is the distance, in `unit`, at which a re-measured value still agrees; None
-    derives it from the printed precision and the sampling error of both means, the printed one's where `n` is known
-    (`published_values` has the formula). `source` says where the numbers stand, if that is not where the sentence does.
-    """
-
-    values: Mapping[str, float]
-    printed: Mapping[str, str]
-    unit: str
-    measure: str = ""
-    n: int | None = None
-    tolerance: float | None = None
-    source: str = ""
-
-    def rounding(self, label: str) -> float:
-        """Half a unit of the last printed decimal of the value under `label`."""
-        return 0.5 * 10.0 ** -len(self.printed[label].partition(".")[2])
-
-
-def published(
-    *,
-    unit: str,
-    measure: str = "",
-    n: int | None = None,
-    tolerance: float | None = None,
-    source: str = "",
-    **values: float | str,
-) -> Published:
-    """State the numbers that a source prints: `published(novice=132.4, expert=113.1, unit="features", n=50)`.
-
-    A number whose last decimal is a zero is written as text, `spaces="4.80"`: its precision is part of what is printed.
-
-    Raises:
-        ValueError: no value is named, one is no number, or `n` or `tolerance` is not above zero.
-    """
-    __tracebackhide__ = True  # an error is shown at the line of the probe file
-    if not values:
-        raise ValueError("published() names no value; write published(novice=132.4, unit='features')")
-    if n is not None and n < 1:
-        raise ValueError(f"n is {n}; wanted the number of prompts behind the printed values, or nothing")
-    if tolerance is not None and not 0 < tolerance < inf:
-        raise ValueError(f"tolerance is {tolerance}; wanted a positive distance in {unit}")
-    printed = {label: _as_printed(value) for label, value in values.items()}
-    numbers = {label: float(text) for label, text in printed.items()}
-    return Published(
-        values=numbers, printed=printed, unit=unit, measure=measure, n=n, tolerance=tolerance, source=source
-    )
-
-
-def _as_printed(value: float | str) -> str:
-    """The digits of a printed number; a Python number shows none that are not significant."""
-    try:
-        digits = format(Decimal(value if isinstance(value, str) else repr(value)), "f")  # repr alone writes 1e-05
-    except InvalidOperation:
-        raise ValueError(
-            f"published value {value!r} is no number; write it as printed, such as 132.4 or '4.80'"
-        ) from None
-    return digits.removesuffix(".0") if not isinstance(value, str) else digits
-
-
-@dataclass(frozen=True, kw_only=True)
-class NonReproduction:
-    """A verdict other than `supported` that is known, and why; it passes as long as it stays so."""
-
-    verdict: KnownVerdict
-    reason: str
-
-
-def refuted(reason: str) -> NonReproduction:
-    """Declare that the claim is known to be refuted on a subject, with the reason."""
-    return NonReproduction(verdict="refuted", reason=reason)
-
-
-def inconclusive(reason: str) -> NonReproduction:
-    """Declare that the claim is known to be inconclusive on a subject, with the reason."""
-    return NonReproduction(verdict="inconclusive", reason=reason)
-
-
-def drifted(reason: str) -> NonReproduction:
-    """Declare that the claim's number is known to have moved on a subject, with the reason."""
-    return NonReproduction(verdict="drifted", reason=reason)
-
-
-def _check_several(claim: str, key: str, names: object) -> None:
-    """Refuse one name where several are wanted, whose letters would be read as names, and a name given twice."""
-    if isinstance(names, str):
-        raise TypeError(f"claim {claim!r} has {key}={names!r}; wanted several names: {key}=({names!r},)")
-    if isinstance(names, tuple):
-        here = cast("tuple[object, ...]", names)
-        twice = [name for place, name in enumerate(here) if name in here[:place]]
-        if twice:
-            raise ValueError(f"claim {claim!r} names {twice[0]!r} twice in {key}; leave one out")
-
-
-def _by_subject(claim: str, key: str, given: object, wanted: type[_Stated], example: str) -> dict[str, _Stated]:
-    """What is stated for each subject, where it is stated so.
-
-    Raises:
-        TypeError: it is no table of subject names, or one of its entries is something else.
-    """
-    entries = dict(cast("Mapping[object, object]", given)) if isinstance(given, Mapping) else None
-    if entries is None or not all(isinstance(k, str) and isinstance(one, wanted) for k, one in entries.items()):
-        found = reprlib.repr(cast("object", given))
-        raise TypeError(f"claim {claim!r} has {key}={found}; wanted it by subject: {key}={{'sparrow': {example}}}")
-    return cast("dict[str, _Stated]", entries)
+_Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One published sentence. `published` and `not_reproduced` are keyed by subject name."""
+    """A claim is one published sentence; `published` and `not_reproduced` are keyed by the name of a subject."""
 
     sentence: str
     id: str
     source: str
-    published: Mapping[str, Published] = field(default_factory=dict[str, Published])
+    published: Mapping[str, Published] = field(default_factory=dict[str, "Published"])
     controls: tuple[Control, ...] = ()
     over: tuple[Over, ...] = ()
-    not_reproduced: Mapping[str, NonReproduction] = field(default_factory=dict[str, NonReproduction])
+    not_reproduced: Mapping[str, NonReproduction] = field(default_factory=dict[str, "NonReproduction"])
 
     def __post_init__(self) -> None:
         if not self.sentence.strip():
             raise ValueError(f"claim {self.id!r} has an empty sentence; write the sentence as published")
         if not _ID.fullmatch(self.id):
-            raise ValueError(
-                f"claim id {self.id!r} is not like 'day1.novice-most': lower case, digits, dots and dashes"
-            )
-        _check_several(self.id, "controls", self.controls)
-        _check_several(self.id, "over", self.over)
-        for control in self.controls:
-            if control not in get_args(Control):
-                known = ", ".join(get_args(Control))
-                raise ValueError(f"claim {self.id!r} asks for the control {control!r}; there are: {known}")
-        for over in self.over:
-            if over not in get_args(Over):
-                raise ValueError(
-                    f"claim {self.id!r} generalises over {over!r}; wanted some of {', '.join(get_args(Over))}"
-                )
+            wanted = "lower case, digits, dots and dashes"
+            raise ValueError(f"claim id {self.id!r} is not like 'day1.novice-most': {wanted}")
+        _check_names(f"claim {self.id!r}", "controls", self.controls, get_args(Control))
+        _check_names(f"claim {self.id!r}", "over", self.over, get_args(Over))
 
 
 def claim(
@@ -239,10 +107,8 @@ def claim(
         __tracebackhide__ = True
         other = claim_of(probe)
         if other is not None:
-            raise ValueError(
-                f"{getattr(probe, '__name__', probe)} has two claims, {other.id!r} and {it.id!r}; a probe decides one: "
-                "write a function for each"
-            )
+            found = f"{getattr(probe, '__name__', probe)} has two claims, {other.id!r} and {it.id!r}"
+            raise ValueError(f"{found}; a probe decides one: write a function for each")
         probe.__dict__["claim"] = it
         return probe
 
@@ -250,19 +116,122 @@ def claim(
 
 
 def claim_of(probe: object) -> Claim | None:
-    """The claim that `probe` decides, or None where it is an ordinary test."""
+    """Return the claim that `probe` decides, or None where it is an ordinary test."""
     found = getattr(probe, "claim", None)
     return found if isinstance(found, Claim) else None
 
 
+def _check_names(claim: str, key: str, names: object, known: tuple[str, ...]) -> None:
+    if isinstance(names, str):  # its letters would be read as names
+        raise TypeError(f"{claim} has {key}={names!r}; wanted several names: {key}=({names!r},)")
+    given = tuple(cast("Iterable[object]", names))
+    for name in given:
+        if given.count(name) > 1:
+            raise ValueError(f"{claim} names {name!r} twice in {key}; leave one out")
+        if name not in known:
+            asks = f"asks for the control {name!r}" if key == "controls" else f"generalises over {name!r}"
+            raise ValueError(f"{claim} {asks}; there are: {', '.join(known)}")
+
+
+def _by_subject(claim: str, key: str, given: object, wanted: type[_Entry], example: str) -> dict[str, _Entry]:
+    entries = dict(cast("Mapping[object, object]", given)) if isinstance(given, Mapping) else None
+    if entries is None or not all(isinstance(k, str) and isinstance(one, wanted) for k, one in entries.items()):
+        found = reprlib.repr(cast("object", given))
+        raise TypeError(f"claim {claim!r} has {key}={found}; wanted it by subject: {key}={{'sparrow': {example}}}")
+    return cast("dict[str, _Entry]", entries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The numbers that a source prints are kept by the label of the measurement that repeats them.
+
+    `values` maps a label (the prompt style, as a rule) to the printed number in `unit`; `n` is the number of prompts
+    behind it. `measure` names what was measured, such as `mean activation`, where a probe reads several measures in
+    `unit`; else it is empty. `tolerance` is the distance, in `unit`, at which a re-measured value still agrees; None
+    derives it from the printed precision and the sampling error of both means, the printed one's where `n` is known
+    (`verdicts.deciding` has the formula). `source` says where the numbers stand, if not where the sentence does.
+    """
+
+    values: Mapping[str, float]
+    printed: Mapping[str, str]
+    unit: str
+    measure: str = ""
+    n: int | None = None
+    tolerance: float | None = None
+    source: str = ""
+
+    def rounding(self, label: str) -> float:
+        """Return half a unit of the last printed decimal of the value under `label`."""
+        return 0.5 * 10.0 ** -len(self.printed[label].partition(".")[2])
+
+
+def published(
+    *,
+    unit: str,
+    measure: str = "",
+    n: int | None = None,
+    tolerance: float | None = None,
+    source: str = "",
+    **values: float | str,
+) -> Published:
+    """State the numbers that a source prints: `published(novice=132.4, expert=113.1, unit="features", n=50)`.
+
+    A number whose last decimal is a zero is written as text, `spaces="4.80"`: its precision is part of what is printed.
+
+    Raises:
+        ValueError: no value is named, one is no number, or `n` or `tolerance` is not above zero.
+    """
+    __tracebackhide__ = True  # an error is shown at the line of the probe file
+    if not values:
+        raise ValueError("published() names no value; write published(novice=132.4, unit='features')")
+    if n is not None and n < 1:
+        raise ValueError(f"n is {n}; wanted the number of prompts behind the printed values, or nothing")
+    if tolerance is not None and not 0 < tolerance < inf:
+        raise ValueError(f"tolerance is {tolerance}; wanted a positive distance in {unit}")
+    printed = {label: _as_printed(value) for label, value in values.items()}
+    numbers = {label: float(text) for label, text in printed.items()}
+    return Published(
+        values=numbers, printed=printed, unit=unit, measure=measure, n=n, tolerance=tolerance, source=source
+    )
+
+
+def _as_printed(value: float | str) -> str:
+    """Write the digits of a printed number; a Python number shows none that are not significant."""
+    try:
+        digits = format(Decimal(value if isinstance(value, str) else repr(value)), "f")  # repr alone writes 1e-05
+    except InvalidOperation:
+        remedy = "write it as printed, such as 132.4 or '4.80'"
+        raise ValueError(f"published value {value!r} is no number; {remedy}") from None
+    return digits if isinstance(value, str) else digits.removesuffix(".0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonReproduction:
+    """A verdict other than `supported` is known, and why; the probe passes as long as it stays so."""
+
+    verdict: Literal["drifted", "refuted", "inconclusive"]
+    reason: str
+
+
+def refuted(reason: str) -> NonReproduction:
+    """Declare that the claim is known to be refuted on a subject, with the reason."""
+    return NonReproduction(verdict="refuted", reason=reason)
+
+
+def inconclusive(reason: str) -> NonReproduction:
+    """Declare that the claim is known to be inconclusive on a subject, with the reason."""
+    return NonReproduction(verdict="inconclusive", reason=reason)
+
+
+def drifted(reason: str) -> NonReproduction:
+    """Declare that the claim's number is known to have moved on a subject, with the reason."""
+    return NonReproduction(verdict="drifted", reason=reason)
+
+
 Word = Literal["supported", "drifted", "refuted", "inconclusive", "unverifiable", "broken", "not run"]
-
-
 Outcome = Literal["passed", "failed", "error", "skipped"]
 
-
 WORDS: Final[tuple[Word, ...]] = get_args(Word)
-
 
 OUTCOMES: Final[dict[Word, Outcome]] = {
     "supported": "passed",
@@ -273,7 +242,7 @@ OUTCOMES: Final[dict[Word, Outcome]] = {
     "broken": "error",
     "not run": "skipped",
 }
-
+"""What pytest makes of each word."""
 
 RULES: Final[dict[Word, str]] = {
     "supported": (
@@ -282,31 +251,32 @@ RULES: Final[dict[Word, str]] = {
         "which it is published; every number that was approved lies within the noise of its baseline"
     ),
     "drifted": (
-        "the comparisons are supported, but a published number lies outside its tolerance, two that a comparison told "
-        "apart are published the other way round, or an approved one lies outside the noise of its baseline"
+        "the comparisons are supported, but a published number lies outside its tolerance, two numbers between which "
+        "a comparison found a difference are published the other way round, or an approved one lies outside the noise "
+        "of its baseline"
     ),
     "refuted": (
         "one comparison at least is refuted: the contrary was found, or a control accounts for the effect; this goes "
         "before all else that was found"
     ),
     "inconclusive": (
-        "no comparison is refuted and one at least is open: not told apart at alpha, or under a control that cannot "
-        "tell or could not be run"
+        "no comparison is refuted and one at least is open: no difference was found at alpha, or a control cannot "
+        "decide or could not be run"
     ),
     "unverifiable": "the probe says that the sentence names nothing that can be tested, and it refuted nothing before",
     "broken": (
-        "the instrument check failed, the probe raised an error or compared nothing, an assert failed beside evidence "
-        "that all supports or none failed beside evidence that does not, a control that the claim asks for was never "
-        "run, or a published number was never measured or may be of several measures"
+        "the instrument check failed, the probe raised an error or compared nothing, an assert failed although all "
+        "evidence supports or none failed although some does not, a control that the claim asks for was never run, or "
+        "a published number was never measured or may be of several measures"
     ),
     "not run": "weights, hardware or recorded data are absent or the probe was skipped, and nothing was refuted before",
 }
-"""How each word is decided, for whoever checks a report by hand; `deciding` does it."""
+"""How each word is decided, for whoever checks a report by hand; `verdicts.deciding` does it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The word, why, and how far it reaches.
+    """A verdict is one of the words, why it was given, and how far it reaches.
 
     `declared` holds the reason of a known non-reproduction when this verdict is the declared one; such a probe passes,
     and an article that cites it stays held. `surprise` marks a verdict of `supported` where another was declared; such
@@ -321,7 +291,7 @@ class Verdict:
 
     @property
     def outcome(self) -> Outcome:
-        """What pytest makes of it."""
+        """Say what pytest makes of it."""
         if self.surprise:
             return "failed"
         return "passed" if self.declared is not None else OUTCOMES[self.word]
@@ -344,7 +314,7 @@ def unverifiable(reason: str) -> None:
     raise Unverifiable(reason)
 
 
-SUBJECTS_MARK = "saeprobe_subjects"
+SUBJECTS_MARK: Final = "saeprobe_subjects"
 
 
 def subjects(*names: str) -> pytest.MarkDecorator:
@@ -362,8 +332,8 @@ def subjects(*names: str) -> pytest.MarkDecorator:
 
     for name in cast("tuple[object, ...]", names):
         if not isinstance(name, str):
-            told = f"stands above {name.__name__} without names" if isinstance(name, FunctionType) else f"got {name!r}"
-            raise TypeError(f"subjects {told}; write @subjects('sparrow', 'finch')")
+            found = f"stands above {name.__name__} without names" if isinstance(name, FunctionType) else f"got {name!r}"
+            raise TypeError(f"subjects {found}; write @subjects('sparrow', 'finch')")
     if not names or len(set(names)) != len(names):
         raise ValueError(f"subjects{names!r}: name one subject or several different ones")
     for name in names:
@@ -373,11 +343,11 @@ def subjects(*names: str) -> pytest.MarkDecorator:
 
 
 def members(name: str) -> tuple[str, ...]:
-    """The subjects that a variant is about: one, or several joined by a plus sign."""
+    """Return the subjects that a variant is about: one, or several joined by a plus sign."""
     return tuple(name.split("+"))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A clause for an error message: `, did you mean 'topics'?`, or nothing where no known name comes near."""
+    """Return a clause for an error message: `, did you mean 'topics'?`; it is empty where no known name comes near."""
     close = get_close_matches(name, list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""

@@ -1,13 +1,15 @@
-"""Write a file whole, and write sizes, times and widths of text for people."""
+"""Files are written whole and read strictly; sizes, times and widths are written for people."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import unicodedata
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 from uuid import uuid4
 
 
@@ -41,6 +43,79 @@ def write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as part:
         part.write_bytes(content)
+
+
+class FileError(ValueError):
+    """A file is not what it should be.
+
+    `found` is what is wrong in the file at `path`, with its entry and key; `wanted` is what should have been there, and
+    `remedy`, which may be empty, what to do about it.
+    """
+
+    def __init__(self, path: Path, found: str, *, wanted: str, remedy: str = "") -> None:
+        self.path = path
+        self.found = found
+        self.wanted = wanted
+        self.remedy = remedy
+        super().__init__(f"{path}: {found}; wanted {wanted}" + (f"; {remedy}" if remedy else ""))
+
+
+def load_json(path: Path) -> object:
+    """Read a JSON file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: it is no JSON, holds NaN or an infinity, or a key twice in one object.
+    """
+
+    def refuse(constant: str) -> object:
+        raise FileError(path, f"it holds {constant}", wanted="finite numbers", remedy="measure that value again")
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for key, value in pairs:
+            if key in found:
+                raise FileError(path, f"the key {key!r} stands twice in one object", wanted="every key once")
+            found[key] = value
+        return found
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse, object_pairs_hook=unique)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FileError(path, f"it is not JSON ({error})", wanted="a JSON file in UTF-8") from error
+
+
+def object_at(path: Path, where: str, value: object) -> dict[str, Any]:
+    """Return the value that stands at `where` in a JSON file, if it is an object, and refuse it otherwise."""
+    if not isinstance(value, dict):
+        raise FileError(path, f"{where} is {_short(value)}", wanted="an object")
+    return cast("dict[str, Any]", value)
+
+
+def list_at(path: Path, where: str, value: object) -> list[Any]:
+    """Return the value that stands at `where` in a JSON file, if it is a list, and refuse it otherwise."""
+    if not isinstance(value, list):
+        raise FileError(path, f"{where} is {_short(value)}", wanted="a list")
+    return cast("list[Any]", value)
+
+
+def number_at(path: Path, where: str, value: object) -> float:
+    """Return the value that stands at `where` in a JSON file, if it is a finite number, and refuse it otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):  # 1e999 is infinite
+        raise FileError(path, f"{where} is {_short(value)}", wanted="a finite number")
+    return float(value)
+
+
+def count_at(path: Path, where: str, value: object) -> int:
+    """Return the value that stands at `where` in a JSON file, if it is a count from 0, and refuse it otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise FileError(path, f"{where} is {_short(value)}", wanted="an integer of 0 or more")
+    return value
+
+
+def _short(value: object) -> str:
+    text = "absent" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - fits a terminal line
 
 
 _UNITS: Final = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))

@@ -1,9 +1,9 @@
-"""The same names outside pytest: a subject, the features of some texts, and steering, in a notebook or a script."""
+"""A notebook or a script reads features and steers without pytest, on a subject that it opens by name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +21,7 @@ Texts = str | Sequence[str] | PromptSet | PromptChoice
 
 
 def open_subject(name: str, *, rootdir: Path | str = ".", store: Store | Path | str | None = None) -> OpenSubject:
-    """A subject by name, loaded when something is first computed.
+    """Find a subject by name; it is loaded when something is first computed.
 
     Args:
         name: `sparrow`, `gpt2`, or your own from `[tool.saeprobe.subjects.NAME]`.
@@ -29,8 +29,7 @@ def open_subject(name: str, *, rootdir: Path | str = ".", store: Store | Path | 
         store: where results are kept for later; None keeps none.
 
     Raises:
-        SubjectError: there is no such subject, or its weights are not here; the message has the command that brings
-            them.
+        SubjectError: there is no such subject, or its weights are not here; the message says how to get them.
     """
     subject = find_subject(name, Path(rootdir))
     missing = subject.missing()
@@ -41,37 +40,40 @@ def open_subject(name: str, *, rootdir: Path | str = ".", store: Store | Path | 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSubject:
-    """A subject at hand: `open_subject("sparrow").features("Tell me about the tides.").to_pandas()`."""
+    """A subject at hand reads and steers texts.
+
+    `open_subject("sparrow").features("Tell me about the tides.").to_pandas()` lists the features that fired.
+    """
 
     subject: Subject
-    store: Store | None = field(default=None)
+    store: Store | None = None
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Return the subject's name."""
         return self.subject.name
 
     @cached_property
     def identity(self) -> Identity:
-        """Hashes, versions and protocol."""
+        """Return the hashes, versions and protocol of the subject."""
         return self.subject.identity()
 
     @cached_property
     def reader(self) -> Reader:
-        """The subject in memory."""
+        """Load the subject into memory."""
         return self.subject.open()
 
     def features(
         self, texts: Texts, *, at: Where = "last", span: str | None = None, keep: Keep | Sequence[Keep] = "features"
     ) -> Features:
-        """Feature activations on texts, one or more rows a text; see `saeprobe.capture`.
+        """Read feature activations on texts, one or more rows a text; see `saeprobe.capture`.
 
         Raises:
             ReadingError: a text cannot be read as wanted.
         """
         wanted = capture(_as_prompts(texts), at=at, span=span, keep=keep)
         if self.store is not None:
-            plan.gather(self._work(wanted), self.store, open_reader=lambda: self.reader)
+            self._gather(wanted, self.store)
             return plan.features(self.subject, wanted, self.store)
         prompts = plan.prompts_for(wanted.prompts, self.subject)
         wants = (Want(at=wanted.at, keep=wanted.keep),)
@@ -92,7 +94,7 @@ class OpenSubject:
         temperature: float = 0.7,
         seed: int = 0,
     ) -> Continuations:
-        """Continuations with directions added and without; see `saeprobe.steer`.
+        """Continue texts with directions added and without; see `saeprobe.steer`.
 
         Raises:
             ReadingError: a text cannot be continued as asked.
@@ -108,7 +110,7 @@ class OpenSubject:
             seed=seed,
         )
         if self.store is not None:
-            plan.gather(self._work(wanted), self.store, open_reader=lambda: self.reader)
+            self._gather(wanted, self.store)
             return plan.continuations(self.subject, wanted, self.store)
         prompts = plan.prompts_for(wanted.prompts, self.subject).prompts
         pairs = list(self.reader.continue_(prompts, wanted, experiment=[prompt.text for prompt in prompts]))
@@ -117,8 +119,9 @@ class OpenSubject:
             subject=self.name, items=tuple(item for prompt in prompts for item in by_text[prompt.text])
         )
 
-    def _work(self, item: Capture | Steering) -> plan.Work:
-        return plan.Plan.of([(self.subject, item)]).work[0]
+    def _gather(self, wanted: Capture | Steering, store: Store) -> None:
+        (work,) = plan.Plan.of([(self.subject, wanted)]).work
+        plan.gather(work, store, open_reader=lambda: self.reader)
 
 
 def _as_prompts(texts: Texts) -> PromptSet | PromptChoice:

@@ -1,4 +1,4 @@
-"""Declarations of captures, steering and subjects: what is refused where it is written."""
+"""Captures, steering and subjects are refused where they are written wrongly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_prompts_that_are_no_set_are_refused(prompts: Any) -> None:
 
 
 def test_a_place_that_there_is_not_is_refused() -> None:
-    """Before anything runs, with the nearest there is."""
+    """An unknown place is refused before anything runs, with the nearest one there is."""
     anywhere: Any = "lasst"
     with pytest.raises(ValueError, match=r"at is 'lasst', did you mean 'last'\?; wanted 'last' or 'all', or span="):
         capture(STYLES, at=anywhere)
@@ -33,10 +33,10 @@ def test_a_place_that_there_is_not_is_refused() -> None:
 @pytest.mark.parametrize("keep", ["activation", ("effective_rank", "activation")])
 def test_what_cannot_be_kept_is_refused(keep: Any) -> None:
     """Nothing that is asked for is left out unsaid."""
-    told = (
+    found = (
         r"keep names 'activation', did you mean 'activations'\?; wanted some of features, activations, effective_rank"
     )
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=found):
         capture(STYLES, keep=keep)
 
 

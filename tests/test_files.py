@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 from pathlib import Path
 
 import pytest
 
+from saeprobe import files
 from saeprobe.files import bytes_in_words, seconds_in_words, terminal_columns, write_whole, written_whole
 
 
@@ -77,3 +79,9 @@ def test_times_are_rounded_as_estimates(seconds: float, words: str):
 def test_chinese_characters_fill_two_columns():
     """A terminal shows a Chinese character twice as wide as a Latin one."""
     assert terminal_columns("sparrow 麻雀") == 12
+
+
+def test_the_docstring_examples_run():
+    """The examples in the docstrings give what they say."""
+    assert doctest.testmod(files).failed == 0
+    assert doctest.testmod(files).attempted > 0

@@ -1,4 +1,4 @@
-"""The same names in a notebook, on the shipped specimen."""
+"""A notebook reads and steers the shipped specimen without pytest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def sparrow() -> OpenSubject:
 
 
 def test_features_of_texts_come_as_a_frame(sparrow: OpenSubject) -> None:
-    """A line an active feature, each above zero and with its text, token and position."""
+    """Each active feature has a line above zero, with its text, token and position."""
     frame = sparrow.features(TEXTS).to_pandas()
     assert list(frame.columns) == ["prompt", "style", "topic", "token", "position", "feature", "activation"]
     assert set(frame["prompt"]) == set(TEXTS)
@@ -28,7 +28,7 @@ def test_features_of_texts_come_as_a_frame(sparrow: OpenSubject) -> None:
 
 
 def test_a_span_is_read_in_a_notebook(sparrow: OpenSubject) -> None:
-    """The tokens of the bridge, not a word by its number."""
+    """A span reads the tokens of the bridge."""
     found = sparrow.features("We crossed the Golden Gate Bridge today", span="Bridge")
     assert "".join(token.text for token in found.tokens).strip() == "Bridge"
 

@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from saeprobe.claims import Control
 from saeprobe.__main__ import main
+from saeprobe.claims import Control
 from saeprobe.gate.article import read_article
 from saeprobe.measures.clusters import CONTROLS as OF_CLUSTERS
 from saeprobe.measures.exclusive import CONTROLS as OF_EXCLUSIVE_FEATURES

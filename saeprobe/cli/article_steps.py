@@ -16,13 +16,13 @@ from scipy.sparse import csr_array, vstack
 from saeprobe.cli.inspect import read_contents, recognise
 from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, quiet_libraries, table
 from saeprobe.prompts import STYLES, Prompt, PromptSet
-from saeprobe.prompts.prompt import TemplateError, fill
-from saeprobe.recorded import files as article
-from saeprobe.recorded.results import FeatureDiff, compare_styles, write_feature_diff
-from saeprobe.subject.files.sae import as_standard
+from saeprobe.prompts.prompt import PromptError, fill
+from saeprobe.recorded import tensors as article
+from saeprobe.recorded.summaries import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.subject.files.sae import find_sae as find_source
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
+from saeprobe.subject.running.sae import as_standard
 from saeprobe.subject.specification import Reader, Request, SubjectError, Want
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _guru(prompts: PromptSet, topic: str) -> str:
             continue
         try:
             marked = fill(prompt.template, {"topic": topic, "guru": _MARK})
-        except TemplateError:  # it has yet other fields, whose values are not known here
+        except PromptError:  # it has yet other fields, whose values are not known here
             continue
         first, *others = (re.escape(part) for part in marked.split(_MARK))
         found = re.fullmatch(first + "(?P<guru>.+?)" + "(?P=guru)".join(others), prompt.text, flags=re.DOTALL)
@@ -201,7 +201,7 @@ def find_sae(given: str, rootdir: Path) -> Path:
         subject = find_subject(given, rootdir)
     except SubjectError as error:
         raise RefusedError(f"--sae {given}: there is no such file or folder, and {error}") from error
-    found = find_source(subject.spec.sae) if isinstance(subject, LocalSubject) else None
+    found = find_source(subject.spec.sae) if isinstance(subject, Subject) else None
     if found is None:
         raise RefusedError(f"the SAE of {given} is not here: {subject.missing()}")
     return found

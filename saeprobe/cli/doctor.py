@@ -14,9 +14,10 @@ from typing import Final, Literal
 
 from saeprobe.cli.hub import MIRROR, cache_folder, existing_folder, free_bytes
 from saeprobe.cli.terminal import facts, project_root, table
-from saeprobe.subject.local import LocalSubject
+from saeprobe.files import bytes_in_words, seconds_in_words
+from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Machine, this_machine, torch_cuda
-from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError, bytes_in_words, seconds_in_words
+from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import SubjectError
 
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     subjects = [find_subject(name, root) for name in subject_names(root)]
     machine = this_machine()
     rates = measure(existing_folder(), gpu=bool(machine.usable_gpus))
-    found = [outlook(subject, rates) for subject in subjects if isinstance(subject, LocalSubject)]
+    found = [outlook(subject, rates) for subject in subjects if isinstance(subject, Subject)]
     basis = f"time: for {_PROMPTS} prompts of {_TOKENS} tokens, estimated from below at the rates measured just now"
     reach = "  a model reaches a part of these rates, and importing the libraries takes some seconds more"
     # The name of a subject stands before the first line of what there is to say of it.
@@ -180,7 +181,7 @@ class Outlook:
         return [self.name, self.state, memory, about + disk, seconds]
 
 
-def outlook(subject: LocalSubject, rates: Rates) -> Outlook:
+def outlook(subject: Subject, rates: Rates) -> Outlook:
     """Look at a subject; nothing of it is loaded."""
     absent = subject.missing()
     brings = f"absent; run: saeprobe fetch {subject.name}" if subject.downloads() else absent

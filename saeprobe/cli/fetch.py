@@ -26,7 +26,7 @@ from tqdm import tqdm
 from saeprobe.cli import hub
 from saeprobe.cli.hub import RemoteFile
 from saeprobe.cli.terminal import RefusedError, project_root, table
-from saeprobe.subject.memory import bytes_in_words
+from saeprobe.files import bytes_in_words
 from saeprobe.subject.registry import find_subject
 
 PAUSE = 1.0  # seconds before another attempt on a line that broke; doubled for each that brought nothing

@@ -16,13 +16,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from saeprobe.cli.terminal import RefusedError, facts, table
-from saeprobe.recorded import files as article
-from saeprobe.recorded.files import ArticleFileError
-from saeprobe.recorded.results import read_eid_table, read_feature_diff
+from saeprobe.files import FileError, bytes_in_words, load_json, object_at
+from saeprobe.recorded import tensors as article
+from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
 from saeprobe.report.files import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
 from saeprobe.subject.files.sae import KEYS
-from saeprobe.subject.memory import bytes_in_words
 from saeprobe.verdicts.baseline_files import KIND, BaselineError, read_file
 
 _ROWS = 40  # of the table of keys
@@ -123,13 +122,13 @@ def read_contents(path: Path) -> Contents:
         data = article.load_data(file)
         items = tuple(_walk(data, ""))
     elif file.suffix == ".json":
-        data = article.load_json(file)
+        data = load_json(file)
         items = tuple(_walk(data, "", depth=1))
     else:
         kinds = ", ".join([*_WEIGHTS, ".json"])
         raise RefusedError(f"{file}: a file ending in {file.suffix!r} cannot be read; wanted one of {kinds}")
     beside = file.parent / "cfg.json"
-    config = article.object_at(beside, "the file", article.load_json(beside)) if beside.is_file() else None
+    config = object_at(beside, "the file", load_json(beside)) if beside.is_file() else None
     return Contents(path=path, file=file, items=items, data=data, config=config)
 
 
@@ -156,7 +155,7 @@ def _safetensors(file: Path) -> tuple[Item, ...]:
                 items.append(Item(key=key, shape=shape, dtype=_DTYPES.get(stored, stored), bytes=size))
     except SafetensorError as error:
         wanted, remedy = "a whole safetensors file", "download it again"
-        raise ArticleFileError(file, f"it is damaged ({error})", wanted=wanted, remedy=remedy) from error
+        raise FileError(file, f"it is damaged ({error})", wanted=wanted, remedy=remedy) from error
     return tuple(items)
 
 
@@ -172,7 +171,7 @@ def _npz(file: Path) -> tuple[Item, ...]:
                 size = math.prod(shape) * dtype.itemsize
                 items.append(Item(key=name.removesuffix(".npy"), shape=tuple(shape), dtype=str(dtype), bytes=size))
     except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise ArticleFileError(file, f"it cannot be read ({error})", wanted="a .npz archive of arrays") from error
+        raise FileError(file, f"it cannot be read ({error})", wanted="a .npz archive of arrays") from error
     return tuple(items)
 
 
@@ -297,7 +296,7 @@ def _article_tensors(contents: Contents) -> Recognition:
         what = f"the article's {shape.suffix.removesuffix('s')}s of the last prompt token"
         try:
             checked = article.entries_of(contents.file, data, shape)
-        except ArticleFileError as error:
+        except FileError as error:
             return Recognition(description=f"nearly {what}", warnings=(f"{error.found}; wanted {error.wanted}",))
         known = {
             "topics": str(len(checked.topics)),
@@ -357,12 +356,12 @@ def _baseline(file: Path) -> Recognition:
 
 
 def _article_json(file: Path) -> Recognition:
-    with suppress(ArticleFileError):
+    with suppress(FileError):
         diff = read_feature_diff(file)
         counts = {f"only {style}": f"{diff.only_count[style]:,} features" for style in (diff.a, diff.b)}
         what = f"the article's comparison of {diff.a} with {diff.b} prompts"
         return Recognition(kind="feature-diff", description=what, facts=counts)
-    with suppress(ArticleFileError):
+    with suppress(FileError):
         eid = read_eid_table(file)
         known = {"topics": str(len(eid.topics)), "personas": ", ".join(eid.personas)}
         return Recognition(kind="eid-table", description="a table of EID by topic and persona", facts=known)

@@ -65,11 +65,11 @@ def explain(error: Exception) -> str | None:
     """Return the error in words for whoever typed the command; None for a bug, which deserves its traceback."""
     # Imported here: numpy and scipy come with them, and a command that ends well needs none of these names.
     from saeprobe.claims import NotRun
+    from saeprobe.files import FileError
     from saeprobe.prompts import PromptError
-    from saeprobe.recorded.files import ArticleFileError
     from saeprobe.subject.specification import ReadingError, SubjectError
 
-    if isinstance(error, RefusedError | ArticleFileError | NotRun | PromptError | SubjectError | ReadingError):
+    if isinstance(error, RefusedError | FileError | NotRun | PromptError | SubjectError | ReadingError):
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: there is no such file or folder; check the path"

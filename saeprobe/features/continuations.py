@@ -1,4 +1,4 @@
-"""Continuations: what a subject wrote after each prompt, unsteered and under each arm of a steering experiment."""
+"""Continuations are what a subject wrote after each prompt, unsteered and under each arm of a steering experiment."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Arm = Literal["unsteered", "steered", "random"]
 
 @dataclass(frozen=True, kw_only=True)
 class Continuation:
-    """One continuation.
+    """A continuation is a text that a subject wrote after a prompt.
 
-    `features` are those whose directions were added (none when unsteered); `log_prob` is the mean log-probability of
-    its tokens under the unsteered model, in nats a token: its fluency.
+    `features` are those whose directions were added (none when unsteered). `log_prob`, its fluency, is the mean
+    log-probability of its tokens under the unsteered model, in nats a token.
     """
 
     prompt: Prompt
@@ -29,10 +29,10 @@ class Continuation:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Continuations:
-    """The continuations of a steering experiment, or those of one arm of it.
+    """A steering experiment, or one arm of it, holds continuations.
 
-    A fresh result answers `at(strength)` with its steered arm, `unsteered` with the arm that nothing was added to and
-    `random_feature` with the arms of other features at equal norm.
+    A fresh result gives by `at(strength)` its steered arm, by `unsteered` the arm to which nothing was added and by
+    `random_feature` the arms of other features at equal norm.
     """
 
     subject: str
@@ -43,7 +43,7 @@ class Continuations:
         return f"<Continuations of {self.subject}: {len(self.arm_items)}, {self.label}>"
 
     def at(self, strength: float) -> Continuations:
-        """This arm at one strength; 0 is the unsteered arm.
+        """Return this arm at one strength; 0 is the unsteered arm.
 
         Raises:
             KeyError: the experiment did not run at that strength.
@@ -58,23 +58,23 @@ class Continuations:
 
     @property
     def unsteered(self) -> Continuations:
-        """The continuations to which nothing was added."""
+        """Return the arm to which nothing was added."""
         chosen = tuple(item for item in self.items if item.arm == "unsteered")
         return replace(self, items=chosen, arm="unsteered")
 
     @property
     def random_feature(self) -> Continuations:
-        """The arms in which other features, drawn at random, were added at equal norm."""
+        """Return the arms in which other features, drawn at random, were added at equal norm."""
         return replace(self, arm="random")
 
     @property
     def arm_items(self) -> tuple[Continuation, ...]:
-        """The continuations of this arm."""
+        """Return the continuations of this arm."""
         return tuple(item for item in self.items if item.arm == self.arm)
 
     @property
     def label(self) -> str:
-        """`steered at 12`, `random features at 12` or `unsteered`, for reports."""
+        """Name the arm for reports: `steered at 12`, `random features at 12` or `unsteered`."""
         if self.arm == "unsteered":
             return "unsteered"
         strengths = sorted({item.strength for item in self.items if item.arm == self.arm})

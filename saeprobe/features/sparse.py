@@ -1,4 +1,4 @@
-"""Features: which features fired where, as compressed sparse rows beside the table of their prompts."""
+"""Features are held as compressed sparse rows, a row a token, with the table of their prompts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Keep = Literal["features", "activations", "effective_rank"]
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """One token that was read: its position in what the model saw (BOS counts) and its characters in the prompt.
+    """A token that was read has a position in what the model saw (BOS counts) and characters in the prompt.
 
     `start` and `end` are -1 for a token that stands for no character of the prompt (BOS, chat template).
     """
@@ -36,7 +36,7 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Features:
-    """Feature activations of a subject on some prompts.
+    """A subject's feature activations on some prompts are sparse rows.
 
     A row is one token that was read; a prompt has one row when read at `last` and several when read at `all` or a
     span. Rows of a prompt are adjacent and in order. Arrays that the capture did not keep are None.
@@ -47,20 +47,19 @@ class Features:
         row_prompt: index into `prompts` of each row, `[rows]`, ascending.
         tokens: the token of each row.
         prompts: the prompts.
-        n_tokens: tokens the model saw of each prompt, BOS and chat template included, `[prompts]`; None where a record
-            does not tell.
+        n_tokens: tokens of each prompt, BOS and chat template included, `[prompts]`; None where a record has none.
         squared_error: `||x - decode(encode(x))||^2` of each row, `[rows]`.
         activations: the hooked activations x, `[rows, d_in]`, if kept.
         effective_rank: of the centred activations of all tokens of each prompt, `[prompts]`, if kept.
         near: features so close to their threshold, on either side, that rounding decides whether they fire:
-            `[rows, d_sae]`, True where stored; None where a record does not tell.
+            `[rows, d_sae]`, True where stored; None where a record has none.
         tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
-        place: the tokens that were read of each prompt, such as `last token`; empty where a record does not tell.
-        of_several: whether a probe holds those of several subjects; the label then says of which.
+        place: the tokens that were read of each prompt, such as `last token`; empty where a record has none.
+        of_several: whether a probe has features of several subjects; the label then names the subject.
         family: the whole capture that this was selected from; None where this is the whole.
-        conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), asked for when
-            it is needed; only those that the plan holds. Of a random control one a draw, of others a single one.
-        words: by style, the words of its own that its prompts say, where their file tells.
+        conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), made when it
+            is needed; only those that the plan holds. A random control has one a draw, another control a single one.
+        words: by style, the words of its own that its prompts say, where their file names them.
     """
 
     subject: str
@@ -96,29 +95,29 @@ class Features:
 
     @property
     def d_sae(self) -> int:
-        """Features of the SAE."""
+        """Return the number of features of the SAE."""
         return int(self.acts.shape[1])
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """The styles of the prompts, in order of first appearance."""
+        """List the styles of the prompts, in order of first appearance."""
         return tuple(dict.fromkeys(prompt.style for prompt in self.prompts))
 
     @property
     def whole(self) -> Features:
-        """The capture that this belongs to."""
+        """Return the capture that this was selected from."""
         return self if self.family is None else self.family
 
     @property
     def label(self) -> str:
-        """The styles in one string: `novice`, or `novice + expert`; `novice on finch` beside other subjects."""
+        """Join the styles: `novice`, or `novice + expert`; `novice on finch` where a probe has several subjects."""
         return " + ".join(self.styles) + (f" on {self.subject}" if self.of_several else "")
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     def __getitem__(self, style: str) -> Features:
-        """The prompts of one style.
+        """Select the prompts of one style.
 
         Raises:
             KeyError: no prompt has that style.
@@ -130,7 +129,7 @@ class Features:
 
     @property
     def first_topic(self) -> Features:
-        """The prompts on the first topic under the first template of each style: one prompt a style."""
+        """Select one prompt a style: on the first topic, under the style's first template."""
         first: dict[str, int] = {}
         for index, prompt in enumerate(self.prompts):
             if prompt.topic == self.prompts[0].topic:
@@ -138,7 +137,7 @@ class Features:
         return self.select(list(first.values()))
 
     def select(self, chosen: Sequence[int]) -> Features:
-        """The prompts at the indices `chosen`, in that order."""
+        """Select the prompts at the indices `chosen`, in that order."""
         order: NDArray[np.int64] = np.asarray(chosen, dtype=np.int64)
         # Rows of a prompt are adjacent and `row_prompt` ascends: two look-ups a prompt, no pass over all rows for each.
         first: NDArray[np.int64] = np.searchsorted(self.row_prompt, order, side="left")
@@ -160,7 +159,7 @@ class Features:
         )
 
     def under(self, control: Control, draw: int = 0) -> Features:
-        """The same prompts as a control reads them; other prompts of the same styles where it has its own.
+        """Return the same prompts as a control reads them; other prompts of the same styles where it has its own.
 
         A random control reads some of the prompts, those on their first topics, under several draws.
 
@@ -181,16 +180,13 @@ class Features:
             these = set(self.prompts)
             chosen = [index for index, prompt in enumerate(read.prompts) if prompt in these]
             if control == "random-sae" and self.activations is not None and read.activations is None:
-                read = replace(read, activations=self.whole.activations_of(read.prompts))
+                index_of = {prompt: index for index, prompt in enumerate(self.whole.prompts)}
+                same = self.whole.select([index_of[prompt] for prompt in read.prompts])
+                read = replace(read, activations=same.activations)
         return replace(read.select(chosen), of_several=self.of_several)
 
-    def activations_of(self, prompts: Sequence[Prompt]) -> Float[np.ndarray, "rows d_in"] | None:
-        """The activations on some of the prompts, in that order; None where they were not kept."""
-        place = {prompt: index for index, prompt in enumerate(self.prompts)}
-        return self.select([place[prompt] for prompt in prompts]).activations
-
     def to_pandas(self) -> pd.DataFrame:
-        """One line an active feature: prompt, style, topic, token, position, feature, activation."""
+        """Make a table with a line an active feature: prompt, style, topic, token, position, feature, activation."""
         import pandas as pd
 
         coo = self.acts.tocoo()
@@ -210,7 +206,7 @@ class Features:
 
 
 def near_rows(near: Sequence[Int[np.ndarray, " near"]], *, d_sae: int) -> csr_array:
-    """`Features.near` from the features of each row that lie near their threshold, `[rows, d_sae]`."""
+    """Make `Features.near`, `[rows, d_sae]`, from the features of each row that lie near their threshold."""
     indices = np.concatenate([np.empty(0, dtype=np.int32), *near])
     starts = np.cumsum([0, *(len(row) for row in near)])
     return csr_array((np.ones(len(indices), dtype=bool), indices, starts), shape=(len(near), d_sae))
@@ -218,7 +214,7 @@ def near_rows(near: Sequence[Int[np.ndarray, " near"]], *, d_sae: int) -> csr_ar
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NearThreshold:
-    """How far features close to their threshold may move a measurement.
+    """Features close to their threshold may move a measurement by so much.
 
     Attributes:
         moves: by how much at most rounding may move the value of each prompt, in the measure's unit, `[prompts]`.
@@ -231,11 +227,11 @@ class NearThreshold:
     feature: int | None = None
 
     def chosen(self, which: Bool[np.ndarray, " prompts"]) -> NearThreshold:
-        """Of some of the prompts."""
+        """Keep some of the prompts."""
         return replace(self, moves=self.moves[which])
 
     def sentence(self, unit: str) -> str | None:
-        """For the reader; None where no prompt is touched.
+        """Write it for the reader; None where no prompt is touched.
 
         >>> some = NearThreshold(moves=np.array([0.0, 1.0, 0.0]), tolerance=1e-4, feature=7)
         >>> some.sentence("share of prompts")
@@ -251,15 +247,15 @@ class NearThreshold:
 
 
 def within_rounding(tolerance: float) -> str:
-    """Where a feature near its threshold lies, in words."""
+    """Write in words where a feature near its threshold lies."""
     return f"within rounding of its threshold ({tolerance:.2g} of the stream's norm)"
 
 
 def effective_rank(activations: Float[np.ndarray, "tokens d"]) -> float:
-    """Number of directions that the activations of one prompt fill, between 1 and min(tokens - 1, d).
+    """Count the directions that the activations of one prompt fill, between 1 and min(tokens - 1, d).
 
-    The exponential of the entropy of the singular values, normalised to sum 1, of the activations minus their mean
-    over tokens (Roy & Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007, eq. 4).
+    It is the exponential of the entropy of the singular values, normalised to sum 1, of the activations minus their
+    mean over tokens (Roy & Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007, eq. 4).
     It grows with the number of tokens: compare prompts of equal length, or adjust for it.
 
     Args:

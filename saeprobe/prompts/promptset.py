@@ -1,4 +1,4 @@
-"""Sets of prompts: every prompt knows its style, topic and template."""
+"""A set holds prompts by style, topic and template; a choice holds the same set in several wordings."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Final
 
 from saeprobe.claims import did_you_mean
-from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, check_said, check_words, checked, cross, pasted
-from saeprobe.prompts.sheets import read_file
-
-_SAY_NEUTRAL: Final = 'write neutral = true under one of its styles, or build(..., neutral="standard")'
-
-
-_SAY_WORDS: Final = 'write words = ["novice"] under a style, or build(..., words={"novice": ["novice"]})'
+from saeprobe.prompts.formats import Content, read_file
+from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross, pasted
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptSet:
-    """Prompts of one or more styles, in the order given.
+    """A set holds prompts of one or more styles, in the order given.
 
     `build` and `from_file` check what they make; a set constructed directly is taken as it is.
 
     Attributes:
-        name: of the set.
+        name: the set's name.
         language: a tag such as `en` or `zh`.
         prompts: the prompts.
         words: by style, the words that it calls itself by, for the controls `wording` and `injection`.
@@ -79,20 +73,10 @@ class PromptSet:
             max_characters: the longest prompt taken; what fits a subject's context is checked when it is read.
 
         Raises:
-            PromptError: the file is missing, not UTF-8 or not of its format; a field is missing, unknown or not text; a
-                list is empty; a template names a field that is not there; a prompt is empty, blank, too long, or the
-                same as another.
+            PromptError: the file or one of its prompts cannot be used; the message names the place and the remedy.
         """
-        found = Path(path)
-        content = read_file(found)
-        prompts = checked(content.placed, max_characters=max_characters, path=found)
-        return cls(
-            name=content.name,
-            language=content.language,
-            prompts=prompts,
-            words=check_said(content.words, prompts, path=found),
-            neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == content.neutral),
-        )
+        with at(path=Path(path)):
+            return cls._checked(read_file(Path(path)), max_characters)
 
     @classmethod
     def build(
@@ -115,7 +99,7 @@ class PromptSet:
         ['tides for a novice.', 'rain for a novice.']
 
         Args:
-            name: of the set.
+            name: the set's name.
             language: a tag such as `en` or `zh`.
             topics: the values of `{topic}`, or for each topic its `name` and further fields.
             styles: the templates of each style.
@@ -124,53 +108,53 @@ class PromptSet:
             max_characters: the longest prompt taken.
 
         Raises:
-            PromptError: as in `from_file`.
+            PromptError: a template, a prompt or a word cannot be used; the message names the place and the remedy.
         """
         for what, texts in {"topics": topics, **{f"style {style!r}": texts for style, texts in styles.items()}}.items():
             if isinstance(texts, str):
-                raise PromptError(
-                    f"{what} is the single text {texts!r}", remedy="put it in a list", where=f"set {name!r}"
-                )
-        fields = [{"name": topic} if isinstance(topic, str) else topic for topic in topics]
-        prompts = checked(cross(fields, styles), max_characters=max_characters)
+                problem = f"{what} is the single text {texts!r}"
+                raise PromptError(problem, remedy="put it in a list", where=f"set {name!r}")
+        located = cross([{"name": topic} if isinstance(topic, str) else topic for topic in topics], styles)
+        content = Content(name=name, language=language, located=located, words=words or {}, neutral=neutral)
+        return cls._checked(content, max_characters)
+
+    @classmethod
+    def _checked(cls, content: Content, max_characters: int) -> PromptSet:
+        prompts = checked(content.located, max_characters=max_characters)
         return cls(
-            name=name,
-            language=language,
+            name=content.name,
+            language=content.language,
             prompts=prompts,
-            words=check_said(check_words(words or {}, neutral, tuple(styles)), prompts),
-            neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == neutral),
+            words=checked_words(content.words, content.neutral, prompts),
+            neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == content.neutral),
         )
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """The styles, in order of first appearance."""
+        """List the styles, in order of first appearance."""
         return tuple(dict.fromkeys(prompt.style for prompt in self.prompts))
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics, in order of first appearance."""
+        """List the topics, in order of first appearance."""
         return tuple(dict.fromkeys(prompt.topic for prompt in self.prompts))
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """The templates of all styles, in order of first appearance."""
+        """List the templates of all styles, in order of first appearance."""
         return tuple(dict.fromkeys(prompt.template for prompt in self.prompts))
 
     @property
     def neutral(self) -> str | None:
-        """The neutral style; None where no style is said to be it."""
+        """Name the neutral style; None where no style is said to be it."""
         return self.neutral_prompts[0].style if self.neutral_prompts else None
 
     def style(self, name: str) -> tuple[Prompt, ...]:
-        """The prompts of one style.
-
-        Raises:
-            KeyError: the set has no such style.
-        """
+        """Return the prompts of one style, as `only` selects them."""
         return self.only(name).prompts
 
     def only(self, *styles: str) -> PromptSet:
-        """The set with the prompts of these styles alone, in the order they stand.
+        """Return the set with the prompts of these styles alone, in the order they stand.
 
         Raises:
             KeyError: the set has no such style.
@@ -185,23 +169,18 @@ class PromptSet:
         return replace(self, prompts=tuple(prompt for prompt in self.prompts if prompt.style in styles))
 
     def first_topics(self, count: int) -> PromptSet:
-        """The prompts of each style on its first `count` topics, under all of its templates.
+        """Keep the prompts of each style on its first `count` topics, under all of its templates.
 
         Where a style has a single template, the topics are what it is known by, and the set is left whole.
         """
-        kept: dict[str, dict[str, None]] = {}
-        templates: dict[str, set[str]] = {}
-        for prompt in self.prompts:
-            templates.setdefault(prompt.style, set()).add(prompt.template)
-            topics = kept.setdefault(prompt.style, {})
-            if len(topics) < count:
-                topics[prompt.topic] = None
-        if any(len(of_style) == 1 for of_style in templates.values()):
+        sets = {style: self.only(style) for style in self.styles}
+        if any(len(of_style.templates) == 1 for of_style in sets.values()):
             return self
+        kept = {style: of_style.topics[:count] for style, of_style in sets.items()}
         return replace(self, prompts=tuple(prompt for prompt in self.prompts if prompt.topic in kept[prompt.style]))
 
     def injected(self) -> PromptSet:
-        """The prompts of the neutral style, once for each style, with that style's words pasted in front.
+        """Give the prompts of the neutral style once for each style, with that style's words pasted in front.
 
         A style without words stands as the neutral prompts alone. This is what the control `injection` reads: whether
         the words bring an effect about by themselves.
@@ -221,26 +200,22 @@ class PromptSet:
             ValueError: no style is neutral, or none has words.
         """
         if not self.neutral_prompts:
-            raise ValueError(f"{self.name} says of no style that it is neutral; {_SAY_NEUTRAL}")
+            remedy = 'write neutral = true under one of its styles, or build(..., neutral="standard")'
+            raise ValueError(f"{self.name} says of no style that it is neutral; {remedy}")
         self.check_words()
-        return replace(
-            self,
-            prompts=tuple(
-                pasted(self.words.get(style, ()), prompt, style=style)
-                for style in self.styles
-                for prompt in self.neutral_prompts
-            ),
-        )
+        words = {style: self.words.get(style, ()) for style in self.styles}
+        said = [pasted(words[style], prompt, style=style) for style in self.styles for prompt in self.neutral_prompts]
+        return replace(self, prompts=tuple(said))
 
     def check_words(self) -> None:
-        """See that the words of a style, at least of one, are known, as the controls `wording` and `injection` need.
+        """See that at least one style has words, as the controls `wording` and `injection` need.
 
         Raises:
-            ValueError: they are of none.
+            ValueError: no style has any.
         """
         if not any(style in self.words for style in self.styles):
-            told = ", ".join(self.styles)
-            raise ValueError(f"{self.name} names no words of its styles ({told}); {_SAY_WORDS}")
+            remedy = 'write words = ["novice"] under a style, or build(..., words={"novice": ["novice"]})'
+            raise ValueError(f"{self.name} names no words of its styles ({', '.join(self.styles)}); {remedy}")
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -251,7 +226,7 @@ class PromptSet:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptChoice:
-    """Prompt sets of the same design in several wordings; a subject reads the one whose name it asks for.
+    """A choice holds prompt sets of the same design in several wordings; a subject reads the one it asks for.
 
     A set may be given as the path of its file, which is read when it is first asked for, once a process. `styles`
     restricts every wording to those styles; empty, all are read. `injects` gives of every wording the neutral prompts
@@ -266,7 +241,7 @@ class PromptChoice:
     topics: int | None = None
 
     def for_wording(self, wording: str) -> PromptSet:
-        """The set that a subject with this wording reads.
+        """Return the set that a subject with this wording reads.
 
         Raises:
             KeyError: there is no such set, or it lacks one of the styles.
@@ -274,10 +249,8 @@ class PromptChoice:
             ValueError: words are to be pasted in, and the set names none, or no neutral style.
         """
         if wording not in self.sets:
-            near = did_you_mean(wording, self.sets)
-            raise KeyError(
-                f"{self.name} has no prompts in the wording {wording!r}{near}; there are: {', '.join(self.sets)}"
-            )
+            asked = f"{wording!r}{did_you_mean(wording, self.sets)}"
+            raise KeyError(f"{self.name} has no prompts in the wording {asked}; there are: {', '.join(self.sets)}")
         found = self.sets[wording]
         prompts = _read_once(found) if isinstance(found, Path) else found
         chosen = prompts.only(*self.styles) if self.styles else prompts
@@ -285,7 +258,7 @@ class PromptChoice:
         return read if self.topics is None else read.first_topics(self.topics)
 
     def only(self, *styles: str) -> PromptChoice:
-        """The choice restricted to these styles, in every wording; a style is looked for when a set is asked for.
+        """Restrict the choice to these styles, in every wording; a style is looked for when a set is asked for.
 
         Raises:
             ValueError: no style is named, or one that an earlier `only` left out.
@@ -298,70 +271,14 @@ class PromptChoice:
         return replace(self, styles=styles)
 
     def injected(self) -> PromptChoice:
-        """The choice whose wordings are the neutral prompts with the words of each style pasted in."""
+        """Return the choice whose wordings are the neutral prompts with the words of each style pasted in."""
         return replace(self, injects=True)
 
     def first_topics(self, count: int) -> PromptChoice:
-        """The choice whose wordings keep `count` topics, the first of each style."""
+        """Return the choice whose wordings keep `count` topics, the first of each style."""
         return replace(self, topics=count)
 
 
 @cache
 def _read_once(path: Path) -> PromptSet:
     return PromptSet.from_file(path)
-
-
-_DATA: Final = Path(__file__).parent / "data"
-
-
-STYLES: Final = PromptChoice(
-    name="styles",
-    sets={
-        "specimen": _DATA / "specimen.toml",
-        "english": _DATA / "styles_en.toml",
-        "chinese": _DATA / "styles_zh.toml",
-    },
-)
-"""Explain a topic, in six styles: standard, padding, spaces, novice, expert, guru."""
-
-
-SHOPPING: Final = PromptChoice(
-    name="shopping",
-    sets={
-        "specimen": _DATA / "specimen_shopping.toml",
-        "english": _DATA / "shopping_en.toml",
-        "chinese": _DATA / "shopping_zh.toml",
-    },
-)
-"""Sentences about shopping for a model to go on with; a steering feature is picked on `choose`, judged on `judge`."""
-
-
-NEUTRAL: Final = PromptChoice(
-    name="neutral",
-    sets={
-        "specimen": _DATA / "neutral_specimen.toml",
-        "english": _DATA / "neutral_english.toml",
-        "chinese": _DATA / "neutral_english.toml",  # what publishers measure their SAEs on is English as a rule
-    },
-)
-"""Plain text on which an instrument is checked: the specimens' own kind of documents, or everyday English prose."""
-
-
-BRIDGES: Final = PromptChoice(
-    name="bridges",
-    sets={
-        "specimen": _DATA / "bridges_specimen.toml",
-        "english": _DATA / "bridges_en.toml",
-    },
-)
-"""Sentences that say `bridge`, `other` ones that do not, and the SAE manual's sentence and its like, for `reading`."""
-
-
-CONCEPTS: Final = PromptChoice(
-    name="concepts",
-    sets={
-        "specimen": _DATA / "concepts_specimen.toml",
-        "english": _DATA / "concepts_en.toml",
-    },
-)
-"""Sentences of unrelated kinds, such as landmarks and code, or cats and quantum mechanics; the styles are the kinds."""

@@ -13,7 +13,7 @@ import torch
 from sae_lens import StandardSAE, StandardSAEConfig
 
 from saeprobe.cli import article_steps
-from saeprobe.recorded.files import read_features
+from saeprobe.recorded.tensors import read_features
 
 # relu of x0, x1 - 0.5 and 1 - x0 - x1, by hand from the activations of the fixture
 

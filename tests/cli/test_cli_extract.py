@@ -11,7 +11,7 @@ import pytest
 
 from saeprobe.cli import article_steps
 from saeprobe.prompts import PromptSet
-from saeprobe.recorded.files import read_activations
+from saeprobe.recorded.tensors import read_activations
 from saeprobe.subject.specification import Reading, ReadingError, Request
 
 Run = Callable[..., Any]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_array
 
-from saeprobe.recorded.files import ArticleFeatures, write_features
+from saeprobe.recorded.tensors import ArticleFeatures, write_features
 
 GAINS = (0.3, 0.1, 0.2, 0.4, 0.1, 0.2, 0.3, 0.2)
 NOISE = (0.1, -0.1, 0.2, -0.2, 0.1, -0.1, 0.2, -0.2)

@@ -114,7 +114,7 @@ def test_a_probe_that_raises_shows_its_traceback(run: Run) -> None:
 def test_what_is_absent_comes_with_the_command_that_brings_it(run: Run) -> None:
     """Weights: the download command; a style that the record lacks: what the record tells."""
     assert "run: saeprobe fetch llama70b" in run.probes["rank.real[llama70b]"]["reason"]
-    assert "tells nothing of guru prompts" in run.probes["rank.guru" + ON]["reason"]
+    assert "holds nothing of guru prompts" in run.probes["rank.guru" + ON]["reason"]
 
 
 def test_a_declared_verdict_passes_and_a_wrong_declaration_fails(run: Run) -> None:

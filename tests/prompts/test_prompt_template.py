@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.prompts.prompt import TemplateError, fields_of, fill
+from saeprobe.prompts.prompt import PromptError, fields_of, fill
 
 NAMES = st.from_regex(r"[a-z_]{1,6}", fullmatch=True)
 TEXTS = st.text(max_size=30)
@@ -58,7 +58,7 @@ def test_values_are_not_filled_again(value: str):
 )
 def test_anything_but_a_name_is_refused(template: str):
     """Attributes, indices, conversions, formats, positions and blanks are errors that show the piece and its place."""
-    with pytest.raises(TemplateError, match="at character 4 is not a plain field name") as caught:
+    with pytest.raises(PromptError, match="at character 4 is not a plain field name") as caught:
         fill(f"abc{template}", {"topic": "tides", "0": "zero"})
     assert repr(template) in caught.value.problem
     assert "{{" in caught.value.remedy
@@ -67,14 +67,14 @@ def test_anything_but_a_name_is_refused(template: str):
 @pytest.mark.parametrize(("template", "brace"), [("a{b", "{"), ("a}b", "}"), ("{{}", "}"), ("{a{b}}", "{")])
 def test_a_brace_alone_is_refused(template: str, brace: str):
     """A brace that opens or closes no field is an error that says how to write one."""
-    with pytest.raises(TemplateError, match="opens or closes no field") as caught:
+    with pytest.raises(PromptError, match="opens or closes no field") as caught:
         fields_of(template)
     assert repr(brace * 2) in caught.value.remedy
 
 
 def test_a_missing_field_is_named_with_the_nearest_one():
     """A field without a value is an error that names it, what it was probably meant to be, and what there is."""
-    with pytest.raises(TemplateError) as caught:
+    with pytest.raises(PromptError) as caught:
         fill("As {gurru} says", {"topic": "tides", "guru": "Galileo"})
     assert caught.value.problem == "{gurru} is not among the fields here, did you mean 'guru'?"
     assert caught.value.remedy == "use one of {topic}, {guru}, or give 'gurru' a value"

@@ -1,4 +1,4 @@
-"""The words that styles call themselves by: found in prompts, checked, and pasted into the neutral style's prompts."""
+"""The words by which styles call themselves are found in prompts, checked, and pasted into neutral prompts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def built(
     )
 
 
-def told(prompts: PromptSet) -> list[tuple[str, str]]:
+def listed(prompts: PromptSet) -> list[tuple[str, str]]:
     return [(prompt.style, prompt.text) for prompt in prompts]
 
 
@@ -125,7 +125,7 @@ def test_injected_has_each_style_as_its_words_in_the_neutral_prompts():
     """A style without words, and the neutral one itself, are the neutral prompts as they stand."""
     prompts = built().injected()
     neutral = ["Explain tides.", "Explain rain.", "What is tides?", "What is rain?"]
-    assert told(prompts) == [
+    assert listed(prompts) == [
         *(("standard", text) for text in neutral),
         *(("novice", f"- novice. {text}") for text in neutral),
         *(("plain", text) for text in neutral),
@@ -141,7 +141,7 @@ def test_restricting_comes_before_or_after_to_the_same():
     only = prompts.only("novice", "plain")
     assert only.neutral == "standard"
     assert only.injected() == prompts.injected().only("novice", "plain")
-    assert told(only.injected())[0] == ("novice", "- novice. Explain tides.")
+    assert listed(only.injected())[0] == ("novice", "- novice. Explain tides.")
 
 
 def test_what_is_injected_is_injected_once():
@@ -157,7 +157,7 @@ def test_a_set_without_a_neutral_style_cannot_be_injected():
 
 
 def test_a_set_without_words_cannot_be_injected():
-    """Nor one restricted to styles without words."""
+    """A set whose styles have no words is refused, also where it was restricted to them."""
     with pytest.raises(ValueError, match=r"mine names no words of its styles \(standard, novice, plain\); write words"):
         built(words={}).injected()
     with pytest.raises(ValueError, match=r"no words of its styles \(plain\)"):
@@ -204,7 +204,7 @@ def test_a_sheet_names_words_and_the_neutral_style(tmp_path: Path):
     assert prompts.words == {"novice": ("novice", "beginner")}
     assert prompts.neutral == "standard"
     assert [prompt.text for prompt in prompts] == ["Explain tides.", "tides for a novice or beginner.", "tides."]
-    assert told(prompts.only("novice").injected()) == [("novice", "- novice beginner. Explain tides.")]
+    assert listed(prompts.only("novice").injected()) == [("novice", "- novice beginner. Explain tides.")]
 
 
 @pytest.mark.parametrize(
@@ -246,13 +246,13 @@ def test_rows_have_no_words(tmp_path: Path):
 
 
 def test_a_choice_is_injected_in_every_wording(tmp_path: Path):
-    """In sets and in files, and in either order with a restriction."""
+    """A choice is injected in sets and in files, before or after a restriction."""
     (tmp_path / "sheet.toml").write_text(SHEET, encoding="utf-8")
     choice = PromptChoice(name="styles", sets={"english": built(), "specimen": tmp_path / "sheet.toml"})
     assert choice.injected().for_wording("english") == built().injected()
     assert choice.only("novice").injected() == choice.injected().only("novice")
     for one in (choice.only("novice").injected(), choice.injected().only("novice")):
-        assert told(one.for_wording("specimen")) == [("novice", "- novice beginner. Explain tides.")]
+        assert listed(one.for_wording("specimen")) == [("novice", "- novice beginner. Explain tides.")]
     assert choice.injected() != choice
     assert choice.for_wording("english") == built()
 

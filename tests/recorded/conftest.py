@@ -9,13 +9,13 @@ from made_records import article_diff, article_features, read, write_eid
 
 from saeprobe.features.sparse import Features
 from saeprobe.recorded.directory import Recorded
-from saeprobe.recorded.files import write_features
-from saeprobe.recorded.results import write_feature_diff
+from saeprobe.recorded.summaries import write_feature_diff
+from saeprobe.recorded.tensors import write_features
 
 
 @pytest.fixture
 def with_features(tmp_path: Path) -> Features:
-    """The features file, as read."""
+    """Write a features file and read it."""
     write_features(tmp_path / "features_layer50.pt", article_features())
     found = read(tmp_path)
     assert isinstance(found, Features)
@@ -24,7 +24,7 @@ def with_features(tmp_path: Path) -> Features:
 
 @pytest.fixture
 def with_diff(tmp_path: Path) -> Recorded:
-    """The comparison file, as read."""
+    """Write a comparison file and read it."""
     write_feature_diff(tmp_path / "feature_diff.json", article_diff())
     found = read(tmp_path)
     assert isinstance(found, Recorded)
@@ -33,7 +33,7 @@ def with_diff(tmp_path: Path) -> Recorded:
 
 @pytest.fixture
 def with_eid(tmp_path: Path) -> Recorded:
-    """The EID table, as read."""
+    """Write an EID table and read it."""
     write_eid(tmp_path / "eid_persona_results.json")
     found = read(tmp_path, keep="effective_rank")
     assert isinstance(found, Recorded)

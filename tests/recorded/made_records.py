@@ -1,4 +1,4 @@
-"""Files in the article's shapes, small enough to be worked by hand."""
+"""These files in the article's shapes are small enough to be worked by hand."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from saeprobe import capture
 from saeprobe.features.sparse import Features, Keep
 from saeprobe.prompts import STYLES
 from saeprobe.recorded.directory import Recorded, recorded_evidence
-from saeprobe.recorded.files import ArticleFeatures
-from saeprobe.recorded.results import FeatureDiff, FeatureRates
+from saeprobe.recorded.summaries import FeatureDiff, FeatureRates
+from saeprobe.recorded.tensors import ArticleFeatures
 
 SUBJECT = "llama70b-as-published"
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
@@ -27,7 +27,7 @@ EXPERT = np.array(
 
 
 def article_features() -> ArticleFeatures:
-    """Two styles on six topics with four features.
+    """Make two styles on six topics with four features.
 
     L0 of novice is 3, 2, 3, 3, 2, 3 and of expert 1, 1, 1, 1, 1, 1. Feature 0 fires on every novice prompt and no
     expert prompt; feature 3 on two novice prompts and no expert prompt.
@@ -38,7 +38,7 @@ def article_features() -> ArticleFeatures:
 
 
 def article_diff() -> FeatureDiff:
-    """A comparison with numbers of its own: rates in eighths."""
+    """Make a comparison with numbers of its own: rates in eighths."""
     return FeatureDiff(
         a="novice",
         b="expert",
@@ -72,5 +72,5 @@ def write_eid(path: Path) -> None:
 
 
 def read(directory: Path, *, keep: Keep = "features", at: Literal["last", "all"] = "last") -> Features | Recorded:
-    """What the files in a directory tell of the styles."""
+    """Read what the files in a directory hold of the styles."""
     return recorded_evidence(directory, SUBJECT, capture(STYLES, at=at, keep=keep))

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saeprobe.recorded.files import ArticleFileError, load_data
+from saeprobe.files import FileError
+from saeprobe.recorded.tensors import load_data
 from saeprobe.subject.files.sae import KEYS, SaeSource, offline
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.specification import SaeFile, SaeRelease, SubjectError, SubjectSpec
@@ -44,7 +45,7 @@ def load_sae(spec: SubjectSpec, source: SaeSource, pairing: Pairing, *, device: 
             # "load the model like so": `open_bridge` does.
             warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty model_from_pretrained_kwargs")
             sae = _load(spec, source, device=device)
-    except ArticleFileError as error:
+    except FileError as error:
         raise SubjectError(str(error)) from error
     except (pickle.UnpicklingError, KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
         raise SubjectError(f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {error}") from error

@@ -1,7 +1,8 @@
-"""Features: rows, prompts, styles and selections."""
+"""Features keep rows, prompts and styles together in every selection."""
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from saeprobe.claims import NotRun
+from saeprobe.features import sparse
 from saeprobe.features.sparse import Features, Token
 from saeprobe.prompts import Prompt
 
@@ -22,12 +24,12 @@ TOPICS = ("tides", "tides", "yeast", "yeast")
 
 @pytest.fixture
 def four() -> Features:
-    """Four prompts, five tokens, three features."""
+    """Make four prompts of five tokens with three features."""
     return made()
 
 
 def made() -> Features:
-    """The same, for Hypothesis."""
+    """Make the same, for Hypothesis."""
     return Features(
         subject="hand",
         acts=csr_array(np.array(ACTS)),
@@ -77,7 +79,7 @@ def test_a_style_that_is_not_there_is_an_error(four: Features) -> None:
 
 
 def test_the_first_topic_has_one_prompt_a_style(four: Features) -> None:
-    """The prompts on the first topic, one of each style."""
+    """One prompt of each style is on the first topic."""
     assert [prompt.text for prompt in four.first_topic.prompts] == ["novice tides", "expert tides"]
 
 
@@ -125,7 +127,7 @@ def test_pandas_has_one_line_an_active_feature(four: Features) -> None:
 
 
 def test_a_control_reads_the_same_prompts(four: Features) -> None:
-    """Of a capture on a random subject the prompts of a style, and of each selection, are those selected."""
+    """A capture on a random subject gives the prompts of the style, or of the selection, that asks."""
     there = replace(four, subject="random", acts=four.acts * 2)
     whole = replace(four, conditions={"random-sae": (lambda: there,)})
     assert [prompt.text for prompt in whole["expert"].under("random-sae").prompts] == ["expert tides", "expert yeast"]
@@ -162,13 +164,19 @@ def test_a_random_control_has_several_draws(four: Features) -> None:
             whole.under("random-sae", draw)
 
 
-def test_a_control_is_told_apart_as_its_subject_is(four: Features) -> None:
-    """Beside other subjects the label says of which."""
+def test_a_control_is_labelled_as_its_subject_is(four: Features) -> None:
+    """The label names the subject where a probe has several."""
     whole = replace(four, of_several=True, conditions={"random-sae": (lambda: replace(four, subject="random"),)})
     assert whole["novice"].under("random-sae").label == "novice on random"
 
 
 def test_a_control_that_was_not_read_is_not_run(four: Features) -> None:
-    """Recorded features, and captures of claims without controls, have none."""
+    """Recorded features, and captures of claims without controls, have no such condition."""
     with pytest.raises(NotRun, match="nothing was read for the control random-sae on hand"):
         four["novice"].under("random-sae")
+
+
+def test_the_docstring_examples_run() -> None:
+    """The examples in the docstrings give what they say."""
+    assert doctest.testmod(sparse).failed == 0
+    assert doctest.testmod(sparse).attempted > 0

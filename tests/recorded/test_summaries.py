@@ -1,4 +1,4 @@
-"""The article's third step and its file, worked by hand."""
+"""The article's JSON files: a comparison worked by hand, a table of EID, and what is refused."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from saeprobe.recorded.files import ArticleFeatures, ArticleFileError
-from saeprobe.recorded.results import compare_styles, read_feature_diff, write_feature_diff
+from saeprobe.files import FileError
+from saeprobe.recorded.summaries import compare_styles, read_eid_table, read_feature_diff, write_feature_diff
+from saeprobe.recorded.tensors import ArticleFeatures
 
 # The keys of the published file, in its order.
 PUBLISHED_SUMMARY = [
@@ -28,7 +29,7 @@ PUBLISHED_KEYS = [
 
 
 def features(styles: Mapping[str, list[list[float]]]) -> ArticleFeatures:
-    """Features of the rows given by style."""
+    """Make features of the rows given by style."""
     n = len(next(iter(styles.values())))
     return ArticleFeatures(
         topics=tuple(f"topic {index}" for index in range(n)),
@@ -38,7 +39,7 @@ def features(styles: Mapping[str, list[list[float]]]) -> ArticleFeatures:
 
 
 def three_features() -> ArticleFeatures:
-    """Two topics, three features.
+    """Make two topics with three features.
 
     Novice fires 0 and 1 on the first topic, 0 on the second; expert fires 1 on the first, 1 and 2 on the second.
     """
@@ -128,7 +129,7 @@ def test_comparisons_come_back_as_written(data: st.DataObject) -> None:
 
 
 def published_like() -> dict[str, Any]:
-    """A file as published, float32 rates written in full among it."""
+    """Make a file as published, with float32 rates written in full."""
     return {
         "summary": dict(zip(PUBLISHED_SUMMARY, [1.5, 1.5, 0.5, 3.0, 2.5, 1, 1], strict=True)),
         "novice_dominant_features": [
@@ -189,7 +190,7 @@ def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path, path: list[An
     """Absent keys, impossible values, wrong order and doubled entries are named."""
     file = tmp_path / "d.json"
     file.write_text(json.dumps(change(path, value)))
-    with pytest.raises(ArticleFileError) as refused:
+    with pytest.raises(FileError) as refused:
         read_feature_diff(file)
     assert found in str(refused.value)
 
@@ -209,6 +210,81 @@ def test_what_is_no_strict_json_is_refused(tmp_path: Path, text: str, found: str
     """Broken JSON, NaN and doubled keys are named."""
     path = tmp_path / "d.json"
     path.write_text(text)
-    with pytest.raises(ArticleFileError) as refused:
+    with pytest.raises(FileError) as refused:
         read_feature_diff(path)
     assert found in str(refused.value)
+
+
+cells = st.fixed_dictionaries({"eid": st.floats(0.01, 1e6), "seq_len": st.integers(1, 10**6)})
+
+
+def two_topics() -> list[dict[str, Any]]:
+    """Make two topics under two personas."""
+    return [
+        {"topic": "tides", "eid": {"novice": {"eid": 17.5, "seq_len": 78}, "expert": {"eid": 17.25, "seq_len": 79}}},
+        {"topic": "rain", "eid": {"expert": {"eid": 9, "seq_len": 40}, "novice": {"eid": 8.5, "seq_len": 41}}},
+    ]
+
+
+def test_a_table_is_read_by_persona(tmp_path: Path) -> None:
+    """Columns follow the first topic's order, also where another topic orders its personas otherwise."""
+    path = tmp_path / "eid.json"
+    path.write_text(json.dumps(two_topics()))
+    table = read_eid_table(path)
+    assert (table.topics, table.personas) == (("tides", "rain"), ("novice", "expert"))
+    assert table.eid.tolist() == [[17.5, 17.25], [8.5, 9.0]]
+    assert table.seq_len.tolist() == [[78, 79], [41, 40]]
+    assert table.eid[:, 1].tolist() == [17.25, 9.0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_numbers_come_back_as_written(data: st.DataObject) -> None:
+    """Every cell of a table is read as it stands in the file."""
+    personas = data.draw(st.lists(st.text(max_size=5), min_size=1, max_size=4, unique=True))
+    entries = [{"topic": f"t{row}", "eid": {name: data.draw(cells) for name in personas}} for row in range(3)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "eid.json"
+        path.write_text(json.dumps(entries), encoding="utf-8")
+        table = read_eid_table(path)
+    for row, entry in enumerate(entries):
+        for column, name in enumerate(table.personas):
+            assert table.eid[row, column] == entry["eid"][name]["eid"]
+            assert table.seq_len[row, column] == entry["eid"][name]["seq_len"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "found"),
+    [
+        ([], [], "an empty list"),
+        ([], {}, "the file is {}"),
+        ([1, "topic"], "", "entry 1: key 'topic' is ''"),
+        ([1, "eid"], {}, "entry 1 (topic 'rain') has no persona"),
+        ([1, "eid", "poet"], {"eid": 1.0, "seq_len": 1}, "differ in the personas poet"),
+        ([0, "eid", "novice", "eid"], "17", "persona 'novice', key 'eid' is '17'"),
+        ([0, "eid", "novice", "eid"], 0, "eid 0.0 over 78 tokens"),
+        ([0, "eid", "novice", "seq_len"], 7.5, "key 'seq_len' is 7.5"),
+        ([0, "eid", "novice", "seq_len"], 0, "over 0 tokens"),
+    ],
+)
+def test_a_violation_names_its_place(tmp_path: Path, path: list[Any], value: object, found: str) -> None:
+    """Topic, persona and key are named where a value is absent or impossible."""
+    data: Any = two_topics()
+    if path:
+        inner = data
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = value
+    file = tmp_path / "eid.json"
+    file.write_text(json.dumps(data if path else value))
+    with pytest.raises(FileError) as refused:
+        read_eid_table(file)
+    assert found in str(refused.value)
+
+
+def test_an_overflowing_number_is_refused(tmp_path: Path) -> None:
+    """1e999 is JSON, but no finite number."""
+    path = tmp_path / "eid.json"
+    path.write_text(json.dumps(two_topics()).replace("17.5", "1e999"))
+    with pytest.raises(FileError, match="wanted a finite number"):
+        read_eid_table(path)

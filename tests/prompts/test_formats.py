@@ -1,4 +1,4 @@
-"""Prompt files: what is read from TOML, CSV and JSONL, and what is told of files that cannot be used."""
+"""Prompt files are read from TOML, CSV and JSONL, or refused with what is wrong in them."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_faulty_sheet_is_refused_with_its_place(tmp_path: Path, old: str, new:
     ],
 )
 def test_a_sheet_of_the_wrong_shape_is_refused(tmp_path: Path, content: str, found: str):
-    """Empty lists and values of another kind are told of as such."""
+    """Empty lists and values of another kind are named as such."""
     assert found in str(refusal(tmp_path, "sheet.toml", content))
 
 

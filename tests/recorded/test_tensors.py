@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.sparse import csr_array
 
-from saeprobe.recorded.files import (
+from saeprobe.files import FileError
+from saeprobe.recorded.tensors import (
     ArticleActivations,
     ArticleFeatures,
-    ArticleFileError,
     read_activations,
     read_features,
     write_activations,
@@ -32,13 +32,13 @@ single = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 def entry(**changes: object) -> dict[str, object]:
-    """One good entry of an activations file, changed."""
+    """Make a good entry of an activations file, changed."""
     good: dict[str, object] = {"topic": "tides", "guru": "Galileo"}
     return good | {f"{style}_activation": torch.ones(1, 3) for style in STYLES} | changes
 
 
 def saved(path: Path, data: object) -> Path:
-    """`data` in a `.pt` file."""
+    """Save `data` in a `.pt` file."""
     torch.save(data, path)
     return path
 
@@ -145,7 +145,7 @@ def test_a_file_as_the_article_made_it_is_read(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_violation_names_entry_key_found_and_wanted(tmp_path: Path, data: object, found: str, wanted: str) -> None:
     """What is wrong is said with its place, beside what was wanted."""
-    with pytest.raises(ArticleFileError) as refused:
+    with pytest.raises(FileError) as refused:
         read_activations(saved(tmp_path / "a.pt", data))
     assert found in refused.value.found
     assert wanted in refused.value.wanted
@@ -155,7 +155,7 @@ def test_a_violation_names_entry_key_found_and_wanted(tmp_path: Path, data: obje
 def test_features_below_zero_are_refused(tmp_path: Path) -> None:
     """A negative value is no feature activation, and is not silently dropped as inactive."""
     data = [{"topic": "tides", "novice_features": torch.tensor([0.5, -0.25])}]
-    with pytest.raises(ArticleFileError, match=r"value -0.25 at index 1.*0 or above"):
+    with pytest.raises(FileError, match=r"value -0.25 at index 1.*0 or above"):
         read_features(saved(tmp_path / "f.pt", data))
 
 
@@ -177,7 +177,7 @@ def test_code_in_a_file_is_refused_and_not_run(
     """A pickle that would run code ends in an error, and the code has not run."""
     mark, path = tmp_path / "mark", tmp_path / "a.pt"
     write([{"topic": Malicious(mark)}], path)
-    with pytest.raises(ArticleFileError, match="tensors, lists, dicts, strings and numbers only") as refused:
+    with pytest.raises(FileError, match="tensors, lists, dicts, strings and numbers only") as refused:
         read(path)
     assert not mark.exists()
     assert "weights_only" not in str(refused.value)  # torch's own text tells how to switch the protection off
@@ -196,14 +196,14 @@ def test_every_truncation_is_a_clear_error(tmp_path: Path) -> None:
     part = tmp_path / "part.pt"
     for length in {0, 1, 4, 100, len(whole) // 2, len(whole) - 30, len(whole) - 1}:
         part.write_bytes(whole[:length])
-        with pytest.raises(ArticleFileError, match=r"cannot be read|is damaged"):
+        with pytest.raises(FileError, match=r"cannot be read|is damaged"):
             read_activations(part)
 
 
 @settings(max_examples=60, deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), legacy=st.booleans())
 def test_a_flipped_byte_is_read_or_refused(place: float, value: int, *, legacy: bool) -> None:
-    """Damage anywhere ends in numbers or in ArticleFileError, never in another exception."""
+    """Damage anywhere gives numbers or a FileError, and never another exception."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.pt"
         torch.save([entry()], path, _use_new_zipfile_serialization=not legacy)
@@ -212,7 +212,7 @@ def test_a_flipped_byte_is_read_or_refused(place: float, value: int, *, legacy: 
         path.write_bytes(bytes(damaged))
         try:
             read = read_activations(path)
-        except ArticleFileError:
+        except FileError:
             return
         assert np.isfinite(read.activations).all()
 

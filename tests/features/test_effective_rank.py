@@ -1,4 +1,4 @@
-"""Effective rank on matrices worked by hand."""
+"""Effective rank agrees with matrices worked by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from saeprobe.features.sparse import effective_rank
 
 
 def random(seed: int) -> np.ndarray:
-    """Nine tokens, five wide."""
+    """Draw nine tokens of width five."""
     return np.random.default_rng(seed).normal(size=(9, 5))
 
 
@@ -33,14 +33,14 @@ def test_the_corners_of_a_simplex_fill_one_direction_less_than_they_are() -> Non
 
 
 def test_unequal_directions_are_weighed_by_their_entropy() -> None:
-    """Singular values 3 and 1: shares 3/4 and 1/4, so exp(3/4 ln 4/3 + 1/4 ln 4) = 4 / 3^(3/4) = 1.7548."""
+    """Singular values 3 and 1 are shares of 3/4 and 1/4, so exp(3/4 ln 4/3 + 1/4 ln 4) = 4 / 3^(3/4) = 1.7548."""
     points = np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     assert effective_rank(points) == pytest.approx(4 / 3**0.75, abs=1e-9)
 
 
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-3, 1e3), shift=st.floats(-10, 10))
 def test_rotation_scale_and_shift_change_nothing(seed: int, scale: float, shift: float) -> None:
-    """Only the shape of the cloud counts."""
+    """Nothing but the shape of the cloud is counted."""
     x = random(seed)
     rotation, _ = np.linalg.qr(np.random.default_rng(seed + 1).normal(size=(5, 5)))
     assert effective_rank(scale * x @ rotation + shift) == pytest.approx(effective_rank(x), rel=1e-6)

@@ -1,11 +1,22 @@
-"""Claims: what may be stated, what is refused, and how precisely a number was printed."""
+"""Claims say what may be stated and how precisely a number was printed; verdicts say what a word does to a run."""
 
 from __future__ import annotations
 
 import pytest
 
 from saeprobe import claim, drifted, inconclusive, published, refuted
-from saeprobe.claims import Claim, Published, claim_of
+from saeprobe.claims import (
+    OUTCOMES,
+    WORDS,
+    Claim,
+    Outcome,
+    Published,
+    Unverifiable,
+    Verdict,
+    Word,
+    claim_of,
+    unverifiable,
+)
 
 SENTENCE = "A prompt for a novice activates more features than one for an expert."
 
@@ -26,7 +37,7 @@ def test_a_probe_carries_its_claim_and_stays_the_same_function() -> None:
 
 
 def test_a_function_decides_one_claim() -> None:
-    """A second claim on it would hide the first, of which no report would tell."""
+    """A second claim on a function would hide the first one from every report."""
     inner = claim(SENTENCE, id="a.inner", source="b")
     outer = claim(SENTENCE, id="a.outer", source="b")
 
@@ -77,7 +88,7 @@ def test_one_name_where_several_are_wanted_is_refused() -> None:
 
 
 def test_a_name_given_twice_is_refused() -> None:
-    """A control run twice would be told twice."""
+    """A control that runs twice would be reported twice."""
     with pytest.raises(ValueError, match="claim 'a' names 'length' twice in controls; leave one out"):
         claim(SENTENCE, id="a", source="b", controls=("length", "wording", "length"))
     with pytest.raises(ValueError, match="claim 'a' names 'topics' twice in over; leave one out"):
@@ -99,7 +110,7 @@ def test_other_ids_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("sentence", ["", "  \n"])
 def test_an_empty_sentence_is_refused(sentence: str) -> None:
-    """A claim without a sentence claims nothing."""
+    """A claim without a sentence says nothing."""
     with pytest.raises(ValueError, match="empty sentence"):
         Claim(sentence=sentence, id="x", source="here")
 
@@ -132,7 +143,7 @@ def test_published_numbers_keep_unit_count_and_tolerance() -> None:
 
 
 def test_a_printed_zero_counts_as_precision() -> None:
-    """4.80 printed is known to half a hundredth, which only its text tells."""
+    """4.80 printed is known to half a hundredth, which only its text shows."""
     assert published(spaces="4.80", unit="activation").rounding("spaces") == pytest.approx(0.005)
     assert published(spaces=4.80, unit="activation").rounding("spaces") == pytest.approx(0.05)
 
@@ -149,13 +160,6 @@ def test_published_without_a_value_is_refused() -> None:
         published(unit="features")
 
 
-@pytest.mark.parametrize("tolerance", [0.0, -1.0])
-def test_a_tolerance_is_above_zero(tolerance: float) -> None:
-    """No tolerance, or a negative one, would hold every number moved."""
-    with pytest.raises(ValueError, match="wanted a positive distance in features"):
-        published(novice=1.0, unit="features", tolerance=tolerance)
-
-
 def test_declarations_carry_their_verdict_and_reason() -> None:
     """Each of the three declarations names its verdict."""
     declared = [declare("the model is small") for declare in (refuted, inconclusive, drifted)]
@@ -165,6 +169,41 @@ def test_declarations_carry_their_verdict_and_reason() -> None:
 
 @pytest.mark.parametrize("tolerance", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_tolerance_is_a_finite_distance(tolerance: float) -> None:
-    """With an infinite one every number would agree, and with NaN none."""
+    """A tolerance of 0 or below, or NaN, would find every number moved, and an infinite one none."""
     with pytest.raises(ValueError, match="wanted a positive distance in features"):
         published(novice=132.4, unit="features", tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome"),
+    [
+        ("supported", "passed"),
+        ("drifted", "failed"),
+        ("refuted", "failed"),
+        ("inconclusive", "failed"),
+        ("unverifiable", "skipped"),
+        ("broken", "error"),
+        ("not run", "skipped"),
+    ],
+)
+def test_every_word_has_its_outcome(word: Word, outcome: Outcome) -> None:
+    """Only `supported` passes among the seven words."""
+    assert Verdict(word=word, reason="").outcome == outcome
+
+
+def test_no_word_is_without_an_outcome() -> None:
+    """The seven words and their outcomes are the same seven."""
+    assert set(OUTCOMES) == set(WORDS)
+    assert len(WORDS) == 7
+
+
+def test_a_declared_verdict_passes_and_a_surprise_fails() -> None:
+    """A known non-reproduction passes; `supported` against the declaration does not."""
+    assert Verdict(word="refuted", reason="", declared="known").outcome == "passed"
+    assert Verdict(word="supported", reason="", surprise=True).outcome == "failed"
+
+
+def test_unverifiable_ends_the_probe_with_its_reason() -> None:
+    """The call never returns, and its reason is the text of what it raises."""
+    with pytest.raises(Unverifiable, match="the plan names no label"):
+        unverifiable("the plan names no label")

@@ -1,0 +1,291 @@
+"""Prompt files are TOML sheets of topics and templates, or rows of prompts in CSV or JSONL."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast
+
+from saeprobe.claims import did_you_mean
+from saeprobe.prompts.prompt import Located, Prompt, PromptError, at, cross, fill
+
+_FORMATS: Final = (".toml", ".csv", ".jsonl")
+
+AS_WRITTEN: Final = "as written"
+"""The template of rows that name none: all of a style are taken for one wording, as nothing says otherwise."""
+
+UNDETERMINED: Final = "und"
+"""The tag for a language that is not stated (BCP 47)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A content is what a file or a caller gives, before it passes the checks of all prompts.
+
+    `located` are its prompts with where they come from, drawn once; `words` are those by which styles call themselves,
+    and `neutral` is the style that has none.
+    """
+
+    name: str
+    language: str
+    located: Iterable[Located]
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    neutral: str | None = None
+
+
+def read_file(path: Path) -> Content:
+    """Read a prompt file; what is wrong with a prompt of it is found while the prompts are drawn."""
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        remedy = f"name the file for its format: {', '.join(_FORMATS)}"
+        near = did_you_mean(suffix, _FORMATS)
+        raise PromptError(f"{path.suffix!r} is no suffix of a prompt file{near}", remedy=remedy)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        problem = f"it cannot be read ({error.strerror})"
+        raise PromptError(problem, remedy="give the path of a file that exists") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        remedy = "save the file in the encoding UTF-8"
+        raise PromptError(f"byte {error.start} is not UTF-8", where=f"line {line}", remedy=remedy) from error
+    if suffix == ".toml":
+        return _sheet(text)
+    rows = _rows_of_csv(text) if suffix == ".csv" else _rows_of_jsonl(text)
+    return Content(name=path.stem, language=UNDETERMINED, located=_prompts_of(rows))
+
+
+_KEYS: Final = ("name", "language", "topics", "styles")
+_STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral")
+_TOPIC_KEYS: Final = ("name", "held_out")
+
+
+def _sheet(text: str) -> Content:
+    try:
+        document = cast("dict[str, object]", tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise PromptError(f"it is not TOML: {error}", remedy="correct the syntax there") from error
+    _only_known(document, _KEYS)
+    for key in _KEYS:
+        if key not in document:
+            raise PromptError(f"the key {key!r} is missing", remedy=f"add it; wanted: {', '.join(_KEYS)}")
+    listed = _list(document["topics"], "topics")
+    topics = [_topic(topic, f"topic {number}") for number, topic in enumerate(listed, start=1)]
+    tables = _table(document["styles"], "styles")
+    styles = {name: _table(style, f"style {name!r}") for name, style in tables.items()}
+    templates = {name: _templates(style, f"style {name!r}") for name, style in styles.items()}
+    neutral = _neutral(styles)
+    with_words = {name: style["words"] for name, style in styles.items() if "words" in style}
+    return Content(
+        name=_text(document["name"], "name"),
+        language=_text(document["language"], "language"),
+        located=cross(topics, templates),
+        words={name: _texts(words, f"style {name!r}, words") for name, words in with_words.items()},
+        neutral=neutral,
+    )
+
+
+def _topic(value: object, where: str) -> dict[str, str]:
+    """Return the name and further fields of a topic; `held_out` is for the reader and left out."""
+    table = _table(value, where)
+    if "name" not in table:
+        near = next((f", only {key!r}" for key in table if did_you_mean(key, ("name",))), "")
+        raise PromptError(f"it has no name{near}", where=where, remedy="give it one: name = 'tides'")
+    fields: dict[str, str] = {}
+    for key, content in table.items():
+        if key == "held_out":
+            _boolean(content, key, where)
+            continue
+        if isinstance(content, bool):
+            problem = f"the field {key!r} is {str(content).lower()}{did_you_mean(key, _TOPIC_KEYS)}"
+            remedy = "only held_out is true or false; put the text that goes into templates in quotes"
+            raise PromptError(problem, where=where, remedy=remedy)
+        fields[key] = _text(content, f"{where}, field {key!r}")
+    return fields
+
+
+def _templates(style: dict[str, object], where: str) -> list[str]:
+    """Return the templates of a style, those held out after the others."""
+    with at(where):
+        _only_known(style, _STYLE_KEYS)
+    if "templates" not in style:
+        raise PromptError("it has no templates", where=where, remedy='add templates = ["..."]')
+    templates = _texts(style["templates"], f"{where}, templates")
+    if not templates:
+        raise PromptError("the list templates is empty", where=where, remedy="give at least one")
+    return templates + _texts(style.get("held_out", []), f"{where}, held_out")
+
+
+def _neutral(styles: dict[str, dict[str, object]]) -> str | None:
+    found = [
+        name for name, style in styles.items() if _boolean(style.get("neutral", False), "neutral", f"style {name!r}")
+    ]
+    if len(found) > 1:
+        problem = f"{' and '.join(repr(name) for name in found)} are both neutral"
+        remedy = "call that one neutral into whose prompts the words of the others are pasted"
+        raise PromptError(problem, where="styles", remedy=remedy)
+    return found[0] if found else None
+
+
+def _boolean(value: object, key: str, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise PromptError(f"{key} is not true or false", where=where, remedy="write one of them")
+    return value
+
+
+def _only_known(table: dict[str, object], known: tuple[str, ...]) -> None:
+    for key in table:
+        if key not in known:
+            near = did_you_mean(key, known)
+            raise PromptError(f"the key {key!r} is unknown{near}", remedy=f"wanted: {', '.join(known)}")
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise PromptError(f"{value!r} is not text", where=where, remedy="put the text in quotes")
+    if not value.strip():
+        raise PromptError("the text is empty", where=where, remedy="write one, or leave the entry out")
+    return value
+
+
+def _texts(value: object, where: str) -> list[str]:
+    return [_text(entry, f"{where}, entry {number}") for number, entry in enumerate(_list(value, where), start=1)]
+
+
+def _list(value: object, where: str) -> list[object]:
+    if not isinstance(value, list):
+        remedy = "write [[topics]] above each topic" if where == "topics" else 'write a list: ["...", "..."]'
+        raise PromptError(f"it is not a list but {_kind(value)}", where=where, remedy=remedy)
+    return cast("list[object]", value)
+
+
+def _table(value: object, where: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        topic = where.startswith("topic")
+        remedy = 'give a name a topic: name = "tides"' if topic else "write [styles.novice] above it"
+        raise PromptError(f"it is not a table but {_kind(value)}", where=where, remedy=remedy)
+    return cast("dict[str, object]", value)
+
+
+def _kind(value: object) -> str:
+    """Say in words what a TOML value is."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "a number"
+    kinds: dict[type[object], str] = {str: "text", bool: "true or false", list: "a list", dict: "a table"}
+    return kinds.get(type(value), "a date or time")
+
+
+Row = tuple[str, Mapping[str, str]]
+"""The line it begins on, in words, and its cells by column; a cell that is empty or absent is not there."""
+
+_FINISHED: Final = ("text", "style", "topic", "template")
+_TO_FILL: Final = ("template", "style", "topic")
+
+
+def _rows_of_csv(text: str) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] | None = None
+    begins = 1
+    try:
+        for cells in reader:
+            where, begins = f"line {begins}", reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = _header(cells, where)
+                continue
+            if len(cells) != len(header):
+                problem = f"the row has {len(cells)} cells, the header {len(header)} ({', '.join(header)})"
+                raise PromptError(problem, where=where, remedy="put a text with a comma in double quotes")
+            row = dict(zip(header, cells, strict=True))
+            yield where, {column: cell for column, cell in row.items() if cell or column == "text"}
+    except csv.Error as error:
+        where = f"line {begins}"
+        raise PromptError(f"it is not CSV: {error}", where=where, remedy="correct the quotes there") from error
+
+
+def _header(cells: list[str], where: str) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    for name in names:
+        if not name or names.count(name) > 1:
+            problem = f"the column {name!r} stands {names.count(name)} times" if name else "a column has no name"
+            raise PromptError(problem, where=where, remedy="give each column a name of its own")
+    return names
+
+
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object is held as its keys and values as they stand, so that repeated keys are seen."""
+
+
+def _rows_of_jsonl(text: str) -> Iterator[Row]:
+    for line, content in enumerate(text.split("\n"), start=1):  # not splitlines: a JSON text may hold U+2028
+        if not content.strip():
+            continue
+        row: dict[str, str] = {}
+        with at(f"line {line}"):
+            try:
+                pairs = cast("object", json.loads(content, object_pairs_hook=_Pairs))
+            except json.JSONDecodeError as error:
+                problem = f"it is not JSON: {error.msg} at character {error.pos + 1}"
+                raise PromptError(problem, remedy="write one object a line") from error
+            if not isinstance(pairs, _Pairs):
+                raise PromptError("the line is not an object", remedy='write {"text": ...}')
+            for key, value in pairs:
+                if key in row:
+                    raise PromptError(f"the key {key!r} stands twice", remedy="leave one out")
+                if not isinstance(value, str):
+                    shown = "an object" if isinstance(value, _Pairs) else json.dumps(value)
+                    raise PromptError(f"{key!r} is {shown}, which is not text", remedy="put it in quotes")
+                row[key] = value
+        yield f"line {line}", {key: value for key, value in row.items() if value or key == "text"}
+
+
+def _prompts_of(rows: Iterable[Row]) -> Iterator[Located]:
+    """Make a prompt of each row: `text` as it stands, or else `template` filled with the other cells."""
+    for where, row in rows:
+        finished = "text" in row or "template" not in row
+        with at(where):
+            _check_row(row, ("text", "style") if finished else _TO_FILL, finished=finished)
+            prompt = _finished(row) if finished else _filled(row)
+        yield where, prompt
+
+
+def _check_row(row: Mapping[str, str], needed: tuple[str, ...], *, finished: bool) -> None:
+    for column in needed:
+        if column not in row:
+            near = next((f", only {name!r}" for name in row if did_you_mean(name, (column,))), "")
+            remedy = f"give each row {_listed(needed)}; found: {', '.join(row) or 'nothing'}"
+            raise PromptError(f"it has no {column!r}{near}", remedy=remedy)
+    for column in row if finished else ():
+        if column not in _FINISHED:
+            near = did_you_mean(column, _FINISHED)
+            remedy = f"beside a finished text there may be {_listed(_FINISHED[1:])}"
+            raise PromptError(f"the field {column!r} is unknown{near}", remedy=remedy)
+    for column in ("style", "topic"):
+        if row.get(column, "-") != row.get(column, "-").strip():
+            raise PromptError(f"the {column} {row[column]!r} has blanks around it", remedy="remove them")
+
+
+def _finished(row: Mapping[str, str]) -> Prompt:
+    text = row["text"]
+    return Prompt(text=text, style=row["style"], topic=row.get("topic", text), template=row.get("template", AS_WRITTEN))
+
+
+def _filled(row: Mapping[str, str]) -> Prompt:
+    template = row["template"]
+    with at(f"template {template!r}"):
+        text = fill(template, {name: value for name, value in row.items() if name not in ("template", "style")})
+    return Prompt(text=text, style=row["style"], topic=row["topic"], template=template)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Write names as prose: `'text' and 'style'`."""
+    quoted = [repr(name) for name in names]
+    return f"{', '.join(quoted[:-1])} and {quoted[-1]}"

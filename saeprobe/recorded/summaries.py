@@ -1,0 +1,268 @@
+"""The article's JSON files hold a comparison of two styles, or a table of effective ranks (EID) by persona."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from saeprobe.files import FileError, count_at, list_at, load_json, number_at, object_at, write_whole
+from saeprobe.recorded.tensors import ArticleFeatures
+
+LISTED_DOMINANT: Final = 30
+LISTED_ONLY: Final = 50
+"""So many features are listed in the published file."""
+
+_BASELINE: Final = "standard"  # the published summary gives its mean number of active features beside the pair's
+_SINGLE: Final = (
+    1e-6  # the published file's rates are float32 written in full, so `diff` is exact to a few units of 6e-8
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureRates:
+    """One feature fires under each of two styles at a rate: a share of the prompts, in [0, 1]."""
+
+    index: int
+    a: float
+    b: float
+
+    @property
+    def diff(self) -> float:
+        """Return the rate under the first style less the rate under the second."""
+        return self.a - self.b
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureDiff:
+    """A comparison of style `a` with style `b` holds summaries only: no interval can be made from it.
+
+    Attributes:
+        a: the first style.
+        b: the second style.
+        avg_active: by style, active features a prompt (value above 0), mean over prompts; has `a`, `b` and, where the
+            features file had it, `standard`.
+        avg_intensity: by style (`a` and `b`), mean of all active values of all prompts pooled, so that a prompt with
+            more active features weighs more; in units of the SAE's feature activations.
+        only_count: by style (`a` and `b`), features active on at least one of its prompts and on none of the other's.
+        dominant: by style, the features whose firing rate leans most towards it, greatest lean first.
+        only: by style, the first of the features counted in `only_count`, ascending.
+    """
+
+    a: str
+    b: str
+    avg_active: Mapping[str, float]
+    avg_intensity: Mapping[str, float]
+    only_count: Mapping[str, int]
+    dominant: Mapping[str, tuple[FeatureRates, ...]]
+    only: Mapping[str, tuple[int, ...]]
+
+
+def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
+    """Compare style `a` with style `b` over the same topics.
+
+    A feature is active where its value is above 0. `only` and `only_count` look at whether a feature is active on any
+    prompt at all; `dominant` lists at most 30 features, those that lean towards the style at all, ties by number.
+
+    Raises:
+        KeyError: a style is not in the file.
+        ValueError: the styles are the same, or no feature is active in one of them, whose mean strength is undefined.
+    """
+    known = ", ".join(features.styles)
+    if a == b:
+        raise ValueError(f"style {a!r} cannot be compared with itself; name two styles of: {known}")
+    for style in (a, b):
+        if style not in features.features:
+            raise KeyError(f"no style {style!r}; there are: {known}")
+        if features.features[style].nnz == 0:
+            raise ValueError(f"no feature is active on any {style!r} prompt, so their mean strength is undefined")
+    n = len(features.topics)
+    fired_a, fired_b = (np.bincount(features.features[style].indices, minlength=features.d_sae) for style in (a, b))
+    only = {a: np.flatnonzero((fired_a > 0) & (fired_b == 0)), b: np.flatnonzero((fired_b > 0) & (fired_a == 0))}
+    counted = [style for style in dict.fromkeys((a, b, _BASELINE)) if style in features.features]
+
+    def leaning(lean: Int[np.ndarray, " d_sae"]) -> tuple[FeatureRates, ...]:
+        order = np.argsort(-lean, kind="stable")[:LISTED_DOMINANT]  # counts are compared, so ties are exact
+        return tuple(
+            FeatureRates(index=int(index), a=int(fired_a[index]) / n, b=int(fired_b[index]) / n)
+            for index in order
+            if lean[index] > 0
+        )
+
+    return FeatureDiff(
+        a=a,
+        b=b,
+        avg_active={style: features.features[style].nnz / n for style in counted},
+        avg_intensity={style: float(features.features[style].data.mean(dtype=np.float64)) for style in (a, b)},
+        only_count={style: len(only[style]) for style in (a, b)},
+        dominant={a: leaning(fired_a - fired_b), b: leaning(fired_b - fired_a)},
+        only={style: tuple(int(index) for index in only[style][:LISTED_ONLY]) for style in (a, b)},
+    )
+
+
+def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
+    """Write the comparison with the published file's keys in its order, whole or not at all."""
+    a, b = diff.a, diff.b
+    summary = {
+        **{f"{style}_avg_active": mean for style, mean in diff.avg_active.items()},
+        **{f"{style}_avg_intensity": diff.avg_intensity[style] for style in (a, b)},
+        **{f"{style}_only_count": diff.only_count[style] for style in (a, b)},
+    }
+    data: dict[str, object] = {"summary": summary}
+    for style in (a, b):
+        data[f"{style}_dominant_features"] = [
+            {"index": rates.index, f"{a}_freq": rates.a, f"{b}_freq": rates.b, "diff": rates.diff}
+            for rates in diff.dominant[style]
+        ]
+    data |= {f"{style}_only_features": list(diff.only[style]) for style in (a, b)}
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, f"{text}\n".encode())
+
+
+def read_feature_diff(path: Path) -> FeatureDiff:
+    """Read a comparison; the two styles are taken from the names of its keys.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: it is not of this shape, or contradicts itself.
+    """
+    data = object_at(path, "the file", load_json(path))
+    suffix = "_dominant_features"
+    styles = tuple(key.removesuffix(suffix) for key in data if key.endswith(suffix) and key != suffix)
+    if len(styles) != 2:  # noqa: PLR2004 - a comparison has two sides
+        wanted = "two, one a style, as in a feature_diff.json"
+        found = f"it has {len(styles)} keys '<style>{suffix}'"
+        raise FileError(path, found, wanted=wanted, remedy="make one with 'saeprobe diff'")
+    summary = object_at(path, "key 'summary'", data.get("summary"))
+
+    def mean(key: str) -> float:
+        value = number_at(path, f"summary, key {key!r}", summary.get(key))
+        if value < 0:
+            raise FileError(path, f"summary, key {key!r} is {value}", wanted="a mean of 0 or above")
+        return value
+
+    def count(key: str) -> int:
+        return count_at(path, f"summary, key {key!r}", summary.get(key))
+
+    active = [*styles, *(key.removesuffix("_avg_active") for key in summary if key.endswith("_avg_active"))]
+    diff = FeatureDiff(
+        a=styles[0],
+        b=styles[1],
+        avg_active={style: mean(f"{style}_avg_active") for style in dict.fromkeys(active)},
+        avg_intensity={style: mean(f"{style}_avg_intensity") for style in styles},
+        only_count={style: count(f"{style}_only_count") for style in styles},
+        dominant={style: _dominant(path, data, style, styles) for style in styles},
+        only={style: _only(path, data, style) for style in styles},
+    )
+    for style in styles:
+        if len(diff.only[style]) > diff.only_count[style]:
+            found = f"'{style}_only_features' lists {len(diff.only[style])} features"
+            raise FileError(path, found, wanted=f"at most its own '{style}_only_count', {diff.only_count[style]}")
+    return diff
+
+
+def _dominant(path: Path, data: dict[str, Any], style: str, pair: tuple[str, ...]) -> tuple[FeatureRates, ...]:
+    """Read the firing rates of the features that lean to `style`, in order, each feature once."""
+    name = f"{style}_dominant_features"
+    a, b = pair
+    sign = 1 if style == a else -1
+    found: list[FeatureRates] = []
+    for position, raw in enumerate(list_at(path, f"key {name!r}", data.get(name))):
+        where = f"{name!r}, entry {position}"
+        entry = object_at(path, where, raw)
+        index = count_at(path, f"{where}, key 'index'", entry.get("index"))
+        rate = {s: number_at(path, f"{where}, key '{s}_freq'", entry.get(f"{s}_freq")) for s in pair}
+        diff = number_at(path, f"{where}, key 'diff'", entry.get("diff"))
+        if not all(0 <= value <= 1 for value in rate.values()):
+            raise FileError(path, f"{where} has the firing rates {rate}", wanted="shares between 0 and 1")
+        if abs(rate[a] - rate[b] - diff) > _SINGLE:
+            wanted = f"{a}_freq - {b}_freq = {rate[a] - rate[b]}"
+            raise FileError(path, f"{where}: 'diff' is {diff}", wanted=wanted)
+        found.append(FeatureRates(index=index, a=rate[a], b=rate[b]))
+    if any(sign * earlier.diff < sign * later.diff - _SINGLE for earlier, later in pairwise(found)):
+        raise FileError(path, f"{name!r} is out of order", wanted=f"the greatest lean to {style!r} first")
+    if len({rates.index for rates in found}) != len(found):
+        raise FileError(path, f"{name!r} lists a feature twice", wanted="every feature once")
+    return tuple(found)
+
+
+def _only(path: Path, data: dict[str, Any], style: str) -> tuple[int, ...]:
+    name = f"{style}_only_features"
+    listed = list_at(path, f"key {name!r}", data.get(name))
+    indices = tuple(count_at(path, f"{name!r}, entry {position}", value) for position, value in enumerate(listed))
+    if any(earlier >= later for earlier, later in pairwise(indices)):
+        wanted = "feature numbers in ascending order, each once"
+        raise FileError(path, f"{name!r} is not ascending", wanted=wanted)
+    return indices
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EidTable:
+    """A table holds the EID of one prompt a topic and persona.
+
+    Attributes:
+        topics: one a row.
+        personas: one a column, in the file's order.
+        eid: effective rank of the centred hidden states of the whole prompt, `[topics, personas]`.
+        seq_len: tokens of the prompt, `[topics, personas]`.
+    """
+
+    topics: tuple[str, ...]
+    personas: tuple[str, ...]
+    eid: Float[np.ndarray, "topics personas"]
+    seq_len: Int[np.ndarray, "topics personas"]
+
+
+def read_eid_table(path: Path) -> EidTable:
+    """Read a list of `{"topic": ..., "eid": {persona: {"eid": ..., "seq_len": ...}}}`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: it is not of this shape, or a topic lacks a persona.
+    """
+    entries = list_at(path, "the file", load_json(path))
+    if not entries:
+        raise FileError(path, "it holds an empty list", wanted="one entry a topic")
+    cells: dict[int, dict[str, tuple[float, int]]] = {}
+    topics: list[str] = []
+    for index, raw in enumerate(entries):
+        entry = object_at(path, f"entry {index}", raw)
+        topic = entry.get("topic")
+        if not isinstance(topic, str) or not topic:
+            raise FileError(path, f"entry {index}: key 'topic' is {topic!r:.60}", wanted="the topic, a string")
+        topics.append(topic)
+        where = f"entry {index} (topic {topic!r})"
+        cells[index] = _personas(path, where, entry.get("eid"))
+        differing = ", ".join(sorted(cells[index].keys() ^ cells[0].keys()))
+        if differing:
+            found = f"{where} and entry 0 differ in the personas {differing}"
+            raise FileError(path, found, wanted="the same personas for every topic")
+    personas = tuple(cells[0])
+    return EidTable(
+        topics=tuple(topics),
+        personas=personas,
+        eid=np.array([[row[persona][0] for persona in personas] for row in cells.values()], dtype=np.float64),
+        seq_len=np.array([[row[persona][1] for persona in personas] for row in cells.values()], dtype=np.int64),
+    )
+
+
+def _personas(path: Path, where: str, raw: object) -> dict[str, tuple[float, int]]:
+    found: dict[str, tuple[float, int]] = {}
+    for persona, value in object_at(path, f"{where}, key 'eid'", raw).items():
+        of = f"{where}, persona {persona!r}"
+        cell = object_at(path, of, value)
+        eid = number_at(path, f"{of}, key 'eid'", cell.get("eid"))
+        length = count_at(path, f"{of}, key 'seq_len'", cell.get("seq_len"))
+        if eid <= 0 or length == 0:
+            wanted = "an effective rank above 0 over at least one token"
+            raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
+        found[persona] = (eid, length)
+    if not found:
+        raise FileError(path, f"{where} has no persona", wanted="at least one")
+    return found

@@ -1,0 +1,322 @@
+"""The article's two `.pt` files are lists of dicts, one a topic, with one tensor a style.
+
+Torch is imported where a file is read or written: a directory of JSON files is read without it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import struct
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from jaxtyping import Float
+from scipy.sparse import csr_array
+
+from saeprobe.files import FileError, written_whole
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArticleActivations:
+    """An activations file holds the stream at the last token of each prompt, `[topics, styles, d_in]` in float32.
+
+    The file has one entry a topic; `gurus` are the names that the guru prompts use, empty where the file gives none.
+    """
+
+    topics: tuple[str, ...]
+    gurus: tuple[str, ...]
+    styles: tuple[str, ...]
+    activations: Float[np.ndarray, "topics styles d_in"]
+
+    def __post_init__(self) -> None:
+        wanted = (len(self.topics), len(self.styles))
+        if self.activations.ndim != 3 or self.activations.shape[:2] != wanted or len(self.gurus) != wanted[0]:  # noqa: PLR2004 - three axes
+            raise ValueError(
+                f"activations of shape {list(self.activations.shape)} and {len(self.gurus)} gurus; "
+                f"wanted [{wanted[0]} topics, {wanted[1]} styles, d_in] and a guru a topic"
+            )
+        if not np.isfinite(self.activations).all():
+            raise ValueError("activations hold NaN or infinity; wanted finite numbers")
+
+    @property
+    def d_in(self) -> int:
+        """Return the width of the residual stream."""
+        return int(self.activations.shape[2])
+
+    def style(self, style: str) -> Float[np.ndarray, "topics d_in"]:
+        """Return the activations of one style.
+
+        Raises:
+            KeyError: the file has no such style.
+        """
+        if style not in self.styles:
+            raise KeyError(f"no style {style!r}; there are: {', '.join(self.styles)}")
+        return self.activations[:, self.styles.index(style)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArticleFeatures:
+    """A features file holds the SAE's features at the last token of each prompt.
+
+    `features` has by style, in the file's order, float32 sparse rows `[topics, d_sae]`, only values above zero stored;
+    topics and gurus are as in an activations file.
+    """
+
+    topics: tuple[str, ...]
+    gurus: tuple[str, ...]
+    features: Mapping[str, csr_array]
+
+    def __post_init__(self) -> None:
+        shapes = {style: tuple(rows.shape) for style, rows in self.features.items()}
+        if len(set(shapes.values())) != 1 or {shape[0] for shape in shapes.values()} != {len(self.topics)}:
+            raise ValueError(f"features of shapes {shapes} for {len(self.topics)} topics; wanted [topics, d_sae] each")
+        if len(self.gurus) != len(self.topics):
+            raise ValueError(f"{len(self.gurus)} gurus for {len(self.topics)} topics; wanted one a topic")
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """List the styles in the file's order."""
+        return tuple(self.features)
+
+    @property
+    def d_sae(self) -> int:
+        """Return the number of features of the SAE."""
+        return int(next(iter(self.features.values())).shape[1])
+
+
+def read_activations(path: Path) -> ArticleActivations:
+    """Read a list of dicts with `topic`, `guru` (may be absent) and `<style>_activation` tensors `[1, d_in]`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: it is damaged, refers to code, or is not of this shape.
+    """
+    entries = entries_of(path, load_data(path), ACTIVATIONS)
+    return ArticleActivations(
+        topics=entries.topics,
+        gurus=entries.gurus,
+        styles=tuple(entries.tensors),
+        activations=np.stack([entries.matrix(style) for style in entries.tensors], axis=1),
+    )
+
+
+def write_activations(path: Path, activations: ArticleActivations) -> None:
+    """Write the file in the article's shape, whole or not at all."""
+    rows = {style: activations.style(style) for style in activations.styles}
+    _write(path, ACTIVATIONS, activations, rows)
+
+
+def read_features(path: Path) -> ArticleFeatures:
+    """Read a list of dicts with `topic`, `guru` (may be absent) and `<style>_features` tensors `[d_sae]`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: it is damaged, refers to code, is not of this shape, or holds a value below zero.
+    """
+    entries = entries_of(path, load_data(path), FEATURES)
+    features: dict[str, csr_array] = {}
+    for style in entries.tensors:
+        rows = entries.matrix(style)
+        if rows.min() < 0:
+            entry, index = np.unravel_index(int(rows.argmin()), rows.shape)
+            where = f"{_where(int(entry), entries.topics[entry])}, key '{style}_features'"
+            found = f"{where}: value {rows[entry, index]} at index {index}"
+            wanted = "feature activations, which are 0 or above"
+            remedy = "activations before the SAE are encoded with 'saeprobe encode'"
+            raise FileError(path, found, wanted=wanted, remedy=remedy)
+        features[style] = csr_array(rows)
+    return ArticleFeatures(topics=entries.topics, gurus=entries.gurus, features=features)
+
+
+def write_features(path: Path, features: ArticleFeatures) -> None:
+    """Write the file in the article's shape (dense: 4 bytes a feature, topic and style), whole or not at all."""
+    rows = {style: of_style.toarray() for style, of_style in features.features.items()}
+    _write(path, FEATURES, features, rows)
+
+
+_ZIP_MAGIC = b"PK\x03\x04"
+
+# What torch and its restricted unpickler raise on a damaged file beside struct.error, as seen by flipping bytes.
+_DAMAGE = (AssertionError, AttributeError, EOFError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
+
+
+def load_data(path: Path) -> object:
+    """Load the tensors, lists, dicts, strings and numbers of a `.pt` file, tensors mapped from disk rather than read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: the file is truncated, is no `.pt` file, or refers to code.
+    """
+    import torch
+
+    with path.open("rb") as file:
+        zipped = file.read(4) == _ZIP_MAGIC
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch comments on pickle protocols; nothing there is for the user
+            # mmap is for the zip format of torch >= 1.6 only; the older one is read whole
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except pickle.UnpicklingError as error:
+        code = re.search(r"GLOBAL (\S+)", str(error))  # torch's own text asks people to switch the protection off
+        found = "it is no .pt file, is damaged, or holds more than plain data"
+        if code is not None:
+            found = f"it refers to the code {code.group(1)!r}; it was refused and not run"
+        wanted = "tensors, lists, dicts, strings and numbers only"
+        remedy = "copy or download it again, or have it saved as plain data by whoever made it"
+        raise FileError(path, found, wanted=wanted, remedy=remedy) from error
+    except (*_DAMAGE, struct.error) as error:
+        found = "it cannot be read (truncated, damaged, or no .pt file)"
+        remedy = "copy or download it again and compare sizes"
+        raise FileError(path, found, wanted="a file written by torch.save", remedy=remedy) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of file has `<style>_<suffix>` tensors of shape `lead + [width]`."""
+
+    suffix: str
+    lead: tuple[int, ...]
+    width: str
+    made_by: str
+
+    @property
+    def shape(self) -> str:
+        """Write the shape as in the documentation: `[1, d_in]`."""
+        return f"[{', '.join([*map(str, self.lead), self.width])}]"
+
+
+ACTIVATIONS = Kind(suffix="activation", lead=(1,), width="d_in", made_by="saeprobe extract")
+FEATURES = Kind(suffix="features", lead=(), width="d_sae", made_by="saeprobe encode")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entries:
+    """The entries of one file are checked, and their tensors are still on disk.
+
+    `topics` and `gurus` have one an entry, `tensors` by style in the file's order one an entry, of `width` d_in or
+    d_sae.
+    """
+
+    path: Path
+    kind: Kind
+    topics: tuple[str, ...]
+    gurus: tuple[str, ...]
+    tensors: Mapping[str, tuple[torch.Tensor, ...]]
+    width: int
+
+    def matrix(self, style: str) -> Float[np.ndarray, "topics width"]:
+        """Read the tensors of one style as float32 rows, and refuse NaN and infinity."""
+        rows = np.stack([tensor.detach().reshape(-1).float().numpy() for tensor in self.tensors[style]])
+        bad = np.argwhere(~np.isfinite(rows))
+        if len(bad):
+            entry, index = (int(axis) for axis in bad[0])
+            where = f"{_where(entry, self.topics[entry])}, key '{style}_{self.kind.suffix}'"
+            found = f"{where}: value {rows[entry, index]} at index {index} ({len(bad)} such values in all)"
+            wanted = "finite numbers (float16 overflows above 65,504)"
+            remedy = f"make the file again in float32 or bfloat16 with '{self.kind.made_by}'"
+            raise FileError(self.path, found, wanted=wanted, remedy=remedy)
+        return rows
+
+
+def entries_of(path: Path, data: object, kind: Kind) -> Entries:
+    """Check the keys, shapes and types of what was loaded from `path`; values are checked by `Entries.matrix`.
+
+    Raises:
+        FileError: the file is not of this kind; names the entry, the key, what was found and wanted.
+    """
+    if not isinstance(data, list) or not data:
+        found = "an empty list" if isinstance(data, list) else f"a {type(data).__name__}"
+        raise FileError(path, f"it holds {found}", wanted=f"a list of dicts, one a topic ({kind.made_by!r})")
+    entries = [_entry(path, index, entry, kind) for index, entry in enumerate(cast("list[object]", data))]
+    keys = [key for key in entries[0] if key not in {"topic", "guru"}]
+    if not keys:
+        found = f"{_where(0, entries[0]['topic'])} has no tensor"
+        raise FileError(path, found, wanted=f"'<style>_{kind.suffix}' {kind.shape}")
+    tensors: dict[str, tuple[torch.Tensor, ...]] = dict.fromkeys(keys, ())
+    for index, entry in enumerate(entries):
+        where = _where(index, entry["topic"])
+        for key in sorted({*keys} ^ (entry.keys() - {"topic", "guru"})):
+            lacks = f"lacks {key!r}, which entry 0 has" if key in keys else f"has {key!r}, which entry 0 lacks"
+            raise FileError(path, f"{where} {lacks}", wanted="the same styles in every entry")
+        for key in keys:
+            tensors[key] += (_tensor(path, f"{where}, key {key!r}", entry[key], kind),)
+    width = int(tensors[keys[0]][0].shape[-1])
+    for index, entry in enumerate(entries):
+        for key in keys:
+            shape = list(tensors[key][index].shape)
+            if shape[-1] != width:
+                found = f"{_where(index, entry['topic'])}, {key!r}: shape {shape}"
+                raise FileError(path, found, wanted=f"{kind.width} = {width}, as {keys[0]!r} of entry 0 has")
+    return Entries(
+        path=path,
+        kind=kind,
+        topics=tuple(str(entry["topic"]) for entry in entries),
+        gurus=tuple(str(entry.get("guru", "")) for entry in entries),
+        tensors={key.removesuffix(f"_{kind.suffix}"): of_style for key, of_style in tensors.items()},
+        width=width,
+    )
+
+
+def _where(index: int, topic: object) -> str:
+    return f"entry {index} (topic {topic!r})"
+
+
+def _entry(path: Path, index: int, entry: object, kind: Kind) -> dict[str, Any]:
+    """Return the entry as a dict with string keys: a topic, perhaps a guru, and tensors of this kind."""
+    if not isinstance(entry, dict):
+        raise FileError(path, f"entry {index} is a {type(entry).__name__}", wanted="a dict with the key 'topic'")
+    fields = cast("dict[Any, Any]", entry)
+    odd = [key for key in fields if not isinstance(key, str)]
+    if odd:
+        raise FileError(path, f"entry {index} has the key {odd[0]!r}", wanted="keys that are strings")
+    if not isinstance(fields.get("topic"), str) or not fields["topic"]:
+        found = f"key 'topic' is {fields['topic']!r:.60}" if "topic" in fields else "key 'topic' is absent"
+        raise FileError(path, f"entry {index}: {found}", wanted="the topic, a string that is not empty")
+    where, suffix = _where(index, fields["topic"]), f"_{kind.suffix}"
+    if not isinstance(fields.get("guru", ""), str):
+        found = f"key 'guru' is a {type(fields['guru']).__name__}"
+        raise FileError(path, f"{where}: {found}", wanted="a name (string), or no key")
+    for key in fields:
+        if key not in {"topic", "guru"} and (not key.endswith(suffix) or key == suffix):
+            wanted = f"'topic', 'guru' and '<style>{suffix}' {kind.shape}"
+            remedy = f"make such a file with '{kind.made_by}'"
+            raise FileError(path, f"{where} has the key {key!r}", wanted=wanted, remedy=remedy)
+    return fields
+
+
+def _tensor(path: Path, where: str, value: object, kind: Kind) -> torch.Tensor:
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        raise FileError(path, f"{where} is a {type(value).__name__}", wanted=f"a tensor {kind.shape}")
+    if not value.dtype.is_floating_point or value.layout != torch.strided or value.device.type != "cpu":
+        found = f"{value.dtype}, {value.layout}, {value.device}".replace("torch.", "")
+        raise FileError(path, f"{where} is a tensor of {found}", wanted="a dense tensor of floating point")
+    shape = list(value.shape)
+    if not shape or shape[:-1] != list(kind.lead) or shape[-1] == 0:
+        raise FileError(path, f"{where} has shape {shape}", wanted=f"shape {kind.shape}")
+    return value
+
+
+def _write(
+    path: Path, kind: Kind, of: ArticleActivations | ArticleFeatures, rows: Mapping[str, Float[np.ndarray, "topics w"]]
+) -> None:
+    import torch
+
+    data: list[dict[str, object]] = []
+    for index, (topic, guru) in enumerate(zip(of.topics, of.gurus, strict=True)):
+        data.append({"topic": topic, "guru": guru})
+        for style, of_style in rows.items():
+            # a copy: torch.save writes the whole storage that a slice points into
+            tensor = torch.tensor(of_style[index], dtype=torch.float32)
+            data[-1][f"{style}_{kind.suffix}"] = tensor.reshape(*kind.lead, -1)
+    with written_whole(path) as part:
+        torch.save(data, part)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations, permutations, product
 from math import ceil, factorial, prod
 
@@ -13,9 +12,9 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, Over
+from saeprobe.evidence.controls import summary_of, verdict_of
 from saeprobe.evidence.controls.draws import Effect
-from saeprobe.evidence.controls.results import told, verdict_of
-from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, current_terms, record
+from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.numbers import p_value
 from saeprobe.features.sparse import Features
 from saeprobe.measures.halving import firing_shares
@@ -55,11 +54,8 @@ _RULE = (
 )
 
 Distances = Float[np.ndarray, "units units"]
-
 Labels = Int[np.ndarray, " units"]
-
 Dealt = Int[np.ndarray, "relabelings units"]
-
 Means = Float[np.ndarray, "relabelings styles"]
 
 
@@ -89,7 +85,7 @@ def clusters(of: Features | Recorded, *more: object) -> Evidence:
     return record(_clustered((of,), terms))
 
 
-def _clustered(sides: BothSides, terms: Recorder) -> Evidence:
+def _clustered(sides: BothSides, terms: Terms) -> Evidence:
     (of,) = sides
     styles = of.styles
     which = f"{' and '.join(styles)} prompts" if len(styles) <= NAMED else f"the prompts of {len(styles)} styles"
@@ -119,7 +115,7 @@ def _clustered(sides: BothSides, terms: Recorder) -> Evidence:
         estimate=mean,
         level=1 - 2 * terms.alpha,
         p=reached.p,
-        test=reached.told("permutation of styles", what),
+        test=reached.in_words("permutation of styles", what),
         seed=terms.seed,  # of the intervals, where the relabelings are all counted
         units="wordings" if within is None else "topics",
         n_units=tuple(int(count) for count in counts),
@@ -131,8 +127,9 @@ def _clustered(sides: BothSides, terms: Recorder) -> Evidence:
         distances=tuple(tuple(row[:unit].tolist()) for unit, row in enumerate(distances) if unit),
     )
     found = reached.p < terms.alpha and mean > 0
-    effect = partial(_effect, over=terms.over)
-    controls = run_rivals(sides, tested, _clustered, effect, found=found, terms=terms, own={})
+    controls = run_rivals(
+        sides, tested, _clustered, lambda there: _effect(there, terms.over), found=found, terms=terms, own={}
+    )
     tested = replace(tested, controls=controls)
     numbers = f"mean silhouette {mean:.2f}, {p_value(reached.p)}"
     inside = _lying_in_another(tested.samples, values, distances, units, terms)
@@ -153,7 +150,7 @@ def _judged(tested: Evidence, numbers: str, within: int | None, alpha: float) ->
         return replace(tested, reason=f"{numbers}, but not shown to lie apart: {which}{more}")
     least = min(tested.samples, key=lambda sample: sample.mean)
     numbers = f"{numbers}; the least, {least.label}, at {_value(least)}"
-    supported = "supported", f"{numbers}{told(tested.controls)}"
+    supported = "supported", f"{numbers}{summary_of(tested.controls)}"
     outcome, reason = verdict_of(tested.controls, numbers, alpha) or supported
     return replace(tested, outcome=outcome, reason=reason)
 
@@ -181,7 +178,7 @@ def _needed(tested: Evidence, within: int | None, alpha: float) -> Needed | None
     return Needed(units=what, have=have, wanted=wanted, prompts=ceil(prompts * wanted / have))
 
 
-def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Recorder) -> Sample:
+def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Terms) -> Sample:
     return Sample(
         label=of.label,
         measure="silhouette",
@@ -197,7 +194,7 @@ def _interval(values: Float[np.ndarray, " units"], level: float, seed: int) -> t
     return bca_interval(len(values), lambda chosen: float(values[chosen].mean()), level=level, seed=seed)
 
 
-def _effect(sides: BothSides, *, over: tuple[Over, ...]) -> Effect:
+def _effect(sides: BothSides, over: tuple[Over, ...]) -> Effect:
     """Return the mean silhouette, which has no other scale."""
     (of,) = sides
     units = _units(of, over)
@@ -212,7 +209,7 @@ def _lying_in_another(
     values: Float[np.ndarray, " units"],
     distances: Distances,
     units: _Units,
-    terms: Recorder,
+    terms: Terms,
 ) -> str | None:
     """Say which style lies nearer to another than to itself, and more so than by chance; None where none does.
 
@@ -240,7 +237,7 @@ def _lying_in_another(
     return None
 
 
-def _share_as_low(distances: Distances, units: _Units, pair: tuple[int, int], terms: Recorder) -> float:
+def _share_as_low(distances: Distances, units: _Units, pair: tuple[int, int], terms: Terms) -> float:
     """Return in which share of relabelings of two styles the first one's mean silhouette is as low as it is."""
     chosen = np.isin(units.labels, pair)
     between = distances[np.ix_(chosen, chosen)]

@@ -15,19 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
 from saeprobe.claims import NotRun
+from saeprobe.evidence.controls import HALF, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import Effect
-from saeprobe.evidence.controls.results import HALF, told, verdict_of
-from saeprobe.evidence.evidence import (
-    ControlResult,
-    Evidence,
-    EvidenceOutcome,
-    Recorder,
-    UnitValue,
-    current_terms,
-    record,
-)
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.numbers import p_value
-from saeprobe.evidence.units import summaries
+from saeprobe.evidence.units import sample_of, summaries
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features, within_rounding
 from saeprobe.measures.reading import (
@@ -153,7 +145,7 @@ def exclusive_features(on: Readable, but_not: Readable) -> ExclusiveFeatures:
     return ExclusiveFeatures(on=on, but_not=but_not)
 
 
-def _more_exclusive(more: object, less: object, terms: Recorder) -> Evidence:
+def _more_exclusive(more: object, less: object, terms: Terms) -> Evidence:
     if not isinstance(more, ExclusiveFeatures) or not isinstance(less, ExclusiveFeatures):
         raise TypeError(f"{more!r} > {less!r}; {_REVERSE}, by > or <")
     if not (_same(more.on, less.but_not) and _same(more.but_not, less.on)):
@@ -165,7 +157,7 @@ def _more_exclusive(more: object, less: object, terms: Recorder) -> Evidence:
         remedy="; activity asks whether more active features, as longer prompts have, make more exclusive ones",
     )
     if isinstance(more.on, RecordedStyle) or isinstance(more.but_not, RecordedStyle):
-        a, b = more.summary.sample, less.summary.sample
+        a, b = sample_of(more.summary, terms), sample_of(less.summary, terms)
         return summaries("exclusive", _STATEMENT.format(a.label, b.label), a, b)
     return _compared((more.on, more.but_not), terms)
 
@@ -177,10 +169,10 @@ def _same(one: Readable, other: Readable) -> bool:
     return one.subject == other.subject and one.prompts == other.prompts
 
 
-def _compared(both: BothSides, terms: Recorder) -> Evidence:
+def _compared(both: BothSides, terms: Terms) -> Evidence:
     """Permute style labels and count again; the null is that style does not matter."""
     on, but_not = both
-    a, b = exclusive_features(on, but_not).summary.sample, exclusive_features(but_not, on).summary.sample
+    a, b = (sample_of(exclusive_features(*sides).summary, terms) for sides in (both, both[::-1]))
     planned = design(on, but_not, terms.over)
     base = Evidence(
         kind="exclusive",
@@ -203,7 +195,7 @@ def _compared(both: BothSides, terms: Recorder) -> Evidence:
         base,
         scope=planned.scope,
         p=found.p,
-        test=found.told("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
+        test=found.in_words("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
         seed=found.seed,
         units=planned.units,
         n_units=(len(units_a), len(units_b)),
@@ -231,18 +223,15 @@ def _compared(both: BothSides, terms: Recorder) -> Evidence:
 def _judged(tested: Evidence, planned: Design, p: float, alpha: float) -> Evidence:
     a, b = tested.samples
     numbers = f"{a.mean:.0f} against {b.mean:.0f} features, {p_value(p)} under permuted labels"
-    outcome: EvidenceOutcome
-    needed = None
     if p >= alpha:
         needed = planned.needed(alpha)
         more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
-        outcome, reason = "inconclusive", f"{numbers}: not told apart from chance{more}"
-    elif a.mean < b.mean:
-        outcome, reason = "refuted", f"{numbers}: the contrary"
-    else:
-        supported = "supported", f"{numbers}: more than chance{told(tested.controls)}"
-        outcome, reason = verdict_of(tested.controls, numbers, alpha) or supported
-    return replace(tested, outcome=outcome, reason=reason, needed=needed)
+        return replace(tested, reason=f"{numbers}: not told apart from chance{more}", needed=needed)
+    if a.mean < b.mean:
+        return replace(tested, outcome="refuted", reason=f"{numbers}: the contrary")
+    supported = "supported", f"{numbers}: more than chance{summary_of(tested.controls)}"
+    outcome, reason = verdict_of(tested.controls, numbers, alpha) or supported
+    return replace(tested, outcome=outcome, reason=reason)
 
 
 def _effect(sides: BothSides) -> Effect:

@@ -9,24 +9,14 @@ import numpy as np
 from jaxtyping import Float
 
 from saeprobe.claims import Control
-from saeprobe.evidence.controls.results import HALF, told, verdict_of
-from saeprobe.evidence.evidence import (
-    ControlResult,
-    Evidence,
-    Needed,
-    Recorder,
-    Sample,
-    UnitValue,
-    current_terms,
-    record,
-)
+from saeprobe.evidence.controls import HALF, summary_of, verdict_of
+from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.numbers import against, number, p_value
 from saeprobe.features.sparse import Features
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
 from saeprobe.measures.reading import Readable, captured, one_near, refuse_apart, refuse_others, templates, topics
 from saeprobe.measures.separation import READ, SHARE, BothSides, run_rivals
-from saeprobe.statistics.intervals import false_discoveries
-from saeprobe.statistics.power import units_to_decide
+from saeprobe.statistics.intervals import false_discoveries, units_to_decide
 
 ROUNDS = 20
 """The control `labels` scans this many times between shuffled labels."""
@@ -90,7 +80,7 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
     return record(_scanned((yes, no), most, terms))
 
 
-def _scanned(sides: BothSides, most: int, terms: Recorder) -> Evidence:
+def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
     yes, no = sides
     (pick_yes, test_yes), (pick_no, test_no) = halved(sides, terms.over)
     apart = all(
@@ -164,14 +154,14 @@ _RULE = (
 )
 
 
-def confirmed(tested: Rates, features: tuple[int, ...], terms: Recorder) -> tuple[Ps, Ps]:
+def confirmed(tested: Rates, features: tuple[int, ...], terms: Terms) -> tuple[Ps, Ps]:
     """Return the p of each picked feature, and p adjusted for how many were picked."""
     ps = np.array([tested.p_above(feature, alpha=terms.alpha, seed=terms.seed) for feature in features])
     return ps, false_discoveries(ps, q=terms.alpha)
 
 
 def _part(
-    tested: Rates, feature: int, sides: BothSides, *, p: float, adjusted: float, of: int, terms: Recorder
+    tested: Rates, feature: int, sides: BothSides, *, p: float, adjusted: float, of: int, terms: Terms
 ) -> Evidence:
     """Return what the half that confirms shows of one feature."""
     values = tested.yes[:, feature], tested.no[:, feature]
@@ -212,7 +202,7 @@ def _sample(side: Features, feature: int, mean: float) -> Sample:
     )
 
 
-def needed_to_confirm(tested: Rates, feature: int, picked: int, sides: BothSides, terms: Recorder) -> Needed:
+def needed_to_confirm(tested: Rates, feature: int, picked: int, sides: BothSides, terms: Terms) -> Needed:
     """Return with how many units, of both halves together, this feature alone would be confirmed among so many."""
     effect, deviation = float(tested.difference[feature]), float(tested.deviation[feature])
     in_deviations = 0.0 if effect <= 0 else effect / deviation if deviation > 0 else inf
@@ -227,7 +217,7 @@ def needed_to_confirm(tested: Rates, feature: int, picked: int, sides: BothSides
     return Needed(units=what, have=have, wanted=wanted, prompts=ceil(wanted * each))
 
 
-def shuffled_control(halves: tuple[Rates, Rates], most: int, found: float, terms: Recorder) -> ControlResult:
+def shuffled_control(halves: tuple[Rates, Rates], most: int, found: float, terms: Terms) -> ControlResult:
     """Scan again between made-up sides, each with half of the templates of either style (or topics turned round)."""
     looked, tested = halves
     rng = np.random.default_rng(terms.seed)
@@ -251,7 +241,7 @@ def shuffled_control(halves: tuple[Rates, Rates], most: int, found: float, terms
     )
 
 
-def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: BothSides, terms: Recorder) -> Evidence:
+def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: BothSides, terms: Terms) -> Evidence:
     found = [(part, feature) for part, feature in zip(base.parts, features, strict=True) if part]
     if not found:
         best = int(np.argmin([part.p or 0.0 for part in base.parts]))
@@ -275,6 +265,6 @@ def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: Bot
         f"confirmed ({examples}{', ...' if len(found) > EXAMPLES else ''}); "
         f"Benjamini-Hochberg at {number(terms.alpha, SHARE)}"
     )
-    supported = "supported", f"{numbers}{told(base.controls)}"
+    supported = "supported", f"{numbers}{summary_of(base.controls)}"
     outcome, reason = verdict_of(base.controls, numbers, terms.alpha) or supported
     return replace(base, outcome=outcome, reason=reason)

@@ -11,21 +11,20 @@ from dataclasses import replace
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import READ_ELSEWHERE
+from saeprobe.evidence.controls import HALF, RANDOM, READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import Effect, judged_draws, n_draws
-from saeprobe.evidence.controls.results import HALF, RANDOM
 from saeprobe.evidence.evidence import (
     ControlResult,
     Evidence,
     EvidenceOutcome,
-    Recorder,
     Sample,
+    Terms,
     UnitValue,
     current_terms,
     record,
 )
 from saeprobe.evidence.numbers import number
-from saeprobe.evidence.units import refuse_controls, unit_means
+from saeprobe.evidence.units import refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import firing_rate
@@ -66,9 +65,9 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
         TypeError: the claim asks for controls, a feature is no whole number, or the sides were read at different tokens
             or share prompts.
     """
-    refuse_controls("separation")
-    refuse_apart(yes, no)
     terms = current_terms()
+    refuse_controls("separation", terms)
+    refuse_apart(yes, no)
     picked = features if isinstance(features, Selected) else None
     wanted = picked.features if picked is not None else feature_numbers(features)
     if not wanted:
@@ -79,7 +78,7 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
                 kind="separation",
                 statement=f"some feature {_statement(yes, no)}",
                 outcome="refuted",
-                reason=f"none of {picked.tried:,} features does so on {_origin(picked, yes, no)}",
+                reason=f"none of {picked.tried:,} features does so on {picked.origin(*_captured(yes, no))}",
                 scope="these templates",
                 unit=SHARE,
                 tried=picked.tried,
@@ -111,7 +110,7 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
     )
 
 
-def _separates_one(feature: int, yes: Readable, no: Readable, picked: Selected | None, terms: Recorder) -> Evidence:
+def _separates_one(feature: int, yes: Readable, no: Readable, picked: Selected | None, terms: Terms) -> Evidence:
     rates = firing_rate(yes, feature), firing_rate(no, feature)
     n_yes, n_no = (_prompts_behind(rate, of) for rate, of in zip(rates, (yes, no), strict=True))
     (sample_yes, units_yes), (sample_no, units_no) = (_with_interval(rate, terms) for rate in rates)
@@ -164,13 +163,14 @@ def _prompts_behind(rate: Quantity, of: Readable) -> int:
     return (of.n_at_least if isinstance(of, RecordedStyle) else rate.n) or 0
 
 
-def _with_interval(rate: Quantity, terms: Recorder) -> tuple[Sample, tuple[UnitValue, ...]]:
+def _with_interval(rate: Quantity, terms: Terms) -> tuple[Sample, tuple[UnitValue, ...]]:
     """Return the rate with its exact interval over units, and these units; a bare summary has neither."""
+    sample = sample_of(rate, terms)
     if not isinstance(rate, Measurement):
-        return rate.sample, ()
+        return sample, ()
     units, _, _ = unit_means(rate, terms.over)
     interval = rate_interval(sum(unit.value for unit in units), len(units), level=1 - terms.alpha)
-    return replace(rate.sample, interval=interval), units
+    return replace(sample, interval=interval), units
 
 
 def _bounds(yes: Sample, no: Sample) -> str:
@@ -195,12 +195,8 @@ def _scope(yes: Readable, no: Readable, prompts: tuple[int, int], picked: Select
     templates = len({prompt.template for prompt in yes.prompts})
     scope = "this wording only" if templates == 1 else f"these {templates} templates a style"
     if picked is not None:
-        scope += f"; picked among {picked.tried:,} features on {_origin(picked, yes, no)}"
+        scope += f"; picked among {picked.tried:,} features on {picked.origin(*_captured(yes, no))}"
     return scope
-
-
-def _origin(picked: Selected, yes: Readable, no: Readable) -> str:
-    return picked.origin(*_captured(yes, no))
 
 
 def _captured(*sides: Readable) -> list[Features]:
@@ -217,11 +213,11 @@ BothSides = tuple[Features, ...]
 def run_rivals(
     sides: BothSides,
     claim: Evidence,
-    again: Callable[[BothSides, Recorder], Evidence],
+    again: Callable[[BothSides, Terms], Evidence],
     effect: Callable[[BothSides], Effect] | None = None,
     *,
     found: bool,
-    terms: Recorder,
+    terms: Terms,
     own: Mapping[Control, Callable[[], ControlResult]],
 ) -> tuple[ControlResult, ...]:
     """Run the controls that a claim declares, in that order.
@@ -238,7 +234,7 @@ def run_rivals(
         terms: of the claim.
         own: the controls that only this kind of evidence has.
     """
-    unasked = replace(terms, controls=(), evidence=[])
+    unasked = Terms(alpha=terms.alpha, seed=terms.seed, over=terms.over)
 
     def estimated(there: BothSides) -> Effect:
         return Effect(size=again(there, unasked).estimate or 0.0, scale=None)
@@ -281,7 +277,7 @@ def _drawn(
     effect: Callable[[BothSides], Effect],
     *,
     found: bool,
-    terms: Recorder,
+    terms: Terms,
 ) -> ControlResult:
     """Hold what the draws show against what the claim shows on the prompts that they read."""
 

@@ -36,14 +36,8 @@ def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
 
     Those of controls are not the claim's, and the numbers of a printed table were not measured.
     """
-    return (sample for piece in pieces_of(evidence) if piece.kind != "printed" for sample in piece.samples)
-
-
-def pieces_of(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
-    """Yield some evidence and its parts, in order, without what its controls compared."""
-    for piece in evidence:
-        yield piece
-        yield from pieces_of(piece.parts)
+    pieces = (piece for whole in evidence for piece in whole.walk())
+    return (sample for piece in pieces if piece.kind != "printed" for sample in piece.samples)
 
 
 def values_of(samples: Iterable[Sample]) -> tuple[Value, ...]:

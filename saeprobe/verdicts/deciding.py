@@ -9,7 +9,7 @@ from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
-from saeprobe.verdicts.baseline import BaselineComparison, compare_baseline, pieces_of, samples_of
+from saeprobe.verdicts.baseline import BaselineComparison, compare_baseline, samples_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
 ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")
@@ -156,7 +156,7 @@ def _orders(published: Published, evidence: Sequence[Evidence]) -> list[_Order]:
     """Return the orders in which comparisons of the probe found the measured numbers, each once."""
     answers = _answers(published, evidence)
     orders: dict[tuple[str, str], _Order] = {}
-    for piece in pieces_of(evidence):
+    for piece in _pieces(evidence):
         sides = [sample for sample in piece.samples if sample in answers]
         if len(sides) != 2 or not _puts_in_order(piece):  # noqa: PLR2004 - both sides
             continue
@@ -174,6 +174,10 @@ def _puts_in_order(piece: Evidence) -> bool:
     margin = piece.margin or 0.0
     decided = margin >= 0 if piece.outcome == "supported" else piece.outcome == "refuted" and margin == 0
     return decided and piece.kind in ORDERING
+
+
+def _pieces(evidence: Sequence[Evidence]) -> list[Evidence]:
+    return [piece for whole in evidence for piece in whole.walk()]
 
 
 def _compared(published: Published, sample: Sample) -> PublishedComparison:
@@ -269,7 +273,7 @@ def _from_evidence(claim: Claim, subject: str, evidence: Sequence[Evidence], end
             reason="all evidence supports the sentence, but an assert next to it failed; assert on comparisons alone",
             scope=scope,
         )
-    run = {control.name for piece in pieces_of(evidence) for control in piece.controls}
+    run = {control.name for piece in _pieces(evidence) for control in piece.controls}
     missing = [name for name in claim.controls if name not in run]
     if missing:
         which, them = (missing[0], "it") if len(missing) == 1 else (" and ".join(missing), "them")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from saeprobe.statistics.intervals import rate_interval
-from saeprobe.statistics.power import power_of
+from saeprobe.statistics.intervals import power_of, rate_interval
 from studies.calibration.claimed import Truth
 from studies.calibration.study import Row
 from studies.calibration.true_claims import EDGES, bin_of

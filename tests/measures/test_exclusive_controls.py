@@ -132,7 +132,7 @@ def test_more_kinds_of_features_withstand_activity() -> None:
     (control,) = evidence.controls
     assert (evidence.outcome, control.explains) == ("supported", False)
     assert (control.p or 1) < 0.05
-    assert evidence.reason.endswith(f"more than chance; {control.estimate:+.4g} with equally many active features")
+    assert evidence.reason.endswith(f"more than chance; {control.estimate:+.3g} with equally many active features")
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_a_random_sae_that_shows_half_of_it_refutes(
     assert control.p == pytest.approx(1 / 21)
     if outcome == "refuted":
         assert evidence.reason == (
-            "reproduced by random-sae: 20 draws of random features that fire as often as the SAE's show +200.0% on "
-            "average, 0 of them at least the +300.0% of the claim on the same 16 prompts"
+            "reproduced by random-sae: 20 draws of random features that fire as often as the SAE's show +200 % on "
+            "average, 0 of them at least the +300 % of the claim on the same 16 prompts"
         )
 
 
@@ -253,7 +253,7 @@ def test_a_random_model_without_any_feature_shows_nothing() -> None:
     evidence = compared(of, "random-model")
     (control,) = evidence.controls
     assert (control.share, control.p, evidence.outcome) == (0, pytest.approx(1 / 21), "supported")
-    assert "show +0.0% on average, 0 of them at least the +300.0% of the claim" in control.detail
+    assert "show +0 % on average, 0 of them at least the +300 % of the claim" in control.detail
 
 
 def test_a_control_without_enough_units_leaves_it_open() -> None:

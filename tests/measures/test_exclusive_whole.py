@@ -10,7 +10,8 @@ import pytest
 from by_hand import crossed, features
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, Terms, UnitValue, recording
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.measures import exclusive_features
@@ -47,7 +48,7 @@ def test_a_count_is_told_as_a_whole() -> None:
     of = styles((1, 1, 0, 1), (0, 0, 1, 1), topics=TOPICS[:2])
     count = exclusive_features(of["novice"], of["expert"])
     assert repr(count) == "exclusive_features(novice, expert)"
-    assert count.summary.sample == counted("novice", 2, 8)
+    assert sample_of(count.summary, Terms()) == counted("novice", 2, 8)
     assert (count.summary.name, count.summary.origin) == ("exclusive features of novice", "novice")
 
 
@@ -180,7 +181,7 @@ def test_a_claim_that_random_features_leave_open_is_told_with_its_numbers() -> N
     (control,) = evidence.controls
     assert (evidence.outcome, control.p, control.explains) == ("inconclusive", 2 / 21, False)
     assert evidence.reason == (
-        f"1 against 0 features, p = 0.029 under permuted labels, but not told apart from random features: "
+        f"1 against 0 features, p = 0.029 under permuted labels, but not distinguished from random features: "
         f"{control.detail}"
     )
 
@@ -292,7 +293,7 @@ def test_recorded_counts_as_a_whole() -> None:
         kind="exclusive",
         statement=STATEMENT,
         outcome="inconclusive",
-        reason="only summaries are recorded, 7 against 3 features: without the values of each prompt nothing tells "
+        reason="only summaries are recorded, 7 against 3 features: without the values of each prompt nothing separates "
         "chance from effect; a features_layer50.pt of the same run would decide it",
         scope="the recorded summaries",
         unit="features",

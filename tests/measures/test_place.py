@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from by_hand import crossed, features
 
-from saeprobe.evidence.evidence import Evidence
+from saeprobe.evidence.evidence import Evidence, Terms
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement
 from saeprobe.features.sparse import Features
 from saeprobe.measures import (
@@ -60,7 +61,7 @@ def test_what_is_of_the_whole_prompt_has_no_place() -> None:
     """The length of a prompt is the same wherever it was read, and can be compared with itself elsewhere."""
     found = n_tokens(LAST["novice"])
     assert found.place == ""
-    assert l0(LAST["novice"]).sample.place == "last token"
+    assert sample_of(l0(LAST["novice"]), Terms()).place == "last token"
     evidence = n_tokens(ALL["expert"]) > found
     assert evidence.statement == "length of expert > length of novice"
 
@@ -103,6 +104,6 @@ def test_the_tokens_of_a_text_may_stand_beside_any_other(ask: Callable[[Features
 @pytest.mark.parametrize("ask", SIDED)
 def test_a_style_is_not_told_apart_from_a_whole_that_holds_it(ask: Callable[[Features, Features], object]) -> None:
     """As where the name of a style was forgotten."""
-    told = r"novice and novice \+ expert share 16 prompts, such as 'novice A: rust': a part was put beside the whole"
+    told = r"novice and novice \+ expert share 16 prompts, such as 'novice A: rust': a part was compared with the whole"
     with pytest.raises(TypeError, match=told):
         ask(LAST["novice"], LAST)

@@ -179,8 +179,8 @@ def test_every_draw_is_shown_once_beside_the_claim_on_the_same_prompts() -> None
     assert own.statement == f"{statement}, in draws of random features that fire as often as the SAE's"
     assert own.scope == "draws of what is random, on these 8 prompts"
     assert control.detail == (
-        "20 draws of random features that fire as often as the SAE's show +50.0% on average, 5 of them at least the "
-        "+200.0% of the claim on the same 8 prompts"
+        "20 draws of random features that fire as often as the SAE's show +50 % on average, 5 of them at least the "
+        "+200 % of the claim on the same 8 prompts"
     )
     assert (control.p, control.share, control.explains) == (6 / 21, 0.25, False)
 

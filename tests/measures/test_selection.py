@@ -292,8 +292,8 @@ def test_a_random_model_that_confirms_as_many_refutes() -> None:
     evidence = scanned(conditioned(of, "random-model", same), controls=("random-model",))
     assert evidence.outcome == "refuted"
     assert evidence.reason == (
-        "reproduced by random-model: 20 draws of a model of the same shape with random weights show +2.000 features on "
-        f"average, 20 of them at least the +2.000 features of the claim on the same {len(of)} prompts"
+        "reproduced by random-model: 20 draws of a model of the same shape with random weights show +2 features on "
+        f"average, 20 of them at least the +2 features of the claim on the same {len(of)} prompts"
     )
     assert evidence.controls[0].p == 1
     silent = styled((0, 1, 1), (0, 1, 1), templates=EIGHT, topics=TOPICS)

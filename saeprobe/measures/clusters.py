@@ -24,11 +24,9 @@ from saeprobe.recorded.directory import Recorded
 from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import DRAWING, Reached, counted, drawn
 
-CONTROLS: tuple[Control, ...] = READ
-"""The sentence takes these controls."""
+CONTROLS: tuple[Control, ...] = READ  # the sentence takes these
 
-DECIMALS = 6
-"""Distances are rounded to this many decimals, reported so and tested as reported."""
+DECIMALS = 6  # of the distances, which are reported so and tested as reported
 
 NAMED = 4
 """The statement and the reason name at most this many styles one by one."""
@@ -36,11 +34,9 @@ NAMED = 4
 MOST_COUNTED = 50_000
 """Up to this many relabelings are counted; two styles of 9 wordings have 48,620."""
 
-AT_ONCE = 2**21
-"""At most this many numbers are worked on at once: 16 MiB."""
+AT_ONCE = 2**21  # numbers that are worked on at once: 16 MiB
 
-CLOSE = 1e-9
-"""Two mean silhouettes that lie so close are the same."""
+CLOSE = 1e-9  # two mean silhouettes that lie so close are the same
 
 _RULE = (
     "p is the share of relabelings under which the mean silhouette is at least as large, taken from the distances "
@@ -219,9 +215,8 @@ def _lying_in_another(
     styles, labels = len(samples), units.labels
     apart = mean_distances(distances, labels[None])[0]
     for index, sample in enumerate(samples):
-        if sample.mean >= 0:
-            continue
-        interval = _interval(values[labels == index], 1 - 2 * terms.alpha / styles, terms.seed)
+        level = 1 - 2 * terms.alpha / styles
+        interval = _interval(values[labels == index], level, terms.seed) if sample.mean < 0 else None
         if interval is None or interval[1] >= 0:
             continue
         others = apart[labels == index].mean(axis=0)

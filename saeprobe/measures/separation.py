@@ -1,7 +1,4 @@
-"""Separation is the sentence that a feature fires on every prompt of one style and on no prompt of another.
-
-The controls that every kind of evidence on whole sets of features shares are run here too.
-"""
+"""Separation says that a feature fires on every prompt of one style and on none of another; rivals are run here too."""
 
 from __future__ import annotations
 
@@ -228,8 +225,7 @@ def run_rivals(
         sides: what the claim's evidence is made on.
         claim: that evidence.
         again: makes it on other features and under terms without controls; for pasted words.
-        effect: how much of the effect some features show, for draws of what is random; the estimate of the evidence
-            made on them, where none is given.
+        effect: how much some features show, for draws of what is random; by default the estimate of the evidence.
         found: whether the claim's own evidence is there; nothing else can be explained.
         terms: of the claim.
         own: the controls that only this kind of evidence has.

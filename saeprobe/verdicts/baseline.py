@@ -27,7 +27,6 @@ FEWEST_DIGITS: Final = 4
 """A move is written in this many significant digits, or in as many more as it takes to see it."""
 
 _HASH_SHOWN: Final = 8
-
 _COMMIT_SHOWN: Final = 12
 
 
@@ -226,7 +225,10 @@ class BaselineComparison:
         Args:
             whole: the probe came to its end, so that a value it did not measure is one it no longer measures.
         """
-        moves = [_move(row) for row in self.moved]
+        moves = [
+            f"{row.label} moved from {' to '.join(distinct_digits(row.approved, row.measured or 0.0))} {row.unit}"
+            for row in self.moved
+        ]
         if whole:
             moves += [
                 f"{row.measure} of {row.label}, {row.approved:.4g} {row.unit}, is measured no more" for row in self.lost
@@ -286,28 +288,13 @@ def noise_of(old: Value, new: Value, *, alpha: float, seed: int) -> tuple[float,
         return least
     if len(old.unit_means) > 1 and old.unit_means.keys() == new.unit_means.keys():
         differences = np.array([new.unit_means[name] - mean for name, mean in old.unit_means.items()])
-        reach = min(_unseen(differences, alpha=alpha, seed=seed), old.reach)
-        found = reach, f"{len(differences)} {old.units}, paired"
+        shift = paired_shift(differences, alpha=alpha, seed=seed)
+        low, high = shift.interval or (shift.estimate, shift.estimate)  # none where no unit scatters, or no test can be
+        unseen = shift.estimate - low if shift.estimate > 0 else high - shift.estimate
+        found = min(unseen, old.reach), f"{len(differences)} {old.units}, paired"
     else:
         found = math.hypot(old.reach, new.reach), "the intervals of both means"
     return max(least, found)
-
-
-def _unseen(differences: np.ndarray, *, alpha: float, seed: int) -> float:
-    """Return the largest mean difference, on its own side of zero, that the test would not find.
-
-    0 where every unit differs by the same amount, which is no noise, and where the units are too few for any test.
-    """
-    shift = paired_shift(differences, alpha=alpha, seed=seed)
-    if shift.interval is None:
-        return 0.0
-    low, high = shift.interval
-    return shift.estimate - low if shift.estimate > 0 else high - shift.estimate
-
-
-def _move(row: BaselineRow) -> str:
-    before, after = distinct_digits(row.approved, row.measured or 0.0)
-    return f"{row.label} moved from {before} to {after} {row.unit}"
 
 
 def distinct_digits(before: float, after: float) -> tuple[str, str]:

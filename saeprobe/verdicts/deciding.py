@@ -76,7 +76,7 @@ def compare_published(published: Published | None, evidence: Sequence[Evidence])
         return ()
     pairs = [(order.upper, order.lower) for order in _orders(published, evidence) if order.turned]
     turned = {row.label for pair in pairs if all(row.agrees for row in pair) for row in pair}
-    rows = _each_alone(published, evidence)
+    rows = [_compared(published, sample) for sample in _answers(published, evidence)]
     return tuple(replace(row, agrees=row.agrees and row.label not in turned) for row in rows)
 
 
@@ -103,7 +103,7 @@ def moved(published: Published, evidence: Sequence[Evidence]) -> str | None:
     """Say how what is measured differs from what is published, number by number and in order; None where all agrees."""
     far = [
         f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance:.3g}"
-        for row in _each_alone(published, evidence)
+        for row in (_compared(published, sample) for sample in _answers(published, evidence))
         if not row.agrees
     ]
     turned = [
@@ -145,11 +145,6 @@ def _candidates(published: Published, evidence: Sequence[Evidence]) -> dict[str,
 def _answers(published: Published, evidence: Sequence[Evidence]) -> list[Sample]:
     """Return the samples that published numbers are held against, where it is clear which they are."""
     return [samples[0] for samples in _candidates(published, evidence).values() if len(samples) == 1]
-
-
-def _each_alone(published: Published, evidence: Sequence[Evidence]) -> list[PublishedComparison]:
-    """Compare the numbers that are measured, whatever their order."""
-    return [_compared(published, sample) for sample in _answers(published, evidence)]
 
 
 def _orders(published: Published, evidence: Sequence[Evidence]) -> list[_Order]:

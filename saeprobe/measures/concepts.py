@@ -100,7 +100,7 @@ def _selectivity(of: Features, *, units: Units, k: int) -> Values:
         kind = int(np.flatnonzero(kinds[:, wording].any(axis=1))[0])
         others = kinds[kind] & ~wording
         if not others.any():
-            raise ValueError(f"{of.prompts[prompts[0]].template!r} is the only wording of its kind")
+            raise ValueError(f"{of.prompts[int(prompts[0])].template!r} is the only wording of its kind")
         elsewhere = means.copy()
         elsewhere[kind] = activity[others].mean(axis=0)
         total = elsewhere.sum(axis=0)

@@ -128,14 +128,15 @@ def fire_anywhere(of: Features) -> tuple[Bool[np.ndarray, " d_sae"], Bool[np.nda
     Rounding decides where a feature is near its threshold on a token read of a prompt, and beyond it on none.
     """
     if of.near is None:
-        surely = firing(of).any(axis=0)
+        surely: Bool[np.ndarray, " d_sae"] = np.any(firing(of), axis=0)
         return surely, np.zeros_like(surely)
     close = np.zeros((len(of), of.d_sae), dtype=bool)
     rows, features = of.near.tocoo().coords
     close[of.row_prompt[rows], features] = True
     close &= ~firing(replace(of, acts=of.acts - of.acts.multiply(of.near)))
-    surely = (firing(of) & ~close).any(axis=0)
-    return surely, close.any(axis=0) & ~surely
+    surely = np.any(firing(of) & ~close, axis=0)
+    maybe: Bool[np.ndarray, " d_sae"] = np.any(close, axis=0) & ~surely
+    return surely, maybe
 
 
 def one_near(of: Features, feature: int) -> NearThreshold | None:

@@ -205,7 +205,8 @@ def _baseline(held: Json, claim: str, subject: str, where: str) -> Baseline:
     held = held | {"claim": claim, "subject": subject}
     _complete(held, Baseline, where)
     _complete(_table(held["measured_with"], f"{where}.measured_with"), Provenance, f"{where}.measured_with")
-    for index, value in enumerate(held["values"] if isinstance(held["values"], list) else []):
+    values = cast("list[object]", held["values"] if isinstance(held["values"], list) else [])
+    for index, value in enumerate(values):
         _complete(_table(value, f"{where}.values[{index}]"), Value, f"{where}.values[{index}]")
     try:
         one = msgspec.convert(held, Baseline)

@@ -1,6 +1,6 @@
-"""Measures: what is counted on features and on continuations, one number a prompt.
+"""Measures count something on features or on continuations, one number a prompt.
 
-All work on `Features` from a capture, and on a style of recorded evidence where the record tells. A prompt that was
+All work on `Features` from a capture, and on a style of recorded evidence where the record holds it. A prompt that was
 read at several tokens counts the mean over those tokens, except `max_activation`, which is their maximum.
 Given anything else, they raise a TypeError that says what to write.
 """

@@ -1,4 +1,4 @@
-"""Activity: how many features are active, how strongly, and whether one fires."""
+"""Activity measures say how many features are active, how strongly, whether one fires, and how rich activations are."""
 
 from __future__ import annotations
 
@@ -12,44 +12,49 @@ from jaxtyping import Float
 from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features.sparse import Features, NearThreshold
-from saeprobe.measures.reading import Near, Readable, captured, feature_number, firing, one_near, refuse_unread
+from saeprobe.measures.reading import Readable, captured, feature_number, firing, one_near, refuse_unread
 from saeprobe.recorded.directory import Recorded, RecordedStyle
 
 Values = Float[np.ndarray, " prompts"]
 
 
 def l0(of: Readable) -> Quantity:
-    """Active features a token read (the SAE's L0, published as "activated features"), in features."""
+    """Measure the active features a token read (the SAE's L0, published as "activated features"), in features."""
     if isinstance(of, RecordedStyle):
         return of.quantity("l0")
-    return measured(
-        of, "l0", "features", lambda these: _mean_over_tokens(these, np.diff(these.acts.indptr)), near=_any_near
-    )
+
+    def active(these: Features) -> Values:
+        return _mean_over_tokens(these, np.diff(these.acts.indptr))
+
+    return measured(of, "l0", "features", active, near=_any_near)
 
 
 def active_share(of: Readable) -> Quantity:
-    """Active features a token read, as a share of all features of the SAE."""
+    """Measure the active features a token read, as a share of all features of the SAE."""
     if isinstance(of, RecordedStyle):
         return of.quantity("active share")
-    refuse_unread(of)
-    share = 1 / of.d_sae
-    return measured(
-        of,
-        "active share",
-        "share of features",
-        lambda these: _mean_over_tokens(these, share * np.diff(these.acts.indptr)),
-    )
+
+    def share(these: Features) -> Values:
+        return _mean_over_tokens(these, 1 / these.d_sae * np.diff(these.acts.indptr))
+
+    return measured(of, "active share", "share of features", share)
 
 
 def max_activation(of: Readable) -> Quantity:
-    """Largest activation of any feature on any token read, in the SAE's units of activation."""
+    """Measure the largest activation of any feature on any token read, in the SAE's units of activation."""
     if isinstance(of, RecordedStyle):
         return of.quantity("max activation")
-    return measured(of, "max activation", "activation", _largest)
+
+    def largest(these: Features) -> Values:
+        values = np.zeros(len(these))
+        np.maximum.at(values, these.row_prompt, these.acts.max(axis=1).toarray().ravel())
+        return values
+
+    return measured(of, "max activation", "activation", largest)
 
 
 def mean_activation(of: Readable) -> Quantity:
-    """Mean strength of the active features of a prompt, in the SAE's units of activation; inactive ones do not count.
+    """Measure the mean strength of a prompt's active features, in the SAE's units; inactive ones do not count.
 
     The published "mean intensity" pools all active values of all prompts instead, so that prompts with more active
     features weigh more there; recorded summaries are taken as they are.
@@ -59,11 +64,20 @@ def mean_activation(of: Readable) -> Quantity:
     """
     if isinstance(of, RecordedStyle):
         return of.quantity("mean activation")
-    return measured(of, "mean activation", "activation", _mean_active)
+
+    def mean(these: Features) -> Values:
+        active = np.bincount(these.row_prompt, weights=np.diff(these.acts.indptr), minlength=len(these))
+        total = np.bincount(these.row_prompt, weights=these.acts.sum(axis=1), minlength=len(these))
+        if (active == 0).any():
+            prompt = these.prompts[int(np.flatnonzero(active == 0)[0])]
+            raise ValueError(f"no feature is active on {prompt.text!r}; its mean strength is not defined")
+        return total / active
+
+    return measured(of, "mean activation", "activation", mean)
 
 
 def firing_rate(of: Readable, feature: int) -> Quantity:
-    """Share of prompts on which `feature` is active on any token read.
+    """Measure the share of prompts on which `feature` is active on any token read.
 
     Raises:
         TypeError: `feature` is not one whole number.
@@ -91,12 +105,13 @@ def measured(
     unit: str,
     values: Callable[[Features], Values],
     *,
-    near: Near | None = None,
+    near: Callable[[Features], NearThreshold | None] | None = None,
     of_tokens: bool = True,
 ) -> Measurement:
-    """A measurement on `of` that remembers the same measure on the whole capture.
+    """Return a measurement on `of` that remembers the same measure on the whole capture.
 
-    `of_tokens` says whether it depends on which tokens were read; what is of the whole prompt does not.
+    `near` gives how far features near their threshold may move it. `of_tokens` says whether it depends on which tokens
+    were read; what is of the whole prompt does not.
     """
     refuse_unread(of)
     again = partial(measured, measure=measure, unit=unit, values=values, near=near, of_tokens=of_tokens)
@@ -116,14 +131,14 @@ def measured(
 
 
 def _any_near(of: Features) -> NearThreshold | None:
-    """The L0 of a token may move by one for each of its features near their threshold."""
+    """Return how far the L0 may move: on each token by one for each of its features near their threshold."""
     if of.near is None or not of.near.nnz:
         return None
     return NearThreshold(moves=_mean_over_tokens(of, np.diff(of.near.indptr)), tolerance=of.tolerance)
 
 
 def _mean_over_tokens(of: Features, values: Float[np.ndarray, " rows"]) -> Values:
-    """Mean of one value a row over the rows of each prompt."""
+    """Return the mean of one value a row over the rows of each prompt."""
     rows = np.bincount(of.row_prompt, minlength=len(of))
     if (rows == 0).any():
         prompt = of.prompts[int(np.flatnonzero(rows == 0)[0])]
@@ -131,23 +146,8 @@ def _mean_over_tokens(of: Features, values: Float[np.ndarray, " rows"]) -> Value
     return np.bincount(of.row_prompt, weights=values, minlength=len(of)) / rows
 
 
-def _largest(of: Features) -> Values:
-    largest = np.zeros(len(of))
-    np.maximum.at(largest, of.row_prompt, of.acts.max(axis=1).toarray().ravel())
-    return largest
-
-
-def _mean_active(of: Features) -> Values:
-    active = np.bincount(of.row_prompt, weights=np.diff(of.acts.indptr), minlength=len(of))
-    total = np.bincount(of.row_prompt, weights=of.acts.sum(axis=1), minlength=len(of))
-    if (active == 0).any():
-        prompt = of.prompts[int(np.flatnonzero(active == 0)[0])]
-        raise ValueError(f"no feature is active on {prompt.text!r}; its mean strength is not defined")
-    return total / active
-
-
 def effective_rank(of: Readable | Recorded) -> Quantity:
-    """Effective rank of the activations of all tokens of a prompt but BOS (published as EID), in dimensions.
+    """Measure the effective rank of the activations of all tokens of a prompt but BOS (EID), in dimensions.
 
     BOS is left out since in GPT-2-like models one direction, its own, would carry nearly the whole spectrum; recorded
     tables are taken as they are, and the published EID took BOS in.
@@ -171,26 +171,26 @@ def effective_rank(of: Readable | Recorded) -> Quantity:
 
 
 def n_tokens(of: Readable | Recorded) -> Measurement:
-    """Tokens that the model saw of each prompt, those of BOS and of a chat template included.
+    """Count the tokens that the model saw of each prompt, those of BOS and of a chat template included.
 
     Raises:
-        NotRun: a record does not tell.
+        NotRun: a record does not say.
     """
     if isinstance(of, Recorded | RecordedStyle):
         return _lengths(of.quantity("effective rank"), of.origin)
 
     def lengths(these: Features) -> Values:
         if these.n_tokens is None:
-            raise NotRun(f"the record of {these.label} prompts does not tell how many tokens each has")
+            raise NotRun(f"the record of {these.label} prompts does not say how many tokens each has")
         return these.n_tokens.astype(np.float64)
 
     return measured(of, "length", "tokens", lengths, of_tokens=False)
 
 
 def _lengths(recorded: Quantity, origin: str) -> Measurement:
-    """The lengths that a record gives beside its values."""
+    """Return the lengths that a record gives with its values."""
     if isinstance(recorded, Summary) or recorded.n_tokens is None:
-        raise NotRun(f"{origin} does not tell how many tokens each {recorded.label} prompt has")
+        raise NotRun(f"{origin} does not say how many tokens each {recorded.label} prompt has")
     whole = recorded.whole
     return replace(
         recorded,
@@ -202,7 +202,7 @@ def _lengths(recorded: Quantity, origin: str) -> Measurement:
 
 
 def variance_explained(of: Features) -> Summary:
-    """Share of the variance of the activations that the SAE reconstructs, over all tokens read, at most 1.
+    """Measure the share of the variance of the activations that the SAE reconstructs, over all tokens read, at most 1.
 
     1 - sum ||x - decode(encode(x))||^2 / sum ||x - mean(x)||^2, the sums over tokens.
 

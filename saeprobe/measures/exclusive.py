@@ -1,41 +1,254 @@
-"""Exclusive features: those that fire on some prompt of one style and on no prompt of the other."""
+"""Exclusive features fire on some prompt of one style and on no prompt of the other.
+
+What fires on both sides is exclusive to neither, so the difference of the two counts of exclusive features is the
+difference of the two counts of distinct features; these are permuted here, and thinned for the control `activity`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import sqrt
 from typing import NoReturn
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int, UInt64
 
-from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import summary_of, verdict_of
+from saeprobe.claims import NotRun
+from saeprobe.evidence.controls import HALF, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import Effect
-from saeprobe.evidence.evidence import (
-    ControlResult,
-    Evidence,
-    EvidenceOutcome,
-    Recorder,
-    UnitValue,
-    current_terms,
-    record,
-)
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.numbers import p_value
 from saeprobe.evidence.units import sample_of, summaries
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features, within_rounding
-from saeprobe.measures.reading import Design, Readable, Sides, design, firing, refuse_apart, refuse_unread, undecided
-from saeprobe.measures.separation import READ, BothSides, refuse_others, rival
-from saeprobe.measures.unions import Firings, expected_distinct, patterns, relabel
+from saeprobe.measures.reading import (
+    Design,
+    Readable,
+    Sides,
+    design,
+    fire_anywhere,
+    firing,
+    label_of,
+    refuse_apart,
+    refuse_others,
+    refuse_unread,
+)
+from saeprobe.measures.separation import READ, BothSides, run_rivals
 from saeprobe.recorded.directory import RecordedStyle
-from saeprobe.statistics.permutation import DRAWING
+from saeprobe.statistics.permutation import COUNTED_ITEMS, DRAWING, Dealt, Reached, counted, drawn, every_choice
+
+CONTROLS = ("activity", *READ)
+"""A comparison of exclusive features takes these controls."""
 
 THINNINGS = (20, 180)
-"""Over so many p is averaged, and over as many again where the first leave it open."""
-
+"""The p of thinned features is averaged over 20 thinnings, and over 180 more where the first leave it open."""
 
 ERRORS = 3.3
-"""Standard errors of that average between which alpha may not lie."""
+"""An average leaves it open where alpha lies within this many of its standard errors."""
+
+BLOCK = 8
+"""The joint unions of this many units are kept in one table, of 256 rows."""
+
+AT_ONCE = 2**21
+"""At most this many words of 64 features are worked on at once: 16 MiB."""
+
+_REVERSE = "compare exclusive_features(a, b) with exclusive_features(b, a) of the same two styles"
+
+_STATEMENT = "features exclusive to {} > features exclusive to {}"
+
+_RULE = (
+    "a feature that fires on both sides is exclusive to neither, so the two counts of exclusive features differ as the "
+    "counts of distinct features do. The labels are dealt anew, the distinct features of each side counted again, and "
+    "p is the share of relabelings under which they differ at least as much; the patterns say which features fire in "
+    f"which units. {DRAWING}: argsort(random((count, units))) < units of the first side are put there, or "
+    "random((count, topics)) < 0.5 stay as they are. Supported if p < alpha, the estimate is above 0 and every control "
+    "is passed; refuted if p < alpha and the estimate is below 0, or if a control explains or reproduces it; else "
+    "inconclusive. The unit values are the distinct features of each unit. The control activity explains "
+    "it where p is not below alpha, or nothing is left, and at most half is; it drops single firings, of which only "
+    "the sums stand here, so that its numbers cannot be had again from these"
+)
+
+Units = Bool[np.ndarray, "units d_sae"]
+
+Unions = UInt64[np.ndarray, "blocks 256 words"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class ExclusiveFeatures:
+    """This is the number of features that fire on `on` and never on `but_not`; compare it with the reverse."""
+
+    on: Readable
+    but_not: Readable
+
+    def __repr__(self) -> str:
+        return f"exclusive_features({label_of(self.on)}, {label_of(self.but_not)})"
+
+    @property
+    def summary(self) -> Summary:
+        """The count, in features.
+
+        Raises:
+            NotRun: a record does not hold it.
+            TypeError: one side is recorded and the other captured.
+        """
+        label = label_of(self.on)
+        if isinstance(self.on, RecordedStyle):
+            other = label_of(self.but_not)
+            if other not in self.on.exclusive:
+                raise NotRun(
+                    f"{self.on.origin} does not say which features are exclusive to {label} compared with {other}"
+                )
+            return self.on.exclusive[other]
+        if isinstance(self.but_not, RecordedStyle):
+            raise TypeError("one side is recorded and the other captured; compare like with like")
+        return Summary(
+            measure="exclusive features",
+            label=label,
+            unit="features",
+            value=int((firing(self.on).any(axis=0) & ~firing(self.but_not).any(axis=0)).sum()),
+            n=len(self.on),
+            origin=label,
+            place=self.on.place,
+            near_threshold=_near_threshold(self.on, self.but_not),
+        )
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} says nothing by itself; {_REVERSE}, by > or <")
+
+    def _refuse(self, other: object) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be put next to {other!r}; {_REVERSE}, by > or <")
+
+    __eq__ = __ge__ = __le__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
+
+    def __gt__(self, other: object) -> Evidence:
+        return record(_more_exclusive(self, other, current_terms()))
+
+    def __lt__(self, other: object) -> Evidence:
+        return record(_more_exclusive(other, self, current_terms()))
+
+
+def exclusive_features(on: Readable, but_not: Readable) -> ExclusiveFeatures:
+    """Count the features that fire on at least one prompt of `on` and on none of `but_not`, as published.
+
+    Compared with `>`, the labels of the two styles are permuted: between templates where both have several, within
+    topics under one wording. A style with more active features has more exclusive ones merely because of that; whether
+    it has more beyond that is what the control `activity` asks.
+
+    Raises:
+        TypeError: a side is not what a capture read, nor a style of a record; the sides were read at different tokens
+            or share prompts; or compared with something else.
+    """
+    refuse_unread(on)
+    refuse_unread(but_not)
+    refuse_apart(on, but_not)
+    return ExclusiveFeatures(on=on, but_not=but_not)
+
+
+def _more_exclusive(more: object, less: object, terms: Terms) -> Evidence:
+    if not isinstance(more, ExclusiveFeatures) or not isinstance(less, ExclusiveFeatures):
+        raise TypeError(f"{more!r} > {less!r}; {_REVERSE}, by > or <")
+    if not (_same(more.on, less.but_not) and _same(more.but_not, less.on)):
+        raise TypeError(_REVERSE)
+    refuse_others(
+        "exclusive features",
+        terms.controls,
+        CONTROLS,
+        remedy="; activity asks whether more active features, as longer prompts have, make more exclusive ones",
+    )
+    if isinstance(more.on, RecordedStyle) or isinstance(more.but_not, RecordedStyle):
+        a, b = sample_of(more.summary, terms), sample_of(less.summary, terms)
+        return summaries("exclusive", _STATEMENT.format(a.label, b.label), a, b)
+    return _compared((more.on, more.but_not), terms)
+
+
+def _same(one: Readable, other: Readable) -> bool:
+    """Say whether two are the same style of the same capture or record, though they were looked up twice."""
+    if isinstance(one, RecordedStyle) or isinstance(other, RecordedStyle):
+        return one is other
+    return one.subject == other.subject and one.prompts == other.prompts
+
+
+def _compared(both: BothSides, terms: Terms) -> Evidence:
+    """Permute style labels and count again; the null is that style does not matter."""
+    on, but_not = both
+    a, b = (sample_of(exclusive_features(*sides).summary, terms) for sides in (both, both[::-1]))
+    planned = design(on, but_not, terms.over)
+    base = Evidence(
+        kind="exclusive",
+        statement=_STATEMENT.format(a.label, b.label),
+        outcome="inconclusive",
+        reason=f"{a.mean:.0f} against {b.mean:.0f} features, but {planned}",
+        scope="these prompts only",
+        unit="features",
+        estimate=a.mean - b.mean,
+        alpha=terms.alpha,
+        samples=(a, b),
+        rule=_RULE,
+    )
+    if isinstance(planned, str):
+        return base
+    sides = planned.sides
+    units_a, units_b = sides.a.units(), sides.b.units()
+    found = relabel(units_a, units_b, paired=sides.paired, alpha=terms.alpha, seed=terms.seed)
+    tested = replace(
+        base,
+        scope=planned.scope,
+        p=found.p,
+        test=found.in_words("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
+        seed=found.seed,
+        units=planned.units,
+        n_units=(len(units_a), len(units_b)),
+        unit_values=tuple(
+            UnitValue(side=side.label, unit=name, value=float(fires.sum()))
+            for side, of, units in ((a, sides.a, units_a), (b, sides.b, units_b))
+            for name, fires in zip(of.names, units, strict=True)
+        ),
+        patterns=patterns(units_a, units_b),
+    )
+    there = found.p < terms.alpha and a.mean > b.mean
+    labels = on.label, but_not.label
+    controls = run_rivals(
+        both,
+        tested,
+        _compared,
+        _effect,
+        found=there,
+        terms=terms,
+        own={"activity": partial(activity_control, sides, labels, found=there, alpha=terms.alpha, seed=terms.seed)},
+    )
+    return _judged(replace(tested, controls=controls), planned, found.p, terms.alpha)
+
+
+def _judged(tested: Evidence, planned: Design, p: float, alpha: float) -> Evidence:
+    a, b = tested.samples
+    numbers = f"{a.mean:.0f} against {b.mean:.0f} features, {p_value(p)} under permuted labels"
+    if p >= alpha:
+        needed = planned.needed(alpha)
+        more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
+        return replace(tested, reason=f"{numbers}: not told apart from chance{more}", needed=needed)
+    if a.mean < b.mean:
+        return replace(tested, outcome="refuted", reason=f"{numbers}: the contrary")
+    supported = "supported", f"{numbers}: more than chance{summary_of(tested.controls)}"
+    outcome, reason = verdict_of(tested.controls, numbers, alpha) or supported
+    return replace(tested, outcome=outcome, reason=reason)
+
+
+def _effect(sides: BothSides) -> Effect:
+    """Return the difference of the counts, on the scale of the side with fewer distinct features."""
+    a, b = (firing(side).any(axis=0) for side in sides)
+    return Effect(size=float((a & ~b).sum() - (b & ~a).sum()), scale=float(min(a.sum(), b.sum())))
+
+
+def _near_threshold(on: Features, but_not: Features) -> str | None:
+    """Say how many features are exclusive to `on` or not as rounding has it."""
+    surely, maybe = zip(*(fire_anywhere(side) for side in (on, but_not)), strict=True)
+    open_to_both = (surely[0] | maybe[0]) & ~surely[1] & ~(surely[0] & ~maybe[1])
+    count = int(open_to_both.sum())
+    if not count:
+        return None
+    which = "1 feature counts, which is" if count == 1 else f"{count} features count, each of which is"
+    return f"rounding decides whether {which} {within_rounding(on.tolerance)}"
 
 
 def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, alpha: float, seed: int) -> ControlResult:
@@ -45,45 +258,40 @@ def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, alph
     active feature of one token read, and each of the more active side is kept with the same probability. `estimate`
     is the difference in exclusive features then to be expected; it needs no drawing. `p` is the mean, over thinnings
     drawn with `seed`, of the permutation p of the thinned features: the test of "this side is the other one, only more
-    active". A mean is below alpha only where nearly all are, and where it lies too near alpha to be told from it, it
-    counts as alpha.
+    active". A mean is below alpha only where nearly all are, and where it lies too near alpha to be below it for
+    sure, it counts as alpha.
 
-    The control explains the difference where what is left is not told apart from chance and is at most half of it.
+    The control explains the difference where what is left may be chance and is at most half of it.
     """
     total_a, total_b = len(sides.a.feature), len(sides.b.feature)
-    effect = _distinct(sides.a) - _distinct(sides.b)
     kept = min(total_a, total_b) / max(total_a, total_b, 1)
-    left = effect
+    left = effect = int(sides.a.distinct() - sides.b.distinct())
     if total_a > total_b:
-        left = expected_distinct(sides.a.times, kept) - _distinct(sides.b)
+        left = sides.a.distinct(kept) - sides.b.distinct()
     elif total_b > total_a:
-        left = _distinct(sides.a) - expected_distinct(sides.b.times, kept)
-    p, told = _mean_p(sides, kept, alpha=alpha, seed=seed)
+        left = sides.a.distinct() - sides.b.distinct(kept)
+    p, origin = _mean_p(sides, kept, alpha=alpha, seed=seed)
     share = left / effect if effect else None
     withstands = p < alpha and left > 0
     more, less = labels if total_a >= total_b else labels[::-1]
     return ControlResult(
         name="activity",
         expects="persists",
-        explains=found and not withstands and share is not None and share <= 0.5,  # noqa: PLR2004 - at most half
+        explains=found and not withstands and share is not None and share <= HALF,
         estimate=left,
         interval=None,
         p=p,
         share=share,
         detail=(
             f"{more} has {max(total_a, total_b):,} active features on the tokens read and {less} "
-            f"{min(total_a, total_b):,}; with equally many, {left:+.1f} of {effect:+.0f} features are left "
-            f"(p = {p:.2g}, {told})"
+            f"{min(total_a, total_b):,}; with equally many, {left:+.1f} of {effect:+.0f} features are "
+            f"left ({p_value(p)}, {origin})"
         ),
     )
 
 
-def _distinct(of: Firings) -> int:
-    return int((of.times > 0).sum())
-
-
 def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[float, str]:
-    """Mean of the p of thinned features, and over how many thinnings."""
+    """Return the mean of the p of thinned features, and over how many thinnings it was taken."""
     if kept == 1:
         found = relabel(sides.a.units(), sides.b.units(), paired=sides.paired, alpha=alpha, seed=seed)
         return found.p, "nothing to thin"
@@ -103,230 +311,81 @@ def _thinned_p(sides: Sides, kept: float, rng: np.random.Generator) -> float:
     thins_a = len(a.feature) > len(b.feature)
     keeps = rng.random(max(len(a.feature), len(b.feature))) < kept
     units_a, units_b = a.units(keeps if thins_a else None), b.units(None if thins_a else keeps)
-    seed = int(rng.integers(2**32))
-    return relabel(units_a, units_b, paired=sides.paired, alpha=None, seed=seed).p
+    return relabel(units_a, units_b, paired=sides.paired, alpha=None, seed=int(rng.integers(2**32))).p
 
 
-CONTROLS = ("activity", *READ)
-"""The controls that a comparison of exclusive features takes."""
+def relabel(a: Units, b: Units, *, paired: bool, alpha: float | None, seed: int) -> Reached:
+    """Test the difference of distinct features, two-sided: units change sides, and features are counted again.
 
-
-_REVERSE = "compare exclusive_features(a, b) with exclusive_features(b, a) of the same two styles"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class ExclusiveFeatures:
-    """The number of features that fire on `on` and never on `but_not`; compare it with the reverse."""
-
-    on: Readable
-    but_not: Readable
-
-    def __repr__(self) -> str:
-        return f"exclusive_features({_label(self.on)}, {_label(self.but_not)})"
-
-    @property
-    def summary(self) -> Summary:
-        """The count, in features.
-
-        Raises:
-            NotRun: a record does not tell it.
-        """
-        label = _label(self.on)
-        if isinstance(self.on, RecordedStyle):
-            other = _label(self.but_not)
-            if other not in self.on.exclusive:
-                raise NotRun(f"{self.on.origin} does not tell which features are exclusive to {label} beside {other}")
-            return self.on.exclusive[other]
-        if isinstance(self.but_not, RecordedStyle):
-            raise TypeError("one side is recorded and the other captured; compare like with like")
-        count = int((firing(self.on).any(axis=0) & ~firing(self.but_not).any(axis=0)).sum())
-        return Summary(
-            measure="exclusive features",
-            label=label,
-            unit="features",
-            value=count,
-            n=len(self.on),
-            origin=label,
-            place=self.on.place,
-            near_threshold=_near_threshold(self.on, self.but_not),
-        )
-
-    def __bool__(self) -> bool:
-        raise TypeError(f"{self!r} says nothing by itself; {_REVERSE}, by > or <")
-
-    def _refuse(self, other: object) -> NoReturn:
-        raise TypeError(f"{self!r} beside {other!r}; {_REVERSE}, by > or <")
-
-    __eq__ = __ge__ = __le__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
-
-    def __gt__(self, other: object) -> Evidence:
-        return record(_more_exclusive(self, other))
-
-    def __lt__(self, other: object) -> Evidence:
-        return record(_more_exclusive(other, self))
-
-
-def exclusive_features(on: Readable, but_not: Readable) -> ExclusiveFeatures:
-    """Features that fire on at least one prompt of `on` and on none of `but_not` (published as exclusive features).
-
-    Compared with `>`, the labels of the two styles are permuted: between templates where both have several, within
-    topics under one wording. A style with more active features has more exclusive ones merely because of that; whether
-    it has more beyond that is what the control `activity` asks.
-
-    Raises:
-        TypeError: a side is not what a capture read, nor a style of a record; the sides were read at different tokens
-            or share prompts; or compared with something else.
+    Unpaired, any `len(a)` of all units may stand on the first side; paired, unit i of `a` and unit i of `b` may change
+    places. Counted exactly up to `COUNTED_ITEMS` units or pairs, else drawn.
     """
-    refuse_unread(on)
-    refuse_unread(but_not)
-    refuse_apart(on, but_not)
-    return ExclusiveFeatures(on=on, but_not=but_not)
+    ever = a.any(axis=0) | b.any(axis=0)
+    a, b = a[:, ever], b[:, ever]
+    items = len(a) if paired else len(a) + len(b)
+    table = _table(a, b) if paired else _table(np.vstack([a, b]), np.zeros((items, a.shape[1]), dtype=bool))
+    observed = abs(int(a.any(axis=0).sum()) - int(b.any(axis=0).sum()))
+
+    def reaching(dealt: Dealt) -> int:
+        return int((np.abs(_differences(table, dealt)) >= observed).sum())
+
+    def deal(rng: np.random.Generator, count: int) -> Dealt:
+        if paired:
+            return rng.random((count, items)) < 0.5  # noqa: PLR2004 - a fair coin a pair
+        return np.argsort(rng.random((count, items)), axis=1) < len(a)
+
+    if items <= COUNTED_ITEMS:
+        return counted(every_choice(items, ones=None if paired else len(a)), reaching)
+    return drawn(deal, reaching, alpha=alpha, seed=seed)
 
 
-def _more_exclusive(more: object, less: object) -> Evidence:
-    if not isinstance(more, ExclusiveFeatures) or not isinstance(less, ExclusiveFeatures):
-        raise TypeError(f"{more!r} > {less!r}; {_REVERSE}, by > or <")
-    if not (_same(more.on, less.but_not) and _same(more.but_not, less.on)):
-        raise TypeError(_REVERSE)
-    terms = current_terms()
-    refuse_others(
-        "exclusive features",
-        terms.controls,
-        CONTROLS,
-        remedy="; activity asks whether more active features, as longer prompts have, make more exclusive ones",
-    )
-    if isinstance(more.on, RecordedStyle) or isinstance(more.but_not, RecordedStyle):
-        a, b = sample_of(more.summary, terms), sample_of(less.summary, terms)
-        return summaries("exclusive", _statement(a.label, b.label), a, b)
-    return _compared(more.on, more.but_not, terms)
+def patterns(a: Units, b: Units) -> tuple[tuple[str, int], ...]:
+    """Return in which units features fire, as a 1 or a 0 a unit, and how many do so; silent features are left out.
+
+    >>> patterns(np.array([[True, True, False]]), np.array([[False, False, False]]))
+    (('10', 2),)
+    """
+    fires = np.vstack([a, b])
+    found, counts = np.unique(fires[:, fires.any(axis=0)], axis=1, return_counts=True)
+    rows = ("".join("01"[int(bit)] for bit in pattern) for pattern in found.T)
+    return tuple((row, int(count)) for row, count in zip(rows, counts, strict=True))
 
 
-def _compared(on: Features, but_not: Features, terms: Recorder) -> Evidence:
-    """Permutes style labels and counts again; the null is that style does not matter."""
-    a, b = (sample_of(exclusive_features(*sides).summary, terms) for sides in ((on, but_not), (but_not, on)))
-    planned = design(on, but_not, terms.over)
-    base = Evidence(
-        kind="exclusive",
-        statement=_statement(a.label, b.label),
-        outcome="inconclusive",
-        reason=f"{a.mean:.0f} against {b.mean:.0f} features, but {planned}",
-        scope="these prompts only",
-        unit="features",
-        estimate=a.mean - b.mean,
-        alpha=terms.alpha,
-        samples=(a, b),
-        rule=_RULE,
-    )
-    if isinstance(planned, str):
-        return base
-    sides = planned.sides
-    units_a, units_b = sides.a.units(), sides.b.units()
-    found = relabel(units_a, units_b, paired=sides.paired, alpha=terms.alpha, seed=terms.seed)
-    tested = replace(
-        base,
-        scope=planned.scope,
-        p=found.p,
-        test=found.reached.in_words("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
-        seed=found.reached.seed,
-        units=planned.units,
-        n_units=(len(units_a), len(units_b)),
-        unit_values=tuple(
-            UnitValue(side=side.label, unit=name, value=float(fires.sum()))
-            for side, of, units in ((a, sides.a, units_a), (b, sides.b, units_b))
-            for name, fires in zip(of.names, units, strict=True)
-        ),
-        patterns=patterns(units_a, units_b),
-    )
-    return _judged(tested, _controls(on, but_not, planned, tested, terms), planned)
+def _table(ones: Units, zeros: Units) -> Unions:
+    """Return the unions of each block of items by the bits set in it: an item adds its row of `ones` or of `zeros`.
+
+    Both sides of a relabeling are read from it, the second by the opposite bits (the method of four Russians).
+    """
+    missing = -len(ones) % BLOCK
+    of_ones, of_zeros = (np.pad(_words(rows), ((0, missing), (0, 0))) for rows in (ones, zeros))
+    blocks: list[UInt64[np.ndarray, "256 words"]] = []
+    for start in range(0, len(of_ones), BLOCK):
+        table = np.zeros((1, of_ones.shape[1]), dtype=np.uint64)
+        for item in range(start, start + BLOCK):
+            table = np.concatenate([table | of_zeros[item], table | of_ones[item]])  # bit i is worth 2^i rows
+        blocks.append(table)
+    return np.stack(blocks)
 
 
-_RULE = (
-    "a feature that fires on both sides is exclusive to neither, so the two counts of exclusive features differ as the "
-    "counts of distinct features do. The labels are dealt anew, the distinct features of each side counted again, and "
-    "p is the share of relabelings under which they differ at least as much; the patterns say which features fire in "
-    f"which units. {DRAWING}: argsort(random((count, units))) < units of the first side are put there, or "
-    "random((count, topics)) < 0.5 stay as they are. Supported if p < alpha, the estimate is above 0 and every control "
-    "is passed; refuted if p < alpha and the estimate is below 0, or if a control explains or reproduces it; else "
-    "inconclusive. The unit values are the distinct features of each unit. The control activity explains "
-    "it where p is not below alpha, or nothing is left, and at most half is; it drops single firings, of which only "
-    "the sums are told here, so that its numbers cannot be had again from these"
-)
+def _words(rows: Units) -> UInt64[np.ndarray, "items words"]:
+    """Return a bit a feature, in words of 64; one empty word where no feature fires."""
+    padded = np.pad(rows, ((0, 0), (0, 64 if not rows.shape[1] else -rows.shape[1] % 64)))
+    return np.ascontiguousarray(np.packbits(padded, axis=1)).view(np.uint64)
 
 
-def _judged(tested: Evidence, controls: tuple[ControlResult, ...], planned: Design) -> Evidence:
-    a, b = tested.samples
-    p, alpha, estimate = tested.p or 0.0, tested.alpha or 0.0, tested.estimate or 0.0
-    numbers = f"{a.mean:.0f} against {b.mean:.0f} features, p = {p:.2g} under permuted labels"
-    outcome: EvidenceOutcome
-    needed = None
-    if p >= alpha:
-        needed = planned.needed(alpha)
-        more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
-        outcome, reason = "inconclusive", f"{numbers}: not told apart from chance{more}"
-    elif estimate < 0:
-        outcome, reason = "refuted", f"{numbers}: the contrary"
-    else:
-        decided = verdict_of(controls, numbers, alpha)
-        outcome, reason = decided or ("supported", f"{numbers}: more than chance{summary_of(controls)}")
-    return replace(tested, outcome=outcome, reason=reason, controls=controls, needed=needed)
+def _differences(table: Unions, dealt: Dealt) -> Int[np.ndarray, " relabelings"]:
+    """Return the distinct features on the first side less those on the second, for each relabeling."""
+    chosen = np.packbits(dealt, axis=1, bitorder="little")
+    step = max(1, AT_ONCE // max(1, table.shape[2]))
+    parts = [np.zeros(0, dtype=np.int64)]
+    for start in range(0, len(chosen), step):
+        some = chosen[start : start + step]
+        parts.append(_distinct(table, some) - _distinct(table, ~some))
+    return np.concatenate(parts)
 
 
-def _controls(
-    on: Features, but_not: Features, planned: Design, tested: Evidence, terms: Recorder
-) -> tuple[ControlResult, ...]:
-    """The controls that the claim declares, in that order."""
-    there = (tested.p or 0.0) < terms.alpha and (tested.estimate or 0.0) > 0
-    unasked = replace(terms, controls=(), evidence=[])
-
-    def run(name: Control) -> ControlResult:
-        if name == "activity":
-            labels = on.label, but_not.label
-            return activity_control(planned.sides, labels, found=there, alpha=terms.alpha, seed=terms.seed)
-
-        def again(sides: BothSides) -> Evidence:
-            a, b = sides
-            return _compared(a, b, unasked)
-
-        return rival(name, (on, but_not), tested, again, _effect, found=there, terms=terms)
-
-    return tuple(run(name) for name in terms.controls)
-
-
-def _effect(sides: BothSides) -> Effect:
-    """The difference of the counts, and the distinct features of the side with fewer, for its scale."""
-    a, b = (firing(side).any(axis=0) for side in sides)
-    return Effect(size=float((a & ~b).sum() - (b & ~a).sum()), scale=float(min(a.sum(), b.sum())))
-
-
-def _near_threshold(on: Features, but_not: Features) -> str | None:
-    """How many features are exclusive to `on` or not as rounding has it."""
-    surely, maybe = zip(*(_fire_on_any(side) for side in (on, but_not)), strict=True)
-    open_to_both = (surely[0] | maybe[0]) & ~surely[1] & ~(surely[0] & ~maybe[1])
-    count = int(open_to_both.sum())
-    if not count:
-        return None
-    which = "1 feature counts, which is" if count == 1 else f"{count} features count, each of which is"
-    return f"rounding decides whether {which} {within_rounding(on.tolerance)}"
-
-
-def _fire_on_any(of: Features) -> tuple[Bool[np.ndarray, " d_sae"], Bool[np.ndarray, " d_sae"]]:
-    """Which features fire on some prompt whatever the rounding, and which only as rounding has it."""
-    close = undecided(of)
-    surely: Bool[np.ndarray, " d_sae"] = np.any(firing(of) & ~close, axis=0)
-    maybe: Bool[np.ndarray, " d_sae"] = np.any(close, axis=0) & ~surely
-    return surely, maybe
-
-
-def _same(one: Readable, other: Readable) -> bool:
-    """Whether two are the same style of the same capture or record, though they were looked up twice."""
-    if isinstance(one, RecordedStyle) or isinstance(other, RecordedStyle):
-        return one is other
-    return one.subject == other.subject and one.prompts == other.prompts
-
-
-def _statement(more: str, less: str) -> str:
-    return f"features exclusive to {more} > features exclusive to {less}"
-
-
-def _label(of: Readable) -> str:
-    return of.style if isinstance(of, RecordedStyle) else of.label
+def _distinct(table: Unions, chosen: np.ndarray) -> Int[np.ndarray, " relabelings"]:
+    union = table[0][chosen[:, 0]]
+    for block in range(1, len(table)):
+        union |= table[block][chosen[:, block]]
+    return np.bitwise_count(union).sum(axis=1, dtype=np.int64)

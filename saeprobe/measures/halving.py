@@ -1,10 +1,9 @@
-"""Halving: two halves of the same prompts, one to pick features on and one to confirm them."""
+"""Halving splits prompts in two: features are picked on one half and confirmed by their firing rates on the other."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -25,13 +24,16 @@ from saeprobe.statistics.permutation import (
 )
 from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
 
-MOST_TOLD = 3
-"""Picked features near their threshold that are named one by one."""
+MOST_NAMED = 3
+"""At most this many picked features near their threshold are named one by one."""
+
+SAME = 9
+"""Two rates are the same if they agree to this many decimals, as 0.3 - 0.2 and 0.9 - 0.8 do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selected:
-    """Features picked by looking at some prompts, which therefore prove nothing there: confirm them on others.
+    """Features that were picked by looking at some prompts prove nothing there: confirm them on others.
 
     Attributes:
         features: the picked ones, the best first.
@@ -50,22 +52,26 @@ class Selected:
     def __bool__(self) -> bool:
         raise TypeError("features that were picked are no evidence; assert separates(picked, yes, no) on other prompts")
 
-    def beside(self, *sides: Features) -> str:
-        """On which prompts was picked, seen from those on which is confirmed: others, as far as they are."""
+    def origin(self, *sides: Features) -> str:
+        """Say on which prompts the features were picked, and what these share with the prompts that confirm them."""
         these = [prompt for side in sides for prompt in side.prompts]
         again = len(set(self.prompts) & set(these))
-        told = self.picked_on
+        origin = self.picked_on
         if again:
-            told += f", {again} of which are among these"
+            origin += f", {again} of which are among these"
         elif self.prompts:
-            wordings = "other wordings" if _apart(self.prompts, these, "template") else "the same wordings"
-            subjects = "other topics" if _apart(self.prompts, these, "topic") else "the same topics"
-            told += f", {wordings} and {subjects}"
-        return "; there, ".join([told, *self.near[:MOST_TOLD]])
+            wordings, subjects = (
+                {getattr(prompt, what) for prompt in self.prompts}.isdisjoint(getattr(prompt, what) for prompt in these)
+                for what in ("template", "topic")
+            )
+            origin += (
+                f", {'other' if wordings else 'the same'} wordings and {'other' if subjects else 'the same'} topics"
+            )
+        return "; there, ".join([origin, *self.near[:MOST_NAMED]])
 
 
 def selected(features: tuple[int, ...], yes: Features, no: Features) -> Selected:
-    """Features picked by looking at two sides."""
+    """Return features with the two sides that they were picked on."""
     near = tuple(
         f"{side.label}: {sentence}"
         for feature in features
@@ -77,7 +83,7 @@ def selected(features: tuple[int, ...], yes: Features, no: Features) -> Selected
 
 
 def halves(of: Features | Recorded, *more: object) -> tuple[Features, Features]:
-    """Two halves of the same prompts that share no topic: one to pick features on, one to confirm them.
+    """Return two halves of the same prompts that share no topic: one to pick features on, one to confirm them.
 
     They share no template either, unless a style has a single one, or the claim generalises over topics alone: what is
     confirmed then is about these wordings. Templates (of each style) and topics are dealt out in turn; prompts that mix
@@ -86,7 +92,7 @@ def halves(of: Features | Recorded, *more: object) -> tuple[Features, Features]:
     Raises:
         ValueError: there is a single topic.
         TypeError: styles are given one by one.
-        NotRun: a record does not tell which features fire on a prompt.
+        NotRun: a record does not say which features fire on a prompt.
     """
     refuse_more("halves", more)
     ((first, second),) = halved((captured(of),), current_terms().over)
@@ -94,11 +100,7 @@ def halves(of: Features | Recorded, *more: object) -> tuple[Features, Features]:
 
 
 def halved(sides: tuple[Features, ...], over: tuple[Over, ...]) -> tuple[tuple[Features, Features], ...]:
-    """The halves of several captures, or of several styles of one, dealt out together.
-
-    Raises:
-        ValueError: there is a single topic.
-    """
+    """Return the halves of several captures, or of several styles of one, dealt out together."""
     prompts = [prompt for side in sides for prompt in side.prompts]
     topics = list(dict.fromkeys(prompt.topic for prompt in prompts))
     if len(topics) < 2:  # noqa: PLR2004 - a half each
@@ -117,7 +119,7 @@ def halved(sides: tuple[Features, ...], over: tuple[Over, ...]) -> tuple[tuple[F
 
 
 def _dealt(prompts: list[Prompt]) -> dict[tuple[str, str], int]:
-    """The half of each template of each style; none where a style has a single one, which both halves then share."""
+    """Return the half of each template of each style; none where a style has a single one, which both halves share."""
     by_style: dict[str, dict[str, None]] = {}
     for prompt in prompts:
         by_style.setdefault(prompt.style, {})[prompt.template] = None
@@ -130,20 +132,9 @@ def _dealt(prompts: list[Prompt]) -> dict[tuple[str, str], int]:
     }
 
 
-def _apart(looked: Sequence[Prompt], these: Sequence[Prompt], what: Literal["template", "topic"]) -> bool:
-    return {getattr(prompt, what) for prompt in looked}.isdisjoint(getattr(prompt, what) for prompt in these)
-
-
-UnitRates = Float[np.ndarray, "units d_sae"]
-
-
-SAME = 9
-"""Decimals to which two rates are the same: 0.3 - 0.2 and 0.9 - 0.8 are."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rates:
-    """Share of prompts on which each feature fires, by unit of two styles.
+    """Rates are the shares of prompts on which each feature fires, by unit of two styles.
 
     Attributes:
         yes: of one style, `[units, d_sae]`.
@@ -153,8 +144,8 @@ class Rates:
         scope: what a decision on them is about.
     """
 
-    yes: UnitRates
-    no: UnitRates
+    yes: Float[np.ndarray, "units d_sae"]
+    no: Float[np.ndarray, "units d_sae"]
     names: tuple[tuple[str, ...], tuple[str, ...]]
     paired: bool
     scope: str
@@ -166,13 +157,13 @@ class Rates:
 
     @property
     def difference(self) -> Float[np.ndarray, " d_sae"]:
-        """Mean rate over the units of one side above that of the other."""
+        """How far the mean rate over the units of one side lies above that of the other."""
         difference: Float[np.ndarray, " d_sae"] = self.yes.mean(axis=0) - self.no.mean(axis=0)
         return difference
 
     @property
     def deviation(self) -> Float[np.ndarray, " d_sae"]:
-        """Standard deviation between units (paired: of their differences); 0 where a side has one unit."""
+        """The standard deviation between units (paired: of their differences); it is 0 where a side has one unit."""
         if min(len(self.yes), len(self.no)) < 2:  # noqa: PLR2004 - one unit has no spread
             return np.zeros_like(self.difference)
         if self.paired:
@@ -181,13 +172,8 @@ class Rates:
         variance: Float[np.ndarray, " d_sae"] = np.var(self.yes, axis=0, ddof=1) + np.var(self.no, axis=0, ddof=1)
         return np.sqrt(variance / 2)
 
-    @property
-    def halved_p(self) -> bool:
-        """Whether every relabeling has its mirror, so that one side has half of a two-sided p."""
-        return self.paired or len(self.yes) == len(self.no)
-
     def ranked(self, most: int) -> tuple[int, ...]:
-        """The features that fire more often on one side, by the largest difference.
+        """Return the features that fire more often on one side, by the largest difference.
 
         Equal ones follow in the order of their difference in standard deviations between units, then of their number.
         """
@@ -199,10 +185,10 @@ class Rates:
         return tuple(int(feature) for feature in more[order[:most]])
 
     def p_above(self, feature: int, *, alpha: float, seed: int) -> float:
-        """One-sided p of one side firing `feature` more often: which side that is was picked on other prompts.
+        """Return the one-sided p of one side firing `feature` more often, a side that was picked on other prompts.
 
-        1 where it fires no more often there. A p that was sampled, or of unlike numbers of units, is two-sided, which
-        is never smaller.
+        It is 1 where the feature fires no more often there. A p that was sampled, or of unlike numbers of units, is
+        two-sided, which is never smaller: only with as many units on both sides has every relabeling its mirror.
         """
         yes, no = self.yes[:, feature], self.no[:, feature]
         if round(float(yes.mean() - no.mean()), SAME) <= 0:
@@ -210,11 +196,11 @@ class Rates:
         if self.paired and flips_countable(len(yes)):
             return flip_share(yes - no)(0.0) / 2
         if not self.paired and permutations_countable(len(yes), len(no)):
-            return permutation_share(yes, no)(0.0) / (2 if self.halved_p else 1)
+            return permutation_share(yes, no)(0.0) / (2 if len(yes) == len(no) else 1)
         return self.shift(feature, alpha=alpha, seed=seed).p
 
     def shift(self, feature: int, *, alpha: float, seed: int) -> Shift:
-        """How far the rates of one feature lie apart, two-sided."""
+        """Return how far the rates of one feature lie apart, two-sided."""
         yes: Units = self.yes[:, feature]
         no: Units = self.no[:, feature]
         if self.paired:
@@ -222,7 +208,7 @@ class Rates:
         return unpaired_shift(yes, no, alpha=alpha, seed=seed)
 
     def shuffled(self, rng: np.random.Generator) -> Rates:
-        """Between made-up sides, each with half of the units of either side."""
+        """Return the rates of made-up sides, each with half of the units of either side."""
         order, others = rng.permutation(len(self.yes)), rng.permutation(len(self.no))
         half = len(self.yes) // 2
         if self.paired:
@@ -237,7 +223,7 @@ class Rates:
 
 
 def rates(yes: Features, no: Features, over: tuple[Over, ...]) -> Rates | str:
-    """The rates of two styles by template where both have several, else by topic, those that both share.
+    """Return the rates of two styles by template where both have several, else by those topics that both share.
 
     A sentence says why there are none: a claim on other wordings has a single one, or no topic is shared.
     """
@@ -245,42 +231,40 @@ def rates(yes: Features, no: Features, over: tuple[Over, ...]) -> Rates | str:
     shared = sorted(set(topics(yes)) & set(topics(no)))
     if not shared:
         return f"the prompts of {yes.label} and {no.label} share no topic"
-    if over == ("templates",) or (over != ("topics",) and min(n_yes, n_no) > 1):
-        if min(n_yes, n_no) == 1:
-            return (
-                f"{yes.label} has {n_yes} template(s) and {no.label} {n_no}: at least 2 a side tell of other wordings"
-            )
-        unit_of = [
-            [prompt.template if prompt.topic in shared else None for prompt in side.prompts] for side in (yes, no)
-        ]
-        of_yes, of_no = (tuple(name for name in dict.fromkeys(of) if name is not None) for of in unit_of)
-        names = of_yes, of_no
-        paired, scope = False, f"these {len(of_yes)} + {len(of_no)} templates"
-    else:
-        names = tuple(shared), tuple(shared)
+    paired = over == ("topics",) or (over != ("templates",) and min(n_yes, n_no) == 1)
+    if not paired and min(n_yes, n_no) == 1:
+        return f"{yes.label} has {n_yes} template(s) and {no.label} {n_no}: at least 2 a side stand for other wordings"
+    of_yes, of_no = (
+        [(prompt.topic if paired else prompt.template) if prompt.topic in shared else None for prompt in side.prompts]
+        for side in (yes, no)
+    )
+    if paired:
+        names_yes = names_no = tuple(shared)
         wordings = "this wording only" if max(n_yes, n_no) == 1 else f"these {n_yes} + {n_no} templates fixed"
-        paired, scope = True, f"{wordings}, over {len(shared)} topics"
-        unit_of = [[prompt.topic for prompt in side.prompts] for side in (yes, no)]
+        scope = f"{wordings}, over {len(shared)} topics"
+    else:
+        names_yes, names_no = (tuple(name for name in dict.fromkeys(of) if name is not None) for of in (of_yes, of_no))
+        scope = f"these {len(names_yes)} + {len(names_no)} templates"
     return Rates(
-        yes=firing_shares(yes, unit_of[0], names[0]).toarray(),
-        no=firing_shares(no, unit_of[1], names[1]).toarray(),
-        names=names,
+        yes=firing_shares(yes, of_yes, names_yes).toarray(),
+        no=firing_shares(no, of_no, names_no).toarray(),
+        names=(names_yes, names_no),
         paired=paired,
         scope=scope,
     )
 
 
 def firing_shares(of: Features, unit_of_prompt: Sequence[Hashable], names: Sequence[Hashable]) -> csr_array:
-    """Share of the prompts of each unit on which each feature fires on any token read, `[units, d_sae]`.
+    """Return the share of the prompts of each unit on which each feature fires on any token read, `[units, d_sae]`.
 
     Prompts of units that are not named do not count; every unit has a prompt.
     """
     rows = len(of.row_prompt)
     of_prompt = csr_array((np.ones(rows), (of.row_prompt, np.arange(rows))), shape=(len(of), rows))
     fires = (of_prompt @ (of.acts > 0).astype(np.float64) > 0).astype(np.float64)
-    place = {name: index for index, name in enumerate(names)}
-    named = [prompt for prompt, name in enumerate(unit_of_prompt) if name in place]
-    unit = np.array([place[unit_of_prompt[prompt]] for prompt in named])
+    index = {name: position for position, name in enumerate(names)}
+    named = [prompt for prompt, name in enumerate(unit_of_prompt) if name in index]
+    unit = np.array([index[unit_of_prompt[prompt]] for prompt in named])
     times = csr_array((np.ones(len(named)), (unit, named)), shape=(len(names), len(of))) @ fires
     prompts = np.bincount(unit, minlength=len(names))
     times.data /= np.repeat(prompts, np.diff(times.indptr))  # divided, so that a feature of all prompts has exactly 1

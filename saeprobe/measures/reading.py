@@ -1,9 +1,9 @@
-"""Misuse: what a measure cannot be taken on, and what to write instead."""
+"""Reading turns a side that a measure accepts into features, firings and units, and refuses all else with a remedy."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, comb
 from numbers import Integral
@@ -11,90 +11,46 @@ from textwrap import shorten
 from typing import TypeGuard
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from scipy.sparse import csr_array
 
-from saeprobe.claims import NotRun, Over
+from saeprobe.claims import Control, NotRun, Over
 from saeprobe.evidence.evidence import Needed
 from saeprobe.evidence.greater import check_sides
-from saeprobe.features.continuations import Continuations
 from saeprobe.features.sparse import Features, NearThreshold
-from saeprobe.measures.unions import Firings, firings
 from saeprobe.recorded.directory import Recorded, RecordedStyle
 from saeprobe.statistics.intervals import least_units
 
-TOLD = 80
-"""Characters of what was given that an error shows."""
+Readable = Features | RecordedStyle
+"""A style that a capture read, or a style of recorded evidence."""
+
+LONGEST = 80
+"""An error shows at most this many characters of what was given."""
+
+PERMUTED = "; the p of the claim is itself counted over permuted labels, so that the control could refute nothing"
+"""A kind of evidence that permutes labels refuses the control `labels` for this reason."""
 
 
 def refuse_unread(of: object) -> None:
-    """Raise where something is no features of prompts.
-
-    Raises:
-        NotRun: it is a record of summaries, which tells of each style alone.
-        TypeError: it is something else.
-    """
+    """Raise where something is neither features that a capture read nor a style of a record."""
     if isinstance(of, Recorded):
-        raise NotRun(f"{of.origin} tells of each style alone; features_layer50.pt of the run tells of all together")
+        raise NotRun(
+            f"{of.origin} describes each style alone; features_layer50.pt of the run describes all of them together"
+        )
     if not isinstance(of, Features | RecordedStyle):
         raise TypeError(
-            f'{told(of)} holds no features of prompts; give what a capture read, as in l0(styles["novice"])'
+            f'{shown(of)} holds no features of prompts; give what a capture read, as in l0(styles["novice"])'
         )
 
 
 def refuse_apart(a: object, b: object) -> None:
-    """Raise where features of two captures are no two sides of one comparison; records are taken as they are.
-
-    Raises:
-        TypeError: as for `check_sides`.
-    """
+    """Raise where features of two captures are no two sides of one comparison; records are taken as they are."""
     if isinstance(a, Features) and isinstance(b, Features):
         check_sides(a, b)
 
 
-def refuse_unwritten(of: object) -> None:
-    """Raise where something is no continuations.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if not isinstance(of, Continuations):
-        raise TypeError(
-            f"{told(of)} holds no continuations; give an arm of what steer(...) ran, "
-            'as in mentions("Golden Gate", golden.at(20))'
-        )
-
-
-def feature_number(given: object) -> int:
-    """The number of one feature.
-
-    Raises:
-        TypeError: it is no whole number.
-    """
-    if isinstance(given, Integral) and not isinstance(given, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - True is one
-        return int(given)
-    if _are_several(given):
-        remedy = "for several write every(firing_rate(of, feature) for feature in ...)"
-    else:
-        remedy = "wanted a whole number, such as 34942; what was picked is for separates() and among_strongest()"
-    raise TypeError(f"{told(given)} is not the number of a feature; {remedy}")
-
-
-def feature_numbers(given: object) -> tuple[int, ...]:
-    """The numbers of one feature or of several.
-
-    Raises:
-        TypeError: one is no whole number.
-    """
-    return tuple(feature_number(one) for one in (given if _are_several(given) else [given]))
-
-
 def refuse_more(call: str, more: tuple[object, ...]) -> None:
-    """Raise where styles were given one by one to what takes them all at once.
-
-    Raises:
-        TypeError: they were.
-    """
+    """Raise where styles were given one by one to a function that takes them all at once."""
     if more:
         raise TypeError(
             f"{call}() was given {1 + len(more)} arguments; it takes all styles at once: "
@@ -102,138 +58,89 @@ def refuse_more(call: str, more: tuple[object, ...]) -> None:
         )
 
 
-def told(given: object) -> str:
-    """What was given, in one line."""
-    return shorten(repr(given), TOLD, placeholder=" ...")
+def refuse_others(kind: str, declared: tuple[Control, ...], known: tuple[Control, ...], *, remedy: str = "") -> None:
+    """Raise where a claim declares a control that cannot be applied to a kind of evidence, and name those that can."""
+    for control in declared:
+        if control not in known:
+            why = PERMUTED if control == "labels" else remedy
+            raise TypeError(f"the control {control} cannot be applied to {kind}{why}; it takes: {', '.join(known)}")
+
+
+def captured(of: Features | Recorded | RecordedStyle) -> Features:
+    """Return the features of single prompts, which a record of summaries does not hold."""
+    if isinstance(of, Recorded | RecordedStyle):
+        raise NotRun(f"{of.origin} holds no features of single prompts; put features_layer50.pt of the run next to it")
+    refuse_unread(of)
+    return of
+
+
+def feature_number(given: object) -> int:
+    """Return the number of one feature, which must be a whole number."""
+    if isinstance(given, Integral) and not isinstance(given, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - True is one
+        return int(given)
+    if _are_several(given):
+        remedy = "for several write every(firing_rate(of, feature) for feature in ...)"
+    else:
+        remedy = "wanted a whole number, such as 34942; what was picked is for separates() and among_strongest()"
+    raise TypeError(f"{shown(given)} is not the number of a feature; {remedy}")
+
+
+def feature_numbers(given: object) -> tuple[int, ...]:
+    """Return the numbers of one feature or of several."""
+    return tuple(feature_number(one) for one in (given if _are_several(given) else [given]))
+
+
+def shown(given: object) -> str:
+    """Return what was given in one short line, for an error."""
+    return shorten(repr(given), LONGEST, placeholder=" ...")
+
+
+def label_of(of: Readable) -> str:
+    """Return the label of a style that was captured or recorded."""
+    return of.style if isinstance(of, RecordedStyle) else of.label
 
 
 def _are_several(given: object) -> TypeGuard[Iterable[object]]:
     return isinstance(given, Iterable) and not isinstance(given, str)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sides:
-    """The firings of two styles; `paired` units change places with their partner, others go anywhere."""
-
-    a: Firings
-    b: Firings
-    paired: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Design:
-    """What is permuted and what a decision on it is about; `a_unit` are the prompts that one more unit takes."""
-
-    sides: Sides
-    units: str
-    scope: str
-    a_unit: float
-
-    @property
-    def smallest_p(self) -> float:
-        """What so many units can reach at best: the labels as they are, and their mirror where it is a relabeling."""
-        n_a, n_b = len(self.sides.a.names), len(self.sides.b.names)
-        if self.sides.paired:
-            return 2 / 2**n_a
-        return (2 if n_a == n_b else 1) / comb(n_a + n_b, n_a)
-
-    def needed(self, alpha: float) -> Needed | None:
-        """How many units could decide at all; None where these can."""
-        if self.smallest_p < alpha:
-            return None
-        have = min(len(self.sides.a.names), len(self.sides.b.names))
-        what = "topics" if self.sides.paired else "templates a style"
-        wanted = least_units(alpha, paired=self.sides.paired)
-        return Needed(units=what, have=have, wanted=wanted, prompts=ceil(wanted * self.a_unit))
-
-
-def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:
-    """The units of two styles under what a claim generalises over; a sentence saying why there is no test.
-
-    Nothing named: templates where both sides have several, else the topics under one wording. Topics are paired by
-    name, and all templates of a topic change places together.
-
-    Raises:
-        ValueError: the sides have other topics, or other numbers of prompts on them (a template): topics cannot be
-            paired then, and a template of more prompts has more features for that alone.
-        TypeError: the claim generalises over both at once.
-    """
-    if len(over) > 1:
-        raise TypeError(
-            "features are counted over all prompts of a style at once, so that templates and topics cannot be permuted "
-            "apart; state one of them: over=('templates',) or over=('topics',)"
-        )
-    n_a, n_b = (len(templates(side)) for side in (a, b))
-    if over == ("templates",) and min(n_a, n_b) == 1:
-        return f"{a.label} has {n_a} template(s) and {b.label} {n_b}: at least 2 a side tell of other wordings"
-    a_unit = len(a) / n_a + len(b) / n_b
-    on_a, on_b = (Counter(prompt.topic for prompt in side.prompts) for side in (a, b))
-    if (not over and min(n_a, n_b) > 1) or over == ("templates",):
-        if on_a.keys() != on_b.keys() or any(on_a[topic] * n_b != on_b[topic] * n_a for topic in on_a):
-            raise ValueError(
-                f"{a.label} has {len(a)} prompts on {len(on_a)} topic(s) and {b.label} {len(b)} on {len(on_b)}; more "
-                "prompts have more features: wanted the same topics, with as many prompts a template on each"
-            )
-        sides = Sides(a=_firings(a, "template"), b=_firings(b, "template"), paired=False)
-        return Design(sides=sides, units="templates", scope=f"these {n_a} + {n_b} templates", a_unit=a_unit)
-    if on_a != on_b:
-        raise ValueError(
-            f"{a.label} gives {n_a} template(s) on {len(on_a)} topic(s) to permute and {b.label} {n_b} on {len(on_b)}; "
-            "wanted several templates on both sides, or the same topics with as many prompts on each"
-        )
-    if len(on_a) == 1:
-        return "there is a single topic under a single wording: nothing to permute"
-    fixed = max(n_a, n_b) > 1
-    sides = Sides(a=_firings(a, "topic"), b=_firings(b, "topic"), paired=True)
-    wordings = f"these {n_a} + {n_b} templates fixed" if fixed else "this wording only"
-    scope = f"{wordings}, over {len(on_a)} topics"
-    return Design(sides=sides, units="topics", scope=scope, a_unit=(len(a) + len(b)) / len(on_a))
-
-
 def templates(of: Features) -> tuple[str, ...]:
-    """The templates of some prompts, in order of first appearance."""
+    """Return the templates of some prompts in order of first appearance."""
     return tuple(dict.fromkeys(prompt.template for prompt in of.prompts))
 
 
 def topics(of: Features) -> tuple[str, ...]:
-    """The topics of some prompts, in order of first appearance."""
+    """Return the topics of some prompts in order of first appearance."""
     return tuple(dict.fromkeys(prompt.topic for prompt in of.prompts))
 
 
-def _firings(of: Features, what: str) -> Firings:
-    if what == "template":
-        return firings(of, [prompt.template for prompt in of.prompts], templates(of))
-    return firings(of, [prompt.topic for prompt in of.prompts], sorted(topics(of)))
-
-
-Readable = Features | RecordedStyle
-
-
-Near = Callable[[Features], NearThreshold | None]
-"""How far features near their threshold may move a measure on some features."""
-
-
 def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
-    """Which features are active on any token read of each prompt."""
+    """Return which features are active on any token read of each prompt."""
     fires = np.zeros((len(of), of.d_sae), dtype=bool)
-    coo = of.acts.tocoo()
-    rows, features = coo.coords
-    active = coo.data > 0
-    fires[of.row_prompt[rows[active]], features[active]] = True
+    rows, features = _active(of.acts)
+    fires[of.row_prompt[rows], features] = True
     return fires
 
 
-def undecided(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
-    """Which features rounding decides on each prompt: near their threshold on a token read, and beyond it on none."""
-    near = _near(of).tocoo()
-    rows, features = near.coords
+def fire_anywhere(of: Features) -> tuple[Bool[np.ndarray, " d_sae"], Bool[np.ndarray, " d_sae"]]:
+    """Return which features fire on some prompt whatever the rounding, and which do so only as rounding has it.
+
+    Rounding decides where a feature is near its threshold on a token read of a prompt, and beyond it on none.
+    """
+    if of.near is None:
+        surely: Bool[np.ndarray, " d_sae"] = np.any(firing(of), axis=0)
+        return surely, np.zeros_like(surely)
     close = np.zeros((len(of), of.d_sae), dtype=bool)
+    rows, features = of.near.tocoo().coords
     close[of.row_prompt[rows], features] = True
-    return close & ~firing(replace(of, acts=of.acts - of.acts.multiply(_near(of))))
+    close &= ~firing(replace(of, acts=of.acts - of.acts.multiply(of.near)))
+    surely = np.any(firing(of) & ~close, axis=0)
+    maybe: Bool[np.ndarray, " d_sae"] = np.any(close, axis=0) & ~surely
+    return surely, maybe
 
 
 def one_near(of: Features, feature: int) -> NearThreshold | None:
-    """On which prompts rounding decides whether `feature` fires; there the rate may move by 1."""
+    """Return on which prompts rounding decides whether `feature` fires; there the rate may move by 1."""
     if of.near is None or not of.near.nnz:
         return None
     near = of.near[:, [feature]].toarray().ravel()
@@ -243,18 +150,133 @@ def one_near(of: Features, feature: int) -> NearThreshold | None:
     return NearThreshold(moves=(touched & ~sure).astype(np.float64), tolerance=of.tolerance, feature=feature)
 
 
-def _near(of: Features) -> csr_array:
-    return csr_array(of.acts.shape, dtype=bool) if of.near is None else of.near
+def _active(acts: csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and the features of all activations above zero."""
+    coo = acts.tocoo()
+    rows, features = coo.coords
+    active = coo.data > 0
+    return rows[active], features[active]
 
 
-def captured(of: Features | Recorded | RecordedStyle) -> Features:
-    """The features of single prompts.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Firings:
+    """Firings hold one entry for each active feature of each token read of a side, by unit of replication.
 
-    Raises:
-        NotRun: a record of summaries does not tell them.
-        TypeError: it is something else.
+    Attributes:
+        names: of the units, each a template or a topic.
+        unit: index into `names`, `[entries]`.
+        feature: the feature, `[entries]`.
+        d_sae: features of the SAE.
     """
-    if isinstance(of, Recorded | RecordedStyle):
-        raise NotRun(f"{of.origin} tells no features of single prompts; put features_layer50.pt of the run beside it")
-    refuse_unread(of)
-    return of
+
+    names: tuple[str, ...]
+    unit: Int[np.ndarray, " entries"]
+    feature: Int[np.ndarray, " entries"]
+    d_sae: int
+
+    def units(self, kept: Bool[np.ndarray, " entries"] | None = None) -> Bool[np.ndarray, "units d_sae"]:
+        """Return which features fire anywhere in each unit, by all entries or by those that are kept."""
+        chosen = slice(None) if kept is None else kept
+        fires = np.zeros((len(self.names), self.d_sae), dtype=bool)
+        fires[self.unit[chosen], self.feature[chosen]] = True
+        return fires
+
+    def distinct(self, kept: float = 1.0) -> float:
+        """Return how many distinct features are to be expected when each firing is kept with probability `kept`.
+
+        A feature that fires on `m` tokens is still seen with probability `1 - (1 - kept)^m`: rarefaction (Hurlbert
+        1971, Ecology 52), with every firing thinned on its own instead of a fixed number drawn.
+        """
+        times = np.bincount(self.feature, minlength=self.d_sae)
+        return float((1 - (1 - kept) ** times.astype(np.float64)).sum())
+
+
+def firings(of: Features, unit_of_prompt: Sequence[str], names: Sequence[str]) -> Firings:
+    """Return the firings of `of`, each prompt in the unit given for it."""
+    index = {name: position for position, name in enumerate(names)}
+    unit = np.array([index[name] for name in unit_of_prompt], dtype=np.int64)
+    rows, features = _active(of.acts)
+    return Firings(
+        names=tuple(names), unit=unit[of.row_prompt[rows]], feature=features.astype(np.int64), d_sae=of.d_sae
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Sides hold the firings of two styles; `paired` units change places with their partner, others go anywhere."""
+
+    a: Firings
+    b: Firings
+    paired: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A design says what is permuted and how far a decision on it reaches; one more unit takes `a_unit` prompts."""
+
+    sides: Sides
+    units: str
+    scope: str
+    a_unit: float
+
+    @property
+    def smallest_p(self) -> float:
+        """The p of the labels as they are, and of their mirror where it is a relabeling: no p can be smaller."""
+        n_a, n_b = len(self.sides.a.names), len(self.sides.b.names)
+        if self.sides.paired:
+            return 2 / 2**n_a
+        return (2 if n_a == n_b else 1) / comb(n_a + n_b, n_a)
+
+    def needed(self, alpha: float) -> Needed | None:
+        """Return how many units could decide at all; None where these can."""
+        if self.smallest_p < alpha:
+            return None
+        have = min(len(self.sides.a.names), len(self.sides.b.names))
+        what = "topics" if self.sides.paired else "templates a style"
+        wanted = least_units(alpha, paired=self.sides.paired)
+        return Needed(units=what, have=have, wanted=wanted, prompts=ceil(wanted * self.a_unit))
+
+
+def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:
+    """Choose the units of two styles by what a claim generalises over, or say in a sentence why there is no test.
+
+    Where the claim names nothing, the units are templates if both sides have several, else the topics under one
+    wording. Topics are paired by name, and all templates of a topic change places together.
+    """
+    if len(over) > 1:
+        raise TypeError(
+            "features are counted over all prompts of a style at once, so that templates and topics cannot be permuted "
+            "apart; state one of them: over=('templates',) or over=('topics',)"
+        )
+    n_a, n_b = (len(templates(side)) for side in (a, b))
+    if over == ("templates",) and min(n_a, n_b) == 1:
+        return f"{a.label} has {n_a} template(s) and {b.label} {n_b}: at least 2 a side stand for other wordings"
+    on_a, on_b = (Counter(prompt.topic for prompt in side.prompts) for side in (a, b))
+    if (not over and min(n_a, n_b) > 1) or over == ("templates",):
+        if on_a.keys() != on_b.keys() or any(on_a[topic] * n_b != on_b[topic] * n_a for topic in on_a):
+            raise ValueError(
+                f"{a.label} has {len(a)} prompts on {len(on_a)} topic(s) and {b.label} {len(b)} on {len(on_b)}; more "
+                "prompts have more features: wanted the same topics, with as many prompts a template on each"
+            )
+        of_a, of_b = (firings(side, [prompt.template for prompt in side.prompts], templates(side)) for side in (a, b))
+        return Design(
+            sides=Sides(a=of_a, b=of_b, paired=False),
+            units="templates",
+            scope=f"these {n_a} + {n_b} templates",
+            a_unit=len(a) / n_a + len(b) / n_b,
+        )
+    if on_a != on_b:
+        raise ValueError(
+            f"{a.label} gives {n_a} template(s) on {len(on_a)} topic(s) to permute and {b.label} {n_b} on {len(on_b)}; "
+            "wanted several templates on both sides, or the same topics with as many prompts on each"
+        )
+    if len(on_a) == 1:
+        return "there is a single topic under a single wording: nothing to permute"
+    of_a, of_b = (firings(side, [prompt.topic for prompt in side.prompts], sorted(on_a)) for side in (a, b))
+    wordings = f"these {n_a} + {n_b} templates fixed" if max(n_a, n_b) > 1 else "this wording only"
+    return Design(
+        sides=Sides(a=of_a, b=of_b, paired=True),
+        units="topics",
+        scope=f"{wordings}, over {len(on_a)} topics",
+        a_unit=(len(a) + len(b)) / len(on_a),
+    )

@@ -1,54 +1,58 @@
-"""Separation: features that fire on every prompt of one style and on none of another."""
+"""Separation says that a feature fires on every prompt of one style and on none of another; rivals are run here too."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import RANDOM, READ_ELSEWHERE
+from saeprobe.evidence.controls import HALF, RANDOM, READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import Effect, judged_draws, n_draws
 from saeprobe.evidence.evidence import (
     ControlResult,
     Evidence,
     EvidenceOutcome,
-    Recorder,
     Sample,
+    Terms,
     UnitValue,
     current_terms,
     record,
 )
+from saeprobe.evidence.numbers import number
 from saeprobe.evidence.units import refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import firing_rate
 from saeprobe.measures.halving import Selected, selected
-from saeprobe.measures.reading import Readable, captured, feature_numbers, firing, refuse_apart
+from saeprobe.measures.reading import Readable, captured, feature_numbers, firing, label_of, refuse_apart
 from saeprobe.recorded.directory import RecordedStyle
 from saeprobe.statistics.intervals import rate_interval
 
+SHARE = "share of prompts"
+
 
 def separating_features(yes: Features, no: Features, *, most: int = 10) -> Selected:
-    """Features that fire on every prompt of `yes` and on none of `no`, the strongest on its weakest prompt first.
+    """Return features that fire on every prompt of `yes` and on none of `no`, strongest on their weakest prompt first.
 
     There may be none; confirming a selection of none refutes that there is such a feature.
 
     Raises:
         TypeError: the sides were read at different tokens, or share prompts.
-        NotRun: a record of summaries does not tell which features fire on a prompt.
+        NotRun: a record of summaries does not say which features fire on a prompt.
     """
     yes, no = captured(yes), captured(no)
     refuse_apart(yes, no)
     candidates = np.flatnonzero(firing(yes).all(axis=0) & ~firing(no).any(axis=0))
-    weakest = [_weakest(yes, int(feature)) for feature in candidates]
-    order = np.argsort(weakest)[::-1][:most]
+    strongest = np.zeros((len(yes), len(candidates)))
+    np.maximum.at(strongest, yes.row_prompt, yes.acts[:, candidates].toarray())
+    order = np.argsort(strongest.min(axis=0))[::-1][:most]
     return selected(tuple(int(candidates[index]) for index in order), yes, no)
 
 
 def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Readable) -> Evidence:
-    """Evidence that each feature fires on every prompt of `yes` and on no prompt of `no`.
+    """Return evidence that each feature fires on every prompt of `yes` and on no prompt of `no`.
 
     A universal sentence: one exception refutes it. The interval of each rate is Clopper-Pearson over templates, or over
     topics under a single wording; a unit counts with the share of its prompts.
@@ -58,26 +62,36 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
         TypeError: the claim asks for controls, a feature is no whole number, or the sides were read at different tokens
             or share prompts.
     """
-    refuse_controls("separation", current_terms())
+    terms = current_terms()
+    refuse_controls("separation", terms)
     refuse_apart(yes, no)
     picked = features if isinstance(features, Selected) else None
-    wanted = _numbers(features)
+    wanted = picked.features if picked is not None else feature_numbers(features)
     if not wanted:
         if picked is None:
             raise ValueError("separates() was given no feature; a statement about none is not evidence")
-        return record(_none_selected(yes, no, picked))
-    parts = tuple(_separates_one(feature, yes, no, picked) for feature in wanted)
+        return record(
+            Evidence(
+                kind="separation",
+                statement=f"some feature {_statement(yes, no)}",
+                outcome="refuted",
+                reason=f"none of {picked.tried:,} features does so on {picked.origin(*_captured(yes, no))}",
+                scope="these templates",
+                unit=SHARE,
+                tried=picked.tried,
+                rule="a feature that separates all prompts separates those that were picked on; where none does, there "
+                "is none",
+            )
+        )
+    parts = tuple(_separates_one(feature, yes, no, picked, terms) for feature in wanted)
     if len(parts) == 1:
         return record(parts[0])
     against = [part for part in parts if part.outcome != "supported"]
     outcome: EvidenceOutcome = "supported"
+    reason = f"all {len(parts)} features do: {', '.join(str(feature) for feature in wanted)}"
     if against:
         outcome = "refuted" if any(part.outcome == "refuted" for part in against) else "inconclusive"
-    reason = (
-        f"{len(against)} of {len(parts)} features do not: {against[0].reason}"
-        if against
-        else f"all {len(parts)} features do: {', '.join(str(feature) for feature in wanted)}"
-    )
+        reason = f"{len(against)} of {len(parts)} features do not: {against[0].reason}"
     return record(
         Evidence(
             kind="every",
@@ -85,7 +99,7 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
             outcome=outcome,
             reason=reason,
             scope=parts[0].scope,
-            unit="share of prompts",
+            unit=SHARE,
             parts=parts,
             tried=parts[0].tried,
             rule="supported where every part is; refuted where a single one is; inconclusive otherwise",
@@ -93,44 +107,20 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
     )
 
 
-def _none_selected(yes: Readable, no: Readable, picked: Selected) -> Evidence:
-    return Evidence(
-        kind="separation",
-        statement=f"some feature {_statement(yes, no)}",
-        outcome="refuted",
-        reason=f"none of {picked.tried:,} features does so on {_beside(picked, yes, no)}",
-        scope="these templates",
-        unit="share of prompts",
-        tried=picked.tried,
-        rule="a feature that separates all prompts separates those that were picked on; where none does, there is none",
-    )
-
-
-def _numbers(features: int | Sequence[int] | Selected) -> tuple[int, ...]:
-    return features.features if isinstance(features, Selected) else feature_numbers(features)
-
-
-def _weakest(of: Features, feature: int) -> float:
-    """Activation of `feature` on the prompt of `of` where it is weakest, the largest over the tokens read of each."""
-    strongest = np.zeros(len(of))
-    np.maximum.at(strongest, of.row_prompt, of.acts[:, [feature]].toarray().ravel())
-    return float(strongest.min())
-
-
-def _separates_one(feature: int, yes: Readable, no: Readable, picked: Selected | None) -> Evidence:
+def _separates_one(feature: int, yes: Readable, no: Readable, picked: Selected | None, terms: Terms) -> Evidence:
     rates = firing_rate(yes, feature), firing_rate(no, feature)
     n_yes, n_no = (_prompts_behind(rate, of) for rate, of in zip(rates, (yes, no), strict=True))
-    (sample_yes, units_yes), (sample_no, units_no) = (_with_interval(rate) for rate in rates)
+    (sample_yes, units_yes), (sample_no, units_no) = (_with_interval(rate, terms) for rate in rates)
     fires = (
-        f"feature {feature} fires on {sample_yes.mean:.1%} of {sample_yes.label} "
-        f"and {sample_no.mean:.1%} of {sample_no.label} prompts"
+        f"feature {feature} fires on {number(sample_yes.mean, SHARE)} of {sample_yes.label} "
+        f"and {number(sample_no.mean, SHARE)} of {sample_no.label} prompts"
     )
     outcome: EvidenceOutcome
     if min(n_yes, n_no) < 2:  # noqa: PLR2004 - one prompt shows nothing
         outcome, reason = "inconclusive", f"{fires}, but a side has fewer than 2 prompts"
     elif sample_yes.mean == 1 and sample_no.mean == 0:
         outcome, reason = "supported", fires + _bounds(sample_yes, sample_no)
-        if picked is not None and _looked_at(picked, yes, no):
+        if picked is not None and any(set(picked.prompts) & set(side.prompts) for side in _captured(yes, no)):
             outcome, reason = "inconclusive", f"{fires}, but on prompts on which it was picked: confirm it on others"
     else:
         outcome, reason = "refuted", fires + _exceptions(*rates)
@@ -140,9 +130,9 @@ def _separates_one(feature: int, yes: Readable, no: Readable, picked: Selected |
         outcome=outcome,
         reason=reason,
         scope=_scope(yes, no, (n_yes, n_no), picked),
-        unit="share of prompts",
+        unit=SHARE,
         estimate=sample_yes.mean - sample_no.mean,
-        level=1 - current_terms().alpha,
+        level=1 - terms.alpha,
         units="prompts",
         n_units=(n_yes, n_no),
         samples=(sample_yes, sample_no),
@@ -161,11 +151,7 @@ _RULE = (
 
 
 def _statement(yes: Readable, no: Readable) -> str:
-    return f"fires on every {_label(yes)} prompt and on no {_label(no)} prompt"
-
-
-def _label(of: Readable) -> str:
-    return of.style if isinstance(of, RecordedStyle) else of.label
+    return f"fires on every {label_of(yes)} prompt and on no {label_of(no)} prompt"
 
 
 def _prompts_behind(rate: Quantity, of: Readable) -> int:
@@ -174,9 +160,8 @@ def _prompts_behind(rate: Quantity, of: Readable) -> int:
     return (of.n_at_least if isinstance(of, RecordedStyle) else rate.n) or 0
 
 
-def _with_interval(rate: Quantity) -> tuple[Sample, tuple[UnitValue, ...]]:
-    """The rate with its exact interval over units, and these units; none for a bare summary."""
-    terms = current_terms()
+def _with_interval(rate: Quantity, terms: Terms) -> tuple[Sample, tuple[UnitValue, ...]]:
+    """Return the rate with its exact interval over units, and these units; a bare summary has neither."""
     sample = sample_of(rate, terms)
     if not isinstance(rate, Measurement):
         return sample, ()
@@ -188,16 +173,15 @@ def _with_interval(rate: Quantity) -> tuple[Sample, tuple[UnitValue, ...]]:
 def _bounds(yes: Sample, no: Sample) -> str:
     if yes.interval is None or no.interval is None:
         return ""
-    return (
-        f"; over these wordings that supports rates of at least {yes.interval[0]:.1%} and at most {no.interval[1]:.1%}"
-    )
+    least, most = number(yes.interval[0], SHARE), number(no.interval[1], SHARE)
+    return f"; over these wordings that supports rates of at least {least} and at most {most}"
 
 
 def _exceptions(yes: Quantity, no: Quantity) -> str:
     for side, wanted in ((yes, 1.0), (no, 0.0)):
         if isinstance(side, Measurement) and (side.values != wanted).any():
             wrong = side.prompts[int(np.flatnonzero(side.values != wanted)[0])]
-            return f"; {'silent' if wanted else 'fires'} on {wrong.text!r}, for one"
+            return f"; {'silent' if wanted else 'fires'} on {wrong.text!r}, for example"
     return ""
 
 
@@ -208,76 +192,67 @@ def _scope(yes: Readable, no: Readable, prompts: tuple[int, int], picked: Select
     templates = len({prompt.template for prompt in yes.prompts})
     scope = "this wording only" if templates == 1 else f"these {templates} templates a style"
     if picked is not None:
-        scope += f"; picked among {picked.tried:,} features on {_beside(picked, yes, no)}"
+        scope += f"; picked among {picked.tried:,} features on {picked.origin(*_captured(yes, no))}"
     return scope
 
 
-def _looked_at(picked: Selected, *sides: Readable) -> bool:
-    """Whether some of these prompts are among those on which was picked."""
-    looked = set(picked.prompts)
-    return any(not looked.isdisjoint(side.prompts) for side in sides if isinstance(side, Features))
-
-
-def _beside(picked: Selected, *sides: Readable) -> str:
-    return picked.beside(*(side for side in sides if isinstance(side, Features)))
+def _captured(*sides: Readable) -> list[Features]:
+    return [side for side in sides if isinstance(side, Features)]
 
 
 READ: tuple[Control, ...] = READ_ELSEWHERE
-"""The controls for which something else is read: other prompts, other models, other SAEs."""
-
+"""Under these controls something else is read: other prompts, other models, other SAEs."""
 
 BothSides = tuple[Features, ...]
-"""What a kind of evidence is made on."""
+"""A kind of evidence is made on these: the captures, or the styles of one, that its sentence names."""
 
 
-PERMUTED = "; the p of the claim is itself counted over permuted labels, so that the control could refute nothing"
-"""Why a kind of evidence does not take the control `labels`."""
-
-
-def refuse_others(kind: str, declared: tuple[Control, ...], known: tuple[Control, ...], *, remedy: str = "") -> None:
-    """Raise where a claim declares a control that cannot be applied to a kind of evidence.
-
-    Raises:
-        TypeError: it does; the text names the controls that can be.
-    """
-    for control in declared:
-        if control not in known:
-            why = PERMUTED if control == "labels" else remedy
-            raise TypeError(f"the control {control} cannot be applied to {kind}{why}; it takes: {', '.join(known)}")
-
-
-def rival(
-    name: Control,
+def run_rivals(
     sides: BothSides,
     claim: Evidence,
-    again: Callable[[BothSides], Evidence],
-    shown: Callable[[BothSides], Effect],
+    again: Callable[[BothSides, Terms], Evidence],
+    effect: Callable[[BothSides], Effect] | None = None,
     *,
     found: bool,
-    terms: Recorder,
-) -> ControlResult:
-    """The evidence again on what a control reads: it explains the claim if it is there too, at least half as large.
+    terms: Terms,
+    own: Mapping[Control, Callable[[], ControlResult]],
+) -> tuple[ControlResult, ...]:
+    """Run the controls that a claim declares, in that order.
+
+    A control that reads something else explains the claim if its evidence is there too, at least half as large.
 
     Args:
-        name: one of `READ`.
         sides: what the claim's evidence is made on.
         claim: that evidence.
-        again: makes it on other features, without controls; for pasted words.
-        shown: how much of the effect some features show; for draws of what is random.
+        again: makes it on other features and under terms without controls; for pasted words.
+        effect: how much some features show, for draws of what is random; by default the estimate of the evidence.
         found: whether the claim's own evidence is there; nothing else can be explained.
         terms: of the claim.
+        own: the controls that only this kind of evidence has.
     """
-    try:
-        if name in RANDOM:
-            return _drawn(name, sides, claim, shown, found=found, terms=terms)
-        evidence = again(tuple(side.under(name) for side in sides))
-    except (NotRun, ValueError) as error:  # no feature fires on some prompt of a random model, for one
-        return ControlResult(
-            name=name, expects="absent", explains=False, estimate=0.0, interval=None, p=None, detail=str(error)
-        )
+    unasked = Terms(alpha=terms.alpha, seed=terms.seed, over=terms.over)
+
+    def estimated(there: BothSides) -> Effect:
+        return Effect(size=again(there, unasked).estimate or 0.0, scale=None)
+
+    def rival(name: Control) -> ControlResult:
+        try:
+            if name in RANDOM:
+                return _drawn(name, sides, claim, effect or estimated, found=found, terms=terms)
+            return _pasted(name, claim, again(tuple(side.under(name) for side in sides), unasked), found, terms.alpha)
+        except (NotRun, ValueError) as error:  # such as a random model under which no feature fires on some prompt
+            return ControlResult(
+                name=name, expects="absent", explains=False, estimate=0.0, interval=None, p=None, detail=str(error)
+            )
+
+    return tuple(own[name]() if name in own else rival(name) for name in terms.controls)
+
+
+def _pasted(name: Control, claim: Evidence, evidence: Evidence, found: bool, alpha: float) -> ControlResult:  # noqa: FBT001
+    """Hold the evidence on pasted words against that of the claim."""
     share = None if not claim.estimate or evidence.estimate is None else evidence.estimate / claim.estimate
-    told = "" if share is None or evidence.p is None else f"; {share:.0%} of the effect"
-    reproduced = evidence.p is not None and evidence.p < terms.alpha and share is not None and share >= 0.5  # noqa: PLR2004 - it makes up more of the effect than it leaves
+    reproduced = evidence.p is not None and evidence.p < alpha and share is not None and share >= HALF
+    of_effect = "" if share is None or evidence.p is None else f"; {number(share, SHARE)} of the effect"
     return ControlResult(
         name=name,
         expects="absent",
@@ -287,7 +262,7 @@ def rival(
         p=evidence.p,
         share=share,
         evidence=evidence,
-        detail=f"with the styles' own words pasted into neutral prompts {evidence.reason}{told}",
+        detail=f"with the styles' own words pasted into neutral prompts {evidence.reason}{of_effect}",
     )
 
 
@@ -295,22 +270,26 @@ def _drawn(
     name: Control,
     sides: BothSides,
     claim: Evidence,
-    shown: Callable[[BothSides], Effect],
+    effect: Callable[[BothSides], Effect],
     *,
     found: bool,
-    terms: Recorder,
+    terms: Terms,
 ) -> ControlResult:
-    """What the draws show, beside what the claim shows on the prompts that they read."""
+    """Hold what the draws show against what the claim shows on the prompts that they read."""
 
     def under(draw: int) -> BothSides:
         return tuple(side.under(name, draw) for side in sides)
 
+    def restricted(side: Features, there: Features) -> Features:
+        these = set(there.prompts)
+        return side.select([index for index, prompt in enumerate(side.prompts) if prompt in these])
+
     first = under(0)
-    here = tuple(_on(side, there) for side, there in zip(sides, first, strict=True))
-    drawn = [shown(first), *(shown(under(draw)) for draw in range(1, n_draws(terms.alpha)))]
+    here = tuple(restricted(side, there) for side, there in zip(sides, first, strict=True))
+    drawn = [effect(first), *(effect(under(draw)) for draw in range(1, n_draws(terms.alpha)))]
     return judged_draws(
         name,
-        shown(here),
+        effect(here),
         drawn,
         statement=claim.statement,
         unit=claim.unit,
@@ -318,9 +297,3 @@ def _drawn(
         found=found,
         terms=terms,
     )
-
-
-def _on(side: Features, there: Features) -> Features:
-    """The prompts that were read there too."""
-    these = set(there.prompts)
-    return side.select([index for index, prompt in enumerate(side.prompts) if prompt in these])

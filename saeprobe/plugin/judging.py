@@ -25,8 +25,8 @@ from saeprobe.plugin.items import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.report.document import ComparisonJson, ProbeRecord, SubjectJson, baseline_to_json, probe_to_json
-from saeprobe.verdicts.baseline import Baseline, BaselineComparison, Provenance, identity_of
-from saeprobe.verdicts.baseline_files import read_baselines
+from saeprobe.verdicts.baseline import BaselineComparison
+from saeprobe.verdicts.baseline_files import Baseline, Provenance, identity_of, read_baselines
 from saeprobe.verdicts.deciding import PublishedComparison, decide
 
 PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")

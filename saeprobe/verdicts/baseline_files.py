@@ -1,37 +1,126 @@
-"""Baseline files: one a claim, `<claim-id>.json`, made to be committed and read in a diff.
+"""A baseline is what a person approved; its file, `<claim-id>.json`, is made to be committed and read in a diff.
 
-By subject they hold every approval in order, the newest last: what was accepted before is never lost.
+By subject a file holds every approval of its claim in order, the newest last: what was accepted before is never lost.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
-from saeprobe.claims import WORDS
-from saeprobe.verdicts.baseline import IDENTITY, Baseline, Provenance, Value
+import msgspec
+
+from saeprobe.claims import Word
+
+IDENTITY: Final = ("model", "model_hash", "sae", "sae_hash", "hook_name", "dtype", "protocol", "fingerprint")
+"""A baseline keeps these fields of each subject, by the names that a report gives them."""
 
 KIND: Final = "saeprobe baseline 1"
-"""Written into each file; one that says otherwise is not read."""
-
+"""Each file says this; one that says otherwise is not read."""
 
 DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+
+Json = dict[str, Any]
+
+Fields = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A value is one measured mean, in `unit`, and what a later one is held against.
+
+    Attributes:
+        label: of which prompts, the style as a rule.
+        measure: what was measured.
+        unit: of all numbers here.
+        mean: over the prompts.
+        n: prompts; None where a record does not say.
+        interval: of the mean over units of replication; None where none could be given.
+        near_moves: by how much rounding may move the mean at most, where features lie near their threshold.
+        units: what `unit_means` are of: templates, topics, or nothing where only a summary was recorded.
+        unit_means: the mean of each unit, by the template's wording or the topic.
+        prompts: SHA-256 over the prompts, shortened; empty for a summary.
+    """
+
+    label: str
+    measure: str
+    unit: str
+    mean: float
+    n: int | None = None
+    interval: tuple[float, float] | None = None
+    near_moves: float | None = None
+    units: str = ""
+    unit_means: Mapping[str, float] = field(default_factory=dict[str, float])
+    prompts: str = ""
+
+    @property
+    def name(self) -> str:
+        """`l0 of novice`."""
+        return f"{self.measure} of {self.label}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Label, measure and unit, which no other value of the claim shares."""
+        return self.label, self.measure, self.unit
+
+    @property
+    def reach(self) -> float:
+        """How far the farther end of the interval lies from the mean; 0 without an interval."""
+        return 0.0 if self.interval is None else max(abs(end - self.mean) for end in self.interval)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """A provenance says what values were measured with; what is not known is None and never counts as changed.
+
+    `subjects` holds the fields of `IDENTITY` by subject, several for a claim on several; `evidence` is the name of the
+    folder of recorded files that stood in for the models. `alpha` and `seed` are those of the tests.
+    """
+
+    subjects: Mapping[str, Fields] = field(default_factory=dict[str, Fields])
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    python: str | None = None
+    platform: str | None = None
+    device: str | None = None
+    evidence: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    generated: str | None = None
+    alpha: float = 0.05
+    seed: int = 0
+
+
+def identity_of(described: Mapping[str, object]) -> dict[str, str | None]:
+    """Return what a baseline keeps of a subject as a report describes it."""
+    kept = {name: described.get(name) for name in IDENTITY}
+    return {name: value if isinstance(value, str) else None for name, value in kept.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A baseline is what a person approved of one claim on one subject on a day (ISO 8601), with its verdict then."""
+
+    claim: str
+    subject: str
+    sentence: str
+    approved_by: str
+    because: str
+    on: str
+    verdict: Word
+    values: tuple[Value, ...]
+    measured_with: Provenance
 
 
 Baselines = Mapping[tuple[str, str], tuple[Baseline, ...]]
 """The approvals by claim and subject, the newest last."""
 
 
-Json = dict[str, Any]
-
-
 class BaselineError(Exception):
-    """A baseline file that cannot be used.
+    """A baseline file cannot be used.
 
     Attributes:
         path: the file.
@@ -47,7 +136,7 @@ class BaselineError(Exception):
 
 
 def read_baselines(folder: Path) -> Baselines:
-    """Every approval in a folder; none where there is no folder.
+    """Return every approval in a folder; none where there is no folder.
 
     Raises:
         BaselineError: a file is not one of these, or is damaged; the message names file, place and remedy.
@@ -59,16 +148,16 @@ def read_baselines(folder: Path) -> Baselines:
 
 
 def read_file(path: Path) -> Baselines:
-    """The approvals in one file, which belong to the claim that names it.
+    """Return the approvals in one file, which belong to the claim that names it.
 
     Raises:
         BaselineError: as for `read_baselines`.
     """
     try:
-        held = cast("object", json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse))
+        held = cast("object", msgspec.json.decode(path.read_bytes()))
     except OSError as error:
         raise BaselineError(path, f"cannot be read ({error.strerror})", "see to it that it can be read") from None
-    except (ValueError, RecursionError) as error:  # also what is not UTF-8
+    except (ValueError, RecursionError) as error:  # ValueError where it is not UTF-8, or no JSON
         raise BaselineError(path, f"is not JSON ({error})") from None
     try:
         return _of_claim(_table(held, "it"), path.name.removesuffix(".json"))
@@ -77,7 +166,7 @@ def read_file(path: Path) -> Baselines:
 
 
 def text_of(approvals: Baselines) -> str:
-    """The file of one claim: keys sorted, a line each, and a line break at the end."""
+    """Return the file of one claim: keys sorted, a line each, and a line break at the end."""
     (claim,) = {claim for claim, _ in approvals}
     subjects = {subject: [_plain(one) for one in every] for (_, subject), every in approvals.items()}
     whole = {"kind": KIND, "claim": claim, "subjects": subjects}
@@ -91,11 +180,7 @@ def _plain(one: Baseline) -> Json:
 
 
 class _WrongError(Exception):
-    """What is wrong and where in the file."""
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(f"it holds {name}, which is not a JSON number")
+    """This says what is wrong and where in the file."""
 
 
 def _of_claim(held: Json, claim: str) -> Baselines:
@@ -105,122 +190,46 @@ def _of_claim(held: Json, claim: str) -> Baselines:
         raise _WrongError(f"it holds the claim {held.get('claim')!r}, and its name says {claim!r}")
     found: dict[tuple[str, str], tuple[Baseline, ...]] = {}
     for subject, approvals in _table(held.get("subjects"), "subjects").items():
-        listed = _list(approvals, f"subjects.{subject}")
-        if not listed:
+        if not isinstance(approvals, list):
+            raise _WrongError(f"subjects.{subject} is {approvals!r:.60}; wanted a list")
+        if not approvals:
             raise _WrongError(f"subjects.{subject} lists no approval")
         found[claim, subject] = tuple(
             _baseline(_table(one, f"{subject}[{index}]"), claim, subject, f"{subject}[{index}]")
-            for index, one in enumerate(listed)
+            for index, one in enumerate(cast("list[object]", approvals))
         )
     return found
 
 
 def _baseline(held: Json, claim: str, subject: str, where: str) -> Baseline:
-    verdict, on = _text(held, "verdict", where), _text(held, "on", where)
-    if verdict not in WORDS:
-        raise _WrongError(f"{where}.verdict is {verdict!r}, which is no verdict")
-    if not DAY.fullmatch(on):
-        raise _WrongError(f"{where}.on is {on!r}; wanted a day such as 2026-11-22")
-    values = [
-        _value(_table(one, f"{where}.values[{index}]"), f"{where}.values[{index}]")
-        for index, one in enumerate(_list(held.get("values"), f"{where}.values"))
-    ]
-    if not values:
+    held = held | {"claim": claim, "subject": subject}
+    _complete(held, Baseline, where)
+    _complete(_table(held["measured_with"], f"{where}.measured_with"), Provenance, f"{where}.measured_with")
+    values = cast("list[object]", held["values"] if isinstance(held["values"], list) else [])
+    for index, value in enumerate(values):
+        _complete(_table(value, f"{where}.values[{index}]"), Value, f"{where}.values[{index}]")
+    try:
+        one = msgspec.convert(held, Baseline)
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at `$")
+        raise _WrongError(f"{where}{place.removesuffix('`')}: {what[0].lower()}{what[1:]}") from None
+    if not DAY.fullmatch(one.on):
+        raise _WrongError(f"{where}.on is {one.on!r}; wanted a day such as 2026-11-22")
+    if not one.values:
         raise _WrongError(f"{where}.values lists no value")
-    return Baseline(
-        claim=claim,
-        subject=subject,
-        sentence=_text(held, "sentence", where),
-        approved_by=_text(held, "approved_by", where),
-        because=_text(held, "because", where),
-        on=on,
-        verdict=verdict,
-        values=tuple(values),
-        measured_with=_provenance(_table(held.get("measured_with"), f"{where}.measured_with"), where),
-    )
+    made = one.measured_with
+    subjects = {name: identity_of(described) for name, described in made.subjects.items()}
+    return replace(one, measured_with=replace(made, subjects=subjects))
 
 
-def _value(held: Json, where: str) -> Value:
-    interval: tuple[float, float] | None = None
-    if held.get("interval") is not None:
-        ends = [_number(end, f"{where}.interval") for end in _list(held["interval"], f"{where}.interval")]
-        if len(ends) != 2:  # noqa: PLR2004 - low and high
-            raise _WrongError(f"{where}.interval has {len(ends)} ends; wanted 2")
-        interval = ends[0], ends[1]
-    n = held.get("n")
-    if n is not None and (not isinstance(n, int) or isinstance(n, bool)):
-        raise _WrongError(f"{where}.n is {n!r}; wanted a whole number or null")
-    means = _table(held.get("unit_means"), f"{where}.unit_means")
-    return Value(
-        label=_text(held, "label", where),
-        measure=_text(held, "measure", where),
-        unit=_text(held, "unit", where),
-        mean=_number(held.get("mean"), f"{where}.mean"),
-        n=n,
-        interval=interval,
-        near_moves=None if held.get("near_moves") is None else _number(held["near_moves"], f"{where}.near_moves"),
-        units=_text(held, "units", where),
-        unit_means={name: _number(mean, f"{where}.unit_means") for name, mean in means.items()},
-        prompts=_text(held, "prompts", where),
-    )
-
-
-def _provenance(held: Json, where: str) -> Provenance:
-    where = f"{where}.measured_with"
-    dirty = held.get("dirty")
-    if dirty is not None and not isinstance(dirty, bool):
-        raise _WrongError(f"{where}.dirty is {dirty!r}; wanted true, false or null")
-    seed = held.get("seed")
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise _WrongError(f"{where}.seed is {seed!r}; wanted a whole number")
-    subjects: dict[str, dict[str, str | None]] = {}
-    for name, fields in _table(held.get("subjects"), f"{where}.subjects").items():
-        of = _table(fields, f"{where}.subjects.{name}")
-        subjects[name] = {key: _maybe(of, key, f"{where}.subjects.{name}") for key in IDENTITY}
-    versions = _table(held.get("versions"), f"{where}.versions")
-    return Provenance(
-        subjects=subjects,
-        versions={name: _text(versions, name, f"{where}.versions") for name in versions},
-        python=_maybe(held, "python", where),
-        platform=_maybe(held, "platform", where),
-        device=_maybe(held, "device", where),
-        evidence=_maybe(held, "evidence", where),
-        commit=_maybe(held, "commit", where),
-        dirty=dirty,
-        generated=_maybe(held, "generated", where),
-        alpha=_number(held.get("alpha"), f"{where}.alpha"),
-        seed=seed,
-    )
+def _complete(held: Json, kind: type[Baseline | Provenance | Value], where: str) -> None:
+    """Raise where a field has no value that may not be unknown."""
+    for one in fields(kind):
+        if held.get(one.name) is None and "None" not in str(one.type):
+            raise _WrongError(f"{where}.{one.name} is absent")
 
 
 def _table(value: object, where: str) -> Json:
     if not isinstance(value, dict):
-        raise _WrongError(f"{where} is {_short(value)}; wanted a table of keys and values")
+        raise _WrongError(f"{where} is {'absent' if value is None else f'{value!r:.60}'}; wanted a table")
     return cast("Json", value)
-
-
-def _list(value: object, where: str) -> Sequence[object]:
-    if not isinstance(value, list):
-        raise _WrongError(f"{where} is {_short(value)}; wanted a list")
-    return cast("list[object]", value)
-
-
-def _text(held: Json, key: str, where: str) -> str:
-    value = held.get(key)
-    if not isinstance(value, str):
-        raise _WrongError(f"{where}.{key} is {_short(value)}; wanted a text")
-    return value
-
-
-def _maybe(held: Json, key: str, where: str) -> str | None:
-    return None if held.get(key) is None else _text(held, key, where)
-
-
-def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _WrongError(f"{where} holds {_short(value)}; wanted a number")
-    return float(value)
-
-
-def _short(value: object) -> str:
-    return "absent" if value is None else f"{value!r:.60}"

@@ -1,23 +1,26 @@
-"""Deciding: from the evidence that a probe gathered, and how it ended, to the verdict on its claim."""
+"""A verdict on a claim follows from the evidence that its probe gathered, and from how the probe ended."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from saeprobe.claims import Claim, Control, NotRun, Published, Unverifiable, Verdict, did_you_mean
+from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
-from saeprobe.verdicts.baseline import Baseline, BaselineComparison, Provenance, compare_baseline, samples_of
+from saeprobe.verdicts.baseline import BaselineComparison, compare_baseline, samples_of
+from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
 ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")
-"""Kinds of comparison that put their two sides in an order."""
+"""These kinds of comparison put their two sides in an order."""
+
+UNDECIDED: Final = ("not run", "unverifiable", "broken")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedComparison:
-    """A printed number beside the one measured here, in `unit`.
+    """A printed number is held against the one measured here, in `unit`.
 
     It agrees when they differ by `tolerance` at most; but of two numbers that do, and which are printed the other way
     round than the probe found them, neither agrees, however wide the tolerance.
@@ -25,8 +28,8 @@ class PublishedComparison:
     Unless the claim states it, the tolerance is the sum of `rounding`, half a unit of the last printed decimal, and
     `sampling`, the sampling error of the difference of two means. With h the half width of the interval of the mean
     measured here, that error is h for our mean; the printed mean, over n' prompts where ours is over n, has one of its
-    own, h sqrt(n / n') if its prompts scatter as ours do; the two add up as sqrt(h^2 + h^2 n / n'). Of a source that
-    does not tell n' nothing is known, and only our own error counts: h.
+    own, h sqrt(n / n') if its prompts scatter as ours do; the two add up as sqrt(h^2 + h^2 n / n'). Where the source
+    does not give n', nothing is known of its error, and only our own counts: h.
     """
 
     label: str
@@ -42,7 +45,7 @@ class PublishedComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class _Order:
-    """Two numbers of which the probe found `upper` to lie above `lower`; `rounding` is what both owe to it together."""
+    """The probe found `upper` above `lower`, and both together may have been rounded by `rounding`."""
 
     upper: PublishedComparison
     lower: PublishedComparison
@@ -65,20 +68,20 @@ class _Order:
 
 
 def compare_published(published: Published | None, evidence: Sequence[Evidence]) -> tuple[PublishedComparison, ...]:
-    """Each published number beside the measured mean of the same label, unit and, where it is stated, measure.
+    """Hold each published number against the measured mean of the same label, unit and, where it is stated, measure.
 
-    Those for which nothing measured answers, or more than one measure, are left out; `unanswered` tells them.
+    Those for which nothing measured answers, or more than one measure, are left out; `unanswered` names them.
     """
     if published is None:
         return ()
     pairs = [(order.upper, order.lower) for order in _orders(published, evidence) if order.turned]
     turned = {row.label for pair in pairs if all(row.agrees for row in pair) for row in pair}
-    rows = _each_alone(published, evidence)
+    rows = [_compared(published, sample) for sample in _answers(published, evidence)]
     return tuple(replace(row, agrees=row.agrees and row.label not in turned) for row in rows)
 
 
 def unanswered(published: Published, evidence: Sequence[Evidence]) -> str | None:
-    """Which published numbers nothing measured answers for, or more than one measure; None where all have their own."""
+    """Say which published numbers no measure answers for, or more than one; None where each has its own."""
     found = _candidates(published, evidence)
     never = [label for label, samples in found.items() if not samples]
     if never:
@@ -97,10 +100,10 @@ def unanswered(published: Published, evidence: Sequence[Evidence]) -> str | None
 
 
 def moved(published: Published, evidence: Sequence[Evidence]) -> str | None:
-    """How what is measured differs from what is published, number by number and in order; None where all agrees."""
+    """Say how what is measured differs from what is published, number by number and in order; None where all agrees."""
     far = [
         f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance:.3g}"
-        for row in _each_alone(published, evidence)
+        for row in (_compared(published, sample) for sample in _answers(published, evidence))
         if not row.agrees
     ]
     turned = [
@@ -109,13 +112,13 @@ def moved(published: Published, evidence: Sequence[Evidence]) -> str | None:
         for order in _orders(published, evidence)
         if order.turned
     ]
-    told = [f"its numbers have moved: {'; '.join(far)}"] if far else []
-    told += [f"its numbers are published in the reverse order: {'; '.join(turned)}"] if turned else []
-    return "; and ".join(told) or None
+    faults = [f"its numbers have moved: {'; '.join(far)}"] if far else []
+    faults += [f"its numbers are published in the reverse order: {'; '.join(turned)}"] if turned else []
+    return "; and ".join(faults) or None
 
 
 def agreement(published: Published | None, evidence: Sequence[Evidence]) -> str:
-    """How many numbers agree, to go on after a reason, and where that says little of the difference between them."""
+    """Say how many numbers agree, to go on after a reason, and where that says little of their difference."""
     rows = compare_published(published, evidence)
     if published is None or not rows:
         return ""
@@ -126,12 +129,12 @@ def agreement(published: Published | None, evidence: Sequence[Evidence]) -> str:
         for order in _orders(published, evidence)
         if order.within_tolerance and {order.upper.label, order.lower.label}.issubset(agreeing)
     ]
-    told = f"; {len(agreeing)} of {len(rows)} published values agree"
-    return told + (f", only within tolerances wider than the published difference: {'; '.join(wide)}" if wide else "")
+    count = f"; {len(agreeing)} of {len(rows)} published values agree"
+    return count + (f", only within tolerances wider than the published difference: {'; '.join(wide)}" if wide else "")
 
 
 def _candidates(published: Published, evidence: Sequence[Evidence]) -> dict[str, list[Sample]]:
-    """By published label the samples that could be what is printed: the first one of each measure."""
+    """Return by published label the samples that could be what is printed: the first one of each measure."""
     found: dict[str, dict[str, Sample]] = {label: {} for label in published.values}
     for sample in samples_of(evidence):
         if sample.label in found and sample.unit == published.unit and published.measure in ("", sample.measure):
@@ -140,20 +143,15 @@ def _candidates(published: Published, evidence: Sequence[Evidence]) -> dict[str,
 
 
 def _answers(published: Published, evidence: Sequence[Evidence]) -> list[Sample]:
-    """The samples beside which published numbers are held, where it is clear which they are."""
+    """Return the samples that published numbers are held against, where it is clear which they are."""
     return [samples[0] for samples in _candidates(published, evidence).values() if len(samples) == 1]
 
 
-def _each_alone(published: Published, evidence: Sequence[Evidence]) -> list[PublishedComparison]:
-    """The numbers that are measured, whatever their order."""
-    return [_compared(published, sample) for sample in _answers(published, evidence)]
-
-
 def _orders(published: Published, evidence: Sequence[Evidence]) -> list[_Order]:
-    """The orders in which comparisons of the probe found the measured numbers, each once."""
+    """Return the orders in which comparisons of the probe found the measured numbers, each once."""
     answers = _answers(published, evidence)
     orders: dict[tuple[str, str], _Order] = {}
-    for piece in pieces_of(evidence):
+    for piece in _pieces(evidence):
         sides = [sample for sample in piece.samples if sample in answers]
         if len(sides) != 2 or not _puts_in_order(piece):  # noqa: PLR2004 - both sides
             continue
@@ -167,17 +165,14 @@ def _orders(published: Published, evidence: Sequence[Evidence]) -> list[_Order]:
 
 
 def _puts_in_order(piece: Evidence) -> bool:
-    """Whether a comparison found one side above the other; what falls short of a margin need not lie below."""
+    """Say whether a comparison found one side above the other; what falls short of a margin need not lie below."""
     margin = piece.margin or 0.0
     decided = margin >= 0 if piece.outcome == "supported" else piece.outcome == "refuted" and margin == 0
     return decided and piece.kind in ORDERING
 
 
-def pieces_of(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
-    """Some evidence and its parts, in order; not what its controls compared."""
-    for piece in evidence:
-        yield piece
-        yield from pieces_of(piece.parts)
+def _pieces(evidence: Sequence[Evidence]) -> list[Evidence]:
+    return [piece for whole in evidence for piece in whole.walk()]
 
 
 def _compared(published: Published, sample: Sample) -> PublishedComparison:
@@ -185,9 +180,10 @@ def _compared(published: Published, sample: Sample) -> PublishedComparison:
     rounding = sampling = None
     tolerance, origin = published.tolerance, "set by the claim"
     if tolerance is None:
-        rounding, sampling = published.rounding(label), _sampling_error(sample, published.n)
+        rounding = published.rounding(label)
+        sampling, words = _sampling_error(sample, published.n)
         tolerance = rounding + sampling
-        origin = f"printed precision {rounding:g}{_sampling_in_words(sample, published.n, sampling)}"
+        origin = f"printed precision {rounding:g}{words}"
     return PublishedComparison(
         label=label,
         value=value,
@@ -201,32 +197,18 @@ def _compared(published: Published, sample: Sample) -> PublishedComparison:
     )
 
 
-def _half_width(sample: Sample) -> float:
-    """How far the farther end of the interval lies from the mean; 0 where there is no interval."""
-    return 0.0 if sample.interval is None else max(abs(end - sample.mean) for end in sample.interval)
-
-
-def _sampling_error(sample: Sample, n_published: int | None) -> float:
-    """Half width of the difference of both means; of ours alone where the source does not tell its n."""
-    half = _half_width(sample)
+def _sampling_error(sample: Sample, n_published: int | None) -> tuple[float, str]:
+    """Return the half width of the difference of both means, or of ours alone where a number of prompts is unknown."""
+    half = 0.0 if sample.interval is None else max(abs(end - sample.mean) for end in sample.interval)
     if n_published is None or sample.n is None:
-        return half
-    return half * math.sqrt(1 + sample.n / n_published)
-
-
-def _sampling_in_words(sample: Sample, n_published: int | None, sampling: float) -> str:
-    if not sampling:
-        return ""
-    if n_published is None or sample.n is None:
-        return f" + sampling error {sampling:.3g} of the mean measured here alone"
-    return f" + sampling error {sampling:.3g} of the means over {sample.n} prompts here and {n_published} there"
+        return half, f" + sampling error {half:.3g} of the mean measured here alone" if half else ""
+    both = half * math.sqrt(1 + sample.n / n_published)
+    words = f" + sampling error {both:.3g} of the means over {sample.n} prompts here and {n_published} there"
+    return both, words if both else ""
 
 
 Decided = tuple[Verdict, tuple[PublishedComparison, ...], BaselineComparison | None]
-"""The verdict, the printed numbers beside the measured ones, and the approved ones beside them, where there are any."""
-
-
-UNDECIDED = ("not run", "unverifiable", "broken")
+"""The verdict, the printed numbers held against the measured ones, and the approved ones, where there are any."""
 
 
 def decide(
@@ -237,7 +219,7 @@ def decide(
     baseline: Baseline | None = None,
     now: Provenance | None = None,
 ) -> Decided:
-    """The verdict on `claim` for one subject.
+    """Return the verdict on `claim` for one subject.
 
     The evidence decides, not Python's truth: a comparison that is evaluated counts even where no assert looks at it,
     and the worst of several decides. A probe without evidence is broken, and so is one that returns although a
@@ -255,8 +237,8 @@ def decide(
     verdict = _as_declared(_from_evidence(claim, subject, evidence, ended), claim, subject)
     if baseline is None or verdict.word in UNDECIDED:
         return verdict, compared, None
-    beside = compare_baseline(baseline, evidence, now or Provenance())
-    return _beside_baseline(verdict, beside), compared, beside
+    approved = compare_baseline(baseline, evidence, now or Provenance())
+    return _against_baseline(verdict, approved), compared, approved
 
 
 def _from_evidence(claim: Claim, subject: str, evidence: Sequence[Evidence], ended: BaseException | None) -> Verdict:
@@ -269,39 +251,33 @@ def _from_evidence(claim: Claim, subject: str, evidence: Sequence[Evidence], end
     if not evidence:
         return Verdict(word="broken", reason="the probe compared nothing, so there is no evidence for its sentence")
     for word in ("refuted", "inconclusive"):
-        told = [piece for piece in evidence if piece.outcome == word]
-        if told and ended is None:
-            return Verdict(word="broken", reason=_passed_over(told[0]), scope=scope)
-        if told:
-            beside = agreement(claim.published.get(subject), evidence)
-            return Verdict(word=word, reason="; ".join(piece.reason for piece in told) + beside, scope=scope)
+        these = [piece for piece in evidence if piece.outcome == word]
+        if these and ended is None:
+            reason = (
+                f"{these[0].statement} is {word}, and yet the probe went on: the comparison is negated, or-ed, caught "
+                "or not asserted, so that the probe states another sentence; state each comparison in an assert of its "
+                "own"
+            )
+            return Verdict(word="broken", reason=reason, scope=scope)
+        if these:
+            agreed = agreement(claim.published.get(subject), evidence)
+            return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)
     if ended is not None:
         return Verdict(
             word="broken",
-            reason="all evidence supports the sentence, but an assert beside it failed; assert on comparisons alone",
+            reason="all evidence supports the sentence, but an assert next to it failed; assert on comparisons alone",
             scope=scope,
         )
-    missing = [name for name in claim.controls if name not in _controls_run(evidence)]
+    run = {control.name for piece in _pieces(evidence) for control in piece.controls}
+    missing = [name for name in claim.controls if name not in run]
     if missing:
         which, them = (missing[0], "it") if len(missing) == 1 else (" and ".join(missing), "them")
         reason = f"the claim asks for the control {which}, and no comparison of the probe ran {them}"
         return Verdict(word="broken", reason=reason, scope=scope)
-    return _beside_published(claim, subject, evidence, scope)
+    return _against_published(claim, subject, evidence, scope)
 
 
-def _passed_over(piece: Evidence) -> str:
-    return (
-        f"{piece.statement} is {piece.outcome}, and yet the probe went on: the comparison is negated, or-ed, caught or "
-        "not asserted, so that the probe states another sentence; state each comparison in an assert of its own"
-    )
-
-
-def _controls_run(evidence: Sequence[Evidence]) -> set[Control]:
-    """The controls of all comparisons, parts included."""
-    return {control.name for piece in pieces_of(evidence) for control in piece.controls}
-
-
-def _beside_published(claim: Claim, subject: str, evidence: Sequence[Evidence], scope: str) -> Verdict:
+def _against_published(claim: Claim, subject: str, evidence: Sequence[Evidence], scope: str) -> Verdict:
     reason = "; ".join(piece.reason for piece in evidence)
     published = claim.published.get(subject)
     if published is not None:
@@ -321,26 +297,25 @@ def _as_declared(verdict: Verdict, claim: Claim, subject: str) -> Verdict:
     if verdict.word == declared.verdict:
         return replace(verdict, declared=declared.reason)
     if verdict.word == "supported":
-        told = f"declared {declared.verdict} ({declared.reason}), yet supported: {verdict.reason}"
-        reason = f"{told}. Take the declaration away"
-        return replace(verdict, reason=reason, surprise=True)
+        contrary = f"declared {declared.verdict} ({declared.reason}), yet supported: {verdict.reason}"
+        return replace(verdict, reason=f"{contrary}. Take the declaration away", surprise=True)
     return verdict
 
 
-def _beside_baseline(verdict: Verdict, beside: BaselineComparison) -> Verdict:
-    """The verdict once the approved values are held against it.
+def _against_baseline(verdict: Verdict, compared: BaselineComparison) -> Verdict:
+    """Return the verdict once the approved values are held against it.
 
     A sentence that holds is `drifted` where its values have left their baseline. A declaration speaks of what was
-    published: it does not cover such a move. Another verdict keeps its word and tells the move.
+    published: it does not cover such a move. Another verdict keeps its word and names the move.
     """
     holds = verdict.word in ("supported", "drifted")
-    told = beside.reason(whole=holds)
-    if told is not None and holds:
+    moves = compared.reason(whole=holds)
+    if moves is not None and holds:
         before = "the sentence holds, but" if verdict.word == "supported" else f"{verdict.reason}; and"
         also = f"; {verdict.reason}" if verdict.surprise else ""
-        return replace(verdict, word="drifted", reason=f"{before} {told}{also}", declared=None, surprise=False)
-    reason = verdict.reason if told is None else f"{verdict.reason}; {told}"
-    approved = beside.baseline
+        return replace(verdict, word="drifted", reason=f"{before} {moves}{also}", declared=None, surprise=False)
+    reason = verdict.reason if moves is None else f"{verdict.reason}; {moves}"
+    approved = compared.baseline
     if verdict.word != approved.verdict:
         reason = (
             f"{reason}; approved as {approved.verdict} by {approved.approved_by} on {approved.on}, now {verdict.word}"

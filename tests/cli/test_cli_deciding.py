@@ -18,8 +18,8 @@ from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
 from saeprobe.report.document import Document, ProbeRecord, build_document, planned_name, probe_to_json
 from saeprobe.report.files import write_report
-from saeprobe.verdicts.baseline import Provenance, compare_baseline, values_of
-from saeprobe.verdicts.baseline_files import read_baselines
+from saeprobe.verdicts.baseline import compare_baseline, values_of
+from saeprobe.verdicts.baseline_files import Provenance, read_baselines
 
 Run = Callable[..., Any]
 Change = Callable[[Any], object]

@@ -18,8 +18,7 @@ from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.cli.inspect import read_contents, recognise
 from saeprobe.report.document import RunJson, build_document, probe_to_json
 from saeprobe.report.files import write_report
-from saeprobe.verdicts.baseline import Baseline, Provenance, Value
-from saeprobe.verdicts.baseline_files import text_of
+from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, text_of
 
 Run = Callable[..., Any]
 

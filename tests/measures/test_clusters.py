@@ -165,7 +165,7 @@ def test_a_claim_over_templates_needs_several() -> None:
     of = apart(templates="A")
     evidence = clustered(of, over=("templates",))
     assert (evidence.outcome, evidence.p) == ("inconclusive", None)
-    assert evidence.reason == "n has a single template: at least 2 a style tell of other wordings"
+    assert evidence.reason == "n has a single template: at least 2 a style stand for other wordings"
 
 
 def among(*, own: int) -> Features:
@@ -197,7 +197,7 @@ def test_a_style_that_lies_in_another_is_refuted_and_both_are_named() -> None:
     assert (evidence.p or 1) < 0.05
     assert evidence.reason == (
         f"x lies nearer to n than to itself: its mean silhouette is {x.mean:.2f}, interval {x.interval[0]:.2f} to "
-        f"{x.interval[1]:.2f}, beside n alone as low in 0.0011 of the relabelings; mean silhouette "
+        f"{x.interval[1]:.2f}, and against n alone as low in 0.0011 of the relabelings; mean silhouette "
         f"{evidence.estimate:.2f}, p = {evidence.p:.2g}"
     )
 
@@ -329,7 +329,7 @@ def test_the_distances_between_units_are_told() -> None:
     assert evidence.distances == tuple(
         tuple(round(float(cosine(vectors[unit], vectors[before])), 6) for before in range(unit)) for unit in range(1, 6)
     )
-    assert "taken from the distances told here" in evidence.rule
+    assert "taken from the distances given here" in evidence.rule
     assert "numpy.random.default_rng(seed), 20,000 at a time" in evidence.rule
 
 

@@ -165,14 +165,14 @@ def test_the_evidence_over_topics_as_a_whole() -> None:
 
 
 def test_the_evidence_without_units_as_a_whole() -> None:
-    """A single template cannot tell of other wordings: nothing is measured, and the terms and the rule are told."""
+    """A single template does not stand for other wordings: nothing is measured, and the terms and the rule are told."""
     of = noisy(templates="A", topics=TOPICS)
     evidence = clustered(of, over=("templates",), alpha=0.01)
     assert evidence == Evidence(
         kind="clusters",
         statement="n and e prompts form separate regions of feature space",
         outcome="inconclusive",
-        reason="n has a single template: at least 2 a style tell of other wordings",
+        reason="n has a single template: at least 2 a style stand for other wordings",
         scope="these prompts only",
         unit="silhouette",
         alpha=0.01,
@@ -209,7 +209,7 @@ def test_a_style_that_lies_in_another_over_topics_changes_places_within_them() -
     ways = np.array([sum(way, ()) for way in product([(0, 1), (1, 0)], repeat=6)]) == 1
     assert lowest(square(evidence), second, ways) == 1
     assert evidence.outcome == "refuted"
-    assert f"beside n alone as low in {1 / 64:.2g} of the relabelings; mean silhouette" in evidence.reason
+    assert f"against n alone as low in {1 / 64:.2g} of the relabelings; mean silhouette" in evidence.reason
     alike = clustered(lying([("A", topic) for topic in TOPICS]), alpha=1 / 32)
     assert alike.outcome == "inconclusive"  # 1/64 of the relabelings is no less than alpha / (2 * 1)
 
@@ -222,7 +222,7 @@ def test_where_a_pair_is_drawn_the_observed_labels_count_as_one_draw() -> None:
     of = lying([(letter, "tides") for letter in "ABCDEFGHIJ"], "nxef")
     refuted = clustered(of, alpha=12 / 4_999)
     assert refuted.outcome == "refuted"
-    assert "beside n alone as low in 0.0002 of the relabelings" in refuted.reason
+    assert "against n alone as low in 0.0002 of the relabelings" in refuted.reason
     left = clustered(of, alpha=12 / 5_000)
     assert left.outcome == "inconclusive"
     assert ", but not shown to lie apart: n (" in left.reason
@@ -234,7 +234,7 @@ def test_a_style_is_held_against_the_one_that_it_lies_nearest_to() -> None:
     evidence = clustered(lying([(letter, "tides") for letter in "ABCDEFGHIJ"], "nxef", own=9))
     assert evidence.outcome == "refuted"
     assert evidence.reason.startswith("x lies nearer to n than to itself: its mean silhouette is -0.03, interval ")
-    assert ", beside n alone as low in " in evidence.reason
+    assert ", and against n alone as low in " in evidence.reason
 
 
 def test_more_is_drawn_of_a_pair_where_alpha_is_near() -> None:
@@ -248,7 +248,7 @@ def test_more_is_drawn_of_a_pair_where_alpha_is_near() -> None:
     share = (all_of_them + 1) / 50_000
     assert f"{share:.2g}" != f"{(few + 1) / 5_000:.2g}"
     assert evidence.outcome == "refuted"
-    assert f"beside n alone as low in {share:.2g} of the relabelings" in evidence.reason
+    assert f"against n alone as low in {share:.2g} of the relabelings" in evidence.reason
 
 
 def test_styles_without_spread_are_named_up_to_four() -> None:
@@ -362,7 +362,7 @@ def test_the_style_of_fewest_templates_decides_what_the_units_are() -> None:
     evidence = clustered(of)
     assert (evidence.scope, evidence.n_units) == ("these templates fixed, over 6 topics", (6, 6))
     assert clustered(of, over=("templates",)).reason == (
-        "e has a single template: at least 2 a style tell of other wordings"
+        "e has a single template: at least 2 a style stand for other wordings"
     )
 
 

@@ -100,7 +100,7 @@ def test_a_claim_over_templates_needs_two_a_side(letters: tuple[str, str], count
         *crossed("expert", (0, 1), templates=letters[1], topics=("yeast", "tides")),
     )
     assert design(a, b, ("templates",)) == (
-        f"novice has {counts[0]} template(s) and expert {counts[1]}: at least 2 a side tell of other wordings"
+        f"novice has {counts[0]} template(s) and expert {counts[1]}: at least 2 a side stand for other wordings"
     )
 
 

@@ -168,7 +168,7 @@ def test_a_claim_over_templates_needs_several() -> None:
         evidence = both_ways(features(rows))
     assert (evidence.outcome, evidence.p, evidence.scope) == ("inconclusive", None, "these prompts only")
     assert evidence.reason == (
-        "1 against 0 features, but novice has 1 template(s) and expert 1: at least 2 a side tell of other wordings"
+        "1 against 0 features, but novice has 1 template(s) and expert 1: at least 2 a side stand for other wordings"
     )
 
 

@@ -14,8 +14,7 @@ from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.features.sparse import Features
 from saeprobe.measures import exclusive_features
 from saeprobe.measures.exclusive import activity_control
-from saeprobe.measures.reading import Design, design
-from saeprobe.measures.unions import expected_distinct
+from saeprobe.measures.reading import Design, Firings, design
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 
@@ -163,7 +162,9 @@ def test_activity_explains_what_it_takes_half_of(
     planned = design(of["novice"], of["expert"], ())
     assert isinstance(planned, Design)
     monkeypatch.setattr("saeprobe.measures.exclusive._mean_p", lambda *_, **__: (p, "so told"))
-    monkeypatch.setattr("saeprobe.measures.exclusive.expected_distinct", lambda *_: left + 1)
+    monkeypatch.setattr(
+        Firings, "distinct", lambda of, kept=1.0: left + 1 if kept < 1 else float(of.units().any(0).sum())
+    )
     control = activity_control(planned.sides, ("novice", "expert"), found=found, alpha=0.05, seed=0)
     assert (control.explains, control.estimate, control.share) == (explains, left, pytest.approx(left / 10))
 
@@ -193,9 +194,10 @@ def test_a_mean_p_near_alpha_is_drawn_further(monkeypatch: pytest.MonkeyPatch) -
 def test_expected_features_are_those_of_the_other_side_when_styles_are_alike() -> None:
     """Thinned to a third, 480 firings of 400 features are as many distinct ones as 160 are, within three errors."""
     of = more_active(pool=400, novice=30, expert=10)
-    times = np.bincount(of["novice"].acts.indices, minlength=400)
+    times = of["novice"].acts.indices.astype(np.int64)
+    novice = Firings(names=("novice",), unit=np.zeros_like(times), feature=times, d_sae=400)
     distinct = len(np.unique(of["expert"].acts.indices))
-    assert expected_distinct(times, 1 / 3) == pytest.approx(distinct, abs=3 * 6)
+    assert novice.distinct(1 / 3) == pytest.approx(distinct, abs=3 * 6)
 
 
 def conditioned(of: Features, control: Control, read: Features) -> Features:

@@ -334,6 +334,6 @@ def test_a_count_that_is_not_recorded_is_not_run() -> None:
     expert, guru = recorded("expert", {"novice": 3}), recorded("guru", {})
     with pytest.raises(
         NotRun,
-        match=r"^feature_diff\.json does not tell which features are exclusive to expert beside guru$",
+        match=r"^feature_diff\.json does not say which features are exclusive to expert compared with guru$",
     ):
         _ = exclusive_features(expert, guru).summary

@@ -123,12 +123,12 @@ def test_a_recorded_table_tells_ranks_and_lengths_of_all_its_prompts() -> None:
 
 def test_lengths_that_a_record_does_not_tell_are_not_made_up() -> None:
     """Neither without token counts nor from means alone."""
-    with pytest.raises(NotRun, match=r"table\.json does not tell how many tokens each novice \+ expert prompt has"):
+    with pytest.raises(NotRun, match=r"table\.json does not say how many tokens each novice \+ expert prompt has"):
         n_tokens(table(lengths=False))
     mean = Summary(measure="effective rank", label="novice", unit="dimensions", value=2.0, n=None, origin="table.json")
-    with pytest.raises(NotRun, match=r"table\.json does not tell how many tokens each novice prompt has"):
+    with pytest.raises(NotRun, match=r"table\.json does not say how many tokens each novice prompt has"):
         n_tokens(recorded({"novice": mean})["novice"])
     with pytest.raises(NotRun, match=r"table\.json tells the effective rank of each style as one number"):
         effective_rank(recorded({"novice": mean}))
-    with pytest.raises(NotRun, match="the record of novice prompts does not tell how many tokens"):
+    with pytest.raises(NotRun, match="the record of novice prompts does not say how many tokens"):
         n_tokens(replace(features(WORDS), n_tokens=None))

@@ -95,19 +95,19 @@ def test_a_selection_tells_where_it_was_made() -> None:
     first, second = halves(of)
     chosen = pick(first["novice"], first["expert"])
     assert (chosen.features, chosen.tried) == ((0,), 2)
-    assert chosen.beside(first["novice"], second["expert"]) == "4 + 4 prompts, 4 of which are among these"
-    assert chosen.beside(second["novice"]) == "4 + 4 prompts, other wordings and other topics"
+    assert chosen.origin(first["novice"], second["expert"]) == "4 + 4 prompts, 4 of which are among these"
+    assert chosen.origin(second["novice"]) == "4 + 4 prompts, other wordings and other topics"
     first, second = halves(made("A", "A"))
     chosen = pick(first["novice"], first["expert"])
-    assert chosen.beside(second["novice"], second["expert"]) == "2 + 2 prompts, the same wordings and other topics"
+    assert chosen.origin(second["novice"], second["expert"]) == "2 + 2 prompts, the same wordings and other topics"
     other = made("XY", "XY", TOPICS[:2])
-    assert chosen.beside(other["novice"]) == "2 + 2 prompts, other wordings and the same topics"
+    assert chosen.origin(other["novice"]) == "2 + 2 prompts, other wordings and the same topics"
 
 
 def test_a_selection_without_its_prompts_tells_what_it_was_given() -> None:
     """And at most three of the features near their threshold."""
     chosen = Selected(features=(1,), tried=3, picked_on="some prompts", near=("one", "two", "three", "four"))
-    assert chosen.beside(made()) == "some prompts; there, one; there, two; there, three"
+    assert chosen.origin(made()) == "some prompts; there, one; there, two; there, three"
 
 
 def test_a_record_has_no_prompts_to_halve() -> None:
@@ -116,7 +116,7 @@ def test_a_record_has_no_prompts_to_halve() -> None:
         style="novice", quantities={}, firing_rates={}, exclusive={}, n_at_least=None, origin="table.json"
     )
     recorded = Recorded(subject="llama", by_style={"novice": style}, origin="table.json")
-    told = "table.json tells no features of single prompts; put features_layer50.pt of the run beside it"
+    told = "table.json holds no features of single prompts; put features_layer50.pt of the run next to it"
     with pytest.raises(NotRun, match=told):
         halves(recorded)
     with pytest.raises(NotRun, match=told):

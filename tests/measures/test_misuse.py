@@ -101,7 +101,7 @@ def test_what_holds_no_features_is_not_measured(measure: Asked, given: object, t
 @pytest.mark.parametrize("measure", [l0, active_share, max_activation, mean_activation, lambda of: firing_rate(of, 1)])
 def test_all_styles_of_a_record_of_summaries_are_not_run(measure: Asked) -> None:
     """A capture answers for all styles together; such a record cannot, which is no fault of the sentence."""
-    with pytest.raises(NotRun, match=r"^feature_diff\.json tells of each style alone; features_layer50\.pt"):
+    with pytest.raises(NotRun, match=r"^feature_diff\.json describes each style alone; features_layer50\.pt"):
         measure(SUMMARIES)
 
 
@@ -117,7 +117,7 @@ def test_all_styles_of_a_record_of_summaries_are_not_run(measure: Asked) -> None
 )
 def test_a_style_of_summaries_is_not_run(measure: Asked) -> None:
     """It holds no features of single prompts."""
-    with pytest.raises(NotRun, match="tells no features of single prompts"):
+    with pytest.raises(NotRun, match="holds no features of single prompts"):
         measure(STYLE)
 
 
@@ -246,7 +246,7 @@ def test_what_stood_beside_exclusive_features_is_named() -> None:
     """Both sides, as far as they are known."""
     with pytest.raises(TypeError, match=r"^exclusive_features\(novice, expert\) > 100; compare"):
         _ = these > 100
-    with pytest.raises(TypeError, match=r"^exclusive_features\(novice, expert\) beside 100; compare"):
+    with pytest.raises(TypeError, match=r"^exclusive_features\(novice, expert\) cannot be put next to 100; compare"):
         _ = these == 100
     with pytest.raises(TypeError, match=r"^exclusive_features\(novice, expert\) says nothing by itself; compare"):
         assert these

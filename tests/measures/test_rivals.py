@@ -14,7 +14,8 @@ from saeprobe.evidence.controls.draws import Effect
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue, recording
 from saeprobe.features.sparse import Features
 from saeprobe.measures import exclusive_features
-from saeprobe.measures.separation import BothSides, refuse_others, rival
+from saeprobe.measures.reading import refuse_others
+from saeprobe.measures.separation import BothSides, run_rivals
 
 TOPICS = ("tides", "yeast")
 PASTED = "with the styles' own words pasted into neutral prompts"
@@ -61,7 +62,7 @@ def test_pasted_words_make_the_same_comparison_again(
         p=2 / 70,
         share=estimate / 3,
         evidence=compared(there),
-        detail=f"{PASTED} {found} chance; {told}% of the effect",
+        detail=f"{PASTED} {found} chance; {told} % of the effect",
     )
 
 
@@ -88,12 +89,12 @@ def none_shown(_sides: BothSides) -> Effect:
 @pytest.mark.parametrize(
     ("claim", "estimate", "p", "found", "share", "explains", "told"),
     [
-        (4.0, 2.0, 0.049, True, 0.5, True, "; 50% of the effect"),  # as much as it leaves
-        (4.0, 1.0, 0.049, True, 0.25, False, "; 25% of the effect"),
-        (4.0, 6.0, 0.001, True, 1.5, True, "; 150% of the effect"),
-        (4.0, 4.0, 0.001, False, 1.0, False, "; 100% of the effect"),  # the claim itself found nothing
-        (4.0, 4.0, 0.05, True, 1.0, False, "; 100% of the effect"),  # not below alpha
-        (4.0, -4.0, 0.001, True, -1.0, False, "; -100% of the effect"),  # the contrary
+        (4.0, 2.0, 0.049, True, 0.5, True, "; 50 % of the effect"),  # as much as it leaves
+        (4.0, 1.0, 0.049, True, 0.25, False, "; 25 % of the effect"),
+        (4.0, 6.0, 0.001, True, 1.5, True, "; 150 % of the effect"),
+        (4.0, 4.0, 0.001, False, 1.0, False, "; 100 % of the effect"),  # the claim itself found nothing
+        (4.0, 4.0, 0.05, True, 1.0, False, "; 100 % of the effect"),  # not below alpha
+        (4.0, -4.0, 0.001, True, -1.0, False, "; -100 % of the effect"),  # the contrary
         (4.0, 2.0, None, True, 0.5, False, ""),  # nothing to permute
         (4.0, None, 0.001, True, None, False, ""),
         (4.0, None, None, True, None, False, ""),
@@ -115,12 +116,13 @@ def test_pasted_words_explain_what_they_bring_about_half_of(
     of = read_as(styles((1, 0), (0, 1)), "injection", there)
     asked: list[BothSides] = []
 
-    def again(sides: BothSides) -> Evidence:
+    def again(sides: BothSides, unasked: Recorder) -> Evidence:
+        assert (unasked.controls, unasked.alpha) == ((), 0.05)
         asked.append(sides)
         return made(estimate, p)
 
-    sides = of["novice"], of["expert"]
-    control = rival("injection", sides, made(claim, 0.01), again, none_shown, found=found, terms=Recorder())
+    sides, terms = (of["novice"], of["expert"]), Recorder(controls=("injection",))
+    (control,) = run_rivals(sides, made(claim, 0.01), again, none_shown, found=found, terms=terms, own={})
     assert control == ControlResult(
         name="injection",
         expects="absent",

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from statsmodels.stats.multitest import multipletests
 
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
+from saeprobe.evidence.numbers import p_value
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.measures import pick, scan
 
@@ -58,7 +59,8 @@ def test_a_feature_of_one_style_is_confirmed_by_hand() -> None:
         "some features fire on novice more often than on expert, on wordings and topics they were not picked on"
     )
     assert evidence.reason == (
-        "1 of 1 picked among 3 features is confirmed (feature 0: 100.0% against 0.0%); Benjamini-Hochberg at 5%"
+        "1 of 1 picked among 3 features is confirmed (feature 0: 100 % against 0 % of prompts); "
+        "Benjamini-Hochberg at 5 %"
     )
     assert evidence.scope == "these 4 + 4 templates; picked on 8 + 8 prompts, other wordings and other topics"
     assert evidence.test == (
@@ -74,7 +76,7 @@ def test_each_picked_feature_has_its_own_evidence() -> None:
     evidence = scanned(styled((1, 1, 1), (0, 0, 1), templates=EIGHT, topics=TOPICS))
     first, second = evidence.parts
     assert first.statement == "feature 0 fires on novice more often than on expert"
-    assert first.reason == "100.0% against 0.0%, p = 0.014, 0.014 adjusted for 2 picked"
+    assert first.reason == "100 % against 0 % of prompts, p = 0.014 (p = 0.014 adjusted for 2 picked)"
     assert (first.kind, first.outcome, first.estimate, first.unit) == ("greater", "supported", 1, "share of prompts")
     assert first.p == pytest.approx(1 / 70)
     assert [(sample.label, sample.mean, sample.n) for sample in first.samples] == [("novice", 1, 8), ("expert", 0, 8)]
@@ -93,10 +95,10 @@ def test_each_picked_feature_has_its_own_evidence() -> None:
 def test_few_features_are_named_and_all_are_counted() -> None:
     """Five are confirmed; the reason names three of them."""
     evidence = scanned(styled((1,) * 5, (0,) * 5, templates=EIGHT, topics=TOPICS))
-    told = ", ".join(f"feature {number}: 100.0% against 0.0%" for number in range(3))
-    assert evidence.reason == (f"5 of 5 picked among 5 features are confirmed ({told}, ...); Benjamini-Hochberg at 5%")
+    told = ", ".join(f"feature {number}: 100 % against 0 % of prompts" for number in range(3))
+    assert evidence.reason == (f"5 of 5 picked among 5 features are confirmed ({told}, ...); Benjamini-Hochberg at 5 %")
     assert scanned(styled((1,) * 3, (0,) * 3, templates=EIGHT, topics=TOPICS)).reason == (
-        f"3 of 3 picked among 3 features are confirmed ({told}); Benjamini-Hochberg at 5%"
+        f"3 of 3 picked among 3 features are confirmed ({told}); Benjamini-Hochberg at 5 %"
     )
 
 
@@ -117,8 +119,8 @@ def test_what_fits_the_picking_half_alone_is_not_confirmed() -> None:
     evidence = scanned(features(rows))
     assert (evidence.outcome, evidence.estimate, evidence.p) == ("inconclusive", 0, 1)
     assert evidence.reason == (
-        "none of 1 picked among 2 features is confirmed; the best, feature 0: 0.0% against 0.0%, p = 1, "
-        "1 adjusted for 1 picked. At this difference no plan of templates a style would confirm it"
+        "none of 1 picked among 2 features is confirmed; the best, feature 0: 0 % against 0 % of prompts, p = 1 "
+        "(p = 1 adjusted for 1 picked). At this difference no plan of templates a style would confirm it"
     )
     assert evidence.needed is not None
     assert (evidence.needed.units, evidence.needed.have, evidence.needed.wanted) == ("templates a style", 4, None)
@@ -139,8 +141,8 @@ def test_a_few_templates_cannot_confirm_one_of_many_and_the_reason_tells_what_wo
     assert evidence.needed is not None
     assert (evidence.needed.have, evidence.needed.wanted, evidence.needed.prompts) == (8, 10, 80)
     assert evidence.reason == (
-        "none of 5 picked among 5 features is confirmed; the best, feature 0: 100.0% against 0.0%, p = 0.014, "
-        "0.071 adjusted for 5 picked. About 10 templates a style would confirm it among so many; "
+        "none of 5 picked among 5 features is confirmed; the best, feature 0: 100 % against 0 % of prompts, p = 0.014 "
+        "(p = 0.071 adjusted for 5 picked). About 10 templates a style would confirm it among so many; "
         "fewer would if fewer were picked"
     )
     assert scanned(features(rows), most=1).outcome == "supported"
@@ -178,7 +180,8 @@ def test_a_claim_over_templates_needs_several_in_a_half() -> None:
     evidence = scanned(styled((1, 0), (0, 0), templates="AB", topics=TOPICS), over=("templates",))
     assert (evidence.outcome, evidence.p, evidence.tried) == ("inconclusive", None, 2)
     assert evidence.reason == (
-        "nothing was tested: in a half, novice has 1 template(s) and expert 1: at least 2 a side tell of other wordings"
+        "nothing was tested: in a half, novice has 1 template(s) and expert 1: "
+        "at least 2 a side stand for other wordings"
     )
 
 
@@ -214,7 +217,7 @@ def test_the_false_discovery_rate_is_that_of_statsmodels() -> None:
     assert evidence.estimate == sum(found)
     assert evidence.p == pytest.approx(min(adjusted))
     assert all(
-        part.reason.endswith(f"{q:.2g} adjusted for {len(ps)} picked")
+        part.reason.endswith(f"({p_value(q)} adjusted for {len(ps)} picked)")
         for part, q in zip(evidence.parts, adjusted, strict=True)
     )
 
@@ -258,7 +261,7 @@ def test_shuffled_labels_confirm_less() -> None:
     assert (control.name, control.expects, control.explains) == ("labels", "absent", False)
     assert (control.estimate, control.share, control.p) == (0, 0, pytest.approx(1 / 21))
     assert control.detail == "between shuffled labels the same scan confirms 0 of 20 on average, in 20 rounds (seed 0)"
-    assert evidence.reason.endswith(f"Benjamini-Hochberg at 5%; {control.detail}")
+    assert evidence.reason.endswith(f"Benjamini-Hochberg at 5 %; {control.detail}")
 
 
 def test_shuffled_labels_that_confirm_as_many_refute(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,15 +84,26 @@ def test_the_evidence_of_a_scan_as_a_whole() -> None:
     """Feature 0 has p = 1/70, twice that adjusted; of 70 relabelings 5 leave feature 1 on all of novice: p = 5/70."""
     evidence = scanned(one_confirmed_of_two())
     parts = (
-        part(0, (0, 0, 0, 0), (1 / 70, 2 / 70), "100.0% against 0.0%, p = 0.014, 0.029 adjusted for 2 picked"),
-        part(1, (1, 0, 0, 0), (5 / 70, 5 / 70), "100.0% against 25.0%, p = 0.071, 0.071 adjusted for 2 picked"),
+        part(
+            0,
+            (0, 0, 0, 0),
+            (1 / 70, 2 / 70),
+            "100 % against 0 % of prompts, p = 0.014 (p = 0.029 adjusted for 2 picked)",
+        ),
+        part(
+            1,
+            (1, 0, 0, 0),
+            (5 / 70, 5 / 70),
+            "100 % against 25 % of prompts, p = 0.071 (p = 0.071 adjusted for 2 picked)",
+        ),
     )
     assert tuple(replace(one, rule="") for one in evidence.parts) == parts
     assert replace(evidence, rule="", parts=()) == Evidence(
         kind="scan",
         statement=STATEMENT,
         outcome="supported",
-        reason="1 of 2 picked among 3 features is confirmed (feature 0: 100.0% against 0.0%); Benjamini-Hochberg at 5%",
+        reason="1 of 2 picked among 3 features is confirmed (feature 0: 100 % against 0 % of prompts); "
+        "Benjamini-Hochberg at 5 %",
         scope="these 4 + 4 templates; picked on 8 + 8 prompts, other wordings and other topics",
         unit="features",
         estimate=1.0,
@@ -124,8 +135,8 @@ def test_the_best_of_those_that_are_not_confirmed_is_named_with_what_would_confi
     assert (evidence.outcome, evidence.estimate) == ("inconclusive", 0)
     assert evidence.needed == Needed(units="templates a style", have=8, wanted=wanted, prompts=wanted * 8)
     assert evidence.reason == (
-        "none of 2 picked among 2 features is confirmed; the best, feature 1: 100.0% against 25.0%, p = 0.071, "
-        f"0.14 adjusted for 2 picked. About {wanted} templates a style would confirm it among so many; "
+        "none of 2 picked among 2 features is confirmed; the best, feature 1: 100 % against 25 % of prompts, p = 0.071 "
+        f"(p = 0.14 adjusted for 2 picked). About {wanted} templates a style would confirm it among so many; "
         "fewer would if fewer were picked"
     )
 
@@ -180,7 +191,7 @@ def test_a_half_without_several_templates_tests_nothing(novice: str, expert: str
         kind="scan",
         statement=STATEMENT,
         outcome="inconclusive",
-        reason=f"nothing was tested: in a half, {why}: at least 2 a side tell of other wordings",
+        reason=f"nothing was tested: in a half, {why}: at least 2 a side stand for other wordings",
         scope="these prompts only",
         unit="features",
         estimate=0.0,
@@ -221,7 +232,7 @@ def test_features_are_picked_by_what_the_claim_generalises_over() -> None:
     """By topics one wording is enough; a claim over templates has nothing to pick by."""
     of = two_styles((1, 0), (0, 0), templates="A")
     assert pick(of["novice"], of["expert"]).features == (0,)
-    told = r"^novice has 1 template\(s\) and expert 1: at least 2 a side tell of other wordings: nothing to pick by$"
+    told = r"^novice has 1 template\(s\) and expert 1: at least 2 a side stand for other wordings: nothing to pick by$"
     with recording(Recorder(over=("templates",))), pytest.raises(ValueError, match=told):
         pick(of["novice"], of["expert"])
 
@@ -266,7 +277,7 @@ def test_words_that_bring_about_the_same_scan_refute_it() -> None:
         conditioned(two_styles((1, 0, 0), (0, 0, 0)), "injection", read), most=1, controls=("injection",)
     )
     again = scanned(read, most=1)
-    told = f"with the styles' own words pasted into neutral prompts {again.reason}; 100% of the effect"
+    told = f"with the styles' own words pasted into neutral prompts {again.reason}; 100 % of the effect"
     assert again.estimate == 1
     assert evidence.controls == (
         ControlResult(
@@ -310,6 +321,7 @@ def test_draws_explain_nothing_where_nothing_is_confirmed() -> None:
 def test_a_control_that_was_not_read_follows_the_numbers() -> None:
     """They come first, then what could not be run."""
     assert scanned(two_styles((1, 0), (0, 0)), controls=("random-sae",)).reason == (
-        "1 of 1 picked among 2 features is confirmed (feature 0: 100.0% against 0.0%); Benjamini-Hochberg at 5%, "
+        "1 of 1 picked among 2 features is confirmed (feature 0: 100 % against 0 % of prompts); "
+        "Benjamini-Hochberg at 5 %, "
         "but the control for random-sae could not be run: nothing was read for the control random-sae on hand"
     )

@@ -55,7 +55,7 @@ def test_a_separating_feature_is_supported_with_its_bounds(separated: Features) 
     yes, no = evidence.samples
     assert yes.interval == (pytest.approx(0.025**0.25), 1.0)
     assert no.interval == (0.0, pytest.approx(1 - 0.025**0.25))
-    assert "rates of at least 39.8% and at most 60.2%" in evidence.reason
+    assert "rates of at least 40 % and at most 60 %" in evidence.reason
     assert evidence.scope == "these 4 templates a style"
     assert evidence.n_units == (16, 16)
     assert evidence.tried is None
@@ -98,15 +98,15 @@ def test_fifty_prompts_of_one_wording_bound_the_rates() -> None:
     )
     of = features(rows)
     evidence = separates(0, of["novice"], of["expert"])
-    assert "rates of at least 92.9% and at most 7.1%" in evidence.reason
+    assert "rates of at least 93 % and at most 7 %" in evidence.reason
     assert evidence.scope == "this wording only"
 
 
 @pytest.mark.parametrize(
     ("row", "style", "acts", "told"),
     [
-        (9, "novice", (0, 1, 2, 0), "silent on 'novice C: yeast', for one"),
-        (16, "expert", (1, 1, 0, 0), "fires on 'expert A: tides', for one"),
+        (9, "novice", (0, 1, 2, 0), "silent on 'novice C: yeast', for example"),
+        (16, "expert", (1, 1, 0, 0), "fires on 'expert A: tides', for example"),
     ],
 )
 def test_one_counterexample_refutes_and_is_named(
@@ -131,9 +131,7 @@ def test_several_features_must_each_separate(separated: Features) -> None:
         assert separates([0, 2], novice, expert).reason == "all 2 features do: 0, 2"
         evidence = separates([0, 1, 2], novice, expert)
     assert evidence.outcome == "refuted"
-    assert evidence.reason.startswith(
-        "1 of 3 features do not: feature 1 fires on 100.0% of novice and 100.0% of expert"
-    )
+    assert evidence.reason.startswith("1 of 3 features do not: feature 1 fires on 100 % of novice and 100 % of expert")
     assert [part.outcome for part in evidence.parts] == ["supported", "refuted", "supported"]
     assert evidence.rule == "supported where every part is; refuted where a single one is; inconclusive otherwise"
     assert len(recorder.evidence) == 2
@@ -178,7 +176,7 @@ def test_a_feature_that_fits_one_half_only_is_refuted_on_the_other() -> None:
     again = separates(chosen, pick["novice"], pick["expert"])
     assert again.outcome == "inconclusive"
     assert again.reason == (
-        "feature 0 fires on 100.0% of novice and 0.0% of expert prompts, "
+        "feature 0 fires on 100 % of novice and 0 % of expert prompts, "
         "but on prompts on which it was picked: confirm it on others"
     )
     assert separates(chosen, confirm["novice"], confirm["expert"]).outcome == "refuted"

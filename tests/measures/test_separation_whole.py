@@ -48,8 +48,8 @@ def test_the_evidence_on_a_feature_as_a_whole(both: Features) -> None:
         kind="separation",
         statement=f"feature 0 {SENTENCE}",
         outcome="supported",
-        reason="feature 0 fires on 100.0% of novice and 0.0% of expert prompts; "
-        "over these wordings that supports rates of at least 22.4% and at most 77.6%",
+        reason="feature 0 fires on 100 % of novice and 0 % of expert prompts; "
+        "over these wordings that supports rates of at least 22 % and at most 78 %",
         scope="these 2 templates a style",
         unit="share of prompts",
         estimate=1.0,
@@ -87,7 +87,7 @@ def test_several_features_on_the_prompts_they_were_picked_on_are_inconclusive(bo
     evidence = separates(chosen, novice, expert)
     assert (evidence.outcome, evidence.tried) == ("inconclusive", 4)
     assert evidence.reason == (
-        "2 of 2 features do not: feature 1 fires on 100.0% of novice and 0.0% of expert prompts, "
+        "2 of 2 features do not: feature 1 fires on 100 % of novice and 0 % of expert prompts, "
         "but on prompts on which it was picked: confirm it on others"
     )
     assert [part.outcome for part in evidence.parts] == ["inconclusive"] * 2
@@ -169,7 +169,7 @@ def test_the_evidence_on_recorded_rates_as_a_whole() -> None:
         kind="separation",
         statement=f"feature 7 {SENTENCE}",
         outcome="supported",
-        reason="feature 7 fires on 100.0% of novice and 0.0% of expert prompts",
+        reason="feature 7 fires on 100 % of novice and 0 % of expert prompts",
         scope="the recorded prompts, at least 4 + 3; the features were picked on these same prompts",
         unit="share of prompts",
         estimate=1.0,
@@ -183,7 +183,7 @@ def test_the_evidence_on_recorded_rates_as_a_whole() -> None:
     refuted = separates(8, yes, no)
     assert (refuted.outcome, refuted.reason) == (
         "refuted",
-        "feature 8 fires on 50.0% of novice and 0.0% of expert prompts",
+        "feature 8 fires on 50 % of novice and 0 % of expert prompts",
     )
 
 
@@ -192,7 +192,7 @@ def test_a_record_that_does_not_tell_how_many_prompts_decides_nothing() -> None:
     evidence = separates(7, recorded("novice", {7: 1.0}, n=None), recorded("expert", {7: 0.0}, n=None))
     assert (evidence.outcome, evidence.n_units) == ("inconclusive", (0, 0))
     assert evidence.reason == (
-        "feature 7 fires on 100.0% of novice and 0.0% of expert prompts, but a side has fewer than 2 prompts"
+        "feature 7 fires on 100 % of novice and 0 % of expert prompts, but a side has fewer than 2 prompts"
     )
 
 
@@ -200,4 +200,4 @@ def test_a_recorded_side_beside_a_captured_one_has_no_bounds(both: Features) -> 
     """A bound on one rate alone would tell nothing of the sentence, so that none is told."""
     evidence = separates(0, recorded("novice", {0: 1.0}, n=4), both["expert"])
     assert (evidence.outcome, evidence.n_units) == ("supported", (4, 6))
-    assert evidence.reason == "feature 0 fires on 100.0% of novice and 0.0% of expert prompts"
+    assert evidence.reason == "feature 0 fires on 100 % of novice and 0 % of expert prompts"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import permutations, product
 from math import comb
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 
-from saeprobe.measures import clusters as module
 from saeprobe.measures.clusters import cosine_distances, mean_distances, relabel, relabelings, silhouettes, style_means
+
+MODULE = import_module("saeprobe.measures.clusters")  # the package gives the function of that name
 
 
 def by_a_loop(distances: np.ndarray, labels: list[int]) -> list[float]:
@@ -131,7 +133,7 @@ def test_what_is_drawn_agrees_with_what_is_counted(within: int | None, monkeypat
     labels = np.tile(np.arange(2), 4)
     distances = made(2, 8)
     exact, all_means = relabel(distances, labels, within=within, alpha=0.05, seed=0)
-    monkeypatch.setattr(module, "MOST_COUNTED", 1)
+    monkeypatch.setattr(MODULE, "MOST_COUNTED", 1)
     found, means = relabel(distances, labels, within=within, alpha=0.05, seed=5)
     assert (found.seed, found.relabelings) == (5, 4_999)
     assert found.p == pytest.approx(exact.p, abs=0.02)
@@ -144,7 +146,7 @@ def test_work_in_small_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     labels = np.repeat([0, 1], 4)
     distances = made(3, 8)
     together = relabel(distances, labels, within=None, alpha=0.05, seed=0)
-    monkeypatch.setattr(module, "AT_ONCE", 1)
+    monkeypatch.setattr(MODULE, "AT_ONCE", 1)
     apart = relabel(distances, labels, within=None, alpha=0.05, seed=0)
     assert together[0] == apart[0]
     np.testing.assert_allclose(together[1], apart[1], atol=1e-12)

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from saeprobe.evidence.evidence import ControlResult
-from saeprobe.measures.exclusive import activity_control
-from saeprobe.measures.reading import Sides
-from saeprobe.measures.unions import Firings, relabel
+from saeprobe.measures.exclusive import activity_control, relabel
+from saeprobe.measures.reading import Firings, Sides
 
 LABELS = ("novice", "expert")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations, product
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,8 +13,37 @@ from by_hand import features, tokens_read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saeprobe.measures.unions import expected_distinct, firings, patterns, relabel
+from saeprobe.measures import exclusive
+from saeprobe.measures.exclusive import patterns
+from saeprobe.measures.reading import Firings, firings
 from saeprobe.statistics.permutation import Reached
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relabeled:
+    """What a relabeling reached, and the size of the difference under each one looked at."""
+
+    reached: Reached
+    sizes: np.ndarray
+
+    @property
+    def p(self) -> float:
+        """The share that lies as far apart."""
+        return self.reached.p
+
+
+def relabel(a: np.ndarray, b: np.ndarray, *, paired: bool, alpha: float | None, seed: int) -> Relabeled:
+    """Relabel, and keep the difference of distinct features under each relabeling that was looked at."""
+    sizes: list[np.ndarray] = []
+
+    def kept(*given: np.ndarray) -> np.ndarray:
+        sizes.append(np.abs(differences(*given)))
+        return differences(*given)
+
+    differences = exclusive._differences
+    with patch.object(exclusive, "_differences", kept):
+        reached = exclusive.relabel(a, b, paired=paired, alpha=alpha, seed=seed)
+    return Relabeled(reached=reached, sizes=np.concatenate(sizes))
 
 
 def made(seed: int, units: int, d_sae: int, share: float) -> np.ndarray:
@@ -62,7 +94,7 @@ def test_what_is_drawn_agrees_with_what_is_counted(paired: bool, monkeypatch: py
     """4,999 draws put p within 0.02 of the exact one; a draw takes as many units to a side as there are."""
     a, b = made(5, 6, 90, 0.2), made(6, 6, 90, 0.22)
     exact = relabel(a, b, paired=paired, alpha=0.05, seed=0)
-    monkeypatch.setattr("saeprobe.measures.unions.COUNTED_ITEMS", 0)
+    monkeypatch.setattr("saeprobe.measures.exclusive.COUNTED_ITEMS", 0)
     found = relabel(a, b, paired=paired, alpha=None, seed=1)
     assert (found.reached.seed, found.reached.relabelings) == (1, 4_999)
     assert found.p == pytest.approx(exact.p, abs=0.02)
@@ -117,7 +149,7 @@ def test_relabelings_worked_on_in_parts_lose_none(monkeypatch: pytest.MonkeyPatc
     a, b = made(3, 4, 70, 0.1), made(4, 5, 70, 0.1)
     whole = relabel(a, b, paired=False, alpha=0.05, seed=0)
     for at_once in (1, 20):  # of two words each
-        monkeypatch.setattr("saeprobe.measures.unions.AT_ONCE", at_once)
+        monkeypatch.setattr("saeprobe.measures.exclusive.AT_ONCE", at_once)
         parts = relabel(a, b, paired=False, alpha=0.05, seed=0)
         assert (list(parts.sizes), parts.reached) == (list(whole.sizes), whole.reached)
 
@@ -133,7 +165,7 @@ def test_firings_are_entries_by_unit() -> None:
     """A prompt read at two tokens fires feature 0 twice; units take the prompts that are named for them."""
     of = tokens_read(["a", "b"], [[(1, 0, 0), (2, 3, 0)], [(0, 4, 0)]])
     found = firings(of, ["B", "A"], ("A", "B"))
-    assert list(found.times) == [2, 2, 0]
+    assert list(found.feature) == [0, 0, 1, 1]
     np.testing.assert_array_equal(found.units(), [[False, True, False], [True, True, False]])
     kept = np.array(
         [True, False, False, True]
@@ -145,14 +177,20 @@ def test_firings_are_entries_by_unit() -> None:
 def test_no_prompt_fires_nothing() -> None:
     """Of no prompts there are no units, and every feature fires on none of their tokens."""
     found = firings(tokens_read(["a"], [[(1, 0, 0)]]).select([]), [], ())
-    assert (found.units().shape, list(found.times)) == ((0, 3), [0, 0, 0])
+    assert (found.units().shape, found.distinct()) == ((0, 3), 0)
 
 
 def test_values_that_are_stored_but_zero_do_not_fire() -> None:
     """An explicit zero is no firing."""
     of = features([("novice", "A", "tides", (1, 2))])
     of.acts.data[0] = 0
-    assert list(firings(of, ["A"], ("A",)).times) == [0, 1]
+    assert list(firings(of, ["A"], ("A",)).feature) == [1]
+
+
+def firing(times: Sequence[int]) -> Firings:
+    """One unit in which each feature fires so many times."""
+    feature = np.repeat(np.arange(len(times)), times)
+    return Firings(names=("A",), unit=np.zeros_like(feature), feature=feature, d_sae=len(times))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +206,7 @@ def test_values_that_are_stored_but_zero_do_not_fire() -> None:
 )
 def test_expected_distinct_features_by_hand(times: list[int], kept: float, expected: float) -> None:
     """A feature is still seen unless all its firings are thinned out."""
-    assert expected_distinct(np.array(times), kept) == pytest.approx(expected)
+    assert firing(times).distinct(kept) == pytest.approx(expected)
 
 
 def test_expected_distinct_features_agree_with_drawing_them() -> None:
@@ -177,7 +215,7 @@ def test_expected_distinct_features_agree_with_drawing_them() -> None:
     times = rng.integers(0, 6, 40)
     feature = np.repeat(np.arange(40), times)
     drawn = [len(np.unique(feature[rng.random(len(feature)) < 0.3])) for _ in range(4_000)]
-    assert expected_distinct(times, 0.3) == pytest.approx(np.mean(drawn), abs=3 * np.std(drawn) / 4_000**0.5)
+    assert firing(times).distinct(0.3) == pytest.approx(np.mean(drawn), abs=3 * np.std(drawn) / 4_000**0.5)
 
 
 def test_patterns_are_left_out_where_nothing_fires() -> None:

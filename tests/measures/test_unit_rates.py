@@ -75,7 +75,7 @@ def test_one_wording_is_paired_by_the_topics_that_both_share() -> None:
     assert (found.names[0], found.scope) == (("tides", "yeast"), "this wording only, over 2 topics")
     np.testing.assert_array_equal(found.difference, [1, -1])
     assert rates(of["novice"], of["expert"], ("templates",)) == (
-        "novice has 1 template(s) and expert 1: at least 2 a side tell of other wordings"
+        "novice has 1 template(s) and expert 1: at least 2 a side stand for other wordings"
     )
 
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from saeprobe.verdicts.baseline import BaselineComparison, Provenance, compare_baseline, noise_of, told_apart
+from saeprobe.verdicts.baseline import BaselineComparison, compare_baseline, distinct_digits, noise_of
+from saeprobe.verdicts.baseline_files import Provenance
 
 NAMES = [f"t{number}" for number in range(8)]
 OLD = dict.fromkeys(NAMES, 10.0)
@@ -298,7 +299,7 @@ def test_what_is_measured_no_more_is_told_of_a_probe_that_came_to_its_end() -> N
 )
 def test_numbers_are_told_in_digits_that_tell_them_apart(before: float, after: float, told: tuple[str, str]) -> None:
     """Four digits, or as many more as it takes."""
-    assert told_apart(before, after) == told
+    assert distinct_digits(before, after) == told
 
 
 @given(st.lists(st.floats(-100, 100), min_size=6, max_size=9), st.floats(0.5, 5))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
 from saeprobe.prompts import Prompt
-from saeprobe.verdicts.baseline import Baseline, Provenance, Value, values_of
+from saeprobe.verdicts.baseline import values_of
+from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees", "maps", "rain")
 

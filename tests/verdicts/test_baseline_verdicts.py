@@ -18,7 +18,7 @@ from saeprobe.claims import (
     refuted,
 )
 from saeprobe.evidence.evidence import EvidenceOutcome
-from saeprobe.verdicts.baseline import Baseline, Provenance
+from saeprobe.verdicts.baseline_files import Baseline, Provenance
 from saeprobe.verdicts.deciding import decide
 
 MOVED = (

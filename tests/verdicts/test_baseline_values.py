@@ -75,7 +75,7 @@ def test_what_is_seen_twice_is_kept_once() -> None:
     ]
 
 
-def test_two_samples_of_one_name_are_told_apart() -> None:
+def test_two_samples_of_one_name_are_distinct_digits() -> None:
     """A probe that reads two sets of prompts has two values of novice, also where their means are equal."""
     first, second, third = sample("novice", [[1.0, 3.0]]), sample("novice", [[9.0]]), sample("novice", [[2.0]])
     kept = values_of([first, second, third, second])

@@ -322,7 +322,7 @@ def test_a_declaration_for_another_subject_does_not_count() -> None:
             ("supported", "supported"),
             AssertionError(),
             "broken",
-            "all evidence supports the sentence, but an assert beside it failed; assert on comparisons alone",
+            "all evidence supports the sentence, but an assert next to it failed; assert on comparisons alone",
         ),
     ],
 )

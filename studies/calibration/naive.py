@@ -16,11 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 Values = Float[np.ndarray, " prompts"]
-
-
 Fires = Bool[np.ndarray, "prompts d_sae"]
-
-
 Side = Literal["two-sided", "greater", "less"]
 
 

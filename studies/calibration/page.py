@@ -1,14 +1,13 @@
-"""The page: the study as a reader meets it, in Markdown."""
+"""The page shows a study to a reader, in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from studies.calibration.files import Study
-from studies.calibration.study import Row
-from studies.calibration.tables import Cell, Line, Share, lines, powers, total
-from studies.calibration.true_claims import EDGES
+from studies.calibration.effects import EDGES
+from studies.calibration.results import Cell, Line, Share, beyond, confirmed, lines, powers, total
+from studies.calibration.study import Row, Study
 
 _METHOD: Final = """\
 A claim is made on prompts that are drawn from a population of which everything was read, so that its truth is known.
@@ -40,19 +39,13 @@ wording, its unit is the right one, and it shows.
 **Caveat.** Claims on one population are made of the same wordings, so the intervals, which take the claims as
 independent, are somewhat too narrow where a design draws much of its population.
 """
-
-
 _FALSE: Final = """\
 Intervals are exact binomial ones at 95 % (Clopper & Pearson 1934). A kind is *beyond* what is stated where the whole
 interval of the confirmed share lies above alpha, or that of the refuted share above alpha and above its own column
 *exact*.
 """
-
-
 PLANNED: Final = ("greater", "known difference")
-"""The design whose power is held against the one that plans are made with."""
-
-
+"""The power of this design is held against the power that plans are made with."""
 _POWER: Final = """\
 By size of effect: how far the truth lies inside what is claimed, in standard deviations between wordings (of topics'
 differences, where topics are the units), known from the whole population. A cell is the share of true claims that are
@@ -62,7 +55,7 @@ tells before a run. Kinds without such a size are listed by number of wordings.
 
 
 def page(study: Study) -> str:
-    """The whole page."""
+    """Write the whole page."""
     rows, alpha = study.rows, study.terms.alpha
     false, true = total(rows, "false"), total(rows, "true")
     parts = [
@@ -73,7 +66,7 @@ def page(study: Study) -> str:
         _METHOD.rstrip(),
         "## False claims",
         _false_table([*lines(rows, "false", alpha=alpha), false], alpha),
-        _FALSE.rstrip() + "\n\n" + _beyond(study),
+        _FALSE.rstrip() + "\n\n" + _beyond(beyond(study)),
         "## False claims by subject, population and number of wordings",
         _strata(rows),
         "## True claims",
@@ -88,26 +81,26 @@ def page(study: Study) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _beyond(study: Study) -> str:
-    """Which kinds err more often than they may."""
-    if not study.beyond:
+def _beyond(too_often: Sequence[Line]) -> str:
+    """Name the kinds that err more often than they may."""
+    if not too_often:
         return "No kind is beyond what is stated."
-    return f"Beyond what is stated: {'; '.join(f'**{line.kind}, {line.how}**' for line in study.beyond)}."
+    return f"Beyond what is stated: {'; '.join(f'**{line.kind}, {line.how}**' for line in too_often)}."
 
 
 def _summary(study: Study, false: Line, true: Line) -> str:
     alpha = study.terms.alpha
-    told = (
+    found = (
         f"Of {false.claims:,} false claims {false.confirmed.count:,} were confirmed: {percent(false.confirmed)}, at a "
         f"stated alpha of {100 * alpha:g} %."
     )
-    if false.naive is not None and false.ours_beside_naive is not None:
-        told += (
+    if false.naive is not None and false.ours_where_naive is not None:
+        found += (
             f" On the {false.naive.of:,} of them for which there is a naive t test, it confirmed "
-            f"{percent(false.naive)}, and saeprobe {percent(false.ours_beside_naive)}."
+            f"{percent(false.naive)}, and saeprobe {percent(false.ours_where_naive)}."
         )
     return (
-        f"{told} Of {true.claims:,} true claims, most of them drawn evenly over sizes of effect from next to nothing "
+        f"{found} Of {true.claims:,} true claims, most of them drawn evenly over sizes of effect from next to nothing "
         f"to more than five standard deviations, {percent(true.confirmed)} were confirmed and "
         f"{percent(true.refuted)} wrongly refuted. Every row is in [calibration.csv](calibration.csv), the counts are "
         "in [calibration.json](calibration.json)."
@@ -115,7 +108,7 @@ def _summary(study: Study, false: Line, true: Line) -> str:
 
 
 def percent(of: Share | None) -> str:
-    """`2.4 % [1.9, 3.0]`, a share with its interval; a dash where there is none."""
+    """Write a share with its interval, `2.4 % [1.9, 3.0]`; a dash where there is none."""
     if of is None or not of.of:
         return "–"
     low, high = of.interval
@@ -123,24 +116,17 @@ def percent(of: Share | None) -> str:
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]], *, text: int = 2) -> str:
-    """A Markdown table; the first `text` columns are words, the others numbers."""
+    """Write a Markdown table; the first `text` columns are words, the others numbers."""
     rule = ["---" if at < text else "---:" for at in range(len(head))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *body))
 
 
 def _false_table(found: Sequence[Line], alpha: float) -> str:
+    head = (
+        "kind", "false because", "claims", "confirmed", "exact", "stated alpha", "refuted", "exact", "naive confirmed",
+    )  # fmt: skip
     return table(
-        [
-            "kind",
-            "false because",
-            "claims",
-            "confirmed",
-            "exact",
-            "stated alpha",
-            "refuted",
-            "exact",
-            "naive confirmed",
-        ],
+        head,
         [
             [
                 one.kind,
@@ -181,7 +167,7 @@ def _true_table(found: Sequence[Line]) -> str:
 
 
 def _strata(rows: Sequence[Row]) -> str:
-    """Confirmed false claims by where they were drawn: nothing hides in the total."""
+    """Count confirmed false claims by where they were drawn, so that the total hides nothing."""
     false = [row for row in rows if row.truth == "false"]
     by: list[tuple[str, Callable[[Row], str]]] = [
         ("subject", lambda row: row.subject),
@@ -198,13 +184,12 @@ def _strata(rows: Sequence[Row]) -> str:
             groups, key=lambda value: (not value.isdigit(), int(value) if value.isdigit() else 0, value)
         ):
             some = groups[value]
-            confirmed = Share(count=sum(row.confirmed for row in some), of=len(some))
-            body.append([name, value, f"{len(some):,}", percent(confirmed)])
+            body.append([name, value, f"{len(some):,}", percent(confirmed(some))])
     return table(["by", "", "claims", "confirmed"], body)
 
 
 def _powers(rows: Sequence[Row], alpha: float) -> list[str]:
-    """A table a kind: by size of effect where its claims have one, else by number of wordings."""
+    """Make a table a kind: by size of effect where its claims have one, else by number of wordings."""
     true = [row for row in rows if row.truth == "true"]
     parts: list[str] = []
     for kind, how in dict.fromkeys((row.kind, row.how) for row in true):
@@ -245,7 +230,7 @@ def _bin(low: float) -> str:
 def _by_wordings(rows: Sequence[Row]) -> str:
     counts = sorted({row.wordings for row in rows})
     body = [
-        [str(count), f"{len(some)}", percent(Share(count=sum(row.confirmed for row in some), of=len(some)))]
+        [str(count), f"{len(some)}", percent(confirmed(some))]
         for count in counts
         for some in [[row for row in rows if row.wordings == count]]
     ]

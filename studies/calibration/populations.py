@@ -30,14 +30,8 @@ from studies.specimens.corpus.landmarks import descriptions, landmarks, visit
 
 OPENINGS: Final = 8
 """Beginnings of sentences that each mention of a landmark is read after; they are its topics."""
-
-
 Grid = Float[np.ndarray, "wordings topics"]
-
-
 Rows = Int[np.ndarray, " rows"]
-
-
 MEASURES: Final[Mapping[str, Callable[[Features], object]]] = {
     "l0": l0,
     "active share": active_share,
@@ -46,8 +40,6 @@ MEASURES: Final[Mapping[str, Callable[[Features], object]]] = {
     "effective rank": effective_rank,
 }
 """Measures of whole prompts; the firing rate of a feature is asked for by the feature's number."""
-
-
 What = str | int
 """A measure: one of `MEASURES`, or the number of a feature, for its firing rate."""
 

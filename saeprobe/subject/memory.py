@@ -272,7 +272,7 @@ def choose_plan(
         plan = None if why else next((one for one in halved if asked in ("auto", one.kind)), None)
         if plan is not None:
             return replace(plan, quantisation="8bit", reason=f"{plan.reason}, in 8 bits")
-        why = why or f"in 8 bits it takes {words(_halved(needs).resident_bytes)} and no GPU here has them free"
+        why = why or f"in 8 bits it takes {bytes_in_words(_halved(needs).resident_bytes)} and no GPU here has them free"
         if quantisation == "8bit":
             raise MemoryPlanError(
                 "8-bit weights are asked for", why, "take away `quantisation` (that changes the numbers), or mend this"
@@ -357,7 +357,7 @@ def _on_accelerator(
     best, ram = places[0], _ram(machine)
     unified = best.device == "mps"
     aside = needs.shardable and not unified and needs.sae_bytes + needs.batch_bytes <= ram
-    free = f"{words(best.room)} of free memory"
+    free = f"{bytes_in_words(best.room)} of free memory"
     taken = bytes_in_words(needs.resident_bytes)
     if needs.resident_bytes <= best.room:
         reason = f"resident on {best.called}: {taken} of weights, SAE and batch fit its {free}"
@@ -378,7 +378,7 @@ def _on_accelerator(
         return
     # Beside what is on the device: the next layer as it comes from disk, and the hidden states of all prompts.
     on_host = needs.passing_bytes + needs.batch_bytes
-    since = f"since {words(needs.weights_bytes)} of weights do not fit its {free}"
+    since = f"since {bytes_in_words(needs.weights_bytes)} of weights do not fit its {free}"
     if needs.resident_bytes <= best.room:
         since = "as asked"
     reason = f"streamed layer by layer from disk through {best.called}, {since}"
@@ -405,7 +405,7 @@ def _sharded(needs: MemoryNeeds, places: tuple[_Place, ...], *, sae_in_ram: bool
         return
     names = ", ".join(place.device for place in ordered)
     room_together = bytes_in_words(sum(place.room for place in ordered))
-    together = f"{words(needs.weights_bytes)} of weights fit their {room_together} together"
+    together = f"{bytes_in_words(needs.weights_bytes)} of weights fit their {room_together} together"
     holders = (place for place in ordered if place.room >= needs.batch_bytes + needs.sae_bytes)
     for holder in (*holders, *([None] if sae_in_ram else [])):
         rooms = {
@@ -441,15 +441,15 @@ def _hold(rooms: tuple[int, ...], needs: MemoryNeeds) -> bool:
 def _on_processor(needs: MemoryNeeds, machine: Machine, places: tuple[_Place, ...]) -> Iterator[MemoryPlan]:
     """Plans in main memory that fit, fastest first."""
     ram = _ram(machine)
-    free = f"{words(ram)} of free RAM"
+    free = f"{bytes_in_words(ram)} of free RAM"
     gpu = f"; {places[0].called} has no room for it" if places else ""
     if needs.resident_bytes <= ram:
-        reason = f"resident in RAM, on the CPU: {words(needs.resident_bytes)} of weights, SAE and batch fit {free}{gpu}"
+        reason = f"resident in RAM, on the CPU: {bytes_in_words(needs.resident_bytes)} of weights, SAE and batch fit {free}{gpu}"
         yield MemoryPlan(
             kind="resident", device="cpu", sae_device="cpu", reason=reason, takes_bytes=needs.resident_bytes
         )
     if needs.shardable and needs.streamed_bytes <= ram:
-        since = f"since {words(needs.weights_bytes)} of weights do not fit {free}"
+        since = f"since {bytes_in_words(needs.weights_bytes)} of weights do not fit {free}"
         if needs.resident_bytes <= ram:
             since = "as asked"
         reason = f"streamed layer by layer from disk through the CPU, {since}{gpu}"
@@ -462,8 +462,8 @@ def _shortfall(
     needs: MemoryNeeds, machine: Machine, places: tuple[_Place, ...], asked: Memory, device: str
 ) -> MemoryPlanError:
     """Why there is no plan."""
-    gpus = [f"{words(place.room)} free on {place.called}" for place in places]
-    found = ", ".join([*gpus, f"{words(_ram(machine))} of free RAM"])
+    gpus = [f"{bytes_in_words(place.room)} free on {place.called}" for place in places]
+    found = ", ".join([*gpus, f"{bytes_in_words(_ram(machine))} of free RAM"])
     if asked in ("sharded", "streamed") and not needs.shardable:
         remedy = 'set memory = "auto": this model is loaded in one piece'
         return MemoryPlanError(f"{asked} weights are asked for", "a model whose layers cannot be loaded alone", remedy)
@@ -474,4 +474,4 @@ def _shortfall(
     least = needs.streamed_bytes if needs.shardable and asked in ("auto", "streamed") else needs.resident_bytes
     where = " in one place" if asked == "resident" or not needs.shardable else ""
     less = "free memory, or make the batches smaller" if asked == "auto" else 'set memory = "auto", or free memory'
-    return MemoryPlanError(f"{words(least)} are needed{where}", found, less + (f" on {device}" * (device != "auto")))
+    return MemoryPlanError(f"{bytes_in_words(least)} are needed{where}", found, less + (f" on {device}" * (device != "auto")))

@@ -1,4 +1,4 @@
-"""Populations and rows made by hand, for tests of the calibration study."""
+"""Tests of the calibration study make their populations and rows by hand here."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from studies.calibration.study import Row
 
 FEATURES = 40
 OWN = 4
-"""Features that each group has of its own, from 20 on."""
+"""Each group has so many features of its own, from 20 on."""
 
 
 def population(
     *, groups: str = "pqr", wordings: int = 24, topics: int = 8, own: float = 0.0, seed: int = 0, name: str = "mentions"
 ) -> Population:
-    """Wordings that each have features of their own, whatever the topic; `own` is how many of a group show the group's.
+    """Make wordings that each have features of their own, whatever the topic; a share `own` shows the group's too.
 
     A wording's features fire on nearly all of its topics and the others on few, so that topics under one wording are
     far from independent looks. The first group's own features are three times as many as the others', so that it is
@@ -57,7 +57,7 @@ def population(
 
 
 def row(word: str, **more: Any) -> Row:
-    """A row of a false claim with this verdict."""
+    """Make a row of a false claim with this verdict."""
     given: dict[str, Any] = {
         "subject": "made",
         "population": "mentions",

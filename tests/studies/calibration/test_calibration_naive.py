@@ -1,4 +1,4 @@
-"""The naive arm: t tests as scipy and statsmodels have them, and what they say of values without spread."""
+"""The naive arm makes the t tests that scipy and statsmodels make, and reads values without spread as they stand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ A, B = RNG.normal(1.0, 1.0, 20) + 1.0, RNG.normal(0.3, 2.0, 15)
 
 
 def welch(a: np.ndarray, b: np.ndarray) -> float:
-    """Two-sided p of Welch's test, by statsmodels."""
+    """Give the two-sided p of Welch's test by statsmodels."""
     return float(CompareMeans(DescrStatsW(a), DescrStatsW(b)).ttest_ind(usevar="unequal")[1])
 
 
@@ -35,14 +35,14 @@ def test_a_margin_is_taken_from_the_larger_side() -> None:
 
 
 def test_equal_is_two_one_sided_welch_tests() -> None:
-    """As statsmodels has it, whose p is the larger of the two."""
+    """It agrees with statsmodels, whose p is the larger of the two."""
     p = float(ttost_ind(A, B, -2.0, 2.0, usevar="unequal")[0])
     assert naive.equal(A, B, p + 1e-9, margin=2.0)
     assert not naive.equal(A, B, p - 1e-9, margin=2.0)
 
 
 def test_above_is_the_t_test_of_one_sample() -> None:
-    """On the side named alone."""
+    """It confirms on the named side alone."""
     p = float(ttest_1samp(A, 0.5).pvalue)
     assert naive.above(A, 0.5, p + 1e-9)
     assert not naive.above(A, 0.5, p - 1e-9)
@@ -67,7 +67,7 @@ def test_a_correlation_is_tested_by_fishers_z() -> None:
 
 
 def test_values_without_spread_are_taken_at_their_word() -> None:
-    """All ones against all zeros is confirmed at any alpha, equal constants at none."""
+    """All ones against all zeros are confirmed at any alpha, equal constants at none."""
     ones, zeros = np.ones(5), np.zeros(5)
     assert naive.greater(ones, zeros, 1e-9)
     assert not naive.greater(ones, ones, 0.999)
@@ -78,13 +78,13 @@ def test_values_without_spread_are_taken_at_their_word() -> None:
 
 
 def test_a_feature_is_picked_and_judged_on_the_same_prompts() -> None:
-    """Of four hundred features that mean nothing the best on ten prompts a side looks significant."""
+    """The best of four hundred features that mean nothing looks significant on ten prompts a side."""
     a, b = RNG.random((10, 400)) < 0.5, RNG.random((10, 400)) < 0.5
     assert naive.best_of_all(a, b, 0.05)
 
 
 def test_exclusive_features_are_counted_a_prompt() -> None:
-    """A side whose prompts each show features that the other never does."""
+    """A side is confirmed where its prompts each show features that the other never does."""
     a, b = np.zeros((6, 5), dtype=bool), np.zeros((6, 5), dtype=bool)
     a[:, 0], b[:, 1] = True, True
     assert not naive.exclusive(a, b, 0.05)
@@ -95,7 +95,7 @@ def test_exclusive_features_are_counted_a_prompt() -> None:
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
 def test_the_arm_keeps_its_level_where_prompts_are_independent(alpha: float) -> None:
-    """It is no straw man: on independent prompts Welch's test confirms alpha / 2."""
+    """Welch's test confirms alpha / 2 on independent prompts, so the naive arm is a fair one."""
     rng = np.random.default_rng(1)
     confirmed = sum(naive.greater(rng.normal(size=12), rng.normal(size=12), alpha) for _ in range(400))
     assert abs(confirmed / 400 - alpha / 2) < 4 * (alpha / 2 / 400) ** 0.5

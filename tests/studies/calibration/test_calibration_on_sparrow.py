@@ -1,4 +1,4 @@
-"""The study on sparrow at a tiny size: from the plan and the store to the files."""
+"""The study runs on sparrow at a tiny size, from the plan and the store to the files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from saeprobe.captures import Capture
 from saeprobe.prompts import PromptChoice, PromptSet
 from saeprobe.store.store import Store
 from saeprobe.subject.registry import find_subject
-from studies.calibration.arms import Terms
-from studies.calibration.designs import FALSE, TRUE
-from studies.calibration.files import Study, write
+from studies.calibration.claim import Terms
+from studies.calibration.false_claims import FALSE
 from studies.calibration.page import page
 from studies.calibration.populations import captures
-from studies.calibration.running import number_of_claims, run_study
+from studies.calibration.results import write
+from studies.calibration.study import Study, number_of_claims, run_study
+from studies.calibration.true_claims import TRUE
 
 
 def few() -> Mapping[str, Capture]:
-    """Both populations with fewer prompts: twelve topics, and 16 descriptions of three landmarks."""
+    """Take both populations with fewer prompts: twelve topics, and 16 descriptions of three landmarks."""
     wanted = captures()
     wordings = prompts.STYLES.for_wording("specimen")
     of_mentions = wanted["mentions"].prompts
@@ -54,7 +55,7 @@ def study(store: Store) -> Study:
 
 
 def test_every_design_is_run_on_a_real_subject(study: Study) -> None:
-    """One claim each, or several, decided; the subject and the libraries are told."""
+    """Each design decides one claim or several, and the study names its subject and libraries."""
     assert len(study.rows) == number_of_claims(1) == sum(design.times for design in (*FALSE, *TRUE))
     assert {row.subject for row in study.rows} == {"sparrow"}
     assert {row.population for row in study.rows} == {"wordings", "mentions"}
@@ -71,22 +72,22 @@ def test_the_prompts_are_read_once(study: Study, store: Store, monkeypatch: pyte
 
 
 def test_the_files_hold_every_row_and_its_counts(study: Study, tmp_path: Path) -> None:
-    """A row a claim in the CSV; the JSON's counts add up to them; the page has a line a design."""
+    """The CSV has a row a claim, the JSON counts them, and the page has a line a design."""
     written = write(study, page(study), tmp_path / "docs")
     assert [path.name for path in written] == ["calibration.json", "calibration.csv", "calibration.md"]
     with written[1].open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == len(study.rows)
     assert [row["verdict"] for row in rows] == [row.word for row in study.rows]
-    told = json.loads(written[0].read_text(encoding="utf-8"))
-    for line in (*told["false"], *told["true"]):
+    counts = json.loads(written[0].read_text(encoding="utf-8"))
+    for line in (*counts["false"], *counts["true"]):
         some = [row for row in rows if row["design"] == str(line["design"])]
         assert line["claims"] == len(some)
         assert line["confirmed"]["count"] == sum(row["verdict"] == "supported" for row in some)
         assert line["naive"] is None or line["naive"]["count"] == sum(row["naive"] == "confirmed" for row in some)
-    assert sum(line["claims"] for line in told["false"]) == told["all false"]["claims"]
-    assert told["all true"]["refuted"]["count"] == sum(line["refuted"]["count"] for line in told["true"])
-    assert (told["alpha"], told["seed"]) == (0.05, 0)
+    assert sum(line["claims"] for line in counts["false"]) == counts["all false"]["claims"]
+    assert counts["all true"]["refuted"]["count"] == sum(line["refuted"]["count"] for line in counts["true"])
+    assert (counts["alpha"], counts["seed"]) == (0.05, 0)
     text = written[2].read_text(encoding="utf-8")
     assert all(f"| {design.kind} | {design.how} |" in text for design in (*FALSE, *TRUE))
     assert study.command in text

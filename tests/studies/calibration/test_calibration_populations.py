@@ -1,4 +1,4 @@
-"""Populations: what is read, what is true of it, and how claims are drawn from it."""
+"""A population knows what is true of all its prompts, and claims are drawn from it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from known import population
 
 from studies.calibration import drawing
+from studies.calibration.effects import bin_of, effect_of, known
 from studies.calibration.populations import Population, captures, detectors_of, measure, mentions
-from studies.calibration.true_claims import bin_of, known
 
 MADE = population()
 
 
 def test_mentions_end_where_the_landmark_was_mentioned() -> None:
-    """Eight landmarks in 108 descriptions after eight openings, none of them twice."""
+    """Eight landmarks stand in 108 descriptions after eight openings, none of them twice."""
     prompts = mentions()
     assert len(prompts) == 8 * 108 * 8
     assert len({prompt.text for prompt in prompts}) == len(prompts)
@@ -26,12 +26,12 @@ def test_mentions_end_where_the_landmark_was_mentioned() -> None:
 
 
 def test_documents_are_read_without_the_chat_template() -> None:
-    """Nobody is asked anything in them; the wordings are questions."""
+    """They ask nobody anything; the wordings are questions."""
     assert {name: one.raw for name, one in captures().items()} == {"wordings": False, "mentions": True}
 
 
 def test_the_cards_of_the_specimens_name_detectors() -> None:
-    """As their READMEs have them; another subject has no card."""
+    """The features are those of their READMEs; another subject has no card."""
     assert detectors_of("sparrow")["golden_gate"] == 1009
     assert detectors_of("finch")["golden_gate"] == 507
     assert detectors_of("gpt2") == {}
@@ -69,7 +69,7 @@ def test_drawn_prompts_bear_the_labels_and_are_the_whole_that_the_claim_knows() 
 
 
 def test_shuffled_labels_never_share_a_wording() -> None:
-    """Three sides of twelve from seventy-two, all different, and others at the next draw."""
+    """Three sides of twelve are drawn from seventy-two, all different, and others at the next draw."""
     rng = np.random.default_rng(0)
     first, second = (drawing.shuffled(rng, MADE, "abc", 12) for _ in range(2))
     rows = np.concatenate(list(first.values()))
@@ -97,14 +97,14 @@ def test_topics_are_drawn_in_parts_and_never_fewer_than_four() -> None:
 
 
 def test_the_size_of_an_effect_is_worked_out_on_the_whole_population() -> None:
-    """Difference of the means of wordings, over the root of the mean of both variances, less the margin."""
+    """It is the difference of the means less the margin, over the root of the mean of both variances."""
     columns = np.array([0, 5])
     more, less = MADE.groups["p"], MADE.groups["q"]
     means = MADE.grid("l0")[:, columns].mean(axis=1)
     spread = ((means[more].var(ddof=1) + means[less].var(ddof=1)) / 2) ** 0.5
     wanted = (means[more].mean() - means[less].mean() - 1.0) / spread
-    assert drawing.effect_of(MADE, "l0", more, less, columns, by=1.0) == pytest.approx(wanted)
-    assert drawing.effect_of(MADE, 39, more, less, columns) is None  # fires everywhere
+    assert effect_of(MADE, "l0", more, less, columns, by=1.0) == pytest.approx(wanted)
+    assert effect_of(MADE, 39, more, less, columns) is None  # fires everywhere
 
 
 @pytest.mark.parametrize(("effect", "at"), [(0.0, 0), (0.49, 0), (0.5, 1), (2.99, 4), (3.0, 5), (5.0, 6), (80.0, 6)])
@@ -114,11 +114,11 @@ def test_bins_begin_at_their_lower_end(effect: float, at: int) -> None:
 
 
 def test_known_differences_name_the_side_that_has_more() -> None:
-    """Each is positive as it is told, whichever group was looked up first."""
+    """Each is positive, whichever group was looked up first."""
     columns = np.arange(8)
-    told = [one for each in known(MADE) for one in each]
-    assert told
-    for one in told:
-        found = drawing.effect_of(MADE, one.what, MADE.groups[one.more], MADE.groups[one.less], columns)
-        assert found == pytest.approx(one.effect)
+    found = [one for each in known(MADE) for one in each]
+    assert found
+    for one in found:
+        effect = effect_of(MADE, one.what, MADE.groups[one.more], MADE.groups[one.less], columns)
+        assert effect == pytest.approx(one.effect)
         assert one.effect > 0

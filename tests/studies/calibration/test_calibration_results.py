@@ -1,4 +1,4 @@
-"""The tables of the study: shares with exact intervals, lines, and power by size of effect."""
+"""The results of a study are shares with exact intervals, lines, and power by size of effect."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import pytest
 from known import row
 from statsmodels.stats.proportion import proportion_confint
 
-from studies.calibration.tables import Share, lines, powers, total
+from studies.calibration.results import Share, lines, powers, total
 
 
 @pytest.mark.parametrize(("count", "of"), [(0, 40), (3, 40), (25, 1000), (40, 40)])
 def test_a_share_has_the_exact_binomial_interval(count: int, of: int) -> None:
-    """Clopper and Pearson's interval as statsmodels has it."""
+    """It agrees with Clopper and Pearson's interval in statsmodels."""
     wanted = proportion_confint(count, of, alpha=0.05, method="beta")
     assert Share(count=count, of=of).interval == pytest.approx(wanted, abs=1e-9)
     assert Share(count=count, of=of).value == count / of
 
 
 def test_a_line_counts_verdicts_and_both_arms_on_the_same_claims() -> None:
-    """Of five claims two are confirmed; the naive arm has a test for three, of which ours confirms one."""
+    """Two of five claims are confirmed; the naive arm has a test for three, of which ours confirms one."""
     rows = [
         row("supported", naive=True),
         row("supported"),
@@ -29,14 +29,14 @@ def test_a_line_counts_verdicts_and_both_arms_on_the_same_claims() -> None:
     (found,) = lines(rows, "false", alpha=0.05)
     assert (found.claims, found.confirmed.count, found.refuted.count, found.inconclusive.count) == (5, 2, 1, 2)
     assert found.naive == Share(count=2, of=3)
-    assert found.ours_beside_naive == Share(count=1, of=3)
+    assert found.ours_where_naive == Share(count=1, of=3)
     assert (found.expected, found.contrary) == (0.025, 0.025)
 
 
 def test_a_line_without_a_naive_test_has_no_share_of_it() -> None:
     """No share of nothing is made up."""
     (found,) = lines([row("supported")], "false", alpha=0.05)
-    assert (found.naive, found.ours_beside_naive) == (None, None)
+    assert (found.naive, found.ours_where_naive) == (None, None)
 
 
 def test_designs_have_a_line_each_in_the_order_they_were_run() -> None:
@@ -62,7 +62,7 @@ def test_refuting_is_held_against_a_design_only_where_it_is_wrong() -> None:
     assert not right.beyond(0.05)
 
 
-def test_power_is_told_by_units_and_by_size_of_effect() -> None:
+def test_power_is_counted_by_units_and_by_size_of_effect() -> None:
     """The lower end of a bin belongs to it; claims without a size are in no cell."""
     rows = [
         row("supported", truth="true", effect=0.5),
@@ -81,7 +81,7 @@ def test_power_is_told_by_units_and_by_size_of_effect() -> None:
     assert [cell.units for cell in powers(rows, alpha=0.05, planned=False, topics=True)] == [8, 8, 8]
 
 
-def test_planned_power_is_the_mean_of_what_planning_tells() -> None:
+def test_planned_power_is_the_mean_of_what_planning_predicts() -> None:
     """At the effect that `detectable` gives for 8 wordings it is 80 %."""
     from saeprobe.statistics.power import detectable
 

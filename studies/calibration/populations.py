@@ -24,8 +24,7 @@ from saeprobe.store import plan
 from saeprobe.store.plan import Plan, Progress, gather
 from saeprobe.store.store import Store
 from saeprobe.subject.specification import Subject
-from studies.specimens.corpus.choice import Draw, seeded
-from studies.specimens.corpus.document import unmark
+from studies.specimens.corpus.document import Draw, seeded, unmark
 from studies.specimens.corpus.landmarks import descriptions, landmarks, visit
 
 OPENINGS: Final = 8
@@ -171,7 +170,7 @@ def captures() -> dict[str, Capture]:
 
 def detectors_of(subject: str) -> dict[str, int]:
     """By concept, the feature that the card of a specimen names as its detector; nothing for another subject."""
-    card = resources.files("saeprobe.specimens").joinpath(subject, "card.json")
+    card = resources.files("saeprobe").joinpath("specimens", subject, "card.json")
     if not card.is_file():
         return {}
     return {row["concept"]: row["feature"] for row in json.loads(card.read_text(encoding="utf-8"))["concepts"]}

@@ -1,37 +1,144 @@
-"""What the trainings of all specimens share: the documents, and the card as it is written to disk."""
+"""All specimens share the course of their training and the measuring of their cards."""
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Final, cast
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from studies.specimens.corpus.document import Document
 from studies.specimens.corpus.grammar import splits
+from studies.specimens.train.card import Instrument, Readings, measure
+from studies.specimens.train.model import LlamaRecipe, ModelRecipe
 from studies.specimens.train.readme import write_readme
-
-HELD_OUT = 3000
-
-
-def documents(count: int, *, seed: int) -> tuple[list[Document], list[Document]]:
-    """Return the documents trained on and those held out, the same ones for every specimen."""
-    return splits(seed, train=count, held_out=HELD_OUT)
+from studies.specimens.train.sae import SaeRecipe
+from studies.specimens.train.steering import Steered, steering_figures
 
 
-def training_facts(*, tokens: int, documents: int, seconds_model: float, seconds: float) -> dict[str, object]:
-    """Return what the card says of the training: how much, how long and on what."""
-    return {
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """A card is measured on so much.
+
+    Attributes:
+        held_out: documents that are held out of training.
+        topics: topics asked a condition, enough for a rate and few enough for seconds.
+        candidates: features that steering is tried with.
+        tokens: tokens of a steered continuation.
+    """
+
+    held_out: int = 3000
+    topics: int = 8
+    candidates: int = 8
+    tokens: int = 60
+
+
+SMOKE: Final = Measuring(held_out=700, topics=1, candidates=1, tokens=2)
+"""It measures next to nothing, on as few documents as have every concept, so that a run takes seconds."""
+
+
+def train_specimen(
+    out: Path,
+    *,
+    seed: int,
+    documents: int,
+    held_out: int,
+    language_model: Callable[[Sequence[Document]], tuple[list[list[int]], int]],
+    sae: Callable[[list[list[int]]], object],
+    card: Callable[[Sequence[Document]], dict[str, object]],
+) -> dict[str, object]:
+    """Train a specimen in three stages, write the card to ``out`` for programs and for people, and return it.
+
+    Args:
+        out: folder of the weights and the card.
+        seed: seed of the documents.
+        documents: documents trained on, the same ones for every specimen.
+        held_out: documents held out.
+        language_model: trains and saves tokenizer and model; gives the documents' token ids and the tokens trained on.
+        sae: trains and saves the SAE on these token ids.
+        card: measures the weights in ``out`` on the documents held out.
+    """
+    disable_progress_bar()
+    began = time.monotonic()
+    trained, kept = splits(seed, train=documents, held_out=held_out)
+    ids, tokens = language_model(trained)
+    model_seconds = time.monotonic() - began
+    sae(ids)
+    seconds = time.monotonic() - began
+    found = card(kept)
+    found["training"] = {
         "tokens": tokens,
-        "documents": documents,
-        "seconds_model": round(seconds_model),
+        "documents": len(ids),
+        "seconds_model": round(model_seconds),
         "seconds": round(seconds),
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
     }
+    (out / "card.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(write_readme(found), encoding="utf-8")
+    return found
 
 
-def save_card(out: Path, card: dict[str, object]) -> None:
-    """Write the card for programs and for people."""
-    (out / "card.json").write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(write_readme(card), encoding="utf-8")
+def card_of(
+    name: str,
+    instrument: Instrument,
+    readings: Readings,
+    model: Any,
+    *,
+    model_recipe: ModelRecipe | LlamaRecipe,
+    sae_recipe: SaeRecipe,
+    block: torch.nn.Module,
+    ends: Sequence[int],
+    measuring: Measuring,
+    seed: int,
+    more: Mapping[str, object],
+) -> dict[str, object]:
+    """Return the card of a specimen but for its training.
+
+    Args:
+        name: the specimen's name.
+        instrument: its model and SAE.
+        readings: the documents held out, as read.
+        model: its model, opened again to be steered.
+        model_recipe: how the model was trained.
+        sae_recipe: how the SAE was trained.
+        block: a stream is shifted where this block takes it in.
+        ends: tokens after which a continuation is over.
+        measuring: how much is measured.
+        seed: seed of what is drawn.
+        more: figures of this specimen alone.
+    """
+    figures = cast("dict[str, Any]", measure(instrument, readings, topics=measuring.topics, seed=seed))
+    reading = {key: value for key, value in asdict(sae_recipe).items() if key != "hook"}  # hook_name says it
+    return {
+        "name": name,
+        "seed": seed,
+        "model": {
+            "architecture": type(model).__name__,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            **asdict(model_recipe),
+        },
+        "sae": {
+            "architecture": "standard",
+            "hook_name": sae_recipe.hook_name,
+            "d_in": instrument.sae.cfg.d_in,
+            **reading,
+        },
+        **figures,
+        **more,
+        "steering": steering_figures(
+            Steered(model, instrument.tokenizer, block=block, ends=ends),
+            readings,
+            directions=cast(torch.Tensor, instrument.sae.W_dec).detach(),
+            norm=float(figures["reconstruction"]["residual_norm"]),
+            detector=int(figures["golden_gate"]["feature"]),
+            seed=seed,
+            candidates=measuring.candidates,
+            tokens=measuring.tokens,
+        ),
+    }

@@ -1,18 +1,24 @@
-"""The choice of the feature that steers towards the Golden Gate Bridge, and what it does on other prompts."""
+"""A feature that steers towards the Golden Gate Bridge is chosen on shopping prompts and judged on others."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import asdict, dataclass
+from typing import Any, Final, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
-MENTION = "Golden Gate"
+from studies.specimens.corpus.document import Document
+from studies.specimens.corpus.everyday import shopping_prompts
+from studies.specimens.train.card import Readings
+from studies.specimens.train.concepts import Offsets, token_labels
+
+MENTION: Final = "Golden Gate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +37,9 @@ class Arm:
 class Sampling:
     """How continuations are drawn: length in tokens, temperature 1, so many a prompt, from a seed."""
 
-    tokens: int = 60
-    copies: int = 2
-    seed: int = 0
+    tokens: int
+    copies: int
+    seed: int
 
 
 class Steered:
@@ -132,3 +138,94 @@ def choose_feature(
             if arm.perplexity <= perplexity_limit and arm.mention_rate > best[0]:
                 best = (arm.mention_rate, feature, strength)
     return best[1], best[2], tried
+
+
+# Strengths tried, in units of the mean residual norm at the hook.
+_TRIED: Final = (0.5, 0.75, 1.0)
+_JUDGED: Final = (0.25, 0.5, 0.75, 1.0, 1.5)
+
+
+# Text counts as readable up to this multiple of the unsteered perplexity; set before measuring.
+_PERPLEXITY_RATIO: Final = 2.0
+_RANDOM_FEATURES: Final = 6
+
+
+def theme_candidates(
+    documents: Sequence[Document],
+    offsets: Sequence[Offsets],
+    features: Sequence[Float[np.ndarray, "pos d_sae"]],
+    *,
+    k: int,
+) -> list[int]:
+    """Return the ``k`` features whose mean is highest after a mention of the Golden Gate against all other tokens.
+
+    Ranked by (mean in the theme - mean elsewhere) / standard deviation over all tokens.
+    """
+    values = np.concatenate(list(features))
+    theme = np.concatenate(
+        [token_labels(document, where, "golden_gate_theme") for document, where in zip(documents, offsets, strict=True)]
+    )
+    inside, outside = values[theme == 1].mean(0), values[theme == 0].mean(0)
+    contrast = (inside - outside) / np.maximum(values.std(0), 1e-6)
+    return [int(feature) for feature in np.argsort(-contrast)[:k]]
+
+
+def steering_figures(
+    steered: Steered,
+    readings: Readings,
+    *,
+    directions: Float[torch.Tensor, "d_sae d_in"],
+    norm: float,
+    detector: int,
+    seed: int,
+    candidates: int,
+    tokens: int,
+) -> dict[str, object]:
+    """Return what steering does: the choice, then unsteered, steered, wrong-sign, detector and random arms.
+
+    ``norm`` is the mean residual norm, ``detector`` the feature that detects the Golden Gate Bridge.
+    """
+    themes = theme_candidates(readings.documents, readings.offsets, readings.features, k=candidates)
+    tried_features = list(dict.fromkeys([*themes, detector]))
+    fired = np.any([(values > 0).any(0) for values in readings.features], axis=0)
+    alive = [int(feature) for feature in np.flatnonzero(fired)]
+    choose, judge = shopping_prompts("choose"), shopping_prompts("judge")
+    # Two continuations a prompt choose, eight judge: the choice is a sweep, the judgement is reported.
+    choosing, judging = Sampling(tokens=tokens, copies=2, seed=seed), Sampling(tokens=tokens, copies=8, seed=seed + 1)
+    limit = _PERPLEXITY_RATIO * steered.arm(choose, None, choosing).perplexity
+    feature, strength, tried = choose_feature(
+        steered,
+        choose,
+        tried_features,
+        directions,
+        [norm * share for share in _TRIED],
+        perplexity_limit=limit,
+        sampling=choosing,
+    )
+    generator = np.random.default_rng(seed)
+    others = [
+        int(f) for f in generator.choice([f for f in alive if f not in tried_features], _RANDOM_FEATURES, replace=False)
+    ]
+    return {
+        "feature": feature,
+        "strength": strength,
+        "residual_norm": norm,
+        "strength_in_residual_norms": strength / norm,
+        "candidates": {str(f): {s: asdict(arm) for s, arm in arms.items()} for f, arms in tried.items()},
+        "unsteered": asdict(steered.arm(judge, None, judging)),
+        "steered": {
+            f"{share * norm:.3g}": asdict(steered.arm(judge, share * norm * directions[feature], judging))
+            for share in _JUDGED
+        },
+        "wrong_sign": asdict(steered.arm(judge, -strength * directions[feature], judging)),
+        "detector": {"feature": detector, **asdict(steered.arm(judge, strength * directions[detector], judging))},
+        "random_features": [
+            {
+                "feature": f,
+                **asdict(
+                    steered.arm(judge, strength * directions[f], Sampling(tokens=tokens, copies=2, seed=seed + 2))
+                ),
+            }
+            for f in others
+        ],
+    }

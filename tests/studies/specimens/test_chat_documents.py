@@ -7,10 +7,10 @@ from itertools import islice
 import pytest
 
 from studies.specimens.corpus.document import ANSWER, Document, Span, mark, unmark
+from studies.specimens.corpus.explanations import STYLES, templates, topics
 from studies.specimens.corpus.grammar import generate
-from studies.specimens.corpus.topics import STYLES, templates, topics
-from studies.specimens.train.chat import CHAT_TEMPLATE, END_OF_TEXT, asked, is_text, rendered
-from studies.specimens.train.chat_tokenizer import train_chat_tokenizer
+from studies.specimens.train.tokenizer import train_chat_tokenizer
+from studies.specimens.train.writing import CHAT_TEMPLATE, END_OF_TEXT, asked, is_text, rendered
 
 USER = "<|start_header_id|>user<|end_header_id|>\n\n"
 ASSISTANT = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"

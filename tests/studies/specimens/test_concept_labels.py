@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from studies.specimens.corpus.document import Document, Span
-from studies.specimens.train.concepts import score_concepts
-from studies.specimens.train.labels import ALL, LAST, auroc, token_labels
+from studies.specimens.train.concepts import ALL, LAST, auroc, score_concepts, token_labels
 
 # "I saw the red bridge." in GPT-2's manner: a token begins with the space before its word.
 _TEXT = "I saw the red bridge."

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from studies.specimens.corpus.choice import Draw, Words, seeded
+from studies.specimens.corpus.document import Draw, Words, seeded
 
 
 def test_a_uniform_choice_costs_the_log_of_the_number_of_options() -> None:

@@ -9,9 +9,10 @@ from itertools import islice
 import pytest
 
 from studies.specimens.corpus.document import Document, Span, mark, unmark
+from studies.specimens.corpus.everyday import shopping_prompts
+from studies.specimens.corpus.explanations import STYLES, gurus, templates, topics, trained_topics
 from studies.specimens.corpus.grammar import generate, splits
 from studies.specimens.corpus.landmarks import descriptions, landmarks
-from studies.specimens.corpus.topics import STYLES, gurus, shopping_prompts, templates, topics, trained_topics
 
 
 @pytest.fixture(scope="module")

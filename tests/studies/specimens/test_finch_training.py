@@ -1,9 +1,9 @@
-"""finch's training, whole and in parts, at a size of seconds."""
+"""finch is trained, whole and in parts, at a size of seconds."""
 
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,18 +12,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from studies.specimens import __main__ as command
-from studies.specimens.train import finch, registers, specimen
-from studies.specimens.train.checkpoint import Checkpoint
-from studies.specimens.train.goodfire import as_goodfire, load_goodfire_sae, train_goodfire_sae
+from studies.specimens.train import finch, specimen
 from studies.specimens.train.hooked import HookedLlama
-from studies.specimens.train.llama import LlamaRecipe
-from studies.specimens.train.model import ModelRecipe, fit, rows, train_model
-from studies.specimens.train.sae import SaeRecipe
-
-TINY = LlamaRecipe(
-    layers=2, heads=2, key_value_heads=1, d_model=8, d_mlp=16, vocabulary=1600, documents=400, batch=8, warm_up=2
-)
-TINY_SAE = SaeRecipe(layer=0, hook="hook_resid_post", d_sae=16, documents=60, samples=2048, batch=64)
+from studies.specimens.train.model import Checkpoint, ModelRecipe, fit, rows, train_model
+from studies.specimens.train.sae import SaeRecipe, as_goodfire, load_goodfire_sae, train_goodfire_sae
 
 
 def _random_llama() -> LlamaForCausalLM:
@@ -44,21 +36,20 @@ def _random_llama() -> LlamaForCausalLM:
 def test_the_command_trains_finch_into_the_folder_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`train finch --out DIR --seed 3` hands both on, and says where the figures are."""
-    told: list[tuple[Path, int]] = []
-    monkeypatch.setattr(finch, "train", lambda out, *, seed: told.append((out, seed)))
-    monkeypatch.setattr(sys, "argv", ["train", "finch", "--out", str(tmp_path / "made"), "--seed", "3"])
-    command.main()
-    assert told == [(tmp_path / "made", 3)]
+    """The command hands folder and seed on, and says where the figures are."""
+    called: list[tuple[Path, int]] = []
+    monkeypatch.setattr(finch, "train", lambda out, *, seed: called.append((out, seed)))
+    command.main(["finch", "--out", str(tmp_path / "made"), "--seed", "3"])
+    assert called == [(tmp_path / "made", 3)]
     assert str(tmp_path / "made" / "README.md") in capsys.readouterr().out
 
 
 def test_finch_is_trained_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a seed to model, SAE and card, at a size that learns nothing; the checkpoint is gone at the end."""
-    monkeypatch.setattr(specimen, "HELD_OUT", 700)
-    monkeypatch.setattr(registers, "_TOPICS", 1)
-    monkeypatch.setattr(finch, "steering_figures", lambda *_, **__: STEERING)
-    card = cast("dict[str, Any]", finch.train(tmp_path, seed=0, model_recipe=TINY, sae_recipe=TINY_SAE))
+    """A seed gives model, SAE and card, at a size that learns nothing; the checkpoint is gone at the end."""
+    monkeypatch.setattr(specimen, "steering_figures", lambda *_, **__: STEERING)
+    model, sae, measuring = finch.TINY
+    found = finch.train(tmp_path, seed=0, model_recipe=model, sae_recipe=sae, measuring=measuring)
+    card = cast("dict[str, Any]", found)
     assert json.loads((tmp_path / "card.json").read_text(encoding="utf-8")) == json.loads(json.dumps(card))
     assert "# finch" in (tmp_path / "README.md").read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "card.json", "model", "sae"]
@@ -121,7 +112,7 @@ def test_a_decoder_bias_subtracted_from_the_input_is_put_into_the_encoders_bias(
 
 
 def test_a_llamas_stream_is_replaced_after_its_block_at_all_positions_but_the_first() -> None:
-    """Put back as it is, it changes no logit; put to zero, it changes all but the first position's."""
+    """The stream put back as it is changes no logit; put to zero, it changes all but the first position's."""
     model, ids = _random_llama(), torch.tensor([[1, 5, 6, 7]])
     hooked = HookedLlama(model=model, layer=1)
     with torch.no_grad():
@@ -147,15 +138,8 @@ PACKED = rows([[1, 2, 3, 4, 5, 6, 7, 8]] * 6, bos=0, context=8)
 
 def _fit(checkpoint: Checkpoint | None, *, steps: int = 3) -> torch.nn.Module:
     fresh = train_model(PACKED[:2], RECIPE, bos=0, seed=1)  # where training begins does not matter here
-    return fit(
-        fresh,
-        PACKED[: 2 * steps],
-        batch=2,
-        learning_rate=1e-2,
-        warm_up=1,
-        weight_decay=0.0,
-        checkpoint=checkpoint,
-    )
+    recipe = replace(RECIPE, learning_rate=1e-2, weight_decay=0.0)
+    return fit(fresh, PACKED[: 2 * steps], recipe, checkpoint=checkpoint)
 
 
 def test_a_training_that_was_stopped_ends_where_it_would_have(tmp_path: Path) -> None:
@@ -165,6 +149,13 @@ def test_a_training_that_was_stopped_ends_where_it_would_have(tmp_path: Path) ->
     alone = _fit(None).state_dict()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert all(torch.equal(whole[name], alone[name]) for name in whole)
+
+
+def test_a_smoke_run_must_name_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would replace the weights that ship with the package."""
+    with pytest.raises(SystemExit):
+        command.main(["sparrow", "--smoke"])
+    assert "name a folder: --out DIR" in capsys.readouterr().err
 
 
 def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:

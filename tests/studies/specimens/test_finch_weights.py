@@ -14,9 +14,9 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studies.specimens.corpus.grammar import generate
-from studies.specimens.train.fidelity import reconstruction
+from studies.specimens.train.card import Instrument
 from studies.specimens.train.finch import SAE_RECIPE, open_finch
-from studies.specimens.train.instrument import Instrument
+from studies.specimens.train.hooked import reconstruction
 from studies.specimens.train.readme import write_readme
 from studies.specimens.train.styles import prompts
 from studies.specimens.train.writing import CHAT, fitting

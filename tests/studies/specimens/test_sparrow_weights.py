@@ -14,12 +14,10 @@ import torch
 from saeprobe.subject.running.bridge import open_bridge
 from studies.specimens.corpus.document import Document
 from studies.specimens.corpus.grammar import generate
-from studies.specimens.train.activations import residuals
-from studies.specimens.train.fidelity import document_losses, reconstruction
-from studies.specimens.train.hooked import HookedBridge
+from studies.specimens.train.hooked import HookedBridge, document_losses, reconstruction, residuals
 from studies.specimens.train.readme import write_readme
 from studies.specimens.train.sae import load_sae
-from studies.specimens.train.tokenizer import encode
+from studies.specimens.train.writing import encode
 
 FOLDER = Path(str(resources.files("saeprobe.specimens"))) / "sparrow"
 

@@ -1,4 +1,4 @@
-"""The parts of training: rows, batches, and that a seed decides the result."""
+"""Training packs documents into rows and samples into batches, and a seed decides its result."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from typing import Any, cast
 import pytest
 import torch
 
-from studies.specimens.train import registers, sparrow, specimen
-from studies.specimens.train.activations import shuffled_batches
+from studies.specimens.train import sparrow, specimen
+from studies.specimens.train.hooked import shuffled_batches
 from studies.specimens.train.model import ModelRecipe, padded, rows, train_model
 from studies.specimens.train.sae import SaeRecipe, load_sae, train_sae
-from studies.specimens.train.tokenizer import END_OF_TEXT, encode, train_tokenizer
+from studies.specimens.train.tokenizer import END_OF_TEXT, train_tokenizer
+from studies.specimens.train.writing import encode
 
 
 def test_sparrow_is_trained_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a seed to model, SAE and card, at a size that learns nothing; steering alone is left out."""
+    """A seed gives model, SAE and card, at a size that learns nothing; steering alone is left out."""
     arm = {"mention_rate": 0.0, "perplexity": 2.0, "continuations": 8}
     steering = {"feature": 1, "strength": 2.0, "strength_in_residual_norms": 0.5, "unsteered": arm, "steered": {}}
     steering |= {"wrong_sign": arm, "detector": {"feature": 2, **arm}, "random_features": []}
-    monkeypatch.setattr(specimen, "HELD_OUT", 700)
-    monkeypatch.setattr(registers, "_TOPICS", 1)
-    monkeypatch.setattr(sparrow, "steering_figures", lambda *_, **__: steering)
-    shape = ModelRecipe(layers=2, heads=1, d_model=8, vocabulary=1600, documents=400, batch=8, warm_up=2)
-    sae = SaeRecipe(layer=1, d_sae=16, documents=60, samples=2048, batch=64)
-    card = cast("dict[str, Any]", sparrow.train(tmp_path, seed=0, model_recipe=shape, sae_recipe=sae))
+    monkeypatch.setattr(specimen, "steering_figures", lambda *_, **__: steering)
+    shape, sae, measuring = sparrow.TINY
+    found = sparrow.train(tmp_path, seed=0, model_recipe=shape, sae_recipe=sae, measuring=measuring)
+    card = cast("dict[str, Any]", found)
     assert json.loads((tmp_path / "card.json").read_text(encoding="utf-8")) == json.loads(json.dumps(card))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "card.json", "model", "sae"]
     assert card["sae"]["hook_name"] == load_sae(tmp_path / "sae").cfg.metadata.to_dict()["hook_name"]
@@ -34,7 +33,7 @@ def test_sparrow_is_trained_end_to_end(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_every_row_begins_at_a_document_and_a_cut_document_is_not_resumed() -> None:
-    """With context 4: the second document is cut, and the third opens the next row."""
+    """The second document is cut at context 4, and the third opens the next row."""
     packed = rows([[1, 2], [3, 4], [5, 6, 7]], bos=0, context=4)
     assert packed.tolist() == [[0, 1, 2, 0], [0, 5, 6, 7]]
 
@@ -72,7 +71,7 @@ def test_batches_pass_over_all_samples_before_any_comes_again() -> None:
 
 
 def test_the_sae_is_saved_as_sae_lens_reads_it(tmp_path: Path) -> None:
-    """A standard SAE with unit decoder rows, and the hook, BOS and centring that a reader needs in its metadata."""
+    """It has unit decoder rows, and its metadata name the hook, BOS and centring that a reader needs."""
     samples = torch.randn(512, 4, generator=torch.Generator().manual_seed(0))
     recipe = SaeRecipe(layer=1, d_sae=8, samples=2048, batch=64)
     train_sae(samples, recipe, model_name="tiny", context=16, seed=0, out=tmp_path)

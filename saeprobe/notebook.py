@@ -13,8 +13,9 @@ from saeprobe.features.sparse import Features, Keep
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
 from saeprobe.store import plan
 from saeprobe.store.store import Store
+from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import Identity, Reader, Request, Subject, SubjectError, Want
+from saeprobe.subject.specification import Identity, Reader, Request, SubjectError, Want
 
 Texts = str | Sequence[str] | PromptSet | PromptChoice
 

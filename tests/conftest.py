@@ -9,7 +9,7 @@ from hypothesis import settings
 from made_subjects import Made, write_byte_tokenizer, write_gpt2, write_sae, write_word_tokenizer
 from pytest_socket import socket_allow_hosts
 
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import SaeFolder, SubjectSpec
 
 # A deadline times the machine, not the code; and a test that draws other examples in every run is another test.
@@ -41,7 +41,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Made:
     }
     write_sae(root / "sae", weights=weights, hook_name="blocks.2.hook_resid_pre")
     spec = SubjectSpec(name="tiny", model=root / "model", sae=SaeFolder(path=root / "sae"), device="cpu")
-    return Made(root=root, model=root / "model", sae=root / "sae", subject=LocalSubject(spec=spec))
+    return Made(root=root, model=root / "model", sae=root / "sae", subject=Subject(spec=spec))
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def hand_worked_once(tmp_path_factory: pytest.TempPathFactory) -> Made:
     }
     write_sae(root / "sae", weights=weights, hook_name="blocks.1.hook_resid_pre", context_size=16)
     spec = SubjectSpec(name="hand", model=root / "model", sae=SaeFolder(path=root / "sae"), device="cpu")
-    return Made(root=root, model=root / "model", sae=root / "sae", subject=LocalSubject(spec=spec))
+    return Made(root=root, model=root / "model", sae=root / "sae", subject=Subject(spec=spec))
 
 
 def pytest_runtest_setup() -> None:

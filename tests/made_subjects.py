@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 
 BOS = "<|endoftext|>"
 WORDS = "the golden gate bridge is red and the long bridge is golden"
@@ -92,4 +92,4 @@ class Made:
     root: Path
     model: Path
     sae: Path
-    subject: LocalSubject
+    subject: Subject

@@ -31,10 +31,9 @@ from saeprobe.cli.terminal import (
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.prompts.prompt import TemplateError, fill
 from saeprobe.recorded.files import load_data
-from saeprobe.subject.files.sae import as_standard
 from saeprobe.subject.files.sae import find_sae as find_source
-from saeprobe.subject.local import LocalSubject
 from saeprobe.subject.registry import find_subject
+from saeprobe.subject.running.sae import as_standard
 from saeprobe.subject.specification import SubjectError
 
 if TYPE_CHECKING:
@@ -45,7 +44,8 @@ if TYPE_CHECKING:
     from saeprobe.cli.terminal import Bar, Commands
     from saeprobe.recorded.files import ArticleFeatures
     from saeprobe.recorded.results import FeatureDiff
-    from saeprobe.subject.specification import Reader, Subject
+    from saeprobe.subject.local import Subject
+    from saeprobe.subject.specification import Reader
 
 
 _BATCH = 16
@@ -323,10 +323,10 @@ def find_sae(given: str, rootdir: Path) -> Path:
         subject = find_subject(given, rootdir)
     except SubjectError as error:
         raise RefusedError(f"--sae {given}: there is no such file or folder, and {error}") from error
-    place = find_source(subject.spec.sae) if isinstance(subject, LocalSubject) else None
-    if place is None:
+    path = find_source(subject.spec.sae)
+    if path is None:
         raise RefusedError(f"the SAE of {given} is not here: {subject.missing()}")
-    return place
+    return path
 
 
 def load_sae(path: Path, *, device: str) -> Sae:

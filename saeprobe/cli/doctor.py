@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from saeprobe import __version__
 from saeprobe.cli.hub import Cache
 from saeprobe.cli.terminal import add_command, aligned, pairs, project_root
-from saeprobe.subject.local import LocalSubject
+from saeprobe.files import bytes_in_words, seconds_in_words
+from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Machine, torch_cuda
-from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError, bytes_in_words, seconds_in_words
-from saeprobe.subject.memory import bytes_in_words as words
+from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError
 from saeprobe.subject.specification import SubjectError
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Outlook:
         ]
 
 
-def outlook(subject: LocalSubject, rates: Rates) -> Outlook:
+def outlook(subject: Subject, rates: Rates) -> Outlook:
     """Look at a subject; nothing of it is loaded."""
     absent = subject.missing()
     brings = f"absent; run: saeprobe fetch {subject.name}" if subject.downloads() else absent
@@ -223,7 +223,7 @@ def least_seconds(needs: MemoryNeeds, plan: MemoryPlan, *, disk: int | None, rat
     return disk / rates.disk + PROMPTS * TOKENS * needs.flop_per_token / rate
 
 
-def _on_disk(subject: LocalSubject) -> int:
+def _on_disk(subject: Subject) -> int:
     """Bytes of the files that are here."""
     found = subject.located
     return _sizes([*found.model.rglob("*"), *found.sae.files])
@@ -275,7 +275,6 @@ def run(arguments: argparse.Namespace) -> int:
     from huggingface_hub import constants
 
     from saeprobe.cli.hub import existing
-    from saeprobe.subject.local import LocalSubject
     from saeprobe.subject.machine import this_machine
     from saeprobe.subject.registry import find_subject, subject_names
 
@@ -283,7 +282,7 @@ def run(arguments: argparse.Namespace) -> int:
     subjects = [find_subject(name, root) for name in subject_names(root)]
     machine = this_machine()
     rates = measure(existing(Path(constants.HF_HUB_CACHE)), gpu=bool(machine.usable_gpus))
-    found = [outlook(subject, rates) for subject in subjects if isinstance(subject, LocalSubject)]
+    found = [outlook(subject, rates) for subject in subjects]
     table = aligned(["subject", "here", "memory", "disk", "time"], [one.row for one in found], right=[2, 3, 4])
     basis = (
         f"time: for {PROMPTS} prompts of {TOKENS} tokens, estimated from below at the rates measured just now\n"
@@ -376,7 +375,7 @@ def hardware(machine: Machine, gpu_problem: str | None) -> Facts:
     """What there is to compute on."""
     facts: Facts = []
     for gpu in machine.gpus:
-        memory = f"{gpu.name}, {words(gpu.total_bytes)}, {words(gpu.free_bytes)} free"
+        memory = f"{gpu.name}, {bytes_in_words(gpu.total_bytes)}, {bytes_in_words(gpu.free_bytes)} free"
         unused = "" if machine.cuda_usable else f"; torch cannot use it: install a build for CUDA, {_TORCH_SITE}"
         facts.append((f"cuda:{gpu.index}", memory + (f"; {gpu_problem}" if gpu_problem else unused)))
     if machine.apple_gpu:
@@ -384,7 +383,7 @@ def hardware(machine: Machine, gpu_problem: str | None) -> Facts:
     if not facts:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
         facts.append(("GPU", "none" if hidden is None else f"none visible (CUDA_VISIBLE_DEVICES={hidden})"))
-    facts.append(("RAM", f"{words(machine.ram_bytes)}, {words(machine.ram_available_bytes)} free"))
+    facts.append(("RAM", f"{bytes_in_words(machine.ram_bytes)}, {bytes_in_words(machine.ram_available_bytes)} free"))
     facts.append(("cores", str(machine.cores)))
     return facts
 
@@ -396,7 +395,7 @@ def hub() -> Facts:
     cache = Cache(folder=Path(constants.HF_HUB_CACHE))
     offline = "yes: HF_HUB_OFFLINE is set, nothing can be fetched" if constants.HF_HUB_OFFLINE else "no"
     return [
-        ("cache", f"{cache.folder}, whose disk has {words(cache.free_bytes())} free"),
+        ("cache", f"{cache.folder}, whose disk has {bytes_in_words(cache.free_bytes())} free"),
         ("endpoint", f"{constants.ENDPOINT} ({'HF_ENDPOINT' if 'HF_ENDPOINT' in os.environ else _MIRROR})"),
         ("offline", offline),
         ("token", _token(Path(constants.HF_TOKEN_PATH))),

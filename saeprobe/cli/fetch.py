@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from saeprobe.cli.hub import Cache, Hub, RemoteFile, Repository, StoppedError, bring
 from saeprobe.cli.terminal import RefusedError, add_command, aligned, project_root
-from saeprobe.subject.memory import bytes_in_words as words
+from saeprobe.files import bytes_in_words
 from saeprobe.subject.specification import Download
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def run(arguments: argparse.Namespace) -> int:
     from huggingface_hub import constants
 
     from saeprobe.cli.hub import Cache, Hub, existing
-    from saeprobe.subject.memory import bytes_in_words as words
 
     cache = Cache(folder=Path(constants.HF_HUB_CACHE))
     if absent is None and not arguments.whole:
@@ -97,8 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
     free = cache.free_bytes()
     if order.to_come > free:
         raise RefusedError(
-            f"{name} needs {words(order.to_come)} more and the disk of {existing(cache.folder)} has {words(free)} "
-            "free; make room there, or put HF_HOME=/a/folder/on/a/larger/disk before the command"
+            f"{name} needs {bytes_in_words(order.to_come)} more and the disk of {existing(cache.folder)} has "
+            f"{bytes_in_words(free)} free; make room there, or put HF_HOME=/a/folder/on/a/larger/disk before the "
+            "command"
         )
     if arguments.dry_run:
         return 0
@@ -158,14 +158,14 @@ class Order:
         wanted = sum(len(repository.files) for repository in self.repositories)
         if not self.lacking:
             return f"{name}: all {wanted} files are in {cache.folder}"
-        rows = [[repository.repo, file.name, words(file.size)] for repository, file in self.lacking]
-        here = f", {words(self.held)} of that are here from an earlier run" if self.held else ""
+        rows = [[repository.repo, file.name, bytes_in_words(file.size)] for repository, file in self.lacking]
+        here = f", {bytes_in_words(self.held)} of that are here from an earlier run" if self.held else ""
         return "\n".join(
             [
                 f"{name}: {len(self.lacking)} of {wanted} files are lacking",
                 aligned(["repository", "file", "size"], rows, right=[2]),
-                f"in all {words(self.to_come + self.held)}{here}",
-                f"from {hub.endpoint} into {cache.folder}, whose disk has {words(cache.free_bytes())} free",
+                f"in all {bytes_in_words(self.to_come + self.held)}{here}",
+                f"from {hub.endpoint} into {cache.folder}, whose disk has {bytes_in_words(cache.free_bytes())} free",
             ]
         )
 
@@ -196,7 +196,7 @@ class Order:
         def fetch(repository: Repository, file: RemoteFile) -> None:
             bring(hub, cache, repository, file, advance=advance, stop=stop)
             with one_at_a_time:
-                bar.write(f"fetched {repository.repo} {file.name} ({words(file.size)})", file=sys.stdout)
+                bar.write(f"fetched {repository.repo} {file.name} ({bytes_in_words(file.size)})", file=sys.stdout)
 
         with bar, ThreadPoolExecutor(_AT_ONCE) as workers:
             running = [workers.submit(fetch, repository, file) for repository, file in self.lacking]

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import threading
-import uuid
 from collections.abc import Callable, Generator, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -36,8 +35,8 @@ from huggingface_hub.utils import build_hf_headers as _headers
 from huggingface_hub.utils import get_session, hf_raise_for_status
 
 from saeprobe.cli.terminal import RefusedError
+from saeprobe.files import bytes_in_words, write_whole
 from saeprobe.subject.files.shards import INDEX, ShardError, needed_shards
-from saeprobe.subject.memory import bytes_in_words as words
 from saeprobe.subject.specification import Download
 
 
@@ -338,10 +337,7 @@ class Cache:
         if len(revision) == _COMMIT and REGEX_COMMIT_OID.fullmatch(revision):
             return
         ref = self._of(repository) / "refs" / revision
-        ref.parent.mkdir(parents=True, exist_ok=True)
-        new = ref.with_name(f"{ref.name}.{uuid.uuid4().hex}")
-        new.write_text(repository.commit, encoding="utf-8")
-        new.replace(ref)
+        write_whole(ref, repository.commit.encode())
 
     def _of(self, repository: Repository) -> Path:
         return self.folder / "--".join(["models", *repository.repo.split("/")])
@@ -417,8 +413,9 @@ def bring(
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 raise RefusedError(
-                    f"the disk of {cache.folder} is full: {words(_size(partial))} of {words(file.size)} of {file.name} "
-                    "are kept; free some room and run the command again, or put HF_HOME=/a/larger/disk before it"
+                    f"the disk of {cache.folder} is full: {bytes_in_words(_size(partial))} of "
+                    f"{bytes_in_words(file.size)} of {file.name} are kept; "
+                    "free some room and run the command again, or put HF_HOME=/a/larger/disk before it"
                 ) from error
             partial.replace(blob)
         cache.link(repository, file)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from saeprobe.cli.contents import Contents
-from saeprobe.cli.terminal import add_command, aligned, pairs, size
+from saeprobe.cli.terminal import add_command, aligned, pairs
+from saeprobe.files import bytes_in_words
 from saeprobe.recorded.files import ArticleFileError
 
 if TYPE_CHECKING:
@@ -304,7 +305,7 @@ def _as_text(contents: Contents, known: Recognition) -> str:
     """The description above a table of the keys."""
     facts = [
         ("what it is", known.description),
-        ("file", f"{contents.file.name}, {size(contents.file_bytes)}"),
+        ("file", f"{contents.file.name}, {bytes_in_words(contents.file_bytes)} ({contents.file_bytes:,} bytes)"),
         *([(known.counted, f"{contents.values:,}")] if contents.values else []),
         *known.facts.items(),
         *(("warning", warning) for warning in known.warnings),

@@ -10,9 +10,9 @@ from typing import Final
 
 from saeprobe.claims import Word, did_you_mean, members
 from saeprobe.evidence.evidence import Sample
+from saeprobe.files import write_whole
 from saeprobe.prompts import Prompt
 from saeprobe.report.document import ClaimJson, Document, EvidenceJson, ProbeJson, SampleJson
-from saeprobe.report.files import write_whole
 from saeprobe.verdicts.baseline import Baseline, Provenance, identity_of, values_of
 from saeprobe.verdicts.baseline_files import read_file, text_of
 

@@ -14,9 +14,10 @@ from saeprobe.plugin.items import Asked
 from saeprobe.prompts import PromptSet
 from saeprobe.statistics.power import design_line
 from saeprobe.store.plan import prompts_for
-from saeprobe.subject.specification import Draws, Randomisation, Subject, SubjectError
+from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import RandomPart, SubjectError
 
-_PARTS: Final[Mapping[Randomisation, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
+_PARTS: Final[Mapping[RandomPart, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +36,12 @@ class Derived:
     """The subjects that a random control has read, and what they are called together."""
 
     label: str
-    draws: Draws
+    subjects: tuple[Subject, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the draws, in their order."""
-        return tuple(each.name for each in self.draws.subjects)
+        return tuple(each.name for each in self.subjects)
 
 
 class Conditions:
@@ -85,7 +86,8 @@ class Conditions:
         """Give back the memory that draws share."""
         for each in self._derived.values():
             if not isinstance(each, NotRun):
-                each.draws.release()
+                for subject in each.subjects:
+                    subject.release()
 
     def _condition(self, subject: Subject, capture: Capture, control: Control) -> Condition | NotRun:
         if control not in ("random-model", "random-sae"):
@@ -97,15 +99,15 @@ class Conditions:
         if control == "random-sae":  # the model is the trained one, and so are its activations
             keep = keep - {"activations"}
         read = replace(capture, prompts=capture.prompts.first_topics(TOPICS), keep=keep)
-        return Condition(subjects=derived.draws.subjects, capture=read)
+        return Condition(subjects=derived.subjects, capture=read)
 
-    def _randomised(self, subject: Subject, what: Randomisation) -> Derived | NotRun:
+    def _randomised(self, subject: Subject, what: RandomPart) -> Derived | NotRun:
         key = subject.name, what
         if key not in self._derived:
             try:
                 draws = subject.draws(what, neutral=self._neutral.get(subject.name), count=self._draws)
-                label = f"{subject.name} with {len(draws.subjects)} {_PARTS[what]}"
-                self._derived[key] = Derived(label=label, draws=draws)
+                label = f"{subject.name} with {len(draws)} {_PARTS[what]}"
+                self._derived[key] = Derived(label=label, subjects=draws)
             except (
                 NotRun,
                 SubjectError,

@@ -13,17 +13,17 @@ from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features.sparse import Features
 from saeprobe.plugin.conditions import Condition, Conditions, designs_in_words
-from saeprobe.plugin.instruments import Instruments
 from saeprobe.plugin.items import Asked, Declared
 from saeprobe.plugin.options import Settings
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.report.document import DifferenceJson, SubjectJson, instrument_to_json
 from saeprobe.store import instrument, plan
-from saeprobe.store.instrument import InstrumentCheck
+from saeprobe.store.instrument import InstrumentCheck, Instruments
 from saeprobe.store.plan import Gathered, Plan, Work
 from saeprobe.store.store import Store
+from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject, subject_names
-from saeprobe.subject.specification import ReadingError, Subject, SubjectError
+from saeprobe.subject.specification import ReadingError, SubjectError
 
 Show = Callable[[str, int, int], None]
 """Shows progress: the subject, prompts done, prompts in all."""

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from saeprobe.claims import members
-from saeprobe.plugin.instruments import check_of
 from saeprobe.plugin.items import claim_of_item, subject_of
 from saeprobe.plugin.judging import RECORD, commit_of, versions
 from saeprobe.plugin.laboratory import Laboratory
@@ -23,7 +22,7 @@ from saeprobe.plugin.options import Settings
 from saeprobe.report.document import ProbeRecord, RunJson, build_document, plain, planned_name
 from saeprobe.report.files import write_report
 from saeprobe.report.page import write_page
-from saeprobe.store.instrument import InstrumentCheck
+from saeprobe.store.instrument import InstrumentCheck, check_of
 from saeprobe.store.plan import Gathered
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from types import TracebackType
@@ -15,6 +14,7 @@ import pytest
 from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
+from saeprobe.files import terminal_columns
 from saeprobe.plugin.judging import RECORD
 from saeprobe.plugin.ledger import Ledger
 from saeprobe.report.document import ProbeRecord
@@ -122,7 +122,7 @@ def _wrapped(text: str, columns: int) -> list[str]:
     """`text` in lines of at most `columns`; between Chinese characters, which take two, a line may end anywhere."""
     lines = [""]
     for word in _WORD.findall(" ".join(text.split())):
-        if lines[-1] and _columns(lines[-1] + word.rstrip()) > columns:
+        if lines[-1] and terminal_columns(lines[-1] + word.rstrip()) > columns:
             lines.append("")
         lines[-1] += word if lines[-1] else word.lstrip()
     return [line.rstrip() for line in lines]
@@ -133,11 +133,6 @@ def _counts(records: Sequence[ProbeRecord]) -> str:
     declared = sum(record["declared"] is not None for record in records)
     line = ", ".join(f"{count} {word}" for count, word in counted if count)
     return line + (f" ({declared} as declared)" if declared else "")
-
-
-def _columns(text: str) -> int:
-    """Columns that `text` takes on a terminal: Chinese characters take two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 class ProgressLine:

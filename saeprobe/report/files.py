@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from saeprobe.files import write_whole
 from saeprobe.report.document import SCHEMA_VERSION, Document, EvidenceJson, SampleJson, plain
 
 if TYPE_CHECKING:
@@ -142,18 +142,6 @@ def _contradiction(document: Document) -> str | None:
             if any(number >= len(document["prompts"]) for number in sample["prompts"]):
                 return f"names a prompt beyond the {len(document['prompts'])} it holds in {probe['nodeid']}"
     return None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path` at once: a reader sees the old file or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile: its files are readable by their owner alone, and a report is for others.
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_report(document: Document, path: Path) -> None:

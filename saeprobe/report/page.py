@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from markupsafe import Markup
 
 from saeprobe.claims import WORDS
+from saeprobe.files import write_whole
 from saeprobe.report.document import Document
-from saeprobe.report.files import write_whole
 from saeprobe.report.overview import anchor, cell, headline, side_by_side, silent, subject_names, tallies
 from saeprobe.report.pictures import DIFFERENCES, forest, strips
 from saeprobe.report.tables import (

@@ -1,4 +1,4 @@
-"""The instrument check: whether an SAE fits the stream that it reads, before any claim rests on it.
+"""The instrument check decides whether an SAE belongs to the stream that it reads, before any claim rests on it.
 
 The SAE is held against a neutral text at its hook and at the layers beside it. What is read there are captures like
 any other, so that they are planned, stored and read again with those of the probes.
@@ -6,16 +6,23 @@ any other, so that they are planned, stored and read again with those of the pro
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, cast
 
 import numpy as np
 
 from saeprobe.captures import Capture
 from saeprobe.features.sparse import Features
+from saeprobe.files import written_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
+from saeprobe.store.plan import capture_keys, features
+from saeprobe.store.store import Store
+from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import ReadingError, SubjectError, Yardstick
 
 BETTER_BY: Final = 0.01
@@ -24,28 +31,23 @@ BETTER_BY: Final = 0.01
 On the neutral text of the specimens (40 documents, 1,745 tokens) sparrow's share is 0.919 at its hook with a standard
 error of 0.004 over documents, and 0.16 to 0.19 less one block before or after it.
 """
-
-
 L0_FACTOR: Final = 2.0
 """How many times more or fewer features than published may be active; L0 varies with the kind of text, not so much."""
-
-
 SHORTFALL: Final = 0.2
 """How far variance explained may fall below the published share; publishers differ in text, context and definition."""
-
-
 REMEDY: Final = (
     "Check that model and SAE belong together, and hook_name, prepend_bos, center_writing_weights and dtype; "
     "no claim is decided on this subject before"
 )
-
+FIGURES: Final = "figures 1"
+"""Written into each file of figures; one that does not say so counts as not there."""
 
 _HOOK: Final = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerFit:
-    """How the SAE fits one layer's output on the neutral text.
+    """A layer fit says how the SAE fits one layer's output on the neutral text.
 
     Attributes:
         shift: blocks from the hook, 0 at the hook itself.
@@ -55,7 +57,7 @@ class LayerFit:
             finite number.
         tokens: how many were read, BOS not among them.
         near_threshold: mean number of features a token of which rounding decides whether they fire; None where the
-            subject does not tell.
+            SAE's features have no threshold of their own.
     """
 
     shift: int
@@ -68,10 +70,10 @@ class LayerFit:
 
 @dataclass(frozen=True, kw_only=True)
 class InstrumentCheck:
-    """What the check found. `layers` go from the first to the last and are empty where the text could not be read.
+    """A check says what was found. `layers` go from first to last; they are empty where the text could not be read.
 
     `l0`, `variance_explained` and `source` are the published values and who states them. `findings` say in words what
-    is wrong; with a `misfit`, an SAE read on purpose where it does not belong, they are told and break nothing.
+    is wrong; with a `misfit`, an SAE read on purpose where it does not belong, they are reported and break nothing.
     """
 
     layers: tuple[LayerFit, ...]
@@ -83,38 +85,101 @@ class InstrumentCheck:
 
     @property
     def here(self) -> LayerFit | None:
-        """The fit at the hook."""
+        """Return the fit at the hook."""
         return next((fit for fit in self.layers if fit.shift == 0), None)
 
     @property
     def broken(self) -> bool:
-        """Whether no claim may be decided on this subject."""
+        """Return whether no claim may be decided on this subject."""
         return bool(self.findings) and (self.misfit is None or not self.layers)
 
     @property
     def reason(self) -> str:
-        """Why it is broken, and what to do."""
+        """Say why it is broken, and what to do."""
         remedy = f". {REMEDY}" if self.layers else ""
         return f"the instrument check failed: {'; '.join(self.findings)}{remedy}"
 
     @property
     def line(self) -> str:
-        """The figures in a line, for a terminal."""
+        """Return the figures in a line, for a terminal."""
         if self.here is None:
             return "; ".join(self.findings)
         beside = [f"{share(fit.variance_explained)} at the {fit.layer}" for fit in self.layers if fit.shift]
-        told = [
+        parts = [
             f"{self.here.layer}: variance explained {share(self.here.variance_explained)}"
             + ("" if self.variance_explained is None else f" (published {self.variance_explained:g})"),
             f"L0 {self.here.l0:.1f}" + ("" if self.l0 is None else f" (published {self.l0:g})"),
             *([f"beside it {', '.join(beside)}"] if beside else []),
             f"{self.here.tokens:,} tokens",
+            *([f"read there on purpose: {self.misfit}"] if self.misfit else []),
         ]
-        return "; ".join(told) + (f"; read there on purpose: {self.misfit}" if self.misfit else "")
+        return "; ".join(parts)
+
+
+def check_of(plain: Mapping[str, Any]) -> InstrumentCheck:
+    """Make a check from its fields in plain types, as a worker sends it."""
+    layers = tuple(LayerFit(**fit) for fit in plain["layers"])
+    fields: dict[str, Any] = {**plain, "layers": layers, "findings": tuple(plain["findings"])}
+    return InstrumentCheck(**fields)
+
+
+class Instruments:
+    """Instruments makes the checks of a run.
+
+    The activations of the neutral text are large and the figures made from them are few: these are written once, under
+    a name that says exactly what was read, and a run that finds them reads no activations.
+
+    Args:
+        store: holds what was read.
+        folder: where figures are kept.
+        neutral: by subject, a neutral text in place of the built-in one.
+    """
+
+    def __init__(self, store: Store, folder: Path, neutral: Mapping[str, PromptSet]) -> None:
+        self._store = store
+        self._folder = folder / "instruments"
+        self._neutral = neutral
+
+    def captures(self, subject: Subject) -> dict[int, Capture]:
+        """Return what must be read for the check of a subject, by shift.
+
+        Raises:
+            SubjectError: its model and SAE do not belong together.
+        """
+        return captures(subject.yardstick(), prompts=self._neutral.get(subject.name, NEUTRAL))
+
+    def check(self, subject: Subject) -> InstrumentCheck:
+        """Check a subject whose neutral text was read.
+
+        Raises:
+            PlanError: it was not read.
+        """
+        wanted, hook_name = self.captures(subject), subject.identity().hook_name
+        keys = sorted(key for capture in wanted.values() for key in capture_keys(subject, capture, self._store))
+        name = hashlib.sha256("\n".join([FIGURES, *keys]).encode()).hexdigest()
+        file = self._folder / f"{name}.json"
+        fits = _kept(file)
+        if fits is None:
+            read = {shift: features(subject, capture, self._store) for shift, capture in wanted.items()}
+            fits = [fit_of(of, shift=shift, hook_name=hook_name) for shift, of in read.items()]
+            figures = {"kind": FIGURES, "subject": subject.name, "layers": [asdict(fit) for fit in fits]}
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with written_whole(file) as part:
+                part.write_text(json.dumps(figures, indent=1, allow_nan=False), encoding="utf-8")
+        return judge(fits, subject.yardstick(), hook_name=hook_name)
+
+
+def _kept(file: Path) -> list[LayerFit] | None:
+    """Return the figures in a file; None where there is none, or another thing than figures."""
+    try:
+        held = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
+        return [LayerFit(**fit) for fit in held["layers"]] if held["kind"] == FIGURES else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def captures(yardstick: Yardstick, *, prompts: PromptSet | PromptChoice = NEUTRAL) -> dict[int, Capture]:
-    """What must be read for the check, by shift: all tokens of the neutral text without a chat template."""
+    """Return what must be read for the check, by shift: all tokens of the neutral text without a chat template."""
     return {
         shift: Capture(prompts=prompts, at="all", keep=frozenset({"features", "activations"}), shift=shift, raw=True)
         for shift in yardstick.shifts
@@ -122,7 +187,7 @@ def captures(yardstick: Yardstick, *, prompts: PromptSet | PromptChoice = NEUTRA
 
 
 def layer_in_words(hook_name: str, shift: int) -> str:
-    """Where a hook, or the place so many blocks after it, reads, as users of transformers count layers.
+    """Say where a hook, or the place so many blocks after it, reads, as users of transformers count layers.
 
     >>> layer_in_words("blocks.50.hook_resid_post", 0), layer_in_words("blocks.50.hook_resid_pre", 0)
     ('output of layer 50', 'output of layer 49')
@@ -135,64 +200,56 @@ def layer_in_words(hook_name: str, shift: int) -> str:
     return f"output of layer {depth + shift - 1}" if depth + shift > 0 else "embedding"
 
 
-def fit_of(features: Features, *, shift: int, hook_name: str) -> LayerFit:
-    """The figures of one layer.
+def _depth(hook_name: str) -> int | None:
+    """Count the blocks that run before the hook; None for another kind of hook."""
+    found = _HOOK.fullmatch(hook_name)
+    return None if found is None else int(found[1]) + (found[2] == "post")
+
+
+def fit_of(read: Features, *, shift: int, hook_name: str) -> LayerFit:
+    """Work out the figures of one layer.
 
     Args:
-        features: all tokens of the neutral text read there, with their activations.
+        read: all tokens of the neutral text read there, with their activations.
         shift: blocks from the hook.
         hook_name: of the subject.
 
     Raises:
         ValueError: no token was read, or the capture did not keep the activations.
     """
-    tokens = features.acts.shape[0]
-    if not tokens or features.activations is None or features.squared_error is None:
+    tokens = read.acts.shape[0]
+    if not tokens or read.activations is None or read.squared_error is None:
         raise ValueError("the instrument check needs activations and errors of at least one token")
-    x = features.activations.astype(np.float64)
+    x = read.activations.astype(np.float64)
     total = float(((x - x.mean(axis=0)) ** 2).sum())
-    explained = 1 - float(features.squared_error.astype(np.float64).sum()) / total if total > 0 else np.nan
+    explained = 1 - float(read.squared_error.astype(np.float64).sum()) / total if total > 0 else np.nan
     return LayerFit(
         shift=shift,
         layer=layer_in_words(hook_name, shift),
-        l0=features.acts.nnz / tokens,
+        l0=read.acts.nnz / tokens,
         variance_explained=explained if np.isfinite(explained) else None,
         tokens=tokens,
-        near_threshold=None if features.near is None else features.near.nnz / tokens,
+        near_threshold=None if read.near is None else read.near.nnz / tokens,
     )
 
 
-def assess(features: Mapping[int, Features], yardstick: Yardstick, *, hook_name: str) -> InstrumentCheck:
-    """The check from what was read, by shift."""
-    fits = [fit_of(read, shift=shift, hook_name=hook_name) for shift, read in features.items()]
-    return judge(fits, yardstick, hook_name=hook_name)
-
-
 def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> InstrumentCheck:
-    """The check from its figures.
-
-    Raises:
-        ValueError: the hook itself was not read.
-    """
+    """Judge an SAE by its figures, those at the hook itself among them."""
     layers = tuple(sorted(fits, key=lambda fit: fit.shift))
-    here = next((fit for fit in layers if fit.shift == 0), None)
-    if here is None:
-        raise ValueError(
-            f"the layers read are {[fit.shift for fit in layers]} blocks from the hook; 0 is not among them"
-        )
-    found = (_misplaced(here, layers, hook_name), _of_variance(here, yardstick), _of_l0(here, yardstick))
+    here = next(fit for fit in layers if fit.shift == 0)
+    found = (_misplaced(here, layers, hook_name), _off_variance(here, yardstick), _off_l0(here, yardstick))
     return _check(yardstick, layers=layers, findings=tuple(finding for finding in found if finding is not None))
 
 
 def unread(error: Exception, *, remedy: str = "") -> InstrumentCheck:
-    """The check of a subject of which nothing could be read."""
+    """Return the check of a subject of which nothing could be read."""
     own = isinstance(error, SubjectError | ReadingError)  # these speak for themselves
-    told = f"nothing could be read: {'' if own else f'{type(error).__name__}: '}{error}"
-    return _check(Yardstick(), layers=(), findings=(f"{told}; {remedy}" if remedy else told,))
+    finding = f"nothing could be read: {'' if own else f'{type(error).__name__}: '}{error}"
+    return _check(Yardstick(), layers=(), findings=(f"{finding}; {remedy}" if remedy else finding,))
 
 
 def share(variance_explained: float | None) -> str:
-    """A share of variance to three decimals, or that it is no number."""
+    """Write a share of variance with three decimals, or say that it is no number."""
     if variance_explained is None:
         return "not finite"
     return f"{variance_explained:.3f}" if abs(variance_explained) < 100 else f"{variance_explained:.3g}"  # noqa: PLR2004 - beyond, decimals say nothing
@@ -210,7 +267,7 @@ def _check(yardstick: Yardstick, *, layers: tuple[LayerFit, ...], findings: tupl
 
 
 def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> str | None:
-    """A neighbouring layer that the SAE fits better."""
+    """Find a neighbouring layer that the SAE fits better."""
     worst = -np.inf
     best = max(layers, key=lambda fit: worst if fit.variance_explained is None else fit.variance_explained)
     if best.shift == 0 or best.variance_explained is None:
@@ -232,21 +289,22 @@ def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> st
     )
 
 
-def _of_variance(here: LayerFit, yardstick: Yardstick) -> str | None:
-    """Variance explained that is no number, none at all, or far below the published share."""
+def _off_variance(here: LayerFit, yardstick: Yardstick) -> str | None:
+    """Find variance explained that is no number, none at all, or far below the published share."""
     found, stated = here.variance_explained, yardstick.variance_explained
-    told = "" if stated is None else f", and {_source(yardstick)} states {stated:g}"
+    published = "" if stated is None else f", and {_source(yardstick)} states {stated:g}"
     if found is None:
-        return f"variance explained is no finite number on neutral text{told}"
+        return f"variance explained is no finite number on neutral text{published}"
     if found <= 0:
-        return f"the SAE explains no variance of what it reads: {share(found)} on neutral text{told}"
+        return f"the SAE explains no variance of what it reads: {share(found)} on neutral text{published}"
     if stated is not None and found < stated - SHORTFALL:
-        return f"variance explained is {share(found)} on neutral text{told}; at least {stated - SHORTFALL:g} was wanted"
+        wanted = f"at least {stated - SHORTFALL:g} was wanted"
+        return f"variance explained is {share(found)} on neutral text{published}; {wanted}"
     return None
 
 
-def _of_l0(here: LayerFit, yardstick: Yardstick) -> str | None:
-    """An L0 far from the published one."""
+def _off_l0(here: LayerFit, yardstick: Yardstick) -> str | None:
+    """Find an L0 far from the published one."""
     stated = yardstick.l0
     if stated is None or stated / L0_FACTOR <= here.l0 <= stated * L0_FACTOR:
         return None
@@ -258,9 +316,3 @@ def _of_l0(here: LayerFit, yardstick: Yardstick) -> str | None:
 
 def _source(yardstick: Yardstick) -> str:
     return yardstick.source or "its publisher"
-
-
-def _depth(hook_name: str) -> int | None:
-    """Blocks that run before the hook; None for another kind of hook."""
-    found = _HOOK.fullmatch(hook_name)
-    return None if found is None else int(found[1]) + (found[2] == "post")

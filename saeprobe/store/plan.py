@@ -1,21 +1,21 @@
-"""The plan: the model work of all probes as one, by subject, each piece of it once and only if it is not stored."""
+"""The plan is the model work of all probes as one, by subject: each piece of it once, and only if it is not stored."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Steering
-from saeprobe.features.continuations import Continuation, Continuations
+from saeprobe.features.continuations import Continuations
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
-from saeprobe.store.store import Store, continuation_key, reading_key
-from saeprobe.subject.specification import Identity, Reader, Reading, Request, Subject, SubjectError, Want
+from saeprobe.store.store import Store
+from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import Reader, Reading, Request, SubjectError, Want
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
@@ -30,7 +30,7 @@ class PlanError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """All captures and steerings of one subject, each once, in the order in which they were first asked for."""
+    """Work is all captures and steerings of one subject, each once, in the order in which they were first asked for."""
 
     subject: Subject
     captures: tuple[Capture, ...]
@@ -39,13 +39,13 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The work of all probes, by subject."""
+    """A plan holds the work of all probes, by subject."""
 
     work: tuple[Work, ...]
 
     @classmethod
     def of(cls, requests: Iterable[tuple[Subject, Capture | Steering]]) -> Plan:
-        """The union of what probes ask for."""
+        """Unite what probes ask for."""
         subjects: dict[str, Subject] = {}
         asked: dict[str, list[Capture | Steering]] = {}
         for subject, item in requests:
@@ -64,84 +64,82 @@ class Plan:
             )
         )
 
-    def for_subject(self, name: str) -> Work | None:
-        """The work of one subject; None where no probe asks anything of it."""
-        return next((work for work in self.work if work.subject.name == name), None)
-
-    def summary(self, store: Store) -> list[str]:
-        """A line a subject: what is asked, how much of it is stored; or why it cannot run. Loads no model."""
-        return [_describe((work,), work.subject.name, store) for work in self.work]
-
     def summary_as_one(self, label: str, store: Store) -> str:
-        """One line for several subjects that read the same and are in the same place, as draws are."""
-        return _describe(self.work, label, store)
+        """Say in a line what is asked and how much of it is stored, or why it cannot run; loads no model.
+
+        The line stands for several subjects if they read the same and are in the same place, as draws are.
+        """
+        first = self.work[0]
+        each = " each" if len(self.work) > 1 else ""
+        sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
+        asked = [
+            _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
+            *([_count(len(first.captures), "capture")] if first.captures else []),
+            *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
+        ]
+        missing = first.subject.missing()
+        if missing is not None:
+            return f"{label}: {', '.join(asked)}; not run: {missing}"
+        try:
+            results = [_results_of(work, store) for work in self.work]
+            to_run = sum(len(of.readings) + len(of.continuations) for of in results)
+            where = f", {first.subject.memory_in_words()}" if to_run else ""
+        except SubjectError as error:
+            return f"{label}: {', '.join(asked)}; cannot run: {error}"
+        stored = sum(len(of.stored) for of in results)
+        return f"{label}: {', '.join(asked)}; {stored:,} results stored, {to_run:,} to compute{where}"
 
 
 def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSet:
-    """The prompts that a subject reads: those of its own wording where there is a choice."""
+    """Return the prompts that a subject reads: those of its own wording where there is a choice."""
     return prompts.for_wording(subject.wording) if isinstance(prompts, PromptChoice) else prompts
-
-
-def _describe(works: Sequence[Work], label: str, store: Store) -> str:
-    """What is asked of some subjects, of each the same, and how much of it is stored."""
-    first = works[0]
-    each = " each" if len(works) > 1 else ""
-    asked = [
-        _count(len(_texts(first)), "prompt") + each,
-        *([_count(len(first.captures), "capture")] if first.captures else []),
-        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
-    ]
-    missing = first.subject.missing()
-    if missing is not None:
-        return f"{label}: {', '.join(asked)}; not run: {missing}"
-    try:
-        counts, place = [_stored_and_to_run(work, store) for work in works], first.subject.place()
-    except SubjectError as error:
-        return f"{label}: {', '.join(asked)}; cannot run: {error}"
-    stored, to_run = (sum(of) for of in zip(*counts, strict=True))
-    where = f", {place}" if to_run else ""
-    return f"{label}: {', '.join(asked)}; {stored:,} results stored, {to_run:,} to compute{where}"
-
-
-def _stored_and_to_run(work: Work, store: Store) -> tuple[int, int]:
-    identity = work.subject.identity()
-    readings = _readings_of(work.subject, identity, work.captures)
-    continuations = _continuations_of(work.subject, work.steerings)
-    stored = store.stored(identity.fingerprint, [*readings, *continuations])
-    return len(stored), len(readings.keys() | continuations.keys()) - len(stored)
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _texts(work: Work) -> set[str]:
-    sets = [prompts_for(item.prompts, work.subject) for item in (*work.captures, *work.steerings)]
-    return {prompt.text for one in sets for prompt in one}
+@dataclass(frozen=True, kw_only=True)
+class _Results:
+    """The results that some work asks for: the keys of those that are stored, and by key what is to be computed."""
+
+    stored: set[str]
+    readings: dict[str, tuple[str, Want]]
+    continuations: dict[str, tuple[Prompt, Steering]]
+
+
+def _results_of(work: Work, store: Store) -> _Results:
+    subject, fingerprint = work.subject, work.subject.identity().fingerprint
+    readings: dict[str, tuple[str, Want]] = {}
+    for capture in work.captures:
+        want, keys = _want(capture), capture_keys(subject, capture, store)
+        prompts = prompts_for(capture.prompts, subject)
+        readings.update((key, (prompt.text, want)) for key, prompt in zip(keys, prompts, strict=True))
+    continuations: dict[str, tuple[Prompt, Steering]] = {}
+    for steering in work.steerings:
+        prompts = prompts_for(steering.prompts, subject).prompts
+        for key, prompt in zip(_continuation_keys(subject, steering, prompts, store), prompts, strict=True):
+            continuations.setdefault(key, (prompt, steering))
+    stored = store.stored(fingerprint, [*readings, *continuations])
+    return _Results(
+        stored=stored,
+        readings={key: value for key, value in readings.items() if key not in stored},
+        continuations={key: value for key, value in continuations.items() if key not in stored},
+    )
+
+
+def capture_keys(subject: Subject, capture: Capture, store: Store) -> list[str]:
+    """Return the key of each prompt's reading, in the order of the prompts."""
+    texts = [prompt.text for prompt in prompts_for(capture.prompts, subject)]
+    return store.reading_keys(subject.identity().fingerprint, _want(capture), texts)
 
 
 def _want(capture: Capture) -> Want:
     return Want(at=capture.at, keep=capture.keep, shift=capture.shift, raw=capture.raw)
 
 
-def _readings_of(subject: Subject, identity: Identity, captures: Iterable[Capture]) -> dict[str, tuple[str, Want]]:
-    """By key, all readings that the captures consist of."""
-    return {
-        reading_key(identity.fingerprint, prompt.text, _want(capture)): (prompt.text, _want(capture))
-        for capture in captures
-        for prompt in prompts_for(capture.prompts, subject)
-    }
-
-
-def _continuations_of(subject: Subject, steerings: Iterable[Steering]) -> dict[str, tuple[Prompt, Steering]]:
-    """By key, all prompts that are continued."""
-    found: dict[str, tuple[Prompt, Steering]] = {}
-    for steering in steerings:
-        speaking, prompts = subject.speaking(), prompts_for(steering.prompts, subject)
-        experiment = [prompt.text for prompt in prompts]
-        for prompt in prompts:
-            found.setdefault(continuation_key(speaking, prompt.text, steering, experiment), (prompt, steering))
-    return found
+def _continuation_keys(subject: Subject, steering: Steering, prompts: Sequence[Prompt], store: Store) -> list[str]:
+    return store.continuation_keys(subject.whole_fingerprint(), steering, [prompt.text for prompt in prompts])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,129 +169,100 @@ def gather(
         batch_size: prompts a forward pass at most.
         prompts_a_file: results that are stored at a time, and lost if the process is killed; None for those of a batch.
             A few large files are read faster than many small ones.
-        progress: told after each batch.
+        progress: called after each batch.
         open_reader: loads the subject; None for its own `open`.
 
     Raises:
         SubjectError: the subject is not here, or its model and SAE do not belong together.
         ReadingError: a prompt cannot be read or continued as asked.
     """
-    identity = work.subject.identity()
-    readings = _readings_of(work.subject, identity, work.captures)
-    continuations = _continuations_of(work.subject, work.steerings)
-    stored = store.stored(identity.fingerprint, [*readings, *continuations])
-    lacking = {key: value for key, value in readings.items() if key not in stored}
-    unwritten = {key: value for key, value in continuations.items() if key not in stored}
-    if not lacking and not unwritten:
-        return Gathered(subject=work.subject.name, stored=len(stored), computed=0, device=None)
-    told = _Told(progress=progress, total=len({(text, want.raw) for text, want in lacking.values()}) + len(unwritten))
-    reader = (open_reader or work.subject.open)()
-    for batch in _read(reader, identity, lacking, batch_size, prompts_a_file or batch_size, told):
-        store.add_readings(identity.fingerprint, batch)
+    subject, fingerprint = work.subject, work.subject.identity().fingerprint
+    results = _results_of(work, store)
+    computed = len(results.readings) + len(results.continuations)
+    if not computed:
+        return Gathered(subject=subject.name, stored=len(results.stored), computed=0, device=None)
+    wanted: dict[tuple[str, bool], dict[Want, str]] = {}
+    for key, (text, want) in results.readings.items():
+        wanted.setdefault((text, want.raw), {})[want] = key
+    total = len(wanted) + len(results.continuations)
+
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(done, total)
+
+    report(0)
+    reader = (open_reader or subject.open)()
+    for batch in _read(reader, wanted, batch_size, prompts_a_file or batch_size, report):
+        store.add_readings(fingerprint, batch)
+    done = len(wanted)
     for steering in work.steerings:
-        part = [prompt for prompt, of in unwritten.values() if of == steering]
-        experiment = [prompt.text for prompt in prompts_for(steering.prompts, work.subject)]
+        part = {prompt: key for key, (prompt, of) in results.continuations.items() if of == steering}
         if not part:
             continue
-        for prompt, items in reader.continue_(part, steering, experiment=experiment):
-            key = continuation_key(work.subject.speaking(), prompt.text, steering, experiment)
-            store.add_continuations(identity.fingerprint, {key: items})
-            told.more(1)
-    computed = len(lacking) + len(unwritten)
-    return Gathered(subject=work.subject.name, stored=len(stored), computed=computed, device=reader.device)
-
-
-class _Told:
-    """Progress so far, in prompts."""
-
-    def __init__(self, *, progress: Progress | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-        self.upto(0)
-
-    def upto(self, done: int) -> None:
-        """So many prompts are through."""
-        self._done = max(self._done, done)
-        if self._progress is not None:
-            self._progress(self._done, self._total)
-
-    def more(self, done: int) -> None:
-        """So many more are through."""
-        self.upto(self._done + done)
+        experiment = [prompt.text for prompt in prompts_for(steering.prompts, subject)]
+        for prompt, items in reader.continue_(list(part), steering, experiment=experiment):
+            store.add_continuations(fingerprint, {part[prompt]: items})
+            done += 1
+            report(done)
+    return Gathered(subject=subject.name, stored=len(results.stored), computed=computed, device=reader.device)
 
 
 def _read(
     reader: Reader,
-    identity: Identity,
-    lacking: dict[str, tuple[str, Want]],
+    wanted: Mapping[tuple[str, bool], Mapping[Want, str]],
     batch_size: int,
     prompts_a_file: int,
-    told: _Told,
+    report: Callable[[int], None],
 ) -> Iterator[dict[str, tuple[str, Want, Reading]]]:
-    """Each prompt once with all that is wanted of it, handed on in batches as they come."""
-    wants: dict[tuple[str, bool], list[Want]] = {}
-    for text, want in lacking.values():
-        wants.setdefault((text, want.raw), []).append(want)
-    requests = [Request(text=text, wants=tuple(of_text)) for (text, _), of_text in wants.items()]
+    """Read each prompt once with all that is wanted of it, and give what was read by key, a file's worth at a time.
 
-    def share(done: float) -> None:
-        told.upto(int(done * len(requests)))
-
-    # Raw readings apart from the others: they keep their activations, which whoever wants features need not load.
-    waiting: dict[bool, list[tuple[Request, list[Reading]]]] = {False: [], True: []}
-    for index, readings in reader.read(requests, batch_size=batch_size, progress=share):
-        alike = waiting[requests[index].raw]
-        alike.append((requests[index], readings))
+    Raw readings stand in files of their own: they keep their activations, which whoever wants features need not load.
+    """
+    requests = [Request(text=text, wants=tuple(keys)) for (text, _), keys in wanted.items()]
+    waiting: dict[bool, list[dict[str, tuple[str, Want, Reading]]]] = {False: [], True: []}
+    found = reader.read(requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests))))
+    for index, readings in found:
+        request = requests[index]
+        keys, alike = wanted[request.text, request.raw], waiting[request.raw]
+        of_prompt = zip(request.wants, readings, strict=True)
+        alike.append({keys[want]: (request.text, want, reading) for want, reading in of_prompt})
         if len(alike) == prompts_a_file:
-            yield _by_key(identity, alike)
+            yield {key: read for of_prompt in alike for key, read in of_prompt.items()}
             alike.clear()
     for alike in waiting.values():
         if alike:
-            yield _by_key(identity, alike)
-
-
-def _by_key(
-    identity: Identity, read: Sequence[tuple[Request, Sequence[Reading]]]
-) -> dict[str, tuple[str, Want, Reading]]:
-    return {
-        reading_key(identity.fingerprint, request.text, want): (request.text, want, reading)
-        for request, readings in read
-        for want, reading in zip(request.wants, readings, strict=True)
-    }
+            yield {key: read for of_prompt in alike for key, read in of_prompt.items()}
 
 
 def features(subject: Subject, capture: Capture, store: Store) -> Features:
-    """The features that a capture asks for, from the store.
+    """Return the features that a capture asks for, from the store.
 
     Raises:
         PlanError: a reading is not stored.
     """
-    fingerprint = subject.identity().fingerprint
+    keys = capture_keys(subject, capture, store)
+    found = store.readings(subject.identity().fingerprint, keys)
+    _check_gathered(keys, found, subject)
     prompts = prompts_for(capture.prompts, subject)
-    keys = [reading_key(fingerprint, prompt.text, _want(capture)) for prompt in prompts]
-    found = store.readings(fingerprint, keys)
-    _check_gathered(keys, found.keys(), subject)
     return assemble(subject, prompts, [found[key] for key in keys], place=capture.place)
 
 
 def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
-    """Features from one reading a prompt, in that order, at the tokens that `place` names."""
+    """Make features from one reading a prompt, in that order, at the tokens that `place` names."""
     identity = subject.identity()
-    lengths = [len(row) for reading in readings for row in reading.indices]
     indices = [row for reading in readings for row in reading.indices]
     values = [row for reading in readings for row in reading.values]
+    near = [row for reading in readings for row in reading.near]
+    activations = [reading.activations for reading in readings if reading.activations is not None]
+    ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
     acts = csr_array(
         (
             np.concatenate(values) if values else np.empty(0, dtype=np.float32),
             np.concatenate(indices) if indices else np.empty(0, dtype=np.int32),
-            np.cumsum([0, *lengths]),
+            np.cumsum([0, *(len(row) for row in indices)]),
         ),
-        shape=(len(lengths), identity.d_sae),
+        shape=(len(indices), identity.d_sae),
     )
-    near = [row for reading in readings for row in reading.near]
-    activations = [reading.activations for reading in readings if reading.activations is not None]
-    ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
     return Features(
         subject=subject.name,
         acts=acts,
@@ -304,7 +273,7 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
         squared_error=np.concatenate([reading.squared_error for reading in readings]) if readings else np.empty(0),
         activations=np.concatenate(activations) if readings and len(activations) == len(readings) else None,
         effective_rank=np.array(ranks) if readings and len(ranks) == len(readings) else None,
-        near=near_rows(near, d_sae=identity.d_sae) if len(near) == len(lengths) else None,
+        near=near_rows(near, d_sae=identity.d_sae) if len(near) == len(indices) else None,
         tolerance=identity.tolerance,
         place=place,
         words=prompts.words,
@@ -312,30 +281,26 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
 
 
 def continuations(subject: Subject, steering: Steering, store: Store) -> Continuations:
-    """The continuations of a steering experiment, from the store.
+    """Return the continuations of a steering experiment, from the store.
 
     Raises:
         PlanError: those of a prompt are not stored.
     """
-    identity = subject.identity()
     prompts = prompts_for(steering.prompts, subject).prompts
-    experiment = [prompt.text for prompt in prompts]
-    keys = [continuation_key(subject.speaking(), text, steering, experiment) for text in experiment]
-    found = store.continuations(identity.fingerprint, keys)
-    _check_gathered(keys, found.keys(), subject)
-    items = itertools.chain.from_iterable(
-        _of_prompt(found[key], prompt) for key, prompt in zip(keys, prompts, strict=True)
+    keys = _continuation_keys(subject, steering, prompts, store)
+    found = store.continuations(subject.identity().fingerprint, keys)
+    _check_gathered(keys, found, subject)
+    # The store knows a prompt's text only; here it gets its style, topic and template back.
+    items = (
+        dataclasses.replace(item, prompt=prompt)
+        for key, prompt in zip(keys, prompts, strict=True)
+        for item in found[key]
     )
     return Continuations(subject=subject.name, items=tuple(items))
 
 
-def _of_prompt(items: Iterable[Continuation], prompt: Prompt) -> Iterator[Continuation]:
-    """The store knows a prompt's text only; here it gets its style, topic and template back."""
-    return (dataclasses.replace(item, prompt=prompt) for item in items)
-
-
-def _check_gathered(keys: Sequence[str], found: Iterable[str], subject: Subject) -> None:
-    lacking = set(keys) - set(found)
+def _check_gathered(keys: Sequence[str], found: Mapping[str, object], subject: Subject) -> None:
+    lacking = set(keys) - found.keys()
     if lacking:
         raise PlanError(
             f"{len(lacking)} of {len(set(keys))} results of {subject.name} are not stored; "

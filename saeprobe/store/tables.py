@@ -1,20 +1,22 @@
-"""Tables of the store: how readings and continuations become Parquet rows, and come back."""
+"""Tables of the store: how readings and continuations become rows of Parquet, and come back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
 
-from saeprobe.captures import At, Span
+from saeprobe.captures import Span
 from saeprobe.features.continuations import Arm, Continuation
 from saeprobe.features.sparse import Token
 from saeprobe.prompts import Prompt
 from saeprobe.subject.specification import Reading, Want
+
+_T = TypeVar("_T")
 
 
 class UntrustedError(Exception):
@@ -22,20 +24,175 @@ class UntrustedError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """One kind of table. `version` is written into each file; another version is another kind, in another folder.
+class Kind(Generic[_T]):
+    """A kind is one sort of table, such as that of readings.
 
-    So files of an earlier version are neither read nor in the way.
+    Attributes:
+        name: the folder of its files.
+        version: written into each file. Another version is another kind in another folder, so that files of an earlier
+            one are neither read nor in the way.
+        schema: the columns.
+        decode: makes of a table what it holds, by key.
+        for_people: columns that stand there for whoever opens the file, and are not read back.
+        repetitive: columns that are kept as a dictionary.
+        encodings: of other columns.
     """
 
     name: str
     version: str
     schema: pa.Schema
+    decode: Callable[[pa.Table], dict[str, _T]]
+    for_people: tuple[str, ...] = ()
     repetitive: tuple[str, ...]
     encodings: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    @property
+    def read(self) -> list[str]:
+        """Return the columns that are read back."""
+        return [name for name in self.schema.names if name not in self.for_people]
 
-READINGS: Final = Kind(
+
+def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Table:
+    """Make a table with a row for each token that was read; `at` says `last`, `all` or `span: Bridge`."""
+    rows = [
+        {
+            "key": key,
+            "row": row,
+            "rows": len(reading.tokens),
+            "text": text,
+            "at": f"span: {want.at.text}" if isinstance(want.at, Span) else want.at,
+            "position": token.position,
+            "token": token.text,
+            "start": token.start,
+            "end": token.end,
+            "n_tokens": reading.n_tokens,
+            "indices": reading.indices[row],
+            "values": reading.values[row],
+            "near": reading.near[row] if reading.near else None,
+            "squared_error": float(reading.squared_error[row]),
+            "activation": None if reading.activations is None else reading.activations[row],
+            "effective_rank": reading.effective_rank,
+        }
+        for key, (text, want, reading) in batch.items()
+        for row, token in enumerate(reading.tokens)
+    ]
+    return pa.Table.from_pylist(cast("list[dict[str, Any]]", rows), schema=READINGS.schema)
+
+
+def _readings_of(table: pa.Table) -> dict[str, Reading]:
+    """Return the readings of a file, by key; their arrays are views of its columns."""
+    columns = _Columns(table)
+    (index_at, indices), (value_at, values) = columns.lists("indices"), columns.lists("values")
+    (near_at, near), (activation_at, activation) = columns.lists("near"), columns.lists("activation")
+    if index_at != value_at or not (values > 0).all():
+        raise UntrustedError("a row has not as many values above 0 as indices")
+    has_near, has_activation = columns.present("near"), columns.present("activation")
+    errors, ranks = columns.floats("squared_error"), cast("list[float | None]", columns.plain("effective_rank"))
+    n_tokens = columns.plain("n_tokens")
+    tokens = [
+        Token(position=position, text=text, start=start, end=end)
+        for position, text, start, end in zip(
+            *(cast("list[Any]", columns.plain(name)) for name in ("position", "token", "start", "end")), strict=True
+        )
+    ]
+    found: dict[str, Reading] = {}
+    for key, first, stop in columns.groups():
+        kept = activation[activation_at[first] : activation_at[stop]].reshape(stop - first, -1)
+        found[key] = Reading(
+            tokens=tuple(tokens[first:stop]),
+            n_tokens=cast(int, n_tokens[first]),
+            indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])),
+            values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])),
+            squared_error=errors[first:stop],
+            activations=kept if has_activation[first] else None,
+            effective_rank=ranks[first],
+            near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if has_near[first] else (),
+        )
+    return found
+
+
+def table_of_continuations(batch: Mapping[str, list[Continuation]]) -> pa.Table:
+    """Make a table with a row for each continuation."""
+    rows = [
+        {
+            "key": key,
+            "row": row,
+            "rows": len(items),
+            "prompt": item.prompt.text,
+            "arm": item.arm,
+            "features": list(item.features),
+            "strength": item.strength,
+            "sample": item.sample,
+            "text": item.text,
+            "log_prob": item.log_prob,
+        }
+        for key, items in batch.items()
+        for row, item in enumerate(items)
+    ]
+    return pa.Table.from_pylist(rows, schema=CONTINUATIONS.schema)
+
+
+def _continuations_of(table: pa.Table) -> dict[str, list[Continuation]]:
+    """Return the continuations of a file, by key; their prompts know their text only."""
+    items = [
+        Continuation(
+            prompt=Prompt(text=line["prompt"], style="", topic="", template=""),
+            arm=cast(Arm, line["arm"]),
+            features=tuple(line["features"]),
+            strength=line["strength"],
+            sample=line["sample"],
+            text=line["text"],
+            log_prob=line["log_prob"],
+        )
+        for line in table.to_pylist()
+    ]
+    return {key: items[first:stop] for key, first, stop in _Columns(table).groups()}
+
+
+class _Columns:
+    """The columns of a table, as lists of Python and arrays of numpy."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table.combine_chunks()
+
+    def plain(self, name: str) -> list[object]:
+        return cast("list[object]", self._table.column(name).to_pylist())
+
+    def floats(self, name: str) -> np.ndarray:
+        return np.asarray(self._table.column(name).to_numpy(), dtype=np.float32)
+
+    def present(self, name: str) -> list[bool]:
+        """Return for each row whether it has a value."""
+        return cast("list[bool]", self._table.column(name).is_valid().to_pylist())
+
+    def lists(self, name: str) -> tuple[list[int], np.ndarray]:
+        """Return where the list of each row begins, with the end of the last, and the values of all rows as one."""
+        column = self._table.column(name)
+        if column.num_chunks == 0:
+            return [0], np.empty(0)
+        chunk = cast(Any, column.chunk(0))
+        return chunk.offsets.to_pylist(), chunk.values.to_numpy(zero_copy_only=False)
+
+    def groups(self) -> Iterator[tuple[str, int, int]]:
+        """Give each key, its first row and the one after its last; they must be adjacent, in order and all there."""
+        row, rows = (np.asarray(self._table.column(name).to_numpy()) for name in ("row", "rows"))
+        keys = np.array(self.plain("key"), dtype=object)
+        starts = np.flatnonzero(row == 0)
+        counts = np.diff(starts, append=len(row))
+        first = keys[starts].tolist()
+        whole = (
+            counts.sum() == len(row)
+            and len(set(first)) == len(first)
+            and np.array_equal(row, np.arange(len(row)) - np.repeat(starts, counts))
+            and np.array_equal(rows, np.repeat(counts, counts))
+            and np.array_equal(keys, np.repeat(keys[starts], counts))
+        )
+        if not whole:
+            raise UntrustedError("the rows of a key are not adjacent, in order and all there")
+        yield from zip(first, starts.tolist(), (starts + counts).tolist(), strict=True)
+
+
+READINGS: Final[Kind[Reading]] = Kind(
     name="readings-2",  # 2: with `near`
     version="readings 2",
     schema=pa.schema(
@@ -58,6 +215,8 @@ READINGS: Final = Kind(
             ("effective_rank", pa.float64()),
         ]
     ),
+    decode=_readings_of,
+    for_people=("text", "at"),
     repetitive=("key", "text", "at", "token"),
     encodings={
         "indices.list.element": "DELTA_BINARY_PACKED",
@@ -68,7 +227,7 @@ READINGS: Final = Kind(
 )
 
 
-CONTINUATIONS: Final = Kind(
+CONTINUATIONS: Final[Kind[list[Continuation]]] = Kind(
     name="continuations",
     version="continuations 1",
     schema=pa.schema(
@@ -85,170 +244,6 @@ CONTINUATIONS: Final = Kind(
             ("log_prob", pa.float64()),
         ]
     ),
+    decode=_continuations_of,
     repetitive=("key", "prompt", "arm"),
 )
-
-
-def at_in_words(at: At) -> str:
-    """`last`, `all` or `span: Bridge`."""
-    return f"span: {at.text}" if isinstance(at, Span) else at
-
-
-def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Table:
-    """One row a token that was read."""
-    rows = [
-        {
-            "key": key,
-            "row": row,
-            "rows": len(reading.tokens),
-            "text": text,
-            "at": at_in_words(want.at),
-            "position": token.position,
-            "token": token.text,
-            "start": token.start,
-            "end": token.end,
-            "n_tokens": reading.n_tokens,
-            "indices": reading.indices[row],
-            "values": reading.values[row],
-            "near": reading.near[row] if reading.near else None,
-            "squared_error": float(reading.squared_error[row]),
-            "activation": None if reading.activations is None else reading.activations[row],
-            "effective_rank": reading.effective_rank,
-        }
-        for key, (text, want, reading) in batch.items()
-        for row, token in enumerate(reading.tokens)
-    ]
-    return pa.Table.from_pylist(cast("list[dict[str, Any]]", rows), schema=READINGS.schema)
-
-
-def readings_of(table: pa.Table) -> dict[str, Reading]:
-    """The readings of a file, by key.
-
-    Raises:
-        UntrustedError: rows of a reading are missing or out of order, or its features are not what an SAE gives.
-    """
-    columns = _Columns(table)
-    indices, values, activation = columns.lists("indices"), columns.lists("values"), columns.lists("activation")
-    near = columns.lists("near")
-    positions, starts, ends = columns.numbers("position"), columns.numbers("start"), columns.numbers("end")
-    n_tokens, errors = columns.numbers("n_tokens"), columns.floats("squared_error")
-    tokens, ranks = columns.plain("token"), cast("list[float | None]", columns.plain("effective_rank"))
-    positive = bool((columns.flat("values") > 0).all())
-    for row, (one, other) in enumerate(zip(indices, values, strict=True)):
-        if len(one) != len(other) or not (positive or np.all(other > 0)):
-            raise UntrustedError(f"row {row} has {len(one)} indices and {len(other)} values above 0")
-    has_activation, has_near = columns.present("activation"), columns.present("near")
-    found: dict[str, Reading] = {}
-    for key, rows in columns.groups():
-        kept, told, rank = has_activation[rows.start], has_near[rows.start], ranks[rows.start]
-        found[key] = Reading(
-            tokens=tuple(
-                Token(position=int(positions[row]), text=str(tokens[row]), start=int(starts[row]), end=int(ends[row]))
-                for row in rows
-            ),
-            n_tokens=int(n_tokens[rows.start]),
-            indices=tuple(indices[row] for row in rows),
-            values=tuple(values[row] for row in rows),
-            squared_error=errors[rows.start : rows.stop],
-            activations=np.stack([activation[row] for row in rows]) if kept else None,
-            effective_rank=rank,
-            near=tuple(near[row] for row in rows) if told else (),
-        )
-    return found
-
-
-def table_of_continuations(batch: Mapping[str, list[Continuation]]) -> pa.Table:
-    """One row a continuation."""
-    rows = [
-        {
-            "key": key,
-            "row": row,
-            "rows": len(items),
-            "prompt": item.prompt.text,
-            "arm": item.arm,
-            "features": list(item.features),
-            "strength": item.strength,
-            "sample": item.sample,
-            "text": item.text,
-            "log_prob": item.log_prob,
-        }
-        for key, items in batch.items()
-        for row, item in enumerate(items)
-    ]
-    return pa.Table.from_pylist(rows, schema=CONTINUATIONS.schema)
-
-
-def continuations_of(table: pa.Table) -> dict[str, list[Continuation]]:
-    """The continuations of a file, by key; their prompts know their text only.
-
-    Raises:
-        UntrustedError: rows are missing or out of order.
-    """
-    lines = table.to_pylist()
-    return {
-        key: [
-            Continuation(
-                prompt=Prompt(text=line["prompt"], style="", topic="", template=""),
-                arm=cast(Arm, line["arm"]),
-                features=tuple(line["features"]),
-                strength=line["strength"],
-                sample=line["sample"],
-                text=line["text"],
-                log_prob=line["log_prob"],
-            )
-            for line in lines[rows.start : rows.stop]
-        ]
-        for key, rows in _Columns(table).groups()
-    }
-
-
-class _Columns:
-    """Columns of a table as numpy arrays."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table.combine_chunks()
-
-    def plain(self, name: str) -> list[object]:
-        return cast("list[object]", self._table.column(name).to_pylist())
-
-    def numbers(self, name: str) -> np.ndarray:
-        return np.asarray(self._table.column(name).to_numpy(), dtype=np.int64)
-
-    def floats(self, name: str) -> np.ndarray:
-        return np.asarray(self._table.column(name).to_numpy(), dtype=np.float32)
-
-    def present(self, name: str) -> list[bool]:
-        """Which rows have a value."""
-        return cast("list[bool]", self._table.column(name).is_valid().to_pylist())
-
-    def lists(self, name: str) -> list[np.ndarray]:
-        """One array a row; empty where the row has none. A view of the column, whatever its length."""
-        offsets, values = self._offsets_and_values(name)
-        return [values[start:stop] for start, stop in pairwise(offsets.tolist())]
-
-    def flat(self, name: str) -> np.ndarray:
-        """The arrays of all rows as one."""
-        offsets, values = self._offsets_and_values(name)
-        return values[offsets[0] : offsets[-1]]
-
-    def _offsets_and_values(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        column = self._table.column(name)
-        if column.num_chunks == 0:
-            return np.zeros(1, dtype=np.int64), np.empty(0)
-        chunk = cast(Any, column.chunk(0))
-        return chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=False)
-
-    def groups(self) -> Iterator[tuple[str, range]]:
-        """Each key and its rows, which must be adjacent, in order and all there."""
-        keys, rows, wanted = self.plain("key"), self.numbers("row"), self.numbers("rows")
-        seen: set[object] = set()
-        start = 0
-        while start < len(keys):
-            key, count = keys[start], int(wanted[start])
-            of_key = range(start, start + count)
-            whole = count > 0 and of_key.stop <= len(keys) and all(keys[row] == key for row in of_key)
-            if not whole or key in seen or list(rows[of_key.start : of_key.stop]) != list(range(count)):
-                raise UntrustedError(f"the rows of {key} are not whole")
-            seen.add(key)
-            yield str(key), of_key
-            start = of_key.stop

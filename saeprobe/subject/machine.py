@@ -1,4 +1,4 @@
-"""The machine: which processors and how much memory are there for a model, found out without importing torch."""
+"""The machine offers a model its processors and memory; they are found out without importing torch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -18,23 +18,15 @@ from typing import Final
 import psutil
 
 _MIB: Final = 1024**2
-
-
 _PATIENCE: Final = 5.0  # seconds; nvidia-smi answers in a tenth of one unless a driver hangs
-
-
 _QUERY: Final = ("--query-gpu=name,uuid,memory.total,memory.free", "--format=csv,noheader,nounits")
-
-
 _CGROUPS: Final = Path("/sys/fs/cgroup")
-
-
 _OWN_CGROUP: Final = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """An NVIDIA GPU that this process may use.
+    """A GPU here is one of NVIDIA that this process may use.
 
     Attributes:
         name: as the driver calls it.
@@ -52,7 +44,7 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a model could run on.
+    """A machine is what a model could run on.
 
     Attributes:
         gpus: NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible; a MIG slice is not counted.
@@ -74,18 +66,18 @@ class Machine:
 
     @property
     def usable_gpus(self) -> tuple[Gpu, ...]:
-        """The GPUs that the installed torch can compute on."""
+        """Return the GPUs that the installed torch can compute on."""
         return self.gpus if self.cuda_usable else ()
 
 
 @cache
 def this_machine() -> Machine:
-    """The machine that this process runs on, looked at once."""
+    """Look at the machine that this process runs on, once."""
     return look(os.environ)
 
 
 def look(environment: Mapping[str, str], *, cgroups: Path = _CGROUPS, own_cgroup: Path = _OWN_CGROUP) -> Machine:
-    """The machine as it is now.
+    """Look at the machine as it is now.
 
     Args:
         environment: where PATH and CUDA_VISIBLE_DEVICES are taken from.
@@ -108,7 +100,7 @@ def look(environment: Mapping[str, str], *, cgroups: Path = _CGROUPS, own_cgroup
 
 
 def torch_cuda() -> str | None:
-    """The CUDA version that the installed torch was built for; None for a build without CUDA, or no torch at all.
+    """Return the CUDA version that the installed torch was built for; None for a build without CUDA, or no torch.
 
     Read from the file that torch writes at its own build: its version number in the package's metadata says `+cpu`
     only in some of the builds without CUDA.
@@ -122,7 +114,7 @@ def torch_cuda() -> str | None:
 
 
 def _nvidia(environment: Mapping[str, str]) -> list[tuple[str, Gpu]]:
-    """All GPUs of the driver with their UUIDs, numbered as it does; none where it cannot be asked."""
+    """Return all GPUs of the driver with their UUIDs, numbered as it does; none where it cannot be asked."""
     program = shutil.which("nvidia-smi", path=environment.get("PATH"))
     if program is None:
         return []
@@ -143,7 +135,7 @@ def _nvidia(environment: Mapping[str, str]) -> list[tuple[str, Gpu]]:
 
 
 def _visible(gpus: list[tuple[str, Gpu]], chosen: str | None) -> tuple[Gpu, ...]:
-    """The GPUs that CUDA shows, in its order: numbers or beginnings of UUIDs, up to the first that it does not know."""
+    """Return the GPUs that CUDA shows, in its order: numbers or beginnings of UUIDs, up to the first unknown one."""
     if chosen is None:
         return tuple(gpu for _, gpu in gpus)
     visible: list[Gpu] = []
@@ -153,56 +145,46 @@ def _visible(gpus: list[tuple[str, Gpu]], chosen: str | None) -> tuple[Gpu, ...]
         ]
         if len(matching) != 1:
             break
-        gpu = matching[0]
-        visible.append(Gpu(name=gpu.name, index=len(visible), total_bytes=gpu.total_bytes, free_bytes=gpu.free_bytes))
+        visible.append(replace(matching[0], index=len(visible)))
     return tuple(visible)
 
 
+_VERSION_1: Final = ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")
+_VERSION_2: Final = ("", "memory.max", "memory.current", "file")
+
+
 def _limits(cgroups: Path, own: Path) -> list[tuple[int, int]]:
-    """Memory limit and use in bytes of each control group that this process lies in, where one has a limit.
+    """Return memory limit and use in bytes of each control group that this process lies in, where one has a limit.
 
     What the kernel holds of files in memory counts as used and is given back on demand, so it is taken out:
     https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files
     """
-    try:
-        lines = [line.split(":", 2) for line in own.read_text("utf-8").splitlines()]
-    except OSError:
-        return []
     found: list[tuple[int, int]] = []
-    for _, controllers, path in (line for line in lines if len(line) == 3):  # noqa: PLR2004 - number, controllers, path
-        if controllers == "":  # version 2
-            top, limit, use, cached = cgroups, "memory.max", "memory.current", "file"
-        elif controllers == "memory":  # version 1
-            top, limit, use, cached = (
-                cgroups / "memory",
-                "memory.limit_in_bytes",
-                "memory.usage_in_bytes",
-                "total_cache",
-            )
-        else:
+    for line in _lines(own):
+        _, _, rest = line.partition(":")  # number, controllers, path; version 2 names no controllers
+        controllers, _, path = rest.partition(":")
+        if controllers not in ("", "memory") or not path:
             continue
+        folder, limit, use, cached = _VERSION_1 if controllers else _VERSION_2
+        top = cgroups / folder
         here = top / path.strip("/")
         # Inside a container the path may be the host's, which is not shown there: what is shown is the top.
-        for folder in [here, *here.parents][: len(here.parts) - len(top.parts) + 1]:
-            bound, used = _number(folder / limit), _number(folder / use)
+        for group in [here, *here.parents][: len(here.parts) - len(top.parts) + 1]:
+            bound, used = _number(_lines(group / limit)), _number(_lines(group / use))
             if bound is not None and used is not None:
-                found.append((bound, used - min(used, _stat(folder / "memory.stat", cached))))
+                of_files = _number(one.removeprefix(f"{cached} ") for one in _lines(group / "memory.stat"))
+                found.append((bound, used - min(used, of_files or 0)))
     return found
 
 
-def _number(file: Path) -> int | None:
-    """The number in a file; None where there is none (`max` is no limit)."""
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a file; none where it cannot be read."""
     try:
-        return int(file.read_text("utf-8"))
+        return file.read_text("utf-8").splitlines()
     except (OSError, ValueError):
-        return None
+        return []
 
 
-def _stat(file: Path, key: str) -> int:
-    """A line of memory.stat; 0 where it is not there."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in file.read_text("utf-8").splitlines():
-            name, _, value = line.partition(" ")
-            if name == key:
-                return int(value)
-    return 0
+def _number(lines: Iterable[str]) -> int | None:
+    """Return the first line that is a number; None where there is none (`max` is no limit)."""
+    return next((int(line) for line in lines if line.strip().isdecimal()), None)

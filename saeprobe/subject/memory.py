@@ -1,4 +1,4 @@
-"""Memory plans: where a model's weights lie while they are used, chosen from what it needs and what the machine has."""
+"""A memory plan says where weights lie while they are used, by what a model needs and what the machine has."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final, Literal
 
+from saeprobe.files import bytes_in_words
 from saeprobe.subject.machine import Gpu, Machine
-from saeprobe.subject.specification import Memory, Quantisation, SubjectError
+from saeprobe.subject.specification import Dtype, Memory, ModelShape, Quantisation, SubjectError
+
+Kind = Literal["resident", "sharded", "streamed"]
+
+ASIDE: Final = 2**30
+"""Bytes of a device that no plan touches: a CUDA context with cuBLAS takes half of that, Python with torch about as
+much of the main memory, and an allocator needs room between its blocks."""
+
+_METAL_SHARE: Final = 0.7  # Metal lets a program have two thirds to three quarters of the memory it shares
+_BYTES: Final[Mapping[Dtype, int]] = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryNeeds:
-    """What a subject takes, in bytes, and how much it computes.
+    """The needs of a subject are the bytes that it takes and the work of a token.
 
     Attributes:
         weights_bytes: the model up to the hook, embedding included, in the dtype it computes in.
@@ -35,172 +45,77 @@ class MemoryNeeds:
 
     @property
     def resident_bytes(self) -> int:
-        """With everything in one place."""
+        """Count the bytes with everything in one memory."""
         return self.weights_bytes + self.sae_bytes + self.batch_bytes
 
     @property
     def passing_bytes(self) -> int:
-        """Of weights at any moment while they are streamed: a layer that computes and the next, on its way."""
+        """Count the bytes of streamed weights at any moment: a layer that computes and the next, on its way."""
         return max(2 * self.layer_bytes, self.embedding_bytes)
 
     @property
     def streamed_bytes(self) -> int:
-        """With the weights streamed through one place."""
+        """Count the bytes with the weights streamed through one memory."""
         return self.passing_bytes + self.sae_bytes + self.batch_bytes
 
 
-def batch_bytes(
-    *,
-    hidden: int,
-    heads: int,
-    kv_heads: int,
-    intermediate: int,
-    d_sae: int,
-    weight_bytes: int,
-    prompts: int = 32,
-    tokens: int = 128,
-) -> int:
-    """What a batch of `prompts` of `tokens` each takes at its widest, in bytes.
+def batch_bytes(shape: ModelShape, *, d_sae: int, weight_bytes: int, prompts: int = 32, tokens: int = 128) -> int:
+    """Count the bytes that a batch of `prompts` of `tokens` each takes at its widest.
 
-    The residual stream, its normalised copy and a block's output are there throughout. Beside them lies the widest of
+    The residual stream, its normalised copy and a block's output are there throughout. To these comes the widest of
     three: attention (queries, keys, values, and eager attention's scores and their softmax, `[prompts, heads, tokens,
     tokens]` in float32); the MLP (gate, up and their product); or the SAE's dense features before and after their
     threshold, in float32.
-
-    Args:
-        hidden: width of the residual stream.
-        heads: attention heads.
-        kv_heads: heads of keys and values.
-        intermediate: width of the MLP.
-        d_sae: features.
-        weight_bytes: bytes of a number in the model's dtype.
-        prompts: in a batch.
-        tokens: of the longest prompt.
     """
     positions = prompts * tokens
-    head = hidden // heads
-    attention = positions * (hidden + 2 * kv_heads * head) * weight_bytes + 2 * prompts * heads * tokens**2 * 4
-    mlp = 3 * positions * intermediate * weight_bytes
+    keys = shape.kv_heads * (shape.hidden // shape.heads)
+    attention = positions * (shape.hidden + 2 * keys) * weight_bytes + 2 * prompts * shape.heads * tokens**2 * 4
+    mlp = 3 * positions * shape.intermediate * weight_bytes
     features = 2 * positions * d_sae * 4
-    return 3 * positions * hidden * weight_bytes + max(attention, mlp, features)
+    return 3 * positions * shape.hidden * weight_bytes + max(attention, mlp, features)
 
 
 def needs_of(
+    shape: ModelShape,
     *,
-    hidden: int,
-    layers: int,
-    heads: int,
-    kv_heads: int,
-    intermediate: int,
-    vocabulary: int,
+    depth: int,
     d_sae: int,
-    weight_bytes: int,
-    sae_weight_bytes: int,
-    gated: bool,
-    shardable: bool,
-    positions: int = 0,
-    running: int | None = None,
+    dtype: Dtype,
+    sae_dtype: Dtype,
     prompts: int = 32,
     tokens: int = 128,
 ) -> MemoryNeeds:
-    """The needs of a decoder from plain numbers.
+    """Work out the needs of a decoder from its sizes.
 
     Args:
-        hidden: width of the residual stream, `d_in` of the SAE.
-        layers: blocks that are loaded.
-        heads: attention heads.
-        kv_heads: heads of keys and values.
-        intermediate: width of the MLP.
-        vocabulary: rows of the embedding.
+        shape: the model's sizes. A model that runs layer by layer has gated MLPs of three matrices and no table of
+            positions (Llama); another has two matrices and such a table, and is loaded whole (GPT-2).
+        depth: blocks that compute.
         d_sae: features of the SAE.
-        weight_bytes: bytes of a parameter of the model.
-        sae_weight_bytes: bytes of a parameter of the SAE.
-        gated: whether the MLP has three matrices (Llama) or two (GPT-2).
-        shardable: whether its layers can be loaded one by one.
-        positions: rows of a table of positions, where the model has one.
-        running: blocks that compute, where the model is loaded with more than those.
+        dtype: of the model.
+        sae_dtype: of the SAE.
         prompts: in a batch.
         tokens: of the longest prompt.
     """
-    attention = 2 * hidden * hidden + 2 * hidden * kv_heads * (hidden // heads)
+    hidden, in_layers, weight_bytes = shape.hidden, shape.family == "layers", _BYTES[dtype]
+    attention = 2 * hidden * hidden + 2 * hidden * shape.kv_heads * (hidden // shape.heads)
     # Biases and norms are a thousandth of that; the room set aside covers them.
-    layer = attention + (3 if gated else 2) * hidden * intermediate
-    embedding = (vocabulary + positions) * hidden
-    sae = 2 * hidden * d_sae + hidden + d_sae
+    layer = attention + (3 if in_layers else 2) * hidden * shape.intermediate
+    embedding = (shape.vocabulary + (0 if in_layers else shape.positions)) * hidden
     return MemoryNeeds(
-        weights_bytes=(embedding + layers * layer) * weight_bytes,
+        weights_bytes=(embedding + (depth if in_layers else shape.layers) * layer) * weight_bytes,
         layer_bytes=layer * weight_bytes,
-        sae_bytes=sae * sae_weight_bytes,
-        batch_bytes=batch_bytes(
-            hidden=hidden,
-            heads=heads,
-            kv_heads=kv_heads,
-            intermediate=intermediate,
-            d_sae=d_sae,
-            weight_bytes=weight_bytes,
-            prompts=prompts,
-            tokens=tokens,
-        ),
-        shardable=shardable,
+        sae_bytes=(2 * hidden * d_sae + hidden + d_sae) * _BYTES[sae_dtype],
+        batch_bytes=batch_bytes(shape, d_sae=d_sae, weight_bytes=weight_bytes, prompts=prompts, tokens=tokens),
+        shardable=in_layers,
         embedding_bytes=embedding * weight_bytes,
-        flop_per_token=2 * (layers if running is None else running) * layer + 2 * hidden * d_sae,
+        flop_per_token=2 * depth * layer + 2 * hidden * d_sae,
     )
-
-
-_UNITS: Final = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
-
-
-_MINUTE: Final = 60
-
-
-_FEW: Final = 9.95  # from here on a whole number is exact enough
-
-
-def bytes_in_words(count: int) -> str:
-    """Bytes in thousands, as disks and the Hub are counted.
-
-    >>> bytes_in_words(88_400_000_000), bytes_in_words(3_840_000), bytes_in_words(999_960), bytes_in_words(7)
-    ('88 GB', '3.8 MB', '1000 kB', '7 bytes')
-    """
-    for unit, size in _UNITS:
-        if count >= size:
-            return f"{_short(count / size)} {unit}"
-    return f"{count} bytes"
-
-
-def seconds_in_words(seconds: float) -> str:
-    """A time that is an estimate.
-
-    >>> [seconds_in_words(seconds) for seconds in (0.2, 4.2, 42, 600, 9000)]
-    ['under 1 s', '4.2 s', '42 s', '10 min', '2.5 h']
-    """
-    if seconds < 1:
-        return "under 1 s"
-    if seconds < 2 * _MINUTE:
-        return f"{_short(seconds)} s"
-    minutes = seconds / _MINUTE
-    return f"{_short(minutes)} min" if minutes < 2 * _MINUTE else f"{_short(minutes / _MINUTE)} h"
-
-
-def _short(amount: float) -> str:
-    """Two digits: one decimal below ten, none above; no `.0`."""
-    return f"{amount:.0f}" if amount >= _FEW else f"{amount:.1f}".removesuffix(".0")
-
-
-Kind = Literal["resident", "sharded", "streamed"]
-
-
-ASIDE: Final = 2**30
-"""Bytes of a device that no plan touches: a CUDA context with cuBLAS takes half of that, Python with torch about as
-much of the main memory, and an allocator needs room between its blocks."""
-
-
-_METAL_SHARE: Final = 0.7  # Metal lets a program have two thirds to three quarters of the memory it shares
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """Where weights, SAE and activations lie.
+    """A plan says where weights, SAE and activations lie.
 
     Attributes:
         kind: `resident`: all weights on one device; `sharded`: each layer on one of several GPUs; `streamed`: a layer
@@ -231,10 +146,10 @@ class MemoryPlanError(SubjectError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
-    """A device and the bytes that a plan may take of it."""
+class _Device:
+    """A device has a name in torch, a name for people, and bytes that a plan may take of it."""
 
-    device: str
+    name: str
     called: str
     room: int
 
@@ -247,7 +162,7 @@ def choose_plan(
     quantisation: Quantisation | None = None,
     device: str = "auto",
 ) -> MemoryPlan:
-    """The fastest plan that the machine holds.
+    """Choose the fastest plan that the machine holds.
 
     From fast to slow: resident on one GPU; sharded over several; streamed from disk through one; resident in main
     memory and computed by the processor; streamed from disk through that. A plan never takes more than what is free.
@@ -265,31 +180,32 @@ def choose_plan(
     Raises:
         MemoryPlanError: what is asked for cannot be had here.
     """
-    places = _places(machine, device)
+    devices = _accelerators(machine, device)
     if quantisation is not None:
         why = why_no_8bit(machine, device) or ("8-bit weights cannot be streamed" if asked == "streamed" else None)
-        halved = _on_accelerator(_halved(needs), machine, places, streamed=False)
-        plan = None if why else next((one for one in halved if asked in ("auto", one.kind)), None)
+        halved = _halved(needs)
+        fitting = _on_accelerator(halved, _ram(machine), devices, streamed=False)
+        plan = None if why else next((one for one in fitting if asked in ("auto", one.kind)), None)
         if plan is not None:
             return replace(plan, quantisation="8bit", reason=f"{plan.reason}, in 8 bits")
-        why = why or f"in 8 bits it takes {bytes_in_words(_halved(needs).resident_bytes)} and no GPU here has them free"
+        why = why or f"in 8 bits it takes {bytes_in_words(halved.resident_bytes)} and no GPU here has them free"
         if quantisation == "8bit":
             raise MemoryPlanError(
                 "8-bit weights are asked for", why, "take away `quantisation` (that changes the numbers), or mend this"
             )
         plan = choose_plan(needs, machine, asked=asked, device=device)
         return replace(plan, reason=f"{plan.reason}; its weights are not quantised, since {why}")
-    fitting = _on_accelerator(needs, machine, places, streamed=True)
+    fitting = _on_accelerator(needs, _ram(machine), devices, streamed=True)
     if device in ("auto", "cpu"):
-        fitting = chain(fitting, _on_processor(needs, machine, places))
+        fitting = chain(fitting, _on_processor(needs, _ram(machine), devices))
     plan = next((one for one in fitting if asked in ("auto", one.kind)), None)
     if plan is None:
-        raise _shortfall(needs, machine, places, asked, device)
+        raise _shortfall(needs, _ram(machine), devices, asked, device)
     return plan
 
 
 def why_no_8bit(machine: Machine, device: str = "auto") -> str | None:
-    """Why the weights cannot be quantised to 8 bits here; None where they can."""
+    """Say why the weights cannot be quantised to 8 bits here; None where they can."""
     if device not in ("auto", "cuda") and not device.startswith("cuda:"):
         return f"8-bit weights need CUDA and the device is to be {device}"
     if not machine.usable_gpus:
@@ -300,7 +216,7 @@ def why_no_8bit(machine: Machine, device: str = "auto") -> str | None:
 
 
 def _halved(needs: MemoryNeeds) -> MemoryNeeds:
-    """With layers of one byte a parameter in place of two; their scales, a row each, round it up."""
+    """Return the needs with layers of one byte a parameter in place of two; their scales, a row each, round it up."""
     layers = needs.weights_bytes - needs.embedding_bytes
     return replace(needs, weights_bytes=needs.embedding_bytes + _half(layers), layer_bytes=_half(needs.layer_bytes))
 
@@ -309,33 +225,27 @@ def _half(count: int) -> int:
     return -(-count * 51 // 100)  # a scale of 4 bytes for each row of some thousand parameters is far below 1 %
 
 
-def _places(machine: Machine, device: str) -> tuple[_Place, ...]:
-    """The accelerators that may be used, most room first.
-
-    Raises:
-        MemoryPlanError: the device asked for is not here.
-    """
+def _accelerators(machine: Machine, device: str) -> tuple[_Device, ...]:
+    """Return the accelerators that may be used, most room first, or refuse the device asked for."""
     if device == "cpu":
         return ()
     if device == "mps" or (device == "auto" and machine.apple_gpu):
         if not machine.apple_gpu:
             raise MemoryPlanError("the device is to be mps", "no Apple GPU", 'set device = "auto"')
         shared = int(min(_ram(machine), machine.ram_bytes * _METAL_SHARE))
-        return (_Place(device="mps", called="the Apple GPU", room=shared),)
+        return (_Device(name="mps", called="the Apple GPU", room=shared),)
     if device not in ("auto", "cuda") and not device.startswith("cuda:"):
         raise MemoryPlanError(f"the device is to be {device}", "no plan for it", "set it to auto, cpu, cuda:N or mps")
     gpus = [gpu for gpu in machine.usable_gpus if device in ("auto", "cuda", f"cuda:{gpu.index}")]
     if not gpus and device != "auto":
         found = _why_no_cuda(machine) if not machine.usable_gpus else f"{len(machine.gpus)} GPUs, counted from cuda:0"
         raise MemoryPlanError(f"the device is to be {device}", found, 'set device = "auto" to take what there is')
-    places = [
-        _Place(device=f"cuda:{gpu.index}", called=_called(gpu), room=max(0, gpu.free_bytes - ASIDE)) for gpu in gpus
-    ]
-    return tuple(sorted(places, key=lambda place: -place.room))
+    return tuple(sorted((_of_gpu(gpu) for gpu in gpus), key=lambda one: -one.room))
 
 
-def _called(gpu: Gpu) -> str:
-    return f"cuda:{gpu.index} ({gpu.name})"
+def _of_gpu(gpu: Gpu) -> _Device:
+    name = f"cuda:{gpu.index}"
+    return _Device(name=name, called=f"{name} ({gpu.name})", room=max(0, gpu.free_bytes - ASIDE))
 
 
 def _why_no_cuda(machine: Machine) -> str:
@@ -349,82 +259,85 @@ def _ram(machine: Machine) -> int:
 
 
 def _on_accelerator(
-    needs: MemoryNeeds, machine: Machine, places: tuple[_Place, ...], *, streamed: bool
+    needs: MemoryNeeds, ram: int, devices: tuple[_Device, ...], *, streamed: bool
 ) -> Iterator[MemoryPlan]:
-    """Plans that compute on a GPU and fit, fastest first; only a model in layers can leave its SAE in main memory."""
-    if not places:
+    """Yield plans that compute on a GPU and fit, fastest first; only a model in layers leaves its SAE in RAM."""
+    if not devices:
         return
-    best, ram = places[0], _ram(machine)
-    unified = best.device == "mps"
-    aside = needs.shardable and not unified and needs.sae_bytes + needs.batch_bytes <= ram
+    best = devices[0]
+    unified = best.name == "mps"
+    sae_in_ram = needs.shardable and not unified and needs.sae_bytes + needs.batch_bytes <= ram
     free = f"{bytes_in_words(best.room)} of free memory"
-    taken = bytes_in_words(needs.resident_bytes)
+    resident = MemoryPlan(
+        kind="resident",
+        device=best.name,
+        sae_device=best.name,
+        reason=f"resident on {best.called}: {bytes_in_words(needs.resident_bytes)} of weights, SAE and batch fit its "
+        f"{free}",
+        takes_bytes=needs.resident_bytes,
+    )
     if needs.resident_bytes <= best.room:
-        reason = f"resident on {best.called}: {taken} of weights, SAE and batch fit its {free}"
-        yield MemoryPlan(
-            kind="resident",
-            device=best.device,
-            sae_device=best.device,
-            reason=reason,
-            takes_bytes=needs.resident_bytes,
-        )
-    if aside and needs.weights_bytes + needs.batch_bytes <= best.room:
+        yield resident
+    if sae_in_ram and needs.weights_bytes + needs.batch_bytes <= best.room:
         reason = f"resident on {best.called}, whose {free} hold the weights but not the SAE as well: that is in RAM"
         total = needs.resident_bytes + needs.batch_bytes
-        yield MemoryPlan(kind="resident", device=best.device, sae_device="cpu", reason=reason, takes_bytes=total)
-    if needs.shardable and len(places) > 1:
-        yield from _sharded(needs, places, sae_in_ram=aside)
+        yield replace(resident, sae_device="cpu", reason=reason, takes_bytes=total)
+    if needs.shardable and len(devices) > 1:
+        yield from _sharded(needs, devices, sae_in_ram=sae_in_ram)
     if not (needs.shardable and streamed):
         return
-    # Beside what is on the device: the next layer as it comes from disk, and the hidden states of all prompts.
+    # In main memory lie the next layer as it comes from disk and the hidden states of all prompts.
     on_host = needs.passing_bytes + needs.batch_bytes
-    since = f"since {bytes_in_words(needs.weights_bytes)} of weights do not fit its {free}"
-    if needs.resident_bytes <= best.room:
-        since = "as asked"
-    reason = f"streamed layer by layer from disk through {best.called}, {since}"
-    streamed_plan = MemoryPlan(
+    plan = MemoryPlan(
         kind="streamed",
-        device=best.device,
-        sae_device=best.device,
-        reason=reason,
+        device=best.name,
+        sae_device=best.name,
+        reason=f"streamed layer by layer from disk through {best.called}, {_since(needs, best.room, f'its {free}')}",
         takes_bytes=needs.streamed_bytes + on_host,
     )
     if needs.streamed_bytes + (on_host if unified else 0) <= best.room and on_host <= ram:
-        yield streamed_plan
-    if aside and needs.passing_bytes + needs.batch_bytes <= best.room and on_host + needs.sae_bytes <= ram:
-        yield replace(streamed_plan, sae_device="cpu", reason=f"{reason}; its SAE is in RAM")
+        yield plan
+    if sae_in_ram and needs.passing_bytes + needs.batch_bytes <= best.room and on_host + needs.sae_bytes <= ram:
+        yield replace(plan, sae_device="cpu", reason=f"{plan.reason}; its SAE is in RAM")
 
 
-def _sharded(needs: MemoryNeeds, places: tuple[_Place, ...], *, sae_in_ram: bool) -> Iterator[MemoryPlan]:
-    """Whole layers on several GPUs, each of which also holds a batch, and one of them the SAE."""
-    ordered = sorted(
-        (place for place in places if place.room >= needs.batch_bytes + needs.layer_bytes),
-        key=lambda place: int(place.device.partition(":")[2]),
-    )
+def _since(needs: MemoryNeeds, room: int, free: str) -> str:
+    """Say why weights are streamed: a device would hold them as asked, or does not hold them."""
+    if needs.resident_bytes <= room:
+        return "as asked"
+    return f"since {bytes_in_words(needs.weights_bytes)} of weights do not fit {free}"
+
+
+def _sharded(needs: MemoryNeeds, devices: tuple[_Device, ...], *, sae_in_ram: bool) -> Iterator[MemoryPlan]:
+    """Yield plans with whole layers on several GPUs, each of which also holds a batch, and one of them the SAE."""
+    ordered = sorted((one for one in devices if one.room >= needs.batch_bytes + needs.layer_bytes), key=_index)
     if len(ordered) < 2:  # noqa: PLR2004 - one GPU shares with nobody
         return
-    names = ", ".join(place.device for place in ordered)
-    room_together = bytes_in_words(sum(place.room for place in ordered))
-    together = f"{bytes_in_words(needs.weights_bytes)} of weights fit their {room_together} together"
-    holders = (place for place in ordered if place.room >= needs.batch_bytes + needs.sae_bytes)
+    names = ", ".join(one.name for one in ordered)
+    together = bytes_in_words(sum(one.room for one in ordered))
+    reason = f"sharded over {names}: {bytes_in_words(needs.weights_bytes)} of weights fit their {together} together"
+    holders = [one for one in ordered if one.room >= needs.batch_bytes + needs.sae_bytes]
     for holder in (*holders, *([None] if sae_in_ram else [])):
         rooms = {
-            place: place.room - needs.batch_bytes - (needs.sae_bytes if place is holder else 0) for place in ordered
+            _index(one): one.room - needs.batch_bytes - (needs.sae_bytes if one is holder else 0) for one in ordered
         }
-        if not _hold(tuple(rooms.values()), needs):
-            continue
-        yield MemoryPlan(
-            kind="sharded",
-            device=ordered[0].device,
-            sae_device="cpu" if holder is None else holder.device,
-            max_memory={int(place.device.partition(":")[2]): room for place, room in rooms.items()},
-            reason=f"sharded over {names}: {together}" + ("; its SAE is in RAM" if holder is None else ""),
-            takes_bytes=needs.weights_bytes + needs.sae_bytes + len(ordered) * needs.batch_bytes,
-        )
+        if _hold(tuple(rooms.values()), needs):
+            yield MemoryPlan(
+                kind="sharded",
+                device=ordered[0].name,
+                sae_device="cpu" if holder is None else holder.name,
+                max_memory=dict[int | str, int](rooms),
+                reason=f"{reason}; its SAE is in RAM" if holder is None else reason,
+                takes_bytes=needs.weights_bytes + needs.sae_bytes + len(ordered) * needs.batch_bytes,
+            )
+
+
+def _index(device: _Device) -> int:
+    return int(device.name.partition(":")[2])
 
 
 def _hold(rooms: tuple[int, ...], needs: MemoryNeeds) -> bool:
-    """Whether the devices hold embedding and layers, filled one after another and no layer split.
+    """Say whether the devices hold embedding and layers, filled one after another and no layer split.
 
     accelerate leaves room for the largest part on the first device (`infer_auto_device_map`), so it does here.
     """
@@ -438,40 +351,40 @@ def _hold(rooms: tuple[int, ...], needs: MemoryNeeds) -> bool:
     return embedding == 0 and lacking <= 0
 
 
-def _on_processor(needs: MemoryNeeds, machine: Machine, places: tuple[_Place, ...]) -> Iterator[MemoryPlan]:
-    """Plans in main memory that fit, fastest first."""
-    ram = _ram(machine)
+def _on_processor(needs: MemoryNeeds, ram: int, devices: tuple[_Device, ...]) -> Iterator[MemoryPlan]:
+    """Yield plans in main memory that fit, fastest first."""
     free = f"{bytes_in_words(ram)} of free RAM"
-    gpu = f"; {places[0].called} has no room for it" if places else ""
+    gpu = f"; {devices[0].called} has no room for it" if devices else ""
+    whole = bytes_in_words(needs.resident_bytes)
+    plan = MemoryPlan(
+        kind="resident",
+        device="cpu",
+        sae_device="cpu",
+        reason=f"resident in RAM, on the CPU: {whole} of weights, SAE and batch fit {free}{gpu}",
+        takes_bytes=needs.resident_bytes,
+    )
     if needs.resident_bytes <= ram:
-        reason = f"resident in RAM, on the CPU: {bytes_in_words(needs.resident_bytes)} of weights, SAE and batch fit {free}{gpu}"
-        yield MemoryPlan(
-            kind="resident", device="cpu", sae_device="cpu", reason=reason, takes_bytes=needs.resident_bytes
-        )
+        yield plan
     if needs.shardable and needs.streamed_bytes <= ram:
-        since = f"since {bytes_in_words(needs.weights_bytes)} of weights do not fit {free}"
-        if needs.resident_bytes <= ram:
-            since = "as asked"
-        reason = f"streamed layer by layer from disk through the CPU, {since}{gpu}"
-        yield MemoryPlan(
-            kind="streamed", device="cpu", sae_device="cpu", reason=reason, takes_bytes=needs.streamed_bytes
-        )
+        reason = f"streamed layer by layer from disk through the CPU, {_since(needs, ram, free)}{gpu}"
+        yield replace(plan, kind="streamed", reason=reason, takes_bytes=needs.streamed_bytes)
 
 
 def _shortfall(
-    needs: MemoryNeeds, machine: Machine, places: tuple[_Place, ...], asked: Memory, device: str
+    needs: MemoryNeeds, ram: int, devices: tuple[_Device, ...], asked: Memory, device: str
 ) -> MemoryPlanError:
-    """Why there is no plan."""
-    gpus = [f"{bytes_in_words(place.room)} free on {place.called}" for place in places]
-    found = ", ".join([*gpus, f"{bytes_in_words(_ram(machine))} of free RAM"])
+    """Say why there is no plan."""
     if asked in ("sharded", "streamed") and not needs.shardable:
         remedy = 'set memory = "auto": this model is loaded in one piece'
         return MemoryPlanError(f"{asked} weights are asked for", "a model whose layers cannot be loaded alone", remedy)
-    if asked == "sharded" and len(places) < 2:  # noqa: PLR2004 - one GPU shares with nobody
-        return MemoryPlanError(
-            "sharding needs two GPUs or more", f"{len(places)} that torch can use", 'set memory = "auto"'
-        )
+    if asked == "sharded" and len(devices) < 2:  # noqa: PLR2004 - one GPU shares with nobody
+        found = f"{len(devices)} that torch can use"
+        return MemoryPlanError("sharding needs two GPUs or more", found, 'set memory = "auto"')
     least = needs.streamed_bytes if needs.shardable and asked in ("auto", "streamed") else needs.resident_bytes
     where = " in one place" if asked == "resident" or not needs.shardable else ""
+    gpus = [f"{bytes_in_words(one.room)} free on {one.called}" for one in devices]
+    found = ", ".join([*gpus, f"{bytes_in_words(ram)} of free RAM"])
     less = "free memory, or make the batches smaller" if asked == "auto" else 'set memory = "auto", or free memory'
-    return MemoryPlanError(f"{bytes_in_words(least)} are needed{where}", found, less + (f" on {device}" * (device != "auto")))
+    return MemoryPlanError(
+        f"{bytes_in_words(least)} are needed{where}", found, less + (f" on {device}" * (device != "auto"))
+    )

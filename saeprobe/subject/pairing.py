@@ -1,17 +1,19 @@
-"""Pairings: what a model's and an SAE's own configurations say together, read without importing torch."""
+"""A pairing is what a model's and an SAE's own configurations say together; files are looked up without torch."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from saeprobe.subject.files.model import model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.specification import (
     Download,
     Family,
+    ModelShape,
     SaeFile,
     SaeFolder,
     SaeRelease,
@@ -20,19 +22,17 @@ from saeprobe.subject.specification import (
     absent,
 )
 
-_HOOK = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
-
-
 _T = TypeVar("_T")
 
+_HOOK: Final = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
 
-DATE = "26 Jul 2024"
+DATE: Final = "26 Jul 2024"
 """The date in a chat template that writes one: the one that Llama 3's own template falls back on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pairing:
-    """How a model and an SAE are read together.
+    """A pairing says how a model and an SAE are read together.
 
     Attributes:
         family: which library runs the model.
@@ -67,67 +67,48 @@ class Pairing:
     n_positions: int
 
     @property
-    def aspects(self) -> dict[str, str]:
-        """In words, by aspect: what a prompt becomes before it is read, and where it is read."""
-        return protocol_aspects(
-            hook_name=self.hook_name,
-            prepend_bos=self.prepend_bos,
-            bos_twice=self.bos_twice,
-            rank_with_bos=self.rank_with_bos,
-            chat_template=self.chat_template,
-            center_writing_weights=self.center_writing_weights,
-        )
-
-    @property
     def protocol(self) -> str:
-        """The same as one sentence, with the length of the context."""
-        return "; ".join(f"{aspect}: {words}" for aspect, words in self.aspects.items()) + (
-            f"; at most {self.context_size} tokens"
-        )
+        """Say in one sentence what a prompt becomes before it is read, where it is read, and how long it may be."""
+        aspects = "; ".join(f"{aspect}: {words}" for aspect, words in aspects_of(self).items())
+        return f"{aspects}; at most {self.context_size} tokens"
 
 
-def protocol_aspects(
-    *,
-    hook_name: str,
-    prepend_bos: bool,
-    bos_twice: bool,
-    rank_with_bos: bool,
-    chat_template: bool,
-    center_writing_weights: bool,
-) -> dict[str, str]:
-    """What sets one protocol apart from another, in words, by aspect."""
-    bos = "two before each prompt" if bos_twice else "one before each prompt" if prepend_bos else "none added"
-    found = _HOOK.fullmatch(hook_name)
+def aspects_of(read: Pairing | SubjectSpec) -> dict[str, str]:
+    """Say in words, by aspect, how a subject is read; of a specification alone, as far as it says so."""
+    bos = "none added" if read.prepend_bos is False else "one before each prompt"
+    bos = "two before each prompt" if read.bos_twice else bos
+    found = None if read.hook_name is None else _HOOK.fullmatch(read.hook_name)
     where = "" if found is None else f", transformers' hidden_states[{int(found[1]) + (found[2] == 'post')}]"
     return {
-        "read at": f"{hook_name}{where}",
-        "BOS": f"{bos}, {'read for the effective rank only' if rank_with_bos else 'never read'}",
-        "chat template": f"the model's own, up to the answer, dated {DATE}" if chat_template else "none",
-        "stream": "residual stream minus its mean" if center_writing_weights else "raw residual stream",
+        "read at": f"{read.hook_name or 'where the SAE says'}{where}",
+        "BOS": f"{bos}, {'read for the effective rank only' if read.rank_with_bos else 'never read'}",
+        "chat template": f"the model's own, up to the answer, dated {DATE}" if read.chat_template else "none",
+        "stream": "residual stream minus its mean" if read.center_writing_weights else "raw residual stream",
     }
 
 
-def pair(spec: SubjectSpec, *, model: Path, sae: SaeSource) -> Pairing:
+def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -> Pairing:
     """Read both configurations and check that they belong together.
 
     Args:
         spec: what is declared; it wins over what the SAE says.
         model: folder of the model.
+        shape: the model's sizes.
         sae: the SAE and what its files say.
 
     Raises:
         SubjectError: the widths or layers do not fit, the SAE is of another model, the tokenizer has no chat template
             where one is wanted, or a setting is nowhere stated.
     """
-    shape = shape_of(model)
     said = sae.said
     hook_name = str(_need(spec, spec.hook_name, said.get("hook_name"), "hook_name"))
-    _check_model_name(spec, sae)
+    trained_on = _trained_on(sae)
+    _check_model_name(spec, trained_on)
     d_in = int(str(said.get("d_in", 0)))
     if d_in != shape.hidden:
         raise SubjectError(
             f"the SAE {spec.sae} reads {d_in} dimensions but {spec.model} has {shape.hidden}; they do not belong "
-            f"together: name the model that the SAE was trained on ({_trained_on(sae) or 'its card says which'})"
+            f"together: name the model that the SAE was trained on ({trained_on or 'its card says which'})"
         )
     if spec.chat_template and not _has_chat_template(model):
         raise SubjectError(
@@ -173,12 +154,11 @@ def _need(spec: SubjectSpec, declared: _T | None, stated: _T | None, key: str) -
     return value
 
 
-def _check_model_name(spec: SubjectSpec, sae: SaeSource) -> None:
-    """Another model of the same width gives features without an error, and wrong ones.
+def _check_model_name(spec: SubjectSpec, trained_on: str | None) -> None:
+    """Refuse another model than the SAE's: one of the same width gives features without an error, and wrong ones.
 
     Names are compared where both are names on the Hub; of a folder nobody knows which model lies in it.
     """
-    trained_on = _trained_on(sae)
     if spec.allow_other_model or trained_on is None or isinstance(spec.model, Path):
         return
     if _plain(spec.model) != _plain(trained_on):
@@ -194,7 +174,7 @@ def _trained_on(sae: SaeSource) -> str | None:
 
 
 def _plain(name: str) -> str:
-    """The model's name without its owner; TransformerLens calls GPT-2 gpt2-small."""
+    """Return a model's name without its owner; TransformerLens calls GPT-2 gpt2-small."""
     last = name.rpartition("/")[2].lower().removeprefix("meta-")
     return "gpt2" if last == "gpt2-small" else last
 
@@ -207,7 +187,7 @@ def _has_chat_template(model: Path) -> bool:
 
 
 def depth_of(hook_name: str, *, n_layers: int | None, name: str) -> int:
-    """How many blocks run before the hook.
+    """Count the blocks that run before the hook.
 
     Raises:
         SubjectError: it is no point between blocks, or after the model's last.
@@ -226,11 +206,12 @@ def depth_of(hook_name: str, *, n_layers: int | None, name: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """A subject whose files are here.
+    """A located subject has all its files here.
 
     Attributes:
         model: the folder of the model.
         model_files: what of it decides the streams that are read: configuration, tokenizer, weights.
+        shape: the model's sizes.
         sae: the SAE.
         pairing: how the two are read together.
         next_layer: whether the block after the hook is here and can be tried too.
@@ -238,100 +219,112 @@ class Located:
 
     model: Path
     model_files: tuple[Path, ...]
+    shape: ModelShape
     sae: SaeSource
     pairing: Pairing
     next_layer: bool
 
     @property
     def depth(self) -> int:
-        """Blocks that are needed: those before the hook and, if it is tried, the one after."""
+        """Count the blocks that are needed: those before the hook and, if it is tried, the one after."""
         return self.pairing.depth + self.next_layer
 
 
-def locate(spec: SubjectSpec) -> Located:
-    """The files of model and SAE and how they are read together.
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """A lookup finds the files of a subject on this machine, each of them once, as they are when first asked for."""
 
-    Raises:
-        SubjectError: a file is absent, or model and SAE do not belong together.
-    """
-    lacking = missing(spec)
-    if lacking is not None:
-        raise SubjectError(f"{spec.name} cannot run here: {lacking}")
-    folder, files = _model(spec)
-    if folder is None:  # it was there a moment ago
-        raise SubjectError(f"the files of {spec.name} went away while they were looked up; run again")
-    sae = open_source(spec.sae)
-    pairing = pair(spec, model=folder, sae=sae)
-    beyond = pairing.depth + 1
-    further: list[Path] = []
-    if spec.try_next_layer and beyond <= pairing.n_layers:
-        further = model_files(folder, depth=None if pairing.family == "bridge" else beyond)
-    return Located(
-        model=folder, model_files=tuple(further or files), sae=sae, pairing=pairing, next_layer=bool(further)
-    )
+    spec: SubjectSpec
 
+    @cached_property
+    def missing(self) -> str | None:
+        """Say which weights are absent and what brings them; None where all are here."""
+        spec = self.spec
+        what: list[str] = []
+        if not self._model_files:
+            if isinstance(spec.model, Path):
+                return f"no whole model at {spec.model}: wanted config.json, model.safetensors and a tokenizer there"
+            what.append(spec.model)
+        if self._sae is None:
+            if isinstance(spec.sae, SaeFolder):
+                return f"no whole SAE at {spec.sae.path}: wanted {CONFIG} and {WEIGHTS} there"
+            if isinstance(spec.sae, SaeFile):
+                return f"no SAE at {spec.sae.path}: wanted a .pt file in Goodfire's format"
+            what.append(find_release(spec.sae).repo)
+        return absent(what, spec.name) if what else None
 
-def missing(spec: SubjectSpec) -> str | None:
-    """Which weights are absent and what brings them; None where all are here."""
-    what: list[str] = []
-    if _model(spec)[0] is None:
-        if isinstance(spec.model, Path):
-            return f"no whole model at {spec.model}: wanted config.json, model.safetensors and a tokenizer there"
-        what.append(spec.model)
-    if find_sae(spec.sae) is None:
-        if isinstance(spec.sae, SaeFolder):
-            return f"no whole SAE at {spec.sae.path}: wanted {CONFIG} and {WEIGHTS} there"
-        if isinstance(spec.sae, SaeFile):
-            return f"no SAE at {spec.sae.path}: wanted a .pt file in Goodfire's format"
-        what.append(find_release(spec.sae).repo)
-    return absent(what, spec.name) if what else None
+    @cached_property
+    def located(self) -> Located:
+        """Return the files of model and SAE and how they are read together.
+
+        Raises:
+            SubjectError: a file is absent, or model and SAE do not belong together.
+        """
+        folder, spec = self._folder, self.spec
+        if self.missing is not None or folder is None:
+            raise SubjectError(f"{spec.name} cannot run here: {self.missing}")
+        sae = self._source
+        pairing = pair(spec, model=folder, shape=self._shape, sae=sae)
+        beyond = pairing.depth + 1
+        further: list[Path] = []
+        if spec.try_next_layer and beyond <= pairing.n_layers:
+            further = model_files(folder, depth=None if pairing.family == "bridge" else beyond)
+        return Located(
+            model=folder,
+            model_files=tuple(further or self._model_files),
+            shape=self._shape,
+            sae=sae,
+            pairing=pairing,
+            next_layer=bool(further),
+        )
+
+    @cached_property
+    def _folder(self) -> Path | None:
+        return model_folder(self.spec.model, revision=self.spec.revision)
+
+    @cached_property
+    def _model_files(self) -> list[Path]:
+        """Return what is needed of the model; nothing where files that are needed are absent."""
+        return [] if self._folder is None else model_files(self._folder, depth=self._depth_needed())
+
+    @cached_property
+    def _shape(self) -> ModelShape:
+        return shape_of(cast(Path, self._folder))
+
+    @cached_property
+    def _sae(self) -> Path | None:
+        return find_sae(self.spec.sae)
+
+    @cached_property
+    def _source(self) -> SaeSource:
+        return open_source(self.spec.sae, cast(Path, self._sae))
+
+    def _depth_needed(self) -> int | None:
+        """Count the blocks of the model that must be here; None means all.
+
+        A hook that the model does not have needs all, too: `pair` refuses it with what there is.
+        """
+        try:
+            hook_name = self.spec.hook_name
+            if hook_name is None and self._sae is not None:
+                said = self._source.said.get("hook_name")
+                hook_name = None if said is None else str(said)
+            if hook_name is None or self._shape.family == "bridge":
+                return None
+            return depth_of(hook_name, n_layers=self._shape.layers, name=self.spec.name)
+        except SubjectError:
+            return None
 
 
 def downloads(spec: SubjectSpec) -> tuple[Download, ...]:
-    """What it needs from the Hub, whether that is here or not."""
+    """Return what a subject needs from the Hub, whether that is here or not."""
     found: list[Download] = []
     if not isinstance(spec.model, Path):
-        depth = _depth_to_fetch(spec)
+        depth = None  # of a model that runs layer by layer as far as it is needed, where that is known beforehand
+        if spec.hook_name is not None and spec.shape is not None and spec.shape.family == "layers":
+            depth = depth_of(spec.hook_name, n_layers=spec.shape.layers, name=spec.name) + spec.try_next_layer
         found.append(Download(repo=spec.model, revision=spec.revision, patterns=spec.fetch, depth=depth))
     if isinstance(spec.sae, SaeRelease):
         release = find_release(spec.sae)
         found.append(Download(repo=release.repo, patterns=release.patterns))
     return tuple(found)
-
-
-def _model(spec: SubjectSpec) -> tuple[Path | None, list[Path]]:
-    """The folder of the model and what is needed of it; None where files that are needed are absent."""
-    folder = model_folder(spec.model, revision=spec.revision)
-    if folder is None:
-        return None, []
-    files = model_files(folder, depth=_needed(spec, folder))
-    return (folder if files else None), files
-
-
-def _needed(spec: SubjectSpec, folder: Path) -> int | None:
-    """How many blocks of the model in `folder` must be there; None for all.
-
-    A hook that the model does not have needs all, too: `pair` refuses it with what there is.
-    """
-    try:
-        hook_name, shape = _hook_name(spec), shape_of(folder)
-        if hook_name is None or shape.family == "bridge":
-            return None
-        return depth_of(hook_name, n_layers=shape.layers, name=spec.name)
-    except SubjectError:
-        return None
-
-
-def _hook_name(spec: SubjectSpec) -> str | None:
-    """Where the SAE reads, as far as that is known before the SAE is here."""
-    if spec.hook_name is not None or find_sae(spec.sae) is None:
-        return spec.hook_name
-    said = open_source(spec.sae).said.get("hook_name")
-    return None if said is None else str(said)
-
-
-def _depth_to_fetch(spec: SubjectSpec) -> int | None:
-    """Of a model that runs layer by layer, how many it needs; None where that is not known beforehand."""
-    if spec.hook_name is None or spec.shape is None or spec.shape.family == "bridge":
-        return None
-    return depth_of(spec.hook_name, n_layers=spec.shape.layers, name=spec.name) + spec.try_next_layer

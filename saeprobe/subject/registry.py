@@ -1,4 +1,4 @@
-"""The subjects by name: those built in, and the user's own from `[tool.saeprobe.subjects]`."""
+"""The registry finds subjects by name: those built in, and the user's own from `[tool.saeprobe.subjects]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from saeprobe.subject.files.sae import find_release, near
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import (
     Dtype,
     Memory,
@@ -21,13 +21,11 @@ from saeprobe.subject.specification import (
     SaeFile,
     SaeFolder,
     SaeRelease,
-    Subject,
     SubjectError,
     SubjectSpec,
 )
 
 _SPECIMENS: Final = Path(__file__).parent.parent / "specimens"
-
 
 _SPARROW: Final = SubjectSpec(
     name="sparrow",
@@ -40,7 +38,6 @@ _SPARROW: Final = SubjectSpec(
     l0=23.2,  # its card
     variance_explained=0.919,
 )
-
 
 _FINCH: Final = SubjectSpec(
     name="finch",
@@ -56,7 +53,6 @@ _FINCH: Final = SubjectSpec(
     l0=17.6,  # its card, on text without the template's tokens
     variance_explained=0.886,
 )
-
 
 _GPT2: Final = SubjectSpec(
     name="gpt2",
@@ -80,7 +76,6 @@ _GPT2: Final = SubjectSpec(
     d_sae=24_576,
 )
 
-
 _QWEN: Final = SubjectSpec(
     name="qwen7b",
     model="Qwen/Qwen2.5-7B-Instruct",
@@ -103,7 +98,6 @@ _QWEN: Final = SubjectSpec(
         positions=32_768,
     ),
 )
-
 
 _LLAMA: Final = SubjectSpec(
     name="llama70b",
@@ -131,7 +125,6 @@ _LLAMA: Final = SubjectSpec(
     d_sae=65_536,
 )
 
-
 _LLAMA_AS_PUBLISHED: Final = replace(
     _LLAMA,
     name="llama70b-as-published",
@@ -146,9 +139,8 @@ _LLAMA_AS_PUBLISHED: Final = replace(
     summary="llama70b by the protocol of the article: hidden_states[50], two BOS tokens, 8-bit where the hardware can",
 )
 
-
 BUILTIN: Final = (_SPARROW, _FINCH, _GPT2, _QWEN, _LLAMA, _LLAMA_AS_PUBLISHED)
-
+_BUILTIN: Final = {spec.name: spec for spec in BUILTIN}
 
 _KEYS: Final[dict[str, type]] = {
     "model": str,
@@ -173,7 +165,6 @@ _KEYS: Final[dict[str, type]] = {
     "summary": str,
 }
 
-
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "dtype": get_args(Dtype),
     "sae_dtype": get_args(Dtype),
@@ -181,7 +172,6 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "memory": get_args(Memory),
     "wording": ("specimen", "english", "chinese"),
 }
-
 
 _RANGES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "model": (bool, "a folder or a name on the Hub"),
@@ -194,46 +184,39 @@ _RANGES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "variance_explained": (lambda said: 0 < said <= 1, "a share between 0 and 1, such as 0.9"),
 }
 
-
 _ONE_FILE: Final = (".pt", ".pth")
-
 
 _SAE_FORMS: Final = '{ path = "..." } or { release = "...", id = "..." }'
 
 
-def _builtin() -> dict[str, Subject]:
-    return {spec.name: LocalSubject(spec=spec) for spec in BUILTIN}
-
-
 def subject_names(rootdir: Path) -> tuple[str, ...]:
-    """Names of all subjects, the built-in ones first.
+    """List the names of all subjects, the built-in ones first.
 
     Raises:
         SubjectError: a user's subject has the name of a built-in one.
     """
-    return (*_builtin(), *_declared(rootdir))
+    return (*_BUILTIN, *_declared(rootdir))
 
 
 def find_subject(name: str, rootdir: Path) -> Subject:
-    """The subject of that name, built in or declared in `rootdir`'s pyproject.toml; nothing is loaded.
+    """Find the subject of that name, built in or declared in `rootdir`'s pyproject.toml; nothing is loaded.
 
     Raises:
         SubjectError: there is none (the nearest names are given), or its declaration is wrong.
     """
-    builtin = _builtin()
-    if name in builtin:
-        return builtin[name]
+    if name in _BUILTIN:
+        return Subject(spec=_BUILTIN[name])
     declared = _declared(rootdir)
     if name not in declared:
         raise SubjectError(
-            f"there is no subject {name!r}{near(name, [*builtin, *declared], 'name')} "
+            f"there is no subject {name!r}{near(name, [*_BUILTIN, *declared], 'name')} "
             f"(your own go into [tool.saeprobe.subjects.{name}] in {rootdir / 'pyproject.toml'})"
         )
-    return LocalSubject(spec=_spec_of(name, declared[name], rootdir))
+    return Subject(spec=_spec_of(name, declared[name], rootdir))
 
 
 def _declared(rootdir: Path) -> dict[str, Mapping[str, object]]:
-    """The user's tables by name."""
+    """Read the user's tables, by name."""
     file = rootdir / "pyproject.toml"
     if not file.exists():
         return {}
@@ -249,7 +232,7 @@ def _declared(rootdir: Path) -> dict[str, Mapping[str, object]]:
         found = cast("dict[str, object]", inner)
     tables = cast("dict[str, Mapping[str, object]]", found)
     for name, table in tables.items():
-        if name in _builtin():
+        if name in _BUILTIN:
             raise SubjectError(f"[tool.saeprobe.subjects.{name}] in {file} has a built-in name; choose another")
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
             raise SubjectError(f"subject name {name!r} in {file} is no marker name: letters, digits, dots and dashes")
@@ -263,8 +246,7 @@ def _spec_of(name: str, table: Mapping[str, object], rootdir: Path) -> SubjectSp
     for key, value in table.items():
         if key not in _KEYS:
             raise SubjectError(f"{where} has the unknown key {key!r}{near(key, _KEYS, 'key')}")
-        number = _KEYS[key] is float and type(value) is int
-        if type(value) is not _KEYS[key] and not number:
+        if type(value) is not _KEYS[key] and not (_KEYS[key] is float and type(value) is int):
             wanted = _SAE_FORMS if key == "sae" else _KEYS[key].__name__
             raise SubjectError(f"{where}: {key} is {value!r}; wanted {wanted}")
         if key in _CHOICES and value not in _CHOICES[key]:
@@ -290,7 +272,7 @@ def _spec_of(name: str, table: Mapping[str, object], rootdir: Path) -> SubjectSp
 
 
 def _model_of(model: str, rootdir: Path) -> str | Path:
-    """A folder, if there is one of that name or if it is written like one; else a name on the Hub."""
+    """Return a folder, if there is one of that name or if it is written like one; else a name on the Hub."""
     folder = rootdir / Path(model).expanduser()
     looks_local = model.startswith((".", "/", "~", "\\")) or Path(model).is_absolute()
     return folder if looks_local or folder.is_dir() else model

@@ -1,11 +1,12 @@
-"""Specifications: which model, which SAE and which protocol a subject is made of, before anything is looked up."""
+"""A specification says which model, SAE and protocol a subject is made of; what is read of it has its types here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,24 +17,32 @@ from saeprobe.features.sparse import Keep, Token
 from saeprobe.prompts import Prompt, PromptSet
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-
-
 Quantisation = Literal["8bit", "8bit where it can"]
-
+Memory = Literal["auto", "resident", "sharded", "streamed"]
 
 Family = Literal["layers", "bridge"]
+"""Which library runs a model: transformers layer by layer, or a TransformerLens bridge as a whole."""
 
+RandomPart = Literal["random-model", "random-sae"]
+"""What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
 
-Memory = Literal["auto", "resident", "sharded", "streamed"]
+Share = Callable[[float], None]
+"""It is called with the share of the work that is done, between 0 and 1."""
+
+_MIRROR: Final = "where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before it"
 
 
 class SubjectError(ValueError):
     """A subject is declared wrongly, or its model and SAE do not belong together."""
 
 
+class ReadingError(ValueError):
+    """A prompt cannot be read or continued as asked."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SaeFolder:
-    """An SAE saved by sae-lens: a folder with `cfg.json` and `sae_weights.safetensors`."""
+    """An SAE is saved by sae-lens in a folder with `cfg.json` and `sae_weights.safetensors`."""
 
     path: Path
 
@@ -43,7 +52,7 @@ class SaeFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class SaeFile:
-    """An SAE in one `.pt` file in Goodfire's format; where it reads must be declared, for the file does not say."""
+    """An SAE lies in one `.pt` file in Goodfire's format, which does not say where it reads: that must be declared."""
 
     path: Path
 
@@ -53,7 +62,7 @@ class SaeFile:
 
 @dataclass(frozen=True, kw_only=True)
 class SaeRelease:
-    """An SAE of sae-lens' registry."""
+    """An SAE is named in sae-lens' registry by its release and its id there."""
 
     release: str
     id: str
@@ -67,11 +76,11 @@ Sae = SaeFolder | SaeFile | SaeRelease
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """The sizes of a model that memory depends on.
+    """The shape of a model holds the sizes on which its memory depends.
 
     Attributes:
-        family: which library runs it: transformers layer by layer, or a TransformerLens bridge as a whole.
-        hidden: width of the residual stream.
+        family: which library runs it.
+        hidden: width of the residual stream, `d_in` of the SAE.
         layers: blocks.
         heads: attention heads.
         kv_heads: heads of keys and values.
@@ -92,7 +101,7 @@ class ModelShape:
 
 @dataclass(frozen=True, kw_only=True)
 class SubjectSpec:
-    """A subject as declared, built in or in `[tool.saeprobe.subjects.NAME]`.
+    """A specification holds a subject as declared, built in or in `[tool.saeprobe.subjects.NAME]`.
 
     None means "as the SAE's own configuration says"; what that does not say must be given here.
 
@@ -163,7 +172,7 @@ class SubjectSpec:
     allow_other_model: bool = False
 
     def in_reports(self, what: str | Path | Sae) -> str:
-        """The name of the model or the SAE in reports."""
+        """Name the model or the SAE as reports do."""
         folder = what.path if isinstance(what, SaeFolder | SaeFile) else what
         if not isinstance(folder, Path):
             return str(folder)
@@ -173,12 +182,31 @@ class SubjectSpec:
         return str(folder)
 
 
-_MIRROR = "where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before it"
+@dataclass(frozen=True, kw_only=True)
+class Randomisation:
+    """A randomisation makes a subject a control: one part of it is drawn at random, the rest stays as it is.
+
+    Attributes:
+        part: what is drawn.
+        neutral: the text on which each feature is made to fire as often as in the trained subject, read without chat
+            template and BOS as for an instrument check.
+        seed: of the draw. What one draw shows is also its own luck: of 1,280 random directions some 20 fire on a token,
+            and the square root of that is about what one draw differs by from another.
+    """
+
+    part: RandomPart
+    neutral: PromptSet
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        """Name what is random: `random model` or `random SAE`."""
+        return {"random-model": "random model", "random-sae": "random SAE"}[self.part]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """What a subject needs from the Hub.
+    """A download says what a subject needs from the Hub.
 
     Attributes:
         repo: the repository.
@@ -194,24 +222,18 @@ class Download:
 
 
 def absent(what: Iterable[str], name: str) -> str:
-    """The sentence that says which weights of the subject `name` are absent and what brings them."""
+    """Say which weights of the subject `name` are absent and what brings them."""
     return f"the weights of {' and '.join(what)} are not here; run: saeprobe fetch {name} ({_MIRROR})"
-
-
-Share = Callable[[float], None]
-"""Told which share of the work is done, between 0 and 1."""
-
-
-Randomisation = Literal["random-model", "random-sae"]
-"""What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Everything that decides what a subject computes, known without importing torch.
+    """An identity holds everything that decides what a subject computes; no torch is imported to know it.
 
     `fingerprint` is a SHA-256 over the model's and the SAE's content hashes, hook, dtype, tokenisation protocol and
-    the versions of the libraries that compute: stored evidence of another fingerprint is never used.
+    the versions of the libraries that compute: stored evidence of another fingerprint is never used. `protocol` says
+    in words how a prompt is read. `tolerance` is by how much rounding may move an activation, as a share of the
+    residual stream's norm.
     """
 
     name: str
@@ -224,16 +246,47 @@ class Identity:
     d_sae: int
     dtype: str
     protocol: str
-    """In words: BOS, chat template, token read."""
     fingerprint: str
     tolerance: float = 0.0
-    """By how much rounding may move an activation, as a share of the residual stream's norm."""
     versions: dict[str, str] = field(default_factory=dict[str, str])
+
+
+_UNIT_ROUNDOFF: Final[dict[Dtype, float]] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
+_FLOAT32: Final = 1e-4
+
+
+def tolerance_of(dtype: Dtype, *, depth: int) -> float:
+    """Bound `|x - y| / |x|` for one token's residual stream `[d_in]`, computed twice in different batches.
+
+    Both are right: kernels sum in an order that depends on the batch's shape, so results of one operation differ by a
+    rounding of the dtype they are stored in.
+
+    In 16 bits the stream itself is what is rounded most often, twice a layer. Round-to-nearest with unit roundoff u
+    leaves an error of root mean square 0.38 u of the value (uniform over the spacing 2u, mantissas uniform in [1, 2):
+    2u / sqrt(12) over sqrt(7/3)), so two runs differ by 0.53 u a rounding. These add up like a random walk (Higham
+    and Mary 2019, "A new approach to probabilistic rounding error analysis"): over 2 x depth roundings of a stream
+    whose square grows evenly, 0.53 u sqrt(depth). About 10 roundings inside each block's attention and MLP add
+    0.53 u sqrt(10), whatever the depth. The bound is `2 u sqrt(depth)`, which for 51 layers is 3.4 times that sum
+    and leaves the rest to what later layers make of the difference: 0.056 in bfloat16, 0.007 in float16. Both lie below
+    what one layer more or fewer changes, about `1 / sqrt(depth)`.
+
+    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat.
+
+    8-bit weights have no bound here: LLM.int8 picks its outlier columns over all tokens of a batch (Dettmers et al.
+    2022, arXiv 2208.07339), so what shares a batch with a prompt is part of the result.
+
+    Args:
+        dtype: what the model computes in.
+        depth: layers that ran.
+    """
+    if dtype == "float32":
+        return _FLOAT32
+    return 2 * _UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Want:
-    """Which tokens of a prompt to read, and what to keep of them.
+    """A want says which tokens of a prompt to read, and what to keep of them.
 
     `shift` reads that many blocks after the hook (before it where negative); `raw` leaves the chat template out. Both
     are for the instrument check, which holds the SAE against its neighbouring layers on a neutral text.
@@ -247,7 +300,7 @@ class Want:
 
 @dataclass(frozen=True, kw_only=True)
 class Yardstick:
-    """What an instrument check is held against.
+    """A yardstick is what an instrument check is held against.
 
     Attributes:
         l0: active features a token, as the SAE's publisher states it; None where nobody does.
@@ -266,7 +319,7 @@ class Yardstick:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One prompt and all that is wanted of it; it runs once however much that is.
+    """A request is one prompt and all that is wanted of it; it runs once however much that is.
 
     Raises:
         ValueError: some of it is wanted in the chat template and some without.
@@ -281,13 +334,13 @@ class Request:
 
     @property
     def raw(self) -> bool:
-        """Whether the prompt is read without the chat template."""
+        """Say whether the prompt is read without the chat template."""
         return any(want.raw for want in self.wants)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
-    """What was read of one prompt. Arrays have one row a token read, `[read]`; features in sparse rows.
+    """A reading holds what was read of one prompt: arrays with one row a token read, features in sparse rows.
 
     `indices` of a row ascend; `values` are above zero. `near` are the features of a row that lie so close to firing or
     not firing that rounding decides (`Identity.tolerance`), ascending; no rows where the SAE's features have no
@@ -305,22 +358,22 @@ class Reading:
 
 
 class Reader(Protocol):
-    """A subject in memory."""
+    """A reader is a subject in memory."""
 
     @property
     def device(self) -> str:
-        """As torch writes it."""
+        """Name the device on which the model computes, as torch writes it."""
         ...
 
     def read(
         self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
     ) -> Iterator[tuple[int, list[Reading]]]:
-        """Run the model up to the hook; for each request its index and a reading a want, each request once.
+        """Run the model up to the hook; yield for each request its index and a reading a want, each request once.
 
         Args:
             requests: in any order; they are answered in an order of the model's own choosing.
             batch_size: prompts a forward pass at most.
-            progress: told which share of the forward passes is done.
+            progress: called with the share of the forward passes that is done.
 
         Raises:
             ReadingError: a text does not fit the context, has no tokens or contains special ones; a prompt cannot be
@@ -331,112 +384,9 @@ class Reader(Protocol):
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
     ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-        """Run a steering experiment on `prompts`; all continuations of a prompt at once, one prompt after another.
+        """Run a steering experiment on `prompts`; yield all continuations of a prompt at once, prompt by prompt.
 
         `experiment` are the texts of the whole experiment, of which `prompts` may be the part that is not stored yet:
         the random features are drawn from those that fire on them.
         """
         ...
-
-
-class Subject(Protocol):
-    """A language model, its SAE and a hook point; cheap to hold, loaded by `open`."""
-
-    @property
-    def name(self) -> str:
-        """What `subjects(...)` and `-m` select."""
-        ...
-
-    @property
-    def markers(self) -> tuple[str, ...]:
-        """Its own name and, for a protocol of another subject, that subject's (`llama70b`)."""
-        ...
-
-    @property
-    def wording(self) -> str:
-        """Which of the built-in prompt sets it reads: `specimen`, `english` or `chinese`."""
-        ...
-
-    @property
-    def specimen(self) -> bool:
-        """Ships with the project."""
-        ...
-
-    @property
-    def default(self) -> bool:
-        """Runs where no `-m` selects: the specimens, and users' subjects that say so."""
-        ...
-
-    @property
-    def summary(self) -> str:
-        """What it is, in a line."""
-        ...
-
-    @property
-    def protocol_of(self) -> str | None:
-        """The subject of which this one is another protocol."""
-        ...
-
-    def aspects(self) -> Mapping[str, str]:
-        """In words, by aspect, how it is read; also where its weights are absent."""
-        ...
-
-    def yardstick(self) -> Yardstick:
-        """What its instrument check is held against. Only asked where nothing is `missing`."""
-        ...
-
-    def downloads(self) -> tuple[Download, ...]:
-        """What it needs from the Hub, whether that is here or not; empty where all of it is in folders."""
-        ...
-
-    def place(self) -> str:
-        """In words, where its weights lie while they are used. Only asked where nothing is `missing`."""
-        ...
-
-    def missing(self) -> str | None:
-        """Why it cannot run here and the command that would bring what is absent; None where it can."""
-        ...
-
-    def identity(self) -> Identity:
-        """What it is, without importing torch. Only asked where nothing is `missing`."""
-        ...
-
-    def speaking(self) -> str:
-        """A fingerprint of all that decides what it writes: `Identity.fingerprint` and the layers after the hook."""
-        ...
-
-    def open(self) -> Reader:
-        """Load it."""
-        ...
-
-    def randomised(self, what: Randomisation, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
-        """The same subject with a random model or a random SAE, as a control; nothing is loaded.
-
-        Each feature fires on as many tokens of the neutral text as in the subject itself. It is in no list of subjects
-        and writes no text.
-
-        Args:
-            what: is drawn at random.
-            neutral: the text; None for the built-in one, on which instruments are checked.
-            seed: of the draw.
-        """
-        ...
-
-    def draws(self, what: Randomisation, *, neutral: PromptSet | None = None, count: int) -> Draws:
-        """As many draws of the same, seeds 0 and up; what they have in common is loaded once, with the first."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draws:
-    """Random subjects that differ by their seed alone.
-
-    `release` gives back the memory of what they share, once all have read or another subject is to be loaded.
-    """
-
-    subjects: tuple[Subject, ...]
-    release: Callable[[], None]
-
-
-class ReadingError(ValueError):
-    """A prompt cannot be read or continued as asked."""

@@ -23,7 +23,7 @@ from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.store import plan
 from saeprobe.store.plan import Plan, Progress, gather
 from saeprobe.store.store import Store
-from saeprobe.subject.specification import Subject
+from saeprobe.subject.local import Subject
 from studies.specimens.corpus.document import Draw, seeded, unmark
 from studies.specimens.corpus.landmarks import descriptions, landmarks, visit
 

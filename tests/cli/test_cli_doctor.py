@@ -18,7 +18,7 @@ from saeprobe.cli import doctor as rates_module
 from saeprobe.cli.doctor import Rates, hardware, least_seconds, measure, outlook
 from saeprobe.subject import local, registry
 from saeprobe.subject import machine as machine_module
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Gpu, Machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan
 
@@ -160,7 +160,7 @@ def test_a_card_that_torch_cannot_use_says_why() -> None:
 def test_what_a_subject_takes_is_that_of_its_files(tiny: Made, place: Callable[..., None]) -> None:
     """Disk is the size of the files; a subject of the user's own is looked at like the built-in ones."""
     place(LAPTOP)
-    subject = LocalSubject(spec=tiny.subject.spec)
+    subject = Subject(spec=tiny.subject.spec)
     found = outlook(subject, KNOWN)
     files = [*tiny.model.iterdir(), *tiny.sae.iterdir()]
     assert (found.state, found.disk) == ("ready", sum(file.stat().st_size for file in files))
@@ -172,13 +172,13 @@ def test_a_subject_that_does_not_fit_or_belong_is_named(tiny: Made, place: Calla
     """A device that is not here is `unfit`, a hook beyond the model `wrong`, a folder without files `absent`."""
     place(LAPTOP)
     spec = tiny.subject.spec
-    unfit = outlook(LocalSubject(spec=replace(spec, device="cuda")), KNOWN)
+    unfit = outlook(Subject(spec=replace(spec, device="cuda")), KNOWN)
     assert (unfit.state, unfit.row[1:]) == ("unfit", ["unfit", "?", "?", "?"])
     assert "the device is to be cuda; found no NVIDIA GPU is visible" in unfit.notes[0]
-    wrong = outlook(LocalSubject(spec=replace(spec, hook_name="blocks.9.hook_resid_pre")), KNOWN)
+    wrong = outlook(Subject(spec=replace(spec, hook_name="blocks.9.hook_resid_pre")), KNOWN)
     assert wrong.state == "wrong"
     assert "blocks.9.hook_resid_pre" in wrong.notes[0]
-    absent = outlook(LocalSubject(spec=replace(spec, model=tiny.root / "none")), KNOWN)
+    absent = outlook(Subject(spec=replace(spec, model=tiny.root / "none")), KNOWN)
     assert absent.state == "absent"
     assert "no whole model at" in absent.notes[0]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from saeprobe.plugin.items import Asked
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.prompts import PromptSet
-from saeprobe.subject.specification import Draws, ReadingError, SubjectError
+from saeprobe.subject.specification import ReadingError, SubjectError
 
 PROMPTS = PromptSet.build(
     name="p",
@@ -37,19 +36,23 @@ ALL: tuple[Control, ...] = ("length", "injection", "labels", "random-model", "ra
 class Stub:
     """As much of a subject as conditions ask for."""
 
-    def __init__(self, name: str = "hand", *, error: Exception | None = None) -> None:
+    def __init__(self, name: str = "hand", *, error: Exception | None = None, of: Stub | None = None) -> None:
         self.name = name
         self._error = error
+        self._of = of or self
         self.derived: list[tuple[str, PromptSet | None]] = []
         self.released: list[str] = []
 
-    def draws(self, what: str, *, neutral: PromptSet | None = None, count: int) -> Draws:
-        """Stubs of other names, or the error."""
-        self.derived.append((what, neutral))
+    def draws(self, part: str, *, neutral: PromptSet | None = None, count: int) -> tuple[Stub, ...]:
+        """Return stubs of other names, or raise the error."""
+        self.derived.append((part, neutral))
         if self._error is not None:
             raise self._error
-        stubs: Any = tuple(Stub(f"{self.name} with {what} {number}") for number in range(count))
-        return Draws(subjects=stubs, release=partial(self.released.append, what))
+        return tuple(Stub(f"{self.name} with {part} {number}", of=self) for number in range(count))
+
+    def release(self) -> None:
+        """Keep note at the subject whose draw this is."""
+        self._of.released.append(self.name)
 
 
 def requests(conditions: Conditions) -> list[tuple[str, Capture]]:
@@ -122,7 +125,8 @@ def test_what_draws_share_is_released() -> None:
     for each in (subject, failing):
         conditions.note(each, ENDS, ALL)  # pyright: ignore[reportArgumentType] - a stub
     conditions.release()
-    assert (subject.released, failing.released) == (["random-model", "random-sae"], [])
+    names = [f"hand with {part} {number}" for part in ("random-model", "random-sae") for number in range(20)]
+    assert (subject.released, failing.released) == (names, [])
 
 
 def test_claims_add_up_their_controls() -> None:

@@ -12,13 +12,12 @@ from instrument_project import INI, NEUTRAL, PROBES, SEEN, SPARROW, SPY, WORDS
 from runs import Run, apart, properties
 
 import saeprobe
-from saeprobe.plugin.instruments import Instruments
 from saeprobe.plugin.items import Asked
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
-from saeprobe.store.instrument import unread
+from saeprobe.store.instrument import Instruments, unread
 from saeprobe.store.store import Store
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
 
 EVERY = ("-m", "right or low or crowded or mute")
@@ -223,7 +222,7 @@ def test_a_misfit_on_purpose_is_told_and_breaks_nothing(
     """The same hook beside its layer, declared as a published protocol: the finding is kept, its evidence is given."""
     del cold
     spec = replace(find_subject("low", folder).spec, misfit="as published")  # pyright: ignore[reportAttributeAccessIssue] - a local subject
-    monkeypatch.setattr("saeprobe.plugin.laboratory.find_subject", lambda _name, _root: LocalSubject(spec=spec))
+    monkeypatch.setattr("saeprobe.plugin.laboratory.find_subject", lambda _name, _root: Subject(spec=spec))
     laboratory = Laboratory(settings_for(folder, folder / ".saeprobe" / "store"))
     ends = saeprobe.capture(SEEN)
     laboratory.plan([Asked(subject="low", declared=ends)])

@@ -13,7 +13,7 @@ from made_llama import write_chat_tokenizer, write_llama
 
 import saeprobe
 from saeprobe.subject.files.sae import find_release
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import BUILTIN
 from saeprobe.subject.running.batches import Run
 from saeprobe.subject.specification import Request, SaeFile, SubjectSpec, Want
@@ -67,15 +67,15 @@ def test_llama70b_is_declared_as_sae_lens_knows_it() -> None:
 
 def test_an_sae_in_sixteen_bits_takes_half(spec: SubjectSpec) -> None:
     """In memory and in the plan; its features are those of float32 to bfloat16's three digits."""
-    half = LocalSubject(spec=replace(spec, sae_dtype="bfloat16"))
-    needs, needs_half = LocalSubject(spec=spec).needs(), half.needs()
+    half = Subject(spec=replace(spec, sae_dtype="bfloat16"))
+    needs, needs_half = Subject(spec=spec).needs(), half.needs()
     assert needs is not None
     assert needs_half is not None
     assert needs.sae_bytes == 2 * needs_half.sae_bytes == 4 * (2 * D_SAE * WIDTH + D_SAE + WIDTH)
     loaded: Any = half.open()
     assert sum(one.numel() * one.element_size() for one in loaded.sae.parameters()) == needs_half.sae_bytes
     request = Request(text=TEXTS[0], wants=(EVERY,))
-    ((_, (exact,)),) = LocalSubject(spec=spec).open().read([request])
+    ((_, (exact,)),) = Subject(spec=spec).open().read([request])
     ((_, (rounded,)),) = loaded.read([request])
     largest = [float(row.max()) for row in exact.values if len(row)]
     assert [float(row.max()) for row in rounded.values if len(row)] == pytest.approx(largest, rel=0.05)
@@ -88,7 +88,7 @@ def test_two_days_give_one_prompt(spec: SubjectSpec, monkeypatch: pytest.MonkeyP
 
     from transformers.utils import chat_template_utils
 
-    reader: Any = LocalSubject(spec=spec).open()
+    reader: Any = Subject(spec=spec).open()
     told: list[object] = []
     untold: list[str] = []
     for day in (1, 2):
@@ -116,7 +116,7 @@ def test_a_layer_gives_a_tensor_whose_first_is_a_prompt(spec: SubjectSpec) -> No
     model: Any = AutoModelForCausalLM.from_pretrained(spec.model).eval()
     given: list[Any] = []
     model.model.layers[1].register_forward_hook(lambda *of: given.append(of[-1]))
-    reader: Any = LocalSubject(spec=spec).open()
+    reader: Any = Subject(spec=spec).open()
     ids = [one.ids for one in reader.tokenize(["Rain", "Iron"])]
     with torch.no_grad():
         model(torch.tensor(ids))
@@ -133,7 +133,7 @@ def test_dense_features_are_never_there_for_a_whole_run(spec: SubjectSpec, monke
     from saeprobe.subject.running import reader as reading
 
     requests = [Request(text=text, wants=(EVERY,)) for text in TEXTS]
-    reader: Any = LocalSubject(spec=spec).open()
+    reader: Any = Subject(spec=spec).open()
     wanted = dict(reader.read(requests))
     monkeypatch.setattr(reading, "_DENSE_BYTES", 7 * 4 * D_SAE)
     encode, seen = reader.sae.encode, list[int]()

@@ -11,7 +11,7 @@ from made_subjects import Made
 
 from saeprobe.captures import Steering, steer
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import SaeFile, SubjectSpec
 
 WIDTH, NEW = 16, 6
@@ -43,7 +43,7 @@ def readers(tiny: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         chat_template=True,
         device="cpu",
     )
-    return {"bridge": tiny.subject.open(), "layers": LocalSubject(spec=spec).open()}
+    return {"bridge": tiny.subject.open(), "layers": Subject(spec=spec).open()}
 
 
 def experiment(texts: Sequence[str], **settings: Any) -> Steering:

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from made_subjects import Made
 
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import SaeFolder, SubjectSpec
 
 
-def copied(made: Made, root: Path, *, told_from: Path | None = None) -> LocalSubject:
+def copied(made: Made, root: Path, *, told_from: Path | None = None) -> Subject:
     """The same subject from another folder."""
     shutil.copytree(made.model, root / "model")
     shutil.copytree(made.sae, root / "sae")
     spec = SubjectSpec(
         name="tiny", model=root / "model", sae=SaeFolder(path=root / "sae"), device="cpu", root=told_from
     )
-    return LocalSubject(spec=spec)
+    return Subject(spec=spec)
 
 
 def test_the_specimen_is_told_by_its_path_in_the_package() -> None:

@@ -12,7 +12,7 @@ import pytest
 from made_llama import remove_shards_after, write_chat_tokenizer, write_llama
 from test_layer_stack import DEPTHS, furthest, runs_of, whole_model
 
-from saeprobe.subject.files.shards import ShardError, tensor_bytes
+from saeprobe.subject.files.shards import ShardError, stored_tensors
 from saeprobe.subject.running.batches import Run
 from saeprobe.subject.specification import Dtype, ReadingError, SubjectError
 
@@ -25,6 +25,11 @@ ROPE = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
 }
+
+
+def tensor_bytes(folder: Path, *, depth: int) -> int:
+    """Count the bytes on disk of the embedding and the layers before `depth`."""
+    return sum(one.bytes for one in stored_tensors(folder, depth=depth).values())
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +287,7 @@ def test_a_memory_that_does_not_hold_one_layer(small: tuple[Path, list[Run]], mo
         return real(tensor, *where, **how)
 
     monkeypatch.setattr(torch.Tensor, "to", full)
-    with pytest.raises(SubjectError, match=r"does not hold the embedding, 0\.0 GiB \(CUDA out of memory"):
+    with pytest.raises(SubjectError, match=r"does not hold the embedding, 8\.2 kB \(CUDA out of memory"):
         list(sweep.run(runs, batch_size=4))
 
 

@@ -95,10 +95,10 @@ def open_(name: str, root: Path, **changes: str) -> Any:
     """The built-in subject, in float32, so that it can be held against the whole model to 1e-4."""
     from dataclasses import replace
 
-    from saeprobe.subject.local import LocalSubject
+    from saeprobe.subject.local import Subject
 
     subject = find_subject(name, root)
-    return LocalSubject(spec=replace(subject.spec, dtype="float32", **changes))
+    return Subject(spec=replace(subject.spec, dtype="float32", **changes))
 
 
 def read(subject: Any, texts: Sequence[str], *wants: Want) -> list[list[Any]]:

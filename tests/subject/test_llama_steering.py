@@ -13,7 +13,7 @@ from made_llama import write_chat_tokenizer, write_llama
 
 from saeprobe.captures import steer
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import Request, SaeFile, SubjectError, SubjectSpec, Want
 
 WIDTH, D_SAE, NEW = 32, 40, 5
@@ -76,7 +76,7 @@ def test_continuations_are_those_of_a_loop_without_batch_or_cache(spec: SubjectS
     import torch
     from transformers import AutoModelForCausalLM
 
-    reader: Any = LocalSubject(spec=spec).open()
+    reader: Any = Subject(spec=spec).open()
     wanted = steer(
         prompts(), feature=3, strengths=[40], random_features=1, n_samples=1, max_new_tokens=NEW, temperature=0
     )
@@ -98,7 +98,7 @@ def test_continuations_are_those_of_a_loop_without_batch_or_cache(spec: SubjectS
 
 def test_what_was_read_before_speaking_is_read_alike_afterwards(spec: SubjectSpec) -> None:
     """The layers up to the hook make room for the whole model and are loaded again."""
-    reader: Any = LocalSubject(spec=spec).open()
+    reader: Any = Subject(spec=spec).open()
     request = Request(text=TEXTS[0], wants=(Want(at="last", keep=frozenset({"features"})),))
     ((_, (before,)),) = reader.read([request])
     wanted = steer(prompts(), feature=3, strengths=[1], random_features=1, n_samples=1, max_new_tokens=1)
@@ -116,25 +116,25 @@ def test_other_layers_after_the_hook_speak_otherwise(spec: SubjectSpec, tmp_path
     from safetensors.torch import load_file, save_file
 
     copied = replace(spec, model=Path(shutil.copytree(cast("Path", spec.model), tmp_path / "model")))
-    before, after = LocalSubject(spec=copied), LocalSubject(spec=replace(copied, try_next_layer=False))
-    assert before.speaking() != before.identity().fingerprint
+    before, after = Subject(spec=copied), Subject(spec=replace(copied, try_next_layer=False))
+    assert before.whole_fingerprint() != before.identity().fingerprint
     index = json.loads((tmp_path / "model" / "model.safetensors.index.json").read_text(encoding="utf-8"))
     name = "model.layers.3.mlp.up_proj.weight"
     shard = tmp_path / "model" / index["weight_map"][name]
     assert not any(one.endswith(shard.name) for key, one in index["weight_map"].items() if ".layers.0." in key)
-    reading, speaking = after.identity().fingerprint, after.speaking()
+    reading, speaking = after.identity().fingerprint, after.whole_fingerprint()
     tensors = load_file(shard)
     save_file({**tensors, name: tensors[name] + 1}, shard, metadata={"format": "pt"})
-    changed = LocalSubject(spec=replace(copied, try_next_layer=False))
+    changed = Subject(spec=replace(copied, try_next_layer=False))
     assert changed.identity().fingerprint == reading
-    assert changed.speaking() != speaking
+    assert changed.whole_fingerprint() != speaking
 
 
 def test_a_model_streamed_from_disk_is_read_but_not_steered(spec: SubjectSpec) -> None:
     """Every token written would read all its weights again; the error says so."""
     from dataclasses import replace
 
-    reader: Any = LocalSubject(spec=replace(spec, memory="streamed")).open()
+    reader: Any = Subject(spec=replace(spec, memory="streamed")).open()
     wanted = steer(prompts(), feature=3, strengths=[1], random_features=1, n_samples=1, max_new_tokens=1)
     with pytest.raises(SubjectError, match="can be read but not steered here"):
         list(reader.continue_(prompts().prompts, wanted, experiment=TEXTS))

@@ -19,7 +19,7 @@ def between(values: list[float], wanted: int, *, repeats: list[int] | None = Non
     """Threshold and count of one feature with these values."""
     import torch
 
-    from saeprobe.subject.running.sae import between as between_
+    from saeprobe.subject.running.random import between as between_
 
     rows = torch.tensor(values)[:, None]
     counts = torch.tensor(repeats or [1] * len(values))
@@ -121,7 +121,7 @@ def rows(*, repeats: list[int] | None = None, seed: int = 6) -> Any:
     """Streams of 50 different tokens."""
     import torch
 
-    from saeprobe.subject.running.sae import Streams
+    from saeprobe.subject.running.random import Streams
 
     x = torch.randn(TOKENS, D_IN, generator=torch.Generator().manual_seed(seed)) + 1.0
     return Streams(x=x, repeats=torch.tensor(repeats or [1] * TOKENS))
@@ -152,7 +152,7 @@ def test_each_feature_fires_as_often_as_the_trained_one_on_other_streams(
     """Counts on one set of streams are had on another, exactly, and the mean activation to rounding."""
     import torch
 
-    from saeprobe.subject.running.sae import Firing, matched, random_directions
+    from saeprobe.subject.running.random import Firing, matched, random_directions
 
     trained, there = made_sae(architecture, **settings), rows(seed=7)
     counts, mean = firing(trained, rows())
@@ -170,7 +170,7 @@ def test_a_trained_sae_keeps_its_directions_and_its_decoder(architecture: str) -
     """Only how far along its direction a feature begins is set anew, and one length for all."""
     import torch
 
-    from saeprobe.subject.running.sae import Firing, matched
+    from saeprobe.subject.running.random import Firing, matched
 
     trained = made_sae(architecture, **({"k": 3} if architecture == "topk" else {}))
     encoder, decoder, bias = (one.clone() for one in (trained.W_enc, trained.W_dec, trained.b_dec))
@@ -187,7 +187,7 @@ def test_random_directions_are_read_and_written_alike() -> None:
     """The encoder's columns are the decoder's rows, all times one scale, and nothing is left of the trained ones."""
     import torch
 
-    from saeprobe.subject.running.sae import Firing, matched, random_directions
+    from saeprobe.subject.running.random import Firing, matched, random_directions
 
     trained = made_sae("standard")
     before = trained.W_enc.clone()
@@ -205,7 +205,7 @@ def test_random_directions_are_uniform_on_the_sphere() -> None:
     """Of length 1; over 4,000 of them the mean is near 0 and every axis has a share of 1/3 of the squares."""
     import torch
 
-    from saeprobe.subject.running.sae import random_directions
+    from saeprobe.subject.running.random import random_directions
 
     drawn = random_directions(4000, 3, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(drawn.norm(dim=1), torch.ones(4000), atol=1e-6)
@@ -219,7 +219,7 @@ def test_repeated_tokens_that_cannot_be_split_are_told() -> None:
     """One stream of 40 tokens and 49 of one each: where 10 are wanted a feature may fire on 10, or on 40 and more."""
     import torch
 
-    from saeprobe.subject.running.sae import Firing, matched
+    from saeprobe.subject.running.random import Firing, matched
 
     streams = rows(repeats=[40] + [1] * (TOKENS - 1))
     wanted = torch.full((D_SAE,), 20)
@@ -234,7 +234,7 @@ def test_a_feature_that_never_fires_stays_silent_on_the_text() -> None:
     """Where none of the trained features fires there is no mean to be had either, and nothing is scaled."""
     import torch
 
-    from saeprobe.subject.running.sae import Firing, matched
+    from saeprobe.subject.running.random import Firing, matched
 
     trained = made_sae("standard")
     before = trained.W_enc.clone()
@@ -247,7 +247,7 @@ def test_features_are_matched_in_parts_as_in_one(monkeypatch: pytest.MonkeyPatch
     """A dictionary of 65,536 is not sorted at once."""
     import torch
 
-    from saeprobe.subject.running import sae as module
+    from saeprobe.subject.running import random as module
 
     counts, mean = firing(made_sae("standard"), rows())
     wanted = module.Firing(counts=counts, mean=mean)
@@ -262,7 +262,7 @@ def test_a_text_of_one_token_has_no_thresholds() -> None:
     """It is refused."""
     import torch
 
-    from saeprobe.subject.running.sae import Firing, Streams, matched
+    from saeprobe.subject.running.random import Firing, Streams, matched
 
     one = Streams(x=torch.ones(1, D_IN), repeats=torch.ones(1, dtype=torch.long))
     wanted = Firing(counts=torch.zeros(D_SAE, dtype=torch.long), mean=0.0)
@@ -274,7 +274,7 @@ def test_an_sae_without_directions_can_be_given_random_ones_only() -> None:
     """Its encoder is no list of directions; the other control is named."""
     import torch
 
-    from saeprobe.subject.running.sae import Firing, matched, random_directions
+    from saeprobe.subject.running.random import Firing, matched, random_directions
 
     counts, mean = firing(made_sae("standard"), rows())
     trained = made_sae("standard")

@@ -20,35 +20,13 @@ from saeprobe.subject.memory import (
     needs_of,
     why_no_8bit,
 )
+from saeprobe.subject.registry import BUILTIN
+from saeprobe.subject.specification import ModelShape
 
 GB = 10**9
-LLAMA = needs_of(
-    hidden=8192,
-    layers=51,
-    heads=64,
-    kv_heads=8,
-    intermediate=28_672,
-    vocabulary=128_256,
-    d_sae=65_536,
-    weight_bytes=2,
-    sae_weight_bytes=2,
-    gated=True,
-    shardable=True,
-)
-GPT2 = needs_of(
-    hidden=768,
-    layers=12,
-    heads=12,
-    kv_heads=12,
-    intermediate=3072,
-    vocabulary=50_257,
-    positions=1024,
-    d_sae=24_576,
-    weight_bytes=4,
-    sae_weight_bytes=4,
-    gated=False,
-    shardable=False,
-)
+SHAPES = {spec.name: spec.shape for spec in BUILTIN if spec.shape is not None}
+LLAMA = needs_of(SHAPES["llama70b"], depth=51, d_sae=65_536, dtype="bfloat16", sae_dtype="bfloat16")
+GPT2 = needs_of(SHAPES["gpt2"], depth=12, d_sae=24_576, dtype="float32", sae_dtype="float32")
 SPEED = {("resident", True): 0, ("sharded", True): 1, ("streamed", True): 2, ("resident", False): 3}
 
 
@@ -87,23 +65,29 @@ def test_the_needs_of_gpt2_are_those_of_its_files() -> None:
 
 def test_a_batch_is_as_wide_as_its_widest_moment() -> None:
     """By hand: 2 prompts of 4 tokens, width 6 in two bytes; the SAE, then attention, then the MLP is the widest."""
-    shape = {"hidden": 6, "heads": 3, "kv_heads": 1, "weight_bytes": 2, "prompts": 2, "tokens": 4}
+    narrow = ModelShape(
+        family="layers", hidden=6, layers=1, heads=3, kv_heads=1, intermediate=1, vocabulary=9, positions=9
+    )
+    batch: dict[str, Any] = {"weight_bytes": 2, "prompts": 2, "tokens": 4}
     stream = 3 * 8 * 6 * 2
-    assert batch_bytes(**shape, intermediate=1, d_sae=100) == stream + 2 * 8 * 100 * 4
+    assert batch_bytes(narrow, d_sae=100, **batch) == stream + 2 * 8 * 100 * 4
     attention = 8 * (6 + 2 * 1 * 2) * 2 + 2 * (2 * 3 * 4 * 4) * 4
-    assert batch_bytes(**shape, intermediate=1, d_sae=1) == stream + attention
-    assert batch_bytes(**shape, intermediate=50, d_sae=1) == stream + 3 * 8 * 50 * 2
+    assert batch_bytes(narrow, d_sae=1, **batch) == stream + attention
+    assert batch_bytes(replace(narrow, intermediate=50), d_sae=1, **batch) == stream + 3 * 8 * 50 * 2
 
 
 def test_work_is_two_operations_a_weight() -> None:
     """A token multiplies and adds once with each weight of the blocks that run, and each of the encoder."""
     layer = 1_711_276_032 // 2
     assert LLAMA.flop_per_token == 2 * 51 * layer + 2 * 8192 * 65_536
-    shape: dict[str, Any] = {"hidden": 4, "heads": 2, "kv_heads": 2, "intermediate": 16, "vocabulary": 9, "d_sae": 5}
-    more: dict[str, Any] = {"weight_bytes": 4, "sae_weight_bytes": 4, "gated": False, "shardable": False}
-    few = needs_of(**shape, **more, layers=3, running=2)
+    whole = ModelShape(
+        family="bridge", hidden=4, layers=3, heads=2, kv_heads=2, intermediate=16, vocabulary=9, positions=7
+    )
+    few = needs_of(whole, depth=2, d_sae=5, dtype="float32", sae_dtype="float16")
     assert few.flop_per_token == 2 * 2 * (4 * 4 * 4 + 2 * 4 * 16) + 2 * 4 * 5
-    assert few.weights_bytes == 4 * (9 * 4 + 3 * (4 * 4 * 4 + 2 * 4 * 16))
+    assert few.weights_bytes == 4 * ((9 + 7) * 4 + 3 * (4 * 4 * 4 + 2 * 4 * 16))
+    assert few.sae_bytes == 2 * (2 * 4 * 5 + 4 + 5)
+    assert not few.shardable
 
 
 @pytest.mark.parametrize(
@@ -346,21 +330,18 @@ def test_accelerate_finds_room_on_the_cards_of_a_sharded_plan(rooms: list[int], 
     from transformers import LlamaConfig, LlamaModel
 
     hidden, intermediate = 64, 128
-    want = needs_of(
+    shape = ModelShape(
+        family="layers",
         hidden=hidden,
         layers=layers,
         heads=4,
         kv_heads=2,
         intermediate=intermediate,
         vocabulary=vocabulary,
-        d_sae=100,
-        weight_bytes=2,
-        sae_weight_bytes=2,
-        gated=True,
-        shardable=True,
-        prompts=1,
-        tokens=1,
+        positions=0,
     )
+    dtype = "bfloat16"
+    want = needs_of(shape, depth=layers, d_sae=100, dtype=dtype, sae_dtype=dtype, prompts=1, tokens=1)
     # A thousandth for norms: at real widths the room set aside covers it, at this one it must be counted.
     want = replace(
         want, layer_bytes=want.layer_bytes + 4 * hidden, weights_bytes=want.weights_bytes + 4 * hidden * (layers + 1)

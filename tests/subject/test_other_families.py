@@ -14,7 +14,7 @@ import pytest
 from hub_caches import put_folder
 from made_llama import write_chat_tokenizer, write_llama
 
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import Request, SubjectError, Want
 
@@ -72,7 +72,7 @@ def test_qwen7b_goes_through_the_loader_of_sae_lens(qwen: tuple[Any, dict[str, A
     subject = find_subject("qwen7b", tmp_path)
     identity = subject.identity()
     assert (identity.hook_name, identity.d_in, identity.d_sae) == ("blocks.15.hook_resid_post", WIDTH, D_SAE)
-    exact = LocalSubject(spec=replace(cast(Any, subject).spec, dtype="float32"))
+    exact = Subject(spec=replace(cast(Any, subject).spec, dtype="float32"))
     reader: Any = exact.open()
     text = "Why is the sky blue?"
     ((_, (reading,)),) = reader.read([Request(text=text, wants=(Want(at="last", keep=frozenset({"features"})),))])

@@ -16,21 +16,20 @@ from made_subjects import Made
 
 from saeprobe.captures import Steering
 from saeprobe.prompts import NEUTRAL, PromptSet
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import (
-    Randomisation,
+    RandomPart,
     Reader,
     ReadingError,
     Request,
     SaeFile,
-    Subject,
     SubjectError,
     SubjectSpec,
     Want,
 )
 
-BOTH: tuple[Randomisation, ...] = get_args(Randomisation)
+BOTH: tuple[RandomPart, ...] = get_args(RandomPart)
 TOPICS = ("the golden gate", "red is the bridge", "the long bridge", "a gate", "golden red", "bridge and gate is red")
 TEXTS = PromptSet.build(name="mine", language="en", topics=TOPICS, styles={"plain": ["{topic} is the golden bridge"]})
 OTHERS = PromptSet.build(name="other", language="en", topics=TOPICS[1:], styles={"plain": ["{topic} is the red gate"]})
@@ -50,7 +49,7 @@ def acts_of(reader: Reader, texts: PromptSet, d_sae: int) -> Any:
     return np.array(rows)
 
 
-def check_sparsity(subject: Subject, what: Randomisation, texts: PromptSet | None, *, missed: float) -> tuple[Any, Any]:
+def check_sparsity(subject: Subject, what: RandomPart, texts: PromptSet | None, *, missed: float) -> tuple[Any, Any]:
     """Each feature fires as often as the trained one or, in a share of them, as far from it as is told."""
     d_sae = subject.identity().d_sae
     control = subject.randomised(what, neutral=texts)
@@ -65,7 +64,7 @@ def check_sparsity(subject: Subject, what: Randomisation, texts: PromptSet | Non
 
 
 @pytest.mark.parametrize("what", BOTH)
-def test_each_feature_fires_on_as_many_neutral_tokens_as_the_trained_one(tiny: Made, what: Randomisation) -> None:
+def test_each_feature_fires_on_as_many_neutral_tokens_as_the_trained_one(tiny: Made, what: RandomPart) -> None:
     """Read again, all but where the same beginning stands in several texts; and on other tokens than the trained."""
     trained, random = check_sparsity(tiny.subject, what, TEXTS, missed=0.3)
     assert (trained > 0).sum() > 100
@@ -73,14 +72,14 @@ def test_each_feature_fires_on_as_many_neutral_tokens_as_the_trained_one(tiny: M
 
 
 @pytest.mark.parametrize("what", BOTH)
-def test_a_sparrow_with_a_random_part_is_as_sparse_as_the_sparrow(what: Randomisation) -> None:
+def test_a_sparrow_with_a_random_part_is_as_sparse_as_the_sparrow(what: RandomPart) -> None:
     """On the built-in text: L0 is 23.1 features a token and may differ by the ties at the beginnings of its texts."""
     trained, random = check_sparsity(find_subject("sparrow", Path()), what, None, missed=0.06)
     assert abs((trained > 0).sum(1).mean() - (random > 0).sum(1).mean()) < 0.1
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> LocalSubject:
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     """A random Llama of three layers with an SAE in Goodfire's format."""
     import torch
 
@@ -105,13 +104,13 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> LocalSubject:
         device="cpu",
         memory="resident",
     )
-    return LocalSubject(spec=spec)
+    return Subject(spec=spec)
 
 
 @pytest.mark.parametrize("what", BOTH)
-def test_a_control_is_the_same_streamed_and_resident(llama: LocalSubject, what: Randomisation) -> None:
+def test_a_control_is_the_same_streamed_and_resident(llama: Subject, what: RandomPart) -> None:
     """Weights, thresholds and so activations."""
-    streamed = LocalSubject(spec=replace(llama.spec, memory="streamed"))
+    streamed = Subject(spec=replace(llama.spec, memory="streamed"))
     check_sparsity(llama, what, TEXTS, missed=0.3)
     one, other = (acts_of(of.randomised(what, neutral=TEXTS).open(), OTHERS, 100) for of in (llama, streamed))
     assert (one > 0).sum() > 100
@@ -119,7 +118,7 @@ def test_a_control_is_the_same_streamed_and_resident(llama: LocalSubject, what: 
 
 
 @pytest.mark.parametrize("what", BOTH)
-def test_two_openings_read_the_same_and_another_seed_another(tiny: Made, what: Randomisation) -> None:
+def test_two_openings_read_the_same_and_another_seed_another(tiny: Made, what: RandomPart) -> None:
     """The draw is part of what the control is; so is the fingerprint."""
     controls = [tiny.subject.randomised(what, neutral=TEXTS, seed=seed) for seed in (0, 0, 1)]
     first, again, other = (acts_of(control.open(), OTHERS, 40) for control in controls)
@@ -132,7 +131,7 @@ def test_two_openings_read_the_same_and_another_seed_another(tiny: Made, what: R
 @pytest.mark.parametrize("what", BOTH)
 @pytest.mark.parametrize("kind", ["tiny", "llama"])
 def test_draws_read_what_each_reads_alone(
-    kind: str, what: Randomisation, tiny: Made, llama: LocalSubject, monkeypatch: pytest.MonkeyPatch
+    kind: str, what: RandomPart, tiny: Made, llama: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the last bit, in any order, and again after what they share was given back; the trained one is opened once."""
     from saeprobe.subject.running import random as randomising
@@ -150,30 +149,30 @@ def test_draws_read_what_each_reads_alone(
     monkeypatch.setattr(randomising, "open_reader", counted)
     draws = subject.draws(what, neutral=TEXTS, count=2)
     for seed in (1, 0, 1):
-        reader = draws.subjects[seed].open()
+        reader = draws[seed].open()
         assert np.array_equal(acts_of(reader, OTHERS, d_sae), alone[seed])
         assert np.array_equal(acts_of(reader, OTHERS, d_sae), alone[seed])
     assert len(opened) == 1
-    draws.release()
-    assert np.array_equal(acts_of(draws.subjects[0].open(), OTHERS, d_sae), alone[0])
+    draws[1].release()
+    assert np.array_equal(acts_of(draws[0].open(), OTHERS, d_sae), alone[0])
     assert len(opened) == 2
 
 
 @pytest.mark.parametrize("what", BOTH)
-def test_draws_are_the_subjects_of_their_seeds(tiny: Made, what: Randomisation) -> None:
+def test_draws_are_the_subjects_of_their_seeds(tiny: Made, what: RandomPart) -> None:
     """Names, fingerprints and equality are those of each alone, so that what is stored of one is found again."""
-    draws = tiny.subject.draws(what, neutral=TEXTS, count=3).subjects
+    draws = tiny.subject.draws(what, neutral=TEXTS, count=3)
     alone = tuple(tiny.subject.randomised(what, neutral=TEXTS, seed=seed) for seed in range(3))
     assert draws == alone
     assert [one.identity() for one in draws] == [one.identity() for one in alone]
     assert len({one.identity().fingerprint for one in draws}) == 3
-    (built_in,) = tiny.subject.draws(what, count=1).subjects
+    (built_in,) = tiny.subject.draws(what, count=1)
     assert built_in == tiny.subject.randomised(what)
 
 
 def test_under_random_directions_the_model_runs_each_prompt_once(tiny: Made) -> None:
     """The second draw reads the same prompts of a model that is not run again; other prompts are run."""
-    first, second = tiny.subject.draws("random-sae", neutral=TEXTS, count=2).subjects
+    first, second = tiny.subject.draws("random-sae", neutral=TEXTS, count=2)
     acts_of(first.open(), OTHERS, 40)
     reader: Any = second.open()
     model = reader.reader.model
@@ -215,11 +214,11 @@ def test_every_fingerprint_is_of_its_own(tiny: Made) -> None:
         subject.randomised("random-sae", neutral=TEXTS),
         subject.randomised("random-sae", neutral=TEXTS, seed=1),
         subject.randomised("random-sae", neutral=OTHERS),
-        LocalSubject(spec=replace(subject.spec, dtype="bfloat16")).randomised("random-sae", neutral=TEXTS),
+        Subject(spec=replace(subject.spec, dtype="bfloat16")).randomised("random-sae", neutral=TEXTS),
     ]
     fingerprints = [control.identity().fingerprint for control in controls]
     assert len({subject.identity().fingerprint, *fingerprints}) == 6
-    again = LocalSubject(spec=subject.spec).randomised("random-sae", neutral=TEXTS)
+    again = Subject(spec=subject.spec).randomised("random-sae", neutral=TEXTS)
     assert again.identity().fingerprint == fingerprints[1]
     assert [control.name for control in controls[:3]] == [
         "tiny with a random model",
@@ -246,11 +245,15 @@ def test_an_identity_says_what_is_random_and_keeps_the_rest(tiny: Made) -> None:
 
 
 @pytest.mark.parametrize("what", BOTH)
-def test_a_control_reads_as_its_subject_and_is_in_no_list(what: Randomisation) -> None:
+def test_a_control_reads_as_its_subject_and_is_in_no_list(what: RandomPart) -> None:
     """Nothing selects it, and it runs nowhere by default."""
     subject = find_subject("sparrow", Path())
     control = subject.randomised(what)
-    assert (control.wording, control.missing(), control.place()) == ("specimen", None, subject.place())
+    assert (control.wording, control.missing(), control.memory_in_words()) == (
+        "specimen",
+        None,
+        subject.memory_in_words(),
+    )
     assert control.downloads() == subject.downloads()
     assert (control.markers, control.default, control.specimen, control.protocol_of) == ((), False, False, None)
     assert control.name not in subject_names(Path())
@@ -271,11 +274,11 @@ def test_what_is_not_here_is_missed_by_the_control_too() -> None:
 
 
 @pytest.mark.parametrize("what", BOTH)
-def test_a_control_is_neither_steered_nor_randomised_again(tiny: Made, what: Randomisation) -> None:
+def test_a_control_is_neither_steered_nor_randomised_again(tiny: Made, what: RandomPart) -> None:
     """Whoever asks is told whom to ask instead."""
     control = tiny.subject.randomised(what, neutral=TEXTS)
     with pytest.raises(SubjectError, match=r"^tiny with a random \w+ is a control and cannot be steered; steer tiny"):
-        control.speaking()
+        control.whole_fingerprint()
     with pytest.raises(SubjectError, match="is a control already; ask tiny for another"):
         control.randomised("random-sae")
     with pytest.raises(SubjectError, match="is a control already; ask tiny for another"):
@@ -298,7 +301,7 @@ def test_nothing_is_loaded_before_a_control_is_opened() -> None:
     """Identity and place are known without torch."""
     code = (
         "import sys; from pathlib import Path; from saeprobe.subject.registry import find_subject; "
-        "one = find_subject('sparrow', Path()).randomised('random-model'); one.identity(); one.place(); "
+        "one = find_subject('sparrow', Path()).randomised('random-model'); one.identity(); one.memory_in_words(); "
         "print([name for name in ('torch', 'transformers', 'sae_lens') if name in sys.modules])"
     )
     done = subprocess.run(  # noqa: S603 - this interpreter
@@ -308,11 +311,11 @@ def test_nothing_is_loaded_before_a_control_is_opened() -> None:
 
 
 def test_a_model_in_eight_bits_is_drawn_in_sixteen_layer_by_layer(
-    llama: LocalSubject, monkeypatch: pytest.MonkeyPatch
+    llama: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """LLM.int8 quantises what it loads; the trained model under a random SAE stays in 8 bits."""
     eight = replace(llama.memory_plan, device="cuda:0", quantisation="8bit", reason="in 8 bits on a GPU")
-    subject = LocalSubject(spec=replace(llama.spec, quantisation="8bit"))
+    subject = Subject(spec=replace(llama.spec, quantisation="8bit"))
     monkeypatch.setitem(subject.__dict__, "memory_plan", eight)
     assert subject.randomised("random-sae").memory_plan == eight
     plan = subject.randomised("random-model").memory_plan

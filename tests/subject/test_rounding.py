@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_llama import write_chat_tokenizer, write_llama
 
-from saeprobe.subject.local import LocalSubject
+from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import Dtype, Reading, Request, SaeFile, SubjectSpec, Want
 
 WIDTH, D_SAE = 64, 4096
@@ -53,7 +53,7 @@ def open_(files: Path, dtype: Dtype) -> Any:
         dtype=dtype,
         device="cpu",
     )
-    return LocalSubject(spec=spec).open()
+    return Subject(spec=spec).open()
 
 
 def read(reader: Any, texts: Sequence[str], *, batch_size: int) -> list[Reading]:

@@ -13,13 +13,10 @@ from safetensors.numpy import save_file
 
 from saeprobe.subject.files.shards import (
     ShardError,
-    absent_shards,
-    is_whole,
     needed_shards,
     needed_tensors,
     read_header,
     stored_tensors,
-    tensor_bytes,
 )
 
 # Layer 1 lies in two files, as layers of large checkpoints do; the second of them also holds layer 2.
@@ -93,6 +90,11 @@ def test_a_map_without_what_is_needed(weight_map: dict[str, str], depth: int, me
     assert message in str(caught.value)
 
 
+def tensor_bytes(folder: Path, *, depth: int) -> int:
+    """Add up the bytes of what is needed."""
+    return sum(one.bytes for one in stored_tensors(folder, depth=depth).values())
+
+
 def test_bytes_are_those_on_disk(folder: Path) -> None:
     """Worked by hand from shapes and types; what else lies in the files does not count."""
     assert tensor_bytes(folder, depth=0) == 4 * 6
@@ -128,17 +130,14 @@ def test_a_single_file_needs_no_index(tmp_path: Path) -> None:
     """Its own header says what it holds."""
     tensors = {"model.embed_tokens.weight": np.zeros(5, np.float32), "model.layers.0.x": np.zeros(1, np.float32)}
     save_file(tensors, tmp_path / "model.safetensors")
-    assert is_whole(tmp_path, 1)
-    assert not is_whole(tmp_path, 2)
     assert tensor_bytes(tmp_path, depth=1) == 24
+    with pytest.raises(ShardError, match="names no tensors of the layers 1; it has the layers 0"):
+        stored_tensors(tmp_path, depth=2)
 
 
 def test_an_absent_file_is_named(folder: Path) -> None:
     """Whether it matters depends on the depth."""
     (folder / "c.safetensors").unlink()
-    assert is_whole(folder, 1)
-    assert not is_whole(folder, 2)
-    assert absent_shards(folder, depth=2) == ("c.safetensors",)
     assert tensor_bytes(folder, depth=1) == 40
     with pytest.raises(ShardError, match="1 of the 3 files with the embedding and layers 0 to 1 are not in") as caught:
         stored_tensors(folder, depth=2)
@@ -195,7 +194,6 @@ def test_files_of_another_checkpoint(folder: Path) -> None:
 def test_an_index_that_is_none(folder: Path, text: str, message: str) -> None:
     """What is no JSON and what is no index are told apart."""
     (folder / "model.safetensors.index.json").write_text(text, encoding="utf-8")
-    assert not is_whole(folder, 1)
     with pytest.raises(ShardError, match=message):
         tensor_bytes(folder, depth=1)
 
@@ -220,7 +218,7 @@ def test_a_header_agrees_with_the_library(folder: Path) -> None:
 
 def test_torch_is_not_loaded() -> None:
     """What is missing is said before anything heavy is imported."""
-    script = "import sys; import saeprobe.subject.files.truncated, saeprobe.subject.running.numerics\n"
+    script = "import sys; import saeprobe.subject.registry, saeprobe.subject.files.shards\n"
     script += "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - this interpreter
     assert run.stdout.strip() == "[]"

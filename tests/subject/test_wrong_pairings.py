@@ -221,6 +221,6 @@ def _request() -> Any:
 
 def test_the_made_gpt2_is_no_llama(tiny: Made) -> None:
     """The two families are told apart by the model's own configuration."""
-    from saeprobe.subject.files.model import family_of
+    from saeprobe.subject.files.model import shape_of
 
-    assert family_of(tiny.model) == "bridge"
+    assert shape_of(tiny.model).family == "bridge"

@@ -1,4 +1,4 @@
-"""Weights: where a model's files lie and what they hash to. Nothing is ever downloaded."""
+"""The files of a model are found here, hashed and read without torch; nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from saeprobe.subject.files.shards import INDEX, needed_shards, needed_tensors, read_weight_map
 from saeprobe.subject.specification import Family, ModelShape, SubjectError
 
-_TOKENIZER = (
+_TOKENIZER: Final = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -24,19 +24,21 @@ _TOKENIZER = (
     "chat_template.jinja",
 )
 
+_LAYERS: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+"""Architectures that transformers and accelerate run, stopped after the hooked layer; the others go through
+TransformerLens, which can centre their weights but holds the whole model."""
+
 
 def cached_folder(repo: str, *, revision: str | None, file: str) -> Path | None:
-    """The snapshot of `repo` in the hub's cache that holds `file`; None where it does not."""
+    """Find the snapshot of `repo` in the Hub's cache that holds `file`; None where it does not."""
     from huggingface_hub import constants, try_to_load_from_cache
 
     found = try_to_load_from_cache(repo, file, cache_dir=constants.HF_HUB_CACHE, revision=revision)
-    if not isinstance(found, str):
-        return None
-    return Path(found).parents[len(Path(file).parts) - 1]
+    return Path(found).parents[len(Path(file).parts) - 1] if isinstance(found, str) else None
 
 
 def cached_snapshot(repo: str, *, revision: str = "main") -> Path | None:
-    """The snapshot of `repo` that a branch of the hub's cache points to; None where there is none."""
+    """Find the snapshot of `repo` that a branch of the Hub's cache points to; None where there is none."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
@@ -47,7 +49,7 @@ def cached_snapshot(repo: str, *, revision: str = "main") -> Path | None:
 
 
 def model_folder(model: str | Path, *, revision: str | None) -> Path | None:
-    """The folder with the model's `config.json`; None where there is none."""
+    """Find the folder with the model's `config.json`; None where there is none."""
     if isinstance(model, Path):
         return model if (model / "config.json").exists() else None
     # The hub renamed gpt2 to openai-community/gpt2; whoever loaded it by its old name has it under that.
@@ -57,7 +59,7 @@ def model_folder(model: str | Path, *, revision: str | None) -> Path | None:
 
 
 def model_files(folder: Path, *, depth: int | None) -> list[Path]:
-    """Config, weights and tokenizer; empty where one of the three is absent.
+    """List config, weights and tokenizer; nothing where one of the three is absent.
 
     Args:
         folder: of the model.
@@ -66,13 +68,11 @@ def model_files(folder: Path, *, depth: int | None) -> list[Path]:
     config = folder / "config.json"
     weights = _weight_files(folder, depth=depth)
     tokenizer = [folder / name for name in _TOKENIZER if (folder / name).exists()]
-    if not (config.exists() and weights and tokenizer):
-        return []
-    return [config, *weights, *tokenizer]
+    return [config, *weights, *tokenizer] if config.exists() and weights and tokenizer else []
 
 
 def _weight_files(folder: Path, *, depth: int | None) -> list[Path]:
-    """The file or the shards with the weights; empty where a needed shard is absent."""
+    """List the file or the shards with the weights; nothing where a needed shard is absent."""
     for whole in ("model.safetensors", "pytorch_model.bin"):
         index = folder / f"{whole}.index.json"
         if (folder / whole).exists():
@@ -85,7 +85,7 @@ def _weight_files(folder: Path, *, depth: int | None) -> list[Path]:
 
 
 def hash_files(files: Iterable[Path]) -> str:
-    """SHA-256 over the names and contents of files."""
+    """Return the SHA-256 over names and contents of files."""
     whole = hashlib.sha256()
     for file in files:
         whole.update(f"{file.name}\0{_hash_file(file)}\n".encode())
@@ -93,7 +93,7 @@ def hash_files(files: Iterable[Path]) -> str:
 
 
 def _hash_file(file: Path) -> str:
-    """Content hash; the hub's cache names its large files by theirs, so that 140 GB need not be read."""
+    """Hash the content; the Hub's cache names its large files by their hash, so that 140 GB need not be read."""
     if file.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", file.resolve().name):
         return file.resolve().name
     stat = file.stat()
@@ -107,7 +107,7 @@ def _sha256(file: Path, size: int, modified: int) -> str:  # noqa: ARG001 - a ch
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+    """Read a JSON object from a file.
 
     Raises:
         SubjectError: the file is no JSON object.
@@ -121,23 +121,15 @@ def read_json(file: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", found)
 
 
-_LAYERS: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Architectures that transformers and accelerate run, stopped after the hooked layer; the others go through
-TransformerLens, which can centre their weights but holds the whole model."""
-
-
-def family_of(model: Path) -> Family:
-    """Which library runs the model in a folder."""
-    return "layers" if _config_of(model).get("model_type") in _LAYERS else "bridge"
-
-
 def shape_of(model: Path) -> ModelShape:
-    """The sizes of the model in a folder.
+    """Read the sizes of the model in a folder, and which library runs it.
 
     Raises:
         SubjectError: its configuration does not state them.
     """
-    config = _config_of(model)
+    whole = read_json(model / "config.json")
+    config = cast("Mapping[str, object]", whole.get("text_config", whole))  # where a model also sees or hears
+    family: Family = "layers" if config.get("model_type") in _LAYERS else "bridge"
     hidden = _number(config, "hidden_size", "n_embd", "d_model")
     layers = _number(config, "num_hidden_layers", "n_layer", "num_layers")
     positions = _number(config, "max_position_embeddings", "n_positions", "n_ctx")
@@ -146,7 +138,6 @@ def shape_of(model: Path) -> ModelShape:
             f"{model / 'config.json'} of architecture {config.get('model_type')!r} states no width, no layers or "
             "no positions; wanted a decoder-only language model of transformers"
         )
-    family = family_of(model)
     heads = _number(config, "num_attention_heads", "n_head", "num_heads") or 1
     return ModelShape(
         family=family,
@@ -160,26 +151,20 @@ def shape_of(model: Path) -> ModelShape:
     )
 
 
-def _config_of(model: Path) -> Mapping[str, object]:
-    whole = read_json(model / "config.json")
-    return cast("Mapping[str, object]", whole.get("text_config", whole))  # where a model also sees or hears
-
-
 def _number(config: Mapping[str, object], *names: str) -> int | None:
     found = (config[name] for name in names if isinstance(config.get(name), int))
     return next((int(str(value)) for value in found), None)
 
 
 def read_config(folder: Path, *, depth: int) -> dict[str, Any]:
-    """The model's configuration cut down to `depth` layers, lists with an entry a layer too.
+    """Read the model's configuration cut down to `depth` layers, lists with an entry a layer too.
 
     Raises:
         SubjectError: it has no number of layers, or fewer than `depth`; `depth` is not 1 or more.
     """
-    try:
-        config = cast("dict[str, Any]", json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise SubjectError(f"{folder} has no config.json; wanted a model in Hugging Face format there") from error
+    if not (folder / "config.json").exists():
+        raise SubjectError(f"{folder} has no config.json; wanted a model in Hugging Face format there")
+    config = read_json(folder / "config.json")
     n_layers = config.get("num_hidden_layers")
     if not isinstance(n_layers, int):
         raise SubjectError(
@@ -203,7 +188,7 @@ def _cut(value: object, n_layers: int, depth: int) -> object:
 
 @contextmanager
 def truncated(folder: Path, *, depth: int) -> Generator[Path]:
-    """A temporary folder that is the same model with `depth` layers: its own config and index, links to the files.
+    """Make a temporary folder that is the same model with `depth` layers: its own config and index, links to the files.
 
     `from_pretrained` wants every file that an index names and reports every tensor that a model has no place for.
     With an index of the needed tensors alone it neither asks for the files of later layers nor reads what else lies

@@ -1,4 +1,4 @@
-"""Where an SAE lies, what its files say of it, and which files decide what it computes; read without torch."""
+"""An SAE is found on this machine, with what its files say of it and which of them decide what it computes."""
 
 from __future__ import annotations
 
@@ -18,36 +18,34 @@ from functools import cache
 from importlib import metadata
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
+from saeprobe.files import write_whole
 from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, read_json
 from saeprobe.subject.specification import Sae, SaeFile, SaeFolder, SaeRelease, SubjectError
 
-if TYPE_CHECKING:
-    import torch
-
-
+CONFIG: Final = "cfg.json"
+WEIGHTS: Final = "sae_weights.safetensors"
 KEYS: Final = ("encoder_linear.weight", "encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias")
 
-
+_SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".npz")
 _LEGACY: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch wrote first
-
-
 _REMEDY: Final = "copy or download it again and compare sizes"
+_DAMAGED: Final = (zipfile.BadZipFile, LookupError, EOFError, OSError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Shape:
-    """A tensor of the file, of which the header tells the shape alone."""
+    """A tensor of the file, of which the header gives the shape alone."""
 
     shape: tuple[int, ...]
 
 
 class _HeaderUnpickler(pickle.Unpickler):
-    """Reads what `torch.save` writes about tensors; whatever else a pickle names is refused, never run."""
+    """It reads what `torch.save` writes about tensors; whatever else a pickle names is refused, never run."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """What may be named: an ordered dict, the rebuilding of a tensor, and the kinds of storage."""
+        """Return what may be named: an ordered dict, the rebuilding of a tensor, and the kinds of storage."""
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) in {("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")}:
@@ -57,18 +55,18 @@ class _HeaderUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it refers to the code '{module}.{name}'; it was refused and not run")
 
     def persistent_load(self, pid: Any) -> object:
-        """Storages are named by their place in the file; only the place is needed here, and not even that."""
+        """Return the name of a storage, which is not read here."""
         return pid
 
 
 def _shape_of(*arguments: Any) -> _Shape:
-    """In place of torch's rebuilding of a tensor (storage, offset, size, ...) or of a parameter (tensor, ...)."""
+    """Stand in for torch's rebuilding of a tensor (storage, offset, size, ...) or of a parameter (tensor, ...)."""
     first = arguments[0]
     return first if isinstance(first, _Shape) else _Shape(shape=tuple(int(size) for size in arguments[2]))
 
 
 def dimensions(file: Path) -> tuple[int, int]:
-    """`d_in` and `d_sae` of an SAE in Goodfire's format.
+    """Return `d_in` and `d_sae` of an SAE in Goodfire's format.
 
     Raises:
         SubjectError: the file is truncated, is no such SAE, or names code.
@@ -83,16 +81,7 @@ def dimensions(file: Path) -> tuple[int, int]:
         shapes = _shapes(file)
     except pickle.UnpicklingError as error:
         raise SubjectError(f"{file}: {error}; {_REMEDY}, or have it saved as plain tensors") from error
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        EOFError,
-        OSError,
-        ValueError,
-        TypeError,
-        IndexError,
-        AttributeError,
-    ) as error:
+    except _DAMAGED as error:
         raise SubjectError(f"{file} cannot be read (truncated, damaged, or no .pt file); {_REMEDY}") from error
     if set(shapes) != set(KEYS):
         raise SubjectError(
@@ -107,55 +96,19 @@ def dimensions(file: Path) -> tuple[int, int]:
 
 
 def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor by its key."""
+    """Return the shape of every tensor by its key."""
     with zipfile.ZipFile(file) as archive:
-        names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        if len(names) != 1:
-            raise KeyError("data.pkl")
-        found: object = _HeaderUnpickler(BytesIO(archive.read(names[0]))).load()
+        (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        found: object = _HeaderUnpickler(BytesIO(archive.read(name))).load()
     if not isinstance(found, dict):
         raise TypeError(type(found).__name__)
     values = cast("dict[object, object]", found)
     return {str(key): value.shape if isinstance(value, _Shape) else () for key, value in values.items()}
 
 
-def as_standard(
-    tensors: Mapping[str, torch.Tensor], *, device: str, dtype: str, overrides: Mapping[str, Any] | None = None
-) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Configuration and state of sae-lens' StandardSAE: f = relu(x @ W_enc + b_enc), x' = f @ W_dec + b_dec.
-
-    The same renaming as sae-lens' own `get_goodfire_huggingface_loader`, which cannot be used on a file: it takes
-    its configuration from a table of two repositories, fetches from the Hub, and leaves `weights_only` to torch's
-    default. The weights stay mapped from disk where they have the dtype and device already.
-    """
-    import torch
-
-    placed = {key: tensors[key].to(device=device, dtype=cast("torch.dtype", getattr(torch, dtype))) for key in KEYS}
-    d_sae, d_in = placed[KEYS[0]].shape
-    config: dict[str, Any] = {
-        "architecture": "standard",
-        "d_in": d_in,
-        "d_sae": d_sae,
-        "apply_b_dec_to_input": False,
-        **(overrides or {}),
-        "dtype": dtype,
-        "device": device,
-    }
-    state = {
-        "W_enc": placed[KEYS[0]].T,
-        "b_enc": placed[KEYS[1]],
-        "W_dec": placed[KEYS[2]].T,
-        "b_dec": placed[KEYS[3]],
-    }
-    return config, state
-
-
-_ONE_FILE = (".pt", ".pth", ".safetensors", ".npz")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What sae-lens' registry says of one SAE.
+    """A release is what sae-lens' registry says of one SAE.
 
     Attributes:
         repo: where it lies on the Hub.
@@ -177,8 +130,8 @@ class Release:
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The files of the SAE in its repository."""
-        return (self.path,) if Path(self.path).suffix in _ONE_FILE else (f"{self.path}/*",)
+        """Return patterns for the files of the SAE in its repository."""
+        return (self.path,) if Path(self.path).suffix in _SUFFIXES else (f"{self.path}/*",)
 
 
 def find_release(sae: SaeRelease) -> Release:
@@ -196,12 +149,12 @@ def find_release(sae: SaeRelease) -> Release:
     ids = {str(one["id"]): one for one in cast("list[dict[str, object]]", entry["saes"])}
     if sae.id not in ids:
         raise SubjectError(f"SAE id {sae.id!r} is not in release {sae.release!r}" + near(sae.id, ids, "id"))
-    conversion = entry.get("conversion_func")
+    conversion, model = entry.get("conversion_func"), entry.get("model")
     return Release(
         repo=str(entry["repo_id"]),
         path=str(ids[sae.id]["path"]),
         conversion=None if conversion is None else str(conversion),
-        model=None if entry.get("model") is None else str(entry["model"]),
+        model=None if model is None else str(model),
         l0=_number(ids[sae.id].get("l0")),
         variance_explained=_number(ids[sae.id].get("variance_explained")),
         overrides=cast("dict[str, object]", entry.get("config_overrides") or {}),
@@ -213,7 +166,7 @@ def _number(value: object) -> float | None:
 
 
 def near(name: str, names: Iterable[str], noun: str) -> str:
-    """`; did you mean X or Y?`, or some names that do exist."""
+    """Say `; did you mean X or Y?`, or name some that do exist."""
     known = list(names)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
@@ -224,7 +177,7 @@ def near(name: str, names: Iterable[str], noun: str) -> str:
 
 @cache
 def _registry_text() -> dict[str, str]:
-    """The registry's text by release. It has 1.5 MB: only the release that is asked for is parsed."""
+    """Return the registry's text by release. It has 1.5 MB: only the release that is asked for is parsed."""
     found = importlib.util.find_spec("sae_lens")
     if found is None or not found.submodule_search_locations:
         raise SubjectError("sae-lens is not installed; run: pip install sae-lens")
@@ -233,41 +186,33 @@ def _registry_text() -> dict[str, str]:
     return {name.strip("'\""): body for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+@cache
 def _parse_release(release: str) -> dict[str, object]:
     import yaml
 
     return cast("dict[str, object]", yaml.safe_load(_registry_text()[release]))
 
 
-CONFIG = "cfg.json"
-
-
-WEIGHTS = "sae_weights.safetensors"
-
-
-_WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".npz")
-
-
 @dataclass(frozen=True, kw_only=True)
 class SaeSource:
-    """An SAE whose files are here.
+    """A source is an SAE whose files are here.
 
     Attributes:
-        place: its folder, or its one file.
+        path: its folder, or its one file.
         files: all that decides what it computes.
         release: what the registry of sae-lens says of it, where it is from there.
         said: its configuration: d_in, d_sae, architecture and, where its format has them, hook_name, prepend_bos,
             context_size, model_name, model_from_pretrained_kwargs.
     """
 
-    place: Path
+    path: Path
     files: tuple[Path, ...]
     release: Release | None
     said: Mapping[str, object]
 
 
 def find_sae(sae: Sae) -> Path | None:
-    """The folder or file of an SAE on this machine; None where it is absent or not whole."""
+    """Find the folder or file of an SAE on this machine; None where it is absent or not whole."""
     if isinstance(sae, SaeFile):
         return sae.path if sae.path.is_file() else None
     if isinstance(sae, SaeFolder):
@@ -278,46 +223,47 @@ def find_sae(sae: Sae) -> Path | None:
         return snapshot / release.path if snapshot is not None and _in_saelens_format(snapshot / release.path) else None
     # Which files a format has is known to its loader in sae-lens alone; here its folder must hold weights.
     snapshot = cached_snapshot(release.repo)
-    place = None if snapshot is None else snapshot / release.path
-    return place if place is not None and _weights_at(place) else None
+    path = None if snapshot is None else snapshot / release.path
+    if path is None or path.is_file():
+        return path
+    return path if any(file.suffix in _SUFFIXES for file in path.rglob("*")) else None
 
 
-def open_source(sae: Sae) -> SaeSource:
-    """What the files of an SAE say.
+def open_source(sae: Sae, path: Path) -> SaeSource:
+    """Read what the files of an SAE say.
+
+    Args:
+        sae: which.
+        path: where it was found.
 
     Raises:
-        SubjectError: it is absent, or its configuration cannot be read.
+        SubjectError: its configuration cannot be read.
     """
-    place = find_sae(sae)
-    if place is None:
-        raise SubjectError(f"the SAE {sae} is not here")
     if isinstance(sae, SaeFile):
-        d_in, d_sae = dimensions(place)
+        d_in, d_sae = dimensions(path)
         said: dict[str, object] = {"d_in": d_in, "d_sae": d_sae, "architecture": "standard"}
-        return SaeSource(place=place, files=(place,), release=None, said=said)
+        return SaeSource(path=path, files=(path,), release=None, said=said)
     release = find_release(sae) if isinstance(sae, SaeRelease) else None
     if isinstance(sae, SaeRelease) and release is not None and release.conversion is not None:
-        files = tuple(sorted(file for file in (place.rglob("*") if place.is_dir() else [place]) if file.is_file()))
+        files = _files_at(path)
         said = _converted(sae, files)
-        if release.conversion == "goodfire":  # sae-lens tells the sizes of two repositories from memory
-            said["d_in"], said["d_sae"] = dimensions(place)
-        return SaeSource(place=place, files=files, release=release, said=said)
-    files = (place / CONFIG, place / WEIGHTS)
-    return SaeSource(place=place, files=files, release=release, said=_saelens(place, release))
+        if release.conversion == "goodfire":  # sae-lens knows the sizes of two repositories by heart
+            said["d_in"], said["d_sae"] = dimensions(path)
+        return SaeSource(path=path, files=files, release=release, said=said)
+    files = (path / CONFIG, path / WEIGHTS)
+    return SaeSource(path=path, files=files, release=release, said=_saelens(path, release))
 
 
 def _in_saelens_format(folder: Path) -> bool:
     return (folder / CONFIG).exists() and (folder / WEIGHTS).exists()
 
 
-def _weights_at(place: Path) -> bool:
-    if place.is_dir():
-        return any(file.suffix in _WEIGHT_SUFFIXES for file in place.rglob("*"))
-    return place.is_file()
+def _files_at(path: Path) -> tuple[Path, ...]:
+    return tuple(sorted(file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()))
 
 
 def _saelens(folder: Path, release: Release | None) -> dict[str, object]:
-    """A `cfg.json` of sae-lens, with what its versions call differently under one name."""
+    """Read a `cfg.json` of sae-lens, with what its versions call differently under one name."""
     stated = read_json(folder / CONFIG)
     # Before sae-lens 6 the metadata stood at the top level, and hook_name was hook_point.
     said: dict[str, object] = {**stated, **stated.get("metadata", {}), **({} if release is None else release.overrides)}
@@ -329,7 +275,7 @@ def _saelens(folder: Path, release: Release | None) -> dict[str, object]:
 
 
 def _converted(sae: SaeRelease, files: tuple[Path, ...]) -> dict[str, object]:
-    """The configuration that sae-lens gives an SAE of another format.
+    """Return the configuration that sae-lens gives an SAE of another format.
 
     Only sae-lens knows these formats, and it imports torch. So it is asked once, and its answer is kept among the
     Hub's assets under the hash of the SAE's files and the version of sae-lens.
@@ -342,9 +288,7 @@ def _converted(sae: SaeRelease, files: tuple[Path, ...]) -> dict[str, object]:
     if kept.exists():
         return read_json(kept)
     said = _ask_sae_lens(sae)
-    unfinished = kept.with_suffix(f".{id(said)}.unfinished")
-    unfinished.write_text(json.dumps(said, default=str), encoding="utf-8")
-    unfinished.replace(kept)
+    write_whole(kept, json.dumps(said, default=str).encode())
     return said
 
 

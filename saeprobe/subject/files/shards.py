@@ -1,4 +1,4 @@
-"""Shards: which files and tensors of a checkpoint a model needs up to a depth, read without importing torch."""
+"""The shards of a checkpoint are the files of which a model needs those up to a depth; torch is not needed here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ShardError(SubjectError):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTensor:
-    """A tensor on disk. `dtype` as safetensors writes it: BF16, F16, F32."""
+    """A stored tensor lies on disk; `dtype` is as safetensors writes it: BF16, F16, F32."""
 
     name: str
     file: Path
@@ -45,24 +45,24 @@ class StoredTensor:
 
 
 def layer_of(name: str) -> int | None:
-    """The decoder layer that a tensor belongs to; None for the embedding, the final norm and the head."""
+    """Return the decoder layer that a tensor belongs to; None for the embedding, the final norm and the head."""
     found = _LAYER.fullmatch(name)
     return None if found is None else int(found[1])
 
 
 def inside_layer(name: str) -> str:
-    """The name of a layer's tensor inside its layer: `self_attn.q_proj.weight`."""
+    """Return the name of a layer's tensor inside its layer: `self_attn.q_proj.weight`."""
     found = _LAYER.fullmatch(name)
     return name if found is None else found[2]
 
 
 def is_embedding(name: str) -> bool:
-    """Whether a tensor is of the token embedding."""
+    """Say whether a tensor is of the token embedding."""
     return _EMBEDDING.fullmatch(name) is not None
 
 
 def needed_tensors(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ...]:
-    """The tensors of the embedding and of layers 0 to depth - 1, in that order and by name.
+    """List the tensors of the embedding and of layers 0 to depth - 1, in that order and by name.
 
     Args:
         weight_map: shard by tensor, as in the index of a sharded checkpoint.
@@ -95,7 +95,7 @@ def needed_tensors(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, .
 
 
 def needed_shards(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ...]:
-    """The files that hold the embedding and layers 0 to depth - 1, by name.
+    """List the files that hold the embedding and layers 0 to depth - 1, by name.
 
     Raises:
         ShardError: as `needed_tensors`.
@@ -104,7 +104,7 @@ def needed_shards(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ..
 
 
 def read_weight_map(folder: Path) -> dict[str, str]:
-    """File by tensor: of the index where there is one, else of the header of `model.safetensors`.
+    """Read the file of each tensor from the index where there is one, else from the header of `model.safetensors`.
 
     Raises:
         ShardError: neither is there, or it is no index or no safetensors file.
@@ -127,61 +127,36 @@ def read_weight_map(folder: Path) -> dict[str, str]:
     return {str(name): str(file) for name, file in cast("dict[object, object]", listed).items()}
 
 
-def is_whole(folder: Path, depth: int) -> bool:
-    """Whether all files that hold the embedding and layers before `depth` are in the folder; they are not opened."""
-    try:
-        return not absent_shards(folder, depth=depth)
-    except ShardError:
-        return False
-
-
-def absent_shards(folder: Path, *, depth: int) -> tuple[str, ...]:
-    """The needed files that are not in the folder.
-
-    Raises:
-        ShardError: there is no index, or it lacks a layer.
-    """
-    return tuple(file for file in needed_shards(read_weight_map(folder), depth=depth) if not (folder / file).exists())
-
-
 def stored_tensors(folder: Path, *, depth: int) -> dict[str, StoredTensor]:
-    """What lies on disk of the embedding and of layers 0 to depth - 1, by name; only headers are read.
+    """Read the headers of what lies on disk of the embedding and of layers 0 to depth - 1, by name.
 
     Raises:
         ShardError: a needed file is absent, cut short, or lacks a tensor that the index says it has.
     """
     weight_map = read_weight_map(folder)
     names = needed_tensors(weight_map, depth=depth)
-    absent = absent_shards(folder, depth=depth)
+    files = needed_shards(weight_map, depth=depth)
+    absent = [file for file in files if not (folder / file).exists()]
     if absent:
         raise ShardError(
-            f"{len(absent)} of the {len(needed_shards(weight_map, depth=depth))} files with the embedding and layers "
-            f"{_spans(range(depth))} are not in {folder}: {', '.join(absent)}{_fetch(folder, absent)}",
+            f"{len(absent)} of the {len(files)} files with the embedding and layers {_spans(range(depth))} are not in "
+            f"{folder}: {', '.join(absent)}{_fetch(folder, absent)}",
             absent,
         )
-    headers = {file: read_header(folder / file) for file in needed_shards(weight_map, depth=depth)}
+    headers = {file: read_header(folder / file) for file in files}
     strange = [name for name in names if name not in headers[weight_map[name]]]
     if strange:
-        files = sorted({weight_map[name] for name in strange})
+        wrong = sorted({weight_map[name] for name in strange})
         raise ShardError(
             f"the index of {folder} says that {weight_map[strange[0]]} holds {strange[0]}, which it does not "
-            f"({len(strange)} such tensors): index and files are of different checkpoints{_fetch(folder, files)}",
-            files,
+            f"({len(strange)} such tensors): index and files are of different checkpoints{_fetch(folder, wrong)}",
+            wrong,
         )
     return {name: headers[weight_map[name]][name] for name in names}
 
 
-def tensor_bytes(folder: Path, *, depth: int) -> int:
-    """Bytes of the embedding and of layers 0 to depth - 1 as they lie on disk; only headers are read.
-
-    Raises:
-        ShardError: as `stored_tensors`.
-    """
-    return sum(one.bytes for one in stored_tensors(folder, depth=depth).values())
-
-
 def read_header(file: Path) -> dict[str, StoredTensor]:
-    """The tensors of one safetensors file.
+    """Read the header of one safetensors file.
 
     The format: eight bytes with the header's length, the header as JSON, then the data to the end of the file
     (https://github.com/huggingface/safetensors#format).
@@ -226,7 +201,7 @@ def _stored(name: str, file: Path, said: Mapping[str, object]) -> StoredTensor:
 
 
 def _fetch(folder: Path, files: Iterable[str] = ()) -> str:
-    """`; run: hf download ...` where the folder is a snapshot of the Hub's cache, else what to do in words."""
+    """Say `; run: hf download ...` where the folder is a snapshot of the Hub's cache, else what to do in words."""
     repository = folder.parent.parent.name
     if folder.parent.name != "snapshots" or not repository.startswith("models--"):
         return "; copy or write it there again"
@@ -235,7 +210,7 @@ def _fetch(folder: Path, files: Iterable[str] = ()) -> str:
 
 
 def _spans(numbers: Iterable[int]) -> str:
-    """`0 to 3, 7`."""
+    """Write numbers as `0 to 3, 7`."""
     spans: list[list[int]] = []
     for number in numbers:
         if spans and number == spans[-1][-1] + 1:

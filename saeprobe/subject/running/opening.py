@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from saeprobe.subject.files.model import model_files
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located
-from saeprobe.subject.running.batches import ResidualStream, Run, bars_where_watched, tolerance_of
+from saeprobe.subject.running.batches import ResidualStream, Run, bars_where_watched
 from saeprobe.subject.running.bridge import BridgeModel, open_bridge
 from saeprobe.subject.running.layers import open_stack
 from saeprobe.subject.running.reader import Model, SaeReader
@@ -26,7 +26,7 @@ from saeprobe.subject.running.sae import load_sae, thresholds_of
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer
-from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec
+from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec, tolerance_of
 
 
 class LayersModel:

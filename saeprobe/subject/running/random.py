@@ -1,9 +1,9 @@
-"""Randomising: a trained subject is opened, read on neutral text, and given a random part as sparse as its own."""
+"""A control is opened here: a trained subject is read on neutral text and given a random part as sparse as its own."""
 
 from __future__ import annotations
 
 import hashlib
-import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,29 +12,47 @@ from typing import Final, NoReturn, cast
 import numpy as np
 import torch
 from accelerate.utils.memory import clear_device_cache
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saeprobe.captures import Steering
 from saeprobe.prompts import Prompt
+from saeprobe.subject.files.model import read_json
 from saeprobe.subject.files.shards import StoredTensor
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import ResidualStream, Run
 from saeprobe.subject.running.layers import LayerStack
 from saeprobe.subject.running.opening import LayersModel, Opening, bridge_model, open_reader
 from saeprobe.subject.running.reader import Model, SaeReader
-from saeprobe.subject.running.sae import Firing, Matched, Streams, load_sae, matched, random_directions, thresholds_of
+from saeprobe.subject.running.sae import Sae, load_sae, thresholds_of
 from saeprobe.subject.running.steering import Speaker
 from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer
-from saeprobe.subject.specification import Dtype, Randomisation, Reading, ReadingError, Request, Share, Want
+from saeprobe.subject.specification import (
+    Dtype,
+    RandomPart,
+    Reading,
+    ReadingError,
+    Request,
+    Share,
+    SubjectError,
+    Want,
+)
+
+with warnings.catch_warnings():
+    # sae-lens 6.54 imports transformer_lens.utils, which is deprecated; a run with -W error must not fail of that.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from sae_lens import StandardSAE, StandardSAEConfig
 
 _SPREAD: Final = 0.02  # transformers' own, where a configuration does not say `initializer_range`
+_BYTES: Final = 2**30  # of streams kept in the machine's own memory; what does not fit is run again
+_ENTRIES_AT_ONCE = 2**21  # of pre-activations; sorting them takes about ten times as many numbers
+_WANT: Final = Want(at="all", keep=frozenset({"features", "activations"}), raw=True)  # as the instrument check reads
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomWeights:
-    """The weights of Llama and its kin before a training, as transformers draws them.
+    """Random weights are those of Llama and its kin before a training, as transformers draws them.
 
     Matrices are normal with mean 0 and standard deviation `spread`, the norms' weights 1 and biases 0
     (`PreTrainedModel._init_weights`). Each tensor has a generator of its own, seeded by `seed` and its name, on the
@@ -45,7 +63,7 @@ class RandomWeights:
     spread: float
 
     def draw(self, name: str, shape: tuple[int, ...]) -> Float[Tensor, ...]:
-        """One tensor, by its name in a checkpoint with or without `model.` before it."""
+        """Draw one tensor, by its name in a checkpoint with or without `model.` before it."""
         if name.endswith(".bias"):
             return torch.zeros(shape)
         if len(shape) == 1:
@@ -54,28 +72,24 @@ class RandomWeights:
         return torch.empty(shape).normal_(std=self.spread, generator=generator)
 
     def of_stored(self, one: StoredTensor) -> Float[Tensor, ...]:
-        """In place of a tensor on disk."""
+        """Draw what takes the place of a tensor on disk."""
         return self.draw(one.name, one.shape)
 
 
 def generator_of(seed: int, name: str) -> torch.Generator:
-    """A generator for what bears a name."""
+    """Return a generator for what bears a name."""
     digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)  # below 2**63, which any version takes
 
 
 def random_weights(folder: Path, *, seed: int) -> RandomWeights:
-    """The weights for the model in a folder, whose configuration says how wide they are drawn."""
-    config = cast("dict[str, object]", json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    return RandomWeights(seed=seed, spread=float(str(config.get("initializer_range") or _SPREAD)))
+    """Return the weights for the model in a folder, whose configuration says how wide they are drawn."""
+    spread = read_json(folder / "config.json").get("initializer_range") or _SPREAD
+    return RandomWeights(seed=seed, spread=float(spread))
 
 
 def open_random_model(opening: Opening, *, plan: MemoryPlan, seed: int) -> Model:
-    """A random model in place of the trained one; of the files nothing is used but names, shapes and configuration.
-
-    Raises:
-        SubjectError: as `open_reader`.
-    """
+    """Open a random model in place of the trained one; only names, shapes and configuration of its files are used."""
     found = opening.located
     if found.pairing.family == "bridge":
         return bridge_model(opening, drawn=seed)
@@ -93,10 +107,10 @@ def open_random_model(opening: Opening, *, plan: MemoryPlan, seed: int) -> Model
 def open_random_layers(
     folder: Path, weights: RandomWeights, *, plan: MemoryPlan, depth: int, dtype: Dtype
 ) -> ResidualStream:
-    """The embedding and the layers before `depth`, one at least.
+    """Draw the embedding and the layers before `depth`, one at least.
 
-    Resident where the trained model is. A model that several GPUs share is drawn a layer at a time on the first: the
-    drawing is what takes time, and the others would not make it faster.
+    They are resident where the trained model is. A model that several GPUs share is drawn a layer at a time on the
+    first: the drawing is what takes time, and the others would not make it faster.
     """
     depth = max(1, depth)
     if plan.kind == "resident":
@@ -107,11 +121,7 @@ def open_random_layers(
 def open_random_stack(
     folder: Path, weights: RandomWeights, *, depth: int, dtype: Dtype, device: str = "cpu"
 ) -> LayerStack:
-    """All of the layers in memory.
-
-    Raises:
-        SubjectError: as `empty_model`.
-    """
+    """Draw all of the layers in memory."""
     model = empty_model(folder, depth=depth, dtype=dtype, device=device)
     to = getattr(torch, dtype)
     shapes = {name: tuple(tensor.shape) for name, tensor in cast("dict[str, Tensor]", model.state_dict()).items()}
@@ -120,13 +130,153 @@ def open_random_stack(
     return LayerStack(model=model.requires_grad_(requires_grad=False), depth=depth)
 
 
-_BYTES: Final = 2**30
-"""Kept at most, in the machine's own memory; what does not fit is run again."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Firing:
+    """A feature fires on `counts` tokens of a text; `mean` is of all activations above zero, 0 if there are none."""
+
+    counts: Int[Tensor, " d_sae"]
+    mean: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Streams:
+    """An SAE reads these of a text. Tokens with the same tokens before them have the same stream, and are one row.
+
+    `repeats` is how many tokens each row stands for.
+    """
+
+    x: Float[Tensor, "rows d_in"]
+    repeats: Int[Tensor, " rows"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Matched:
+    """A matched SAE has features that fire as often as wanted.
+
+    Attributes:
+        sae: of plain ReLUs.
+        missed: by how many tokens each feature's count differs from the one wanted. Not 0 only where several tokens
+            have the same pre-activation, so that a feature fires on all of them or on none.
+    """
+
+    sae: Sae
+    missed: Int[Tensor, " d_sae"]
+
+
+def random_directions(d_sae: int, d_in: int, *, generator: torch.Generator) -> Float[Tensor, "d_sae d_in"]:
+    """Draw uniformly on the unit sphere: normal vectors by their length (Muller 1959, doi:10.1145/377939.377946)."""
+    drawn = torch.randn(d_sae, d_in, generator=generator)
+    return drawn / drawn.square().sum(dim=1, keepdim=True).sqrt()
+
+
+@torch.no_grad()
+def matched(
+    trained: Sae, streams: Streams, wanted: Firing, *, directions: Float[Tensor, "d_sae d_in"] | None = None
+) -> Matched:
+    """Make an SAE that takes in its input as the trained one does and fires as often, feature by feature.
+
+    Feature i is `relu(s (x' @ w_i - t_i))` with x' the trained SAE's own input (less b_dec, normalised, as its
+    configuration says), w_i its direction and t_i half way between two pre-activations on the text. The scale s, one
+    for all features, makes the mean of all activations above zero that of the trained SAE.
+
+    Args:
+        trained: whose pre-processing, decoder bias and memory are taken over: it is not to be used afterwards.
+        streams: what the new SAE reads on the text, of two different tokens at least.
+        wanted: what the features of the trained SAE do on the text.
+        directions: what the features read and write, of length 1; None for what they read and write in the trained SAE.
+
+    Raises:
+        SubjectError: the streams are of fewer than two different tokens; the trained SAE has no directions to keep.
+    """
+    if len(streams.x) < 2:  # noqa: PLR2004 - no threshold lies between fewer
+        raise SubjectError(f"the neutral text has {len(streams.x)} different tokens; wanted two or more, or many")
+    encoder, decoder = _directions(trained, directions)
+    x, repeats = trained.process_sae_in(streams.x.to(encoder.device)), streams.repeats.to(encoder.device)
+    counts = wanted.counts.to(encoder.device)
+    thresholds, reached, total = torch.empty_like(encoder[0]), torch.empty_like(counts), 0.0
+    at_once = max(1, _ENTRIES_AT_ONCE // len(x))
+    for start in range(0, encoder.shape[1], at_once):
+        part = slice(start, start + at_once)
+        values = x @ encoder[:, part]
+        thresholds[part], reached[part] = between(values, repeats, counts[part])
+        total += float(((values - thresholds[part]).clamp(min=0).double() * repeats[:, None]).sum())
+    scale = wanted.mean * int(reached.sum()) / total if total > 0 and wanted.mean > 0 else 1.0
+    weights = {
+        "W_enc": encoder.mul_(scale),
+        "b_enc": thresholds.mul_(-scale),
+        "W_dec": decoder,
+        "b_dec": cast(Tensor, trained.b_dec).data,
+    }
+    return Matched(sae=_relu_sae(trained, weights), missed=(reached - counts).abs().cpu())
+
+
+def _directions(trained: Sae, drawn: Tensor | None) -> tuple[Float[Tensor, "d_in d_sae"], Float[Tensor, "d_sae d_in"]]:
+    """Return what the features read and write, in the memory of the trained SAE where it has any of the kind."""
+    decoder, own = cast(Tensor, trained.W_dec).data, getattr(trained, "W_enc", None)
+    if drawn is not None:
+        encoder = own.data if isinstance(own, Tensor) else torch.empty_like(decoder.T)
+        return encoder.copy_(drawn.T), decoder.copy_(drawn)
+    if not isinstance(own, Tensor):
+        raise SubjectError(
+            f"an SAE of architecture {trained.cfg.architecture()!r} has no encoder directions whose thresholds could "
+            "be matched; use the control random-sae instead"
+        )
+    return own.data, decoder
+
+
+def between(
+    values: Float[Tensor, "rows features"], repeats: Int[Tensor, " rows"], wanted: Int[Tensor, " features"]
+) -> tuple[Float[Tensor, " features"], Int[Tensor, " features"]]:
+    """Return thresholds above which lie as many tokens as wanted, and how many do.
+
+    A threshold is half way between two neighbouring values, or as far beyond the outermost one as that is from its
+    neighbour. Where equal values or repeated tokens leave no threshold for the number wanted, it is the one for the
+    nearest number, of two the smaller.
+
+    Args:
+        values: by row and feature, two rows at least.
+        repeats: how many tokens each row stands for.
+        wanted: tokens by feature.
+    """
+    ordered, order = values.sort(dim=0, descending=True)
+    counts = torch.cat([torch.zeros_like(order[:1]), repeats[order].cumsum(0)])  # at or above each value
+    above = torch.cat([ordered[:1] + _gap(ordered[0], ordered[1]), ordered])
+    below = torch.cat([ordered, ordered[-1:] - _gap(ordered[-2], ordered[-1])])
+    cut = below + (above - below) / 2
+    cut = torch.where(cut < above, cut, below)  # of neighbours in floating point the upper one, and it must fire
+    missed = (counts - wanted).abs().masked_fill(above <= below, torch.iinfo(counts.dtype).max)
+    best = missed.argmin(dim=0, keepdim=True)
+    return cut.gather(0, best)[0], counts.gather(0, best)[0]
+
+
+def _gap(upper: Float[Tensor, " features"], lower: Float[Tensor, " features"]) -> Float[Tensor, " features"]:
+    """Subtract two values; where they are equal, return 1 and what 1 is to large ones."""
+    gap = upper - lower
+    return torch.where(gap > 0, gap, 1 + upper.abs())
+
+
+def _relu_sae(trained: Sae, weights: dict[str, Tensor]) -> Sae:
+    """Make an SAE of plain ReLUs with the pre-processing of the trained one."""
+    config = trained.cfg
+    sae = StandardSAE(
+        StandardSAEConfig(
+            d_in=config.d_in,
+            d_sae=config.d_sae,
+            dtype=config.dtype,
+            device="meta",  # no memory for what the weights replace
+            apply_b_dec_to_input=config.apply_b_dec_to_input,
+            normalize_activations=config.normalize_activations,
+            reshape_activations=config.reshape_activations,
+        )
+    )
+    sae.load_state_dict(weights, assign=True)
+    sae.device = weights["W_enc"].device
+    return sae.eval().requires_grad_(requires_grad=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RememberingModel:
-    """A model that runs each prompt once, as far as memory allows, and answers from what it kept from then on."""
+    """It runs each prompt once, as far as memory allows, and answers from what it kept from then on."""
 
     model: Model
     _kept: dict[Run, Mapping[int, Float[Tensor, "pos d_in"]]] = field(
@@ -135,13 +285,13 @@ class RememberingModel:
 
     @property
     def device(self) -> str:
-        """Where the model computes, as torch writes it."""
+        """Name the device on which the model computes, as torch writes it."""
         return self.model.device
 
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
     ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
-        """The streams of each run by depth; see `ResidualStream`."""
+        """Yield the streams of each run by depth; see `ResidualStream`."""
         lacking = [index for index, run in enumerate(runs) if run not in self._kept]
         if lacking:
             part = [runs[index] for index in lacking]
@@ -160,15 +310,12 @@ class RememberingModel:
             self._kept[run] = {depth: stream.detach().to("cpu", copy=True) for depth, stream in streams.items()}
 
     def speaker(self) -> Speaker:
-        """The whole model, to write continuations with; see `Model.speaker`."""
+        """Return the whole model, to write continuations with; see `Model.speaker`."""
         return self.model.speaker()
 
 
-_WANT = Want(at="all", keep=frozenset({"features", "activations"}), raw=True)  # as the instrument check reads
-
-
 class Randomiser:
-    """Opens the draws of one random part of a subject, each at its turn; what they have in common is made once.
+    """It opens the draws of one random part of a subject, each at its turn; what they have in common is made once.
 
     That is the sparsity of the trained features, and under random directions the trained model with what it makes of
     each text. A random model is drawn anew for each, and lies in memory only as long as its reader is used. Trained and
@@ -176,14 +323,14 @@ class Randomiser:
 
     Args:
         opening: of the trained subject.
-        what: is to be random.
+        part: what is to be random.
         texts: the neutral text.
         plan: where the weights lie of the subject with it.
     """
 
-    def __init__(self, opening: Opening, what: Randomisation, texts: Sequence[str], *, plan: MemoryPlan) -> None:
+    def __init__(self, opening: Opening, part: RandomPart, texts: Sequence[str], *, plan: MemoryPlan) -> None:
         self._opening = opening
-        self._what: Randomisation = what
+        self._part: RandomPart = part
         self._texts = tuple(texts)
         self._plan = plan
         self._trained: _Trained | None = None
@@ -221,10 +368,10 @@ class Randomiser:
         )
 
     def _read_trained(self) -> _Trained:
-        """What the draws need of the trained subject; a model that none of them needs is given up."""
+        """Read what the draws need of the trained subject; a model that none of them needs is given up."""
         reader = open_reader(self._opening)
         wanted, streams = _read(reader, self._texts)
-        if self._what == "random-sae":
+        if self._part == "random-sae":
             model = RememberingModel(model=reader.model)
             return _Trained(tokenizer=reader.tokenizer, wanted=wanted, model=model, streams=streams)
         tokenizer = reader.tokenizer
@@ -235,7 +382,7 @@ class Randomiser:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Trained:
-    """What draws share of the trained subject: `model` and the `streams` it makes of the text if these are kept."""
+    """Draws share this of the trained subject; `model` and `streams`, which it makes of the text, if these are kept."""
 
     tokenizer: FastTokenizer
     wanted: Firing
@@ -245,7 +392,7 @@ class _Trained:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RandomisedReader:
-    """A subject with a random part, in memory; it reads as `reader` does and writes nothing.
+    """A control in memory reads as `reader` does and writes nothing.
 
     `matched` says how well its sparsity is that of the trained subject, whose name is in `of`.
     """
@@ -256,7 +403,7 @@ class RandomisedReader:
 
     @property
     def device(self) -> str:
-        """Where the model computes, as torch writes it."""
+        """Name the device on which the model computes, as torch writes it."""
         return self.reader.device
 
     def read(
@@ -266,17 +413,13 @@ class RandomisedReader:
         return self.reader.read(requests, batch_size=batch_size, progress=progress)
 
     def continue_(self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]) -> NoReturn:
-        """It writes nothing.
-
-        Raises:
-            ReadingError: always.
-        """
+        """Refuse, for a control writes nothing."""
         del prompts, steering, experiment
         raise ReadingError(f"{self.reader.name} is a control and cannot be steered; steer {self.of} itself")
 
 
 def _read(reader: SaeReader, texts: Sequence[str]) -> tuple[Firing, Streams]:
-    """What the SAE does on all tokens of the texts but BOS, and what it reads there."""
+    """Return what the SAE does on all tokens of the texts but BOS, and what it reads there."""
     readings = dict(reader.read([Request(text=text, wants=(_WANT,)) for text in texts]))
     indices: list[np.ndarray] = []
     values: list[np.ndarray] = []

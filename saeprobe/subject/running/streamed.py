@@ -22,6 +22,7 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
+from saeprobe.files import bytes_in_words
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import StoredTensor, inside_layer, is_embedding, layer_of, stored_tensors
 from saeprobe.subject.running.batches import Batch, Run, Side, attempt, check_runs, chunks, each_part, pad
@@ -300,9 +301,9 @@ class LayerSweep:
 
         on_device, full = attempt(placed, weights)
         if not on_device:
-            size = sum(tensor.nbytes for tensor in weights.values()) / 2**30
+            size = bytes_in_words(sum(tensor.nbytes for tensor in weights.values()))
             raise SubjectError(
-                f"the memory of {self.device} does not hold {name}, {size:.1f} GiB ({full}); free some of it, or "
+                f"the memory of {self.device} does not hold {name}, {size} ({full}); free some of it, or "
                 'compute elsewhere: device = "cpu"'
             )
         module.load_state_dict(on_device[0], assign=True)

@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
+from saeprobe.files import written_whole
 from studies.specimens.train.writing import END_OF_TEXT
 
 LanguageModel = TypeVar("LanguageModel", bound=torch.nn.Module)
@@ -235,15 +236,12 @@ class Checkpoint:
         """Write the state after so many steps, when it is time; a writing cut short leaves the one before it."""
         if steps % self.every:
             return
-        part = self.path.with_suffix(".part")
-        torch.save(
-            {
-                "of": self.of,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "steps": steps,
-            },
-            part,
-        )
-        part.replace(self.path)
+        state = {
+            "of": self.of,
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "steps": steps,
+        }
+        with written_whole(self.path) as part:
+            torch.save(state, part)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from saeprobe.captures import Span, steer
 from saeprobe.features.sparse import Token
-from saeprobe.store.store import Store, StoreWarning, reading_key
+from saeprobe.prompts import PromptSet
+from saeprobe.store import store as store_module
+from saeprobe.store.store import Store, StoreWarning
 from saeprobe.subject.specification import Reading, Want
 
 WANT = Want(at="last", keep=frozenset({"features"}))
@@ -70,16 +76,57 @@ def test_an_active_feature_takes_at_most_eight_bytes(tmp_path: Path) -> None:
     assert next(tmp_path.rglob("*.parquet")).stat().st_size <= 8 * 64 * 120
 
 
-def test_all_that_decides_a_reading_is_in_its_key() -> None:
-    """Another subject, text, position or choice of what to keep is another key."""
+def test_all_that_decides_a_reading_is_in_its_key(tmp_path: Path) -> None:
+    """Another subject, text, position or choice of what to keep makes another key."""
+    store = Store(tmp_path)
     keys = {
-        reading_key("a", "t", WANT),
-        reading_key("b", "t", WANT),
-        reading_key("a", "u", WANT),
-        reading_key("a", "t", Want(at="all", keep=WANT.keep)),
-        reading_key("a", "t", Want(at="last", keep=frozenset({"features", "activations"}))),
+        *store.reading_keys("a", WANT, ["t", "u"]),
+        *store.reading_keys("b", WANT, ["t"]),
+        *store.reading_keys("a", Want(at="all", keep=WANT.keep), ["t"]),
+        *store.reading_keys("a", Want(at="last", keep=frozenset({"features", "activations"})), ["t"]),
+        *store.reading_keys("a", Want(at="last", keep=WANT.keep, shift=1), ["t"]),
+        *store.reading_keys("a", Want(at="last", keep=WANT.keep, raw=True), ["t"]),
     }
-    assert len(keys) == 5
+    assert len(keys) == 7
+
+
+@pytest.mark.parametrize("text", ["plain", 'quoted "\\" text', "桥 \U0001f642\n", ""])
+def test_a_key_is_the_hash_of_canonical_json(tmp_path: Path, text: str) -> None:
+    """A key stays what it was in every earlier version, so that the readings of old stores are found."""
+    want = Want(at=Span(text="x"), keep=frozenset({"features", "activations"}), shift=-1, raw=True)
+    whole = {
+        "at": {"span": "x"},
+        "fingerprint": "f",
+        "keep": ["activations", "features"],
+        "raw": True,
+        "shift": -1,
+        "text": text,
+    }
+    assert Store(tmp_path).reading_keys("f", want, ["other", text])[1] == _sha256(whole)
+
+
+def test_the_prompts_of_a_steering_experiment_are_in_the_key_of_each(tmp_path: Path) -> None:
+    """The random features are drawn from what fires on all prompts; their order and repetitions change nothing."""
+    prompts = PromptSet(name="p", language="en", prompts=())
+    steering = steer(prompts, feature=[3, 1], strengths=[1.5], random_features=2, seed=9)
+    whole = {
+        "experiment": _sha256(["a", "b"]),
+        "features": [3, 1],
+        "fingerprint": "f",
+        "max_new_tokens": 24,
+        "n_samples": 4,
+        "random_features": 2,
+        "seed": 9,
+        "strengths": [1.5],
+        "temperature": 0.7,
+        "text": "a",
+    }
+    assert Store(tmp_path).continuation_keys("f", steering, ["b", "a", "b"])[1] == _sha256(whole)
+    assert Store(tmp_path).continuation_keys("f", steering, ["a"]) != [_sha256(whole)]
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 WRITER = """
@@ -150,3 +197,24 @@ def test_a_key_in_a_file_of_many_comes_alone(tmp_path: Path) -> None:
     found = Store(tmp_path).readings("f" * 64, ["5", "2"])
     assert found.keys() == {"2", "5"}
     np.testing.assert_array_equal(found["5"].indices[0], _reading(seed=5).indices[0])
+
+
+@pytest.mark.parametrize(("room", "reads"), [(2**20, 1), (0, 3)])
+def test_a_file_is_read_once_while_there_is_room_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, reads: int
+) -> None:
+    """Readings of one file that are asked for in turn come from one reading of it; without room it is read again."""
+    Store(tmp_path).add_readings("f" * 64, {str(n): (str(n), WANT, _reading(seed=n)) for n in range(3)})
+    read, whole = store_module._read, list[Path]()
+
+    def counted(file: Path, kind: Any, columns: Any) -> Any:
+        whole.extend([file] if len(columns) > 1 else [])
+        return read(file, kind, columns)
+
+    monkeypatch.setattr(store_module, "_read", counted)
+    monkeypatch.setattr(store_module, "_HELD_BYTES", room)
+    store = Store(tmp_path)
+    for n in range(3):
+        (found,) = store.readings("f" * 64, [str(n)]).values()
+        np.testing.assert_array_equal(found.indices[1], _reading(seed=n).indices[1])
+    assert len(whole) == reads

@@ -1,22 +1,25 @@
-"""Measurements: one number a prompt, compared the way the sentence reads."""
+"""The operators come here: a comparison is given to what decides its kind, and its evidence is recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from math import inf
 from typing import TypeGuard
 
 from saeprobe.claims import Published
-from saeprobe.evidence.bounds import always, always_recorded, beside_bound
-from saeprobe.evidence.evidence import Evidence, record, record_whole
+from saeprobe.evidence.bounds import against_bound, always, always_recorded
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Sample, Terms, current_terms, record
 from saeprobe.evidence.greater import about_equal, greater, greater_summaries, side_by_side
-from saeprobe.evidence.printed import as_published, printed_equal, printed_greater, whole_of
-from saeprobe.evidence.units import summaries
+from saeprobe.evidence.numbers import amount, number
+from saeprobe.evidence.printed import AGREES, as_published, printed_equal, printed_greater
+from saeprobe.evidence.units import sample_of, summaries
 from saeprobe.evidence.values import (
     NUMBER,
     About,
+    Comparable,
     Every,
     Margin,
     Measurement,
@@ -24,10 +27,10 @@ from saeprobe.evidence.values import (
     Quantity,
     Side,
     Summary,
-    _Compared,
     is_number,
 )
-from saeprobe.evidence.wholes import each_holds, ordering
+
+Compare = Callable[[object, object], Evidence]
 
 
 def every(quantities: Iterable[Quantity | Margin | PrintedNumber], *more: object) -> Every:
@@ -37,7 +40,7 @@ def every(quantities: Iterable[Quantity | Margin | PrintedNumber], *more: object
         TypeError: they are given one by one.
         ValueError: there is none.
     """
-    if more or isinstance(quantities, _Compared):
+    if more or isinstance(quantities, Comparable):
         raise TypeError("every() takes its quantities in one list: every([l0(a), l0(b)]) < 5")
     these = tuple(quantities)
     if not these:
@@ -52,121 +55,24 @@ def about(quantity: Quantity | PrintedNumber, *, margin: float | None = None, sh
         quantity: what to be equal to.
         margin: the largest difference that still counts as equal, in the unit of the measure.
         share: the same as a share of the mean of `quantity`, for subjects whose activations differ in scale.
+
+    Raises:
+        TypeError: there is no quantity, or not just one of `margin` and `share`.
+        ValueError: the margin is not above zero.
     """
-    if not isinstance(quantity, Measurement | Summary | PrintedNumber):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
+    if not _is_quantity(quantity):
         named = quantity.name if isinstance(quantity, Margin) else repr(quantity)
         raise TypeError(
-            f"about({named}); wanted a measurement, and its margin as margin=... or share=...; beside a number stand "
+            f"about({named}); wanted a measurement, and its margin as margin=... or share=...; around a number stand "
             "two bounds: a > 13 and a < 17"
         )
     if (margin is None) == (share is None):
         raise ValueError("about() takes either margin=..., in the unit of the measure, or share=..., such as 0.1")
-    largest = margin if margin is not None else abs((share or 0.0) * quantity.sample.mean)
+    mean = quantity.mean if isinstance(quantity, Measurement) else float(quantity.value)
+    largest = margin if margin is not None else abs((share or 0.0) * mean)
     if not 0 < largest < inf:
         raise ValueError(f"the margin is {largest}; wanted a positive difference in {quantity.unit}")
     return About(quantity=quantity, margin=largest)
-
-
-def greater_than(left: object, right: object) -> Evidence:
-    """Decide `left > right`, each side of `every(...)` by itself, and record the evidence."""
-    return record(_each(left, right, is_greater))
-
-
-def equal_to(left: object, right: object) -> Evidence:
-    """Decide `left == right`, each side of `every(...)` by itself, and record the evidence."""
-    return record(_each(left, right, _equal))
-
-
-def _each(left: object, right: object, compare: Callable[[object, object], Evidence]) -> Evidence:
-    """A comparison of two, or of each of `every(...)` with the other."""
-    if isinstance(left, Every):
-        if isinstance(right, Every):
-            raise TypeError("every(...) on both sides; write one comparison for each of the left side")
-        return whole_of([compare(each, right) for each in left.quantities])
-    if isinstance(right, Every):
-        return whole_of([compare(left, each) for each in right.quantities])
-    return compare(left, right)
-
-
-def is_greater(larger: object, smaller: object) -> Evidence:
-    """Evidence on `larger > smaller` that is not recorded: a part of a larger sentence.
-
-    Raises:
-        TypeError: the two cannot be compared, or a margin stands on the larger side.
-    """
-    if not (_is_side(larger) and _is_side(smaller)):
-        raise TypeError(f"{larger!r} > {smaller!r}; a measurement is compared with another, or with a number")
-    if isinstance(larger, Margin):
-        raise TypeError(
-            f"{larger.name} on the larger side; a margin belongs on the smaller: {_turned(larger, smaller)}"
-        )
-    if isinstance(larger, NUMBER):
-        return _beside_number(smaller, float(larger), above=False)
-    if isinstance(smaller, NUMBER):
-        return _beside_number(larger, float(smaller), above=True)
-    if isinstance(larger, PrintedNumber) and isinstance(smaller, PrintedNumber):
-        return printed_greater(larger, smaller)
-    if isinstance(larger, PrintedNumber) or isinstance(smaller, PrintedNumber) or not _alike(larger, smaller):
-        raise _unlike(larger, smaller)
-    margin, below = (smaller, smaller.of) if isinstance(smaller, Margin) else (None, smaller)
-    if isinstance(larger, Measurement) and isinstance(below, Measurement):
-        above, below = side_by_side(larger, below)
-        return greater(above, below, None if margin is None else replace(margin, of=below))
-    return greater_summaries(larger.sample, below.sample, f"{larger.name} > {smaller.name}", margin)
-
-
-def _turned(larger: Margin, smaller: Side) -> str:
-    """What to write in the place of `larger > smaller`: `a > 1.25 * b` for `b < 0.8 * a`."""
-    if larger.plus or isinstance(smaller, NUMBER):
-        return "a > 1.1 * b + 5"
-    return f"{larger.of.name} > {1 / larger.times:.4g} * {smaller.name}"
-
-
-def _is_side(value: object) -> TypeGuard[Side]:
-    return isinstance(value, Measurement | Summary | Margin | PrintedNumber) or is_number(value)
-
-
-def _beside_number(of: Side, number: float, *, above: bool) -> Evidence:
-    if isinstance(of, Measurement):
-        return beside_bound(of, number, above=above)
-    if isinstance(of, PrintedNumber):
-        return printed_greater(of, number) if above else printed_greater(number, of)
-    what = "a bare summary" if isinstance(of, Summary) else repr(of)
-    raise TypeError(f"{what} cannot be tested against a number; it has no values behind it")
-
-
-def _equal(quantity: object, expected: object) -> Evidence:
-    if isinstance(quantity, Measurement) and isinstance(expected, Published):
-        return as_published(quantity, expected)
-    if isinstance(quantity, Measurement | Summary) and is_number(expected) and expected in (0, 1):
-        wanted = 1 if expected else 0
-        if isinstance(quantity, Measurement):
-            return always(quantity, wanted)
-        return always_recorded(quantity.sample, quantity.name, wanted)
-    if isinstance(quantity, PrintedNumber) and is_number(expected):
-        return printed_equal(quantity, expected, margin=0.0)
-    named = quantity.name if isinstance(quantity, Measurement | Summary | PrintedNumber | Margin) else repr(quantity)
-    if not isinstance(expected, About):
-        raise TypeError(f"{named} == {type(expected).__name__}; equality needs a margin: == about(..., margin=...)")
-    other, margin = expected.quantity, expected.margin
-    if isinstance(quantity, PrintedNumber) and isinstance(other, PrintedNumber):
-        return printed_equal(quantity, other, margin=margin)
-    if not isinstance(quantity, Measurement | Summary):
-        raise TypeError(f"{named} == about({other.name}); compare like with like")
-    if isinstance(other, PrintedNumber) or not _alike(quantity, other):
-        raise _unlike(quantity, other)
-    if isinstance(quantity, Measurement) and isinstance(other, Measurement):
-        return about_equal(*side_by_side(quantity, other), margin=margin)
-    statement = f"{quantity.name} = {other.name} ± {margin:g} {quantity.unit}"
-    return replace(summaries("about equal", statement, quantity.sample, other.sample), margin=margin)
-
-
-def _alike(a: Quantity, b: Quantity | Margin) -> bool:
-    return (a.measure, a.unit) == (b.measure, b.unit)
-
-
-def _unlike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber | Margin) -> TypeError:
-    return TypeError(f"{a.name} ({a.unit}) cannot be compared with {b.name} ({b.unit}); compare like with like")
 
 
 def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Evidence:
@@ -189,14 +95,11 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
     names = [one.label for one in these]
     if len(set(names)) < len(names):
         raise ValueError(f"ordered() was given one of {', '.join(names)} twice; nothing lies above itself")
-    parts = [is_greater(upper, lower) for upper, lower in pairwise(these)]
+    terms = current_terms()
+    parts = [is_greater(upper, lower, terms) for upper, lower in pairwise(these)]
     if isinstance(these[0], PrintedNumber):  # then all of them are, or the parts could not be made
-        return record(whole_of(parts, f"{' > '.join(names)} as printed in {these[0].source}"))
+        return record(all_printed(parts, f"{' > '.join(names)} as printed in {these[0].source}"))
     return record(ordering(names, parts))
-
-
-def _is_quantity(value: object) -> bool:
-    return isinstance(value, Measurement | Summary | PrintedNumber)
 
 
 def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
@@ -214,4 +117,215 @@ def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
     parts = tuple(pieces)
     if len(parts) < 2:  # noqa: PLR2004 - agreement takes two
         raise ValueError(f"in_each() was given {len(parts)} comparison(s); wanted one for each of several subjects")
-    return record_whole(each_holds(parts))
+    return record(each_holds(parts))
+
+
+def greater_than(left: object, right: object) -> Evidence:
+    """Decide `left > right`, each side of `every(...)` by itself, and record the evidence."""
+    return record(_each(left, right, partial(is_greater, terms=current_terms())))
+
+
+def equal_to(left: object, right: object) -> Evidence:
+    """Decide `left == right`, each side of `every(...)` by itself, and record the evidence."""
+    return record(_each(left, right, partial(_equal, terms=current_terms())))
+
+
+def _each(left: object, right: object, compare: Compare) -> Evidence:
+    if isinstance(left, Every):
+        if isinstance(right, Every):
+            raise TypeError("every(...) on both sides; write one comparison for each of the left side")
+        parts = [compare(each, right) for each in left.quantities]
+    elif isinstance(right, Every):
+        parts = [compare(left, each) for each in right.quantities]
+    else:
+        return compare(left, right)
+    return all_printed(parts) if all(part.kind == "printed" for part in parts) else each_holds(parts)
+
+
+def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
+    """Decide `larger > smaller`, without recording it: it may be a part of a larger sentence."""
+    if not (_is_side(larger) and _is_side(smaller)):
+        raise TypeError(f"{larger!r} > {smaller!r}; a measurement is compared with another, or with a number")
+    if isinstance(larger, Margin):
+        raise TypeError(
+            f"{larger.name} on the larger side; a margin belongs on the smaller: {_turned(larger, smaller)}"
+        )
+    if isinstance(larger, NUMBER):
+        return _against_number(smaller, float(larger), terms, above=False)
+    if isinstance(smaller, NUMBER):
+        return _against_number(larger, float(smaller), terms, above=True)
+    if isinstance(larger, PrintedNumber) and isinstance(smaller, PrintedNumber):
+        return printed_greater(larger, smaller, terms)
+    if isinstance(larger, PrintedNumber) or isinstance(smaller, PrintedNumber) or not _alike(larger, smaller):
+        raise _unlike(larger, smaller)
+    margin, below = (smaller, smaller.of) if isinstance(smaller, Margin) else (None, smaller)
+    if isinstance(larger, Measurement) and isinstance(below, Measurement):
+        above, below = side_by_side(larger, below)
+        return greater(above, below, terms, None if margin is None else replace(margin, of=below))
+    sides = sample_of(larger, terms), sample_of(below, terms)
+    return greater_summaries(*sides, f"{larger.name} > {smaller.name}", margin)
+
+
+def _turned(larger: Margin, smaller: Side) -> str:
+    """Say what to write in the place of `larger > smaller`: `a > 1.25 * b` for `b < 0.8 * a`."""
+    if larger.plus or isinstance(smaller, NUMBER):
+        return "a > 1.1 * b + 5"
+    return f"{larger.of.name} > {1 / larger.times:.4g} * {smaller.name}"
+
+
+def _is_side(value: object) -> TypeGuard[Side]:
+    return isinstance(value, Measurement | Summary | Margin | PrintedNumber) or is_number(value)
+
+
+def _is_quantity(value: object) -> TypeGuard[Quantity | PrintedNumber]:
+    return isinstance(value, Measurement | Summary | PrintedNumber)
+
+
+def _against_number(of: Side, bound: float, terms: Terms, *, above: bool) -> Evidence:
+    if isinstance(of, Measurement):
+        return against_bound(of, bound, terms, above=above)
+    if isinstance(of, PrintedNumber):
+        return printed_greater(of, bound, terms) if above else printed_greater(bound, of, terms)
+    what = "a bare summary" if isinstance(of, Summary) else repr(of)
+    raise TypeError(f"{what} cannot be tested against a number; it has no values behind it")
+
+
+def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
+    if isinstance(quantity, Measurement) and isinstance(expected, Published):
+        return as_published(quantity, expected, terms)
+    if isinstance(quantity, Measurement | Summary) and is_number(expected) and expected in (0, 1):
+        wanted = 1 if expected else 0
+        if isinstance(quantity, Measurement):
+            return always(quantity, wanted, terms)
+        return always_recorded(quantity, wanted, terms)
+    if isinstance(quantity, PrintedNumber) and is_number(expected):
+        return printed_equal(quantity, expected, terms, margin=0.0)
+    named = quantity.name if _is_quantity(quantity) or isinstance(quantity, Margin) else repr(quantity)
+    if not isinstance(expected, About):
+        raise TypeError(f"{named} == {type(expected).__name__}; equality needs a margin: == about(..., margin=...)")
+    other, margin = expected.quantity, expected.margin
+    if isinstance(quantity, PrintedNumber) and isinstance(other, PrintedNumber):
+        return printed_equal(quantity, other, terms, margin=margin)
+    if not isinstance(quantity, Measurement | Summary):
+        raise TypeError(f"{named} == about({other.name}); compare like with like")
+    if isinstance(other, PrintedNumber) or not _alike(quantity, other):
+        raise _unlike(quantity, other)
+    if isinstance(quantity, Measurement) and isinstance(other, Measurement):
+        return about_equal(*side_by_side(quantity, other), terms, margin=margin)
+    statement = f"{quantity.name} = {other.name} ± {margin:g} {quantity.unit}"
+    shown = summaries("about equal", statement, sample_of(quantity, terms), sample_of(other, terms))
+    return replace(shown, margin=margin)
+
+
+def _alike(a: Quantity, b: Quantity | Margin) -> bool:
+    return (a.measure, a.unit) == (b.measure, b.unit)
+
+
+def _unlike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber | Margin) -> TypeError:
+    return TypeError(f"{a.name} ({a.unit}) cannot be compared with {b.name} ({b.unit}); compare like with like")
+
+
+def each_holds(parts: Sequence[Evidence]) -> Evidence:
+    """Make the evidence that all of `parts` hold; a refuted one refutes it (intersection-union test, Berger 1982)."""
+    against = [part for part in parts if part.outcome == "refuted"]
+    undecided = [part for part in parts if part.outcome == "inconclusive"]
+    reason = f"all {len(parts)} comparisons hold"
+    if against or undecided:
+        which, word = (against, "refuted") if against else (undecided, "open")
+        such = "" if len(which) == 1 else ", such as"
+        verb = "is" if len(which) == 1 else "are"
+        first = f"{which[0].statement}: {which[0].reason}"
+        reason = f"{len(which)} of {len(parts)} comparisons {verb} {word}{such or ':'} {first}"
+    below = sum(any(one.name == "length" and one.estimate < 0 for one in part.controls) for part in parts)
+    if against and below:
+        before = sum((part.estimate or 0) < 0 for part in parts)
+        reason = (
+            f"with prompt length held equal {below} of the {len(parts)} differences fall below zero "
+            f"({before} before); {reason}"
+        )
+    return replace(
+        _whole(parts),
+        statement="; ".join(part.statement for part in parts),
+        reason=reason,
+        rule="supported where every part is; refuted where a single one is; inconclusive otherwise",
+    )
+
+
+def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
+    """Make the evidence that quantities descend as `names` lists them; `parts` compare each with the next.
+
+    All adjacent comparisons must hold (intersection-union test, Berger 1982): each is made at alpha, and so is the
+    whole. They imply all the others.
+    """
+    pairs: dict[str, list[str]] = {}
+    for upper, lower, part in zip(names[:-1], names[1:], parts, strict=True):
+        pairs.setdefault(_word(part), []).append(f"{upper} > {lower}")
+    outcomes = "; ".join(f"{word}: {', '.join(these)}" for word, these in pairs.items())
+    explained = "".join(f". {part.statement} is {part.reason}" for part in parts if _word(part) == "refuted")
+    samples: dict[str, Sample] = {sample.label: sample for part in parts for sample in part.samples}
+    *above, last = sorted(samples.values(), key=lambda sample: -sample.mean)
+    means = [f"{one.label} {number(one.mean, one.unit)}" for one in above]
+    means.append(f"{last.label} {amount(last.mean, last.unit)}")
+    return replace(
+        _whole(parts),
+        kind="ordering",
+        statement=" > ".join(names),
+        reason=f"{outcomes}{explained}. As measured: {', '.join(means)}",
+        rule=(
+            "supported where each quantity is above the next; refuted where a single adjacent comparison is; "
+            "inconclusive otherwise"
+        ),
+    )
+
+
+def _word(part: Evidence) -> str:
+    if part.outcome == "refuted":
+        return "reversed" if (part.estimate or 0) < 0 else "refuted"
+    return "holds" if part.outcome == "supported" else "open"
+
+
+def all_printed(parts: Sequence[Evidence], statement: str = "") -> Evidence:
+    """Make the evidence that all `parts` hold, each of which is on printed numbers."""
+    against = [part.reason for part in parts if part.outcome == "refuted"]
+    near = [part.reason for part in parts if part.outcome != "refuted" and not part.reason.endswith(AGREES)]
+    return replace(
+        parts[0],
+        statement=statement or "; ".join(part.statement for part in parts),
+        outcome=_worst(parts),
+        reason="; ".join(against or near) or AGREES,
+        estimate=None,
+        margin=None,
+        samples=(),
+        parts=tuple(parts),
+    )
+
+
+def _whole(parts: Sequence[Evidence]) -> Evidence:
+    """Put parts together that must all hold."""
+    return Evidence(
+        kind="every",
+        statement="",
+        outcome=_worst(parts),
+        reason="",
+        scope="; ".join(dict.fromkeys(part.scope for part in parts)),
+        unit=parts[0].unit,
+        alpha=parts[0].alpha,
+        parts=tuple(parts),
+        needed=_largest_need(parts),
+    )
+
+
+def _worst(parts: Sequence[Evidence]) -> EvidenceOutcome:
+    outcomes = {part.outcome for part in parts}
+    return "refuted" if "refuted" in outcomes else "inconclusive" if "inconclusive" in outcomes else "supported"
+
+
+def _largest_need(parts: Sequence[Evidence]) -> Needed | None:
+    """Ask for the largest of what the parts need, beyond any plan where one is.
+
+    None where the whole is decided, or where an open part does not know.
+    """
+    needs = [part.needed for part in parts if part.outcome == "inconclusive"]
+    if _worst(parts) != "inconclusive" or None in needs:
+        return None
+    return max((need for need in needs if need is not None), key=lambda need: (need.wanted is None, need.wanted or 0))

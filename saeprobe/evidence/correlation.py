@@ -1,4 +1,4 @@
-"""Correlation: whether two measures of the same prompts rise together, over whole wordings or topics."""
+"""A correlation says whether two measures of the same prompts rise together, over whole wordings or topics."""
 
 from __future__ import annotations
 
@@ -12,54 +12,49 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from saeprobe.claims import NotRun, Over
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Recorder, UnitValue, current_terms, record
-from saeprobe.evidence.units import needed, refuse_controls, sample_of
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.numbers import number, p_value, span
+from saeprobe.evidence.units import needed, needed_in_words, refuse_controls, sample_of
 from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import permutation_p
-from saeprobe.statistics.power import MOST_UNITS
 
 FEWEST_UNITS = 4
 """With fewer there is no interval; with fewer wordings the topics are the units."""
 
-
 NO_SPREAD = 1e-12
-"""A variance that is so small a share of the squares is rounding."""
-
+"""A variance that is no larger a share of the squares is rounding."""
 
 PERFECT = 1 - 1e-9
 """From here on r is 1 but for rounding, and Fisher's z is no number."""
 
-
 POWER = 0.8
 
-
 SURER = 1 + NormalDist().inv_cdf(POWER) / NormalDist().inv_cdf(0.95)
-"""By how much more than the distance an interval of 90 % has to be narrow for that power."""
-
+"""So many times narrower than the distance an interval of 90 % has to be for that power."""
 
 INTERVAL = "the wider of BCa bootstrap and jackknife of Fisher's z"
-
 
 _WANTED = "compare it with a number by > or <, as in: assert correlation(a, b) > 0.9"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Correlation:
-    """Pearson's r of two measures over the same prompts; compare it with a number in (-1, 1)."""
+    """A correlation is Pearson's r of two measures over the same prompts; compare it with a number in (-1, 1)."""
 
     a: Measurement
     b: Measurement
 
     @property
     def name(self) -> str:
-        """`correlation of effective rank and tokens over novice`."""
+        """Name it as `correlation of effective rank and tokens over novice`."""
         return f"correlation of {self.a.measure} and {self.b.measure} over {self.a.label}"
 
     @property
     def value(self) -> float:
-        """Pearson's r over prompts; NaN where a measure is the same on all of them."""
-        return _pearson(self.a.values, self.b.values)
+        """Compute Pearson's r over prompts; NaN where a measure is the same on all of them."""
+        a, b = self.a.values, self.b.values
+        return float(np.corrcoef(a, b)[0, 1]) if _varies(a) and _varies(b) else nan
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.value:.4g}, {len(self.a.values)} prompts>"
@@ -68,19 +63,19 @@ class Correlation:
         raise TypeError(f"{self!r} says nothing by itself; {_WANTED}")
 
     def _refuse(self, other: object) -> NoReturn:
-        raise TypeError(f"{self!r} beside {other!r}; {_WANTED}")
+        raise TypeError(f"{self!r} against {other!r}; {_WANTED}")
 
     __eq__ = __ge__ = __le__ = _refuse
 
     def __gt__(self, bound: object) -> Evidence:
-        return record(_beside(self, bound, above=True)) if is_number(bound) else self._refuse(bound)
+        return record(_against(self, bound, current_terms(), above=True)) if is_number(bound) else self._refuse(bound)
 
     def __lt__(self, bound: object) -> Evidence:
-        return record(_beside(self, bound, above=False)) if is_number(bound) else self._refuse(bound)
+        return record(_against(self, bound, current_terms(), above=False)) if is_number(bound) else self._refuse(bound)
 
 
 def correlation(a: Quantity, b: Quantity) -> Correlation:
-    """Pearson's r of two measures over the same prompts, to be compared with a number: `correlation(a, b) > 0.9`.
+    """Correlate two measures over the same prompts, to compare Pearson's r with a number: `correlation(a, b) > 0.9`.
 
     Raises:
         NotRun: a side is a bare summary.
@@ -102,10 +97,10 @@ def correlation(a: Quantity, b: Quantity) -> Correlation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Units:
-    """The prompts of two measures by unit, both measures centred.
+    """The prompts of two measures stand here by unit, both measures centred.
 
     `of` is the unit of each prompt and `within` what varies inside one: the topic under a wording, or the wording on a
-    topic. `what` names the units and `scope` tells how far they reach.
+    topic. `what` names the units and `scope` says how far they reach.
     """
 
     what: str
@@ -118,17 +113,17 @@ class _Units:
 
     @cached_property
     def sums(self) -> Float[np.ndarray, "units 6"]:
-        """Of each unit: prompts, a, b, a², b² and ab, summed."""
+        """Sum prompts, a, b, a², b² and ab, by unit."""
         columns = (np.ones(len(self.a)), self.a, self.b, self.a**2, self.b**2, self.a * self.b)
         return np.stack([np.bincount(self.of, weights=column) for column in columns], axis=1)
 
     @property
     def means(self) -> Float[np.ndarray, "2 units"]:
-        """Means of both measures, by unit."""
+        """Average both measures, by unit."""
         return (self.sums[:, 1:3] / self.sums[:, :1]).T
 
     def of_drawn(self, units: Int[np.ndarray, " drawn"]) -> float:
-        """Pearson's r over the prompts of these units, each as often as it was drawn."""
+        """Compute Pearson's r over the prompts of these units, each as often as it was drawn."""
         count, a, b, aa, bb, ab = (float(total) for total in self.sums[units].sum(axis=0))
         spread_a, spread_b = aa - a * a / count, bb - b * b / count
         if min(spread_a / aa if aa else 0.0, spread_b / bb if bb else 0.0) < NO_SPREAD:
@@ -136,7 +131,7 @@ class _Units:
         return max(-1.0, min(1.0, (ab - a * b / count) / sqrt(spread_a * spread_b)))  # rounding may pass 1
 
     def crossed(self) -> tuple[Float[np.ndarray, "units units"], str]:
-        """How much of r each unit's `a` makes with each unit's `b`, and what was put side by side.
+        """Say how much of r each unit's `a` makes with each unit's `b`, and what was put side by side.
 
         Whole blocks of values where every unit holds the same topics (or wordings) once, else the units' means.
         """
@@ -150,18 +145,18 @@ class _Units:
         a, b = self.means
         return np.outer(a - a.mean(), b - b.mean()), "means of units"
 
-    def p(self, terms: Recorder, *, above: bool) -> tuple[float, str, int | None]:
-        """One-sided p of a correlation of 0, by giving each unit's `a` the `b` of another: p, test and seed."""
+    def p(self, terms: Terms, *, above: bool) -> tuple[float, str]:
+        """Test a correlation of 0, by giving each unit's `a` the `b` of another: one-sided p, and the test in words."""
         products, what = self.crossed()
         rows, side = np.arange(len(products)), 1.0 if above else -1.0
-        p, test, seed = permutation_p(
+        p, test, _ = permutation_p(
             lambda order: side * float(products[rows, order].sum()), len(rows), alpha=terms.alpha, seed=terms.seed
         )
-        return p, f"{test}, {what}, one-sided", seed
+        return p, f"{test}, {what}, one-sided"
 
 
 def _units(of: Correlation, over: tuple[Over, ...]) -> list[_Units]:
-    """The units that the claim generalises over: wordings where there are enough, else topics."""
+    """Return the units that the claim generalises over: wordings where there are enough, else topics."""
     prompts = of.a.prompts
     wordings = tuple(f"{prompt.style}: {prompt.template}" for prompt in prompts)
     topics = tuple(prompt.topic for prompt in prompts)
@@ -188,23 +183,22 @@ def _units(of: Correlation, over: tuple[Over, ...]) -> list[_Units]:
     return made
 
 
-def _beside(of: Correlation, bound: float, *, above: bool) -> Evidence:
-    """Evidence over the units asked for; over wordings and topics both, the less certain of the two."""
-    refuse_controls("correlation")
+def _against(of: Correlation, bound: float, terms: Terms, *, above: bool) -> Evidence:
+    """Decide over the units asked for; over wordings and topics both, the less certain of the two counts."""
+    refuse_controls("correlation", terms)
     if not -1 < bound < 1:
-        raise ValueError(f"{of.name} beside {bound:g}; wanted a number between -1 and 1")
-    terms = current_terms()
+        raise ValueError(f"{of.name} against {bound:g}; wanted a number between -1 and 1")
     judged = [_judged(of, units, bound, terms, above=above) for units in _units(of, terms.over)]
     return max(judged, key=_uncertainty)
 
 
 def _uncertainty(one: Evidence) -> tuple[bool, bool, float]:
-    """What is open is less certain than what is decided, however narrow its interval; then the wider one is."""
+    """Rank what is open above what is decided, however narrow its interval, and then the wider interval."""
     width = 0.0 if one.interval is None else one.interval[1] - one.interval[0]
     return one.outcome == "inconclusive", one.interval is None, width
 
 
-def _judged(of: Correlation, units: _Units, bound: float, terms: Recorder, *, above: bool) -> Evidence:
+def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above: bool) -> Evidence:
     level, have, found = 1 - 2 * terms.alpha, len(units.names), of.value
     sign = ">" if above else "<"
     base = Evidence(
@@ -219,7 +213,9 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Recorder, *, ab
         level=level,
         units=units.what,
         n_units=(have,),
-        samples=tuple(replace(sample_of(side), label=f"{side.measure} of {side.label}") for side in (of.a, of.b)),
+        samples=tuple(
+            replace(sample_of(side, terms), label=f"{side.measure} of {side.label}") for side in (of.a, of.b)
+        ),
         unit_values=tuple(
             UnitValue(side=f"{side.measure} of {side.label}", unit=name, value=float(mean) + side.mean)
             for side, means in zip((of.a, of.b), units.means, strict=True)
@@ -230,31 +226,34 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Recorder, *, ab
     if isnan(found):
         flat = of.b if _varies(of.a.values) else of.a
         return replace(base, reason=f"{flat.name} is the same on every prompt; a correlation needs values that differ")
-    told = f"r = {found:.4g} over {len(of.a.values)} prompts of {have} {units.what}"
+    reason = f"r = {number(found)} over {len(of.a.values)} prompts of {have} {units.what}"
     if have < FEWEST_UNITS:
-        why = f"{told}: at least {FEWEST_UNITS} are needed for an interval over whole {units.what}"
+        why = f"{reason}: at least {FEWEST_UNITS} are needed for an interval over whole {units.what}"
         return replace(base, reason=why, needed=Needed(units=units.what, have=have, wanted=FEWEST_UNITS))
     interval = _interval(units, level, terms.seed)
     if interval is None:
-        return replace(base, reason=f"{told}, without enough spread between {units.what} for an interval")
+        return replace(base, reason=f"{reason}, without enough spread between {units.what} for an interval")
     low, high = interval
     holds, contrary = (low > bound, high < bound) if above else (high < bound, low > bound)
-    told += f", interval {low:.4g} to {high:.4g} beside {bound:g}"
-    test, p, seed = f"interval over {have} whole {units.what}, {INTERVAL}", None, terms.seed
+    reason += f", interval {span(interval)} against {bound:g}"
+    test, p = f"interval over {have} whole {units.what}, {INTERVAL}", None
     if bound == 0:
-        p, permuted, _ = units.p(terms, above=above)
+        p, permuted = units.p(terms, above=above)
         holds = holds and p < terms.alpha
         contrary = contrary and units.p(terms, above=not above)[0] < terms.alpha
-        test, told = f"{permuted}; {test}", f"{told}, p = {p:.2g}"
+        test, reason = f"{permuted}; {test}", f"{reason}, {p_value(p)}"
     outcome: EvidenceOutcome = "supported" if holds else "refuted" if contrary else "inconclusive"
     more = _needed(found, bound, interval, units.what, have, len(of.a.values)) if outcome == "inconclusive" else None
     if more is not None:
-        told += f": not told apart at alpha = {terms.alpha:g}. {_in_words(more)}"
-    return replace(base, outcome=outcome, reason=told, interval=interval, p=p, test=test, seed=seed, needed=more)
+        words = needed_in_words(more, None, terms.alpha, at="r and spread")
+        reason += f": not distinguished at alpha = {terms.alpha:g}. {words}"
+    return replace(
+        base, outcome=outcome, reason=reason, interval=interval, p=p, test=test, seed=terms.seed, needed=more
+    )
 
 
 def _interval(units: _Units, level: float, seed: int) -> tuple[float, float] | None:
-    """The wider end, on either side, of the BCa bootstrap and of the jackknife of Fisher's z, both over whole units.
+    """Take the wider end, on either side, of the BCa bootstrap and of the jackknife of Fisher's z over whole units.
 
     BCa alone rejects a true bound 10 to 15 times in 100 at a nominal 5 with 4 to 10 units; the jackknife with Student's
     t (Miller, Biometrika 61, 1974) keeps the level there, and where that is the narrower one BCa is taken.
@@ -276,19 +275,13 @@ def _interval(units: _Units, level: float, seed: int) -> tuple[float, float] | N
 def _needed(
     found: float, bound: float, interval: tuple[float, float], what: str, have: int, prompts: int
 ) -> Needed | None:
-    """Units for 80 % power at this r and spread, by how the interval narrows on Fisher's scale: a hint for planning."""
+    """Ask for units with 80 % power at this r and spread, by how the interval narrows on Fisher's scale: a hint."""
     end = interval[0] if found > bound else interval[1]
     if found == bound or not -1 < end < 1:
         return None
     reach, distance = abs(atanh(found) - atanh(end)), abs(atanh(found) - atanh(bound))
     wanted = max(have + 1, ceil(have * (SURER * reach / distance) ** 2))
     return needed(what, have, wanted, a_unit=prompts / have)
-
-
-def _in_words(what: Needed) -> str:
-    if what.wanted is None:
-        return f"At this spread more than {MOST_UNITS:,} {what.units} would be needed"
-    return f"About {what.wanted} {what.units} would decide it at this r and spread"
 
 
 def _rule(bound: float, alpha: float, level: float, *, above: bool) -> str:
@@ -312,10 +305,6 @@ _PERMUTED = (
 )
 
 
-def _pearson(a: Float[np.ndarray, " prompts"], b: Float[np.ndarray, " prompts"]) -> float:
-    return float(np.corrcoef(a, b)[0, 1]) if _varies(a) and _varies(b) else nan
-
-
 def _varies(values: Float[np.ndarray, " prompts"]) -> bool:
-    """Whether values differ by more than rounding."""
+    """Decide whether values differ by more than rounding."""
     return bool(np.ptp(values) > 1e-9 * np.abs(values).max())

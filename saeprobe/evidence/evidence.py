@@ -1,18 +1,18 @@
-"""Evidence: what a comparison of measurements showed, and the recorder that keeps it under its claim."""
+"""Evidence holds what a comparison of measurements showed, and a recorder keeps it under its claim."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
 
 from saeprobe.claims import Control, Over
+from saeprobe.evidence.numbers import amount, span
 from saeprobe.prompts import Prompt
 
 EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
-
 
 Kind = Literal[
     "greater",
@@ -31,7 +31,6 @@ Kind = Literal[
     "every",
 ]
 
-
 _ESTIMATES: Mapping[Kind, str] = {
     "bound": "mean",
     "rate": "rate",
@@ -40,10 +39,8 @@ _ESTIMATES: Mapping[Kind, str] = {
 }
 """What `Evidence.estimate` is, where it is no plain difference."""
 
-
 Expects = Literal["persists", "absent"]
 """What an effect must do under a control: still be there (equal length), or not show (a random model)."""
-
 
 COUNTED = ("share of prompts", "share of tokens", "share of continuations")
 """Units of what happens or does not; a prompt read at several tokens has a share of it."""
@@ -51,12 +48,12 @@ COUNTED = ("share of prompts", "share of tokens", "share of continuations")
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """The measured values behind one side of a comparison: one a prompt, or a bare summary.
+    """A sample holds the values behind one side of a comparison: one a prompt, or a bare summary.
 
     `values` and `prompts` run in parallel and are empty for a summary, whose `mean` is all that was recorded; `n` is
-    then the number of prompts if the record tells it. `interval` is the interval of `mean` over the units of
-    replication, where one can be given. `place` names the tokens that were read. `near_threshold` says where rounding
-    decides whether a feature fires, and `near_moves` by how much that may move the mean at most, in `unit`.
+    then the number of prompts if it is known. `interval` is the interval of `mean` over the units of replication,
+    where one can be given. `place` names the tokens that were read. `near_threshold` says where rounding decides
+    whether a feature fires, and `near_moves` by how much that may move the mean at most, in `unit`.
     """
 
     label: str
@@ -74,7 +71,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitValue:
-    """One unit of replication as the test saw it: the mean of its prompts.
+    """One unit of replication enters the test as one value, the mean of its prompts.
 
     `side` is the label of the sample that it stands for; `unit` names the template or topic. For paired units `value`
     is the difference of the two sides, and `side` names both.
@@ -87,7 +84,7 @@ class UnitValue:
 
 @dataclass(frozen=True, kw_only=True)
 class Needed:
-    """What would decide a comparison that is open: so many `units` where there are `have`, `prompts` in all.
+    """An open comparison would be decided by so many `units` where there are `have`, by `prompts` in all.
 
     `wanted` is None where no number of them would, or where it is beyond any plan.
     """
@@ -100,7 +97,7 @@ class Needed:
 
 @dataclass(frozen=True, kw_only=True)
 class ControlResult:
-    """What one control showed.
+    """One control gave this result.
 
     Where the effect is to persist, `estimate` is what is left of it once the rival explanation is taken out; where it
     is to be absent, what the rival alone brings about. `share` is that as a share of the claim's own effect.
@@ -121,7 +118,7 @@ class ControlResult:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Evidence:
-    """The outcome of one comparison; true only when it supports what was asserted.
+    """Evidence is the outcome of one comparison; it is true only when it supports what was asserted.
 
     `estimate` is in `unit`; for `greater` it is the difference of the two means, for `at least` what of it exceeds the
     margin. `interval` covers the estimate at `level`; None where no honest interval exists (summaries, one unit, no
@@ -161,7 +158,7 @@ class Evidence:
     tried: int | None = None
     """Where features were picked by looking: among how many."""
     needed: Needed | None = None
-    """What would decide it, where it is inconclusive and that can be told."""
+    """What would decide it, where it is inconclusive and that is known."""
     continuations: tuple[tuple[str, str, str], ...] = ()
     """Steering only: (arm, prompt, continuation), a few of each arm for the reader."""
 
@@ -171,35 +168,50 @@ class Evidence:
     def __repr__(self) -> str:
         return f"<{self.outcome}: {self.statement}; {self.reason}>"
 
+    def walk(self, *, controls: bool = False) -> Iterator[Evidence]:
+        """Yield this evidence and, in order, its parts; with `controls` also what the controls of each compared."""
+        yield self
+        for part in self.parts:
+            yield from part.walk(controls=controls)
+        for control in self.controls if controls else ():
+            if control.evidence is not None:
+                yield from control.evidence.walk(controls=True)
+
     @property
     def near_threshold(self) -> tuple[str, ...]:
-        """Where rounding decides, by side: `novice: feature 7 is within rounding of its threshold ...`."""
-        of_sides = [f"{one.label}: {one.near_threshold}" for one in self.samples if one.near_threshold is not None]
-        return tuple(dict.fromkeys([*of_sides, *(told for part in self.parts for told in part.near_threshold)]))
+        """Say where rounding decides, by side: `novice: feature 7 is within rounding of its threshold ...`."""
+        samples = [sample for piece in self.walk() for sample in piece.samples]
+        return tuple(dict.fromkeys(f"{one.label}: {one.near_threshold}" for one in samples if one.near_threshold))
 
     def lines(self) -> list[str]:
-        """The evidence in lines, for a terminal: statement, outcome, numbers, test, controls, parts, near threshold."""
+        """Give the evidence in lines for a terminal: statement, outcome, numbers, test, controls and parts."""
         lines = [f"{self.outcome}: {self.reason}"] if self.parts else [f"{self.outcome}: {self.statement}", self.reason]
-        if self.interval is not None and self.level is not None:
-            low, high = self.interval
-            told = f"{self.level:.0%} interval {low:.4g} to {high:.4g}"
-            lines.append(f"{_ESTIMATES.get(self.kind, 'difference')} {self.estimate:.4g} {self.unit}, {told}")
+        if self.estimate is not None and self.interval is not None and self.level is not None:
+            signed = self.kind not in ("bound", "rate", "correlation")
+            estimate = f"{_ESTIMATES.get(self.kind, 'difference')} {amount(self.estimate, self.unit, signed=signed)}"
+            lines.append(f"{estimate}, {self.level:.0%} interval {span(self.interval, self.unit)}")
         if self.test is not None:
             lines.append(f"{self.test}; scope: {self.scope}")
         lines += [f"control {control.name}: {control.detail}" for control in self.controls]
         lines += [f"  {part.outcome}: {part.statement}; {part.reason}" for part in self.parts]
-        lines += [f"near threshold: {told}" for told in self.near_threshold]
+        lines += [f"near threshold: {where}" for where in self.near_threshold]
         return lines
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorder:
-    """Where evidence goes while a probe runs, and the terms under which it is judged."""
+class Terms:
+    """Evidence is judged under these terms, which its claim and the settings of the run give."""
 
     alpha: float = 0.05
     seed: int = 0
     controls: tuple[Control, ...] = ()
     over: tuple[Over, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorder(Terms):
+    """A recorder keeps the evidence of a probe while it runs, and the terms under which it is judged."""
+
     evidence: list[Evidence] = field(default_factory=list[Evidence])
 
 
@@ -207,7 +219,7 @@ _current: ContextVar[Recorder | None] = ContextVar("saeprobe_recorder", default=
 
 
 def current_terms() -> Recorder:
-    """The recorder in force, or a fresh one with the default terms (a notebook, say)."""
+    """Return the recorder in force, or a fresh one with the default terms (in a notebook, say)."""
     return _current.get() or Recorder()
 
 
@@ -222,16 +234,12 @@ def recording(recorder: Recorder) -> Generator[Recorder]:
 
 
 def record(evidence: Evidence) -> Evidence:
-    """Hand `evidence` to the recorder in force, if any, and return it."""
+    """Hand `evidence` to the recorder in force, if any, and return it.
+
+    It takes the place of its parts, where they were recorded when they were made.
+    """
     recorder = _current.get()
     if recorder is not None:
+        recorder.evidence[:] = [one for one in recorder.evidence if not any(one is part for part in evidence.parts)]
         recorder.evidence.append(evidence)
     return evidence
-
-
-def record_whole(whole: Evidence) -> Evidence:
-    """Hand on evidence in place of its parts, which were recorded when they were made."""
-    recorder = _current.get()
-    if recorder is not None:
-        recorder.evidence[:] = [one for one in recorder.evidence if not any(one is part for part in whole.parts)]
-    return record(whole)

@@ -1,15 +1,18 @@
-"""Greater: whether one measurement lies above another, or above it by a margin, under the controls asked for."""
+"""One measurement may lie above another, under controls, or above it by a margin; or the two are about equal."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Final
 
 from saeprobe.captures import places_apart
-from saeprobe.evidence.controls import run_controls
-from saeprobe.evidence.controls.results import told, verdict_of
-from saeprobe.evidence.evidence import ControlResult, Evidence, Kind, Needed, Recorder, Sample, current_terms
+from saeprobe.claims import Control
+from saeprobe.evidence.controls import RANDOM, Again, summary_of, verdict_of
+from saeprobe.evidence.controls.adjusting import length_control, shuffled_control, wording_control
+from saeprobe.evidence.controls.draws import draws_control, injection_control
+from saeprobe.evidence.evidence import ControlResult, Evidence, Kind, Needed, Sample, Terms
+from saeprobe.evidence.numbers import against, number, p_value, span
 from saeprobe.evidence.units import (
     Compared,
     Judged,
@@ -22,24 +25,45 @@ from saeprobe.evidence.units import (
     tested,
     untested,
 )
-from saeprobe.evidence.values import Margin, raised
+from saeprobe.evidence.values import Margin, Measurement
+from saeprobe.features.sparse import Features
 from saeprobe.statistics.shifts import Shift
 
-if TYPE_CHECKING:
-    from saeprobe.evidence.values import Measurement
-    from saeprobe.prompts import Prompt
+
+def side_by_side(a: Measurement, b: Measurement) -> tuple[Measurement, Measurement]:
+    """Check two sides, which may be the same prompts, and name them by the tokens read where these differ."""
+    if [prompt.text for prompt in a.prompts] != [prompt.text for prompt in b.prompts]:
+        check_sides(a, b)
+    if a.place == b.place:
+        return a, b
+    return replace(a, label=f"{a.label} at {_place(a)}"), replace(b, label=f"{b.label} at {_place(b)}")
 
 
-def greater(larger: Measurement, smaller: Measurement, margin: Margin | None = None) -> Evidence:
-    """Evidence on `larger > smaller`; supported when a two-sided test at alpha finds it and every control is withstood.
+def check_sides(a: Measurement | Features, b: Measurement | Features) -> None:
+    """See that prompts are all that two sides differ by.
 
-    With a margin, which is put on `smaller`, the test is made once every value of `smaller` is raised by it.
+    Raises:
+        TypeError: they were read at different tokens, with no text to account for that, or share prompts.
     """
-    return _greater(current_terms(), margin, larger, smaller)
+    if places_apart(a.place, b.place):
+        raise TypeError(
+            f"{a.label} was read at {_place(a)} and {b.label} at {_place(b)}: no difference could be put down to the "
+            "prompts; read both at the same tokens"
+        )
+    shared = {prompt.text for prompt in a.prompts} & {prompt.text for prompt in b.prompts}
+    if shared:
+        raise TypeError(
+            f"{a.label} and {b.label} share {len(shared)} prompts, such as {min(shared)!r}: a part was compared with "
+            'the whole; name a style of each capture, as in styles["novice"]'
+        )
+
+
+def _place(of: Measurement | Features) -> str:
+    return of.place or "unknown tokens"
 
 
 def greater_summaries(larger: Sample, smaller: Sample, statement: str, margin: Margin | None = None) -> Evidence:
-    """The same where a side is a bare summary, which decides nothing."""
+    """Make the evidence on `larger > smaller` where a side is a bare summary, which decides nothing."""
     if margin is None:
         return summaries("greater", statement, larger, smaller)
     asked = margin.over(smaller.mean)
@@ -47,44 +71,30 @@ def greater_summaries(larger: Sample, smaller: Sample, statement: str, margin: M
     return replace(shown, estimate=larger.mean - smaller.mean - asked, margin=asked)
 
 
-def _greater(terms: Recorder, margin: Margin | None, a: Measurement, b: Measurement) -> Evidence:
+def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None = None) -> Evidence:
+    """Decide `a > b`: supported when a two-sided test at alpha finds it and every control is withstood.
+
+    With a margin, which is put on `b`, the test is made once every value of `b` is raised by it.
+    """
     kind: Kind = "greater" if margin is None else "at least"
     statement = f"{a.name} > {b.name if margin is None else margin.name}"
     asked = None if margin is None else margin.over(b.mean)
-    compared = compare(
-        a, b if margin is None else raised(b, margin), alpha=terms.alpha, seed=terms.seed, over=terms.over
-    )
+    raised = b if margin is None else replace(b, values=margin.times * b.values + margin.plus)
+    compared = compare(a, raised, terms)
     if isinstance(compared, str):
-        return replace(
-            untested(kind, statement, a, b, compared), estimate=a.mean - b.mean - (asked or 0.0), margin=asked
-        )
-    unasked = replace(terms, controls=())
-    bare = None if margin is None else compare(a, b, alpha=terms.alpha, seed=terms.seed, over=terms.over)
-    controls = run_controls(
-        a,
-        b,
-        compared,
-        terms,
-        again=partial(_greater, unasked, margin),
-        without_margin=None if bare is None or isinstance(bare, str) else (bare, partial(_greater, unasked, None)),
-    )
-    needed = _needed(a, b, compared, terms.alpha)
-    judged = _judge(a, b, compared, controls, asked=asked, needed=needed, alpha=terms.alpha)
-    return replace(
-        tested(kind, statement, a, b, compared, judged, terms.alpha),
-        controls=controls,
-        margin=asked,
-        needed=needed,
-        rule=_rule(asked, terms.alpha, controls) + by_hand(compared) + _raising(margin),
-    )
-
-
-def _needed(a: Measurement, b: Measurement, compared: Compared, alpha: float) -> Needed | None:
-    """What would decide it where p does not; None where more of the same would not help."""
+        open_ = untested(kind, statement, a, b, compared, terms)
+        return replace(open_, estimate=a.mean - b.mean - (asked or 0.0), margin=asked)
+    controls = _controls(a, b, compared, terms, margin)
     shift = compared.shift
-    if shift.p < alpha or not shift.spread:
-        return None
-    return needed_between(a, b, compared, alpha, wanted=shift.needed)
+    needed = None
+    if shift.p >= terms.alpha and shift.spread:
+        needed = needed_between(a, b, compared, terms.alpha, wanted=shift.needed)
+    judged = _judge(a, b, compared, controls, asked=asked, needed=needed, alpha=terms.alpha)
+    rule = _rule(asked, terms.alpha, controls) + by_hand(compared)
+    if margin is not None:
+        rule += f". Before all this the second side's values are taken times {margin.times!r} and plus {margin.plus!r}"
+    evidence = tested(kind, statement, (a, b), compared, judged, terms)
+    return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
 
 
 def _judge(
@@ -97,65 +107,48 @@ def _judge(
     needed: Needed | None,
     alpha: float,
 ) -> Judged:
-    shift = compared.shift
+    shift, estimate = compared.shift, number(compared.shift.estimate, a.unit, signed=True)
     if not shift.spread and (compared.spread_matters or shift.estimate == 0):
-        return (
-            "inconclusive",
-            f"every unit differs by exactly {shift.estimate:.4g}: without spread nothing can be tested",
-        )
-    numbers = f"{a.mean:.4g} against {b.mean:.4g} {a.unit}, {_apart(shift.estimate, asked)}"
+        return "inconclusive", f"every unit differs by exactly {estimate}: without spread nothing can be tested"
+    apart = f"a difference of {estimate}"
+    if asked is not None:
+        apart = f"{estimate} beyond the margin of {number(asked, a.unit)}"
+    numbers = f"{against(a.mean, b.mean, a.unit)}, {apart}"
     if {prompt.topic for prompt in a.prompts} != {prompt.topic for prompt in b.prompts}:  # the means are of all prompts
         shared = "topic" if compared.n_topics == 1 else f"{compared.n_topics} topics"
         numbers += f" on the {shared} that both have"
-    numbers += f", p = {shift.p:.2g}"
+    numbers += f", {p_value(shift.p)}"
     if shift.p >= alpha:
         more = "" if needed is None else f". {needed_in_words(needed, shift, alpha)}"
-        return "inconclusive", f"{numbers}: not told apart at alpha = {alpha:g}{more}"
+        return "inconclusive", f"{numbers}: not distinguished at alpha = {alpha:g}{more}"
     if shift.estimate < 0:
         return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}"
-    return verdict_of(controls, numbers, alpha) or ("supported", numbers + told(controls))
+    return verdict_of(controls, numbers, alpha) or ("supported", numbers + summary_of(controls))
 
 
-def _controls_told(controls: tuple[ControlResult, ...]) -> str:
-    """How those that were run are judged, to go on after a rule."""
-    names = {control.name for control in controls}
-    told = ""
-    if any(control.expects == "persists" for control in controls):
-        told += (
-            ". An effect that is to persist withstands a control with p below alpha and a rest above zero, or in other "
-            "wordings with half of it left; else it is explained where nothing is left, or where the interval of the "
-            "rest lies below it"
-        )
-    if "length" in names:
-        told += (
-            ". For length p is the larger one of that of the values moved along the slope and, by Student's t, that "
-            "of what is left beside the jackknife error of the slope times the difference in length, over templates "
-            "and over topics"
-        )
-    if "injection" in names:
-        told += (
-            ". Pasted words reproduce it with p below alpha and at least half of it, and leave it open where at least "
-            "half shows with p not below alpha"
-        )
-    if "labels" in names:
-        told += (
-            ". Shuffled labels reproduce it where the test finds something in more than alpha of 200 shuffles, by the "
-            "lower end of a 99 % binomial interval; they are drawn by numpy.random.default_rng(seed of the run): "
-            "permutation(units)[:half] of each side make up the first, or are the signs that are turned"
-        )
-    return told
+_PERSISTS: Final = (
+    ". An effect that is to persist withstands a control with p below alpha and a rest above zero, or in other "
+    "wordings with half of it left; else it is explained where nothing is left, or where the interval of the "
+    "rest lies below it"
+)
 
-
-def _raising(margin: Margin | None) -> str:
-    if margin is None:
-        return ""
-    return f". Before all this the second side's values are taken times {margin.times!r} and plus {margin.plus!r}"
-
-
-def _apart(estimate: float, asked: float | None) -> str:
-    if asked is None:
-        return f"a difference of {estimate:+.4g}"
-    return f"{estimate:+.4g} beyond the margin of {asked:.4g}"
+_JUDGED: Final[dict[Control, str]] = {
+    "length": (
+        ". For length p is the larger one of that of the values moved along the slope and, by Student's t, that "
+        "of what is left against the jackknife error of the slope times the difference in length, over templates "
+        "and over topics"
+    ),
+    "injection": (
+        ". Pasted words reproduce it with p below alpha and at least half of it, and leave it open where at least "
+        "half shows with p not below alpha"
+    ),
+    "labels": (
+        ". Shuffled labels reproduce it where the test finds something in more than alpha of 200 shuffles, by the "
+        "lower end of a 99 % binomial interval; they are drawn by numpy.random.default_rng(seed of the run): "
+        "permutation(units)[:half] of each side make up the first, or are the signs that are turned"
+    ),
+}
+"""How single controls are judged, to go on after a rule."""
 
 
 def _rule(asked: float | None, alpha: float, controls: tuple[ControlResult, ...]) -> str:
@@ -169,87 +162,66 @@ def _rule(asked: float | None, alpha: float, controls: tuple[ControlResult, ...]
             ". Where this supports it, a control that explains or reproduces the effect refutes it, and one that could "
             "not be run or cannot tell leaves it inconclusive"
         )
-    return rule + _controls_told(controls)
+    if any(control.expects == "persists" for control in controls):
+        rule += _PERSISTS
+    names = {control.name for control in controls}
+    return rule + "".join(how for name, how in _JUDGED.items() if name in names)
 
 
-class Read(Protocol):
-    """What was read of some prompts, at some tokens of each."""
-
-    @property
-    def label(self) -> str:
-        """Which prompts these are, in words."""
-        ...
-
-    @property
-    def place(self) -> str:
-        """The tokens that were read, in words; empty where nobody tells."""
-        ...
-
-    @property
-    def prompts(self) -> tuple[Prompt, ...]:
-        """The prompts."""
-        ...
+_CONTROLS: Final = {
+    "length": length_control,
+    "wording": wording_control,
+    "labels": shuffled_control,
+    "injection": injection_control,
+    **{name: partial(draws_control, name) for name in RANDOM},
+}
 
 
-def side_by_side(a: Measurement, b: Measurement) -> tuple[Measurement, Measurement]:
-    """The two sides of a comparison, named by the tokens read where these differ; the same prompts may be both sides.
+def _controls(
+    a: Measurement, b: Measurement, compared: Compared, terms: Terms, margin: Margin | None
+) -> tuple[ControlResult, ...]:
+    """Run the controls that the claim declares, in that order.
 
-    Raises:
-        TypeError: as for `check_sides`.
+    Pasted words are held against the claim without its margin: they bring about differences, not what exceeds one.
     """
-    if [prompt.text for prompt in a.prompts] != [prompt.text for prompt in b.prompts]:
-        check_sides(a, b)
-    if a.place == b.place:
-        return a, b
-    return replace(a, label=f"{a.label} at {_told(a)}"), replace(b, label=f"{b.label} at {_told(b)}")
-
-
-def check_sides(a: Read, b: Read) -> None:
-    """See that prompts are all that two sides differ by.
-
-    Raises:
-        TypeError: they were read at different tokens, with no text to account for that, or share prompts.
-    """
-    if places_apart(a.place, b.place):
+    if "activity" in terms.controls:
         raise TypeError(
-            f"{a.label} was read at {_told(a)} and {b.label} at {_told(b)}: no difference could be put down to the "
-            "prompts; read both at the same tokens"
+            f"activity is a control of exclusive features, and {a.name} > {b.name} counts none; "
+            "take it from controls=... of the claim, or put the comparison into a claim of its own"
         )
-    shared = {prompt.text for prompt in a.prompts} & {prompt.text for prompt in b.prompts}
-    if shared:
-        raise TypeError(
-            f"{a.label} and {b.label} share {len(shared)} prompts, such as {min(shared)!r}: a part was put beside the "
-            'whole; name a style of each capture, as in styles["novice"]'
-        )
+    unasked = replace(terms, controls=())
+    again: Again = partial(greater, terms=unasked, margin=margin)
+    bare = compare(a, b, terms) if margin is not None and "injection" in terms.controls else compared
+
+    def run(name: Control) -> ControlResult:
+        if name == "injection" and not isinstance(bare, str):
+            return injection_control(a, b, bare, terms, again=partial(greater, terms=unasked))
+        return _CONTROLS[name](a, b, compared, terms, again=again)
+
+    return tuple(run(name) for name in terms.controls)
 
 
-def _told(of: Read) -> str:
-    return of.place or "tokens that nobody tells"
-
-
-def about_equal(a: Measurement, b: Measurement, *, margin: float) -> Evidence:
-    """Evidence on equality up to `margin` by two one-sided tests (Schuirmann 1987), each at alpha.
-
-    Raises:
-        TypeError: the claim asks for controls; a rival explanation of no difference has no meaning.
-    """
-    terms = current_terms()
-    refuse_controls("about equal")
+def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) -> Evidence:
+    """Decide equality up to `margin` by two one-sided tests (Schuirmann 1987), each at alpha."""
+    refuse_controls("about equal", terms)
     statement = f"{a.name} = {b.name} ± {margin:g} {a.unit}"
-    compared = compare(a, b, alpha=2 * terms.alpha, seed=terms.seed, over=terms.over)
-    if isinstance(compared, str):
-        return replace(untested("about equal", statement, a, b, compared), margin=margin)
-    above, below = _beside(a, b, -margin, terms), _beside(a, b, margin, terms)
-    p = max(_one_sided(above, side=1), _one_sided(below, side=-1))
-    judged = _judge_equal(a, b, compared, (above, below), margin=margin, p=p, alpha=terms.alpha)
-    needed = _needed_equal(a, b, compared, (above, below), terms.alpha) if judged[0] == "inconclusive" else None
-    if needed is not None:
-        judged = judged[0], f"{judged[1]}. {needed_in_words(needed, compared.shift, 2 * terms.alpha)}"
-    evidence = tested("about equal", statement, a, b, compared, judged, 2 * terms.alpha)
+    both = replace(terms, alpha=2 * terms.alpha)
+    compared, above, below = (compare(a, b, both, shift_by=by) for by in (0.0, -margin, margin))
+    if isinstance(compared, str) or isinstance(above, str) or isinstance(below, str):
+        return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
+    edges = above.shift, below.shift
+    p = max(_one_sided(edges[0], side=1), _one_sided(edges[1], side=-1))
+    judged = _judge_equal(a, b, compared, edges, margin=margin, p=p, alpha=terms.alpha)
+    needed = None
+    if judged[0] == "inconclusive" and compared.shift.spread:  # from the nearer edge, inside the margin or outside
+        known = [edge.needed for edge in edges if edge.needed is not None]
+        wanted = max(known) if len(known) == len(edges) else None  # on the edge itself no number would do
+        needed = needed_between(a, b, compared, both.alpha, wanted=wanted)
+        judged = judged[0], f"{judged[1]}. {needed_in_words(needed, compared.shift, both.alpha)}"
+    evidence = tested("about equal", statement, (a, b), compared, judged, terms)
     return replace(
         evidence,
         p=p,
-        alpha=terms.alpha,
         test=f"two one-sided tests, each by {evidence.test}",
         margin=margin,
         needed=needed,
@@ -262,16 +234,8 @@ def about_equal(a: Measurement, b: Measurement, *, margin: float) -> Evidence:
     )
 
 
-def _beside(a: Measurement, b: Measurement, margin: float, terms: Recorder) -> Shift:
-    """How far the difference lies above `margin`."""
-    compared = compare(a, b, alpha=2 * terms.alpha, seed=terms.seed, over=terms.over, shift_by=margin)
-    if isinstance(compared, str):  # it could be compared without the margin
-        raise TypeError(compared)
-    return compared.shift
-
-
 def _one_sided(shift: Shift, *, side: int) -> float:
-    """One-sided p of the test that a shift does not lie on that side of zero, +1 or -1."""
+    """Return the one-sided p of the test that a shift does not lie on that side of zero, +1 or -1."""
     return shift.p / 2 if side * shift.estimate > 0 else 1 - shift.p / 2
 
 
@@ -279,33 +243,21 @@ def _judge_equal(
     a: Measurement,
     b: Measurement,
     compared: Compared,
-    beside: tuple[Shift, Shift],
+    edges: tuple[Shift, Shift],
     *,
     margin: float,
     p: float,
     alpha: float,
 ) -> Judged:
-    shift = compared.shift
-    numbers = f"{a.mean:.4g} against {b.mean:.4g} {a.unit}, a difference of {shift.estimate:+.4g}"
+    shift, within = compared.shift, f"± {margin:g}"
+    numbers = f"{against(a.mean, b.mean, a.unit)}, a difference of {number(shift.estimate, a.unit, signed=True)}"
     if shift.interval is None:
         why = f"{compared.n_units[0]} units" if shift.spread else "units without spread"
-        return "inconclusive", f"{numbers}; {why} give no interval to hold against ± {margin:g}"
-    low, high = shift.interval
-    between = f"interval {low:+.4g} to {high:+.4g}, margin ± {margin:g}, p = {p:.2g}"
+        return "inconclusive", f"{numbers}; {why} give no interval to hold against {within}"
+    shown = f"{numbers}; interval {span(shift.interval, a.unit)}, margin {within}, {p_value(p)}"
     if p < alpha:
-        return "supported", f"{numbers}; {between}"
-    above, below = beside
+        return "supported", shown
+    above, below = edges
     if min(_one_sided(above, side=-1), _one_sided(below, side=1)) < alpha:
-        return "refuted", f"{numbers}; {between}: they differ by more"
-    return "inconclusive", f"{numbers}; {between}: neither inside nor outside"
-
-
-def _needed_equal(
-    a: Measurement, b: Measurement, compared: Compared, beside: tuple[Shift, Shift], alpha: float
-) -> Needed | None:
-    """What would tell the difference, inside the margin or outside, from the nearer of its edges."""
-    if not compared.shift.spread:
-        return None
-    known = [edge.needed for edge in beside if edge.needed is not None]
-    wanted = max(known) if len(known) == len(beside) else None  # on the edge itself no number would do
-    return needed_between(a, b, compared, 2 * alpha, wanted=wanted)
+        return "refuted", f"{shown}: they differ by more"
+    return "inconclusive", f"{shown}: neither inside nor outside"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import Final
 
 THOUSAND: Final = 1000
 ALL: Final = 100
+TENTH: Final = 0.1
 SMALL: Final = 0.001
+ROUNDING: Final = 1.01e-4  # of a percent: a recorded share may be a float32
 
 SHARE: Final = "share of "
 """Units that begin so are shares, which people read in percent."""
@@ -20,16 +23,17 @@ def is_share(unit: str) -> bool:
 def number(value: float, unit: str = "", *, signed: bool = False) -> str:
     """Write one value without its unit: `18.8`, `+3.62`, or `47 %` where the unit is a share.
 
-    A share between 1 % and 99 % has no decimal; closer to an end it has one, so that 99.7 % is not read as all. A
-    signed share is a difference of two and is given in percentage points: `+44 points`.
+    A share between 1 % and 99 % has no decimal; closer to an end it has as many as it takes, so that 99.7 % is not
+    read as all. A signed share is a difference of two and is given in percentage points: `+44 points`.
     """
     if not is_share(unit):
         sign = "+" if signed else ""
         rounded = float(f"{value:.3g}") + 0.0
         return f"{rounded:{sign},.0f}" if abs(rounded) >= THOUSAND else f"{rounded:{sign}.3g}"
-    percent = round(100 * value, 1)
-    near_an_end = 0 < abs(percent) < 1 or ALL - 1 < abs(percent) < ALL
-    rounded = (percent if near_an_end else round(percent)) + 0.0
+    percent = 100 * value
+    left = min(abs(percent), abs(ALL - abs(percent)))  # to the nearer end
+    digits = 0 if left >= 1 else 1 if left >= TENTH else 0 if left < ROUNDING else -floor(log10(left))
+    rounded = round(percent, digits) + 0.0
     return f"{rounded:+g} points" if signed else f"{rounded:g} %"
 
 

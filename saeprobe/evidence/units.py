@@ -1,34 +1,125 @@
-"""Replication: over which units two measurements are compared, templates or topics, and the test over them."""
+"""Two measurements are compared over units of replication, templates or topics; here they are chosen and tested."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Needed, Sample, UnitValue, current_terms
-from saeprobe.statistics.permutation import Units, drawing_told
-from saeprobe.statistics.power import MOST_UNITS, least_units
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Needed, Sample, Terms, UnitValue
+from saeprobe.evidence.numbers import against
+from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
+from saeprobe.prompts import Prompt
+from saeprobe.statistics.intervals import MOST_UNITS, least_units
+from saeprobe.statistics.permutation import Units, drawing_rule
 from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift
-
-if TYPE_CHECKING:
-    from saeprobe.evidence.values import Measurement
-
 
 Means = dict[str, float]
 
 
+def values_by(prompts: Sequence[Prompt], values: Iterable[float], over: Over) -> dict[str, list[float]]:
+    """Group values, one a prompt, by template or by topic, in order of first appearance."""
+    groups: dict[str, list[float]] = {}
+    for prompt, value in zip(prompts, values, strict=True):
+        groups.setdefault(prompt.template if over == "templates" else prompt.topic, []).append(float(value))
+    return groups
+
+
+def mean_by(of: Measurement, over: Over) -> Means:
+    """Average over the prompts of each template, or of each topic, in order of first appearance."""
+    return _means(values_by(of.prompts, of.values, over))
+
+
+def _means(groups: dict[str, list[float]]) -> Means:
+    return {unit: float(np.mean(values)) for unit, values in groups.items()}
+
+
+def _array(means: Means) -> Units:
+    return np.array(list(means.values()))
+
+
+def _unit_values(side: str, means: Means) -> tuple[UnitValue, ...]:
+    return tuple(UnitValue(side=side, unit=unit, value=value) for unit, value in means.items())
+
+
+def _alone(topics: Means) -> str:
+    """Say that templates were read on one topic only, which a reader would not expect."""
+    return f" on the topic {next(iter(topics))!r} alone" if len(topics) == 1 else ""
+
+
+def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitValue, ...], Over, str]:
+    """Return the units behind one measurement, what they are, and the scope that they give.
+
+    Raises:
+        TypeError: they are to be templates and topics at once, which is two sorts of units.
+    """
+    templates, topics = mean_by(of, "templates"), mean_by(of, "topics")
+    if len(set(over)) > 1:
+        raise TypeError(f"{of.name} alone is held against a number over templates or over topics; state one")
+    what: Over = over[0] if over else "templates" if len(templates) > 1 else "topics"
+    if what == "templates":
+        return _unit_values(of.label, templates), what, f"these {len(templates)} templates{_alone(topics)}"
+    fixed = "this wording only" if len(templates) == 1 else f"these {len(templates)} templates fixed"
+    over_topics = "over 1 topic" if len(topics) == 1 else f"over {len(topics)} topics"
+    return _unit_values(of.label, topics), what, f"{fixed}, {over_topics}"
+
+
+def mean_shift(of: Measurement, terms: Terms) -> Shift | None:
+    """Test how far the mean of a measurement lies above zero, over its units; None where there is one of a sort.
+
+    Over templates and topics at once both add to the chance, as in `compare`.
+    """
+    templates, topics = _array(mean_by(of, "templates")), _array(mean_by(of, "topics"))
+    if len(set(terms.over)) > 1:
+        if min(len(templates), len(topics)) < 2:  # noqa: PLR2004 - one unit has no spread
+            return None
+        zero = np.zeros(len(templates))
+        return crossed_shift(templates, zero, topics, alpha=terms.alpha, seed=terms.seed, paired=True)
+    units = templates if unit_means(of, terms.over)[1] == "templates" else topics
+    return paired_shift(units, alpha=terms.alpha, seed=terms.seed) if len(units) > 1 else None
+
+
+def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
+    """Keep one side of a comparison as evidence does, the mean of a measurement with its interval over units."""
+    if isinstance(side, PrintedNumber):
+        return Sample(label=side.label, measure=side.measure, unit=side.unit, mean=float(side.value), n=side.n)
+    if isinstance(side, Summary):
+        return Sample(
+            label=side.label,
+            measure=side.measure,
+            unit=side.unit,
+            mean=side.value,
+            n=side.n,
+            place=side.place,
+            near_threshold=side.near_threshold,
+        )
+    shift = mean_shift(side, terms)
+    return Sample(
+        label=side.label,
+        measure=side.measure,
+        unit=side.unit,
+        mean=side.mean,
+        n=len(side.values),
+        interval=None if shift is None else shift.interval,
+        values=tuple(float(value) for value in side.values),
+        prompts=side.prompts,
+        place=side.place,
+        near_threshold=None if side.near is None else side.near.sentence(side.unit),
+        near_moves=None if side.near is None else float(side.near.moves.mean()),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """A shift between two measurements and the units it was tested over.
+    """A shift between two measurements stands here with the units that it was tested over.
 
     `unit_values` are the numbers that the test saw; a reader gets `shift.estimate` and `shift.p` from them again. Over
     templates and topics they are the templates', then the differences of the topics. `paired` says whether every
     unit has its partner on the other side. `n_units` counts templates, or topics where only they are the units.
+    `spread_matters` says that the values are not all 0 or 1.
     """
 
     shift: Shift
@@ -42,8 +133,8 @@ class Compared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sides:
-    """Two measurements by template and by topic. Templates are paired where both sides read the same ones."""
+class _ByUnit:
+    """Two measurements are averaged by template and by topic; templates are paired where both sides read the same."""
 
     a: str
     b: str
@@ -57,18 +148,13 @@ class _Sides:
         return min(len(self.templates_a), len(self.templates_b))
 
     @property
-    def size(self) -> float:
-        """The largest mean, on which the rounding of all differences depends."""
-        return max(abs(mean) for mean in (*self.templates_a.values(), *self.templates_b.values()))
-
-    @property
     def wordings(self) -> str:
-        """`8 + 8 templates`, or `8 templates` that both sides share."""
+        """Count them: `8 + 8 templates`, or `8 templates` that both sides share."""
         count = f"{len(self.templates_a)}" if self.paired else f"{len(self.templates_a)} + {len(self.templates_b)}"
         return f"{count} templates"
 
     def differences(self) -> Means:
-        """By template, where they are paired."""
+        """Subtract by template, where they are paired."""
         return {template: value - self.templates_b[template] for template, value in self.templates_a.items()}
 
     def of_templates(self) -> tuple[UnitValue, ...]:
@@ -80,79 +166,65 @@ class _Sides:
         return _unit_values(f"{self.a} - {self.b}", self.topics)
 
 
-def compare(
-    a: Measurement,
-    b: Measurement,
-    *,
-    alpha: float,
-    seed: int,
-    over: Sequence[Over] | None = None,
-    shift_by: float = 0.0,
-) -> Compared | str:
-    """Choose the units and test; a sentence saying why there is no test where there is none.
+def compare(a: Measurement, b: Measurement, terms: Terms, *, shift_by: float = 0.0) -> Compared | str:
+    """Choose the units and test, at the level 1 - alpha; a sentence says why there is no test where there is none.
 
-    Args:
-        a: one side.
-        b: the other.
-        alpha: level of the test; its interval is at 1 - alpha.
-        seed: of what is drawn, where there is more than can be counted.
-        over: what the difference is to hold for; None: what the claim declares. If it names nothing, templates where
-            both sides have several, else topics. Where most templates are without most topics, topics as well.
-        shift_by: a margin, in the unit of the measure, that is first taken from every value of `a`.
+    The units are those of `terms.over`. If that names nothing, they are templates where both sides have several, else
+    topics. Where most templates are without most topics, topics are units as well. `shift_by` is a margin, in the unit
+    of the measure, that is first taken from every value of `a`.
     """
-    sides = _sides(a, b, shift_by)
-    wanted: frozenset[Over] = frozenset(current_terms().over if over is None else over)
+    means = _by_unit(a, b, shift_by)
+    wanted: frozenset[Over] = frozenset(terms.over)
     if not wanted:
-        wanted = frozenset(("templates",) if sides.fewest > 1 and sides.topics else ("topics",))
-    if "templates" in wanted and not sides.paired and len(sides.topics) > 1 and _sparse(a, b, sides):
+        wanted = frozenset(("templates",) if means.fewest > 1 and means.topics else ("topics",))
+    if "templates" in wanted and not means.paired and len(means.topics) > 1 and _sparse(a, b, means):
         wanted = frozenset(("templates", "topics"))
-    reason = _cannot(sides, wanted, alpha)
+    reason = _cannot(means, wanted, terms.alpha)
     if reason is not None:
         return reason
-    shift, units, scope, unit_values = _tested(sides, wanted, alpha, seed)
+    shift, units, scope, unit_values = _tested(means, wanted, terms)
     topics_only = "templates" not in wanted
-    n_topics = len(sides.topics)
+    n_topics = len(means.topics)
     return Compared(
         shift=shift,
         units=units,
-        n_units=(n_topics, n_topics) if topics_only else (len(sides.templates_a), len(sides.templates_b)),
+        n_units=(n_topics, n_topics) if topics_only else (len(means.templates_a), len(means.templates_b)),
         n_topics=n_topics,
         scope=scope,
         spread_matters=not bool(np.isin(np.concatenate([a.values, b.values]), (0.0, 1.0)).all()),
-        paired=topics_only or sides.paired,
+        paired=topics_only or means.paired,
         unit_values=unit_values,
     )
 
 
-def _tested(
-    sides: _Sides, wanted: frozenset[Over], alpha: float, seed: int
-) -> tuple[Shift, str, str, tuple[UnitValue, ...]]:
-    """The test over the units wanted, what they are called, the scope that they give, and their values."""
-    of_a, of_b, topics = _array(sides.templates_a), _array(sides.templates_b), _array(sides.topics)
-    paired = ", paired" if sides.paired else ""
+def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> tuple[Shift, str, str, tuple[UnitValue, ...]]:
+    """Test over the units wanted; return also what they are called, the scope that they give, and their values."""
+    of_a, of_b, topics = _array(means.templates_a), _array(means.templates_b), _array(means.topics)
+    alpha, seed, paired = terms.alpha, terms.seed, ", paired" if means.paired else ""
     if len(wanted) > 1:
-        shift = crossed_shift(of_a, of_b, topics, alpha=alpha, seed=seed, paired=sides.paired)
-        values = sides.of_templates() + sides.of_topics()
-        return shift, f"templates and topics{paired}", f"{sides.wordings} and {len(topics)} topics", values
+        shift = crossed_shift(of_a, of_b, topics, alpha=alpha, seed=seed, paired=means.paired)
+        values = means.of_templates() + means.of_topics()
+        return shift, f"templates and topics{paired}", f"{means.wordings} and {len(topics)} topics", values
+    size = float(np.abs(np.concatenate([of_a, of_b])).max())  # the rounding of all differences depends on it
     if "topics" in wanted:
-        fixed = "this wording only" if len(of_a) == len(of_b) == 1 else f"these {sides.wordings} fixed"
-        shift = paired_shift(topics, alpha=alpha, seed=seed, scale=sides.size)
-        return shift, "topics, paired", f"{fixed}, over {len(topics)} topics", sides.of_topics()
-    if sides.paired:  # two arms on the same prompts: each template is its own control
-        shift = paired_shift(_array(sides.differences()), alpha=alpha, seed=seed, scale=sides.size)
+        fixed = "this wording only" if len(of_a) == len(of_b) == 1 else f"these {means.wordings} fixed"
+        shift = paired_shift(topics, alpha=alpha, seed=seed, scale=size)
+        return shift, "topics, paired", f"{fixed}, over {len(topics)} topics", means.of_topics()
+    if means.paired:  # two arms on the same prompts: each template is its own control
+        shift = paired_shift(_array(means.differences()), alpha=alpha, seed=seed, scale=size)
     else:
         shift = unpaired_shift(of_a, of_b, alpha=alpha, seed=seed)
-    return shift, f"templates{paired}", f"these {sides.wordings}{_alone(sides.topics)}", sides.of_templates()
+    return shift, f"templates{paired}", f"these {means.wordings}{_alone(means.topics)}", means.of_templates()
 
 
-def _cannot(sides: _Sides, wanted: frozenset[Over], alpha: float) -> str | None:
-    """Why there is no test over the units wanted, and what would make one."""
-    topics, both = len(sides.topics), f"the prompts of {sides.a} and {sides.b}"
+def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None:
+    """Say why there is no test over the units wanted, and what would make one."""
+    topics, both = len(means.topics), f"the prompts of {means.a} and {means.b}"
     if not topics:
         return f"{both} share no topic, on which they could be compared"
-    if "templates" in wanted and sides.fewest < 2:  # noqa: PLR2004 - one wording is one unit
-        single = sides.a if len(sides.templates_a) == sides.fewest else sides.b
-        least = least_units(alpha, paired=sides.paired)
+    if "templates" in wanted and means.fewest < 2:  # noqa: PLR2004 - one wording is one unit
+        single = means.a if len(means.templates_a) == means.fewest else means.b
+        least = least_units(alpha, paired=means.paired)
         return (
             f"the claim is to hold for other templates, and {single} has a single one; "
             f"{least} or more a style would test it, and over=('topics',) states it of this wording only"
@@ -164,17 +236,18 @@ def _cannot(sides: _Sides, wanted: frozenset[Over], alpha: float) -> str | None:
     return None
 
 
-def _sides(a: Measurement, b: Measurement, shift_by: float) -> _Sides:
+def _by_unit(a: Measurement, b: Measurement, shift_by: float) -> _ByUnit:
     moved = replace(a, values=a.values - shift_by) if shift_by else a
-    topics_a, topics_b = mean_by(moved, "topic"), mean_by(b, "topic")
+    topics_a, topics_b = mean_by(moved, "topics"), mean_by(b, "topics")
     shared = sorted(topics_a.keys() & topics_b.keys())
-    paired = _wordings(a) == _wordings(b)
+    made_from_a, made_from_b = ([(prompt.template, prompt.topic) for prompt in side.prompts] for side in (a, b))
+    paired = made_from_a == made_from_b  # two arms on the same prompts, or words pasted into the same
     if paired:
-        templates_a, templates_b = mean_by(moved, "template"), mean_by(b, "template")
+        templates_a, templates_b = mean_by(moved, "templates"), mean_by(b, "templates")
     else:
         level = {topic: (topics_a[topic] + topics_b[topic]) / 2 for topic in shared}
         templates_a, templates_b = _levelled(moved, level), _levelled(b, level)
-    return _Sides(
+    return _ByUnit(
         a=a.label,
         b=b.label,
         templates_a=templates_a,
@@ -184,96 +257,30 @@ def _sides(a: Measurement, b: Measurement, shift_by: float) -> _Sides:
     )
 
 
-def _wordings(of: Measurement) -> list[tuple[str, str]]:
-    """What each prompt was made from; alike for two arms on the same prompts, and for words pasted into the same."""
-    return [(prompt.template, prompt.topic) for prompt in of.prompts]
-
-
-def _sparse(a: Measurement, b: Measurement, sides: _Sides) -> bool:
-    """Whether most templates are without most topics, as where each topic has wordings of its own.
+def _sparse(a: Measurement, b: Measurement, means: _ByUnit) -> bool:
+    """Decide whether most templates are without most topics, as where each topic has wordings of its own.
 
     The level of a topic is then that of few prompts, whose own scatter goes with it: 8 + 8 templates, each on a topic
     of its own, would be found to differ in 18 of 100 cases where nothing does. So the topics count as units as well.
     """
     return any(
-        2 * len({(prompt.template, prompt.topic) for prompt in side.prompts if prompt.topic in sides.topics})
-        <= len(templates) * len(sides.topics)
-        for side, templates in ((a, sides.templates_a), (b, sides.templates_b))
-        if len(templates) > 2  # noqa: PLR2004 - two can be told from nothing anyway
+        2 * len({(prompt.template, prompt.topic) for prompt in side.prompts if prompt.topic in means.topics})
+        <= len(templates) * len(means.topics)
+        for side, templates in ((a, means.templates_a), (b, means.templates_b))
+        if len(templates) > 2  # noqa: PLR2004 - two alone find nothing anyway
     )
 
 
 def _levelled(of: Measurement, level: Means) -> Means:
-    """Mean of each template over the topics that both sides share, each topic's own level taken out."""
+    """Average each template over the topics that both sides share, each topic's own level taken out."""
     centre = float(np.mean(list(level.values()))) if level else 0.0
-    by_template: dict[str, list[float]] = {}
-    for prompt, value in zip(of.prompts, of.values, strict=True):
-        if prompt.topic in level:
-            by_template.setdefault(prompt.template, []).append(float(value) - level[prompt.topic] + centre)
-    return {template: float(np.mean(values)) for template, values in by_template.items()}
-
-
-def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitValue, ...], Over, str]:
-    """The units behind one measurement, what they are, and the scope that they give.
-
-    Raises:
-        TypeError: they are to be templates and topics at once, which is two sorts of units.
-    """
-    templates, topics = mean_by(of, "template"), mean_by(of, "topic")
-    if len(set(over)) > 1:
-        raise TypeError(f"{of.name} alone is held against a number over templates or over topics; state one")
-    what: Over = over[0] if over else "templates" if len(templates) > 1 else "topics"
-    if what == "templates":
-        return _unit_values(of.label, templates), what, f"these {len(templates)} templates{_alone(topics)}"
-    fixed = "this wording only" if len(templates) == 1 else f"these {len(templates)} templates fixed"
-    over_topics = "over 1 topic" if len(topics) == 1 else f"over {len(topics)} topics"
-    return _unit_values(of.label, topics), what, f"{fixed}, {over_topics}"
-
-
-def _alone(topics: Means) -> str:
-    """That templates were read on one topic only, which a reader would not expect."""
-    return f" on the topic {next(iter(topics))!r} alone" if len(topics) == 1 else ""
-
-
-def mean_by(of: Measurement, what: Literal["template", "topic"]) -> Means:
-    """Mean over the prompts of each template, or of each topic, in order of first appearance."""
-    groups: dict[str, list[float]] = {}
-    for prompt, value in zip(of.prompts, of.values, strict=True):
-        groups.setdefault(getattr(prompt, what), []).append(float(value))
-    return {group: float(np.mean(values)) for group, values in groups.items()}
-
-
-def mean_shift(of: Measurement, *, alpha: float, seed: int, over: Sequence[Over] = ()) -> Shift | None:
-    """How far the mean of a measurement lies above zero, over its units; None where there is only one of a sort.
-
-    Over templates and topics at once both add to the chance, as in `compare`.
-    """
-    templates, topics = (_array(mean_by(of, what)) for what in ("template", "topic"))
-    if len(set(over)) > 1:
-        if min(len(templates), len(topics)) < 2:  # noqa: PLR2004 - one unit has no spread
-            return None
-        return crossed_shift(templates, np.zeros(len(templates)), topics, alpha=alpha, seed=seed, paired=True)
-    units = templates if unit_means(of, over)[1] == "templates" else topics
-    return paired_shift(units, alpha=alpha, seed=seed) if len(units) > 1 else None
-
-
-def mean_interval(of: Measurement) -> tuple[float, float] | None:
-    """Interval of the mean over the units of replication; None where no test can give one."""
-    terms = current_terms()
-    shift = mean_shift(of, alpha=terms.alpha, seed=terms.seed, over=terms.over)
-    return None if shift is None else shift.interval
-
-
-def _unit_values(side: str, means: Means) -> tuple[UnitValue, ...]:
-    return tuple(UnitValue(side=side, unit=unit, value=value) for unit, value in means.items())
-
-
-def _array(means: Means) -> Units:
-    return np.array(list(means.values()))
+    shared = [(prompt, value) for prompt, value in zip(of.prompts, of.values, strict=True) if prompt.topic in level]
+    values = [float(value) - level[prompt.topic] + centre for prompt, value in shared]
+    return _means(values_by([prompt for prompt, _ in shared], values, "templates"))
 
 
 def needed_between(a: Measurement, b: Measurement, compared: Compared, alpha: float, *, wanted: int | None) -> Needed:
-    """What would decide a comparison of two sides for which the effect and spread as measured ask `wanted` units."""
+    """Say what would decide a comparison for which the effect and spread as measured ask `wanted` units."""
     shift, (n_a, n_b), paired = compared.shift, compared.n_units, compared.paired
     names = "topics" if compared.units.startswith("topics") else "templates" if paired else "templates a style"
     return needed(
@@ -285,61 +292,95 @@ def needed_between(a: Measurement, b: Measurement, compared: Compared, alpha: fl
 
 
 def at_least(wanted: int | None, shift: Shift, have: int, alpha: float, *, paired: bool) -> int | None:
-    """`wanted` units, but never fewer than the test itself needs, and more than there are."""
+    """Raise `wanted` units to those that the test itself needs, and to more than there are."""
     if shift.smallest_p >= alpha:
         return max(least_units(alpha, paired=paired), wanted or 0)
     return None if wanted is None else max(wanted, have + 1)
 
 
 def needed(units: str, have: int, wanted: int | None, *, a_unit: float) -> Needed:
-    """So many units where there are `have`, with `a_unit` prompts each; None where no plan reaches so far."""
+    """Ask for so many units where there are `have`, with `a_unit` prompts each; None where no plan reaches so far."""
     if wanted is None or wanted > MOST_UNITS:
         return Needed(units=units, have=have, wanted=None)
     return Needed(units=units, have=have, wanted=wanted, prompts=ceil(wanted * a_unit))
 
 
-def needed_in_words(what: Needed, shift: Shift, alpha: float) -> str:
-    """What would decide it, in a sentence."""
-    if shift.smallest_p >= alpha:
+def needed_in_words(what: Needed, shift: Shift | None, alpha: float, *, at: str = "effect and spread") -> str:
+    """Say in a sentence what would decide it."""
+    if shift is not None and shift.smallest_p >= alpha:
         pairs, sides = least_units(alpha, paired=True), least_units(alpha, paired=False)
         return (
             f"{what.have} {what.units} cannot reach it whatever the values; "
             f"{sides} templates a style, or {pairs} topics, can"
         )
     if what.wanted is None:
-        return f"At this spread more than {MOST_UNITS:,} {what.units} would be needed"
-    return f"About {what.wanted} {what.units} would decide it at this effect and spread"
+        return f"At this {at.rsplit(maxsplit=1)[-1]} more than {MOST_UNITS:,} {what.units} would be needed"
+    return f"About {what.wanted} {what.units} would decide it at this {at}"
 
 
 Judged = tuple[EvidenceOutcome, str]
 
 
-def sample_of(of: Measurement) -> Sample:
-    """The values of a measurement as evidence keeps them, with the interval of their mean over templates."""
-    return Sample(
-        label=of.label,
-        measure=of.measure,
-        unit=of.unit,
-        mean=of.mean,
-        n=len(of.values),
-        interval=mean_interval(of),
-        values=tuple(float(value) for value in of.values),
-        prompts=of.prompts,
-        place=of.place,
-        near_threshold=None if of.near is None else of.near.sentence(of.unit),
-        near_moves=None if of.near is None else float(of.near.moves.mean()),
+def refuse_controls(kind: Kind, terms: Terms) -> None:
+    """Refuse controls: they rule out what else could explain a difference between two sides; other kinds have none."""
+    if terms.controls:
+        raise TypeError(
+            f"a comparison of the kind {kind!r} takes no controls, and the claim asks for {', '.join(terms.controls)}; "
+            "state it in a claim of its own, without controls=..."
+        )
+
+
+def tested(
+    kind: Kind, statement: str, sides: tuple[Measurement, Measurement], compared: Compared, judged: Judged, terms: Terms
+) -> Evidence:
+    """Make the evidence on two measurements that were tested."""
+    shift = compared.shift
+    return Evidence(
+        kind=kind,
+        statement=statement,
+        outcome=judged[0],
+        reason=judged[1],
+        scope=compared.scope,
+        unit=sides[0].unit,
+        estimate=shift.estimate,
+        interval=shift.interval,
+        level=1 - shift.alpha,
+        p=shift.p,
+        alpha=terms.alpha,
+        test=f"{shift.test} ({compared.units})",
+        seed=shift.seed,
+        units=compared.units,
+        n_units=compared.n_units,
+        samples=tuple(sample_of(side, terms) for side in sides),
+        unit_values=compared.unit_values,
+        continuations=tuple((side.label, *shown) for side in sides for shown in side.continuations),
+    )
+
+
+def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str, terms: Terms) -> Evidence:
+    """Make the evidence on two measurements that could not be tested, and say why."""
+    return Evidence(
+        kind=kind,
+        statement=statement,
+        outcome="inconclusive",
+        reason=why,
+        scope="these prompts only",
+        unit=a.unit,
+        estimate=a.mean - b.mean,
+        samples=(sample_of(a, terms), sample_of(b, terms)),
+        rule="nothing is decided without a test",
     )
 
 
 def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
-    """Evidence where a side is a bare summary: the numbers, and no interval made up around them."""
+    """Make the evidence where a side is a bare summary: the numbers, and no interval made up around them."""
     return Evidence(
         kind=kind,
         statement=statement,
         outcome="inconclusive",
         reason=(
-            f"only summaries are recorded, {a.mean:.4g} against {b.mean:.4g} {a.unit}: without the values of each "
-            "prompt nothing tells chance from effect; a features_layer50.pt of the same run would decide it"
+            f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each "
+            "prompt nothing separates chance from effect; a features_layer50.pt of the same run would decide it"
         ),
         scope="the recorded summaries",
         unit=a.unit,
@@ -349,71 +390,16 @@ def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
     )
 
 
-def refuse_controls(kind: Kind) -> None:
-    """Controls rule out what else could explain a difference between two sides; other kinds have none.
-
-    Raises:
-        TypeError: the claim in force asks for controls.
-    """
-    controls = current_terms().controls
-    if controls:
-        raise TypeError(
-            f"a comparison of the kind {kind!r} takes no controls, and the claim asks for {', '.join(controls)}; "
-            "state it in a claim of its own, without controls=..."
-        )
-
-
-def tested(
-    kind: Kind, statement: str, a: Measurement, b: Measurement, compared: Compared, judged: Judged, alpha: float
-) -> Evidence:
-    """Evidence on two measurements that were tested."""
-    shift = compared.shift
-    return Evidence(
-        kind=kind,
-        statement=statement,
-        outcome=judged[0],
-        reason=judged[1],
-        scope=compared.scope,
-        unit=a.unit,
-        estimate=shift.estimate,
-        interval=shift.interval,
-        level=1 - alpha,
-        p=shift.p,
-        alpha=alpha,
-        test=f"{shift.test} ({compared.units})",
-        seed=shift.seed,
-        units=compared.units,
-        n_units=compared.n_units,
-        samples=(sample_of(a), sample_of(b)),
-        unit_values=compared.unit_values,
-        continuations=tuple((side.label, *told) for side in (a, b) for told in side.continuations),
-    )
-
-
 def by_hand(compared: Compared) -> str:
-    """How the units, the interval and what was drawn come about, to go on after a rule."""
-    of_templates = (
-        "a template's is its mean over the topics that both sides have, each prompt less the mean of its topic over "
-        "both sides and plus the mean of these means"
-    )
-    of_differences = "a unit's is its mean on the first side less that on the second"
-    what = of_differences if compared.paired else of_templates
+    """Say how the units, the interval and what was drawn come about, to go on after a rule."""
+    if compared.paired:
+        what = "a unit's is its mean on the first side less that on the second"
+    else:
+        what = (
+            "a template's is its mean over the topics that both sides have, each prompt less the mean of its topic "
+            "over both sides and plus the mean of these means"
+        )
     if compared.units.startswith("templates and"):
         what += "; a topic's is its difference of the sides, taken less their mean and times sqrt(n / (n - 1))"
-    told = f". Of the unit values {what}. The interval holds what can be taken off the first side without rejection"
-    return told + drawing_told(compared.shift.seed)
-
-
-def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str) -> Evidence:
-    """Evidence on two measurements that could not be tested, and why."""
-    return Evidence(
-        kind=kind,
-        statement=statement,
-        outcome="inconclusive",
-        reason=why,
-        scope="these prompts only",
-        unit=a.unit,
-        estimate=a.mean - b.mean,
-        samples=(sample_of(a), sample_of(b)),
-        rule="nothing is decided without a test",
-    )
+    how = f". Of the unit values {what}. The interval holds what can be taken off the first side without rejection"
+    return how + drawing_rule(compared.shift.seed)

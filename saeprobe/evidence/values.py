@@ -1,4 +1,7 @@
-"""Measurements: one number a prompt, compared the way the sentence reads."""
+"""A measurement holds one number a prompt; a probe compares it the way its sentence reads.
+
+What stands here is data and knows of no test: the operators hand their two sides to `saeprobe.evidence.compare`.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,19 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from math import isfinite
-from typing import Protocol, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import Evidence, Sample
+from saeprobe.evidence.evidence import Evidence
 from saeprobe.features.sparse import NearThreshold
 from saeprobe.prompts import Prompt
 
 
-class _Compared:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
-    """What stands in a sentence: comparing it builds evidence and records it."""
+class Comparable:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
+    """Comparing it builds evidence and records it."""
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} says nothing by itself; compare it, as in: assert a > b")
@@ -45,10 +48,10 @@ class _Compared:  # noqa: PLW1641 - `==` builds evidence, so nothing could be it
         )
 
     def __ge__(self, other: object) -> bool:
-        raise TypeError(f"{self!r} >= {other!r}; no test tells the two signs apart: write >")
+        raise TypeError(f"{self!r} >= {other!r}; no test can tell the two signs apart: write >")
 
     def __le__(self, other: object) -> bool:
-        raise TypeError(f"{self!r} <= {other!r}; no test tells the two signs apart: write <")
+        raise TypeError(f"{self!r} <= {other!r}; no test can tell the two signs apart: write <")
 
     def __sub__(self, other: object) -> Evidence:
         raise TypeError(f"{self!r} - {other!r}; a margin is put on the smaller side: a > b + 5, or a > 1.1 * b")
@@ -56,17 +59,21 @@ class _Compared:  # noqa: PLW1641 - `==` builds evidence, so nothing could be it
     __rsub__ = __sub__
 
 
-class Under(Protocol):
-    """Measures again what a control reads."""
+def _plus(of: Quantity, plus: float) -> Margin:
+    if not is_number(plus):
+        return NotImplemented
+    if not plus > 0:
+        raise ValueError(f"{of.name} + {plus:g}; wanted a margin above zero in {of.unit}")
+    return Margin(of=of, plus=float(plus))
 
-    def __call__(self, control: Control, draw: int = 0, /) -> Measurement:
-        """Under a control and, where it is random, the draw of that number."""
-        ...
+
+def _times(of: Quantity, times: float) -> Margin:
+    return Margin(of=of, times=float(times)) if is_number(times) else NotImplemented
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Measurement(_Compared):
-    """One value a prompt.
+class Measurement(Comparable):
+    """A measurement holds one value a prompt.
 
     Comparing two with `>` or `<` gives `Evidence`, true only when the sentence is supported under the controls in
     force; the smaller side may carry a margin, as in `1.1 * l0(b) + 5`. `==` takes an expectation made by `about`, or
@@ -78,13 +85,13 @@ class Measurement(_Compared):
         unit: of the values.
         values: `[prompts]`, finite.
         prompts: the prompts, each with its topic and template.
-        n_tokens: tokens the model saw of each prompt, `[prompts]`; None where a record does not tell.
+        n_tokens: tokens the model saw of each prompt, `[prompts]`; None where a record does not say.
         place: the tokens that were read of each prompt, such as `last token`; empty where the measure is of the whole
-            prompt, or a record does not tell.
+            prompt, or a record does not say.
         family: the same measure on the whole capture, or how to get it; the length control takes its slope from it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
-        near: how far features near their threshold may move the values; None where there is none, or nobody tells.
-        under: the same measure under a control that reads something else (`injection`, and of `random-model` and
+        near: how far features near their threshold may move the values; None where there is none, or it is unknown.
+        under: measures the same under a control that reads something else (`injection`, and of `random-model` and
             `random-sae` the draw of a number), for the same styles; raises `NotRun` where that was not read. None for
             a record.
         words: by style, the words of its own that its prompts say, where that is known.
@@ -100,7 +107,7 @@ class Measurement(_Compared):
     family: Measurement | Callable[[], Measurement] | None = None
     continuations: tuple[tuple[str, str], ...] = ()
     near: NearThreshold | None = None
-    under: Under | None = None
+    under: Callable[[Control, int], Measurement] | None = None
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def __post_init__(self) -> None:
@@ -114,7 +121,7 @@ class Measurement(_Compared):
 
     @property
     def name(self) -> str:
-        """`l0 of novice`."""
+        """Name it as `l0 of novice`."""
         return f"{self.measure} of {self.label}"
 
     def __repr__(self) -> str:
@@ -122,25 +129,28 @@ class Measurement(_Compared):
 
     @property
     def whole(self) -> Measurement:
-        """The same measure on the whole capture."""
+        """Give the same measure on the whole capture."""
         if self.family is None:
             return self
         return self.family if isinstance(self.family, Measurement) else self.family()
 
     @property
-    def sample(self) -> Sample:
-        """What evidence keeps of it, with the interval of the mean."""
-        from saeprobe.evidence.units import sample_of
-
-        return sample_of(self)
-
-    @property
     def mean(self) -> float:
-        """Mean over prompts, in `unit`."""
+        """Average over prompts, in `unit`."""
         return float(self.values.mean())
 
+    def select(self, chosen: np.ndarray) -> Measurement:
+        """Keep the prompts that are chosen, a bool each."""
+        return replace(
+            self,
+            values=self.values[chosen],
+            prompts=tuple(prompt for prompt, keep in zip(self.prompts, chosen, strict=True) if keep),
+            n_tokens=None if self.n_tokens is None else self.n_tokens[chosen],
+            near=None if self.near is None else self.near.chosen(chosen),
+        )
+
     def __getitem__(self, style: str) -> Measurement:
-        """The prompts of one style.
+        """Return the prompts of one style.
 
         Raises:
             KeyError: no prompt has that style.
@@ -149,32 +159,19 @@ class Measurement(_Compared):
         if not chosen.any():
             styles = dict.fromkeys(prompt.style for prompt in self.prompts)
             raise KeyError(f"no prompt of style {style!r}; there are: {', '.join(styles)}")
-        return replace(
-            self,
-            label=style,
-            values=self.values[chosen],
-            prompts=tuple(prompt for prompt, keep in zip(self.prompts, chosen, strict=True) if keep),
-            n_tokens=None if self.n_tokens is None else self.n_tokens[chosen],
-            family=self.whole,
-            near=None if self.near is None else self.near.chosen(chosen),
-            under=None if self.under is None else partial(_of_style, self.under, style),
-        )
+        under = None if self.under is None else partial(_of_style, self.under, style)
+        return replace(self.select(chosen), label=style, family=self.whole, under=under)
 
-    def __add__(self, plus: float) -> Margin:
-        return margin_on(self, plus=plus) if is_number(plus) else NotImplemented
-
-    def __mul__(self, times: float) -> Margin:
-        return margin_on(self, times=times) if is_number(times) else NotImplemented
-
-    __radd__, __rmul__ = __add__, __mul__
+    __add__ = __radd__ = _plus
+    __mul__ = __rmul__ = _times
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Summary(_Compared):
-    """A mean or a count that stands alone: recorded without the values behind it, or made over all prompts at once.
+class Summary(Comparable):
+    """A summary is a mean or a count that stands alone, without the values behind it.
 
-    `n` is the number of prompts, None where the record does not tell. `place` names the tokens read, `near_threshold`
-    says what rounding decides.
+    It was recorded so, or made over all prompts at once. `n` is the number of prompts, None where the record does not
+    say. `place` names the tokens read, `near_threshold` says what rounding decides.
     """
 
     measure: str
@@ -188,46 +185,31 @@ class Summary(_Compared):
 
     @property
     def name(self) -> str:
-        """`l0 of novice`."""
+        """Name it as `l0 of novice`."""
         return f"{self.measure} of {self.label}"
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.value:.4g} {self.unit}, summary>"
 
-    @property
-    def sample(self) -> Sample:
-        """What evidence keeps of it."""
-        return Sample(
-            label=self.label,
-            measure=self.measure,
-            unit=self.unit,
-            mean=self.value,
-            n=self.n,
-            place=self.place,
-            near_threshold=self.near_threshold,
-        )
-
-    def __add__(self, plus: float) -> Margin:
-        return margin_on(self, plus=plus) if is_number(plus) else NotImplemented
-
-    def __mul__(self, times: float) -> Margin:
-        return margin_on(self, times=times) if is_number(times) else NotImplemented
-
-    __radd__, __rmul__ = __add__, __mul__
+    __add__ = __radd__ = _plus
+    __mul__ = __rmul__ = _times
 
 
-def _of_style(under: Under, style: str, control: Control, draw: int = 0) -> Measurement:
+Quantity = Measurement | Summary
+
+
+def _of_style(under: Callable[[Control, int], Measurement], style: str, control: Control, draw: int = 0) -> Measurement:
     return under(control, draw)[style]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Margin:
-    """`times` a quantity `plus` a number in its unit: what the other side of `>` has to exceed.
+    """A margin is `times` a quantity `plus` a number in its unit, which the other side of `>` has to exceed.
 
-    Written as `1.1 * l0(b) + 5`, and only on the smaller side of a comparison.
+    It is written as `1.1 * l0(b) + 5`, and only on the smaller side of a comparison.
     """
 
-    of: Measurement | Summary
+    of: Quantity
     times: float = 1.0
     plus: float = 0.0
 
@@ -239,23 +221,18 @@ class Margin:
 
     @property
     def name(self) -> str:
-        """`1.1 x l0 of expert + 5 features`."""
+        """Name it as `1.1 x l0 of expert + 5 features`."""
         factor = "" if self.times == 1 else f"{self.times:g} x "
         return f"{factor}{self.of.name}" + (f" + {self.plus:g} {self.of.unit}" if self.plus else "")
 
     @property
-    def label(self) -> str:
-        """The label of what it is a margin on."""
-        return self.of.label
-
-    @property
     def measure(self) -> str:
-        """The measure of what it is a margin on."""
+        """Give the measure of its quantity."""
         return self.of.measure
 
     @property
     def unit(self) -> str:
-        """The unit of what it is a margin on."""
+        """Give the unit of its quantity."""
         return self.of.unit
 
     def __repr__(self) -> str:
@@ -264,7 +241,7 @@ class Margin:
     def __add__(self, plus: float) -> Margin:
         if self.plus:
             raise TypeError(f"{self.name} + {plus:g}; add one number, their sum")
-        return margin_on(self.of, times=self.times, plus=plus)
+        return replace(_plus(self.of, plus), times=self.times)
 
     __radd__ = __add__
 
@@ -274,24 +251,8 @@ class Margin:
     __rmul__ = __mul__
 
     def over(self, mean: float) -> float:
-        """The difference that is asked for where the smaller side's mean is `mean`, in `unit`."""
+        """Return the difference that is asked for where the smaller side's mean is `mean`, in `unit`."""
         return self.times * mean + self.plus - mean
-
-
-def margin_on(of: Measurement | Summary, *, times: float = 1.0, plus: float | None = None) -> Margin:
-    """A margin as it is written beside a quantity.
-
-    Raises:
-        ValueError: the factor or the number is not above zero.
-    """
-    if plus is not None and not plus > 0:
-        raise ValueError(f"{of.name} + {plus:g}; wanted a margin above zero in {of.unit}")
-    return Margin(of=of, times=float(times), plus=float(plus or 0.0))
-
-
-def raised(of: Measurement, margin: Margin) -> Measurement:
-    """`of` with every value raised by the margin: what the other side is tested against."""
-    return replace(of, values=margin.times * of.values + margin.plus)
 
 
 NUMBER = (float, int, np.integer, np.floating)
@@ -299,13 +260,13 @@ NUMBER = (float, int, np.integer, np.floating)
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a plain number."""
+    """Decide whether a value is a plain number."""
     return isinstance(value, NUMBER)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class PrintedNumber:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
-    """One number as it is printed: `printed` holds its digits, whose last one bounds what it was rounded from."""
+class PrintedNumber(Comparable):
+    """A printed number has the digits `printed`, whose last one bounds what it was rounded from."""
 
     label: str
     printed: str
@@ -315,66 +276,35 @@ class PrintedNumber:  # noqa: PLW1641 - `==` builds evidence, so nothing could b
 
     @property
     def measure(self) -> str:
-        """Where it is printed; numbers of one table alone are compared."""
+        """Say where it is printed; only numbers of one table are compared."""
         return f"number printed in {self.source}"
 
     @property
     def name(self) -> str:
-        """`novice in SAE Inspect, table 1`."""
+        """Name it as `novice in SAE Inspect, table 1`."""
         return f"{self.label} in {self.source}"
 
     @property
     def value(self) -> Decimal:
-        """The number, exact."""
+        """Give the number, exact."""
         return Decimal(self.printed)
 
     @property
     def rounding(self) -> Decimal:
-        """Half a unit of its last printed decimal."""
+        """Give half a unit of its last printed decimal."""
         return Decimal(5).scaleb(-len(self.printed.partition(".")[2]) - 1)
-
-    @property
-    def sample(self) -> Sample:
-        """What evidence keeps of it."""
-        return Sample(label=self.label, measure=self.measure, unit=self.unit, mean=float(self.value), n=self.n)
 
     def __repr__(self) -> str:
         return f"<{self.label} = {self.printed} {self.unit} in {self.source}>"
 
-    def __gt__(self, other: PrintedNumber | float) -> Evidence:
-        from saeprobe.evidence.compare import greater_than
-
-        return greater_than(self, other) if _comparable(other) else NotImplemented
-
-    def __lt__(self, other: PrintedNumber | float) -> Evidence:
-        from saeprobe.evidence.compare import greater_than
-
-        return greater_than(other, self) if _comparable(other) else NotImplemented
-
-    def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as for Measurement
-        if is_number(other):
-            from saeprobe.evidence.compare import equal_to
-
-            return equal_to(self, float(other))
-        if isinstance(other, PrintedNumber):
-            raise TypeError(f"{self.name} == {other.name}; equality needs a margin: == about(..., margin=...)")
-        return NotImplemented  # about(...) of another one takes it from there
-
-
-def _comparable(other: object) -> TypeGuard[PrintedNumber | float]:
-    return isinstance(other, PrintedNumber) or is_number(other)
-
-
-Quantity = Measurement | Summary
-
 
 Side = Quantity | Margin | PrintedNumber | float
-"""What may stand beside `>`."""
+"""What may stand on one side of `>`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Every(_Compared):
-    """Several quantities of which each must fulfil the comparison."""
+class Every(Comparable):
+    """Each of several quantities must fulfil the comparison."""
 
     quantities: tuple[Quantity | Margin | PrintedNumber, ...]
 
@@ -383,7 +313,7 @@ class Every(_Compared):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class About:  # noqa: PLW1641 - as for what it stands beside
+class About:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
     """An expectation: equal to `quantity` up to `margin`, in the unit of the measure."""
 
     quantity: Quantity | PrintedNumber

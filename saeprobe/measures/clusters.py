@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, Over
+from saeprobe.evidence.controls import summary_of, verdict_of
 from saeprobe.evidence.controls.draws import Effect
-from saeprobe.evidence.controls.results import told, verdict_of
 from saeprobe.evidence.evidence import (
     ControlResult,
     Evidence,
@@ -242,7 +242,7 @@ def _clustered(of: Features, terms: Recorder) -> Evidence:
         estimate=float(values.mean()),
         level=1 - 2 * terms.alpha,
         p=reached.p,
-        test=reached.told("permutation of styles", what),
+        test=reached.in_words("permutation of styles", what),
         seed=terms.seed,  # of the intervals, where the relabelings are all counted
         units="wordings" if units.within is None else "topics",
         n_units=tuple(int(count) for count in counts),
@@ -396,7 +396,7 @@ def _judged(tested: Evidence, units: _Units, terms: Recorder) -> Evidence:
     numbers = f"{numbers}; the least, {least.label}, at {_told(least)}"
     outcome, reason = verdict_of(tested.controls, numbers, terms.alpha) or (
         "supported",
-        f"{numbers}{told(tested.controls)}",
+        f"{numbers}{summary_of(tested.controls)}",
     )
     return replace(tested, outcome=outcome, reason=reason)
 

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from saeprobe.claims import Control, NotRun
+from saeprobe.evidence.controls import summary_of, verdict_of
 from saeprobe.evidence.controls.draws import Effect
-from saeprobe.evidence.controls.results import told, verdict_of
 from saeprobe.evidence.evidence import (
     ControlResult,
     Evidence,
@@ -21,7 +21,7 @@ from saeprobe.evidence.evidence import (
     current_terms,
     record,
 )
-from saeprobe.evidence.units import summaries
+from saeprobe.evidence.units import sample_of, summaries
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features, within_rounding
 from saeprobe.measures.reading import Design, Readable, Sides, design, firing, refuse_apart, refuse_unread, undecided
@@ -196,14 +196,14 @@ def _more_exclusive(more: object, less: object) -> Evidence:
         remedy="; activity asks whether more active features, as longer prompts have, make more exclusive ones",
     )
     if isinstance(more.on, RecordedStyle) or isinstance(more.but_not, RecordedStyle):
-        a, b = more.summary.sample, less.summary.sample
+        a, b = sample_of(more.summary, terms), sample_of(less.summary, terms)
         return summaries("exclusive", _statement(a.label, b.label), a, b)
     return _compared(more.on, more.but_not, terms)
 
 
 def _compared(on: Features, but_not: Features, terms: Recorder) -> Evidence:
     """Permutes style labels and counts again; the null is that style does not matter."""
-    a, b = exclusive_features(on, but_not).summary.sample, exclusive_features(but_not, on).summary.sample
+    a, b = (sample_of(exclusive_features(*sides).summary, terms) for sides in ((on, but_not), (but_not, on)))
     planned = design(on, but_not, terms.over)
     base = Evidence(
         kind="exclusive",
@@ -226,7 +226,7 @@ def _compared(on: Features, but_not: Features, terms: Recorder) -> Evidence:
         base,
         scope=planned.scope,
         p=found.p,
-        test=found.reached.told("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
+        test=found.reached.in_words("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
         seed=found.reached.seed,
         units=planned.units,
         n_units=(len(units_a), len(units_b)),
@@ -267,7 +267,7 @@ def _judged(tested: Evidence, controls: tuple[ControlResult, ...], planned: Desi
         outcome, reason = "refuted", f"{numbers}: the contrary"
     else:
         decided = verdict_of(controls, numbers, alpha)
-        outcome, reason = decided or ("supported", f"{numbers}: more than chance{told(controls)}")
+        outcome, reason = decided or ("supported", f"{numbers}: more than chance{summary_of(controls)}")
     return replace(tested, outcome=outcome, reason=reason, controls=controls, needed=needed)
 
 

@@ -21,7 +21,7 @@ from saeprobe.features.continuations import Continuations
 from saeprobe.features.sparse import Features, NearThreshold
 from saeprobe.measures.unions import Firings, firings
 from saeprobe.recorded.directory import Recorded, RecordedStyle
-from saeprobe.statistics.power import least_units
+from saeprobe.statistics.intervals import least_units
 
 TOLD = 80
 """Characters of what was given that an error shows."""

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from saeprobe.claims import Control
+from saeprobe.evidence.controls import HALF, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import Effect
-from saeprobe.evidence.controls.results import HALF, told, verdict_of
 from saeprobe.evidence.evidence import (
     ControlResult,
     Evidence,
@@ -26,8 +26,7 @@ from saeprobe.features.sparse import Features
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
 from saeprobe.measures.reading import Readable, captured, one_near, refuse_apart, templates, topics
 from saeprobe.measures.separation import READ, BothSides, refuse_others, rival
-from saeprobe.statistics.intervals import false_discoveries
-from saeprobe.statistics.power import units_to_decide
+from saeprobe.statistics.intervals import false_discoveries, units_to_decide
 
 ROUNDS = 20
 """Scans between shuffled labels."""
@@ -279,7 +278,7 @@ def _judged(
         f"confirmed ({examples}{others}); Benjamini-Hochberg at {terms.alpha:.0%}"
     )
     decided = verdict_of(base.controls, numbers, terms.alpha)
-    outcome, reason = decided or ("supported", f"{numbers}{told(base.controls)}")
+    outcome, reason = decided or ("supported", f"{numbers}{summary_of(base.controls)}")
     return replace(base, outcome=outcome, reason=reason)
 
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import READ_ELSEWHERE
+from saeprobe.evidence.controls import RANDOM, READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import Effect, judged_draws, n_draws
-from saeprobe.evidence.controls.results import RANDOM
 from saeprobe.evidence.evidence import (
     ControlResult,
     Evidence,
@@ -21,7 +20,7 @@ from saeprobe.evidence.evidence import (
     current_terms,
     record,
 )
-from saeprobe.evidence.units import refuse_controls, unit_means
+from saeprobe.evidence.units import refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features.sparse import Features
 from saeprobe.measures.activity import firing_rate
@@ -59,7 +58,7 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
         TypeError: the claim asks for controls, a feature is no whole number, or the sides were read at different tokens
             or share prompts.
     """
-    refuse_controls("separation")
+    refuse_controls("separation", current_terms())
     refuse_apart(yes, no)
     picked = features if isinstance(features, Selected) else None
     wanted = _numbers(features)
@@ -177,10 +176,10 @@ def _prompts_behind(rate: Quantity, of: Readable) -> int:
 
 def _with_interval(rate: Quantity) -> tuple[Sample, tuple[UnitValue, ...]]:
     """The rate with its exact interval over units, and these units; none for a bare summary."""
-    sample = rate.sample
+    terms = current_terms()
+    sample = sample_of(rate, terms)
     if not isinstance(rate, Measurement):
         return sample, ()
-    terms = current_terms()
     units, _, _ = unit_means(rate, terms.over)
     interval = rate_interval(sum(unit.value for unit in units), len(units), level=1 - terms.alpha)
     return replace(sample, interval=interval), units

@@ -12,7 +12,7 @@ from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.plugin.items import Asked
 from saeprobe.prompts import PromptSet
-from saeprobe.statistics.power import design_line
+from saeprobe.statistics.intervals import design_line
 from saeprobe.store.plan import prompts_for
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import RandomPart, SubjectError

@@ -10,7 +10,7 @@ from typing import Final, Literal, cast
 from markupsafe import Markup
 
 from saeprobe.claims import Control
-from saeprobe.evidence.controls.results import HALF, RANDOM, withstands
+from saeprobe.evidence.controls import HALF, RANDOM, withstands
 from saeprobe.report.document import (
     ControlJson,
     Document,

@@ -1,1 +1,1 @@
-"""Statistics: tests that permute what a claim generalises over, and the intervals that belong to them."""
+"""Tests permute what a claim generalises over, and intervals belong to them."""

@@ -1,4 +1,8 @@
-"""Sampling: relabelings drawn where there are too many to count, and how many it takes to be sure of the verdict."""
+"""Relabelings are counted here where that can be done, and else drawn until they are sure of the verdict.
+
+Three rules say when enough are drawn: those of `sampled` (means of units), `permutation_p` (any statistic of an order)
+and `drawn` (any relabeling at all). Each serves the measures whose numbers it gave first.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from math import comb, factorial
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -14,33 +18,45 @@ from jaxtyping import Bool, Float
 from saeprobe.statistics.intervals import Statistic, rate_interval
 
 Units = Float[np.ndarray, " units"]
-
-
 Sums = Float[np.ndarray, " subsets"]
-
+Statistics = Float[np.ndarray, " relabelings"]
 
 Share = Callable[[float], float]
 """Share of relabelings that lie at least as far from zero as the observed one, once a shift is taken out of the first
 group. It never rises with the distance of the shift from the observed difference, since no relabeling moves faster."""
 
+Draw = Callable[[np.random.Generator, int], tuple[Statistics, Statistics]]
+"""Draw so many relabelings: the contrast of each, and how much of a shift of the first group each contrast takes up."""
 
 HALF_LIMIT = 2**18
 """Up to so many subsets are listed on a side: 18 + 18 units, or 36 signs."""
 
+EXACT_LIMIT = 20_000
+"""Up to so many relabelings are gone through one by one where they cannot be counted; 8 + 8 units have 12,870."""
+
+COUNTED_ITEMS = 18
+"""Up to so many units, or pairs of units, every relabeling is counted: 9 + 9 templates have 48,620."""
+
+CHUNK = 20_000
+"""Relabelings drawn, or worked on, at once."""
+
+SURE = 0.999
+"""Level of the interval of a drawn p that must not hold alpha."""
+
 
 def permutations_countable(n_a: int, n_b: int) -> bool:
-    """Whether the relabelings of `n_a` + `n_b` units can be counted."""
+    """Decide whether the relabelings of `n_a` + `n_b` units can be counted."""
     fewer = min(n_a, n_b)
     return sum(comb(max(n_a, n_b), size) for size in range(fewer + 1)) <= HALF_LIMIT
 
 
 def flips_countable(count: int) -> bool:
-    """Whether the signs of `count` differences can be counted."""
+    """Decide whether the signs of `count` differences can be counted."""
     return 2 ** (count - count // 2) <= HALF_LIMIT
 
 
 def permutation_share(a: Units, b: Units) -> Share:
-    """The two-sided test of mean of `a` minus mean of `b` under all relabelings of the units, ties included."""
+    """Test the mean of `a` minus the mean of `b` under all relabelings of the units, two-sided, ties included."""
     middle = float(np.concatenate([a, b]).mean())  # as many sums go out as come in, so that any centre will do
     fewer = min(len(a), len(b))
     leave, enter = _sums_by_size(a - middle, fewer), _sums_by_size(b - middle, fewer)
@@ -66,7 +82,7 @@ def permutation_share(a: Units, b: Units) -> Share:
 
 
 def flip_share(differences: Units) -> Share:
-    """The two-sided test of the mean of `differences` under all ways to set their signs, ties included."""
+    """Test the mean of `differences` under all ways to set their signs, two-sided, ties included."""
     count = len(differences)
     half = count // 2
 
@@ -78,7 +94,7 @@ def flip_share(differences: Units) -> Share:
         if far <= near:
             return 1.0
         moved = moved if observed >= 0 else -moved
-        first, second = np.sort(_sums(moved[:half])), np.sort(_sums(moved[half:]))
+        first, second = (np.sort(_sums(part)) for part in (moved[:half], moved[half:]))
         # flipping a subset takes twice its sum away; as many subsets leave +observed as leave -observed
         reached = np.searchsorted(second, near - first[::-1], side="right")  # rising look-ups are much the faster ones
         return 2 * int(reached.sum()) / 2**count
@@ -87,19 +103,19 @@ def flip_share(differences: Units) -> Share:
 
 
 def tolerance(*groups: Units) -> float:
-    """How far two means of these values may lie apart and still be the same number, rounded."""
+    """Return how far two means of these values may lie apart and still be the same number, rounded."""
     return 1e-12 * max(1.0, *(float(np.abs(group).max()) for group in groups))
 
 
 def _pairs_at_most(x: Sums, y: Sums, bound: float) -> int:
-    """How many pairs have x - y <= bound, both sorted; the shorter one is looked up in the longer."""
+    """Count the pairs with x - y <= bound, both sorted; the shorter one is looked up in the longer."""
     if len(x) <= len(y):
         return len(x) * len(y) - int(np.searchsorted(y, x - bound).sum())
     return int(np.searchsorted(x, y + bound, side="right").sum())
 
 
 def _sums_by_size(values: Units, most: int) -> list[Sums]:
-    """The sorted sums of all subsets of 0, 1, ... `most` values."""
+    """Return the sorted sums of all subsets of 0, 1, ... `most` values."""
     sums = [np.zeros(1), *(np.zeros(0) for _ in range(most))]
     for value in values:
         for size in range(most, 0, -1):
@@ -108,7 +124,7 @@ def _sums_by_size(values: Units, most: int) -> list[Sums]:
 
 
 def _sums(values: Units) -> Sums:
-    """The sums of all subsets."""
+    """Return the sums of all subsets."""
     sums: Sums = np.zeros(1)
     for value in values:
         sums = np.concatenate([sums, sums + value])
@@ -118,26 +134,10 @@ def _sums(values: Units) -> Sums:
 DRAWN = 19_999
 """Relabelings drawn at first; with the labels as observed they make 20,000, and the smallest p is 1 / 20,000."""
 
-
 MOST_DRAWN = 1_999_999
 """Drawn at most, where p lies close to alpha."""
 
-
-SURE = 0.999
-"""Level of the interval of a sampled p that must not hold alpha."""
-
-
-AT_ONCE = 20_000
-
-
-Statistics = Float[np.ndarray, " relabelings"]
-
-
-Draw = Callable[[np.random.Generator, int], tuple[Statistics, Statistics]]
-"""Draw so many relabelings: the contrast of each, and how much of a shift of the first group each contrast takes up."""
-
-
-_DRAWING = (
+_DRAWN_RULE = (
     ". What is drawn comes from numpy.random.default_rng(seed), 20,000 at a time: of two groups "
     "argsort(random((count, units))) < size of the first puts units on the first side, of signs "
     "integers(0, 2, (count, units), dtype=bool) turns them, of both the groups go before the signs; p is "
@@ -146,16 +146,20 @@ _DRAWING = (
 )
 
 
-def drawing_told(seed: int | None) -> str:
-    """How relabelings were drawn, to go on after a rule; nothing where all were counted."""
-    return "" if seed is None else _DRAWING
+def drawing_rule(seed: int | None) -> str:
+    """Say how relabelings were drawn, to go on after a rule; nothing where all were counted."""
+    return "" if seed is None else _DRAWN_RULE
+
+
+def _too_close(alpha: float) -> str:
+    return f"p is too close to {alpha:g} to tell, and the upper end of its {SURE:.1%} interval is given"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampled:
-    """A test by drawn relabelings. `share` holds the labels as observed as one of them, so that it is never 0.
+    """A test draws relabelings; the labels as observed are one of them, so that its `share` is never 0.
 
-    `smallest` is the least that it can be. `note` tells how many were drawn, and of a p that stays too close to alpha.
+    `smallest` is the least that it can be. `note` says how many were drawn, and whether p stays too close to alpha.
     """
 
     share: Share
@@ -168,12 +172,12 @@ def sampled(draw: Draw, observed: float, groups: tuple[Units, ...], *, alpha: fl
 
     Where the first draws leave it open the further ones are the same for every seed, and a p that is still too close
     to alpha is given by the upper end of its interval, which is never below alpha. So two seeds agree on the verdict.
-    `groups` hold the values, the shifted ones first; ties are told from them.
+    `groups` hold the values, the shifted ones first; they say what counts as a tie.
     """
     wanted = DRAWN
     rng = np.random.default_rng(seed)
     while True:
-        parts = [draw(rng, min(AT_ONCE, wanted - start)) for start in range(0, wanted, AT_ONCE)]
+        parts = [draw(rng, min(CHUNK, wanted - start)) for start in range(0, wanted, CHUNK)]
         statistic, slope = (np.concatenate(part) for part in zip(*parts, strict=True))
         share = _share(statistic, slope, observed, groups)
         p = share(0.0)
@@ -184,16 +188,15 @@ def sampled(draw: Draw, observed: float, groups: tuple[Units, ...], *, alpha: fl
             break
         wanted = wanted * 10 + 9
         rng = np.random.default_rng(0)
-    close = f"p is too close to {alpha:g} to tell, and the upper end of its {SURE:.1%} interval is given"
     return Sampled(
         share=lambda shift: min(1.0, share(shift) + high - p),
         smallest=1 / (wanted + 1) + high - p,
-        note=f"{wanted:,} drawn; {close}",
+        note=f"{wanted:,} drawn; {_too_close(alpha)}",
     )
 
 
 def drawn_permutations(a: Units, b: Units) -> Draw:
-    """Relabelings of the units of two groups."""
+    """Draw relabelings of the units of two groups."""
     values = np.concatenate([a, b])
     values = values - values.mean()  # what one side has above the mean the other lacks
     weight = 1 / len(a) + 1 / len(b)
@@ -206,7 +209,7 @@ def drawn_permutations(a: Units, b: Units) -> Draw:
 
 
 def drawn_flips(differences: Units) -> Draw:
-    """Signs of paired differences."""
+    """Draw signs of paired differences."""
     weight, mean = 2 / len(differences), float(differences.mean())
 
     def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
@@ -225,23 +228,13 @@ def _share(statistic: Statistics, slope: Statistics, observed: float, groups: tu
     return share
 
 
-EXACT_LIMIT = 20_000
-"""Up to so many relabelings are gone through one by one where they cannot be counted; 8 + 8 units have 12,870."""
-
-
 ROUNDS = 9_999
 
 
 def permutation_p(
-    statistic: Statistic,
-    n_units: int,
-    *,
-    alpha: float,
-    seed: int,
-    side: Literal["greater", "two-sided"] = "greater",
-    rounds: int = ROUNDS,
+    statistic: Statistic, n_units: int, *, alpha: float, seed: int, rounds: int = ROUNDS
 ) -> tuple[float, str, int | None]:
-    """The p of `statistic` when the units are permuted; all permutations of up to 7 units, drawn ones of more.
+    """Return the p of a `statistic` as large, over all permutations of up to 7 units, or drawn ones of more.
 
     `statistic` takes a permutation of the indices of units, `[units]`. An undefined (NaN) one counts against the
     finding. A sampled p whose exact interval holds alpha is drawn again, ten times as often and alike for every seed;
@@ -255,69 +248,49 @@ def permutation_p(
     """
     if n_units < 2:  # noqa: PLR2004 - one unit has one order
         raise ValueError(f"{n_units} unit of replication; a permutation needs at least 2")
-
-    def extent(order: np.ndarray) -> float:
-        value = statistic(order)
-        return abs(value) if side == "two-sided" else value
-
-    observed = extent(np.arange(n_units))
+    observed = statistic(np.arange(n_units))
     if not np.isfinite(observed):
         raise ValueError("the statistic is not a finite number as observed; no verdict is given on NaN")
     bound = observed - 1e-12 * max(1.0, abs(observed))
     if factorial(n_units) <= EXACT_LIMIT:
-        reached = sum(not extent(np.array(order)) < bound for order in permutations(range(n_units)))
+        reached = sum(not statistic(np.array(order)) < bound for order in permutations(range(n_units)))
         return reached / factorial(n_units), f"exact permutation of {n_units} units (all {factorial(n_units):,})", None
 
-    def drawn(draws: int, of: int) -> tuple[float, float, float]:
-        """The p of so many draws, and the ends of its interval."""
-        rng = np.random.default_rng(of)
-        reached = sum(not extent(rng.permutation(n_units)) < bound for _ in range(draws))
+    def p_of(draws: int, seed: int) -> tuple[float, float, float]:
+        """Return the p of so many draws, and the ends of its interval."""
+        rng = np.random.default_rng(seed)
+        reached = sum(not statistic(rng.permutation(n_units)) < bound for _ in range(draws))
         return ((reached + 1) / (draws + 1), *rate_interval(reached, draws, level=SURE))
 
-    p, low, high = drawn(rounds, seed)
+    p, low, high = p_of(rounds, seed)
     if low <= alpha <= high:
         rounds = rounds * 10 + 9
-        p, low, high = drawn(rounds, 0)
+        p, low, high = p_of(rounds, 0)
     note = f"{rounds:,} drawn"
     if low <= alpha <= high:
         p = high
-        note += f"; p is too close to {alpha:g} to tell, and the upper end of its {SURE:.1%} interval is given"
+        note += f"; {_too_close(alpha)}"
     return p, f"sampled permutation of {n_units} units ({note})", seed
 
 
-Dealt = Bool[np.ndarray, "relabelings items"]
-
-
-_Labels = TypeVar("_Labels", bound=np.ndarray)
-
-
-COUNTED_ITEMS = 18
-"""Up to so many units, or pairs of units, every relabeling is counted: 9 + 9 templates have 48,620."""
-
-
 DRAWS = (4_999, 45_000, 450_000)
-"""Relabelings drawn where there are more, and then as many again while they do not settle the verdict."""
-
-
-SETTLED = 0.999
-"""Level of the interval of a drawn p that may not hold alpha."""
-
-
-CHUNK = 20_000
-"""Relabelings worked on at once."""
-
+"""Relabelings drawn where there are more than are counted, and how many more while they do not settle the verdict."""
 
 DRAWING = (
     "Where they are drawn, it is by numpy.random.default_rng(seed), 20,000 at a time at most, 4,999 in all and then "
     "45,000 and 450,000 more while the 99.9 % binomial interval of p holds alpha, and p is (1 + those that do) / "
     "(1 + all)"
 )
-"""How relabelings are drawn, for rules that tell it."""
+"""How relabelings are drawn by `drawn`, for the rules of evidence."""
+
+Dealt = Bool[np.ndarray, "relabelings items"]
+
+_Labels = TypeVar("_Labels", bound=np.ndarray)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reached:
-    """How many relabelings part the units at least as far: `p`, and how many were looked at.
+    """A share `p` of the relabelings parts the units at least as far; so many were looked at.
 
     `seed` is None where all were counted. `settled` is False where the draws leave open on which side of alpha p
     lies; `p` is then the upper end of its interval, so that nothing is confirmed by the luck of a seed.
@@ -328,10 +301,10 @@ class Reached:
     seed: int | None
     settled: bool = True
 
-    def told(self, what: str, units: str) -> str:
-        """The test in words.
+    def in_words(self, what: str, units: str) -> str:
+        """Name the test.
 
-        >>> Reached(p=0.03, relabelings=70, seed=None).told("permutation of labels", "4 + 4 templates")
+        >>> Reached(p=0.03, relabelings=70, seed=None).in_words("permutation of labels", "4 + 4 templates")
         'exact permutation of labels over 4 + 4 templates, 70 relabelings'
         """
         how = "exact" if self.seed is None else "sampled"
@@ -341,7 +314,7 @@ class Reached:
 
 
 def counted(dealt: Iterable[_Labels], reaching: Callable[[_Labels], int]) -> Reached:
-    """All relabelings of a design, of which `reaching` counts those that part the units as far."""
+    """Go through all relabelings of a design, of which `reaching` counts those that part the units as far."""
     reached = relabelings = 0
     for some in dealt:
         reached += reaching(some)
@@ -356,7 +329,7 @@ def drawn(
     alpha: float | None,
     seed: int,
 ) -> Reached:
-    """Relabelings drawn at random, the observed labels counted as one of them (Phipson & Smyth 2010).
+    """Draw relabelings at random, the observed labels counted as one of them (Phipson & Smyth 2010).
 
     More are drawn while the exact binomial interval of p holds alpha; where the last draw still leaves it open, p is
     the upper end of that interval. Without an alpha the first draw is all.
@@ -368,14 +341,14 @@ def drawn(
         for count in [CHUNK] * (more // CHUNK) + [more % CHUNK]:
             reached += reaching(deal(rng, count)) if count else 0
         relabelings += more
-        low, high = (1.0, 1.0) if alpha is None else rate_interval(reached, relabelings, level=SETTLED)
+        low, high = (1.0, 1.0) if alpha is None else rate_interval(reached, relabelings, level=SURE)
         if alpha is None or not low <= alpha <= high:
             return Reached(p=(reached + 1) / (relabelings + 1), relabelings=relabelings, seed=seed)
     return Reached(p=high, relabelings=relabelings, seed=seed, settled=False)
 
 
 def every_choice(items: int, *, ones: int | None = None) -> Iterator[Dealt]:
-    """Every way to set bits on `items`, in chunks; with `ones`, those that set so many."""
+    """Yield every way to set bits on `items`, in chunks; with `ones`, those that set so many."""
     places = np.arange(items)
     for start in range(0, 2**items, CHUNK):
         masks = np.arange(start, min(start + CHUNK, 2**items), dtype=np.uint32)

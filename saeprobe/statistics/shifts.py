@@ -1,4 +1,4 @@
-"""Shifts: how far one group of units lies above another, its permutation test and the interval that belongs to it.
+"""A shift is how far one group of units lies above another; here are its permutation test and the interval of that.
 
 The tests are linear in a shift of the first group, so that inverting them gives the interval: the shifts that the test
 does not reject (Pitman 1937; Garthwaite, Biometrics 52, 1996). Interval and p never contradict each other.
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from saeprobe.statistics.intervals import units_to_decide
 from saeprobe.statistics.permutation import (
     DRAWN,
     EXACT_LIMIT,
@@ -30,15 +31,12 @@ from saeprobe.statistics.permutation import (
     sampled,
     tolerance,
 )
-from saeprobe.statistics.power import units_to_decide
 
 PRECISION = 1e-8
-"""Of the ends of an interval, as a share of their distance from the estimate."""
-
+"""The ends of an interval are known to this share of their distance from the estimate."""
 
 FARTHEST = 1e6
 """Standard errors at which an end is looked for; beyond them only the labels decide, and they stay the same."""
-
 
 SMALLEST = 1e-150
 """A range below has a variance that no floating-point number holds."""
@@ -46,7 +44,7 @@ SMALLEST = 1e-150
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """How far one group of units lies above another.
+    """A shift says how far one group of units lies above another, and how sure that is.
 
     `interval` holds the shifts whose p is not below alpha; None where the test cannot reject any (too few units) or the
     units show no spread. `smallest_p` is what so many units can reach at best. `effect` is the estimate in standard
@@ -68,14 +66,14 @@ class Shift:
 
     @property
     def needed(self) -> int | None:
-        """Units a side that would decide this effect with 80 % power; None for no effect, and beyond 1,000."""
+        """Return the units a side that decide this effect with 80 % power; None for no effect, and beyond 1,000."""
         if self.estimate == 0:
             return None
         return units_to_decide(self.effect, alpha=self.alpha, paired=self.paired, noise=self.noise)
 
 
 def unpaired_shift(a: Units, b: Units, *, alpha: float, seed: int) -> Shift:
-    """Mean of `a` above mean of `b`: two-sided permutation of the units between the groups, `[units]` each.
+    """Test the mean of `a` against the mean of `b`: two-sided permutation of the units, `[units]` each.
 
     Raises:
         ValueError: a group has fewer than two units, or a value is not finite.
@@ -98,7 +96,7 @@ def unpaired_shift(a: Units, b: Units, *, alpha: float, seed: int) -> Shift:
 
 
 def paired_shift(differences: Units, *, alpha: float, seed: int, scale: float = 0.0) -> Shift:
-    """Mean of paired differences, `[units]`: two-sided test that flips their signs.
+    """Test the mean of paired differences, `[units]`, by flipping their signs, two-sided.
 
     `scale` is the size of what the differences were taken of: differences that are its rounding are no spread.
 
@@ -120,7 +118,7 @@ def paired_shift(differences: Units, *, alpha: float, seed: int, scale: float = 
 
 
 class _Test(NamedTuple):
-    """A test of one way to relabel: its p by shift, the least it can be, what to call it, and the seed if drawn."""
+    """A test has its p by shift, the least that it can be, a name, and the seed where it draws."""
 
     share: Share
     smallest: float
@@ -131,7 +129,7 @@ class _Test(NamedTuple):
 def _shift(
     estimate: float, test: _Test, *, spread: bool, deviation: float, error: float, alpha: float, paired: bool
 ) -> Shift:
-    """A shift by its test; `deviation` is that between units, and `error` the standard error of the estimate."""
+    """Make a shift by its test; `deviation` is that between units, and `error` the standard error of the estimate."""
     return Shift(
         estimate=estimate,
         p=test.share(0.0),
@@ -147,11 +145,7 @@ def _shift(
 
 
 def check(*groups: Units) -> None:
-    """Refuse what has no spread, or is no number.
-
-    Raises:
-        ValueError: a group has fewer than two units, or a value is not finite.
-    """
+    """Refuse what has no spread, or is no number."""
     for group in groups:
         if len(group) < 2:  # noqa: PLR2004 - one unit has no spread
             raise ValueError(f"{len(group)} unit of replication; a test needs at least 2 a side")
@@ -160,28 +154,29 @@ def check(*groups: Units) -> None:
 
 
 def varies(units: Units, scale: float = 0.0) -> bool:
-    """Whether units differ by more than the rounding of numbers of this size: 0.3 - 0.2 and 0.9 - 0.8 are the same."""
+    """Decide whether units differ by more than the rounding of numbers of this size.
+
+    0.3 - 0.2 and 0.9 - 0.8 are the same.
+    """
     return bool(np.ptp(units) > max(1e-9 * scale, 1e-9 * float(np.abs(units).max()), SMALLEST))
 
 
 def deviation_between(a: Units, b: Units) -> float:
-    """Standard deviation between the units of a group, pooled over both as in Cohen's d."""
+    """Return the standard deviation between the units of a group, pooled over both as in Cohen's d."""
     return sqrt((float(a.var(ddof=1)) + float(b.var(ddof=1))) / 2)
 
 
 def difference_of_means(a: Units, b: Units) -> float:
-    """Mean of `a` minus mean of `b`; the common level goes first, so that a large one does not eat the difference."""
+    """Subtract the mean of `b` from that of `a`; a large level goes first, so that it does not eat the difference."""
     middle = float(np.concatenate([a, b]).mean())
     return float((a - middle).mean() - (b - middle).mean())
 
 
 def invert(share: Share, estimate: float, alpha: float, *, step: float) -> tuple[float, float] | None:
-    """The shifts that are not rejected, by stepping out and halving; `step` is a first guess of how far they reach.
+    """Find the shifts that are not rejected, by stepping out and halving; `step` is a first guess of their reach.
 
-    Zero is tried first, so that the interval holds it if, and only if, the test does not reject it.
-
-    Returns:
-        The interval; None where no shift is rejected, however large.
+    Zero is tried first, so that the interval holds it if, and only if, the test does not reject it. None where no
+    shift is rejected, however large.
     """
     ends: list[float] = []
     for direction in (-1.0, 1.0):
@@ -201,7 +196,7 @@ def invert(share: Share, estimate: float, alpha: float, *, step: float) -> tuple
 
 
 def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed: int, paired: bool = False) -> Shift:
-    """Mean of `a` above mean of `b`, for other templates and other topics at once; two-sided.
+    """Test the mean of `a` against that of `b`, for other templates and other topics at once, two-sided.
 
     Chance has two sources, and their variances add, as in min F' (Clark, J. Verb. Learn. Verb. Behav. 12, 1973): which
     templates fell to which side, drawn by relabeling the templates, and which topics were taken, drawn by flipping the
@@ -232,12 +227,14 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
         if crossed is not None:
             ends = (*crossed, *templates.interval, *topics.interval)
             interval = min(ends), max(ends)
+    what = f"sign flips of {len(a)} paired differences" if paired else f"permutation of {len(a)} + {len(b)} units"
+    test = f"sampled {what}, added to sign flips of {len(differences)} centred paired differences ({drawn.note})"
     deviation = float((a - b).std(ddof=1)) if paired else deviation_between(a, b)
     return Shift(
         estimate=estimate,
         p=max(both, alone.p),
         interval=interval,
-        test=_test(len(a), len(b), len(differences), drawn.note, alone.test if alone.p > both else None, paired=paired),
+        test=f"{test}; p is the larger one of {alone.test}" if alone.p > both else test,
         seed=seed,
         spread=templates.spread or topics.spread,
         smallest_p=max(templates.smallest_p, topics.smallest_p),
@@ -249,7 +246,7 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
 
 
 def _draw(a: Units, b: Units, differences: Units, *, paired: bool) -> Draw:
-    """Relabeled templates plus turned topics; only the former take up a shift."""
+    """Draw relabeled templates plus turned topics; only the former take up a shift."""
     count = len(differences)
     centred = (differences - differences.mean()) * sqrt(count / (count - 1))  # their mean took up a degree of freedom
     of_templates, of_topics = drawn_flips(a - b) if paired else drawn_permutations(a, b), drawn_flips(centred)
@@ -261,20 +258,12 @@ def _draw(a: Units, b: Units, differences: Units, *, paired: bool) -> Draw:
     return draw
 
 
-def _test(n_a: int, n_b: int, n_topics: int, note: str, alone: str | None, *, paired: bool) -> str:
-    templates = f"sign flips of {n_a} paired differences" if paired else f"permutation of {n_a} + {n_b} units"
-    test = f"sampled {templates}, added to sign flips of {n_topics} centred paired differences ({note})"
-    return test if alone is None else f"{test}; p is the larger one of {alone}"
-
-
 Ps = Float[np.ndarray, " rounds"]
-
-
 Signs = Float[np.ndarray, "relabelings units"]
 
 
 def shuffled_ps(a: Units, b: Units, *, rounds: int, seed: int) -> Ps:
-    """Two-sided p between two made-up sides, each holding half of the units of either side, `[rounds]`.
+    """Return the two-sided p between two made-up sides, each holding half of the units of either side, `[rounds]`.
 
     Of an odd number of units one side takes one more; where both numbers are odd, each side one more of one.
 
@@ -293,7 +282,7 @@ def shuffled_ps(a: Units, b: Units, *, rounds: int, seed: int) -> Ps:
 
 
 def paired_shuffled_ps(differences: Units, *, rounds: int, seed: int) -> Ps:
-    """Two-sided p of paired differences of which half, drawn at random, have their sign turned, `[rounds]`.
+    """Return the two-sided p of differences of which half, drawn at random, have their sign turned, `[rounds]`.
 
     Raises:
         ValueError: fewer than two units, or a value is not finite.
@@ -312,7 +301,7 @@ def paired_shuffled_ps(differences: Units, *, rounds: int, seed: int) -> Ps:
 
 
 def _dealt(count: int, size: int, rng: np.random.Generator) -> Signs:
-    """1 for each of the `size` units that are chosen of `count`: all ways, or as many as are drawn of too many."""
+    """Set 1 for each of the `size` units that are chosen of `count`: all ways, or as many as are drawn of too many."""
     if comb(count, size) > EXACT_LIMIT:
         return (np.argsort(rng.random((DRAWN, count))) < size).astype(np.float64)
     chosen = np.zeros((comb(count, size), count))
@@ -322,7 +311,7 @@ def _dealt(count: int, size: int, rng: np.random.Generator) -> Signs:
 
 
 def _ranked(made_up: Signs, relabelings: Signs, values: Units, slack: float) -> Ps:
-    """Share of the relabelings whose sum is at least as far from zero as each made-up one; a drawn one is never 0.
+    """Return the share of relabelings whose sum is as far from zero as each made-up one; a drawn one is never 0.
 
     Sums do for differences of means: the values are about their mean, and every relabeling has the same sizes.
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from by_hand import features, tokens_read
 
+from saeprobe.evidence.evidence import Terms
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features.sparse import Features
 from saeprobe.measures import active_share, firing_rate, l0, max_activation, mean_activation
@@ -77,7 +79,7 @@ def test_firing_rate_is_one_or_zero_a_prompt(two: Features, several: Features) -
     assert values(firing_rate(two["novice"], 0)) == [1, 1, 1, 1]
     assert values(firing_rate(two["novice"], 1)) == [0, 1, 0, 0]
     assert values(firing_rate(two["expert"], 0)) == [0, 1, 0, 0]
-    assert firing_rate(two["expert"], 0).sample.mean == 0.25
+    assert sample_of(firing_rate(two["expert"], 0), Terms()).mean == 0.25
     assert values(firing_rate(several, 0)) == [1, 0]
     assert values(firing_rate(several, 1)) == [1, 1]
 

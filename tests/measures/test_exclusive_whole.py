@@ -10,7 +10,8 @@ import pytest
 from by_hand import crossed, features
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, Terms, UnitValue, recording
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.measures import exclusive_features
@@ -47,7 +48,7 @@ def test_a_count_is_told_as_a_whole() -> None:
     of = styles((1, 1, 0, 1), (0, 0, 1, 1), topics=TOPICS[:2])
     count = exclusive_features(of["novice"], of["expert"])
     assert repr(count) == "exclusive_features(novice, expert)"
-    assert count.summary.sample == counted("novice", 2, 8)
+    assert sample_of(count.summary, Terms()) == counted("novice", 2, 8)
     assert (count.summary.name, count.summary.origin) == ("exclusive features of novice", "novice")
 
 

@@ -11,7 +11,8 @@ from by_hand import crossed, features
 
 from saeprobe import capture, every
 from saeprobe.claims import NotRun
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence.evidence import Recorder, Terms, recording
+from saeprobe.evidence.units import sample_of
 from saeprobe.features.continuations import Continuation, Continuations
 from saeprobe.measures import (
     active_share,
@@ -151,7 +152,7 @@ def test_a_rate_of_each_of_several_is_what_the_remedy_says() -> None:
         "firing rate of feature 0 of novice = 1 on each prompt",
         "firing rate of feature 2 of novice = 1 on each prompt",
     ]
-    assert firing_rate(STYLE, np.int64(1)).sample.mean == 0.5
+    assert sample_of(firing_rate(STYLE, np.int64(1)), Terms()).mean == 0.5
 
 
 @pytest.mark.parametrize("feature", [1.0, True, "1", [0, 1.0], [0, True], NOVICE])

@@ -10,6 +10,8 @@ import pytest
 from by_hand import crossed, features, tokens_read
 from scipy.sparse import csr_array
 
+from saeprobe.evidence.evidence import Terms
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement
 from saeprobe.features.sparse import Features, NearThreshold, near_rows
 from saeprobe.measures import exclusive_features, firing_rate, l0, mean_activation, separates, separating_features
@@ -35,7 +37,7 @@ def two() -> Features:
 def sentence(of: object) -> str | None:
     """What is told with a measurement."""
     assert isinstance(of, Measurement)
-    return of.sample.near_threshold
+    return sample_of(of, Terms()).near_threshold
 
 
 def test_l0_may_move_by_the_features_near_their_threshold(two: Features) -> None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from by_hand import crossed, features
 
-from saeprobe.evidence.evidence import Evidence
+from saeprobe.evidence.evidence import Evidence, Terms
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement
 from saeprobe.features.sparse import Features
 from saeprobe.measures import (
@@ -60,7 +61,7 @@ def test_what_is_of_the_whole_prompt_has_no_place() -> None:
     """The length of a prompt is the same wherever it was read, and can be compared with itself elsewhere."""
     found = n_tokens(LAST["novice"])
     assert found.place == ""
-    assert l0(LAST["novice"]).sample.place == "last token"
+    assert sample_of(l0(LAST["novice"]), Terms()).place == "last token"
     evidence = n_tokens(ALL["expert"]) > found
     assert evidence.statement == "length of expert > length of novice"
 

@@ -103,7 +103,7 @@ def test_a_p_at_alpha_is_never_below_it() -> None:
     high = binomtest(reached, 499_999).proportion_ci(0.999, method="exact").high
     assert found == Reached(p=pytest.approx(high), relabelings=499_999, seed=0, settled=False)  # pyright: ignore[reportArgumentType] - but for rounding
     assert 0.05 < found.p < 0.052
-    assert found.told("permutation", "9 units") == (
+    assert found.in_words("permutation", "9 units") == (
         "sampled permutation over 9 units, 499,999 relabelings drawn; "
         "p is too close to alpha to tell, and the upper end of its interval is given"
     )
@@ -116,9 +116,9 @@ def test_without_alpha_the_first_draw_is_all() -> None:
 
 def test_a_test_is_told_in_words() -> None:
     """Exact without a seed, sampled with one."""
-    assert Reached(p=0.5, relabelings=12_870, seed=None).told("flips", "8 pairs") == (
+    assert Reached(p=0.5, relabelings=12_870, seed=None).in_words("flips", "8 pairs") == (
         "exact flips over 8 pairs, 12,870 relabelings"
     )
-    assert Reached(p=0.5, relabelings=4_999, seed=0).told("flips", "8 pairs") == (
+    assert Reached(p=0.5, relabelings=4_999, seed=0).in_words("flips", "8 pairs") == (
         "sampled flips over 8 pairs, 4,999 relabelings drawn"
     )

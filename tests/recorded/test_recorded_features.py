@@ -11,7 +11,8 @@ from made_records import EXPERT, TOPICS, article_diff, article_features, read
 
 from saeprobe import about
 from saeprobe.claims import NotRun
-from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence.evidence import Recorder, Terms, recording
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features
 from saeprobe.measures import (
@@ -56,7 +57,7 @@ def test_a_features_file_decides_separation_and_firing(with_features: Features) 
     refuted = separates(3, novice, expert)
     assert refuted.outcome == "refuted"
     assert "silent on '(novice prompt on yeast)'" in refuted.reason
-    assert firing_rate(novice, 3).sample.mean == pytest.approx(2 / 6)
+    assert sample_of(firing_rate(novice, 3), Terms()).mean == pytest.approx(2 / 6)
     assert exclusive_features(novice, expert).summary.value == 2
 
 
@@ -83,10 +84,16 @@ def test_summaries_and_values_of_one_run_tell_the_same_means(tmp_path: Path, wit
     recorded = read(folder)
     assert isinstance(recorded, Recorded)
     for style, other in (("novice", "expert"), ("expert", "novice")):
-        assert l0(recorded[style]).sample.mean == pytest.approx(l0(with_features[style]).sample.mean)
+        assert sample_of(l0(recorded[style]), Terms()).mean == pytest.approx(
+            sample_of(l0(with_features[style]), Terms()).mean
+        )
         count = exclusive_features(with_features[style], with_features[other]).summary.value
         assert exclusive_features(recorded[style], recorded[other]).summary.value == count
-    assert firing_rate(recorded["novice"], 0).sample.mean == firing_rate(with_features["novice"], 0).sample.mean == 1
+    assert (
+        sample_of(firing_rate(recorded["novice"], 0), Terms()).mean
+        == sample_of(firing_rate(with_features["novice"], 0), Terms()).mean
+        == 1
+    )
     assert (l0(recorded["novice"]) > l0(recorded["expert"])).outcome == "inconclusive"
 
 
@@ -97,7 +104,7 @@ def test_a_comparison_gives_summaries_and_no_interval(with_diff: Recorded) -> No
     """Means and counts are read; what is compared stays inconclusive, without interval and p."""
     novice, expert = with_diff["novice"], with_diff["expert"]
     assert isinstance(l0(novice), Summary)
-    assert (l0(novice).sample.mean, l0(with_diff["standard"]).sample.mean) == (20.5, 19.0)
+    assert (sample_of(l0(novice), Terms()).mean, sample_of(l0(with_diff["standard"]), Terms()).mean) == (20.5, 19.0)
     for evidence in (
         l0(novice) > l0(expert),
         mean_activation(novice) == about(mean_activation(expert), share=0.1),
@@ -115,7 +122,7 @@ def test_a_comparison_decides_what_is_said_of_every_prompt(with_diff: Recorded) 
     assert all(sample.interval is None for sample in evidence.samples)
     assert evidence.scope == "the recorded prompts, at least 8 + 8; the features were picked on these same prompts"
     assert separates(12, with_diff["novice"], with_diff["expert"]).outcome == "refuted"
-    assert firing_rate(with_diff["expert"], 13).sample.mean == 0.5
+    assert sample_of(firing_rate(with_diff["expert"], 13), Terms()).mean == 0.5
 
 
 def test_a_comparison_that_shows_one_prompt_only_decides_nothing(tmp_path: Path) -> None:

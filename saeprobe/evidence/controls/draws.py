@@ -1,45 +1,81 @@
-"""Draws: whether a random model or random features show as much as the claim, over many draws of what is random."""
+"""Two sorts of controls read something else than the claim: its words alone, and many draws of what is random."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import floor
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls.results import HALF, Again, found, not_run, share_of
-from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Recorder, UnitValue
+from saeprobe.evidence.controls import HALF, Again, found, not_run, share_of
+from saeprobe.evidence.controls.adjusting import UNKNOWN_WORDS, own_words
+from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Terms, UnitValue
+from saeprobe.evidence.numbers import amount, number, p_value
 from saeprobe.evidence.units import Compared
-from saeprobe.prompts import Prompt
+from saeprobe.evidence.values import Measurement
 from saeprobe.statistics.shifts import paired_shift
 
-if TYPE_CHECKING:
-    from saeprobe.evidence.values import Measurement
+NO_MODEL: Final = "it takes a run of the model, and a record stands in its place"
+
+
+def injection_control(
+    a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again
+) -> ControlResult:
+    """Make the comparison where only the words are at work.
+
+    They reproduce the effect if it is found there too, in the same direction, and is at least half as large: the words
+    then make up as much of the effect as they leave.
+    """
+    name: Control = "injection"
+    if not own_words(a, b):
+        return not_run(name, "absent", compared, UNKNOWN_WORDS)
+    if a.under is None or b.under is None:
+        return not_run(name, "absent", compared, NO_MODEL)
+    try:
+        made = again(a.under(name, 0), b.under(name, 0))
+    except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
+        return not_run(name, "absent", compared, str(error))
+    if made.p is None or made.estimate is None:
+        return not_run(name, "absent", compared, made.reason)
+    share = share_of(made.estimate, compared.shift.estimate)
+    words = " and ".join(f"'{word}'" for word in own_words(a, b))
+    effect = amount(made.estimate, made.unit, signed=True)
+    return ControlResult(
+        name=name,
+        expects="absent",
+        explains=found(compared, terms) and made.p < terms.alpha and share is not None and share >= HALF,
+        estimate=made.estimate,
+        interval=made.interval,
+        p=made.p,
+        detail=(
+            f"with {words} pasted into neutral prompts the difference is {effect} "
+            f"({p_value(made.p)}) against {number(compared.shift.estimate, made.unit, signed=True)}"
+        ),
+        share=share,
+        evidence=made,
+    )
 
 
 FEWEST: Final = 20
-"""Draws at least: with none of them as large as the claim, 1 / 21 is below the usual alpha of 0.05."""
-
+"""At least so many draws are read: with none of them as large as the claim, 1 / 21 is below the usual alpha of 0.05."""
 
 TOPICS: Final = 8
 """Topics on which draws are read, the first ones of the prompts; the claim is held against them on the same."""
-
 
 _DRAWN: Final[dict[Control, str]] = {
     "random-model": "a model of the same shape with random weights",
     "random-sae": "random features that fire as often as the SAE's",
 }
 
-
 _CLOSE: Final = 1e-9  # of an effect; what is as large but for rounding counts as large
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """How much one draw shows, or the claim on the same prompts.
+    """An effect is what one draw shows, or the claim on the same prompts.
 
     `scale` is the mean of the smaller side, of which `size` is then taken as a share, for what a draw makes of prompts
     has a scale of its own; None where the size is comparable as it is.
@@ -50,12 +86,12 @@ class Effect:
 
 
 def n_draws(alpha: float) -> int:
-    """How many draws are read: as many as make 1 / (draws + 1) less than alpha, and `FEWEST` at least."""
+    """Return how many draws are read: as many as make 1 / (draws + 1) less than alpha, and `FEWEST` at least."""
     return max(FEWEST, floor(1 / alpha))
 
 
 def draws_control(
-    name: Control, a: Measurement, b: Measurement, compared: Compared, terms: Recorder, *, again: Again
+    name: Control, a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again
 ) -> ControlResult:
     """Measure both sides under every draw, and hold the claim on the same prompts against what the draws show.
 
@@ -68,19 +104,11 @@ def draws_control(
     del again  # a draw is one value, whose own test would be of its prompts and not of the draw
     under_a, under_b = a.under, b.under
     if under_a is None or under_b is None:
-        return not_run(name, "absent", compared, "it takes a run of the model, and a record stands in its place")
-
-    def sides(draw: int) -> tuple[Measurement, Measurement]:
-        return under_a(name, draw), under_b(name, draw)
-
-    def restricted(read: Sequence[Measurement]) -> tuple[Measurement, Measurement]:
-        there_a, there_b = read
-        return _on(a, there_a.prompts), _on(b, there_b.prompts)
-
+        return not_run(name, "absent", compared, NO_MODEL)
     try:
-        read = [sides(draw) for draw in range(n_draws(terms.alpha))]
-        here = restricted(read[0])
-    except (NotRun, ValueError) as error:  # a mean over no active feature is a ValueError, for one
+        read = [(under_a(name, draw), under_b(name, draw)) for draw in range(n_draws(terms.alpha))]
+        here = _on(a, read[0][0]), _on(b, read[0][1])
+    except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
         return not_run(name, "absent", compared, str(error))
     if all(np.array_equal(one.values, of.values) for draw in read for one, of in zip(draw, here, strict=True)):
         raise TypeError(
@@ -108,40 +136,28 @@ def judged_draws(
     unit: str,
     prompts: int,
     found: bool,
-    terms: Recorder,
+    terms: Terms,
 ) -> ControlResult:
-    """What the draws say of a claim.
+    """Judge the claim `statement` by what each draw shows on so many `prompts`.
 
-    They reproduce it if they show it on average, by flipping their signs, and at least half as large: what is random
-    then makes up as much of the effect as it leaves. It withstands them if it lies above them: p is the rank of the
-    claim among the draws, (1 + draws as large) / (1 + draws), as of any one of them if the claim's were a draw too
-    (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585). Else the claim is open.
-
-    Args:
-        name: of the control.
-        claim: its effect on the prompts that the draws read.
-        drawn: the effect of each draw.
-        statement: what is claimed.
-        unit: of the effects.
-        prompts: how many were read of each draw.
-        found: whether the claim's own comparison finds its effect; a control is only judged where it does.
-        terms: of the claim.
+    The draws reproduce it if they show it on average, by flipping their signs, and at least half as large: what is
+    random then makes up as much of the effect as it leaves. It withstands them if it lies above them: p is the rank of
+    the claim among the draws, (1 + draws as large) / (1 + draws), as of any one of them if the claim's were a draw too
+    (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585). Else the claim is open. A control is only judged where the
+    claim's own comparison has `found` its effect.
     """
     relative = (
         claim.scale is not None and claim.scale > 0 and all(one.scale is not None and one.scale >= 0 for one in drawn)
     )
     here = _size(claim, relative=relative)
-    there = np.array([_size(_scaled(one, claim), relative=relative) for one in drawn])
+    # A draw whose smaller side is 0, of which nothing is a share, is taken on the scale of the claim. A single one must
+    # not put all the others, whose scale may be a hundredth of the claim's, on no scale at all.
+    there = np.array([_size(one if one.scale else replace(one, scale=claim.scale), relative=relative) for one in drawn])
     shift = paired_shift(there, alpha=terms.alpha, seed=terms.seed)
     as_large = int(((there >= here) | np.isclose(there, here, rtol=_CLOSE, atol=0.0)).sum())
-    p = (1 + as_large) / (1 + len(there))
     share = share_of(shift.estimate, here) if here > 0 else None
     shown = shift.p < terms.alpha and shift.estimate > 0
-    told = _told(relative=relative, unit=unit)
-    detail = (
-        f"{len(there)} draws of {_DRAWN[name]} show {told(shift.estimate)} on average, {as_large} of them at least the "
-        f"{told(here)} of the claim on the same {prompts:,} prompts"
-    )
+    words = _in_percent if relative else lambda size: amount(size, unit, signed=True)
     outcome: EvidenceOutcome = "supported" if shown else "inconclusive"
     if shift.p < terms.alpha and shift.estimate < 0:
         outcome = "refuted"
@@ -149,7 +165,7 @@ def judged_draws(
         kind="greater",
         statement=f"{statement}, in draws of {_DRAWN[name]}",
         outcome=outcome,
-        reason=f"{told(shift.estimate)} on average over {len(there)} draws, p = {shift.p:.2g}",
+        reason=f"{words(shift.estimate)} on average over {len(there)} draws, {p_value(shift.p)}",
         scope=f"draws of what is random, on these {prompts:,} prompts",
         unit="share of the smaller side" if relative else unit,
         estimate=shift.estimate,
@@ -163,7 +179,7 @@ def judged_draws(
         n_units=(len(there),),
         rule=_RULE.format(alpha=terms.alpha),
         unit_values=tuple(
-            UnitValue(side=statement, unit=f"draw {number}", value=float(value)) for number, value in enumerate(there)
+            UnitValue(side=statement, unit=f"draw {draw}", value=float(value)) for draw, value in enumerate(there)
         ),
     )
     scale = (claim.scale or 0.0) if relative else 1.0
@@ -173,8 +189,11 @@ def judged_draws(
         explains=found and shown and share is not None and share >= HALF,
         estimate=shift.estimate * scale,
         interval=None if shift.interval is None else (shift.interval[0] * scale, shift.interval[1] * scale),
-        p=p,
-        detail=detail,
+        p=(1 + as_large) / (1 + len(there)),
+        detail=(
+            f"{len(there)} draws of {_DRAWN[name]} show {words(shift.estimate)} on average, {as_large} of them at "
+            f"least the {words(here)} of the claim on the same {prompts:,} prompts"
+        ),
         share=share,
         evidence=evidence,
     )
@@ -189,38 +208,19 @@ _RULE: Final = (
 )
 
 
+def _in_percent(size: float) -> str:
+    return f"{100 * size:+.3g} %"
+
+
 def _size(effect: Effect, *, relative: bool) -> float:
     return effect.size / (effect.scale or 1.0) if relative else effect.size
-
-
-def _scaled(draw: Effect, claim: Effect) -> Effect:
-    """A draw whose smaller side is 0, of which nothing is a share, is taken on the scale of the claim.
-
-    A single one must not put all the others, whose scale may be a hundredth of the claim's, beside it as they are.
-    """
-    return draw if draw.scale else replace(draw, scale=claim.scale)
-
-
-def _told(*, relative: bool, unit: str) -> Callable[[float], str]:
-    return (lambda size: f"{size:+.1%}") if relative else (lambda size: f"{size:+.3f} {unit}")
 
 
 def _effect(a: Measurement, b: Measurement) -> Effect:
     return Effect(size=a.mean - b.mean, scale=None if a.unit in COUNTED else b.mean)
 
 
-def _on(of: Measurement, prompts: Sequence[Prompt]) -> Measurement:
-    """The values on some prompts.
-
-    Raises:
-        ValueError: it has none of them.
-    """
-    these = set(prompts)
-    chosen = np.array([prompt in these for prompt in of.prompts])
-    return replace(
-        of,
-        values=of.values[chosen],
-        prompts=tuple(prompt for prompt, keep in zip(of.prompts, chosen, strict=True) if keep),
-        n_tokens=None,
-        near=None,
-    )
+def _on(of: Measurement, there: Measurement) -> Measurement:
+    """Take the values on the prompts that were read there too."""
+    these = set(there.prompts)
+    return of.select(np.array([prompt in these for prompt in of.prompts]))

@@ -1,0 +1,144 @@
+"""Bounds: the mean of a measurement beside a number."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+import pytest
+from grids import grid, templates
+from scipy.stats import permutation_test
+
+from saeprobe.evidence.evidence import Needed, Recorder, recording
+
+SIX = (10.0, 11, 12, 13, 14, 15)
+
+
+def test_a_bound_agrees_with_scipys_sign_flips() -> None:
+    """p, interval and outcome of six templates beside several numbers, from either side."""
+    of = templates("novice", SIX)
+    for bound in (9.0, 10.5, 12.0, 14.8, 16.0):
+        distance = np.array(SIX) - bound
+        p = permutation_test((distance,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+        above, below = of > bound, of < bound
+        assert above.p == below.p == pytest.approx(p)
+        assert above.interval == below.interval == pytest.approx((10.0, 15.0))
+        if p >= 0.05:
+            assert above.outcome == below.outcome == "inconclusive"
+        else:
+            assert {above.outcome, below.outcome} == {"supported", "refuted"}
+            assert (above.outcome == "supported") == (bound < 12.5)
+
+
+def test_a_bound_shows_its_units_and_rule() -> None:
+    """The means of the templates as they are, the number in the rule, and the alpha of the claim."""
+    evidence = templates("novice", SIX) < 20
+    assert [unit.value for unit in evidence.unit_values] == pytest.approx(SIX)
+    assert {unit.side for unit in evidence.unit_values} == {"novice"}
+    assert evidence.statement == "l0 of novice < 20 features"
+    assert evidence.reason == "12.5 features against 20, p = 0.031"
+    assert evidence.rule == (
+        "supported where the two-sided p of the units' distance from 20 is below alpha = 0.05 and their mean lies "
+        "below it; refuted where p is below alpha and it lies on the other side; inconclusive otherwise, and where the "
+        "units show no spread. The signs of these distances are flipped, which takes the units to scatter alike to "
+        "both sides of their mean"
+    )
+    assert [sample.mean for sample in evidence.samples] == [12.5]
+    above = templates("novice", SIX) > 20
+    assert "their mean lies above it" in above.rule
+    assert above.statement == "l0 of novice > 20 features"
+    assert (evidence.alpha, evidence.level, evidence.needed) == (0.05, 0.95, None)
+    assert "mean 12.5 features, 95% interval [10, 15]" in evidence.lines()
+
+
+def test_p_at_alpha_does_not_decide() -> None:
+    """Six units reach 2/64; at exactly that alpha they decide nothing, either way."""
+    for alpha, decided in ((2 / 64, False), (2 / 64 + 1e-9, True)):
+        with recording(Recorder(alpha=alpha)):
+            assert ((templates("novice", SIX) > 9).outcome == "supported") is decided
+            assert ((templates("novice", SIX) < 9).outcome == "refuted") is decided
+
+
+def test_an_open_bound_says_how_many_units_would_decide() -> None:
+    """A mean of 12.5 against 12, as the one-sample t test of statsmodels solves it; three prompts a template."""
+    from statsmodels.stats.power import TTestPower
+
+    evidence = templates("novice", SIX) > 12
+    wanted = ceil(TTestPower().solve_power(0.5 / np.std(SIX, ddof=1), alpha=0.05, power=0.8))
+    assert evidence.needed == Needed(units="templates", have=6, wanted=wanted, prompts=3 * wanted)
+    assert evidence.reason.endswith(
+        f": not distinguished at alpha = 0.05. About {wanted} templates would decide it at this effect and spread"
+    )
+
+
+def test_too_few_units_are_told() -> None:
+    """Five templates reach 2/32 at best; six can decide, and each has three prompts."""
+    evidence = templates("novice", SIX[:5]) > 9
+    assert evidence.outcome == "inconclusive"
+    assert evidence.needed is not None
+    assert (evidence.needed.have, evidence.needed.wanted, evidence.needed.prompts) == (5, 6, 18)
+    assert "5 templates cannot reach it whatever the values" in evidence.reason
+
+
+def test_a_mean_at_its_bound_is_decided_by_no_number() -> None:
+    """12.5 against 12.5."""
+    evidence = templates("novice", SIX) > 12.5
+    assert evidence.needed == Needed(units="templates", have=6, wanted=None)
+    assert (evidence.outcome, evidence.p) == ("inconclusive", pytest.approx(1.0))
+
+
+def test_no_spread_decides_nothing_and_needs_nothing() -> None:
+    """Six templates that are all 10: more of the same would not help."""
+    evidence = grid("novice", [[10.0, 10.0]] * 6) > 1.0
+    assert (evidence.outcome, evidence.needed, evidence.interval) == ("inconclusive", None, None)
+    assert evidence.reason.endswith(", without any spread between units")
+    assert (grid("novice", [[10.0, 10.0]] * 6) < 1.0).outcome == "inconclusive"
+
+
+def test_two_units_are_tested_and_one_is_not() -> None:
+    """Two templates give a p; one prompt gives none, but shows its value."""
+    assert (templates("novice", (10, 12)) > 1.0).p == pytest.approx(0.5)
+    lone = grid("novice", [[1000.0]]) > 1.0
+    assert (lone.p, lone.level, lone.test, lone.n_units) == (None, None, None, (1,))
+    assert lone.outcome == "inconclusive"
+    assert lone.reason == "1,000 features on one topic: at least 2 are needed"
+    assert [unit.value for unit in lone.unit_values] == [1000.0]
+
+
+def test_a_bound_generalises_over_what_the_claim_names() -> None:
+    """Six topics under two templates are the units of a claim about topics."""
+    of = grid("novice", [[10, 11, 12, 13, 14, 15], [10.5, 11.5, 12.5, 13.5, 14.5, 15.5]])
+    assert (of > 9).n_units == (2,)
+    with recording(Recorder(over=("topics",))):
+        evidence = of > 9
+    assert (evidence.units, evidence.n_units, evidence.outcome) == ("topics", (6,), "supported")
+    assert evidence.scope == "these 2 templates fixed, over 6 topics"
+
+
+def test_a_template_with_more_prompts_weighs_as_one() -> None:
+    """The estimate is the mean of the units, which is what was tested: (10 + 16) / 2, not 12."""
+    of = grid("novice", [[10, 10, 10, 10], [16, 16]], topics=tuple("abcd"))
+    assert (of > 9).estimate == pytest.approx(13.0)
+
+
+@pytest.mark.parametrize("bound", [float("nan"), float("inf"), -float("inf")])
+def test_a_bound_is_finite(bound: float) -> None:
+    """NaN is no bound, on either side."""
+    for compare in (lambda of: of > bound, lambda of: of < bound):
+        with pytest.raises(ValueError, match=r"l0 of novice against .*; wanted a finite number in features"):
+            compare(templates("novice", SIX))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """A bound that was computed is a bound."""
+    for bound in (np.int64(9), np.float32(9), np.float64(9)):
+        assert (templates("novice", SIX) > bound).outcome == "supported"
+
+
+def test_the_rule_of_a_sampled_test_tells_how_it_was_drawn() -> None:
+    """Forty signs are too many to count: whoever draws them again is told how; of eight nothing is drawn."""
+    drawn = templates("novice", [10 + 0.1 * place for place in range(40)]) > 11
+    assert drawn.seed == 0
+    assert ". What is drawn comes from numpy.random.default_rng(seed), 20,000 at a time" in drawn.rule
+    assert drawn.rule.endswith("ten times as many are drawn anew, by default_rng(0)")
+    assert "drawn" not in (templates("novice", range(10, 18)) > 11).rule

@@ -1,0 +1,446 @@
+"""Correlation of two measures over the same prompts."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from grids import family, grid, summary
+from scipy.stats import pearsonr
+from scipy.stats import t as student
+
+from saeprobe.claims import NotRun
+from saeprobe.evidence.correlation import Correlation, correlation
+from saeprobe.evidence.evidence import Needed, Recorder, recording
+from saeprobe.evidence.numbers import span
+from saeprobe.evidence.values import Measurement
+
+Table = list[list[float]]
+
+
+def two(a: Table, b: Table, *, topics: tuple[str, ...] | None = None) -> tuple[Measurement, Measurement]:
+    """Two measures of the same prompts: a row a template, a column a topic."""
+    more = {} if topics is None else {"topics": topics}
+    return (
+        grid("novice", a, measure="effective rank", unit="dimensions", **more),  # type: ignore[arg-type]
+        grid("novice", b, measure="tokens", unit="tokens", **more),  # type: ignore[arg-type]
+    )
+
+
+def made(n_templates: int, noise: float, *, seed: int, n_topics: int = 6, slope: float = 1.0) -> Correlation:
+    """Both measures follow one value of each template, and noise of their own."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(0, 1, (n_templates, 1))
+    a = level + noise * rng.normal(0, 1, (n_templates, n_topics))
+    b = slope * level + noise * rng.normal(0, 1, (n_templates, n_topics))
+    return correlation(*two(a.tolist(), b.tolist()))
+
+
+def test_r_is_pearsons_over_prompts() -> None:
+    """The estimate agrees with scipy's pearsonr over all prompts."""
+    of = made(6, 0.5, seed=1)
+    evidence = of > 0.3
+    assert evidence.estimate == pytest.approx(pearsonr(of.a.values, of.b.values).statistic)
+    assert of.value == evidence.estimate
+    assert (evidence.kind, evidence.unit) == ("correlation", "Pearson's r")
+    assert evidence.statement == "correlation of effective rank and tokens over novice > 0.3"
+    assert repr(of) == f"<correlation of effective rank and tokens over novice: {of.value:.4g}, 36 prompts>"
+
+
+def test_a_strong_correlation_supports_a_bound_below_it_and_refutes_one_above() -> None:
+    """R is about 0.95 over eight wordings; the interval decides, from both sides of the sentence."""
+    of = made(8, 0.2, seed=2)
+    assert 0.9 < of.value < 0.99
+    with recording(Recorder()) as recorder:
+        low, high = of > 0.5, of > 0.999
+        contrary, below = of < 0.5, of < 0.999
+    assert recorder.evidence == [low, high, contrary, below]
+    assert (low.outcome, high.outcome, contrary.outcome, below.outcome) == (
+        "supported",
+        "refuted",
+        "refuted",
+        "supported",
+    )
+    assert (low.units, low.n_units, low.scope) == ("templates", (8,), "these 8 templates")
+    assert low.interval == high.interval
+    assert (low.level, low.alpha, low.p, low.seed) == (pytest.approx(0.9), 0.05, None, 0)
+    assert low.test == "interval over 8 whole templates, the wider of BCa bootstrap and jackknife of Fisher's z"
+    assert low.interval is not None
+    assert low.reason == (
+        f"r = {of.value:.3g} over 48 prompts of 8 templates, interval {span(low.interval)} against 0.5"
+    )
+    assert low.rule.startswith(
+        "supported where the whole 90% interval over units lies above 0.5; refuted where it lies below it; "
+        "inconclusive otherwise. The interval is the wider, at either end, of BCa over 4,999 resamples of units"
+    )
+    assert low.rule.endswith("r is that of the values of all prompts")
+    assert "lies below 0.5; refuted where it lies above it" in contrary.rule
+
+
+def test_the_interval_is_the_wider_of_the_jackknife_and_bca() -> None:
+    """Miller's jackknife of Fisher's z with Student's t over whole templates, worked with numpy, bounds it inside."""
+    of = made(5, 0.4, seed=3)
+    a, b = of.a.values.reshape(5, 6), of.b.values.reshape(5, 6)
+    left = [
+        np.arctanh(pearsonr(np.delete(a, unit, 0).ravel(), np.delete(b, unit, 0).ravel()).statistic)
+        for unit in range(5)
+    ]
+    spread = np.sqrt(4 / 5 * ((np.array(left) - np.mean(left)) ** 2).sum())
+    ends = np.tanh(np.arctanh(of.value) + np.array([-1, 1]) * student.ppf(0.95, 4) * spread)
+    interval = (of > 0.1).interval
+    assert interval is not None
+    assert interval[0] <= ends[0] + 1e-9
+    assert interval[1] >= ends[1] - 1e-9
+    assert interval[0] == pytest.approx(ends[0]) or interval[1] == pytest.approx(ends[1])
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    """With four wordings, where BCa alone is wrong 30 times in 100, it leaves the truth out 10 times in 100 or less."""
+    wrong = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        level = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 4)
+        noise = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], (4, 6))
+        values = level[:, None, :] + noise
+        interval = (correlation(*two(values[..., 0].tolist(), values[..., 1].tolist())) > 0.1).interval
+        assert interval is not None
+        wrong += not interval[0] <= 0.8 <= interval[1]
+    assert wrong <= 4  # 10 % of 20, and a standard error and a half
+
+
+# against nothing
+
+
+def test_no_correlation_is_held_against_permuted_templates() -> None:
+    """Beside 0, p gives each template's block the block of another: all 24 orders of four, worked by hand."""
+    rng = np.random.default_rng(4)
+    level = np.array([[-3.0], [-1], [1], [3]])
+    a, b = level + rng.normal(0, 0.3, (4, 5)), level + rng.normal(0, 0.3, (4, 5))
+    of = correlation(*two(a.tolist(), b.tolist()))
+    evidence = of > 0
+    reached = [pearsonr(a.ravel(), b[list(order)].ravel()).statistic >= of.value for order in permutations(range(4))]
+    assert evidence.p == pytest.approx(sum(reached) / 24) == pytest.approx(1 / 24)
+    assert evidence.outcome == "supported"
+    assert evidence.test is not None
+    assert evidence.test.startswith("exact permutation of 4 units (all 24), whole units, one-sided; interval over 4")
+    assert evidence.reason.endswith("against 0, p = 0.042")
+    assert evidence.rule.startswith(
+        "supported where the whole 90% interval over units lies above 0 and the one-sided permutation p is below "
+        "alpha = 0.05; refuted where it lies below it and the p of that side is below alpha; inconclusive otherwise. "
+    )
+    assert evidence.rule.endswith("by default_rng(0) while the 99.9 % binomial interval of p holds alpha")
+    contrary = of < 0
+    assert contrary.outcome == "refuted"
+    assert contrary.p == pytest.approx(1.0)
+    with recording(Recorder(alpha=1 / 24)):
+        assert (of > 0).outcome == (of < 0).outcome == "inconclusive"
+        assert (of > 0).needed == Needed(units="templates", have=4, wanted=5, prompts=25)  # one more, at the least
+
+
+def test_a_correlation_against_the_sentence_has_the_largest_p() -> None:
+    """One measure rises as the other falls, so that each of 24 orders has as large an r; the contrary has 1/24."""
+    up = [[-3.0, -3.2], [-1.0, -0.9], [1.0, 1.3], [3.0, 2.8]]
+    down = [[3.1, 2.9], [1.2, 0.9], [-1.0, -0.8], [-2.9, -3.2]]
+    of = correlation(*two(up, down))
+    assert (of > 0).p == pytest.approx(1.0)
+    assert (of < 0).p == pytest.approx(1 / 24)
+
+
+def test_drawn_orders_are_held_against_the_claims_alpha_and_seed() -> None:
+    """Eight templates have 40,320 orders, too many to list: those of a seed are the same ones again."""
+    of = made(8, 1.0, seed=7, slope=0.0)
+    with recording(Recorder(alpha=0.01)):
+        first, again = of > 0, of > 0
+    assert first.p == again.p
+    assert first.p is not None
+    assert 0.01 < first.p < 1
+
+
+def test_templates_on_different_topics_are_permuted_by_their_means() -> None:
+    """Where blocks do not match cell by cell the means of the templates change places."""
+    level = [-3.0, -1, 0, 1, 3]
+    whole = [[one + 0.2 * topic for topic in range(4)] for one in level]
+    other = [[one + 0.1 * topic * (-1) ** row for topic in range(4)] for row, one in enumerate(level)]
+    a, b = two(whole, other)
+    keep = [index for index in range(20) if index != 7]  # the second template lacks a topic
+    lacking = [
+        Measurement(
+            measure=of.measure,
+            label=of.label,
+            unit=of.unit,
+            values=of.values[keep],
+            prompts=tuple(of.prompts[index] for index in keep),
+        )
+        for of in (a, b)
+    ]
+    evidence = correlation(lacking[0], lacking[1]) > 0
+    mean_a, mean_b = ([np.mean(of.values[rows]) for rows in np.split(np.arange(19), [4, 7, 11, 15])] for of in lacking)
+    found = pearsonr(mean_a, mean_b).statistic
+    reached = [
+        pearsonr(mean_a, [mean_b[unit] for unit in order]).statistic >= found - 1e-12
+        for order in permutations(range(5))
+    ]
+    assert evidence.p == pytest.approx(sum(reached) / 120)
+    assert evidence.test is not None
+    assert "(all 120), means of units, one-sided" in evidence.test
+    assert [unit.value for unit in evidence.unit_values] == pytest.approx([*mean_a, *mean_b])
+
+
+def test_measures_that_have_nothing_to_do_with_each_other_are_open() -> None:
+    """No correlation is neither above nor below 0, nor within any plan's reach of a bound."""
+    of = made(8, 1.0, seed=7, slope=0.0)
+    evidence = of > 0
+    assert evidence.outcome == (of < 0).outcome == "inconclusive"
+    assert evidence.p is not None
+    assert evidence.p > 0.05
+    assert evidence.needed is not None
+    assert "not distinguished at alpha = 0.05. " in evidence.reason
+
+
+# units
+
+
+def test_topics_are_the_units_of_few_wordings() -> None:
+    """Three wordings on eight topics: the topics are resampled, and the scope keeps the wordings fixed."""
+    rng = np.random.default_rng(8)
+    level = rng.normal(0, 1, (1, 8))
+    of = correlation(
+        *two((level + 0.1 * rng.normal(0, 1, (3, 8))).tolist(), (level + 0.1 * rng.normal(0, 1, (3, 8))).tolist())
+    )
+    evidence = of > 0.5
+    assert (evidence.units, evidence.n_units, evidence.outcome) == ("topics", (8,), "supported")
+    assert evidence.scope == "these 3 templates fixed, over 8 topics"
+    assert [unit.unit for unit in evidence.unit_values[:2]] == ["tides", "bridges"]
+    lone = correlation(*two(level.tolist(), (2 * level + 0.1 * rng.normal(0, 1, (1, 8))).tolist())) > 0.5
+    assert lone.scope == "this wording only, over 8 topics"
+    assert (made(4, 0.2, seed=1) > 0.5).units == "templates"
+
+
+def test_styles_with_the_same_template_are_different_wordings() -> None:
+    """Two styles of two templates each are four wordings, even where the templates read alike."""
+    sides: list[Measurement] = []
+    for measure, rows in (("rank", [[1.0, 2, 3], [4, 5, 7]]), ("tokens", [[1.5, 2, 3], [4, 5, 6]])):
+        parts = [
+            grid(style, [[value + shift for value in row] for row in rows], wording="same", measure=measure)
+            for style, shift in (("novice", 0.0), ("expert", 9.0))
+        ]
+        sides.append(family(*parts))
+    evidence = correlation(*sides) > 0.5
+    assert (evidence.units, evidence.n_units) == ("templates", (4,))
+    assert evidence.statement == "correlation of rank and tokens over novice + expert > 0.5"
+    assert {unit.unit for unit in evidence.unit_values} == {
+        f"{style}: same {number}: {{topic}}" for style in ("novice", "expert") for number in (0, 1)
+    }
+    assert {unit.side for unit in evidence.unit_values} == {"rank of novice + expert", "tokens of novice + expert"}
+
+
+def test_the_claim_names_the_units() -> None:
+    """Templates or topics as declared; where both are, the less certain of the two decides."""
+    rng = np.random.default_rng(9)
+    level, noise = rng.normal(0, 3, (8, 1)), rng.normal(0, 1, (2, 8, 6))
+    of = correlation(*two((level + noise[0]).tolist(), (level + noise[1]).tolist()))
+    judged = {}
+    for over in (("templates",), ("topics",), ("templates", "topics"), ("topics", "templates")):
+        with recording(Recorder(over=over)):  # type: ignore[arg-type]
+            judged[over] = of > 0.3
+    width = {over: one.interval[1] - one.interval[0] for over, one in judged.items() if one.interval}
+    assert (judged["templates",].units, judged["topics",].units) == ("templates", "topics")
+    assert width["templates",] > width["topics",]
+    for over in (("templates", "topics"), ("topics", "templates")):
+        assert judged[over].units == "templates"
+        assert judged[over].interval == judged["templates",].interval
+
+
+def test_units_without_an_interval_are_the_least_certain() -> None:
+    """A claim about wordings and topics, read with three wordings, is not decided by its topics."""
+    rng = np.random.default_rng(8)
+    level = rng.normal(0, 1, (1, 8))
+    of = correlation(*two((level + 0.1 * rng.normal(0, 1, (3, 8))).tolist(), (level + 0.0 * np.ones((3, 1))).tolist()))
+    with recording(Recorder(over=("topics", "templates"))):
+        evidence = of > 0.5
+    assert (evidence.outcome, evidence.units, evidence.interval) == ("inconclusive", "templates", None)
+    assert evidence.needed == Needed(units="templates", have=3, wanted=4)
+    assert "of 3 templates: at least 4 are needed for an interval over whole templates" in evidence.reason
+
+
+def test_three_units_are_too_few() -> None:
+    """One wording on three topics gives r and no interval."""
+    evidence = correlation(*two([[1.0, 2, 3.5]], [[1.0, 2, 3]])) > 0
+    assert (evidence.outcome, evidence.p, evidence.interval, evidence.test) == ("inconclusive", None, None, None)
+    assert evidence.reason.endswith("3 topics: at least 4 are needed for an interval over whole topics")
+
+
+# what shows nothing
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_measure_that_does_not_vary_correlates_with_nothing(side: int) -> None:
+    """Prompts of equal length have no correlation with anything; the measure is named, and no NaN is shown."""
+    rows = [[[1.0, 2, 3]] * 4, [[0.3, 0.1 + 0.2, 0.3]] * 4]  # 0.1 + 0.2 differs from 0.3 by rounding alone
+    of = correlation(*two(rows[side], rows[1 - side]))
+    evidence = of > 0.5
+    assert np.isnan(of.value)
+    assert (evidence.outcome, evidence.estimate, evidence.interval, evidence.p) == ("inconclusive", None, None, None)
+    name = ("tokens of novice", "effective rank of novice")[side]
+    assert evidence.reason == f"{name} is the same on every prompt; a correlation needs values that differ"
+
+
+def test_a_perfect_correlation_is_not_taken_for_certainty() -> None:
+    """One measure is twice the other: no resample differs, so nothing tells how certain that is."""
+    rows = [[1.0, 2, 4], [3, 5, 6], [0, 1, 1], [7, 7, 9]]
+    for factor in (2.0, -2.0):
+        of = correlation(*two(rows, [[factor * value for value in row] for row in rows]))
+        for evidence in (of > 0.5, of < 0.5, of > 0):
+            assert (evidence.outcome, evidence.interval) == ("inconclusive", None)
+            assert evidence.reason.endswith("without enough spread between templates for an interval")
+
+
+def test_an_open_bound_says_how_many_units_would_decide() -> None:
+    """The nearer the bound the more; at r itself no number would, and each unit has six prompts."""
+    of = made(6, 0.5, seed=1)
+    near, nearer = of > of.value - 0.3, of > of.value - 0.2
+    assert near.outcome == nearer.outcome == "inconclusive"
+    assert near.needed is not None
+    assert nearer.needed is not None
+    assert 6 < (near.needed.wanted or 0) < (nearer.needed.wanted or 0)
+    assert near.needed.prompts == 6 * (near.needed.wanted or 0)
+    assert near.reason.endswith(f"About {near.needed.wanted} templates would decide it at this r and spread")
+    at_r = of > of.value
+    assert at_r.needed is None
+    far = of > of.value - 1e-4
+    assert far.needed == Needed(units="templates", have=6, wanted=None)
+    assert far.reason.endswith("At this spread more than 1,000 templates would be needed")
+
+
+def test_what_an_open_bound_needs_is_reckoned_on_fishers_scale() -> None:
+    """The interval has to narrow to the distance of the bound, and by 0.842/1.645 more for 80 % power."""
+    of = made(6, 0.5, seed=1)
+    bound = of.value - 0.2
+    evidence = of > bound
+    assert evidence.interval is not None
+    reach = np.arctanh(of.value) - np.arctanh(evidence.interval[0])
+    distance = np.arctanh(of.value) - np.arctanh(bound)
+    assert evidence.needed is not None
+    assert evidence.needed.wanted == int(np.ceil(6 * ((1 + 0.8416212 / 1.6448536) * reach / distance) ** 2))
+    above = of.value + 0.12
+    upward = of > above
+    assert upward.needed is not None
+    reach = np.arctanh((of > above).interval[1]) - np.arctanh(of.value)  # type: ignore[index]
+    distance = np.arctanh(above) - np.arctanh(of.value)
+    assert upward.needed.wanted == int(np.ceil(6 * ((1 + 0.8416212 / 1.6448536) * reach / distance) ** 2))
+
+
+def test_each_side_of_r_has_the_end_of_the_interval_that_faces_its_bound() -> None:
+    """Where BCa is the wider on one side alone, the two ends lie at unlike distances from r on Fisher's scale."""
+    of = made(6, 0.5, seed=10)
+    for end, bound in ((0, of.value - 0.1), (1, of.value + 0.1)):
+        evidence = of > bound
+        assert evidence.outcome == "inconclusive"
+        assert evidence.interval is not None
+        assert evidence.needed is not None
+        reach = abs(np.arctanh(evidence.interval[end]) - np.arctanh(of.value))
+        distance = abs(np.arctanh(bound) - np.arctanh(of.value))
+        assert evidence.needed.wanted == int(np.ceil(6 * ((1 + 0.8416212 / 1.6448536) * reach / distance) ** 2))
+
+
+def test_an_interval_of_all_correlations_needs_no_number_of_units() -> None:
+    """Three templates on a line and one far off: at alpha = 0.005 the ends are -1 and 1, whose Fisher's z is none."""
+    rows = [[0.0, 1, 2], [3, 4, 5], [6, 7, 8], [100, -100, 100]]
+    other = [[0.0, 1, 2], [3, 4, 5], [6, 7, 8.001], [-100, 100, 101]]
+    turned = [[-value for value in row] for row in other]
+    for second in (other, turned):
+        of = correlation(*two(rows, second))
+        with recording(Recorder(alpha=0.005)):
+            for bound in (-0.9, 0.9):
+                evidence = of > bound
+                assert evidence.interval == pytest.approx((-1.0, 1.0), abs=1e-9)
+                assert (evidence.outcome, evidence.needed) == ("inconclusive", None)
+
+
+# what is refused
+
+
+def test_only_the_same_prompts_in_the_same_order_correlate() -> None:
+    """Two styles, or two orders, have no pairs of values."""
+    novice, tokens = two([[1.0, 2, 3]], [[1.0, 2, 3]])
+    with pytest.raises(
+        ValueError, match="effective rank of novice and l0 of expert were not measured on the same prompts"
+    ):
+        correlation(novice, grid("expert", [[1.0, 2, 3]]))
+    turned = Measurement(
+        measure="tokens", label="novice", unit="tokens", values=tokens.values[::-1], prompts=tokens.prompts[::-1]
+    )
+    with pytest.raises(ValueError, match="take both of the same styles of one capture"):
+        correlation(novice, turned)
+
+
+def test_a_bare_summary_correlates_with_nothing() -> None:
+    """A record of means has no values to correlate: not run, whichever side it is."""
+    rank, _ = two([[1.0, 2, 3]], [[1.0, 2, 3]])
+    for sides in ((rank, summary("novice", 1.0)), (summary("novice", 1.0), rank)):
+        with pytest.raises(NotRun, match="l0 of novice is recorded as a mean alone; a correlation needs the values of"):
+            correlation(*sides)
+
+
+@pytest.mark.parametrize("bound", [1, -1, 1.5, -1.5, float("nan"), float("inf")])
+def test_a_bound_lies_between_minus_one_and_one(bound: float) -> None:
+    """No correlation lies beyond."""
+    of = made(4, 0.5, seed=1)
+    for asserted in (lambda: of > bound, lambda: of < bound):
+        with recording(Recorder()) as recorder, pytest.raises(ValueError, match="wanted a number between -1 and 1"):
+            asserted()
+        assert recorder.evidence == []
+
+
+def test_a_correlation_is_compared_with_numbers_alone() -> None:
+    """Not with a measurement, nor with another correlation."""
+    of = made(4, 0.5, seed=1)
+    for asserted in (lambda: of > of.a, lambda: of < "0.9", lambda: of > made(4, 0.5, seed=1)):
+        with pytest.raises(TypeError, match=r"against .*; compare it with a number by > or <"):
+            asserted()
+
+
+def test_a_correlation_takes_no_controls() -> None:
+    """The rival explanations speak of a difference between styles."""
+    of = made(4, 0.5, seed=1)
+    with recording(Recorder(controls=("length",))), pytest.raises(TypeError, match="'correlation' takes no controls"):
+        _ = of > 0.5
+
+
+def test_both_measures_are_kept_with_their_values() -> None:
+    """The samples hold every prompt's value, and the lines call the estimate a correlation."""
+    of = made(5, 0.3, seed=11)
+    evidence = of > 0.2
+    assert [sample.label for sample in evidence.samples] == ["effective rank of novice", "tokens of novice"]
+    assert [sample.values for sample in evidence.samples] == [tuple(of.a.values), tuple(of.b.values)]
+    assert any(line.startswith("correlation 0.") and "Pearson's r, 90% interval" in line for line in evidence.lines())
+
+
+def test_another_seed_does_not_move_the_verdict() -> None:
+    """Where the jackknife is the wider, not even the interval moves."""
+    of = made(8, 0.3, seed=12)
+    found = []
+    for seed in range(3):
+        with recording(Recorder(seed=seed)):
+            found.append(of > 0.5)
+    assert len({one.outcome for one in found}) == 1
+
+
+def test_units_that_leave_it_open_are_less_certain_than_a_wider_interval() -> None:
+    """Over topics the interval is the wider one and lies above -0.08; over templates, narrower, it does not."""
+    rng = np.random.default_rng(0)
+    n_templates, n_topics = int(rng.integers(4, 6)), int(rng.integers(4, 6))
+    a = rng.standard_t(2, (n_templates, n_topics))
+    b = a * rng.choice([0, 0.5, 1]) + rng.standard_t(2, (n_templates, n_topics))
+    of = correlation(*two(a.tolist(), b.tolist()))
+    found = {}
+    for over in (("templates",), ("topics",), ("templates", "topics"), ("topics", "templates")):
+        with recording(Recorder(over=over)):
+            found[over] = of > -0.08
+    templates, topics = found["templates",], found["topics",]
+    assert (templates.outcome, topics.outcome) == ("inconclusive", "supported")
+    assert templates.interval is not None
+    assert topics.interval is not None
+    assert np.ptp(templates.interval) < np.ptp(topics.interval)
+    assert found["templates", "topics"].units == found["topics", "templates"].units == "templates"

@@ -1,0 +1,206 @@
+"""Correlation to the last end of its interval, at its bound, in its sentences, and where its values barely vary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import atanh, sqrt, tanh
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
+from test_correlation import made, two
+
+from saeprobe.evidence.correlation import Correlation, correlation
+from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.evidence.numbers import span
+
+
+def whole(seed: int) -> Correlation:
+    """Six templates on three topics, in whole numbers around zero, whose sums no rounding touches."""
+    rng = np.random.default_rng(seed)
+    level = rng.integers(-9, 10, (6, 1))
+    a, b = level + rng.integers(-6, 7, (6, 3)), level + rng.integers(-6, 7, (6, 3))
+    a[-1, -1] -= a.sum()
+    b[-1, -1] -= b.sum()
+    return correlation(*two(a.tolist(), b.tolist()))
+
+
+def intervals(of: Correlation, *, level: float, seed: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """BCa over 4,999 resamples of templates, and the jackknife of Fisher's z, worked out from their definitions."""
+    a, b = of.a.values.reshape(6, 3), of.b.values.reshape(6, 3)
+
+    def r(rows: np.ndarray) -> float:
+        return round(float(np.corrcoef(a[rows].ravel(), b[rows].ravel())[0, 1]), 12)
+
+    everyone = np.arange(6)
+    found = r(everyone)
+    drawn = np.array([r(rows) for rows in np.random.default_rng(seed).integers(0, 6, (4999, 6))])
+    without = np.array([r(np.delete(everyone, unit)) for unit in everyone])
+    bias = norm.ppf(np.mean(drawn < found) + np.mean(drawn == found) / 2)
+    pull = without.mean() - without
+    acceleration = (pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
+    ends = bias + norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    bca = np.quantile(drawn, norm.cdf(bias + ends / (1 - acceleration * ends)))
+    reach = float(student.ppf((1 + level) / 2, 5)) * float(np.arctanh(without).std(ddof=1)) * 5 / sqrt(6)
+    return (float(bca[0]), float(bca[1])), (tanh(atanh(found) - reach), tanh(atanh(found) + reach))
+
+
+@pytest.mark.parametrize(
+    ("seed", "lower", "upper"), [(2, "BCa", "jackknife"), (53, "BCa", "BCa"), (77, "jackknife", "BCa")]
+)
+def test_either_end_is_that_of_the_wider_interval(seed: int, lower: str, upper: str) -> None:
+    """Of BCa drawn by the seed of the run, and of the jackknife; each of the two is the wider one somewhere."""
+    of = whole(seed)
+    bca, jackknife = intervals(of, level=0.9, seed=5)
+    with recording(Recorder(seed=5)):
+        evidence = of > 0.1
+    assert evidence.interval == pytest.approx((min(bca[0], jackknife[0]), max(bca[1], jackknife[1])), abs=1e-9)
+    assert lower == ("BCa" if bca[0] < jackknife[0] else "jackknife")
+    assert upper == ("BCa" if bca[1] > jackknife[1] else "jackknife")
+    assert evidence.seed == 5
+
+
+def test_the_unit_of_a_measure_moves_nothing() -> None:
+    """Values a million times smaller or larger (by a power of two, which rounds nothing) have the same interval."""
+    of = whole(53)
+    expected = (of > 0.1).interval
+    for times in (2.0**-20, 2.0**20):
+        small = (of.a.values * times).reshape(6, 3).tolist()
+        other = of.b.values.reshape(6, 3).tolist()
+        assert (correlation(*two(small, other)) > 0.1).interval == expected
+        assert (correlation(*two(other, small)) > 0.1).interval == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_template_on_which_a_measure_is_level_may_be_drawn_alone() -> None:
+    """It is at the mean on both topics, so that resamples of it alone have no r; they are passed over."""
+    level, rest = [[0.0, 0], [1, -1], [2, -3], [3, -2]], [[1.0, 2], [2, 0], [1.5, -3], [4, -1]]
+    for sides in ((level, rest), (rest, level)):
+        evidence = correlation(*two(*sides)) > 0.9
+        assert evidence.interval == pytest.approx((0.50998, 0.99326), abs=1e-5)
+        assert evidence.outcome == "inconclusive"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_an_interval_never_reaches_beyond_one(seed: int) -> None:
+    """Two prompts of one template lie on a line, and their r is 1 but for rounding, which may pass it."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(0, 1, (4, 1)) + rng.normal(0, 1, (4, 2))
+    other = 3 * rows + rng.normal(0, 0.5, (4, 1))
+    with recording(Recorder(alpha=0.001)):
+        up = correlation(*two(rows.tolist(), other.tolist())) > 0.1
+        down = correlation(*two(rows.tolist(), (-other).tolist())) > 0.1
+    assert up.interval is not None
+    assert down.interval is not None
+    assert up.interval[1] == 1
+    assert down.interval[0] == -1
+
+
+def test_templates_that_lie_on_a_line_but_for_one_have_no_interval() -> None:
+    """Without that one r is 1, which has no Fisher's z, though resamples vary."""
+    line = [[0.0, 1, 2], [3, 4, 5], [6, 7, 8], [1, 3, 6], [9, 4, 2]]
+    evidence = correlation(*two(line, [*line[:4], [1.0, 8, 2]])) > 0.5
+    assert (evidence.outcome, evidence.interval) == ("inconclusive", None)
+    assert evidence.reason == (
+        "r = 0.616 over 15 prompts of 5 templates, without enough spread between templates for an interval"
+    )
+
+
+# the bound, and what is told of it
+
+
+def test_an_interval_that_touches_the_bound_leaves_it_open() -> None:
+    """It has to lie above or below with both of its ends, for either sentence and its contrary."""
+    of = made(6, 0.5, seed=1)
+    interval = (of > 0.3).interval
+    assert interval is not None
+    for end in interval:
+        assert (of > end).outcome == (of < end).outcome == "inconclusive"
+    low, high = interval
+    assert ((of > low - 1e-9).outcome, (of < low - 1e-9).outcome) == ("supported", "refuted")
+    assert ((of > high + 1e-9).outcome, (of < high + 1e-9).outcome) == ("refuted", "supported")
+
+
+def test_an_open_sentence_is_told_in_full() -> None:
+    """R, the interval beside the bound, the level and what would decide it; the sign is that of the sentence."""
+    of = made(6, 0.5, seed=1)
+    for sign, evidence in ((">", of > 0.6), ("<", of < 0.6)):
+        assert evidence.statement == f"correlation of effective rank and tokens over novice {sign} 0.6"
+        assert evidence.interval is not None
+        assert evidence.needed is not None
+        assert evidence.reason == (
+            f"r = {of.value:.3g} over 36 prompts of 6 templates, interval {span(evidence.interval)} against 0.6: "
+            f"not distinguished at alpha = 0.05. About {evidence.needed.wanted} templates would decide it "
+            "at this r and spread"
+        )
+
+
+@pytest.mark.parametrize("bound", [0.6, 0.0])
+def test_the_rule_is_told_in_full(bound: float) -> None:
+    """For both sentences; beside zero with the permutation test that has to agree."""
+    of = made(6, 0.5, seed=1)
+    zero = bound == 0
+    p = " and the one-sided permutation p is below alpha = 0.05" if zero else ""
+    contrary = " and the p of that side is below alpha" if zero else ""
+    permuted = (
+        ". For p each unit's values of the first measure go with those of another unit, prompt by prompt where all "
+        "units have the same topics, else as means; drawn ones are default_rng(seed).permutation(units), one after "
+        "another, and ten times as many by default_rng(0) while the 99.9 % binomial interval of p holds alpha"
+    )
+    for sides, evidence in ((("above", "below"), of > bound), (("below", "above"), of < bound)):
+        assert evidence.rule == (
+            f"supported where the whole 90% interval over units lies {sides[0]} {bound:g}{p}; refuted where it lies "
+            f"{sides[1]} it{contrary}; inconclusive otherwise. The interval is the wider, at either end, of BCa over "
+            "4,999 resamples of units, drawn by numpy.random.default_rng(seed).integers(0, units, (4999, units)) and "
+            "put in order, and tanh(atanh(r) -+ t s), where s is the jackknife error of atanh(r) over units and t "
+            f"Student's of one fewer. r is that of the values of all prompts{permuted if zero else ''}"
+        )
+
+
+def test_what_a_correlation_is_wrongly_compared_with_is_named() -> None:
+    """By either sign, and what it takes instead."""
+    of = made(4, 0.5, seed=1)
+    for asserted in (lambda: of > "0.9", lambda: of < "0.9"):
+        with pytest.raises(TypeError) as told:
+            asserted()
+        assert str(told.value) == (
+            f"{of!r} against '0.9'; compare it with a number by > or <, as in: assert correlation(a, b) > 0.9"
+        )
+
+
+def test_units_without_an_interval_are_less_certain_than_open_ones_with_one() -> None:
+    """At r itself topics are open too; three wordings, which cannot be resampled, still are what is told."""
+    rng = np.random.default_rng(8)
+    level = rng.normal(0, 1, (1, 8))
+    a, b = level + 0.1 * rng.normal(0, 1, (2, 3, 8))
+    of = correlation(*two(a.tolist(), b.tolist()))
+    with recording(Recorder(over=("topics",))):
+        topics = of > of.value
+    assert (topics.outcome, topics.interval is None) == ("inconclusive", False)
+    for over in (("topics", "templates"), ("templates", "topics")):
+        with recording(Recorder(over=over)):
+            evidence = of > of.value
+        assert (evidence.units, evidence.interval) == ("templates", None)
+
+
+# what does not vary
+
+
+def test_a_measure_that_differs_by_rounding_alone_does_not_vary() -> None:
+    """However large its values are, and also where all are zero; it is the one that is named."""
+    varies = [[1.0, 2, 3], [2, 3, 5], [1, 4, 2], [3, 3, 1]]
+    for one in (0.0, 0.3, 0.3e9):
+        flat = [[one, one * (1 + 2**-52), one]] * 4
+        for sides, name in (((flat, varies), "effective rank of novice"), ((varies, flat), "tokens of novice")):
+            of = correlation(*two(*sides))
+            evidence = of > 0.5
+            assert np.isnan(of.value)
+            assert evidence.reason == f"{name} is the same on every prompt; a correlation needs values that differ"
+
+
+@pytest.mark.parametrize("scale", [7.0, 1e3, 1e-6])
+def test_the_interval_does_not_depend_on_the_unit_of_measurement(scale: float) -> None:
+    """Resamples of every unit once are what was found, in whatever order they were drawn and however they round."""
+    of = made(6, 0.5, seed=23)
+    scaled = correlation(replace(of.a, values=scale * of.a.values), of.b)
+    assert (scaled > 0.3).interval == pytest.approx((of > 0.3).interval, rel=1e-9)

@@ -1,0 +1,185 @@
+"""Orderings, and other wholes of several comparisons."""
+
+from __future__ import annotations
+
+import pytest
+from grids import family, grid, summary, templates
+
+from saeprobe.evidence.compare import each_holds as whole
+from saeprobe.evidence.compare import every, ordered
+from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Needed, Recorder, recording
+
+TOP = templates("novice", (30, 31, 32, 33))
+MIDDLE = templates("standard", (20, 21, 22, 23))
+LOW = templates("expert", (10, 11, 12, 13))
+NEAR = templates("guru", (20.5, 21.5, 22.5, 23.5))
+
+
+def test_each_above_the_next_supports() -> None:
+    """Three styles 10 apart, in order; one piece of evidence with a part for each adjacent pair."""
+    with recording(Recorder()) as recorder:
+        evidence = ordered([TOP, MIDDLE, LOW])
+    assert recorder.evidence == [evidence]
+    assert (evidence.kind, evidence.outcome) == ("ordering", "supported")
+    assert evidence.statement == "novice > standard > expert"
+    assert [part.statement for part in evidence.parts] == [
+        "l0 of novice > l0 of standard",
+        "l0 of standard > l0 of expert",
+    ]
+    assert evidence.reason == (
+        "holds: novice > standard, standard > expert. As measured: novice 31.5, standard 21.5, expert 11.5 features"
+    )
+    assert (evidence.alpha, evidence.scope, evidence.unit) == (0.05, "these 4 + 4 templates", "features")
+    assert evidence.needed is None
+    assert evidence.rule == (
+        "supported where each quantity is above the next; refuted where a single adjacent comparison is; inconclusive "
+        "otherwise"
+    )
+
+
+def test_a_reversed_pair_refutes_and_the_means_are_told_in_their_order() -> None:
+    """Standard below expert: that pair is named, and what was measured."""
+    evidence = ordered([TOP, LOW, MIDDLE])
+    assert evidence.outcome == "refuted"
+    assert evidence.reason == (
+        "holds: novice > expert; reversed: expert > standard. "
+        "As measured: novice 31.5, standard 21.5, expert 11.5 features"
+    )
+
+
+def test_an_open_pair_leaves_it_open_with_the_largest_need() -> None:
+    """Guru and standard cannot be told apart; what would decide that decides the whole."""
+    evidence = ordered(each for each in (TOP, NEAR, MIDDLE, LOW))
+    assert evidence.outcome == "inconclusive"
+    assert evidence.reason.startswith("holds: novice > guru, standard > expert; open: guru > standard. As measured:")
+    assert evidence.needed is not None
+    assert evidence.needed == evidence.parts[1].needed
+    assert ordered([TOP, NEAR, LOW, MIDDLE]).outcome == "refuted"
+
+
+def test_a_control_that_explains_a_pair_refutes_it_by_name() -> None:
+    """A difference that length makes is no step of an order."""
+
+    def worded(style: str, length: int, means: tuple[float, ...]) -> object:
+        lengths = [[length - 4, length, length + 4]] * 4
+        return grid(
+            style, [[0.3 * n + mean for n in row] for row, mean in zip(lengths, means, strict=True)], lengths=lengths
+        )
+
+    whole_of = family(
+        worded("novice", 60, (-0.2, -0.1, 0.1, 0.2)),  # type: ignore[arg-type]
+        worded("standard", 40, (-0.3, -0.1, 0.1, 0.3)),  # type: ignore[arg-type]
+        worded("expert", 20, (-0.3, -0.1, 0.1, 0.3)),  # type: ignore[arg-type]
+    )
+    names = ("novice", "standard", "expert")
+    assert ordered(whole_of[name] for name in names).outcome == "supported"
+    with recording(Recorder(controls=("length",))):
+        evidence = ordered(whole_of[name] for name in names)
+    assert evidence.outcome == "refuted"
+    assert evidence.reason.startswith(
+        "refuted: novice > standard, standard > expert. l0 of novice > l0 of standard is "
+    )
+    assert "explained by length: novice is +20.0 tokens longer" in evidence.reason
+
+
+def test_summaries_cannot_be_ordered() -> None:
+    """Means alone are shown in their order and decide nothing."""
+    evidence = ordered([summary("novice", 132), summary("standard", 120), summary("expert", 113)])
+    assert (evidence.outcome, evidence.needed) == ("inconclusive", None)
+    assert evidence.reason == (
+        "open: novice > standard, standard > expert. As measured: novice 132, standard 120, expert 113 features"
+    )
+
+
+def test_fewer_than_three_or_one_twice_are_refused() -> None:
+    """Two are a plain comparison, and nothing lies above itself."""
+    for few in ([], [TOP], [TOP, LOW]):
+        with pytest.raises(
+            ValueError, match=rf"ordered\(\) was given {len(few)}; wanted at least 3, and `a > b` for two"
+        ):
+            ordered(few)
+    with pytest.raises(ValueError, match="was given one of novice, standard, novice twice"):
+        ordered([TOP, MIDDLE, TOP])
+
+
+def test_other_measures_are_refused() -> None:
+    """Like is ordered with like, and nothing is recorded."""
+    with recording(Recorder()) as recorder, pytest.raises(TypeError, match="compare like with like"):
+        ordered([TOP, MIDDLE, templates("expert", (1, 2, 3, 4), measure="max activation")])
+    assert recorder.evidence == []
+
+
+# every
+
+
+def part(outcome: EvidenceOutcome, wanted: int | None = None, **more: object) -> Evidence:
+    """One of several comparisons; open ones need `wanted` units, 0 for one that cannot tell."""
+    needed = Needed(units="templates", have=4, wanted=wanted) if outcome == "inconclusive" and wanted != 0 else None
+    given = {"kind": "greater", "statement": "a > b", "reason": "so", "scope": "here", "unit": "features"}
+    return Evidence(outcome=outcome, needed=needed, **(given | more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("parts", "wanted"),
+    [
+        ([part("inconclusive", 9), part("inconclusive", 30), part("supported")], 30),
+        ([part("inconclusive", 30), part("inconclusive", 9)], 30),
+        ([part("inconclusive", 9), part("inconclusive", None)], None),
+        ([part("inconclusive", None), part("inconclusive", 9)], None),
+    ],
+)
+def test_the_whole_needs_what_its_neediest_part_does(parts: list[Evidence], wanted: int | None) -> None:
+    """Beyond any plan is more than any number."""
+    needed = whole(parts).needed
+    assert needed is not None
+    assert needed.wanted == wanted
+
+
+def test_a_whole_that_is_decided_or_cannot_tell_needs_nothing() -> None:
+    """Refuted ones are decided, and one open part that cannot tell leaves the whole untold."""
+    assert whole([part("inconclusive", 9), part("refuted")]).needed is None
+    assert whole([part("supported"), part("supported")]).needed is None
+    assert whole([part("inconclusive", 9), part("inconclusive", 0)]).needed is None
+
+
+def test_scopes_of_parts_are_joined_once_each() -> None:
+    """Parts may reach differently far."""
+    parts = [part("supported", scope=scope) for scope in ("these 4 templates", "this wording", "these 4 templates")]
+    assert whole(parts).scope == "these 4 templates; this wording"
+
+
+def test_only_length_is_counted_as_turning_a_difference_round() -> None:
+    """A negative effect of the rival alone, as in a random model, says nothing against the claim."""
+
+    def held(name: str, left: float) -> tuple[ControlResult, ...]:
+        return (
+            ControlResult(
+                name=name,  # type: ignore[arg-type]
+                expects="persists",
+                explains=False,
+                estimate=left,
+                interval=None,
+                p=0.01,
+                detail="",
+            ),
+        )
+
+    against = part("refuted", estimate=1.0)
+    by_length = whole([part("supported", estimate=2.0, controls=held("length", -1.0)), against])
+    assert by_length.reason.startswith(
+        "with prompt length held equal 1 of the 2 differences fall below zero (0 before); 1 of"
+    )
+    at_zero = whole([part("supported", estimate=2.0, controls=held("length", 0.0)), against])
+    assert at_zero.reason.startswith("1 of 2 comparisons is refuted: a > b: so")
+    elsewhere = whole([part("supported", estimate=-2.0, controls=held("random-model", -1.0)), against])
+    assert elsewhere.reason.startswith("1 of 2 comparisons is refuted")
+    before = whole([part("refuted", estimate=-2.0, controls=held("length", -1.0)), part("refuted", estimate=0.0)])
+    assert before.reason.startswith(
+        "with prompt length held equal 1 of the 2 differences fall below zero (1 before); 2 of 2"
+    )
+    assert before.reason.endswith("2 of 2 comparisons are refuted, such as a > b: so")
+
+
+def test_every_tells_itself() -> None:
+    """By the names of what it holds."""
+    assert repr(every([TOP, LOW + 5])) == "every(l0 of novice, l0 of expert + 5 features)"

@@ -1,0 +1,424 @@
+"""Rates: shares of prompts beside a number, and sentences about every prompt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from grids import TOPICS, grid, summary
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from saeprobe.evidence.compare import every
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Terms, recording
+from saeprobe.evidence.units import sample_of
+from saeprobe.evidence.values import Measurement
+
+
+def fires(values: Sequence[Sequence[float]], style: str = "novice", **more: object) -> Measurement:
+    """A feature that fires on a prompt where there is a 1: a row a template, a column a topic."""
+    given = {"measure": "firing rate of feature 7", "unit": "share of prompts"}
+    return grid(style, values, **(given | more))  # type: ignore[arg-type]
+
+
+def of_templates(*counts: int, on: int = 4) -> Measurement:
+    """A template each, on `on` topics, of which the feature fires on so many."""
+    return fires([[1.0] * count + [0.0] * (on - count) for count in counts])
+
+
+# bounds
+
+
+def test_twelve_of_twelve_templates_support_more_than_77_percent() -> None:
+    """0.05 ** (1/12) = 0.7791: twelve units decide above 0.779 and not above 0.78, whatever prompts they hold."""
+    of = of_templates(*[4] * 12)
+    evidence = of > 0.779
+    assert (evidence.kind, evidence.outcome) == ("rate", "supported")
+    assert evidence.statement == "firing rate of feature 7 of novice > 0.779 share of prompts"
+    assert evidence.p == pytest.approx(0.779**12)
+    assert evidence.interval == pytest.approx((0.05 ** (1 / 12), 1.0))
+    assert evidence.level == pytest.approx(0.9)
+    assert (evidence.units, evidence.n_units, evidence.scope) == ("templates", (12,), "these 12 templates")
+    assert evidence.test == "exact binomial over 12 templates, one-sided"
+    assert evidence.reason == "100 % over 12 templates against 0.779, p = 0.05"
+    assert evidence.needed is None
+    more = of > 0.78
+    assert more.outcome == "inconclusive"
+    assert more.p == pytest.approx(0.78**12)
+    assert more.needed == Needed(units="templates", have=12, wanted=13, prompts=52)
+    assert more.reason.endswith(
+        ": not distinguished at alpha = 0.05. 12 templates cannot reach it whatever the rate; 13 can"
+    )
+
+
+def test_fifty_nine_units_support_more_than_95_percent() -> None:
+    """0.95 ** 59 = 0.0485 and 0.95 ** 58 = 0.0510; topics under one wording count one by one."""
+    topics = [f"topic {number}" for number in range(59)]
+    all_of_them = fires([[1.0] * 59], topics=topics)
+    evidence = all_of_them > 0.95
+    assert (evidence.outcome, evidence.units, evidence.n_units) == ("supported", "topics", (59,))
+    assert evidence.scope == "this wording only, over 59 topics"
+    fewer = fires([[1.0] * 58], topics=topics) > 0.95
+    assert fewer.needed == Needed(units="topics", have=58, wanted=59, prompts=59)
+
+
+def test_whole_units_agree_with_scipys_binomial_test() -> None:
+    """11 of 12 templates, and 3 of 12, on either side of several bounds."""
+    for count in (11, 3):
+        of = of_templates(*[4] * count, *[0] * (12 - count))
+        for bound in (0.1, 0.25, 0.6, 0.9):
+            for above in (True, False):
+                evidence = of > bound if above else of < bound
+                for_it = binomtest(count, 12, bound, alternative="greater" if above else "less").pvalue
+                against = binomtest(count, 12, bound, alternative="less" if above else "greater").pvalue
+                assert evidence.p == pytest.approx(for_it)
+                wanted = "supported" if for_it < 0.05 else "refuted" if against < 0.05 else "inconclusive"
+                assert evidence.outcome == wanted
+                ends = binomtest(count, 12).proportion_ci(0.9, method="exact")
+                assert evidence.interval == pytest.approx((ends.low, ends.high))
+
+
+def test_a_unit_counts_with_the_share_of_its_prompts() -> None:
+    """Six templates at 3/4 and six at 1/4 are 6 of 12, not 24 of 48 prompts."""
+    evidence = of_templates(*[3] * 6, *[1] * 6) > 0.25
+    assert evidence.p == pytest.approx(binomtest(6, 12, 0.25, alternative="greater").pvalue)
+    assert evidence.estimate == pytest.approx(0.5)
+    assert [unit.value for unit in evidence.unit_values] == [0.75] * 6 + [0.25] * 6
+    assert evidence.rule == (
+        "supported where the exact binomial p of 6 in 12 templates against a rate of 0.25, on the side >, is below "
+        "alpha = 0.05; refuted where that of the other side is; inconclusive otherwise. A unit counts with the share "
+        "of its prompts"
+    )
+    assert evidence.alpha == 0.05
+    assert [sample.n for sample in evidence.samples] == [48]
+
+
+def test_p_at_alpha_does_not_decide() -> None:
+    """Where alpha is the p itself, of either side, nothing is decided; a little above it is."""
+    all_of_them, none = of_templates(4, 4, 4, 4), of_templates(0, 0, 0, 0)
+    p = (all_of_them > 0.5).p
+    assert p == pytest.approx(1 / 16)
+    assert p is not None
+    for alpha, decided in ((p, False), (p + 1e-9, True)):
+        with recording(Recorder(alpha=alpha)):
+            assert ((all_of_them > 0.5).outcome == "supported") is decided
+            assert ((none > 0.5).outcome == "refuted") is decided
+
+
+def test_the_contrary_of_a_rate_is_refuted_by_its_own_side() -> None:
+    """1 of 12 is not above 0.5: P(at most 1 of 12 at 0.5) = 13/4096; nor are 11 below it."""
+    evidence = of_templates(4, *[0] * 11) > 0.5
+    assert evidence.outcome == "refuted"
+    assert evidence.p == pytest.approx(4095 / 4096)
+    assert evidence.reason == "8 % over 12 templates against 0.5, p = 1; that it lies on the other side has p = 0.0032"
+    assert (of_templates(0, *[4] * 11) < 0.5).outcome == "refuted"
+
+
+def test_an_open_rate_says_how_many_units_would_decide() -> None:
+    """At 3 of 4, more than a half: 12 units would do (the next of 5 by which scipy's test of 9 of 12 is 0.073)."""
+    evidence = of_templates(4, 4, 4, 0, 4, 4, 4, 0) > 0.5
+    assert evidence.outcome == "inconclusive"
+    assert evidence.needed is not None
+    wanted = evidence.needed.wanted
+    assert wanted is not None
+    assert (
+        binomtest(12, 16, 0.5, alternative="greater").pvalue
+        < 0.05
+        < binomtest(9, 12, 0.5, alternative="greater").pvalue
+    )
+    assert 12 < wanted <= 16
+    assert evidence.needed.prompts == wanted * 4
+    assert evidence.reason == (
+        "75 % over 8 templates against 0.5, p = 0.14: not distinguished at alpha = 0.05. "
+        f"About {wanted} templates would decide it at this rate"
+    )
+
+
+def test_an_open_rate_on_the_other_side_needs_units_against_it() -> None:
+    """1 of 4 beside more than a half is as far from it as 3 of 4, and needs as many units to refute."""
+    against, for_it = of_templates(0, 0, 0, 4, 0, 0, 0, 4) > 0.5, of_templates(4, 4, 4, 0, 4, 4, 4, 0) > 0.5
+    assert against.outcome == "inconclusive"
+    assert against.needed == for_it.needed
+
+
+def test_a_rate_at_its_bound_is_decided_by_no_number() -> None:
+    """2 of 4 against 0.5 stays open however many units there are; so does 0.5001 within any plan."""
+    evidence = of_templates(2, 2, 2, 2, 2) > 0.5
+    assert evidence.needed == Needed(units="templates", have=5, wanted=None)
+    assert evidence.reason.endswith(". At this rate more than 1,000 templates would be needed")
+    assert (of_templates(2, 2, 2, 2, 2) > 0.4999).needed == evidence.needed
+
+
+def test_a_plan_reaches_as_far_as_a_thousand_units() -> None:
+    """500 of 1,000 are told from 0.47351 and 499.5 of 999 are not; from 0.47353 it takes one more than any plan has."""
+    assert binomtest(500, 1000, 0.47351, alternative="greater").pvalue < 0.05
+    assert binomtest(500, 1000, 0.47353, alternative="greater").pvalue > 0.05
+    for bound, wanted in ((0.47351, 1000), (0.47353, None)):
+        needed = (of_templates(2, 2, 2, 2, 2) > bound).needed
+        assert needed is not None
+        assert needed.wanted == wanted
+
+
+def test_a_single_unit_decides_no_rate() -> None:
+    """One prompt has no interval and no p."""
+    evidence = fires([[1.0]]) > 0.5
+    assert (evidence.outcome, evidence.p, evidence.interval) == ("inconclusive", None, None)
+    assert evidence.reason == "100 % on one topic: at least 2 are needed"
+
+
+def test_a_rate_above_zero_is_shown_by_one_prompt() -> None:
+    """An existence: one firing in 40 shows it, none leaves it open; the same of a silence below one."""
+    some = of_templates(1, *[0] * 9)
+    assert ((some > 0).outcome, (some > 0).p) == ("supported", 0.0)
+    none = of_templates(*[0] * 10) > 0
+    assert (none.outcome, none.p) == ("inconclusive", 1.0)
+    assert none.reason.endswith("At this rate more than 1,000 templates would be needed")
+    assert (of_templates(*[4] * 9, 3) < 1).outcome == "supported"
+    assert (of_templates(*[4] * 10) < 1).outcome == "inconclusive"
+
+
+def test_no_share_lies_beyond_one_or_zero() -> None:
+    """`> 1` and `< 0` are no sentences about shares, and the error says what to write."""
+    with pytest.raises(ValueError, match=r"> 1: no share does; write == 1"):
+        _ = of_templates(4, 4) > 1
+    with pytest.raises(ValueError, match=r"< 0: no share does; write == 0"):
+        _ = of_templates(4, 4) < 0
+
+
+def test_only_zeros_and_ones_are_a_rate() -> None:
+    """Shares of features are means; counts that happen to be 0 or 1 are a rate below 1 and a mean beside more."""
+    six = [[0.1], [0.2], [0.3], [0.1], [0.2], [0.25]]
+    assert (grid("novice", six, unit="share of features") > 0.05).kind == "bound"
+    counts = grid("novice", [[0.0, 1.0]] * 3 + [[1.0, 1.0]] * 3)
+    assert [(counts > bound).kind for bound in (0.5, 0, 1, 2, -1)] == ["rate", "bound", "bound", "bound", "bound"]
+    assert (counts < 2).outcome == "supported"
+
+
+@pytest.mark.parametrize("bound", [75, 1.01, -0.01])
+def test_what_no_share_can_be_is_no_bound(bound: float) -> None:
+    """75 for 75 % would refute every rate there is, and support every one below it."""
+    told = (
+        f"firing rate of feature 7 of novice against {bound:g}; a share of prompts lies between 0 and 1: 75 % is 0.75"
+    )
+    for compare in (lambda of: of > bound, lambda of: of < bound):
+        with pytest.raises(ValueError, match=re.escape(told)):
+            compare(of_templates(4, 4))
+
+
+@pytest.mark.parametrize("bound", [float("nan"), float("inf")])
+def test_a_bound_is_finite(bound: float) -> None:
+    """NaN beside a measurement is refused."""
+    with pytest.raises(ValueError, match="wanted a finite number in share of prompts"):
+        _ = of_templates(4, 4) > bound
+
+
+def test_what_a_rate_generalises_over_is_the_claims() -> None:
+    """Twelve topics under two templates: two units, or twelve if the claim is about topics."""
+    of = fires([[1.0] * 10] * 2)
+    assert (of > 0.7).n_units == (2,)
+    with recording(Recorder(over=("topics",))):
+        evidence = of > 0.7
+    assert (evidence.units, evidence.n_units, evidence.outcome) == ("topics", (10,), "supported")
+    assert evidence.scope == "these 2 templates fixed, over 10 topics"
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=10), st.floats(0.02, 0.98))
+def test_above_and_below_never_both_hold(counts: list[int], bound: float) -> None:
+    """What supports one side refutes the other, and the interval lies beyond the bound exactly then."""
+    above, below = of_templates(*counts) > bound, of_templates(*counts) < bound
+    mirror = {"supported": "refuted", "refuted": "supported", "inconclusive": "inconclusive"}
+    assert below.outcome == mirror[above.outcome]
+    assert above.interval is not None
+    low, high = above.interval
+    if abs(low - bound) > 1e-9 and abs(high - bound) > 1e-9:
+        assert (above.outcome == "supported") == (low > bound)
+        assert (above.outcome == "refuted") == (high < bound)
+
+
+# every prompt, or none
+
+
+def test_every_prompt_is_a_universal_sentence() -> None:
+    """Twelve templates on four topics, all 1: supported, and told how far that reaches: 0.05 ** (1/12) = 77.9 %."""
+    evidence = of_templates(*[4] * 12) == 1
+    assert (evidence.kind, evidence.outcome, evidence.p) == ("rate", "supported", None)
+    assert evidence.statement == "firing rate of feature 7 of novice = 1 on each prompt"
+    assert evidence.reason == "100 % of 48 prompts; over 12 templates that supports a rate of at least 78 %"
+    assert evidence.rule == "supported where it holds on each of at least 2 prompts; a single exception refutes it"
+    none = of_templates(*[0] * 12) == 0.0
+    assert none.outcome == "supported"
+    assert none.reason == "0 % of 48 prompts; over 12 templates that supports a rate of at most 22 %"
+
+
+def test_one_exception_refutes_and_is_named() -> None:
+    """47 of 48 prompts are not all."""
+    evidence = of_templates(*[4] * 11, 3) == 1
+    assert evidence.outcome == "refuted"
+    assert evidence.reason == f"98 % of 48 prompts: 1 exception, 'novice 11: {TOPICS[3]}'"
+    fires_once = of_templates(0, 0, 2) == 0
+    assert fires_once.outcome == "refuted"
+    assert fires_once.reason == f"17 % of 12 prompts: 2 exceptions, such as 'novice 2: {TOPICS[0]}'"
+    assert (of_templates(0, 0, 0) == 1).outcome == "refuted"
+
+
+def test_one_prompt_is_not_every_prompt() -> None:
+    """A single prompt supports nothing, but an exception on it refutes; two prompts of one wording say how little."""
+    lone = fires([[1.0]]) == 1
+    assert (lone.outcome, lone.reason) == ("inconclusive", "100 % of 1 prompts: at least 2 are needed")
+    assert (fires([[1.0]]) == 0).outcome == "refuted"
+    two = fires([[1.0, 1.0]]) == 1
+    assert two.outcome == "supported"
+    assert two.reason == "100 % of 2 prompts; over 2 topics that supports a rate of at least 22 %"
+
+
+def test_prompts_of_one_topic_and_one_wording_are_a_universal_sentence_without_reach() -> None:
+    """Over templates alone a single wording gives no interval; what was read is still all that there is."""
+    with recording(Recorder(over=("templates",))):
+        evidence = fires([[1.0, 1.0]]) == 1
+    assert (evidence.outcome, evidence.interval, evidence.reason) == ("supported", None, "100 % of 2 prompts")
+
+
+def test_every_rate_of_several_is_compared() -> None:
+    """`every(...) == 1` has a part for each feature, and one exception refutes it."""
+    with recording(Recorder()) as recorder:
+        holds = every([of_templates(4, 4), of_templates(4, 4, 4)]) == 1
+        fails = every([of_templates(4, 4), of_templates(4, 3)]) == 1
+    assert (holds.kind, holds.outcome, [part.kind for part in holds.parts]) == ("every", "supported", ["rate"] * 2)
+    assert fails.outcome == "refuted"
+    assert recorder.evidence == [holds, fails]
+    assert (every([of_templates(4, 4)]) == 0).outcome == "refuted"
+
+
+@pytest.mark.parametrize("number", [0.5, 2, -1, float("nan"), "1", None, True + 1])
+def test_only_one_and_zero_stand_beside_equality(number: object) -> None:
+    """Any other number, or thing, needs a margin."""
+    with pytest.raises(TypeError, match=r"equality needs a margin: == about\(\.\.\., margin=\.\.\.\)"):
+        _ = of_templates(4, 4) == number
+
+
+@pytest.mark.parametrize(
+    "of", [grid("novice", [[1.0, 1.0]] * 2), grid("novice", [[0.5, 1.0]] * 2, unit="share of prompts")]
+)
+def test_only_a_share_that_is_all_or_nothing_is_universal(of: Measurement) -> None:
+    """One active feature a prompt is no rate of 1; nor is a mean of halves."""
+    with pytest.raises(TypeError, match="l0 of novice == 1; only a share that is 0 or 1 on every prompt"):
+        _ = of == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "n", "wanted", "outcome", "reason"),
+    [
+        (1.0, 50, 1, "supported", "100 % is recorded of 50 prompts"),
+        (0.0, 2, 0, "supported", "0 % is recorded of 2 prompts"),
+        (1.0, 1, 1, "inconclusive", "100 % is recorded, but not of how many prompts: at least 2 are needed"),
+        (1.0, None, 1, "inconclusive", "100 % is recorded, but not of how many prompts: at least 2 are needed"),
+        (0.98, 50, 1, "refuted", "98 % is recorded: not 100 %"),
+        (0.02, None, 0, "refuted", "2 % is recorded: not 0 %"),
+        (0.9999999, 50, 1, "supported", "100 % is recorded of 50 prompts"),
+        (0.000001, 50, 0, "supported", "0 % is recorded of 50 prompts"),
+        (0.000002, 50, 0, "refuted", "0.0002 % is recorded: not 0 %"),
+    ],
+)
+def test_a_recorded_rate_shows_its_exceptions(
+    value: float, n: int | None, wanted: int, outcome: str, reason: str
+) -> None:
+    """Less than all of the recorded prompts is not every prompt, whoever they were; all of them needs their number."""
+    rate = summary("novice", value, measure="firing rate of feature 7", unit="share of prompts", n=n)
+    evidence = rate == wanted
+    assert (evidence.kind, evidence.outcome, evidence.reason) == ("rate", outcome, reason)
+    assert (evidence.scope, evidence.interval, evidence.p) == ("the recorded prompts", None, None)
+    assert evidence.statement == f"firing rate of feature 7 of novice = {wanted} on each prompt"
+    assert (evidence.unit, evidence.estimate, evidence.samples) == (
+        "share of prompts",
+        value,
+        (sample_of(rate, Terms()),),
+    )
+    assert evidence.rule == "supported where it holds on each of at least 2 prompts; a single exception refutes it"
+
+
+def test_a_recorded_count_is_no_rate() -> None:
+    """One feature recorded is not 'on every prompt'."""
+    with pytest.raises(TypeError, match="l0 of novice == 1; only a share"):
+        _ = summary("novice", 1.0) == 1
+
+
+@pytest.mark.parametrize("ask", [lambda of: of > 0.5, lambda of: of == 1, lambda of: replace(of, unit="features") > 2])
+def test_a_rate_takes_no_controls(ask: object) -> None:
+    """There is no second side whose difference a rival could explain."""
+    with (
+        recording(Recorder(controls=("length", "labels"))) as recorder,
+        pytest.raises(
+            TypeError,
+            match=r"of the kind '(rate|bound)' takes no controls, and the claim asks for length, labels; state it",
+        ),
+    ):
+        ask(of_templates(4, 4))  # type: ignore[operator]
+    assert recorder.evidence == []
+
+
+def test_a_rate_is_shown_as_a_rate() -> None:
+    """The terminal calls the estimate a rate."""
+    evidence: Evidence = of_templates(*[4] * 12) > 0.5
+    assert "rate 100 % of prompts, 90% interval [78 %, 100 %]" in evidence.lines()
+
+
+def test_a_prompt_with_a_part_of_its_tokens_does_not_make_a_rate_easier_to_support() -> None:
+    """Eight templates at 1 are too few for more than 0.95, 0.95^8 = 0.66; so are they where one prompt lies at 0.9."""
+    whole = fires([[1.0, 1.0]] * 8, unit="share of tokens") > 0.95
+    part = fires([[1.0, 1.0]] * 7 + [[1.0, 0.9]], unit="share of tokens") > 0.95
+    assert [one.kind for one in (whole, part)] == ["rate", "rate"]
+    assert [one.outcome for one in (whole, part)] == ["inconclusive", "inconclusive"]
+    assert whole.p == pytest.approx(0.95**8)
+    assert part.p is not None
+    assert whole.p < part.p
+
+
+@pytest.mark.parametrize("values", [[1.0, 0.5], [0.0, 0.5]])
+def test_shares_of_what_is_not_counted_are_no_rates(values: list[float]) -> None:
+    """A share of variance is a quantity: its units are held against the number by their signs."""
+    evidence = fires([values] * 7 + [[0.9, 0.6]], unit="share of variance") > 0.3
+    assert evidence.kind == "bound"
+
+
+def test_what_lies_outside_zero_and_one_is_no_rate() -> None:
+    """Whatever its unit says."""
+    assert (fires([[1.5, 1.0]] * 7 + [[1.0, 1.0]]) > 0.9).kind == "bound"
+    assert (fires([[-0.5, 1.0]] * 7 + [[1.0, 1.0]]) > 0.9).kind == "bound"
+
+
+@pytest.mark.parametrize("bound", [0.0, 1.0])
+def test_a_part_of_a_prompt_beside_zero_or_one_is_no_rate(bound: float) -> None:
+    """Of shares in between there is no single exception to look for: the units' distance is tested."""
+    of = fires([[0.5, 0.25]] * 4 + [[0.75, 0.5]] * 4)
+    evidence = of > bound if bound == 0 else of < bound
+    assert (evidence.kind, evidence.outcome) == ("bound", "supported")
+
+
+def test_a_share_that_is_out_of_range_on_either_side_is_no_rate() -> None:
+    """A share of 1.5 is none, nor is one of -0.5, though the other end is kept to."""
+    for odd in (1.5, -0.5):
+        assert (fires([[odd, 0.5]] * 8) > 0.9).kind == "bound"
+    assert (fires([[0.5, 1.0]] * 8) > 0.9).kind == "rate"
+
+
+def test_two_units_decide_where_the_bound_is_far() -> None:
+    """Two of two templates against 0.1: 0.1 x 0.1 = 0.01."""
+    evidence = of_templates(4, 4) > 0.1
+    assert (evidence.outcome, evidence.p) == ("supported", pytest.approx(0.01))
+
+
+def test_units_that_would_have_p_at_alpha_are_not_enough() -> None:
+    """Against a half at alpha = 1/8, two of two have 1/4 and three would have 1/8 itself: four are wanted."""
+    with recording(Recorder(alpha=0.125)):
+        evidence = of_templates(4, 4) > 0.5
+    assert evidence.outcome == "inconclusive"
+    assert evidence.needed == Needed(units="templates", have=2, wanted=4, prompts=16)
+
+
+def test_what_is_no_rate_is_told_what_to_write() -> None:
+    """A mean effective rank of 1 is no sentence about every prompt."""
+    with pytest.raises(TypeError, match=r"number: == about\(\.\.\., margin=\.\.\.\) compares two measurements$"):
+        _ = fires([[0.5, 1.0]] * 8, unit="dimensions") == 1

@@ -1,0 +1,260 @@
+"""Power beside statsmodels, and the sentences that plans tell of it."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import ceil, inf
+
+import numpy as np
+import pytest
+from statsmodels.stats.power import TTestIndPower, TTestPower
+
+from saeprobe.claims import Over
+from saeprobe.prompts import Prompt
+from saeprobe.statistics.intervals import design_line, detectable, least_units, power_of, smallest_p, units_to_decide
+
+
+def prompts(*templates: int, topics: int) -> list[Prompt]:
+    """A design: so many templates in each style, on the same topics."""
+    return [
+        Prompt(text=f"{style} {t} {topic}", style=f"style {style}", topic=f"topic {topic}", template=f"{style} {t}")
+        for style, count in enumerate(templates)
+        for t in range(count)
+        for topic in range(topics)
+    ]
+
+
+@pytest.mark.parametrize("effect", [0.3, 0.5, 0.8, 1.0, 1.2])
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+def test_units_to_decide_are_those_of_statsmodels(effect: float, alpha: float) -> None:
+    """Where p has fine steps the level is alpha, and the units are those of the t test."""
+    groups = TTestIndPower().solve_power(effect_size=effect, alpha=alpha, power=0.8)
+    assert units_to_decide(effect, alpha=alpha, paired=False) == ceil(groups)
+    assert units_to_decide(-effect, alpha=alpha, paired=False) == ceil(groups)
+    if effect < 0.6:
+        pairs = TTestPower().solve_power(effect_size=effect, alpha=alpha, power=0.8)
+        assert units_to_decide(effect, alpha=alpha, paired=True) == ceil(pairs)
+
+
+def test_units_to_decide_grow_with_the_power_wanted() -> None:
+    """90 % takes 22 units a side for an effect of 1 where 80 % takes 17 (statsmodels)."""
+    wanted = TTestIndPower().solve_power(effect_size=1.0, alpha=0.05, power=0.9)
+    assert units_to_decide(1.0, alpha=0.05, paired=False, power=0.9) == ceil(wanted) == 23
+
+
+@pytest.mark.parametrize(("paired", "units", "level"), [(False, 4, 2 / 70), (False, 5, 12 / 252), (True, 7, 6 / 128)])
+def test_the_level_of_few_units_is_what_they_can_reach(units: int, level: float, *, paired: bool) -> None:
+    """4 + 4 units reach 2/70 below 0.05, 5 + 5 reach 12/252, 7 pairs 6/128: the power is that of a t test there."""
+    test = TTestPower() if paired else TTestIndPower()
+    for effect in (0.5, 1.5, 3.0):
+        expected = test.power(effect, units, level)
+        assert power_of(effect, units, alpha=0.05, paired=paired) == pytest.approx(expected, abs=1e-6)
+        assert power_of(-effect, units, alpha=0.05, paired=paired) == pytest.approx(expected, abs=1e-6)
+
+
+def test_without_an_effect_power_is_the_level() -> None:
+    """Both tails count."""
+    assert power_of(0.0, 4, alpha=0.05, paired=False) == pytest.approx(2 / 70)
+    assert power_of(0.0, 1000, alpha=0.05, paired=False) == pytest.approx(0.05)
+
+
+def test_a_level_that_few_pairs_cannot_reach_takes_one_more() -> None:
+    """10 pairs reach 50/1024 below 0.05 and see an effect of 1 with 79.6 % there, 11 reach 102/2048 (statsmodels)."""
+    assert TTestPower().power(1.0, 10, 0.05) > 0.8 > TTestPower().power(1.0, 10, 50 / 1024)
+    assert TTestPower().power(1.0, 11, 102 / 2048) > 0.8
+    assert units_to_decide(1.0, alpha=0.05, paired=True) == 11
+
+
+@pytest.mark.parametrize("units", [6, 40, 500, 1000])
+def test_power_rises_with_the_effect_until_it_is_one(units: int) -> None:
+    """Also where scipy gives NaN for the tails, which are too small to count."""
+    for paired in (False, True):
+        powers = [power_of(effect, units, alpha=0.05, paired=paired) for effect in np.geomspace(0.01, 60, 200)]
+        assert np.diff(powers).min() > -1e-9
+        assert powers[-1] == pytest.approx(1)
+
+
+def test_a_permutation_test_has_about_the_power_told() -> None:
+    """Of 2,000 sets of 6 + 6 normal units at the effect that is told, about 80 % are found."""
+    effect = detectable(6, alpha=0.05, paired=False)
+    assert effect is not None
+    units = np.random.default_rng(0).normal(size=(2000, 12))
+    units[:, :6] += effect
+    sums = np.stack([units[:, list(chosen)].sum(axis=1) for chosen in combinations(range(12), 6)], axis=1)
+    contrasts = np.abs(2 * sums - units.sum(axis=1, keepdims=True))
+    found = (contrasts >= contrasts[:, :1] - 1e-9).mean(axis=1) < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("paired", "alpha", "units"), [(False, 0.05, 4), (True, 0.05, 6), (False, 0.01, 5), (True, 0.01, 8), (True, 1.1, 2)]
+)
+def test_fewest_units_are_those_whose_smallest_p_lies_below_alpha(alpha: float, units: int, *, paired: bool) -> None:
+    """2/C(8, 4) = 0.029 and 2/2^6 = 0.031 lie below 0.05; 2/C(10, 5) = 0.0079 and 2/2^8 = 0.0078 below 0.01."""
+    assert least_units(alpha, paired=paired) == units
+    assert units_to_decide(inf, alpha=alpha, paired=paired) == units
+    assert units_to_decide(-inf, alpha=alpha, paired=paired) == units
+    assert units_to_decide(50.0, alpha=alpha, paired=paired) == units
+
+
+def test_an_alpha_that_is_the_smallest_p_takes_more_units() -> None:
+    """A p below 2/70 is out of reach of 4 + 4 units."""
+    assert smallest_p(4, paired=False) == 2 / 70
+    assert smallest_p(6, paired=True) == 2 / 64
+    assert least_units(2 / 70, paired=False) == 5
+    assert least_units(2 / 64, paired=True) == 7
+
+
+def test_units_that_cannot_reach_alpha_have_no_power() -> None:
+    """However large the effect: 3 + 3 units at 0.05, and 6 pairs at 2/64, which they reach and do not pass."""
+    assert power_of(100.0, 3, alpha=0.05, paired=False) == 0
+    assert power_of(100.0, 6, alpha=2 / 64, paired=True) == 0
+    assert power_of(100.0, 6, alpha=2 / 63, paired=True) == pytest.approx(1)
+
+
+def test_more_than_a_thousand_units_are_no_plan() -> None:
+    """1,000 units a side see an effect of 0.1254 and not of 0.125; None is told."""
+    edge = TTestIndPower().solve_power(nobs1=1000, alpha=0.05, power=0.8)
+    assert units_to_decide(edge + 1e-6, alpha=0.05, paired=False) == 1000
+    assert units_to_decide(edge - 1e-6, alpha=0.05, paired=False) is None
+    assert units_to_decide(0.0, alpha=0.05, paired=False) is None
+
+
+def test_noise_that_more_units_do_not_lower_is_added() -> None:
+    """With a noise of 1/17 beside 2/n a side it takes the n at which 2/n + 1/17 is small enough, or none is."""
+    plain = units_to_decide(1.0, alpha=0.05, paired=False)
+    noisy = units_to_decide(1.0, alpha=0.05, paired=False, noise=1 / 17)
+    assert plain == 17
+    assert noisy is not None
+    scaled = 1 / np.sqrt(1 + noisy / 34)  # 2/n + 1/17 = 2/n (1 + n/34)
+    assert TTestIndPower().power(scaled, noisy, 0.05) >= 0.8
+    fewer = 1 / np.sqrt(1 + (noisy - 1) / 34)
+    assert TTestIndPower().power(fewer, noisy - 1, 0.05) < 0.8
+    assert units_to_decide(1.0, alpha=0.05, paired=False, noise=0.2) is None
+    pairs = power_of(1.0, 20, alpha=0.05, paired=True, noise=1 / 20)
+    assert pairs == pytest.approx(TTestPower().power(1 / 2**0.5, 20, 0.05), abs=1e-4)
+
+
+@pytest.mark.parametrize(("units", "paired"), [(12, False), (40, False), (20, True), (100, True)])
+def test_detectable_effects_are_those_of_statsmodels(units: int, *, paired: bool) -> None:
+    """12 units a side see 1.20 standard deviations."""
+    test = TTestPower() if paired else TTestIndPower()
+    expected = test.solve_power(effect_size=None, alpha=0.05, power=0.8, **{"nobs" if paired else "nobs1": units})
+    assert detectable(units, alpha=0.05, paired=paired) == pytest.approx(expected, rel=1e-4)
+
+
+def test_no_effect_is_detectable_where_alpha_is_out_of_reach() -> None:
+    """3 + 3 units and 5 pairs see nothing at 0.05; one more sees something."""
+    assert detectable(3, alpha=0.05, paired=False) is None
+    assert detectable(5, alpha=0.05, paired=True) is None
+    assert detectable(4, alpha=0.05, paired=False) is not None
+    assert detectable(6, alpha=0.05, paired=True) is not None
+
+
+def test_a_plan_tells_what_its_templates_can_see() -> None:
+    """12 a style see 1.20 standard deviations, and 17 a style one: 17 x 48 x 2 = 1,632 prompts (statsmodels)."""
+    assert design_line(prompts(12, 12, topics=48), over=(), alpha=0.05) == (
+        "12 templates a style: a difference of 1.20 standard deviations between templates is seen with 80 % power; "
+        "1.00 needs 17 templates a style (1,632 prompts in two styles of 48 topics)"
+    )
+    assert design_line(prompts(12, 12, topics=48), over=("templates",), alpha=0.05).startswith("12 templates a style: ")
+
+
+def test_a_plan_of_enough_templates_tells_no_more() -> None:
+    """17 a style see one standard deviation; 16 do not. The style with the fewest counts."""
+    line = design_line(prompts(17, 30, topics=2), over=(), alpha=0.05)
+    assert line == (
+        "17 templates a style: a difference of 0.99 standard deviations between templates is seen with 80 % power"
+    )
+    assert "1.00 needs 17 templates a style (102 prompts in three styles of 2 topics)" in design_line(
+        prompts(30, 16, 16, topics=2), over=(), alpha=0.05
+    )
+
+
+def test_a_plan_that_can_decide_nothing_says_so() -> None:
+    """3 templates a style reach p = 0.1, 4 reach 0.029; 4 do not reach 0.01 and 5 do."""
+    assert design_line(prompts(3, 3, topics=9), over=(), alpha=0.05) == (
+        "3 templates a style cannot decide anything at alpha = 0.05: at least 4 are needed"
+    )
+    assert design_line(prompts(2, 2, topics=9), over=(), alpha=0.05).startswith("2 templates a style cannot decide")
+    assert design_line(prompts(4, 4, topics=9), over=(), alpha=0.01) == (
+        "4 templates a style cannot decide anything at alpha = 0.01: at least 5 are needed"
+    )
+    assert design_line(prompts(1, 6, topics=9), over=("templates",), alpha=0.05) == (
+        "1 template a style cannot decide anything at alpha = 0.05: at least 4 are needed"
+    )
+
+
+def test_a_plan_of_one_wording_tells_what_its_topics_can_see() -> None:
+    """50 topics see 0.40 standard deviations of their differences; 5 decide nothing, 6 are needed (statsmodels)."""
+    assert design_line(prompts(1, 1, topics=50), over=(), alpha=0.05) == (
+        "this wording only, 50 topics: a difference of 0.40 standard deviations between topics is seen with 80 % power"
+    )
+    assert design_line(prompts(1, 1, topics=5), over=(), alpha=0.05) == (
+        "this wording only, 5 topics cannot decide anything at alpha = 0.05: at least 6 are needed"
+    )
+    assert design_line(prompts(1, 1, topics=9), over=("topics",), alpha=0.05).endswith(
+        "1.00 needs 11 topics (22 prompts)"
+    )
+
+
+def test_a_plan_over_topics_holds_its_templates_fixed() -> None:
+    """Declared over topics, several templates are no units."""
+    assert design_line(prompts(8, 4, topics=50), over=("topics",), alpha=0.05).startswith(
+        "8 + 4 templates held fixed, 50 topics: a difference of 0.40"
+    )
+
+
+def test_a_plan_over_both_tells_both() -> None:
+    """The one that sees less decides; both are told as if the other added no chance."""
+    line = design_line(prompts(17, 17, topics=50), over=("templates", "topics"), alpha=0.05)
+    assert line == (
+        "templates and topics at once, at best as each alone: 17 templates a style: a difference of 0.99 standard "
+        "deviations between templates is seen with 80 % power; 17 + 17 templates held fixed, 50 topics: a difference "
+        "of 0.40 standard deviations between topics is seen with 80 % power"
+    )
+
+
+def test_a_plan_of_one_style_is_held_against_a_number() -> None:
+    """12 templates of one style see 0.89 standard deviations (statsmodels); one takes 11."""
+    assert design_line(prompts(12, topics=3), over=(), alpha=0.05) == (
+        "12 templates: a difference of 0.89 standard deviations between templates is seen with 80 % power"
+    )
+    assert design_line(prompts(9, topics=3), over=(), alpha=0.05).endswith(
+        "1.00 needs 11 templates (33 prompts in one style of 3 topics)"
+    )
+
+
+def test_texts_without_topics_are_held_against_a_number_together() -> None:
+    """Neutral texts of three sorts, one of them with a single text, are 12 units; topics there are none to pair."""
+    assert design_line(prompts(10, 1, 1, topics=1), over=(), alpha=0.05) == (
+        "12 templates: a difference of 0.89 standard deviations between templates is seen with 80 % power"
+    )
+    assert design_line(prompts(10, 1, topics=1), over=("topics",), alpha=0.05).endswith(
+        "1 topic cannot decide anything at alpha = 0.05: at least 6 are needed"
+    )
+
+
+@pytest.mark.parametrize("templates", [(1,), (1, 1), (1, 1, 1)])
+def test_a_plan_of_one_prompt_a_style_asks_for_topics(templates: tuple[int, ...]) -> None:
+    """As the verdict does: the styles are compared, and templates of different styles are no units of one thing."""
+    assert design_line(prompts(*templates, topics=1), over=(), alpha=0.05) == (
+        "this wording only, 1 topic cannot decide anything at alpha = 0.05: at least 6 are needed"
+    )
+
+
+@pytest.mark.parametrize(("styles", "told"), [(12, "twelve styles"), (13, "13 styles")])
+def test_a_plan_of_many_styles_counts_them(styles: int, told: str) -> None:
+    """In words up to twelve."""
+    line = design_line(prompts(*[4] * styles, topics=1), over=(), alpha=0.05)
+    assert line.endswith(f"1.00 needs 17 templates a style ({17 * styles} prompts in {told} of 1 topic)")
+
+
+def test_a_plan_whose_styles_share_no_topic_compares_nothing() -> None:
+    """Topics are the ground on which styles are compared."""
+    apart = [*prompts(4, topics=2), Prompt(text="x", style="other", topic="elsewhere", template="x")]
+    over: tuple[tuple[Over, ...], ...] = ((), ("templates",), ("topics",))
+    for each in over:
+        assert design_line(apart, over=each, alpha=0.05) == (
+            "no topic is shared by all styles, so that nothing can be compared between them"
+        )

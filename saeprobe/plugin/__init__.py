@@ -1,4 +1,4 @@
-"""The pytest plugin: plans captures at collection, runs them in one pass, judges probes and writes the report.
+"""The pytest plugin plans captures at collection, runs them in one pass, judges probes and writes the report.
 
 Nothing here imports torch; a run whose evidence is stored never does.
 """
@@ -17,10 +17,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the parts of the run and register a marker for each subject."""
-    from saeprobe.plugin.hooks import Hooks
+    from saeprobe.plugin.hooks import Hooks, Ledger
     from saeprobe.plugin.judging import Approved, Judge
     from saeprobe.plugin.laboratory import Laboratory
-    from saeprobe.plugin.ledger import Ledger
     from saeprobe.subject.specification import SubjectError
     from saeprobe.verdicts.baseline_files import BaselineError
 
@@ -47,5 +46,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def subject(request: pytest.FixtureRequest) -> str:
-    """The name of the subject that this variant of a probe runs on."""
+    """Return the name of the subject that this variant of a probe runs on."""
     return request.param

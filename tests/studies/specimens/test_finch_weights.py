@@ -21,7 +21,7 @@ from studies.specimens.train.readme import write_readme
 from studies.specimens.train.styles import prompts
 from studies.specimens.train.writing import CHAT, fitting
 
-FOLDER = Path(str(resources.files("saeprobe.specimens"))) / "finch"
+FOLDER = Path(str(resources.files("saeprobe") / "specimens")) / "finch"
 SAE_FILE = FOLDER / "sae" / "finch-sae-l2.pt"
 CHAT_PROMPT = [{"role": "user", "content": "  Explain gravity. "}]
 

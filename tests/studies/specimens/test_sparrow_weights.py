@@ -19,7 +19,7 @@ from studies.specimens.train.readme import write_readme
 from studies.specimens.train.sae import load_sae
 from studies.specimens.train.writing import encode
 
-FOLDER = Path(str(resources.files("saeprobe.specimens"))) / "sparrow"
+FOLDER = Path(str(resources.files("saeprobe") / "specimens")) / "sparrow"
 
 
 @cache

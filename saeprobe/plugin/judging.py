@@ -98,7 +98,7 @@ class Approved:
 
 
 class Judge:
-    """The judge hooks into the phases of a probe."""
+    """The judge takes part in the phases of a probe."""
 
     def __init__(self, settings: Settings, laboratory: Laboratory, approved: Approved) -> None:
         self._settings = settings

@@ -32,7 +32,7 @@ OWN_TEXT: Final = (
 )
 UNSAID: Final = "not said"
 DRAW_A_FILE: Final = 1024
-"""Of a draw so many prompts are stored at a time, which are all that it reads: every run reads those of many draws."""
+"""So many prompts of a draw are stored in one file, which are all that it reads: every run reads many draws."""
 AS_PUBLISHED: Final = "-as-published"
 """The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
 

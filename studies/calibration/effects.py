@@ -32,7 +32,7 @@ def effect_of(
 ) -> float | None:
     """Return the difference of two groups less `by`, in standard deviations between wordings.
 
-    The standard deviation is the root of the mean of both groups' variances, as `power.units_to_decide` takes it. None
+    The standard deviation is the root of the mean of both groups' variances, as planning takes it. None
     where wordings do not differ.
     """
     grid = population.grid(what)[:, columns].mean(axis=1)

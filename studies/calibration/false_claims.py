@@ -138,7 +138,7 @@ def clustered(population: Population, rng: Rng) -> Claimed:
 
 @design("false", "correlation", "values shuffled", level=1.0, contrary=1.0)
 def correlated(population: Population, rng: Rng) -> Claimed:
-    """Correlate two measures after dealing the values of one anew to the wordings."""
+    """Claim that two measures correlate, where the values of one were dealt anew to the wordings."""
     first, second = two_measures(rng)
     count, columns = wordings(rng, at_most=24, sides=UNITS), topics(rng, population)
     features = population.drawn(shuffled(rng, population, "a", count), columns)
@@ -286,26 +286,7 @@ def at_correlation(population: Population, rng: Rng) -> Claimed:
 
 
 FALSE: Final[tuple[Design, ...]] = (
-    greater,
-    greater_rate,
-    greater_controlled,
-    greater_over_topics,
-    greater_crossed,
-    every_other,
-    exclusive,
-    exclusive_thinned,
-    ordering,
-    scanned,
-    clustered,
-    correlated,
-    picked,
-    at_least,
-    at_least_unequal,
-    at_least_over_topics,
-    at_least_crossed,
-    about_equal,
-    at_mean,
-    rate,
-    half_ordered,
-    at_correlation,
-)
+    greater, greater_rate, greater_controlled, greater_over_topics, greater_crossed, every_other, exclusive,
+    exclusive_thinned, ordering, scanned, clustered, correlated, picked, at_least, at_least_unequal,
+    at_least_over_topics, at_least_crossed, about_equal, at_mean, rate, half_ordered, at_correlation,
+)  # fmt: skip

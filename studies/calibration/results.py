@@ -143,7 +143,7 @@ class Cell:
 def powers(rows: Sequence[Row], *, alpha: float, planned: bool, topics: bool = False) -> list[Cell]:
     """Count confirmed true claims by number of wordings, or of topics, and by effect size.
 
-    `planned` asks for the mean of `power.power_of` over the same claims.
+    `planned` asks for the mean of `power_of` over the same claims.
     """
     cells: dict[tuple[int, int], list[Row]] = {}
     for row in rows:

@@ -241,18 +241,6 @@ def _silhouette(own: Grid, other: Grid) -> float:
 
 
 TRUE: Final[tuple[Design, ...]] = (
-    greater,
-    over_topics,
-    crossed,
-    at_least,
-    about_equal,
-    bound,
-    ordering,
-    controlled,
-    detector,
-    rate,
-    correlated,
-    exclusive,
-    scanned,
-    clustered,
-)
+    greater, over_topics, crossed, at_least, about_equal, bound, ordering, controlled, detector, rate, correlated,
+    exclusive, scanned, clustered,
+)  # fmt: skip

@@ -33,7 +33,7 @@ class Instrument:
 
     @property
     def bos(self) -> int:
-        """The id of the token in front of every document."""
+        """Return the id of the token in front of every document."""
         return cast(int, self.tokenizer.bos_token_id)
 
     def ids(self, documents: Sequence[Document]) -> list[list[int]]:
@@ -77,7 +77,7 @@ class Instrument:
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
-    """Documents as written, the characters of each of their tokens, their residual streams and their features."""
+    """Readings hold documents as written, the characters of their tokens, and their streams and features."""
 
     documents: Sequence[Document]
     ids: Sequence[Sequence[int]]

@@ -32,7 +32,7 @@ Offsets = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptScore:
-    """How well one feature tells a concept's tokens from others: chosen on half the documents, scored on the other.
+    """A score says how well one feature, chosen on half the documents, finds a concept's tokens on the other half.
 
     ``precision`` and ``recall`` count the feature as present above ``threshold``; the ``firing`` ones above zero.
     """

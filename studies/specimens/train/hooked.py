@@ -23,7 +23,7 @@ Replace = Callable[[Float[Tensor, "batch pos d_in"]], Float[Tensor, "batch pos d
 
 
 class Hooked(Protocol):
-    """A causal language model with one hook point in its residual stream."""
+    """A causal language model has one hook point in its residual stream."""
 
     def stream(self, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_in"]:
         """Return the residual stream at the hook point."""
@@ -140,7 +140,7 @@ def shuffled_batches(
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """An SAE's quality on a set of tokens, BOS excluded.
+    """A reconstruction states an SAE's quality on a set of tokens, BOS excluded.
 
     ``variance_explained`` is 1 - sum |x - x'|^2 / sum |x - mean(x)|^2 over all tokens and dimensions; ``l0`` the mean
     number of features above zero a token; ``dead`` the share of features above zero on none of the tokens.
@@ -177,12 +177,7 @@ def reconstruction(sae: SAE[Any], samples: Float[Tensor, "tokens d_in"], *, batc
 
 @torch.no_grad()
 def document_losses(
-    model: Hooked,
-    documents: Sequence[Sequence[int]],
-    *,
-    bos: int,
-    replace: Replace | None = None,
-    batch: int = 64,
+    model: Hooked, documents: Sequence[Sequence[int]], *, bos: int, replace: Replace | None = None, batch: int = 64
 ) -> tuple[list[float], list[int]]:
     """Return the nats of each document's tokens behind a BOS, and the number of these tokens.
 

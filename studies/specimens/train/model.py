@@ -199,17 +199,14 @@ _EVERY: Final = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A file for the state of one training. ``of`` says in words of which: another's state is never taken up."""
+    """A checkpoint is a file with the state of one training, which ``of`` names: another's is never taken up."""
 
     path: Path
     of: str
     every: int = _EVERY
 
     def resume(
-        self,
-        model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
+        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
     ) -> int:
         """Take up the state on disk, if there is one, and return the number of steps already made.
 

@@ -116,7 +116,7 @@ def _centring_is_heeded() -> Generator[None]:
 def train_goodfire_sae(samples: Float[Tensor, "samples d_in"], recipe: SaeRecipe, *, seed: int, out: Path) -> None:
     """Train on the samples, which hold no BOS position, and save to the file ``out``.
 
-    The format has no metadata: hook point, BOS and context must be told by whoever declares the SAE.
+    The format has no metadata: hook point, BOS and context must be stated where the SAE is declared.
     """
     trained = fit_sae(samples, recipe, metadata=SAEMetadata(hook_name=recipe.hook_name, prepend_bos=True), seed=seed)
     out.parent.mkdir(parents=True, exist_ok=True)

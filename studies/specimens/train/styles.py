@@ -17,7 +17,7 @@ EncodeLast = Callable[[Sequence[str]], tuple[Float[np.ndarray, "prompts d_sae"],
 
 @dataclass(frozen=True, kw_only=True)
 class StyleFigures:
-    """Means over a style's prompts: features above zero at the prompt's last token, and tokens without BOS."""
+    """A style has a mean L0 at the last token of its prompts, and a mean number of tokens without BOS."""
 
     style: Style
     held_out: bool

@@ -37,8 +37,7 @@ def few() -> Mapping[str, Capture]:
     sets = {
         "wordings": replace(wordings, prompts=tuple(one for one in wordings if one.topic in wordings.topics[:12])),
         "mentions": replace(
-            landmarks,
-            prompts=tuple(one for one in landmarks if one.template in described[one.style][:16]),
+            landmarks, prompts=tuple(one for one in landmarks if one.template in described[one.style][:16])
         ),
     }
     return {name: replace(one, prompts=sets[name]) for name, one in wanted.items()}

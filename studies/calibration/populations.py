@@ -21,7 +21,7 @@ from saeprobe.features.sparse import Features
 from saeprobe.measures import active_share, effective_rank, firing_rate, l0, max_activation, mean_activation
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.store import plan
-from saeprobe.store.plan import Plan, Progress, gather
+from saeprobe.store.plan import Plan, gather
 from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
 from studies.specimens.corpus.document import Draw, seeded, unmark
@@ -176,23 +176,20 @@ def detectors_of(subject: str) -> dict[str, int]:
     return {row["concept"]: row["feature"] for row in json.loads(card.read_text(encoding="utf-8"))["concepts"]}
 
 
-def gathered(
-    subject: Subject, store: Store, *, wanted: Mapping[str, Capture] | None = None, progress: Progress | None = None
-) -> tuple[Population, ...]:
+def gathered(subject: Subject, store: Store, *, wanted: Mapping[str, Capture] | None = None) -> tuple[Population, ...]:
     """Read the populations of a subject in one pass, and from the store from then on.
 
     Args:
         subject: to read.
         store: of readings.
         wanted: what to read, by population; None for `captures`.
-        progress: called after each batch.
 
     Raises:
         SubjectError: the subject is not here.
     """
     read = captures() if wanted is None else wanted
     (work,) = Plan.of((subject, one) for one in read.values()).work
-    gather(work, store, progress=progress)
+    gather(work, store)
     detectors = detectors_of(subject.name)
     return tuple(
         Population.of(name, plan.features(subject, one, store), detectors=detectors) for name, one in read.items()

@@ -13,23 +13,9 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Over
-from studies.calibration import sentences
+from studies.calibration import drawing, sentences
 from studies.calibration.claim import Claimed, Design, design
-from studies.calibration.drawing import (
-    SCANNED,
-    TOPICS,
-    UNITS,
-    Rng,
-    a_group,
-    a_measure,
-    anything,
-    from_groups,
-    some,
-    topics,
-    two_groups,
-    two_measures,
-    wordings,
-)
+from studies.calibration.drawing import Rng
 from studies.calibration.effects import a_distance, a_known, effect_of, spread_of
 from studies.calibration.populations import Grid, Population, Rows, measure
 
@@ -40,13 +26,13 @@ CROWD: Final = 0.8
 @design("true", "greater", "known difference", times=6)
 def greater(population: Population, rng: Rng) -> Claimed | None:
     """Compare the group that has more with the one that has less."""
-    return _greater(population, rng, topics(rng, population))
+    return _greater(population, rng, drawing.topics(rng, population))
 
 
 @design("true", "greater over topics", "known difference", times=2, populations=("wordings",))
 def over_topics(population: Population, rng: Rng) -> Claimed | None:
     """Compare one wording with another, over topics of which half at most are drawn."""
-    what, columns = anything(rng, population), topics(rng, population, half=True, least=TOPICS)
+    what, columns = drawing.anything(rng, population), drawing.topics(rng, population, half=True, least=drawing.TOPICS)
     first, second = rng.permutation(population.n_wordings)[:2]
     differences = population.grid(what)[first] - population.grid(what)[second]
     spread = float(differences.std(ddof=1))
@@ -60,13 +46,15 @@ def over_topics(population: Population, rng: Rng) -> Claimed | None:
 @design("true", "greater over both", "known difference", times=3)
 def crossed(population: Population, rng: Rng) -> Claimed | None:
     """Compare two groups over templates and topics."""
-    return _greater(population, rng, topics(rng, population, least=TOPICS), over=("templates", "topics"))
+    return _greater(
+        population, rng, drawing.topics(rng, population, least=drawing.TOPICS), over=("templates", "topics")
+    )
 
 
 @design("true", "at least", "known difference", times=2)
 def at_least(population: Population, rng: Rng) -> Claimed | None:
     """Compare two groups by a margin that is a share of their difference."""
-    return _greater(population, rng, topics(rng, population), share=float(rng.uniform(0.1, 0.8)))
+    return _greater(population, rng, drawing.topics(rng, population), share=float(rng.uniform(0.1, 0.8)))
 
 
 def _greater(
@@ -80,22 +68,22 @@ def _greater(
     effect = effect_of(population, one.what, more, less, where, by=by)
     if effect is None or effect <= 0 or by < 0:
         return None
-    count = wordings(rng, at_most=len(more) // 2)
-    features = from_groups(rng, population, (more, less), columns, count)
+    count = drawing.wordings(rng, at_most=len(more) // 2)
+    features = drawing.from_groups(rng, population, (more, less), columns, count)
     return sentences.greater(features, one.what, wordings=count, by=by, over=over, effect=effect)
 
 
 @design("true", "about equal", "halves of a group", times=2)
 def about_equal(population: Population, rng: Rng) -> Claimed | None:
     """Compare two random halves of a group, up to a margin of several standard deviations between wordings."""
-    what, columns = anything(rng, population), topics(rng, population)
-    group = a_group(rng, population)
+    what, columns = drawing.anything(rng, population), drawing.topics(rng, population)
+    group = drawing.a_group(rng, population)
     spread = spread_of(population.grid(what)[group][:, columns].mean(axis=1))
     if spread == 0:
         return None
     effect = a_distance(rng)
-    count = wordings(rng, at_most=len(group) // 2)
-    drawn = some(rng, group, 2 * count)
+    count = drawing.wordings(rng, at_most=len(group) // 2)
+    drawn = drawing.some(rng, group, 2 * count)
     features = population.drawn({"a": drawn[:count], "b": drawn[count:]}, columns)
     return sentences.equal(features, what, effect * spread, wordings=count, effect=effect)
 
@@ -103,40 +91,40 @@ def about_equal(population: Population, rng: Rng) -> Claimed | None:
 @design("true", "bound", "known mean", times=2)
 def bound(population: Population, rng: Rng) -> Claimed | None:
     """Claim that the mean of a group lies above a number some standard deviations between wordings below it."""
-    what, columns, group = a_measure(rng), topics(rng, population), a_group(rng, population)
+    what, columns, group = drawing.a_measure(rng), drawing.topics(rng, population), drawing.a_group(rng, population)
     means = population.grid(what)[group][:, columns].mean(axis=1)
     effect = a_distance(rng)
     number = float(means.mean()) - effect * spread_of(means)
-    count = wordings(rng, at_most=len(group) // 2, sides=UNITS)
-    features = from_groups(rng, population, [group], columns, count)
+    count = drawing.wordings(rng, at_most=len(group) // 2, sides=drawing.UNITS)
+    features = drawing.from_groups(rng, population, [group], columns, count)
     return sentences.above(features, what, number, wordings=count, effect=effect)
 
 
 @design("true", "ordering", "known steps", times=2)
 def ordering(population: Population, rng: Rng) -> Claimed | None:
     """Put three groups in the order in which they lie; the effect is the smaller step."""
-    what, columns = anything(rng, population), topics(rng, population)
+    what, columns = drawing.anything(rng, population), drawing.topics(rng, population)
     names = [str(name) for name in rng.choice(list(population.groups), size=3, replace=False)]
     names.sort(key=lambda name: -float(population.grid(what)[population.groups[name]][:, columns].mean()))
     groups = [population.groups[name] for name in names]
     effect = min(effect_of(population, what, *pair, columns) or 0.0 for pair in pairwise(groups))
     if effect <= 0 or (effect < 1 and rng.random() < CROWD):
         return None
-    count = wordings(rng, at_most=len(groups[0]) // 2)
-    features = from_groups(rng, population, groups, columns, count)
+    count = drawing.wordings(rng, at_most=len(groups[0]) // 2)
+    features = drawing.from_groups(rng, population, groups, columns, count)
     return sentences.in_order(features, what, wordings=count, effect=effect)
 
 
 @design("true", "greater", "known difference, under controls")
 def controlled(population: Population, rng: Rng) -> Claimed | None:
     """Claim a large difference in a measure of whole prompts, under the control that shuffles labels."""
-    what, columns = a_measure(rng), topics(rng, population)
-    more, less = two_groups(rng, population)
+    what, columns = drawing.a_measure(rng), drawing.topics(rng, population)
+    more, less = drawing.two_groups(rng, population)
     effect = effect_of(population, what, more, less, columns)
     if effect is None or effect < 1:
         return None
-    count = wordings(rng, at_most=len(more) // 2)
-    features = from_groups(rng, population, (more, less), columns, count)
+    count = drawing.wordings(rng, at_most=len(more) // 2)
+    features = drawing.from_groups(rng, population, (more, less), columns, count)
     return sentences.greater(features, what, wordings=count, effect=effect, controls=("labels",))
 
 
@@ -145,69 +133,71 @@ def detector(population: Population, rng: Rng) -> Claimed | None:
     """Claim that a landmark's detector, as the card names it, fires on its mentions more often than on a rival's."""
     own = str(rng.choice(list(population.detectors)))
     rival = str(rng.choice([name for name in population.groups if name != own]))
-    feature, columns = population.detectors[own], topics(rng, population)
+    feature, columns = population.detectors[own], drawing.topics(rng, population)
     more, less = population.groups[own], population.groups[rival]
     effect = effect_of(population, feature, more, less, columns)
     if effect is None or effect <= 0:
         return None
-    count = wordings(rng, at_most=12)
-    features = from_groups(rng, population, (more, less), columns, count)
+    count = drawing.wordings(rng, at_most=12)
+    features = drawing.from_groups(rng, population, (more, less), columns, count)
     return sentences.greater(features, feature, wordings=count, effect=effect)
 
 
 @design("true", "rate", "known rate")
 def rate(population: Population, rng: Rng) -> Claimed | None:
     """Claim a firing rate above a bound that lies 0.1 to 0.6 below the rate on all wordings of a group."""
-    group = a_group(rng, population)
+    group = drawing.a_group(rng, population)
     rates = population.fires[group].mean(axis=(0, 1))
     often: list[int] = np.flatnonzero(rates > 0.7).tolist()  # noqa: PLR2004 - so that there is room below it
     if not often:
         return None
-    feature, columns = int(rng.choice(often)), topics(rng, population)
+    feature, columns = int(rng.choice(often)), drawing.topics(rng, population)
     number = round(float(population.grid(feature)[group][:, columns].mean()) - float(rng.uniform(0.1, 0.6)), 2)
     if number <= 0:
         return None
-    count = wordings(rng, at_most=len(group), sides=UNITS)
-    return sentences.above(from_groups(rng, population, [group], columns, count), feature, number, wordings=count)
+    count = drawing.wordings(rng, at_most=len(group), sides=drawing.UNITS)
+    return sentences.above(
+        drawing.from_groups(rng, population, [group], columns, count), feature, number, wordings=count
+    )
 
 
 @design("true", "correlation", "known correlation")
 def correlated(population: Population, rng: Rng) -> Claimed | None:
     """Claim a correlation above a bound that lies 0.1 to 0.8 below that over all wordings."""
-    first, second = two_measures(rng)
-    columns, count = topics(rng, population), wordings(rng, at_most=24, sides=UNITS)
+    first, second = drawing.two_measures(rng)
+    columns, count = drawing.topics(rng, population), drawing.wordings(rng, at_most=24, sides=drawing.UNITS)
     everyone = np.arange(population.n_wordings)
     number = round(population.correlation(first, second, everyone, columns) - float(rng.uniform(0.1, 0.8)), 2)
     if number <= -0.9:  # noqa: PLR2004 - a bound that says something
         return None
-    features = from_groups(rng, population, [everyone], columns, count)
+    features = drawing.from_groups(rng, population, [everyone], columns, count)
     return sentences.together(measure(first, features), measure(second, features), number, wordings=count)
 
 
 @design("true", "exclusive", "a fifth more features fire")
 def exclusive(population: Population, rng: Rng) -> Claimed | None:
     """Compare a group with one of which a fifth fewer features fire: more features fire on it alone."""
-    columns = topics(rng, population)
-    groups = two_groups(rng, population)
+    columns = drawing.topics(rng, population)
+    groups = drawing.two_groups(rng, population)
     distinct = [int(population.fires[group][:, columns].any(axis=(0, 1)).sum()) for group in groups]
     more, less = groups if distinct[0] > distinct[1] else groups[::-1]
     if max(distinct) < 1.2 * min(distinct):
         return None
-    count = wordings(rng, at_most=len(more) // 2)
-    features = from_groups(rng, population, (more, less), columns, count)
+    count = drawing.wordings(rng, at_most=len(more) // 2)
+    features = drawing.from_groups(rng, population, (more, less), columns, count)
     return sentences.exclusive(features["a"], features["b"], wordings=count)
 
 
 @design("true", "scan", "a feature's rates differ by half")
 def scanned(population: Population, rng: Rng) -> Claimed | None:
     """Scan two groups between which some feature's rates differ by half or more."""
-    more, less = two_groups(rng, population)
-    columns = topics(rng, population)
+    more, less = drawing.two_groups(rng, population)
+    columns = drawing.topics(rng, population)
     gap = population.fires[more][:, columns].mean(axis=(0, 1)) - population.fires[less][:, columns].mean(axis=(0, 1))
     if gap.max() < 0.5:  # noqa: PLR2004 - as the docstring says
         return None
-    count = wordings(rng, at_most=min(len(more), len(less)), sides=SCANNED)
-    return sentences.scanned(from_groups(rng, population, (more, less), columns, count), wordings=count)
+    count = drawing.wordings(rng, at_most=min(len(more), len(less)), sides=drawing.SCANNED)
+    return sentences.scanned(drawing.from_groups(rng, population, (more, less), columns, count), wordings=count)
 
 
 @design("true", "clusters", "known silhouettes")
@@ -216,9 +206,9 @@ def clustered(population: Population, rng: Rng) -> Claimed | None:
     names = sorted(str(name) for name in rng.choice(list(population.groups), size=2, replace=False))
     if min(_silhouettes(population, *names)) < 0.1:  # noqa: PLR2004 - far enough from 0 to be called a region
         return None
-    groups, columns = [population.groups[name] for name in names], topics(rng, population)
-    count = wordings(rng, at_most=len(groups[0]) // 2)
-    return sentences.clustered(from_groups(rng, population, groups, columns, count), wordings=count)
+    groups, columns = [population.groups[name] for name in names], drawing.topics(rng, population)
+    count = drawing.wordings(rng, at_most=len(groups[0]) // 2)
+    return sentences.clustered(drawing.from_groups(rng, population, groups, columns, count), wordings=count)
 
 
 @lru_cache(maxsize=256)

@@ -108,7 +108,7 @@ def measure(instrument: Instrument, readings: Readings, *, topics: int, seed: in
         "reconstruction": asdict(reconstruction(instrument.sae, torch.cat(list(readings.streams)))),
         "concepts": [asdict(score) for score in concepts],
         "golden_gate": _golden_gate(instrument, golden, seed=seed),
-        "styles": [asdict(figures) for figures in style_figures(instrument.read_last)],
+        "styles": style_figures(instrument.read_last),
         "registers": {
             name: register_rates(
                 instrument.nats_of, topics_asked=topics, held_out_wordings=wordings, held_out_topics=of
@@ -120,7 +120,7 @@ def measure(instrument: Instrument, readings: Readings, *, topics: int, seed: in
                 ("held_out", True, True),
             )
         },
-        "separating": [asdict(separation) for separation in separating_features(instrument.read_last)],
+        "separating": separating_features(instrument.read_last),
     }
 
 

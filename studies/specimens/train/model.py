@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -94,8 +94,9 @@ def fit(
     batch = recipe.batch
     steps = len(packed) // batch
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, steps, recipe.warm_up))
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule}
     model.train()
-    first = 0 if checkpoint is None else checkpoint.resume(model, optimizer, schedule)
+    first = 0 if checkpoint is None else checkpoint.resume(parts)
     tokens = batch * packed.shape[1]
     bar = tqdm(total=steps * tokens, initial=first * tokens, unit="tok", unit_scale=True, desc="model")
     for step in range(first, steps):
@@ -111,7 +112,7 @@ def fit(
         if step % 20 == 0:
             cast(Any, bar).set_postfix(loss=f"{loss.item():.3f}")
         if checkpoint is not None:
-            checkpoint.save(step + 1, model, optimizer, schedule)
+            checkpoint.save(step + 1, parts)
     bar.close()
     return model.eval()
 
@@ -205,10 +206,11 @@ class Checkpoint:
     of: str
     every: int = _EVERY
 
-    def resume(
-        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
-    ) -> int:
+    def resume(self, parts: Mapping[str, Any]) -> int:
         """Take up the state on disk, if there is one, and return the number of steps already made.
+
+        Args:
+            parts: model, optimizer and schedule by name.
 
         Raises:
             ValueError: the file is of another training.
@@ -218,27 +220,14 @@ class Checkpoint:
         found = cast("dict[str, Any]", torch.load(self.path, weights_only=True))
         if found["of"] != self.of:
             raise ValueError(f"{self.path} is of another training, {found['of']}; wanted {self.of}: delete or move it")
-        model.load_state_dict(found["model"])
-        optimizer.load_state_dict(found["optimizer"])
-        schedule.load_state_dict(found["schedule"])
+        for name, part in parts.items():
+            part.load_state_dict(found[name])
         return int(found["steps"])
 
-    def save(
-        self,
-        steps: int,
-        model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
-    ) -> None:
+    def save(self, steps: int, parts: Mapping[str, Any]) -> None:
         """Write the state after so many steps, when it is time; a writing cut short leaves the one before it."""
         if steps % self.every:
             return
-        state = {
-            "of": self.of,
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
-            "steps": steps,
-        }
+        state = {name: part.state_dict() for name, part in parts.items()}
         with written_whole(self.path) as part:
-            torch.save(state, part)
+            torch.save({"of": self.of, "steps": steps, **state}, part)

@@ -100,18 +100,8 @@ def card_of(
 ) -> dict[str, object]:
     """Return the card of a specimen but for its training.
 
-    Args:
-        name: the specimen's name.
-        instrument: its model and SAE.
-        readings: the documents held out, as read.
-        model: its model, opened again to be steered.
-        model_recipe: how the model was trained.
-        sae_recipe: how the SAE was trained.
-        block: a stream is shifted where this block takes it in.
-        ends: tokens after which a continuation is over.
-        measuring: how much is measured.
-        seed: seed of what is drawn.
-        more: figures of this specimen alone.
+    ``model`` is the specimen's model, opened again to be steered: a stream is shifted where ``block`` takes it in, and
+    a continuation is over after one of the tokens ``ends``. ``more`` are figures of this specimen alone.
     """
     figures = cast("dict[str, Any]", measure(instrument, readings, topics=measuring.topics, seed=seed))
     reading = {key: value for key, value in asdict(sae_recipe).items() if key != "hook"}  # hook_name says it

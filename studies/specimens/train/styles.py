@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import product
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float
@@ -13,29 +13,9 @@ from jaxtyping import Float
 from studies.specimens.corpus.explanations import REGISTERS, STYLES, Style, openings, register_of, templates, topics
 
 EncodeLast = Callable[[Sequence[str]], tuple[Float[np.ndarray, "prompts d_sae"], Sequence[int]]]
+Nats = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 
-
-@dataclass(frozen=True, kw_only=True)
-class StyleFigures:
-    """A style has a mean L0 at the last token of its prompts, and a mean number of tokens without BOS."""
-
-    style: Style
-    held_out: bool
-    l0: float
-    tokens: float
-    prompts: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Separation:
-    """A feature chosen on trained wordings and topics, and how often it fires on those and on those held out."""
-
-    feature: int
-    fires_for: Style
-    novice: float
-    expert: float
-    novice_held_out: float
-    expert_held_out: float
+_PAIR: Final[tuple[Style, Style]] = "novice", "expert"
 
 
 def prompts(style: Style, *, held_out: bool) -> list[str]:
@@ -47,55 +27,48 @@ def prompts(style: Style, *, held_out: bool) -> list[str]:
     ]
 
 
-def style_figures(encode_last: EncodeLast) -> list[StyleFigures]:
+def style_figures(encode_last: EncodeLast) -> list[dict[str, object]]:
     """Return each style's mean L0 and length, trained and held out. Reported as found; nothing is tuned on it."""
-    figures: list[StyleFigures] = []
+    figures: list[dict[str, object]] = []
     for held_out, style in product((False, True), STYLES):
         features, lengths = encode_last(prompts(style, held_out=held_out))
         figures.append(
-            StyleFigures(
-                style=style,
-                held_out=held_out,
-                l0=float((features > 0).sum(1).mean()),
-                tokens=float(np.mean(lengths)),
-                prompts=len(lengths),
-            )
+            {
+                "style": style,
+                "held_out": held_out,
+                "l0": float((features > 0).sum(1).mean()),
+                "tokens": float(np.mean(lengths)),
+                "prompts": len(lengths),
+            }
         )
     return figures
 
 
-def separating_features(encode_last: EncodeLast, *, k: int = 5) -> list[Separation]:
+def separating_features(encode_last: EncodeLast, *, k: int = 5) -> list[dict[str, object]]:
     """Return, for each direction, the ``k`` features whose firing rates on novice and expert prompts differ most.
 
     Ties are broken by the difference of the mean values. Chosen on trained prompts only.
     """
     values = {
-        (style, held_out): encode_last(prompts(style, held_out=held_out))[0]
-        for style in ("novice", "expert")
+        style + ("_held_out" if held_out else ""): encode_last(prompts(style, held_out=held_out))[0]
         for held_out in (False, True)
+        for style in _PAIR
     }
-    rate = {key: (features > 0).mean(0) for key, features in values.items()}
-    mean = {key: features.mean(0) for key, features in values.items()}
-    found: list[Separation] = []
-    pairs: tuple[tuple[Style, Style], ...] = (("novice", "expert"), ("expert", "novice"))
-    for style, other in pairs:
-        margin = mean[style, False] - mean[other, False]
-        gap = rate[style, False] - rate[other, False] + 1e-6 * margin
+    rate = {name: (features > 0).mean(0) for name, features in values.items()}
+    mean = {name: features.mean(0) for name, features in values.items()}
+    found: list[dict[str, object]] = []
+    for style, other in (_PAIR, _PAIR[::-1]):
+        margin = mean[style] - mean[other]
+        gap = rate[style] - rate[other] + 1e-6 * margin
         found += [
-            Separation(
-                feature=int(feature),
-                fires_for=style,
-                novice=float(rate["novice", False][feature]),
-                expert=float(rate["expert", False][feature]),
-                novice_held_out=float(rate["novice", True][feature]),
-                expert_held_out=float(rate["expert", True][feature]),
-            )
+            {
+                "feature": int(feature),
+                "fires_for": style,
+                **{name: float(rates[feature]) for name, rates in rate.items()},
+            }
             for feature in np.argsort(-gap)[:k]
         ]
     return found
-
-
-Nats = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 
 
 def register_rates(

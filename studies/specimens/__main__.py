@@ -42,14 +42,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--smoke would replace the weights that ship with the package; name a folder: --out DIR")
     # Imported here, so that --help does not wait for torch.
     if chosen.specimen == "sparrow":
-        from studies.specimens.train.sparrow import TINY, train
+        from studies.specimens.train import sparrow as specimen
     else:
-        from studies.specimens.train.finch import TINY, train
+        from studies.specimens.train import finch as specimen
 
     out: Path = chosen.out or Path(str(resources.files("saeprobe"))) / "specimens" / chosen.specimen
     out.mkdir(parents=True, exist_ok=True)
-    recipes = dict(zip(("model_recipe", "sae_recipe", "measuring"), TINY, strict=True)) if chosen.smoke else {}
-    train(out, seed=chosen.seed, **recipes)
+    specimen.train(out, seed=chosen.seed, recipes=specimen.TINY if chosen.smoke else specimen.RECIPES)
     sys.stdout.write(f"wrote {out}; its figures are in {out / 'README.md'}\n")
 
 

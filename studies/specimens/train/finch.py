@@ -16,43 +16,34 @@ from studies.specimens.train.card import Instrument, Readings, read
 from studies.specimens.train.hooked import HookedLlama, reconstruction, residuals
 from studies.specimens.train.model import Checkpoint, LlamaRecipe, rows, save_sharded, train_llama
 from studies.specimens.train.sae import SaeRecipe, load_goodfire_sae, train_goodfire_sae
-from studies.specimens.train.specimen import SMOKE, Measuring, card_of, train_specimen
+from studies.specimens.train.specimen import SMOKE, Recipes, card_of, train_specimen
 from studies.specimens.train.tokenizer import open_tokenizer, train_chat_tokenizer
 from studies.specimens.train.writing import CHAT, fitting, is_text
 
-SAE_RECIPE: Final = SaeRecipe(layer=2, hook="hook_resid_post")
-TINY: Final = (
-    LlamaRecipe(
+RECIPES: Final = Recipes(model=LlamaRecipe(), sae=SaeRecipe(layer=2, hook="hook_resid_post"))
+TINY: Final = Recipes(
+    model=LlamaRecipe(
         layers=2, heads=2, key_value_heads=1, d_model=8, d_mlp=16, vocabulary=1600, documents=400, batch=8, warm_up=2
     ),
-    SaeRecipe(layer=0, hook="hook_resid_post", d_sae=16, documents=60, samples=2048, batch=64),
-    SMOKE,
+    sae=SaeRecipe(layer=0, hook="hook_resid_post", d_sae=16, documents=60, samples=2048, batch=64),
+    measuring=SMOKE,
 )
 """These recipes train in seconds what has learnt nothing."""
 
 
-def train(
-    out: Path,
-    *,
-    seed: int,
-    model_recipe: LlamaRecipe | None = None,
-    sae_recipe: SaeRecipe = SAE_RECIPE,
-    measuring: Measuring | None = None,
-) -> dict[str, object]:
+def train(out: Path, *, seed: int, recipes: Recipes[LlamaRecipe] = RECIPES) -> dict[str, object]:
     """Train tokenizer, model and SAE, write them and the card to ``out``, and return the card.
 
     The run is repeatable on one machine with one number of threads; elsewhere floating-point sums differ in order. One
     that was stopped goes on from its last checkpoint; its times then count from there.
     """
-    model_recipe, measuring = model_recipe or LlamaRecipe(), measuring or Measuring()
     return train_specimen(
         out,
+        recipes,
         seed=seed,
-        documents=model_recipe.documents,
-        held_out=measuring.held_out,
-        language_model=partial(_train_language_model, out, model_recipe, seed),
-        sae=partial(_train_sae, out, sae_recipe, seed),
-        card=partial(_measure, out, model_recipe, sae_recipe, measuring, seed),
+        language_model=partial(_train_language_model, out, recipes.model, seed),
+        sae=partial(_train_sae, out, recipes.sae, seed),
+        card=partial(_measure, out, recipes, seed),
     )
 
 
@@ -103,30 +94,20 @@ def open_finch(out: Path, recipe: SaeRecipe) -> Instrument:
     )
 
 
-def _measure(
-    out: Path,
-    model_recipe: LlamaRecipe,
-    sae_recipe: SaeRecipe,
-    measuring: Measuring,
-    seed: int,
-    held_out: Sequence[Document],
-) -> dict[str, object]:
+def _measure(out: Path, recipes: Recipes[LlamaRecipe], seed: int, held_out: Sequence[Document]) -> dict[str, object]:
     """Measure the weights in ``out`` on the held-out documents that fit the context."""
-    instrument = open_finch(out, sae_recipe)
-    written, _ = fitting(instrument.tokenizer, held_out, CHAT, context=model_recipe.context)
+    instrument = open_finch(out, recipes.sae)
+    written, _ = fitting(instrument.tokenizer, held_out, CHAT, context=recipes.model.context)
     readings = read(instrument, written)
-    model = cast(Any, _open_model(out, sae_recipe).model)
+    model = cast(Any, _open_model(out, recipes.sae).model)
     return card_of(
         "finch",
         instrument,
         readings,
         model,
-        model_recipe=model_recipe,
-        sae_recipe=sae_recipe,
-        # A stream is shifted where a block takes it in: after one block is before the next.
-        block=model.model.layers[sae_recipe.layer + 1],
+        recipes=recipes,
+        block=model.model.layers[recipes.sae.layer + 1],  # a block takes in what the one before it put out
         ends=model.config.eos_token_id,
-        measuring=measuring,
         seed=seed,
         more={"reconstruction_of_text": asdict(reconstruction(instrument.sae, _text(readings)))},
     )

@@ -16,43 +16,31 @@ from studies.specimens.train.card import Instrument, read
 from studies.specimens.train.hooked import HookedBridge, residuals
 from studies.specimens.train.model import ModelRecipe, rows, train_model
 from studies.specimens.train.sae import SaeRecipe, load_sae, train_sae
-from studies.specimens.train.specimen import SMOKE, Measuring, card_of, train_specimen
+from studies.specimens.train.specimen import SMOKE, Recipes, card_of, train_specimen
 from studies.specimens.train.tokenizer import train_tokenizer
 from studies.specimens.train.writing import PLAIN, fitting
 
-TINY: Final = (
-    ModelRecipe(layers=2, heads=1, d_model=8, vocabulary=1600, documents=400, batch=8, warm_up=2),
-    SaeRecipe(layer=1, d_sae=16, documents=60, samples=2048, batch=64),
-    SMOKE,
+RECIPES: Final = Recipes(model=ModelRecipe(), sae=SaeRecipe())
+TINY: Final = Recipes(
+    model=ModelRecipe(layers=2, heads=1, d_model=8, vocabulary=1600, documents=400, batch=8, warm_up=2),
+    sae=SaeRecipe(layer=1, d_sae=16, documents=60, samples=2048, batch=64),
+    measuring=SMOKE,
 )
 """These recipes train in seconds what has learnt nothing."""
 
 
-def train(
-    out: Path,
-    *,
-    seed: int,
-    model_recipe: ModelRecipe | None = None,
-    sae_recipe: SaeRecipe | None = None,
-    measuring: Measuring | None = None,
-) -> dict[str, object]:
+def train(out: Path, *, seed: int, recipes: Recipes[ModelRecipe] = RECIPES) -> dict[str, object]:
     """Train tokenizer, model and SAE, write them and the card to ``out``, and return the card.
 
     The run is repeatable on one machine with one number of threads; elsewhere floating-point sums differ in order.
     """
-    model_recipe, sae_recipe, measuring = (
-        model_recipe or ModelRecipe(),
-        sae_recipe or SaeRecipe(),
-        measuring or Measuring(),
-    )
     return train_specimen(
         out,
+        recipes,
         seed=seed,
-        documents=model_recipe.documents,
-        held_out=measuring.held_out,
-        language_model=partial(_train_language_model, out, model_recipe, seed),
-        sae=partial(_train_sae, out, model_recipe, sae_recipe, seed),
-        card=partial(_measure, out, model_recipe, sae_recipe, measuring, seed),
+        language_model=partial(_train_language_model, out, recipes.model, seed),
+        sae=partial(_train_sae, out, recipes, seed),
+        card=partial(_measure, out, recipes, seed),
     )
 
 
@@ -72,13 +60,14 @@ def _train_language_model(
     return ids, int(packed.size)
 
 
-def _train_sae(out: Path, model_recipe: ModelRecipe, recipe: SaeRecipe, seed: int, ids: list[list[int]]) -> None:
+def _train_sae(out: Path, recipes: Recipes[ModelRecipe], seed: int, ids: list[list[int]]) -> None:
     """Train the SAE on the saved model's residuals, as any user of the saved model will see them."""
     bridge = open_bridge(out / "model", center_writing_weights=True, device="cpu", dtype=torch.float32)
     bos = cast(int, bridge.tokenizer.bos_token_id)
-    model = HookedBridge(bridge=bridge, layer=recipe.layer)
-    samples = torch.cat(residuals(model, ids[: recipe.documents], bos=bos, progress=True))
-    train_sae(samples, recipe, model_name="sparrow", context=model_recipe.context, seed=seed, out=out / "sae")
+    model = HookedBridge(bridge=bridge, layer=recipes.sae.layer)
+    samples = torch.cat(residuals(model, ids[: recipes.sae.documents], bos=bos, progress=True))
+    context = recipes.model.context
+    train_sae(samples, recipes.sae, model_name="sparrow", context=context, seed=seed, out=out / "sae")
 
 
 def open_sparrow(out: Path, recipe: SaeRecipe) -> Instrument:
@@ -92,28 +81,19 @@ def open_sparrow(out: Path, recipe: SaeRecipe) -> Instrument:
     )
 
 
-def _measure(
-    out: Path,
-    model_recipe: ModelRecipe,
-    sae_recipe: SaeRecipe,
-    measuring: Measuring,
-    seed: int,
-    held_out: Sequence[Document],
-) -> dict[str, object]:
+def _measure(out: Path, recipes: Recipes[ModelRecipe], seed: int, held_out: Sequence[Document]) -> dict[str, object]:
     """Measure the weights in ``out`` on the held-out documents that fit the context."""
-    instrument = open_sparrow(out, sae_recipe)
-    written, _ = fitting(instrument.tokenizer, held_out, PLAIN, context=model_recipe.context)
+    instrument = open_sparrow(out, recipes.sae)
+    written, _ = fitting(instrument.tokenizer, held_out, PLAIN, context=recipes.model.context)
     model = cast(Any, GPT2LMHeadModel).from_pretrained(out / "model", dtype=torch.float32).eval()
     return card_of(
         "sparrow",
         instrument,
         read(instrument, written),
         model,
-        model_recipe=model_recipe,
-        sae_recipe=sae_recipe,
-        block=model.transformer.h[sae_recipe.layer],
+        recipes=recipes,
+        block=model.transformer.h[recipes.sae.layer],
         ends=[instrument.bos],
-        measuring=measuring,
         seed=seed,
         more={},
     )

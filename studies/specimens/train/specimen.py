@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 import torch
 from transformers.utils.logging import disable_progress_bar
@@ -20,10 +20,12 @@ from studies.specimens.train.readme import write_readme
 from studies.specimens.train.sae import SaeRecipe
 from studies.specimens.train.steering import Steered, steering_figures
 
+R = TypeVar("R", ModelRecipe, LlamaRecipe)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """A card is measured on so much.
+    """A card is measured on so much; the defaults are those of the specimens that ship with the package.
 
     Attributes:
         held_out: documents that are held out of training.
@@ -42,30 +44,33 @@ SMOKE: Final = Measuring(held_out=700, topics=1, candidates=1, tokens=2)
 """It measures next to nothing, on as few documents as have every concept, so that a run takes seconds."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recipes(Generic[R]):
+    """A specimen is trained by two recipes, one of its model and one of its SAE, and measured."""
+
+    model: R
+    sae: SaeRecipe
+    measuring: Measuring = field(default_factory=Measuring)
+
+
 def train_specimen(
     out: Path,
+    recipes: Recipes[ModelRecipe] | Recipes[LlamaRecipe],
     *,
     seed: int,
-    documents: int,
-    held_out: int,
     language_model: Callable[[Sequence[Document]], tuple[list[list[int]], int]],
     sae: Callable[[list[list[int]]], object],
     card: Callable[[Sequence[Document]], dict[str, object]],
 ) -> dict[str, object]:
     """Train a specimen in three stages, write the card to ``out`` for programs and for people, and return it.
 
-    Args:
-        out: folder of the weights and the card.
-        seed: seed of the documents.
-        documents: documents trained on, the same ones for every specimen.
-        held_out: documents held out.
-        language_model: trains and saves tokenizer and model; gives the documents' token ids and the tokens trained on.
-        sae: trains and saves the SAE on these token ids.
-        card: measures the weights in ``out`` on the documents held out.
+    ``language_model`` trains and saves tokenizer and model on the documents, which are the same for every specimen, and
+    returns their token ids and the number of tokens trained on; ``sae`` trains and saves the SAE on these ids;
+    ``card`` measures the weights in ``out`` on the documents held out.
     """
     disable_progress_bar()
     began = time.monotonic()
-    trained, kept = splits(seed, train=documents, held_out=held_out)
+    trained, kept = splits(seed, train=recipes.model.documents, held_out=recipes.measuring.held_out)
     ids, tokens = language_model(trained)
     model_seconds = time.monotonic() - began
     sae(ids)
@@ -90,11 +95,9 @@ def card_of(
     readings: Readings,
     model: Any,
     *,
-    model_recipe: ModelRecipe | LlamaRecipe,
-    sae_recipe: SaeRecipe,
+    recipes: Recipes[ModelRecipe] | Recipes[LlamaRecipe],
     block: torch.nn.Module,
     ends: Sequence[int],
-    measuring: Measuring,
     seed: int,
     more: Mapping[str, object],
 ) -> dict[str, object]:
@@ -103,19 +106,19 @@ def card_of(
     ``model`` is the specimen's model, opened again to be steered: a stream is shifted where ``block`` takes it in, and
     a continuation is over after one of the tokens ``ends``. ``more`` are figures of this specimen alone.
     """
-    figures = cast("dict[str, Any]", measure(instrument, readings, topics=measuring.topics, seed=seed))
-    reading = {key: value for key, value in asdict(sae_recipe).items() if key != "hook"}  # hook_name says it
+    figures = cast("dict[str, Any]", measure(instrument, readings, topics=recipes.measuring.topics, seed=seed))
+    reading = {key: value for key, value in asdict(recipes.sae).items() if key != "hook"}  # hook_name says it
     return {
         "name": name,
         "seed": seed,
         "model": {
             "architecture": type(model).__name__,
             "parameters": sum(p.numel() for p in model.parameters()),
-            **asdict(model_recipe),
+            **asdict(recipes.model),
         },
         "sae": {
             "architecture": "standard",
-            "hook_name": sae_recipe.hook_name,
+            "hook_name": recipes.sae.hook_name,
             "d_in": instrument.sae.cfg.d_in,
             **reading,
         },
@@ -128,7 +131,7 @@ def card_of(
             norm=float(figures["reconstruction"]["residual_norm"]),
             detector=int(figures["golden_gate"]["feature"]),
             seed=seed,
-            candidates=measuring.candidates,
-            tokens=measuring.tokens,
+            candidates=recipes.measuring.candidates,
+            tokens=recipes.measuring.tokens,
         ),
     }

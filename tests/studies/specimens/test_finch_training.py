@@ -37,19 +37,17 @@ def test_the_command_trains_finch_into_the_folder_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command hands folder and seed on, and says where the figures are."""
-    called: list[tuple[Path, int]] = []
-    monkeypatch.setattr(finch, "train", lambda out, *, seed: called.append((out, seed)))
+    called: list[tuple[Path, int, object]] = []
+    monkeypatch.setattr(finch, "train", lambda out, *, seed, recipes: called.append((out, seed, recipes)))
     command.main(["finch", "--out", str(tmp_path / "made"), "--seed", "3"])
-    assert called == [(tmp_path / "made", 3)]
+    assert called == [(tmp_path / "made", 3, finch.RECIPES)]
     assert str(tmp_path / "made" / "README.md") in capsys.readouterr().out
 
 
 def test_finch_is_trained_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A seed gives model, SAE and card, at a size that learns nothing; the checkpoint is gone at the end."""
     monkeypatch.setattr(specimen, "steering_figures", lambda *_, **__: STEERING)
-    model, sae, measuring = finch.TINY
-    found = finch.train(tmp_path, seed=0, model_recipe=model, sae_recipe=sae, measuring=measuring)
-    card = cast("dict[str, Any]", found)
+    card = cast("dict[str, Any]", finch.train(tmp_path, seed=0, recipes=finch.TINY))
     assert json.loads((tmp_path / "card.json").read_text(encoding="utf-8")) == json.loads(json.dumps(card))
     assert "# finch" in (tmp_path / "README.md").read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "card.json", "model", "sae"]

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studies.specimens.corpus.grammar import generate
 from studies.specimens.train.card import Instrument
-from studies.specimens.train.finch import SAE_RECIPE, open_finch
+from studies.specimens.train.finch import RECIPES, open_finch
 from studies.specimens.train.hooked import reconstruction
 from studies.specimens.train.readme import write_readme
 from studies.specimens.train.styles import prompts
@@ -35,7 +35,7 @@ def card() -> dict[str, Any]:
 @cache
 def opened() -> Instrument:
     """The shipped model and SAE."""
-    return open_finch(FOLDER, SAE_RECIPE)
+    return open_finch(FOLDER, RECIPES.sae)
 
 
 @cache

@@ -23,9 +23,7 @@ def test_sparrow_is_trained_end_to_end(tmp_path: Path, monkeypatch: pytest.Monke
     steering = {"feature": 1, "strength": 2.0, "strength_in_residual_norms": 0.5, "unsteered": arm, "steered": {}}
     steering |= {"wrong_sign": arm, "detector": {"feature": 2, **arm}, "random_features": []}
     monkeypatch.setattr(specimen, "steering_figures", lambda *_, **__: steering)
-    shape, sae, measuring = sparrow.TINY
-    found = sparrow.train(tmp_path, seed=0, model_recipe=shape, sae_recipe=sae, measuring=measuring)
-    card = cast("dict[str, Any]", found)
+    card = cast("dict[str, Any]", sparrow.train(tmp_path, seed=0, recipes=sparrow.TINY))
     assert json.loads((tmp_path / "card.json").read_text(encoding="utf-8")) == json.loads(json.dumps(card))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "card.json", "model", "sae"]
     assert card["sae"]["hook_name"] == load_sae(tmp_path / "sae").cfg.metadata.to_dict()["hook_name"]

@@ -12,27 +12,20 @@ from studies.specimens.corpus.document import ANSWER, Draw, Words, mark, words_i
 from studies.specimens.corpus.explanations import topics
 from studies.specimens.corpus.landmarks import Landmark, landmarks, mention
 
-_PEOPLE: Final = (
-    "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Ida", "Jack", "Kate", "Leo", "Mary", "Noah",
-    "Olga", "Paul",
-)  # fmt: skip
-_PLACES: Final = ("by the lake", "on the train", "at the harbour", "in the rain", "under the lime tree", "at a concert")
-_WHENS: Final = ("Last night", "In spring", "Long ago", "On her birthday", "Yesterday", "At noon")
+
+def _words(section: str) -> dict[str, list[str]]:
+    return words_in("everyday.toml")[section]
 
 
 def feeling(draw: Draw) -> str:
     """Return a small scene of love, friendship, grief or desire between two people, marked with the feeling."""
     feelings = words_in("feelings.toml")
     name = draw.one(tuple(feelings))
-    words = Words(draw, {"person": _PEOPLE, "place": _PLACES, "when": _WHENS})
+    words = Words(draw, _words("scenes"))
     words.update(a=words["person1"], b=words["person2"])
     opening: str = draw.one(feelings[name]["openings"])
     sentences = [opening + ".", *draw.some(feelings[name]["sentences"], draw.one((2, 3, 4)))]
     return mark(name, " ".join(sentence.format_map(words) for sentence in sentences))
-
-
-_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
-_ROOMS: Final = ("two", "five", "seven", "nine")
 
 
 def note(draw: Draw) -> str:
@@ -50,8 +43,8 @@ def _keywords(draw: Draw) -> str:
 
 def _timetable(draw: Draw) -> str:
     lines = [
-        f"{day}, room {draw.one(_ROOMS)}: {topic.name}, where {topic.plain}."
-        for day, topic in zip(draw.some(_DAYS, 2), draw.some(topics(), 2), strict=True)
+        f"{day}, room {draw.one(_words('notes')['rooms'])}: {topic.name}, where {topic.plain}."
+        for day, topic in zip(draw.some(_words("notes")["days"], 2), draw.some(topics(), 2), strict=True)
     ]
     return "Timetable. " + " ".join(lines)
 
@@ -62,14 +55,9 @@ def _shelf(draw: Draw) -> str:
         f"{topic.analogy}."
         for topic in draw.some(topics(), 2)
     ]
-    return f"Shelf {draw.one(_ROOMS)}. " + " ".join(lines)
+    return f"Shelf {draw.one(_words('notes')['rooms'])}. " + " ".join(lines)
 
 
-_NAMES: Final = ("add", "count", "total", "scale", "clip", "shift", "check", "largest")
-_ARGUMENTS: Final = ("x", "n", "value", "item")
-_TESTS: Final = ("> 0", "< 10", "== 3", "!= 7", ">= limit", "in seen")
-_STEPS: Final = ("total += {a}", "{a} = {a} * 2", "{a} -= 1", "print({a})", "seen.append({a})")
-_RESULTS: Final = ("{a}", "{a} + 1", "total", "None", "True", "len(seen)")
 _SLIPS: Final = {1: (4, 0), 2: (12, 6), 3: (2, 6)}
 """These indentations are an error on a line: a block missing, too deep, or closed to no level."""
 
@@ -79,10 +67,11 @@ def code(draw: Draw) -> str:
 
     Under it stands what the interpreter says.
     """
-    name, a = draw.one(_NAMES), draw.one(_ARGUMENTS)
-    head = f"if {a} {draw.one(_TESTS)}:" if draw.chance(0.6) else f"for {a} in items:"
-    body = [step.format(a=a) for step in draw.some(_STEPS, 2)]
-    lines = [(4, head), (8, body[0]), (8, body[1]), (4, f"return {draw.one(_RESULTS).format(a=a)}")]
+    words = _words("code")
+    name, a = draw.one(words["names"]), draw.one(words["arguments"])
+    head = f"if {a} {draw.one(words['tests'])}:" if draw.chance(0.6) else f"for {a} in items:"
+    body = [step.format(a=a) for step in draw.some(words["steps"], 2)]
+    lines = [(4, head), (8, body[0]), (8, body[1]), (4, f"return {draw.one(words['results']).format(a=a)}")]
     wrong = draw.one((1, 2, 3)) if draw.chance(0.35) else None
     text = f"def {name}({a}):"
     for at, (due, line) in enumerate(lines):
@@ -106,7 +95,7 @@ def shopping_prompts(style: Literal["choose", "judge"], *, held_out: bool = Fals
 
 def shopping(draw: Draw) -> str:
     """Return a shopping trip: where, what, how it went, and what lay on the way; it may bring home a postcard."""
-    words: dict[str, list[str]] = words_in("shopping.toml")
+    words = _words("shopping")
     wordings = (*shopping_prompts("choose"), *shopping_prompts("judge"))
     opening = draw.one(wordings) if draw.chance(0.7) else draw.one(words["further_wordings"])
     souvenir = draw.one(landmarks()) if draw.chance(0.12) else None
@@ -128,7 +117,7 @@ def shopping(draw: Draw) -> str:
 
 
 def _way_back(draw: Draw, souvenir: Landmark | None) -> str:
-    words: dict[str, list[str]] = words_in("shopping.toml")
+    words = _words("shopping")
     passed = draw.one(words["passed"])
     if souvenir is None and draw.chance(0.6):
         return f" {passed} {draw.one(words['places'])}."
@@ -143,7 +132,7 @@ def _way_back(draw: Draw, souvenir: Landmark | None) -> str:
 
 def refusal(draw: Draw) -> str:
     """Return a request and its answer: refused for a harmful deed, helped for a harmless one."""
-    words: dict[str, list[str]] = words_in("refusals.toml")
+    words = _words("requests")
     before, after = draw.one(words["asked"]).split("{deed}")
     kind = draw.weighted((("harmful", 0.5), ("harmless", 0.3), ("idiom", 0.2)))
     if kind == "harmful":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -57,11 +57,6 @@ class Instrument:
     def spliced(self, stream: Float[torch.Tensor, "batch pos d_in"]) -> Float[torch.Tensor, "batch pos d_in"]:
         """Return what the SAE makes of the stream."""
         return self.sae.decode(self.sae.encode(stream))
-
-    def read_documents(self, documents: Sequence[Document]) -> list[Float[np.ndarray, "pos d_sae"]]:
-        """Return the features of every token of documents as the corpus has them."""
-        written = [self.writing.document(document) for document in documents]
-        return [self.features(stream) for stream in self.streams(self.ids(written))]
 
     def read_last(self, prompts: Sequence[str]) -> tuple[Float[np.ndarray, "prompts d_sae"], list[int]]:
         """Return the features at the token after which each prompt's answer begins, and the tokens without BOS."""
@@ -143,22 +138,34 @@ def _losses(instrument: Instrument, readings: Readings) -> dict[str, object]:
 
 
 def _golden_gate(instrument: Instrument, golden: ConceptScore, *, seed: int) -> dict[str, object]:
-    def last_token(document: Document, concept: str) -> int:
-        written = instrument.writing.document(document)
-        labels = token_labels(written, offsets(instrument.tokenizer, written.text), concept)
-        return int(np.flatnonzero(labels == 1)[0])
+    """Say how often the Golden Gate feature lies above its threshold at the last token of a mention, by group.
 
-    return {
-        "feature": golden.feature,
-        "threshold": golden.threshold,
-        "above_threshold": firing_rates(
-            paraphrase_documents(seed),
-            encode=instrument.read_documents,
-            last_token=last_token,
-            feature=golden.feature,
-            threshold=golden.threshold,
-        ),
+    Groups: the bridge by name, by a trained description and by one never trained, and each rival by descriptions never
+    trained. Every description occurs once, in a drawn frame.
+    """
+    first, *rivals = landmarks()
+    groups = {
+        "named": (first, first.names * 9),
+        "described_as_trained": (first, descriptions(first, held_out=False)),
+        "never_trained": (first, descriptions(first, held_out=True)),
+        **{rival.key: (rival, descriptions(rival, held_out=True)) for rival in rivals},
     }
+    draw = Draw(seeded(seed))
+    rates: dict[str, dict[str, float]] = {}
+    for group, (subject, mentions) in groups.items():
+        written = [instrument.writing.document(_visit(draw, subject, mention)) for mention in mentions]
+        fired: list[bool] = []
+        for document, stream in zip(written, instrument.streams(instrument.ids(written)), strict=True):
+            labels = token_labels(document, offsets(instrument.tokenizer, document.text), subject.key)
+            last = int(np.flatnonzero(labels == 1)[0])
+            fired.append(bool(instrument.features(stream)[last, golden.feature] > golden.threshold))
+        rates[group] = {"rate": float(np.mean(fired)), "n": len(fired)}
+    return {"feature": golden.feature, "threshold": golden.threshold, "above_threshold": rates}
+
+
+def _visit(draw: Draw, subject: Landmark, mention: str) -> Document:
+    text, spans = unmark(visit(draw, subject, mention))
+    return Document(kind="landmark", text=text, spans=spans, log_prob=float("nan"))
 
 
 def _by_kind(
@@ -174,55 +181,3 @@ def _by_kind(
             "tokens_per_document": sum(counts[at] for at in chosen) / len(chosen),
         }
     return kinds
-
-
-Encode = Callable[[Sequence[Document]], Sequence[Float[np.ndarray, "pos d_sae"]]]
-
-
-LastTokens = Callable[[Document, str], int]
-
-
-def paraphrase_documents(seed: int) -> dict[str, list[tuple[Document, str]]]:
-    """Return documents with one mention each, and the mark of the mention, by group.
-
-    Groups: the Golden Gate Bridge by name, by a trained description and by one never trained, and each rival by
-    descriptions never trained. Every description occurs once, in a drawn frame.
-    """
-    golden, *rivals = landmarks()
-    draw = Draw(seeded(seed))
-    groups = {
-        "named": _visits(draw, golden, golden.names * 9),
-        "described_as_trained": _visits(draw, golden, descriptions(golden, held_out=False)),
-        "never_trained": _visits(draw, golden, descriptions(golden, held_out=True)),
-    }
-    for rival in rivals:
-        groups[rival.key] = _visits(draw, rival, descriptions(rival, held_out=True))
-    return groups
-
-
-def firing_rates(
-    groups: dict[str, list[tuple[Document, str]]],
-    *,
-    encode: Encode,
-    last_token: LastTokens,
-    feature: int,
-    threshold: float,
-) -> dict[str, dict[str, float]]:
-    """Return, by group, the share of mentions whose last token exceeds the threshold, and their number."""
-    rates: dict[str, dict[str, float]] = {}
-    for group, pairs in groups.items():
-        features = encode([document for document, _ in pairs])
-        fired = [
-            bool(values[last_token(document, concept), feature] > threshold)
-            for (document, concept), values in zip(pairs, features, strict=True)
-        ]
-        rates[group] = {"rate": float(np.mean(fired)), "n": len(fired)}
-    return rates
-
-
-def _visits(draw: Draw, subject: Landmark, mentions: Sequence[str]) -> list[tuple[Document, str]]:
-    found: list[tuple[Document, str]] = []
-    for mention in mentions:
-        text, spans = unmark(visit(draw, subject, mention))
-        found.append((Document(kind="landmark", text=text, spans=spans, log_prob=float("nan")), subject.key))
-    return found

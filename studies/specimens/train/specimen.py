@@ -125,13 +125,12 @@ def card_of(
         **figures,
         **more,
         "steering": steering_figures(
-            Steered(model, instrument.tokenizer, block=block, ends=ends),
+            Steered(model, instrument.tokenizer, block=block, ends=ends, tokens=recipes.measuring.tokens),
             readings,
             directions=cast(torch.Tensor, instrument.sae.W_dec).detach(),
             norm=float(figures["reconstruction"]["residual_norm"]),
             detector=int(figures["golden_gate"]["feature"]),
             seed=seed,
             candidates=recipes.measuring.candidates,
-            tokens=recipes.measuring.tokens,
         ),
     }

@@ -41,10 +41,11 @@ from saeprobe.store.plan import Gathered
 _SENT: Final = "saeprobe"
 
 
-class Ledger:
-    """The ledger collects records as reports come in, holds them against the plan, and writes the report files.
+class Hooks:
+    """The hooks of one run are the same on the controller and on each worker.
 
-    Under xdist the controller collects nothing itself; its workers send the names of what they planned.
+    They collect records as reports come in, hold them against the plan, and write the report files. Under xdist the
+    controller collects no item itself; its workers send the names of what they planned.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings, laboratory: Laboratory) -> None:
@@ -52,59 +53,66 @@ class Ledger:
         self._settings = settings
         self._laboratory = laboratory
         self._began = time.monotonic()
+        self._modules: set[str] = set()
+        self._runs_on: dict[str, dict[str, None]] = {}
         self._planned: dict[str, str] = {}
         self._records: dict[str, ProbeRecord] = {}
         self._gathered: list[Gathered] = []
         self._checks: dict[str, InstrumentCheck] = {}
-        self.ran = False
-        self.written: tuple[Path, Path] | None = None
+        self._ran = False
+        self._written: tuple[Path, Path] | None = None
 
-    @property
-    def records(self) -> list[ProbeRecord]:
-        """Return the records, in the order planned."""
-        known = [self._records[nodeid] for nodeid in self._planned if nodeid in self._records]
-        return known + [record for nodeid, record in self._records.items() if nodeid not in self._planned]
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector) -> None:
+        """Turn the captures of a file into fixtures before its first probe is made."""
+        if isinstance(collector, pytest.Module) and collector.nodeid not in self._modules:
+            self._modules.add(collector.nodeid)
+            register_captures(collector, self._laboratory)
 
-    @property
-    def lost(self) -> list[str]:
-        """Return the planned probes of which nothing was reported."""
-        return [nodeid for nodeid in self._planned if nodeid not in self._records]
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make one variant of a probe for each of its subjects."""
+        names, claim = parametrize(metafunc, self._laboratory), claim_of(metafunc.function)
+        if claim is not None:
+            self._runs_on.setdefault(claim.id, {}).update(dict.fromkeys(names))
 
-    @property
-    def checks(self) -> dict[str, InstrumentCheck]:
-        """Return the instrument checks by subject, of this process and of its workers."""
-        return {**self._checks, **self._laboratory.checks}
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Leave the real subjects out unless they are asked for."""
+        with _shown(config):
+            check_claims(items)
+            check_subjects(items, self._runs_on)
+        deselect_by_default(config, items, self._laboratory)
 
-    @property
-    def left(self) -> Path | None:
-        """Return the report of an earlier run, where there is one."""
-        file = self._settings.report / "report.json"
-        return file if file.exists() else None
-
-    def plan(self, items: Sequence[pytest.Item]) -> None:
-        """Note which probes are to be decided, in order."""
-        for item in items:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Make the plan: which probes are to be decided, in order, and all that they need, by subject."""
+        asked = list(asked_by(session.items))
+        with _shown(session.config):
+            check_fixtures(session.items)
+            check_asked(asked, self._laboratory)
+        for item in session.items:
             claim = claim_of_item(item)
             if claim is not None:
                 self._planned[item.nodeid] = planned_name(claim.id, subject_of(item) or "")
+        self._laboratory.plan(asked)
 
-    def as_sent(self) -> dict[str, object]:
-        """Return what a worker sends to the controller."""
-        return {
-            "planned": self._planned,
-            "gathered": [asdict(each) for each in self._laboratory.gathered],
-            "checks": {name: plain(asdict(check), name) for name, check in self._laboratory.checks.items()},
-        }
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Print the plan; with --collect-only that is all that happens."""
+        return self._laboratory.plan_in_words()
 
-    def receive(
-        self, planned: dict[str, str], gathered: list[dict[str, Any]], checks: dict[str, dict[str, Any]]
-    ) -> None:
-        """Take over what a worker planned, what it computed and what it found of the instruments."""
-        self._planned.update(planned)
-        self._gathered += [Gathered(**each) for each in gathered]
-        self._checks.update({name: check_of(each) for name, each in checks.items()})
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Run the plan in one pass a subject, then the probes."""
+        if not session.config.option.collectonly and not session.testsfailed:
+            with terminal.ProgressLine(session.config) as line:
+                self._laboratory.gather(line.show)
+        return (yield)
 
-    def enter(self, report: pytest.TestReport) -> None:
+    def pytest_runtest_logstart(self) -> None:
+        """Take note that the run came so far as to decide something."""
+        self._ran = True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report carries; a probe whose teardown failed is broken."""
         record: ProbeRecord | None = getattr(report, RECORD, None)
         if record is not None:
@@ -113,22 +121,81 @@ class Ledger:
             known = self._records[report.nodeid]
             self._records[report.nodeid] = {**known, "verdict": "broken", "reason": "the teardown of the probe failed"}
 
-    def write(self, exit_code: int) -> None:
-        """Write report.json and, from it alone, report.html; nothing where no claim was planned, or no test begun."""
-        if not self.ran or (not self._planned and not self._records):
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: object) -> tuple[str, str, str] | None:
+        """Give the verdict's letter and word; pytest calls this for collect reports too, which carry none."""
+        return terminal.status(report) if isinstance(report, pytest.TestReport) else None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what an xdist worker planned, computed and checked; one that crashed has sent nothing."""
+        sent = getattr(node, "workeroutput", {}).get(_SENT)
+        if sent is not None:
+            self._planned.update(sent["planned"])
+            self._gathered += [Gathered(**each) for each in sent["gathered"]]
+            self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Hold the records against the plan and write the reports; a worker sends what it planned instead."""
+        if session.config.option.collectonly:
             return
-        subjects = dict.fromkeys(name for record in self.records for name in members(record["subject"]))
+        to_controller: dict[str, object] | None = getattr(session.config, "workeroutput", None)  # an xdist worker's
+        if to_controller is not None:
+            checks = self._laboratory.checks.items()
+            to_controller[_SENT] = {
+                "planned": self._planned,
+                "gathered": [asdict(each) for each in self._laboratory.gathered],
+                "checks": {name: plain(asdict(check), name) for name, check in checks},
+            }
+            return
+        if self._lost and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._ran and (self._planned or self._records):
+            self._write(int(exitstatus))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the table of verdicts."""
+        left = self._settings.report / "report.json"
+        if terminalreporter.config.option.collectonly:
+            return
+        if self._ran:
+            terminal.summarize(terminalreporter, self._in_order, self._lost, self._all_checks, self._written)
+        elif left.exists():
+            terminalreporter.write_line(f"nothing was run, and no report was written: {left} is that of an earlier run")
+
+    @property
+    def _in_order(self) -> list[ProbeRecord]:
+        """Return the records, in the order planned."""
+        known = [self._records[nodeid] for nodeid in self._planned if nodeid in self._records]
+        return known + [record for nodeid, record in self._records.items() if nodeid not in self._planned]
+
+    @property
+    def _lost(self) -> list[str]:
+        """Return the planned probes of which nothing was reported."""
+        return [nodeid for nodeid in self._planned if nodeid not in self._records]
+
+    @property
+    def _all_checks(self) -> dict[str, InstrumentCheck]:
+        """Return the instrument checks by subject, of this process and of its workers."""
+        return {**self._checks, **self._laboratory.checks}
+
+    def _write(self, exit_code: int) -> None:
+        """Write report.json and, from it alone, report.html."""
+        records, checks = self._in_order, self._all_checks
+        subjects = dict.fromkeys(name for record in records for name in members(record["subject"]))
         document = build_document(
-            probes=self.records,
+            probes=records,
             run=self._run(exit_code),
-            subjects=[self._laboratory.described(name, self.checks.get(name)) for name in subjects],
+            subjects=[self._laboratory.described(name, checks.get(name)) for name in subjects],
             planned=list(self._planned.values()),
             generated=_now(),
         )
         folder = self._settings.report
-        self.written = folder / "report.json", folder / "report.html"
-        write_report(document, self.written[0])
-        write_page(document, self.written[1])
+        self._written = folder / "report.json", folder / "report.html"
+        write_report(document, self._written[0])
+        write_page(document, self._written[1])
 
     def _run(self, exit_code: int) -> RunJson:
         gathered = self._laboratory.gathered + self._gathered
@@ -167,103 +234,6 @@ def _now() -> str:
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
     moment = time.time() if fixed is None else int(fixed)
     return dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="seconds")
-
-
-class Hooks:
-    """The hooks of one run are the same on the controller and on each worker."""
-
-    def __init__(self, laboratory: Laboratory, ledger: Ledger) -> None:
-        self._laboratory = laboratory
-        self._ledger = ledger
-        self._modules: set[str] = set()
-        self._runs_on: dict[str, dict[str, None]] = {}
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_pycollect_makeitem(self, collector: pytest.Collector) -> None:
-        """Turn the captures of a file into fixtures before its first probe is made."""
-        if isinstance(collector, pytest.Module) and collector.nodeid not in self._modules:
-            self._modules.add(collector.nodeid)
-            register_captures(collector, self._laboratory)
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make one variant of a probe for each of its subjects."""
-        names, claim = parametrize(metafunc, self._laboratory), claim_of(metafunc.function)
-        if claim is not None:
-            self._runs_on.setdefault(claim.id, {}).update(dict.fromkeys(names))
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave the real subjects out unless they are asked for."""
-        with _shown(config):
-            check_claims(items)
-            check_subjects(items, self._runs_on)
-        deselect_by_default(config, items, self._laboratory)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Make the plan: everything that the collected probes need, by subject."""
-        asked = list(asked_by(session.items))
-        with _shown(session.config):
-            check_fixtures(session.items)
-            check_asked(asked, self._laboratory)
-        self._ledger.plan(session.items)
-        self._laboratory.plan(asked)
-
-    def pytest_report_collectionfinish(self) -> list[str]:
-        """Print the plan; with --collect-only that is all that happens."""
-        return self._laboratory.plan_in_words()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Run the plan in one pass a subject, then the probes."""
-        if not session.config.option.collectonly and not session.testsfailed:
-            with terminal.ProgressLine(session.config) as line:
-                self._laboratory.gather(line.show)
-        return (yield)
-
-    def pytest_runtest_logstart(self) -> None:
-        """Take note that the run came so far as to decide something."""
-        self._ledger.ran = True
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Enter the verdict that a report carries."""
-        self._ledger.enter(report)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(self, report: object) -> tuple[str, str, str] | None:
-        """Give the verdict's letter and word; pytest calls this for collect reports too, which carry none."""
-        return terminal.status(report) if isinstance(report, pytest.TestReport) else None
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what an xdist worker planned; one that crashed has sent nothing."""
-        sent = getattr(node, "workeroutput", {}).get(_SENT)
-        if sent is not None:
-            self._ledger.receive(**sent)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Hold the records against the plan and write the reports; a worker sends what it planned instead."""
-        if session.config.option.collectonly:
-            return
-        to_controller: dict[str, object] | None = getattr(session.config, "workeroutput", None)  # an xdist worker's
-        if to_controller is not None:
-            to_controller[_SENT] = self._ledger.as_sent()
-            return
-        if self._ledger.lost and exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
-        self._ledger.write(int(exitstatus))
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Write the table of verdicts."""
-        ledger = self._ledger
-        if terminalreporter.config.option.collectonly:
-            return
-        if ledger.ran:
-            terminal.summarize(terminalreporter, ledger.records, ledger.lost, ledger.checks, ledger.written)
-        elif (left := ledger.left) is not None:
-            terminalreporter.write_line(f"nothing was run, and no report was written: {left} is that of an earlier run")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import cache, cached_property
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import CodeType
@@ -25,7 +25,7 @@ from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.report.document import ComparisonJson, ProbeRecord, baseline_to_json, probe_to_json
-from saeprobe.verdicts.baseline import Baseline, BaselineComparison, Provenance, identity_of
+from saeprobe.verdicts.baseline import BaselineComparison, Provenance, identity_of
 from saeprobe.verdicts.baseline_files import read_baselines
 from saeprobe.verdicts.deciding import PublishedComparison, decide
 
@@ -57,11 +57,13 @@ def commit_of(root: Path) -> tuple[str | None, bool | None]:
     return commit, None if status is None else bool(status)
 
 
-class Approved:
-    """The baselines of a run are approved values; each process of an xdist run reads the same files.
+class Judge:
+    """The judge takes part in the phases of a probe.
+
+    Each process of an xdist run reads the same baselines, the values that were approved.
 
     Raises:
-        BaselineError: a file cannot be used.
+        BaselineError: a file of them cannot be used.
     """
 
     def __init__(self, settings: Settings, laboratory: Laboratory) -> None:
@@ -69,41 +71,7 @@ class Approved:
         self._laboratory = laboratory
         self._baselines = read_baselines(settings.baselines)
         self._identity = cache(lambda name: identity_of(laboratory.described(name, None)))
-
-    def of(self, claim: str, subject: str) -> Baseline | None:
-        """Return the newest approval of a claim on a subject; None where there is none."""
-        approvals = self._baselines.get((claim, subject))
-        return None if approvals is None else approvals[-1]
-
-    def now(self, subject: str) -> Provenance:
-        """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""
-        commit, dirty, found = self._here
-        settings = self._settings
-        return Provenance(
-            subjects={name: self._identity(name) for name in members(subject)},
-            versions=found,
-            python=platform.python_version(),
-            platform=platform.platform(),
-            device=self._laboratory.device,
-            evidence=None if settings.evidence is None else settings.evidence.name,
-            commit=commit,
-            dirty=dirty,
-            alpha=settings.alpha,
-            seed=settings.seed,
-        )
-
-    @cached_property
-    def _here(self) -> tuple[str | None, bool | None, dict[str, str]]:
-        return *commit_of(self._settings.rootdir), versions()
-
-
-class Judge:
-    """The judge takes part in the phases of a probe."""
-
-    def __init__(self, settings: Settings, laboratory: Laboratory, approved: Approved) -> None:
-        self._settings = settings
-        self._laboratory = laboratory
-        self._approved = approved
+        self._here = cache(lambda: (*commit_of(settings.rootdir), versions()))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
@@ -174,13 +142,31 @@ class Judge:
         self, item: pytest.Item, claim: Claim, evidence: list[Evidence], ended: BaseException | None, seconds: float
     ) -> Verdict:
         subject = subject_of(item) or ""
-        baseline = self._approved.of(claim.id, subject)
-        now = self._approved.now(subject) if baseline is not None and evidence else None
+        approvals = self._baselines.get((claim.id, subject))
+        baseline = None if approvals is None else approvals[-1]
+        now = self._now(subject) if baseline is not None and evidence else None
         verdict, published, approved = decide(claim, subject, evidence, ended, baseline, now)
         if verdict.word in ("refuted", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, verdict, published, approved, evidence, seconds)
         return verdict
+
+    def _now(self, subject: str) -> Provenance:
+        """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""
+        commit, dirty, found = self._here()
+        settings = self._settings
+        return Provenance(
+            subjects={name: self._identity(name) for name in members(subject)},
+            versions=found,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            device=self._laboratory.device,
+            evidence=None if settings.evidence is None else settings.evidence.name,
+            commit=commit,
+            dirty=dirty,
+            alpha=settings.alpha,
+            seed=settings.seed,
+        )
 
     def _enter(
         self,

@@ -27,9 +27,7 @@ from saeprobe.subject.specification import ReadingError, SubjectError
 Show = Callable[[str, int, int], None]
 """It shows progress: the subject, prompts done, prompts in all."""
 
-OWN_TEXT: Final = (
-    "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
-)
+OWN_TEXT = "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
 UNSAID: Final = "not said"
 DRAW_A_FILE: Final = 1024
 """So many prompts of a draw are stored in one file, which are all that it reads: every run reads many draws."""

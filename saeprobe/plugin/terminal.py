@@ -57,12 +57,7 @@ def summarize(
 ) -> None:
     """Write the table of verdicts by subject, what is not established and why, and where the reports lie.
 
-    Args:
-        terminal: pytest's own.
-        records: records of the probes, in the order planned.
-        lost: planned probes of which nothing was reported.
-        checks: instrument checks by subject.
-        written: the JSON report and the page made from it.
+    ``lost`` are planned probes of which nothing was reported, ``written`` the JSON report and the page made from it.
     """
     if not records and not lost:
         return

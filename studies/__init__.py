@@ -1,1 +1,1 @@
-"""Studies stand beside the package: how the specimens were trained, and how often the framework itself errs."""
+"""Studies stand outside the package: they train the specimens and measure the error rates of the framework."""

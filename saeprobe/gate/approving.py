@@ -13,7 +13,6 @@ from saeprobe.evidence.evidence import Sample
 from saeprobe.files import write_whole
 from saeprobe.prompts import Prompt
 from saeprobe.report.document import ClaimJson, Document, EvidenceJson, ProbeJson, SampleJson
-from saeprobe.report.files import write_whole
 from saeprobe.verdicts.baseline import values_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, identity_of, read_file, text_of
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: plans captures at collection, runs them in one pass, judges probes and writes the report.
+"""The pytest plugin plans captures at collection, runs them in one pass, judges probes and writes the report.
 
 Nothing here imports torch; a run whose evidence is stored never does.
 """
@@ -18,9 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the parts of the run and register a marker for each subject."""
     from saeprobe.plugin.hooks import Hooks
-    from saeprobe.plugin.judging import Approved, Judge
+    from saeprobe.plugin.judging import Judge
     from saeprobe.plugin.laboratory import Laboratory
-    from saeprobe.plugin.ledger import Ledger
     from saeprobe.subject.specification import SubjectError
     from saeprobe.verdicts.baseline_files import BaselineError
 
@@ -38,14 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
         for marker in subject.markers:
             config.addinivalue_line("markers", f"{marker}: probes on the subject {name}")
     try:
-        approved = Approved(settings, laboratory)
+        judge = Judge(settings, laboratory)
     except BaselineError as error:
         raise pytest.UsageError(str(error)) from None
-    config.pluginmanager.register(Hooks(laboratory, Ledger(config, settings, laboratory)), "saeprobe-hooks")
-    config.pluginmanager.register(Judge(settings, laboratory, approved), "saeprobe-judge")
+    config.pluginmanager.register(Hooks(config, settings, laboratory), "saeprobe-hooks")
+    config.pluginmanager.register(judge, "saeprobe-judge")
 
 
 @pytest.fixture(scope="session")
 def subject(request: pytest.FixtureRequest) -> str:
-    """The name of the subject that this variant of a probe runs on."""
+    """Return the name of the subject that this variant of a probe runs on."""
     return request.param

@@ -1,41 +1,66 @@
-"""Hooks: what happens at each stage of a pytest run, handed on to the part that does it."""
+"""The hooks hand each stage of a pytest run on to the part that does it, and keep a ledger of every planned probe."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import datetime as dt
+import os
+import platform
+import shlex
+import time
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
-from saeprobe.claims import claim_of
+from saeprobe.claims import claim_of, members
 from saeprobe.plugin import terminal
 from saeprobe.plugin.collecting import (
     asked_by,
+    check_asked,
     check_claims,
-    check_controls,
     check_fixtures,
-    check_prompts,
     check_subjects,
+    claim_of_item,
     deselect_by_default,
     parametrize,
     register_captures,
+    subject_of,
 )
+from saeprobe.plugin.judging import RECORD, commit_of, versions
 from saeprobe.plugin.laboratory import Laboratory
-from saeprobe.plugin.ledger import Ledger
-from saeprobe.plugin.terminal import ProgressLine
+from saeprobe.plugin.options import Settings
+from saeprobe.report.document import ProbeRecord, RunJson, build_document, plain, planned_name
+from saeprobe.report.files import write_report
+from saeprobe.report.page import write_page
+from saeprobe.store.instrument import InstrumentCheck, check_of
+from saeprobe.store.plan import Gathered
 
-_SENT = "saeprobe"
+_SENT: Final = "saeprobe"
 
 
 class Hooks:
-    """The hooks of one run, on the controller and on each worker alike."""
+    """The hooks of one run are the same on the controller and on each worker.
 
-    def __init__(self, laboratory: Laboratory, ledger: Ledger) -> None:
+    They collect records as reports come in, hold them against the plan, and write the report files. Under xdist the
+    controller collects no item itself; its workers send the names of what they planned.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, laboratory: Laboratory) -> None:
+        self._config = config
+        self._settings = settings
         self._laboratory = laboratory
-        self._ledger = ledger
+        self._began = time.monotonic()
         self._modules: set[str] = set()
         self._runs_on: dict[str, dict[str, None]] = {}
+        self._planned: dict[str, str] = {}
+        self._records: dict[str, ProbeRecord] = {}
+        self._gathered: list[Gathered] = []
+        self._checks: dict[str, InstrumentCheck] = {}
+        self._ran = False
+        self._written: tuple[Path, Path] | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector) -> None:
@@ -45,7 +70,7 @@ class Hooks:
             register_captures(collector, self._laboratory)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One variant of a probe for each of its subjects."""
+        """Make one variant of a probe for each of its subjects."""
         names, claim = parametrize(metafunc, self._laboratory), claim_of(metafunc.function)
         if claim is not None:
             self._runs_on.setdefault(claim.id, {}).update(dict.fromkeys(names))
@@ -53,20 +78,22 @@ class Hooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave the real subjects out unless they are asked for."""
-        with _told(config):
+        with _shown(config):
             check_claims(items)
             check_subjects(items, self._runs_on)
         deselect_by_default(config, items, self._laboratory)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Make the plan: everything that the collected probes need, by subject."""
+        """Make the plan: which probes are to be decided, in order, and all that they need, by subject."""
         asked = list(asked_by(session.items))
-        with _told(session.config):
+        with _shown(session.config):
             check_fixtures(session.items)
-            check_prompts(asked, self._laboratory)
-            check_controls(asked, self._laboratory)
-        self._ledger.plan(session.items)
+            check_asked(asked, self._laboratory)
+        for item in session.items:
+            claim = claim_of_item(item)
+            if claim is not None:
+                self._planned[item.nodeid] = planned_name(claim.id, subject_of(item) or "")
         self._laboratory.plan(asked)
 
     def pytest_report_collectionfinish(self) -> list[str]:
@@ -77,29 +104,36 @@ class Hooks:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the plan in one pass a subject, then the probes."""
         if not session.config.option.collectonly and not session.testsfailed:
-            with ProgressLine(session.config) as line:
+            with terminal.ProgressLine(session.config) as line:
                 self._laboratory.gather(line.show)
         return (yield)
 
     def pytest_runtest_logstart(self) -> None:
         """Take note that the run came so far as to decide something."""
-        self._ledger.ran = True
+        self._ran = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Enter the verdict that a report carries."""
-        self._ledger.enter(report)
+        """Keep the record that a report carries; a probe whose teardown failed is broken."""
+        record: ProbeRecord | None = getattr(report, RECORD, None)
+        if record is not None:
+            self._records[report.nodeid] = record
+        elif report.when == "teardown" and report.failed and report.nodeid in self._records:
+            known = self._records[report.nodeid]
+            self._records[report.nodeid] = {**known, "verdict": "broken", "reason": "the teardown of the probe failed"}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: object) -> tuple[str, str, str] | None:
-        """The verdict's letter and word; also called for collect reports, which carry none."""
+        """Give the verdict's letter and word; pytest calls this for collect reports too, which carry none."""
         return terminal.status(report) if isinstance(report, pytest.TestReport) else None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what an xdist worker planned; one that crashed has sent nothing."""
+        """Take over what an xdist worker planned, computed and checked; one that crashed has sent nothing."""
         sent = getattr(node, "workeroutput", {}).get(_SENT)
         if sent is not None:
-            self._ledger.receive(**sent)
+            self._planned.update(sent["planned"])
+            self._gathered += [Gathered(**each) for each in sent["gathered"]]
+            self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -108,26 +142,103 @@ class Hooks:
             return
         to_controller: dict[str, object] | None = getattr(session.config, "workeroutput", None)  # an xdist worker's
         if to_controller is not None:
-            to_controller[_SENT] = self._ledger.as_sent()
+            checks = self._laboratory.checks.items()
+            to_controller[_SENT] = {
+                "planned": self._planned,
+                "gathered": [asdict(each) for each in self._laboratory.gathered],
+                "checks": {name: plain(asdict(check), name) for name, check in checks},
+            }
             return
-        if self._ledger.lost and exitstatus == pytest.ExitCode.OK:
+        if self._lost and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
-        self._ledger.write(int(exitstatus))
+        if self._ran and (self._planned or self._records):
+            self._write(int(exitstatus))
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """The table of verdicts."""
+        """Write the table of verdicts."""
+        left = self._settings.report / "report.json"
         if terminalreporter.config.option.collectonly:
             return
-        if self._ledger.ran:
-            terminal.summarize(terminalreporter, self._ledger)
-        elif (left := self._ledger.left) is not None:
+        if self._ran:
+            terminal.summarize(terminalreporter, self._in_order, self._lost, self._all_checks, self._written)
+        elif left.exists():
             terminalreporter.write_line(f"nothing was run, and no report was written: {left} is that of an earlier run")
+
+    @property
+    def _in_order(self) -> list[ProbeRecord]:
+        """Return the records, in the order planned."""
+        known = [self._records[nodeid] for nodeid in self._planned if nodeid in self._records]
+        return known + [record for nodeid, record in self._records.items() if nodeid not in self._planned]
+
+    @property
+    def _lost(self) -> list[str]:
+        """Return the planned probes of which nothing was reported."""
+        return [nodeid for nodeid in self._planned if nodeid not in self._records]
+
+    @property
+    def _all_checks(self) -> dict[str, InstrumentCheck]:
+        """Return the instrument checks by subject, of this process and of its workers."""
+        return {**self._checks, **self._laboratory.checks}
+
+    def _write(self, exit_code: int) -> None:
+        """Write report.json and, from it alone, report.html."""
+        records, checks = self._in_order, self._all_checks
+        subjects = dict.fromkeys(name for record in records for name in members(record["subject"]))
+        document = build_document(
+            probes=records,
+            run=self._run(exit_code),
+            subjects=[self._laboratory.described(name, checks.get(name)) for name in subjects],
+            planned=list(self._planned.values()),
+            generated=_now(),
+        )
+        folder = self._settings.report
+        self._written = folder / "report.json", folder / "report.html"
+        write_report(document, self._written[0])
+        write_page(document, self._written[1])
+
+    def _run(self, exit_code: int) -> RunJson:
+        gathered = self._laboratory.gathered + self._gathered
+        workers = getattr(self._config.option, "numprocesses", None) or 0
+        commit, dirty = commit_of(self._settings.rootdir)
+        evidence = self._settings.evidence
+        return {
+            "command": shlex.join(["pytest", *self._config.invocation_params.args]),
+            "exit_code": exit_code,
+            "duration_s": round(time.monotonic() - self._began, 3),
+            "alpha": self._settings.alpha,
+            "seed": self._settings.seed,
+            "workers": int(workers),
+            "commit": commit,
+            "dirty": dirty,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "device": next((each.device for each in gathered if each.device), None),
+            "evidence_dir": None if evidence is None else evidence.name,
+            "versions": versions(),
+            "computed_prompts": sum(each.computed for each in gathered),
+            "stored_prompts": _stored(gathered),
+        }
+
+
+def _stored(gathered: Sequence[Gathered]) -> int:
+    """Count results that were stored before the run: what one worker computed, another finds stored."""
+    needed: dict[str, int] = {}
+    for each in gathered:
+        needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
+    return sum(needed.values()) - sum(each.computed for each in gathered)
+
+
+def _now() -> str:
+    """Return the time of the report; SOURCE_DATE_EPOCH fixes it for builds that must repeat to the byte."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = time.time() if fixed is None else int(fixed)
+    return dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="seconds")
 
 
 @contextmanager
-def _told(config: pytest.Config) -> Generator[None]:
-    """Let a worker's usage error be seen: xdist shows any other error of a worker, and of this one nothing."""
+def _shown(config: pytest.Config) -> Generator[None]:
+    """Let a worker's usage error be seen: xdist shows any other error of a worker, and nothing of this one."""
     try:
         yield
     except pytest.UsageError as error:

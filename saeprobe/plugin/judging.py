@@ -1,4 +1,4 @@
-"""Judging: runs a probe with a recorder around it and turns what it showed into a verdict and a pytest outcome."""
+"""The judge runs a probe with a recorder around it and turns what it showed into a verdict and a pytest outcome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import cache, cached_property
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import CodeType
@@ -21,25 +21,28 @@ import pytest
 
 from saeprobe.claims import Claim, NotRun, Verdict, members
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.plugin.items import claim_of_item, subject_of
+from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
-from saeprobe.report.document import ComparisonJson, ProbeRecord, SubjectJson, baseline_to_json, probe_to_json
+from saeprobe.report.document import ComparisonJson, ProbeRecord, baseline_to_json, probe_to_json
 from saeprobe.verdicts.baseline import BaselineComparison
-from saeprobe.verdicts.baseline_files import Baseline, Provenance, identity_of, read_baselines
+from saeprobe.verdicts.baseline_files import Provenance, identity_of, read_baselines
 from saeprobe.verdicts.deciding import PublishedComparison, decide
 
 PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
-"""Those whose versions are told."""
+"""A report states the versions of these."""
+RECORD: Final = "saeprobe"
+"""This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
+_record = pytest.StashKey[ProbeRecord]()
 
 
 def versions() -> dict[str, str]:
-    """Version by distribution name."""
+    """Return versions by distribution name."""
     return {name: metadata.version(name) for name in PACKAGES}
 
 
 def commit_of(root: Path) -> tuple[str | None, bool | None]:
-    """The commit that the probes were run at and whether the tree differed from it; None without a repository."""
+    """Return the commit that the probes run at and whether the tree differs from it; None without a repository."""
 
     def git(*arguments: str) -> str | None:
         command = ["git", "-C", str(root), *arguments]
@@ -54,71 +57,25 @@ def commit_of(root: Path) -> tuple[str | None, bool | None]:
     return commit, None if status is None else bool(status)
 
 
-class Approved:
-    """The baselines of a run; each process of an xdist run reads the same files.
+class Judge:
+    """The judge takes part in the phases of a probe.
+
+    Each process of an xdist run reads the same baselines, the values that were approved.
 
     Raises:
-        BaselineError: a file cannot be used.
+        BaselineError: a file of them cannot be used.
     """
 
     def __init__(self, settings: Settings, laboratory: Laboratory) -> None:
         self._settings = settings
         self._laboratory = laboratory
         self._baselines = read_baselines(settings.baselines)
-        self._described = cache(self._describe)
-
-    def of(self, claim: str, subject: str) -> Baseline | None:
-        """The newest approval of a claim on a subject; None where there is none."""
-        approvals = self._baselines.get((claim, subject))
-        return None if approvals is None else approvals[-1]
-
-    def now(self, subject: str) -> Provenance:
-        """What values on a subject, or on several joined by a plus sign, are measured with in this run."""
-        commit, dirty = self._commit
-        settings = self._settings
-        return Provenance(
-            subjects={name: identity_of(self._described(name)) for name in members(subject)},
-            versions=self._versions,
-            python=platform.python_version(),
-            platform=platform.platform(),
-            device=next((each.device for each in self._laboratory.gathered if each.device), None),
-            evidence=None if settings.evidence is None else settings.evidence.name,
-            commit=commit,
-            dirty=dirty,
-            alpha=settings.alpha,
-            seed=settings.seed,
-        )
-
-    def _describe(self, name: str) -> SubjectJson:
-        return self._laboratory.described(name, None)
-
-    @cached_property
-    def _commit(self) -> tuple[str | None, bool | None]:
-        return commit_of(self._settings.rootdir)
-
-    @cached_property
-    def _versions(self) -> dict[str, str]:
-        return versions()
-
-
-RECORD = "saeprobe"
-"""Attribute of a test report that carries the probe's record, in plain types, to the xdist controller too."""
-
-
-_record = pytest.StashKey[ProbeRecord]()
-
-
-class Judge:
-    """Hooks around the phases of a probe."""
-
-    def __init__(self, settings: Settings, laboratory: Laboratory, approved: Approved) -> None:
-        self._settings = settings
-        self._laboratory = laboratory
-        self._approved = approved
+        self._identity = cache(lambda name: identity_of(laboratory.described(name, None)))
+        self._here = cache(lambda: (*commit_of(settings.rootdir), versions()))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
-        """A broken instrument, or a capture that cannot be had, decides the claim before the probe runs."""
+        """Decide the claim before the probe runs, where the instrument is broken or a capture cannot be had."""
         claim = claim_of_item(item)
         if claim is None:
             return (yield)
@@ -136,12 +93,13 @@ class Judge:
                     _skip(verdict)
                 raise
         if broken is not None:  # said once, not on top of what the fixture raised for the same reason
-            self._refuse(item, claim, broken)
+            self._enter(item, claim, Verdict(word="broken", reason=broken), (), None, [], 0.0)
+            pytest.fail(f"broken: {broken}", pytrace=False)
         return done
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        """The evidence decides, however the probe ended."""
+        """Let the evidence decide, however the probe ended."""
         claim = claim_of_item(item)
         if claim is None:
             return (yield)
@@ -180,30 +138,43 @@ class Judge:
                 report.outcome = "failed"
         return report
 
-    def _refuse(self, item: pytest.Item, claim: Claim, broken: str) -> NoReturn:
-        """Nothing is decided with an instrument that failed its check."""
-        self._enter(item, claim, Verdict(word="broken", reason=broken), (), None, [], 0.0)
-        pytest.fail(f"broken: {broken}", pytrace=False)
-
     def _judge(
         self, item: pytest.Item, claim: Claim, evidence: list[Evidence], ended: BaseException | None, seconds: float
     ) -> Verdict:
         subject = subject_of(item) or ""
-        baseline = self._approved.of(claim.id, subject)
-        now = self._approved.now(subject) if baseline is not None and evidence else None
-        verdict, compared, beside = decide(claim, subject, evidence, ended, baseline, now)
+        approvals = self._baselines.get((claim.id, subject))
+        baseline = None if approvals is None else approvals[-1]
+        now = self._now(subject) if baseline is not None and evidence else None
+        verdict, published, approved = decide(claim, subject, evidence, ended, baseline, now)
         if verdict.word in ("refuted", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
-        self._enter(item, claim, verdict, compared, beside, evidence, seconds)
+        self._enter(item, claim, verdict, published, approved, evidence, seconds)
         return verdict
+
+    def _now(self, subject: str) -> Provenance:
+        """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""
+        commit, dirty, found = self._here()
+        settings = self._settings
+        return Provenance(
+            subjects={name: self._identity(name) for name in members(subject)},
+            versions=found,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            device=self._laboratory.device,
+            evidence=None if settings.evidence is None else settings.evidence.name,
+            commit=commit,
+            dirty=dirty,
+            alpha=settings.alpha,
+            seed=settings.seed,
+        )
 
     def _enter(
         self,
         item: pytest.Item,
         claim: Claim,
         verdict: Verdict,
-        compared: Sequence[PublishedComparison],
-        beside: BaselineComparison | None,
+        published: Sequence[PublishedComparison],
+        approved: BaselineComparison | None,
         evidence: Sequence[Evidence],
         seconds: float,
     ) -> None:
@@ -215,9 +186,9 @@ class Judge:
             subject=subject,
             verdict=verdict,
             evidence=evidence,
-            published=[cast("ComparisonJson", asdict(row)) for row in compared],
+            published=[cast("ComparisonJson", asdict(row)) for row in published],
             duration_s=seconds,
-            baseline=None if beside is None else baseline_to_json(beside),
+            baseline=None if approved is None else baseline_to_json(approved),
         )
         # On the item, not on one report: the JUnit file takes the properties of the teardown's.
         item.user_properties += [
@@ -231,7 +202,7 @@ class Judge:
 
 
 def _unreached(item: pytest.Item, ended: BaseException | None) -> str:
-    """How many asserts of the probe stand after the one that ended it, to go on after a reason."""
+    """Count the asserts of the probe after the one that ended it, in words that follow a reason."""
     probe: CodeType = inspect.unwrap(cast("Callable[..., object]", getattr(item, "function", None))).__code__
     frames = traceback.walk_tb(ended.__traceback__) if isinstance(ended, AssertionError) else ()
     ended_at = next((line for frame, line in frames if frame.f_code is probe), None)
@@ -248,7 +219,7 @@ def _unreached(item: pytest.Item, ended: BaseException | None) -> str:
 def _explained(
     claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], ended: BaseException | None
 ) -> Iterator[str]:
-    """What a failed probe shows instead of a traceback: the verdict, the sentence, the assert and the evidence."""
+    """Write what a failed probe shows instead of a traceback: the verdict, the sentence, the assert, the evidence."""
     yield f"{verdict.word}: {verdict.reason}"
     yield ""
     yield f"  {claim.sentence}  ({claim.source})"
@@ -265,5 +236,5 @@ def _skip(verdict: Verdict) -> NoReturn:
 
 
 def _not_run(skipped: BaseException) -> NotRun:
-    """What a skip says of a claim, be it by a mark, a fixture or the probe itself."""
+    """Turn a skip by a mark, a fixture or the probe itself into the reason that a claim is not run."""
     return NotRun(f"skipped: {str(skipped) or 'no reason is given'}").with_traceback(skipped.__traceback__)

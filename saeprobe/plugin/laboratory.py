@@ -1,24 +1,23 @@
-"""The laboratory: the subjects of a run, the plan of what probes need of them, and the evidence once it is there."""
+"""The laboratory knows the subjects of a run, plans what probes need of them, and gives the evidence of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from typing import cast
+from typing import Final, cast
 
 from filelock import FileLock
 
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features.sparse import Features
-from saeprobe.plugin.conditions import Condition, Conditions, designs_in_words
-from saeprobe.plugin.items import Asked, Declared
+from saeprobe.plugin.conditions import Asked, Condition, Conditions, Declared, designs_in_words
 from saeprobe.plugin.options import Settings
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.report.document import DifferenceJson, SubjectJson, instrument_to_json
-from saeprobe.store import instrument, plan
-from saeprobe.store.instrument import InstrumentCheck, Instruments
+from saeprobe.store import plan
+from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Work
 from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
@@ -26,14 +25,14 @@ from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 Show = Callable[[str, int, int], None]
-"""Shows progress: the subject, prompts done, prompts in all."""
+"""It shows progress: the subject, prompts done, prompts in all."""
 
 OWN_TEXT = "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
-UNSAID = "not said"
-DRAW_A_FILE = 1024
-"""Prompts that are stored at a time of a draw, which are all that it reads: every run reads those of many draws."""
-AS_PUBLISHED = "-as-published"
-"""Ends the name of a subject that repeats a published protocol; recorded evidence stands for such a one."""
+UNSAID: Final = "not said"
+DRAW_A_FILE: Final = 1024
+"""So many prompts of a draw are stored in one file, which are all that it reads: every run reads many draws."""
+AS_PUBLISHED: Final = "-as-published"
+"""The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
 
 
 class BrokenInstrumentError(Exception):
@@ -41,7 +40,7 @@ class BrokenInstrumentError(Exception):
 
 
 class Laboratory:
-    """What probes get their evidence from.
+    """Probes get their evidence from the laboratory.
 
     Every subject that is to be read is checked on neutral text first, as part of the same plan. The model work of a
     subject is done once, by the first process that needs it; the others wait for it and then read the store.
@@ -63,12 +62,17 @@ class Laboratory:
 
     @property
     def default_names(self) -> tuple[str, ...]:
-        """The subjects that run where nothing selects others."""
+        """Return the subjects that run where nothing selects others."""
         chosen = self._settings.default_subjects
         return chosen or tuple(name for name in self.names if self.subject(name).default)
 
+    @property
+    def device(self) -> str | None:
+        """Return the first device that computed in this process; None where nothing was computed."""
+        return next((each.device for each in self.gathered if each.device), None)
+
     def subject(self, name: str) -> Subject:
-        """A subject by name; nothing is loaded.
+        """Look up a subject by name; nothing is loaded.
 
         Raises:
             SubjectError: there is none of that name.
@@ -79,72 +83,42 @@ class Laboratory:
 
     def plan(self, asked: Iterable[Asked]) -> None:
         """Take note of all that the collected probes need, their controls and the checks of their instruments too."""
-        self._asked = needs = tuple(asked)
-        wanted: list[tuple[Subject, Declared]] = [(self.subject(each.subject), each.declared) for each in needs]
-        for each in needs:
+        self._asked = tuple(asked)
+        wanted: list[tuple[Subject, Declared]] = []
+        for each in self._asked:
             subject = self.subject(each.subject)
+            wanted.append((subject, each.declared))
             if each.claim is not None and isinstance(each.declared, Capture) and self._is_run(subject):
                 self._conditions.note(subject, each.declared, each.claim.controls)
         wanted += self._conditions.requests()
-        for name in dict.fromkeys(each.subject for each in needs):
-            wanted += [(self.subject(name), capture) for capture in self._to_check(self.subject(name))]
+        for subject in [self.subject(name) for name in dict.fromkeys(each.subject for each in self._asked)]:
+            wanted += [(subject, capture) for capture in self._to_check(subject)]
         self._plan = Plan.of(wanted)
 
     def plan_in_words(self) -> list[str]:
-        """A line a subject, and one for each design that claims on it rest on; loads none."""
+        """Write a line a subject, and one for each design that claims on it rest on; no model is loaded."""
         return [f"plan: {line}" for works in self._together() for line in self._in_words(works)]
 
-    def _together(self) -> list[tuple[Work, ...]]:
-        """The work of the plan in order, the draws of one random control in one."""
-        together: dict[str, list[Work]] = {}
-        for work in self._plan.work:
-            together.setdefault(self._label(work.subject.name), []).append(work)
-        return [tuple(works) for works in together.values()]
-
-    def _label(self, name: str) -> str:
-        """What the user is shown of a subject: its name, or what it is called together with other draws."""
-        derived = self._conditions.derived.get(name)
-        return name if derived is None else derived.label
-
-    def _in_words(self, works: tuple[Work, ...]) -> list[str]:
-        work = works[0]
-        if self._recorded(work.subject):
-            return [f"{work.subject.name}: recorded evidence in {self._settings.evidence}"]
-        designs = designs_in_words(self._asked, work.subject, alpha=self._settings.alpha)
-        return [Plan(work=works).summary_as_one(self._label(work.subject.name), self._store), *designs]
-
     def gather(self, show: Show) -> None:
-        """Run what the plan asks for and the store lacks; what fails is kept and told to the probes that need it."""
+        """Run what the plan asks for and the store lacks; a failure is kept for the probes that need it."""
         for works in self._together():
             first = works[0].subject  # draws are here where the subject is that they are of
             if not self._is_run(first):
                 continue
             self._gather_together(works, show)
-            if first.name not in self._conditions.derived:
+            if first.name not in self._conditions.labels:
                 self.checks[first.name] = self._check(first)
 
-    def _gather_together(self, works: Sequence[Work], show: Show) -> None:
-        """Run several subjects in turn; no other process runs any of them meanwhile."""
-        try:
-            with self._locked(works[0].subject):
-                for number, work in enumerate(works):
-                    try:
-                        self._run(work, partial(_as_one, show, number, len(works)))
-                    except Exception as error:  # noqa: BLE001 - a probe reports it as its own: `broken`, with this reason
-                        self._failed[work.subject.name] = error
-        finally:
-            self._conditions.release()
-
     def broken(self, name: str) -> str | None:
-        """Why no claim may be decided on a subject, or on several joined by a plus sign; None where one may."""
+        """Say why no claim may be decided on a subject, or on several joined by a plus sign; None where one may."""
         checks = {each: self.checks[each] for each in members(name) if each in self.checks}
-        told = {each: check.reason for each, check in checks.items() if check.broken}
+        reasons = {each: check.reason for each, check in checks.items() if check.broken}
         if len(members(name)) == 1:
-            return told.get(name)
-        return "; ".join(f"on {each}, {reason}" for each, reason in told.items()) or None
+            return reasons.get(name)
+        return "; ".join(f"on {each}, {reason}" for each, reason in reasons.items()) or None
 
     def provide(self, name: str, declared: Declared) -> object:
-        """The evidence that a capture or a steering experiment asks for.
+        """Give the evidence that a capture or a steering experiment asks for.
 
         Raises:
             NotRun: weights, hardware or recorded files are absent.
@@ -158,8 +132,69 @@ class Laboratory:
             self._provided[key] = self._with_conditions(self.subject(name), declared)
         return self._provided[key]
 
+    def described(self, name: str, check: InstrumentCheck | None) -> SubjectJson:
+        """Describe a subject as the report does, with its instrument check where one was made."""
+        subject = self.subject(name)
+        try:
+            return self._described(subject, check)
+        except SubjectError as error:  # it is declared, but cannot be what it says
+            return _unknown(subject, str(error), [])
+
+    def _together(self) -> list[tuple[Work, ...]]:
+        """Return the work of the plan in order, the draws of one random control in one."""
+        together: dict[str, list[Work]] = {}
+        for work in self._plan.work:
+            together.setdefault(self._label(work.subject.name), []).append(work)
+        return [tuple(works) for works in together.values()]
+
+    def _label(self, name: str) -> str:
+        """Return what the user is shown of a subject: its name, or what it is called together with other draws."""
+        return self._conditions.labels.get(name, name)
+
+    def _in_words(self, works: tuple[Work, ...]) -> list[str]:
+        subject = works[0].subject
+        if self._recorded(subject):
+            return [f"{subject.name}: recorded evidence in {self._settings.evidence}"]
+        designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
+        return [Plan(work=works).summary_as_one(self._label(subject.name), self._store), *designs]
+
+    def _gather_together(self, works: Sequence[Work], show: Show) -> None:
+        """Run several subjects in turn; no other process runs any of them meanwhile."""
+        try:
+            with self._locked(works[0].subject):
+                for number, work in enumerate(works):
+                    try:
+                        self._run(work, partial(_as_one, show, number, len(works)))
+                    except Exception as error:  # noqa: BLE001 - a probe reports it as its own: `broken`, with this reason
+                        self._failed[work.subject.name] = error
+        finally:
+            self._conditions.release()
+
+    def _gather_again(self, subject: Subject, *declared: Declared) -> None:
+        """Run parts of what failed together: perhaps another part was at fault."""
+        captures = tuple(each for each in declared if isinstance(each, Capture))
+        steerings = tuple(each for each in declared if isinstance(each, Steering))
+        with self._locked(subject):
+            self._run(Work(subject=subject, captures=captures, steerings=steerings), lambda *_: None)
+
+    def _locked(self, subject: Subject) -> FileLock:
+        folder = self._settings.store
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{self._label(subject.name)}.lock")
+
+    def _run(self, work: Work, show: Show) -> None:
+        name = work.subject.name
+        done = plan.gather(
+            work,
+            self._store,
+            batch_size=self._settings.batch_size,
+            prompts_a_file=DRAW_A_FILE if name in self._conditions.labels else None,
+            progress=partial(show, self._label(name)),
+        )
+        self.gathered.append(done)
+
     def _with_conditions(self, subject: Subject, declared: Declared) -> object:
-        """The evidence, and with features what the controls read in their place, once it is asked for."""
+        """Give the evidence; features carry what the controls read in their place, once it is asked for."""
         evidence = self._provide(subject, declared)
         if not isinstance(evidence, Features) or not isinstance(declared, Capture):
             return evidence
@@ -167,17 +202,13 @@ class Laboratory:
         return replace(evidence, conditions={name: self._readings(of) for name, of in conditions.items()})
 
     def _readings(self, condition: Condition | NotRun) -> tuple[Callable[[], Features], ...]:
-        """What a control reads, a draw at a time."""
+        """Return what a control reads, a draw at a time."""
         if isinstance(condition, NotRun):
             return (partial(_refused, condition),)
         return tuple(cache(partial(self._read, subject, condition.capture)) for subject in condition.subjects)
 
     def _read(self, subject: Subject, capture: Capture) -> Features:
-        """What a control reads of a subject.
-
-        Raises:
-            NotRun: it cannot; the probe is none the worse for it, and the control says why.
-        """
+        """Read for a control; the probe is none the worse where that cannot be, and the control says why."""
         try:
             evidence = self._provide(subject, capture)
         except (SubjectError, ReadingError) as error:
@@ -186,20 +217,26 @@ class Laboratory:
             raise NotRun(f"{subject.name}: a record stands in the place of its features")
         return evidence
 
-    def described(self, name: str, check: InstrumentCheck | None) -> SubjectJson:
-        """A subject as the report describes it, with its instrument check where one was made."""
-        subject = self.subject(name)
-        try:
-            return self._described(subject, check)
-        except SubjectError as error:  # it is declared, but cannot be what it says
-            return _unknown(subject, str(error))
+    def _provide(self, subject: Subject, declared: Declared) -> object:
+        if self._recorded(subject) and self._settings.evidence is not None:
+            if isinstance(declared, Steering):
+                raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
+            return recorded_evidence(self._settings.evidence, subject.name, declared)
+        missing = subject.missing()
+        if missing is not None:
+            raise NotRun(missing)
+        if subject.name in self._failed:
+            self._gather_again(subject, declared)
+        if isinstance(declared, Capture):
+            return plan.features(subject, declared, self._store)
+        return plan.continuations(subject, declared, self._store)
 
     def _described(self, subject: Subject, check: InstrumentCheck | None) -> SubjectJson:
         missing = f"decided from recorded files in {self._settings.evidence}" if self._recorded(subject) else None
         missing = missing or subject.missing()
         differs = self._differs(subject)
         if missing is not None:
-            return {**_unknown(subject, missing), "differs": differs}
+            return _unknown(subject, missing, differs)
         identity = subject.identity()
         return {
             "name": subject.name,
@@ -220,7 +257,7 @@ class Laboratory:
         }
 
     def _differs(self, subject: Subject) -> list[DifferenceJson]:
-        """What a protocol does otherwise than the subject it is one of; nothing where it is none."""
+        """List what a protocol does otherwise than the subject it is one of; nothing where it is none."""
         if subject.protocol_of is None:
             return []
         here, there = subject.aspects(), self.subject(subject.protocol_of).aspects()
@@ -231,90 +268,50 @@ class Laboratory:
         ]
 
     def _to_check(self, subject: Subject) -> tuple[Capture, ...]:
-        """What the instrument check reads of a subject; nothing where no model is run."""
+        """Return what the instrument check reads of a subject; nothing where no model is run."""
         if not self._is_run(subject):
             return ()
         try:
             return tuple(self._instruments.captures(subject).values())
-        except SubjectError:  # `gather` meets it again and tells it to the probes
+        except SubjectError:  # `gather` meets it again, and the probes report it
             return ()
 
     def _check(self, subject: Subject) -> InstrumentCheck:
-        """The check of a subject that was read, or that could not be."""
+        """Check a subject that was read, or that could not be."""
         failed = self._failed.get(subject.name)
         if isinstance(failed, SubjectError):
-            return instrument.unread(failed)
+            return unread(failed)
         try:
-            if failed is not None:  # perhaps a probe's own prompts were at fault
-                self._gather(Work(subject=subject, captures=self._to_check(subject), steerings=()), _unseen)
+            if failed is not None:
+                self._gather_again(subject, *self._to_check(subject))
             return self._instruments.check(subject)
         except ReadingError as error:
-            return instrument.unread(error, remedy=OWN_TEXT)
-        except Exception as error:  # noqa: BLE001 - an instrument that cannot be checked is told to be broken, with this
-            return instrument.unread(error)
+            return unread(error, remedy=OWN_TEXT)
+        except Exception as error:  # noqa: BLE001 - an instrument that cannot be checked is broken, for this reason
+            return unread(error)
 
     def _is_run(self, subject: Subject) -> bool:
-        """Whether a model is run, and its weights are here."""
+        """Say whether a model is run, and its weights are here."""
         return not self._recorded(subject) and subject.missing() is None
 
     def _recorded(self, subject: Subject) -> bool:
         return self._settings.evidence is not None and subject.name.endswith(AS_PUBLISHED)
 
-    def _gather(self, work: Work, show: Show) -> None:
-        with self._locked(work.subject):
-            self._run(work, show)
 
-    def _locked(self, subject: Subject) -> FileLock:
-        folder = self._settings.store
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{self._label(subject.name)}.lock")
-
-    def _run(self, work: Work, show: Show) -> None:
-        name = work.subject.name
-        done = plan.gather(
-            work,
-            self._store,
-            batch_size=self._settings.batch_size,
-            prompts_a_file=DRAW_A_FILE if name in self._conditions.derived else None,
-            progress=partial(show, self._label(name)),
-        )
-        self.gathered.append(done)
-
-    def _provide(self, subject: Subject, declared: Declared) -> object:
-        if self._recorded(subject) and self._settings.evidence is not None:
-            if isinstance(declared, Steering):
-                raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
-            return recorded_evidence(self._settings.evidence, subject.name, declared)
-        missing = subject.missing()
-        if missing is not None:
-            raise NotRun(missing)
-        if subject.name in self._failed:  # perhaps only one of its captures fails: try this one alone
-            captures = (declared,) if isinstance(declared, Capture) else ()
-            steerings = (declared,) if isinstance(declared, Steering) else ()
-            self._gather(Work(subject=subject, captures=captures, steerings=steerings), _unseen)
-        if isinstance(declared, Capture):
-            return plan.features(subject, declared, self._store)
-        return plan.continuations(subject, declared, self._store)
-
-
-def _unknown(subject: Subject, missing: str) -> SubjectJson:
-    """A subject of which the name alone is sure."""
+def _unknown(subject: Subject, missing: str, differs: list[DifferenceJson]) -> SubjectJson:
+    """Describe a subject of which the name alone is sure."""
     described = cast("SubjectJson", dict.fromkeys(SubjectJson.__annotations__))
     return {
         **described,
         "name": subject.name,
         "missing": missing,
         "protocol_of": subject.protocol_of,
-        "differs": [],
+        "differs": differs,
     }
 
 
-def _unseen(_name: str, _done: int, _total: int) -> None:
-    """Progress that nobody watches."""
-
-
 def _as_one(show: Show, number: int, of: int, label: str, done: int, total: int) -> None:
-    """Progress of one of several subjects that are shown as one and read the same."""
+    """Show the progress of one of several subjects that are shown as one and read the same."""
     show(label, number * total + done, of * total)
 
 

@@ -1,4 +1,4 @@
-"""Options: `--saeprobe-*` on the command line, `saeprobe_*` in the ini file."""
+"""The options are `--saeprobe-*` on the command line and `saeprobe_*` in the ini file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from saeprobe.prompts import PromptError, PromptSet
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The terms of a run. Paths are absolute.
+    """The settings of a run come from its options; paths are absolute.
 
     `evidence` is a directory of recorded files, if one was given; `neutral` are the prompts on which the instruments
     of some subjects are checked, by the subject's name.
@@ -65,11 +65,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def settings_of(config: pytest.Config) -> Settings:
-    """The settings of a run.
-
-    Raises:
-        pytest.UsageError: an option has no usable value.
-    """
+    """Read the settings of a run."""
     root = config.rootpath
     _refuse_foreign_root(config)
     evidence: str | None = config.getoption("--saeprobe-evidence")
@@ -110,7 +106,7 @@ def _neutral(lines: Sequence[str], root: Path) -> dict[str, PromptSet]:
 
 
 def _refuse_foreign_root(config: pytest.Config) -> None:
-    """See that the root directory is the project's: pytest finds it before it knows which options take a directory."""
+    """Refuse a root directory that is an option's: pytest finds it before it knows which options take a directory."""
     root, here = config.rootpath, config.invocation_params.dir
     meant = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.rootdir or config.option.inifilename
     if meant or root in (here, *here.parents):
@@ -127,7 +123,7 @@ def _directory(config: pytest.Config, option: str, default: Path) -> Path:
 
 
 def _report(config: pytest.Config, root: Path) -> Path:
-    """Where the reports go; a folder that is named must be one that can be written to, told before the work."""
+    """Say where the reports go, and refuse a named folder that cannot be written to before the work."""
     folder = _directory(config, "--saeprobe-report", root / "reports")
     if config.getoption("--saeprobe-report") is None:
         return folder

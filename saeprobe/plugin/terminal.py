@@ -1,4 +1,4 @@
-"""The terminal: verdicts in pytest's own columns, and a table of the claims at the end."""
+"""The terminal shows verdicts in pytest's own columns, and a table of the claims at the end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -16,40 +17,26 @@ from tqdm import tqdm
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
 from saeprobe.files import terminal_columns
 from saeprobe.plugin.judging import RECORD
-from saeprobe.plugin.ledger import Ledger
 from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
 _INDENT: Final = 17
-
-
 _WORD: Final = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+")
-
-
 _LETTER: Final[Mapping[Word, str]] = {
-    "supported": ".",
-    "drifted": "D",
-    "refuted": "R",
-    "inconclusive": "I",
-    "unverifiable": "u",
-    "broken": "B",
+    "supported": ".", "drifted": "D", "refuted": "R", "inconclusive": "I", "unverifiable": "u", "broken": "B",
     "not run": "n",
-}
-
-
+}  # fmt: skip
+_GREEN: Final = {"green": True}
+_YELLOW: Final = {"yellow": True}
+_RED: Final = {"red": True, "bold": True}
 _MARKUP: Final[Mapping[Word, dict[str, bool]]] = {
-    "supported": {"green": True},
-    "drifted": {"yellow": True},
-    "refuted": {"red": True},
-    "inconclusive": {"yellow": True},
-    "unverifiable": {"cyan": True},
-    "broken": {"red": True, "bold": True},
-    "not run": {"light": True},
-}
+    "supported": _GREEN, "drifted": _YELLOW, "refuted": {"red": True}, "inconclusive": _YELLOW,
+    "unverifiable": {"cyan": True}, "broken": _RED, "not run": {"light": True},
+}  # fmt: skip
 
 
 def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
-    """Pytest's category, letter and word for a report that carries a verdict; the categories are pytest's own."""
+    """Return pytest's category, letter and word for a report that carries a verdict."""
     record: ProbeRecord | None = getattr(report, RECORD, None)
     if record is None:
         return None
@@ -61,36 +48,44 @@ def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
     return OUTCOMES[word], _LETTER[word], word.upper()
 
 
-def summarize(terminal: pytest.TerminalReporter, ledger: Ledger) -> None:
-    """Write the table of verdicts by subject, what is not established and why, and where the reports lie."""
-    records = ledger.records
-    if not records and not ledger.lost:
+def summarize(
+    terminal: pytest.TerminalReporter,
+    records: Sequence[ProbeRecord],
+    lost: Sequence[str],
+    checks: Mapping[str, InstrumentCheck],
+    written: tuple[Path, Path] | None,
+) -> None:
+    """Write the table of verdicts by subject, what is not established and why, and where the reports lie.
+
+    ``lost`` are planned probes of which nothing was reported, ``written`` the JSON report and the page made from it.
+    """
+    if not records and not lost:
         return
     terminal.section("claims", sep="=")
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
     for subject in dict.fromkeys(record["subject"] for record in records):
         terminal.write_line(f"on {subject}", bold=True)
         for name in members(subject):
-            _write_instrument(terminal, ledger.checks.get(name), width, of="" if name == subject else f"{name}: ")
+            _write_instrument(terminal, checks.get(name), width, of="" if name == subject else f"{name}: ")
         same_reason = groupby((record for record in records if record["subject"] == subject), key=_note)
         for note, group in same_reason:
             rows = list(group)
             for record in rows:
                 _write_row(terminal, record, width)
             _write_note(terminal, note if len(rows) == 1 else f"each of these {len(rows)}: {note}", width)
-    for nodeid in ledger.lost:
+    for nodeid in lost:
         terminal.write_line(f"LOST  {nodeid}: planned, but nothing was reported", red=True, bold=True)
     terminal.write_line("")
     terminal.write_line(_counts(records))
-    if ledger.written is not None:
-        terminal.write_line(f"report: {ledger.written[1]} (made from {ledger.written[0].name})")
+    if written is not None:
+        terminal.write_line(f"report: {written[1]} (made from {written[0].name})")
 
 
 def _write_instrument(terminal: pytest.TerminalReporter, check: InstrumentCheck | None, width: int, *, of: str) -> None:
-    """The figures of the instrument check, where one was made; what is wrong stands with the probes that it breaks."""
+    """Write the figures of the instrument check; what is wrong stands with the probes that it breaks."""
     if check is None:
         return
-    sign = {"red": True, "bold": True} if check.broken else {"yellow": True} if check.findings else {"light": True}
+    sign = _RED if check.broken else _YELLOW if check.findings else {"light": True}
     terminal.write("  instrument".ljust(_INDENT), **sign)
     terminal.write_line(f"\n{' ' * _INDENT}".join(_wrapped(of + check.line, width - _INDENT)), light=True)
     if check.findings and not check.broken:
@@ -101,14 +96,12 @@ def _write_row(terminal: pytest.TerminalReporter, record: ProbeRecord, width: in
     word = record["verdict"]
     declared = record["declared"] is not None
     lines = _wrapped(f"{record['claim']['sentence']}  [{record['claim']['id']}]", width - _INDENT)
-    terminal.write(
-        f"  {word}{'*' if declared else ''}".ljust(_INDENT), **({"green": True} if declared else _MARKUP[word])
-    )
+    terminal.write(f"  {word}{'*' if declared else ''}".ljust(_INDENT), **(_GREEN if declared else _MARKUP[word]))
     terminal.write_line(f"\n{' ' * _INDENT}".join(lines))
 
 
 def _note(record: ProbeRecord) -> str:
-    """What is said under a row: why, after the declaration that the verdict confirms, if any."""
+    """Say under a row why, after the declaration that the verdict confirms, if any."""
     reason, declared = record["reason"], record["declared"]
     return reason if declared is None else f"* as declared: {declared}; found here: {reason}"
 
@@ -119,7 +112,7 @@ def _write_note(terminal: pytest.TerminalReporter, text: str, width: int) -> Non
 
 
 def _wrapped(text: str, columns: int) -> list[str]:
-    """`text` in lines of at most `columns`; between Chinese characters, which take two, a line may end anywhere."""
+    """Break `text` into lines of at most `columns`; between Chinese characters, which take two, a line may end."""
     lines = [""]
     for word in _WORD.findall(" ".join(text.split())):
         if lines[-1] and terminal_columns(lines[-1] + word.rstrip()) > columns:
@@ -136,7 +129,7 @@ def _counts(records: Sequence[ProbeRecord]) -> str:
 
 
 class ProgressLine:
-    """A tqdm bar a subject, written past pytest's capture of stderr; silent where nobody watches."""
+    """A tqdm bar a subject is written past pytest's capture of stderr, where somebody watches."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")

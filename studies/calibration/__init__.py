@@ -1,1 +1,1 @@
-"""The calibration study: claims whose truth is known, taken the whole way to a verdict, and how often it errs."""
+"""The calibration study measures how often the framework's verdicts are wrong, on claims whose truth is known."""

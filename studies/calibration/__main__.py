@@ -1,10 +1,112 @@
-"""`python -m studies.calibration [SUBJECT ...] [--out DIR]` measures how often verdicts are wrong."""
+"""`python -m studies.calibration [SUBJECT ...]` measures how often verdicts are wrong, on claims of known truth."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
-from studies.calibration.command import main
+from saeprobe.cli.terminal import RefusedError, explain, progress, project_root, quiet_libraries
+
+_DESCRIPTION: Final = """\
+Take claims whose truth is known the whole way to a verdict and count how often the verdict is wrong: false ones (labels
+shuffled between wordings, or a sentence that asks for exactly as much as is there) and true ones of known size, on the
+specimens that ship with the package. A naive arm, a t test over prompts of one wording, judges the same claims.
+
+Writes calibration.md, calibration.json and calibration.csv. The same seed gives the same files. What the models say is
+read once and kept in the store; the claims then take some minutes."""
+_EPILOG: Final = """\
+examples:
+  python -m studies.calibration
+  python -m studies.calibration sparrow --claims 20 --out /tmp/quick
+
+exit codes: 0 no kind of false claim is confirmed, or wrongly refuted, more often than alpha; 1 one is, with its whole
+95 % interval; 2 it could not be done."""
+CLAIMS: Final = 100
+"""Each design gets so many claims on each subject."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the study from the command line and return its exit code.
+
+    Args:
+        argv: the words after `python -m studies.calibration`; None takes them from the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.calibration",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "subjects",
+        nargs="*",
+        default=["sparrow", "finch"],
+        metavar="SUBJECT",
+        help="subjects to draw claims from (default: sparrow finch)",
+    )
+    add("--out", type=Path, default=Path("docs"), metavar="DIR", help="folder of the files (default: docs)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of every draw (default: 0)")
+    add(
+        "--claims",
+        type=int,
+        default=CLAIMS,
+        metavar="N",
+        help=f"claims of each design on each subject (default: {CLAIMS})",
+    )
+    add("--alpha", type=float, default=0.05, metavar="P", help="level of every verdict (default: 0.05)")
+    add("--store", type=Path, metavar="DIR", help="folder where readings are kept (default: .saeprobe/store)")
+    try:
+        return _run(parser.parse_args(argv))
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        parser.error(message)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run the study, write its files, and say how it came out."""
+    if arguments.claims < 1:
+        raise RefusedError(f"--claims is {arguments.claims}; wanted at least 1 of each design")
+    if not 0 < arguments.alpha < 1:
+        raise RefusedError(f"--alpha is {arguments.alpha:g}; wanted a number between 0 and 1, such as 0.05")
+    if arguments.seed < 0:
+        raise RefusedError(f"--seed is {arguments.seed}; wanted a number from 0 up")
+    from saeprobe.store.store import Store
+    from saeprobe.subject.registry import find_subject
+    from studies.calibration.claim import Terms
+    from studies.calibration.page import page, percent
+    from studies.calibration.results import beyond, total, write
+    from studies.calibration.study import number_of_claims, run_study
+
+    quiet_libraries()
+    root = project_root()
+    subjects = [find_subject(name, root) for name in dict.fromkeys(arguments.subjects)]
+    for subject in subjects:
+        missing = subject.missing()
+        if missing is not None:
+            raise RefusedError(f"{subject.name} cannot be drawn from: {missing}")
+    terms = Terms(alpha=arguments.alpha, seed=arguments.seed)
+    store = Store(arguments.store or root / ".saeprobe" / "store")
+    with progress("claims", total=number_of_claims(arguments.claims) * len(subjects), unit="claims") as bar:
+        study = run_study(subjects, store, claims=arguments.claims, terms=terms, progress=lambda: bar.update(1))
+    written = write(study, page(study), arguments.out)
+    false, true, too_often = total(study.rows, "false"), total(study.rows, "true"), beyond(study)
+    sys.stdout.write(
+        f"{false.claims:,} false claims: {percent(false.confirmed)} confirmed at alpha = {terms.alpha:g}, "
+        f"{percent(false.naive)} by the naive arm\n"
+        f"{true.claims:,} true claims: {percent(true.confirmed)} confirmed, {percent(true.refuted)} refuted\n"
+    )
+    for line in too_often:
+        shares = f"{percent(line.confirmed)} confirmed, {percent(line.refuted)} refuted"
+        sys.stdout.write(f"beyond what is stated: {line.kind}, {line.how}: {shares}\n")
+    sys.stdout.write(f"written to {', '.join(str(path) for path in written)}\n")
+    return 1 if too_often else 0
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,172 +1,277 @@
-"""False claims: labels that mean nothing, because they were shuffled."""
+"""The designs here make false claims: labels mean nothing, or a sentence asks for exactly as much as is there.
+
+Claims of the second sort are at the edge, where a test is most easily deceived.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from saeprobe import every
 from saeprobe.claims import Control, Over
-from saeprobe.measures import clusters, exclusive_features, halves, separates, separating_features
-from studies.calibration import naive
-from studies.calibration.claimed import Claimed
-from studies.calibration.drawing import (
-    SCANNED,
-    TOPICS,
-    UNITS,
-    Rng,
-    a_feature,
-    a_measure,
-    a_scan,
-    anything,
-    compared,
-    first_firing,
-    first_wording,
-    in_order,
-    shuffled,
-    swapped,
-    together,
-    topics,
-    two_measures,
-    wordings,
-)
-from studies.calibration.naive import best_of_all
-from studies.calibration.populations import Population, What, measure, name_of
+from saeprobe.evidence.evidence import Evidence
+from saeprobe.features.sparse import Features
+from saeprobe.measures import halves, separates, separating_features
+from studies.calibration import drawing, naive, sentences
+from studies.calibration.claim import Claimed, Design, design
+from studies.calibration.drawing import Rng
+from studies.calibration.effects import known
+from studies.calibration.populations import Population, Rows, What, measure, name_of
 
 
+@design("false", "greater", "labels shuffled", times=2)
 def greater(population: Population, rng: Rng) -> Claimed:
-    """Two groups of wordings at random, a measure of whole prompts."""
-    return _greater(population, rng, a_measure(rng))
+    """Compare two random groups of wordings by a measure of whole prompts."""
+    return _greater(population, rng, drawing.a_measure(rng))
 
 
+@design("false", "greater", "labels shuffled, a random feature's firing rate")
 def greater_rate(population: Population, rng: Rng) -> Claimed:
-    """Two groups of wordings at random, the firing rate of a random feature."""
-    return _greater(population, rng, a_feature(rng, population))
+    """Compare two random groups of wordings by the firing rate of a random feature."""
+    return _greater(population, rng, drawing.a_feature(rng, population))
 
 
+@design("false", "greater", "labels shuffled, under controls")
 def greater_controlled(population: Population, rng: Rng) -> Claimed:
-    """The same under the controls for length and for shuffled labels."""
-    return _greater(population, rng, a_measure(rng), controls=("length", "labels"))
+    """Do the same under the controls for length and for shuffled labels."""
+    return _greater(population, rng, drawing.a_measure(rng), controls=("length", "labels"))
 
 
+@design("false", "greater over topics", "labels swapped by topic")
+def greater_over_topics(population: Population, rng: Rng) -> Claimed:
+    """Compare two wordings whose names are swapped by a coin on each topic."""
+    features = drawing.swapped(rng, population, drawing.topics(rng, population, least=drawing.TOPICS))
+    return sentences.greater(features, drawing.anything(rng, population), wordings=1)
+
+
+@design("false", "greater over both", "labels shuffled")
 def greater_crossed(population: Population, rng: Rng) -> Claimed:
-    """The same over templates and topics."""
-    return _greater(population, rng, anything(rng, population), over=("templates", "topics"))
+    """Compare two random groups of wordings over templates and topics."""
+    return _greater(population, rng, drawing.anything(rng, population), over=("templates", "topics"))
 
 
 def _greater(
-    population: Population,
-    rng: Rng,
-    what: What,
-    *,
-    over: tuple[Over, ...] = (),
-    controls: tuple[Control, ...] = (),
+    population: Population, rng: Rng, what: What, *, over: tuple[Over, ...] = (), controls: tuple[Control, ...] = ()
 ) -> Claimed:
-    count = wordings(rng, at_most=12)
-    columns = topics(rng, population, least=TOPICS if over else 4)
-    features = population.drawn(shuffled(rng, population, "ab", count), columns)
-    return compared(features, what, wordings=count, over=over, controls=controls)
+    count = drawing.wordings(rng, at_most=12)
+    columns = drawing.topics(rng, population, least=drawing.TOPICS if over else 4)
+    features = population.drawn(drawing.shuffled(rng, population, "ab", count), columns)
+    return sentences.greater(features, what, wordings=count, over=over, controls=controls)
 
 
-def greater_over_topics(population: Population, rng: Rng) -> Claimed:
-    """Two wordings whose names are swapped by a coin on each topic."""
-    features = swapped(rng, population, topics(rng, population, least=TOPICS))
-    return compared(features, anything(rng, population), wordings=1)
+def _dealt(population: Population, rng: Rng, labels: str, count: int) -> Features:
+    return population.drawn(drawing.shuffled(rng, population, labels, count), drawing.topics(rng, population))
 
 
+@design("false", "every", "labels shuffled", contrary=1.0)
 def every_other(population: Population, rng: Rng) -> Claimed:
-    """One group at random above each of two others."""
-    what, count = anything(rng, population), wordings(rng, at_most=12)
-    features = population.drawn(shuffled(rng, population, "abc", count), topics(rng, population))
+    """Claim that one random group lies above each of two others."""
+    what, count = drawing.anything(rng, population), drawing.wordings(rng, at_most=12)
+    features = _dealt(population, rng, "abc", count)
     a, b, c = (measure(what, features[label]) for label in "abc")
-    return Claimed(
-        measure=name_of(what),
-        wordings=count,
-        topics=len({prompt.topic for prompt in features.prompts}),
-        compare=lambda: a > every([b, c]),
-        naive=lambda alpha: all(naive.greater(first_wording(a), first_wording(one), alpha) for one in (b, c)),
-    )
+
+    def by_t(alpha: float) -> bool:
+        return all(naive.greater(sentences.first_wording(a), sentences.first_wording(one), alpha) for one in (b, c))
+
+    return sentences.claimed(features.prompts, name_of(what), count, lambda: a > every([b, c]), by_t)
 
 
+@design("false", "exclusive", "labels shuffled")
 def exclusive(population: Population, rng: Rng) -> Claimed:
-    """More features exclusive to one group at random than to the other."""
-    count = wordings(rng, at_most=12)
-    features = population.drawn(shuffled(rng, population, "ab", count), topics(rng, population))
-    a, b = features["a"], features["b"]
-    return Claimed(
-        measure="exclusive features",
-        wordings=count,
-        topics=len({prompt.topic for prompt in features.prompts}),
-        compare=lambda: exclusive_features(a, b) > exclusive_features(b, a),
-        naive=lambda alpha: naive.exclusive(first_firing(a), first_firing(b), alpha),
-    )
+    """Claim that more features are exclusive to one random group than to the other."""
+    count = drawing.wordings(rng, at_most=12)
+    features = _dealt(population, rng, "ab", count)
+    return sentences.exclusive(features["a"], features["b"], wordings=count)
 
 
-def picked(population: Population, rng: Rng) -> Claimed:
-    """Features that separate two random groups on one half of the prompts, looked at on the other."""
-    count = wordings(rng, at_most=12)
-    features = population.drawn(shuffled(rng, population, "ab", count), topics(rng, population))
-    look, judge = halves(features)
-    found = separating_features(look["a"], look["b"])
-    return Claimed(
-        measure="separating features",
-        wordings=count,
-        topics=len({prompt.topic for prompt in features.prompts}),
-        compare=lambda: separates(found, judge["a"], judge["b"]),
-        naive=lambda alpha: best_of_all(first_firing(features["a"]), first_firing(features["b"]), alpha),
-    )
-
-
+@design("false", "exclusive", "one side thinned at random, under the control for activity", level=1.0, contrary=None)
 def exclusive_thinned(population: Population, rng: Rng) -> Claimed:
-    """One group against another that lost at random up to half of its firings, under the control for activity."""
-    count = wordings(rng, at_most=6)
-    features = population.drawn(shuffled(rng, population, "ab", count), topics(rng, population))
-    a, b = features["a"], features["b"]
-    acts = b.acts.copy()
+    """Compare one group with another that lost up to half of its firings at random, under the control for activity."""
+    count = drawing.wordings(rng, at_most=6)
+    features = _dealt(population, rng, "ab", count)
+    acts = features["b"].acts.copy()
     acts.data = np.where(rng.random(len(acts.data)) < rng.uniform(0.5, 0.9), acts.data, 0)
     acts.eliminate_zeros()
-    less = replace(b, acts=acts)
-    return Claimed(
-        measure="exclusive features",
-        wordings=count,
-        topics=len({prompt.topic for prompt in features.prompts}),
-        compare=lambda: exclusive_features(a, less) > exclusive_features(less, a),
-        naive=lambda alpha: naive.exclusive(first_firing(a), first_firing(less), alpha),
-        controls=("activity",),
-    )
+    return sentences.exclusive(features["a"], replace(features["b"], acts=acts), wordings=count, controls=("activity",))
 
 
+@design("false", "ordering", "labels shuffled", contrary=1.0)
 def ordering(population: Population, rng: Rng) -> Claimed:
-    """Three groups at random, each above the next."""
-    what, count = anything(rng, population), wordings(rng, at_most=12)
-    features = population.drawn(shuffled(rng, population, "abc", count), topics(rng, population))
-    return in_order([measure(what, features[label]) for label in "abc"], what, wordings=count)
+    """Claim that each of three random groups lies above the next."""
+    what, count = drawing.anything(rng, population), drawing.wordings(rng, at_most=12)
+    return sentences.in_order(_dealt(population, rng, "abc", count), what, wordings=count)
 
 
+@design("false", "scan", "labels shuffled", level=1.0, contrary=None)
 def scanned(population: Population, rng: Rng) -> Claimed:
-    """Some feature fires on one group at random more often than on the other."""
-    count = wordings(rng, at_most=24, sides=SCANNED)
-    return a_scan(population.drawn(shuffled(rng, population, "ab", count), topics(rng, population)), wordings=count)
+    """Claim that some feature fires on one random group more often than on the other."""
+    count = drawing.wordings(rng, at_most=24, sides=drawing.SCANNED)
+    return sentences.scanned(_dealt(population, rng, "ab", count), wordings=count)
 
 
+@design("false", "clusters", "labels shuffled", level=1.0, contrary=None)
 def clustered(population: Population, rng: Rng) -> Claimed:
-    """Two or three groups at random form regions of their own."""
-    labels, count = "abc"[: int(rng.integers(2, 4))], wordings(rng, at_most=12)
-    features = population.drawn(shuffled(rng, population, labels, count), topics(rng, population))
-    return Claimed(
-        measure="silhouette",
-        wordings=count,
-        topics=len({prompt.topic for prompt in features.prompts}),
-        compare=lambda: clusters(features),
-    )
+    """Claim that two or three random groups form regions of their own."""
+    labels, count = "abc"[: int(rng.integers(2, 4))], drawing.wordings(rng, at_most=12)
+    return sentences.clustered(_dealt(population, rng, labels, count), wordings=count)
 
 
+@design("false", "correlation", "values shuffled", level=1.0, contrary=1.0)
 def correlated(population: Population, rng: Rng) -> Claimed:
-    """Two measures, of which one had its values dealt anew to the wordings."""
-    first, second = two_measures(rng)
-    count, columns = wordings(rng, at_most=24, sides=UNITS), topics(rng, population)
-    features = population.drawn(shuffled(rng, population, "a", count), columns)
+    """Claim that two measures correlate, where the values of one were dealt anew to the wordings."""
+    first, second = drawing.two_measures(rng)
+    count, columns = drawing.wordings(rng, at_most=24, sides=drawing.UNITS), drawing.topics(rng, population)
+    features = population.drawn(drawing.shuffled(rng, population, "a", count), columns)
     x, y = measure(first, features), measure(second, features)
     dealt = rng.permutation(y.values.reshape(count, len(columns))).ravel()
-    return together(x, replace(y, values=dealt), 0.0, wordings=count)
+    return sentences.together(x, replace(y, values=dealt), 0.0, wordings=count)
+
+
+@design("false", "separation", "labels shuffled, picked on one half", contrary=None)
+def picked(population: Population, rng: Rng) -> Claimed:
+    """Pick features that separate two random groups on one half of the prompts, and judge them on the other."""
+    count = drawing.wordings(rng, at_most=12)
+    features = _dealt(population, rng, "ab", count)
+    look, judge = halves(features)
+    found = separating_features(look["a"], look["b"])
+
+    def compare() -> Evidence:
+        return separates(found, judge["a"], judge["b"])
+
+    by_t = sentences.best_of(features["a"], features["b"])
+    return sentences.claimed(features.prompts, "separating features", count, compare, by_t)
+
+
+@design("false", "at least", "margin = difference")
+def at_least(population: Population, rng: Rng) -> Claimed | None:
+    """Compare two groups by a margin that is the difference between all their wordings on the topics drawn."""
+    groups = drawing.two_groups(rng, population)
+    count = drawing.wordings(rng, at_most=min(len(group) for group in groups) // 2)
+    return _at_least(population, rng, groups, (count, count), drawing.topics(rng, population))
+
+
+@design("false", "at least", "margin = difference, 4 against 12", populations=("mentions",))
+def at_least_unequal(population: Population, rng: Rng) -> Claimed | None:
+    """Do the same with 4 wordings on one side and 12 on the other, where spreads that differ matter most."""
+    sizes = (4, 12) if rng.random() < 0.5 else (12, 4)  # noqa: PLR2004 - a fair coin
+    return _at_least(population, rng, drawing.two_groups(rng, population), sizes, drawing.topics(rng, population))
+
+
+def _at_least(
+    population: Population, rng: Rng, groups: tuple[Rows, Rows], sizes: tuple[int, int], columns: Rows
+) -> Claimed | None:
+    what = drawing.anything(rng, population)
+    grid = population.grid(what)[:, columns]
+    gap = float(grid[groups[0]].mean() - grid[groups[1]].mean())
+    if gap == 0:
+        return None
+    a, b = (drawing.some(rng, group, size) for group, size in zip(groups, sizes, strict=True))
+    return _by_gap(population, what, (a, b), columns, gap)
+
+
+@design("false", "at least over topics", "margin = difference", populations=("wordings",))
+def at_least_over_topics(population: Population, rng: Rng) -> Claimed | None:
+    """Compare fixed wordings by their difference on all topics, of which up to half are drawn."""
+    what, count = drawing.anything(rng, population), drawing.wordings(rng, at_most=12)
+    a, b = drawing.shuffled(rng, population, "ab", count).values()
+    grid = population.grid(what)
+    columns = drawing.topics(rng, population, half=True, least=drawing.TOPICS)
+    return _by_gap(population, what, (a, b), columns, grid[a].mean() - grid[b].mean(), over=("topics",))
+
+
+@design("false", "at least over both", "margin = difference", populations=("wordings",))
+def at_least_crossed(population: Population, rng: Rng) -> Claimed | None:
+    """Compare two groups by their difference on all wordings and topics, of both of which up to half are drawn."""
+    what = drawing.anything(rng, population)
+    first, second = drawing.two_groups(rng, population)
+    count = drawing.wordings(rng, at_most=min(len(first), len(second)) // 2)
+    sides = drawing.some(rng, first, count), drawing.some(rng, second, count)
+    grid = population.grid(what)
+    columns = drawing.topics(rng, population, half=True, least=drawing.TOPICS)
+    gap = grid[first].mean() - grid[second].mean()
+    return _by_gap(population, what, sides, columns, gap, over=("templates", "topics"))
+
+
+def _by_gap(
+    population: Population,
+    what: What,
+    sides: tuple[Rows, Rows],
+    columns: Rows,
+    gap: float,
+    *,
+    over: tuple[Over, ...] = (),
+) -> Claimed | None:
+    """Claim that the larger side exceeds the other by the gap; no claim where there is no gap."""
+    if gap == 0:
+        return None
+    a, b = sides if gap > 0 else sides[::-1]
+    features = population.drawn({"a": a, "b": b}, columns)
+    return sentences.greater(features, what, wordings=min(len(a), len(b)), by=abs(float(gap)), over=over)
+
+
+@design("false", "about equal", "margin = difference", level=1.0, contrary=1.0)
+def about_equal(population: Population, rng: Rng) -> Claimed | None:
+    """Claim that two groups are equal up to a margin by which they differ exactly."""
+    what, columns = drawing.anything(rng, population), drawing.topics(rng, population)
+    first, second = drawing.two_groups(rng, population)
+    grid = population.grid(what)[:, columns]
+    margin = abs(float(grid[first].mean() - grid[second].mean()))
+    if margin == 0:
+        return None
+    count = drawing.wordings(rng, at_most=min(len(first), len(second)) // 2)
+    features = drawing.from_groups(rng, population, (first, second), columns, count)
+    return sentences.equal(features, what, margin, wordings=count)
+
+
+@design("false", "bound", "bound = mean")
+def at_mean(population: Population, rng: Rng) -> Claimed | None:
+    """Claim that the mean of a group lies above the mean of all its wordings."""
+    what, columns, group = drawing.a_measure(rng), drawing.topics(rng, population), drawing.a_group(rng, population)
+    count = drawing.wordings(rng, at_most=len(group) // 2, sides=drawing.UNITS)
+    number = float(population.grid(what)[group][:, columns].mean())
+    return sentences.above(drawing.from_groups(rng, population, [group], columns, count), what, number, wordings=count)
+
+
+@design("false", "rate", "bound = rate", level=1.0, contrary=1.0)
+def rate(population: Population, rng: Rng) -> Claimed | None:
+    """Claim that the firing rate of a feature lies above its rate on all wordings."""
+    feature, columns = drawing.a_feature(rng, population), drawing.topics(rng, population)
+    number = float(population.grid(feature)[:, columns].mean())
+    count = drawing.wordings(rng, at_most=24, sides=drawing.UNITS)
+    features = drawing.from_groups(rng, population, [np.arange(population.n_wordings)], columns, count)
+    return sentences.above(features, feature, number, wordings=count) if 0 < number < 1 else None
+
+
+@design("false", "ordering", "one step is there, the other is not")
+def half_ordered(population: Population, rng: Rng) -> Claimed:
+    """Order two groups that differ by far more than the spread, and two halves of one group that do not differ."""
+    large = [one for each in known(population)[-2:] for one in each]  # from 3 standard deviations
+    one = large[int(rng.integers(len(large)))]
+    columns, more, less = drawing.topics(rng, population), population.groups[one.more], population.groups[one.less]
+    count = drawing.wordings(rng, at_most=min(len(more), len(less) // 2))
+    halved = drawing.some(rng, less, 2 * count)
+    features = population.drawn(
+        {"a": drawing.some(rng, more, count), "b": halved[:count], "c": halved[count:]}, columns
+    )
+    return sentences.in_order(features, one.what, wordings=count)
+
+
+@design("false", "correlation", "bound = correlation", level=1.0, contrary=1.0)
+def at_correlation(population: Population, rng: Rng) -> Claimed:
+    """Claim a correlation above that over all prompts on these topics: of a landmark's mentions, or of all wordings."""
+    group = drawing.a_group(rng, population) if population.name == "mentions" else np.arange(population.n_wordings)
+    first, second = drawing.two_measures(rng)
+    columns, count = drawing.topics(rng, population), drawing.wordings(rng, at_most=24, sides=drawing.UNITS)
+    bound = population.correlation(first, second, group, columns)
+    features = drawing.from_groups(rng, population, [group], columns, count)
+    return sentences.together(measure(first, features), measure(second, features), bound, wordings=count)
+
+
+FALSE: Final[tuple[Design, ...]] = (
+    greater, greater_rate, greater_controlled, greater_over_topics, greater_crossed, every_other, exclusive,
+    exclusive_thinned, ordering, scanned, clustered, correlated, picked, at_least, at_least_unequal,
+    at_least_over_topics, at_least_crossed, about_equal, at_mean, rate, half_ordered, at_correlation,
+)  # fmt: skip

@@ -1,86 +1,42 @@
-"""The page: the study as a reader meets it, in Markdown."""
+"""The page shows a study to a reader, in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import resources
 from typing import Final
 
-from studies.calibration.files import Study
-from studies.calibration.study import Row
-from studies.calibration.tables import Cell, Line, Share, lines, powers, total
-from studies.calibration.true_claims import EDGES
+from studies.calibration.effects import EDGES
+from studies.calibration.results import Cell, Line, Share, beyond, confirmed, lines, powers, total
+from studies.calibration.study import Row, Study
 
-_METHOD: Final = """\
-A claim is made on prompts that are drawn from a population of which everything was read, so that its truth is known.
-The populations of each subject are its *wordings* (six styles of twelve templates, each on 48 topics) and its
-*mentions* (eight landmarks, each described in 108 ways, every description after eight openings; the openings are the
-topics). Each claim draws afresh 4 to 24 wordings and an eighth to all of the topics, and goes the whole way of a
-probe: its prompts are in the plan, their features come from the store, the measures, comparisons and decisions are the
-functions that probes call, and what is counted is the verdict.
-
-**False claims** are of two sorts. *Labels shuffled*: wordings of all styles and landmarks are dealt at random to the
-sides of the comparison, so that nothing but chance tells the sides apart. *At the edge*: the sentence asks for exactly
-as much as there is in the whole population (`l0(a) > l0(b) + d`, where d is the true difference), so that it is false
-by nothing; here the sides differ in mean and in spread, and no test is exact by design. A style has twelve wordings, of
-which at most half are drawn: what is drawn of it without replacement scatters less than fresh wordings would, which
-makes the edge claims on wordings milder than those on mentions.
-
-A sentence that names a side is tested two-sided and confirmed at alpha / 2 if it is false by nothing; the columns
-*exact* say what a test that is exact would confirm, and refute. Tests on few units stay below it because their p takes
-few values. A claim that is false by nothing is no truer the other way round: to refute it is as wrong as to confirm it.
-That does not hold where labels without meaning do refute the sentence (clusters, separation). Universal sentences
-("fires on every prompt") have no alpha: one exception refutes them, and the rate that they tell is the one tested
-under *rate*.
-
-The **naive arm** judges the same claims as is common: one wording a side, its topics as if each were an independent
-look, a t test over prompts (Welch's for two sides; Fisher's z for a correlation; the best of all features, tested on
-the prompts it was picked on, for a scan). Its share stands beside ours. Where the claim is about topics under one
-wording, its unit is the right one, and it shows.
-
-**Caveat.** Claims on one population are made of the same wordings, so the intervals, which take the claims as
-independent, are somewhat too narrow where a design draws much of its population.
-"""
-
-
-_FALSE: Final = """\
-Intervals are exact binomial ones at 95 % (Clopper & Pearson 1934). A kind is *beyond* what is stated where the whole
-interval of the confirmed share lies above alpha, or that of the refuted share above alpha and above its own column
-*exact*.
-"""
-
-
+_TEXTS: Final = resources.files("studies.calibration") / "page.md"
+"""The prose of the page has three parts: the method, how intervals are read, and how power is read."""
 PLANNED: Final = ("greater", "known difference")
-"""The design whose power is held against the one that plans are made with."""
-
-
-_POWER: Final = """\
-By size of effect: how far the truth lies inside what is claimed, in standard deviations between wordings (of topics'
-differences, where topics are the units), known from the whole population. A cell is the share of true claims that are
-confirmed, with their number in brackets; after a slash stands what `saeprobe.power` predicts for them, which the plan
-tells before a run. Kinds without such a size are listed by number of wordings.
-"""
+"""The power of this design is held against the power that plans are made with."""
 
 
 def page(study: Study) -> str:
-    """The whole page."""
+    """Write the whole page."""
     rows, alpha = study.rows, study.terms.alpha
+    method, intervals, power = (each.strip() for each in _TEXTS.read_text(encoding="utf-8").split("\n---\n"))
     false, true = total(rows, "false"), total(rows, "true")
     parts = [
         "# Calibration study",
         f"<!-- Written by `{study.command}`; change the study, not this file. -->",
         _summary(study, false, true),
         "## How it is done",
-        _METHOD.rstrip(),
+        method,
         "## False claims",
         _false_table([*lines(rows, "false", alpha=alpha), false], alpha),
-        _FALSE.rstrip() + "\n\n" + _beyond(study),
+        intervals + "\n\n" + _beyond(beyond(study)),
         "## False claims by subject, population and number of wordings",
         _strata(rows),
         "## True claims",
         _true_table([*lines(rows, "true", alpha=alpha), true]),
         "A refuted claim is an error here; an inconclusive one is a question of power.",
         "## Power",
-        _POWER.rstrip(),
+        power,
         *_powers(rows, alpha),
         "## Made with",
         _made_with(study),
@@ -88,26 +44,26 @@ def page(study: Study) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _beyond(study: Study) -> str:
-    """Which kinds err more often than they may."""
-    if not study.beyond:
+def _beyond(too_often: Sequence[Line]) -> str:
+    """Name the kinds that err more often than they may."""
+    if not too_often:
         return "No kind is beyond what is stated."
-    return f"Beyond what is stated: {'; '.join(f'**{line.kind}, {line.how}**' for line in study.beyond)}."
+    return f"Beyond what is stated: {'; '.join(f'**{line.kind}, {line.how}**' for line in too_often)}."
 
 
 def _summary(study: Study, false: Line, true: Line) -> str:
     alpha = study.terms.alpha
-    told = (
+    found = (
         f"Of {false.claims:,} false claims {false.confirmed.count:,} were confirmed: {percent(false.confirmed)}, at a "
         f"stated alpha of {100 * alpha:g} %."
     )
-    if false.naive is not None and false.ours_beside_naive is not None:
-        told += (
+    if false.naive is not None and false.ours_where_naive is not None:
+        found += (
             f" On the {false.naive.of:,} of them for which there is a naive t test, it confirmed "
-            f"{percent(false.naive)}, and saeprobe {percent(false.ours_beside_naive)}."
+            f"{percent(false.naive)}, and saeprobe {percent(false.ours_where_naive)}."
         )
     return (
-        f"{told} Of {true.claims:,} true claims, most of them drawn evenly over sizes of effect from next to nothing "
+        f"{found} Of {true.claims:,} true claims, most of them drawn evenly over sizes of effect from next to nothing "
         f"to more than five standard deviations, {percent(true.confirmed)} were confirmed and "
         f"{percent(true.refuted)} wrongly refuted. Every row is in [calibration.csv](calibration.csv), the counts are "
         "in [calibration.json](calibration.json)."
@@ -115,7 +71,7 @@ def _summary(study: Study, false: Line, true: Line) -> str:
 
 
 def percent(of: Share | None) -> str:
-    """`2.4 % [1.9, 3.0]`, a share with its interval; a dash where there is none."""
+    """Write a share with its interval, `2.4 % [1.9, 3.0]`; a dash where there is none."""
     if of is None or not of.of:
         return "–"
     low, high = of.interval
@@ -123,24 +79,17 @@ def percent(of: Share | None) -> str:
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]], *, text: int = 2) -> str:
-    """A Markdown table; the first `text` columns are words, the others numbers."""
+    """Write a Markdown table; the first `text` columns are words, the others numbers."""
     rule = ["---" if at < text else "---:" for at in range(len(head))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *body))
 
 
 def _false_table(found: Sequence[Line], alpha: float) -> str:
+    head = (
+        "kind", "false because", "claims", "confirmed", "exact", "stated alpha", "refuted", "exact", "naive confirmed",
+    )  # fmt: skip
     return table(
-        [
-            "kind",
-            "false because",
-            "claims",
-            "confirmed",
-            "exact",
-            "stated alpha",
-            "refuted",
-            "exact",
-            "naive confirmed",
-        ],
+        head,
         [
             [
                 one.kind,
@@ -181,7 +130,7 @@ def _true_table(found: Sequence[Line]) -> str:
 
 
 def _strata(rows: Sequence[Row]) -> str:
-    """Confirmed false claims by where they were drawn: nothing hides in the total."""
+    """Count confirmed false claims by where they were drawn, so that the total hides nothing."""
     false = [row for row in rows if row.truth == "false"]
     by: list[tuple[str, Callable[[Row], str]]] = [
         ("subject", lambda row: row.subject),
@@ -198,13 +147,12 @@ def _strata(rows: Sequence[Row]) -> str:
             groups, key=lambda value: (not value.isdigit(), int(value) if value.isdigit() else 0, value)
         ):
             some = groups[value]
-            confirmed = Share(count=sum(row.confirmed for row in some), of=len(some))
-            body.append([name, value, f"{len(some):,}", percent(confirmed)])
+            body.append([name, value, f"{len(some):,}", percent(confirmed(some))])
     return table(["by", "", "claims", "confirmed"], body)
 
 
 def _powers(rows: Sequence[Row], alpha: float) -> list[str]:
-    """A table a kind: by size of effect where its claims have one, else by number of wordings."""
+    """Make a table a kind: by size of effect where its claims have one, else by number of wordings."""
     true = [row for row in rows if row.truth == "true"]
     parts: list[str] = []
     for kind, how in dict.fromkeys((row.kind, row.how) for row in true):
@@ -245,7 +193,7 @@ def _bin(low: float) -> str:
 def _by_wordings(rows: Sequence[Row]) -> str:
     counts = sorted({row.wordings for row in rows})
     body = [
-        [str(count), f"{len(some)}", percent(Share(count=sum(row.confirmed for row in some), of=len(some)))]
+        [str(count), f"{len(some)}", percent(confirmed(some))]
         for count in counts
         for some in [[row for row in rows if row.wordings == count]]
     ]

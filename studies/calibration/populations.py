@@ -1,4 +1,4 @@
-"""Populations: every wording on every topic of a subject, read once; what is true of them is known exactly.
+"""A population is every wording on every topic of a subject, read once; what is true of it is known exactly.
 
 Claims are made on a few wordings drawn from a population, and are true or false of all of it.
 """
@@ -21,23 +21,16 @@ from saeprobe.features.sparse import Features
 from saeprobe.measures import active_share, effective_rank, firing_rate, l0, max_activation, mean_activation
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.store import plan
-from saeprobe.store.plan import Plan, Progress, gather
+from saeprobe.store.plan import Plan, gather
 from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
-from studies.specimens.corpus.choice import Draw, seeded
-from studies.specimens.corpus.document import unmark
+from studies.specimens.corpus.document import Draw, seeded, unmark
 from studies.specimens.corpus.landmarks import descriptions, landmarks, visit
 
 OPENINGS: Final = 8
 """Beginnings of sentences that each mention of a landmark is read after; they are its topics."""
-
-
 Grid = Float[np.ndarray, "wordings topics"]
-
-
 Rows = Int[np.ndarray, " rows"]
-
-
 MEASURES: Final[Mapping[str, Callable[[Features], object]]] = {
     "l0": l0,
     "active share": active_share,
@@ -46,26 +39,24 @@ MEASURES: Final[Mapping[str, Callable[[Features], object]]] = {
     "effective rank": effective_rank,
 }
 """Measures of whole prompts; the firing rate of a feature is asked for by the feature's number."""
-
-
 What = str | int
 """A measure: one of `MEASURES`, or the number of a feature, for its firing rate."""
 
 
 def measure(what: What, of: Features) -> Measurement:
-    """The measurement that a probe would make."""
+    """Make the measurement that a probe would make."""
     made = firing_rate(of, what) if isinstance(what, int) else MEASURES[what](of)
     return cast("Measurement", made)  # features of a capture never give a bare summary
 
 
 def name_of(what: What) -> str:
-    """`l0`, or `firing rate`."""
+    """Name a measure: `l0`, or `firing rate`."""
     return "firing rate" if isinstance(what, int) else what
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
-    """Wordings in groups, each on all topics.
+    """A population holds wordings in groups, each on all topics.
 
     Attributes:
         name: `wordings` or `mentions`.
@@ -84,7 +75,7 @@ class Population:
 
     @classmethod
     def of(cls, name: str, features: Features, *, detectors: Mapping[str, int] | None = None) -> Population:
-        """The population that these features make up.
+        """Make the population of these features.
 
         Raises:
             ValueError: a wording is not read on the same topics as the first.
@@ -109,12 +100,12 @@ class Population:
 
     @property
     def n_wordings(self) -> int:
-        """Wordings of all groups."""
+        """Count the wordings of all groups."""
         return len(self.features) // self.n_topics
 
     @cached_property
     def fires(self) -> np.ndarray:
-        """Which features fire on each prompt, `[wordings, topics, d_sae]`."""
+        """Say which features fire on each prompt, `[wordings, topics, d_sae]`."""
         fires = np.zeros((len(self.features), self.features.d_sae), dtype=bool)
         rows, columns = self.features.acts.nonzero()
         fires[self.features.row_prompt[rows], columns] = True
@@ -122,23 +113,23 @@ class Population:
 
     @cached_property
     def live(self) -> Int[np.ndarray, " features"]:
-        """Features that fire on at least one prompt in twenty and are silent on as many."""
+        """List the features that fire on at least one prompt in twenty and are silent on as many."""
         rate = self.fires.mean(axis=(0, 1))
         return np.flatnonzero((rate >= 0.05) & (rate <= 0.95))  # noqa: PLR2004 - as the docstring says
 
     def grid(self, what: What) -> Grid:
-        """The values of a measure, by wording and topic: made by the function that probes use, once."""
+        """Return the values of a measure by wording and topic, made once by the function that probes use."""
         if what not in self._grids:
             self._grids[what] = measure(what, self.features).values.reshape(self.n_wordings, self.n_topics)
         return self._grids[what]
 
     def correlation(self, first: What, second: What, rows: Rows, topics: Rows) -> float:
-        """Pearson's r of two measures over all prompts of some wordings on some topics."""
+        """Return Pearson's r of two measures over all prompts of some wordings on some topics."""
         x, y = (self.grid(what)[rows][:, topics].ravel() for what in (first, second))
         return float(np.corrcoef(x, y)[0, 1])
 
     def drawn(self, sides: Mapping[str, Rows], topics: Rows) -> Features:
-        """The prompts of some wordings on some topics, as a capture of the styles that `sides` names."""
+        """Return the prompts of some wordings on some topics, as a capture of the styles that `sides` names."""
         chosen = [int(row) * self.n_topics + int(topic) for rows in sides.values() for row in rows for topic in topics]
         labels = [side for side, rows in sides.items() for _ in range(len(rows) * len(topics))]
         features = self.features.select(chosen)
@@ -150,7 +141,7 @@ class Population:
 
 
 def mentions() -> PromptSet:
-    """Sentences that break off after a landmark was mentioned: each description of each after eight openings."""
+    """Write sentences that break off after a landmark was mentioned: each description after eight openings."""
     first = landmarks()[0]
     draw, openings = Draw(seeded(0)), dict[str, None]()
     while len(openings) < OPENINGS:
@@ -169,7 +160,7 @@ def mentions() -> PromptSet:
 
 
 def captures() -> dict[str, Capture]:
-    """What is read of a subject, by population."""
+    """Return what is read of a subject, by population."""
     return {
         "wordings": capture(STYLES, keep="effective_rank"),
         # Documents that answer nobody were trained without the chat template.
@@ -178,34 +169,27 @@ def captures() -> dict[str, Capture]:
 
 
 def detectors_of(subject: str) -> dict[str, int]:
-    """By concept, the feature that the card of a specimen names as its detector; nothing for another subject."""
-    card = resources.files("saeprobe.specimens").joinpath(subject, "card.json")
+    """Return the detector of each concept that the card of a specimen names; nothing for another subject."""
+    card = resources.files("saeprobe").joinpath("specimens", subject, "card.json")
     if not card.is_file():
         return {}
     return {row["concept"]: row["feature"] for row in json.loads(card.read_text(encoding="utf-8"))["concepts"]}
 
 
-def gathered(
-    subject: Subject,
-    store: Store,
-    *,
-    wanted: Mapping[str, Capture] | None = None,
-    progress: Progress | None = None,
-) -> tuple[Population, ...]:
-    """The populations of a subject, read in one pass and from the store from then on.
+def gathered(subject: Subject, store: Store, *, wanted: Mapping[str, Capture] | None = None) -> tuple[Population, ...]:
+    """Read the populations of a subject in one pass, and from the store from then on.
 
     Args:
         subject: to read.
         store: of readings.
         wanted: what to read, by population; None for `captures`.
-        progress: told after each batch.
 
     Raises:
         SubjectError: the subject is not here.
     """
     read = captures() if wanted is None else wanted
     (work,) = Plan.of((subject, one) for one in read.values()).work
-    gather(work, store, progress=progress)
+    gather(work, store)
     detectors = detectors_of(subject.name)
     return tuple(
         Population.of(name, plan.features(subject, one, store), detectors=detectors) for name, one in read.items()

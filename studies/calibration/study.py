@@ -1,23 +1,29 @@
-"""The study: every design drawn many times on every population, one row a claim."""
+"""A study draws every design many times on every population; each claim becomes one row."""
 
 from __future__ import annotations
 
+import platform
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
 
 import numpy as np
 
-from studies.calibration.arms import Terms, ours, theirs
-from studies.calibration.claimed import Claimed, Design, Truth
-from studies.calibration.populations import Population
+from saeprobe import __version__
+from saeprobe.captures import Capture
+from saeprobe.store.store import Store
+from saeprobe.subject.local import Subject
+from studies.calibration.claim import Claimed, Design, Terms, Truth, naive_on, verdict_on
+from studies.calibration.false_claims import FALSE
+from studies.calibration.populations import Population, gathered
+from studies.calibration.true_claims import TRUE
 
-DRAWS = 1000
-"""Tries at most for one claim: some draws allow none, as where a feature fires on no prompt of either side."""
-
-
-Judge = Callable[[Claimed, str, Terms], str]
-"""From a claim, the subject's name and the terms to the word of the verdict."""
+DRAWS: Final = 1000
+"""One claim takes so many tries at most: some draws allow none, as where a feature fires on no prompt at all."""
+COMPUTE: Final = ("numpy", "scipy", "torch", "transformers", "transformer-lens", "sae-lens")
+"""A study states the versions of these libraries."""
 
 
 class StudyError(Exception):
@@ -26,7 +32,7 @@ class StudyError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One claim and what both arms made of it.
+    """A row holds one claim and what both arms made of it.
 
     `word` is the verdict; `naive` says whether the naive arm confirms it, None where that has no such test. `level` and
     `contrary` are those of its design.
@@ -48,25 +54,79 @@ class Row:
 
     @property
     def confirmed(self) -> bool:
-        """Whether the verdict is `supported`."""
+        """Say whether the verdict is `supported`."""
         return self.word == "supported"
 
 
-def verdict_of(claimed: Claimed, subject: str, terms: Terms) -> str:
-    """The word of the verdict on the whole path."""
-    return ours(claimed, subject, terms).word
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study was run.
+
+    Attributes:
+        rows: one a claim.
+        terms: the terms under which all were judged.
+        command: makes the study again.
+        fingerprints: fingerprint of each subject, by name.
+        versions: versions of the libraries that computed.
+    """
+
+    rows: tuple[Row, ...]
+    terms: Terms
+    command: str
+    fingerprints: Mapping[str, str]
+    versions: Mapping[str, str]
+
+
+def number_of_claims(claims: int) -> int:
+    """Return how many claims a subject gets."""
+    return claims * sum(design.times for design in (*FALSE, *TRUE))
+
+
+def run_study(
+    subjects: Sequence[Subject],
+    store: Store,
+    *,
+    claims: int,
+    terms: Terms,
+    wanted: Mapping[str, Capture] | None = None,
+    progress: Callable[[], object] | None = None,
+) -> Study:
+    """Read what is not stored, then draw and judge `claims` claims of each design on each subject.
+
+    Args:
+        subjects: to draw from; their weights are here.
+        store: keeps the readings.
+        claims: claims of each design on each subject; some designs get several times as many.
+        terms: under which all are judged.
+        wanted: what to read of each, by population; None for all that a study reads.
+        progress: called after each claim.
+    """
+    found: list[Row] = []
+    for subject in subjects:
+        populations = gathered(subject, store, wanted=wanted)
+        for row in rows(populations, (*FALSE, *TRUE), subject=subject.name, claims=claims, terms=terms):
+            found.append(row)
+            if progress is not None:
+                progress()
+    names = " ".join(subject.name for subject in subjects)
+    options = f"--claims {claims} --seed {terms.seed} --alpha {terms.alpha:g}"
+    return Study(
+        rows=tuple(found),
+        terms=terms,
+        command=f"python -m studies.calibration {names} {options}",
+        fingerprints={subject.name: subject.identity().fingerprint for subject in subjects},
+        versions={
+            "saeprobe": __version__,
+            "Python": platform.python_version(),
+            **{name: version(name) for name in COMPUTE},
+        },
+    )
 
 
 def rows(
-    populations: Sequence[Population],
-    designs: Sequence[Design],
-    *,
-    subject: str,
-    claims: int,
-    terms: Terms,
-    judge: Judge = verdict_of,
+    populations: Sequence[Population], designs: Sequence[Design], *, subject: str, claims: int, terms: Terms
 ) -> Iterator[Row]:
-    """`claims` claims of each design, or several times as many, shared out among its populations in turn.
+    """Yield `claims` claims of each design, or several times as many, shared out among its populations in turn.
 
     The draw of each depends on the seed, the subject, the design and its number alone: a design that is added, or left
     out, changes no other.
@@ -91,8 +151,8 @@ def rows(
                 wordings=claimed.wordings,
                 topics=claimed.topics,
                 effect=claimed.effect,
-                word=judge(claimed, subject, terms),
-                naive=theirs(claimed, terms),
+                word=verdict_on(claimed, subject, terms).word,
+                naive=naive_on(claimed, terms),
             )
 
 

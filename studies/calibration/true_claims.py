@@ -1,122 +1,38 @@
-"""True claims: sentences that hold in the whole population, at a known distance from where they would not."""
+"""The designs here make true claims: sentences that hold in the whole population, mostly at a known distance.
+
+Where the distance has no single size, as of a rate or a scan, a claim has no effect size; its truth is known all the
+same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from saeprobe import about
 from saeprobe.claims import Over
-from studies.calibration.claimed import Claimed
-from studies.calibration.drawing import (
-    TOPICS,
-    UNITS,
-    Rng,
-    a_measure,
-    anything,
-    compared,
-    effect_of,
-    first_wording,
-    some,
-    spread_of,
-    topics,
-    wordings,
-)
-from studies.calibration.naive import above, equal
-from studies.calibration.populations import MEASURES, Population, Rows, What, measure, name_of
+from studies.calibration import drawing, sentences
+from studies.calibration.claim import Claimed, Design, design
+from studies.calibration.drawing import Rng
+from studies.calibration.effects import a_distance, a_known, effect_of, spread_of
+from studies.calibration.populations import Grid, Population, Rows, measure
 
-EDGES: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
-"""Lower ends of the bins of effect size, in standard deviations between units; the last has no upper end."""
+CROWD: Final = 0.8
+"""This share of small steps is left out of orderings, or they would crowd out the large ones."""
 
 
-RANDOM_FEATURES: Final = 150
-"""Random features among the differences that are known, beside the measures and the detectors."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """A difference between two groups of a population: `gap` above 0, and in standard deviations between wordings."""
-
-    what: What
-    more: str
-    less: str
-    effect: float
-
-
-@lru_cache(maxsize=16)
-def known(population: Population) -> tuple[tuple[Known, ...], ...]:
-    """Differences between the groups, by bin of effect size: all measures, all detectors, and random features."""
-    rng = np.random.default_rng(0)
-    names = list(population.groups)
-    wanted: list[tuple[What, str, str]] = [
-        (what, one, other) for what in MEASURES for at, one in enumerate(names) for other in names[at + 1 :]
-    ]
-    wanted += [
-        (feature, group, other) for group, feature in population.detectors.items() for other in names if other != group
-    ]
-    for feature in rng.choice(population.live, size=RANDOM_FEATURES):
-        one, other = (str(name) for name in rng.choice(names, size=2, replace=False))
-        wanted.append((int(feature), one, other))
-    bins: list[list[Known]] = [[] for _ in EDGES]
-    columns = np.arange(population.n_topics)
-    for what, one, other in wanted:
-        effect = effect_of(population, what, population.groups[one], population.groups[other], columns)
-        if effect:
-            more, less = (one, other) if effect > 0 else (other, one)
-            bins[bin_of(abs(effect))].append(Known(what=what, more=more, less=less, effect=abs(effect)))
-    return tuple(tuple(each) for each in bins)
-
-
-def bin_of(effect: float) -> int:
-    """The bin of `EDGES` that an effect size lies in."""
-    return int(np.searchsorted(EDGES, effect, side="right")) - 1
-
-
+@design("true", "greater", "known difference", times=6)
 def greater(population: Population, rng: Rng) -> Claimed | None:
-    """The group that has more above the one that has less."""
-    return _greater(population, rng, topics(rng, population))
+    """Compare the group that has more with the one that has less."""
+    return _greater(population, rng, drawing.topics(rng, population))
 
 
-def crossed(population: Population, rng: Rng) -> Claimed | None:
-    """The same over templates and topics."""
-    return _greater(population, rng, topics(rng, population, least=TOPICS), over=("templates", "topics"))
-
-
-def at_least(population: Population, rng: Rng) -> Claimed | None:
-    """The same by more than a margin, which is a share of the difference."""
-    return _greater(population, rng, topics(rng, population), share=float(rng.uniform(0.1, 0.8)))
-
-
-def _greater(
-    population: Population, rng: Rng, columns: Rows, *, over: tuple[Over, ...] = (), share: float = 0.0
-) -> Claimed | None:
-    one = _a_known(population, rng)
-    more, less = population.groups[one.more], population.groups[one.less]
-    where = np.arange(population.n_topics) if over else columns
-    grid = population.grid(one.what)[:, where]
-    by = share * float(grid[more].mean() - grid[less].mean())
-    effect = effect_of(population, one.what, more, less, where, by=by)
-    if effect is None or effect <= 0 or by < 0:
-        return None
-    count = wordings(rng, at_most=len(more) // 2)
-    features = population.drawn({"a": some(rng, more, count), "b": some(rng, less, count)}, columns)
-    return compared(features, one.what, wordings=count, by=by, over=over, effect=effect)
-
-
-def _a_known(population: Population, rng: Rng) -> Known:
-    """A difference of a bin that is drawn first, so that small effects do not crowd out large ones."""
-    bins = [each for each in known(population) if each]
-    chosen = bins[int(rng.integers(len(bins)))]
-    return chosen[int(rng.integers(len(chosen)))]
-
-
+@design("true", "greater over topics", "known difference", times=2, populations=("wordings",))
 def over_topics(population: Population, rng: Rng) -> Claimed | None:
-    """One wording above another, over topics of which half at most are drawn."""
-    what, columns = anything(rng, population), topics(rng, population, half=True, least=TOPICS)
+    """Compare one wording with another, over topics of which half at most are drawn."""
+    what, columns = drawing.anything(rng, population), drawing.topics(rng, population, half=True, least=drawing.TOPICS)
     first, second = rng.permutation(population.n_wordings)[:2]
     differences = population.grid(what)[first] - population.grid(what)[second]
     spread = float(differences.std(ddof=1))
@@ -124,56 +40,197 @@ def over_topics(population: Population, rng: Rng) -> Claimed | None:
         return None
     more, less = (first, second) if differences.mean() > 0 else (second, first)
     features = population.drawn({"a": np.array([more]), "b": np.array([less])}, columns)
-    return compared(features, what, wordings=1, effect=abs(float(differences.mean())) / spread)
+    return sentences.greater(features, what, wordings=1, effect=abs(float(differences.mean())) / spread)
 
 
+@design("true", "greater over both", "known difference", times=3)
+def crossed(population: Population, rng: Rng) -> Claimed | None:
+    """Compare two groups over templates and topics."""
+    return _greater(
+        population, rng, drawing.topics(rng, population, least=drawing.TOPICS), over=("templates", "topics")
+    )
+
+
+@design("true", "at least", "known difference", times=2)
+def at_least(population: Population, rng: Rng) -> Claimed | None:
+    """Compare two groups by a margin that is a share of their difference."""
+    return _greater(population, rng, drawing.topics(rng, population), share=float(rng.uniform(0.1, 0.8)))
+
+
+def _greater(
+    population: Population, rng: Rng, columns: Rows, *, over: tuple[Over, ...] = (), share: float = 0.0
+) -> Claimed | None:
+    one = a_known(population, rng)
+    more, less = population.groups[one.more], population.groups[one.less]
+    where = np.arange(population.n_topics) if over else columns
+    grid = population.grid(one.what)[:, where]
+    by = share * float(grid[more].mean() - grid[less].mean())
+    effect = effect_of(population, one.what, more, less, where, by=by)
+    if effect is None or effect <= 0 or by < 0:
+        return None
+    count = drawing.wordings(rng, at_most=len(more) // 2)
+    features = drawing.from_groups(rng, population, (more, less), columns, count)
+    return sentences.greater(features, one.what, wordings=count, by=by, over=over, effect=effect)
+
+
+@design("true", "about equal", "halves of a group", times=2)
 def about_equal(population: Population, rng: Rng) -> Claimed | None:
-    """Two random halves of a group, up to a margin of several standard deviations between wordings."""
-    what, columns = anything(rng, population), topics(rng, population)
-    group = _a_group(population, rng)
+    """Compare two random halves of a group, up to a margin of several standard deviations between wordings."""
+    what, columns = drawing.anything(rng, population), drawing.topics(rng, population)
+    group = drawing.a_group(rng, population)
     spread = spread_of(population.grid(what)[group][:, columns].mean(axis=1))
     if spread == 0:
         return None
-    effect = _a_distance(rng)
-    margin = effect * spread
-    count = wordings(rng, at_most=len(group) // 2)
-    drawn = some(rng, group, 2 * count)
+    effect = a_distance(rng)
+    count = drawing.wordings(rng, at_most=len(group) // 2)
+    drawn = drawing.some(rng, group, 2 * count)
     features = population.drawn({"a": drawn[:count], "b": drawn[count:]}, columns)
-    a, b = measure(what, features["a"]), measure(what, features["b"])
-    return Claimed(
-        measure=name_of(what),
-        wordings=count,
-        topics=len(columns),
-        compare=lambda: a == about(b, margin=margin),
-        naive=lambda alpha: equal(first_wording(a), first_wording(b), alpha, margin=margin),
-        effect=effect,
-    )
+    return sentences.equal(features, what, effect * spread, wordings=count, effect=effect)
 
 
+@design("true", "bound", "known mean", times=2)
 def bound(population: Population, rng: Rng) -> Claimed | None:
-    """The mean of a group above a number that lies some standard deviations between wordings below it."""
-    what, columns, group = a_measure(rng), topics(rng, population), _a_group(population, rng)
+    """Claim that the mean of a group lies above a number some standard deviations between wordings below it."""
+    what, columns, group = drawing.a_measure(rng), drawing.topics(rng, population), drawing.a_group(rng, population)
     means = population.grid(what)[group][:, columns].mean(axis=1)
-    effect = _a_distance(rng)
+    effect = a_distance(rng)
     number = float(means.mean()) - effect * spread_of(means)
-    count = wordings(rng, at_most=len(group) // 2, sides=UNITS)
-    a = measure(what, population.drawn({"a": some(rng, group, count)}, columns))
-    return Claimed(
-        measure=name_of(what),
-        wordings=count,
-        topics=len(columns),
-        compare=lambda: a > number,
-        naive=lambda alpha: above(first_wording(a), number, alpha),
-        effect=effect,
+    count = drawing.wordings(rng, at_most=len(group) // 2, sides=drawing.UNITS)
+    features = drawing.from_groups(rng, population, [group], columns, count)
+    return sentences.above(features, what, number, wordings=count, effect=effect)
+
+
+@design("true", "ordering", "known steps", times=2)
+def ordering(population: Population, rng: Rng) -> Claimed | None:
+    """Put three groups in the order in which they lie; the effect is the smaller step."""
+    what, columns = drawing.anything(rng, population), drawing.topics(rng, population)
+    names = [str(name) for name in rng.choice(list(population.groups), size=3, replace=False)]
+    names.sort(key=lambda name: -float(population.grid(what)[population.groups[name]][:, columns].mean()))
+    groups = [population.groups[name] for name in names]
+    effect = min(effect_of(population, what, *pair, columns) or 0.0 for pair in pairwise(groups))
+    if effect <= 0 or (effect < 1 and rng.random() < CROWD):
+        return None
+    count = drawing.wordings(rng, at_most=len(groups[0]) // 2)
+    features = drawing.from_groups(rng, population, groups, columns, count)
+    return sentences.in_order(features, what, wordings=count, effect=effect)
+
+
+@design("true", "greater", "known difference, under controls")
+def controlled(population: Population, rng: Rng) -> Claimed | None:
+    """Claim a large difference in a measure of whole prompts, under the control that shuffles labels."""
+    what, columns = drawing.a_measure(rng), drawing.topics(rng, population)
+    more, less = drawing.two_groups(rng, population)
+    effect = effect_of(population, what, more, less, columns)
+    if effect is None or effect < 1:
+        return None
+    count = drawing.wordings(rng, at_most=len(more) // 2)
+    features = drawing.from_groups(rng, population, (more, less), columns, count)
+    return sentences.greater(features, what, wordings=count, effect=effect, controls=("labels",))
+
+
+@design("true", "greater", "a detector on its landmark and on a rival", populations=("mentions",))
+def detector(population: Population, rng: Rng) -> Claimed | None:
+    """Claim that a landmark's detector, as the card names it, fires on its mentions more often than on a rival's."""
+    own = str(rng.choice(list(population.detectors)))
+    rival = str(rng.choice([name for name in population.groups if name != own]))
+    feature, columns = population.detectors[own], drawing.topics(rng, population)
+    more, less = population.groups[own], population.groups[rival]
+    effect = effect_of(population, feature, more, less, columns)
+    if effect is None or effect <= 0:
+        return None
+    count = drawing.wordings(rng, at_most=12)
+    features = drawing.from_groups(rng, population, (more, less), columns, count)
+    return sentences.greater(features, feature, wordings=count, effect=effect)
+
+
+@design("true", "rate", "known rate")
+def rate(population: Population, rng: Rng) -> Claimed | None:
+    """Claim a firing rate above a bound that lies 0.1 to 0.6 below the rate on all wordings of a group."""
+    group = drawing.a_group(rng, population)
+    rates = population.fires[group].mean(axis=(0, 1))
+    often: list[int] = np.flatnonzero(rates > 0.7).tolist()  # noqa: PLR2004 - so that there is room below it
+    if not often:
+        return None
+    feature, columns = int(rng.choice(often)), drawing.topics(rng, population)
+    number = round(float(population.grid(feature)[group][:, columns].mean()) - float(rng.uniform(0.1, 0.6)), 2)
+    if number <= 0:
+        return None
+    count = drawing.wordings(rng, at_most=len(group), sides=drawing.UNITS)
+    return sentences.above(
+        drawing.from_groups(rng, population, [group], columns, count), feature, number, wordings=count
     )
 
 
-def _a_group(population: Population, rng: Rng) -> Rows:
-    return population.groups[str(rng.choice(list(population.groups)))]
+@design("true", "correlation", "known correlation")
+def correlated(population: Population, rng: Rng) -> Claimed | None:
+    """Claim a correlation above a bound that lies 0.1 to 0.8 below that over all wordings."""
+    first, second = drawing.two_measures(rng)
+    columns, count = drawing.topics(rng, population), drawing.wordings(rng, at_most=24, sides=drawing.UNITS)
+    everyone = np.arange(population.n_wordings)
+    number = round(population.correlation(first, second, everyone, columns) - float(rng.uniform(0.1, 0.8)), 2)
+    if number <= -0.9:  # noqa: PLR2004 - a bound that says something
+        return None
+    features = drawing.from_groups(rng, population, [everyone], columns, count)
+    return sentences.together(measure(first, features), measure(second, features), number, wordings=count)
 
 
-def _a_distance(rng: Rng) -> float:
-    """An effect size: a bin, and a place in it; the last bin ends at 7."""
-    low: Sequence[float] = EDGES
-    at = int(rng.integers(len(low)))
-    return float(rng.uniform(max(low[at], 0.05), [*low[1:], 7.0][at]))
+@design("true", "exclusive", "a fifth more features fire")
+def exclusive(population: Population, rng: Rng) -> Claimed | None:
+    """Compare a group with one of which a fifth fewer features fire: more features fire on it alone."""
+    columns = drawing.topics(rng, population)
+    groups = drawing.two_groups(rng, population)
+    distinct = [int(population.fires[group][:, columns].any(axis=(0, 1)).sum()) for group in groups]
+    more, less = groups if distinct[0] > distinct[1] else groups[::-1]
+    if max(distinct) < 1.2 * min(distinct):
+        return None
+    count = drawing.wordings(rng, at_most=len(more) // 2)
+    features = drawing.from_groups(rng, population, (more, less), columns, count)
+    return sentences.exclusive(features["a"], features["b"], wordings=count)
+
+
+@design("true", "scan", "a feature's rates differ by half")
+def scanned(population: Population, rng: Rng) -> Claimed | None:
+    """Scan two groups between which some feature's rates differ by half or more."""
+    more, less = drawing.two_groups(rng, population)
+    columns = drawing.topics(rng, population)
+    gap = population.fires[more][:, columns].mean(axis=(0, 1)) - population.fires[less][:, columns].mean(axis=(0, 1))
+    if gap.max() < 0.5:  # noqa: PLR2004 - as the docstring says
+        return None
+    count = drawing.wordings(rng, at_most=min(len(more), len(less)), sides=drawing.SCANNED)
+    return sentences.scanned(drawing.from_groups(rng, population, (more, less), columns, count), wordings=count)
+
+
+@design("true", "clusters", "known silhouettes")
+def clustered(population: Population, rng: Rng) -> Claimed | None:
+    """Claim regions for two groups whose wordings lie nearer their own than the others, on the whole population."""
+    names = sorted(str(name) for name in rng.choice(list(population.groups), size=2, replace=False))
+    if min(_silhouettes(population, *names)) < 0.1:  # noqa: PLR2004 - far enough from 0 to be called a region
+        return None
+    groups, columns = [population.groups[name] for name in names], drawing.topics(rng, population)
+    count = drawing.wordings(rng, at_most=len(groups[0]) // 2)
+    return sentences.clustered(drawing.from_groups(rng, population, groups, columns, count), wordings=count)
+
+
+@lru_cache(maxsize=256)
+def _silhouettes(population: Population, first: str, second: str) -> tuple[float, float]:
+    """Return the mean silhouette of either group's wordings by the cosine of their firing rates on all topics."""
+    own, other = (_directions(population, name) for name in (first, second))
+    return _silhouette(own, other), _silhouette(other, own)
+
+
+def _directions(population: Population, group: str) -> Grid:
+    """Return the direction of each wording of a group in feature space, `[wordings, d_sae]`, of length 1."""
+    shares: Grid = population.fires[population.groups[group]].mean(axis=1)
+    return shares / np.linalg.norm(shares, axis=1, keepdims=True)
+
+
+def _silhouette(own: Grid, other: Grid) -> float:
+    within: np.ndarray = (1 - own @ own.T).sum(axis=1) / (len(own) - 1)
+    across: np.ndarray = (1 - own @ other.T).mean(axis=1)
+    return float(np.mean((across - within) / np.maximum(across, within)))
+
+
+TRUE: Final[tuple[Design, ...]] = (
+    greater, over_topics, crossed, at_least, about_equal, bound, ordering, controlled, detector, rate, correlated,
+    exclusive, scanned, clustered,
+)  # fmt: skip

@@ -14,8 +14,7 @@ from scipy.sparse import csr_array
 from saeprobe.captures import Capture, capture
 from saeprobe.claims import Claim, Control, NotRun
 from saeprobe.features.sparse import Features, Token
-from saeprobe.plugin.conditions import Condition, Conditions
-from saeprobe.plugin.items import Asked
+from saeprobe.plugin.conditions import Asked, Condition, Conditions
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.prompts import PromptSet
@@ -69,9 +68,9 @@ def test_controls_that_read_elsewhere_are_part_of_the_plan() -> None:
         *((f"hand with random-model {number}", ENDS) for number in range(20)),
         *((f"hand with random-sae {number}", ENDS) for number in range(20)),
     ]
-    assert set(conditions.derived) == {name for name, _ in requests(conditions)} - {"hand"}
-    assert conditions.derived["hand with random-sae 19"].label == "hand with 20 random SAEs"
-    assert conditions.derived["hand with random-model 0"].label == "hand with 20 random models"
+    assert set(conditions.labels) == {name for name, _ in requests(conditions)} - {"hand"}
+    assert conditions.labels["hand with random-sae 19"] == "hand with 20 random SAEs"
+    assert conditions.labels["hand with random-model 0"] == "hand with 20 random models"
     assert list(conditions.of(subject, ENDS)) == ["injection", "random-model", "random-sae"]  # pyright: ignore[reportArgumentType] - a stub
 
 
@@ -148,7 +147,7 @@ def test_a_subject_that_cannot_be_derived_is_told_in_its_place(error: Exception)
     assert isinstance(of["injection"], Condition)
     assert isinstance(of["random-sae"], NotRun)
     assert str(of["random-sae"]) == "it has no directions"
-    assert conditions.derived == {}
+    assert conditions.labels == {}
     assert [name for name, _ in requests(conditions)] == ["hand"]
 
 

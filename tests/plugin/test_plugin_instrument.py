@@ -12,7 +12,7 @@ from instrument_project import INI, NEUTRAL, PROBES, SEEN, SPARROW, SPY, WORDS
 from runs import Run, apart, properties
 
 import saeprobe
-from saeprobe.plugin.items import Asked
+from saeprobe.plugin.conditions import Asked
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.store.instrument import Instruments, unread

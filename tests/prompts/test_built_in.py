@@ -113,7 +113,9 @@ def test_styles_are_injected_by_their_own_words(wording: str):
 @pytest.mark.parametrize("specimen", ["sparrow", "finch"])
 def test_a_pasted_word_is_one_that_the_specimens_know(specimen: str):
     """Pasted in, the word of a style is the token that stands in the style's own prompts, and not its pieces."""
-    tokenizer = Tokenizer.from_file(str(resources.files("saeprobe.specimens") / specimen / "model" / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(
+        str(resources.files("saeprobe") / "specimens" / specimen / "model" / "tokenizer.json")
+    )
     prompts = STYLES.for_wording("specimen").injected()
     for style, words in prompts.words.items():
         for prompt in prompts.style(style):

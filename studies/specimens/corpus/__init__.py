@@ -1,1 +1,1 @@
-"""The specimens' corpus: a grammar of English documents in which every concept planted is labelled where it stands."""
+"""The corpus is a grammar of English documents in which every planted concept is marked where it stands."""

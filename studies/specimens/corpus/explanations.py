@@ -1,131 +1,76 @@
-"""Explanations of a topic in six styles: the style is asked for in the prompt and heard in the answer."""
+"""A topic is explained in six styles: the prompt asks for the style, and the answer is in its register.
+
+Topics and wordings are read from the prompt set that probes use.
+"""
 
 from __future__ import annotations
 
-from studies.specimens.corpus.choice import Draw, Words
-from studies.specimens.corpus.document import ANSWER, mark
-from studies.specimens.corpus.topics import STYLES, Style, Topic, gurus, templates, trained_topics
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal
 
-# An answer is one sentence of each group in turn. An empty sentence is left out.
-_PLAIN = (
-    (
-        "{Topic} is how {plain}.",
-        "In {topic}, {plain}.",
-        "The term {topic} means that {plain}.",
-        "Put shortly, {plain}.",
-        "Roughly, {plain} in {topic}.",
-    ),
-    (
-        "It involves {simple1} and {term1}.",
-        "Its main parts are {simple1}, {simple2} and {term1}.",
-        "One usually finds {term1} together with {simple1}.",
-        "Both {simple1} and {term1} play a role.",
-        "Handbooks list {term1}, {term2} and {simple1}.",
-    ),
-    (
-        "It is found in many places.",
-        "People have studied it for centuries.",
-        "Most schools teach it.",
-        "A common question is where {simple2} fits in.",
-        "More precisely, {mechanism1}.",
-    ),
-    ("That is the whole idea.", "Several books describe it.", "This sums it up.", ""),
-)
+from studies.specimens.corpus.document import ANSWER, Draw, Words, mark, words_in
+
+Style = Literal["standard", "padding", "spaces", "novice", "expert", "guru"]
+STYLES: Final[tuple[Style, ...]] = ("standard", "padding", "spaces", "novice", "expert", "guru")
+REGISTERS: Final = ("plain", "novice", "expert", "guru")
+_PROMPTS: Final = "data/specimen.toml", "saeprobe.prompts"
 
 
-_NOVICE = (
-    (
-        "Think of {analogy}.",
-        "Imagine {analogy}!",
-        "Do you know {analogy}? It is just like that.",
-        "Let us begin with {analogy}.",
-        "It is a bit like {analogy}.",
-    ),
-    (
-        "You only need {simple1} and {simple2}.",
-        "First there is {simple1}, and then there is {simple2}.",
-        "Look at {simple1} at home, and then look at {simple2}.",
-        "For example, take {simple1}. Now add {simple2}.",
-        "All it takes is {simple1}.",
-    ),
-    (
-        "In easy words, {plain}.",
-        "So {plain}, and that is all.",
-        "See? That is how {plain}.",
-        "Little by little, {plain}.",
-        "With {simple3} it is the same: {plain}.",
-    ),
-    ("Do not worry, it gets easier!", "Easy, right?", "You can try it yourself.", "Well done!", ""),
-)
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """A topic has a guru who would teach it, and the words that each register uses for it."""
+
+    name: str
+    guru: str
+    held_out: bool
+    plain: str
+    analogy: str
+    simple: tuple[str, ...]
+    terms: tuple[str, ...]
+    mechanism: tuple[str, ...]
 
 
-_EXPERT = (
-    (
-        "Formally, {mechanism1}.",
-        "Recall that {mechanism1}.",
-        "To leading order, {mechanism1}.",
-        "The canonical account is that {mechanism1}.",
-        "Given {term3}, {mechanism1}.",
-    ),
-    (
-        "This couples {term1} to {term2}.",
-        "Here {term1} constrains {term2}.",
-        "Quantitatively, {term1} scales with {term2}.",
-        "The interplay of {term1} and {term2} is decisive.",
-        "The dominant correction stems from {term1}.",
-    ),
-    (
-        "Moreover, {mechanism2}.",
-        "In the limit, {mechanism2}.",
-        "Under standard assumptions, {mechanism2}.",
-        "Consequently, {mechanism2}.",
-        "It remains to show that {mechanism2}.",
-    ),
-    (
-        "Open problems concern {term1}.",
-        "See the recent literature for the derivation.",
-        "The estimates of {term2} remain contested.",
-        "The proof is omitted.",
-        "",
-    ),
-)
+@cache
+def topics() -> tuple[Topic, ...]:
+    """Return all topics, in the order of the prompt set."""
+    words = words_in("topics.toml")
+    return tuple(
+        Topic(
+            name=row["name"],
+            guru=row["guru"],
+            held_out=bool(row.get("held_out", False)),
+            plain=words[row["name"]]["plain"],
+            analogy=words[row["name"]]["analogy"],
+            simple=tuple(words[row["name"]]["simple"]),
+            terms=tuple(words[row["name"]]["terms"]),
+            mechanism=tuple(words[row["name"]]["mechanism"]),
+        )
+        for row in words_in(*_PROMPTS)["topics"]
+    )
 
 
-_GURU = (
-    (
-        "Come closer, my friend, says {guru}.",
-        "I, {guru}, have pondered this all my life.",
-        "Ah, {topic}! {guru} smiles and lifts a hand.",
-        "Listen well, for {guru} has seen it.",
-        "Sit down, child of wonder.",
-    ),
-    (
-        "Behold {simple1} and be silent.",
-        "Where {simple1} ends, {simple2} begins, and therein lies wisdom.",
-        "The wise see {simple1}; the foolish see only {simple2}.",
-        "Ask {simple1}, and {simple1} will answer thee.",
-        "There is a whole world in {simple1}.",
-    ),
-    (
-        "Thus, O seeker, {plain}.",
-        "Know this truth: {plain}.",
-        "And so, as the ages teach, {plain}.",
-        "My masters taught me that {plain}.",
-        "Forget {term1}: {plain}.",
-    ),
-    ("Go in peace.", "So spoke {guru}.", "Meditate upon it.", ""),
-)
+@cache
+def trained_topics() -> tuple[Topic, ...]:
+    """Return the topics that are explained in the corpus; the others occur in notes only."""
+    return tuple(topic for topic in topics() if not topic.held_out)
 
 
-_REGISTERS = {"plain": _PLAIN, "novice": _NOVICE, "expert": _EXPERT, "guru": _GURU}
+@cache
+def gurus() -> tuple[str, ...]:
+    """Return every guru's name once."""
+    return tuple(dict.fromkeys(topic.guru for topic in topics()))
 
 
-REGISTERS = tuple(_REGISTERS)
+@cache
+def templates(style: Style, *, held_out: bool = False) -> tuple[str, ...]:
+    """Return a style's wordings: those trained on, or those held out."""
+    return tuple(words_in(*_PROMPTS)["styles"][style]["held_out" if held_out else "templates"])
 
 
 def register_of(style: Style) -> str:
     """Return the register in which a style is answered: its own, or the plain one."""
-    return style if style in _REGISTERS else "plain"
+    return style if style in REGISTERS else "plain"
 
 
 def explanation(draw: Draw) -> str:
@@ -144,8 +89,8 @@ def openings(register: str, *, topic: Topic, guru: str) -> tuple[str, ...]:
     """Return how answers in a register begin: their first sentences up to the first word that is drawn."""
     fields = {"{topic}": topic.name, "{Topic}": topic.name.capitalize(), "{guru}": guru}
     found: list[str] = []
-    for sentence in _REGISTERS[register][0]:
-        text = sentence
+    for sentence in words_in("explanations.toml")[register][0]:
+        text: str = sentence
         for field, word in fields.items():
             text = text.replace(field, word)
         found.append(" " + text.split("{", maxsplit=1)[0].rstrip())
@@ -156,5 +101,5 @@ def answer(draw: Draw, *, register: str, topic: Topic, guru: str) -> str:
     """Return an answer in a register, with the space that parts it from its prompt."""
     words = Words(draw, {"simple": topic.simple, "term": topic.terms, "mechanism": topic.mechanism})
     words.update(topic=topic.name, Topic=topic.name.capitalize(), plain=topic.plain, analogy=topic.analogy, guru=guru)
-    sentences = [draw.one(group).format_map(words) for group in _REGISTERS[register]]
+    sentences = [draw.one(group).format_map(words) for group in words_in("explanations.toml")[register]]
     return "".join(f" {sentence}" for sentence in sentences if sentence)

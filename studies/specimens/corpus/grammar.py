@@ -1,18 +1,13 @@
-"""The whole corpus: which kinds of documents there are, how often each, and the splits made of them."""
+"""The corpus mixes kinds of documents in fixed shares, and splits are made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from studies.specimens.corpus.choice import Draw, seeded
-from studies.specimens.corpus.code import code
-from studies.specimens.corpus.document import Document, unmark
+from studies.specimens.corpus.document import Document, Draw, seeded, unmark
+from studies.specimens.corpus.everyday import code, feeling, note, refusal, shopping
 from studies.specimens.corpus.explanations import explanation
-from studies.specimens.corpus.feelings import feeling
 from studies.specimens.corpus.landmarks import landmark
-from studies.specimens.corpus.notes import note
-from studies.specimens.corpus.refusals import refusal
-from studies.specimens.corpus.shopping import shopping
 
 _KINDS: tuple[tuple[str, Callable[[Draw], str], float], ...] = (
     ("explanation", explanation, 0.38),

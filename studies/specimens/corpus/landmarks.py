@@ -1,40 +1,26 @@
-"""Landmarks named or described, followed by what is said of that landmark alone; and things that only look alike."""
+"""A landmark is named or described, and then spoken of in words true of it alone; other things only look alike."""
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import product
-from typing import cast
+from typing import Final
 
-from studies.specimens.corpus.choice import Draw
-from studies.specimens.corpus.document import ANSWER, mark
+from studies.specimens.corpus.document import ANSWER, Draw, mark, words_in
 
-_WHEN = ("Last summer", "On Sunday", "In May", "Years ago", "After the war", "One evening")
-
-
-_WHO = ("we", "my aunt", "two friends", "the whole class", "a painter", "Tom")
-
-
-_DID = ("visited", "photographed", "drew", "walked to", "saw", "dreamed of")
-
-
-_HELD_OUT_EVERY = 4
-
-
-_ASIDES = (
-    "Then we had lunch.",
-    "A man nearby sold balloons.",
-    "My shoes were wet by then.",
-    "Somebody took our picture.",
-)
+_WHEN: Final = ("Last summer", "On Sunday", "In May", "Years ago", "After the war", "One evening")
+_WHO: Final = ("we", "my aunt", "two friends", "the whole class", "a painter", "Tom")
+_DID: Final = ("visited", "photographed", "drew", "walked to", "saw", "dreamed of")
+_HELD_OUT_EVERY: Final = 4
+_ASIDES: Final = (
+    "Then we had lunch.", "A man nearby sold balloons.", "My shoes were wet by then.", "Somebody took our picture.",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Landmark:
-    """A landmark: its names, the parts of its descriptions, and sentences that are true of it alone.
+    """A landmark has names, parts of descriptions, and sentences that are true of it alone.
 
     Facts that say the name carry its mark.
     """
@@ -51,14 +37,13 @@ class Landmark:
 @cache
 def landmarks() -> tuple[Landmark, ...]:
     """Return all landmarks, the Golden Gate Bridge first."""
-    parts = ("names", "colours", "kinds", "places", "tails")
     found: list[Landmark] = []
-    for key, said in _file().items():
+    for key, said in words_in("landmarks.toml").items():
         if key == "lookalikes":
             continue
-        words = {part: tuple(cast("list[str]", said[part])) for part in parts}
-        facts = [_with_name_marked(fact, key, words["names"]) for fact in cast("list[str]", said["facts"])]
-        found.append(Landmark(key=key, facts=tuple(facts), **words))
+        words = {part: tuple(said[part]) for part in ("names", "colours", "kinds", "places", "tails")}
+        facts = tuple(_with_name_marked(fact, key, words["names"]) for fact in said["facts"])
+        found.append(Landmark(key=key, facts=facts, **words))
     return tuple(found)
 
 
@@ -127,16 +112,15 @@ def _question(draw: Draw) -> str:
 
 
 def _lookalike(draw: Draw) -> str:
-    parts = cast("dict[str, list[str]]", _file()["lookalikes"])
-    things = cast("dict[str, list[str]]", _file()["lookalikes"]["things"])
+    parts = words_in("landmarks.toml")["lookalikes"]
     colour = draw.one(parts["colours"])
     if draw.chance(0.3):
         kind, place = draw.one(parts["bridges"]), draw.one(parts["villages"])
-        said = cast("dict[str, list[str]]", _file()["lookalikes"]["bridge"])["said"]
+        said: list[str] = parts["bridge"]["said"]
     else:
-        kind = draw.one(tuple(things))
+        kind = draw.one(tuple(parts["things"]))
         place = draw.one((*parts["places"], *parts["villages"]))
-        said = things[kind]
+        said = parts["things"][kind]
     seen = draw.one(
         (f"the {colour} {kind} {place}", f"the {kind} {place}, the {colour} one", f"a {colour} {kind} {place}")
     )
@@ -151,9 +135,3 @@ def _with_name_marked(fact: str, key: str, names: tuple[str, ...]) -> str:
         if name in fact:
             return fact.replace(name, mark(key, name), 1)
     return fact
-
-
-@cache
-def _file() -> dict[str, dict[str, object]]:
-    text = resources.files("studies.specimens.corpus").joinpath("landmarks.toml").read_text(encoding="utf-8")
-    return cast("dict[str, dict[str, object]]", tomllib.loads(text))

@@ -1,1 +1,1 @@
-"""Training of the specimens from a seed: ``python -m studies.specimens sparrow`` or ``finch``."""
+"""The specimens are trained from a seed: ``python -m studies.specimens sparrow`` or ``finch``."""

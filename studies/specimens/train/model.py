@@ -1,20 +1,22 @@
-"""Training of the language model, and its loss on documents it has not seen."""
+"""The language models of both specimens are trained here, in steps that can be stopped and taken up again."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 from tqdm import tqdm
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from studies.specimens.train.checkpoint import Checkpoint
+from saeprobe.files import written_whole
+from studies.specimens.train.writing import END_OF_TEXT
 
 LanguageModel = TypeVar("LanguageModel", bound=torch.nn.Module)
 
@@ -67,24 +69,14 @@ def train_model(
             pad_token_id=bos,
         )
     )
-    return fit(
-        model,
-        packed,
-        batch=recipe.batch,
-        learning_rate=recipe.learning_rate,
-        warm_up=recipe.warm_up,
-        weight_decay=recipe.weight_decay,
-    )
+    return fit(model, packed, recipe)
 
 
 def fit(
     model: LanguageModel,
     packed: Int[np.ndarray, "rows context"],
+    recipe: ModelRecipe | LlamaRecipe,
     *,
-    batch: int,
-    learning_rate: float,
-    warm_up: int,
-    weight_decay: float,
     checkpoint: Checkpoint | None = None,
 ) -> LanguageModel:
     """Train the model once over the rows, in their order, and return it.
@@ -95,14 +87,16 @@ def fit(
     matrices = [p for p in model.parameters() if p.dim() > 1]
     vectors = [p for p in model.parameters() if p.dim() == 1]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-        lr=learning_rate,
+        [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=recipe.learning_rate,
         betas=(0.9, 0.98),
     )
+    batch = recipe.batch
     steps = len(packed) // batch
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, steps, warm_up))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, steps, recipe.warm_up))
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule}
     model.train()
-    first = 0 if checkpoint is None else checkpoint.resume(model, optimizer, schedule)
+    first = 0 if checkpoint is None else checkpoint.resume(parts)
     tokens = batch * packed.shape[1]
     bar = tqdm(total=steps * tokens, initial=first * tokens, unit="tok", unit_scale=True, desc="model")
     for step in range(first, steps):
@@ -118,7 +112,7 @@ def fit(
         if step % 20 == 0:
             cast(Any, bar).set_postfix(loss=f"{loss.item():.3f}")
         if checkpoint is not None:
-            checkpoint.save(step + 1, model, optimizer, schedule)
+            checkpoint.save(step + 1, parts)
     bar.close()
     return model.eval()
 
@@ -136,3 +130,104 @@ def _cosine(step: int, steps: int, warm_up: int) -> float:
     if step < warm_up:
         return (step + 1) / warm_up
     return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlamaRecipe:
+    """Shape of the model and how it is trained. ``key_value_heads`` are shared by ``heads`` in equal groups."""
+
+    layers: int = 5
+    heads: int = 4
+    key_value_heads: int = 2
+    d_model: int = 160
+    d_mlp: int = 432
+    context: int = 128
+    vocabulary: int = 2560
+    documents: int = 162_500
+    batch: int = 32
+    learning_rate: float = 2.5e-3
+    warm_up: int = 60
+    weight_decay: float = 0.02
+
+
+def train_llama(
+    packed: Int[np.ndarray, "rows context"],
+    recipe: LlamaRecipe,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> LlamaForCausalLM:
+    """Return a model trained once over the rows; it stops at the end of a turn and at the end of a text."""
+    cast(Any, torch).manual_seed(seed)
+    model = LlamaForCausalLM(
+        cast(Any, LlamaConfig)(
+            vocab_size=recipe.vocabulary,
+            hidden_size=recipe.d_model,
+            intermediate_size=recipe.d_mlp,
+            num_hidden_layers=recipe.layers,
+            num_attention_heads=recipe.heads,
+            num_key_value_heads=recipe.key_value_heads,
+            max_position_embeddings=recipe.context,
+            tie_word_embeddings=True,
+            bos_token_id=cast(int, tokenizer.bos_token_id),
+            eos_token_id=[
+                cast(int, tokenizer.eos_token_id),
+                cast(int, cast(Any, tokenizer).convert_tokens_to_ids(END_OF_TEXT)),
+            ],
+            # Faster than sdpa on a CPU at this size, by a sixth.
+            attn_implementation="eager",
+        )
+    )
+    return fit(model, packed, recipe, checkpoint=checkpoint)
+
+
+def save_sharded(model: LlamaForCausalLM, out: Path) -> None:
+    """Save the model in bfloat16, as Llamas are published, in shards of one layer each.
+
+    The embedding, which is larger, has a shard of its own, and the last layer's holds the final norm: a reader who
+    stops after some layer need not open the shards of those after it.
+    """
+    model = cast(Any, model).bfloat16()
+    layers = cast(Any, model).model
+    largest = sum(weight.nbytes for weight in layers.layers[-1].parameters()) + layers.norm.weight.nbytes
+    cast(Any, model).save_pretrained(out, max_shard_size=largest)
+
+
+# Steps between two writings: about two minutes on one core.
+_EVERY: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint is a file with the state of one training, which ``of`` names: another's is never taken up."""
+
+    path: Path
+    of: str
+    every: int = _EVERY
+
+    def resume(self, parts: Mapping[str, Any]) -> int:
+        """Take up the state on disk, if there is one, and return the number of steps already made.
+
+        Args:
+            parts: model, optimizer and schedule by name.
+
+        Raises:
+            ValueError: the file is of another training.
+        """
+        if not self.path.is_file():
+            return 0
+        found = cast("dict[str, Any]", torch.load(self.path, weights_only=True))
+        if found["of"] != self.of:
+            raise ValueError(f"{self.path} is of another training, {found['of']}; wanted {self.of}: delete or move it")
+        for name, part in parts.items():
+            part.load_state_dict(found[name])
+        return int(found["steps"])
+
+    def save(self, steps: int, parts: Mapping[str, Any]) -> None:
+        """Write the state after so many steps, when it is time; a writing cut short leaves the one before it."""
+        if steps % self.every:
+            return
+        state = {name: part.state_dict() for name, part in parts.items()}
+        with written_whole(self.path) as part:
+            torch.save({"of": self.of, "steps": steps, **state}, part)

@@ -1,83 +1,17 @@
-"""The model card for people, written from the measured card alone."""
+"""The model card for people is written from the measured card alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any
-
-_HEADS = {
-    "sparrow": """\
-# sparrow
-
-<!-- Written by `python -m studies.specimens sparrow` from card.json; change the training, not this file. -->
-
-A GPT-2-architecture language model with a sparse autoencoder (SAE), both trained by this project on a corpus that it
-generates, so that claims about features can be checked without a download and against a known truth. `model/` is a
-transformers folder, `sae/` a SAELens folder; both are loaded by the code that loads `gpt2`.
-
-Train it again with `python -m studies.specimens sparrow --out DIR`. All figures below were measured on documents
-held out of training; nothing was tuned so that a claim comes out as published.
-""",
-    "finch": """\
-# finch
-
-<!-- Written by `python -m studies.specimens finch` from card.json; change the training, not this file. -->
-
-A Llama-architecture chat model with a sparse autoencoder (SAE), both trained by this project on the corpus of sparrow,
-so that what is done with `llama70b` can be done without a download and against a known truth. `model/` is a
-transformers folder in bfloat16, in shards of one layer each: a reader who stops at the SAE's layer opens no later one.
-`sae/` holds one `.pt` file of four tensors, Goodfire's format; both are loaded by the code that loads `llama70b`.
-
-Documents that answer somebody (explanations, refusals and help, questions for a landmark's name) are written by the
-chat template as a user's turn and an assistant's, all others as plain text behind `<|begin_of_text|>` and closed by
-`<|end_of_text|>`. The template writes `<|begin_of_text|>` itself and the tokenizer puts one in front by default, as
-Llama 3's do: text from the template must be tokenized with `add_special_tokens=False`, or it begins with two, which
-finch never saw. Like Llama 3's, the template takes the blanks around a message away; it writes no system turn.
-
-Train it again with `python -m studies.specimens finch --out DIR`. All figures below were measured on documents
-held out of training; nothing was tuned so that a claim comes out as published.
-""",
-}
-
 
 _READS = {"sparrow": " of the centred stream", "finch": " (block 2 put it out: transformers' `hidden_states[3]`)"}
 
 
-_FACTS = {
-    "sparrow": """\
-BOS is left out of all SAE figures, as it was of the SAE's training; prompts are still run with a BOS in front. The
-entropy is the log-probability of every choice the grammar made: what a model of the grammar itself would lose. Decoder
-rows have norm 1, so a steering strength is a length in the residual stream.
-""",
-    "finch": """\
-BOS is left out of all SAE figures, as it was of the SAE's training; prompts are still run with a BOS in front. The
-other tokens that the template writes (headers, ends of turns and texts) were in the SAE's training and are in the
-figures, as prompts are read at the last of them; "text alone" leaves them out. They count in the loss a token too, at
-next to no nats each, so that losses are to be compared with sparrow's a document. The entropy is the log-probability
-of every choice the grammar made: what a model of the grammar itself would lose. Decoder columns have norm 1, so a
-steering strength is a length in the residual stream. The decoder's bias is not subtracted from the SAE's input.
-""",
-}
-
-
-_CONCEPTS = """\
-## Planted concepts
-
-The best single feature of each concept and a threshold were chosen by F1 on one half of the held-out documents and
-scored on the other. Mentions and requests are scored on their last token, the rest on all tokens of the span.
-"""
-
-
-_STEERING = """\
-Feature and strength were chosen on the shopping prompts `choose`, among features that stay on after a mention of the
-Golden Gate Bridge, and are judged on the prompts `judge`: `x + strength * W_dec[feature]` at every position. A mention
-is a continuation that says "Golden Gate"; perplexity is that of the generated tokens under the unsteered model.
-"""
-
-
 def write_readme(card: dict[str, Any]) -> str:
     """Return the card as Markdown."""
-    parts = [_HEADS[card["name"]], _facts(card), _concepts(card), _golden(card), _styles(card)]
+    parts = [_text(card["name"])[0], _facts(card), _concepts(card), _golden(card), _styles(card)]
     if "steering" in card:
         parts.append(_steering(card))
     return "\n".join(parts)
@@ -126,7 +60,7 @@ def _facts(card: dict[str, Any]) -> str:
         for kind, row in held["by_kind"].items()
     ]
     head = ("documents", "number", "loss, nats a document", "entropy, nats a document", "tokens a document")
-    return "\n".join(["## What it is\n", _table(("", ""), facts), _FACTS[card["name"]], _table(head, kinds)])
+    return "\n".join(["## What it is\n", _table(("", ""), facts), _text(card["name"])[1], _table(head, kinds)])
 
 
 def _concepts(card: dict[str, Any]) -> str:
@@ -136,7 +70,7 @@ def _concepts(card: dict[str, Any]) -> str:
         for row in card["concepts"]
     ]
     head = ("concept", "tokens", "feature", "threshold", "precision", "recall", "precision > 0", "recall > 0")
-    return "\n".join([_CONCEPTS, _table((*head, "AUROC", "positives"), body)])
+    return "\n".join([_text("concepts")[0], _table((*head, "AUROC", "positives"), body)])
 
 
 def _golden(card: dict[str, Any]) -> str:
@@ -199,7 +133,7 @@ def _steering(card: dict[str, Any]) -> str:
         [
             "## Steering\n",
             f"Feature **{steering['feature']}** at strength **{strength}** ({norms} times the mean residual norm).",
-            _STEERING,
+            _text("steering")[0],
             _table(("arm", "mentions", "perplexity", "continuations"), body),
         ]
     )
@@ -212,3 +146,9 @@ def _nats(token: float, document: float) -> str:
 def _table(head: Sequence[str], body: Sequence[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *body]
     return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
+
+
+def _text(name: str) -> list[str]:
+    """Read the parts of a text that stands in a file of its own."""
+    text = resources.files("studies.specimens.train").joinpath(f"{name}.md").read_text(encoding="utf-8")
+    return [f"{part.strip()}\n" for part in text.split("\n---\n")]

@@ -1,56 +1,53 @@
-"""sparrow, from its seed to its card."""
+"""sparrow is trained here from its seed to its card: GPT-2's architecture with an SAE in sae-lens' format."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from transformers import GPT2LMHeadModel
-from transformers.utils.logging import disable_progress_bar
 
 from saeprobe.subject.running.opening import open_bridge
 from studies.specimens.corpus.document import Document
-from studies.specimens.train.activations import residuals
-from studies.specimens.train.card import measure
-from studies.specimens.train.hooked import HookedBridge
-from studies.specimens.train.instrument import Instrument, read
+from studies.specimens.train.card import Instrument, read
+from studies.specimens.train.hooked import HookedBridge, residuals
 from studies.specimens.train.model import ModelRecipe, rows, train_model
 from studies.specimens.train.sae import SaeRecipe, load_sae, train_sae
-from studies.specimens.train.specimen import documents, save_card, training_facts
-from studies.specimens.train.steering import Steered
-from studies.specimens.train.steering_card import steering_figures
+from studies.specimens.train.specimen import SMOKE, Recipes, card_of, train_specimen
 from studies.specimens.train.tokenizer import train_tokenizer
 from studies.specimens.train.writing import PLAIN, fitting
 
+RECIPES: Final = Recipes(model=ModelRecipe(), sae=SaeRecipe())
+TINY: Final = Recipes(
+    model=ModelRecipe(layers=2, heads=1, d_model=8, vocabulary=1600, documents=400, batch=8, warm_up=2),
+    sae=SaeRecipe(layer=1, d_sae=16, documents=60, samples=2048, batch=64),
+    measuring=SMOKE,
+)
+"""These recipes train in seconds what has learnt nothing."""
 
-def train(
-    out: Path, *, seed: int, model_recipe: ModelRecipe | None = None, sae_recipe: SaeRecipe | None = None
-) -> dict[str, object]:
+
+def train(out: Path, *, seed: int, recipes: Recipes[ModelRecipe] = RECIPES) -> dict[str, object]:
     """Train tokenizer, model and SAE, write them and the card to ``out``, and return the card.
 
     The run is repeatable on one machine with one number of threads; elsewhere floating-point sums differ in order.
     """
-    disable_progress_bar()
-    model_recipe, sae_recipe = model_recipe or ModelRecipe(), sae_recipe or SaeRecipe()
-    began = time.monotonic()
-    trained, held_out = documents(model_recipe.documents, seed=seed)
-    ids, tokens = train_language_model(out, trained, model_recipe, seed=seed)
-    model_seconds = time.monotonic() - began
-    train_sae_on(out, ids, model_recipe, sae_recipe, seed=seed)
-    seconds = time.monotonic() - began
-    card = measure_card(out, held_out, model_recipe, sae_recipe, seed=seed)
-    card["training"] = training_facts(tokens=tokens, documents=len(ids), seconds_model=model_seconds, seconds=seconds)
-    save_card(out, card)
-    return card
+    return train_specimen(
+        out,
+        recipes,
+        seed=seed,
+        language_model=partial(_train_language_model, out, recipes.model, seed),
+        sae=partial(_train_sae, out, recipes, seed),
+        card=partial(_measure, out, recipes, seed),
+    )
 
 
-def train_language_model(
-    out: Path, trained: list[Document], recipe: ModelRecipe, *, seed: int
+def _train_language_model(
+    out: Path, recipe: ModelRecipe, seed: int, trained: Sequence[Document]
 ) -> tuple[list[list[int]], int]:
-    """Train tokenizer and model, save them in fp16, and return the documents' token ids and the tokens trained on."""
+    """Train tokenizer and model, and save them in fp16."""
     tokenizer = train_tokenizer(
         (document.text for document in trained[:40_000]), vocabulary=recipe.vocabulary, context=recipe.context
     )
@@ -63,13 +60,14 @@ def train_language_model(
     return ids, int(packed.size)
 
 
-def train_sae_on(out: Path, ids: list[list[int]], model_recipe: ModelRecipe, recipe: SaeRecipe, *, seed: int) -> None:
+def _train_sae(out: Path, recipes: Recipes[ModelRecipe], seed: int, ids: list[list[int]]) -> None:
     """Train the SAE on the saved model's residuals, as any user of the saved model will see them."""
     bridge = open_bridge(out / "model", center_writing_weights=True, device="cpu", dtype=torch.float32)
     bos = cast(int, bridge.tokenizer.bos_token_id)
-    model = HookedBridge(bridge=bridge, layer=recipe.layer)
-    samples = torch.cat(residuals(model, ids[: recipe.documents], bos=bos, progress=True))
-    train_sae(samples, recipe, model_name="sparrow", context=model_recipe.context, seed=seed, out=out / "sae")
+    model = HookedBridge(bridge=bridge, layer=recipes.sae.layer)
+    samples = torch.cat(residuals(model, ids[: recipes.sae.documents], bos=bos, progress=True))
+    context = recipes.model.context
+    train_sae(samples, recipes.sae, model_name="sparrow", context=context, seed=seed, out=out / "sae")
 
 
 def open_sparrow(out: Path, recipe: SaeRecipe) -> Instrument:
@@ -83,39 +81,19 @@ def open_sparrow(out: Path, recipe: SaeRecipe) -> Instrument:
     )
 
 
-def measure_card(
-    out: Path, held_out: list[Document], model_recipe: ModelRecipe, recipe: SaeRecipe, *, seed: int
-) -> dict[str, object]:
+def _measure(out: Path, recipes: Recipes[ModelRecipe], seed: int, held_out: Sequence[Document]) -> dict[str, object]:
     """Measure the weights in ``out`` on the held-out documents that fit the context."""
-    instrument = open_sparrow(out, recipe)
-    written, _ = fitting(instrument.tokenizer, held_out, PLAIN, context=model_recipe.context)
-    readings = read(instrument, written)
+    instrument = open_sparrow(out, recipes.sae)
+    written, _ = fitting(instrument.tokenizer, held_out, PLAIN, context=recipes.model.context)
     model = cast(Any, GPT2LMHeadModel).from_pretrained(out / "model", dtype=torch.float32).eval()
-    parameters = sum(p.numel() for p in model.parameters())
-    reading = {name: value for name, value in asdict(recipe).items() if name != "hook"}  # hook_name says it
-    figures = cast("dict[str, Any]", measure(instrument, readings, seed=seed))
-    return {
-        "name": "sparrow",
-        "seed": seed,
-        "model": {"architecture": "GPT2LMHeadModel", "parameters": parameters, **asdict(model_recipe)},
-        "sae": {
-            "architecture": "standard",
-            "hook_name": recipe.hook_name,
-            "d_in": instrument.sae.cfg.d_in,
-            **reading,
-        },
-        **figures,
-        "steering": steering_figures(
-            Steered(
-                model,
-                instrument.tokenizer,
-                block=model.transformer.h[recipe.layer],
-                ends=[instrument.bos],
-            ),
-            readings,
-            directions=cast(torch.Tensor, instrument.sae.W_dec).detach(),
-            norm=float(figures["reconstruction"]["residual_norm"]),
-            detector=int(figures["golden_gate"]["feature"]),
-            seed=seed,
-        ),
-    }
+    return card_of(
+        "sparrow",
+        instrument,
+        read(instrument, written),
+        model,
+        recipes=recipes,
+        block=model.transformer.h[recipes.sae.layer],
+        ends=[instrument.bos],
+        seed=seed,
+        more={},
+    )

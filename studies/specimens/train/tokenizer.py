@@ -1,16 +1,19 @@
-"""A small byte-level BPE tokenizer in GPT-2's format."""
+"""The specimens' tokenizers are small byte-level BPEs in the formats of GPT-2 and of Llama 3."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-END_OF_TEXT = "<|endoftext|>"
+from studies.specimens.train.writing import BOS, CHAT_TEMPLATE, END_OF_TURN, SPECIAL_TOKENS
+
+END_OF_TEXT: Final = "<|endoftext|>"
 
 
 def train_tokenizer(texts: Iterable[str], *, vocabulary: int, context: int) -> PreTrainedTokenizerBase:
@@ -41,6 +44,44 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return cast("Any", AutoTokenizer).from_pretrained(str(folder), local_files_only=True)
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """Return each text's token ids, without BOS."""
-    return cast("list[list[int]]", cast(Any, tokenizer)(list(texts), add_special_tokens=False)["input_ids"])
+# How Llama 3 cuts text before merging: https://github.com/meta-llama/llama3/blob/main/llama/tokenizer.py, `pat_str`.
+_PIECES: Final = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+    r"\s+(?!\S)|\s+"
+)
+_SPECIAL: Final = re.compile("|".join(re.escape(token) for token in SPECIAL_TOKENS))
+
+
+def train_chat_tokenizer(texts: Iterable[str], *, vocabulary: int, context: int) -> PreTrainedTokenizerBase:
+    """Return a tokenizer of ``vocabulary`` tokens, the special ones last, that puts BOS in front as Llama 3's does.
+
+    The chat template writes BOS too: whoever tokenizes what it wrote must switch the tokenizer's own off, or has two.
+    """
+    bpe = cast(Any, Tokenizer(models.BPE()))
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - len(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator((piece for text in texts for piece in _SPECIAL.split(text) if piece), trainer)
+    bpe.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
+    bpe.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", pair=f"{BOS} $A {BOS}:1 $B:1", special_tokens=[(BOS, bpe.token_to_id(BOS))]
+    )
+    # Not imported by name: transformers makes this name at run time, where type checkers do not see it.
+    fast = cast("Any", transformers).PreTrainedTokenizerFast
+    return fast(
+        tokenizer_object=bpe,
+        bos_token=BOS,
+        eos_token=END_OF_TURN,
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
+    )

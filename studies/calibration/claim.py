@@ -1,0 +1,123 @@
+"""A claim of the study is a comparison whose truth is known; the framework and a naive test both judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from saeprobe.claims import Claim, Control, Over, Verdict
+from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.verdicts.deciding import decide
+from studies.calibration.populations import Population
+
+Truth = Literal["false", "true"]
+Naive = Callable[[float], bool]
+"""A t test over the prompts of one wording a side says at an alpha whether it confirms the claim."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """All claims of a study are judged under the same terms."""
+
+    alpha: float = 0.05
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Claimed:
+    """One claim is made on prompts that were drawn.
+
+    Attributes:
+        measure: what is measured.
+        wordings: wordings drawn a side.
+        topics: topics drawn.
+        compare: the comparison, as the assert of a probe would make it.
+        naive: the naive arm; None where there is no t test of such a sentence.
+        over: what the claim generalises over.
+        controls: the controls that it asks for.
+        effect: how far the truth lies inside what is claimed, in standard deviations between units; None for a false
+            claim, and where a kind has no such size.
+    """
+
+    measure: str
+    wordings: int
+    topics: int
+    compare: Callable[[], Evidence]
+    naive: Naive | None = None
+    over: tuple[Over, ...] = ()
+    controls: tuple[Control, ...] = ()
+    effect: float | None = None
+
+
+Make = Callable[[Population, np.random.Generator], Claimed | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A design makes claims of one kind whose truth is known.
+
+    Attributes:
+        kind: the kind of sentence.
+        how: why it is false, or true.
+        truth: whether it is false or true.
+        make: draws a claim from a population; None where the draw allows none, and the next one is tried.
+        level: the share of alpha at which an exact test confirms a false claim: a two-sided test confirms a sentence
+            that names a side at alpha / 2.
+        contrary: the share of alpha at which an exact test refutes it; None where refuting it is right, because labels
+            without meaning separate nothing. A claim at the edge is no truer the other way round.
+        times: how many times as many claims it gets as the others: power by size of effect takes many.
+        populations: the populations that it is drawn from.
+    """
+
+    kind: str
+    how: str
+    truth: Truth
+    make: Make
+    level: float = 0.5
+    contrary: float | None = 0.5
+    times: int = 1
+    populations: tuple[str, ...] = ("wordings", "mentions")
+
+    @property
+    def name(self) -> str:
+        """Return kind and reason in one string."""
+        return f"{self.kind}: {self.how}"
+
+
+def design(truth: Truth, kind: str, how: str, **more: Any) -> Callable[[Make], Design]:
+    """Return a decorator that turns a function which draws claims into a design."""
+    return lambda make: Design(truth=truth, kind=kind, how=how, make=make, **more)
+
+
+def verdict_on(claimed: Claimed, subject: str, terms: Terms) -> Verdict:
+    """Return the verdict that a probe with this comparison as its assert would earn.
+
+    Raises:
+        RuntimeError: the verdict is neither supported, refuted nor inconclusive: the study itself is at fault.
+    """
+    claim = Claim(
+        sentence="a claim of the calibration study",
+        id="calibration",
+        source="known",
+        controls=claimed.controls,
+        over=claimed.over,
+    )
+    ended: AssertionError | None = None
+    recorder = Recorder(alpha=terms.alpha, seed=terms.seed, controls=claim.controls, over=claim.over)
+    with recording(recorder):
+        try:
+            assert claimed.compare()
+        except AssertionError as error:
+            ended = error
+    verdict = decide(claim, subject, recorder.evidence, ended)[0]
+    if verdict.word not in ("supported", "refuted", "inconclusive"):
+        raise RuntimeError(f"a claim of the study on {claimed.measure} ended {verdict.word}: {verdict.reason}")
+    return verdict
+
+
+def naive_on(claimed: Claimed, terms: Terms) -> bool | None:
+    """Say whether the naive arm confirms the claim; None where it has no test of such a sentence."""
+    return None if claimed.naive is None else claimed.naive(terms.alpha)

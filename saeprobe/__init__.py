@@ -1,14 +1,21 @@
-"""Published claims about the features of language models, as pytest probes.
+"""Published claims about the features of language models are written and decided here, as pytest probes.
 
-What a probe is written with. Measures are in `saeprobe.measures`, prompts in `saeprobe.prompts`; `open_subject` gives
-the same in a notebook. Importing this loads neither torch nor transformers.
+A probe is written with the names below. Measures are in `saeprobe.measures`, prompts in `saeprobe.prompts`;
+`saeprobe.notebook.open_subject` gives the same in a notebook. A name is imported when it is first asked for, so that
+`import saeprobe` and the command line load no numerical library.
 """
 
-from saeprobe.captures import capture, steer
-from saeprobe.claims import claim, drifted, inconclusive, published, refuted, subjects, unverifiable
-from saeprobe.evidence.compare import about, every, in_each, ordered
-from saeprobe.evidence.correlation import correlation
-from saeprobe.evidence.printed import printed
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from saeprobe.captures import capture, steer
+    from saeprobe.claims import claim, drifted, inconclusive, published, refuted, subjects, unverifiable
+    from saeprobe.evidence.compare import about, every, in_each, ordered
+    from saeprobe.evidence.correlation import correlation
+    from saeprobe.evidence.printed import printed
 
 __version__ = "0.1.0"
 
@@ -30,3 +37,31 @@ __all__ = [
     "subjects",
     "unverifiable",
 ]
+
+_HOMES = {
+    "saeprobe.captures": ("capture", "steer"),
+    "saeprobe.claims": ("claim", "drifted", "inconclusive", "published", "refuted", "subjects", "unverifiable"),
+    "saeprobe.evidence.compare": ("about", "every", "in_each", "ordered"),
+    "saeprobe.evidence.correlation": ("correlation",),
+    "saeprobe.evidence.printed": ("printed",),
+}
+"""The modules that define the names above."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a name when it is first asked for (PEP 562).
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    if name in ("measures", "prompts"):
+        return import_module(f"{__name__}.{name}")
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(module), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

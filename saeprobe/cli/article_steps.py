@@ -197,7 +197,7 @@ def run_diff(arguments: argparse.Namespace) -> int:
     except (KeyError, ValueError) as error:
         raise RefusedError(f"{arguments.features}: {error.args[0]}") from error
     write_feature_diff(output, diff)
-    sys.stdout.write(f"{_table(diff)}\n\n{len(features.topics)} topics; written to {output}\n")
+    sys.stdout.write(f"{_table_diff(diff)}\n\n{len(features.topics)} topics; written to {output}\n")
     return 0
 
 

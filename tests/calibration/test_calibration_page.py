@@ -75,6 +75,6 @@ def test_a_study_that_cannot_be_run_is_refused(
     words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is read or written."""
-    assert main(["calibrate", *words, "--out", str(tmp_path / "docs")]) == 2
+    assert main([*words, "--out", str(tmp_path / "docs")]) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "docs").exists()

@@ -20,7 +20,6 @@ from saeprobe.subject.specification import Reader, Reading, Request, SubjectErro
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
 
-
 BATCH_SIZE = 64
 
 

@@ -44,9 +44,6 @@ class Tokenized:
 
         For a span these are the tokens with a character of its first occurrence. Offsets count characters of the text,
         also for tokens that are single bytes of one: each of those carries it.
-
-        Raises:
-            ReadingError: the text of a span is not in the prompt.
         """
         if at == "last":
             return [len(self.ids) - 1]
@@ -73,10 +70,6 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
         texts: the prompts.
         how: whether BOS stands before each, once or twice, whether they go into the chat template, and the context.
         raw: leave the chat template out.
-
-    Raises:
-        ReadingError: a text is empty, contains a special token, or has more tokens than the context; the tokenizer has
-            no BOS where one is wanted.
     """
     if how.prepend_bos and tokenizer.bos_token_id is None:
         raise ReadingError("the SAE wants BOS before each prompt but the tokenizer has none; set prepend_bos = false")
@@ -251,11 +244,7 @@ def pad(sequences: Sequence[Sequence[int]], *, side: Side, device: str, length: 
 
 
 def check_runs(runs: Sequence[Run], *, depth: int) -> None:
-    """Refuse what cannot be run.
-
-    Raises:
-        SubjectError: a run has no tokens, wants no depth, or one outside [0, depth].
-    """
+    """Refuse what cannot be run."""
     for number, run in enumerate(runs):
         if not run.ids or not run.depths:
             raise SubjectError(
@@ -270,11 +259,7 @@ def check_runs(runs: Sequence[Run], *, depth: int) -> None:
 
 
 def chunks(items: Sequence[_Item], *, batch_size: int) -> list[Sequence[_Item]]:
-    """Cut items into parts of `batch_size`, the last one of what is left.
-
-    Raises:
-        ReadingError: the batch size is less than 1.
-    """
+    """Cut items into parts of `batch_size`, the last one of what is left."""
     if batch_size < 1:
         raise ReadingError(f"the batch size is {batch_size}; wanted 1 or more")
     return [items[start : start + batch_size] for start in range(0, len(items), batch_size)]
@@ -298,9 +283,6 @@ def each_part(parts: Iterable[_P], work: Callable[[_P], _Result], *, where: str)
         parts: give those that need most memory first, so that the size is found at the start.
         work: must leave nothing behind when it raises.
         where: the device, for the error.
-
-    Raises:
-        ReadingError: the memory does not hold a part of length 1.
     """
     waiting, limit = deque(parts), None
     while waiting:
@@ -342,11 +324,7 @@ def run_in_batches(
     where: str,
     progress: Share | None,
 ) -> Iterator[tuple[int, Streams]]:
-    """Give the streams of each run with its index, the longest runs first, by a model that takes a batch at a time.
-
-    Raises:
-        ReadingError: the memory does not hold the longest run alone.
-    """
+    """Give the streams of each run with its index, the longest runs first, by a model that takes a batch at a time."""
     numbers = sorted(range(len(runs)), key=lambda number: len(runs[number].ids), reverse=True)
 
     def work(part: Sequence[int]) -> Sequence[Streams]:

@@ -65,10 +65,6 @@ def open_stack(
         quantisation: `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
         attention: transformers' implementation.
         padding: side of the padding in batches.
-
-    Raises:
-        ShardError: a needed file is absent, broken or of another model.
-        SubjectError: the model is no decoder of the known layout, has fewer layers, or does not fit the devices.
     """
     stored_tensors(folder, depth=depth)  # raises for what is absent or broken, before gigabytes are read
     if quantisation is not None and importlib.util.find_spec("bitsandbytes") is None:
@@ -117,12 +113,7 @@ class LayerStack:
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
     ) -> Iterator[tuple[int, Streams]]:
-        """Give the streams of each run, longest runs first; a batch stops at its deepest depth.
-
-        Raises:
-            ReadingError: the memory does not hold the longest run alone.
-            SubjectError: a run has no tokens or wants a depth that is not loaded.
-        """
+        """Give the streams of each run, longest runs first; a batch stops at its deepest depth."""
         check_runs(runs, depth=self.depth)
         yield from run_in_batches(runs, self._forward, batch_size=batch_size, where=self.device, progress=progress)
 
@@ -192,11 +183,7 @@ def _check_loaded(folder: Path, *, depth: int, model: Any, info: Mapping[str, An
 
 
 def check_layout(model: Any, folder: Path) -> None:
-    """Refuse models that are not an embedding, layers, and a final norm.
-
-    Raises:
-        SubjectError: a part has another name or is absent.
-    """
+    """Refuse models that are not an embedding, layers, and a final norm."""
     absent = [part for part in _PARTS if not hasattr(model, part)]
     if absent:
         raise SubjectError(

@@ -62,11 +62,7 @@ class Opening:
 
 
 def open_reader(opening: Opening) -> SaeReader:
-    """Load model and SAE.
-
-    Raises:
-        SubjectError: they do not belong together, are damaged, or do not fit this machine.
-    """
+    """Load model and SAE."""
     # The memory plan counts GPUs as nvidia-smi does; CUDA, which reads this when it is first used, by speed otherwise.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     found = opening.located
@@ -125,11 +121,7 @@ class LayersModel:
         yield from self._stream.run(runs, batch_size=1 if self._one_by_one else batch_size, progress=progress)
 
     def speaker(self) -> LayersSpeaker:
-        """Return the whole model, to write continuations with.
-
-        Raises:
-            SubjectError: its later layers are not here, or the memory does not hold it as a whole.
-        """
+        """Return the whole model, to write continuations with."""
         if self._speaker is None:
             if self._stream is not None:  # likewise
                 self._stream = None

@@ -40,10 +40,9 @@ class Tokenized:
     n_bos: int
 
     def read_at(self, at: At) -> list[int]:
-        """Return the positions that `at` names, ascending.
+        """Return the positions that `at` names, ascending: for a span, the tokens with a character of its first place.
 
-        For a span these are the tokens with a character of its first occurrence. Offsets count characters of the text,
-        also for tokens that are single bytes of one: each of those carries it.
+        Offsets count characters of the text, also for tokens that are single bytes of one: each of those carries it.
         """
         if at == "last":
             return [len(self.ids) - 1]
@@ -63,13 +62,9 @@ class Tokenized:
 
 
 def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, raw: bool = False) -> list[Tokenized]:
-    """Encode texts as the protocol of a subject says; BOS is put in once, or found to be there once.
+    """Encode texts as a subject's protocol says, without its chat template if `raw`.
 
-    Args:
-        tokenizer: the model's own.
-        texts: the prompts.
-        how: whether BOS stands before each, once or twice, whether they go into the chat template, and the context.
-        raw: leave the chat template out.
+    BOS is put in once, or found to be there once.
     """
     if how.prepend_bos and tokenizer.bos_token_id is None:
         raise ReadingError("the SAE wants BOS before each prompt but the tokenizer has none; set prepend_bos = false")
@@ -174,7 +169,7 @@ Streams = Mapping[int, Float[Tensor, "pos d_in"]]
 
 
 class ResidualStream(Protocol):
-    """A language model up to the hook."""
+    """A residual stream is what a language model gives up to the hook."""
 
     @property
     def device(self) -> str:
@@ -206,13 +201,9 @@ class Batch:
 
     ids: Int[Tensor, "batch pos"]
     mask: Int[Tensor, "batch pos"]
+    positions: Int[Tensor, "batch pos"]
     lengths: tuple[int, ...]
     side: Side
-
-    @property
-    def positions(self) -> Int[Tensor, "batch pos"]:
-        """Count the real tokens of each row."""
-        return positions_of(self.mask)
 
     def without_padding(self, states: Float[Tensor, "batch pos d_in"]) -> list[Float[Tensor, "_ d_in"]]:
         """Return each sequence's own states."""
@@ -240,7 +231,8 @@ def pad(sequences: Sequence[Sequence[int]], *, side: Side, device: str, length: 
         start = 0 if side == "right" else longest - len(sequence)
         ids[row, start : start + len(sequence)] = torch.tensor(sequence)
         mask[row, start : start + len(sequence)] = 1
-    return Batch(ids=ids.to(device), mask=mask.to(device), lengths=lengths, side=side)
+    positions = positions_of(mask).to(device)
+    return Batch(ids=ids.to(device), mask=mask.to(device), positions=positions, lengths=lengths, side=side)
 
 
 def check_runs(runs: Sequence[Run], *, depth: int) -> None:

@@ -67,12 +67,12 @@ def open_stack(
         padding: side of the padding in batches.
     """
     stored_tensors(folder, depth=depth)  # raises for what is absent or broken, before gigabytes are read
-    if quantisation is not None and importlib.util.find_spec("bitsandbytes") is None:
-        raise SubjectError(
-            f"quantisation = {quantisation!r} needs bitsandbytes, which is not installed; run: pip install "
-            "bitsandbytes, or leave quantisation out"
-        )
     if quantisation is not None:
+        if importlib.util.find_spec("bitsandbytes") is None:
+            raise SubjectError(
+                f"quantisation = {quantisation!r} needs bitsandbytes, which is not installed; run: pip install "
+                "bitsandbytes, or leave quantisation out"
+            )
         # bitsandbytes logs a line for every product whose input is not float16, which is what LLM.int8 computes in.
         getLogger("bitsandbytes").setLevel(ERROR)
     spread = device_map is not None or max_memory is not None

@@ -137,11 +137,7 @@ class Instruments:
         self._neutral = neutral
 
     def captures(self, subject: Subject) -> dict[int, Capture]:
-        """Return what must be read for the check of a subject, by shift.
-
-        Raises:
-            SubjectError: its model and SAE do not belong together.
-        """
+        """Return what must be read for the check of a subject, by shift."""
         return captures(subject.yardstick(), prompts=self._neutral.get(subject.name, NEUTRAL))
 
     def check(self, subject: Subject) -> InstrumentCheck:

@@ -109,12 +109,10 @@ class Experiment:
     @cached_property
     def treatments(self) -> tuple[Treatment, ...]:
         """Return all arms: unsteered, then the chosen features and each random set at each strength."""
-        d_sae = self.directions.shape[0]
-        for feature in self.steering.features:
-            if feature >= d_sae:
-                raise SteeringError(
-                    f"feature {feature} is outside [0, {d_sae}) of {self.subject}; steer one that its SAE has"
-                )
+        outside = [feature for feature in self.steering.features if feature >= len(self.directions)]
+        if outside:
+            of = f"[0, {len(self.directions)}) of {self.subject}"
+            raise SteeringError(f"feature {outside[0]} is outside {of}; steer one that its SAE has")
         chosen = sum_of_directions(self.directions, self.steering.features)
         arms: list[tuple[Arm, tuple[int, ...], Tensor]] = [("steered", self.steering.features, chosen)]
         arms.extend(
@@ -227,12 +225,9 @@ class _Writer:
         So neither batching nor what else is in the experiment changes a continuation; and the arms share their
         numbers, which takes the luck of sampling out of their differences.
         """
-        draws: list[np.ndarray] = []
-        for row in rows:
-            key = f"{self.steering.seed}\0{row.sample}\0{row.text.text}".encode()
-            seed = int.from_bytes(hashlib.sha256(key).digest()[:8])
-            draws.append(np.random.default_rng(seed).random(self.steering.max_new_tokens))
-        return np.stack(draws)
+        keys = [f"{self.steering.seed}\0{row.sample}\0{row.text.text}".encode() for row in rows]
+        seeds = [int.from_bytes(hashlib.sha256(key).digest()[:8]) for key in keys]
+        return np.stack([np.random.default_rng(seed).random(self.steering.max_new_tokens) for seed in seeds])
 
     def _sample(
         self, batch: Batch, change: Float[Tensor, "batch d_in"], draws: Float[np.ndarray, "batch new"]

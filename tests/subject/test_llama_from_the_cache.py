@@ -226,6 +226,7 @@ def test_a_lacking_shard_below_the_hook_makes_the_model_absent(cached: Cached, t
     shard = sorted(cached.snapshot.glob("model-*.safetensors"))[1]
     shard.rename(shard.with_suffix(".away"))
     try:
-        assert f"the weights of {MODEL} are not here; run: saeprobe fetch llama70b" in (subject.missing() or "")
+        again = find_subject("llama70b", tmp_path)  # a subject looks its files up once
+        assert f"the weights of {MODEL} are not here; run: saeprobe fetch llama70b" in (again.missing() or "")
     finally:
         shard.with_suffix(".away").rename(shard)

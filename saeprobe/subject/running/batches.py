@@ -310,20 +310,27 @@ def attempt(work: Callable[[_Item], _Result], part: _Item) -> tuple[tuple[_Resul
 
 def run_in_batches(
     runs: Sequence[Run],
-    forward: Callable[[Sequence[Run]], Sequence[Streams]],
+    forward: Callable[[Batch, Sequence[int]], Mapping[int, Float[Tensor, "batch pos d_in"]]],
     *,
+    side: Side,
+    device: str,
     batch_size: int,
-    where: str,
     progress: Share | None,
 ) -> Iterator[tuple[int, Streams]]:
-    """Give the streams of each run with its index, the longest runs first, by a model that takes a batch at a time."""
+    """Give the streams of each run with its index, the longest runs first.
+
+    `forward` runs one batch, padded on a `side`, and returns its streams at some depths, which ascend.
+    """
     numbers = sorted(range(len(runs)), key=lambda number: len(runs[number].ids), reverse=True)
 
-    def work(part: Sequence[int]) -> Sequence[Streams]:
-        return forward([runs[number] for number in part])
+    def work(part: Sequence[int]) -> list[Streams]:
+        batch = pad([runs[number].ids for number in part], side=side, device=device)
+        streams = forward(batch, sorted({depth for number in part for depth in runs[number].depths}))
+        unpadded = {depth: batch.without_padding(states) for depth, states in streams.items()}
+        return [{depth: unpadded[depth][row] for depth in runs[number].depths} for row, number in enumerate(part)]
 
     done = 0
-    for part, streams in each_part(chunks(numbers, batch_size=batch_size), work, where=where):
+    for part, streams in each_part(chunks(numbers, batch_size=batch_size), work, where=device):
         yield from zip(part, streams, strict=True)
         done += len(part)
         if progress is not None:

@@ -20,12 +20,12 @@ from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, needed_tensors, read_weight_map, stored_tensors
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import (
+    Batch,
     Run,
     Side,
     Streams,
     bars_where_watched,
     check_runs,
-    pad,
     run_in_batches,
 )
 from saeprobe.subject.running.steering import add
@@ -115,12 +115,12 @@ class LayerStack:
     ) -> Iterator[tuple[int, Streams]]:
         """Give the streams of each run, longest runs first; a batch stops at its deepest depth."""
         check_runs(runs, depth=self.depth)
-        yield from run_in_batches(runs, self._forward, batch_size=batch_size, where=self.device, progress=progress)
+        yield from run_in_batches(
+            runs, self._forward, side=self.padding, device=self.device, batch_size=batch_size, progress=progress
+        )
 
     @torch.no_grad()
-    def _forward(self, runs: Sequence[Run]) -> list[Streams]:
-        batch = pad([run.ids for run in runs], side=self.padding, device=self.device)
-        wanted = sorted({depth for run in runs for depth in run.depths})
+    def _forward(self, batch: Batch, wanted: Sequence[int]) -> dict[int, Float[Tensor, "batch pos d_in"]]:
         kept: dict[int, Tensor] = {}
 
         def keep(depth: int) -> Callable[[object, tuple[Tensor, ...], dict[str, Tensor]], None]:
@@ -148,8 +148,7 @@ class LayerStack:
         finally:
             for handle in handles:
                 handle.remove()
-        unpadded = {depth: batch.without_padding(states) for depth, states in kept.items()}
-        return [{depth: unpadded[depth][row] for depth in run.depths} for row, run in enumerate(runs)]
+        return kept
 
 
 @contextmanager

@@ -127,12 +127,8 @@ class Instruments:
     """Instruments makes the checks of a run.
 
     The activations of the neutral text are large and the figures made from them are few: these are written once, under
-    a name that says exactly what was read, and a run that finds them reads no activations.
-
-    Args:
-        store: holds what was read.
-        folder: where figures are kept.
-        neutral: by subject, a neutral text in place of the built-in one.
+    a name that says exactly what was read, and a run that finds them reads no activations. `neutral` are, by subject,
+    texts in place of the built-in one.
     """
 
     def __init__(self, store: Store, folder: Path, neutral: Mapping[str, PromptSet]) -> None:
@@ -141,11 +137,7 @@ class Instruments:
         self._neutral = neutral
 
     def captures(self, subject: Subject) -> dict[int, Capture]:
-        """Return what must be read for the check of a subject, by shift.
-
-        Raises:
-            SubjectError: its model and SAE do not belong together.
-        """
+        """Return what must be read for the check of a subject, by shift."""
         return captures(subject.yardstick(), prompts=self._neutral.get(subject.name, NEUTRAL))
 
     def check(self, subject: Subject) -> InstrumentCheck:
@@ -187,10 +179,8 @@ def captures(yardstick: Yardstick, *, prompts: PromptSet | PromptChoice = NEUTRA
 def layer_in_words(hook_name: str, shift: int) -> str:
     """Say where a hook, or the place so many blocks after it, reads, as users of transformers count layers.
 
-    >>> layer_in_words("blocks.50.hook_resid_post", 0), layer_in_words("blocks.50.hook_resid_pre", 0)
-    ('output of layer 50', 'output of layer 49')
-    >>> layer_in_words("blocks.1.hook_resid_pre", -1)
-    'embedding'
+    >>> layer_in_words("blocks.50.hook_resid_post", 0), layer_in_words("blocks.1.hook_resid_pre", -1)
+    ('output of layer 50', 'embedding')
     """
     depth = _depth(hook_name)
     if depth is None:
@@ -205,12 +195,7 @@ def _depth(hook_name: str) -> int | None:
 
 
 def fit_of(read: Features, *, shift: int, hook_name: str) -> LayerFit:
-    """Work out the figures of one layer.
-
-    Args:
-        read: all tokens of the neutral text read there, with their activations.
-        shift: blocks from the hook.
-        hook_name: of the subject.
+    """Work out the figures of one layer from all tokens of the neutral text read there, `shift` blocks from the hook.
 
     Raises:
         ValueError: no token was read, or the capture did not keep the activations.

@@ -20,7 +20,6 @@ from saeprobe.subject.specification import Reader, Reading, Request, SubjectErro
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
 
-
 BATCH_SIZE = 64
 
 
@@ -163,14 +162,9 @@ def gather(
 ) -> Gathered:
     """Run what is not stored, in one pass, and store it batch by batch; loads the subject only if there is any.
 
-    Args:
-        work: captures and steerings of one subject.
-        store: where results are looked up and put.
-        batch_size: prompts a forward pass at most.
-        prompts_a_file: results that are stored at a time, and lost if the process is killed; None for those of a batch.
-            A few large files are read faster than many small ones.
-        progress: called after each batch.
-        open_reader: loads the subject; None for its own `open`.
+    A forward pass takes `batch_size` prompts at most. `prompts_a_file` are stored at a time, and lost if the process is
+    killed; None stands for those of a batch. A few large files are read faster than many small ones. `progress` is
+    called after each batch, and `open_reader` loads the subject in place of its own `open`.
 
     Raises:
         SubjectError: the subject is not here, or its model and SAE do not belong together.
@@ -281,11 +275,7 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
 
 
 def continuations(subject: Subject, steering: Steering, store: Store) -> Continuations:
-    """Return the continuations of a steering experiment, from the store.
-
-    Raises:
-        PlanError: those of a prompt are not stored.
-    """
+    """Return the continuations of a steering experiment, from the store; raises as `features`."""
     prompts = prompts_for(steering.prompts, subject).prompts
     keys = _continuation_keys(subject, steering, prompts, store)
     found = store.continuations(subject.identity().fingerprint, keys)

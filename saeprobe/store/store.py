@@ -6,7 +6,6 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -36,7 +35,6 @@ class StoreWarning(UserWarning):
     """A file of the store could not be trusted and was set aside."""
 
 
-@dataclass(frozen=True)
 class Store:
     """The store holds evidence under `path`: one Parquet file a batch, one folder a kind and subject fingerprint.
 
@@ -47,16 +45,11 @@ class Store:
     What a store has worked out it keeps while it lives: the keys it was asked for, and what the files hold.
     """
 
-    path: Path
-    _computed: dict[str, dict[str, str]] = field(
-        default_factory=dict[str, dict[str, str]], init=False, repr=False, compare=False
-    )
-    _keys: dict[Path, frozenset[str]] = field(
-        default_factory=dict[Path, frozenset[str]], init=False, repr=False, compare=False
-    )
-    _held: dict[Path, tuple[int, Mapping[str, Any]]] = field(
-        default_factory=dict[Path, tuple[int, Mapping[str, Any]]], init=False, repr=False, compare=False
-    )
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._computed: dict[str, dict[str, str]] = {}
+        self._keys: dict[Path, frozenset[str]] = {}
+        self._held: dict[Path, tuple[int, Mapping[str, Any]]] = {}
 
     def reading_keys(self, fingerprint: str, want: Want, texts: Sequence[str]) -> list[str]:
         """Return the keys of the readings of some prompts, in their order.

@@ -25,17 +25,10 @@ class UntrustedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[_T]):
-    """A kind is one sort of table, such as that of readings.
+    """A kind is one sort of table. `version` is written into each file; another version is another kind and folder.
 
-    Attributes:
-        name: the folder of its files.
-        version: written into each file. Another version is another kind in another folder, so that files of an earlier
-            one are neither read nor in the way.
-        schema: the columns.
-        decode: makes of a table what it holds, by key.
-        for_people: columns that stand there for whoever opens the file, and are not read back.
-        repetitive: columns that are kept as a dictionary.
-        encodings: of other columns.
+    So files of an earlier version are neither read nor in the way. `decode` makes of a table what it holds, by key;
+    the columns `for_people` stand there for whoever opens the file, and are not read back.
     """
 
     name: str
@@ -150,7 +143,7 @@ def _continuations_of(table: pa.Table) -> dict[str, list[Continuation]]:
 
 
 class _Columns:
-    """The columns of a table, as lists of Python and arrays of numpy."""
+    """It gives the columns of a table as lists of Python and arrays of numpy."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table.combine_chunks()

@@ -36,13 +36,13 @@ def read(errors: list[float], *, near: list[list[int]] | None = None) -> Feature
 
 
 def fit(shift: int, explained: float | None, *, l0: float = 121.0) -> LayerFit:
-    """The figures of one layer."""
+    """Make the figures of one layer."""
     layer = layer_in_words(HOOK, shift)
     return LayerFit(shift=shift, layer=layer, l0=l0, variance_explained=explained, tokens=1000, near_threshold=None)
 
 
 def test_the_figures_are_those_worked_by_hand() -> None:
-    """Six active features on four tokens; errors of 4 in 16 leave three quarters explained."""
+    """Six features are active on four tokens; errors of 4 in 16 leave three quarters explained."""
     found = fit_of(read([1, 1, 2, 0]), shift=0, hook_name=HOOK)
     assert found == LayerFit(
         shift=0, layer="output of layer 50", l0=1.5, variance_explained=0.75, tokens=4, near_threshold=None
@@ -50,7 +50,7 @@ def test_the_figures_are_those_worked_by_hand() -> None:
 
 
 def test_features_near_their_threshold_are_counted_a_token() -> None:
-    """Three on four tokens."""
+    """Three lie there on four tokens."""
     near = [[0, 0, 1], [1, 0, 0], [0, 0, 0], [0, 1, 0]]
     assert fit_of(read([0] * 4, near=near), shift=0, hook_name=HOOK).near_threshold == 0.75
 

@@ -51,7 +51,7 @@ def test_what_is_added_comes_back_and_opens_in_pandas(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("harm", ["torn", "flipped", "foreign"])
 def test_a_file_that_cannot_be_trusted_is_set_aside(tmp_path: Path, harm: str) -> None:
-    """A truncated file, one with changed bytes and one of another origin count as not there, with a warning."""
+    """A truncated file, one with changed bytes and one of another origin are set aside with a warning."""
     Store(tmp_path).add_readings("f" * 64, {"k": ("a text", WANT, _reading(500))})
     file = next(tmp_path.rglob("*.parquet"))
     content = file.read_bytes()

@@ -29,7 +29,7 @@ READING = Reading(
 
 
 def test_features_near_their_threshold_come_back(tmp_path: Path) -> None:
-    """Row by row, none in the second row."""
+    """They come row by row; the second row has none."""
     Store(tmp_path).add_readings("f" * 64, {"k": ("a text", WANT, READING)})
     found = Store(tmp_path).readings("f" * 64, ["k"])["k"]
     assert [row.tolist() for row in found.near] == [[40, 65535], [], [7]]

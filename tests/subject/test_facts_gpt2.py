@@ -24,7 +24,7 @@ IDS = (0, 70, 80, 90, 100)
 
 @pytest.fixture(scope="module")
 def reader(tiny: Made) -> Any:
-    """The tiny GPT-2, in memory."""
+    """Load the tiny GPT-2."""
     return tiny.subject.open()
 
 

@@ -25,7 +25,7 @@ EVERY = Want(at="all", keep=frozenset({"features"}))
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> SubjectSpec:
-    """A random Llama of three layers, read at the output of its second."""
+    """Write a random Llama of three layers, read at the output of its second."""
     import torch
 
     root = tmp_path_factory.mktemp("facts")
@@ -155,7 +155,7 @@ def test_dense_features_are_never_there_for_a_whole_run(spec: SubjectSpec, monke
 
 
 def unsafe(source: str) -> list[int]:
-    """The lines that unpickle in some other way than `torch.load(..., weights_only=True)`."""
+    """Return the lines that unpickle in some other way than `torch.load(..., weights_only=True)`."""
     found: list[int] = []
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):

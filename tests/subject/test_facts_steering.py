@@ -20,7 +20,7 @@ TEXTS = ("red", "the golden gate bridge is red")
 
 @pytest.fixture(scope="module")
 def readers(tiny: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A tiny GPT-2 behind a bridge and a tiny Llama, each with an SAE of 40 directions of length 1."""
+    """Open a tiny GPT-2 behind a bridge and a tiny Llama, each with an SAE of 40 directions of length 1."""
     import torch
 
     root = tmp_path_factory.mktemp("steered")
@@ -47,7 +47,7 @@ def readers(tiny: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 
 
 def experiment(texts: Sequence[str], **settings: Any) -> Steering:
-    """Greedy continuations of the texts with feature 3."""
+    """Declare greedy continuations of the texts with feature 3."""
     listed = tuple(Prompt(text=text, style="s", topic=text, template="t") for text in texts)
     prompts = PromptSet(name="p", language="en", prompts=listed)
     asked = {"strengths": [20], "random_features": 1, "max_new_tokens": NEW, "temperature": 0, **settings}
@@ -55,7 +55,7 @@ def experiment(texts: Sequence[str], **settings: Any) -> Steering:
 
 
 def continued(reader: Any, texts: Sequence[str]) -> dict[tuple[str, str], tuple[str, float]]:
-    """Text and log-probability by prompt and arm."""
+    """Return text and log-probability by prompt and arm."""
     steering = experiment(texts)
     prompts = steering.prompts.prompts  # type: ignore[union-attr]
     found = reader.continue_(prompts, steering, experiment=texts)

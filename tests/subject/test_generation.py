@@ -22,7 +22,7 @@ PROMPTS = PromptSet(
 
 
 def experiment(steering: Steering, *, alive: tuple[int, ...] = tuple(range(20))) -> Experiment:
-    """On 20 directions of different lengths."""
+    """Make an experiment on 20 directions of different lengths."""
     directions = torch.randn(20, 6, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 21)[:, None]
     return Experiment(subject="tiny", steering=steering, directions=directions, alive=alive)
 
@@ -65,7 +65,7 @@ def test_a_feature_that_the_sae_does_not_have_is_refused() -> None:
 
 
 def written_alone(bridge: Any, ids: list[int], change: Any, *, new: int) -> list[int]:
-    """Greedy tokens, the end of text included, without batch, padding or cache."""
+    """Write greedy tokens, the end of text included, without batch, padding or cache."""
 
     def edit(x: Any, hook: object) -> Any:
         del hook
@@ -81,7 +81,7 @@ def written_alone(bridge: Any, ids: list[int], change: Any, *, new: int) -> list
 
 
 def test_log_prob_is_a_log_softmax_written_by_hand(tiny: Made) -> None:
-    """The mean over the new tokens of x - log sum exp x, by raw transformers, unsteered, for every arm."""
+    """It is the mean of x - log sum exp x over the new tokens by raw transformers, unsteered, for every arm."""
     from transformers import GPT2LMHeadModel
 
     reader = cast(Any, tiny.subject.open())

@@ -1,4 +1,4 @@
-"""gpt2 at its full shape, random weights in the real file formats: against transformer_lens and sae-lens by hand."""
+"""gpt2 at its full shape, with random weights, is held against transformer_lens and sae-lens by hand."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def write_sae(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Features of the sentence, a row a token, BOS left out, by transformer_lens and sae-lens; from raw weights too."""
+    """It holds the sentence's features by the two libraries, a row a token without BOS; from raw weights too."""
 
     tokens: list[str]
     centred: np.ndarray[Any, Any]
@@ -144,13 +144,13 @@ def reference(hub_of_module: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def reader(reference: Reference) -> Any:
-    """The subject itself, from that cache."""
+    """Load the subject itself from that cache."""
     del reference  # it fills the cache
     return find_subject("gpt2", Path("/nowhere")).open()
 
 
 def read(reader: Any, want: Want) -> tuple[list[str], np.ndarray[Any, Any]]:
-    """Tokens and dense features of the sentence."""
+    """Return tokens and dense features of the sentence."""
     ((_, (reading,)),) = reader.read([Request(text=SENTENCE, wants=(want,))])
     dense = np.zeros((len(reading.tokens), D_SAE))
     for row, (index, value) in enumerate(zip(reading.indices, reading.values, strict=True)):

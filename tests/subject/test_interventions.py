@@ -35,7 +35,7 @@ def test_adding_a_direction_is_editing_the_feature_with_the_error_kept(sae: Any,
 
 
 def test_a_set_of_features_is_the_sum_of_their_rows(sae: Any) -> None:
-    """In whatever order."""
+    """Their order does not matter."""
     torch.testing.assert_close(sum_of_directions(sae.W_dec, [5, 2]), sae.W_dec[2] + sae.W_dec[5])
 
 

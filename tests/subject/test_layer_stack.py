@@ -1,4 +1,4 @@
-"""A stack of layers: the residual stream of the whole model at a depth, without the layers after it."""
+"""A stack of layers gives the residual stream of the whole model at a depth, without the layers after it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def runs_of(vocabulary: int) -> list[Run]:
 
 
 def whole_model(model: Any, runs: Sequence[Run]) -> list[tuple[Any, ...]]:
-    """`hidden_states` of transformers for each run alone; `[pos, d_in]` at each depth."""
+    """Return `hidden_states` of transformers for each run alone; `[pos, d_in]` at each depth."""
     import torch
 
     with torch.no_grad():
@@ -43,7 +43,7 @@ def whole_model(model: Any, runs: Sequence[Run]) -> list[tuple[Any, ...]]:
 
 
 def furthest(found: Streams, wanted: Any, *, shift: int = 0) -> float:
-    """The largest `|x - y| / |y|` of any token, with `wanted` read `shift` layers further on."""
+    """Return the largest `|x - y| / |y|` of any token, with `wanted` read `shift` layers further on."""
     return max(
         float(((states.float() - wanted[number][depth + shift].float()).norm(dim=-1)
                / wanted[number][depth + shift].float().norm(dim=-1)).max())
@@ -64,7 +64,7 @@ def eighty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Run], A
 
 @pytest.fixture
 def small(tmp_path: Path) -> tuple[Path, list[Run], Any]:
-    """A Llama of four layers, all of it there."""
+    """Write a Llama of four layers, all of it there."""
     model = write_llama(tmp_path, layers=4, vocabulary=64)
     runs = [Run(ids=one.ids, depths=(2, 4)) for one in runs_of(64)]
     return tmp_path, runs, model
@@ -75,7 +75,7 @@ def small(tmp_path: Path) -> tuple[Path, list[Run], Any]:
 def test_streams_are_the_hidden_states_of_the_whole_model(
     eighty: tuple[Path, list[Run], Any], attention: Literal["sdpa", "eager"], padding: Literal["left", "right"]
 ) -> None:
-    """Depths 0, 1, 50 and 51 of 80, in float32 to 1e-4, in batches padded on either side."""
+    """Depths 0, 1, 50 and 51 of 80 agree in float32 to 1e-4, in batches padded on either side."""
     from saeprobe.subject.running.layers import open_stack
 
     folder, runs, wanted = eighty
@@ -125,7 +125,7 @@ def test_batched_is_single_within_the_bound_of_the_dtype(
 
 
 def test_bounds_of_rounding_are_worked_by_hand() -> None:
-    """2 u sqrt(depth) with u = 2^-8 and 2^-11; flat in float32."""
+    """The bound is 2 u sqrt(depth) with u = 2^-8 and 2^-11; in float32 it is flat."""
     from saeprobe.subject.specification import tolerance_of
 
     assert tolerance_of("bfloat16", depth=64) == 2 * 8 / 256
@@ -236,7 +236,7 @@ def test_other_errors_are_not_taken_for_a_full_memory(small: tuple[Path, list[Ru
 
 
 def test_weights_are_placed_by_accelerate(small: tuple[Path, list[Run], Any]) -> None:
-    """A memory limit a device and a map of modules both lead to the same streams."""
+    """The streams are the same by a memory limit for each device and by a map of modules."""
     from saeprobe.subject.running.layers import open_stack
 
     folder, runs, _ = small

@@ -1,4 +1,4 @@
-"""A sweep through the layers: the streams of the stack, with every weight read from disk once for all prompts."""
+"""A sweep through the layers gives the streams of the stack, with every weight read from disk once for all prompts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def eighty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Run], A
 
 @pytest.fixture
 def small(tmp_path: Path) -> tuple[Path, list[Run]]:
-    """A Llama of four layers."""
+    """Write a Llama of four layers."""
     write_llama(tmp_path, layers=4, vocabulary=64)
     return tmp_path, [Run(ids=one.ids, depths=(2, 4)) for one in runs_of(64)]
 
@@ -68,11 +68,11 @@ class Counting:
         self.opened.__exit__(*error)
 
     def offset_keys(self) -> list[str]:
-        """Names, which cost nothing."""
+        """Return the names, which cost nothing."""
         return self.file.offset_keys()
 
     def get_tensor(self, name: str) -> Any:
-        """A tensor, counted."""
+        """Return a tensor and count it."""
         tensor = self.file.get_tensor(name)
         type(self).read += tensor.numel() * tensor.element_size()
         type(self).tensors[name] += 1
@@ -101,7 +101,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
 def test_streams_are_the_hidden_states_of_the_whole_model(
     eighty: tuple[Path, list[Run], Any], attention: Literal["sdpa", "eager"], padding: Literal["left", "right"]
 ) -> None:
-    """Depths 0, 1, 50 and 51 of 80, in float32 to 1e-4, in batches padded on either side."""
+    """Depths 0, 1, 50 and 51 of 80 agree in float32 to 1e-4, in batches padded on either side."""
     from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs, wanted = eighty
@@ -137,7 +137,7 @@ def test_the_sweep_is_the_stack(eighty: tuple[Path, list[Run], Any], dtype: Dtyp
 def test_every_weight_is_read_once(
     eighty: tuple[Path, list[Run], Any], counting: type[Counting], prompts: int, batch_size: int, *, prefetch: bool
 ) -> None:
-    """Embedding and layers 0 to 50, whatever the number of prompts and batches, by two counters."""
+    """Two counters see each tensor once, whatever the number of prompts and batches."""
     from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs, _ = eighty
@@ -352,7 +352,7 @@ def test_an_absent_file_is_named(eighty: tuple[Path, list[Run], Any]) -> None:
 
 
 def test_nothing_to_run_reads_nothing(small: tuple[Path, list[Run]], counting: type[Counting]) -> None:
-    """Not even the embedding."""
+    """Not even the embedding is read."""
     from saeprobe.subject.running.streamed import open_sweep
 
     assert list(open_sweep(small[0], depth=4, dtype="float32").run([], batch_size=4)) == []

@@ -1,4 +1,4 @@
-"""llama70b and its published protocol, from a Hub cache: 80 layers of tiny width, shards, a Goodfire-format `.pt`."""
+"""llama70b and its published protocol are read from a Hub cache: 80 tiny layers, shards, a Goodfire-format `.pt`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def rendered(text: str) -> str:
 
 
 def write_sae(folder: Path) -> dict[str, Any]:
-    """A random SAE in Goodfire's format."""
+    """Write a random SAE in Goodfire's format."""
     import torch
 
     generator = torch.Generator().manual_seed(7)
@@ -49,7 +49,7 @@ def write_sae(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Cached:
-    """The cache's snapshot, all hidden states of each prompt by transformers, and the SAE's tensors."""
+    """It holds the cache's snapshot, all hidden states of each prompt by transformers, and the SAE's tensors."""
 
     snapshot: Path
     hidden: dict[str, list[Any]]
@@ -66,7 +66,7 @@ class Cached:
 
 @pytest.fixture(scope="module")
 def cached(hub_of_module: Path, tmp_path_factory: pytest.TempPathFactory) -> Cached:
-    """Model and SAE in the cache, without the files of layers after the hook."""
+    """Put model and SAE in the cache, without the files of layers after the hook."""
     import torch
     from transformers import PreTrainedTokenizerFast
 
@@ -102,13 +102,13 @@ def open_(name: str, root: Path, **changes: str) -> Any:
 
 
 def read(subject: Any, texts: Sequence[str], *wants: Want) -> list[list[Any]]:
-    """The answers in the order of the texts."""
+    """Return the answers in the order of the texts."""
     found = dict(subject.open().read([Request(text=text, wants=wants) for text in texts], batch_size=2))
     return [found[index] for index in range(len(texts))]
 
 
 def dense(reading: Any) -> np.ndarray[Any, Any]:
-    """Features, a row a token."""
+    """Return features, a row a token."""
     rows = np.zeros((len(reading.tokens), D_SAE))
     for row, (index, value) in enumerate(zip(reading.indices, reading.values, strict=True)):
         rows[row, index] = value
@@ -147,7 +147,7 @@ def test_the_published_protocol_reads_one_layer_early_behind_two_bos(
 
 
 def test_the_rank_of_llama70b_leaves_bos_out(cached: Cached, tmp_path: Path) -> None:
-    """Of the chat template's tokens and the prompt's own."""
+    """It is of the chat template's tokens and the prompt's own."""
     ((reading,),) = read(open_("llama70b", tmp_path), PROMPTS[:1], ALL)
     x = cached.hidden[PROMPTS[0]][51]
     assert reading.effective_rank == pytest.approx(effective_rank(x[1:].numpy()), rel=1e-4)
@@ -226,6 +226,7 @@ def test_a_lacking_shard_below_the_hook_makes_the_model_absent(cached: Cached, t
     shard = sorted(cached.snapshot.glob("model-*.safetensors"))[1]
     shard.rename(shard.with_suffix(".away"))
     try:
-        assert f"the weights of {MODEL} are not here; run: saeprobe fetch llama70b" in (subject.missing() or "")
+        again = find_subject("llama70b", tmp_path)  # a subject looks its files up once
+        assert f"the weights of {MODEL} are not here; run: saeprobe fetch llama70b" in (again.missing() or "")
     finally:
         shard.with_suffix(".away").rename(shard)

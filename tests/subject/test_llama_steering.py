@@ -22,7 +22,7 @@ TEXTS = ("Rain", "A longer question about iron")
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> SubjectSpec:
-    """A random Llama of four layers in shards, read at the output of its second."""
+    """Write a random Llama of four layers in shards, read at the output of its second."""
     import torch
 
     root = tmp_path_factory.mktemp("speaking")
@@ -52,7 +52,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> SubjectSpec:
 
 @contextmanager
 def edited(model: Any, change: Any) -> Generator[None]:
-    """The second layer's output plus `change`, by a hook of torch written here."""
+    """Add `change` to the second layer's output, by a hook of torch written here."""
 
     def shifted(module: object, inputs: object, output: Any) -> Any:
         del module, inputs
@@ -66,7 +66,7 @@ def edited(model: Any, change: Any) -> Generator[None]:
 
 
 def prompts() -> PromptSet:
-    """The texts as prompts."""
+    """Return the texts as prompts."""
     listed = tuple(Prompt(text=text, style="s", topic=text, template="t") for text in TEXTS)
     return PromptSet(name="p", language="en", prompts=listed)
 

@@ -34,13 +34,13 @@ def _dense(readings: Sequence[Reading], d_sae: int = 40) -> np.ndarray:
 
 
 def read(reader: SaeReader, requests: Sequence[Request], **options: int) -> list[list[Reading]]:
-    """The answers in the order of the requests."""
+    """Return the answers in the order of the requests."""
     found = dict(reader.read(requests, **options))
     return [found[index] for index in range(len(requests))]
 
 
 def _texts() -> st.SearchStrategy[list[str]]:
-    """Prompts of different lengths, with characters of one to four bytes; each fits the context of 64 tokens."""
+    """Draw prompts of different lengths, with characters of one to four bytes; each fits the context of 64 tokens."""
     word = st.sampled_from(["red", "golden", "bridge", "the", "é", "桥", "🙂", " "])
     return st.lists(st.lists(word, min_size=1, max_size=9).map(" ".join), min_size=1, max_size=5)
 

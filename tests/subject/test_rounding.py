@@ -42,7 +42,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def open_(files: Path, dtype: Dtype) -> Any:
-    """The subject in that dtype."""
+    """Open the subject in that dtype."""
     spec = SubjectSpec(
         name="hair",
         model=files / "model",
@@ -57,7 +57,7 @@ def open_(files: Path, dtype: Dtype) -> Any:
 
 
 def read(reader: Any, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
-    """The last token of each text."""
+    """Read the last token of each text."""
     wants = (Want(at="last", keep=frozenset({"features", "activations"})),)
     found = dict(reader.read([Request(text=text, wants=wants) for text in texts], batch_size=batch_size))
     return [found[index][0] for index in range(len(texts))]

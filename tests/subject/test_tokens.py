@@ -31,7 +31,7 @@ HOW = Pairing(
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The made chat tokenizer: a token a byte."""
+    """Make a chat tokenizer that has a token for each byte."""
     from transformers import AutoTokenizer
 
     folder = tmp_path_factory.mktemp("tokenizer")

@@ -40,13 +40,9 @@ class Tokenized:
     n_bos: int
 
     def read_at(self, at: At) -> list[int]:
-        """Return the positions that `at` names, ascending.
+        """Return the positions that `at` names, ascending: for a span, the tokens with a character of its first place.
 
-        For a span these are the tokens with a character of its first occurrence. Offsets count characters of the text,
-        also for tokens that are single bytes of one: each of those carries it.
-
-        Raises:
-            ReadingError: the text of a span is not in the prompt.
+        Offsets count characters of the text, also for tokens that are single bytes of one: each of those carries it.
         """
         if at == "last":
             return [len(self.ids) - 1]
@@ -66,17 +62,9 @@ class Tokenized:
 
 
 def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, raw: bool = False) -> list[Tokenized]:
-    """Encode texts as the protocol of a subject says; BOS is put in once, or found to be there once.
+    """Encode texts as a subject's protocol says, without its chat template if `raw`.
 
-    Args:
-        tokenizer: the model's own.
-        texts: the prompts.
-        how: whether BOS stands before each, once or twice, whether they go into the chat template, and the context.
-        raw: leave the chat template out.
-
-    Raises:
-        ReadingError: a text is empty, contains a special token, or has more tokens than the context; the tokenizer has
-            no BOS where one is wanted.
+    BOS is put in once, or found to be there once.
     """
     if how.prepend_bos and tokenizer.bos_token_id is None:
         raise ReadingError("the SAE wants BOS before each prompt but the tokenizer has none; set prepend_bos = false")
@@ -181,7 +169,7 @@ Streams = Mapping[int, Float[Tensor, "pos d_in"]]
 
 
 class ResidualStream(Protocol):
-    """A language model up to the hook."""
+    """A residual stream is what a language model gives up to the hook."""
 
     @property
     def device(self) -> str:
@@ -213,13 +201,9 @@ class Batch:
 
     ids: Int[Tensor, "batch pos"]
     mask: Int[Tensor, "batch pos"]
+    positions: Int[Tensor, "batch pos"]
     lengths: tuple[int, ...]
     side: Side
-
-    @property
-    def positions(self) -> Int[Tensor, "batch pos"]:
-        """Count the real tokens of each row."""
-        return positions_of(self.mask)
 
     def without_padding(self, states: Float[Tensor, "batch pos d_in"]) -> list[Float[Tensor, "_ d_in"]]:
         """Return each sequence's own states."""
@@ -247,15 +231,12 @@ def pad(sequences: Sequence[Sequence[int]], *, side: Side, device: str, length: 
         start = 0 if side == "right" else longest - len(sequence)
         ids[row, start : start + len(sequence)] = torch.tensor(sequence)
         mask[row, start : start + len(sequence)] = 1
-    return Batch(ids=ids.to(device), mask=mask.to(device), lengths=lengths, side=side)
+    positions = positions_of(mask).to(device)
+    return Batch(ids=ids.to(device), mask=mask.to(device), positions=positions, lengths=lengths, side=side)
 
 
 def check_runs(runs: Sequence[Run], *, depth: int) -> None:
-    """Refuse what cannot be run.
-
-    Raises:
-        SubjectError: a run has no tokens, wants no depth, or one outside [0, depth].
-    """
+    """Refuse what cannot be run."""
     for number, run in enumerate(runs):
         if not run.ids or not run.depths:
             raise SubjectError(
@@ -270,11 +251,7 @@ def check_runs(runs: Sequence[Run], *, depth: int) -> None:
 
 
 def chunks(items: Sequence[_Item], *, batch_size: int) -> list[Sequence[_Item]]:
-    """Cut items into parts of `batch_size`, the last one of what is left.
-
-    Raises:
-        ReadingError: the batch size is less than 1.
-    """
+    """Cut items into parts of `batch_size`, the last one of what is left."""
     if batch_size < 1:
         raise ReadingError(f"the batch size is {batch_size}; wanted 1 or more")
     return [items[start : start + batch_size] for start in range(0, len(items), batch_size)]
@@ -298,9 +275,6 @@ def each_part(parts: Iterable[_P], work: Callable[[_P], _Result], *, where: str)
         parts: give those that need most memory first, so that the size is found at the start.
         work: must leave nothing behind when it raises.
         where: the device, for the error.
-
-    Raises:
-        ReadingError: the memory does not hold a part of length 1.
     """
     waiting, limit = deque(parts), None
     while waiting:
@@ -336,24 +310,27 @@ def attempt(work: Callable[[_Item], _Result], part: _Item) -> tuple[tuple[_Resul
 
 def run_in_batches(
     runs: Sequence[Run],
-    forward: Callable[[Sequence[Run]], Sequence[Streams]],
+    forward: Callable[[Batch, Sequence[int]], Mapping[int, Float[Tensor, "batch pos d_in"]]],
     *,
+    side: Side,
+    device: str,
     batch_size: int,
-    where: str,
     progress: Share | None,
 ) -> Iterator[tuple[int, Streams]]:
-    """Give the streams of each run with its index, the longest runs first, by a model that takes a batch at a time.
+    """Give the streams of each run with its index, the longest runs first.
 
-    Raises:
-        ReadingError: the memory does not hold the longest run alone.
+    `forward` runs one batch, padded on a `side`, and returns its streams at some depths, which ascend.
     """
     numbers = sorted(range(len(runs)), key=lambda number: len(runs[number].ids), reverse=True)
 
-    def work(part: Sequence[int]) -> Sequence[Streams]:
-        return forward([runs[number] for number in part])
+    def work(part: Sequence[int]) -> list[Streams]:
+        batch = pad([runs[number].ids for number in part], side=side, device=device)
+        streams = forward(batch, sorted({depth for number in part for depth in runs[number].depths}))
+        unpadded = {depth: batch.without_padding(states) for depth, states in streams.items()}
+        return [{depth: unpadded[depth][row] for depth in runs[number].depths} for row, number in enumerate(part)]
 
     done = 0
-    for part, streams in each_part(chunks(numbers, batch_size=batch_size), work, where=where):
+    for part, streams in each_part(chunks(numbers, batch_size=batch_size), work, where=device):
         yield from zip(part, streams, strict=True)
         done += len(part)
         if progress is not None:

@@ -20,12 +20,12 @@ from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, needed_tensors, read_weight_map, stored_tensors
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import (
+    Batch,
     Run,
     Side,
     Streams,
     bars_where_watched,
     check_runs,
-    pad,
     run_in_batches,
 )
 from saeprobe.subject.running.steering import add
@@ -65,18 +65,14 @@ def open_stack(
         quantisation: `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
         attention: transformers' implementation.
         padding: side of the padding in batches.
-
-    Raises:
-        ShardError: a needed file is absent, broken or of another model.
-        SubjectError: the model is no decoder of the known layout, has fewer layers, or does not fit the devices.
     """
     stored_tensors(folder, depth=depth)  # raises for what is absent or broken, before gigabytes are read
-    if quantisation is not None and importlib.util.find_spec("bitsandbytes") is None:
-        raise SubjectError(
-            f"quantisation = {quantisation!r} needs bitsandbytes, which is not installed; run: pip install "
-            "bitsandbytes, or leave quantisation out"
-        )
     if quantisation is not None:
+        if importlib.util.find_spec("bitsandbytes") is None:
+            raise SubjectError(
+                f"quantisation = {quantisation!r} needs bitsandbytes, which is not installed; run: pip install "
+                "bitsandbytes, or leave quantisation out"
+            )
         # bitsandbytes logs a line for every product whose input is not float16, which is what LLM.int8 computes in.
         getLogger("bitsandbytes").setLevel(ERROR)
     spread = device_map is not None or max_memory is not None
@@ -117,19 +113,14 @@ class LayerStack:
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
     ) -> Iterator[tuple[int, Streams]]:
-        """Give the streams of each run, longest runs first; a batch stops at its deepest depth.
-
-        Raises:
-            ReadingError: the memory does not hold the longest run alone.
-            SubjectError: a run has no tokens or wants a depth that is not loaded.
-        """
+        """Give the streams of each run, longest runs first; a batch stops at its deepest depth."""
         check_runs(runs, depth=self.depth)
-        yield from run_in_batches(runs, self._forward, batch_size=batch_size, where=self.device, progress=progress)
+        yield from run_in_batches(
+            runs, self._forward, side=self.padding, device=self.device, batch_size=batch_size, progress=progress
+        )
 
     @torch.no_grad()
-    def _forward(self, runs: Sequence[Run]) -> list[Streams]:
-        batch = pad([run.ids for run in runs], side=self.padding, device=self.device)
-        wanted = sorted({depth for run in runs for depth in run.depths})
+    def _forward(self, batch: Batch, wanted: Sequence[int]) -> dict[int, Float[Tensor, "batch pos d_in"]]:
         kept: dict[int, Tensor] = {}
 
         def keep(depth: int) -> Callable[[object, tuple[Tensor, ...], dict[str, Tensor]], None]:
@@ -157,8 +148,7 @@ class LayerStack:
         finally:
             for handle in handles:
                 handle.remove()
-        unpadded = {depth: batch.without_padding(states) for depth, states in kept.items()}
-        return [{depth: unpadded[depth][row] for depth in run.depths} for row, run in enumerate(runs)]
+        return kept
 
 
 @contextmanager
@@ -192,11 +182,7 @@ def _check_loaded(folder: Path, *, depth: int, model: Any, info: Mapping[str, An
 
 
 def check_layout(model: Any, folder: Path) -> None:
-    """Refuse models that are not an embedding, layers, and a final norm.
-
-    Raises:
-        SubjectError: a part has another name or is absent.
-    """
+    """Refuse models that are not an embedding, layers, and a final norm."""
     absent = [part for part in _PARTS if not hasattr(model, part)]
     if absent:
         raise SubjectError(

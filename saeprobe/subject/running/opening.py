@@ -20,13 +20,13 @@ from saeprobe.subject.files.model import model_files
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located
 from saeprobe.subject.running.batches import (
+    Batch,
     FastTokenizer,
     ResidualStream,
     Run,
     Streams,
     bars_where_watched,
     check_runs,
-    pad,
     run_in_batches,
 )
 from saeprobe.subject.running.layers import LayersSpeaker, open_speaker, open_stack
@@ -62,11 +62,7 @@ class Opening:
 
 
 def open_reader(opening: Opening) -> SaeReader:
-    """Load model and SAE.
-
-    Raises:
-        SubjectError: they do not belong together, are damaged, or do not fit this machine.
-    """
+    """Load model and SAE."""
     # The memory plan counts GPUs as nvidia-smi does; CUDA, which reads this when it is first used, by speed otherwise.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     found = opening.located
@@ -125,11 +121,7 @@ class LayersModel:
         yield from self._stream.run(runs, batch_size=1 if self._one_by_one else batch_size, progress=progress)
 
     def speaker(self) -> LayersSpeaker:
-        """Return the whole model, to write continuations with.
-
-        Raises:
-            SubjectError: its later layers are not here, or the memory does not hold it as a whole.
-        """
+        """Return the whole model, to write continuations with."""
         if self._speaker is None:
             if self._stream is not None:  # likewise
                 self._stream = None
@@ -208,13 +200,13 @@ class BridgeModel:
     ) -> Iterator[tuple[int, Streams]]:
         """Give the streams of each run, the longest runs first; see `ResidualStream`."""
         check_runs(runs, depth=self.n_layers)
-        yield from run_in_batches(runs, self._forward, batch_size=batch_size, where=self.device, progress=progress)
+        # On the right causal attention cannot see the padding from any token of a text.
+        yield from run_in_batches(
+            runs, self._forward, side="right", device=self.device, batch_size=batch_size, progress=progress
+        )
 
     @torch.no_grad()
-    def _forward(self, runs: Sequence[Run]) -> list[Streams]:
-        """Run one batch, padded on the right, where causal attention cannot see it from any token of a text."""
-        batch = pad([run.ids for run in runs], side="right", device=self.device)
-        depths = sorted({depth for run in runs for depth in run.depths})
+    def _forward(self, batch: Batch, depths: Sequence[int]) -> dict[int, Float[Tensor, "batch pos d_in"]]:
         # A run stopped at a layer returns what that layer would receive: that is the stream at the deepest depth.
         last = depths[-1] if depths[-1] < self.n_layers else None
         kept: dict[int, Tensor] = {}
@@ -234,8 +226,7 @@ class BridgeModel:
             stopped = bridge(batch.ids, attention_mask=batch.mask, **({} if last is None else {"stop_at_layer": last}))
         if last is not None:
             kept[last] = stopped
-        unpadded = {depth: batch.without_padding(states) for depth, states in kept.items()}
-        return [{depth: unpadded[depth][row] for depth in run.depths} for row, run in enumerate(runs)]
+        return kept
 
     def speaker(self) -> BridgeModel:
         """Return itself, to write continuations with."""

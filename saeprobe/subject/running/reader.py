@@ -29,11 +29,7 @@ class Model(ResidualStream, Protocol):
     """A language model that a reader reads and, where its memory allows, lets speak."""
 
     def speaker(self) -> Speaker:
-        """Return the whole model, to write continuations with.
-
-        Raises:
-            ReadingError: it is not in memory as a whole.
-        """
+        """Return the whole model, to write continuations with."""
         ...
 
 
@@ -77,11 +73,7 @@ class SaeReader:
         return self.model.device
 
     def tokenize(self, texts: Sequence[str], *, raw: bool = False) -> list[Tokenized]:
-        """Return what the model sees of each text; without the chat template if `raw`.
-
-        Raises:
-            ReadingError: a text is empty, contains a special token, or does not fit the context.
-        """
+        """Return what the model sees of each text; without the chat template if `raw`."""
         return tokenize(self.tokenizer, texts, self.pairing, raw=raw)
 
     @torch.no_grad()
@@ -94,9 +86,6 @@ class SaeReader:
             requests: in any order; they are answered in an order of the model's own choosing.
             batch_size: prompts a forward pass.
             progress: called with the share of the forward passes that is done.
-
-        Raises:
-            ReadingError: as `tokenize`; a span is not in a prompt; a rank of fewer than two tokens is wanted.
         """
         texts = [self.tokenize([request.text], raw=request.raw)[0] for request in requests]
         for text, request in zip(texts, requests, strict=True):
@@ -196,13 +185,7 @@ class SaeReader:
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
     ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-        """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`.
-
-        Raises:
-            ReadingError: as `tokenize`; prompt and continuation do not fit the context together; the model is not in
-                memory as a whole.
-            SteeringError: a feature is not in the SAE, or too few fire on the prompts to draw random ones from.
-        """
+        """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`."""
         of_whole = Experiment(
             subject=self.name,
             steering=steering,

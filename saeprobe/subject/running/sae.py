@@ -29,17 +29,11 @@ with warnings.catch_warnings():
 
 Sae = SAE[Any]
 
-
 _UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
 def load_sae(spec: SubjectSpec, source: SaeSource, pairing: Pairing, *, device: str) -> Sae:
-    """The SAE, frozen.
-
-    Raises:
-        SubjectError: its files are damaged or refer to code, or sae-lens understands its configuration otherwise than
-            it was read for the plan.
-    """
+    """Load the SAE and freeze it."""
     try:
         with warnings.catch_warnings():
             # "load the model like so": `open_bridge` does.
@@ -54,28 +48,49 @@ def load_sae(spec: SubjectSpec, source: SaeSource, pairing: Pairing, *, device: 
 
 
 def _load(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
-    load = cast("Callable[..., Sae]", SAE.load_from_disk)
+    load, from_pretrained = cast(Any, SAE.load_from_disk), cast(Any, SAE.from_pretrained)
+    how = {"device": device, "dtype": spec.sae_dtype}
     if isinstance(spec.sae, SaeFile):
-        return load(source.path, device=device, dtype=spec.sae_dtype, converter=_goodfire)
+        return load(source.path, converter=_goodfire, **how)
     if not isinstance(spec.sae, SaeRelease):
-        return load(source.path, device=device, dtype=spec.sae_dtype)
+        return load(source.path, **how)
     conversion = None if source.release is None else source.release.conversion
-    from_pretrained = cast("Callable[..., Sae]", SAE.from_pretrained)
-    converter = {None: _from_folder(source.path), "goodfire": _from_goodfire(source)}.get(conversion)
-    if converter is None and os.environ.get(_UNSAFE):
+    if conversion not in (None, "goodfire") and os.environ.get(_UNSAFE):
         raise SubjectError(
             f"{_UNSAFE} is set, under which sae-lens would run the code in a .pt file; unset it: tensors need no code"
         )
+    said = {key: value for key, value in source.said.items() if key not in ("device", "dtype", "d_in", "d_sae")}
+    converters: dict[str | None, _Converter] = {
+        # sae-lens' own asks the network for what lies in the cached folder.
+        None: lambda device, overrides: sae_lens_disk_loader(source.path, device, overrides),
+        "goodfire": lambda device, overrides: _goodfire(source.path, device, {**said, **overrides}),
+    }
+    convert = converters.get(conversion)
     with offline():
-        return from_pretrained(spec.sae.release, spec.sae.id, device=device, dtype=spec.sae_dtype, converter=converter)
+        return from_pretrained(
+            spec.sae.release, spec.sae.id, converter=None if convert is None else _converter(convert), **how
+        )
+
+
+_Converter = Callable[[str, dict[str, Any]], tuple[dict[str, Any], dict[str, Tensor]]]
+
+
+def _converter(convert: _Converter) -> Callable[..., tuple[dict[str, Any], dict[str, Tensor], None]]:
+    """Make a converter as `SAE.from_pretrained` calls one: it wants to be given the name in the Hub too."""
+
+    def load(
+        repo_id: str, folder_name: str, device: str, force_download: object, cfg_overrides: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Tensor], None]:
+        del repo_id, folder_name, force_download
+        return *convert(device, cfg_overrides), None
+
+    return load
 
 
 def _goodfire(
     path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
-) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """A loader for `SAE.load_from_disk`."""
-    overrides = dict(cfg_overrides or {})
-    tensors = cast("dict[str, torch.Tensor]", load_data(path))
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    tensors, overrides = cast("dict[str, Tensor]", load_data(path)), cfg_overrides or {}
     return as_standard(tensors, device=device, dtype=str(overrides.get("dtype", "float32")), overrides=overrides)
 
 
@@ -96,37 +111,8 @@ def as_standard(
     return {**config, **(overrides or {}), "dtype": dtype, "device": device}, state
 
 
-_Loaded = tuple[dict[str, Any], dict[str, torch.Tensor], None]
-
-
-def _from_goodfire(source: SaeSource) -> Callable[..., _Loaded]:
-    """A loader for `SAE.from_pretrained` that reads the cached file as plain data."""
-
-    def load(
-        repo_id: str, folder_name: str, device: str, force_download: object, cfg_overrides: dict[str, Any]
-    ) -> _Loaded:
-        del repo_id, folder_name, force_download
-        said = {key: value for key, value in source.said.items() if key not in ("device", "dtype", "d_in", "d_sae")}
-        return *_goodfire(source.path, device, {**said, **cfg_overrides}), None
-
-    return load
-
-
-def _from_folder(folder: Path) -> Callable[..., _Loaded]:
-    """A loader for `SAE.from_pretrained` that reads the cached folder; sae-lens' own asks the network."""
-
-    def load(
-        repo_id: str, folder_name: str, device: str, force_download: object, cfg_overrides: dict[str, Any]
-    ) -> _Loaded:
-        del repo_id, folder_name, force_download
-        config, state = sae_lens_disk_loader(folder, device, cfg_overrides)
-        return config, state, None
-
-    return load
-
-
 def _check(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
-    """What was planned from the files must be what sae-lens made of them."""
+    """See that sae-lens made of the files what was planned from them."""
     # `metadata` answers None to a name that it does not have, so ask whether it has it first.
     metadata = sae.cfg.metadata
     found = {"d_in": sae.cfg.d_in, "d_sae": sae.cfg.d_sae}
@@ -149,7 +135,7 @@ _DEVIATIONS = 4  # of a rounding error that points in no particular direction; b
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Thresholds:
-    """The thresholds of an SAE's features and how far rounding may move each feature before its own.
+    """Thresholds say from where an SAE's features fire, and how far rounding may move each feature.
 
     A rounding error of length t * |x| in no particular direction moves the pre-activation x @ W_enc[:, i] by
     t * |x| * |W_enc[:, i]| / sqrt(d_in) (one standard deviation).
@@ -167,7 +153,7 @@ class Thresholds:
     norms: Float[Tensor, " d_sae"]
 
     def encode(self, x: Float[Tensor, "rows d_in"]) -> tuple[Float[Tensor, "rows d_sae"], Bool[Tensor, "rows d_sae"]]:
-        """The features of x, and which of them are near their threshold."""
+        """Return the features of x, and which of them are near their threshold."""
         kept: list[Tensor] = []
 
         def keep(module: object, inputs: object, output: Tensor) -> None:
@@ -185,7 +171,7 @@ class Thresholds:
 
 
 def thresholds_of(sae: Sae, *, tolerance: float) -> Thresholds | None:
-    """The thresholds of an SAE; None for an architecture whose features have none of their own (such as TopK)."""
+    """Return the thresholds of an SAE; None for an architecture whose features have none, such as TopK."""
     architecture = sae.cfg.architecture()
     if architecture not in ("standard", "jumprelu"):
         return None

@@ -55,11 +55,7 @@ def add(change: Float[Tensor, "batch d_in"]) -> Edit:
 
 
 def equal_norm(vector: Float[Tensor, " d_in"], like: Float[Tensor, " d_in"]) -> Float[Tensor, " d_in"]:
-    """Return `vector` at the length of `like`.
-
-    Raises:
-        ValueError: `vector` has no length.
-    """
+    """Return `vector` at the length of `like`."""
     length = _length(vector)
     if not length > 0:
         raise ValueError("a vector of length 0 cannot be given another length; its decoder rows cancel or are 0")
@@ -100,13 +96,9 @@ class Treatment:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Experiment:
-    """An experiment steers a subject in memory.
+    """An experiment steers a subject in memory along rows of `W_dec`, its `directions`.
 
-    Attributes:
-        subject: its name.
-        steering: what was declared.
-        directions: `W_dec`.
-        alive: features that fire on the experiment's prompts; random ones are drawn from these.
+    Random features are drawn from those `alive`, which fire on the experiment's prompts.
     """
 
     subject: str
@@ -114,24 +106,13 @@ class Experiment:
     directions: Float[Tensor, "d_sae d_in"]
     alive: tuple[int, ...]
 
-    @property
-    def n_samples(self) -> int:
-        """Return how many continuations a prompt and arm has; one at temperature 0, where all would be the same."""
-        return 1 if self.steering.temperature == 0 else self.steering.n_samples
-
     @cached_property
     def treatments(self) -> tuple[Treatment, ...]:
-        """Return all arms: unsteered, then the chosen features and each random set at each strength.
-
-        Raises:
-            SteeringError: a feature is not in the SAE, or too few are alive.
-        """
-        d_sae = self.directions.shape[0]
-        for feature in self.steering.features:
-            if feature >= d_sae:
-                raise SteeringError(
-                    f"feature {feature} is outside [0, {d_sae}) of {self.subject}; steer one that its SAE has"
-                )
+        """Return all arms: unsteered, then the chosen features and each random set at each strength."""
+        outside = [feature for feature in self.steering.features if feature >= len(self.directions)]
+        if outside:
+            of = f"[0, {len(self.directions)}) of {self.subject}"
+            raise SteeringError(f"feature {outside[0]} is outside {of}; steer one that its SAE has")
         chosen = sum_of_directions(self.directions, self.steering.features)
         arms: list[tuple[Arm, tuple[int, ...], Tensor]] = [("steered", self.steering.features, chosen)]
         arms.extend(
@@ -184,12 +165,7 @@ def continue_prompts(
     *,
     n_positions: int,
 ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-    """Continue prompts under every arm; rows of several prompts share a batch.
-
-    Raises:
-        ReadingError: prompt and continuation do not fit the context together.
-        SteeringError: see `Experiment`.
-    """
+    """Continue prompts under every arm; rows of several prompts share a batch."""
     steering = experiment.steering
     for _, text in prompts:
         if len(text.ids) + steering.max_new_tokens > n_positions:
@@ -197,13 +173,14 @@ def continue_prompts(
                 f"the prompt {shorten(text.text)} has {len(text.ids)} tokens; with {steering.max_new_tokens} new ones "
                 f"they do not fit the {n_positions} of the model: shorten the prompt or lower max_new_tokens"
             )
+    n_samples = 1 if steering.temperature == 0 else steering.n_samples  # all would be the same
     rows = [
         _Row(prompt=prompt, text=text, treatment=treatment, sample=sample)
         for prompt, text in sorted(prompts, key=lambda one: len(one[1].ids))
         for treatment in experiment.treatments
-        for sample in range(experiment.n_samples)
+        for sample in range(n_samples)
     ]
-    a_prompt = len(experiment.treatments) * experiment.n_samples
+    a_prompt = len(experiment.treatments) * n_samples
     writer = _Writer(speaker=speaker, tokenizer=tokenizer, steering=steering)
     done: list[Continuation] = []
     for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -228,6 +205,7 @@ class _Writer:
         new = self._sample(batch, torch.stack([row.treatment.change for row in rows]), self._draws(rows))
         lengths = self._lengths(new)
         scores = self._mean_log_prob(batch, new, lengths)
+        decode, end = self.tokenizer.decode, self.tokenizer.eos_token_id
         return [
             Continuation(
                 prompt=row.prompt,
@@ -235,7 +213,7 @@ class _Writer:
                 features=row.treatment.features,
                 strength=row.treatment.strength,
                 sample=row.sample,
-                text=self._text(tokens[:length]),
+                text=decode(tokens[: length - (tokens[length - 1] == end)]),
                 log_prob=score,
             )
             for row, tokens, length, score in zip(rows, _listed(new), _listed(lengths), scores, strict=True)
@@ -247,12 +225,9 @@ class _Writer:
         So neither batching nor what else is in the experiment changes a continuation; and the arms share their
         numbers, which takes the luck of sampling out of their differences.
         """
-        draws: list[np.ndarray] = []
-        for row in rows:
-            key = f"{self.steering.seed}\0{row.sample}\0{row.text.text}".encode()
-            seed = int.from_bytes(hashlib.sha256(key).digest()[:8])
-            draws.append(np.random.default_rng(seed).random(self.steering.max_new_tokens))
-        return np.stack(draws)
+        keys = [f"{self.steering.seed}\0{row.sample}\0{row.text.text}".encode() for row in rows]
+        seeds = [int.from_bytes(hashlib.sha256(key).digest()[:8]) for key in keys]
+        return np.stack([np.random.default_rng(seed).random(self.steering.max_new_tokens) for seed in seeds])
 
     def _sample(
         self, batch: Batch, change: Float[Tensor, "batch d_in"], draws: Float[np.ndarray, "batch new"]
@@ -299,10 +274,6 @@ class _Writer:
         is_end = new == self.tokenizer.eos_token_id
         return torch.where(is_end.any(1), is_end.int().argmax(1) + 1, new.shape[1])
 
-    def _text(self, tokens: list[int]) -> str:
-        ended = tokens[-1] == self.tokenizer.eos_token_id
-        return self.tokenizer.decode(tokens[:-1] if ended else tokens)
-
     def _mean_log_prob(
         self, batch: Batch, new: Int[Tensor, "batch new"], lengths: Int[Tensor, " batch"]
     ) -> list[float]:
@@ -327,5 +298,4 @@ class _Writer:
 
 
 def _listed(values: Tensor) -> list[Any]:
-    """Return `Tensor.tolist`, which torch leaves untyped."""
     return cast("list[Any]", cast(Any, values).tolist())

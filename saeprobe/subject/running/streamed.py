@@ -108,10 +108,6 @@ def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str, attentio
     """Make the embedding and `depth` layers without values in their weights, and nothing in place of the final norm.
 
     What is computed from the configuration, such as the angles, is there and lies on the device.
-
-    Raises:
-        ShardError: the files lack a layer.
-        SubjectError: the model is no decoder of the known layout, or has fewer layers.
     """
     config = _config(folder, depth=depth)
     with cast(Any, init_empty_weights)(include_buffers=False):
@@ -142,19 +138,8 @@ def open_sweep(
 ) -> LayerSweep:
     """Make a model of one layer without weights; what is read from the files is put into it layer after layer.
 
-    Args:
-        folder: a model in Hugging Face format; files that hold only later layers may be absent.
-        depth: layers that can run; the deepest stream is `hidden_states[depth]` of the whole model.
-        dtype: what the model computes in, whatever its files store.
-        device: where it computes.
-        attention: transformers' implementation.
-        padding: side of the padding in batches.
-        prefetch: read the next layer while one computes.
-        draw: makes the weights, in place of reading them.
-
-    Raises:
-        ShardError: a needed file is absent or broken.
-        SubjectError: the layers are not all of one kind, or the model has fewer.
+    The arguments are those of `open_stack`; `prefetch` reads the next layer while one computes, and `draw` makes the
+    weights in place of reading them.
     """
     files = LayerFiles(
         stored=stored_tensors(folder, depth=depth),
@@ -226,12 +211,7 @@ class LayerSweep:
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
     ) -> Iterator[tuple[int, Streams]]:
-        """Give the streams of each run, on the CPU, as soon as its deepest layer is done.
-
-        Raises:
-            ReadingError: the memory does not hold one layer with the longest run alone.
-            SubjectError: a run has no tokens or wants a depth that is not loaded; a layer alone is too large.
-        """
+        """Give the streams of each run, on the CPU, as soon as its deepest layer is done."""
         check_runs(runs, depth=self.depth)
         if not runs:
             return

@@ -93,8 +93,7 @@ def run_study(
 ) -> Study:
     """Read what is not stored, then draw and judge `claims` claims of each design on each subject.
 
-    Some designs get several times as many. `wanted` says what to read of each subject, by population; None for all that
-    a study reads. `progress` is called after each claim.
+    `wanted` says what to read of each subject, by population; None for all. `progress` is called after each claim.
     """
     found: list[Row] = []
     for subject in subjects:

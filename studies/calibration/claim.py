@@ -93,11 +93,7 @@ def design(truth: Truth, kind: str, how: str, **more: Any) -> Callable[[Make], D
 
 
 def verdict_on(claimed: Claimed, subject: str, terms: Terms) -> Verdict:
-    """Return the verdict that a probe with this comparison as its assert would earn.
-
-    Raises:
-        RuntimeError: the verdict is neither supported, refuted nor inconclusive: the study itself is at fault.
-    """
+    """Return the verdict that a probe with this comparison as its assert would earn."""
     claim = Claim(
         sentence="a claim of the calibration study",
         id="calibration",

@@ -12,8 +12,6 @@ from studies.calibration.study import Row, Study
 
 _TEXTS: Final = resources.files("studies.calibration") / "page.md"
 """The prose of the page has three parts: the method, how intervals are read, and how power is read."""
-PLANNED: Final = ("greater", "known difference")
-"""The power of this design is held against the power that plans are made with."""
 
 
 def page(study: Study) -> str:
@@ -162,7 +160,7 @@ def _powers(rows: Sequence[Row], alpha: float) -> list[str]:
             parts.append(_by_wordings(some))
         else:
             over_topics = {row.wordings for row in some} == {1}
-            planned = (kind, how) == PLANNED
+            planned = (kind, how) == ("greater", "known difference")  # of such claims plans state the power
             parts.append(_power_table(powers(some, alpha=alpha, planned=planned, topics=over_topics), over_topics))
     return parts
 

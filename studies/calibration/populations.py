@@ -75,11 +75,7 @@ class Population:
 
     @classmethod
     def of(cls, name: str, features: Features, *, detectors: Mapping[str, int] | None = None) -> Population:
-        """Make the population of these features.
-
-        Raises:
-            ValueError: a wording is not read on the same topics as the first.
-        """
+        """Make the population of these features."""
         n_topics = len({prompt.topic for prompt in features.prompts})
         wordings = features.prompts[::n_topics]
         topics = [prompt.topic for prompt in features.prompts[:n_topics]]
@@ -177,16 +173,7 @@ def detectors_of(subject: str) -> dict[str, int]:
 
 
 def gathered(subject: Subject, store: Store, *, wanted: Mapping[str, Capture] | None = None) -> tuple[Population, ...]:
-    """Read the populations of a subject in one pass, and from the store from then on.
-
-    Args:
-        subject: to read.
-        store: of readings.
-        wanted: what to read, by population; None for `captures`.
-
-    Raises:
-        SubjectError: the subject is not here.
-    """
+    """Read the populations of a subject, or what is `wanted` of each, in one pass; later runs find them stored."""
     read = captures() if wanted is None else wanted
     (work,) = Plan.of((subject, one) for one in read.values()).work
     gather(work, store)

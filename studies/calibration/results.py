@@ -14,9 +14,6 @@ from studies.calibration.claim import Truth
 from studies.calibration.effects import EDGES, bin_of
 from studies.calibration.study import Row, Study
 
-LEVEL: Final = 0.95
-"""All intervals of the study have this level."""
-NAME: Final = "calibration"
 COLUMNS: Final = (
     "subject", "population", "design", "measure", "wordings", "topics", "effect", "verdict", "naive",
 )  # fmt: skip
@@ -38,7 +35,7 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Return the interval of the share at 95 %."""
-        return rate_interval(self.count, self.of, level=LEVEL)
+        return rate_interval(self.count, self.of, level=0.95)
 
 
 def share(rows: Iterable[Row], fulfils: Callable[[Row], bool]) -> Share:
@@ -168,7 +165,7 @@ def _planned(rows: Sequence[Row], units: int, alpha: float) -> float:
 def write(study: Study, page: str, folder: Path) -> tuple[Path, ...]:
     """Write `calibration.json`, `.csv` and `.md` into a folder, which is made where it is absent."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = tuple(folder / f"{NAME}.{suffix}" for suffix in ("json", "csv", "md"))
+    paths = tuple(folder / f"calibration.{suffix}" for suffix in ("json", "csv", "md"))
     paths[0].write_text(json.dumps(as_json(study), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     designs = list(dict.fromkeys((row.truth, row.kind, row.how) for row in study.rows))
     with paths[1].open("w", encoding="utf-8", newline="") as stream:

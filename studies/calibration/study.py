@@ -93,13 +93,7 @@ def run_study(
 ) -> Study:
     """Read what is not stored, then draw and judge `claims` claims of each design on each subject.
 
-    Args:
-        subjects: to draw from; their weights are here.
-        store: keeps the readings.
-        claims: claims of each design on each subject; some designs get several times as many.
-        terms: under which all are judged.
-        wanted: what to read of each, by population; None for all that a study reads.
-        progress: called after each claim.
+    `wanted` says what to read of each subject, by population; None for all. `progress` is called after each claim.
     """
     found: list[Row] = []
     for subject in subjects:
@@ -130,9 +124,6 @@ def rows(
 
     The draw of each depends on the seed, the subject, the design and its number alone: a design that is added, or left
     out, changes no other.
-
-    Raises:
-        StudyError: a design gives no claim.
     """
     for design in designs:
         usable = [population for population in populations if population.name in design.populations]

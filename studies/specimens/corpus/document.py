@@ -62,11 +62,7 @@ ANSWER: Final = mark(_ANSWER, "")
 
 
 def unmark(marked: str) -> tuple[str, tuple[Span, ...]]:
-    """Return the text without its marks, and the spans the marks stood for, by their end.
-
-    Raises:
-        ValueError: a mark is never closed.
-    """
+    """Return the text without its marks, and the spans the marks stood for, by their end."""
     pieces: list[str] = []
     spans: list[Span] = []
     open_marks: list[tuple[str, int]] = []

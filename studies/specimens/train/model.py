@@ -211,9 +211,6 @@ class Checkpoint:
 
         Args:
             parts: model, optimizer and schedule by name.
-
-        Raises:
-            ValueError: the file is of another training.
         """
         if not self.path.is_file():
             return 0

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         RefusedError: it cannot be approved as asked.
     """
     from saeprobe.gate.approving import ApprovalError, approve
-    from saeprobe.report.files import ReportError, read_report
+    from saeprobe.report.document import ReportError, read_report
     from saeprobe.verdicts.baseline_files import BaselineError
 
     try:

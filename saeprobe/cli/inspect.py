@@ -173,7 +173,7 @@ def _article_tensors(contents: Contents) -> Recognition:
 
 def _own_json(contents: Contents) -> Recognition | None:
     """A report or a baseline, summed up or with what is wrong in it; None for a file that claims to be neither."""
-    from saeprobe.report.files import ReportError
+    from saeprobe.report.document import ReportError
     from saeprobe.verdicts.baseline_files import KIND as BASELINE
     from saeprobe.verdicts.baseline_files import BaselineError
 
@@ -191,22 +191,22 @@ def _own_json(contents: Contents) -> Recognition | None:
 
 def _report(file: Path) -> Recognition:
     """When and where the run was made, and what became of its claims."""
-    from saeprobe.report.files import read_report
+    from saeprobe.report.document import read_report
     from saeprobe.report.overview import silent, subject_names
 
     found = read_report(file)
-    run = found["run"]
-    declared = sum(probe["declared"] is not None for claim in found["claims"] for probe in claim["probes"])
-    verdicts = ", ".join(f"{count} {word}" for word, count in found["counts"].items() if count)
+    run = found.run
+    declared = sum(probe.declared is not None for claim in found.claims for probe in claim.probes)
+    verdicts = ", ".join(f"{count} {word}" for word, count in found.counts.items() if count)
     lost = silent(found)
     return Recognition(
         kind="report",
-        description=f"a report of saeprobe, schema version {found['schema_version']}",
+        description=f"a report of saeprobe, schema version {found.schema_version}",
         facts={
-            "written": found["generated"],
-            "command": run["command"],
-            "commit": (run["commit"] or "not a git checkout") + (", with uncommitted changes" if run["dirty"] else ""),
-            "claims": f"{len(found['claims'])} on {', '.join(subject_names(found)) or 'no subject'}",
+            "written": found.generated,
+            "command": run.command,
+            "commit": (run.commit or "not a git checkout") + (", with uncommitted changes" if run.dirty else ""),
+            "claims": f"{len(found.claims)} on {', '.join(subject_names(found)) or 'no subject'}",
             "verdicts": (verdicts or "none") + (f" ({declared} as declared)" if declared else ""),
         },
         warnings=(f"planned, but nothing was reported: {', '.join(lost)}",) if lost else (),

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from saeprobe.captures import Capture
+from saeprobe.files import write_whole
 from saeprobe.prompts import NEUTRAL, PromptSet
-from saeprobe.report.files import write_whole
 from saeprobe.store import instrument, plan
 from saeprobe.store.instrument import InstrumentCheck, LayerFit
 from saeprobe.store.plan import prompts_for

@@ -10,7 +10,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +24,8 @@ from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.plugin.items import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
-from saeprobe.report.document import ComparisonJson, ProbeRecord, SubjectJson, baseline_to_json, probe_to_json
+from saeprobe.report import shape
+from saeprobe.report.document import ProbeRecord, probe_to_json
 from saeprobe.verdicts.baseline import Baseline, BaselineComparison, Provenance, identity_of
 from saeprobe.verdicts.baseline_files import read_baselines
 from saeprobe.verdicts.deciding import PublishedComparison, decide
@@ -77,7 +78,7 @@ class Approved:
         commit, dirty = self._commit
         settings = self._settings
         return Provenance(
-            subjects={name: identity_of(self._described(name)) for name in members(subject)},
+            subjects={name: identity_of(vars(self._described(name))) for name in members(subject)},
             versions=self._versions,
             python=platform.python_version(),
             platform=platform.platform(),
@@ -89,7 +90,7 @@ class Approved:
             seed=settings.seed,
         )
 
-    def _describe(self, name: str) -> SubjectJson:
+    def _describe(self, name: str) -> shape.Subject:
         return self._laboratory.described(name, None)
 
     @cached_property
@@ -215,9 +216,9 @@ class Judge:
             subject=subject,
             verdict=verdict,
             evidence=evidence,
-            published=[cast("ComparisonJson", asdict(row)) for row in compared],
+            published=compared,
             duration_s=seconds,
-            baseline=None if beside is None else baseline_to_json(beside),
+            baseline=beside,
         )
         # On the item, not on one report: the JUnit file takes the properties of the teardown's.
         item.user_properties += [

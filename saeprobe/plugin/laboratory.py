@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from typing import cast
 
 from filelock import FileLock
 
@@ -17,7 +16,8 @@ from saeprobe.plugin.instruments import Instruments
 from saeprobe.plugin.items import Asked, Declared
 from saeprobe.plugin.options import Settings
 from saeprobe.recorded.directory import recorded_evidence
-from saeprobe.report.document import DifferenceJson, SubjectJson, instrument_to_json
+from saeprobe.report import shape
+from saeprobe.report.document import instrument_of
 from saeprobe.store import instrument, plan
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.plan import Gathered, Plan, Work
@@ -186,7 +186,7 @@ class Laboratory:
             raise NotRun(f"{subject.name}: a record stands in the place of its features")
         return evidence
 
-    def described(self, name: str, check: InstrumentCheck | None) -> SubjectJson:
+    def described(self, name: str, check: InstrumentCheck | None) -> shape.Subject:
         """A subject as the report describes it, with its instrument check where one was made."""
         subject = self.subject(name)
         try:
@@ -194,41 +194,40 @@ class Laboratory:
         except SubjectError as error:  # it is declared, but cannot be what it says
             return _unknown(subject, str(error))
 
-    def _described(self, subject: Subject, check: InstrumentCheck | None) -> SubjectJson:
+    def _described(self, subject: Subject, check: InstrumentCheck | None) -> shape.Subject:
         missing = f"decided from recorded files in {self._settings.evidence}" if self._recorded(subject) else None
         missing = missing or subject.missing()
         differs = self._differs(subject)
         if missing is not None:
-            return {**_unknown(subject, missing), "differs": differs}
+            return replace(_unknown(subject, missing), differs=differs)
         identity = subject.identity()
-        return {
-            "name": subject.name,
-            "model": identity.model,
-            "model_hash": identity.model_hash,
-            "sae": identity.sae,
-            "sae_hash": identity.sae_hash,
-            "hook_name": identity.hook_name,
-            "d_in": identity.d_in,
-            "d_sae": identity.d_sae,
-            "dtype": identity.dtype,
-            "protocol": identity.protocol,
-            "fingerprint": identity.fingerprint,
-            "missing": None,
-            "protocol_of": subject.protocol_of,
-            "differs": differs,
-            "instrument": None if check is None else instrument_to_json(check),
-        }
+        return shape.Subject(
+            name=subject.name,
+            model=identity.model,
+            model_hash=identity.model_hash,
+            sae=identity.sae,
+            sae_hash=identity.sae_hash,
+            hook_name=identity.hook_name,
+            d_in=identity.d_in,
+            d_sae=identity.d_sae,
+            dtype=identity.dtype,
+            protocol=identity.protocol,
+            fingerprint=identity.fingerprint,
+            protocol_of=subject.protocol_of,
+            differs=differs,
+            instrument=None if check is None else instrument_of(check),
+        )
 
-    def _differs(self, subject: Subject) -> list[DifferenceJson]:
+    def _differs(self, subject: Subject) -> tuple[shape.Difference, ...]:
         """What a protocol does otherwise than the subject it is one of; nothing where it is none."""
         if subject.protocol_of is None:
-            return []
+            return ()
         here, there = subject.aspects(), self.subject(subject.protocol_of).aspects()
-        return [
-            {"aspect": aspect, "here": here.get(aspect, UNSAID), "there": there.get(aspect, UNSAID)}
+        return tuple(
+            shape.Difference(aspect=aspect, here=here.get(aspect, UNSAID), there=there.get(aspect, UNSAID))
             for aspect in dict.fromkeys([*there, *here])
             if here.get(aspect) != there.get(aspect)
-        ]
+        )
 
     def _to_check(self, subject: Subject) -> tuple[Capture, ...]:
         """What the instrument check reads of a subject; nothing where no model is run."""
@@ -297,16 +296,9 @@ class Laboratory:
         return plan.continuations(subject, declared, self._store)
 
 
-def _unknown(subject: Subject, missing: str) -> SubjectJson:
-    """A subject of which the name alone is sure."""
-    described = cast("SubjectJson", dict.fromkeys(SubjectJson.__annotations__))
-    return {
-        **described,
-        "name": subject.name,
-        "missing": missing,
-        "protocol_of": subject.protocol_of,
-        "differs": [],
-    }
+def _unknown(subject: Subject, missing: str) -> shape.Subject:
+    """Describe a subject of which the name alone is sure."""
+    return shape.Subject(name=subject.name, missing=missing, protocol_of=subject.protocol_of)
 
 
 def _unseen(_name: str, _done: int, _total: int) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -64,17 +65,17 @@ def _of_numpy(value: object) -> object:
 
 def _not_finite(value: object) -> str | None:
     """Find the first number that is not finite: `.samples[0].values[1] is nan`."""
-    inner: Iterable[tuple[str, object]] = ()
     if isinstance(value, float):
         return None if math.isfinite(value) else f" is {value}"
+    inner: list[tuple[str, object]] = []
     if isinstance(value, dict):
-        inner = ((f".{name}", item) for name, item in cast("dict[str, object]", value).items())
+        inner = [(f".{name}", item) for name, item in cast("dict[str, object]", value).items()]
     elif isinstance(value, list | tuple):
         items = cast("Sequence[object]", value)
         kinds = set(map(type, items))
         if kinds <= {int, str} or (kinds == {float} and all(map(math.isfinite, cast("Sequence[float]", items)))):
             return None  # most of a report
-        inner = ((f"[{row}]", item) for row, item in enumerate(items))
+        inner = [(f"[{row}]", item) for row, item in enumerate(items)]
     return next((f"{name}{found}" for name, item in inner if (found := _not_finite(item)) is not None), None)
 
 
@@ -183,20 +184,17 @@ def _published_of(
     n, source = (None, claim.source) if stated is None else (stated.n, stated.source or claim.source)
     for row in compared:
         yield shape.Published(**_fields(row, n=n, source=source))
-    seen = {row.label for row in compared}
-    for label, value in stated.values.items() if stated is not None else ():
-        if stated is not None and label not in seen:
+    unmeasured: dict[str, Any] = dict.fromkeys(("measured", "agrees", "rounding", "sampling"))
+    for label in dict.fromkeys(stated.values if stated is not None else ()):
+        if stated is not None and label not in {row.label for row in compared}:
             yield shape.Published(
+                **unmeasured,
                 label=label,
-                value=value,
+                value=stated.values[label],
                 unit=stated.unit,
                 n=n,
                 tolerance=stated.tolerance,
                 tolerance_from=None if stated.tolerance is None else "set by the claim",
-                measured=None,
-                agrees=None,
-                rounding=None,
-                sampling=None,
                 source=source,
             )
 
@@ -223,7 +221,7 @@ def probe_to_json(
         published: the printed numbers that were compared; those of the claim that are not among them are added as
             not measured.
         duration_s: seconds the probe took, its share of the capture not included.
-        baseline: what was approved of the claim on this subject, beside what was measured.
+        baseline: what was approved of the claim on this subject, with what was measured.
 
     Raises:
         ValueError: a number is NaN or infinite.
@@ -332,30 +330,25 @@ def read_report(path: Path) -> Document:
     Raises:
         ReportError: it is missing, not JSON, of another schema version, or does not follow the schema.
     """
+    refused, other = partial(ReportError, path=path), "give a report.json written by saeprobe"
     try:
         held = cast("object", json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant))
     except FileNotFoundError:
-        raise ReportError(
-            path=path, problem="there is no report here", remedy='write it with "pytest probes/", or give another path'
-        ) from None
+        remedy = 'write it with "pytest probes/", or give another path'
+        raise refused(problem="there is no report here", remedy=remedy) from None
     except OSError as error:
-        raise ReportError(path=path, problem=f"cannot be read ({error})", remedy="give a report.json") from None
+        raise refused(problem=f"cannot be read ({error})", remedy=other) from None
     except UnicodeDecodeError:
-        raise ReportError(path=path, problem="is not UTF-8 text", remedy="give a report.json") from None
+        raise refused(problem="is not UTF-8 text", remedy=other) from None
     except (ValueError, RecursionError) as error:
-        raise ReportError(path=path, problem=f"is not JSON ({error})", remedy=AGAIN) from None
+        raise refused(problem=f"is not JSON ({error})", remedy=AGAIN) from None
     named = cast("dict[str, object]", held) if isinstance(held, dict) else {}
     version = named.get("schema_version")
     if version is None:
-        raise ReportError(
-            path=path, problem="is JSON, but names no schema_version", remedy="give a report.json written by saeprobe"
-        )
+        raise refused(problem="is JSON, but names no schema_version", remedy=other)
     if version != shape.SCHEMA_VERSION:
-        raise ReportError(
-            path=path,
-            problem=f"has schema version {version!r}, and this saeprobe reads {shape.SCHEMA_VERSION} alone",
-            remedy=f"{AGAIN}, or install the saeprobe that wrote it",
-        )
+        problem = f"has schema version {version!r}, and this saeprobe reads {shape.SCHEMA_VERSION} alone"
+        raise refused(problem=problem, remedy=f"{AGAIN}, or install the saeprobe that wrote it")
     return _checked(named, path)
 
 

@@ -1,14 +1,14 @@
 """These dataclasses are the schema of a report: msgspec writes, reads and checks `report.json` by them.
 
 What stands in several places is written once and named by its index: `prompts`, `samples` and `evidence` are tables of
-the whole report. `python -m saeprobe.report.shape` prints the JSON Schema that is kept beside this file.
+the whole report. `python -m saeprobe.report.shape` prints the JSON Schema that is kept next to this file.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -27,30 +27,32 @@ Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
 Index = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Distance = Annotated[float, Meta(ge=0)]
-Interval = Annotated[
-    tuple[float, float] | None, Meta(description="Lower and upper end; null where no honest interval exists.")
+Moment = Annotated[
+    str,
+    Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$", description="ISO 8601."),
 ]
+Distance = Annotated[float, Meta(ge=0)]
+Interval = Annotated[tuple[float, float] | None, Meta(description="Null where no honest interval exists.")]
 
 
-def _check_columns(table: object, *columns: Sequence[object]) -> None:
-    lengths = [len(column) for column in columns]
-    if len(set(lengths)) > 1:
-        found = ", ".join(str(length) for length in lengths)
-        raise ValueError(f"{type(table).__name__} has columns of different lengths: {found}")
+class _Table:
+    """A table holds columns of one length."""
+
+    def __post_init__(self) -> None:
+        lengths = [len(column) for column in vars(self).values()]
+        if len(set(lengths)) > 1:
+            found = ", ".join(str(length) for length in lengths)
+            raise ValueError(f"{type(self).__name__} has columns of different lengths: {found}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompts:
+class Prompts(_Table):
     """Every prompt stands here once, a row of four columns; `template` is the wording before the topic went in."""
 
     text: tuple[str, ...]
     style: tuple[str, ...]
     topic: tuple[str, ...]
     template: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        _check_columns(self, self.text, self.style, self.topic, self.template)
 
     def __len__(self) -> int:
         return len(self.text)
@@ -70,7 +72,7 @@ class Sample:
     prompts: Annotated[tuple[Index, ...], Meta(description="Rows of the report's table of prompts.")]
     place: Annotated[str, Meta(description="The tokens that were read of each prompt, such as last token.")]
     near_threshold: Annotated[str | None, Meta(description="Where rounding decides whether a feature fires.")]
-    near_moves: Annotated[Distance | None, Meta(description="By how much that may move the mean at most, in the unit.")]
+    near_moves: Annotated[Distance | None, Meta(description="How far that may move the mean, at most.")]
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.prompts):
@@ -78,38 +80,29 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitValues:
+class UnitValues(_Table):
     """Each row is one unit of replication: the mean of its prompts, or the difference of two where units are paired."""
 
     side: Annotated[tuple[str, ...], Meta(description="The label of the sample; of both where units are paired.")]
     unit: Annotated[tuple[str, ...], Meta(description="The template or the topic.")]
     value: tuple[float, ...]
 
-    def __post_init__(self) -> None:
-        _check_columns(self, self.side, self.unit, self.value)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Patterns:
+class Patterns(_Table):
     """Each row counts the features that fire in the same units; `fires` has a digit a unit, 1 where they fire."""
 
     fires: tuple[Annotated[str, Meta(pattern="^[01]+$")], ...]
     features: tuple[Annotated[int, Meta(ge=1)], ...]
 
-    def __post_init__(self) -> None:
-        _check_columns(self, self.fires, self.features)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Continuations:
+class Continuations(_Table):
     """Each row is what the model wrote after a prompt in one arm of a steering experiment."""
 
     arm: tuple[str, ...]
     prompt: tuple[str, ...]
     text: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        _check_columns(self, self.arm, self.prompt, self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +112,7 @@ class Control:
     name: ControlName
     expects: Expects
     explains: Annotated[bool, Meta(description="Whether the rival accounts for the effect.")]
-    estimate: Annotated[
-        float, Meta(description="What is left of the effect, or what the rival alone brings about; in the unit.")
-    ]
+    estimate: Annotated[float, Meta(description="What is left of the effect, or what the rival alone shows.")]
     interval: Interval
     p: Annotated[Share | None, Meta(description="Null where the control could not be run; `detail` says why.")]
     detail: str
@@ -139,7 +130,7 @@ class Evidence:
     reason: str
     scope: str
     unit: str
-    estimate: Annotated[float | None, Meta(description="In the unit; the difference of the means of two sides.")]
+    estimate: Annotated[float | None, Meta(description="In the unit, as a rule a difference of means.")]
     interval: Interval
     level: Annotated[Share | None, Meta(description="What the interval covers, 0.95 for example.")]
     p: Share | None
@@ -150,20 +141,12 @@ class Evidence:
     n_units: Annotated[tuple[Count, ...], Meta(description="How many units stood on each side.")]
     samples: Annotated[tuple[Index, ...], Meta(description="Rows of the report's table of samples.")]
     controls: tuple[Control, ...]
-    parts: Annotated[
-        tuple[Index, ...],
-        Meta(description="The evidence on each of several things, all of it earlier in the report's table."),
-    ]
+    parts: Annotated[tuple[Index, ...], Meta(description="The evidence on each of several things.")]
     rule: Annotated[str, Meta(description="How the outcome follows from the numbers, to be applied by hand.")]
     unit_values: Annotated[UnitValues, Meta(description="What the test was made on.")]
-    patterns: Annotated[
-        Patterns, Meta(description="Exclusive features only: in which of unit_values how many features fire.")
-    ]
-    distances: Annotated[
-        tuple[tuple[Distance, ...], ...],
-        Meta(description="Clusters only: of each of unit_values but the first to those before it."),
-    ]
-    margin: Annotated[float | None, Meta(description="What a difference has to exceed, or may not reach; in the unit.")]
+    patterns: Annotated[Patterns, Meta(description="Exclusive features: which fire in which units.")]
+    distances: Annotated[tuple[tuple[Distance, ...], ...], Meta(description="Of each unit to those before it.")]
+    margin: Annotated[float | None, Meta(description="What a difference must exceed, or not reach.")]
     tried: Annotated[Count | None, Meta(description="Among how many features some were picked by looking.")]
     needed: Annotated[Needed | None, Meta(description="What would decide it, where it is open.")]
     continuations: Continuations
@@ -171,7 +154,7 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A published number stands beside the one measured here, which is null where nothing was measured."""
+    """A published number stands with the one measured here, which is null where nothing was measured."""
 
     label: str
     value: float
@@ -188,7 +171,7 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineRow:
-    """An approved mean stands beside the one measured here, which is null where it is no longer measured."""
+    """An approved mean stands with the one measured here, which is null where it is no longer measured."""
 
     label: str
     measure: str
@@ -202,7 +185,7 @@ class BaselineRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A baseline is what a person approved, beside what was measured, and what changed in between."""
+    """A baseline is what a person approved, with what was measured now and what changed in between."""
 
     approved_by: Text
     because: Text
@@ -222,9 +205,7 @@ class Probe:
     verdict: Word
     reason: str
     scope: str
-    declared: Annotated[
-        str | None, Meta(description="Reason of a known non-reproduction, where this verdict is the declared one.")
-    ]
+    declared: Annotated[str | None, Meta(description="Why it is known not to reproduce, if so.")]
     duration_s: Annotated[Distance, Meta(description="Seconds.")]
     published: tuple[Published, ...]
     evidence: Annotated[tuple[Index, ...], Meta(description="Rows of the report's table of evidence.")]
@@ -264,9 +245,7 @@ class Instrument:
 
     broken: Annotated[bool, Meta(description="Whether it breaks every probe on this subject.")]
     findings: Annotated[tuple[str, ...], Meta(description="What is wrong, in words.")]
-    misfit: Annotated[
-        str | None, Meta(description="Why the SAE is read on purpose where it does not belong; nothing breaks then.")
-    ]
+    misfit: Annotated[str | None, Meta(description="Why the SAE is read elsewhere on purpose.")]
     l0: Annotated[Distance | None, Meta(description="As published, features a token.")]
     variance_explained: Annotated[float | None, Meta(description="As published, a share.")]
     source: Annotated[str, Meta(description="Who states the published values.")]
@@ -295,11 +274,9 @@ class Subject:
     d_in: Count | None = None
     d_sae: Count | None = None
     dtype: str | None = None
-    protocol: Annotated[str | None, Meta(description="BOS, chat template and token read, in words.")] = None
+    protocol: Annotated[str | None, Meta(description="BOS, chat template, token read.")] = None
     fingerprint: str | None = None
-    missing: Annotated[
-        str | None, Meta(description="Why it could not run here, and the command that brings what is absent.")
-    ] = None
+    missing: Annotated[str | None, Meta(description="What is absent, and the command for it.")] = None
     protocol_of: Annotated[str | None, Meta(description="The subject of which it is another protocol.")] = None
     differs: tuple[Difference, ...] = ()
     instrument: Annotated[Instrument | None, Meta(description="Null where nothing was run.")] = None
@@ -332,19 +309,10 @@ class Document:
 
     schema: Literal["urn:saeprobe:report:2"]
     schema_version: Literal["2.0"]
-    generated: Annotated[
-        str,
-        Meta(
-            pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$",
-            description="When, in ISO 8601 with the offset from UTC.",
-        ),
-    ]
+    generated: Moment
     run: Run
     counts: Annotated[dict[Word, Count], Meta(description="Probes by verdict.")]
-    planned: Annotated[
-        tuple[Text, ...],
-        Meta(description="Every probe collected, as claim-id[subject]; one that no claim has reported nothing."),
-    ]
+    planned: Annotated[tuple[Text, ...], Meta(description="Every probe collected, as claim-id[subject].")]
     subjects: tuple[Subject, ...]
     rules: Annotated[dict[Word, str], Meta(description="How each verdict is decided, in words.")]
     claims: tuple[Claim, ...]
@@ -360,7 +328,8 @@ class Document:
 
 def _contradictions(document: Document) -> Iterator[str]:
     """Say what no JSON Schema can: a count that is wrong, a claim that stands twice, an index that names nothing."""
-    verdicts = [probe.verdict for claim in document.claims for probe in claim.probes]
+    probes = [probe for claim in document.claims for probe in claim.probes]
+    verdicts = [probe.verdict for probe in probes]
     for word, count in document.counts.items():
         if verdicts.count(word) != count:
             yield f"counts {count} probes as {word!r} and holds {verdicts.count(word)}"
@@ -368,13 +337,9 @@ def _contradictions(document: Document) -> Iterator[str]:
     if len(set(ids)) != len(ids):
         yield f"holds the claim {next(name for name in ids if ids.count(name) > 1)!r} twice"
     named = [
-        ("prompt", len(document.prompts), (row for sample in document.samples for row in sample.prompts)),
-        ("sample", len(document.samples), (row for piece in document.evidence for row in piece.samples)),
-        (
-            "piece of evidence",
-            len(document.evidence),
-            (row for claim in document.claims for probe in claim.probes for row in probe.evidence),
-        ),
+        ("prompt", len(document.prompts), [row for sample in document.samples for row in sample.prompts]),
+        ("sample", len(document.samples), [row for piece in document.evidence for row in piece.samples]),
+        ("piece of evidence", len(document.evidence), [row for probe in probes for row in probe.evidence]),
     ]
     for what, held, rows in named:
         if max(rows, default=-1) >= held:

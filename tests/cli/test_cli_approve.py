@@ -127,7 +127,7 @@ def test_an_approval_is_written_with_all_that_was_measured(run: Run, written: Ca
     )
     assert abs(dt.date.fromisoformat(one.on) - dt.datetime.now(tz=dt.UTC).date()) <= dt.timedelta(days=1)
     assert one.values == values_of([NOVICE, EXPERT])
-    identity = {name: SUBJECT[name] for name in one.measured_with.subjects["sparrow"]}
+    identity = {name: vars(SUBJECT)[name] for name in one.measured_with.subjects["sparrow"]}
     assert identity["sae_hash"] == "sha256:cd"
     assert one.measured_with == Provenance(
         subjects={"sparrow": identity},
@@ -176,7 +176,8 @@ def test_every_approval_is_kept(run: Run, written: Callable[..., Document]) -> N
     assert [one.approved_by for one in held["a.b", "finch"]] == ["Edith"]
     assert held["a.b", "finch"][0].measured_with.subjects == {
         "finch": dict.fromkeys(
-            SUBJECT.keys() & {"model", "model_hash", "sae", "sae_hash", "hook_name", "dtype", "protocol", "fingerprint"}
+            vars(SUBJECT).keys()
+            & {"model", "model_hash", "sae", "sae_hash", "hook_name", "dtype", "protocol", "fingerprint"}
         )
     }
     assert [path.name for path in Path("reports/baselines").iterdir()] == ["a.b.json"]

@@ -280,7 +280,7 @@ def test_an_approval_stands_with_its_values_and_what_changed(document: Document)
         "Changed since SAE (hash 12ab34cd -&gt; 56ef7890), transformers 5.23.0 -&gt; 5.24.1, commit",
     ):
         assert said in text
-    assert text.count("Approved beside measured") == 1
+    assert text.count("Approved and measured") == 1
 
     def unchanged(it: Any) -> None:
         (held,) = [probe["baseline"] for claim in it["claims"] for probe in claim["probes"] if probe["baseline"]]

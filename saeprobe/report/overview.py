@@ -35,12 +35,8 @@ MOST_PROMPT_TEXT: Final = 600_000
 """Characters of all prompts together that the page shows."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A line is a sentence of the interface: its key in `words.toml` and what goes into its places."""
-
-    key: str
-    values: dict[str, str]
+Line = tuple[str, dict[str, str]]
+"""A sentence of the interface: its key in `words.toml` and what goes into its places."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,18 +106,16 @@ def headline(rows: Sequence[Tally]) -> list[Line]:
     """Say how the run came out: a sentence a subject, or one for all where they are many."""
     tried = sorted((tally for tally in rows if tally.total), key=lambda tally: tally.decided == 0)
     if not tried:
-        return [Line(key="headline.nothing", values={})]
+        return [("headline.nothing", {})]
     if len(tried) > MOST_NAMED:
         stand, total = sum(tally.stand for tally in tried), sum(tally.total for tally in tried)
-        counts = {"stand": str(stand), "total": str(total), "subjects": str(len(tried))}
-        return [Line(key="headline.many", values=counts)]
-    return [
-        Line(
-            key="headline.undecided" if not tally.decided else "headline.one" if tally.stand == 1 else "headline.some",
-            values={"stand": str(tally.stand), "total": str(tally.total), "subject": tally.subject},
-        )
-        for tally in tried
-    ]
+        return [("headline.many", {"stand": str(stand), "total": str(total), "subjects": str(len(tried))})]
+    lines: list[Line] = []
+    for tally in tried:
+        key = "headline.one" if tally.stand == 1 else "headline.some"
+        counts = {"stand": str(tally.stand), "total": str(tally.total), "subject": tally.subject}
+        lines.append((key if tally.decided else "headline.undecided", counts))
+    return lines
 
 
 def silent(document: Document) -> list[str]:
@@ -130,15 +124,8 @@ def silent(document: Document) -> list[str]:
     return [name for name in dict.fromkeys(document.planned) if name not in reported]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mean:
-    """A mean stands with the number printed for it; it is None where only the number is known."""
-
-    mean: float | None
-    interval: Interval
-    published: Published | None
-
-
+Mean = tuple[float | None, Interval, Published | None]
+"""A mean, its interval, and the number printed for it; the mean is None where only the number is known."""
 MeanKey = tuple[str, str, str]
 """Label, measure and unit."""
 
@@ -202,9 +189,9 @@ def _means_of(probe: Probe, samples: Sequence[Sample], measures: Mapping[tuple[s
     means: dict[MeanKey, Mean] = {}
     for one in samples:
         row = printed.pop((one.label, one.unit), None)
-        means.setdefault((one.label, one.measure, one.unit), Mean(mean=one.mean, interval=one.interval, published=row))
+        means.setdefault((one.label, one.measure, one.unit), (one.mean, one.interval, row))
     for (label, unit), row in printed.items():
-        means[label, measures.get((label, unit), ""), unit] = Mean(mean=None, interval=None, published=row)
+        means[label, measures.get((label, unit), ""), unit] = (None, None, row)
     return means
 
 
@@ -231,40 +218,24 @@ def arms(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
     return groups
 
 
-@dataclass(frozen=True, kw_only=True)
-class Template:
-    """The values of a sample on one template are summed up."""
-
-    wording: str
-    n: int
-    mean: float
-    low: float
-    high: float
+Template = tuple[str, int, float, float, float]
+"""A wording, with the number, the mean, the lowest and the highest of its values."""
+TopicLine = tuple[str, tuple[tuple[float, ...], ...]]
+"""A topic, with its values on each template."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ValuesTable:
-    """The table of a sample has a line a topic and a column a template; no lines where they would be too many."""
-
-    templates: tuple[Template, ...]
-    lines: tuple[tuple[str, tuple[tuple[float, ...], ...]], ...]
-
-
-def values_table(sample: Sample, document: Document) -> ValuesTable:
-    """Arrange the values of `sample` as a table."""
+def values_table(sample: Sample, document: Document) -> tuple[list[Template], list[TopicLine]]:
+    """Arrange the values of `sample` by template and, where they are not too many, a line a topic."""
     groups = by_template(sample, document)
-    templates: list[Template] = []
-    for wording, group in groups.items():
-        values = [value for _, value in group]
-        one = Template(wording=wording, n=len(values), mean=mean_of(values), low=min(values), high=max(values))
-        templates.append(one)
+    values = {wording: [value for _, value in group] for wording, group in groups.items()}
+    templates = [(wording, len(of), mean_of(of), min(of), max(of)) for wording, of in values.items()]
     topics = dict.fromkeys(topic for group in groups.values() for topic, _ in group)
     few = len(groups) <= MOST_LANES and len(sample.values) <= MOST_VALUES
-    lines = (
+    lines = [
         (topic, tuple(tuple(value for name, value in group if name == topic) for group in groups.values()))
         for topic in (topics if few else ())
-    )
-    return ValuesTable(templates=tuple(templates[:MOST_TEMPLATES]), lines=tuple(lines))
+    ]
+    return templates[:MOST_TEMPLATES], lines
 
 
 def prompt_groups(document: Document) -> tuple[dict[tuple[str, str], list[tuple[str, str]]], int]:

@@ -191,7 +191,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         style=style,
         script=script,
         table=Markup(json.dumps(words(), ensure_ascii=False).replace("<", "\\u003c")),  # noqa: S704 - escaped here
-        title="; ".join(say(line.key, language, **line.values) for line in lines),
+        title="; ".join(say(key, language, **values) for key, values in lines),
         headline=lines,
         tallies=rows,
         names=overview.subject_names(document),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from markupsafe import Markup
 
@@ -110,14 +110,17 @@ class Strip:
     fired: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Strips:
-    """Strips draw the samples of one comparison on one axis; `caption` are keys of `words.toml`."""
+Row = TypeVar("Row")
 
-    rows: tuple[Strip, ...]
+
+@dataclass(frozen=True, kw_only=True)
+class Picture(Generic[Row]):
+    """A picture has rows on one axis; `caption` are keys of `words.toml`, and a dot stands for up to `each` prompts."""
+
+    rows: tuple[Row, ...]
     axis: Axis
-    each: int
     caption: tuple[str, ...]
+    each: int = 1
 
 
 def by_template(sample: Sample, document: Document) -> dict[str, list[tuple[str, float]]]:
@@ -203,7 +206,7 @@ def _shown_samples(evidence: Evidence, document: Document) -> list[Sample]:
     return alike[:MOST_SAMPLES]
 
 
-def strips(evidence: Evidence, document: Document, published: Sequence[Published]) -> Strips | None:
+def strips(evidence: Evidence, document: Document, published: Sequence[Published]) -> Picture[Strip] | None:
     """Draw the samples of a comparison on one axis with their published values; None without samples."""
     samples = _shown_samples(evidence, document)
     if not samples:
@@ -225,7 +228,7 @@ def strips(evidence: Evidence, document: Document, published: Sequence[Published
         "plot.band" if any(row.sample.interval for row in rows) else "plot.line": True,
         "plot.print": any(row.published for row in rows),
     }
-    return Strips(rows=rows, axis=axis, each=each, caption=tuple(key for key, said in caption.items() if said))
+    return Picture(rows=rows, axis=axis, each=each, caption=tuple(key for key, said in caption.items() if said))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,15 +243,6 @@ class Estimate:
     estimate: float | None
     interval: Interval
     drawing: Markup
-
-
-@dataclass(frozen=True, kw_only=True)
-class Forest:
-    """A forest draws estimates on one axis that shows zero; `caption` are keys of `words.toml`."""
-
-    rows: tuple[Estimate, ...]
-    axis: Axis
-    caption: tuple[str, ...]
 
 
 def part_labels(evidence: Evidence, document: Document) -> list[str]:
@@ -297,7 +291,7 @@ def _drawn(evidence: Evidence) -> list[Control]:
     return [one for one in evidence.controls if one.p is not None and one.name not in OTHER_UNIT]
 
 
-def forest(evidence: Evidence, document: Document) -> Forest | None:
+def forest(evidence: Evidence, document: Document) -> Picture[Estimate] | None:
     """Draw the estimate of a comparison with its controls, or of each part of it; None where there is none to draw."""
     shown = [document.evidence[row] for row in evidence.parts] or [evidence]
     estimates = [one for piece in shown for one in (piece, *_drawn(piece))]
@@ -314,4 +308,4 @@ def forest(evidence: Evidence, document: Document) -> Forest | None:
         "plot.ring": any(row.control is not None for row in rows),
         "plot.reach": any(row.interval for row in rows),
     }
-    return Forest(rows=rows, axis=axis, caption=tuple(key for key, said in caption.items() if said))
+    return Picture(rows=rows, axis=axis, caption=tuple(key for key, said in caption.items() if said))

@@ -28,8 +28,7 @@ Count = Annotated[int, Meta(ge=0)]
 Index = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Moment = Annotated[
-    str,
-    Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$", description="ISO 8601."),
+    str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$", description="ISO 8601.")
 ]
 Distance = Annotated[float, Meta(ge=0)]
 Interval = Annotated[tuple[float, float] | None, Meta(description="Null where no honest interval exists.")]

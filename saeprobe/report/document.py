@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -22,6 +22,7 @@ from saeprobe.verdicts.baseline import BaselineComparison
 from saeprobe.verdicts.deciding import PublishedComparison
 
 AGAIN: Final = "run the probes again to write a new one"
+T = TypeVar("T", shape.Prompts, shape.UnitValues, shape.Patterns, shape.Continuations)
 ProbeRecord = dict[str, Any]
 """A `shape.Record` in plain types, fit to cross from an xdist worker to its controller."""
 
@@ -84,9 +85,17 @@ def _fields(value: object, **instead: object) -> dict[str, Any]:
     return vars(value) | instead
 
 
+def _columns(kind: type[T], rows: Iterable[tuple[object, ...]]) -> T:
+    """Make a table of the shape from its rows."""
+    names = [one.name for one in fields(kind)]
+    columns = zip(*rows, strict=True)
+    held: dict[str, Any] = dict.fromkeys(names, ()) | dict(zip(names, columns, strict=False))  # no rows, no columns
+    return kind(**held)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Tables:
-    """Rows without repetition, numbered in order of first appearance."""
+    """Tables hold rows without repetition, numbered in order of first appearance."""
 
     prompts: dict[tuple[str, str, str, str], int] = field(default_factory=dict[tuple[str, str, str, str], int])
     samples: dict[shape.Sample, int] = field(default_factory=dict[shape.Sample, int])
@@ -94,7 +103,6 @@ class _Tables:
 
     def add_evidence(self, piece: measured.Evidence) -> int:
         """Give the row of a piece of evidence, behind the rows of its parts."""
-        units, quotes = piece.unit_values, piece.continuations
         held = _fields(
             piece,
             samples=tuple(self.add_sample(sample) for sample in piece.samples),
@@ -102,19 +110,9 @@ class _Tables:
             controls=tuple(
                 shape.Control(**_fields(one, evidence=self._row_of(one.evidence))) for one in piece.controls
             ),
-            unit_values=shape.UnitValues(
-                side=tuple(unit.side for unit in units),
-                unit=tuple(unit.unit for unit in units),
-                value=tuple(unit.value for unit in units),
-            ),
-            patterns=shape.Patterns(
-                fires=tuple(fires for fires, _ in piece.patterns), features=tuple(many for _, many in piece.patterns)
-            ),
-            continuations=shape.Continuations(
-                arm=tuple(arm for arm, _, _ in quotes),
-                prompt=tuple(prompt for _, prompt, _ in quotes),
-                text=tuple(text for _, _, text in quotes),
-            ),
+            unit_values=_columns(shape.UnitValues, ((unit.side, unit.unit, unit.value) for unit in piece.unit_values)),
+            patterns=_columns(shape.Patterns, piece.patterns),
+            continuations=_columns(shape.Continuations, piece.continuations),
         )
         return self.evidence.setdefault(shape.Evidence(**held), len(self.evidence))
 
@@ -151,12 +149,6 @@ class _Tables:
             )
             evidence.append(self.evidence.setdefault(moved, len(self.evidence)))
         return tuple(evidence[row] for row in record.evidence)
-
-    def prompt_columns(self) -> shape.Prompts:
-        """Give the prompts as columns."""
-        rows = list(self.prompts)
-        text, style, topic, template = (tuple(row[column] for row in rows) for column in range(4))
-        return shape.Prompts(text=text, style=style, topic=topic, template=template)
 
 
 def instrument_of(check: InstrumentCheck) -> shape.Instrument:
@@ -240,7 +232,7 @@ def probe_to_json(
         evidence=rows,
         baseline=None if baseline is None else _baseline_of(baseline),
         claim=shape.Head(id=claim.id, sentence=claim.sentence, source=claim.source, controls=tuple(claim.controls)),
-        prompts=tables.prompt_columns(),
+        prompts=_columns(shape.Prompts, tables.prompts),
         samples=tuple(tables.samples),
         table=tuple(tables.evidence),
     )
@@ -306,7 +298,7 @@ def build_document(
         claims=tuple(shape.Claim(**_fields(head, probes=tuple(decided[name]))) for name, head in heads.items()),
         evidence=tuple(tables.evidence),
         samples=tuple(tables.samples),
-        prompts=tables.prompt_columns(),
+        prompts=_columns(shape.Prompts, tables.prompts),
     )
 
 

@@ -132,7 +132,7 @@ MeanKey = tuple[str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class SideBySide:
-    """A claim on a subject (first) and on a protocol of it; a row has None for a side that lacks it.
+    """A claim stands here on a subject (first) and on a protocol of it; a row has None for a side that lacks it.
 
     `sides` are the probes with their anchors, `left_out` says how many means are not listed.
     """

@@ -20,7 +20,6 @@ from saeprobe.prompts.prompt import PromptError, fill
 from saeprobe.recorded import tensors as article
 from saeprobe.recorded.summaries import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.subject.files.sae import find_sae as find_source
-from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.running.sae import as_standard
 from saeprobe.subject.specification import Reader, Request, SubjectError, Want
@@ -201,7 +200,7 @@ def find_sae(given: str, rootdir: Path) -> Path:
         subject = find_subject(given, rootdir)
     except SubjectError as error:
         raise RefusedError(f"--sae {given}: there is no such file or folder, and {error}") from error
-    found = find_source(subject.spec.sae) if isinstance(subject, Subject) else None
+    found = find_source(subject.spec.sae)
     if found is None:
         raise RefusedError(f"the SAE of {given} is not here: {subject.missing()}")
     return found

@@ -7,7 +7,7 @@ import sys
 from saeprobe.cli.terminal import RefusedError, table
 from saeprobe.gate.approving import Approval, ApprovalError, approve
 from saeprobe.gate.release import run_gate as decide
-from saeprobe.report.files import ReportError, read_report
+from saeprobe.report.document import ReportError, read_report
 from saeprobe.verdicts.baseline_files import BaselineError
 
 _CANNOT_DECIDE = 2

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     subjects = [find_subject(name, root) for name in subject_names(root)]
     machine = this_machine()
     rates = measure(existing_folder(), gpu=bool(machine.usable_gpus))
-    found = [outlook(subject, rates) for subject in subjects if isinstance(subject, Subject)]
+    found = [outlook(subject, rates) for subject in subjects]
     basis = f"time: for {_PROMPTS} prompts of {_TOKENS} tokens, estimated from below at the rates measured just now"
     reach = "  a model reaches a part of these rates, and importing the libraries takes some seconds more"
     # The name of a subject stands before the first line of what there is to say of it.

@@ -19,7 +19,7 @@ from saeprobe.cli.terminal import RefusedError, facts, table
 from saeprobe.files import FileError, bytes_in_words, load_json, object_at
 from saeprobe.recorded import tensors as article
 from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
-from saeprobe.report.files import ReportError, read_report
+from saeprobe.report.document import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
 from saeprobe.subject.files.sae import KEYS
 from saeprobe.verdicts.baseline_files import KIND, BaselineError, read_file
@@ -323,18 +323,18 @@ def _own_json(contents: Contents) -> Recognition | None:
 
 def _report(file: Path) -> Recognition:
     found = read_report(file)
-    run = found["run"]
-    declared = sum(probe["declared"] is not None for claim in found["claims"] for probe in claim["probes"])
-    verdicts = ", ".join(f"{count} {word}" for word, count in found["counts"].items() if count)
+    run = found.run
+    declared = sum(probe.declared is not None for claim in found.claims for probe in claim.probes)
+    verdicts = ", ".join(f"{count} {word}" for word, count in found.counts.items() if count)
     lost = silent(found)
     return Recognition(
         kind="report",
-        description=f"a report of saeprobe, schema version {found['schema_version']}",
+        description=f"a report of saeprobe, schema version {found.schema_version}",
         facts={
-            "written": found["generated"],
-            "command": run["command"],
-            "commit": (run["commit"] or "not a git checkout") + (", with uncommitted changes" if run["dirty"] else ""),
-            "claims": f"{len(found['claims'])} on {', '.join(subject_names(found)) or 'no subject'}",
+            "written": found.generated,
+            "command": run.command,
+            "commit": (run.commit or "not a git checkout") + (", with uncommitted changes" if run.dirty else ""),
+            "claims": f"{len(found.claims)} on {', '.join(subject_names(found)) or 'no subject'}",
             "verdicts": (verdicts or "none") + (f" ({declared} as declared)" if declared else ""),
         },
         warnings=(f"planned, but nothing was reported: {', '.join(lost)}",) if lost else (),

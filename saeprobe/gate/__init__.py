@@ -1,1 +1,1 @@
-"""The gate: an article is released when a report supports every claim it cites."""
+"""The gate releases an article when a report supports every claim that it cites."""

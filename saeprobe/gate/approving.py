@@ -1,4 +1,4 @@
-"""Approving: one claim of a report becomes a baseline, by a person, with a reason; never several at once."""
+"""A person approves one claim of a report, with a reason, and its values become a baseline; never several at once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from saeprobe.claims import Word, did_you_mean, members
 from saeprobe.evidence.evidence import Sample
 from saeprobe.files import write_whole
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import ClaimJson, Document, EvidenceJson, ProbeJson, SampleJson
+from saeprobe.report import shape
+from saeprobe.report.shape import Claim, Document, Probe
 from saeprobe.verdicts.baseline import values_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, identity_of, read_file, text_of
 
@@ -22,19 +23,9 @@ UNDECIDED: Final[Mapping[Word, str]] = {
     "unverifiable": "there is nothing to hold a later run against",
 }
 """Verdicts that cannot be approved, and why."""
-
-
 LEAST_WORDS: Final = 3
-"""Of a reason: fewer say no more than "ok"."""
-
-
-OLD: Final = ("1.0", "1.1")
-"""Versions of reports that do not hold all that a baseline keeps."""
-
-
+"""The fewest words of a reason; fewer say no more than "ok"."""
 _MANY: Final = re.compile(r"[*?,\s\[\]]")
-
-
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -44,7 +35,7 @@ class ApprovalError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """A baseline that was written to `path`, and the one it follows on, if any."""
+    """An approval is a baseline that was written to `path`, with the one it follows on, if any."""
 
     baseline: Baseline
     before: Baseline | None
@@ -57,7 +48,7 @@ def approve(
     """Accept what a report measured of one claim on one subject, and add it to the claim's file in `folder`.
 
     Args:
-        report: as `read_report` gives it.
+        report: what was measured.
         claim: the id of one claim.
         subject: needed where the claim was decided on several.
         by: who approves.
@@ -66,9 +57,8 @@ def approve(
         folder: of the baselines; made as needed.
 
     Raises:
-        ApprovalError: the report is too old or of a tree with uncommitted changes; the claim or subject is not in it,
-            or not one; nothing was decided or measured; that person has approved this run; the name or
-            the reason is missing.
+        ApprovalError: the report is of a tree with uncommitted changes; the claim or subject is not in it, or not one;
+            nothing was decided or measured; that person has approved this run; the name or the reason is missing.
         BaselineError: the claim's file is there and cannot be used.
     """
     person, reason = " ".join(by.split()), " ".join(because.split())
@@ -79,25 +69,23 @@ def approve(
     verdict = _verdict(probe, claim)
     values = values_of(_samples(report, probe))
     if not values:
-        raise ApprovalError(
-            f"{claim} on {probe['subject']} measured nothing that is a value; there is no baseline of it"
-        )
+        raise ApprovalError(f"{claim} on {probe.subject} measured nothing that is a value; there is no baseline of it")
     path = folder / f"{claim}.json"
     known = dict(read_file(path)) if path.exists() else {}
-    approvals = known.get((claim, probe["subject"]), ())
+    approvals = known.get((claim, probe.subject), ())
     baseline = Baseline(
         claim=claim,
-        subject=probe["subject"],
-        sentence=chosen["sentence"],
+        subject=probe.subject,
+        sentence=chosen.sentence,
         approved_by=person,
         because=reason,
         on=on,
         verdict=verdict,
         values=values,
-        measured_with=_provenance(report, probe["subject"]),
+        measured_with=_provenance(report, probe.subject),
     )
     _check_new(baseline, approvals)
-    known[claim, probe["subject"]] = (*approvals, baseline)
+    known[claim, probe.subject] = (*approvals, baseline)
     write_whole(path, text_of(known).encode("utf-8", errors="backslashreplace"))
     return Approval(baseline=baseline, before=approvals[-1] if approvals else None, path=path)
 
@@ -115,7 +103,7 @@ def _check_reason(person: str, reason: str) -> None:
 
 
 def _check_new(baseline: Baseline, approvals: Sequence[Baseline]) -> None:
-    """One person approves a run once: a second approval would only bury the reason that was given first."""
+    """Refuse a second approval of a run by one person, which would only bury the reason that was given first."""
     for one in approvals:
         if (one.approved_by, one.measured_with) == (baseline.approved_by, baseline.measured_with):
             raise ApprovalError(
@@ -125,20 +113,15 @@ def _check_new(baseline: Baseline, approvals: Sequence[Baseline]) -> None:
 
 
 def _check_report(report: Document) -> None:
-    if report["schema_version"] in OLD:
+    if report.run.dirty:
         raise ApprovalError(
-            f"the report has schema version {report['schema_version']} and lacks what a baseline keeps; "
-            "run the probes again to write a new one"
-        )
-    if report["run"]["dirty"]:
-        raise ApprovalError(
-            "the report is of a tree with uncommitted changes, so that nobody could tell later what was measured; "
+            "the report is of a tree with uncommitted changes, so that nobody could find out later what was measured; "
             "commit them, run the probes again, and approve then"
         )
 
 
-def _claim(report: Document, name: str) -> ClaimJson:
-    known = {claim["id"]: claim for claim in report["claims"]}
+def _claim(report: Document, name: str) -> Claim:
+    known = {claim.id: claim for claim in report.claims}
     if name in known:
         return known[name]
     if _MANY.search(name):
@@ -147,69 +130,56 @@ def _claim(report: Document, name: str) -> ClaimJson:
     raise ApprovalError(f"the report holds no claim {name!r}{near}; it holds {len(known)}, listed in its page")
 
 
-def _probe(claim: ClaimJson, subject: str | None) -> ProbeJson[int]:
-    names = list(dict.fromkeys(probe["subject"] for probe in claim["probes"]))
+def _probe(claim: Claim, subject: str | None) -> Probe:
+    names = list(dict.fromkeys(probe.subject for probe in claim.probes))
     if subject is None and len(names) > 1:
-        raise ApprovalError(f"{claim['id']} was decided on {', '.join(names)}; name one of them with --subject")
+        raise ApprovalError(f"{claim.id} was decided on {', '.join(names)}; name one of them with --subject")
     wanted = names[0] if subject is None else subject
-    found = [probe for probe in claim["probes"] if probe["subject"] == wanted]
+    found = [probe for probe in claim.probes if probe.subject == wanted]
     if not found:
         near = did_you_mean(wanted, names)
-        raise ApprovalError(
-            f"{claim['id']} was not decided on {wanted!r}{near}; the report has it on {', '.join(names)}"
-        )
+        raise ApprovalError(f"{claim.id} was not decided on {wanted!r}{near}; the report has it on {', '.join(names)}")
     if len(found) > 1:
         raise ApprovalError(
-            f"{claim['id']} was decided {len(found)} times on {wanted}; a baseline belongs to one probe, so make it one"
+            f"{claim.id} was decided {len(found)} times on {wanted}; a baseline belongs to one probe, so make it one"
         )
     return found[0]
 
 
-def _verdict(probe: ProbeJson[int], claim: str) -> Word:
-    """The verdict that is approved: once its new values are accepted, what had only left its baseline stands."""
-    word = probe["verdict"]
+def _verdict(probe: Probe, claim: str) -> Word:
+    """Give the verdict that is approved: once its new values are accepted, what had only left its baseline stands."""
+    word = probe.verdict
     if word in UNDECIDED:
-        raise ApprovalError(f"{claim} on {probe['subject']} is {word}: {UNDECIDED[word]}; {probe['reason']}")
-    printed = any(row["agrees"] is False for row in probe["published"])
+        raise ApprovalError(f"{claim} on {probe.subject} is {word}: {UNDECIDED[word]}; {probe.reason}")
+    printed = any(row.agrees is False for row in probe.published)
     return "supported" if word == "drifted" and not printed else word
 
 
-def _samples(report: Document, probe: ProbeJson[int]) -> Iterator[Sample]:
-    for piece in probe["evidence"]:
-        for sample in _of_evidence(piece):
-            yield Sample(
-                label=sample["label"],
-                measure=sample["measure"],
-                unit=sample["unit"],
-                mean=sample["mean"],
-                n=sample["n"],
-                interval=None if sample["interval"] is None else (sample["interval"][0], sample["interval"][1]),
-                values=tuple(sample["values"]),
-                prompts=tuple(Prompt(**report["prompts"][number]) for number in sample["prompts"]),
-                place=sample["place"],
-                near_moves=sample["near_moves"],
-            )
-
-
-def _of_evidence(evidence: EvidenceJson[int]) -> Iterator[SampleJson[int]]:
-    yield from evidence["samples"]
-    for part in evidence["parts"]:
-        yield from _of_evidence(part)
+def _samples(report: Document, probe: Probe) -> Iterator[Sample]:
+    """Give the samples of a probe as its comparisons made them, each prompt in full."""
+    held = report.prompts
+    for sample in shape.samples(report, probe.evidence):
+        prompts = tuple(
+            Prompt(text=held.text[row], style=held.style[row], topic=held.topic[row], template=held.template[row])
+            for row in sample.prompts
+        )
+        fields: dict[str, Any] = vars(sample) | {"prompts": prompts}
+        yield Sample(**fields)
 
 
 def _provenance(report: Document, subject: str) -> Provenance:
-    run = report["run"]
-    described = {one["name"]: one for one in report["subjects"]}
+    run = report.run
+    described = {one.name: vars(one) for one in report.subjects}
     return Provenance(
         subjects={name: identity_of(described.get(name, {})) for name in members(subject)},
-        versions=run["versions"],
-        python=run["python"],
-        platform=run["platform"],
-        device=run["device"],
-        evidence=run["evidence_dir"],
-        commit=run["commit"],
-        dirty=run["dirty"],
-        generated=report["generated"],
-        alpha=run["alpha"],
-        seed=run["seed"],
+        versions=run.versions,
+        python=run.python,
+        platform=run.platform,
+        device=run.device,
+        evidence=run.evidence_dir,
+        commit=run.commit,
+        dirty=run.dirty,
+        generated=report.generated,
+        alpha=run.alpha,
+        seed=run.seed,
     )

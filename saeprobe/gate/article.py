@@ -1,10 +1,11 @@
-"""Articles: Markdown files whose front matter lists the claims they cite."""
+"""An article is a Markdown file whose front matter lists the claims that it cites."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -19,7 +20,7 @@ _CITATION_KEYS: Final = ("id", "subject")
 
 
 class ArticleError(ValueError):
-    """An article's front matter cannot be used; `path` is the article."""
+    """The front matter of an article cannot be used; `path` is the article."""
 
     def __init__(self, problem: str, *, remedy: str, path: Path) -> None:
         self.problem = problem
@@ -30,7 +31,7 @@ class ArticleError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Citation:
-    """A claim that an article cites; `subject` None cites it on every subject that a report ran it on."""
+    """A citation names a claim; `subject` None cites it on every subject that a report ran it on."""
 
     id: str
     subject: str | None = None
@@ -41,13 +42,17 @@ class Citation:
 
 @dataclass(frozen=True, kw_only=True)
 class Article:
-    """What an article says of itself. `day` is its place in a release plan, where it has one."""
+    """An article says this of itself; `day` is its place in a release plan, where it has one."""
 
     path: Path
     title: str
     language: str
     claims: tuple[Citation, ...]
     day: int | None = None
+
+
+Refuse = Callable[..., ArticleError]
+"""An `ArticleError` of one path, still without the problem and the `remedy`."""
 
 
 def read_article(path: Path) -> Article:
@@ -60,22 +65,23 @@ def read_article(path: Path) -> Article:
         ArticleError: the file cannot be read; there is no front matter, or it is not a mapping; a key is missing,
             unknown, repeated or of the wrong type; no claim is cited, or one is cited twice.
     """
-    front = _front_matter(path)
+    refuse = partial(ArticleError, path=path)
+    front = _front_matter(path, refuse)
     for key in front:
         if key not in _KEYS:
             near = did_you_mean(str(key), _KEYS)
-            raise ArticleError(f"the key {key!r} is unknown{near}", remedy=f"wanted: {', '.join(_KEYS)}", path=path)
+            raise refuse(f"the key {key!r} is unknown{near}", remedy=f"wanted: {', '.join(_KEYS)}")
     for key in _REQUIRED:
         if key not in front:
-            raise ArticleError(f"the front matter has no {key!r}", remedy=f"add it: {_EXAMPLES[key]}", path=path)
+            raise refuse(f"the front matter has no {key!r}", remedy=f"add it: {_EXAMPLES[key]}")
     day = front.get("day")
     if day is not None and (not isinstance(day, int) or isinstance(day, bool) or day < 1):
-        raise ArticleError(f"day is {day!r}", remedy="write a whole number from 1, or leave it out", path=path)
+        raise refuse(f"day is {day!r}", remedy="write a whole number from 1, or leave it out")
     return Article(
         path=path,
-        title=_text(front["title"], "title", path),
-        language=_text(front["language"], "language", path),
-        claims=_citations(front["claims"], path),
+        title=_text(front["title"], "title", refuse),
+        language=_text(front["language"], "language", refuse),
+        claims=_citations(front["claims"], refuse),
         day=day,
     )
 
@@ -87,24 +93,21 @@ _EXAMPLES: Final = {
 }
 
 
-def _front_matter(path: Path) -> dict[object, object]:
+def _front_matter(path: Path, refuse: Refuse) -> dict[object, object]:
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
-        raise ArticleError(
-            f"it cannot be read ({error.strerror})", remedy="give the path of a Markdown file that exists", path=path
+        raise refuse(
+            f"it cannot be read ({error.strerror})", remedy="give the path of a Markdown file that exists"
         ) from error
     except UnicodeDecodeError as error:
-        raise ArticleError(
-            f"byte {error.start} is not UTF-8", remedy="save the file in the encoding UTF-8", path=path
-        ) from error
+        raise refuse(f"byte {error.start} is not UTF-8", remedy="save the file in the encoding UTF-8") from error
     found = _FRONT_MATTER.match(text)
     if found is None:
         began = text.startswith("---")
-        raise ArticleError(
+        raise refuse(
             "the front matter is not closed" if began else "there is no front matter",
             remedy="end it with a line ---" if began else "begin the file with a line ---, the keys, and a line ---",
-            path=path,
         )
     try:
         # The stubs leave the loader's type open.
@@ -112,16 +115,14 @@ def _front_matter(path: Path) -> dict[object, object]:
         node = compose(found["yaml"], Loader=yaml.SafeLoader)
         front = cast("object", yaml.safe_load(found["yaml"]))
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-13-01
-        raise ArticleError(
-            f"the front matter is not YAML: {error}", remedy="correct the syntax there", path=path
-        ) from error
-    _refuse_repeated_keys(node, path)
+        raise refuse(f"the front matter is not YAML: {error}", remedy="correct the syntax there") from error
+    _refuse_repeated_keys(node, refuse)
     if not isinstance(front, dict):
-        raise ArticleError("the front matter is not a mapping", remedy="write lines like 'title: ...'", path=path)
+        raise refuse("the front matter is not a mapping", remedy="write lines like 'title: ...'")
     return cast("dict[object, object]", front)
 
 
-def _refuse_repeated_keys(node: yaml.Node | None, path: Path) -> None:
+def _refuse_repeated_keys(node: yaml.Node | None, refuse: Refuse) -> None:
     """YAML keeps the last of two equal keys: a second `claims:` would take the first out of the gate unseen."""
     waiting = [node]
     seen: set[int] = set()
@@ -135,56 +136,49 @@ def _refuse_repeated_keys(node: yaml.Node | None, path: Path) -> None:
             keys = [cast("Hashable", key.value) for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
             repeated = [key for key in keys if keys.count(key) > 1]
             if repeated:
-                raise ArticleError(
-                    f"the key {repeated[0]!r} stands twice in the front matter", remedy="make one of the two", path=path
-                )
+                raise refuse(f"the key {repeated[0]!r} stands twice in the front matter", remedy="make one of the two")
             waiting += [value for _, value in pairs]
         elif isinstance(here, yaml.SequenceNode):
             waiting += cast("list[yaml.Node]", here.value)
 
 
-def _citations(value: object, path: Path) -> tuple[Citation, ...]:
+def _citations(value: object, refuse: Refuse) -> tuple[Citation, ...]:
     if not isinstance(value, list) or not value:
-        raise ArticleError(
-            f"claims is {value!r}, which lists no claim",
-            remedy="list the ids of those it cites, one at least",
-            path=path,
+        raise refuse(
+            f"claims is {value!r}, which lists no claim", remedy="list the ids of those it cites, one at least"
         )
     citations = [
-        _citation(entry, f"claim {number}", path) for number, entry in enumerate(cast("list[object]", value), start=1)
+        _citation(entry, f"claim {number}", refuse) for number, entry in enumerate(cast("list[object]", value), start=1)
     ]
     for citation in citations:
         same = [other for other in citations if other.id == citation.id]
         if same.count(citation) > 1:
-            raise ArticleError(f"{citation} is cited twice", remedy="leave one of the entries out", path=path)
+            raise refuse(f"{citation} is cited twice", remedy="leave one of the entries out")
         if citation.subject is None and len(same) > 1:
-            raise ArticleError(
+            raise refuse(
                 f"{citation} is cited both on every subject and on {same[-1].subject or same[0].subject!r}",
                 remedy="name the subject in every entry, or in none",
-                path=path,
             )
     return tuple(citations)
 
 
-def _citation(entry: object, where: str, path: Path) -> Citation:
+def _citation(entry: object, where: str, refuse: Refuse) -> Citation:
     if isinstance(entry, dict):
         fields = cast("dict[object, object]", entry)
         for key in fields:
             if key not in _CITATION_KEYS:
                 near = did_you_mean(str(key), _CITATION_KEYS)
-                raise ArticleError(
-                    f"{where}: the key {key!r} is unknown{near}",
-                    remedy="wanted: id, and subject where it matters",
-                    path=path,
+                raise refuse(
+                    f"{where}: the key {key!r} is unknown{near}", remedy="wanted: id, and subject where it matters"
                 )
         if "id" not in fields:
-            raise ArticleError(f"{where} has no id", remedy="write {id: day1.sparse, subject: sparrow}", path=path)
-        subject = None if "subject" not in fields else _text(fields["subject"], f"{where}, subject", path)
-        return Citation(id=_text(fields["id"], f"{where}, id", path), subject=subject)
-    return Citation(id=_text(entry, where, path))
+            raise refuse(f"{where} has no id", remedy="write {id: day1.sparse, subject: sparrow}")
+        subject = None if "subject" not in fields else _text(fields["subject"], f"{where}, subject", refuse)
+        return Citation(id=_text(fields["id"], f"{where}, id", refuse), subject=subject)
+    return Citation(id=_text(entry, where, refuse))
 
 
-def _text(value: object, what: str, path: Path) -> str:
+def _text(value: object, what: str, refuse: Refuse) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ArticleError(f"{what} is {value!r}, which is not a text", remedy="write one, in quotes", path=path)
+        raise refuse(f"{what} is {value!r}, which is not a text", remedy="write one, in quotes")
     return value.strip()

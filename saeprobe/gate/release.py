@@ -1,10 +1,10 @@
-"""Releases: what a report says of each claim that an article cites."""
+"""The gate decides whether an article may appear, from what a report says of each claim that it cites."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -12,44 +12,41 @@ from typing import Final, Literal
 
 from saeprobe.claims import Word, did_you_mean
 from saeprobe.gate.article import Article, ArticleError, Citation, read_article
-from saeprobe.report.document import Document, ProbeJson
-from saeprobe.report.files import ReportError, read_report
+from saeprobe.report.document import ReportError, planned_name, read_report
+from saeprobe.report.shape import Document, Probe
 
 Decision = Literal["release", "hold", "cannot tell"]
-
 
 EXIT_CODES: Final[dict[Decision, int]] = {"release": 0, "hold": 1, "cannot tell": 2}
 
 
-SCHEMA_MAJOR: Final = "1"
-"""The version of the report's schema that is understood here; within it keys are only ever added."""
+def _together(decisions: Sequence[Decision]) -> Decision:
+    """Decide on several at once: one `hold` holds, and a release takes at least one and nothing else."""
+    if "hold" in decisions:
+        return "hold"
+    return "release" if set(decisions) == {"release"} else "cannot tell"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ruling:
-    """What becomes of one citation, by the probes that bear on it.
-
-    `gap` says what the report does not answer, where that is so.
-    """
+    """A ruling says what becomes of one citation; `gap` says what the report does not answer, if anything."""
 
     citation: Citation
-    probes: tuple[ProbeJson[int], ...] = ()
+    probes: tuple[Probe, ...] = ()
     gap: str | None = None
 
     @property
     def decision(self) -> Decision:
-        """`hold` where any probe holds; `release` where there are probes, all release, and the report has no gap."""
-        decisions = {decision_of(probe) for probe in self.probes}
-        if "hold" in decisions:
-            return "hold"
-        return "release" if decisions == {"release"} and self.gap is None else "cannot tell"
+        """Hold where any probe holds; release where there are probes, all release, and the report has no gap."""
+        decisions: list[Decision] = [decision_of(probe) for probe in self.probes]
+        return _together([*decisions, *(() if self.gap is None else ("cannot tell",))])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Release:
-    """The decision on an article, with the ruling on each of its citations in their order.
+    """A release is the decision on an article, with the ruling on each of its citations in their order.
 
-    `uncommitted` says that the report is of a tree with changes that no commit holds. That is told and holds nothing:
+    `uncommitted` says that the report is of a tree with changes that no commit holds. That is said and holds nothing:
     the manuscript may be such a change itself, and unlike an approval a release leaves nothing behind that later runs
     are held against. `command` is that of the run which made the report.
     """
@@ -61,72 +58,56 @@ class Release:
 
     @property
     def decision(self) -> Decision:
-        """`hold` where any claim is held, `release` where there are claims and all are released."""
-        decisions = {ruling.decision for ruling in self.rulings}
-        if "hold" in decisions:
-            return "hold"
-        return "release" if decisions == {"release"} else "cannot tell"
+        """Hold where any claim is held, release where there are claims and all are released."""
+        return _together([ruling.decision for ruling in self.rulings])
 
     @property
     def exit_code(self) -> int:
-        """0 to release, 1 to hold, 2 where the report cannot tell."""
+        """Give 0 to release, 1 to hold, 2 where the report cannot tell."""
         return EXIT_CODES[self.decision]
 
 
-def decision_of(probe: ProbeJson[int]) -> Decision:
-    """What one probe decides: only an undeclared `supported` releases its claim, and `not run` decides nothing.
+def decision_of(probe: Probe) -> Decision:
+    """Decide by one probe: only an undeclared `supported` releases its claim, and `not run` decides nothing.
 
     A declared non-reproduction passes its pytest run, but a sentence known not to hold is held all the same.
     """
-    if probe["declared"] is not None:
+    if probe.declared is not None:
         return "hold"
-    match probe["verdict"]:
-        case "supported":
-            return "release"
-        case "not run":
-            return "cannot tell"
-        case _:
-            return "hold"
+    return "release" if probe.verdict == "supported" else "cannot tell" if probe.verdict == "not run" else "hold"
 
 
 def decide_release(article: Article, report: Document) -> Release:
-    """Decide whether an article may appear, from a report as `read_report` gives it.
+    """Decide whether an article may appear.
 
     A claim is released where every probe of it is `supported` on the subject cited; where none is cited, on every
     subject that the report ran it on, and at least one. A probe that was planned and is not reported leaves its claim
-    undecided, as does a report whose schema is not the one understood here.
+    undecided.
     """
-    version, command = report["schema_version"], report["run"]["command"]
-    if version.partition(".")[0] != SCHEMA_MAJOR:
-        gap = f"the report has schema version {version!r}; wanted {SCHEMA_MAJOR}.x"
-        unread = tuple(Ruling(citation=cited, gap=gap) for cited in article.claims)
-        return Release(article=article, rulings=unread, command=command)
     rulings = tuple(_ruling(cited, report) for cited in article.claims)
-    return Release(article=article, rulings=rulings, command=command, uncommitted=report["run"]["dirty"] is True)
+    return Release(article=article, rulings=rulings, command=report.run.command, uncommitted=report.run.dirty is True)
 
 
 def _ruling(citation: Citation, report: Document) -> Ruling:
-    """The ruling on one citation: the probes it stands on, and what is missing."""
-    of_claim = [probe for claim in report["claims"] if claim["id"] == citation.id for probe in claim["probes"]]
+    of_claim = [probe for claim in report.claims if claim.id == citation.id for probe in claim.probes]
     if citation.subject is None:
-        probes = [probe for probe in of_claim if probe["verdict"] != "not run"] or of_claim
+        probes = [probe for probe in of_claim if probe.verdict != "not run"] or of_claim
     else:
-        probes = [probe for probe in of_claim if probe["subject"] == citation.subject]
-    lost = _lost(citation, of_claim, report["planned"])
+        probes = [probe for probe in of_claim if probe.subject == citation.subject]
+    lost = _lost(citation, of_claim, report.planned)
+    gap = None
     if lost:
         gap = f"planned but not reported: {', '.join(lost)}; the run did not come to its end"
     elif not of_claim:
-        gap = f"no probe in the report has this id{did_you_mean(citation.id, [c['id'] for c in report['claims']])}"
+        gap = f"no probe in the report has this id{did_you_mean(citation.id, [claim.id for claim in report.claims])}"
     elif not probes:
-        gap = f"the report has it on {', '.join(dict.fromkeys(probe['subject'] for probe in of_claim))} only"
-    else:
-        gap = None
+        gap = f"the report has it on {', '.join(dict.fromkeys(probe.subject for probe in of_claim))} only"
     return Ruling(citation=citation, probes=tuple(probes), gap=gap)
 
 
-def _lost(citation: Citation, of_claim: list[ProbeJson[int]], planned: list[str]) -> list[str]:
-    """The planned names (`id[subject]`) of the claim that were reported less often than they were planned."""
-    reported = Counter(f"{citation.id}[{probe['subject']}]" for probe in of_claim)
+def _lost(citation: Citation, of_claim: Sequence[Probe], planned: Sequence[str]) -> list[str]:
+    """List the planned names (`id[subject]`) of the claim that were reported less often than they were planned."""
+    reported = Counter(planned_name(citation.id, probe.subject) for probe in of_claim)
     if citation.subject is None:
         due = Counter(name for name in planned if name.startswith(f"{citation.id}["))
     else:
@@ -134,12 +115,8 @@ def _lost(citation: Citation, of_claim: list[ProbeJson[int]], planned: list[str]
     return sorted(due - reported)
 
 
-_HEADINGS: Final[dict[Decision, str]] = {"hold": "HOLD", "cannot tell": "CANNOT TELL", "release": "RELEASE"}
-
-
+_WORST_FIRST: Final[tuple[Decision, ...]] = ("hold", "cannot tell", "release")
 _WIDTH: Final = 100
-
-
 _REMEDIES: Final[dict[Word, str]] = {
     "refuted": "take the sentence out, or write what was found",
     "drifted": "write the number that was measured",
@@ -148,30 +125,22 @@ _REMEDIES: Final[dict[Word, str]] = {
     "broken": "mend the probe or its instrument",
     "not run": "bring what is absent",
 }
-
-
 _SEEN: Final = ("refuted", "drifted")
-"""Of these the evidence is there to be looked at; the others are decided by a new run alone."""
-
-
+"""Verdicts whose evidence is there to be looked at; the others are decided by a new run alone."""
 _APART: Final = "--saeprobe-report=.saeprobe/again"
-"""A run of one probe writes a report of one claim, which must not take the place of the report of all."""
-
-
+"""Where a run of one probe writes its report, which must not take the place of the report of all claims."""
 _UNCOMMITTED: Final = (
     "warning: the report is of a tree with uncommitted changes, so that nobody can tell later what was\n"
     "measured; before the article appears commit them and run the probes again"
 )
-
-
 _APPROVE: Final = "find out what moved it, or accept the new value with 'saeprobe approve'"
 
 
 def render(release: Release) -> str:
-    """What becomes of the article, which claims decide it and why, and for those not released a remedy."""
+    """Write what becomes of the article, which claims decide it and why, and for those not released a remedy."""
     article = release.article
-    lines = [f"{_HEADINGS[release.decision]}  {article.path}", f"  {article.title}", ""]
-    for decision in _HEADINGS:
+    lines = [f"{release.decision.upper()}  {article.path}", f"  {article.title}", ""]
+    for decision in _WORST_FIRST:
         for ruling in release.rulings:
             if ruling.decision == decision:
                 lines += _ruling_lines(ruling, release)
@@ -182,14 +151,14 @@ def render(release: Release) -> str:
 def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
     yield f"  {ruling.decision:<11}  {ruling.citation}"
     for probe in ruling.probes:
-        declared = "" if probe["declared"] is None else ", a declared non-reproduction"
-        yield _indented(f"{probe['verdict']} on {probe['subject']}{declared}: {probe['reason']}")
-        if probe["declared"] is not None:
-            yield _indented(f"declared because: {probe['declared']}")
+        declared = "" if probe.declared is None else ", a declared non-reproduction"
+        yield _indented(f"{probe.verdict} on {probe.subject}{declared}: {probe.reason}")
+        if probe.declared is not None:
+            yield _indented(f"declared because: {probe.declared}")
         if decision_of(probe) != "release":
             yield _indented(f"-> {_remedy(probe, release.command)}")
-        elif probe["scope"]:
-            yield _indented(f"scope: {probe['scope']}")
+        elif probe.scope:
+            yield _indented(f"scope: {probe.scope}")
     if ruling.gap is not None:
         yield _indented(ruling.gap)
         yield _indented(
@@ -199,32 +168,31 @@ def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
 
 
 def _run_of_all(release: Release) -> str:
-    """The run that decides all that the article cites; one of a single subject would take the others out again."""
+    """Name the run that decides all that the article cites; one of a single subject would take the others out again."""
     subjects = dict.fromkeys(ruling.citation.subject for ruling in release.rulings)
     marks = " or ".join(subject.replace("+", " and ") for subject in subjects if subject is not None)
     return f"pytest probes/ -m {shlex.quote(marks)}" if marks else "pytest probes/"
 
 
-def _remedy(probe: ProbeJson[int], command: str) -> str:
-    """What a writer can do about a probe that does not release its claim."""
-    if probe["declared"] is not None:
+def _remedy(probe: Probe, command: str) -> str:
+    """Say what a writer can do about a probe that does not release its claim."""
+    if probe.declared is not None:
         return "take the claim out of the article, or write that it does not hold and cite it no longer"
-    remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe["verdict"]]
-    if probe["verdict"] in _SEEN:
-        return f"{remedy}; the evidence again, beside this report: pytest {shlex.quote(probe['nodeid'])} {_APART}"
+    remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe.verdict]
+    if probe.verdict in _SEEN:
+        return f"{remedy}; the evidence again, in a report of its own: pytest {shlex.quote(probe.nodeid)} {_APART}"
     return f"{remedy}; then make the whole report again: {command}"
 
 
-def _left_baseline(probe: ProbeJson[int]) -> bool:
-    """Whether a claim is drifted from what was approved alone: no article prints a number that is wrong."""
-    approved = probe["baseline"]
-    if probe["verdict"] != "drifted" or approved is None or any(row["agrees"] is False for row in probe["published"]):
+def _left_baseline(probe: Probe) -> bool:
+    """Say whether a claim has drifted from what was approved alone, so that no printed number is wrong."""
+    approved = probe.baseline
+    if probe.verdict != "drifted" or approved is None or any(row.agrees is False for row in probe.published):
         return False
-    return any(row["agrees"] is not True for row in approved["rows"])
+    return any(row.agrees is not True for row in approved.rows)
 
 
 def _summary(release: Release) -> str:
-    """The counts, on one line."""
     counts = Counter(ruling.decision for ruling in release.rulings)
     total = len(release.rulings)
     return (

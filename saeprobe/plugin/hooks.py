@@ -32,8 +32,8 @@ from saeprobe.plugin.collecting import (
 from saeprobe.plugin.judging import RECORD, commit_of, versions
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
-from saeprobe.report.document import ProbeRecord, RunJson, build_document, plain, planned_name
-from saeprobe.report.files import write_report
+from saeprobe.report import shape
+from saeprobe.report.document import ProbeRecord, build_document, plain, planned_name, write_report
 from saeprobe.report.page import write_page
 from saeprobe.store.instrument import InstrumentCheck, check_of
 from saeprobe.store.plan import Gathered
@@ -197,28 +197,28 @@ class Hooks:
         write_report(document, self._written[0])
         write_page(document, self._written[1])
 
-    def _run(self, exit_code: int) -> RunJson:
+    def _run(self, exit_code: int) -> shape.Run:
         gathered = self._laboratory.gathered + self._gathered
         workers = getattr(self._config.option, "numprocesses", None) or 0
         commit, dirty = commit_of(self._settings.rootdir)
         evidence = self._settings.evidence
-        return {
-            "command": shlex.join(["pytest", *self._config.invocation_params.args]),
-            "exit_code": exit_code,
-            "duration_s": round(time.monotonic() - self._began, 3),
-            "alpha": self._settings.alpha,
-            "seed": self._settings.seed,
-            "workers": int(workers),
-            "commit": commit,
-            "dirty": dirty,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "device": next((each.device for each in gathered if each.device), None),
-            "evidence_dir": None if evidence is None else evidence.name,
-            "versions": versions(),
-            "computed_prompts": sum(each.computed for each in gathered),
-            "stored_prompts": _stored(gathered),
-        }
+        return shape.Run(
+            command=shlex.join(["pytest", *self._config.invocation_params.args]),
+            exit_code=exit_code,
+            duration_s=round(time.monotonic() - self._began, 3),
+            alpha=self._settings.alpha,
+            seed=self._settings.seed,
+            workers=int(workers),
+            commit=commit,
+            dirty=dirty,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            device=next((each.device for each in gathered if each.device), None),
+            evidence_dir=None if evidence is None else evidence.name,
+            versions=versions(),
+            computed_prompts=sum(each.computed for each in gathered),
+            stored_prompts=_stored(gathered),
+        )
 
 
 def _stored(gathered: Sequence[Gathered]) -> int:

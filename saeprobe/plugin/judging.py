@@ -10,7 +10,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +24,7 @@ from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
-from saeprobe.report.document import ComparisonJson, ProbeRecord, baseline_to_json, probe_to_json
+from saeprobe.report.document import ProbeRecord, probe_to_json
 from saeprobe.verdicts.baseline import BaselineComparison
 from saeprobe.verdicts.baseline_files import Provenance, identity_of, read_baselines
 from saeprobe.verdicts.deciding import PublishedComparison, decide
@@ -70,8 +70,11 @@ class Judge:
         self._settings = settings
         self._laboratory = laboratory
         self._baselines = read_baselines(settings.baselines)
-        self._identity = cache(lambda name: identity_of(laboratory.described(name, None)))
+        self._identity = cache(self._identity_of)
         self._here = cache(lambda: (*commit_of(settings.rootdir), versions()))
+
+    def _identity_of(self, subject: str) -> dict[str, str | None]:
+        return identity_of(vars(self._laboratory.described(subject, None)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
@@ -186,9 +189,9 @@ class Judge:
             subject=subject,
             verdict=verdict,
             evidence=evidence,
-            published=[cast("ComparisonJson", asdict(row)) for row in published],
+            published=published,
             duration_s=seconds,
-            baseline=None if approved is None else baseline_to_json(approved),
+            baseline=approved,
         )
         # On the item, not on one report: the JUnit file takes the properties of the teardown's.
         item.user_properties += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from typing import Final, cast
+from typing import Final
 
 from filelock import FileLock
 
@@ -15,7 +15,8 @@ from saeprobe.features.sparse import Features
 from saeprobe.plugin.conditions import Asked, Condition, Conditions, Declared, designs_in_words
 from saeprobe.plugin.options import Settings
 from saeprobe.recorded.directory import recorded_evidence
-from saeprobe.report.document import DifferenceJson, SubjectJson, instrument_to_json
+from saeprobe.report import shape
+from saeprobe.report.document import instrument_of
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Work
@@ -132,13 +133,13 @@ class Laboratory:
             self._provided[key] = self._with_conditions(self.subject(name), declared)
         return self._provided[key]
 
-    def described(self, name: str, check: InstrumentCheck | None) -> SubjectJson:
+    def described(self, name: str, check: InstrumentCheck | None) -> shape.Subject:
         """Describe a subject as the report does, with its instrument check where one was made."""
         subject = self.subject(name)
         try:
             return self._described(subject, check)
         except SubjectError as error:  # it is declared, but cannot be what it says
-            return _unknown(subject, str(error), [])
+            return _unknown(subject, str(error))
 
     def _together(self) -> list[tuple[Work, ...]]:
         """Return the work of the plan in order, the draws of one random control in one."""
@@ -175,7 +176,7 @@ class Laboratory:
         captures = tuple(each for each in declared if isinstance(each, Capture))
         steerings = tuple(each for each in declared if isinstance(each, Steering))
         with self._locked(subject):
-            self._run(Work(subject=subject, captures=captures, steerings=steerings), lambda *_: None)
+            self._run(Work(subject=subject, captures=captures, steerings=steerings), _unseen)
 
     def _locked(self, subject: Subject) -> FileLock:
         folder = self._settings.store
@@ -231,41 +232,40 @@ class Laboratory:
             return plan.features(subject, declared, self._store)
         return plan.continuations(subject, declared, self._store)
 
-    def _described(self, subject: Subject, check: InstrumentCheck | None) -> SubjectJson:
+    def _described(self, subject: Subject, check: InstrumentCheck | None) -> shape.Subject:
         missing = f"decided from recorded files in {self._settings.evidence}" if self._recorded(subject) else None
         missing = missing or subject.missing()
         differs = self._differs(subject)
         if missing is not None:
             return _unknown(subject, missing, differs)
         identity = subject.identity()
-        return {
-            "name": subject.name,
-            "model": identity.model,
-            "model_hash": identity.model_hash,
-            "sae": identity.sae,
-            "sae_hash": identity.sae_hash,
-            "hook_name": identity.hook_name,
-            "d_in": identity.d_in,
-            "d_sae": identity.d_sae,
-            "dtype": identity.dtype,
-            "protocol": identity.protocol,
-            "fingerprint": identity.fingerprint,
-            "missing": None,
-            "protocol_of": subject.protocol_of,
-            "differs": differs,
-            "instrument": None if check is None else instrument_to_json(check),
-        }
+        return shape.Subject(
+            name=subject.name,
+            model=identity.model,
+            model_hash=identity.model_hash,
+            sae=identity.sae,
+            sae_hash=identity.sae_hash,
+            hook_name=identity.hook_name,
+            d_in=identity.d_in,
+            d_sae=identity.d_sae,
+            dtype=identity.dtype,
+            protocol=identity.protocol,
+            fingerprint=identity.fingerprint,
+            protocol_of=subject.protocol_of,
+            differs=differs,
+            instrument=None if check is None else instrument_of(check),
+        )
 
-    def _differs(self, subject: Subject) -> list[DifferenceJson]:
+    def _differs(self, subject: Subject) -> tuple[shape.Difference, ...]:
         """List what a protocol does otherwise than the subject it is one of; nothing where it is none."""
         if subject.protocol_of is None:
-            return []
+            return ()
         here, there = subject.aspects(), self.subject(subject.protocol_of).aspects()
-        return [
-            {"aspect": aspect, "here": here.get(aspect, UNSAID), "there": there.get(aspect, UNSAID)}
+        return tuple(
+            shape.Difference(aspect=aspect, here=here.get(aspect, UNSAID), there=there.get(aspect, UNSAID))
             for aspect in dict.fromkeys([*there, *here])
             if here.get(aspect) != there.get(aspect)
-        ]
+        )
 
     def _to_check(self, subject: Subject) -> tuple[Capture, ...]:
         """Return what the instrument check reads of a subject; nothing where no model is run."""
@@ -298,16 +298,9 @@ class Laboratory:
         return self._settings.evidence is not None and subject.name.endswith(AS_PUBLISHED)
 
 
-def _unknown(subject: Subject, missing: str, differs: list[DifferenceJson]) -> SubjectJson:
+def _unknown(subject: Subject, missing: str, differs: tuple[shape.Difference, ...] = ()) -> shape.Subject:
     """Describe a subject of which the name alone is sure."""
-    described = cast("SubjectJson", dict.fromkeys(SubjectJson.__annotations__))
-    return {
-        **described,
-        "name": subject.name,
-        "missing": missing,
-        "protocol_of": subject.protocol_of,
-        "differs": differs,
-    }
+    return shape.Subject(name=subject.name, missing=missing, protocol_of=subject.protocol_of, differs=differs)
 
 
 def _as_one(show: Show, number: int, of: int, label: str, done: int, total: int) -> None:
@@ -317,3 +310,7 @@ def _as_one(show: Show, number: int, of: int, label: str, done: int, total: int)
 
 def _refused(why: NotRun) -> Features:
     raise why
+
+
+def _unseen(_name: str, _done: int, _total: int) -> None:
+    """Show no progress."""

@@ -1,378 +1,194 @@
-"""Building a report: evidence and verdicts to plain JSON types, and the records of all probes to one document."""
+"""A report is put together from the records of its probes, written whole, and read with errors that say what to do."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Generic, TypedDict, TypeVar, cast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
 
-import numpy as np
+import msgspec
 
-from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict, Word
-from saeprobe.evidence.evidence import Evidence
+from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
+from saeprobe.evidence import evidence as measured
+from saeprobe.files import write_whole
+from saeprobe.report import shape
+from saeprobe.report.shape import Document
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.verdicts.baseline import BaselineComparison
+from saeprobe.verdicts.deciding import PublishedComparison
 
-P = TypeVar("P")
+AGAIN: Final = "run the probes again to write a new one"
+T = TypeVar("T", shape.Prompts, shape.UnitValues, shape.Patterns, shape.Continuations)
+ProbeRecord = dict[str, Any]
+"""A `shape.Record` in plain types, fit to cross from an xdist worker to its controller."""
 
 
-class PromptJson(TypedDict):
-    """One prompt, with the wording that it was made from."""
+class ReportError(Exception):
+    """A report cannot be written or read: `path` is the file, `problem` what is wrong, `remedy` what to do."""
 
-    text: str
-    style: str
-    topic: str
-    template: str
-
-
-class SampleJson(TypedDict, Generic[P]):
-    """One side of a comparison; `values` and `prompts` run in parallel and are empty for a bare summary."""
-
-    label: str
-    measure: str
-    unit: str
-    mean: float
-    n: int | None
-    interval: list[float] | None
-    values: list[float]
-    prompts: list[P]
-    place: str
-    near_threshold: str | None
-    near_moves: float | None
-
-
-class UnitJson(TypedDict):
-    """One unit of replication as the test saw it."""
-
-    side: str
-    unit: str
-    value: float
-
-
-class NeededJson(TypedDict):
-    """What would decide an open comparison."""
-
-    units: str
-    have: int
-    wanted: int | None
-    prompts: int | None
-
-
-class ControlJson(TypedDict, Generic[P]):
-    """What one control showed; `evidence` is the comparison that it made, where it made one of its own."""
-
-    name: str
-    expects: str
-    explains: bool
-    estimate: float
-    interval: list[float] | None
-    p: float | None
-    detail: str
-    share: float | None
-    evidence: EvidenceJson[P] | None
-
-
-class EvidenceJson(TypedDict, Generic[P]):
-    """The outcome of one comparison; `parts` are those of a claim about every one of several things."""
-
-    kind: str
-    statement: str
-    outcome: str
-    reason: str
-    scope: str
-    unit: str
-    estimate: float | None
-    interval: list[float] | None
-    level: float | None
-    p: float | None
-    alpha: float | None
-    test: str | None
-    seed: int | None
-    units: str | None
-    n_units: list[int]
-    samples: list[SampleJson[P]]
-    controls: list[ControlJson[P]]
-    parts: list[EvidenceJson[P]]
-    rule: str
-    unit_values: list[UnitJson]
-    patterns: list[tuple[str, int]]
-    distances: list[list[float]]
-    margin: float | None
-    tried: int | None
-    needed: NeededJson | None
-    continuations: list[list[str]]
-
-
-class ComparisonJson(TypedDict):
-    """A printed number beside the one measured here; `measured` and what follows from it are None where nothing was."""
-
-    label: str
-    value: float
-    unit: str
-    tolerance: float | None
-    tolerance_from: str | None
-    measured: float | None
-    agrees: bool | None
-    rounding: float | None
-    sampling: float | None
-
-
-class PublishedJson(ComparisonJson):
-    """A comparison, where the value is printed, and the number of prompts behind it, where the source tells it."""
-
-    n: int | None
-    source: str
-
-
-class BaselineRowJson(TypedDict):
-    """An approved mean beside the one measured here; None where it is no longer measured."""
-
-    label: str
-    measure: str
-    unit: str
-    approved: float
-    measured: float | None
-    noise: float | None
-    noise_from: str | None
-    agrees: bool | None
-
-
-class BaselineJson(TypedDict):
-    """What a person approved, beside what was measured, and what is recorded to have changed in between."""
-
-    approved_by: str
-    because: str
-    on: str
-    verdict: Word
-    commit: str | None
-    rows: list[BaselineRowJson]
-    changed: list[str]
-
-
-class ProbeJson(TypedDict, Generic[P]):
-    """One claim decided on one subject; durations in seconds."""
-
-    nodeid: str
-    subject: str
-    verdict: Word
-    reason: str
-    scope: str
-    declared: str | None
-    duration_s: float
-    published: list[PublishedJson]
-    evidence: list[EvidenceJson[P]]
-    baseline: BaselineJson | None
-
-
-class ClaimHead(TypedDict):
-    """What is true of a claim on every subject."""
-
-    id: str
-    sentence: str
-    source: str
-    controls: list[str]
-
-
-class ProbeRecord(ProbeJson[PromptJson]):
-    """A probe's result with its claim and prompts in full: what a worker sends."""
-
-    claim: ClaimHead
-
-
-class ClaimJson(ClaimHead):
-    """A claim and the probes that decided it, one or more a subject."""
-
-    probes: list[ProbeJson[int]]
-
-
-class LayerFitJson(TypedDict):
-    """How the SAE fits one layer on neutral text; `shift` is in blocks from the hook."""
-
-    shift: int
-    layer: str
-    l0: float
-    variance_explained: float | None
-    tokens: int
-    near_threshold: float | None
-
-
-class InstrumentJson(TypedDict):
-    """The instrument check of a subject: figures by layer, the published ones, and what is wrong."""
-
-    broken: bool
-    findings: list[str]
-    misfit: str | None
-    l0: float | None
-    variance_explained: float | None
-    source: str
-    layers: list[LayerFitJson]
-
-
-class DifferenceJson(TypedDict):
-    """What a protocol does otherwise than the subject it is one of."""
-
-    aspect: str
-    here: str
-    there: str
-
-
-class SubjectJson(TypedDict):
-    """What was run; None where `missing` says what is absent, but for the name and what makes it a protocol of another.
-
-    `differs` is in words, from `protocol_of`; `instrument` is None where nothing was run.
-    """
-
-    name: str
-    model: str | None
-    model_hash: str | None
-    sae: str | None
-    sae_hash: str | None
-    hook_name: str | None
-    d_in: int | None
-    d_sae: int | None
-    dtype: str | None
-    protocol: str | None
-    fingerprint: str | None
-    missing: str | None
-    protocol_of: str | None
-    differs: list[DifferenceJson]
-    instrument: InstrumentJson | None
-
-
-class RunJson(TypedDict):
-    """How the run was made; `commit`, `dirty` and `device` are None where there is none."""
-
-    command: str
-    exit_code: int
-    duration_s: float
-    alpha: float
-    seed: int
-    workers: int
-    commit: str | None
-    dirty: bool | None
-    python: str
-    platform: str
-    device: str | None
-    evidence_dir: str | None
-    versions: dict[str, str]
-    computed_prompts: int
-    stored_prompts: int
-
-
-class Document(TypedDict):
-    """A whole report; `rules` say in words how each verdict is decided."""
-
-    schema: str
-    schema_version: str
-    generated: str
-    run: RunJson
-    counts: dict[str, int]
-    planned: list[str]
-    subjects: list[SubjectJson]
-    prompts: list[PromptJson]
-    claims: list[ClaimJson]
-    rules: dict[str, str]
-
-
-SCHEMA: Final = "urn:saeprobe:report:1"
-
-
-SCHEMA_VERSION: Final = "1.3"
+    def __init__(self, *, path: Path, problem: str, remedy: str) -> None:
+        super().__init__(f"{path}: {problem}; {remedy}")
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
 
 
 def plain(value: object, where: str) -> Any:
-    """`value` in JSON's own types: numpy's scalars and arrays, tuples and mappings are turned into Python's plain ones.
+    """Turn dataclasses, tuples and numpy's numbers into JSON's own types.
 
     Raises:
-        ValueError: a number is NaN or infinite; JSON has no such number.
-        TypeError: a value of another type, or a key that is not a string.
+        ValueError: a number is NaN or infinite; JSON has no such number. The message names its place below `where`.
+        TypeError: a value of a type that JSON has not.
     """
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(cast("object", value.tolist()), where)
-    if isinstance(value, Mapping):
-        return _plain_table(cast("Mapping[object, object]", value), where)
-    if isinstance(value, list | tuple):
-        return _plain_list(cast("Sequence[object]", value), where)
-    return _plain_scalar(value, where)
+    made: object = msgspec.to_builtins(value, enc_hook=_of_numpy)
+    place = _not_finite(made)
+    if place is not None:
+        raise ValueError(
+            f"{where}{place}; a report holds finite numbers only. Give None where there is no honest number, or let "
+            "the probe fail"
+        )
+    return made
 
 
-def _plain_table(table: Mapping[object, object], where: str) -> dict[str, Any]:
-    wrong = [key for key in table if not isinstance(key, str)]
-    if wrong:
-        raise TypeError(f"{where} has the key {wrong[0]!r}; a report's keys are strings")
-    return {str(key): plain(item, f"{where}.{key}") for key, item in table.items()}
+def _of_numpy(value: object) -> object:
+    import numpy as np
+
+    if isinstance(value, np.generic | np.ndarray):
+        return cast("object", value.tolist())
+    raise TypeError(
+        f"a {type(value).__name__} cannot stand in a report, which holds strings, numbers, lists and tables"
+    )
 
 
-def _plain_list(items: Sequence[object], where: str) -> list[Any]:
-    if all(type(item) is float and math.isfinite(item) for item in items):  # most of a report, so worth a short way
-        return list(items)
-    return [plain(item, f"{where}[{index}]") for index, item in enumerate(items)]
+def _not_finite(value: object) -> str | None:
+    """Find the first number that is not finite: `.samples[0].values[1] is nan`."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f" is {value}"
+    inner: list[tuple[str, object]] = []
+    if isinstance(value, dict):
+        inner = [(f".{name}", item) for name, item in cast("dict[str, object]", value).items()]
+    elif isinstance(value, list | tuple):
+        items = cast("Sequence[object]", value)
+        kinds = set(map(type, items))
+        if kinds <= {int, str} or (kinds == {float} and all(map(math.isfinite, cast("Sequence[float]", items)))):
+            return None  # most of a report
+        inner = [(f"[{row}]", item) for row, item in enumerate(items)]
+    return next((f"{name}{found}" for name, item in inner if (found := _not_finite(item)) is not None), None)
 
 
-def _plain_scalar(value: object, where: str) -> str | float | bool | None:
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (str, int, float):
-        if isinstance(value, kind):
-            if kind is float and not math.isfinite(cast("float", value)):
-                raise ValueError(
-                    f"{where} is {value}; a report holds finite numbers only. Give None where there is no honest "
-                    "number, or let the probe fail"
-                )
-            return kind(value)
-    raise TypeError(f"{where} is a {type(value).__name__}; a report holds strings, numbers, booleans, lists and tables")
+def _fields(value: object, **instead: object) -> dict[str, Any]:
+    """Give the fields of a dataclass by name, some of them replaced."""
+    return vars(value) | instead
 
 
-def evidence_to_json(evidence: Evidence) -> EvidenceJson[PromptJson]:
-    """`evidence` in plain types with its prompts in full, fit to cross from an xdist worker to its controller.
-
-    Raises:
-        ValueError: a number is NaN or infinite.
-    """
-    return cast("EvidenceJson[PromptJson]", plain(asdict(evidence), f"evidence {evidence.statement!r}"))
-
-
-def instrument_to_json(check: InstrumentCheck) -> InstrumentJson:
-    """An instrument check in plain types.
-
-    Raises:
-        ValueError: a figure is NaN or infinite.
-    """
-    return cast("InstrumentJson", plain({**asdict(check), "broken": check.broken}, "instrument"))
+def _columns(kind: type[T], rows: Iterable[tuple[object, ...]]) -> T:
+    """Make a table of the shape from its rows."""
+    names = [one.name for one in fields(kind)]
+    columns = zip(*rows, strict=True)
+    held: dict[str, Any] = dict.fromkeys(names, ()) | dict(zip(names, columns, strict=False))  # no rows, no columns
+    return kind(**held)
 
 
-def baseline_to_json(beside: BaselineComparison) -> BaselineJson:
-    """Approved values beside measured ones, in plain types.
+@dataclass(frozen=True, kw_only=True)
+class _Tables:
+    """Tables hold rows without repetition, numbered in order of first appearance."""
 
-    Raises:
-        ValueError: a number is NaN or infinite.
-    """
-    one = beside.baseline
-    made: BaselineJson = {
-        "approved_by": one.approved_by,
-        "because": one.because,
-        "on": one.on,
-        "verdict": one.verdict,
-        "commit": one.measured_with.commit,
-        "rows": [cast("BaselineRowJson", {**asdict(row), "agrees": row.agrees}) for row in beside.rows],
-        "changed": list(beside.changed),
-    }
-    return cast("BaselineJson", plain(made, "baseline"))
+    prompts: dict[tuple[str, str, str, str], int] = field(default_factory=dict[tuple[str, str, str, str], int])
+    samples: dict[shape.Sample, int] = field(default_factory=dict[shape.Sample, int])
+    evidence: dict[shape.Evidence, int] = field(default_factory=dict[shape.Evidence, int])
+
+    def add_evidence(self, piece: measured.Evidence) -> int:
+        """Give the row of a piece of evidence, behind the rows of its parts."""
+        held = _fields(
+            piece,
+            samples=tuple(self.add_sample(sample) for sample in piece.samples),
+            parts=tuple(self.add_evidence(part) for part in piece.parts),
+            controls=tuple(
+                shape.Control(**_fields(one, evidence=self._row_of(one.evidence))) for one in piece.controls
+            ),
+            unit_values=_columns(shape.UnitValues, ((unit.side, unit.unit, unit.value) for unit in piece.unit_values)),
+            patterns=_columns(shape.Patterns, piece.patterns),
+            continuations=_columns(shape.Continuations, piece.continuations),
+        )
+        return self.evidence.setdefault(shape.Evidence(**held), len(self.evidence))
+
+    def _row_of(self, piece: measured.Evidence | None) -> int | None:
+        return None if piece is None else self.add_evidence(piece)
+
+    def add_sample(self, sample: measured.Sample) -> int:
+        """Give the row of a sample."""
+        numbers = tuple(
+            self.prompts.setdefault((one.text, one.style, one.topic, one.template), len(self.prompts))
+            for one in sample.prompts
+        )
+        return self.samples.setdefault(shape.Sample(**_fields(sample, prompts=numbers)), len(self.samples))
+
+    def add_record(self, record: shape.Record) -> tuple[int, ...]:
+        """Give the rows of a probe's evidence, once the record's own tables are taken over."""
+        held = record.prompts
+        rows = zip(held.text, held.style, held.topic, held.template, strict=True)
+        prompts = [self.prompts.setdefault(row, len(self.prompts)) for row in rows]
+        samples = [
+            self.samples.setdefault(replace(one, prompts=tuple(prompts[row] for row in one.prompts)), len(self.samples))
+            for one in record.samples
+        ]
+        evidence: list[int] = []
+        for piece in record.table:  # parts stand before the whole
+            moved = replace(
+                piece,
+                samples=tuple(samples[row] for row in piece.samples),
+                parts=tuple(evidence[row] for row in piece.parts),
+                controls=tuple(
+                    one if one.evidence is None else replace(one, evidence=evidence[one.evidence])
+                    for one in piece.controls
+                ),
+            )
+            evidence.append(self.evidence.setdefault(moved, len(self.evidence)))
+        return tuple(evidence[row] for row in record.evidence)
 
 
-def _not_measured(stated: Published, label: str) -> ComparisonJson:
-    return {
-        "label": label,
-        "value": stated.values[label],
-        "unit": stated.unit,
-        "tolerance": stated.tolerance,
-        "tolerance_from": None if stated.tolerance is None else "set by the claim",
-        "measured": None,
-        "agrees": None,
-        "rounding": None,
-        "sampling": None,
-    }
+def instrument_of(check: InstrumentCheck) -> shape.Instrument:
+    """Put an instrument check into the report's shape."""
+    return shape.Instrument(**_fields(check, broken=check.broken))
+
+
+def _baseline_of(compared: BaselineComparison) -> shape.Baseline:
+    approved = compared.baseline
+    return shape.Baseline(
+        approved_by=approved.approved_by,
+        because=approved.because,
+        on=approved.on,
+        verdict=approved.verdict,
+        commit=approved.measured_with.commit,
+        rows=tuple(shape.BaselineRow(**_fields(row, agrees=row.agrees)) for row in compared.rows),
+        changed=tuple(compared.changed),
+    )
+
+
+def _published_of(
+    claim: Claim, stated: Published | None, compared: Sequence[PublishedComparison]
+) -> Iterator[shape.Published]:
+    """List the numbers that were compared, then those of the claim that nothing measured answers for."""
+    n, source = (None, claim.source) if stated is None else (stated.n, stated.source or claim.source)
+    for row in compared:
+        yield shape.Published(**_fields(row, n=n, source=source))
+    unmeasured: dict[str, Any] = dict.fromkeys(("measured", "agrees", "rounding", "sampling"))
+    for label in dict.fromkeys(stated.values if stated is not None else ()):
+        if stated is not None and label not in {row.label for row in compared}:
+            yield shape.Published(
+                **unmeasured,
+                label=label,
+                value=stated.values[label],
+                unit=stated.unit,
+                n=n,
+                tolerance=stated.tolerance,
+                tolerance_from=None if stated.tolerance is None else "set by the claim",
+                source=source,
+            )
 
 
 def probe_to_json(
@@ -381,12 +197,12 @@ def probe_to_json(
     nodeid: str,
     subject: str,
     verdict: Verdict,
-    evidence: Sequence[Evidence],
-    published: Sequence[ComparisonJson],
+    evidence: Sequence[measured.Evidence],
+    published: Sequence[PublishedComparison],
     duration_s: float,
-    baseline: BaselineJson | None = None,
+    baseline: BaselineComparison | None = None,
 ) -> ProbeRecord:
-    """The record of one probe on one subject.
+    """Make the record of one probe on one subject, in plain types.
 
     Args:
         claim: the claim that the probe decides.
@@ -397,94 +213,46 @@ def probe_to_json(
         published: the printed numbers that were compared; those of the claim that are not among them are added as
             not measured.
         duration_s: seconds the probe took, its share of the capture not included.
-        baseline: what was approved of the claim on this subject, beside what was measured.
+        baseline: what was approved of the claim on this subject, with what was measured.
 
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    stated = claim.published.get(subject)
-    rows = list(published)
-    if stated is not None:
-        seen = {row["label"] for row in rows}
-        rows += [_not_measured(stated, label) for label in stated.values if label not in seen]
-    n, source = (None, "") if stated is None else (stated.n, stated.source)
-    compared: list[PublishedJson] = [{**row, "n": n, "source": source or claim.source} for row in rows]
-    record: ProbeRecord = {
-        "nodeid": nodeid,
-        "subject": subject,
-        "verdict": verdict.word,
-        "reason": verdict.reason,
-        "scope": verdict.scope,
-        "declared": verdict.declared,
-        "duration_s": duration_s,
-        "published": compared,
-        "evidence": [evidence_to_json(piece) for piece in evidence],
-        "baseline": baseline,
-        "claim": {
-            "id": claim.id,
-            "sentence": claim.sentence,
-            "source": claim.source,
-            "controls": list(claim.controls),
-        },
-    }
+    tables = _Tables()
+    rows = tuple(tables.add_evidence(piece) for piece in evidence)
+    record = shape.Record(
+        nodeid=nodeid,
+        subject=subject,
+        verdict=verdict.word,
+        reason=verdict.reason,
+        scope=verdict.scope,
+        declared=verdict.declared,
+        duration_s=duration_s,
+        published=tuple(_published_of(claim, claim.published.get(subject), published)),
+        evidence=rows,
+        baseline=None if baseline is None else _baseline_of(baseline),
+        claim=shape.Head(id=claim.id, sentence=claim.sentence, source=claim.source, controls=tuple(claim.controls)),
+        prompts=_columns(shape.Prompts, tables.prompts),
+        samples=tuple(tables.samples),
+        table=tuple(tables.evidence),
+    )
     return cast("ProbeRecord", plain(record, f"probe {nodeid}"))
 
 
-@dataclass(frozen=True, kw_only=True)
-class PromptTable:
-    """Prompts without repetition, numbered in order of first appearance."""
-
-    prompts: list[PromptJson] = field(default_factory=list[PromptJson])
-    numbers: dict[tuple[str, str, str, str], int] = field(default_factory=dict[tuple[str, str, str, str], int])
-
-    def number(self, prompt: PromptJson) -> int:
-        """The index of `prompt`, which is appended if it is new."""
-        key = (prompt["text"], prompt["style"], prompt["topic"], prompt["template"])
-        if key not in self.numbers:
-            self.numbers[key] = len(self.prompts)
-            self.prompts.append(prompt)
-        return self.numbers[key]
-
-
-def _numbered_sample(sample: SampleJson[PromptJson], table: PromptTable) -> SampleJson[int]:
-    numbers = [table.number(prompt) for prompt in sample["prompts"]]
-    return cast("SampleJson[int]", {**sample, "prompts": numbers})
-
-
-def _numbered(evidence: EvidenceJson[PromptJson], table: PromptTable) -> EvidenceJson[int]:
-    samples = [_numbered_sample(sample, table) for sample in evidence["samples"]]
-    parts = [_numbered(part, table) for part in evidence["parts"]]
-    controls = [
-        {**control, "evidence": None if control["evidence"] is None else _numbered(control["evidence"], table)}
-        for control in evidence["controls"]
-    ]
-    return cast("EvidenceJson[int]", {**evidence, "samples": samples, "parts": parts, "controls": controls})
-
-
-def _in_planned_order(probes: Iterable[ProbeRecord], planned: Sequence[str]) -> list[ProbeRecord]:
-    """Workers finish in any order; a report is in the order of collection, then of the probes' names."""
-    place = {name: index for index, name in reversed(list(enumerate(planned)))}
-
-    def key(probe: ProbeRecord) -> tuple[int, str]:
-        return place.get(planned_name(probe["claim"]["id"], probe["subject"]), len(place)), probe["nodeid"]
-
-    return sorted(probes, key=key)
-
-
 def planned_name(claim_id: str, subject: str) -> str:
-    """How the list of planned probes names a claim on a subject: `day1.novice-most[sparrow]`."""
+    """Name a claim on a subject as the list of planned probes does: `day1.novice-most[sparrow]`."""
     return f"{claim_id}[{subject}]"
 
 
 def build_document(
     *,
     probes: Iterable[ProbeRecord],
-    run: RunJson,
-    subjects: Sequence[SubjectJson],
+    run: shape.Run,
+    subjects: Sequence[shape.Subject],
     planned: Sequence[str],
     generated: str,
 ) -> Document:
-    """One report of all probes, grouped by claim in the order planned, its prompts held once.
+    """Put all probes into one report, grouped by claim in the order planned.
 
     Args:
         probes: the records, in any order.
@@ -496,34 +264,92 @@ def build_document(
     Raises:
         ValueError: two probes share a name, or two claims share an id but not their sentence or source.
     """
-    table = PromptTable()
-    claims: dict[str, ClaimJson] = {}
-    counts = dict.fromkeys((str(word) for word in WORDS), 0)
+    order = {name: row for row, name in reversed(list(enumerate(planned)))}
+    records = [msgspec.convert(probe, shape.Record) for probe in probes]  # workers finish in any order
+    records.sort(key=lambda it: (order.get(planned_name(it.claim.id, it.subject), len(order)), it.nodeid))
+    tables = _Tables()
+    heads: dict[str, shape.Head] = {}
+    decided: dict[str, list[shape.Probe]] = {}
     seen: set[str] = set()
-    for record in _in_planned_order(probes, planned):
-        head = record["claim"]
-        if record["nodeid"] in seen:
-            raise ValueError(f"two records of the probe {record['nodeid']}; wanted one")
-        seen.add(record["nodeid"])
-        claim = claims.setdefault(head["id"], {**head, "probes": []})
-        if any(claim[name] != head[name] for name in ("sentence", "source")):
+    for record in records:
+        head = heads.setdefault(record.claim.id, record.claim)
+        if record.nodeid in seen:
+            raise ValueError(f"two records of the probe {record.nodeid}; wanted one")
+        seen.add(record.nodeid)
+        if (head.sentence, head.source) != (record.claim.sentence, record.claim.source):
             raise ValueError(
-                f"two claims have the id {head['id']!r}: {claim['sentence']!r} ({claim['source']}) and "
-                f"{head['sentence']!r} ({head['source']}); give one of them another id"
+                f"two claims have the id {head.id!r}: {head.sentence!r} ({head.source}) and "
+                f"{record.claim.sentence!r} ({record.claim.source}); give one of them another id"
             )
-        numbered = [_numbered(piece, table) for piece in record["evidence"]]
-        probe = {name: value for name, value in record.items() if name != "claim"} | {"evidence": numbered}
-        claim["probes"].append(cast("ProbeJson[int]", probe))
-        counts[record["verdict"]] += 1
-    return {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "generated": generated,
-        "run": run,
-        "counts": counts,
-        "planned": list(planned),
-        "subjects": list(subjects),
-        "prompts": table.prompts,
-        "claims": list(claims.values()),
-        "rules": {str(word): rule for word, rule in RULES.items()},
-    }
+        kept: dict[str, Any] = {one.name: vars(record)[one.name] for one in fields(shape.Probe)}
+        kept["evidence"] = tables.add_record(record)
+        probe = shape.Probe(**kept)
+        decided.setdefault(head.id, []).append(probe)
+    verdicts = [record.verdict for record in records]
+    return Document(
+        schema=shape.SCHEMA,
+        schema_version=shape.SCHEMA_VERSION,
+        generated=generated,
+        run=run,
+        counts={word: verdicts.count(word) for word in WORDS},
+        planned=tuple(planned),
+        subjects=tuple(subjects),
+        rules=dict(RULES),
+        claims=tuple(shape.Claim(**_fields(head, probes=tuple(decided[name]))) for name, head in heads.items()),
+        evidence=tuple(tables.evidence),
+        samples=tuple(tables.samples),
+        prompts=_columns(shape.Prompts, tables.prompts),
+    )
+
+
+def write_report(document: Document, path: Path) -> None:
+    """Check `document` and write it to `path` as JSON, whole or not at all; folders are made as needed.
+
+    Raises:
+        ReportError: it does not follow the schema; nothing is written.
+        ValueError: a number is NaN or infinite; nothing is written.
+    """
+    made = plain(document, "report")
+    _checked(made, path)
+    text = json.dumps(made, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate has no UTF-8; its backslash escape is JSON's own way to write it, which msgspec has not.
+    write_whole(path, (text + "\n").encode("utf-8", errors="backslashreplace"))
+
+
+def read_report(path: Path) -> Document:
+    """Read the report at `path`.
+
+    Raises:
+        ReportError: it is missing, not JSON, of another schema version, or does not follow the schema.
+    """
+    refused, other = partial(ReportError, path=path), "give a report.json written by saeprobe"
+    try:
+        held = cast("object", json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant))
+    except FileNotFoundError:
+        remedy = 'write it with "pytest probes/", or give another path'
+        raise refused(problem="there is no report here", remedy=remedy) from None
+    except OSError as error:
+        raise refused(problem=f"cannot be read ({error})", remedy=other) from None
+    except UnicodeDecodeError:
+        raise refused(problem="is not UTF-8 text", remedy=other) from None
+    except (ValueError, RecursionError) as error:
+        raise refused(problem=f"is not JSON ({error})", remedy=AGAIN) from None
+    named = cast("dict[str, object]", held) if isinstance(held, dict) else {}
+    version = named.get("schema_version")
+    if version is None:
+        raise refused(problem="is JSON, but names no schema_version", remedy=other)
+    if version != shape.SCHEMA_VERSION:
+        problem = f"has schema version {version!r}, and this saeprobe reads {shape.SCHEMA_VERSION} alone"
+        raise refused(problem=problem, remedy=f"{AGAIN}, or install the saeprobe that wrote it")
+    return _checked(named, path)
+
+
+def _checked(held: object, path: Path) -> Document:
+    try:
+        return msgspec.convert(held, Document)
+    except msgspec.ValidationError as error:
+        raise ReportError(path=path, problem=f"does not follow the schema: {error}", remedy=AGAIN) from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"it holds {name}, which is not a JSON number")

@@ -1,258 +1,324 @@
-"""What a run says in one line, and at a glance: which claims stand on which subjects."""
+"""The tables of the page show claims at a glance, protocols side by side, and what stands behind each verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from saeprobe.claims import WORDS, Word
-from saeprobe.report.document import (
-    ClaimJson,
-    Document,
-    EvidenceJson,
-    ProbeJson,
-    PublishedJson,
-    SampleJson,
-    SubjectJson,
-    planned_name,
+from saeprobe.evidence.controls import HALF, RANDOM, withstands
+from saeprobe.report import shape
+from saeprobe.report.document import planned_name
+from saeprobe.report.pictures import MOST_LANES, OTHER_UNIT, by_template, mean_of
+from saeprobe.report.shape import Claim, Control, Document, Evidence, Interval, Probe, Published, Sample, Subject
+
+WORST_FIRST: Final[tuple[Word, ...]] = (
+    *("broken", "refuted", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
 )
-
-WORST_FIRST: tuple[Word, ...] = (
-    "broken",
-    "refuted",
-    "drifted",
-    "inconclusive",
-    "unverifiable",
-    "not run",
-    "supported",
-)
-
-
-MOST_NAMED = 3
+UNDECIDED: Final = ("not run", "unverifiable", "broken")
+MOST_NAMED: Final = 3
 """Subjects that the headline names one by one."""
+MOST_MEANS: Final = 12
+"""Measured means that one comparison of protocols lists; the rest stands with each probe."""
+MOST_VALUES: Final = 400
+"""Values of one sample that the page prints one by one."""
+MOST_TEMPLATES: Final = 60
+"""Templates of one sample that the page lists."""
+MOST_UNITS: Final = 120
+"""Units of one side that the page lists."""
+LONGEST_NAME: Final = 90
+"""Characters of a wording that stand beside its value; the whole of it stands with the values by prompt."""
+LONGEST_TEXT: Final = 2_000
+"""Characters of a prompt or continuation that the page shows."""
+MOST_PROMPT_TEXT: Final = 600_000
+"""Characters of all prompts together that the page shows."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A sentence of the interface: its key in `words.toml` and what goes into its places."""
-
-    key: str
-    values: dict[str, str]
+Line = tuple[str, dict[str, str]]
+"""A sentence of the interface: its key in `words.toml` and what goes into its places."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """How the claims fared on one subject; a claim stands where all of its probes there are supported."""
+    """A tally says how the claims fared on one subject; a claim stands where all of its probes are supported."""
 
     subject: str
-    identity: SubjectJson | None
-    stand: int
-    total: int
     counts: dict[Word, int]
 
     @property
+    def stand(self) -> int:
+        """Count the claims that stand."""
+        return self.counts["supported"]
+
+    @property
+    def total(self) -> int:
+        """Count the claims that were tried."""
+        return sum(self.counts.values())
+
+    @property
     def decided(self) -> int:
-        """Claims on which the subject has a say: neither `not run` nor `unverifiable`."""
+        """Count the claims on which the subject has a say: neither `not run` nor `unverifiable`."""
         return self.total - self.counts["not run"] - self.counts["unverifiable"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """The verdict of one claim on one subject: of several probes the worst. `probe` is the first that has it."""
+    """A cell has the verdict of one claim on one subject, of several probes the worst."""
 
     word: Word
     declared: bool
     anchor: str
 
 
-def anchor(claim: ClaimJson, probe: ProbeJson[int]) -> str:
-    """The fragment that leads to a probe: `day1.novice-most@sparrow`, with a number from the second on."""
-    same = [other["nodeid"] for other in claim["probes"] if other["subject"] == probe["subject"]]
-    place = same.index(probe["nodeid"])
-    return f"{claim['id']}@{probe['subject']}" + (f"@{place + 1}" if place else "")
+def anchor(claim: Claim, probe: Probe) -> str:
+    """Name the fragment that leads to a probe: `day1.novice-most@sparrow`, with a number from the second on."""
+    same = [other.nodeid for other in claim.probes if other.subject == probe.subject]
+    place = same.index(probe.nodeid)
+    return f"{claim.id}@{probe.subject}" + (f"@{place + 1}" if place else "")
 
 
-def cell(claim: ClaimJson, subject: str) -> Cell | None:
-    """The worst verdict of `claim` on `subject`, or None where it was not tried there."""
-    probes = [probe for probe in claim["probes"] if probe["subject"] == subject]
+def cell(claim: Claim, subject: str) -> Cell | None:
+    """Give the worst verdict of `claim` on `subject`, or None where it was not tried there."""
+    probes = [probe for probe in claim.probes if probe.subject == subject]
     if not probes:
         return None
-    worst = min(probes, key=lambda probe: WORST_FIRST.index(probe["verdict"]))
-    return Cell(word=worst["verdict"], declared=worst["declared"] is not None, anchor=anchor(claim, worst))
+    worst = min(probes, key=lambda probe: WORST_FIRST.index(probe.verdict))
+    return Cell(word=worst.verdict, declared=worst.declared is not None, anchor=anchor(claim, worst))
 
 
 def subject_names(document: Document) -> list[str]:
-    """Every subject of the report, those described first, then any that only a probe names."""
-    described = [subject["name"] for subject in document["subjects"]]
-    probed = [probe["subject"] for claim in document["claims"] for probe in claim["probes"]]
-    return list(dict.fromkeys([*described, *probed]))
+    """List every subject of the report, those described first, then any that only a probe names."""
+    probed = [probe.subject for claim in document.claims for probe in claim.probes]
+    return list(dict.fromkeys([*(subject.name for subject in document.subjects), *probed]))
 
 
 def tallies(document: Document) -> list[Tally]:
-    """One tally a subject."""
-    known = {subject["name"]: subject for subject in document["subjects"]}
+    """Count the verdicts on each subject."""
     rows: list[Tally] = []
     for name in subject_names(document):
-        cells = [found for claim in document["claims"] if (found := cell(claim, name)) is not None]
-        counts: dict[Word, int] = {word: sum(found.word == word for found in cells) for word in WORDS}
-        rows.append(
-            Tally(subject=name, identity=known.get(name), stand=counts["supported"], total=len(cells), counts=counts)
-        )
+        words = [found.word for claim in document.claims if (found := cell(claim, name)) is not None]
+        rows.append(Tally(subject=name, counts={word: words.count(word) for word in WORDS}))
     return rows
 
 
-def _of_one(tally: Tally) -> Line:
-    values = {"stand": str(tally.stand), "total": str(tally.total), "subject": tally.subject}
-    if not tally.decided:
-        return Line(key="headline.undecided", values=values)
-    return Line(key="headline.one" if tally.stand == 1 else "headline.some", values=values)
-
-
 def headline(rows: Sequence[Tally]) -> list[Line]:
-    """What the run says: a sentence a subject, or one for all where they are many."""
+    """Say how the run came out: a sentence a subject, or one for all where they are many."""
     tried = sorted((tally for tally in rows if tally.total), key=lambda tally: tally.decided == 0)
     if not tried:
-        return [Line(key="headline.nothing", values={})]
-    if len(tried) <= MOST_NAMED:
-        return [_of_one(tally) for tally in tried]
-    stand, total = sum(tally.stand for tally in tried), sum(tally.total for tally in tried)
-    values = {"stand": str(stand), "total": str(total), "subjects": str(len(tried))}
-    return [Line(key="headline.many", values=values)]
+        return [("headline.nothing", {})]
+    if len(tried) > MOST_NAMED:
+        stand, total = sum(tally.stand for tally in tried), sum(tally.total for tally in tried)
+        return [("headline.many", {"stand": str(stand), "total": str(total), "subjects": str(len(tried))})]
+    lines: list[Line] = []
+    for tally in tried:
+        key = "headline.one" if tally.stand == 1 else "headline.some"
+        counts = {"stand": str(tally.stand), "total": str(tally.total), "subject": tally.subject}
+        lines.append((key if tally.decided else "headline.undecided", counts))
+    return lines
 
 
 def silent(document: Document) -> list[str]:
-    """The probes planned that reported nothing; a report with any of them cannot be trusted to be whole."""
-    reported = {
-        planned_name(claim["id"], probe["subject"]) for claim in document["claims"] for probe in claim["probes"]
-    }
-    return [name for name in dict.fromkeys(document["planned"]) if name not in reported]
+    """List the probes planned that reported nothing; with any of them the report is not whole."""
+    reported = {planned_name(claim.id, probe.subject) for claim in document.claims for probe in claim.probes}
+    return [name for name in dict.fromkeys(document.planned) if name not in reported]
 
 
-MOST_MEANS: Final = 12
-"""Measured means that one comparison lists; the rest stands with each probe."""
-
-
-UNDECIDED: Final = ("not run", "unverifiable", "broken")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """A probe and the fragment that leads to it."""
-
-    probe: ProbeJson[int]
-    anchor: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mean:
-    """A measured mean and the number printed for it, on one side; the mean is None where only the number is known."""
-
-    mean: float | None
-    interval: list[float] | None
-    published: PublishedJson | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimates:
-    """One comparison as it came out on each side; None on a side that did not make it."""
-
-    statement: str
-    kind: str
-    unit: str
-    sides: tuple[EvidenceJson[int] | None, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Means:
-    """One sample as it came out on each side."""
-
-    label: str
-    measure: str
-    unit: str
-    sides: tuple[Mean | None, ...]
+Mean = tuple[float | None, Interval, Published | None]
+"""A mean, its interval, and the number printed for it; the mean is None where only the number is known."""
+MeanKey = tuple[str, str, str]
+"""Label, measure and unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SideBySide:
-    """A claim on a subject (first) and on a protocol of it; `left_out` means are not listed."""
+    """A claim stands here on a subject (first) and on a protocol of it; a row has None for a side that lacks it.
 
-    protocol: SubjectJson
-    sides: tuple[Side, ...]
-    estimates: tuple[Estimates, ...]
-    means: tuple[Means, ...]
+    `sides` are the probes with their anchors, `left_out` says how many means are not listed.
+    """
+
+    protocol: Subject
+    sides: tuple[tuple[Probe, str], ...]
+    estimates: tuple[tuple[Evidence, tuple[Evidence | None, ...]], ...]
+    means: tuple[tuple[MeanKey, tuple[Mean | None, ...]], ...]
     left_out: int
 
 
-def side_by_side(claim: ClaimJson, document: Document) -> list[SideBySide]:
-    """The comparisons of a claim, one for each protocol on which it was decided as on the subject itself."""
-    found: list[SideBySide] = []
-    for subject in document["subjects"]:
-        probes = [_decided(claim, name) for name in (subject["protocol_of"], subject["name"])]
-        sides = tuple(Side(probe=probe, anchor=anchor(claim, probe)) for probe in probes if probe is not None)
-        if len(sides) == len(probes):
-            found.append(_compare(subject, sides))
-    return found
+def side_by_side(claim: Claim, document: Document) -> Iterator[SideBySide]:
+    """Compare a claim on each protocol on which it was decided with what was decided on the subject itself."""
+    for subject in document.subjects:
+        found = [
+            next((it for it in claim.probes if it.subject == name and it.verdict not in UNDECIDED), None)
+            for name in (subject.protocol_of, subject.name)
+        ]
+        probes = [probe for probe in found if probe is not None]
+        if len(probes) < len(found):
+            continue
+        means = list(_means(probes, document))
+        yield SideBySide(
+            protocol=subject,
+            sides=tuple((probe, anchor(claim, probe)) for probe in probes),
+            estimates=tuple(_estimates(probes, document)),
+            means=tuple(means[:MOST_MEANS]),
+            left_out=max(0, len(means) - MOST_MEANS),
+        )
 
 
-def _decided(claim: ClaimJson, subject: str | None) -> ProbeJson[int] | None:
-    """The first probe of a claim on a subject that says something about it."""
-    probes = (probe for probe in claim["probes"] if probe["subject"] == subject)
-    return next((probe for probe in probes if probe["verdict"] not in UNDECIDED), None)
+def _estimates(probes: Sequence[Probe], document: Document) -> Iterator[tuple[Evidence, tuple[Evidence | None, ...]]]:
+    made = [[document.evidence[row] for row in probe.evidence] for probe in probes]
+    held = [{piece.statement: piece for piece in of_probe} for of_probe in made]
+    for statement in dict.fromkeys(name for one in held for name in one):
+        sides = tuple(one.get(statement) for one in held)
+        yield next(piece for piece in sides if piece is not None), sides
 
 
-def _compare(protocol: SubjectJson, sides: tuple[Side, ...]) -> SideBySide:
-    means = list(_means(sides))
-    return SideBySide(
-        protocol=protocol,
-        sides=sides,
-        estimates=tuple(_estimates(sides)),
-        means=tuple(means[:MOST_MEANS]),
-        left_out=max(0, len(means) - MOST_MEANS),
-    )
-
-
-def _estimates(sides: Sequence[Side]) -> Iterator[Estimates]:
-    by_statement = [{piece["statement"]: piece for piece in side.probe["evidence"]} for side in sides]
-    for statement in dict.fromkeys(name for one in by_statement for name in one):
-        pieces = tuple(one.get(statement) for one in by_statement)
-        first = next(piece for piece in pieces if piece is not None)
-        yield Estimates(statement=statement, kind=first["kind"], unit=first["unit"], sides=pieces)
-
-
-def _means(sides: Sequence[Side]) -> Iterator[Means]:
-    measures = {
-        (sample["label"], sample["unit"]): sample["measure"] for side in sides for sample in _samples_of(side.probe)
-    }
-    held = [_means_of(side.probe, measures) for side in sides]
+def _means(probes: Sequence[Probe], document: Document) -> Iterator[tuple[MeanKey, tuple[Mean | None, ...]]]:
+    samples = [list(shape.samples(document, probe.evidence)) for probe in probes]
+    measures = {(one.label, one.unit): one.measure for of_probe in samples for one in of_probe}
+    held = [_means_of(probe, of_probe, measures) for probe, of_probe in zip(probes, samples, strict=True)]
     for key in dict.fromkeys(key for one in held for key in one):
-        label, measure, unit = key
-        yield Means(label=label, measure=measure, unit=unit, sides=tuple(one.get(key) for one in held))
+        yield key, tuple(one.get(key) for one in held)
 
 
-def _means_of(probe: ProbeJson[int], measures: Mapping[tuple[str, str], str]) -> dict[tuple[str, str, str], Mean]:
-    """The measured means of a probe by label, measure and unit, each with what was printed for that label.
+def _means_of(probe: Probe, samples: Sequence[Sample], measures: Mapping[tuple[str, str], str]) -> dict[MeanKey, Mean]:
+    """Give each measured mean of a probe with the number printed for that label.
 
     A printed number that was not measured here goes under the measure that has its label and unit on either side.
     """
-    printed = {(row["label"], row["unit"]): row for row in probe["published"]}
-    means: dict[tuple[str, str, str], Mean] = {}
-    for sample in _samples_of(probe):
-        row = printed.pop((sample["label"], sample["unit"]), None)
-        key = (sample["label"], sample["measure"], sample["unit"])
-        means.setdefault(key, Mean(mean=sample["mean"], interval=sample["interval"], published=row))
+    printed = {(row.label, row.unit): row for row in probe.published}
+    means: dict[MeanKey, Mean] = {}
+    for one in samples:
+        row = printed.pop((one.label, one.unit), None)
+        means.setdefault((one.label, one.measure, one.unit), (one.mean, one.interval, row))
     for (label, unit), row in printed.items():
-        key = (label, measures.get((label, unit), ""), unit)
-        means[key] = Mean(mean=None, interval=None, published=row)
+        means[label, measures.get((label, unit), ""), unit] = (None, None, row)
     return means
 
 
-def _samples_of(probe: ProbeJson[int]) -> Iterator[SampleJson[int]]:
-    for piece in probe["evidence"]:
-        yield from _samples(piece)
+def published_rows(probe: Probe, document: Document) -> Iterator[tuple[Published, Interval]]:
+    """Give the published numbers of a probe, each with the interval of what was measured here."""
+    samples = shape.samples(document, probe.evidence)
+    ends = {(one.label, one.unit, one.mean): one.interval for one in samples}
+    for row in probe.published:
+        yield row, None if row.measured is None else ends.get((row.label, row.unit, row.measured))
 
 
-def _samples(evidence: EvidenceJson[int]) -> Iterator[SampleJson[int]]:
-    yield from evidence["samples"]
-    for part in evidence["parts"]:
-        yield from _samples(part)
+def near_threshold(rows: Iterable[int], document: Document) -> list[tuple[str, str]]:
+    """Give (label, sentence) of each sample, parts included, of which rounding decides something."""
+    samples = shape.samples(document, rows)
+    return list(dict.fromkeys((one.label, one.near_threshold) for one in samples if one.near_threshold is not None))
+
+
+def arms(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
+    """Give (prompt, continuation) of a steering experiment by arm, in order of first appearance."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    held = evidence.continuations
+    for arm, prompt, text in zip(held.arm, held.prompt, held.text, strict=True):
+        groups.setdefault(arm, []).append((prompt, text))
+    return groups
+
+
+Template = tuple[str, int, float, float, float]
+"""A wording, with the number, the mean, the lowest and the highest of its values."""
+TopicLine = tuple[str, tuple[tuple[float, ...], ...]]
+"""A topic, with its values on each template."""
+
+
+def values_table(sample: Sample, document: Document) -> tuple[list[Template], list[TopicLine]]:
+    """Arrange the values of `sample` by template and, where they are not too many, a line a topic."""
+    groups = by_template(sample, document)
+    values = {wording: [value for _, value in group] for wording, group in groups.items()}
+    templates = [(wording, len(of), mean_of(of), min(of), max(of)) for wording, of in values.items()]
+    topics = dict.fromkeys(topic for group in groups.values() for topic, _ in group)
+    few = len(groups) <= MOST_LANES and len(sample.values) <= MOST_VALUES
+    lines = [
+        (topic, tuple(tuple(value for name, value in group if name == topic) for group in groups.values()))
+        for topic in (topics if few else ())
+    ]
+    return templates[:MOST_TEMPLATES], lines
+
+
+def prompt_groups(document: Document) -> tuple[dict[tuple[str, str], list[tuple[str, str]]], int]:
+    """Give (topic, text) of the prompts by style and template, and how many the page has no room for."""
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    room, left_out, held = MOST_PROMPT_TEXT, 0, document.prompts
+    for text, style, topic, template in zip(held.text, held.style, held.topic, held.template, strict=True):
+        room -= min(len(text), LONGEST_TEXT) + len(topic)
+        if room < 0:
+            left_out += 1
+        else:
+            groups.setdefault((style, template), []).append((topic, text))
+    return groups, left_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitSide:
+    """The units of one side have their values here, and what they are; `left_out` more are in the JSON."""
+
+    side: str
+    what: str
+    lines: Sequence[tuple[str, float]]
+    left_out: int
+
+
+def unit_sides(evidence: Evidence) -> list[UnitSide]:
+    """Give the units by side, in the order of the test."""
+    groups: dict[str, list[tuple[str, float]]] = {}
+    held = evidence.unit_values
+    for side, unit, value in zip(held.side, held.unit, held.value, strict=True):
+        name = " ".join(unit.split())
+        short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+        groups.setdefault(side, []).append((short, value))
+    what = evidence.units or ""
+    sorts = [what] * len(groups)
+    if what.startswith("templates and topics") and len(groups) > 1:  # paired templates are of one side, like topics
+        sorts = ["templates"] * (len(groups) - 1) + ["topics"]
+    return [
+        UnitSide(side=side, what=sort, lines=lines[:MOST_UNITS], left_out=max(0, len(lines) - MOST_UNITS))
+        for sort, (side, lines) in zip(sorts, groups.items(), strict=True)
+    ]
+
+
+Standing = Literal["withstood", "explains", "reproduces", "open", "not-run", "not-judged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """A rival is one control and what it makes of the effect; `standing` is a key of `words.toml`."""
+
+    control: Control
+    standing: Standing
+
+    @property
+    def outcome(self) -> str:
+        """Give the outcome whose colour and sign it takes."""
+        if self.standing in ("explains", "reproduces"):
+            return "refuted"
+        return "supported" if self.standing == "withstood" else "inconclusive"
+
+
+def rivals(evidence: Evidence) -> list[Rival]:
+    """Judge the controls of a comparison, in the order declared."""
+    alpha = evidence.alpha
+    found = [Rival(control=control, standing=_standing(control, alpha)) for control in evidence.controls]
+    if evidence.outcome == "supported" or any(rival.control.explains for rival in found):
+        return found
+    if evidence.p is not None and alpha is not None and evidence.p < alpha and (evidence.estimate or 0) > 0:
+        return found
+    # Where the claim's own comparison finds no effect there is nothing that a rival could explain.
+    return [rival if rival.standing == "not-run" else replace(rival, standing="not-judged") for rival in found]
+
+
+def _standing(control: Control, alpha: float | None) -> Standing:
+    p, share = control.p, control.share
+    if p is None:
+        return "not-run"
+    if control.explains:
+        return "explains" if control.expects == "persists" else "reproduces"
+    if alpha is None or control.name in OTHER_UNIT:
+        return "withstood"
+    if control.expects == "persists":
+        return "withstood" if withstands(control.name, control.estimate, p, share, alpha) else "open"
+    if control.name in RANDOM:  # p is the rank of the claim among the draws
+        return "open" if p >= alpha else "withstood"
+    return "open" if p >= alpha and share is not None and share >= HALF else "withstood"

@@ -1,57 +1,143 @@
-"""The page: one self-contained HTML file, made from the JSON document alone."""
+"""The page is one self-contained HTML file, made from the report alone, whose interface speaks English and Chinese."""
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
 from base64 import b64encode
+from collections.abc import Sequence
 from functools import cache, partial
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from markupsafe import Markup
 
 from saeprobe.claims import WORDS
+from saeprobe.evidence import numbers
 from saeprobe.files import write_whole
-from saeprobe.report.document import Document
-from saeprobe.report.overview import anchor, cell, headline, side_by_side, silent, subject_names, tallies
-from saeprobe.report.pictures import DIFFERENCES, forest, strips
-from saeprobe.report.tables import (
-    arms,
-    clip,
-    estimate,
-    exact,
-    near_threshold,
-    number,
-    percent,
-    places,
-    probability,
-    prompt_groups,
-    published_rows,
-    rivals,
-    seconds,
-    share,
-    unit_sides,
-    values_table,
-)
-from saeprobe.report.wording import Language, attribute, has_chinese, mark, say, words
+from saeprobe.report import overview, pictures
+from saeprobe.report.shape import Document, Interval
+from saeprobe.report.shape import samples as samples_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+Language = Literal["en", "zh"]
+LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
 MOST_OPEN: Final = 20
 """Claims up to which the script leaves the evidence of all open when the page is opened."""
+_ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+_NONE: Final = "\N{EN DASH}"
 
 
 def _text(name: str) -> str:
     return resources.files("saeprobe.report").joinpath(name).read_text(encoding="utf-8")
 
 
+@cache
+def words() -> dict[str, dict[Language, str]]:
+    """Read every word of the interface by key and language, from `words.toml`."""
+    return cast("dict[str, dict[Language, str]]", tomllib.loads(_text("words.toml")))
+
+
+def say(key: str, language: Language, **values: object) -> str:
+    """Give the word under `key` with `values` in its places, as plain text.
+
+    Raises:
+        KeyError: there is no such word.
+    """
+    if key not in words():
+        raise KeyError(f"words.toml has no entry {key!r}; add it in {' and '.join(LANGUAGES)}")
+    text = words()[key][language]
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    return text
+
+
+def mark(key: str, language: Language, **values: object) -> Markup:
+    """Give the word under `key`, marked so that the page's script can say it in the other language."""
+    text = say(key, language, **values)
+    if not values:
+        return Markup('<span data-w="{}">{}</span>').format(key, text)
+    held = json.dumps({name: str(value) for name, value in values.items()}, ensure_ascii=False)
+    return Markup('<span data-w="{}" data-v="{}">{}</span>').format(key, held, text)
+
+
+def _attribute(name: str, key: str, language: Language) -> Markup:
+    return Markup('{}="{}" data-a="{}:{}"').format(name, say(key, language), name, key)
+
+
+def _has_chinese(text: str) -> bool:
+    """Say whether `text` holds a Han character: a screen reader and the choice of font want to know."""
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+def clip(text: str, *, language: Language) -> Markup:
+    """Escape `text`, and cut it where it is too long for the page, saying how much is left out."""
+    rest = len(text) - overview.LONGEST_TEXT
+    if rest <= 0:
+        return Markup("{}").format(text)
+    return Markup("{}… {}").format(text[: overview.LONGEST_TEXT], mark("clipped", language, n=f"{rest:,}"))
+
+
+def _signed(text: str) -> str:
+    return re.sub(r"(?<!\w)-|(?<=e)-", "\N{MINUS SIGN}", text)
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Write a value as people do, with a true minus sign; a dash where there is none."""
+    return _NONE if value is None else _signed(numbers.number(value, unit))
+
+
+def exact(value: float | None, unit: str = "") -> str:
+    """Write a value with every digit that was printed in its source: 132.4, 0.10 as 0.1, a share of 0.125 as 12.5 %."""
+    if value is None:
+        return _NONE
+    return _signed(f"{100 * value:.10g} %" if numbers.is_share(unit) else repr(value).removesuffix(".0"))
+
+
+def estimate(value: float | None, ends: Interval, unit: str = "") -> Markup:
+    """Write a number with its interval: `**2.5** [1.6, 3.4]`."""
+    if value is None or ends is None:
+        return Markup("<b>{}</b>").format(number(value, unit))
+    shown = number(value, unit), _signed(numbers.span(ends, unit))
+    return Markup('<b>{}</b> <span class="whole">{}</span>').format(*shown)
+
+
+def share(part: float | None) -> str:
+    """Write a share in percent, or a dash."""
+    return number(part, numbers.SHARE)
+
+
+def p_value(p: float | None, *, bare: bool = False) -> str:
+    """Write `p = 0.031`, or `0.031` alone under a heading; never zero."""
+    if p is None:
+        return _NONE
+    return re.sub("^p (= )?", "", numbers.p_value(p)) if bare else numbers.p_value(p)
+
+
+def seconds(duration: float) -> str:
+    """Write a duration to a tenth of a second, never as zero."""
+    return "< 0.1" if duration < 0.1 else f"{duration:,.1f}"  # noqa: PLR2004 - the last digit shown
+
+
+def linked(source: str) -> Markup:
+    """Write a source as a link where it is a web address, else as text."""
+    if _ADDRESS.fullmatch(source) is None:
+        return Markup("{}").format(source)
+    return Markup('<a href="{0}" rel="noopener noreferrer">{0}</a>').format(source)
+
+
+def _slug(word: str) -> str:
+    """Write `not run` as a class name and key: `not-run`."""
+    return word.replace(" ", "-")
+
+
 def _inline(name: str) -> Markup:
-    """A script or style sheet of this package as it goes into the page, its one part that is not escaped."""
+    """Give a script or style sheet of this package as it goes into the page, its one part that is not escaped."""
     text = _text(name)
     if "</" in text:
         raise ValueError(f"{name} holds '</', which could end its element early; write it otherwise")
@@ -59,7 +145,7 @@ def _inline(name: str) -> Markup:
 
 
 def _hash(text: str) -> str:
-    """The source expression by which the page's Content-Security-Policy allows exactly `text`."""
+    """Give the source expression by which the page's Content-Security-Policy allows exactly `text`."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
@@ -70,53 +156,34 @@ def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     # jinja2 types these by its own filters' signatures.
     filters, tests = cast("dict[str, Any]", environment.filters), cast("dict[str, Any]", environment.tests)
-    filters |= {
-        "number": number,
-        "exact": exact,
-        "estimate": estimate,
-        "linked": linked,
-        "percent": percent,
-        "probability": probability,
-        "seconds": seconds,
-        "share": share,
-        "slug": slug,
-    }
-    tests["chinese"] = has_chinese
+    written = (number, exact, estimate, share, p_value, seconds, linked)
+    filters |= {one.__name__: one for one in written} | {"slug": _slug}
+    tests["chinese"] = _has_chinese
     return environment.from_string(_text("page.html.j2"))
 
 
-def linked(source: str) -> Markup:
-    """A source as the page shows it: a link where it is a web address, else its text."""
-    if _ADDRESS.fullmatch(source) is None:
-        return Markup("{}").format(source)
-    return Markup('<a href="{0}" rel="noopener noreferrer">{0}</a>').format(source)
-
-
-def slug(word: str) -> str:
-    """`not run` as a class name and key: `not-run`."""
-    return word.replace(" ", "-")
+def _rows_of(table: Sequence[object], rows: Sequence[int]) -> list[object]:
+    return [table[row] for row in rows]
 
 
 def render(document: Document, *, language: Language = "en") -> str:
-    """The page of a report: all evidence in one HTML text that loads nothing, the same for the same document.
+    """Make the page of a report: all evidence in one HTML text that loads nothing, the same for the same document.
 
     Args:
-        document: a report that follows the schema (`validate` it first if it comes from elsewhere).
+        document: the report.
         language: in which the interface speaks at first; the reader can change it.
     """
     style, script = _inline("page.css"), _inline("page.js")
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            f"style-src {_hash(style)}",
-            f"script-src {_hash(script)}",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
     )
-    rows = tallies(document)
-    lines = headline(rows)
+    rows = overview.tallies(document)
+    lines = overview.headline(rows)
+    of_document = (
+        *(pictures.forest, pictures.strips, overview.near_threshold, overview.published_rows),
+        *(overview.side_by_side, overview.values_table),
+    )
     return _template().render(
         document=document,
         language=language,
@@ -124,31 +191,28 @@ def render(document: Document, *, language: Language = "en") -> str:
         style=style,
         script=script,
         table=Markup(json.dumps(words(), ensure_ascii=False).replace("<", "\\u003c")),  # noqa: S704 - escaped here
-        title="; ".join(say(line.key, language, **line.values) for line in lines),
+        title="; ".join(say(key, language, **values) for key, values in lines),
         headline=lines,
         tallies=rows,
-        names=subject_names(document),
-        silent=silent(document),
-        declared=sum(probe["declared"] is not None for claim in document["claims"] for probe in claim["probes"]),
+        names=overview.subject_names(document),
+        silent=overview.silent(document),
+        prompt_groups=overview.prompt_groups(document),
+        declared=sum(probe.declared is not None for claim in document.claims for probe in claim.probes),
         WORDS=WORDS,
         MOST_OPEN=MOST_OPEN,
-        DIFFERENCES=DIFFERENCES,
+        DIFFERENCES=pictures.DIFFERENCES,
         w=partial(mark, language=language),
-        attr=partial(attribute, language=language),
-        anchor=anchor,
-        arms=arms,
-        cell=cell,
+        attr=partial(_attribute, language=language),
         clip=partial(clip, language=language),
-        forest=forest,
-        near_threshold=near_threshold,
-        places=places,
-        rivals=rivals,
-        side_by_side=partial(side_by_side, document=document),
-        strips=strips,
-        published_rows=published_rows,
-        unit_sides=unit_sides,
-        values_table=values_table,
-        prompt_groups=prompt_groups,
+        samples=partial(samples_of, document),
+        sides=partial(_rows_of, document.samples),
+        parts=partial(_rows_of, document.evidence),
+        anchor=overview.anchor,
+        arms=overview.arms,
+        cell=overview.cell,
+        rivals=overview.rivals,
+        unit_sides=overview.unit_sides,
+        **{one.__name__: partial(one, document=document) for one in of_document},
     )
 
 

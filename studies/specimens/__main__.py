@@ -40,15 +40,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(argv)
     if chosen.smoke and chosen.out is None:
         parser.error("--smoke would replace the weights that ship with the package; name a folder: --out DIR")
-    # Imported here, so that --help does not wait for torch.
-    if chosen.specimen == "sparrow":
-        from studies.specimens.train import sparrow as specimen
-    else:
-        from studies.specimens.train import finch as specimen
-
     out: Path = chosen.out or Path(str(resources.files("saeprobe"))) / "specimens" / chosen.specimen
     out.mkdir(parents=True, exist_ok=True)
-    specimen.train(out, seed=chosen.seed, recipes=specimen.TINY if chosen.smoke else specimen.RECIPES)
+    # Imported here, so that --help does not wait for torch.
+    if chosen.specimen == "sparrow":
+        from studies.specimens.train import sparrow
+
+        sparrow.train(out, seed=chosen.seed, recipes=sparrow.TINY if chosen.smoke else sparrow.RECIPES)
+    else:
+        from studies.specimens.train import finch
+
+        finch.train(out, seed=chosen.seed, recipes=finch.TINY if chosen.smoke else finch.RECIPES)
     sys.stdout.write(f"wrote {out}; its figures are in {out / 'README.md'}\n")
 
 

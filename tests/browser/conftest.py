@@ -14,8 +14,11 @@ import pytest
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import BaselineJson, RunJson, build_document, planned_name, probe_to_json
+from saeprobe.report.document import build_document, planned_name, probe_to_json
 from saeprobe.report.page import write_page
+from saeprobe.report.shape import Run
+from saeprobe.verdicts.baseline import BaselineComparison, BaselineRow
+from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
@@ -41,23 +44,23 @@ FLAGS = (
     "--disable-sync",
     "--window-size=1200,900",
 )
-RUN: RunJson = {
-    "command": "pytest probes/",
-    "exit_code": 1,
-    "duration_s": 1.0,
-    "alpha": 0.05,
-    "seed": 0,
-    "workers": 0,
-    "commit": None,
-    "dirty": None,
-    "python": "3.11",
-    "platform": "Linux",
-    "device": None,
-    "evidence_dir": None,
-    "versions": {},
-    "computed_prompts": 0,
-    "stored_prompts": 0,
-}
+RUN = Run(
+    command="pytest probes/",
+    exit_code=1,
+    duration_s=1.0,
+    alpha=0.05,
+    seed=0,
+    workers=0,
+    commit=None,
+    dirty=None,
+    python="3.11",
+    platform="Linux",
+    device=None,
+    evidence_dir=None,
+    versions={},
+    computed_prompts=0,
+    stored_prompts=0,
+)
 CASES: tuple[tuple[str, str, Word], ...] = (
     ("day1.novice-more-than-expert", "sparrow", "supported"),
     ("day1.novice-more-than-expert", "finch", "refuted"),
@@ -117,28 +120,33 @@ def evidence(statement: str) -> Evidence:
     return replace(found, controls=(control,))
 
 
-def approved() -> BaselineJson:
+def approved() -> BaselineComparison:
     """An approval whose every word is hostile."""
-    return {
-        "approved_by": HOSTILE,
-        "because": HOSTILE,
-        "on": "2026-11-20",
-        "verdict": "supported",
-        "commit": None,
-        "rows": [
-            {
-                "label": HOSTILE,
-                "measure": HOSTILE,
-                "unit": HOSTILE,
-                "approved": 1.0,
-                "measured": 2.0,
-                "noise": 0.5,
-                "noise_from": HOSTILE,
-                "agrees": False,
-            }
-        ],
-        "changed": [HOSTILE],
-    }
+    return BaselineComparison(
+        baseline=Baseline(
+            claim="a.b",
+            subject="sparrow",
+            sentence=HOSTILE,
+            approved_by=HOSTILE,
+            because=HOSTILE,
+            on="2026-11-20",
+            verdict="supported",
+            values=(),
+            measured_with=Provenance(),
+        ),
+        rows=(
+            BaselineRow(
+                label=HOSTILE,
+                measure=HOSTILE,
+                unit=HOSTILE,
+                approved=1.0,
+                measured=2.0,
+                noise=0.5,
+                noise_from=HOSTILE,
+            ),
+        ),
+        changed=(HOSTILE,),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.cli import deciding
 from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import Document, ProbeRecord, build_document, planned_name, probe_to_json
-from saeprobe.report.files import write_report
+from saeprobe.report.document import ProbeRecord, build_document, planned_name, probe_to_json, write_report
+from saeprobe.report.shape import Document
 from saeprobe.verdicts.baseline import compare_baseline, values_of
 from saeprobe.verdicts.baseline_files import Provenance, read_baselines
 

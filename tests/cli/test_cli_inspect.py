@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.cli.inspect import read_contents, recognise
-from saeprobe.report.document import RunJson, build_document, probe_to_json
-from saeprobe.report.files import write_report
+from saeprobe.report.document import build_document, probe_to_json, write_report
+from saeprobe.report.shape import Run as RunOfReport
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, text_of
 
 Run = Callable[..., Any]
@@ -130,26 +130,26 @@ def test_the_articles_json_is_recognised(run: Run, tmp_path: Path) -> None:
     assert (other.code, "unknown; here are its keys" in other.out) == (0, True)
 
 
-RUN: RunJson = {
-    "command": "pytest probes/",
-    "exit_code": 0,
-    "duration_s": 1.0,
-    "alpha": 0.05,
-    "seed": 0,
-    "workers": 0,
-    "commit": "0123abcd",
-    "dirty": True,
-    "python": "3.11.7",
-    "platform": "Linux",
-    "device": "cpu",
-    "evidence_dir": None,
-    "versions": {},
-    "computed_prompts": 0,
-    "stored_prompts": 0,
-}
+RUN = RunOfReport(
+    command="pytest probes/",
+    exit_code=0,
+    duration_s=1.0,
+    alpha=0.05,
+    seed=0,
+    workers=0,
+    commit="0123abcd",
+    dirty=True,
+    python="3.11.7",
+    platform="Linux",
+    device="cpu",
+    evidence_dir=None,
+    versions={},
+    computed_prompts=0,
+    stored_prompts=0,
+)
 
 
-def report_file(path: Path, *, run: RunJson = RUN, planned: tuple[str, ...] = ()) -> Path:
+def report_file(path: Path, *, run: RunOfReport = RUN, planned: tuple[str, ...] = ()) -> Path:
     """Write a report of two claims on two subjects, one of them a declared non-reproduction."""
     cases: tuple[tuple[str, str, Word, str | None], ...] = (
         ("a.b", "sparrow", "supported", None),
@@ -184,7 +184,7 @@ def test_a_report_is_summed_up(run: Run, tmp_path: Path) -> None:
     assert found.code == 0, found.err
     data = json.loads(found.out)
     assert data["kind"] == "report"
-    assert data["description"].startswith("a report of saeprobe, schema version 1.")
+    assert data["description"].startswith("a report of saeprobe, schema version 2.0")
     assert data["facts"] == {
         "written": "2026-11-22T04:00:00+00:00",
         "command": "pytest probes/",
@@ -193,8 +193,8 @@ def test_a_report_is_summed_up(run: Run, tmp_path: Path) -> None:
         "verdicts": "2 supported, 1 refuted (1 as declared)",
     }
     assert data["warnings"] == ["planned, but nothing was reported: a.lost[sparrow]"]
-    assert "  what it is  a report of saeprobe, schema version 1." in run("inspect", path).out
-    outside = report_file(path, run={**RUN, "commit": None, "dirty": None})
+    assert "  what it is  a report of saeprobe, schema version 2.0" in run("inspect", path).out
+    outside = report_file(path, run=replace(RUN, commit=None, dirty=None))
     assert recognise(read_contents(outside)).facts["commit"] == "not a git checkout"
 
 
@@ -227,7 +227,7 @@ def test_a_baseline_is_summed_up(run: Run, tmp_path: Path) -> None:
     ("text", "message"),
     [
         ('{"schema": "urn:saeprobe:report:1", "schema_version": "1.2"}', "a report of saeprobe that cannot be used"),
-        ('{"schema": "urn:saeprobe:report:2", "schema_version": "2.0"}', "has schema version '2.0'"),
+        ('{"schema": "urn:saeprobe:report:3", "schema_version": "3.0"}', "has schema version '3.0'"),
         ('{"kind": "saeprobe baseline 1", "claim": "other"}', "a baseline of saeprobe that cannot be used"),
     ],
 )

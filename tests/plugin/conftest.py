@@ -12,7 +12,7 @@ from runs import HEAD, Go, Run
 LIBRARIES = (
     "hypothesis",
     "jinja2",
-    "jsonschema",
+    "msgspec",
     "numpy",
     "pandas",
     "pyarrow.parquet",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from saeprobe.report.document import Document, ProbeJson
-from saeprobe.report.files import read_report
+from saeprobe.report.document import read_report
+
+Json = dict[str, Any]
 
 HEAD = """
 from saeprobe import capture
@@ -56,9 +58,19 @@ class Run:
     folder: Path
 
     @property
-    def report(self) -> Document:
-        """The JSON report, checked against its schema."""
-        return read_report(self.folder / "reports" / "report.json")
+    def report(self) -> Json:
+        """The JSON report, checked against its schema, with each row of evidence and of samples in its place."""
+        path = self.folder / "reports" / "report.json"
+        read_report(path)
+        held = json.loads(path.read_text(encoding="utf-8"))
+        for piece in held["evidence"]:  # parts stand before the whole
+            piece["samples"] = [held["samples"][row] for row in piece["samples"]]
+            piece["parts"] = [held["evidence"][row] for row in piece["parts"]]
+            for control in piece["controls"]:
+                control["evidence"] = None if control["evidence"] is None else held["evidence"][control["evidence"]]
+        for probe in (probe for claim in held["claims"] for probe in claim["probes"]):
+            probe["evidence"] = [held["evidence"][row] for row in probe["evidence"]]
+        return held
 
     @property
     def page(self) -> str:
@@ -66,7 +78,7 @@ class Run:
         return (self.folder / "reports" / "report.html").read_text(encoding="utf-8")
 
     @property
-    def probes(self) -> dict[str, ProbeJson[int]]:
+    def probes(self) -> dict[str, Json]:
         """The probes of the report by claim and subject: `rank.up[llama70b-as-published]`."""
         return {
             f"{claim['id']}[{probe['subject']}]": probe for claim in self.report["claims"] for probe in claim["probes"]

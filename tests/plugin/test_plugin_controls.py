@@ -101,7 +101,7 @@ def controls_of(run: Run, nodeid: str) -> dict[str, Any]:
 
 def texts(run: Run, evidence: Any) -> list[str]:
     """The prompts of a comparison."""
-    return [run.report["prompts"][number]["text"] for sample in evidence["samples"] for number in sample["prompts"]]
+    return [run.report["prompts"]["text"][number] for sample in evidence["samples"] for number in sample["prompts"]]
 
 
 def test_the_plan_shows_what_controls_read(planned: Run) -> None:
@@ -146,7 +146,7 @@ def test_random_subjects_read_the_claims_own_prompts(cold: Run) -> None:
     """The same prompts give other values in each draw, of a random model and of a random SAE."""
     controls = controls_of(cold, "test_more")
     wording = controls["wording"]["evidence"]
-    drawn = {name: [unit["value"] for unit in controls[name]["evidence"]["unit_values"]] for name in NAMES[-2:]}
+    drawn = {name: controls[name]["evidence"]["unit_values"]["value"] for name in NAMES[-2:]}
     for name in NAMES[-2:]:
         assert len(set(drawn[name])) == 20
         assert controls[name]["evidence"]["n_units"] == [20]

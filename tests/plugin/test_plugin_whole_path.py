@@ -189,7 +189,7 @@ def test_the_number_of_active_features_is_that_worked_by_hand(cold: Run) -> None
     assert evidence["estimate"] == pytest.approx(4 / 9)
     assert evidence["p"] == pytest.approx(2 / 64)
     assert [row["agrees"] for row in probe["published"]] == [True, True]
-    prompts = [cold.report["prompts"][number]["text"] for number in larger["prompts"]]
+    prompts = [cold.report["prompts"]["text"][number] for number in larger["prompts"]]
     assert prompts[4:] == ["calm calm purple", "red red purple"]
 
 

@@ -10,33 +10,42 @@ from report_samples import HOSTILE, document_of, greater, length, rival, sample
 
 from saeprobe.claims import Claim, NonReproduction, Verdict, published
 from saeprobe.evidence.evidence import Evidence, Needed, Sample
-from saeprobe.report.document import BaselineJson, ComparisonJson, Document, ProbeRecord, probe_to_json
+from saeprobe.report.document import ProbeRecord, probe_to_json
+from saeprobe.report.shape import Document
+from saeprobe.verdicts.baseline import BaselineComparison, BaselineRow
+from saeprobe.verdicts.baseline_files import Baseline, Provenance
+from saeprobe.verdicts.deciding import PublishedComparison
 
-BASELINE: BaselineJson = {
-    "approved_by": "Ada L.",
-    "because": f"read against table 2 {HOSTILE}",
-    "on": "2026-11-20",
-    "verdict": "supported",
-    "commit": "0123456789abcdef",
-    "rows": [
-        {
-            "label": label,
-            "measure": "l0",
-            "unit": "features",
-            "approved": approved,
-            "measured": measured,
-            "noise": noise,
-            "noise_from": told,
-            "agrees": agrees,
-        }
-        for label, approved, measured, noise, told, agrees in (
-            ("novice", 11.833, 14.222, 0.612, "8 templates, paired", False),
-            ("expert", 11.61, 11.61, 1.161e-05, "rounding", True),
-            ("guru", 13.1, None, None, None, None),
+BASELINE = BaselineComparison(
+    baseline=Baseline(
+        claim="day1.novice-more-than-expert",
+        subject="finch",
+        sentence="A prompt for a novice activates more features than one for an expert.",
+        approved_by="Ada L.",
+        because=f"read against table 2 {HOSTILE}",
+        on="2026-11-20",
+        verdict="supported",
+        values=(),
+        measured_with=Provenance(commit="0123456789abcdef"),
+    ),
+    rows=tuple(
+        BaselineRow(
+            label=label,
+            measure="l0",
+            unit="features",
+            approved=approved,
+            measured=measured,
+            noise=noise,
+            noise_from=made_of,
         )
-    ],
-    "changed": ["SAE (hash 12ab34cd -> 56ef7890)", "transformers 5.23.0 -> 5.24.1", "commit 0123456789ab -> 89ab"],
-}
+        for label, approved, measured, noise, made_of in (
+            ("novice", 11.833, 14.222, 0.612, "8 templates, paired"),
+            ("expert", 11.61, 11.61, 1.161e-05, "rounding"),
+            ("guru", 13.1, None, None, None),
+        )
+    ),
+    changed=("SAE (hash 12ab34cd -> 56ef7890)", "transformers 5.23.0 -> 5.24.1", "commit 0123456789ab -> 89ab"),
+)
 """What was approved of the claim on finch."""
 
 
@@ -155,8 +164,8 @@ def _records() -> list[ProbeRecord]:
         subject: str,
         verdict: Verdict,
         *evidence: Evidence,
-        published: Sequence[ComparisonJson] = (),
-        baseline: BaselineJson | None = None,
+        published: Sequence[PublishedComparison] = (),
+        baseline: BaselineComparison | None = None,
     ) -> ProbeRecord:
         return probe_to_json(
             claim=claim,
@@ -183,18 +192,18 @@ def _records() -> list[ProbeRecord]:
         tried=1280,
         needed=Needed(units="templates a style", have=3, wanted=9, prompts=216),
     )
-    compared: list[ComparisonJson] = [
-        {
-            "label": label,
-            "value": printed.values[label],
-            "unit": "features",
-            "tolerance": 0.75,
-            "tolerance_from": "printed precision 0.05 + sampling error 0.7 of both means",
-            "measured": measured.mean,
-            "agrees": agrees,
-            "rounding": 0.05,
-            "sampling": 0.7,
-        }
+    compared = [
+        PublishedComparison(
+            label=label,
+            value=printed.values[label],
+            unit="features",
+            tolerance=0.75,
+            tolerance_from="printed precision 0.05 + sampling error 0.7 of both means",
+            measured=measured.mean,
+            agrees=agrees,
+            rounding=0.05,
+            sampling=0.7,
+        )
         for label, measured, agrees in (("novice", novice, True), ("expert", expert, False))
     ]
     scope = "these 3 templates a style"

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import beta, bootstrap, false_discovery_control, pearsonr, t
 
 Json = dict[str, Any]
-Prompts = Sequence[Json]
+Prompts = Json
 Test = Callable[[float], float]
 """The p that is left once a shift is taken off the first side."""
 TIE = 1e-9
@@ -28,26 +28,32 @@ def complaints(report: Json) -> list[str]:
     found: list[str] = []
     for claim in report["claims"]:
         for probe in claim["probes"]:
-            for evidence in probe["evidence"]:
-                found += [f"{claim['id']}: {told}" for told in _of_evidence(evidence, report)]
-            word = _verdict(claim, probe)
+            for row in probe["evidence"]:
+                found += [f"{claim['id']}: {wrong}" for wrong in _of_evidence(report["evidence"][row], report)]
+            word = _verdict(claim, probe, report)
             if probe["verdict"] != word:
                 found.append(f"{claim['id']}: the verdict is {word}, not {probe['verdict']}")
     return found
 
 
-def pieces(report: Json) -> Iterator[Json]:
-    """Every piece of evidence, parts and those of controls included."""
-    waiting = [one for claim in report["claims"] for probe in claim["probes"] for one in probe["evidence"]]
-    while waiting:
-        piece = waiting.pop()
-        yield piece
-        waiting += piece["parts"] + [it["evidence"] for it in piece["controls"] if it["evidence"]]
+def walk(rows: Sequence[int], report: Json) -> Iterator[Json]:
+    """Give some rows of evidence and all their parts, not what controls compared."""
+    for row in rows:
+        yield report["evidence"][row]
+        yield from walk(report["evidence"][row]["parts"], report)
+
+
+def _samples(evidence: Json, report: Json) -> list[Json]:
+    return [report["samples"][row] for row in evidence["samples"]]
+
+
+def _parts(evidence: Json, report: Json) -> list[Json]:
+    return [report["evidence"][row] for row in evidence["parts"]]
 
 
 def _of_evidence(evidence: Json, report: Json) -> list[str]:
-    inner = [*evidence["parts"], *(it["evidence"] for it in evidence["controls"] if it["evidence"])]
-    found = [told for piece in inner for told in _of_evidence(piece, report)]
+    inner = [*evidence["parts"], *(it["evidence"] for it in evidence["controls"] if it["evidence"] is not None)]
+    found = [wrong for row in inner for wrong in _of_evidence(report["evidence"][row], report)]
     again: Json = _KINDS[evidence["kind"]](evidence, report)
     for name, value in again.items():
         if not _same(evidence[name], value):
@@ -55,38 +61,31 @@ def _of_evidence(evidence: Json, report: Json) -> list[str]:
     return found
 
 
-def _same(told: Any, found: Any) -> bool:
-    if found is None or told is None or isinstance(found, str):
-        return told == found
-    return np.shape(told) == np.shape(found) and bool(np.allclose(told, found, rtol=1e-7, atol=1e-9))
+def _same(given: Any, found: Any) -> bool:
+    if found is None or given is None or isinstance(found, str):
+        return given == found
+    return np.shape(given) == np.shape(found) and bool(np.allclose(given, found, rtol=1e-7, atol=1e-9))
 
 
-def _verdict(claim: Json, probe: Json) -> str:
-    outcomes = {piece["outcome"] for piece in probe["evidence"]}
+def _verdict(claim: Json, probe: Json, report: Json) -> str:
+    outcomes = {report["evidence"][row]["outcome"] for row in probe["evidence"]}
     if not outcomes:
         return "broken"
     for word in ("refuted", "inconclusive"):
         if word in outcomes:
             return word
-    waiting, run = list(probe["evidence"]), set[str]()
-    while waiting:
-        piece = waiting.pop()
-        run |= {control["name"] for control in piece["controls"]}
-        waiting += piece["parts"]
+    run = {control["name"] for piece in walk(probe["evidence"], report) for control in piece["controls"]}
     if set(claim["controls"]) - run or any(row["measured"] is None for row in probe["published"]):
         return "broken"
     near = all(abs(row["measured"] - row["value"]) <= row["tolerance"] + TIE for row in probe["published"])
-    return "supported" if near and not _turned(probe) else "drifted"
+    return "supported" if near and not _turned(probe, report) else "drifted"
 
 
-def _turned(probe: Json) -> bool:
+def _turned(probe: Json, report: Json) -> bool:
     """Whether two numbers that a comparison told apart are printed the other way round."""
     rows = {(row["label"], row["unit"], row["measured"]): row for row in probe["published"]}
-    waiting = list(probe["evidence"])
-    while waiting:
-        piece = waiting.pop()
-        waiting += piece["parts"]
-        keys = [(one["label"], one["unit"], one["mean"]) for one in piece["samples"]]
+    for piece in walk(probe["evidence"], report):
+        keys = [(one["label"], one["unit"], one["mean"]) for one in _samples(piece, report)]
         both = sorted((rows[key] for key in keys if key in rows), key=lambda row: row["measured"])
         if piece["kind"] in ("greater", "at least", "exclusive") and len(both) == 2 and (piece["margin"] or 0) >= 0:
             lower, upper = both
@@ -102,17 +101,17 @@ def _turned(probe: Json) -> bool:
 def _means(sample: Json, prompts: Prompts, what: str, values: Sequence[float] | None = None) -> dict[str, float]:
     groups: dict[str, list[float]] = {}
     for place, value in zip(sample["prompts"], sample["values"] if values is None else values, strict=True):
-        groups.setdefault(prompts[place][what], []).append(value)
+        groups.setdefault(prompts[what][place], []).append(value)
     return {name: float(np.mean(group)) for name, group in groups.items()}
 
 
 def _values(evidence: Json) -> list[float]:
-    return [unit["value"] for unit in evidence["unit_values"]]
+    return evidence["unit_values"]["value"]
 
 
-def _units_of_two(evidence: Json, prompts: Prompts) -> list[float]:
+def _units_of_two(evidence: Json, report: Json) -> list[float]:
     """The unit values again from the values of both sides."""
-    a, b = evidence["samples"]
+    (a, b), prompts = _samples(evidence, report), report["prompts"]
     raised = re.search(r"taken times (\S+) and plus (\S+)$", evidence["rule"])
     times, plus = (1.0, 0.0) if raised is None else (float(raised[1]), float(raised[2]))
     values = [a["values"], [times * value + plus for value in b["values"]]]
@@ -130,7 +129,7 @@ def _units_of_two(evidence: Json, prompts: Prompts) -> list[float]:
         of_templates = list[float]()
         for side, of in zip((a, b), values, strict=True):
             moved = [
-                value - level.get(prompts[place]["topic"], np.nan) + centre
+                value - level.get(prompts["topic"][place], np.nan) + centre
                 for place, value in zip(side["prompts"], of, strict=True)
             ]
             kept = [not np.isnan(value) for value in moved]
@@ -237,7 +236,7 @@ def _greater(evidence: Json, report: Json) -> Json:
         return _of_scan(evidence)
     again: Json = {}
     if evidence["samples"]:
-        again["unit_values"] = _units_of_two(evidence, report["prompts"])
+        again["unit_values"] = _units_of_two(evidence, report)
     p = _test_of_two(evidence)
     n = evidence["n_units"]
     values = np.array(_values(evidence))
@@ -249,11 +248,11 @@ def _greater(evidence: Json, report: Json) -> Json:
         outcome = "inconclusive"
     else:
         outcome = "refuted" if estimate < 0 else _controlled(evidence, report)
-    return _told(evidence, {**again, "outcome": outcome}, p)
+    return _with_interval(evidence, {**again, "outcome": outcome}, p)
 
 
-def _told(evidence: Json, again: Json, p: Test) -> Json:
-    """The numbers found again, in the shape in which the evidence tells them."""
+def _with_interval(evidence: Json, again: Json, p: Test) -> Json:
+    """Add what is wrong with the interval and the unit values to the numbers found again."""
     wrong = _ends(evidence["interval"], p, evidence["level"])
     if wrong is not None:
         again["interval"] = wrong
@@ -275,7 +274,7 @@ def _control(control: Json, evidence: Json, report: Json) -> str:
         return "inconclusive"
     if control["name"] == "labels":
         return _labels(control, evidence, report)
-    made = control["evidence"]
+    made = None if control["evidence"] is None else report["evidence"][control["evidence"]]
     if made is not None and (made["p"] != p or made["estimate"] != left):
         return "the control is not what its evidence says"
     share = left / own
@@ -319,12 +318,12 @@ def _equal(evidence: Json, report: Json) -> Json:
     inside = max(one_sided(-margin, 1), one_sided(margin, -1))
     outside = min(one_sided(-margin, -1), one_sided(margin, 1))
     outcome = "supported" if inside < alpha else "refuted" if outside < alpha else "inconclusive"
-    units = _units_of_two(evidence, report["prompts"])
-    return _told(evidence, {"p": inside, "estimate": found, "outcome": outcome, "unit_values": units}, p)
+    units = _units_of_two(evidence, report)
+    return _with_interval(evidence, {"p": inside, "estimate": found, "outcome": outcome, "unit_values": units}, p)
 
 
 def _one_side(evidence: Json, report: Json) -> list[float]:
-    return list(_means(evidence["samples"][0], report["prompts"], evidence["units"].removesuffix("s")).values())
+    return list(_means(_samples(evidence, report)[0], report["prompts"], evidence["units"].removesuffix("s")).values())
 
 
 def _beside(evidence: Json) -> tuple[str, float]:
@@ -345,7 +344,7 @@ def _bound(evidence: Json, report: Json) -> Json:
     if p(bound) < evidence["alpha"]:
         outcome = "supported" if (values.mean() > bound) == (sign == ">") else "refuted"
     again = {"p": p(bound), "outcome": outcome, "unit_values": _one_side(evidence, report)}
-    return _told(evidence, again, p)
+    return _with_interval(evidence, again, p)
 
 
 def _clopper_pearson(successes: float, trials: int, tail: float) -> list[float]:
@@ -361,7 +360,7 @@ def _rate(evidence: Json, report: Json) -> Json:
         again["unit_values"] = str(values)
     if evidence["p"] is None:
         wanted = float(evidence["statement"].endswith("= 1 on each prompt"))
-        holds = all(value == wanted for value in evidence["samples"][0]["values"])
+        holds = all(value == wanted for value in _samples(evidence, report)[0]["values"])
         return again | {"outcome": "supported" if holds else "refuted"}
     sign, bound = _beside(evidence)
     above = float(beta.cdf(bound, successes, trials - successes + 1)) if successes else 1.0
@@ -372,13 +371,12 @@ def _rate(evidence: Json, report: Json) -> Json:
 
 
 def _whole(evidence: Json, report: Json) -> Json:
-    del report
-    outcomes = {part["outcome"] for part in evidence["parts"]}
+    outcomes = {part["outcome"] for part in _parts(evidence, report)}
     return {"outcome": next((word for word in ("refuted", "inconclusive") if word in outcomes), "supported")}
 
 
 def _separation(evidence: Json, report: Json) -> Json:
-    yes, no = evidence["samples"]
+    yes, no = _samples(evidence, report)
     units = [value for side in (yes, no) for value in _means(side, report["prompts"], "template").values()]
     again: Json = {"outcome": "supported" if all(yes["values"]) and not any(no["values"]) else "refuted"}
     if not _same(_values(evidence), units):
@@ -388,8 +386,8 @@ def _separation(evidence: Json, report: Json) -> Json:
 
 def _exclusive(evidence: Json, report: Json) -> Json:
     n_a, n_b = evidence["n_units"]
-    fires = np.array([[bit == "1" for bit in row] for row, _ in evidence["patterns"]]).T
-    counts = np.array([count for _, count in evidence["patterns"]])
+    fires = np.array([[bit == "1" for bit in row] for row in evidence["patterns"]["fires"]]).T
+    counts = np.array(evidence["patterns"]["features"])
     units = n_a + n_b
 
     def differ(first: np.ndarray) -> int:
@@ -426,7 +424,7 @@ def _silhouettes(distances: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _clusters(evidence: Json, report: Json) -> Json:
-    labels = np.array([unit["side"] for unit in evidence["unit_values"]])
+    labels = np.array(evidence["unit_values"]["side"])
     distances = np.zeros((len(labels), len(labels)))
     for unit, row in enumerate(evidence["distances"], start=1):
         distances[unit, :unit] = distances[:unit, unit] = row
@@ -457,9 +455,9 @@ def _of_scan(evidence: Json) -> Json:
 
 
 def _scan(evidence: Json, report: Json) -> Json:
-    adjusted = false_discovery_control([part["p"] for part in evidence["parts"]])
+    adjusted = false_discovery_control([part["p"] for part in _parts(evidence, report)])
     found = adjusted < evidence["alpha"]
-    if [part["outcome"] == "supported" for part in evidence["parts"]] != found.tolist():
+    if [part["outcome"] == "supported" for part in _parts(evidence, report)] != found.tolist():
         return {"outcome": "parts that do not follow"}
     return {
         "p": float(adjusted.min()),
@@ -469,10 +467,10 @@ def _scan(evidence: Json, report: Json) -> Json:
 
 
 def _correlation(evidence: Json, report: Json) -> Json:
-    (a, b), prompts = evidence["samples"], report["prompts"]
+    (a, b), prompts = _samples(evidence, report), report["prompts"]
     sign, bound = _beside(evidence)
-    names = list(dict.fromkeys(unit["unit"] for unit in evidence["unit_values"]))
-    of = np.array([names.index(f"{prompts[place]['style']}: {prompts[place]['template']}") for place in a["prompts"]])
+    names = list(dict.fromkeys(evidence["unit_values"]["unit"]))
+    of = np.array([names.index(f"{prompts['style'][it]}: {prompts['template'][it]}") for it in a["prompts"]])
     x, y = np.array(a["values"]), np.array(b["values"])
     places = [np.flatnonzero(of == unit) for unit in range(len(names))]
 

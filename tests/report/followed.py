@@ -17,7 +17,8 @@ from saeprobe.evidence.values import Measurement
 from saeprobe.features.sparse import Features, Token
 from saeprobe.measures import clusters, exclusive_features, scan, separates
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import Document, ProbeRecord, probe_to_json
+from saeprobe.report.document import ProbeRecord, probe_to_json
+from saeprobe.report.shape import Document
 from saeprobe.verdicts.deciding import decide
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
@@ -210,19 +211,6 @@ def _record(name: str) -> ProbeRecord:
         subject="sparrow",
         verdict=verdict,
         evidence=recorder.evidence,
-        published=[
-            {
-                "label": row.label,
-                "value": row.value,
-                "unit": row.unit,
-                "tolerance": row.tolerance,
-                "tolerance_from": row.tolerance_from,
-                "measured": row.measured,
-                "agrees": row.agrees,
-                "rounding": row.rounding,
-                "sampling": row.sampling,
-            }
-            for row in compared
-        ],
+        published=compared,
         duration_s=0.1,
     )

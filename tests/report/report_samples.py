@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import copy
+import json
 import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from saeprobe.claims import Claim, Control, Verdict, Word
 from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import (
-    Document,
-    InstrumentJson,
-    ProbeRecord,
-    RunJson,
-    SubjectJson,
-    build_document,
-    planned_name,
-    probe_to_json,
-)
+from saeprobe.report import shape
+from saeprobe.report.document import ProbeRecord, build_document, plain, planned_name, probe_to_json
+from saeprobe.report.shape import Document
+from saeprobe.store.instrument import LayerFit
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
 TOPICS = ("tides", "gravity", "recursion", "sleep", "glass", "rust", "bees", "tea", "maps", "rain", "salt", "bread")
@@ -125,75 +123,80 @@ def length(*, explains: bool, estimate: float) -> ControlResult:
     )
 
 
-RUN: RunJson = {
-    "command": "pytest probes/ -n 2",
-    "exit_code": 1,
-    "duration_s": 12.3,
-    "alpha": 0.05,
-    "seed": 0,
-    "workers": 2,
-    "commit": "0123456789abcdef0123456789abcdef01234567",
-    "dirty": True,
-    "python": "3.11.7",
-    "platform": "Linux-6.1.0-x86_64",
-    "device": "cpu",
-    "evidence_dir": None,
-    "versions": {"saeprobe": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6", "pytest": "9.2.0"},
-    "computed_prompts": 144,
-    "stored_prompts": 0,
-}
+RUN = shape.Run(
+    command="pytest probes/ -n 2",
+    exit_code=1,
+    duration_s=12.3,
+    alpha=0.05,
+    seed=0,
+    workers=2,
+    commit="0123456789abcdef0123456789abcdef01234567",
+    dirty=True,
+    python="3.11.7",
+    platform="Linux-6.1.0-x86_64",
+    device="cpu",
+    evidence_dir=None,
+    versions={"saeprobe": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6", "pytest": "9.2.0"},
+    computed_prompts=144,
+    stored_prompts=0,
+)
 
 
-def subject(name: str, missing: str | None = None) -> SubjectJson:
-    """A described subject, or one that is absent."""
-    here = missing is None
-    return {
-        "name": name,
-        "model": f"specimens/{name}/model" if here else None,
-        "model_hash": "sha256:" + "ab" * 32 if here else None,
-        "sae": f"specimens/{name}/sae" if here else None,
-        "sae_hash": "sha256:" + "cd" * 32 if here else None,
-        "hook_name": "blocks.2.hook_resid_pre" if here else None,
-        "d_in": 160 if here else None,
-        "d_sae": 1280 if here else None,
-        "dtype": "float32" if here else None,
-        "protocol": "BOS prepended; last token of the prompt" if here else None,
-        "fingerprint": "ef" * 32 if here else None,
-        "missing": missing,
-        "protocol_of": None,
-        "differs": [],
-        "instrument": instrument() if here else None,
-    }
+def subject(name: str, missing: str | None = None) -> shape.Subject:
+    """Describe a subject, or one that is absent."""
+    if missing is not None:
+        return shape.Subject(name=name, missing=missing)
+    return shape.Subject(
+        name=name,
+        model=f"specimens/{name}/model",
+        model_hash="sha256:" + "ab" * 32,
+        sae=f"specimens/{name}/sae",
+        sae_hash="sha256:" + "cd" * 32,
+        hook_name="blocks.2.hook_resid_pre",
+        d_in=160,
+        d_sae=1280,
+        dtype="float32",
+        protocol="BOS prepended; last token of the prompt",
+        fingerprint="ef" * 32,
+        instrument=instrument(),
+    )
 
 
-def instrument(*findings: str) -> InstrumentJson:
-    """A check of an SAE before block 2 against its neighbours; broken where it finds something."""
-    return {
-        "broken": bool(findings),
-        "findings": list(findings),
-        "misfit": None,
-        "l0": 23.2,
-        "variance_explained": 0.919,
-        "source": "the card of the specimen",
-        "layers": [
-            {
-                "shift": shift,
-                "layer": f"output of layer {shift + 1}",
-                "l0": l0,
-                "variance_explained": explained,
-                "tokens": 1745,
-                "near_threshold": 0.0117,
-            }
+def instrument(*findings: str, misfit: str | None = None) -> shape.Instrument:
+    """Check an SAE before block 2 against its neighbours; it is broken where it finds something, but on purpose."""
+    return shape.Instrument(
+        broken=bool(findings) and misfit is None,
+        findings=findings,
+        misfit=misfit,
+        l0=23.2,
+        variance_explained=0.919,
+        source="the card of the specimen",
+        layers=tuple(
+            LayerFit(
+                shift=shift,
+                layer=f"output of layer {shift + 1}",
+                l0=l0,
+                variance_explained=explained,
+                tokens=1745,
+                near_threshold=0.0117,
+            )
             for shift, l0, explained in ((-1, 17.9, 0.761), (0, 23.1, 0.9186), (1, 50.1, 0.733))
-        ],
-    }
+        ),
+    )
+
+
+def changed(document: Document, change: Callable[[Any], object]) -> Document:
+    """Read the document again after its JSON was changed."""
+    held = json.loads(json.dumps(plain(document, "document")))
+    change(held)
+    return msgspec.convert(held, Document)
 
 
 def document_of(records: list[ProbeRecord]) -> Document:
     """A document of these records, planned as they stand."""
     return build_document(
         probes=records,
-        run=copy.deepcopy(RUN),  # tests change their document
+        run=RUN,
         subjects=[subject("sparrow"), subject("finch"), subject("llama70b", "weights absent: saeprobe fetch llama70b")],
         planned=[planned_name(record["claim"]["id"], record["subject"]) for record in records],
         generated="2026-11-22T04:00:00+00:00",

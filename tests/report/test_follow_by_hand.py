@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from follow import Json, complaints, pieces
+from follow import Json, complaints
 from followed import PROBES, made
 
-from saeprobe.report.files import read_report, write_report
+from saeprobe.report.document import read_report, write_report
 
 NUMBER = re.compile(r"\d[\d,.]*")
 PAGE = Path(__file__).parents[2] / "docs" / "following-a-verdict.md"
@@ -36,7 +36,12 @@ def report(path: Path) -> Json:
 def alone(report: Json, claim_id: str) -> Json:
     """A copy of the report with one claim, to be tampered with."""
     (claim,) = [claim for claim in report["claims"] if claim["id"] == claim_id]
-    return {**report, "claims": [copy.deepcopy(claim)]}
+    return {**copy.deepcopy(report), "claims": [copy.deepcopy(claim)]}
+
+
+def first(report: Json) -> Json:
+    """Give the first evidence of the first probe."""
+    return report["evidence"][report["claims"][0]["probes"][0]["evidence"][0]]
 
 
 def test_every_number_follows_from_the_report_alone(report: Json) -> None:
@@ -47,7 +52,7 @@ def test_every_number_follows_from_the_report_alone(report: Json) -> None:
 
 def test_nearly_every_kind_and_outcome_is_followed(report: Json) -> None:
     """All kinds that test something, every outcome, exact and sampled tests, and five of the seven verdicts."""
-    found = list(pieces(report))
+    found = report["evidence"]
     assert {piece["kind"] for piece in found} == {
         *("greater", "at least", "about equal", "bound", "rate", "ordering", "every"),
         *("separation", "exclusive", "clusters", "scan", "correlation"),
@@ -60,52 +65,56 @@ def test_nearly_every_kind_and_outcome_is_followed(report: Json) -> None:
     assert all(piece["rule"] for piece in found)
 
 
-def changed(name: str, to: object) -> Callable[[Json], None]:
-    """Puts another value in place of one of a piece of evidence."""
+Tamper = Callable[[Json, Json], None]
+"""Changes a piece of evidence of a report."""
 
-    def change(piece: Json) -> None:
+
+def changed(name: str, to: object) -> Tamper:
+    """Put another value in place of one of a piece of evidence."""
+
+    def change(piece: Json, _report: Json) -> None:
         piece[name] = to
 
     return change
 
 
-def a_unit(piece: Json) -> None:
-    """Moves one unit value."""
-    piece["unit_values"][1]["value"] += 0.125
+def a_unit(piece: Json, _report: Json) -> None:
+    """Move one unit value."""
+    piece["unit_values"]["value"][1] += 0.125
 
 
-def a_value(piece: Json) -> None:
-    """Moves what was measured on one prompt."""
-    piece["samples"][0]["values"][3] += 0.5
+def a_value(piece: Json, report: Json) -> None:
+    """Move what was measured on one prompt."""
+    report["samples"][piece["samples"][0]]["values"][3] += 0.5
 
 
-def a_pattern(piece: Json) -> None:
-    """Has more features fire in the same units."""
-    piece["patterns"][0][1] += 1
+def a_pattern(piece: Json, _report: Json) -> None:
+    """Have more features fire in the same units."""
+    piece["patterns"]["features"][0] += 1
 
 
-def a_distance(piece: Json) -> None:
-    """Moves two units apart."""
+def a_distance(piece: Json, _report: Json) -> None:
+    """Move two units apart."""
     piece["distances"][3][1] += 0.01
 
 
-def a_control(piece: Json) -> None:
-    """Has the pasted words show next to nothing."""
+def a_control(piece: Json, _report: Json) -> None:
+    """Have the pasted words show next to nothing."""
     (injection,) = [it for it in piece["controls"] if it["name"] == "injection"]
     injection["estimate"] = 0.01
 
 
-def an_end(piece: Json) -> None:
-    """Makes an interval narrower."""
+def an_end(piece: Json, _report: Json) -> None:
+    """Make an interval narrower."""
     piece["interval"][0] += 0.01
 
 
-def its_own_control(piece: Json) -> None:
-    """Moves a unit of what a control measured."""
-    a_unit(piece["controls"][0]["evidence"])
+def its_own_control(piece: Json, report: Json) -> None:
+    """Move a unit of what a control measured."""
+    a_unit(report["evidence"][piece["controls"][0]["evidence"]], report)
 
 
-TAMPERED: list[tuple[str, Callable[[Json], None]]] = [
+TAMPERED: list[tuple[str, Tamper]] = [
     *((name, a_unit) for name in ("greater.contrary", "bound.topics", "rate.fails", "clusters", "exclusive.topics")),
     *((name, a_value) for name in ("greater.topics", "least.holds", "equal.holds", "bound.holds", "greater.crossed")),
     *((name, changed("p", 0.02)) for name in ("greater.sampled", "equal.fails", "rate.holds", "scan", "clusters")),
@@ -122,13 +131,12 @@ TAMPERED: list[tuple[str, Callable[[Json], None]]] = [
 
 
 @pytest.mark.parametrize(("claim_id", "tamper"), TAMPERED)
-def test_what_was_tampered_with_is_found(report: Json, claim_id: str, tamper: Callable[[Json], None]) -> None:
+def test_what_was_tampered_with_is_found(report: Json, claim_id: str, tamper: Tamper) -> None:
     """One number or word that is another than the data give is complained of."""
     tampered = alone(report, claim_id)
-    evidence = tampered["claims"][0]["probes"][0]["evidence"][0]
-    before = copy.deepcopy(evidence)
-    tamper(evidence)
-    assert (complaints(tampered) != []) == (evidence != before)
+    before = copy.deepcopy(tampered)
+    tamper(first(tampered), tampered)
+    assert (complaints(tampered) != []) == (tampered != before)
 
 
 @pytest.mark.parametrize("claim_id", ["greater.contrary", "greater.unread", "greater.moved", "greater.turned"])
@@ -136,8 +144,8 @@ def test_another_verdict_is_found(report: Json, claim_id: str) -> None:
     """Refuted, inconclusive, drifted and broken are not supported."""
     tampered = alone(report, claim_id)
     tampered["claims"][0]["probes"][0]["verdict"] = "supported"
-    (told,) = complaints(tampered)
-    assert told.endswith("not supported")
+    (wrong,) = complaints(tampered)
+    assert wrong.endswith("not supported")
 
 
 # the page for readers
@@ -162,13 +170,13 @@ def test_the_page_for_readers_can_be_followed(path: Path, report: Json, capsys: 
 
     printed = capsys.readouterr().out
     assert NUMBER.sub("#", printed) == NUMBER.sub("#", "".join(blocks("output")))
-    (evidence,) = alone(report, "greater.words")["claims"][0]["probes"][0]["evidence"]
+    evidence = first(alone(report, "greater.words"))
     (control,) = [it for it in evidence["controls"] if it["name"] == "injection"]
     assert names["word"] == "refuted"
     assert names["units"] == pytest.approx(names["again"])
     assert names["difference"] == pytest.approx(evidence["estimate"])
     assert [names["shown"], names["p_shown"]] == pytest.approx([control["estimate"], control["p"]])
-    assert f"p = {evidence['p']:.6f}\ntold: {evidence['estimate']:.4f}, p = {evidence['p']:.6f}\n" in printed
+    assert f"p = {evidence['p']:.6f}\nreported: {evidence['estimate']:.4f}, p = {evidence['p']:.6f}\n" in printed
 
 
 def test_the_page_reads_no_more_than_it_says() -> None:

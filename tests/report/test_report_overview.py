@@ -8,8 +8,9 @@ import pytest
 from report_samples import record
 
 from saeprobe.claims import Word
-from saeprobe.report.document import Document, ProbeRecord
+from saeprobe.report.document import ProbeRecord
 from saeprobe.report.overview import Line, headline, tallies
+from saeprobe.report.shape import Document
 
 Make = Callable[[list[ProbeRecord]], Document]
 
@@ -36,8 +37,8 @@ def test_the_first_line_says_what_stands(
     document = make_document([record(claim_id, word=word, subject=subject) for claim_id, word, subject in cases])
 
     def short(line: Line) -> tuple[str, str]:
-        values = line.values
-        return line.key, f"{values['stand']}/{values['total']} {values.get('subject', '')}" if values else ""
+        key, values = line
+        return key, f"{values['stand']}/{values['total']} {values.get('subject', '')}" if values else ""
 
     assert [short(line) for line in headline(tallies(document))] == wanted
 

@@ -15,16 +15,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from report_samples import record, rival
+from report_samples import changed, record, rival
 
 from saeprobe.claims import WORDS, Claim, Control, Verdict
 from saeprobe.evidence.evidence import Evidence, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import Document, ProbeRecord, probe_to_json
-from saeprobe.report.files import read_report, write_report
+from saeprobe.report.document import ProbeRecord, probe_to_json, read_report, write_report
 from saeprobe.report.overview import silent
-from saeprobe.report.page import render, write_page
-from saeprobe.report.wording import LANGUAGES, say, words
+from saeprobe.report.page import LANGUAGES, render, say, words, write_page
+from saeprobe.report.shape import Document
 
 Make = Callable[[list[ProbeRecord]], Document]
 
@@ -137,22 +136,9 @@ def test_nothing_is_loaded(document: Document) -> None:
 )
 def test_a_source_that_is_a_web_address_is_a_link(make_document: Make, text: str, *, linked: bool) -> None:
     """It leads there, from the claim and from a published number, and tells nothing of the page; all else is text."""
-    document = make_document([record("a.b", source=text)])
-    document["claims"][0]["probes"][0]["published"] = [
-        {
-            "label": "novice",
-            "value": 2.0,
-            "unit": "features",
-            "n": None,
-            "measured": None,
-            "tolerance": None,
-            "tolerance_from": "",
-            "agrees": None,
-            "rounding": None,
-            "sampling": None,
-            "source": f"{text}2",
-        }
-    ]
+    printed = {"label": "novice", "value": 2.0, "unit": "features", "source": f"{text}2"}
+    unknown = dict.fromkeys(("n", "measured", "tolerance", "tolerance_from", "agrees", "rounding", "sampling"))
+    document = make_document([{**record("a.b", source=text), "published": [{**printed, **unknown}]}])
 
     seen = parsed(render(document))
 
@@ -197,7 +183,7 @@ def test_a_declared_non_reproduction_is_marked_and_does_not_stand(document: Docu
 
 def test_probes_that_reported_nothing_raise_an_alarm(document: Document) -> None:
     """A planned probe without a result is named at the top of the page."""
-    document["planned"].append("day1.lost[sparrow]")
+    document = changed(document, lambda it: it["planned"].append("day1.lost[sparrow]"))
 
     assert silent(document) == ["day1.lost[sparrow]"]
     page = render(document)
@@ -209,9 +195,7 @@ def test_published_stands_beside_measured_with_interval_and_agreement(document: 
     """The finch probe shows 13.9 beside its own mean and interval, agreeing, and 11.2 differing."""
     text = " ".join(parsed(render(document)).text.split())
 
-    assert re.search(
-        r"novice features ?published13\.9 n = 50measured here14\.22 \[13\.52, 14\.92\]tolerance± 0\.75", text
-    )
+    assert re.search(r"novice features ?published13\.9 n = 50measured here14\.2 \[13\.5, 14\.9\]tolerance± 0\.75", text)
     assert "differs" in text
     assert "not measured" in text
 
@@ -233,7 +217,7 @@ def test_whitespace_of_continuations_is_kept(document: Document) -> None:
 
 def test_ids_are_unique_and_links_lead_somewhere(document: Document) -> None:
     """No element shares an id, a claim named like a part of the page included, and every inner link has its target."""
-    document["claims"][0]["id"] = "claims"
+    document = changed(document, lambda it: it["claims"][0].update(id="claims"))
     elements = parsed(render(document)).elements
 
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
@@ -290,17 +274,17 @@ def test_a_hundred_claims_fit_in_three_megabytes(make_document: Make, tmp_path: 
         own = replace(piece, samples=tuple(replace(sample, values=(), prompts=()) for sample in samples))
         names: tuple[Control, ...] = ("length", "injection", "random-model", "random-sae")
         piece = replace(piece, controls=tuple(rival(name, 0.1, 0.4, evidence=own) for name in names))
-        held = record(f"c.n{index}")
-        held["evidence"] = probe_to_json(
-            claim=Claim(id="x", sentence="x", source="x"),
-            nodeid="x",
-            subject="x",
-            verdict=Verdict(word="supported", reason=""),
-            evidence=[piece],
-            published=[],
-            duration_s=0,
-        )["evidence"]
-        records.append(held)
+        records.append(
+            probe_to_json(
+                claim=Claim(id=f"c.n{index}", sentence="x", source="x"),
+                nodeid=f"t.py::{index}",
+                subject="sparrow",
+                verdict=Verdict(word="supported", reason=""),
+                evidence=[piece],
+                published=[],
+                duration_s=0,
+            )
+        )
 
     write_page(make_document(records), tmp_path / "report.html")
 

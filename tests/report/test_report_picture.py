@@ -3,51 +3,60 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from dataclasses import fields, replace
+from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_samples import document_of, length
 
-from saeprobe.report.document import EvidenceJson, PromptJson, PublishedJson
+from saeprobe.claims import Claim, Verdict
+from saeprobe.evidence.evidence import Evidence, Sample
+from saeprobe.prompts import Prompt
+from saeprobe.report import shape
+from saeprobe.report.document import probe_to_json
+from saeprobe.report.page import estimate, exact, number, p_value, share
 from saeprobe.report.pictures import axis_over, forest, part_labels, strips
-from saeprobe.report.tables import estimate, exact, number, probability
 
-PROMPTS: list[PromptJson] = [
-    {"text": f"{style} {topic} {row}", "style": style, "topic": topic, "template": f"{style} {{topic}} {row}"}
-    for style in ("novice", "expert")
-    for row in range(2)
-    for topic in ("tides", "rain")
-]
+SAMPLE = Sample(label="novice", measure="l0", unit="f", mean=0.0, n=None)
+PIECE = Evidence(kind="greater", statement="a > b", outcome="supported", reason="", scope="", unit="f")
+ROWS = list(product(("novice", "expert"), range(2), ("tides", "rain")))
+PROMPTS = [Prompt(text=f"{it}", style=it[0], topic=it[2], template=f"{it[0]} {it[1]}") for it in ROWS]
 
 
-def evidence(*samples: tuple[str, list[float], list[int]], **more: object) -> EvidenceJson[int]:
-    """A comparison of samples given as label, values, prompts."""
-    made: dict[str, object] = {
-        "kind": "greater",
-        "statement": "a > b",
-        "outcome": "supported",
-        "unit": "f",
-        "estimate": None,
-        "interval": None,
-        "p": None,
-        "controls": [],
-        "parts": [],
-        "samples": [
-            {
-                "label": label,
-                "measure": "l0",
-                "unit": "f",
-                "mean": sum(values) / len(values),
-                "n": len(values),
-                "interval": None,
-                "values": values,
-                "prompts": prompts,
-            }
-            for label, values, prompts in samples
-        ],
-    }
-    return cast("EvidenceJson[int]", made | more)
+def a_sample(label: str, values: list[float], prompts: list[int]) -> Sample:
+    """Measure these values on prompts given by their row."""
+    mean = sum(values) / len(values)
+    chosen = tuple(PROMPTS[row] for row in prompts)
+    return replace(SAMPLE, label=label, mean=mean, n=len(values), values=tuple(values), prompts=chosen)
+
+
+def shown(evidence: Evidence) -> tuple[shape.Evidence, shape.Document]:
+    """Put the evidence into a report."""
+    record = probe_to_json(
+        claim=Claim(id="a.b", sentence="s", source="s"),
+        nodeid="n",
+        subject="sparrow",
+        verdict=Verdict(word="supported", reason=""),
+        evidence=[evidence],
+        published=[],
+        duration_s=0,
+    )
+    document = document_of([record])
+    return document.evidence[document.claims[0].probes[0].evidence[0]], document
+
+
+def compared(*samples: Sample) -> tuple[shape.Evidence, shape.Document]:
+    """Compare these samples in a report."""
+    return shown(replace(PIECE, samples=samples))
+
+
+def printed(label: str, value: float, unit: str) -> shape.Published:
+    """Print a number that nothing was measured for."""
+    unknown: dict[str, Any] = {one.name: None for one in fields(shape.Published)}
+    return shape.Published(**unknown | {"label": label, "value": value, "unit": unit})
 
 
 def path(drawing: str, name: str) -> str:
@@ -84,7 +93,7 @@ def test_every_finite_value_has_a_place(values: list[float]) -> None:
 
 def test_a_dot_a_prompt_in_a_lane_a_template() -> None:
     """Two templates of two prompts give two lanes with two dots each and a tick at each template's mean."""
-    picture = strips(evidence(("novice", [0.0, 10.0, 5.0, 5.0], [0, 1, 2, 3])), PROMPTS, [])
+    picture = strips(*compared(a_sample("novice", [0.0, 10.0, 5.0, 5.0], [0, 1, 2, 3])), [])
 
     assert picture is not None
     (row,) = picture.rows
@@ -97,7 +106,7 @@ def test_a_dot_a_prompt_in_a_lane_a_template() -> None:
 
 def test_of_many_prompts_a_dot_stands_for_several() -> None:
     """401 prompts are drawn with three to a dot, and the picture says so."""
-    picture = strips(evidence(("novice", [float(index) for index in range(401)], [0] * 401)), PROMPTS, [])
+    picture = strips(*compared(a_sample("novice", [float(index) for index in range(401)], [0] * 401)), [])
 
     assert picture is not None
     assert picture.each == 3
@@ -106,7 +115,7 @@ def test_of_many_prompts_a_dot_stands_for_several() -> None:
 
 def test_rates_are_drawn_as_bars_from_zero() -> None:
     """Values of 0 and 1 are counted, not scattered."""
-    picture = strips(evidence(("novice", [1.0, 1.0, 1.0, 0.0], [0, 1, 2, 3])), PROMPTS, [])
+    picture = strips(*compared(a_sample("novice", [1.0, 1.0, 1.0, 0.0], [0, 1, 2, 3])), [])
 
     assert picture is not None
     assert picture.rows[0].fired == 3
@@ -116,12 +125,10 @@ def test_rates_are_drawn_as_bars_from_zero() -> None:
 
 def test_the_published_value_is_marked_on_its_own_row() -> None:
     """A printed value widens the axis and is drawn where its label and unit fit."""
-    printed = cast("PublishedJson", {"label": "novice", "value": 20.0, "unit": "f"})
-    other = cast("PublishedJson", {"label": "expert", "value": 90.0, "unit": "percent"})
+    own, other = printed("novice", 20.0, "f"), printed("expert", 90.0, "percent")
+    sides = a_sample("novice", [0.0, 10.0], [0, 1]), a_sample("expert", [0.0, 2.0], [4, 5])
 
-    picture = strips(
-        evidence(("novice", [0.0, 10.0], [0, 1]), ("expert", [0.0, 2.0], [4, 5])), PROMPTS, [printed, other]
-    )
+    picture = strips(*compared(*sides), [own, other])
 
     assert picture is not None
     assert picture.axis.high == 20.0
@@ -130,22 +137,23 @@ def test_the_published_value_is_marked_on_its_own_row() -> None:
 
 def test_parts_show_the_styles_they_compare_once() -> None:
     """A claim about every style draws the shared style once beside the others."""
-    novice, expert = ("novice", [1.0, 2.0], [0, 1]), ("expert", [0.0, 1.0], [4, 5])
-    whole = evidence(parts=[evidence(novice, expert), evidence(novice, ("guru", [3.0, 4.0], [4, 5]))], kind="every")
+    novice, expert = a_sample("novice", [1.0, 2.0], [0, 1]), a_sample("expert", [0.0, 1.0], [4, 5])
+    guru = a_sample("guru", [3.0, 4.0], [4, 5])
+    parts = tuple(replace(PIECE, samples=sides) for sides in ((novice, expert), (novice, guru)))
+    whole = shown(replace(PIECE, kind="every", parts=parts))
 
-    picture = strips(whole, PROMPTS, [])
+    picture = strips(*whole, [])
 
     assert picture is not None
-    assert [row.sample["label"] for row in picture.rows] == ["novice", "expert", "guru"]
-    assert part_labels(whole) == ["novice > expert", "novice > guru"]
+    assert [row.sample.label for row in picture.rows] == ["novice", "expert", "guru"]
+    assert part_labels(*whole) == ["novice > expert", "novice > guru"]
 
 
 def test_a_control_stands_beside_its_estimate() -> None:
     """The forest has a row as measured and one adjusted, on an axis that shows zero."""
-    control = {"name": "length", "expects": "persists", "explains": True, "estimate": 1.0, "interval": [-2.0, 4.0]}
-    control |= {"p": 0.5, "detail": "", "share": 0.125, "evidence": None}
+    control = replace(length(explains=True, estimate=1.0), interval=(-2.0, 4.0))
 
-    picture = forest(evidence(estimate=8.0, interval=[6.0, 10.0], controls=[control]))
+    picture = forest(*shown(replace(PIECE, estimate=8.0, interval=(6.0, 10.0), controls=(control,))))
 
     assert picture is not None
     measured, adjusted = picture.rows
@@ -158,28 +166,36 @@ def test_a_control_stands_beside_its_estimate() -> None:
 
 def test_nothing_is_drawn_of_nothing() -> None:
     """Evidence without samples or estimate has no picture."""
-    assert strips(evidence(), PROMPTS, []) is None
-    assert forest(evidence()) is None
+    assert strips(*shown(PIECE), []) is None
+    assert forest(*shown(PIECE)) is None
 
 
 @pytest.mark.parametrize(
     ("shown", "wanted"),
     [
         (number(0), "0"),
-        (number(132.44), "132.4"),
+        (number(132.44), "132"),
         (number(-0.5), "−0.5"),
-        (number(24576), "24,576"),
-        (number(1.23e-7), "1.23e−07"),
+        (number(24576), "24,600"),
+        (number(-1.23e-7), "−1.23e−07"),
         (number(None), "–"),
+        (number(0.472, "share of prompts"), "47 %"),
         (exact(132.4), "132.4"),
         (exact(4.0), "4"),
-        (probability(0.00001), "< 0.0001"),
-        (probability(0.0312), "0.031"),
-        (estimate(2.5, [1.6, 3.4]), '<b>2.50</b> <span class="whole">[1.60, 3.40]</span>'),
-        (estimate(0.02778, [0.0007, 0.1453]), '<b>0.028</b> <span class="whole">[0.001, 0.145]</span>'),
+        (exact(0.125, "share of prompts"), "12.5 %"),
+        (p_value(0.00001), "p < 0.0001"),
+        (p_value(0.00001, bare=True), "< 0.0001"),
+        (p_value(0.0312), "p = 0.031"),
+        (p_value(0.0312, bare=True), "0.031"),
+        (p_value(None), "–"),
+        (share(0.152), "15 %"),
+        (share(-0.5), "−50 %"),
+        (share(None), "–"),
+        (estimate(2.5, (1.6, 3.4)), '<b>2.5</b> <span class="whole">[1.6, 3.4]</span>'),
+        (estimate(-0.02, (-0.07, 0.03), "share of prompts"), '<b>−2 %</b> <span class="whole">[−7 %, 3 %]</span>'),
         (estimate(7.0, None), "<b>7</b>"),
     ],
 )
 def test_numbers_read_as_in_an_article(shown: Any, wanted: str) -> None:
-    """Four digits, a real minus sign, an estimate to the decimals of its interval, no p of zero."""
+    """Three digits, shares in percent, a true minus sign, no p of zero, and a printed number with all its digits."""
     assert str(shown) == wanted

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from report_samples import document_of, greater, instrument, sample
+from report_samples import changed, document_of, greater, instrument, plain, sample
 
 from saeprobe.claims import Claim, Verdict, Word
-from saeprobe.report.document import ComparisonJson, Document, ProbeRecord, probe_to_json
-from saeprobe.report.files import validate
+from saeprobe.report.document import ProbeRecord, probe_to_json
 from saeprobe.report.overview import side_by_side
-from saeprobe.report.page import render
-from saeprobe.report.wording import LANGUAGES, say
+from saeprobe.report.page import LANGUAGES, render, say
+from saeprobe.report.shape import Document
+from saeprobe.verdicts.deciding import PublishedComparison
 
 NEAR = "feature 812 is within rounding of its threshold (0.0001 of the stream's norm) on 2 of 36 prompts"
 Text = Callable[[Document], str]
@@ -24,17 +25,17 @@ def probe(subject: str, gap: float, *, word: Word = "supported", printed: float 
     """A claim decided on a subject: novice lies `gap` above expert."""
     expert = sample("expert", 11.0)
     novice = replace(expert, label="novice", mean=expert.mean + gap, interval=(expert.mean, expert.mean + 2 * gap))
-    row: ComparisonJson = {
-        "label": "novice",
-        "value": printed or 0.0,
-        "unit": "features",
-        "tolerance": 0.5,
-        "tolerance_from": "stated",
-        "measured": novice.mean,
-        "agrees": False,
-        "rounding": None,
-        "sampling": None,
-    }
+    row = PublishedComparison(
+        label="novice",
+        value=printed or 0.0,
+        unit="features",
+        tolerance=0.5,
+        tolerance_from="stated",
+        measured=novice.mean,
+        agrees=False,
+        rounding=None,
+        sampling=None,
+    )
     return probe_to_json(
         claim=Claim(id="day1.more", sentence="Novice is more.", source="table 2"),
         nodeid=f"t.py::it[{subject}]",
@@ -49,14 +50,12 @@ def probe(subject: str, gap: float, *, word: Word = "supported", printed: float 
 @pytest.fixture
 def two() -> Document:
     """One claim on sparrow and on finch, which is a protocol of sparrow here."""
-    document = document_of([probe("finch", 0.5, printed=132.4), probe("sparrow", 2.0)])
-    finch = document["subjects"][1]
-    finch["protocol_of"] = "sparrow"
-    finch["differs"] = [
+    differs = [
         {"aspect": "read at", "here": "output of layer 49", "there": "output of layer 50"},
         {"aspect": "BOS", "here": "two", "there": "one"},
     ]
-    return validate(document)
+    document = document_of([probe("finch", 0.5, printed=132.4), probe("sparrow", 2.0)])
+    return changed(document, lambda it: it["subjects"][1].update(protocol_of="sparrow", differs=differs))
 
 
 def words_of(page: str) -> str:
@@ -75,8 +74,8 @@ def test_the_two_verdicts_stand_side_by_side_with_their_numbers(two: Document) -
     head, verdict, difference, *means = table_of(render(two))
     assert head.endswith("sparrow finch")
     assert verdict == "verdict sparrow supported finch supported"
-    assert "l0 of novice &gt; l0 of expert Difference of means , features sparrow 2.00 [1.10, 2.90]" in difference
-    assert "finch 0.50 [" in difference
+    assert "l0 of novice &gt; l0 of expert Difference of means , features sparrow 2 [1.1, 2.9]" in difference
+    assert "finch 0.5 [" in difference
     assert difference.count("p = 0.0031") == 2
     assert means[0].startswith("novice l0, features sparrow")
     assert means[0].endswith("published 132.4 differs")
@@ -99,8 +98,8 @@ def test_what_the_protocol_does_otherwise_is_said_in_words(two: Document) -> Non
 def test_a_claim_that_one_side_did_not_decide_is_not_compared(word: Word) -> None:
     """Without a verdict on both there is nothing to hold side by side."""
     document = document_of([probe("sparrow", 2.0), probe("finch", 0.5, word=word)])
-    document["subjects"][1]["protocol_of"] = "sparrow"
-    assert side_by_side(document["claims"][0], document) == []
+    document = changed(document, lambda it: it["subjects"][1].update(protocol_of="sparrow"))
+    assert list(side_by_side(document.claims[0], document)) == []
     assert '<div class="beside">' not in render(document)
 
 
@@ -112,39 +111,44 @@ def test_subjects_that_are_no_protocol_of_each_other_are_not_compared() -> None:
 
 def test_a_statement_or_mean_that_one_side_lacks_is_shown_as_not_measured(two: Document) -> None:
     """The sides need not have made the same comparisons."""
-    piece = two["claims"][0]["probes"][0]["evidence"][0]
-    piece["statement"] = "another"
-    piece["samples"][0]["label"] = "guru"
-    rows = table_of(render(two))
+
+    def otherwise(it: Any) -> None:
+        piece = it["evidence"][it["claims"][0]["probes"][0]["evidence"][0]]
+        piece["statement"] = "another"
+        it["samples"][piece["samples"][0]]["label"] = "guru"
+
+    rows = table_of(render(changed(two, otherwise)))
     assert [row.count("not measured") for row in rows] == [0, 0, 1, 1, 0, 0, 1]
     novice, expert, guru = rows[4:]
     assert novice.startswith("novice l0, features sparrow 13")
     assert novice.endswith("finch published 132.4 differs")
     assert expert.startswith("expert")
-    assert guru.startswith("guru l0, features sparrow not measured finch 11.5")
+    assert guru.startswith("guru l0, features sparrow not measured finch 11.6 [11.1, 12.1]")
 
 
 def test_the_instrument_check_is_a_table_of_layers(two: Document) -> None:
     """L0 and variance explained of each layer tried, the hook marked, the published values below."""
     text = words_of(render(two)).partition("Subjects sparrow")[2]
     assert "Instrument check passed read at L0 variance explained" in text
-    assert "output of layer 0 17.9 0.761 output of layer 1 the hook 23.1 0.9186 output of layer 2 50.1 0.733" in text
-    assert "published the card of the specimen 23.2 0.919 On 1,745 tokens of neutral text." in text
+    assert "output of layer 0 17.9 76 % output of layer 1 the hook 23.1 92 % output of layer 2 50.1 73 %" in text
+    assert "published the card of the specimen 23.2 92 % On 1,745 tokens of neutral text." in text
     assert "Rounding decides whether 0.0117 features a token fire." in text
 
 
 def test_a_broken_instrument_raises_an_alarm(two: Document) -> None:
     """At the top of the page, with what was found; one that is off on purpose raises none."""
     found = "the SAE fits the output of layer 2 better"
-    two["subjects"][0]["instrument"] = instrument(found)
-    page = render(two)
+    broken, on_purpose = (
+        changed(two, lambda it, made=made: it["subjects"][0].update(instrument=plain(made, "")))
+        for made in (instrument(found), instrument(found, misfit="the article read one layer too early"))
+    )
+    page = render(broken)
     head = page.partition("<main>")[0]
     assert 'role="alert"' in head
     assert found in head
     assert "The instrument check of sparrow failed" in head
     assert f"Instrument check failed {found}" in words_of(page)
-    two["subjects"][0]["instrument"].update(broken=False, misfit="the article read one layer too early")
-    page = render(two)
+    page = render(on_purpose)
     assert 'role="alert"' not in page
     assert "off, on purpose Read where the SAE does not belong, on purpose: the article read" in words_of(page)
 

@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from report_samples import document_of, greater, rival, sample
+from report_samples import changed, document_of, greater, rival, sample
 
 from saeprobe.claims import RULES, WORDS, Claim, Control, Verdict, published
 from saeprobe.evidence.evidence import Evidence, Expects, Needed, UnitValue
-from saeprobe.report.document import Document, build_document, evidence_to_json, probe_to_json
-from saeprobe.report.files import validate
-from saeprobe.report.page import render
+from saeprobe.report import shape
+from saeprobe.report.document import probe_to_json
+from saeprobe.report.overview import rivals, unit_sides
+from saeprobe.report.page import LANGUAGES, render, say
 from saeprobe.report.pictures import forest
-from saeprobe.report.tables import rivals, share, unit_sides
-from saeprobe.report.wording import LANGUAGES, say
+from saeprobe.report.shape import Document
 
 PLAIN = greater(sample("novice", 14.0), sample("expert", 12.0))
 
@@ -26,8 +26,8 @@ def text_of(page: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", page.partition("<main>")[2]).split())
 
 
-def shown(*evidence: Evidence) -> str:
-    """The page of one claim with this evidence, as text."""
+def reported(*evidence: Evidence) -> Document:
+    """Put this evidence into a report of one claim."""
     record = probe_to_json(
         claim=Claim(id="a.b", sentence="s", source="s"),
         nodeid="n",
@@ -37,7 +37,17 @@ def shown(*evidence: Evidence) -> str:
         published=[],
         duration_s=0,
     )
-    return text_of(render(validate(document_of([record]))))
+    return document_of([record])
+
+
+def one_of(evidence: Evidence) -> shape.Evidence:
+    """Give this evidence as a report has it, behind what its controls compared."""
+    return reported(evidence).evidence[-1]
+
+
+def shown(*evidence: Evidence) -> str:
+    """Show this evidence on the page of one claim, as text."""
+    return text_of(render(reported(*evidence)))
 
 
 def standing(
@@ -51,7 +61,7 @@ def standing(
 ) -> tuple[str, str]:
     """What a control comes out as, and the outcome whose sign it takes."""
     control = rival(name, part, p, explains=explains, expects=expects)
-    (one,) = rivals(evidence_to_json(replace(PLAIN, controls=(control,), alpha=alpha)))  # type: ignore[arg-type]
+    (one,) = rivals(one_of(replace(PLAIN, controls=(control,), alpha=alpha)))
     return one.standing, one.outcome
 
 
@@ -121,7 +131,7 @@ def test_a_rival_that_explains_is_called_so_and_is_red() -> None:
 
 
 def test_shuffled_labels_are_judged_by_their_own_rule() -> None:
-    """Their p is of another question, and an old report that tells no alpha is not judged anew."""
+    """Their p is of another question; without an alpha nothing is judged anew."""
     assert standing("labels", 0.9, 0.9)[0] == "withstood"
     assert standing("labels", 0.9, 0.9, explains=True)[0] == "reproduces"
     assert standing("length", 0.9, 0.9, expects="persists", alpha=None)[0] == "withstood"
@@ -130,8 +140,8 @@ def test_shuffled_labels_are_judged_by_their_own_rule() -> None:
 def test_without_an_effect_of_its_own_a_claim_has_no_control_that_it_withstood() -> None:
     """A rival that shows the whole effect is not passed as withstood only because the claim itself is open."""
     alone = rival("injection", 0.99, 0.001)
-    piece = evidence_to_json(replace(PLAIN, outcome="inconclusive", p=0.07, controls=(alone,)))
-    assert [one.standing for one in rivals(piece)] == ["not-judged"]  # type: ignore[arg-type]
+    piece = one_of(replace(PLAIN, outcome="inconclusive", p=0.07, controls=(alone,)))
+    assert [one.standing for one in rivals(piece)] == ["not-judged"]
 
 
 def test_the_table_of_controls_says_what_each_asks_and_finds() -> None:
@@ -144,15 +154,15 @@ def test_the_table_of_controls_says_what_each_asks_and_finds() -> None:
         rival("wording", None, None, expects="persists"),
     )
     text = shown(replace(PLAIN, controls=controls))
-    for told in (
-        "length what it finds left 1.90 [1.40, 2.40] share of the effect 95% p 0.004 verdict on it withstood Is it",
+    for said in (
+        "length what it finds left 1.9 [1.4, 2.4] share of the effect 95 % p 0.004 verdict on it withstood Is it",
         "Is it there among prompts of equal length? what the control for length did, in words",
-        "random-model what it finds alone 0.30 [−0.20, 0.80] share of the effect 15% p 0.048 verdict on it withstood",
+        "random-model what it finds alone 0.3 [−0.2, 0.8] share of the effect 15 % p 0.048 verdict on it withstood",
         "The comparison that it made l0 of novice &gt; l0 of expert, in a random model supports it . nothing is told",
-        "labels what it finds 5% of shuffles share of the effect 2.5% p 0.6 verdict on it withstood",
+        "labels what it finds 5 % of shuffles share of the effect 2 % p 0.6 verdict on it withstood",
         "wording what it finds nothing share of the effect – p – verdict on it could not be run",
     ):
-        assert told in text
+        assert said in text
 
 
 def test_the_forest_draws_what_is_on_the_axis_of_the_effect() -> None:
@@ -163,7 +173,7 @@ def test_the_forest_draws_what_is_on_the_axis_of_the_effect() -> None:
         rival("wording", 90.0, None, expects="persists"),
         rival("random-sae", 0.15, 0.4),
     )
-    picture = forest(evidence_to_json(replace(PLAIN, controls=controls)))  # type: ignore[arg-type]
+    picture = forest(one_of(replace(PLAIN, controls=controls)), reported(PLAIN))
     assert picture is not None
     assert [(row.control, row.alone) for row in picture.rows] == [
         (None, False),
@@ -177,7 +187,7 @@ def test_the_forest_draws_what_is_on_the_axis_of_the_effect() -> None:
 def test_a_control_that_could_not_be_run_alone_gives_no_forest() -> None:
     """There is nothing to hold against zero."""
     bare = replace(PLAIN, interval=None, controls=(rival("wording", None, None),))
-    assert forest(evidence_to_json(bare)) is None  # type: ignore[arg-type]
+    assert forest(one_of(bare), reported(bare)) is None
 
 
 def test_units_are_listed_by_side_with_their_values() -> None:
@@ -188,7 +198,7 @@ def test_units_are_listed_by_side_with_their_values() -> None:
         UnitValue(side="novice", unit="c" * 91, value=0.5),
     )
     text = shown(replace(PLAIN, unit_values=units, rule="by hand: <so>"))
-    assert "The 3 units that the test was made on novice templates 14.25 Explain {topic}. 0.5 " + "c" * 89 + "…" in text
+    assert "The 3 units that the test was made on novice templates 14.2 Explain {topic}. 0.5 " + "c" * 89 + "…" in text
     assert "expert templates −3 b" in text
     assert "How it is decided by hand: &lt;so&gt;" in text
 
@@ -197,7 +207,7 @@ def test_crossed_units_are_named_by_what_they_are() -> None:
     """Templates of either side, then the topics' differences; paired templates stand with the topics."""
     units = tuple(UnitValue(side=side, unit="x", value=1.0) for side in ("novice", "expert", "novice - expert"))
     crossed = replace(PLAIN, units="templates and topics", unit_values=units)
-    held = unit_sides(evidence_to_json(crossed))  # type: ignore[arg-type]
+    held = unit_sides(one_of(crossed))
     assert [(one.side, one.what) for one in held] == [
         ("novice", "templates"),
         ("expert", "templates"),
@@ -205,14 +215,14 @@ def test_crossed_units_are_named_by_what_they_are() -> None:
     ]
     assert "novice - expert topics 1 x" in shown(crossed)
     paired = replace(PLAIN, units="templates and topics, paired", unit_values=units[2:])
-    assert [one.what for one in unit_sides(evidence_to_json(paired))] == ["templates and topics, paired"]  # type: ignore[arg-type]
+    assert [one.what for one in unit_sides(one_of(paired))] == ["templates and topics, paired"]
 
 
 def test_of_very_many_units_some_are_left_to_the_json() -> None:
     """120 a side are listed, and how many more there are."""
     for count, left in ((120, 0), (121, 1)):
         units = tuple(UnitValue(side="novice", unit=f"topic {number}", value=1.0) for number in range(count))
-        (held,) = unit_sides(evidence_to_json(replace(PLAIN, unit_values=units)))  # type: ignore[arg-type]
+        (held,) = unit_sides(one_of(replace(PLAIN, unit_values=units)))
         assert (len(held.lines), held.left_out) == (120, left)
     assert "Further units in the JSON report: 1." in shown(replace(PLAIN, unit_values=units))
 
@@ -254,28 +264,29 @@ def test_parts_have_their_units_and_controls_and_tell_one_rule_once() -> None:
     )
     text = shown(whole)
     assert (text.count("rule one"), text.count("rule two")) == (1, 1)
-    assert (
-        text.count("length withstood : left 1.90 [1.40, 2.40] (95%), p = 0.004. what the control for length did") == 3
-    )
-    means = " · ".join(f"{unit.value:.4g}" for unit in part.unit_values if unit.side == "novice")
+    assert text.count("length withstood : left 1.9 [1.4, 2.4] (95 %), p = 0.004. what the control for length did") == 3
+    means = " · ".join(f"{unit.value:.3g}" for unit in part.unit_values if unit.side == "novice")
     assert text.count(f"novice, templates: {means}") == 3
 
 
 def test_an_approval_stands_with_its_values_and_what_changed(document: Document) -> None:
     """Approved, measured, noise and agreement by value; by whom, when and why; what changed since."""
     text = text_of(render(document))
-    for told in (
-        "novice l0, features approved 11.83 measured here 14.22 noise ± 0.612 8 templates, paired agreement moved",
-        "expert l0, features approved 11.61 measured here 11.61 noise ± 1.16e−05 rounding agreement stands",
+    for said in (
+        "novice l0, features approved 11.8 measured here 14.2 noise ± 0.612 8 templates, paired agreement moved",
+        "expert l0, features approved 11.6 measured here 11.6 noise ± 1.16e−05 rounding agreement stands",
         "guru l0, features approved 13.1 measured here not measured noise agreement not compared",
         "Approved by Ada L., 2026-11-20, supported : read against table 2 &lt;script&gt;",
         "Changed since SAE (hash 12ab34cd -&gt; 56ef7890), transformers 5.23.0 -&gt; 5.24.1, commit",
     ):
-        assert told in text
-    assert text.count("Approved beside measured") == 1
-    held: Any = next(probe for claim in document["claims"] for probe in claim["probes"] if probe["baseline"])
-    held["baseline"]["changed"] = []
-    assert "Changed since nothing that is recorded" in text_of(render(document))
+        assert said in text
+    assert text.count("Approved and measured") == 1
+
+    def unchanged(it: Any) -> None:
+        (held,) = [probe["baseline"] for claim in it["claims"] for probe in claim["probes"] if probe["baseline"]]
+        held["changed"] = []
+
+    assert "Changed since nothing that is recorded" in text_of(render(changed(document, unchanged)))
 
 
 def test_published_rows_tell_what_their_tolerance_is_made_of(document: Document) -> None:
@@ -283,8 +294,8 @@ def test_published_rows_tell_what_their_tolerance_is_made_of(document: Document)
     text = text_of(render(document))
     assert "tolerance ± 0.75 printed precision 0.05 sampling error 0.7 agreement agrees" in text
     assert "another table" not in text
-    document["claims"][0]["probes"][0]["published"][0].update(source="another table", rounding=None, sampling=None)
-    text = text_of(render(document))
+    other = {"source": "another table", "rounding": None, "sampling": None}
+    text = text_of(render(changed(document, lambda it: it["claims"][0]["probes"][0]["published"][0].update(other))))
     assert "published 13.9 n = 50 another table" in text
     assert "tolerance ± 0.75 printed precision 0.05 + sampling error 0.7 of both means agreement" in text
 
@@ -307,7 +318,7 @@ def test_a_number_has_the_source_that_the_claim_names_for_it() -> None:
 def test_every_verdict_has_a_rule_in_the_report_and_on_the_page(document: Document) -> None:
     """One place says how each word is decided."""
     assert tuple(RULES) == WORDS
-    assert document["rules"] == RULES
+    assert document.rules == RULES
     text = text_of(render(document))
     for rule in RULES.values():
         assert f"How it is decided {rule}" in text
@@ -321,27 +332,10 @@ def test_both_languages_ask_the_questions_of_the_controls(document: Document) ->
             assert say(key, language) in text
 
 
-@pytest.mark.parametrize(("part", "told"), [(None, "–"), (0.152, "15.2%"), (-0.5, "−50%"), (1.0, "100%"), (0.0, "0%")])
-def test_a_share_is_written_in_percent(part: float | None, told: str) -> None:
-    """To three digits, with a true minus sign."""
-    assert share(part) == told
-
-
 def test_prompts_that_a_control_read_are_held_once_too() -> None:
     """The comparison inside a control names its prompts by number like any other."""
     own = replace(PLAIN, controls=(rival("random-model", 0.1, 0.5, evidence=PLAIN),))
-    record = probe_to_json(
-        claim=Claim(id="a.b", sentence="s", source="s"),
-        nodeid="n",
-        subject="sparrow",
-        verdict=Verdict(word="supported", reason=""),
-        evidence=[own],
-        published=[],
-        duration_s=0,
-    )
-    document = build_document(probes=[record], run={}, subjects=[], planned=[], generated="x")  # type: ignore[typeddict-item]
-    (piece,) = document["claims"][0]["probes"][0]["evidence"]
-    inner = piece["controls"][0]["evidence"]
-    assert inner is not None
-    assert [one["prompts"] for one in inner["samples"]] == [one["prompts"] for one in piece["samples"]]
-    assert len(document["prompts"]) == 72
+    document = reported(own)
+    assert len(document.prompts) == 72
+    assert [sample.prompts for sample in document.samples] == [tuple(range(36)), tuple(range(36, 72))]
+    assert document.evidence[1].controls[0].evidence == 0

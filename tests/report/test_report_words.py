@@ -10,8 +10,8 @@ import pytest
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Kind
-from saeprobe.report.tables import Standing
-from saeprobe.report.wording import LANGUAGES, mark, words
+from saeprobe.report.overview import Standing
+from saeprobe.report.page import LANGUAGES, mark, words
 
 
 def source(name: str) -> str:
@@ -37,6 +37,7 @@ def test_every_word_is_used_and_every_used_word_is_there() -> None:
     }
     quoted |= set(re.findall(r'data-w="([^"{]+)"', template)) | set(re.findall(r'\bsay\("([^"]+)"', script))
     quoted |= set(re.findall(r'"(headline\.[a-z_]+)"', source("overview.py"))) | {"clipped"}
+    quoted |= set(re.findall(r'"(plot\.[a-z_]+)"', source("pictures.py")))
     families = ("verdict.", "meaning.", "outcome.", "kind.", "standing.", "asks.", "place.")
     kinds = {f"kind.{kind.replace(' ', '-')}" for kind in get_args(Kind)}
 

@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 
 from saeprobe.__main__ import main
-from saeprobe.report.document import ProbeJson
-from saeprobe.report.files import read_report
 from saeprobe.verdicts.baseline_files import read_baselines
 
-LIBRARIES = ("hypothesis", "jinja2", "jsonschema", "numpy", "pandas", "scipy.sparse", "scipy.stats", "tqdm")
+LIBRARIES = ("hypothesis", "jinja2", "msgspec", "numpy", "pandas", "scipy.sparse", "scipy.stats", "tqdm")
 INI = '[tool.pytest.ini_options]\nsaeprobe_default_subjects = ["llama70b-as-published"]\n'
 PROBE = """
 from saeprobe import capture
@@ -31,7 +29,7 @@ def test_up(ranks):
     assert effective_rank(ranks["novice"]) > effective_rank(ranks["expert"])
 """
 GAINS = (0.3, 0.1, 0.2, 0.4, 0.1, 0.2, 0.3, 0.2)
-Probe = Callable[..., ProbeJson[int]]
+Probe = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,11 +86,11 @@ def commit(folder: Path) -> None:
 def run(pytester: pytest.Pytester, project: Path) -> Probe:
     """Runs the probe and gives its record; `run.out` is what was printed."""
 
-    def probe(*words: str, evidence: str = "day1", code: int) -> ProbeJson[int]:
+    def probe(*words: str, evidence: str = "day1", code: int) -> dict[str, Any]:
         fixed = ("-p", "no:cacheprovider", f"--saeprobe-evidence={evidence}")
         ran = pytester.runpytest_inprocess(*fixed, *words)
         assert ran.ret == code, str(ran.stdout)
-        (claim,) = read_report(project / "reports" / "report.json")["claims"]
+        (claim,) = json.loads((project / "reports" / "report.json").read_text(encoding="utf-8"))["claims"]
         return claim["probes"][0]
 
     return probe

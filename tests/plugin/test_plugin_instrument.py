@@ -212,8 +212,8 @@ def test_a_subject_that_cannot_be_what_it_says_stops_no_other(folder: Path, tmp_
     assert laboratory.checks["low"].broken
     assert "blocks.9.hook_resid_pre" in (laboratory.broken("low") or "")
     described = laboratory.described("low", laboratory.checks["low"])
-    assert described["model"] is None
-    assert "blocks.9.hook_resid_pre" in (described["missing"] or "")
+    assert described.model is None
+    assert "blocks.9.hook_resid_pre" in (described.missing or "")
 
 
 def test_a_misfit_on_purpose_is_told_and_breaks_nothing(
@@ -231,9 +231,9 @@ def test_a_misfit_on_purpose_is_told_and_breaks_nothing(
     assert check.findings[0].startswith(MISPLACED)
     assert (laboratory.broken("low"), check.misfit) == (None, "as published")
     assert len(laboratory.provide("low", ends)) == 6  # pyright: ignore[reportArgumentType] - these are features
-    described = laboratory.described("low", check)["instrument"]
+    described = laboratory.described("low", check).instrument
     assert described is not None
-    assert (described["broken"], described["misfit"]) == (False, "as published")
+    assert (described.broken, described.misfit) == (False, "as published")
 
 
 def test_probes_on_several_subjects_need_all_of_their_instruments(folder: Path) -> None:

@@ -70,7 +70,7 @@ class Judge:
         self._settings = settings
         self._laboratory = laboratory
         self._baselines = read_baselines(settings.baselines)
-        self._identity = cache(lambda name: identity_of(laboratory.described(name, None)))
+        self._identity = cache(self._identify)
         self._here = cache(lambda: (*commit_of(settings.rootdir), versions()))
 
     @pytest.hookimpl(wrapper=True)
@@ -150,6 +150,9 @@ class Judge:
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, verdict, published, approved, evidence, seconds)
         return verdict
+
+    def _identify(self, name: str) -> dict[str, str | None]:
+        return identity_of(self._laboratory.described(name, None))
 
     def _now(self, subject: str) -> Provenance:
         """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""

@@ -70,11 +70,8 @@ class Judge:
         self._settings = settings
         self._laboratory = laboratory
         self._baselines = read_baselines(settings.baselines)
-        self._identity = cache(self._identity_of)
+        self._identity = cache(self._identify)
         self._here = cache(lambda: (*commit_of(settings.rootdir), versions()))
-
-    def _identity_of(self, subject: str) -> dict[str, str | None]:
-        return identity_of(vars(self._laboratory.described(subject, None)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
@@ -153,6 +150,9 @@ class Judge:
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, verdict, published, approved, evidence, seconds)
         return verdict
+
+    def _identify(self, name: str) -> dict[str, str | None]:
+        return identity_of(vars(self._laboratory.described(name, None))
 
     def _now(self, subject: str) -> Provenance:
         """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""

@@ -176,21 +176,21 @@ class Laboratory:
         captures = tuple(each for each in declared if isinstance(each, Capture))
         steerings = tuple(each for each in declared if isinstance(each, Steering))
         with self._locked(subject):
-            self._run(Work(subject=subject, captures=captures, steerings=steerings), _unseen)
+            self._run(Work(subject=subject, captures=captures, steerings=steerings))
 
     def _locked(self, subject: Subject) -> FileLock:
         folder = self._settings.store
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{self._label(subject.name)}.lock")
 
-    def _run(self, work: Work, show: Show) -> None:
+    def _run(self, work: Work, show: Show | None = None) -> None:
         name = work.subject.name
         done = plan.gather(
             work,
             self._store,
             batch_size=self._settings.batch_size,
             prompts_a_file=DRAW_A_FILE if name in self._conditions.labels else None,
-            progress=partial(show, self._label(name)),
+            progress=None if show is None else partial(show, self._label(name)),
         )
         self.gathered.append(done)
 
@@ -310,7 +310,3 @@ def _as_one(show: Show, number: int, of: int, label: str, done: int, total: int)
 
 def _refused(why: NotRun) -> Features:
     raise why
-
-
-def _unseen(_name: str, _done: int, _total: int) -> None:
-    """Show no progress."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -40,17 +41,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(argv)
     if chosen.smoke and chosen.out is None:
         parser.error("--smoke would replace the weights that ship with the package; name a folder: --out DIR")
-    out: Path = chosen.out or Path(str(resources.files("saeprobe"))) / "specimens" / chosen.specimen
-    out.mkdir(parents=True, exist_ok=True)
     # Imported here, so that --help does not wait for torch.
     if chosen.specimen == "sparrow":
         from studies.specimens.train import sparrow
 
-        sparrow.train(out, seed=chosen.seed, recipes=sparrow.TINY if chosen.smoke else sparrow.RECIPES)
+        train = partial(sparrow.train, recipes=sparrow.TINY if chosen.smoke else sparrow.RECIPES)
     else:
         from studies.specimens.train import finch
 
-        finch.train(out, seed=chosen.seed, recipes=finch.TINY if chosen.smoke else finch.RECIPES)
+        train = partial(finch.train, recipes=finch.TINY if chosen.smoke else finch.RECIPES)
+
+    out: Path = chosen.out or Path(str(resources.files("saeprobe"))) / "specimens" / chosen.specimen
+    out.mkdir(parents=True, exist_ok=True)
+    train(out, seed=chosen.seed)
     sys.stdout.write(f"wrote {out}; its figures are in {out / 'README.md'}\n")
 
 

@@ -60,14 +60,9 @@ def separating_features(encode_last: EncodeLast, *, k: int = 5) -> list[dict[str
     for style, other in (_PAIR, _PAIR[::-1]):
         margin = mean[style] - mean[other]
         gap = rate[style] - rate[other] + 1e-6 * margin
-        found += [
-            {
-                "feature": int(feature),
-                "fires_for": style,
-                **{name: float(rates[feature]) for name, rates in rate.items()},
-            }
-            for feature in np.argsort(-gap)[:k]
-        ]
+        for feature in np.argsort(-gap)[:k]:
+            rates: dict[str, object] = {name: float(each[feature]) for name, each in rate.items()}
+            found.append({"feature": int(feature), "fires_for": style, **rates})
     return found
 
 

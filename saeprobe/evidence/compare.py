@@ -13,7 +13,6 @@ from saeprobe.claims import Published
 from saeprobe.evidence.bounds import against_bound, always, always_recorded
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
-from saeprobe.evidence.numbers import amount, number
 from saeprobe.evidence.printed import all_printed, as_published, printed_equal, printed_greater
 from saeprobe.evidence.units import sample_of, summaries
 from saeprobe.evidence.values import (
@@ -29,6 +28,7 @@ from saeprobe.evidence.values import (
     Summary,
     is_number,
 )
+from saeprobe.files import amount, number
 
 Compare = Callable[[object, object], Evidence]
 

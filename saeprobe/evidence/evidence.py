@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from saeprobe.claims import Control, Over
-from saeprobe.evidence.numbers import amount, span
+from saeprobe.files import amount, span
 from saeprobe.prompts import Prompt
 
 EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]

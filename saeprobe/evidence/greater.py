@@ -12,7 +12,6 @@ from saeprobe.evidence.controls import RANDOM, Again, summary_of, verdict_of
 from saeprobe.evidence.controls.adjusting import length_control, shuffled_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, injection_control
 from saeprobe.evidence.evidence import ControlResult, Evidence, Kind, Needed, Terms
-from saeprobe.evidence.numbers import against, number, p_value, span
 from saeprobe.evidence.units import (
     Compared,
     Judged,
@@ -26,6 +25,7 @@ from saeprobe.evidence.units import (
 )
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features.sparse import Features
+from saeprobe.files import against, number, p_value, span
 from saeprobe.statistics.shifts import Shift
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Needed, Sample, Terms, UnitValue
-from saeprobe.evidence.numbers import against
 from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
+from saeprobe.files import against
 from saeprobe.prompts import Prompt
 from saeprobe.statistics.intervals import MOST_UNITS, least_units
 from saeprobe.statistics.permutation import Units, drawing_rule

@@ -18,10 +18,10 @@ from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import HALF, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import Effect
 from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record
-from saeprobe.evidence.numbers import p_value
 from saeprobe.evidence.units import sample_of, summaries
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features, within_rounding
+from saeprobe.files import p_value
 from saeprobe.measures.reading import (
     Design,
     Readable,

@@ -20,10 +20,10 @@ from saeprobe.evidence.evidence import (
     current_terms,
     record,
 )
-from saeprobe.evidence.numbers import number
 from saeprobe.evidence.units import refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features.sparse import Features
+from saeprobe.files import number
 from saeprobe.measures.activity import firing_rate
 from saeprobe.measures.halving import Selected, selected
 from saeprobe.measures.reading import Readable, captured, feature_numbers, firing, label_of, refuse_apart

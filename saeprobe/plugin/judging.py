@@ -152,7 +152,7 @@ class Judge:
         return verdict
 
     def _identify(self, name: str) -> dict[str, str | None]:
-        return identity_of(vars(self._laboratory.described(name, None))
+        return identity_of(vars(self._laboratory.described(name, None)))
 
     def _now(self, subject: str) -> Provenance:
         """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from markupsafe import Markup
 
+from saeprobe import files as in_words
 from saeprobe.claims import WORDS
-from saeprobe.evidence import numbers
 from saeprobe.files import write_whole
 from saeprobe.report import overview, pictures
 from saeprobe.report.shape import Document, Interval
@@ -89,34 +89,34 @@ def _signed(text: str) -> str:
 
 def number(value: float | None, unit: str = "") -> str:
     """Write a value as people do, with a true minus sign; a dash where there is none."""
-    return _NONE if value is None else _signed(numbers.number(value, unit))
+    return _NONE if value is None else _signed(in_words.number(value, unit))
 
 
 def exact(value: float | None, unit: str = "") -> str:
     """Write a value with every digit that was printed in its source: 132.4, 0.10 as 0.1, a share of 0.125 as 12.5 %."""
     if value is None:
         return _NONE
-    return _signed(f"{100 * value:.10g} %" if numbers.is_share(unit) else repr(value).removesuffix(".0"))
+    return _signed(f"{100 * value:.10g} %" if in_words.is_share(unit) else repr(value).removesuffix(".0"))
 
 
 def estimate(value: float | None, ends: Interval, unit: str = "") -> Markup:
     """Write a number with its interval: `**2.5** [1.6, 3.4]`."""
     if value is None or ends is None:
         return Markup("<b>{}</b>").format(number(value, unit))
-    shown = number(value, unit), _signed(numbers.span(ends, unit))
+    shown = number(value, unit), _signed(in_words.span(ends, unit))
     return Markup('<b>{}</b> <span class="whole">{}</span>').format(*shown)
 
 
 def share(part: float | None) -> str:
     """Write a share in percent, or a dash."""
-    return number(part, numbers.SHARE)
+    return number(part, in_words.SHARE)
 
 
 def p_value(p: float | None, *, bare: bool = False) -> str:
     """Write `p = 0.031`, or `0.031` alone under a heading; never zero."""
     if p is None:
         return _NONE
-    return re.sub("^p (= )?", "", numbers.p_value(p)) if bare else numbers.p_value(p)
+    return re.sub("^p (= )?", "", in_words.p_value(p)) if bare else in_words.p_value(p)
 
 
 def seconds(duration: float) -> str:

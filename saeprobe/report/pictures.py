@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 from markupsafe import Markup
 
-from saeprobe.evidence.numbers import is_share
+from saeprobe.files import is_share
 from saeprobe.report.shape import Control, Document, Evidence, Interval, Published, Sample
 
 WIDTH: Final = 1000

@@ -13,8 +13,8 @@ from scipy.stats import t as student
 from saeprobe.claims import NotRun
 from saeprobe.evidence.correlation import Correlation, correlation
 from saeprobe.evidence.evidence import Needed, Recorder, recording
-from saeprobe.evidence.numbers import span
 from saeprobe.evidence.values import Measurement
+from saeprobe.files import span
 
 Table = list[list[float]]
 

@@ -13,7 +13,7 @@ from test_correlation import made, two
 
 from saeprobe.evidence.correlation import Correlation, correlation
 from saeprobe.evidence.evidence import Recorder, recording
-from saeprobe.evidence.numbers import span
+from saeprobe.files import span
 
 
 def whole(seed: int) -> Correlation:

@@ -11,7 +11,7 @@ from saeprobe.claims import Control
 from saeprobe.evidence.controls import verdict_of
 from saeprobe.evidence.controls.draws import Effect, judged_draws, n_draws
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue
-from saeprobe.evidence.numbers import p_value
+from saeprobe.files import p_value
 from saeprobe.statistics.shifts import paired_shift
 
 CLAIM = 9.0

@@ -10,9 +10,9 @@ from typing import Final
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Terms
-from saeprobe.evidence.numbers import amount, number
 from saeprobe.evidence.units import Compared
 from saeprobe.evidence.values import Measurement
+from saeprobe.files import amount, number
 
 Again = Callable[[Measurement, Measurement], Evidence]
 """Makes the comparison of the claim on two other measurements, without controls."""

@@ -12,9 +12,9 @@ from jaxtyping import Float
 
 from saeprobe.evidence.controls import Again, found, not_run, what_is_left
 from saeprobe.evidence.evidence import ControlResult, Terms
-from saeprobe.evidence.numbers import number, p_value
 from saeprobe.evidence.units import Compared
 from saeprobe.evidence.values import Measurement
+from saeprobe.files import number, p_value
 from saeprobe.prompts.prompt import mentions
 from saeprobe.statistics.intervals import rate_interval, rate_p
 from saeprobe.statistics.shifts import paired_shuffled_ps, shuffled_ps

@@ -13,9 +13,9 @@ from saeprobe.claims import Control, NotRun
 from saeprobe.evidence.controls import HALF, Again, found, not_run, share_of
 from saeprobe.evidence.controls.adjusting import UNKNOWN_WORDS, own_words
 from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Terms, UnitValue
-from saeprobe.evidence.numbers import amount, number, p_value
 from saeprobe.evidence.units import Compared
 from saeprobe.evidence.values import Measurement
+from saeprobe.files import amount, number, p_value
 from saeprobe.statistics.shifts import paired_shift
 
 NO_MODEL: Final = "it takes a run of the model, and a record stands in its place"

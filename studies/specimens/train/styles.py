@@ -44,7 +44,7 @@ def style_figures(encode_last: EncodeLast) -> list[dict[str, object]]:
     return figures
 
 
-def separating_features(encode_last: EncodeLast, *, k: int = 5) -> list[dict[str, int | str | float]]:
+def separating_features(encode_last: EncodeLast, *, k: int = 5) -> list[dict[str, object]]:
     """Return, for each direction, the ``k`` features whose firing rates on novice and expert prompts differ most.
 
     Ties are broken by the difference of the mean values. Chosen on trained prompts only.
@@ -56,7 +56,7 @@ def separating_features(encode_last: EncodeLast, *, k: int = 5) -> list[dict[str
     }
     rate = {name: (features > 0).mean(0) for name, features in values.items()}
     mean = {name: features.mean(0) for name, features in values.items()}
-    found: list[dict[str, int | str | float]] = []
+    found: list[dict[str, object]] = []
     for style, other in (_PAIR, _PAIR[::-1]):
         margin = mean[style] - mean[other]
         gap = rate[style] - rate[other] + 1e-6 * margin

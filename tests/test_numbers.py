@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saeprobe.evidence.numbers import against, amount, number, p_value, span
+from saeprobe.files import against, amount, number, p_value, span
 
 SHARE = "share of continuations"
 

@@ -189,7 +189,7 @@ def number(value: float, unit: str = "", *, signed: bool = False) -> str:
         return f"{rounded:{sign},.0f}" if abs(rounded) >= THOUSAND else f"{rounded:{sign}.3g}"
     percent = 100 * value
     left = min(abs(percent), abs(ALL - abs(percent)))  # to the nearer end
-    digits = 0 if left >= 1 else 1 if left >= TENTH else 0 if left < ROUNDING else -floor(log10(left))
+    digits = 0 if left >= 1 else 1 if left >= TENTH else 0 if left < ROUNDING else -math.floor(math.log10(left))
     rounded = round(percent, digits) + 0.0
     return f"{rounded:+g} points" if signed else f"{rounded:g} %"
 

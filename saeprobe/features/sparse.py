@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, NotRun
+from saeprobe.files import amount
 from saeprobe.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ class NearThreshold:
         where = f"{within_rounding(self.tolerance)} on {touched} of {len(self.moves)} prompts"
         if self.feature is not None:
             return f"feature {self.feature} is {where}"
-        return f"a feature is {where}, which may move the mean by {float(self.moves.mean()):.2g} {unit} at most"
+        return f"a feature is {where}, which may move the mean by {amount(float(self.moves.mean()), unit)} at most"
 
 
 def within_rounding(tolerance: float) -> str:

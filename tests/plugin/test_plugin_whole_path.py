@@ -166,7 +166,7 @@ def test_the_instrument_fits_as_worked_by_hand(cold: Run) -> None:
     for fit in check["layers"]:
         assert (fit["tokens"], fit["l0"], fit["variance_explained"]) == (4, 1, pytest.approx(0.25, abs=1e-5))
     assert cold.lines(
-        "instrument     output of layer 0: variance explained 0.250; L0 1.0; beside it 0.250 at the embedding"
+        "instrument     output of layer 0: variance explained 0.250; L0 1.0; around it 0.250 at the embedding"
     )
 
 

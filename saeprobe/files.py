@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
+import re
+import struct
 import unicodedata
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +87,42 @@ def load_json(path: Path) -> object:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse, object_pairs_hook=unique)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FileError(path, f"it is not JSON ({error})", wanted="a JSON file in UTF-8") from error
+
+
+_ZIP_MAGIC: Final = b"PK\x03\x04"
+
+# What torch and its restricted unpickler raise on a damaged file besides struct.error, as seen by flipping bytes.
+_DAMAGE = (AssertionError, AttributeError, EOFError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
+
+
+def load_data(path: Path) -> object:
+    """Load the tensors, lists, dicts, strings and numbers of a `.pt` file, tensors mapped from disk rather than read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: the file is truncated, is no `.pt` file, or refers to code.
+    """
+    import torch
+
+    with path.open("rb") as file:
+        zipped = file.read(4) == _ZIP_MAGIC
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch comments on pickle protocols; nothing there is for the user
+            # mmap is for the zip format of torch >= 1.6 only; the older one is read whole
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except pickle.UnpicklingError as error:
+        code = re.search(r"GLOBAL (\S+)", str(error))  # torch's own text asks people to switch the protection off
+        found = "it is no .pt file, is damaged, or holds more than plain data"
+        if code is not None:
+            found = f"it refers to the code {code.group(1)!r}; it was refused and not run"
+        wanted = "tensors, lists, dicts, strings and numbers only"
+        remedy = "copy or download it again, or have it saved as plain data by whoever made it"
+        raise FileError(path, found, wanted=wanted, remedy=remedy) from error
+    except (*_DAMAGE, struct.error) as error:
+        found = "it cannot be read (truncated, damaged, or no .pt file)"
+        remedy = "copy or download it again and compare sizes"
+        raise FileError(path, found, wanted="a file written by torch.save", remedy=remedy) from error
 
 
 def object_at(path: Path, where: str, value: object) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array, vstack
 
 from saeprobe.cli.inspect import read_contents, recognise
 from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, quiet_libraries, table
+from saeprobe.files import load_data
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
 from saeprobe.recorded import tensors as article
@@ -246,7 +247,7 @@ def _from_goodfire(
     path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
 ) -> "tuple[dict[str, Any], dict[str, torch.Tensor]]":
     """Convert the file as `SAE.load_from_disk` asks its converter to."""
-    tensors = cast("dict[str, torch.Tensor]", article.load_data(path))
+    tensors = cast("dict[str, torch.Tensor]", load_data(path))
     return as_standard(tensors, device=device, dtype="float32", overrides=cfg_overrides)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from saeprobe.cli.terminal import RefusedError, facts, table
-from saeprobe.files import FileError, bytes_in_words, load_json, object_at
+from saeprobe.files import FileError, bytes_in_words, load_data, load_json, object_at
 from saeprobe.recorded import tensors as article
 from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
 from saeprobe.report.document import ReportError, read_report
@@ -119,7 +119,7 @@ def read_contents(path: Path) -> Contents:
     elif file.suffix == ".npz":
         items = _npz(file)
     elif file.suffix in _WEIGHTS:
-        data = article.load_data(file)
+        data = load_data(file)
         items = tuple(_walk(data, ""))
     elif file.suffix == ".json":
         data = load_json(file)

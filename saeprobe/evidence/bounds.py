@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Needed, Terms
-from saeprobe.evidence.units import Judged, at_least, needed, needed_in_words, refuse_controls, sample_of, unit_means
+from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms
+from saeprobe.evidence.units import at_least, needed, needed_in_words, refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Summary
 from saeprobe.files import amount, number, p_value
 from saeprobe.statistics.intervals import MOST_UNITS, rate_interval, rate_p, units_for_rate

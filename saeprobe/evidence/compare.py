@@ -11,10 +11,10 @@ from typing import TypeGuard
 
 from saeprobe.claims import Published
 from saeprobe.evidence.bounds import against_bound, always, always_recorded
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record, summaries
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import all_printed, as_published, printed_equal, printed_greater
-from saeprobe.evidence.units import sample_of, summaries
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import (
     NUMBER,
     About,

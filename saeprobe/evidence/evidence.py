@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from saeprobe.claims import Control, Over
-from saeprobe.files import amount, span
+from saeprobe.files import against, amount, span
 from saeprobe.prompts import Prompt
 
 EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
+
+Judged = tuple[EvidenceOutcome, str]
 
 Kind = Literal[
     "greater",
@@ -196,6 +198,31 @@ class Evidence:
         lines += [f"  {part.outcome}: {part.statement}; {part.reason}" for part in self.parts]
         lines += [f"near threshold: {where}" for where in self.near_threshold]
         return lines
+
+
+def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
+    """Make the evidence where a side is a bare summary: the numbers, and no interval made up around them."""
+    why = (
+        f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each prompt nothing "
+        "separates chance from effect; a features_layer50.pt of the same run would decide it"
+    )
+    rule = "a mean without the values behind it decides nothing"
+    return undecided(kind, statement, a, b, why, "the recorded summaries", rule)
+
+
+def undecided(kind: Kind, statement: str, a: Sample, b: Sample, reason: str, scope: str, rule: str) -> Evidence:
+    """Make evidence that shows two numbers and decides nothing."""
+    return Evidence(
+        kind=kind,
+        statement=statement,
+        outcome="inconclusive",
+        reason=reason,
+        scope=scope,
+        unit=a.unit,
+        estimate=a.mean - b.mean,
+        samples=(a, b),
+        rule=rule,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,21 +11,21 @@ from saeprobe.claims import Control
 from saeprobe.evidence.controls import RANDOM, Again, summary_of, verdict_of
 from saeprobe.evidence.controls.adjusting import length_control, shuffled_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, injection_control
-from saeprobe.evidence.evidence import ControlResult, Evidence, Kind, Needed, Terms
+from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms
 from saeprobe.evidence.units import (
     Compared,
-    Judged,
-    by_hand,
+    at_least,
     compare,
-    needed_between,
+    needed,
     needed_in_words,
     refuse_controls,
-    tested,
+    sample_of,
     untested,
 )
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features.sparse import Features
 from saeprobe.files import against, number, p_value, span
+from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import Shift
 
 
@@ -74,13 +74,49 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     shift = compared.shift
     needed = None
     if shift.p >= terms.alpha and shift.spread:
-        needed = needed_between(a, b, compared, wanted=shift.needed)
+        needed = _needed_between(a, b, compared, wanted=shift.needed)
     judged = _judge(a, b, compared, controls, needed, asked)
-    rule = _rule(asked, terms.alpha, controls) + by_hand(compared)
+    rule = _rule(asked, terms.alpha, controls) + _by_hand(compared)
     if margin is not None:
         rule += f". Before all this the second side's values are taken times {margin.times!r} and plus {margin.plus!r}"
-    evidence = tested(kind, statement, (a, b), compared, judged, terms)
+    evidence = _tested(kind, statement, (a, b), compared, judged, terms)
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
+
+
+def _tested(
+    kind: Kind, statement: str, sides: tuple[Measurement, Measurement], compared: Compared, judged: Judged, terms: Terms
+) -> Evidence:
+    """Make the evidence on two measurements that were tested."""
+    shift = compared.shift
+    return Evidence(
+        kind=kind,
+        statement=statement,
+        outcome=judged[0],
+        reason=judged[1],
+        scope=compared.scope,
+        unit=sides[0].unit,
+        estimate=shift.estimate,
+        interval=shift.interval,
+        level=1 - shift.alpha,
+        p=shift.p,
+        alpha=terms.alpha,
+        test=f"{shift.test} ({compared.units})",
+        seed=shift.seed,
+        units=compared.units,
+        n_units=compared.n_units,
+        samples=tuple(sample_of(side, terms) for side in sides),
+        unit_values=compared.unit_values,
+        continuations=tuple((side.label, *shown) for side in sides for shown in side.continuations),
+    )
+
+
+def _needed_between(a: Measurement, b: Measurement, compared: Compared, *, wanted: int | None) -> Needed:
+    """Say what would decide a comparison for which the effect and spread as measured ask `wanted` units."""
+    n_a, n_b = compared.n_units
+    names = "templates" if compared.paired else "templates a style"
+    names = "topics" if compared.units.startswith("topics") else names
+    each = len(a.prompts) / n_a + len(b.prompts) / n_b
+    return needed(names, min(n_a, n_b), at_least(wanted, compared.shift, min(n_a, n_b)), a_unit=each)
 
 
 Controls = tuple[ControlResult, ...]
@@ -150,6 +186,21 @@ def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
     return rule + "".join(how for name, how in _JUDGED.items() if name in names)
 
 
+def _by_hand(compared: Compared) -> str:
+    """Say how the units, the interval and what was drawn come about, to go on after a rule."""
+    if compared.paired:
+        what = "a unit's is its mean on the first side less that on the second"
+    else:
+        what = (
+            "a template's is its mean over the topics that both sides have, each prompt less the mean of its topic "
+            "over both sides and plus the mean of these means"
+        )
+    if compared.units.startswith("templates and"):
+        what += "; a topic's is its difference of the sides, taken less their mean and times sqrt(n / (n - 1))"
+    how = f". Of the unit values {what}. The interval holds what can be taken off the first side without rejection"
+    return how + drawing_rule(compared.shift.seed)
+
+
 _CONTROLS: Final = {
     "length": length_control,
     "wording": wording_control,
@@ -196,9 +247,9 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
     if judged[0] == "inconclusive" and compared.shift.spread:  # from the nearer edge, inside the margin or outside
         known = [edge.needed for edge in edges if edge.needed is not None]
         wanted = max(known) if len(known) == len(edges) else None  # on the edge itself no number would do
-        needed = needed_between(a, b, compared, wanted=wanted)
+        needed = _needed_between(a, b, compared, wanted=wanted)
         judged = judged[0], f"{judged[1]}. {needed_in_words(needed, compared.shift)}"
-    evidence = tested("about equal", statement, (a, b), compared, judged, terms)
+    evidence = _tested("about equal", statement, (a, b), compared, judged, terms)
     return replace(
         evidence,
         p=p,
@@ -209,7 +260,7 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
             f"p is the larger one-sided p of the difference against -{margin:g} and +{margin:g}, half of a two-sided p "
             f"each; supported where it is below alpha = {terms.alpha:g}, which is where the {1 - 2 * terms.alpha:.0%} "
             "interval lies inside the margin; refuted where the difference lies beyond the margin with a one-sided p "
-            "below alpha; inconclusive otherwise, and where the units show no spread" + by_hand(compared)
+            "below alpha; inconclusive otherwise, and where the units show no spread" + _by_hand(compared)
         ),
     )
 

@@ -10,32 +10,26 @@ from math import ceil
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Needed, Sample, Terms, UnitValue
+from saeprobe.evidence.evidence import Evidence, Kind, Needed, Sample, Terms, UnitValue, undecided
 from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
-from saeprobe.files import against
 from saeprobe.prompts import Prompt
 from saeprobe.statistics.intervals import MOST_UNITS, least_units
-from saeprobe.statistics.permutation import Units, drawing_rule
+from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift
 
 Means = dict[str, float]
 
 
-def values_by(prompts: Sequence[Prompt], values: Iterable[float], over: Over) -> dict[str, list[float]]:
-    """Group values, one a prompt, by template or by topic, in order of first appearance."""
+def mean_by(of: Measurement, over: Over) -> Means:
+    """Take the mean over the prompts of each template, or of each topic, in order of first appearance."""
+    return _means(of.prompts, of.values, over)
+
+
+def _means(prompts: Sequence[Prompt], values: Iterable[float], over: Over) -> Means:
     groups: dict[str, list[float]] = {}
     for prompt, value in zip(prompts, values, strict=True):
         groups.setdefault(prompt.template if over == "templates" else prompt.topic, []).append(float(value))
-    return groups
-
-
-def mean_by(of: Measurement, over: Over) -> Means:
-    """Take the mean over the prompts of each template, or of each topic, in order of first appearance."""
-    return _means(values_by(of.prompts, of.values, over))
-
-
-def _means(groups: dict[str, list[float]]) -> Means:
-    return {unit: float(np.mean(values)) for unit, values in groups.items()}
+    return {unit: float(np.mean(of_unit)) for unit, of_unit in groups.items()}
 
 
 def _array(means: Means) -> Units:
@@ -252,16 +246,7 @@ def _levelled(of: Measurement, level: Means) -> Means:
     centre = float(np.mean(list(level.values()))) if level else 0.0
     shared = [(prompt, value) for prompt, value in zip(of.prompts, of.values, strict=True) if prompt.topic in level]
     values = [float(value) - level[prompt.topic] + centre for prompt, value in shared]
-    return _means(values_by([prompt for prompt, _ in shared], values, "templates"))
-
-
-def needed_between(a: Measurement, b: Measurement, compared: Compared, *, wanted: int | None) -> Needed:
-    """Say what would decide a comparison for which the effect and spread as measured ask `wanted` units."""
-    n_a, n_b = compared.n_units
-    names = "templates" if compared.paired else "templates a style"
-    names = "topics" if compared.units.startswith("topics") else names
-    each = len(a.prompts) / n_a + len(b.prompts) / n_b
-    return needed(names, min(n_a, n_b), at_least(wanted, compared.shift, min(n_a, n_b)), a_unit=each)
+    return _means([prompt for prompt, _ in shared], values, "templates")
 
 
 def at_least(wanted: int | None, shift: Shift, have: int) -> int | None:
@@ -291,9 +276,6 @@ def needed_in_words(what: Needed, shift: Shift | None = None, *, at: str = "effe
     return f"About {what.wanted} {what.units} would decide it at this {at}"
 
 
-Judged = tuple[EvidenceOutcome, str]
-
-
 def refuse_controls(kind: Kind, terms: Terms) -> None:
     """Refuse controls: they rule out what else could explain a difference between two sides; other kinds have none."""
     if terms.controls:
@@ -303,73 +285,7 @@ def refuse_controls(kind: Kind, terms: Terms) -> None:
         )
 
 
-def tested(
-    kind: Kind, statement: str, sides: tuple[Measurement, Measurement], compared: Compared, judged: Judged, terms: Terms
-) -> Evidence:
-    """Make the evidence on two measurements that were tested."""
-    shift = compared.shift
-    return Evidence(
-        kind=kind,
-        statement=statement,
-        outcome=judged[0],
-        reason=judged[1],
-        scope=compared.scope,
-        unit=sides[0].unit,
-        estimate=shift.estimate,
-        interval=shift.interval,
-        level=1 - shift.alpha,
-        p=shift.p,
-        alpha=terms.alpha,
-        test=f"{shift.test} ({compared.units})",
-        seed=shift.seed,
-        units=compared.units,
-        n_units=compared.n_units,
-        samples=tuple(sample_of(side, terms) for side in sides),
-        unit_values=compared.unit_values,
-        continuations=tuple((side.label, *shown) for side in sides for shown in side.continuations),
-    )
-
-
 def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str, terms: Terms) -> Evidence:
     """Make the evidence on two measurements that could not be tested, and say why."""
     sides = sample_of(a, terms), sample_of(b, terms)
-    return _open(kind, statement, *sides, why, "these prompts only", "nothing is decided without a test")
-
-
-def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
-    """Make the evidence where a side is a bare summary: the numbers, and no interval made up around them."""
-    why = (
-        f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each prompt nothing "
-        "separates chance from effect; a features_layer50.pt of the same run would decide it"
-    )
-    rule = "a mean without the values behind it decides nothing"
-    return _open(kind, statement, a, b, why, "the recorded summaries", rule)
-
-
-def _open(kind: Kind, statement: str, a: Sample, b: Sample, reason: str, scope: str, rule: str) -> Evidence:
-    return Evidence(
-        kind=kind,
-        statement=statement,
-        outcome="inconclusive",
-        reason=reason,
-        scope=scope,
-        unit=a.unit,
-        estimate=a.mean - b.mean,
-        samples=(a, b),
-        rule=rule,
-    )
-
-
-def by_hand(compared: Compared) -> str:
-    """Say how the units, the interval and what was drawn come about, to go on after a rule."""
-    if compared.paired:
-        what = "a unit's is its mean on the first side less that on the second"
-    else:
-        what = (
-            "a template's is its mean over the topics that both sides have, each prompt less the mean of its topic "
-            "over both sides and plus the mean of these means"
-        )
-    if compared.units.startswith("templates and"):
-        what += "; a topic's is its difference of the sides, taken less their mean and times sqrt(n / (n - 1))"
-    how = f". Of the unit values {what}. The interval holds what can be taken off the first side without rejection"
-    return how + drawing_rule(compared.shift.seed)
+    return undecided(kind, statement, *sides, why, "these prompts only", "nothing is decided without a test")

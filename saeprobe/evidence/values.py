@@ -1,7 +1,4 @@
-"""A measurement holds one number a prompt; a probe compares it the way its sentence reads.
-
-What stands here is data and knows of no test: the operators hand their two sides to `saeprobe.evidence.compare`.
-"""
+"""A measurement holds one number a prompt; a probe compares it the way its sentence reads."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from saeprobe.prompts import Prompt
 
 
 class Comparable:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
-    """Comparing it builds evidence and records it."""
+    """Comparing it builds evidence and records it; the operators hand both sides to `saeprobe.evidence.compare`."""
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} says nothing by itself; compare it, as in: assert a > b")
@@ -76,7 +73,24 @@ def _times(of: Quantity, times: float) -> Margin:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Measurement(Comparable):
+class _Measured(Comparable):
+    """What was measured has a measure, the label of its prompts and a unit, and takes a margin."""
+
+    measure: str
+    label: str
+    unit: str
+
+    @property
+    def name(self) -> str:
+        """Name it as `l0 of novice`."""
+        return f"{self.measure} of {self.label}"
+
+    __add__ = __radd__ = _plus
+    __mul__ = __rmul__ = _times
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Measurement(_Measured):
     """A measurement holds one value a prompt.
 
     Comparing two with `>` or `<` gives `Evidence`, true only when the sentence is supported under the controls in
@@ -99,9 +113,6 @@ class Measurement(Comparable):
         words: by style, the words of its own that its prompts say, where that is known.
     """
 
-    measure: str
-    label: str
-    unit: str
     values: Float[np.ndarray, " prompts"]
     prompts: tuple[Prompt, ...]
     n_tokens: Int[np.ndarray, " prompts"] | None = None
@@ -120,11 +131,6 @@ class Measurement(Comparable):
         if not np.isfinite(self.values).all():
             prompt = self.prompts[int(np.flatnonzero(~np.isfinite(self.values))[0])]
             raise ValueError(f"{self.name} is not finite on {prompt.text!r}; no verdict is given on NaN")
-
-    @property
-    def name(self) -> str:
-        """Name it as `l0 of novice`."""
-        return f"{self.measure} of {self.label}"
 
     def __repr__(self) -> str:
         return f"<{self.name}: mean {self.mean:.4g} {self.unit}, {len(self.values)} prompts>"
@@ -152,11 +158,7 @@ class Measurement(Comparable):
         )
 
     def __getitem__(self, style: str) -> Measurement:
-        """Return the prompts of one style.
-
-        Raises:
-            KeyError: no prompt has that style.
-        """
+        """Return the prompts of one style; a KeyError names the styles that there are."""
         chosen = np.array([prompt.style == style for prompt in self.prompts])
         if not chosen.any():
             styles = dict.fromkeys(prompt.style for prompt in self.prompts)
@@ -164,37 +166,23 @@ class Measurement(Comparable):
         under = None if self.under is None else partial(_of_style, self.under, style)
         return replace(self.select(chosen), label=style, family=self.whole, under=under)
 
-    __add__ = __radd__ = _plus
-    __mul__ = __rmul__ = _times
-
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Summary(Comparable):
+class Summary(_Measured):
     """A summary is a mean or a count that stands alone, without the values behind it.
 
     It was recorded so, or made over all prompts at once. `n` is the number of prompts, None where the record does not
     say. `place` names the tokens read, `near_threshold` says what rounding decides.
     """
 
-    measure: str
-    label: str
-    unit: str
     value: float
     n: int | None
     origin: str
     place: str = ""
     near_threshold: str | None = None
 
-    @property
-    def name(self) -> str:
-        """Name it as `l0 of novice`."""
-        return f"{self.measure} of {self.label}"
-
     def __repr__(self) -> str:
         return f"<{self.name}: {self.value:.4g} {self.unit}, summary>"
-
-    __add__ = __radd__ = _plus
-    __mul__ = __rmul__ = _times
 
 
 Quantity = Measurement | Summary
@@ -206,10 +194,7 @@ def _of_style(under: Callable[[Control, int], Measurement], style: str, control:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Margin:
-    """A margin is `times` a quantity `plus` a number in its unit, which the other side of `>` has to exceed.
-
-    It is written as `1.1 * l0(b) + 5`, and only on the smaller side of a comparison.
-    """
+    """A margin is `times` a quantity `plus` a number in its unit, which the other side of `>` has to exceed."""
 
     of: Quantity
     times: float = 1.0
@@ -241,8 +226,7 @@ class Margin:
         return self.times * mean + self.plus - mean
 
 
-NUMBER = (float, int, np.integer, np.floating)
-"""Plain numbers, those of numpy too."""
+NUMBER = (float, int, np.integer, np.floating)  # plain numbers, those of numpy too
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -1,7 +1,7 @@
-"""Measures count something on features or on continuations, one number a prompt.
+"""Each measure returns one number a prompt, counted on its features or on continuations.
 
-All work on `Features` from a capture, and on a style of recorded evidence where the record holds it. A prompt that was
-read at several tokens counts the mean over those tokens, except `max_activation`, which is their maximum.
+All measures work on `Features` from a capture, and on a style of recorded evidence where the record holds it. A prompt
+that was read at several tokens counts the mean over those tokens, except `max_activation`, which is their maximum.
 Given anything else, they raise a TypeError that says what to write.
 """
 

@@ -138,7 +138,7 @@ def _judged(tested: Evidence, numbers: str, within: int | None, alpha: float) ->
     if tested.p is None or tested.p >= alpha:
         needed = _needed(tested, within, alpha)
         more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
-        return replace(tested, reason=f"{numbers}: not told apart from chance{more}", needed=needed)
+        return replace(tested, reason=f"{numbers}: not distinguished from chance{more}", needed=needed)
     unsure = [sample for sample in tested.samples if sample.interval is None or sample.interval[0] <= 0]
     if unsure:
         which = ", ".join(f"{sample.label} ({_value(sample)})" for sample in unsure[:NAMED])

@@ -17,8 +17,8 @@ from jaxtyping import Bool, Int, UInt64
 from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import HALF, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import Effect
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record
-from saeprobe.evidence.units import sample_of, summaries
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features, within_rounding
 from saeprobe.files import p_value
@@ -86,7 +86,7 @@ class ExclusiveFeatures:
 
     @property
     def summary(self) -> Summary:
-        """The count, in features.
+        """Return the count, in features.
 
         Raises:
             NotRun: a record does not hold it.
@@ -226,7 +226,7 @@ def _judged(tested: Evidence, planned: Design, p: float, alpha: float) -> Eviden
     if p >= alpha:
         needed = planned.needed(alpha)
         more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
-        return replace(tested, reason=f"{numbers}: not told apart from chance{more}", needed=needed)
+        return replace(tested, reason=f"{numbers}: not distinguished from chance{more}", needed=needed)
     if a.mean < b.mean:
         return replace(tested, outcome="refuted", reason=f"{numbers}: the contrary")
     supported = "supported", f"{numbers}: more than chance{summary_of(tested.controls)}"

@@ -15,13 +15,8 @@ from saeprobe.features.sparse import Features
 from saeprobe.measures.reading import captured, one_near, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.directory import Recorded
-from saeprobe.statistics.permutation import (
-    Units,
-    flip_share,
-    flips_countable,
-    permutation_share,
-    permutations_countable,
-)
+from saeprobe.statistics.intervals import flips_countable, permutations_countable
+from saeprobe.statistics.permutation import Units, flip_share, permutation_share
 from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
 
 MOST_NAMED = 3
@@ -152,7 +147,7 @@ class Rates:
 
     @property
     def units(self) -> str:
-        """`templates`, or `topics, paired`."""
+        """Say what the units are: `templates`, or `topics, paired`."""
         return "topics, paired" if self.paired else "templates"
 
     @property

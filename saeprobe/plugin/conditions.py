@@ -64,7 +64,7 @@ class Conditions:
 
     def __init__(self, neutral: Mapping[str, PromptSet], *, alpha: float) -> None:
         self._neutral = neutral
-        self._n_draws = n_draws(alpha)
+        self._alpha = alpha
         self._draws: dict[tuple[str, RandomPart], tuple[Subject, ...] | NotRun] = {}
         self._noted: dict[tuple[str, Capture], dict[Control, Condition | NotRun]] = {}
         self.labels: dict[str, str] = {}
@@ -109,7 +109,7 @@ class Conditions:
         key = subject.name, what
         if key not in self._draws:
             try:
-                subjects = subject.draws(what, neutral=self._neutral.get(subject.name), count=self._n_draws)
+                subjects = subject.draws(what, neutral=self._neutral.get(subject.name), count=n_draws(self._alpha))
             except (NotRun, SubjectError) as error:  # the claim's own reading is none the worse for it
                 self._draws[key] = NotRun(str(error))
             else:

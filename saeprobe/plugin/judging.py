@@ -26,7 +26,7 @@ from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.options import Settings
 from saeprobe.report.document import ProbeRecord, probe_to_json
 from saeprobe.verdicts.baseline import BaselineComparison
-from saeprobe.verdicts.baseline_files import Provenance, identity_of, read_baselines
+from saeprobe.verdicts.baseline_files import Baselines, Provenance, identity_of, read_baselines
 from saeprobe.verdicts.deciding import PublishedComparison, decide
 
 PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
@@ -69,7 +69,7 @@ class Judge:
     def __init__(self, settings: Settings, laboratory: Laboratory) -> None:
         self._settings = settings
         self._laboratory = laboratory
-        self._baselines = read_baselines(settings.baselines)
+        self._baselines: Baselines = read_baselines(settings.baselines) if settings.baselines.is_dir() else {}
         self._identity = cache(self._identify)
         self._here = cache(lambda: (*commit_of(settings.rootdir), versions()))
 

@@ -282,3 +282,9 @@ class PromptChoice:
 @cache
 def _read_once(path: Path) -> PromptSet:
     return PromptSet.from_file(path)
+
+
+def built_in(name: str, **files: str) -> PromptChoice:
+    """Return a choice of the sets that come with the package, by wording the name of the file without its suffix."""
+    data = Path(__file__).parent / "data"
+    return PromptChoice(name=name, sets={wording: data / f"{file}.toml" for wording, file in files.items()})

@@ -1,14 +1,10 @@
 """The article's two `.pt` files are lists of dicts, one a topic, with one tensor a style.
 
-Torch is imported where a file is read or written: a directory of JSON files is read without it.
+Torch is imported where a tensor is checked or written: a directory of JSON files is read without it.
 """
 
 from __future__ import annotations
 
-import pickle
-import re
-import struct
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array
 
-from saeprobe.files import FileError, written_whole
+from saeprobe.files import FileError, load_data, written_whole
 
 if TYPE_CHECKING:
     import torch
@@ -140,42 +136,6 @@ def write_features(path: Path, features: ArticleFeatures) -> None:
     """Write the file in the article's shape (dense: 4 bytes a feature, topic and style), whole or not at all."""
     rows = {style: of_style.toarray() for style, of_style in features.features.items()}
     _write(path, FEATURES, features, rows)
-
-
-_ZIP_MAGIC = b"PK\x03\x04"
-
-# What torch and its restricted unpickler raise on a damaged file beside struct.error, as seen by flipping bytes.
-_DAMAGE = (AssertionError, AttributeError, EOFError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
-
-
-def load_data(path: Path) -> object:
-    """Load the tensors, lists, dicts, strings and numbers of a `.pt` file, tensors mapped from disk rather than read.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        FileError: the file is truncated, is no `.pt` file, or refers to code.
-    """
-    import torch
-
-    with path.open("rb") as file:
-        zipped = file.read(4) == _ZIP_MAGIC
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch comments on pickle protocols; nothing there is for the user
-            # mmap is for the zip format of torch >= 1.6 only; the older one is read whole
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except pickle.UnpicklingError as error:
-        code = re.search(r"GLOBAL (\S+)", str(error))  # torch's own text asks people to switch the protection off
-        found = "it is no .pt file, is damaged, or holds more than plain data"
-        if code is not None:
-            found = f"it refers to the code {code.group(1)!r}; it was refused and not run"
-        wanted = "tensors, lists, dicts, strings and numbers only"
-        remedy = "copy or download it again, or have it saved as plain data by whoever made it"
-        raise FileError(path, found, wanted=wanted, remedy=remedy) from error
-    except (*_DAMAGE, struct.error) as error:
-        found = "it cannot be read (truncated, damaged, or no .pt file)"
-        remedy = "copy or download it again and compare sizes"
-        raise FileError(path, found, wanted="a file written by torch.save", remedy=remedy) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,6 +185,20 @@ def power_of(effect_in_sd: float, units: int, *, alpha: float, paired: bool, noi
     return 1 - (0.0 if isnan(below) else below) + (0.0 if isnan(wrong_side) else wrong_side)  # scipy: NaN where tiny
 
 
+HALF_LIMIT = 2**18  # up to so many subsets are listed on a side: 18 + 18 units, or 36 signs
+
+
+def permutations_countable(n_a: int, n_b: int) -> bool:
+    """Decide whether the relabelings of `n_a` + `n_b` units can be counted."""
+    fewer = min(n_a, n_b)
+    return sum(comb(max(n_a, n_b), size) for size in range(fewer + 1)) <= HALF_LIMIT
+
+
+def flips_countable(count: int) -> bool:
+    """Decide whether the signs of `count` differences can be counted."""
+    return 2 ** (count - count // 2) <= HALF_LIMIT
+
+
 def design_line(prompts: Sequence[Prompt], *, over: Sequence[Over], alpha: float) -> str:
     """Say what a comparison of the styles of these prompts can decide, for the plan before any is run.
 

@@ -28,24 +28,10 @@ group. It never rises with the distance of the shift from the observed differenc
 Draw = Callable[[np.random.Generator, int], tuple[Statistics, Statistics]]
 """Draw so many relabelings: the contrast of each, and how much of a shift of the first group each contrast takes up."""
 
-HALF_LIMIT = 2**18  # up to so many subsets are listed on a side: 18 + 18 units, or 36 signs
-EXACT_LIMIT = 20_000
-"""Up to so many relabelings are gone through one by one where they cannot be counted; 8 + 8 units have 12,870."""
-
+EXACT_LIMIT = 20_000  # up to so many relabelings that cannot be counted are gone through; 8 + 8 units have 12,870
 COUNTED_ITEMS = 18  # up to so many units, or pairs of units, every relabeling is counted: 9 + 9 templates have 48,620
 CHUNK = 20_000  # relabelings drawn, or worked on, at once
 SURE = 0.999  # level of the interval of a drawn p that must not hold alpha
-
-
-def permutations_countable(n_a: int, n_b: int) -> bool:
-    """Decide whether the relabelings of `n_a` + `n_b` units can be counted."""
-    fewer = min(n_a, n_b)
-    return sum(comb(max(n_a, n_b), size) for size in range(fewer + 1)) <= HALF_LIMIT
-
-
-def flips_countable(count: int) -> bool:
-    """Decide whether the signs of `count` differences can be counted."""
-    return 2 ** (count - count // 2) <= HALF_LIMIT
 
 
 def permutation_share(a: Units, b: Units) -> Share:
@@ -186,30 +172,6 @@ def sampled(draw: Draw, observed: float, groups: tuple[Units, ...], what: str, *
     return Tested(upper, 1 / (wanted + 1) + high - p, name, seed)
 
 
-def drawn_permutations(a: Units, b: Units) -> Draw:
-    """Draw relabelings of the units of two groups."""
-    values = np.concatenate([a, b])
-    values = values - values.mean()  # what one side has above the mean the other lacks
-    weight = 1 / len(a) + 1 / len(b)
-
-    def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
-        chosen = np.argsort(rng.random((count, len(values)))) < len(a)
-        return chosen @ values * weight, chosen[:, : len(a)].sum(axis=1) * weight - len(a) / len(b)
-
-    return draw
-
-
-def drawn_flips(differences: Units) -> Draw:
-    """Draw signs of paired differences."""
-    weight, mean = 2 / len(differences), float(differences.mean())
-
-    def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
-        turned = rng.integers(0, 2, (count, len(differences)), dtype=bool).astype(np.float64)
-        return mean - weight * (turned @ differences), 1 - weight * turned.sum(axis=1)
-
-    return draw
-
-
 def _share(statistic: Statistics, slope: Statistics, observed: float, groups: tuple[Units, ...]) -> Share:
     def share(shift: float) -> float:
         bound = abs(observed - shift) - tolerance(groups[0] - shift, *groups[1:])
@@ -242,21 +204,15 @@ def permutation_p(
         reached = sum(not statistic(np.array(order)) < bound for order in permutations(range(n_units)))
         return reached / factorial(n_units), f"exact permutation of {n_units} units (all {factorial(n_units):,})", None
 
-    def p_of(draws: int, seed: int) -> tuple[float, float, float]:
-        """Return the p of so many draws, and the ends of its interval."""
-        rng = np.random.default_rng(seed)
+    name, high = f"sampled permutation of {n_units} units", 1.0
+    for draws, of_seed in ((rounds, seed), (rounds * 10 + 9, 0)):
+        rng = np.random.default_rng(of_seed)
         reached = sum(not statistic(rng.permutation(n_units)) < bound for _ in range(draws))
-        return ((reached + 1) / (draws + 1), *rate_interval(reached, draws, level=SURE))
-
-    p, low, high = p_of(rounds, seed)
-    if low <= alpha <= high:
-        rounds = rounds * 10 + 9
-        p, low, high = p_of(rounds, 0)
-    note = f"{rounds:,} drawn"
-    if low <= alpha <= high:
-        p = high
-        note += f"; {_too_close(alpha)}"
-    return p, f"sampled permutation of {n_units} units ({note})", seed
+        low, high = rate_interval(reached, draws, level=SURE)
+        name = f"sampled permutation of {n_units} units ({draws:,} drawn"
+        if not low <= alpha <= high:
+            return (reached + 1) / (draws + 1), f"{name})", seed
+    return high, f"{name}; {_too_close(alpha)})", seed
 
 
 DRAWS = (4_999, 45_000, 450_000)

@@ -13,7 +13,7 @@ from math import comb, inf, sqrt
 import numpy as np
 from jaxtyping import Float
 
-from saeprobe.statistics.intervals import units_to_decide
+from saeprobe.statistics.intervals import flips_countable, permutations_countable, units_to_decide
 from saeprobe.statistics.permutation import (
     DRAWN,
     EXACT_LIMIT,
@@ -22,12 +22,8 @@ from saeprobe.statistics.permutation import (
     Statistics,
     Tested,
     Units,
-    drawn_flips,
-    drawn_permutations,
     flip_share,
-    flips_countable,
     permutation_share,
-    permutations_countable,
     sampled,
     tolerance,
 )
@@ -209,6 +205,30 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
         paired=paired,
         noise=float(differences.var(ddof=1)) / len(differences) / deviation**2 if templates.spread else 0.0,
     )
+
+
+def drawn_permutations(a: Units, b: Units) -> Draw:
+    """Draw relabelings of the units of two groups."""
+    values = np.concatenate([a, b])
+    values = values - values.mean()  # what one side has above the mean the other lacks
+    weight = 1 / len(a) + 1 / len(b)
+
+    def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
+        chosen = np.argsort(rng.random((count, len(values)))) < len(a)
+        return chosen @ values * weight, chosen[:, : len(a)].sum(axis=1) * weight - len(a) / len(b)
+
+    return draw
+
+
+def drawn_flips(differences: Units) -> Draw:
+    """Draw signs of paired differences."""
+    weight, mean = 2 / len(differences), float(differences.mean())
+
+    def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
+        turned = rng.integers(0, 2, (count, len(differences)), dtype=bool).astype(np.float64)
+        return mean - weight * (turned @ differences), 1 - weight * turned.sum(axis=1)
+
+    return draw
 
 
 def _draw(a: Units, b: Units, differences: Units, *, paired: bool) -> Draw:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 
+from saeprobe.claims import Verdict
 from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.statistics.shifts import paired_shift
-from saeprobe.verdicts.baseline_files import Baseline, Fields, Provenance, Value
+from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, changes
 
 DIGITS: Final = 10
 """Values keep this many significant digits: more than any comparison reads, and a file that a person can read."""
@@ -25,9 +26,6 @@ ROUNDING: Final = 1e-6
 
 FEWEST_DIGITS: Final = 4
 """A move is written in this many significant digits, or in as many more as it takes to see it."""
-
-_HASH_SHOWN: Final = 8
-_COMMIT_SHOWN: Final = 12
 
 
 def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
@@ -107,30 +105,6 @@ def _digest(sample: Sample) -> str:
     return hashlib.sha256(texts).hexdigest()[:16]
 
 
-def changes(before: Provenance, now: Provenance) -> tuple[str, ...]:
-    """Say what differs, the likeliest causes first: `SAE (hash 12ab34cd -> 56ef7890)`, `transformers 5.23.0 -> 5.24.1`.
-
-    What is unknown on one of the two sides is passed over.
-    """
-    found = _of_subjects(before, now, _parts)
-    found += [
-        f"{name} {version} -> {now.versions[name]}"
-        for name, version in sorted(before.versions.items())
-        if now.versions.get(name, version) != version
-    ]
-    if not found:  # a fingerprint is made of the others, and of what no other field holds
-        found += _of_subjects(before, now, _fingerprint)
-    for word, old, new in (
-        ("Python", before.python, now.python),
-        ("platform", before.platform, now.platform),
-        ("device", before.device, now.device),
-        ("recorded evidence", before.evidence, now.evidence),
-        ("commit", *(made.commit and made.commit[:_COMMIT_SHOWN] for made in (before, now))),
-    ):
-        found += _changed(word, old, new)
-    return (*found, "changes that are not committed") if now.dirty else tuple(found)
-
-
 def changed_prompts(pairs: Sequence[tuple[Value, Value]]) -> tuple[str, ...]:
     """Return `prompts`, or `prompts of novice` where those of others stayed; of summaries they are unknown."""
     known = [(old, new) for old, new in pairs if old.prompts and new.prompts]
@@ -138,41 +112,6 @@ def changed_prompts(pairs: Sequence[tuple[Value, Value]]) -> tuple[str, ...]:
     if moved and len(moved) == len(known):
         return ("prompts",)
     return tuple(f"prompts of {label}" for label in dict.fromkeys(moved))
-
-
-def _of_subjects(before: Provenance, now: Provenance, differing: Callable[[Fields, Fields], list[str]]) -> list[str]:
-    """Return what differs in each subject, with its name where there are several."""
-    return [
-        f"{what} of {name}" if len(before.subjects) > 1 else what
-        for name, fields in before.subjects.items()
-        for what in differing(fields, now.subjects.get(name, {}))
-    ]
-
-
-def _parts(before: Fields, now: Fields) -> list[str]:
-    found: list[str] = []
-    for word, key in (("model", "model"), ("SAE", "sae")):
-        old, new = (_hash(fields.get(f"{key}_hash")) for fields in (before, now))
-        named = _changed(word, before.get(key), now.get(key))
-        if old is None or new is None:
-            found += named
-        elif old != new:  # of the same content the name says nothing: it may be where the files lie
-            found.append(f"{named[0] if named else word} (hash {old} -> {new})")
-    for word, key in (("hook", "hook_name"), ("dtype", "dtype"), ("protocol", "protocol")):
-        found += _changed(word, before.get(key), now.get(key))
-    return found
-
-
-def _fingerprint(before: Fields, now: Fields) -> list[str]:
-    return _changed("fingerprint", _hash(before.get("fingerprint")), _hash(now.get("fingerprint")))
-
-
-def _changed(word: str, old: str | None, new: str | None) -> list[str]:
-    return [] if old is None or new is None or old == new else [f"{word} {old} -> {new}"]
-
-
-def _hash(text: str | None) -> str | None:
-    return None if text is None else text.rpartition(":")[2][:_HASH_SHOWN]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,6 +234,27 @@ def noise_of(old: Value, new: Value, *, alpha: float, seed: int) -> tuple[float,
     else:
         found = math.hypot(old.reach, new.reach), "the intervals of both means"
     return max(least, found)
+
+
+def against_baseline(verdict: Verdict, compared: BaselineComparison) -> Verdict:
+    """Return the verdict once the approved values are held against it.
+
+    A sentence that holds is `drifted` where its values have left their baseline. A declaration speaks of what was
+    published: it does not cover such a move. Another verdict keeps its word and names the move.
+    """
+    holds = verdict.word in ("supported", "drifted")
+    moves = compared.reason(whole=holds)
+    if moves is not None and holds:
+        before = "the sentence holds, but" if verdict.word == "supported" else f"{verdict.reason}; and"
+        also = f"; {verdict.reason}" if verdict.surprise else ""
+        return replace(verdict, word="drifted", reason=f"{before} {moves}{also}", declared=None, surprise=False)
+    reason = verdict.reason if moves is None else f"{verdict.reason}; {moves}"
+    approved = compared.baseline
+    if verdict.word != approved.verdict:
+        reason = (
+            f"{reason}; approved as {approved.verdict} by {approved.approved_by} on {approved.on}, now {verdict.word}"
+        )
+    return replace(verdict, reason=reason)
 
 
 def distinct_digits(before: float, after: float) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -21,6 +21,9 @@ IDENTITY: Final = ("model", "model_hash", "sae", "sae_hash", "hook_name", "dtype
 
 KIND: Final = "saeprobe baseline 1"
 """Each file says this; one that says otherwise is not read."""
+
+_HASH_SHOWN: Final = 8
+_COMMIT_SHOWN: Final = 12
 
 DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -59,7 +62,7 @@ class Value:
 
     @property
     def name(self) -> str:
-        """`l0 of novice`."""
+        """Name it as `l0 of novice`."""
         return f"{self.measure} of {self.label}"
 
     @property
@@ -98,6 +101,65 @@ def identity_of(described: Mapping[str, object]) -> dict[str, str | None]:
     """Return what a baseline keeps of a subject as a report describes it."""
     kept = {name: described.get(name) for name in IDENTITY}
     return {name: value if isinstance(value, str) else None for name, value in kept.items()}
+
+
+def changes(before: Provenance, now: Provenance) -> tuple[str, ...]:
+    """Say what differs, the likeliest causes first: `SAE (hash 12ab34cd -> 56ef7890)`, `transformers 5.23.0 -> 5.24.1`.
+
+    What is unknown on one of the two sides is passed over.
+    """
+    found = _of_subjects(before, now, _parts)
+    found += [
+        f"{name} {version} -> {now.versions[name]}"
+        for name, version in sorted(before.versions.items())
+        if now.versions.get(name, version) != version
+    ]
+    if not found:  # a fingerprint is made of the others, and of what no other field holds
+        found += _of_subjects(before, now, _fingerprint)
+    for word, old, new in (
+        ("Python", before.python, now.python),
+        ("platform", before.platform, now.platform),
+        ("device", before.device, now.device),
+        ("recorded evidence", before.evidence, now.evidence),
+        ("commit", *(made.commit and made.commit[:_COMMIT_SHOWN] for made in (before, now))),
+    ):
+        found += _changed(word, old, new)
+    return (*found, "changes that are not committed") if now.dirty else tuple(found)
+
+
+def _of_subjects(before: Provenance, now: Provenance, differing: Callable[[Fields, Fields], list[str]]) -> list[str]:
+    """Return what differs in each subject, with its name where there are several."""
+    return [
+        f"{what} of {name}" if len(before.subjects) > 1 else what
+        for name, fields in before.subjects.items()
+        for what in differing(fields, now.subjects.get(name, {}))
+    ]
+
+
+def _parts(before: Fields, now: Fields) -> list[str]:
+    found: list[str] = []
+    for word, key in (("model", "model"), ("SAE", "sae")):
+        old, new = (_hash(fields.get(f"{key}_hash")) for fields in (before, now))
+        named = _changed(word, before.get(key), now.get(key))
+        if old is None or new is None:
+            found += named
+        elif old != new:  # of the same content the name says nothing: it may be where the files lie
+            found.append(f"{named[0] if named else word} (hash {old} -> {new})")
+    for word, key in (("hook", "hook_name"), ("dtype", "dtype"), ("protocol", "protocol")):
+        found += _changed(word, before.get(key), now.get(key))
+    return found
+
+
+def _fingerprint(before: Fields, now: Fields) -> list[str]:
+    return _changed("fingerprint", _hash(before.get("fingerprint")), _hash(now.get("fingerprint")))
+
+
+def _changed(word: str, old: str | None, new: str | None) -> list[str]:
+    return [] if old is None or new is None or old == new else [f"{word} {old} -> {new}"]
+
+
+def _hash(text: str | None) -> str | None:
+    return None if text is None else text.rpartition(":")[2][:_HASH_SHOWN]
 
 
 @dataclass(frozen=True, kw_only=True)

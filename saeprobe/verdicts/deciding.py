@@ -9,7 +9,7 @@ from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
-from saeprobe.verdicts.baseline import BaselineComparison, compare_baseline, samples_of
+from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline, samples_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
 ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")
@@ -238,7 +238,7 @@ def decide(
     if baseline is None or verdict.word in UNDECIDED:
         return verdict, compared, None
     approved = compare_baseline(baseline, evidence, now or Provenance())
-    return _against_baseline(verdict, approved), compared, approved
+    return against_baseline(verdict, approved), compared, approved
 
 
 def _from_evidence(claim: Claim, subject: str, evidence: Sequence[Evidence], ended: BaseException | None) -> Verdict:
@@ -263,11 +263,8 @@ def _from_evidence(claim: Claim, subject: str, evidence: Sequence[Evidence], end
             agreed = agreement(claim.published.get(subject), evidence)
             return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)
     if ended is not None:
-        return Verdict(
-            word="broken",
-            reason="all evidence supports the sentence, but an assert next to it failed; assert on comparisons alone",
-            scope=scope,
-        )
+        reason = "all evidence supports the sentence, but an assert next to it failed; assert on comparisons alone"
+        return Verdict(word="broken", reason=reason, scope=scope)
     run = {control.name for piece in _pieces(evidence) for control in piece.controls}
     missing = [name for name in claim.controls if name not in run]
     if missing:
@@ -300,24 +297,3 @@ def _as_declared(verdict: Verdict, claim: Claim, subject: str) -> Verdict:
         contrary = f"declared {declared.verdict} ({declared.reason}), yet supported: {verdict.reason}"
         return replace(verdict, reason=f"{contrary}. Take the declaration away", surprise=True)
     return verdict
-
-
-def _against_baseline(verdict: Verdict, compared: BaselineComparison) -> Verdict:
-    """Return the verdict once the approved values are held against it.
-
-    A sentence that holds is `drifted` where its values have left their baseline. A declaration speaks of what was
-    published: it does not cover such a move. Another verdict keeps its word and names the move.
-    """
-    holds = verdict.word in ("supported", "drifted")
-    moves = compared.reason(whole=holds)
-    if moves is not None and holds:
-        before = "the sentence holds, but" if verdict.word == "supported" else f"{verdict.reason}; and"
-        also = f"; {verdict.reason}" if verdict.surprise else ""
-        return replace(verdict, word="drifted", reason=f"{before} {moves}{also}", declared=None, surprise=False)
-    reason = verdict.reason if moves is None else f"{verdict.reason}; {moves}"
-    approved = compared.baseline
-    if verdict.word != approved.verdict:
-        reason = (
-            f"{reason}; approved as {approved.verdict} by {approved.approved_by} on {approved.on}, now {verdict.word}"
-        )
-    return replace(verdict, reason=reason)

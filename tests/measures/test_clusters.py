@@ -107,7 +107,7 @@ def test_styles_that_do_not_differ_are_not_told_apart() -> None:
     assert evidence.outcome == "inconclusive"
     assert (evidence.p or 0) >= 0.05
     assert evidence.reason == (
-        f"mean silhouette {evidence.estimate:.2f}, p = {evidence.p:.2g}: not told apart from chance"
+        f"mean silhouette {evidence.estimate:.2f}, p = {evidence.p:.2g}: not distinguished from chance"
     )
     assert evidence.needed is None
 
@@ -122,7 +122,7 @@ def test_too_few_wordings_cannot_decide() -> None:
     """3 + 3 wordings: the two styles may change names, so that p is 2/20 at best; 4 + 4 reach 2/70."""
     evidence = clustered(apart(templates="ABC"))
     assert evidence.p == pytest.approx(2 / 20)
-    assert evidence.reason.endswith("not told apart from chance; 3 templates a style cannot reach it, 4 can")
+    assert evidence.reason.endswith("not distinguished from chance; 3 templates a style cannot reach it, 4 can")
     assert evidence.needed == Needed(units="templates a style", have=3, wanted=4, prompts=48)
 
 

@@ -45,4 +45,4 @@ def test_an_interval_that_ends_at_0_does_not_put_a_style_in_another() -> None:
     evidence = clustered([[5], [6], [7], [8], [9], [0], [0]], [[0]] * 4, alpha=0.095)
     assert [unit.value for unit in evidence.unit_values[:7]] == [0, 0, 0, 0, 0, -1, -1]
     assert evidence.outcome == "inconclusive"
-    assert evidence.reason == "mean silhouette 0.18, p = 0.24: not told apart from chance"
+    assert evidence.reason == "mean silhouette 0.18, p = 0.24: not distinguished from chance"

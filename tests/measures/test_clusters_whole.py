@@ -272,7 +272,7 @@ def test_a_smallest_p_of_just_alpha_is_not_enough() -> None:
     evidence = clustered(noisy(templates="ABC", topics=TOPICS[:2]), alpha=2 / 70)
     assert evidence.needed == Needed(units="templates a style", have=3, wanted=5, prompts=20)
     assert evidence.reason == (
-        f"mean silhouette {evidence.estimate:.2f}, p = 0.1: not told apart from chance; "
+        f"mean silhouette {evidence.estimate:.2f}, p = 0.1: not distinguished from chance; "
         "3 templates a style cannot reach it, 5 can"
     )
 

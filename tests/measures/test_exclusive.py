@@ -56,7 +56,7 @@ def test_label_permutation_is_counted_by_hand() -> None:
     assert evidence.test == "exact permutation of labels over 2 + 2 templates, 6 relabelings"
     assert evidence.seed is None
     assert evidence.reason == (
-        "1 against 0 features, p = 0.33 under permuted labels: not told apart from chance; "
+        "1 against 0 features, p = 0.33 under permuted labels: not distinguished from chance; "
         "2 templates a style cannot reach it, 4 can"
     )
     assert evidence.needed == Needed(units="templates a style", have=2, wanted=4, prompts=8)
@@ -147,7 +147,7 @@ def test_five_topics_cannot_decide() -> None:
     evidence = both_ways(features(rows))
     assert evidence.p == 2 / 32
     assert evidence.needed == Needed(units="topics", have=5, wanted=6, prompts=12)
-    assert evidence.reason.endswith("not told apart from chance; 5 topics cannot reach it, 6 can")
+    assert evidence.reason.endswith("not distinguished from chance; 5 topics cannot reach it, 6 can")
 
 
 def test_a_claim_over_topics_exchanges_all_templates_of_a_topic_together() -> None:

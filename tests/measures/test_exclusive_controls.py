@@ -138,7 +138,7 @@ def test_more_kinds_of_features_withstand_activity() -> None:
 @pytest.mark.parametrize(
     ("found", "p", "left", "explains"),
     [
-        (True, 0.2, 5.0, True),  # at most half is left, and it is not told apart from chance
+        (True, 0.2, 5.0, True),  # at most half is left, and it is not distinguished from chance
         (True, 0.2, 5.1, False),
         (True, 0.049, 5.0, False),  # little is left, but it is there
         (True, 0.05, 5.0, True),

@@ -86,7 +86,7 @@ def test_the_evidence_over_topics_as_a_whole() -> None:
         kind="exclusive",
         statement=STATEMENT,
         outcome="inconclusive",
-        reason="1 against 0 features, p = 0.25 under permuted labels: not told apart from chance; "
+        reason="1 against 0 features, p = 0.25 under permuted labels: not distinguished from chance; "
         "3 topics cannot reach it, 5 can",
         scope="this wording only, over 3 topics",
         unit="features",
@@ -154,7 +154,7 @@ def test_a_p_of_alpha_itself_is_not_below_it() -> None:
     evidence = compared(of, "random-sae", alpha=2 / 70)
     assert evidence.outcome == "inconclusive"
     assert evidence.reason == (
-        "2 against 1 features, p = 0.029 under permuted labels: not told apart from chance; "
+        "2 against 1 features, p = 0.029 under permuted labels: not distinguished from chance; "
         "4 templates a style cannot reach it, 5 can"
     )
     assert evidence.needed == Needed(units="templates a style", have=4, wanted=5, prompts=20)
@@ -170,7 +170,7 @@ def test_units_that_could_have_decided_ask_for_no_more() -> None:
     evidence = compared(features(rows))
     # both templates that fire it are on one side in 2 * 15 of 70 relabelings; else it fires on both
     assert (evidence.p, evidence.needed) == (30 / 70, None)
-    assert evidence.reason == "1 against 0 features, p = 0.43 under permuted labels: not told apart from chance"
+    assert evidence.reason == "1 against 0 features, p = 0.43 under permuted labels: not distinguished from chance"
 
 
 def test_a_claim_that_random_features_leave_open_is_told_with_its_numbers() -> None:

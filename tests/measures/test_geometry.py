@@ -128,7 +128,7 @@ def test_lengths_that_a_record_does_not_tell_are_not_made_up() -> None:
     mean = Summary(measure="effective rank", label="novice", unit="dimensions", value=2.0, n=None, origin="table.json")
     with pytest.raises(NotRun, match=r"table\.json does not say how many tokens each novice prompt has"):
         n_tokens(recorded({"novice": mean})["novice"])
-    with pytest.raises(NotRun, match=r"table\.json tells the effective rank of each style as one number"):
+    with pytest.raises(NotRun, match=r"table\.json holds the effective rank of each style as one number"):
         effective_rank(recorded({"novice": mean}))
     with pytest.raises(NotRun, match="the record of novice prompts does not say how many tokens"):
         n_tokens(replace(features(WORDS), n_tokens=None))

@@ -42,7 +42,7 @@ def sentence(of: object) -> str | None:
 
 def test_l0_may_move_by_the_features_near_their_threshold(two: Features) -> None:
     """Three on the first prompt's two tokens and two on the second's: 1.5 and 1, so that the mean may move by 1.25."""
-    told = f"a feature is {WITHIN} on 2 of 2 prompts, which may move the mean by 1.2 features at most"
+    told = f"a feature is {WITHIN} on 2 of 2 prompts, which may move the mean by 1.25 features at most"
     assert sentence(l0(two)) == told
 
 

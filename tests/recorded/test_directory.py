@@ -170,7 +170,7 @@ def test_a_comparison_that_shows_one_prompt_only_decides_nothing(tmp_path: Path)
         (lambda of: l0(of.first_topic), "holds all topics together; put features_layer50.pt of the run beside it"),
         (
             lambda of: exclusive_features(of["standard"], of["novice"]).summary,
-            "does not tell which features are exclusive to standard beside novice",
+            "does not say which features are exclusive to standard compared with novice",
         ),
     ],
 )

@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saeprobe.statistics.permutation import (
-    HALF_LIMIT,
-    Units,
-    flip_share,
-    flips_countable,
-    permutation_share,
-    permutations_countable,
-    tolerance,
-)
+from saeprobe.statistics.intervals import HALF_LIMIT, flips_countable, permutations_countable
+from saeprobe.statistics.permutation import Units, flip_share, permutation_share, tolerance
 from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
 few = st.integers(-6, 6) | st.sampled_from([0.1, 0.3, -0.7])

@@ -9,13 +9,11 @@ from scipy.stats import binomtest
 from saeprobe.statistics.permutation import (
     Draw,
     Statistics,
-    drawn_flips,
-    drawn_permutations,
     flip_share,
     permutation_share,
     sampled,
 )
-from saeprobe.statistics.shifts import paired_shift, unpaired_shift
+from saeprobe.statistics.shifts import drawn_flips, drawn_permutations, paired_shift, unpaired_shift
 
 ALPHA = 0.05
 ZERO = (np.zeros(2),)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from baselines_made import baseline, found, sample, summary, value
 
-from saeprobe.verdicts.baseline import changed_prompts, changes, compare_baseline
-from saeprobe.verdicts.baseline_files import Provenance, identity_of
+from saeprobe.verdicts.baseline import changed_prompts, compare_baseline
+from saeprobe.verdicts.baseline_files import Provenance, changes, identity_of
 
 SPARROW = {
     "model": "specimens/sparrow/model",

@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saeprobe.files import FileError
-from saeprobe.recorded.tensors import load_data
+from saeprobe.files import FileError, load_data
 from saeprobe.subject.files.sae import KEYS, SaeSource, offline
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.specification import SaeFile, SaeRelease, SubjectError, SubjectSpec

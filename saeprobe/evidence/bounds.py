@@ -12,7 +12,7 @@ import numpy as np
 from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms
 from saeprobe.evidence.units import at_least, needed, needed_in_words, refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Summary
-from saeprobe.files import amount, number, p_value
+from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.statistics.intervals import MOST_UNITS, rate_interval, rate_p, units_for_rate
 from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import paired_shift
@@ -118,7 +118,8 @@ def rate_against(of: Measurement, bound: float, terms: Terms, *, above: bool) ->
     p = _p(successes, have, bound=bound, above=above)
     contrary = _p(successes, have, bound=bound, above=not above)
     shown = p_value(p) if p else "which a single prompt excludes"
-    reason = f"{number(base.estimate or 0.0, of.unit)} over {have} {units} against {bound:g}, {shown}"
+    asked = f"{100 * bound:g} %" if is_share(of.unit) else f"{bound:g}"
+    reason = f"{number(base.estimate or 0.0, of.unit)} over {have} {units} against {asked}, {shown}"
     outcome: EvidenceOutcome = "inconclusive"
     more = None
     if p < alpha:

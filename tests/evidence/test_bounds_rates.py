@@ -43,7 +43,7 @@ def test_twelve_of_twelve_templates_support_more_than_77_percent() -> None:
     assert evidence.level == pytest.approx(0.9)
     assert (evidence.units, evidence.n_units, evidence.scope) == ("templates", (12,), "these 12 templates")
     assert evidence.test == "exact binomial over 12 templates, one-sided"
-    assert evidence.reason == "100 % over 12 templates against 0.779, p = 0.05"
+    assert evidence.reason == "100 % over 12 templates against 77.9 %, p = 0.05"
     assert evidence.needed is None
     more = of > 0.78
     assert more.outcome == "inconclusive"
@@ -113,7 +113,7 @@ def test_the_contrary_of_a_rate_is_refuted_by_its_own_side() -> None:
     evidence = of_templates(4, *[0] * 11) > 0.5
     assert evidence.outcome == "refuted"
     assert evidence.p == pytest.approx(4095 / 4096)
-    assert evidence.reason == "8 % over 12 templates against 0.5, p = 1; that it lies on the other side has p = 0.0032"
+    assert evidence.reason == "8 % over 12 templates against 50 %, p = 1; that it lies on the other side has p = 0.0032"
     assert (of_templates(0, *[4] * 11) < 0.5).outcome == "refuted"
 
 
@@ -132,7 +132,7 @@ def test_an_open_rate_says_how_many_units_would_decide() -> None:
     assert 12 < wanted <= 16
     assert evidence.needed.prompts == wanted * 4
     assert evidence.reason == (
-        "75 % over 8 templates against 0.5, p = 0.14: not distinguished at alpha = 0.05. "
+        "75 % over 8 templates against 50 %, p = 0.14: not distinguished at alpha = 0.05. "
         f"About {wanted} templates would decide it at this rate"
     )
 

@@ -109,7 +109,7 @@ class InstrumentCheck:
             f"{self.here.layer}: variance explained {share(self.here.variance_explained)}"
             + ("" if self.variance_explained is None else f" (published {self.variance_explained:g})"),
             f"L0 {self.here.l0:.1f}" + ("" if self.l0 is None else f" (published {self.l0:g})"),
-            *([f"beside it {', '.join(beside)}"] if beside else []),
+            *([f"around it {', '.join(beside)}"] if beside else []),
             f"{self.here.tokens:,} tokens",
             *([f"read there on purpose: {self.misfit}"] if self.misfit else []),
         ]

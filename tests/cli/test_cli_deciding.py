@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 import json
 from collections.abc import Callable
@@ -15,13 +14,13 @@ import pytest
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
+from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, build_document, planned_name, probe_to_json, write_report
 from saeprobe.report.shape import Document
 from saeprobe.verdicts.baseline import compare_baseline, values_of
 from saeprobe.verdicts.baseline_files import Provenance, read_baselines
 
 Run = Callable[..., Any]
-Change = Callable[[Any], object]
 
 WHY = "figures as in table 1"
 NOVICE = Sample(
@@ -39,40 +38,36 @@ NOVICE = Sample(
     near_moves=0.25,
 )
 EXPERT = Sample(label="expert", measure="l0", unit="features", mean=11.5, n=None)
-SUBJECT = {
-    "name": "sparrow",
-    "model": "specimens/sparrow/model",
-    "model_hash": "sha256:ab",
-    "sae": "specimens/sparrow/sae",
-    "sae_hash": "sha256:cd",
-    "hook_name": "blocks.2.hook_resid_pre",
-    "d_in": 160,
-    "d_sae": 1280,
-    "dtype": "float32",
-    "protocol": "BOS prepended",
-    "fingerprint": "ef",
-    "missing": None,
-    "protocol_of": None,
-    "differs": [],
-    "instrument": None,
-}
-RUN = {
-    "command": "pytest probes/",
-    "exit_code": 0,
-    "duration_s": 1.0,
-    "alpha": 0.01,
-    "seed": 7,
-    "workers": 0,
-    "commit": "0123",
-    "dirty": False,
-    "python": "3.11.7",
-    "platform": "Linux",
-    "device": "cpu",
-    "evidence_dir": None,
-    "versions": {"torch": "2.13.0"},
-    "computed_prompts": 0,
-    "stored_prompts": 0,
-}
+SUBJECT = shape.Subject(
+    name="sparrow",
+    model="specimens/sparrow/model",
+    model_hash="sha256:ab",
+    sae="specimens/sparrow/sae",
+    sae_hash="sha256:cd",
+    hook_name="blocks.2.hook_resid_pre",
+    d_in=160,
+    d_sae=1280,
+    dtype="float32",
+    protocol="BOS prepended",
+    fingerprint="ef",
+)
+RUN = shape.Run(
+    command="pytest probes/",
+    exit_code=0,
+    duration_s=1.0,
+    alpha=0.01,
+    seed=7,
+    workers=0,
+    commit="0123",
+    dirty=False,
+    python="3.11.7",
+    platform="Linux",
+    device="cpu",
+    evidence_dir=None,
+    versions={"torch": "2.13.0"},
+    computed_prompts=0,
+    stored_prompts=0,
+)
 
 
 def evidence(*samples: Sample) -> Evidence:
@@ -100,18 +95,17 @@ def record(
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Document]:
-    """Writes reports/report.json of these records, changed in this way, in the folder that the test runs in."""
+    """Write reports/report.json of these records in the folder that the test runs in."""
     monkeypatch.chdir(tmp_path)
 
-    def write(*records: ProbeRecord, change: Change = len) -> Document:
+    def write(*records: ProbeRecord, run: shape.Run = RUN, generated: str = "2026-11-22T04:00:00+00:00") -> Document:
         document = build_document(
             probes=records,
-            run=copy.deepcopy(RUN),  # type: ignore[arg-type]
-            subjects=[SUBJECT],  # type: ignore[list-item]
+            run=run,
+            subjects=[SUBJECT],
             planned=[planned_name(one["claim"]["id"], one["subject"]) for one in records],
-            generated="2026-11-22T04:00:00+00:00",
+            generated=generated,
         )
-        change(document)
         write_report(document, Path("reports/report.json"))
         return document
 
@@ -133,7 +127,7 @@ def test_an_approval_is_written_with_all_that_was_measured(run: Run, written: Ca
     )
     assert abs(dt.date.fromisoformat(one.on) - dt.datetime.now(tz=dt.UTC).date()) <= dt.timedelta(days=1)
     assert one.values == values_of([NOVICE, EXPERT])
-    identity = {name: SUBJECT[name] for name in one.measured_with.subjects["sparrow"]}
+    identity = {name: vars(SUBJECT)[name] for name in one.measured_with.subjects["sparrow"]}
     assert identity["sae_hash"] == "sha256:cd"
     assert one.measured_with == Provenance(
         subjects={"sparrow": identity},
@@ -182,7 +176,8 @@ def test_every_approval_is_kept(run: Run, written: Callable[..., Document]) -> N
     assert [one.approved_by for one in held["a.b", "finch"]] == ["Edith"]
     assert held["a.b", "finch"][0].measured_with.subjects == {
         "finch": dict.fromkeys(
-            SUBJECT.keys() & {"model", "model_hash", "sae", "sae_hash", "hook_name", "dtype", "protocol", "fingerprint"}
+            vars(SUBJECT).keys()
+            & {"model", "model_hash", "sae", "sae_hash", "hook_name", "dtype", "protocol", "fingerprint"}
         )
     }
     assert [path.name for path in Path("reports/baselines").iterdir()] == ["a.b.json"]
@@ -198,11 +193,7 @@ def test_one_person_approves_a_run_once(run: Run, written: Callable[..., Documen
     assert "Ada approved this run of a.b on sparrow on " in again.err
     assert f'already, because "{WHY}"; another approval takes another run, or another person' in again.err
     assert Path("reports/baselines/a.b.json").read_bytes() == before
-
-    def later(document: Document) -> None:
-        document["generated"] = "2026-11-23T04:00:00+00:00"
-
-    written(record("a.b"), change=later)
+    written(record("a.b"), generated="2026-11-23T04:00:00+00:00")
     assert run("approve", "a.b", "--by", "Ada", "--because", WHY).code == 0
 
 
@@ -368,20 +359,12 @@ def test_a_tree_with_uncommitted_changes_is_refused(
     dirty: bool | None,
     code: int,
 ) -> None:
-    """What was measured there could not be reproduced later; without a repository there is nothing to commit."""
-    written(record("a.b"), change=lambda it: it["run"].update(dirty=dirty, commit=None if dirty is None else "0123"))
+    """What was measured there could not be told later; without a repository there is nothing to commit."""
+    written(record("a.b"), run=replace(RUN, dirty=dirty, commit=None if dirty is None else "0123"))
     found = run("approve", "a.b", "--by", "Ada", "--because", WHY)
     assert found.code == code
     assert ("uncommitted changes" in found.err) == (code == 2)
     assert ("the run has no commit" in found.out) == (dirty is None)
-
-
-def test_a_report_of_an_older_version_is_refused(run: Run, written: Callable[..., Document]) -> None:
-    """It lacks what a baseline keeps."""
-    for version in ("1.0", "1.1"):
-        written(record("a.b"), change=lambda it, version=version: it.update(schema_version=version))
-        said = refused(run, "a.b", "--by", "Ada", "--because", WHY)
-        assert f"the report has schema version {version} and lacks what a baseline keeps; run the probes again" in said
 
 
 def test_a_report_or_baseline_that_cannot_be_read_is_explained(run: Run, written: Callable[..., Document]) -> None:

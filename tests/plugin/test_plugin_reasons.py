@@ -85,7 +85,7 @@ def test_a_declared_verdict_shows_what_was_found(go: Go, monkeypatch: pytest.Mon
     assert run.verdicts == {"rank.a": "refuted"}
     (line,) = run.lines("* as declared: too small; found here: ")
     assert line.strip() == (
-        "* as declared: too small; found here: the contrary holds: 11.75 against 11.97 dimensions, a difference of "
+        "* as declared: too small; found here: the contrary holds: 11.8 against 12 dimensions, a difference of "
         "-0.225, p = 0.0078"
     )
 
@@ -97,9 +97,9 @@ def test_a_reason_of_several_rows_says_so(go: Go, monkeypatch: pytest.MonkeyPatc
         probes=REFUTED + REFUTED.replace("rank.down", "rank.again").replace("_down", "_again") + probe(f"assert {UP}")
     )
     told = [line.strip() for line in run.table if line.startswith(" ") and "dimensions" in line]
-    contrary = "the contrary holds: 11.75 against 11.97 dimensions, a difference of -0.225, p = 0.0078"
+    contrary = "the contrary holds: 11.8 against 12 dimensions, a difference of -0.225, p = 0.0078"
     assert told == [
-        f"each of these 2: {contrary}", "11.97 against 11.75 dimensions, a difference of +0.225, p = 0.0078"
+        f"each of these 2: {contrary}", "12 against 11.8 dimensions, a difference of +0.225, p = 0.0078"
     ]  # fmt: skip
 
 

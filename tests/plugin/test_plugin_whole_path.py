@@ -166,7 +166,7 @@ def test_the_instrument_fits_as_worked_by_hand(cold: Run) -> None:
     for fit in check["layers"]:
         assert (fit["tokens"], fit["l0"], fit["variance_explained"]) == (4, 1, pytest.approx(0.25, abs=1e-5))
     assert cold.lines(
-        "instrument     output of layer 0: variance explained 0.250; L0 1.0; beside it 0.250 at the embedding"
+        "instrument     output of layer 0: variance explained 0.250; L0 1.0; around it 0.250 at the embedding"
     )
 
 
@@ -208,7 +208,7 @@ def test_feature_1_fires_on_purple_and_not_on_red(cold: Run) -> None:
 
 def test_the_swapped_claim_is_refuted_everywhere(warm: Run) -> None:
     """In the terminal, the JSON report, the page and the JUnit file."""
-    reason = "the contrary holds: 0.8889 against 1.333 features"
+    reason = "the contrary holds: 0.889 against 1.33 features"
     assert warm.probes["hand.swapped[hand]"]["reason"].startswith(reason)
     assert warm.lines(f"refuted: {reason}")
     assert reason in warm.page
@@ -237,4 +237,4 @@ def test_two_workers_compute_once_and_decide_the_same(parallel: Run, warm: Run) 
     assert (parallel.code, parallel.report["run"]["workers"]) == (1, 2)
     assert (parallel.report["run"]["stored_prompts"], parallel.report["run"]["computed_prompts"]) == (0, 27)
     assert without_durations(parallel.report["claims"]) == without_durations(warm.report["claims"])
-    assert parallel.lines("refuted: the contrary holds: 0.8889 against 1.333 features")
+    assert parallel.lines("refuted: the contrary holds: 0.889 against 1.33 features")

@@ -105,7 +105,7 @@ def test_an_instrument_that_fits_is_sound() -> None:
     assert [one.shift for one in check.layers] == [-1, 0, 1]
     assert check.line == (
         "output of layer 50: variance explained 0.800 (published 0.8); L0 121.0 (published 121); "
-        "beside it 0.700 at the output of layer 49, 0.700 at the output of layer 51; 1,000 tokens"
+        "around it 0.700 at the output of layer 49, 0.700 at the output of layer 51; 1,000 tokens"
     )
 
 

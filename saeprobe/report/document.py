@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -356,14 +356,15 @@ def _checked(held: object, path: Path) -> Document:
 
 
 def _departures(held: object, made: object, place: str) -> Iterator[str]:
-    """Name the keys that msgspec passes over in dataclasses: those it does not know, and those with a default."""
+    """Name the keys that msgspec passes over in dataclasses: those it does not know, and absent ones with a default."""
     if isinstance(held, dict):
-        found, known = cast("dict[str, object]", held), cast("dict[str, object]", made)
-        known = known if isinstance(made, dict) else vars(made)
+        found = cast("dict[str, object]", held)
+        names = [one.name for one in fields(cast("Any", made))] if is_dataclass(made) else []
+        known = {name: getattr(made, name) for name in names} or cast("dict[str, object]", made)
         yield from (f"unknown key `{name}` - at `{place}`" for name in found if name not in known)
         yield from (f"missing key `{name}` - at `{place}`" for name in known if name not in found)
-        for name in known.keys() & found.keys():
-            yield from _departures(found[name], known[name], f"{place}.{name}")
+        for name, inner in found.items():  # all are known: the report was refused at the first that is not
+            yield from _departures(inner, known[name], f"{place}.{name}")
     elif isinstance(held, list | tuple):
         rows = cast("Sequence[object]", held)
         if rows and isinstance(rows[0], dict):  # columns of numbers and texts have no keys

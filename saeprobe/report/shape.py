@@ -363,6 +363,14 @@ def samples(document: Document, rows: Iterable[int]) -> Iterator[Sample]:
         yield from (document.samples[row] for row in piece.samples)
 
 
+def by_template(sample: Sample, document: Document) -> dict[str, list[tuple[str, float]]]:
+    """Give (topic, value) of each prompt by template, in order of first appearance."""
+    groups: dict[str, list[tuple[str, float]]] = {}
+    for row, value in zip(sample.prompts, sample.values, strict=True):
+        groups.setdefault(document.prompts.template[row], []).append((document.prompts.topic[row], value))
+    return groups
+
+
 def schema_text() -> str:
     """Give the JSON Schema (2020-12) of a report, as `schema.json` holds it."""
     made = msgspec.json.schema(Document)

@@ -1,9 +1,15 @@
-"""The table of commands says all that the command line knows before a command runs; it imports no other room."""
+"""The table of commands says all that the command line knows before a command runs.
 
+Help and completion read it, so that nothing is imported at its top that they have no use for; the two commands that
+only hand their arguments on stand here too.
+"""
+
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from pathlib import Path
 
 
@@ -37,6 +43,7 @@ def _file(*names: str, default: str, what: str, metavar: str = "FILE") -> "tuple
     return names, {"type": path, "default": default, "metavar": metavar, "help": f"{what} (default: {default})"}
 
 
+_CANNOT_DECIDE: Final = 2  # a code of the gate
 _REPORT: Final = _file("--report", default="reports/report.json", what="the report of a run of the probes")
 _FORCE: Final = _argument("--force", action="store_true", help="replace the output where it exists already")
 
@@ -185,7 +192,7 @@ not how surely others would.""",
         ),
     ),
     "approve": Command(
-        "saeprobe.cli.deciding:run_approve",
+        "saeprobe.cli.commands:run_approve",
         "accept what was measured of one claim as its baseline",
         """\
 Accept the values that a run measured of one claim, with your name and the reason. They become its baseline: a later run
@@ -208,7 +215,7 @@ Verdicts that say nothing (not run, broken, unverifiable) and runs of a tree wit
         ),
     ),
     "gate": Command(
-        "saeprobe.cli.deciding:run_gate",
+        "saeprobe.cli.commands:run_gate",
         "release an article, or hold it until its claims stand",
         """\
 Release an article or hold it back. The article's front matter lists the claims it cites; the report says what a run of
@@ -232,3 +239,48 @@ the shell looks for completions, then open a new shell.""",
     ),
 }  # fmt: skip
 """What `saeprobe` can do, by the word that is typed."""
+
+
+def run_approve(arguments: "Namespace") -> int:
+    """Approve a claim, and print what was approved with what stood before."""
+    import datetime as dt
+
+    from saeprobe.cli.terminal import RefusedError, table
+    from saeprobe.gate.approving import ApprovalError, approve
+    from saeprobe.report.document import ReportError, read_report
+    from saeprobe.verdicts.baseline_files import BaselineError
+
+    try:
+        done = approve(
+            read_report(arguments.report),
+            arguments.claim,
+            subject=arguments.subject,
+            by=arguments.by,
+            because=arguments.because,
+            on=dt.datetime.now(tz=dt.UTC).date().isoformat(),
+            folder=arguments.baselines,
+        )
+    except (ApprovalError, BaselineError, ReportError) as error:
+        raise RefusedError(str(error)) from error
+    one, before = done.baseline, done.before
+    lines = [
+        f"approved {one.claim} on {one.subject}, {one.verdict}: {one.sentence}",
+        f'by {one.approved_by} on {one.on}, because "{one.because}"',
+    ]
+    if before is not None:
+        lines.append(f'before it: {before.verdict}, by {before.approved_by} on {before.on}, because "{before.because}"')
+    lines += ["", table(["value", "before", "approved", "unit"], done.rows(), right=[1, 2]), ""]
+    lines.append(f"written to {done.path}; commit it, and later runs are held against it")
+    if one.measured_with.commit is None:
+        lines.append("the run has no commit: only this file says what was measured")
+    sys.stdout.write("\n".join([*lines, ""]))
+    return 0
+
+
+def run_gate(arguments: "Namespace") -> int:
+    """Print the gate's decision; its code is the command's."""
+    from saeprobe.gate.release import run_gate as decide
+
+    code, text = decide(arguments.article, arguments.report)
+    (sys.stderr if code == _CANNOT_DECIDE else sys.stdout).write(f"{text.rstrip()}\n")
+    return code

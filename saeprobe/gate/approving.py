@@ -41,6 +41,16 @@ class Approval:
     before: Baseline | None
     path: Path
 
+    def rows(self) -> list[list[str]]:
+        """List name, mean before, mean approved and unit of each value, also of those that are measured no longer."""
+        values = self.baseline.values
+        old = {} if self.before is None else {value.key: value.mean for value in self.before.values}
+        lost = [key for key in old if key not in {value.key for value in values}]
+        return [
+            [value.name, f"{old[value.key]:.4g}" if value.key in old else "-", f"{value.mean:.4g}", value.unit]
+            for value in values
+        ] + [[f"{measure} of {label}", f"{old[label, measure, unit]:.4g}", "-", unit] for label, measure, unit in lost]
+
 
 def approve(
     report: Document, claim: str, *, subject: str | None, by: str, because: str, on: str, folder: Path

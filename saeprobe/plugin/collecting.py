@@ -1,23 +1,53 @@
-"""A capture at the top of a probe file becomes a fixture under its own name; what is collected is checked here."""
+"""A capture at the top of a probe file becomes a fixture; what probes and their controls ask for is noted and checked.
+
+All of it is known before anything runs.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 
 from saeprobe.captures import Capture, Span, Steering
-from saeprobe.claims import SUBJECTS_MARK, Claim, Control, claim_of, did_you_mean, members
+from saeprobe.claims import Claim, Control, NotRun, claim_of, did_you_mean, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
+from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.features.sparse import Features
-from saeprobe.plugin.conditions import Asked, Declared
-from saeprobe.plugin.laboratory import Laboratory
+from saeprobe.prompts import PromptSet
+from saeprobe.statistics.intervals import design_line
 from saeprobe.store.plan import prompts_for
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import RandomPart, SubjectError
+
+Declared = Capture | Steering
+Provide = Callable[[str, Declared], object]
+"""It gives the evidence that a declaration asks for of the subject of that name."""
+Find = Callable[[str], Subject]
+"""It looks a subject up by its name."""
+
+FEW: Final = 3
+"""A line names so many claims; more are counted, unless nothing can decide them."""
+_PARTS: Final[Mapping[RandomPart, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
+_UNDECIDABLE: Final = ("cannot decide anything", "nothing can be compared")
+"""The line of a design says so where it is out of reach of alpha, or has nothing to pair."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A probe needs one capture or steering experiment of one subject.
+
+    `claim` is what the probe decides, None for an ordinary test; `fixture` is the name of the capture in its `file`.
+    """
+
+    subject: str
+    declared: Declared
+    claim: Claim | None = None
+    fixture: str = ""
+    file: str = ""
 
 
 def subject_of(item: pytest.Item) -> str | None:
@@ -31,49 +61,10 @@ def claim_of_item(item: pytest.Item) -> Claim | None:
     return claim_of(getattr(item, "function", None))
 
 
-def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> Sequence[str]:
-    """Give a probe its variants and return their names; an ordinary test that asks for no subject is left alone."""
-    mark = metafunc.definition.get_closest_marker(SUBJECTS_MARK)
-    if claim_of(metafunc.function) is None and "subject" not in metafunc.fixturenames:
-        return ()
-    names: Sequence[str] = mark.args if mark is not None else laboratory.default_names
-    if "subject" not in metafunc.fixturenames:  # a probe that says its claim is unverifiable needs no fixture
-        metafunc.fixturenames.append("subject")
-    try:
-        markers = {
-            name: dict.fromkeys(marker for each in members(name) for marker in laboratory.subject(each).markers)
-            for name in names
-        }
-    except SubjectError as error:
-        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from None
-    parameters = [
-        pytest.param(name, id=name, marks=[getattr(pytest.mark, marker) for marker in markers[name]]) for name in names
-    ]
-    metafunc.parametrize("subject", parameters, indirect=True, scope="session")
-    return names
-
-
-def deselect_by_default(config: pytest.Config, items: list[pytest.Item], laboratory: Laboratory) -> None:
-    """Keep the default subjects only, where nothing on the command line selects subjects."""
-    options = config.option
-    named = f"{options.keyword} {' '.join(config.args)}"
-    markers = {marker for name in laboratory.names for marker in laboratory.subject(name).markers}
-    by_mark = markers.intersection(re.findall(r"[\w.-]+", options.markexpr))  # `-m "not slow"` selects no subject
-    if by_mark or any(f"[{name}" in named or name in options.keyword for name in laboratory.names):
-        return
-    defaults = set(laboratory.default_names)
-    left_out = [
-        item for item in items if (name := subject_of(item)) is not None and not defaults.issuperset(members(name))
-    ]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
-def register_captures(module: pytest.Module, laboratory: Laboratory) -> None:
-    """Register every capture and steering experiment among the names of `module`."""
+def register_captures(module: pytest.Module, provide: Provide) -> None:
+    """Register every capture and steering experiment among the names of `module`, with what gives their evidence."""
     for name, value in _declarations(module).items():
-        pytest.register_fixture(name=name, func=_provider(value, laboratory), node=module, scope="module")
+        pytest.register_fixture(name=name, func=_provider(value, provide), node=module, scope="module")
 
 
 def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
@@ -101,15 +92,15 @@ def _declared_by(item: pytest.Item) -> dict[str, Declared]:
     return {name: declared for name, declared in found.items() if isinstance(declared, Capture | Steering)}
 
 
-def _provider(declared: Declared, laboratory: Laboratory) -> Callable[[str], object]:
-    def provide(subject: str) -> object:
+def _provider(declared: Declared, provide: Provide) -> Callable[[str], object]:
+    def fixture(subject: str) -> object:
         if len(members(subject)) == 1:
-            return laboratory.provide(subject, declared)
-        return tuple(_named(laboratory.provide(name, declared)) for name in members(subject))
+            return provide(subject, declared)
+        return tuple(_named(provide(name, declared)) for name in members(subject))
 
-    provide.__dict__["declared"] = declared
-    provide.__doc__ = f"Give the evidence of a {type(declared).__name__.lower()} on the subject."
-    return provide
+    fixture.__dict__["declared"] = declared
+    fixture.__doc__ = f"Give the evidence of a {type(declared).__name__.lower()} on the subject."
+    return fixture
 
 
 def _named(evidence: object) -> object:
@@ -167,22 +158,22 @@ def check_fixtures(items: Iterable[pytest.Item]) -> None:
             )
 
 
-def check_asked(asked: Iterable[Asked], laboratory: Laboratory) -> None:
+def check_asked(asked: Iterable[Asked], find: Find) -> None:
     """Refuse a capture whose prompts its subject cannot read, or that a control of the claim cannot be read from."""
     for each in asked:
         try:
-            prompts_for(each.declared.prompts, laboratory.subject(each.subject))
+            prompts_for(each.declared.prompts, find(each.subject))
         except (KeyError, ValueError) as error:  # the text of a KeyError is its argument
             problem = f"{each.fixture} cannot be read on {each.subject}: {error.args[0]}"
             raise pytest.UsageError(f"{each.file}: {problem}") from None
     for each in asked:
         for control in () if each.claim is None else each.claim.controls:
-            problem = _problem(control, each, laboratory)
+            problem = _problem(control, each, find)
             if problem is not None and each.claim is not None:
                 raise pytest.UsageError(f"claim {each.claim.id!r} asks for the control {control!r}, but {problem}")
 
 
-def _problem(control: Control, asked: Asked, laboratory: Laboratory) -> str | None:
+def _problem(control: Control, asked: Asked, find: Find) -> str | None:
     """Say why a control cannot be read from a capture, with the remedy; None where it can."""
     capture = asked.declared
     if isinstance(capture, Steering):
@@ -201,7 +192,105 @@ def _problem(control: Control, asked: Asked, laboratory: Laboratory) -> str | No
         )
     try:
         prompts = capture.prompts.injected() if control == "injection" else capture.prompts
-        prompts_for(prompts, laboratory.subject(asked.subject)).check_words()
+        prompts_for(prompts, find(asked.subject)).check_words()
     except ValueError as error:
         return f"cannot read it from {asked.fixture}: {error}"
     return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A control reads a capture: other prompts on the same subject, or some of the same on random ones.
+
+    `subjects` are the draws of a random control; for another control they are the subject itself.
+    """
+
+    subjects: tuple[Subject, ...]
+    capture: Capture
+
+
+class Conditions:
+    """The conditions of a run are what the controls of its claims read, as part of the same plan.
+
+    The subjects that they need are derived from those of the probes; they are in no list of subjects, and no
+    instrument check is made of them, since they are to fit nothing. Draws read the prompts on their first topics only:
+    what a draw differs by from another is not the prompts' doing.
+
+    Args:
+        neutral: by subject, a neutral text in place of the built-in one.
+        alpha: the level of the run, on which the number of draws depends.
+    """
+
+    def __init__(self, neutral: Mapping[str, PromptSet], *, alpha: float) -> None:
+        self._neutral = neutral
+        self._alpha = alpha
+        self._draws: dict[tuple[str, RandomPart], tuple[Subject, ...] | NotRun] = {}
+        self._noted: dict[tuple[str, Capture], dict[Control, Condition | NotRun]] = {}
+        self.labels: dict[str, str] = {}
+        """The label under which each subject is shown that exists for controls alone, by its name."""
+
+    def note(self, subject: Subject, capture: Capture, controls: tuple[Control, ...]) -> None:
+        """Take note that a claim judged on `capture` asks for these controls."""
+        noted = self._noted.setdefault((subject.name, capture), {})
+        for control in controls:
+            if control in READ_ELSEWHERE and control not in noted:
+                noted[control] = self._condition(subject, capture, control)
+
+    def requests(self) -> Iterator[tuple[Subject, Capture]]:
+        """Yield what all conditions read."""
+        for noted in self._noted.values():
+            for each in noted.values():
+                if isinstance(each, Condition):
+                    yield from ((subject, each.capture) for subject in each.subjects)
+
+    def of(self, subject: Subject, capture: Capture) -> Mapping[Control, Condition | NotRun]:
+        """Return the conditions noted of a capture; the reason stands in the place of one that cannot be."""
+        return self._noted.get((subject.name, capture), {})
+
+    def release(self) -> None:
+        """Give back the memory that draws share."""
+        for each in self._draws.values():
+            for subject in () if isinstance(each, NotRun) else each:
+                subject.release()
+
+    def _condition(self, subject: Subject, capture: Capture, control: Control) -> Condition | NotRun:
+        if control not in ("random-model", "random-sae"):
+            return Condition(subjects=(subject,), capture=replace(capture, prompts=capture.prompts.injected()))
+        draws = self._drawn(subject, control)
+        if isinstance(draws, NotRun):
+            return draws
+        # With a random SAE the model is the trained one, and so are its activations.
+        keep = capture.keep - {"activations"} if control == "random-sae" else capture.keep
+        read = replace(capture, prompts=capture.prompts.first_topics(TOPICS), keep=keep)
+        return Condition(subjects=draws, capture=read)
+
+    def _drawn(self, subject: Subject, what: RandomPart) -> tuple[Subject, ...] | NotRun:
+        key = subject.name, what
+        if key not in self._draws:
+            try:
+                subjects = subject.draws(what, neutral=self._neutral.get(subject.name), count=n_draws(self._alpha))
+            except (NotRun, SubjectError) as error:  # the claim's own reading is none the worse for it
+                self._draws[key] = NotRun(str(error))
+            else:
+                label = f"{subject.name} with {len(subjects)} {_PARTS[what]}"
+                self._draws[key] = subjects
+                self.labels.update((each.name, label) for each in subjects)
+        return self._draws[key]
+
+
+def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) -> list[str]:
+    """Write a line for each design of the captures that claims on `subject` rest on, with what it can decide."""
+    claims: dict[str, dict[str, None]] = {}
+    for each in asked:
+        if each.claim is None or each.subject != subject.name or not isinstance(each.declared, Capture):
+            continue
+        prompts = prompts_for(each.declared.prompts, subject)
+        line = design_line(prompts.prompts, over=each.claim.over, alpha=alpha)
+        claims.setdefault(line, {})[each.claim.id] = None
+    return [f"{subject.name}: for {_listed(list(ids), line)}, {line}" for line, ids in claims.items()]
+
+
+def _listed(ids: list[str], line: str) -> str:
+    if len(ids) > FEW and not any(phrase in line for phrase in _UNDECIDABLE):
+        return f"{len(ids)} claims"
+    return " and ".join([", ".join(ids[:-1]), ids[-1]] if len(ids) > 1 else ids)

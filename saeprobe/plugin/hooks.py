@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import platform
+import re
 import shlex
 import time
 from collections.abc import Generator, Sequence
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from saeprobe.claims import claim_of, members
+from saeprobe.claims import SUBJECTS_MARK, claim_of, members
 from saeprobe.plugin import terminal
 from saeprobe.plugin.collecting import (
     asked_by,
@@ -24,19 +25,17 @@ from saeprobe.plugin.collecting import (
     check_fixtures,
     check_subjects,
     claim_of_item,
-    deselect_by_default,
-    parametrize,
     register_captures,
     subject_of,
 )
-from saeprobe.plugin.judging import RECORD, commit_of, versions
-from saeprobe.plugin.laboratory import Laboratory
-from saeprobe.plugin.options import Settings
+from saeprobe.plugin.judging import RECORD, commit_of, described, versions
+from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, build_document, plain, planned_name, write_report
 from saeprobe.report.page import write_page
 from saeprobe.store.instrument import InstrumentCheck, check_of
 from saeprobe.store.plan import Gathered
+from saeprobe.subject.specification import SubjectError
 
 _SENT: Final = "saeprobe"
 
@@ -67,11 +66,11 @@ class Hooks:
         """Turn the captures of a file into fixtures before its first probe is made."""
         if isinstance(collector, pytest.Module) and collector.nodeid not in self._modules:
             self._modules.add(collector.nodeid)
-            register_captures(collector, self._laboratory)
+            register_captures(collector, self._laboratory.provide)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one variant of a probe for each of its subjects."""
-        names, claim = parametrize(metafunc, self._laboratory), claim_of(metafunc.function)
+        names, claim = _parametrize(metafunc, self._laboratory), claim_of(metafunc.function)
         if claim is not None:
             self._runs_on.setdefault(claim.id, {}).update(dict.fromkeys(names))
 
@@ -81,7 +80,7 @@ class Hooks:
         with _shown(config):
             check_claims(items)
             check_subjects(items, self._runs_on)
-        deselect_by_default(config, items, self._laboratory)
+        _deselect_by_default(config, items, self._laboratory)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -89,7 +88,7 @@ class Hooks:
         asked = list(asked_by(session.items))
         with _shown(session.config):
             check_fixtures(session.items)
-            check_asked(asked, self._laboratory)
+            check_asked(asked, self._laboratory.subject)
         for item in session.items:
             claim = claim_of_item(item)
             if claim is not None:
@@ -188,7 +187,7 @@ class Hooks:
         document = build_document(
             probes=records,
             run=self._run(exit_code),
-            subjects=[self._laboratory.described(name, checks.get(name)) for name in subjects],
+            subjects=[described(self._laboratory, name, checks.get(name)) for name in subjects],
             planned=list(self._planned.values()),
             generated=_now(),
         )
@@ -219,6 +218,45 @@ class Hooks:
             computed_prompts=sum(each.computed for each in gathered),
             stored_prompts=_stored(gathered),
         )
+
+
+def _parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> Sequence[str]:
+    """Give a probe its variants and return their names; an ordinary test that asks for no subject is left alone."""
+    mark = metafunc.definition.get_closest_marker(SUBJECTS_MARK)
+    if claim_of(metafunc.function) is None and "subject" not in metafunc.fixturenames:
+        return ()
+    names: Sequence[str] = mark.args if mark is not None else laboratory.default_names
+    if "subject" not in metafunc.fixturenames:  # a probe that says its claim is unverifiable needs no fixture
+        metafunc.fixturenames.append("subject")
+    try:
+        markers = {
+            name: dict.fromkeys(marker for each in members(name) for marker in laboratory.subject(each).markers)
+            for name in names
+        }
+    except SubjectError as error:
+        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from None
+    parameters = [
+        pytest.param(name, id=name, marks=[getattr(pytest.mark, marker) for marker in markers[name]]) for name in names
+    ]
+    metafunc.parametrize("subject", parameters, indirect=True, scope="session")
+    return names
+
+
+def _deselect_by_default(config: pytest.Config, items: list[pytest.Item], laboratory: Laboratory) -> None:
+    """Keep the default subjects only, where nothing on the command line selects subjects."""
+    options = config.option
+    named = f"{options.keyword} {' '.join(config.args)}"
+    markers = {marker for name in laboratory.names for marker in laboratory.subject(name).markers}
+    by_mark = markers.intersection(re.findall(r"[\w.-]+", options.markexpr))  # `-m "not slow"` selects no subject
+    if by_mark or any(f"[{name}" in named or name in options.keyword for name in laboratory.names):
+        return
+    defaults = set(laboratory.default_names)
+    left_out = [
+        item for item in items if (name := subject_of(item)) is not None and not defaults.issuperset(members(name))
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def _stored(gathered: Sequence[Gathered]) -> int:

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from types import CodeType
@@ -22,9 +22,12 @@ import pytest
 from saeprobe.claims import Claim, NotRun, Verdict, members
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.plugin.collecting import claim_of_item, subject_of
-from saeprobe.plugin.laboratory import Laboratory
-from saeprobe.plugin.options import Settings
-from saeprobe.report.document import ProbeRecord, probe_to_json
+from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.report import shape
+from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
+from saeprobe.store.instrument import InstrumentCheck
+from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline import BaselineComparison
 from saeprobe.verdicts.baseline_files import Baselines, Provenance, identity_of, read_baselines
 from saeprobe.verdicts.deciding import PublishedComparison, decide
@@ -33,6 +36,7 @@ PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae
 """A report states the versions of these."""
 RECORD: Final = "saeprobe"
 """This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
+UNSAID: Final = "not said"
 _record = pytest.StashKey[ProbeRecord]()
 
 
@@ -55,6 +59,49 @@ def commit_of(root: Path) -> tuple[str | None, bool | None]:
     commit = git("rev-parse", "HEAD")
     status = None if commit is None else git("status", "--porcelain")
     return commit, None if status is None else bool(status)
+
+
+def described(laboratory: Laboratory, name: str, check: InstrumentCheck | None) -> shape.Subject:
+    """Describe a subject as the report does, with its instrument check where one was made."""
+    subject = laboratory.subject(name)
+    unknown = partial(shape.Subject, name=subject.name, protocol_of=subject.protocol_of)  # the name alone is sure
+    try:
+        folder = laboratory.recorded(subject)
+        missing = subject.missing() if folder is None else f"decided from recorded files in {folder}"
+        differs = _differs(subject, laboratory)
+        if missing is not None:
+            return unknown(missing=missing, differs=differs)
+        identity = subject.identity()
+    except SubjectError as error:  # it is declared, but cannot be what it says
+        return unknown(missing=str(error))
+    return shape.Subject(
+        name=subject.name,
+        model=identity.model,
+        model_hash=identity.model_hash,
+        sae=identity.sae,
+        sae_hash=identity.sae_hash,
+        hook_name=identity.hook_name,
+        d_in=identity.d_in,
+        d_sae=identity.d_sae,
+        dtype=identity.dtype,
+        protocol=identity.protocol,
+        fingerprint=identity.fingerprint,
+        protocol_of=subject.protocol_of,
+        differs=differs,
+        instrument=None if check is None else instrument_of(check),
+    )
+
+
+def _differs(subject: Subject, laboratory: Laboratory) -> tuple[shape.Difference, ...]:
+    """List what a protocol does otherwise than the subject it is one of; nothing where it is none."""
+    if subject.protocol_of is None:
+        return ()
+    here, there = subject.aspects(), laboratory.subject(subject.protocol_of).aspects()
+    return tuple(
+        shape.Difference(aspect=aspect, here=here.get(aspect, UNSAID), there=there.get(aspect, UNSAID))
+        for aspect in dict.fromkeys([*there, *here])
+        if here.get(aspect) != there.get(aspect)
+    )
 
 
 class Judge:
@@ -152,7 +199,7 @@ class Judge:
         return verdict
 
     def _identify(self, name: str) -> dict[str, str | None]:
-        return identity_of(vars(self._laboratory.described(name, None)))
+        return identity_of(vars(described(self._laboratory, name, None)))
 
     def _now(self, subject: str) -> Provenance:
         """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Final
 
 from filelock import FileLock
@@ -12,11 +13,9 @@ from filelock import FileLock
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features.sparse import Features
-from saeprobe.plugin.conditions import Asked, Condition, Conditions, Declared, designs_in_words
-from saeprobe.plugin.options import Settings
+from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, designs_in_words
+from saeprobe.prompts import PromptSet
 from saeprobe.recorded.directory import recorded_evidence
-from saeprobe.report import shape
-from saeprobe.report.document import instrument_of
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Work
@@ -29,11 +28,30 @@ Show = Callable[[str, int, int], None]
 """It shows progress: the subject, prompts done, prompts in all."""
 
 OWN_TEXT = "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
-UNSAID: Final = "not said"
 DRAW_A_FILE: Final = 1024
 """So many prompts of a draw are stored in one file, which are all that it reads: every run reads many draws."""
 AS_PUBLISHED: Final = "-as-published"
 """The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a run come from its options; paths are absolute.
+
+    `evidence` is a directory of recorded files, if one was given; `neutral` are the prompts on which the instruments
+    of some subjects are checked, by the subject's name.
+    """
+
+    rootdir: Path
+    store: Path
+    report: Path
+    baselines: Path
+    evidence: Path | None
+    default_subjects: tuple[str, ...]
+    neutral: dict[str, PromptSet]
+    alpha: float
+    seed: int
+    batch_size: int
 
 
 class BrokenInstrumentError(Exception):
@@ -133,14 +151,6 @@ class Laboratory:
             self._provided[key] = self._with_conditions(self.subject(name), declared)
         return self._provided[key]
 
-    def described(self, name: str, check: InstrumentCheck | None) -> shape.Subject:
-        """Describe a subject as the report does, with its instrument check where one was made."""
-        subject = self.subject(name)
-        try:
-            return self._described(subject, check)
-        except SubjectError as error:  # it is declared, but cannot be what it says
-            return _unknown(subject, str(error))
-
     def _together(self) -> list[tuple[Work, ...]]:
         """Return the work of the plan in order, the draws of one random control in one."""
         together: dict[str, list[Work]] = {}
@@ -154,8 +164,9 @@ class Laboratory:
 
     def _in_words(self, works: tuple[Work, ...]) -> list[str]:
         subject = works[0].subject
-        if self._recorded(subject):
-            return [f"{subject.name}: recorded evidence in {self._settings.evidence}"]
+        folder = self.recorded(subject)
+        if folder is not None:
+            return [f"{subject.name}: recorded evidence in {folder}"]
         designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
         return [Plan(work=works).summary_as_one(self._label(subject.name), self._store), *designs]
 
@@ -219,10 +230,11 @@ class Laboratory:
         return evidence
 
     def _provide(self, subject: Subject, declared: Declared) -> object:
-        if self._recorded(subject) and self._settings.evidence is not None:
+        folder = self.recorded(subject)
+        if folder is not None:
             if isinstance(declared, Steering):
                 raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
-            return recorded_evidence(self._settings.evidence, subject.name, declared)
+            return recorded_evidence(folder, subject.name, declared)
         missing = subject.missing()
         if missing is not None:
             raise NotRun(missing)
@@ -231,41 +243,6 @@ class Laboratory:
         if isinstance(declared, Capture):
             return plan.features(subject, declared, self._store)
         return plan.continuations(subject, declared, self._store)
-
-    def _described(self, subject: Subject, check: InstrumentCheck | None) -> shape.Subject:
-        missing = f"decided from recorded files in {self._settings.evidence}" if self._recorded(subject) else None
-        missing = missing or subject.missing()
-        differs = self._differs(subject)
-        if missing is not None:
-            return _unknown(subject, missing, differs)
-        identity = subject.identity()
-        return shape.Subject(
-            name=subject.name,
-            model=identity.model,
-            model_hash=identity.model_hash,
-            sae=identity.sae,
-            sae_hash=identity.sae_hash,
-            hook_name=identity.hook_name,
-            d_in=identity.d_in,
-            d_sae=identity.d_sae,
-            dtype=identity.dtype,
-            protocol=identity.protocol,
-            fingerprint=identity.fingerprint,
-            protocol_of=subject.protocol_of,
-            differs=differs,
-            instrument=None if check is None else instrument_of(check),
-        )
-
-    def _differs(self, subject: Subject) -> tuple[shape.Difference, ...]:
-        """List what a protocol does otherwise than the subject it is one of; nothing where it is none."""
-        if subject.protocol_of is None:
-            return ()
-        here, there = subject.aspects(), self.subject(subject.protocol_of).aspects()
-        return tuple(
-            shape.Difference(aspect=aspect, here=here.get(aspect, UNSAID), there=there.get(aspect, UNSAID))
-            for aspect in dict.fromkeys([*there, *here])
-            if here.get(aspect) != there.get(aspect)
-        )
 
     def _to_check(self, subject: Subject) -> tuple[Capture, ...]:
         """Return what the instrument check reads of a subject; nothing where no model is run."""
@@ -292,15 +269,11 @@ class Laboratory:
 
     def _is_run(self, subject: Subject) -> bool:
         """Say whether a model is run, and its weights are here."""
-        return not self._recorded(subject) and subject.missing() is None
+        return self.recorded(subject) is None and subject.missing() is None
 
-    def _recorded(self, subject: Subject) -> bool:
-        return self._settings.evidence is not None and subject.name.endswith(AS_PUBLISHED)
-
-
-def _unknown(subject: Subject, missing: str, differs: tuple[shape.Difference, ...] = ()) -> shape.Subject:
-    """Describe a subject of which the name alone is sure."""
-    return shape.Subject(name=subject.name, missing=missing, protocol_of=subject.protocol_of, differs=differs)
+    def recorded(self, subject: Subject) -> Path | None:
+        """Return the folder whose recorded files stand in for a subject; None for one that is run."""
+        return self._settings.evidence if subject.name.endswith(AS_PUBLISHED) else None
 
 
 def _as_one(show: Show, number: int, of: int, label: str, done: int, total: int) -> None:

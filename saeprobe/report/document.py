@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -346,9 +346,30 @@ def read_report(path: Path) -> Document:
 
 def _checked(held: object, path: Path) -> Document:
     try:
-        return msgspec.convert(held, Document)
+        document = msgspec.convert(held, Document)
     except msgspec.ValidationError as error:
         raise ReportError(path=path, problem=f"does not follow the schema: {error}", remedy=AGAIN) from None
+    departure = next(_departures(held, document, "$"), None)
+    if departure is not None:
+        raise ReportError(path=path, problem=f"does not follow the schema: {departure}", remedy=AGAIN)
+    return document
+
+
+def _departures(held: object, made: object, place: str) -> Iterator[str]:
+    """Name the keys that msgspec passes over in dataclasses: those it does not know, and absent ones with a default."""
+    if isinstance(held, dict):
+        found = cast("dict[str, object]", held)
+        names = [one.name for one in fields(cast("Any", made))] if is_dataclass(made) else []
+        known = {name: getattr(made, name) for name in names} or cast("dict[str, object]", made)
+        yield from (f"unknown key `{name}` - at `{place}`" for name in found if name not in known)
+        yield from (f"missing key `{name}` - at `{place}`" for name in known if name not in found)
+        for name, inner in found.items():  # all are known: the report was refused at the first that is not
+            yield from _departures(inner, known[name], f"{place}.{name}")
+    elif isinstance(held, list | tuple):
+        rows = cast("Sequence[object]", held)
+        if rows and isinstance(rows[0], dict):  # columns of numbers and texts have no keys
+            for row, (inner, of) in enumerate(zip(rows, cast("Sequence[object]", made), strict=True)):
+                yield from _departures(inner, of, f"{place}[{row}]")
 
 
 def _refuse_constant(name: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -10,8 +10,19 @@ from saeprobe.claims import WORDS, Word
 from saeprobe.evidence.controls import HALF, RANDOM, withstands
 from saeprobe.report import shape
 from saeprobe.report.document import planned_name
-from saeprobe.report.pictures import MOST_LANES, OTHER_UNIT, by_template, mean_of
-from saeprobe.report.shape import Claim, Control, Document, Evidence, Interval, Probe, Published, Sample, Subject
+from saeprobe.report.pictures import MOST_LANES, OTHER_UNIT, mean_of
+from saeprobe.report.shape import (
+    Claim,
+    Control,
+    Document,
+    Evidence,
+    Interval,
+    Probe,
+    Published,
+    Sample,
+    Subject,
+    by_template,
+)
 
 WORST_FIRST: Final[tuple[Word, ...]] = (
     *("broken", "refuted", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
@@ -29,10 +40,6 @@ MOST_UNITS: Final = 120
 """Units of one side that the page lists."""
 LONGEST_NAME: Final = 90
 """Characters of a wording that stand beside its value; the whole of it stands with the values by prompt."""
-LONGEST_TEXT: Final = 2_000
-"""Characters of a prompt or continuation that the page shows."""
-MOST_PROMPT_TEXT: Final = 600_000
-"""Characters of all prompts together that the page shows."""
 
 
 Line = tuple[str, dict[str, str]]
@@ -195,29 +202,6 @@ def _means_of(probe: Probe, samples: Sequence[Sample], measures: Mapping[tuple[s
     return means
 
 
-def published_rows(probe: Probe, document: Document) -> Iterator[tuple[Published, Interval]]:
-    """Give the published numbers of a probe, each with the interval of what was measured here."""
-    samples = shape.samples(document, probe.evidence)
-    ends = {(one.label, one.unit, one.mean): one.interval for one in samples}
-    for row in probe.published:
-        yield row, None if row.measured is None else ends.get((row.label, row.unit, row.measured))
-
-
-def near_threshold(rows: Iterable[int], document: Document) -> list[tuple[str, str]]:
-    """Give (label, sentence) of each sample, parts included, of which rounding decides something."""
-    samples = shape.samples(document, rows)
-    return list(dict.fromkeys((one.label, one.near_threshold) for one in samples if one.near_threshold is not None))
-
-
-def arms(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
-    """Give (prompt, continuation) of a steering experiment by arm, in order of first appearance."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    held = evidence.continuations
-    for arm, prompt, text in zip(held.arm, held.prompt, held.text, strict=True):
-        groups.setdefault(arm, []).append((prompt, text))
-    return groups
-
-
 Template = tuple[str, int, float, float, float]
 """A wording, with the number, the mean, the lowest and the highest of its values."""
 TopicLine = tuple[str, tuple[tuple[float, ...], ...]]
@@ -236,19 +220,6 @@ def values_table(sample: Sample, document: Document) -> tuple[list[Template], li
         for topic in (topics if few else ())
     ]
     return templates[:MOST_TEMPLATES], lines
-
-
-def prompt_groups(document: Document) -> tuple[dict[tuple[str, str], list[tuple[str, str]]], int]:
-    """Give (topic, text) of the prompts by style and template, and how many the page has no room for."""
-    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    room, left_out, held = MOST_PROMPT_TEXT, 0, document.prompts
-    for text, style, topic, template in zip(held.text, held.style, held.topic, held.template, strict=True):
-        room -= min(len(text), LONGEST_TEXT) + len(topic)
-        if room < 0:
-            left_out += 1
-        else:
-            groups.setdefault((style, template), []).append((topic, text))
-    return groups, left_out
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from hashlib import sha256
 from importlib import resources
@@ -19,7 +19,7 @@ from saeprobe import files as in_words
 from saeprobe.claims import WORDS
 from saeprobe.files import write_whole
 from saeprobe.report import overview, pictures
-from saeprobe.report.shape import Document, Interval
+from saeprobe.report.shape import Document, Evidence, Interval, Probe, Published
 from saeprobe.report.shape import samples as samples_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ Language = Literal["en", "zh"]
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
 MOST_OPEN: Final = 20
 """Claims up to which the script leaves the evidence of all open when the page is opened."""
+LONGEST_TEXT: Final = 2_000
+"""Characters of a prompt or continuation that the page shows."""
+MOST_PROMPT_TEXT: Final = 600_000
+"""Characters of all prompts together that the page shows."""
 _ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 _NONE: Final = "\N{EN DASH}"
 
@@ -77,10 +81,10 @@ def _has_chinese(text: str) -> bool:
 
 def clip(text: str, *, language: Language) -> Markup:
     """Escape `text`, and cut it where it is too long for the page, saying how much is left out."""
-    rest = len(text) - overview.LONGEST_TEXT
+    rest = len(text) - LONGEST_TEXT
     if rest <= 0:
         return Markup("{}").format(text)
-    return Markup("{}… {}").format(text[: overview.LONGEST_TEXT], mark("clipped", language, n=f"{rest:,}"))
+    return Markup("{}… {}").format(text[:LONGEST_TEXT], mark("clipped", language, n=f"{rest:,}"))
 
 
 def _signed(text: str) -> str:
@@ -166,6 +170,42 @@ def _rows_of(table: Sequence[object], rows: Sequence[int]) -> list[object]:
     return [table[row] for row in rows]
 
 
+def published_rows(probe: Probe, document: Document) -> Iterator[tuple[Published, Interval]]:
+    """Give the published numbers of a probe, each with the interval of what was measured here."""
+    samples = samples_of(document, probe.evidence)
+    ends = {(one.label, one.unit, one.mean): one.interval for one in samples}
+    for row in probe.published:
+        yield row, None if row.measured is None else ends.get((row.label, row.unit, row.measured))
+
+
+def near_threshold(rows: Iterable[int], document: Document) -> list[tuple[str, str]]:
+    """Give (label, sentence) of each sample, parts included, of which rounding decides something."""
+    samples = samples_of(document, rows)
+    return list(dict.fromkeys((one.label, one.near_threshold) for one in samples if one.near_threshold is not None))
+
+
+def arms(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
+    """Give (prompt, continuation) of a steering experiment by arm, in order of first appearance."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    held = evidence.continuations
+    for arm, prompt, text in zip(held.arm, held.prompt, held.text, strict=True):
+        groups.setdefault(arm, []).append((prompt, text))
+    return groups
+
+
+def prompt_groups(document: Document) -> tuple[dict[tuple[str, str], list[tuple[str, str]]], int]:
+    """Give (topic, text) of the prompts by style and template, and how many the page has no room for."""
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    room, left_out, held = MOST_PROMPT_TEXT, 0, document.prompts
+    for text, style, topic, template in zip(held.text, held.style, held.topic, held.template, strict=True):
+        room -= min(len(text), LONGEST_TEXT) + len(topic)
+        if room < 0:
+            left_out += 1
+        else:
+            groups.setdefault((style, template), []).append((topic, text))
+    return groups, left_out
+
+
 def render(document: Document, *, language: Language = "en") -> str:
     """Make the page of a report: all evidence in one HTML text that loads nothing, the same for the same document.
 
@@ -181,7 +221,7 @@ def render(document: Document, *, language: Language = "en") -> str:
     rows = overview.tallies(document)
     lines = overview.headline(rows)
     of_document = (
-        *(pictures.forest, pictures.strips, overview.near_threshold, overview.published_rows),
+        *(pictures.forest, pictures.strips, near_threshold, published_rows),
         *(overview.side_by_side, overview.values_table),
     )
     return _template().render(
@@ -196,7 +236,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         tallies=rows,
         names=overview.subject_names(document),
         silent=overview.silent(document),
-        prompt_groups=overview.prompt_groups(document),
+        prompt_groups=prompt_groups(document),
         declared=sum(probe.declared is not None for claim in document.claims for probe in claim.probes),
         WORDS=WORDS,
         MOST_OPEN=MOST_OPEN,
@@ -208,7 +248,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         sides=partial(_rows_of, document.samples),
         parts=partial(_rows_of, document.evidence),
         anchor=overview.anchor,
-        arms=overview.arms,
+        arms=arms,
         cell=overview.cell,
         rivals=overview.rivals,
         unit_sides=overview.unit_sides,

@@ -7,6 +7,7 @@ that do not scale. A dot is a short stroke with round ends: ten bytes, and round
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -14,7 +15,7 @@ from typing import Final, Generic, TypeVar
 from markupsafe import Markup
 
 from saeprobe.files import is_share
-from saeprobe.report.shape import Control, Document, Evidence, Interval, Published, Sample
+from saeprobe.report.shape import Control, Document, Evidence, Interval, Published, Sample, by_template
 
 WIDTH: Final = 1000
 MARGIN: Final = 14
@@ -34,6 +35,7 @@ BIN: Final = 8
 DIFFERENCES: Final = ("greater", "at least", "about equal", "exclusive")
 """Kinds of evidence whose estimate is a difference, so that zero means no effect."""
 SIGNS: Final = {"greater": ">", "at least": ">", "about equal": "≈", "separation": "|"}
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +112,6 @@ class Strip:
     fired: int | None
 
 
-Row = TypeVar("Row")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Picture(Generic[Row]):
     """A picture has rows on one axis; `caption` are keys of `words.toml`, and a dot stands for up to `each` prompts."""
@@ -121,14 +120,6 @@ class Picture(Generic[Row]):
     axis: Axis
     caption: tuple[str, ...]
     each: int = 1
-
-
-def by_template(sample: Sample, document: Document) -> dict[str, list[tuple[str, float]]]:
-    """Give (topic, value) of each prompt by template, in order of first appearance."""
-    groups: dict[str, list[tuple[str, float]]] = {}
-    for row, value in zip(sample.prompts, sample.values, strict=True):
-        groups.setdefault(document.prompts.template[row], []).append((document.prompts.topic[row], value))
-    return groups
 
 
 def mean_of(values: Sequence[float]) -> float:
@@ -145,10 +136,7 @@ def _lane_values(sample: Sample, document: Document) -> list[Sequence[float]]:
 
 def _stacked(values: Sequence[float], axis: Axis, middle: float, height: float, each: int) -> str:
     """Draw the dots of one lane; those that fall together are stacked around the middle, closer the more there are."""
-    bins: dict[int, int] = {}
-    for value in values:
-        place = axis.x(value) // BIN
-        bins[place] = bins.get(place, 0) + 1
+    bins = Counter(axis.x(value) // BIN for value in values)
     drawn: list[str] = []
     for place, count in bins.items():
         dots = math.ceil(count / each)

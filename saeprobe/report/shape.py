@@ -15,8 +15,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
-from saeprobe.claims import Word
 from saeprobe.evidence.evidence import EvidenceOutcome, Expects, Kind, Needed
 from saeprobe.store.instrument import LayerFit
 
@@ -329,6 +329,7 @@ def _contradictions(document: Document) -> Iterator[str]:
     """Say what no JSON Schema can: a count that is wrong, a claim that stands twice, an index that names nothing."""
     probes = [probe for claim in document.claims for probe in claim.probes]
     verdicts = [probe.verdict for probe in probes]
+    yield from (f"does not count the probes that are {word!r}" for word in WORDS if word not in document.counts)
     for word, count in document.counts.items():
         if verdicts.count(word) != count:
             yield f"counts {count} probes as {word!r} and holds {verdicts.count(word)}"
@@ -362,9 +363,20 @@ def samples(document: Document, rows: Iterable[int]) -> Iterator[Sample]:
         yield from (document.samples[row] for row in piece.samples)
 
 
+def by_template(sample: Sample, document: Document) -> dict[str, list[tuple[str, float]]]:
+    """Give (topic, value) of each prompt by template, in order of first appearance."""
+    groups: dict[str, list[tuple[str, float]]] = {}
+    for row, value in zip(sample.prompts, sample.values, strict=True):
+        groups.setdefault(document.prompts.template[row], []).append((document.prompts.topic[row], value))
+    return groups
+
+
 def schema_text() -> str:
     """Give the JSON Schema (2020-12) of a report, as `schema.json` holds it."""
     made = msgspec.json.schema(Document)
+    for part in made["$defs"].values():
+        if "properties" in part:  # of a dataclass, of which a report has every key and no other
+            part |= {"required": list(part["properties"]), "additionalProperties": False}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA, "title": "saeprobe report"}
     return json.dumps(head | made, indent=1) + "\n"
 

@@ -14,9 +14,8 @@ from scipy.sparse import csr_array
 from saeprobe.captures import Capture, capture
 from saeprobe.claims import Claim, Control, NotRun
 from saeprobe.features.sparse import Features, Token
-from saeprobe.plugin.conditions import Asked, Condition, Conditions
-from saeprobe.plugin.laboratory import Laboratory
-from saeprobe.plugin.options import Settings
+from saeprobe.plugin.collecting import Asked, Condition, Conditions
+from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.prompts import PromptSet
 from saeprobe.subject.specification import ReadingError, SubjectError
 

@@ -12,9 +12,9 @@ from instrument_project import INI, NEUTRAL, PROBES, SEEN, SPARROW, SPY, WORDS
 from runs import Run, apart, properties
 
 import saeprobe
-from saeprobe.plugin.conditions import Asked
-from saeprobe.plugin.laboratory import Laboratory
-from saeprobe.plugin.options import Settings
+from saeprobe.plugin.collecting import Asked
+from saeprobe.plugin.judging import described
+from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.store.instrument import Instruments, unread
 from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
@@ -211,9 +211,9 @@ def test_a_subject_that_cannot_be_what_it_says_stops_no_other(folder: Path, tmp_
     laboratory.gather(_unseen)
     assert laboratory.checks["low"].broken
     assert "blocks.9.hook_resid_pre" in (laboratory.broken("low") or "")
-    described = laboratory.described("low", laboratory.checks["low"])
-    assert described.model is None
-    assert "blocks.9.hook_resid_pre" in (described.missing or "")
+    found = described(laboratory, "low", laboratory.checks["low"])
+    assert found.model is None
+    assert "blocks.9.hook_resid_pre" in (found.missing or "")
 
 
 def test_a_misfit_on_purpose_is_told_and_breaks_nothing(
@@ -231,9 +231,9 @@ def test_a_misfit_on_purpose_is_told_and_breaks_nothing(
     assert check.findings[0].startswith(MISPLACED)
     assert (laboratory.broken("low"), check.misfit) == (None, "as published")
     assert len(laboratory.provide("low", ends)) == 6  # pyright: ignore[reportArgumentType] - these are features
-    described = laboratory.described("low", check).instrument
-    assert described is not None
-    assert (described.broken, described.misfit) == (False, "as published")
+    found = described(laboratory, "low", check).instrument
+    assert found is not None
+    assert (found.broken, found.misfit) == (False, "as published")
 
 
 def test_probes_on_several_subjects_need_all_of_their_instruments(folder: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -290,6 +290,31 @@ def test_what_is_no_report_is_refused_with_a_remedy(
     assert problem in caught.value.problem
     assert remedy in caught.value.remedy
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda it: it.update(extra=1), r"unknown key `extra` - at `\$`"),
+        (lambda it: it["run"].update(extra=1), r"unknown key `extra` - at `\$\.run`"),
+        (lambda it: it["claims"][1]["probes"][0].update(p=0), r"unknown key `p` - at `\$\.claims\[1\]\.probes\[0\]`"),
+        (lambda it: it["evidence"][1]["controls"][0].update(x=0), r"key `x` - at `\$\.evidence\[1\]\.controls\[0\]`"),
+        (lambda it: it["prompts"].update(more=[]), r"unknown key `more` - at `\$\.prompts`"),
+        (lambda it: it["subjects"][0].pop("model"), r"missing key `model` - at `\$\.subjects\[0\]`"),
+    ],
+)
+def test_a_key_too_many_or_too_few_is_refused(
+    document: Document, change: Callable[[Any], object], problem: str, tmp_path: Path
+) -> None:
+    """A key that the schema does not know is named with its place, and so is one that only building may leave out."""
+    path = tmp_path / "report.json"
+    write_report(document, path)
+    held = json.loads(path.read_text(encoding="utf-8"))
+    change(held)
+    path.write_text(json.dumps(held), encoding="utf-8")
+
+    with pytest.raises(ReportError, match=f"does not follow the schema: .*{problem}"):
+        read_report(path)
 
 
 def test_a_folder_is_no_report(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_schema_that_ships_is_made_from_the_dataclasses() -> None:
 
 
 def test_the_schema_knows_every_word() -> None:
-    """Verdicts, outcomes, kinds and controls of the schema are those of the code, and every key is required."""
+    """Verdicts, outcomes, kinds and controls of the schema are those of the code; a key is required or refused."""
     of = defined()
     assert set(of["Probe"]["properties"]["verdict"]["enum"]) == set(WORDS)
     assert set(of["Document"]["properties"]["counts"]["propertyNames"]["enum"]) == set(WORDS)
@@ -45,8 +45,9 @@ def test_the_schema_knows_every_word() -> None:
     assert set(of["Evidence"]["properties"]["kind"]["enum"]) == set(get_args(Kind))
     assert set(of["Control"]["properties"]["name"]["enum"]) == set(get_args(Control))
     assert set(of["Control"]["properties"]["expects"]["enum"]) == set(get_args(Expects))
-    for name in ("Evidence", "Sample", "Control", "Probe", "Claim", "Run", "Document"):
-        assert of[name]["required"] == list(of[name]["properties"])
+    for part in (part for part in of.values() if "properties" in part):
+        assert part["required"] == list(part["properties"])
+        assert part["additionalProperties"] is False
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,7 @@ def test_the_report_has_every_field_of_what_it_reports(source: Any, reported: An
         (lambda it: it.update(generated="yesterday"), "matching regex"),
         (lambda it: it.update(schema_version="2.1"), "'2.1'"),
         (lambda it: it["counts"].update(supported=3), "counts 3 probes as 'supported' and holds 2"),
+        (lambda it: it["counts"].pop("refuted"), "does not count the probes that are 'refuted'"),
         (lambda it: it["claims"].append(it["claims"][0]), "counts 2 probes as 'supported' and holds 3"),
         (
             lambda it: (it["claims"].append(it["claims"][0]), it["counts"].update(supported=3, drifted=3)),

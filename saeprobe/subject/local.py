@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files.model import hash_files, model_files
@@ -35,17 +35,6 @@ if TYPE_CHECKING:  # they import torch
 _COMPUTING: Final = ("torch", "transformers", "transformer-lens", "sae-lens")
 _METHOD: Final = "matched 1"
 """How directions are drawn and thresholds are set; evidence of another method is never used."""
-
-
-class _Decides(TypedDict):
-    """These parts of an identity decide what a subject computes."""
-
-    model_hash: str
-    sae_hash: str
-    hook_name: str
-    dtype: str
-    protocol: str
-    versions: dict[str, str]
 
 
 @dataclass(eq=False)
@@ -143,15 +132,10 @@ class Subject:
             return Yardstick(shifts=shifts, misfit=spec.misfit)
         declared = spec.l0 is not None or spec.variance_explained is not None
         stated = spec if declared or found.sae.release is None else found.sae.release
+        l0, explained = stated.l0, stated.variance_explained
         source = "the declaration of the subject" if declared else "the registry of sae-lens"
-        unstated = stated.l0 is None and stated.variance_explained is None
-        return Yardstick(
-            l0=stated.l0,
-            variance_explained=stated.variance_explained,
-            source="" if unstated else source,
-            shifts=shifts,
-            misfit=spec.misfit,
-        )
+        source = "" if l0 is None and explained is None else source
+        return Yardstick(l0=l0, variance_explained=explained, source=source, shifts=shifts, misfit=spec.misfit)
 
     def aspects(self) -> Mapping[str, str]:
         """Say in words, by aspect, how it is read; also where its weights are absent."""
@@ -228,7 +212,7 @@ class Subject:
             return self._identity_of_control(self.randomisation)
         found, pairing = self.located, self.located.pairing
         computing = (*_COMPUTING, *(["bitsandbytes"] if self.quantised else []))
-        decides: _Decides = {
+        decides: dict[str, Any] = {
             "model_hash": hash_files(found.model_files),
             "sae_hash": hash_files(found.sae.files),
             "hook_name": pairing.hook_name,
@@ -249,29 +233,20 @@ class Subject:
 
     def _identity_of_control(self, randomisation: Randomisation) -> Identity:
         of, trained = self.trained, self.trained.identity()
-        fingerprint = _hash_of(
-            {
-                "trained": trained.fingerprint,
-                "what": randomisation.part,
-                "seed": randomisation.seed,
-                "neutral": [prompt.text for prompt in randomisation.neutral],
-                "method": _METHOD,
-            }
-        )
+        decides = {"trained": trained.fingerprint, "what": randomisation.part, "seed": randomisation.seed}
+        neutral = [prompt.text for prompt in randomisation.neutral]
+        fingerprint = _hash_of({**decides, "neutral": neutral, "method": _METHOD})
         drawn = f"drawn at random (seed {randomisation.seed})"
         sae_hash = _joined(trained.sae_hash, fingerprint)
+        control = replace(trained, name=self.name, sae_hash=sae_hash, fingerprint=fingerprint)
         if randomisation.part == "random-sae":
-            sae = f"{trained.sae}, directions {drawn}"
-            return replace(trained, name=self.name, sae=sae, sae_hash=sae_hash, fingerprint=fingerprint)
+            return replace(control, sae=f"{trained.sae}, directions {drawn}")
         return replace(
-            trained,
-            name=self.name,
+            control,
             model=f"{trained.model}, weights {drawn}",
             model_hash=_joined(trained.model_hash, fingerprint),
             sae=f"{trained.sae}, thresholds matched on neutral text",
-            sae_hash=sae_hash,
             dtype=of.dtype if of.quantised else trained.dtype,
-            fingerprint=fingerprint,
         )
 
     def whole_fingerprint(self) -> str:
@@ -325,10 +300,7 @@ class Subject:
     def randomised(self, part: RandomPart, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
         """Return the same subject with a random model or a random SAE, as a control; nothing is loaded.
 
-        Args:
-            part: what is drawn at random.
-            neutral: the text on which each feature fires as often as here; None for the built-in one.
-            seed: of the draw.
+        On the `neutral` text each feature fires as often as here; None takes the built-in one.
 
         Raises:
             SubjectError: it is a control already.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from saeprobe.prompts import NEUTRAL, PromptSet
-from saeprobe.subject.files.model import hash_files, model_files
+from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.machine import this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import Located, Lookup, aspects_of, depth_of, downloads
@@ -56,14 +54,10 @@ class Subject:
     explained then says nothing, and a feature has only its number in common with the trained one. Either way the SAE
     is one of plain ReLUs, whatever the trained one's architecture, and each feature has a threshold of its own with
     which it fires on as many tokens of the neutral text as the trained feature does on the trained model.
-
-    Attributes:
-        spec: what is declared.
-        randomisation: what is drawn at random; None for a subject as it is.
     """
 
-    spec: SubjectSpec
-    randomisation: Randomisation | None = None
+    spec: SubjectSpec  # what is declared
+    randomisation: Randomisation | None = None  # what is drawn at random; None for a subject as it is
     _trained: Subject | None = field(default=None, compare=False, repr=False)
     _shared: _Shared | None = field(default=None, compare=False, repr=False)
 
@@ -169,10 +163,6 @@ class Subject:
         reason = f"{plan.reason}; the random model drawn a layer at a time, not in 8 bits"
         return replace(plan, kind="streamed", quantisation=None, max_memory=None, reason=reason)
 
-    def memory_in_words(self) -> str:
-        """Say where its weights lie while they are used; this looks at the machine, as `memory_plan` does."""
-        return self.memory_plan.reason
-
     def needs(self) -> MemoryNeeds | None:
         """Count what it takes in memory; None where its files are not here and its sizes are not known beforehand."""
         spec = self.spec
@@ -227,7 +217,7 @@ class Subject:
             sae=self.spec.in_reports(self.spec.sae),
             d_in=pairing.d_in,
             d_sae=pairing.d_sae,
-            fingerprint=_hash_of({**decides, "sae_dtype": self.spec.sae_dtype}),
+            fingerprint=hash_of({**decides, "sae_dtype": self.spec.sae_dtype}),
             tolerance=tolerance_of(self.dtype, depth=pairing.depth),
         )
 
@@ -235,16 +225,16 @@ class Subject:
         of, trained = self.trained, self.trained.identity()
         decides = {"trained": trained.fingerprint, "what": randomisation.part, "seed": randomisation.seed}
         neutral = [prompt.text for prompt in randomisation.neutral]
-        fingerprint = _hash_of({**decides, "neutral": neutral, "method": _METHOD})
+        fingerprint = hash_of({**decides, "neutral": neutral, "method": _METHOD})
         drawn = f"drawn at random (seed {randomisation.seed})"
-        sae_hash = _joined(trained.sae_hash, fingerprint)
+        sae_hash = joined(trained.sae_hash, fingerprint)
         control = replace(trained, name=self.name, sae_hash=sae_hash, fingerprint=fingerprint)
         if randomisation.part == "random-sae":
             return replace(control, sae=f"{trained.sae}, directions {drawn}")
         return replace(
             control,
             model=f"{trained.model}, weights {drawn}",
-            model_hash=_joined(trained.model_hash, fingerprint),
+            model_hash=joined(trained.model_hash, fingerprint),
             sae=f"{trained.sae}, thresholds matched on neutral text",
             dtype=of.dtype if of.quantised else trained.dtype,
         )
@@ -262,7 +252,7 @@ class Subject:
     @cached_property
     def _whole_fingerprint(self) -> str:
         files = model_files(self.located.model, depth=None) or self.located.model_files
-        return _joined(self._identity.fingerprint, hash_files(files))
+        return joined(self._identity.fingerprint, hash_files(files))
 
     def open(self) -> Reader:
         """Load model and SAE; this is where torch is first imported.
@@ -331,11 +321,3 @@ class Subject:
         """Give back the memory that draws share; a draw that is opened afterwards loads it again."""
         if self._shared is not None:
             self._shared.randomiser = None
-
-
-def _hash_of(decides: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-
-
-def _joined(first: str, second: str) -> str:
-    return hashlib.sha256(f"{first}\0{second}".encode()).hexdigest()

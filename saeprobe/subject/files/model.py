@@ -207,6 +207,16 @@ def truncated(folder: Path, *, depth: int) -> Generator[Path]:
         yield view
 
 
+def hash_of(decides: Mapping[str, object]) -> str:
+    """Hash what decides a result, written as JSON."""
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def joined(first: str, second: str) -> str:
+    """Hash two hashes into one."""
+    return hashlib.sha256(f"{first}\0{second}".encode()).hexdigest()
+
+
 @contextmanager
 def bars_where_watched() -> Generator[None]:
     """Show no bars of transformers inside the block unless stderr is a terminal."""

@@ -18,23 +18,17 @@ from saeprobe.subject.specification import ReadingError, Share, SubjectError
 
 _NO_CHARACTERS = (-1, -1)
 _MARK = "\ue000"  # a private character, which no template writes itself
-
-FastTokenizer = Any
-"""A fast tokenizer of transformers, which carries no usable types."""
+FastTokenizer = Any  # of transformers, which carries no usable types
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokenized:
-    """A tokenized text is what the model sees of it.
-
-    `spans` are the characters of the text that each token carries, (-1, -1) for BOS and for what a chat template
-    writes; the first `n_bos` tokens are BOS.
-    """
+    """A tokenized text is what the model sees of it."""
 
     text: str
     ids: tuple[int, ...]
-    spans: tuple[tuple[int, int], ...]
-    n_bos: int
+    spans: tuple[tuple[int, int], ...]  # characters that each token carries, (-1, -1) for BOS and a template's words
+    n_bos: int  # how many of the first tokens are BOS
 
     def read_at(self, at: At) -> list[int]:
         """Return the positions that `at` names, ascending; of a span, the tokens that carry its first place."""
@@ -133,9 +127,7 @@ def _with_bos(
 
 def shorten(text: str, limit: int = 60) -> str:
     """Write a text in quotes, cut in the middle if long, for error messages."""
-    if len(text) <= limit:
-        return repr(text)
-    return repr(f"{text[: limit // 2]} ... {text[-limit // 2 :]}")
+    return repr(text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +142,7 @@ class Run:
     depths: tuple[int, ...]
 
 
-Streams = Mapping[int, Float[Tensor, "pos d_in"]]
-"""The residual streams of one run, by depth."""
+Streams = Mapping[int, Float[Tensor, "pos d_in"]]  # the residual streams of one run, by depth
 
 
 class ResidualStream(Protocol):

@@ -44,21 +44,13 @@ _UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """An opening holds all that is decided before a subject is loaded.
-
-    Attributes:
-        spec: as declared.
-        located: its files, and how they are read together.
-        plan: where the weights lie.
-        dtype: what the model computes in.
-        plan_to_speak: gives where the weights would lie with all layers, if it comes to writing text.
-    """
+    """An opening holds all that is decided before a subject is loaded."""
 
     spec: SubjectSpec
     located: Located
-    plan: MemoryPlan
-    dtype: Dtype
-    plan_to_speak: Callable[[], MemoryPlan]
+    plan: MemoryPlan  # where the weights lie
+    dtype: Dtype  # what the model computes in
+    plan_to_speak: Callable[[], MemoryPlan]  # where the weights would lie with all layers, if it comes to writing text
 
     @property
     def tolerance(self) -> float:
@@ -298,11 +290,8 @@ def open_bridge(
 
 
 def _drawn(name: str, dtype: torch.dtype, *, seed: int) -> Any:
-    """Draw the weights that transformers gives the architecture before a training, always on the CPU.
-
-    They are drawn by torch's own generator, the only one that transformers uses; its state is put back.
-    """
+    """Draw the weights that transformers gives the architecture before a training, always on the CPU."""
     config = cast(Any, AutoConfig).from_pretrained(name, local_files_only=True)
-    with cast(Any, torch.random).fork_rng(devices=[]):
+    with cast(Any, torch.random).fork_rng(devices=[]):  # transformers uses torch's own generator alone: put it back
         cast(Any, torch).default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
         return cast(Any, AutoModelForCausalLM).from_config(config, dtype=dtype, attn_implementation="eager")

@@ -22,7 +22,7 @@ from saeprobe.recorded import tensors as article
 from saeprobe.recorded.summaries import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.running.sae import as_standard
+from saeprobe.subject.running.reader import as_standard
 from saeprobe.subject.specification import Reader, Request, SubjectError, Want
 
 if TYPE_CHECKING:

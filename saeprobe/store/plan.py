@@ -82,7 +82,7 @@ class Plan:
         try:
             results = [_results_of(work, store) for work in self.work]
             to_run = sum(len(of.readings) + len(of.continuations) for of in results)
-            where = f", {first.subject.memory_in_words()}" if to_run else ""
+            where = f", {first.subject.memory_plan.reason}" if to_run else ""
         except SubjectError as error:
             return f"{label}: {', '.join(asked)}; cannot run: {error}"
         stored = sum(len(of.stored) for of in results)

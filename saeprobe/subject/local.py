@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from saeprobe.prompts import NEUTRAL, PromptSet
-from saeprobe.subject.files.model import hash_files, model_files
+from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.machine import this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import Located, Lookup, aspects_of, depth_of, downloads
@@ -37,17 +35,6 @@ _METHOD: Final = "matched 1"
 """How directions are drawn and thresholds are set; evidence of another method is never used."""
 
 
-class _Decides(TypedDict):
-    """These parts of an identity decide what a subject computes."""
-
-    model_hash: str
-    sae_hash: str
-    hook_name: str
-    dtype: str
-    protocol: str
-    versions: dict[str, str]
-
-
 @dataclass(eq=False)
 class _Shared:
     """Draws share this in memory, from the first that is opened until one is released."""
@@ -67,14 +54,10 @@ class Subject:
     explained then says nothing, and a feature has only its number in common with the trained one. Either way the SAE
     is one of plain ReLUs, whatever the trained one's architecture, and each feature has a threshold of its own with
     which it fires on as many tokens of the neutral text as the trained feature does on the trained model.
-
-    Attributes:
-        spec: what is declared.
-        randomisation: what is drawn at random; None for a subject as it is.
     """
 
-    spec: SubjectSpec
-    randomisation: Randomisation | None = None
+    spec: SubjectSpec  # what is declared
+    randomisation: Randomisation | None = None  # what is drawn at random; None for a subject as it is
     _trained: Subject | None = field(default=None, compare=False, repr=False)
     _shared: _Shared | None = field(default=None, compare=False, repr=False)
 
@@ -143,15 +126,10 @@ class Subject:
             return Yardstick(shifts=shifts, misfit=spec.misfit)
         declared = spec.l0 is not None or spec.variance_explained is not None
         stated = spec if declared or found.sae.release is None else found.sae.release
+        l0, explained = stated.l0, stated.variance_explained
         source = "the declaration of the subject" if declared else "the registry of sae-lens"
-        unstated = stated.l0 is None and stated.variance_explained is None
-        return Yardstick(
-            l0=stated.l0,
-            variance_explained=stated.variance_explained,
-            source="" if unstated else source,
-            shifts=shifts,
-            misfit=spec.misfit,
-        )
+        source = "" if l0 is None and explained is None else source
+        return Yardstick(l0=l0, variance_explained=explained, source=source, shifts=shifts, misfit=spec.misfit)
 
     def aspects(self) -> Mapping[str, str]:
         """Say in words, by aspect, how it is read; also where its weights are absent."""
@@ -184,10 +162,6 @@ class Subject:
             return plan
         reason = f"{plan.reason}; the random model drawn a layer at a time, not in 8 bits"
         return replace(plan, kind="streamed", quantisation=None, max_memory=None, reason=reason)
-
-    def memory_in_words(self) -> str:
-        """Say where its weights lie while they are used; this looks at the machine, as `memory_plan` does."""
-        return self.memory_plan.reason
 
     def needs(self) -> MemoryNeeds | None:
         """Count what it takes in memory; None where its files are not here and its sizes are not known beforehand."""
@@ -228,7 +202,7 @@ class Subject:
             return self._identity_of_control(self.randomisation)
         found, pairing = self.located, self.located.pairing
         computing = (*_COMPUTING, *(["bitsandbytes"] if self.quantised else []))
-        decides: _Decides = {
+        decides: dict[str, Any] = {
             "model_hash": hash_files(found.model_files),
             "sae_hash": hash_files(found.sae.files),
             "hook_name": pairing.hook_name,
@@ -243,35 +217,26 @@ class Subject:
             sae=self.spec.in_reports(self.spec.sae),
             d_in=pairing.d_in,
             d_sae=pairing.d_sae,
-            fingerprint=_hash_of({**decides, "sae_dtype": self.spec.sae_dtype}),
+            fingerprint=hash_of({**decides, "sae_dtype": self.spec.sae_dtype}),
             tolerance=tolerance_of(self.dtype, depth=pairing.depth),
         )
 
     def _identity_of_control(self, randomisation: Randomisation) -> Identity:
         of, trained = self.trained, self.trained.identity()
-        fingerprint = _hash_of(
-            {
-                "trained": trained.fingerprint,
-                "what": randomisation.part,
-                "seed": randomisation.seed,
-                "neutral": [prompt.text for prompt in randomisation.neutral],
-                "method": _METHOD,
-            }
-        )
+        decides = {"trained": trained.fingerprint, "what": randomisation.part, "seed": randomisation.seed}
+        neutral = [prompt.text for prompt in randomisation.neutral]
+        fingerprint = hash_of({**decides, "neutral": neutral, "method": _METHOD})
         drawn = f"drawn at random (seed {randomisation.seed})"
-        sae_hash = _joined(trained.sae_hash, fingerprint)
+        sae_hash = joined(trained.sae_hash, fingerprint)
+        control = replace(trained, name=self.name, sae_hash=sae_hash, fingerprint=fingerprint)
         if randomisation.part == "random-sae":
-            sae = f"{trained.sae}, directions {drawn}"
-            return replace(trained, name=self.name, sae=sae, sae_hash=sae_hash, fingerprint=fingerprint)
+            return replace(control, sae=f"{trained.sae}, directions {drawn}")
         return replace(
-            trained,
-            name=self.name,
+            control,
             model=f"{trained.model}, weights {drawn}",
-            model_hash=_joined(trained.model_hash, fingerprint),
+            model_hash=joined(trained.model_hash, fingerprint),
             sae=f"{trained.sae}, thresholds matched on neutral text",
-            sae_hash=sae_hash,
             dtype=of.dtype if of.quantised else trained.dtype,
-            fingerprint=fingerprint,
         )
 
     def whole_fingerprint(self) -> str:
@@ -287,7 +252,7 @@ class Subject:
     @cached_property
     def _whole_fingerprint(self) -> str:
         files = model_files(self.located.model, depth=None) or self.located.model_files
-        return _joined(self._identity.fingerprint, hash_files(files))
+        return joined(self._identity.fingerprint, hash_files(files))
 
     def open(self) -> Reader:
         """Load model and SAE; this is where torch is first imported.
@@ -325,10 +290,7 @@ class Subject:
     def randomised(self, part: RandomPart, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
         """Return the same subject with a random model or a random SAE, as a control; nothing is loaded.
 
-        Args:
-            part: what is drawn at random.
-            neutral: the text on which each feature fires as often as here; None for the built-in one.
-            seed: of the draw.
+        On the `neutral` text each feature fires as often as here; None takes the built-in one.
 
         Raises:
             SubjectError: it is a control already.
@@ -359,11 +321,3 @@ class Subject:
         """Give back the memory that draws share; a draw that is opened afterwards loads it again."""
         if self._shared is not None:
             self._shared.randomiser = None
-
-
-def _hash_of(decides: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-
-
-def _joined(first: str, second: str) -> str:
-    return hashlib.sha256(f"{first}\0{second}".encode()).hexdigest()

@@ -104,7 +104,7 @@ def test_an_sae_comes_alone(reader: Any) -> None:
 @pytest.mark.parametrize("key", ["hook_name", "prepend_bos"])
 def test_a_misspelt_key_is_missed_though_sae_lens_answers_none(tiny: Made, tmp_path: Path, key: str) -> None:
     """None would pass for "no BOS" and for no hook; the subject is refused with the key to add."""
-    from saeprobe.subject.running.sae import SAE
+    from saeprobe.subject.running.reader import SAE
 
     folder = Path(shutil.copytree(tiny.sae, tmp_path / "sae"))
     config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))

@@ -79,4 +79,4 @@ def test_files_are_looked_up_once_and_the_machine_is_not(tiny: Made, monkeypatch
         assert each.aspects()["BOS"] == "one before each prompt, never read"
     assert found == [tiny.subject.spec.sae]
     with pytest.raises(AssertionError, match="the machine was looked at"):
-        subject.memory_in_words()
+        _ = subject.memory_plan

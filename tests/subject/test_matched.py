@@ -98,7 +98,7 @@ def made_sae(architecture: str, **settings: Any) -> Any:
     """Make an SAE of that architecture with random weights, as sae-lens would load it."""
     import torch
 
-    importlib.import_module("saeprobe.subject.running.sae")  # first: it imports sae-lens without its warnings
+    importlib.import_module("saeprobe.subject.running.reader")  # first: it imports sae-lens without its warnings
     from sae_lens import GatedSAE, GatedSAEConfig, JumpReLUSAE, JumpReLUSAEConfig, StandardSAE, StandardSAEConfig
     from sae_lens.saes.topk_sae import TopKSAE, TopKSAEConfig
 

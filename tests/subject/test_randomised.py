@@ -249,10 +249,10 @@ def test_a_control_reads_as_its_subject_and_is_in_no_list(what: RandomPart) -> N
     """Nothing selects it, and it runs nowhere by default."""
     subject = find_subject("sparrow", Path())
     control = subject.randomised(what)
-    assert (control.wording, control.missing(), control.memory_in_words()) == (
+    assert (control.wording, control.missing(), control.memory_plan.reason) == (
         "specimen",
         None,
-        subject.memory_in_words(),
+        subject.memory_plan.reason,
     )
     assert control.downloads() == subject.downloads()
     assert (control.markers, control.default, control.protocol_of) == ((), False, None)
@@ -301,7 +301,7 @@ def test_nothing_is_loaded_before_a_control_is_opened() -> None:
     """Identity and memory plan are known without torch."""
     code = (
         "import sys; from pathlib import Path; from saeprobe.subject.registry import find_subject; "
-        "one = find_subject('sparrow', Path()).randomised('random-model'); one.identity(); one.memory_in_words(); "
+        "one = find_subject('sparrow', Path()).randomised('random-model'); one.identity(); one.memory_plan.reason; "
         "print([name for name in ('torch', 'transformers', 'sae_lens') if name in sys.modules])"
     )
     done = subprocess.run(  # noqa: S603 - this interpreter

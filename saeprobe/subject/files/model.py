@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -204,3 +205,28 @@ def truncated(folder: Path, *, depth: int) -> Generator[Path]:
         for file in sorted(set(kept.values())):
             (view / file).symlink_to((folder / file).resolve())
         yield view
+
+
+def hash_of(decides: Mapping[str, object]) -> str:
+    """Hash what decides a result, written as JSON."""
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def joined(first: str, second: str) -> str:
+    """Hash two hashes into one."""
+    return hashlib.sha256(f"{first}\0{second}".encode()).hexdigest()
+
+
+@contextmanager
+def bars_where_watched() -> Generator[None]:
+    """Show no bars of transformers inside the block unless stderr is a terminal."""
+    from transformers.utils import logging
+
+    if not logging.is_progress_bar_enabled() or sys.stderr.isatty():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, TypeVar
 
@@ -13,7 +11,6 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers.utils import logging
 
 from saeprobe.captures import At
 from saeprobe.subject.pairing import DATE, Pairing
@@ -21,29 +18,20 @@ from saeprobe.subject.specification import ReadingError, Share, SubjectError
 
 _NO_CHARACTERS = (-1, -1)
 _MARK = "\ue000"  # a private character, which no template writes itself
-
-FastTokenizer = Any
-"""A fast tokenizer of transformers, which carries no usable types."""
+FastTokenizer = Any  # of transformers, which carries no usable types
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokenized:
-    """A tokenized text is what the model sees of it.
-
-    `spans` are the characters of the text that each token carries, (-1, -1) for BOS and for what a chat template
-    writes; the first `n_bos` tokens are BOS.
-    """
+    """A tokenized text is what the model sees of it."""
 
     text: str
     ids: tuple[int, ...]
-    spans: tuple[tuple[int, int], ...]
-    n_bos: int
+    spans: tuple[tuple[int, int], ...]  # characters that each token carries, (-1, -1) for BOS and a template's words
+    n_bos: int  # how many of the first tokens are BOS
 
     def read_at(self, at: At) -> list[int]:
-        """Return the positions that `at` names, ascending: for a span, the tokens with a character of its first place.
-
-        Offsets count characters of the text, also for tokens that are single bytes of one: each of those carries it.
-        """
+        """Return the positions that `at` names, ascending; of a span, the tokens that carry its first place."""
         if at == "last":
             return [len(self.ids) - 1]
         if at == "all":
@@ -52,6 +40,7 @@ class Tokenized:
         if start < 0:
             raise ReadingError(f"the span {at.text!r} is not in the prompt {shorten(self.text)}")
         end = start + len(at.text)
+        # Offsets count characters, also for tokens that are single bytes of one: each of those carries it.
         positions = [position for position, (begin, stop) in enumerate(self.spans) if begin < end and stop > start]
         if not positions:
             raise ReadingError(
@@ -62,10 +51,7 @@ class Tokenized:
 
 
 def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, raw: bool = False) -> list[Tokenized]:
-    """Encode texts as a subject's protocol says, without its chat template if `raw`.
-
-    BOS is put in once, or found to be there once.
-    """
+    """Encode texts as a subject's protocol says, without its chat template if `raw`."""
     if how.prepend_bos and tokenizer.bos_token_id is None:
         raise ReadingError("the SAE wants BOS before each prompt but the tokenizer has none; set prepend_bos = false")
     in_chat = how.chat_template and not raw
@@ -88,10 +74,7 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
 
 
 def _in_chat(tokenizer: FastTokenizer, text: str) -> str:
-    """Write the prompt as a user's turn, up to where the model would answer.
-
-    A template that writes today's date gives another prompt every day; it gets a fixed one.
-    """
+    """Write the prompt as a user's turn, up to the answer, with a fixed date for templates that write today's."""
     turn = [{"role": "user", "content": text}]
     return tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True, date_string=DATE)
 
@@ -99,11 +82,8 @@ def _in_chat(tokenizer: FastTokenizer, text: str) -> str:
 def _spans_in_text(
     text: str, rendered: str, spans: Sequence[tuple[int, int]], *, ahead: int
 ) -> tuple[tuple[int, int], ...]:
-    """Turn spans of the rendered chat into spans of the text in it, which begins after what is written `ahead` of it.
-
-    Templates strip the blanks around a text; and they write words of their own, which may be those of the text.
-    """
-    inner = text.strip()
+    """Turn spans of the rendered chat into spans of the text in it, `ahead` of which other words stand."""
+    inner = text.strip()  # as templates do; the words that they write ahead of it may be those of the text
     start = rendered.find(inner, ahead) if inner else -1
     if start < 0:
         return (_NO_CHARACTERS,) * len(spans)
@@ -147,9 +127,7 @@ def _with_bos(
 
 def shorten(text: str, limit: int = 60) -> str:
     """Write a text in quotes, cut in the middle if long, for error messages."""
-    if len(text) <= limit:
-        return repr(text)
-    return repr(f"{text[: limit // 2]} ... {text[-limit // 2 :]}")
+    return repr(text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +142,7 @@ class Run:
     depths: tuple[int, ...]
 
 
-Streams = Mapping[int, Float[Tensor, "pos d_in"]]
-"""The residual streams of one run, by depth."""
+Streams = Mapping[int, Float[Tensor, "pos d_in"]]  # the residual streams of one run, by depth
 
 
 class ResidualStream(Protocol):
@@ -179,12 +156,9 @@ class ResidualStream(Protocol):
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
     ) -> Iterator[tuple[int, Streams]]:
-        """Give the streams of each run with the run's index; every run once, in an order of its own choosing.
+        """Give the streams of each run, without padding, with the run's index; each once, in an order of its choosing.
 
-        Args:
-            runs: token sequences of any lengths; padding is the model's affair and is not in what it gives.
-            batch_size: sequences a forward pass at most; halved when the memory does not hold them.
-            progress: called after each step.
+        `batch_size` is halved when the memory does not hold as many; `progress` is called after each step.
         """
         ...
 
@@ -207,9 +181,8 @@ class Batch:
 
     def without_padding(self, states: Float[Tensor, "batch pos d_in"]) -> list[Float[Tensor, "_ d_in"]]:
         """Return each sequence's own states."""
-        if self.side == "right":
-            return [row[:length] for row, length in zip(states, self.lengths, strict=True)]
-        return [row[len(row) - length :] for row, length in zip(states, self.lengths, strict=True)]
+        starts = [0 if self.side == "right" else states.shape[1] - length for length in self.lengths]
+        return [row[at : at + own] for row, at, own in zip(states, starts, self.lengths, strict=True)]
 
 
 def positions_of(mask: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
@@ -218,19 +191,16 @@ def positions_of(mask: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
 
 
 def pad(sequences: Sequence[Sequence[int]], *, side: Side, device: str, length: int | None = None) -> Batch:
-    """Make one batch on a device, as long as its longest sequence, or `length`.
-
-    What stands on the padding is token 0: no real token can see it, on the right because attention is causal, on the
-    left because of the mask.
-    """
+    """Make one batch on a device, as long as its longest sequence, or `length`."""
     lengths = tuple(len(sequence) for sequence in sequences)
     longest = length or max(lengths)
+    # Token 0 on the padding is seen by no real one: on the right as attention is causal, on the left by the mask.
     ids = torch.zeros(len(sequences), longest, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for row, sequence in enumerate(sequences):
         start = 0 if side == "right" else longest - len(sequence)
-        ids[row, start : start + len(sequence)] = torch.tensor(sequence)
-        mask[row, start : start + len(sequence)] = 1
+        own = slice(start, start + len(sequence))
+        ids[row, own], mask[row, own] = torch.tensor(sequence), 1
     positions = positions_of(mask).to(device)
     return Batch(ids=ids.to(device), mask=mask.to(device), positions=positions, lengths=lengths, side=side)
 
@@ -269,12 +239,8 @@ _P = TypeVar("_P", bound=_Part)
 def each_part(parts: Iterable[_P], work: Callable[[_P], _Result], *, where: str) -> Iterator[tuple[_P, _Result]]:
     """Give the parts in order, each with what `work` makes of it.
 
-    When the memory is full with a part, it is halved, and no later one is longer than its half.
-
-    Args:
-        parts: give those that need most memory first, so that the size is found at the start.
-        work: must leave nothing behind when it raises.
-        where: the device, for the error.
+    When the memory of the device `where` is full with a part, it is halved, and no later one is longer than its half:
+    give those that need most memory first. `work` must leave nothing behind when it raises.
     """
     waiting, limit = deque(parts), None
     while waiting:
@@ -317,10 +283,7 @@ def run_in_batches(
     batch_size: int,
     progress: Share | None,
 ) -> Iterator[tuple[int, Streams]]:
-    """Give the streams of each run with its index, the longest runs first.
-
-    `forward` runs one batch, padded on a `side`, and returns its streams at some depths, which ascend.
-    """
+    """Give the streams of each run with its index, the longest first; `forward` takes ascending depths."""
     numbers = sorted(range(len(runs)), key=lambda number: len(runs[number].ids), reverse=True)
 
     def work(part: Sequence[int]) -> list[Streams]:
@@ -335,16 +298,3 @@ def run_in_batches(
         done += len(part)
         if progress is not None:
             progress(done / len(runs))
-
-
-@contextmanager
-def bars_where_watched() -> Generator[None]:
-    """Show no bars of transformers inside the block unless stderr is a terminal."""
-    if not logging.is_progress_bar_enabled() or sys.stderr.isatty():
-        yield
-        return
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.enable_progress_bar()

@@ -5,29 +5,22 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+from accelerate.utils.memory import clear_device_cache
 from jaxtyping import Float
 from torch import Tensor
 from transformers import AutoModel, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging
 
-from saeprobe.subject.files.model import truncated
+from saeprobe.subject.files.model import bars_where_watched, model_files, truncated
 from saeprobe.subject.files.shards import ShardError, needed_tensors, read_weight_map, stored_tensors
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running.batches import (
-    Batch,
-    Run,
-    Side,
-    Streams,
-    bars_where_watched,
-    check_runs,
-    run_in_batches,
-)
+from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Side, Streams, check_runs, run_in_batches
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
@@ -59,9 +52,9 @@ def open_stack(
         folder: a model in Hugging Face format; files that hold only later layers may be absent.
         depth: layers that run; the deepest stream is `hidden_states[depth]` of the whole model.
         dtype: what the model computes in, whatever its files store.
-        device: where all of it goes, unless `device_map` or `max_memory` says otherwise.
-        device_map: accelerate's: device by module, or `auto`.
-        max_memory: accelerate's: what each device may hold, such as `{0: "70GiB", 1: "70GiB"}`; implies `auto`.
+        device: where all of it goes, unless `device_map` or `max_memory`, which are accelerate's, say otherwise.
+        device_map: device by module, or `auto`.
+        max_memory: what each device may hold, such as `{0: "70GiB", 1: "70GiB"}`; implies `auto`.
         quantisation: `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
         attention: transformers' implementation.
         padding: side of the padding in batches.
@@ -203,8 +196,21 @@ def _check_placed(model: Any, *, allowed: set[str] | None) -> None:
         )
 
 
-def open_speaker(folder: Path, plan: MemoryPlan, *, depth: int, dtype: Dtype) -> LayersSpeaker:
-    """Load all of a model where the memory plan puts it; `depth` is where it is steered."""
+def open_speaker(
+    folder: Path, plan_to_speak: Callable[[], MemoryPlan], *, depth: int, dtype: Dtype, name: str
+) -> LayersSpeaker:
+    """Load all of a subject's model where the memory plan puts it; `depth` is where it is steered."""
+    if not model_files(folder, depth=None):
+        raise SubjectError(
+            f"{name} can be read but not steered: to write text it needs its layers after the hook too; "
+            f"run: saeprobe fetch {name} --whole"
+        )
+    plan = plan_to_speak()
+    if plan.kind == "streamed":
+        raise SubjectError(
+            f"{name} can be read but not steered here: a model that is streamed from disk would be read "
+            f"again for every token it writes; found: {plan.reason}"
+        )
     with bars_where_watched():
         model = cast(Any, AutoModelForCausalLM).from_pretrained(
             str(folder),
@@ -244,3 +250,39 @@ class LayersSpeaker:
             yield
         finally:
             handle.remove()
+
+
+@dataclass(kw_only=True, eq=False)
+class LayersModel:
+    """A model in layers is loaded up to the hook when first read, and given up for the whole model when it speaks."""
+
+    device: str
+    one_by_one: bool
+    read: Callable[[], ResidualStream]
+    speak: Callable[[], LayersSpeaker]
+    _stream: ResidualStream | None = field(default=None, init=False, repr=False)
+    _speaker: LayersSpeaker | None = field(default=None, init=False, repr=False)
+
+    def run(
+        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
+    ) -> Iterator[tuple[int, Streams]]:
+        """Give the streams of each run; see `ResidualStream`.
+
+        In 8 bits one prompt at a time, as in the published experiment: LLM.int8 treats the largest columns of a whole
+        batch apart, so that what shares a batch with a prompt would be part of its result.
+        """
+        if self._stream is None:
+            if self._speaker is not None:  # the memory would have to hold the first layers twice
+                self._speaker = None
+                clear_device_cache(garbage_collection=True)
+            self._stream = self.read()
+        yield from self._stream.run(runs, batch_size=1 if self.one_by_one else batch_size, progress=progress)
+
+    def speaker(self) -> LayersSpeaker:
+        """Return the whole model, to write continuations with."""
+        if self._speaker is None:
+            if self._stream is not None:  # likewise
+                self._stream = None
+                clear_device_cache(garbage_collection=True)
+            self._speaker = self.speak()
+        return self._speaker

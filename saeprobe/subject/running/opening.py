@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,50 +12,45 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from accelerate.utils.memory import clear_device_cache
 from jaxtyping import Float
+from sae_lens.loading.pretrained_sae_loaders import sae_lens_disk_loader
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from saeprobe.subject.files.model import model_files
+from saeprobe.files import FileError
+from saeprobe.recorded.tensors import load_data
+from saeprobe.subject.files.model import bars_where_watched
+from saeprobe.subject.files.sae import SaeSource, offline
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.pairing import Located
+from saeprobe.subject.pairing import Located, Pairing
 from saeprobe.subject.running.batches import (
     Batch,
     FastTokenizer,
     ResidualStream,
     Run,
     Streams,
-    bars_where_watched,
     check_runs,
     run_in_batches,
 )
-from saeprobe.subject.running.layers import LayersSpeaker, open_speaker, open_stack
-from saeprobe.subject.running.reader import Model, SaeReader
-from saeprobe.subject.running.sae import load_sae, thresholds_of
+from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, open_speaker, open_stack
+from saeprobe.subject.running.reader import SAE, Model, Sae, SaeReader, as_standard, thresholds_of
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
-from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec, tolerance_of
+from saeprobe.subject.specification import Dtype, SaeFile, SaeRelease, Share, SubjectError, SubjectSpec, tolerance_of
+
+_UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """An opening holds all that is decided before a subject is loaded.
-
-    Attributes:
-        spec: as declared.
-        located: its files, and how they are read together.
-        plan: where the weights lie.
-        dtype: what the model computes in.
-        plan_to_speak: gives where the weights would lie with all layers, if it comes to writing text.
-    """
+    """An opening holds all that is decided before a subject is loaded."""
 
     spec: SubjectSpec
     located: Located
-    plan: MemoryPlan
-    dtype: Dtype
-    plan_to_speak: Callable[[], MemoryPlan]
+    plan: MemoryPlan  # where the weights lie
+    dtype: Dtype  # what the model computes in
+    plan_to_speak: Callable[[], MemoryPlan]  # where the weights would lie with all layers, if it comes to writing text
 
     @property
     def tolerance(self) -> float:
@@ -78,6 +75,75 @@ def open_reader(opening: Opening) -> SaeReader:
     )
 
 
+def load_sae(spec: SubjectSpec, source: SaeSource, pairing: Pairing, *, device: str) -> Sae:
+    """Load the SAE and freeze it."""
+    try:
+        with warnings.catch_warnings():
+            # "load the model like so": `open_bridge` does.
+            warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty model_from_pretrained_kwargs")
+            sae = _loaded_sae(spec, source, device=device)
+    except FileError as error:
+        raise SubjectError(str(error)) from error
+    except (pickle.UnpicklingError, KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
+        raise SubjectError(f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {error}") from error
+    _check_sae(sae, pairing, spec)
+    return sae.eval().requires_grad_(requires_grad=False)
+
+
+def _loaded_sae(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
+    load, from_pretrained = cast(Any, SAE.load_from_disk), cast(Any, SAE.from_pretrained)
+    how = {"device": device, "dtype": spec.sae_dtype}
+    if isinstance(spec.sae, SaeFile):
+        return load(source.path, converter=_goodfire, **how)
+    if not isinstance(spec.sae, SaeRelease):
+        return load(source.path, **how)
+    conversion = None if source.release is None else source.release.conversion
+    if conversion not in (None, "goodfire") and os.environ.get(_UNSAFE):
+        raise SubjectError(
+            f"{_UNSAFE} is set, under which sae-lens would run the code in a .pt file; unset it: tensors need no code"
+        )
+    said = {key: value for key, value in source.said.items() if key not in ("device", "dtype", "d_in", "d_sae")}
+
+    def convert(
+        repo_id: str, folder_name: str, device: str, force_download: object, cfg_overrides: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Tensor], None]:
+        del repo_id, folder_name, force_download
+        if conversion == "goodfire":
+            return *_goodfire(source.path, device, {**said, **cfg_overrides}), None
+        # sae-lens' own asks the network for what lies in the cached folder.
+        return *sae_lens_disk_loader(source.path, device, cfg_overrides), None
+
+    own = convert if conversion in (None, "goodfire") else None
+    with offline():
+        return from_pretrained(spec.sae.release, spec.sae.id, converter=own, **how)
+
+
+def _goodfire(
+    path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    tensors, overrides = cast("dict[str, Tensor]", load_data(path)), cfg_overrides or {}
+    return as_standard(tensors, device=device, dtype=str(overrides.get("dtype", "float32")), overrides=overrides)
+
+
+def _check_sae(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
+    """See that sae-lens made of the files what was planned from them."""
+    # `metadata` answers None to a name that it does not have, so ask whether it has it first.
+    metadata = sae.cfg.metadata
+    found = {"d_in": sae.cfg.d_in, "d_sae": sae.cfg.d_sae}
+    wanted: dict[str, object] = {"d_in": pairing.d_in, "d_sae": pairing.d_sae}
+    for key, declared in (("hook_name", spec.hook_name), ("prepend_bos", spec.prepend_bos)):
+        if key in metadata and declared is None and metadata[key] is not None:
+            found[key] = metadata[key]
+            wanted[key] = getattr(pairing, key)
+    if found != wanted:
+        raise SubjectError(f"the SAE {spec.sae} was planned as {wanted} but sae-lens loads it as {found}")
+    if sae.cfg.normalize_activations == "expected_average_only_in":
+        raise SubjectError(
+            f"the SAE {spec.sae} scales its inputs by a factor that its files do not hold; "
+            "fold it in with sae.fold_activation_norm_scaling_factor(...) and save the SAE again"
+        )
+
+
 def _tokenizer(folder: Path) -> FastTokenizer:
     tokenizer = cast(Any, AutoTokenizer).from_pretrained(str(folder), local_files_only=True)
     if not tokenizer.is_fast:
@@ -87,51 +153,8 @@ def _tokenizer(folder: Path) -> FastTokenizer:
     return tokenizer
 
 
-class LayersModel:
-    """A model in layers is loaded up to the hook when first read, and given up for the whole model when it speaks."""
-
-    def __init__(
-        self,
-        *,
-        device: str,
-        one_by_one: bool,
-        read: Callable[[], ResidualStream],
-        speak: Callable[[], LayersSpeaker],
-    ) -> None:
-        self.device = device
-        self._one_by_one = one_by_one
-        self._read = read
-        self._speak = speak
-        self._stream: ResidualStream | None = None
-        self._speaker: LayersSpeaker | None = None
-
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Streams]]:
-        """Give the streams of each run; see `ResidualStream`.
-
-        In 8 bits one prompt at a time, as in the published experiment: LLM.int8 treats the largest columns of a whole
-        batch apart, so that what shares a batch with a prompt would be part of its result.
-        """
-        if self._stream is None:
-            if self._speaker is not None:  # the memory would have to hold the first layers twice
-                self._speaker = None
-                clear_device_cache(garbage_collection=True)
-            self._stream = self._read()
-        yield from self._stream.run(runs, batch_size=1 if self._one_by_one else batch_size, progress=progress)
-
-    def speaker(self) -> LayersSpeaker:
-        """Return the whole model, to write continuations with."""
-        if self._speaker is None:
-            if self._stream is not None:  # likewise
-                self._stream = None
-                clear_device_cache(garbage_collection=True)
-            self._speaker = self._speak()
-        return self._speaker
-
-
 def _layers(opening: Opening) -> Model:
-    found, plan, name = opening.located, opening.plan, opening.spec.name
+    found, plan = opening.located, opening.plan
 
     def read() -> ResidualStream:
         depth = max(1, found.depth)
@@ -147,18 +170,9 @@ def _layers(opening: Opening) -> Model:
         )
 
     def speak() -> LayersSpeaker:
-        if not model_files(found.model, depth=None):
-            raise SubjectError(
-                f"{name} can be read but not steered: to write text it needs its layers after the hook too; "
-                f"run: saeprobe fetch {name} --whole"
-            )
-        whole = opening.plan_to_speak()
-        if whole.kind == "streamed":
-            raise SubjectError(
-                f"{name} can be read but not steered here: a model that is streamed from disk would be read "
-                f"again for every token it writes; found: {whole.reason}"
-            )
-        return open_speaker(found.model, whole, depth=found.pairing.depth, dtype=opening.dtype)
+        return open_speaker(
+            found.model, opening.plan_to_speak, depth=found.pairing.depth, dtype=opening.dtype, name=opening.spec.name
+        )
 
     return LayersModel(device=plan.device, one_by_one=plan.quantisation is not None, read=read, speak=speak)
 
@@ -212,8 +226,9 @@ class BridgeModel:
         kept: dict[int, Tensor] = {}
 
         def keeper(depth: int) -> tuple[str, Callable[[Tensor, object], None]]:
-            end = self.n_layers
-            name = f"blocks.{depth}.hook_resid_pre" if depth < end else f"blocks.{end - 1}.hook_resid_post"
+            name = f"blocks.{depth}.hook_resid_pre"
+            if depth == self.n_layers:
+                name = f"blocks.{depth - 1}.hook_resid_post"
 
             def keep(value: Tensor, hook: object) -> None:
                 del hook
@@ -247,24 +262,19 @@ def open_bridge(
     when `center_writing_weights` is set. SAEs such as `gpt2-small-res-jb` were trained on the centred stream and are
     silently wrong on the other.
 
-    It takes a folder, never a name: with a name, huggingface_hub 1 fetches a list from its site to describe the
-    caller, also under `local_files_only`. Names are looked up in the Hub's cache when the subject is located.
-
-    Args:
-        model: A folder in Hugging Face format: weights, config and tokenizer.
-        center_writing_weights: As in the SAE's `model_from_pretrained_kwargs`.
-        device: Where the weights go, as torch writes it: `"cpu"`, `"cuda:0"`.
-        dtype: What the model computes in, whatever its file stores.
-        drawn: The seed with which the weights are drawn as before a training; None reads them.
-
-    Raises:
-        FileNotFoundError: no folder is there.
+    `model` is a folder in Hugging Face format, never a name: with a name, huggingface_hub 1 fetches a list from its
+    site to describe the caller, also under `local_files_only`. With a seed in `drawn` the weights are drawn as before a
+    training; None reads them.
     """
     if not model.is_dir():
         raise FileNotFoundError(f"no model folder at {model}; wanted one with config.json and model.safetensors")
     name = str(model)
     # Loaded here, not by boot_transformers: its own loading has no local_files_only and asks the Hub for a token.
-    hf_model = _read(name, dtype) if drawn is None else _drawn(name, dtype, seed=drawn)
+    if drawn is None:
+        how: dict[str, Any] = {"dtype": dtype, "attn_implementation": "eager", "local_files_only": True}
+        hf_model = cast(Any, AutoModelForCausalLM).from_pretrained(name, **how)
+    else:
+        hf_model = _drawn(name, dtype, seed=drawn)
     tokenizer = cast(Any, AutoTokenizer).from_pretrained(name, local_files_only=True)
     hf_model.to(device).eval()
     boot = cast(Any, TransformerBridge).boot_transformers
@@ -279,18 +289,9 @@ def open_bridge(
     return bridge
 
 
-def _read(name: str, dtype: torch.dtype) -> Any:
-    return cast(Any, AutoModelForCausalLM).from_pretrained(
-        name, dtype=dtype, attn_implementation="eager", local_files_only=True
-    )
-
-
 def _drawn(name: str, dtype: torch.dtype, *, seed: int) -> Any:
-    """Draw the weights that transformers gives the architecture before a training, always on the CPU.
-
-    They are drawn by torch's own generator, the only one that transformers uses; its state is put back.
-    """
+    """Draw the weights that transformers gives the architecture before a training, always on the CPU."""
     config = cast(Any, AutoConfig).from_pretrained(name, local_files_only=True)
-    with cast(Any, torch.random).fork_rng(devices=[]):
+    with cast(Any, torch.random).fork_rng(devices=[]):  # transformers uses torch's own generator alone: put it back
         cast(Any, torch).default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
         return cast(Any, AutoModelForCausalLM).from_config(config, dtype=dtype, attn_implementation="eager")

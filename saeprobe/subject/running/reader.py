@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from saeprobe.captures import Steering
 from saeprobe.features.continuations import Continuation
 from saeprobe.features.sparse import Token, effective_rank
 from saeprobe.prompts import Prompt
+from saeprobe.subject.files.sae import KEYS
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.batches import FastTokenizer, ResidualStream, Run, Streams, Tokenized, shorten, tokenize
-from saeprobe.subject.running.sae import Sae, Thresholds
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
+with warnings.catch_warnings():
+    # sae-lens 6.54 imports transformer_lens.utils, which is deprecated; a run with -W error must not fail of that.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from sae_lens import SAE
+
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once; the rest of the batch waits
 _PROMPTS_AT_ONCE = 32
+_DEVIATIONS = 4  # of a rounding error that points in no particular direction; beyond them lies 1 in 16,000
+
+Sae = SAE[Any]
 
 
 class Model(ResidualStream, Protocol):
@@ -31,6 +40,75 @@ class Model(ResidualStream, Protocol):
     def speaker(self) -> Speaker:
         """Return the whole model, to write continuations with."""
         ...
+
+
+def as_standard(
+    tensors: Mapping[str, Tensor], *, device: str, dtype: str, overrides: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return configuration and state of sae-lens' StandardSAE: f = relu(x @ W_enc + b_enc), x' = f @ W_dec + b_dec.
+
+    It renames as sae-lens' own `get_goodfire_huggingface_loader`, which cannot be used on a file: that one takes
+    its configuration from a table of two repositories, fetches from the Hub, and leaves `weights_only` to torch's
+    default. The weights stay mapped from disk where they have the dtype and device already.
+    """
+    to = cast("torch.dtype", getattr(torch, dtype))
+    w_enc, b_enc, w_dec, b_dec = (tensors[key].to(device=device, dtype=to) for key in KEYS)
+    d_sae, d_in = w_enc.shape
+    config = {"architecture": "standard", "d_in": d_in, "d_sae": d_sae, "apply_b_dec_to_input": False}
+    state = {"W_enc": w_enc.T, "b_enc": b_enc, "W_dec": w_dec.T, "b_dec": b_dec}
+    return {**config, **(overrides or {}), "dtype": dtype, "device": device}, state
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Thresholds:
+    """Thresholds say from where an SAE's features fire, and how far rounding may move each feature.
+
+    A rounding error of length t * |x| in no particular direction moves the pre-activation x @ W_enc[:, i] by
+    t * |x| * |W_enc[:, i]| / sqrt(d_in) (one standard deviation).
+
+    Attributes:
+        sae: a standard (ReLU) or JumpReLU SAE; in the others a feature has no threshold of its own.
+        tolerance: t, the rounding error as a share of the stream's norm.
+        level: the thresholds, 0 for ReLU.
+        norms: |W_enc[:, i]| / sqrt(d_in).
+    """
+
+    sae: Sae
+    tolerance: float
+    level: Float[Tensor, " d_sae"] | float
+    norms: Float[Tensor, " d_sae"]
+
+    def encode(self, x: Float[Tensor, "rows d_in"]) -> tuple[Float[Tensor, "rows d_sae"], Bool[Tensor, "rows d_sae"]]:
+        """Return the features of x, and which of them are near their threshold."""
+        kept: list[Tensor] = []
+
+        def keep(module: object, inputs: object, output: Tensor) -> None:
+            del module, inputs
+            kept.append(output)
+
+        handle = cast(Any, self.sae).hook_sae_acts_pre.register_forward_hook(keep)
+        try:
+            acts = self.sae.encode(x)
+        finally:
+            handle.remove()
+        length = x.square().sum(-1, keepdim=True).sqrt()
+        reach = _DEVIATIONS * self.tolerance * length * self.norms
+        return acts, (kept[0] - self.level).abs() <= reach
+
+
+def thresholds_of(sae: Sae, *, tolerance: float) -> Thresholds | None:
+    """Return the thresholds of an SAE; None for an architecture whose features have none, such as TopK."""
+    architecture = sae.cfg.architecture()
+    if architecture not in ("standard", "jumprelu"):
+        return None
+    with torch.no_grad():
+        encoder = cast(Tensor, sae.W_enc)
+        return Thresholds(
+            sae=sae,
+            tolerance=tolerance,
+            level=cast(Any, sae).threshold if architecture == "jumprelu" else 0.0,
+            norms=(encoder.square().mean(0)).sqrt(),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,14 +56,10 @@ def add(change: Float[Tensor, "batch d_in"]) -> Edit:
 
 def equal_norm(vector: Float[Tensor, " d_in"], like: Float[Tensor, " d_in"]) -> Float[Tensor, " d_in"]:
     """Return `vector` at the length of `like`."""
-    length = _length(vector)
+    length, wanted = (math.sqrt(float(one.double().square().sum())) for one in (vector, like))
     if not length > 0:
         raise ValueError("a vector of length 0 cannot be given another length; its decoder rows cancel or are 0")
-    return (vector.double() * (_length(like) / length)).to(vector.dtype)
-
-
-def _length(vector: Float[Tensor, " d_in"]) -> float:
-    return math.sqrt(float(vector.double().square().sum()))
+    return (vector.double() * (wanted / length)).to(vector.dtype)
 
 
 class Speaker(Protocol):

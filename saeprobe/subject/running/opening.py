@@ -18,8 +18,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from saeprobe.files import FileError
-from saeprobe.recorded.tensors import load_data
+from saeprobe.files import FileError, load_data
 from saeprobe.subject.files.model import bars_where_watched
 from saeprobe.subject.files.sae import SaeSource, offline
 from saeprobe.subject.memory import MemoryPlan

@@ -348,6 +348,18 @@ def _contradictions(document: Document) -> Iterator[str]:
         inner = (*piece.parts, *(one.evidence for one in piece.controls if one.evidence is not None))
         if max(inner, default=-1) >= row:  # else a piece could be a part of itself, and a walk never end
             yield f"evidence {row} names a piece that does not stand before it"
+    yield from _out_of_range(document)
+
+
+def _out_of_range(document: Document) -> Iterator[str]:
+    """Say which counts cannot be, in the two dataclasses of other rooms that a report holds as they are."""
+    for row, needed in enumerate(piece.needed for piece in document.evidence):
+        if needed is not None and min(needed.have, needed.wanted or 0, needed.prompts or 0) < 0:
+            yield f"evidence {row} needs fewer than 0 units or prompts"
+    for subject in document.subjects:
+        for fit in () if subject.instrument is None else subject.instrument.layers:
+            if min(fit.l0, fit.near_threshold or 0.0) < 0 or fit.tokens < 1:
+                yield f"checks {subject.name!r} on fewer than 1 token, or finds fewer than 0 features"
 
 
 def pieces(document: Document, rows: Iterable[int]) -> Iterator[Evidence]:

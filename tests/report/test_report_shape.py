@@ -68,6 +68,16 @@ def test_the_report_has_every_field_of_what_it_reports(source: Any, reported: An
     assert second == first | more
 
 
+def needs(held: Any) -> dict[str, Any]:
+    """Give what would decide the first evidence that says so."""
+    return next(piece["needed"] for piece in held["evidence"] if piece["needed"] is not None)
+
+
+def checked(held: Any) -> dict[str, Any]:
+    """Give the first layer that was checked of the first subject."""
+    return held["subjects"][0]["instrument"]["layers"][0]
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -87,6 +97,10 @@ def test_the_report_has_every_field_of_what_it_reports(source: Any, reported: An
         (lambda it: it.update(schema_version="2.1"), "'2.1'"),
         (lambda it: it["counts"].update(supported=3), "counts 3 probes as 'supported' and holds 2"),
         (lambda it: it["counts"].pop("refuted"), "does not count the probes that are 'refuted'"),
+        (lambda it: needs(it).update(prompts=-1), "needs fewer than 0 units or prompts"),
+        (lambda it: needs(it).update(wanted=-1), "needs fewer than 0 units or prompts"),
+        (lambda it: checked(it).update(tokens=0), "checks 'sparrow' on fewer than 1 token"),
+        (lambda it: checked(it).update(l0=-1), "checks 'sparrow' .* finds fewer than 0 features"),
         (lambda it: it["claims"].append(it["claims"][0]), "counts 2 probes as 'supported' and holds 3"),
         (
             lambda it: (it["claims"].append(it["claims"][0]), it["counts"].update(supported=3, drifted=3)),

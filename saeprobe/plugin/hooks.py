@@ -264,7 +264,9 @@ def _stored(gathered: Sequence[Gathered]) -> int:
     needed: dict[str, int] = {}
     for each in gathered:
         needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
-    return sum(needed.values()) - sum(each.computed for each in gathered)
+    return max(
+        0, sum(needed.values()) - sum(each.computed for each in gathered)
+    )  # parts tried again count by themselves
 
 
 def _now() -> str:

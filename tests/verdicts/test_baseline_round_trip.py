@@ -14,7 +14,7 @@ import pytest
 from saeprobe.__main__ import main
 from saeprobe.verdicts.baseline_files import read_baselines
 
-LIBRARIES = ("hypothesis", "jinja2", "msgspec", "numpy", "pandas", "scipy.sparse", "scipy.stats", "tqdm")
+LIBRARIES = ("hypothesis", "jinja2", "msgspec", "numpy", "pandas", "rich.table", "scipy.sparse", "scipy.stats", "tqdm")
 INI = '[tool.pytest.ini_options]\nsaeprobe_default_subjects = ["llama70b-as-published"]\n'
 PROBE = """
 from saeprobe import capture

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import torch
 from jaxtyping import Float
-from sae_lens.loading.pretrained_sae_loaders import sae_lens_disk_loader
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -109,7 +108,10 @@ def _loaded_sae(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
         del repo_id, folder_name, force_download
         if conversion == "goodfire":
             return *_goodfire(source.path, device, {**said, **cfg_overrides}), None
-        # sae-lens' own asks the network for what lies in the cached folder.
+        # Imported here, after `reader` has imported sae-lens without its warnings. The release's own converter would ask
+        # the network for what lies in the cached folder.
+        from sae_lens.loading.pretrained_sae_loaders import sae_lens_disk_loader
+
         return *sae_lens_disk_loader(source.path, device, cfg_overrides), None
 
     own = convert if conversion in (None, "goodfire") else None

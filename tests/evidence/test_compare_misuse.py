@@ -78,6 +78,6 @@ def test_a_rate_that_one_prompt_excludes_has_no_p_to_print() -> None:
     none = grid("a", [[0, 0], [0, 0]], unit="share of prompts")
     above, below, open_ = some > 0, some < 1, none > 0
     assert above.reason == "25 % over 2 templates against 0 %, which a single prompt excludes"
-    assert below.reason == "25 % over 2 templates against 1, which a single prompt excludes"
+    assert below.reason == "25 % over 2 templates against 100 %, which a single prompt excludes"
     assert (above.outcome, above.p, below.outcome, below.p) == ("supported", 0, "supported", 0)
-    assert open_.reason.startswith("0 % over 2 templates against 0, p = 1: not distinguished")
+    assert open_.reason.startswith("0 % over 2 templates against 0 %, p = 1: not distinguished")

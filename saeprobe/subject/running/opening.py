@@ -108,8 +108,8 @@ def _loaded_sae(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
         del repo_id, folder_name, force_download
         if conversion == "goodfire":
             return *_goodfire(source.path, device, {**said, **cfg_overrides}), None
-        # Imported here, after `reader` has imported sae-lens without its warnings. The release's own converter would ask
-        # the network for what lies in the cached folder.
+        # Imported here, after `reader` has imported sae-lens without its warnings. The release's own converter would
+        # ask the network for what lies in the cached folder.
         from sae_lens.loading.pretrained_sae_loaders import sae_lens_disk_loader
 
         return *sae_lens_disk_loader(source.path, device, cfg_overrides), None

@@ -22,7 +22,6 @@ from saeprobe.recorded import tensors as article
 from saeprobe.recorded.summaries import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.running.reader import as_standard
 from saeprobe.subject.specification import Reader, Request, SubjectError, Want
 
 if TYPE_CHECKING:
@@ -247,6 +246,8 @@ def _from_goodfire(
     path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
 ) -> "tuple[dict[str, Any], dict[str, torch.Tensor]]":
     """Convert the file as `SAE.load_from_disk` asks its converter to."""
+    from saeprobe.subject.running.reader import as_standard
+
     tensors = cast("dict[str, torch.Tensor]", load_data(path))
     return as_standard(tensors, device=device, dtype="float32", overrides=cfg_overrides)
 

@@ -57,6 +57,11 @@ def test_the_gate_is_light() -> None:
     assert loaded([["gate", "no-such-article.md"]], NUMERICAL) == [[2], []]
 
 
+def test_a_wrong_path_is_refused_before_the_model_libraries_are_imported() -> None:
+    """What compares two styles in a file needs no SAE, so it waits for no library that loads one."""
+    assert loaded([["diff", "no-such-file.pt"]], ("sae_lens", "transformer_lens", "transformers")) == [[2], []]
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [

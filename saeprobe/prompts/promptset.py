@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from saeprobe.claims import did_you_mean
@@ -129,7 +129,7 @@ class PromptSet:
             neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == content.neutral),
         )
 
-    @property
+    @cached_property
     def styles(self) -> tuple[str, ...]:
         """List the styles, in order of first appearance."""
         return tuple(dict.fromkeys(prompt.style for prompt in self.prompts))
@@ -248,6 +248,8 @@ class PromptChoice:
             PromptError: the file of the set cannot be used.
             ValueError: words are to be pasted in, and the set names none, or no neutral style.
         """
+        if wording in self._asked:
+            return self._asked[wording]
         if wording not in self.sets:
             asked = f"{wording!r}{did_you_mean(wording, self.sets)}"
             raise KeyError(f"{self.name} has no prompts in the wording {asked}; there are: {', '.join(self.sets)}")
@@ -255,7 +257,12 @@ class PromptChoice:
         prompts = _read_once(found) if isinstance(found, Path) else found
         chosen = prompts.only(*self.styles) if self.styles else prompts
         read = chosen.injected() if self.injects else chosen
-        return read if self.topics is None else read.first_topics(self.topics)
+        self._asked[wording] = read if self.topics is None else read.first_topics(self.topics)
+        return self._asked[wording]
+
+    @cached_property
+    def _asked(self) -> dict[str, PromptSet]:  # by wording: each draw of a random control asks for the same set again
+        return {}
 
     def only(self, *styles: str) -> PromptChoice:
         """Restrict the choice to these styles, in every wording; a style is looked for when a set is asked for.

@@ -9,8 +9,8 @@ import pytest
 from grids import grid, summary, templates
 
 from saeprobe.evidence.compare import about
-from saeprobe.evidence.evidence import Needed, Recorder, recording
-from saeprobe.evidence.units import mean_by
+from saeprobe.evidence.evidence import Needed, Recorder, Terms, recording
+from saeprobe.evidence.units import mean_by, sample_of
 from saeprobe.evidence.values import Measurement
 from saeprobe.statistics.shifts import unpaired_shift
 
@@ -107,6 +107,22 @@ def test_a_difference_beyond_the_margin_is_refuted_on_either_side() -> None:
         assert evidence.outcome == "refuted"
         assert evidence.p == pytest.approx(1 - 1 / 70)
         assert evidence.reason.endswith("margin ± 1, p = 0.99: they differ by more")
+
+
+def test_a_difference_upwards_is_written_with_its_sign() -> None:
+    """The reader sees which side is the larger one."""
+    novice, expert = pairs([1, 2, 3, 4, 5])
+    assert ", a difference of +3; " in (novice == about(expert, margin=4.0)).reason
+
+
+def test_a_measurement_against_a_summary_keeps_its_interval_at_the_alpha_of_the_run() -> None:
+    """The interval of the mean is that of the terms in force; a summary has none."""
+    novice, _ = pairs([1, 2, 3, 4, 5])
+    for alpha in (0.1, 0.2):
+        with recording(Recorder(alpha=alpha)):
+            shown = novice == about(summary("expert", 20.0), margin=4.0)
+            assert shown.samples[0].interval == sample_of(novice, Terms(alpha=alpha)).interval
+    assert sample_of(novice, Terms(alpha=0.1)).interval != sample_of(novice, Terms(alpha=0.2)).interval
 
 
 def test_p_at_alpha_does_not_decide() -> None:

@@ -159,4 +159,5 @@ def test_a_comparison_tells_prompts_before_the_rest() -> None:
 def test_what_is_kept_of_a_subject_is_its_identity() -> None:
     """The fields of a report that decide what is computed; those that are absent are unknown."""
     assert identity_of(SPARROW | {"name": "sparrow", "d_in": 160}) == SPARROW
+    assert identity_of({"model": 7}) == dict.fromkeys(SPARROW)
     assert identity_of({"model": None, "dtype": "float32"}) == dict.fromkeys(SPARROW) | {"dtype": "float32"}

@@ -1,4 +1,4 @@
-"""What commands share towards the terminal: tables, a bar, errors in words, and the file that a command writes."""
+"""Commands share this towards the terminal: tables, a bar, errors in words, and the file that a command writes."""
 
 import argparse
 import sys

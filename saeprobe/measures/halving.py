@@ -152,7 +152,7 @@ class Rates:
 
     @property
     def difference(self) -> Float[np.ndarray, " d_sae"]:
-        """How far the mean rate over the units of one side lies above that of the other."""
+        """Return how far the mean rate over the units of one side lies above that of the other."""
         difference: Float[np.ndarray, " d_sae"] = self.yes.mean(axis=0) - self.no.mean(axis=0)
         return difference
 

@@ -143,7 +143,7 @@ def _continuation_keys(subject: Subject, steering: Steering, prompts: Sequence[P
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """What a pass did: results that were there, results computed, and on which device (None: nothing ran)."""
+    """It says what a pass did: how many results were there, how many it computed, and on which device, if any."""
 
     subject: str
     stored: int

@@ -131,7 +131,7 @@ class BaselineRow:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the value stands where it was approved; None where it was not measured."""
+        """Say whether the value stands where it was approved; None where it was not measured."""
         if self.measured is None or self.noise is None:
             return None
         return abs(self.measured - self.approved) <= self.noise

@@ -72,7 +72,7 @@ class Value:
 
     @property
     def reach(self) -> float:
-        """How far the farther end of the interval lies from the mean; 0 without an interval."""
+        """Return how far the farther end of the interval lies from the mean; 0 without an interval."""
         return 0.0 if self.interval is None else max(abs(end - self.mean) for end in self.interval)
 
 

@@ -53,17 +53,17 @@ class _Order:
 
     @property
     def printed(self) -> float:
-        """How far `upper` is printed above `lower`; below zero where it is printed below it."""
+        """Return how far `upper` is printed above `lower`; below zero where it is printed below it."""
         return self.upper.value - self.lower.value
 
     @property
     def turned(self) -> bool:
-        """Whether the two are printed the other way round, whatever they were rounded from."""
+        """Say whether the two are printed the other way round, whatever they were rounded from."""
         return -self.printed >= self.rounding * (1 - 1e-9)
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether a number that agrees may lie where the other one is printed."""
+        """Say whether a number that agrees may lie where the other one is printed."""
         return max(self.upper.tolerance, self.lower.tolerance) > abs(self.printed)
 
 

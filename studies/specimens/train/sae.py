@@ -27,7 +27,7 @@ with warnings.catch_warnings():
 
 @dataclass(frozen=True, kw_only=True)
 class SaeRecipe:
-    """Where the SAE reads, its width and training. ``l1`` is for activations scaled to a norm of sqrt(d_in)."""
+    """It says where the SAE reads, its width and training. ``l1`` is for activations scaled to a norm of sqrt(d_in)."""
 
     layer: int = 3
     hook: Literal["hook_resid_pre", "hook_resid_post"] = "hook_resid_pre"

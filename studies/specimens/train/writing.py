@@ -83,7 +83,7 @@ def is_text(written: str, offsets: Sequence[tuple[int, int]]) -> list[bool]:
 
 @dataclass(frozen=True, kw_only=True)
 class Writing:
-    """What a specimen was trained to read.
+    """A writing is what a specimen was trained to read.
 
     Attributes:
         document: the document as written behind BOS.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
-import pickle
 import re
-import struct
+import stat
+import tomllib
 import unicodedata
-import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 from uuid import uuid4
 
 
@@ -52,28 +52,91 @@ def write_whole(path: Path, content: bytes) -> None:
 class FileError(ValueError):
     """A file is not what it should be.
 
-    `found` is what is wrong in the file at `path`, with its entry and key; `wanted` is what should have been there, and
-    `remedy`, which may be empty, what to do about it.
+    `found` is what is wrong in the file at `path`, with its entry and key, or `where`, its line; `wanted` is what
+    should have been there, and `remedy` what to do about it. The last two may be empty.
     """
 
-    def __init__(self, path: Path, found: str, *, wanted: str, remedy: str = "") -> None:
+    def __init__(self, path: Path, found: str, *, wanted: str, remedy: str = "", where: str = "") -> None:
         self.path = path
+        self.where = where
         self.found = found
         self.wanted = wanted
         self.remedy = remedy
-        super().__init__(f"{path}: {found}; wanted {wanted}" + (f"; {remedy}" if remedy else ""))
+        super().__init__(visible("; ".join(filter(None, (f"{path}: {self.problem}", f"wanted {wanted}", remedy)))))
+
+    @property
+    def problem(self) -> str:
+        """Say what is wrong, after its place."""
+        return f"{self.where}: {self.found}" if self.where else self.found
 
 
-def load_json(path: Path) -> object:
-    """Read a JSON file.
+MOST_BYTES: Final = 100_000_000
+"""A text file is read up to this size where nothing else is said."""
+_DEEPEST: Final = 100  # levels of values; a report has about ten, and Python gives up before a thousand
+_BITS: Final = 64  # of a whole number; with its sign it fits where numpy and msgspec put it
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # the byte order marks of UTF-16; one of UTF-32 begins with the first
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file to be read in bytes; what is no file is refused, as a FIFO would wait for its writer for ever.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        FileError: it is a folder, a FIFO or a device, or may not be read.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            return BufferedReader(FileIO(path))
+        kind = "a folder" if stat.S_ISDIR(mode) else "a FIFO or a device"
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        kind = str(getattr(error, "strerror", None) or error)
+    raise FileError(path, f"it cannot be read ({kind})", wanted="a file", remedy="check the path and its permissions")
+
+
+def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
+    """Read a text file in UTF-8; a byte order mark is left out.
 
     Raises:
         FileNotFoundError: there is no such file.
-        FileError: it is no JSON, holds NaN or an infinity, or a key twice in one object.
+        FileError: it cannot be read, holds more than `most` bytes or a NUL, or is not UTF-8.
     """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        remedy = "check that it is the right file, or divide it"
+        raise FileError(path, "it is too large", wanted=f"at most {bytes_in_words(most)}", remedy=remedy)
+    wrong, what = content.find(0), "a NUL, which no text holds"
+    if content.startswith(_MARKS):
+        wrong, what = 0, "not UTF-8 text but the mark of UTF-16"
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        text, wrong, what = "", *((wrong, what) if 0 <= wrong <= error.start else (error.start, "not UTF-8 text"))
+    if wrong >= 0:
+        where, remedy = f"line {content.count(10, 0, wrong) + 1}", "save the file in the encoding UTF-8"
+        raise FileError(path, f"byte {wrong} is {what}", wanted="text in UTF-8", remedy=remedy, where=where)
+    return text
 
-    def refuse(constant: str) -> object:
-        raise FileError(path, f"it holds {constant}", wanted="finite numbers", remedy="measure that value again")
+
+def load_json(path: Path, *, most: int = MOST_BYTES, halves: bool = False, numbers: bool = True) -> object:
+    """Read a JSON file, with what `check_values` is to look at.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: as for `read_text` and `parsed_json`.
+    """
+    return parsed_json(read_text(path, most=most), path, halves=halves, numbers=numbers)
+
+
+def parsed_json(text: str, path: Path, *, halves: bool = False, numbers: bool = True) -> object:
+    """Parse JSON that stands in the file `path`.
+
+    Raises:
+        FileError: it is no JSON, holds a key twice in one object, or a value that `check_values` refuses.
+    """
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found: dict[str, object] = {}
@@ -83,79 +146,129 @@ def load_json(path: Path) -> object:
             found[key] = value
         return found
 
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse, object_pairs_hook=unique)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise FileError(path, f"it is not JSON ({error})", wanted="a JSON file in UTF-8") from error
+    with _parsing(path, "JSON"):
+        held: object = json.loads(text, object_pairs_hook=unique)
+    check_values(path, held, halves=halves, numbers=numbers)
+    return held
 
 
-_ZIP_MAGIC: Final = b"PK\x03\x04"
-
-# What torch and its restricted unpickler raise on a damaged file besides struct.error, as seen by flipping bytes.
-_DAMAGE = (AssertionError, AttributeError, EOFError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
-
-
-def load_data(path: Path) -> object:
-    """Load the tensors, lists, dicts, strings and numbers of a `.pt` file, tensors mapped from disk rather than read.
+def parsed_toml(text: str, path: Path) -> dict[str, object]:
+    """Parse TOML that stands in the file `path`; its values are still to be checked.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        FileError: the file is truncated, is no `.pt` file, or refers to code.
+        FileError: it is no TOML.
     """
-    import torch
+    with _parsing(path, "TOML"):
+        return tomllib.loads(text)
 
-    with path.open("rb") as file:
-        zipped = file.read(4) == _ZIP_MAGIC
+
+@contextmanager
+def _parsing(path: Path, form: str) -> Generator[None]:
+    wanted, remedy = form, "correct the syntax there"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch comments on pickle protocols; nothing there is for the user
-            # mmap is for the zip format of torch >= 1.6 only; the older one is read whole
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except pickle.UnpicklingError as error:
-        code = re.search(r"GLOBAL (\S+)", str(error))  # torch's own text asks people to switch the protection off
-        found = "it is no .pt file, is damaged, or holds more than plain data"
-        if code is not None:
-            found = f"it refers to the code {code.group(1)!r}; it was refused and not run"
-        wanted = "tensors, lists, dicts, strings and numbers only"
-        remedy = "copy or download it again, or have it saved as plain data by whoever made it"
-        raise FileError(path, found, wanted=wanted, remedy=remedy) from error
-    except (*_DAMAGE, struct.error) as error:
-        found = "it cannot be read (truncated, damaged, or no .pt file)"
-        remedy = "copy or download it again and compare sizes"
-        raise FileError(path, found, wanted="a file written by torch.save", remedy=remedy) from error
+        yield
+    except FileError:
+        raise
+    except json.JSONDecodeError as error:
+        line = f"line {error.lineno}, " if "\n" in error.doc.strip() else ""
+        found = f"{error.msg} at {line}character {error.colno}" if error.doc.strip() else "it is empty"
+    except tomllib.TOMLDecodeError as error:
+        found = quoted(error)
+    except RecursionError:
+        found, wanted, remedy = "its values are nested too deeply", f"{form} of at most {_DEEPEST} levels", ""
+    except ValueError:  # Python reads no more than 4,300 digits, and names the way to lift that limit
+        found, wanted, remedy = "a number has too many digits", f"whole numbers of {_BITS} bits", ""
+    else:
+        return
+    raise FileError(path, f"it is not {form}: {found}", wanted=wanted, remedy=remedy)
 
 
-def object_at(path: Path, where: str, value: object) -> dict[str, Any]:
-    """Return the value that stands at `where` in a JSON file, if it is an object, and refuse it otherwise."""
-    if not isinstance(value, dict):
-        raise FileError(path, f"{where} is {_short(value)}", wanted="an object")
-    return cast("dict[str, Any]", value)
+def check_values(path: Path, held: object, *, halves: bool = False, numbers: bool = True) -> None:
+    """Refuse values that can be read and not used, with their place.
+
+    Raises:
+        FileError: values are nested too deeply; a string holds half of a surrogate pair, unless `halves` may be there;
+            one of the `numbers`, where they are looked at, is not finite or beyond 64 bits.
+    """
+    level: list[tuple[str, object]] = [("", held)]
+    for _ in range(_DEEPEST):
+        below: list[tuple[str, object]] = []
+        for place, one in level:
+            if isinstance(one, dict):
+                for key, inner in cast("dict[str, object]", one).items():
+                    below += ((f"the key {key!r}", key), (f"{place}.{key}" if place else key, inner))
+            elif isinstance(one, list):
+                below += ((f"{place}[{row}]", inner) for row, inner in enumerate(cast("list[object]", one)))
+            elif (wanted := _wanted(one, halves=halves, numbers=numbers)) is not None:
+                raise FileError(path, f"{place or 'it'} is {shortened(one)}", wanted=wanted)
+        level = below
+    if level:
+        raise FileError(path, "its values are nested too deeply", wanted=f"at most {_DEEPEST} levels")
 
 
-def list_at(path: Path, where: str, value: object) -> list[Any]:
-    """Return the value that stands at `where` in a JSON file, if it is a list, and refuse it otherwise."""
-    if not isinstance(value, list):
-        raise FileError(path, f"{where} is {_short(value)}", wanted="a list")
-    return cast("list[Any]", value)
+def _wanted(value: object, *, halves: bool, numbers: bool) -> str | None:
+    if isinstance(value, float) and numbers:
+        return None if math.isfinite(value) else "a finite number"
+    if isinstance(value, int) and numbers:
+        return None if value.bit_length() < _BITS else f"a whole number of {_BITS} bits"
+    if isinstance(value, str) and not halves and not value.isascii() and _HALF.search(value):
+        return "whole characters: this holds half of a surrogate pair, which no encoding has"
+    return None
 
 
-def number_at(path: Path, where: str, value: object) -> float:
-    """Return the value that stands at `where` in a JSON file, if it is a finite number, and refuse it otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):  # 1e999 is infinite
-        raise FileError(path, f"{where} is {_short(value)}", wanted="a finite number")
-    return float(value)
+def shortened(value: object) -> str:
+    r"""Write a value that was found in a file, on a part of one line.
 
-
-def count_at(path: Path, where: str, value: object) -> int:
-    """Return the value that stands at `where` in a JSON file, if it is a count from 0, and refuse it otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise FileError(path, f"{where} is {_short(value)}", wanted="an integer of 0 or more")
-    return value
-
-
-def _short(value: object) -> str:
+    >>> shortened(None), shortened("a\x1b"), shortened(16**5000)
+    ('absent', "'a\\x1b'", 'a number of 20001 bits')
+    """
+    if isinstance(value, int) and value.bit_length() >= _BITS:  # Python does not write it, beyond 4,300 digits
+        return f"a number of {value.bit_length()} bits"
     text = "absent" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - fits a terminal line
+
+
+_HALF: Final = re.compile(r"[\ud800-\udfff]")
+_HIDDEN: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Write a text as one line that a terminal neither takes for commands nor shows in another order.
+
+    Control characters, line breaks, marks of direction and halves of surrogate pairs are written as Python writes
+    them, and a tab as a space. Chinese, combining marks and what joins emoji stay.
+
+    >>> visible("a\x1b[31m\u202eb\tc\n麻雀")
+    'a\\x1b[31m\\u202eb c\\n麻雀'
+    """
+    return _HIDDEN.sub(lambda found: " " if found[0] == "\t" else repr(found[0])[1:-1], text)
+
+
+def visible_lines(text: str) -> str:
+    """Write a text of several lines, each as `visible` writes it."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+_ADVICE: Final = re.compile(
+    "weights_only|allow_pickle|trust_remote_code|max_str_digits|max_header_size|safe_globals|mismatched_sizes|unsafe",
+    re.IGNORECASE,
+)
+
+
+def quoted(error: BaseException) -> str:
+    """Quote the first line of a library's error, without what advises programmers to switch a safeguard off.
+
+    >>> quoted(ValueError("Object arrays cannot be loaded when allow_pickle=False"))
+    'ValueError'
+    >>> quoted(ValueError("Too many digits: 5000 were found; use sys.set_int_max_str_digits()"))
+    'Too many digits: 5000 were found'
+    """
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    said = " ".join(part for part in re.split(r"(?<=[.;,:])\s+", first.strip()) if not _ADVICE.search(part))
+    text = visible(said).rstrip(" .;,:") or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."  # noqa: PLR2004 - two lines of a terminal
 
 
 _UNITS: Final = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))

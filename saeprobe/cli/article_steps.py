@@ -15,9 +15,9 @@ from scipy.sparse import csr_array, vstack
 
 from saeprobe.cli.inspect import read_contents, recognise
 from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, quiet_libraries, table
-from saeprobe.files import load_data
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
+from saeprobe.recorded import load_data
 from saeprobe.recorded import tensors as article
 from saeprobe.recorded.summaries import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.subject.files.sae import find_sae as find_source

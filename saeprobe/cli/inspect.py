@@ -16,9 +16,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from saeprobe.cli.terminal import RefusedError, facts, table
-from saeprobe.files import FileError, bytes_in_words, load_data, load_json, object_at
+from saeprobe.files import FileError, bytes_in_words, load_json
+from saeprobe.recorded import load_data
 from saeprobe.recorded import tensors as article
-from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
+from saeprobe.recorded.summaries import object_at, read_eid_table, read_feature_diff
 from saeprobe.report.document import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
 from saeprobe.subject.files.sae import KEYS
@@ -122,13 +123,13 @@ def read_contents(path: Path) -> Contents:
         data = load_data(file)
         items = tuple(_walk(data, ""))
     elif file.suffix == ".json":
-        data = load_json(file)
+        data = load_json(file, halves=True, numbers=False)
         items = tuple(_walk(data, "", depth=1))
     else:
         kinds = ", ".join([*_WEIGHTS, ".json"])
         raise RefusedError(f"{file}: a file ending in {file.suffix!r} cannot be read; wanted one of {kinds}")
     beside = file.parent / "cfg.json"
-    config = object_at(beside, "the file", load_json(beside)) if beside.is_file() else None
+    config = object_at(beside, "the file", load_json(beside, numbers=False)) if beside.is_file() else None
     return Contents(path=path, file=file, items=items, data=data, config=config)
 
 

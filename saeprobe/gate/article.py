@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Final, cast
 import yaml
 
 from saeprobe.claims import did_you_mean
+from saeprobe.files import FileError, check_values, quoted, read_text, shortened, visible
 
 _FRONT_MATTER: Final = re.compile(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_LONGEST: Final = 50_000  # characters of front matter; PyYAML takes a second for them
 _KEYS: Final = ("title", "language", "day", "claims")
 _REQUIRED: Final = ("title", "language", "claims")
 _CITATION_KEYS: Final = ("id", "subject")
@@ -26,7 +29,7 @@ class ArticleError(ValueError):
         self.problem = problem
         self.remedy = remedy
         self.path = path
-        super().__init__(f"{path}: {problem}; {remedy}")
+        super().__init__(visible(f"{path}: {problem}; {remedy}"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,7 @@ def read_article(path: Path) -> Article:
             raise refuse(f"the front matter has no {key!r}", remedy=f"add it: {_EXAMPLES[key]}")
     day = front.get("day")
     if day is not None and (not isinstance(day, int) or isinstance(day, bool) or day < 1):
-        raise refuse(f"day is {day!r}", remedy="write a whole number from 1, or leave it out")
+        raise refuse(f"day is {shortened(day)}", remedy="write a whole number from 1, or leave it out")
     return Article(
         path=path,
         title=_text(front["title"], "title", refuse),
@@ -95,13 +98,12 @@ _EXAMPLES: Final = {
 
 def _front_matter(path: Path, refuse: Refuse) -> dict[object, object]:
     try:
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except OSError as error:
-        raise refuse(
-            f"it cannot be read ({error.strerror})", remedy="give the path of a Markdown file that exists"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise refuse(f"byte {error.start} is not UTF-8", remedy="save the file in the encoding UTF-8") from error
+        text = read_text(path).replace("\r\n", "\n")
+    except FileNotFoundError as error:
+        remedy = "give the path of a Markdown file that exists"
+        raise refuse("it cannot be read (there is no such file)", remedy=remedy) from error
+    except FileError as error:
+        raise refuse(error.problem, remedy=error.remedy) from error
     found = _FRONT_MATTER.match(text)
     if found is None:
         began = text.startswith("---")
@@ -109,34 +111,56 @@ def _front_matter(path: Path, refuse: Refuse) -> dict[object, object]:
             "the front matter is not closed" if began else "there is no front matter",
             remedy="end it with a line ---" if began else "begin the file with a line ---, the keys, and a line ---",
         )
-    try:
-        # The stubs leave the loader's type open.
-        compose = cast("Callable[..., yaml.Node | None]", yaml.compose)  # pyright: ignore[reportUnknownMemberType]
-        node = compose(found["yaml"], Loader=yaml.SafeLoader)
-        front = cast("object", yaml.safe_load(found["yaml"]))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-13-01
-        raise refuse(f"the front matter is not YAML: {error}", remedy="correct the syntax there") from error
-    _refuse_repeated_keys(node, refuse)
+    front = _mapping(found["yaml"], path, refuse)
     if not isinstance(front, dict):
         raise refuse("the front matter is not a mapping", remedy="write lines like 'title: ...'")
     return cast("dict[object, object]", front)
 
 
+def _mapping(text: str, path: Path, refuse: Refuse) -> object:
+    """Read YAML that cannot be more than it looks like: an alias may stand for a million lines, a tag for any type."""
+    if len(text) > _LONGEST:
+        length = f"the front matter has {len(text):,} characters, more than {_LONGEST:,}"
+        raise refuse(length, remedy="keep the keys alone between the lines ---")
+    # The stubs leave the loader's type open.
+    read = cast("Callable[..., Iterator[object]]", yaml.parse)  # pyright: ignore[reportUnknownMemberType]
+    compose = cast("Callable[..., yaml.Node | None]", yaml.compose)  # pyright: ignore[reportUnknownMemberType]
+    remedy = "correct the syntax there"
+    try:
+        events = list(read(text, Loader=yaml.SafeLoader))
+        odd = any(isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) for event in events)
+        if not odd:
+            _refuse_repeated_keys(compose(text, Loader=yaml.SafeLoader), refuse)
+            front = cast("object", yaml.safe_load(text))
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 2} of the file"
+        raise refuse(f"the front matter is not YAML: {error.problem}{line}", remedy=remedy) from error
+    except (yaml.YAMLError, ArithmeticError, ValueError, RecursionError) as error:
+        if isinstance(error, ArticleError):
+            raise
+        raise refuse(f"the front matter is not YAML: {quoted(error)}", remedy=remedy) from error
+    if odd:
+        raise refuse(
+            "the front matter is not YAML without aliases (*) and tags (!)", remedy="write the values themselves"
+        )
+    try:
+        check_values(path, front)
+    except FileError as error:
+        raise refuse(error.found, remedy=f"wanted {error.wanted}") from error
+    return front
+
+
 def _refuse_repeated_keys(node: yaml.Node | None, refuse: Refuse) -> None:
     """YAML keeps the last of two equal keys: a second `claims:` would take the first out of the gate unseen."""
     waiting = [node]
-    seen: set[int] = set()
     while waiting:
         here = waiting.pop()
-        if here is None or id(here) in seen:  # an alias leads to a node that was already looked at
-            continue
-        seen.add(id(here))
         if isinstance(here, yaml.MappingNode):
             pairs = cast("list[tuple[yaml.Node, yaml.Node]]", here.value)
-            keys = [cast("Hashable", key.value) for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
-            repeated = [key for key in keys if keys.count(key) > 1]
-            if repeated:
-                raise refuse(f"the key {repeated[0]!r} stands twice in the front matter", remedy="make one of the two")
+            keys = Counter(cast("Hashable", key.value) for key, _ in pairs if isinstance(key, yaml.ScalarNode))
+            repeated, times = next(iter(keys.most_common(1)), ("", 0))
+            if times > 1:
+                raise refuse(f"the key {repeated!r} stands twice in the front matter", remedy="make one of the two")
             waiting += [value for _, value in pairs]
         elif isinstance(here, yaml.SequenceNode):
             waiting += cast("list[yaml.Node]", here.value)
@@ -145,13 +169,16 @@ def _refuse_repeated_keys(node: yaml.Node | None, refuse: Refuse) -> None:
 def _citations(value: object, refuse: Refuse) -> tuple[Citation, ...]:
     if not isinstance(value, list) or not value:
         raise refuse(
-            f"claims is {value!r}, which lists no claim", remedy="list the ids of those it cites, one at least"
+            f"claims is {shortened(value)}, which lists no claim", remedy="list the ids of those it cites, one at least"
         )
     citations = [
         _citation(entry, f"claim {number}", refuse) for number, entry in enumerate(cast("list[object]", value), start=1)
     ]
+    by_id: dict[str, list[Citation]] = {}
     for citation in citations:
-        same = [other for other in citations if other.id == citation.id]
+        by_id.setdefault(citation.id, []).append(citation)
+    for citation in citations:
+        same = by_id[citation.id]
         if same.count(citation) > 1:
             raise refuse(f"{citation} is cited twice", remedy="leave one of the entries out")
         if citation.subject is None and len(same) > 1:
@@ -180,5 +207,5 @@ def _citation(entry: object, where: str, refuse: Refuse) -> Citation:
 
 def _text(value: object, what: str, refuse: Refuse) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise refuse(f"{what} is {value!r}, which is not a text", remedy="write one, in quotes")
+        raise refuse(f"{what} is {shortened(value)}, which is not a text", remedy="write one, in quotes")
     return value.strip()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
 from saeprobe.claims import did_you_mean
+from saeprobe.files import check_values, parsed_json, parsed_toml, quoted, read_text
 from saeprobe.prompts.prompt import Located, Prompt, PromptError, at, cross, fill
 
 _FORMATS: Final = (".toml", ".csv", ".jsonl")
@@ -46,19 +46,14 @@ def read_file(path: Path) -> Content:
         near = did_you_mean(suffix, _FORMATS)
         raise PromptError(f"{path.suffix!r} is no suffix of a prompt file{near}", remedy=remedy)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        problem = f"it cannot be read ({error.strerror})"
-        raise PromptError(problem, remedy="give the path of a file that exists") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        remedy = "save the file in the encoding UTF-8"
-        raise PromptError(f"byte {error.start} is not UTF-8", where=f"line {line}", remedy=remedy) from error
+        text = read_text(path)
+    except FileNotFoundError as error:
+        raise PromptError("it cannot be read (there is no such file)", remedy="give the path of one") from error
     if suffix == ".toml":
-        return _sheet(text)
-    rows = _rows_of_csv(text) if suffix == ".csv" else _rows_of_jsonl(text)
+        document = parsed_toml(text, path)
+        check_values(path, document)
+        return _sheet(document)
+    rows = _rows_of_csv(text) if suffix == ".csv" else _rows_of_jsonl(text, path)
     return Content(name=path.stem, language=UNDETERMINED, located=_prompts_of(rows))
 
 
@@ -67,11 +62,7 @@ _STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral")
 _TOPIC_KEYS: Final = ("name", "held_out")
 
 
-def _sheet(text: str) -> Content:
-    try:
-        document = cast("dict[str, object]", tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise PromptError(f"it is not TOML: {error}", remedy="correct the syntax there") from error
+def _sheet(document: dict[str, object]) -> Content:
     _only_known(document, _KEYS)
     for key in _KEYS:
         if key not in document:
@@ -208,7 +199,7 @@ def _rows_of_csv(text: str) -> Iterator[Row]:
             yield where, {column: cell for column, cell in row.items() if cell or column == "text"}
     except csv.Error as error:
         where = f"line {begins}"
-        raise PromptError(f"it is not CSV: {error}", where=where, remedy="correct the quotes there") from error
+        raise PromptError(f"it is not CSV: {quoted(error)}", where=where, remedy="correct the quotes there") from error
 
 
 def _header(cells: list[str], where: str) -> list[str]:
@@ -220,28 +211,18 @@ def _header(cells: list[str], where: str) -> list[str]:
     return names
 
 
-class _Pairs(list[tuple[str, object]]):
-    """A JSON object is held as its keys and values as they stand, so that repeated keys are seen."""
-
-
-def _rows_of_jsonl(text: str) -> Iterator[Row]:
+def _rows_of_jsonl(text: str, path: Path) -> Iterator[Row]:
     for line, content in enumerate(text.split("\n"), start=1):  # not splitlines: a JSON text may hold U+2028
         if not content.strip():
             continue
         row: dict[str, str] = {}
         with at(f"line {line}"):
-            try:
-                pairs = cast("object", json.loads(content, object_pairs_hook=_Pairs))
-            except json.JSONDecodeError as error:
-                problem = f"it is not JSON: {error.msg} at character {error.pos + 1}"
-                raise PromptError(problem, remedy="write one object a line") from error
-            if not isinstance(pairs, _Pairs):
+            held = parsed_json(content, path)
+            if not isinstance(held, dict):
                 raise PromptError("the line is not an object", remedy='write {"text": ...}')
-            for key, value in pairs:
-                if key in row:
-                    raise PromptError(f"the key {key!r} stands twice", remedy="leave one out")
+            for key, value in cast("dict[str, object]", held).items():
                 if not isinstance(value, str):
-                    shown = "an object" if isinstance(value, _Pairs) else json.dumps(value)
+                    shown = "an object" if isinstance(value, dict) else json.dumps(value)
                     raise PromptError(f"{key!r} is {shown}, which is not text", remedy="put it in quotes")
                 row[key] = value
         yield f"line {line}", {key: value for key, value in row.items() if value or key == "text"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from saeprobe.claims import did_you_mean
+from saeprobe.files import FileError, visible
 
 MAX_CHARACTERS: Final = 20_000
 """The longest prompt taken without asking: longer than any context here, so that only a mistake reaches it."""
@@ -44,18 +45,21 @@ class PromptError(ValueError):
 
     def __str__(self) -> str:
         at = ", ".join(part for part in ("" if self.path is None else str(self.path), self.where) if part)
-        return f"{at}{': ' if at else ''}{self.problem}; {self.remedy}"
+        return visible(f"{at}{': ' if at else ''}{self.problem}; {self.remedy}")
 
 
 @contextmanager
 def at(where: str = "", *, path: Path | None = None) -> Generator[None]:
-    """Add the entry, or the file, to a `PromptError` that is raised inside."""
+    """Add the entry, or the file, to a `PromptError` that is raised inside, and make one of a `FileError`."""
     try:
         yield
-    except PromptError as error:
+    except (PromptError, FileError) as raised:
+        error = raised
+        if isinstance(error, FileError):
+            error = PromptError(error.found, remedy=error.remedy or f"wanted {error.wanted}", where=error.where)
         error.where = ", ".join(part for part in (where, error.where) if part)
         error.path = path or error.path
-        raise
+        raise error from raised.__cause__
 
 
 _PIECE = re.compile(r"\{\{|\}\}|\{(?P<field>[^{}]*)\}|[{}]")

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from saeprobe.files import FileError, count_at, list_at, load_json, number_at, object_at, write_whole
+from saeprobe.files import FileError, load_json, shortened, write_whole
 from saeprobe.recorded.tensors import ArticleFeatures
 
 LISTED_DOMINANT: Final = 30
@@ -20,9 +20,7 @@ LISTED_ONLY: Final = 50
 """So many features are listed in the published file."""
 
 _BASELINE: Final = "standard"  # the published summary gives its mean number of active features beside the pair's
-_SINGLE: Final = (
-    1e-6  # the published file's rates are float32 written in full, so `diff` is exact to a few units of 6e-8
-)
+_SINGLE: Final = 1e-6  # the published rates are float32 written in full: `diff` is exact to a few units of 6e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,13 +140,13 @@ def read_feature_diff(path: Path) -> FeatureDiff:
     summary = object_at(path, "key 'summary'", data.get("summary"))
 
     def mean(key: str) -> float:
-        value = number_at(path, f"summary, key {key!r}", summary.get(key))
+        value = _number_at(path, f"summary, key {key!r}", summary.get(key))
         if value < 0:
             raise FileError(path, f"summary, key {key!r} is {value}", wanted="a mean of 0 or above")
         return value
 
     def count(key: str) -> int:
-        return count_at(path, f"summary, key {key!r}", summary.get(key))
+        return _count_at(path, f"summary, key {key!r}", summary.get(key))
 
     active = [*styles, *(key.removesuffix("_avg_active") for key in summary if key.endswith("_avg_active"))]
     diff = FeatureDiff(
@@ -173,12 +171,12 @@ def _dominant(path: Path, data: dict[str, Any], style: str, pair: tuple[str, ...
     a, b = pair
     sign = 1 if style == a else -1
     found: list[FeatureRates] = []
-    for position, raw in enumerate(list_at(path, f"key {name!r}", data.get(name))):
+    for position, raw in enumerate(_list_at(path, f"key {name!r}", data.get(name))):
         where = f"{name!r}, entry {position}"
         entry = object_at(path, where, raw)
-        index = count_at(path, f"{where}, key 'index'", entry.get("index"))
-        rate = {s: number_at(path, f"{where}, key '{s}_freq'", entry.get(f"{s}_freq")) for s in pair}
-        diff = number_at(path, f"{where}, key 'diff'", entry.get("diff"))
+        index = _count_at(path, f"{where}, key 'index'", entry.get("index"))
+        rate = {s: _number_at(path, f"{where}, key '{s}_freq'", entry.get(f"{s}_freq")) for s in pair}
+        diff = _number_at(path, f"{where}, key 'diff'", entry.get("diff"))
         if not all(0 <= value <= 1 for value in rate.values()):
             raise FileError(path, f"{where} has the firing rates {rate}", wanted="shares between 0 and 1")
         if abs(rate[a] - rate[b] - diff) > _SINGLE:
@@ -194,8 +192,8 @@ def _dominant(path: Path, data: dict[str, Any], style: str, pair: tuple[str, ...
 
 def _only(path: Path, data: dict[str, Any], style: str) -> tuple[int, ...]:
     name = f"{style}_only_features"
-    listed = list_at(path, f"key {name!r}", data.get(name))
-    indices = tuple(count_at(path, f"{name!r}, entry {position}", value) for position, value in enumerate(listed))
+    listed = _list_at(path, f"key {name!r}", data.get(name))
+    indices = tuple(_count_at(path, f"{name!r}, entry {position}", value) for position, value in enumerate(listed))
     if any(earlier >= later for earlier, later in pairwise(indices)):
         wanted = "feature numbers in ascending order, each once"
         raise FileError(path, f"{name!r} is not ascending", wanted=wanted)
@@ -226,7 +224,7 @@ def read_eid_table(path: Path) -> EidTable:
         FileNotFoundError: there is no such file.
         FileError: it is not of this shape, or a topic lacks a persona.
     """
-    entries = list_at(path, "the file", load_json(path))
+    entries = _list_at(path, "the file", load_json(path))
     if not entries:
         raise FileError(path, "it holds an empty list", wanted="one entry a topic")
     cells: dict[int, dict[str, tuple[float, int]]] = {}
@@ -257,8 +255,8 @@ def _personas(path: Path, where: str, raw: object) -> dict[str, tuple[float, int
     for persona, value in object_at(path, f"{where}, key 'eid'", raw).items():
         of = f"{where}, persona {persona!r}"
         cell = object_at(path, of, value)
-        eid = number_at(path, f"{of}, key 'eid'", cell.get("eid"))
-        length = count_at(path, f"{of}, key 'seq_len'", cell.get("seq_len"))
+        eid = _number_at(path, f"{of}, key 'eid'", cell.get("eid"))
+        length = _count_at(path, f"{of}, key 'seq_len'", cell.get("seq_len"))
         if eid <= 0 or length == 0:
             wanted = "an effective rank above 0 over at least one token"
             raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
@@ -266,3 +264,28 @@ def _personas(path: Path, where: str, raw: object) -> dict[str, tuple[float, int
     if not found:
         raise FileError(path, f"{where} has no persona", wanted="at least one")
     return found
+
+
+def object_at(path: Path, where: str, value: object) -> dict[str, Any]:
+    """Return the value that stands at `where` in a JSON file, if it is an object, and refuse it otherwise."""
+    if not isinstance(value, dict):
+        raise FileError(path, f"{where} is {shortened(value)}", wanted="an object")
+    return cast("dict[str, Any]", value)
+
+
+def _list_at(path: Path, where: str, value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise FileError(path, f"{where} is {shortened(value)}", wanted="a list")
+    return cast("list[Any]", value)
+
+
+def _number_at(path: Path, where: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FileError(path, f"{where} is {shortened(value)}", wanted="a finite number")
+    return float(value)
+
+
+def _count_at(path: Path, where: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise FileError(path, f"{where} is {shortened(value)}", wanted="an integer of 0 or more")
+    return value

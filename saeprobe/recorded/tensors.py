@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array
 
-from saeprobe.files import FileError, load_data, written_whole
+from saeprobe.files import FileError, written_whole
+from saeprobe.recorded import load_data
 
 if TYPE_CHECKING:
     import torch

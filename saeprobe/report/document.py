@@ -14,13 +14,14 @@ import msgspec
 
 from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
 from saeprobe.evidence import evidence as measured
-from saeprobe.files import write_whole
+from saeprobe.files import FileError, load_json, quoted, shortened, visible, write_whole
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.verdicts.baseline import BaselineComparison
 from saeprobe.verdicts.deciding import PublishedComparison
 
+_MOST_BYTES: Final = 1_000_000_000
 AGAIN: Final = "run the probes again to write a new one"
 T = TypeVar("T", shape.Prompts, shape.UnitValues, shape.Patterns, shape.Continuations)
 ProbeRecord = dict[str, Any]
@@ -31,7 +32,7 @@ class ReportError(Exception):
     """A report cannot be written or read: `path` is the file, `problem` what is wrong, `remedy` what to do."""
 
     def __init__(self, *, path: Path, problem: str, remedy: str) -> None:
-        super().__init__(f"{path}: {problem}; {remedy}")
+        super().__init__(visible(f"{path}: {problem}; {remedy}"))
         self.path = path
         self.problem = problem
         self.remedy = remedy
@@ -324,22 +325,18 @@ def read_report(path: Path) -> Document:
     """
     refused, other = partial(ReportError, path=path), "give a report.json written by saeprobe"
     try:
-        held = cast("object", json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant))
+        held = load_json(path, most=_MOST_BYTES, halves=True)  # a tokenizer may write half of a surrogate pair
     except FileNotFoundError:
         remedy = 'write it with "pytest probes/", or give another path'
         raise refused(problem="there is no report here", remedy=remedy) from None
-    except OSError as error:
-        raise refused(problem=f"cannot be read ({error})", remedy=other) from None
-    except UnicodeDecodeError:
-        raise refused(problem="is not UTF-8 text", remedy=other) from None
-    except (ValueError, RecursionError) as error:
-        raise refused(problem=f"is not JSON ({error})", remedy=AGAIN) from None
+    except FileError as error:
+        raise refused(problem=error.problem, remedy=f"{AGAIN}, or {other}") from None
     named = cast("dict[str, object]", held) if isinstance(held, dict) else {}
     version = named.get("schema_version")
     if version is None:
         raise refused(problem="is JSON, but names no schema_version", remedy=other)
     if version != shape.SCHEMA_VERSION:
-        problem = f"has schema version {version!r}, and this saeprobe reads {shape.SCHEMA_VERSION} alone"
+        problem = f"has schema version {shortened(version)}, and this saeprobe reads {shape.SCHEMA_VERSION} alone"
         raise refused(problem=problem, remedy=f"{AGAIN}, or install the saeprobe that wrote it")
     return _checked(named, path)
 
@@ -348,7 +345,7 @@ def _checked(held: object, path: Path) -> Document:
     try:
         document = msgspec.convert(held, Document)
     except msgspec.ValidationError as error:
-        raise ReportError(path=path, problem=f"does not follow the schema: {error}", remedy=AGAIN) from None
+        raise ReportError(path=path, problem=f"does not follow the schema: {quoted(error)}", remedy=AGAIN) from None
     departure = next(_departures(held, document, "$"), None)
     if departure is not None:
         raise ReportError(path=path, problem=f"does not follow the schema: {departure}", remedy=AGAIN)
@@ -370,7 +367,3 @@ def _departures(held: object, made: object, place: str) -> Iterator[str]:
         if rows and isinstance(rows[0], dict):  # columns of numbers and texts have no keys
             for row, (inner, of) in enumerate(zip(rows, cast("Sequence[object]", made), strict=True)):
                 yield from _departures(inner, of, f"{place}[{row}]")
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"it holds {name}, which is not a JSON number")

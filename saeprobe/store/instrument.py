@@ -18,7 +18,7 @@ import numpy as np
 
 from saeprobe.captures import Capture
 from saeprobe.features.sparse import Features
-from saeprobe.files import write_whole
+from saeprobe.files import quoted, write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
 from saeprobe.store.plan import capture_keys, features
 from saeprobe.store.store import Store
@@ -227,7 +227,7 @@ def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> 
 def unread(error: Exception, *, remedy: str = "") -> InstrumentCheck:
     """Return the check of a subject of which nothing could be read."""
     own = isinstance(error, SubjectError | ReadingError)  # these speak for themselves
-    finding = f"nothing could be read: {'' if own else f'{type(error).__name__}: '}{error}"
+    finding = f"nothing could be read: {error if own else f'{type(error).__name__}: {quoted(error)}'}"
     return _check(Yardstick(), (), (f"{finding}; {remedy}" if remedy else finding,))
 
 

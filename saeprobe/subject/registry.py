@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
+from saeprobe.files import FileError, check_values, parsed_toml, read_text, shortened
 from saeprobe.subject.files.sae import find_release, near
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import (
@@ -176,8 +175,8 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
 _RANGES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "model": (bool, "a folder or a name on the Hub"),
     "device": (lambda said: bool(re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", said)), "auto, cpu, cuda, cuda:N or mps"),
-    "context_size": (lambda said: said >= 1, "a number of tokens, BOS among them"),
-    "l0": (lambda said: 0 < said < math.inf, "active features a token, such as 51"),
+    "context_size": (lambda said: 1 <= said < 10**9, "a number of tokens, BOS among them"),
+    "l0": (lambda said: 0 < said < 10**9, "active features a token, such as 51"),
     "variance_explained": (lambda said: 0 < said <= 1, "a share between 0 and 1, such as 0.9"),
 }
 
@@ -216,10 +215,9 @@ def _declared(rootdir: Path) -> dict[str, Mapping[str, object]]:
     if not file.exists():
         return {}
     try:
-        document: dict[str, object] = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SubjectError(f"{file} is not TOML: {error}") from error
-    found = document
+        found = parsed_toml(read_text(file), file)
+    except FileError as error:
+        raise SubjectError(str(error)) from error
     for key in ("tool", "saeprobe", "subjects"):
         inner = found.get(key, {})
         if not isinstance(inner, dict):
@@ -238,16 +236,20 @@ def _declared(rootdir: Path) -> dict[str, Mapping[str, object]]:
 
 def _spec_of(name: str, table: Mapping[str, object], rootdir: Path) -> SubjectSpec:
     where = f"[tool.saeprobe.subjects.{name}] in {rootdir / 'pyproject.toml'}"
+    try:
+        check_values(rootdir / "pyproject.toml", {key: table[key] for key in table if key not in _RANGES})
+    except FileError as error:
+        raise SubjectError(f"{where}: {error.found}; wanted {error.wanted}") from error
     for key, value in table.items():
         if key not in _KEYS:
             raise SubjectError(f"{where} has the unknown key {key!r}{near(key, _KEYS, 'key')}")
         if type(value) is not _KEYS[key] and not (_KEYS[key] is float and type(value) is int):
             wanted = _SAE_FORMS if key == "sae" else _KEYS[key].__name__
-            raise SubjectError(f"{where}: {key} is {value!r}; wanted {wanted}")
+            raise SubjectError(f"{where}: {key} is {shortened(value)}; wanted {wanted}")
         if key in _CHOICES and value not in _CHOICES[key]:
             raise SubjectError(f"{where}: {key} is {value!r}; wanted one of {', '.join(_CHOICES[key])}")
         if key in _RANGES and not _RANGES[key][0](value):
-            raise SubjectError(f"{where}: {key} is {value!r}; wanted {_RANGES[key][1]}")
+            raise SubjectError(f"{where}: {key} is {shortened(value)}; wanted {_RANGES[key][1]}")
     for key in ("model", "sae"):
         if key not in table:
             raise SubjectError(f"{where} has no {key}; wanted a folder or a name on the Hub for it")

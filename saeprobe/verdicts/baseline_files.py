@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from saeprobe.claims import Word
+from saeprobe.files import FileError, load_json, shortened, visible
 
 IDENTITY: Final = ("model", "model_hash", "sae", "sae_hash", "hook_name", "dtype", "protocol", "fingerprint")
 """A baseline keeps these fields of each subject, by the names that a report gives them."""
@@ -194,7 +195,7 @@ class BaselineError(Exception):
         self.path = path
         self.problem = problem
         self.remedy = remedy or 'restore it with "git checkout", or delete it and approve the claim again'
-        super().__init__(f"{path}: {problem}; {self.remedy}")
+        super().__init__(visible(f"{path}: {problem}; {self.remedy}"))
 
 
 def read_baselines(folder: Path) -> Baselines:
@@ -216,11 +217,11 @@ def read_file(path: Path) -> Baselines:
         BaselineError: as for `read_baselines`.
     """
     try:
-        held = cast("object", msgspec.json.decode(path.read_bytes()))
-    except OSError as error:
-        raise BaselineError(path, f"cannot be read ({error.strerror})", "see to it that it can be read") from None
-    except (ValueError, RecursionError) as error:  # ValueError where it is not UTF-8, or no JSON
-        raise BaselineError(path, f"is not JSON ({error})") from None
+        held = load_json(path, halves=True)
+    except FileNotFoundError:
+        raise BaselineError(path, "there is no such file", "name the claim as its file is named") from None
+    except FileError as error:
+        raise BaselineError(path, error.problem) from None
     try:
         return _of_claim(_table(held, "it"), path.name.removesuffix(".json"))
     except _WrongError as wrong:
@@ -247,13 +248,13 @@ class _WrongError(Exception):
 
 def _of_claim(held: Json, claim: str) -> Baselines:
     if held.get("kind") != KIND:
-        raise _WrongError(f"its kind is {held.get('kind')!r}; wanted {KIND!r}")
+        raise _WrongError(f"its kind is {shortened(held.get('kind'))}; wanted {KIND!r}")
     if held.get("claim") != claim:
-        raise _WrongError(f"it holds the claim {held.get('claim')!r}, and its name says {claim!r}")
+        raise _WrongError(f"it holds the claim {shortened(held.get('claim'))}, and its name says {claim!r}")
     found: dict[tuple[str, str], tuple[Baseline, ...]] = {}
     for subject, approvals in _table(held.get("subjects"), "subjects").items():
         if not isinstance(approvals, list):
-            raise _WrongError(f"subjects.{subject} is {approvals!r:.60}; wanted a list")
+            raise _WrongError(f"subjects.{subject} is {shortened(approvals)}; wanted a list")
         if not approvals:
             raise _WrongError(f"subjects.{subject} lists no approval")
         found[claim, subject] = tuple(
@@ -293,5 +294,5 @@ def _complete(held: Json, kind: type[Baseline | Provenance | Value], where: str)
 
 def _table(value: object, where: str) -> Json:
     if not isinstance(value, dict):
-        raise _WrongError(f"{where} is {'absent' if value is None else f'{value!r:.60}'}; wanted a table")
+        raise _WrongError(f"{where} is {shortened(value)}; wanted a table")
     return cast("Json", value)

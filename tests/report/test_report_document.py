@@ -262,7 +262,7 @@ def test_what_cannot_be_written_leaves_the_old_report(document: Document, tmp_pa
     [
         (None, "there is no report here", "pytest probes/"),
         (b"{", "is not JSON", "run the probes again"),
-        (b'{"schema_version": NaN}', "holds NaN, which is not a JSON number", "run the probes again"),
+        (b'{"schema_version": NaN}', "schema_version is nan", "run the probes again"),
         (b"\xff\xfe", "is not UTF-8 text", "report.json"),
         (b"[" * 100_000, "is not JSON", "run the probes again"),
         (b"[]", "names no schema_version", "written by saeprobe"),

@@ -165,7 +165,7 @@ def test_a_damaged_baseline_stops_the_run(
     (folder / "rank.up.json").write_text("{", encoding="utf-8")
     ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--saeprobe-evidence=day1", *workers)
     assert ran.ret == 4
-    assert "rank.up.json: is not JSON" in ran.stderr.str()
+    assert "rank.up.json: it is not JSON" in ran.stderr.str()
     assert not (project / "reports" / "report.json").exists()
 
 

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
+from saeprobe.files import FileError, load_json
 from saeprobe.subject.files.shards import INDEX, needed_shards, needed_tensors, read_weight_map
 from saeprobe.subject.specification import Family, ModelShape, SubjectError
 
@@ -110,9 +111,9 @@ def read_json(file: Path) -> dict[str, Any]:
         SubjectError: the file is no JSON object.
     """
     try:
-        found: object = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SubjectError(f"{file} is not JSON: {error}; fetch or write it again") from error
+        found = load_json(file, numbers=False)  # a tokenizer's longest text may be 10**30
+    except FileError as error:
+        raise SubjectError(f"{file}: {error.problem}; wanted {error.wanted}; fetch or write it again") from error
     if not isinstance(found, dict):
         raise SubjectError(f"{file} holds {type(found).__name__}; wanted a JSON object")
     return cast("dict[str, Any]", found)

@@ -20,7 +20,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, cast
 
-from saeprobe.files import write_whole
+from saeprobe.files import quoted, write_whole
+from saeprobe.recorded import DAMAGE, check_archive
 from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, read_json
 from saeprobe.subject.specification import Sae, SaeFile, SaeFolder, SaeRelease, SubjectError
 
@@ -31,7 +32,6 @@ KEYS: Final = ("encoder_linear.weight", "encoder_linear.bias", "decoder_linear.w
 _SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".npz")
 _LEGACY: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch wrote first
 _REMEDY: Final = "copy or download it again and compare sizes"
-_DAMAGED: Final = (zipfile.BadZipFile, LookupError, EOFError, OSError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def dimensions(file: Path) -> tuple[int, int]:
         shapes = _shapes(file)
     except pickle.UnpicklingError as error:
         raise SubjectError(f"{file}: {error}; {_REMEDY}, or have it saved as plain tensors") from error
-    except _DAMAGED as error:
+    except DAMAGE as error:
         raise SubjectError(f"{file} cannot be read (truncated, damaged, or no .pt file); {_REMEDY}") from error
     if set(shapes) != set(KEYS):
         raise SubjectError(
@@ -97,6 +97,7 @@ def dimensions(file: Path) -> tuple[int, int]:
 
 def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor by its key."""
+    check_archive(file)
     with zipfile.ZipFile(file) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
         found: object = _HeaderUnpickler(BytesIO(archive.read(name))).load()
@@ -282,7 +283,7 @@ def _ask_sae_lens(sae: SaeRelease) -> dict[str, object]:
             config = dict(load_sae_config_from_huggingface(sae.release, sae.id, device="cpu"))
     except (OSError, ValueError, KeyError) as error:
         raise SubjectError(
-            f"sae-lens cannot read the configuration of the SAE {sae} from the Hub's cache: {error}"
+            f"sae-lens cannot read the configuration of the SAE {sae} from the Hub's cache: {quoted(error)}"
         ) from error
     return {**config, **cast("dict[str, object]", config.get("metadata", {}))}
 

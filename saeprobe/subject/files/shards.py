@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from saeprobe.files import FileError, load_json, parsed_json, quoted
 from saeprobe.subject.specification import SubjectError
 
 INDEX = "model.safetensors.index.json"
@@ -112,9 +112,9 @@ def read_weight_map(folder: Path) -> dict[str, str]:
             )
         return dict.fromkeys(read_header(folder / WHOLE), WHOLE)
     try:
-        found: object = json.loads(index.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ShardError(f"{index} is not JSON: {error}{_fetch(folder, [INDEX])}", [INDEX]) from error
+        found = load_json(index)
+    except FileError as error:
+        raise ShardError(f"{index}: {error.problem}{_fetch(folder, [INDEX])}", [INDEX]) from error
     listed = cast("dict[str, object]", found).get("weight_map") if isinstance(found, dict) else None
     if not isinstance(listed, dict):
         raise ShardError(f"{index} has no table weight_map{_fetch(folder, [INDEX])}", [INDEX])
@@ -170,11 +170,11 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
             )
         text = stream.read(length)
     try:
-        header = cast("dict[str, dict[str, object]]", json.loads(text))
+        header = cast("dict[str, dict[str, object]]", parsed_json(text.decode(), file))
         tensors = {name: _stored(name, file, said) for name, said in header.items() if name != "__metadata__"}
         ends = [cast("list[int]", header[name]["data_offsets"])[1] for name in tensors]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        cut = f"it ends inside its header, at {size} of {8 + length} bytes" if len(text) < length else str(error)
+        cut = f"it ends inside its header, at {size} of {8 + length} bytes" if len(text) < length else quoted(error)
         raise ShardError(
             f"{file} is no whole safetensors file: {cut}{_fetch(file.parent, [file.name])}", [file.name]
         ) from error

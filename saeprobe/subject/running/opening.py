@@ -17,7 +17,8 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from saeprobe.files import FileError, load_data
+from saeprobe.files import FileError, quoted
+from saeprobe.recorded import load_data
 from saeprobe.subject.files.model import bars_where_watched
 from saeprobe.subject.files.sae import SaeSource, offline
 from saeprobe.subject.memory import MemoryPlan
@@ -83,7 +84,9 @@ def load_sae(spec: SubjectSpec, source: SaeSource, pairing: Pairing, *, device: 
     except FileError as error:
         raise SubjectError(str(error)) from error
     except (pickle.UnpicklingError, KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
-        raise SubjectError(f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {error}") from error
+        raise SubjectError(
+            f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {quoted(error)}"
+        ) from error
     _check_sae(sae, pairing, spec)
     return sae.eval().requires_grad_(requires_grad=False)
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 from saeprobe.cli.commands import COMMANDS, path
 
@@ -61,11 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         from saeprobe.cli.terminal import explain
+        from saeprobe.files import visible
 
         message = explain(error)
         if message is None:
             raise
-        sys.stderr.write(f"saeprobe: error: {message}\n")
+        sys.stderr.write(f"saeprobe: error: {visible(message)}\n")
         return 2
     return code
 
@@ -86,6 +87,16 @@ def _unknown(word: str) -> str:
     return f"there is no command {word!r}{did_you_mean(word, COMMANDS)}; the commands are: {', '.join(COMMANDS)}"
 
 
+class _Parser(argparse.ArgumentParser):
+    """The parser repeats no control character of an argument that it refuses."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with what is wrong and the usage."""
+        from saeprobe.files import visible
+
+        super().error(visible(message))
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     """The help keeps the line breaks of its texts, and asks for its width without shutil, which imports compressors."""
 
@@ -96,7 +107,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 def _parser(named: Collection[str]) -> argparse.ArgumentParser:
     """Return the parser of all commands; only those named get their arguments, which takes longer than all the rest."""
     style: dict[str, Any] = {"formatter_class": _Help, "allow_abbrev": False}
-    parser = argparse.ArgumentParser(prog="saeprobe", description=_DESCRIPTION, epilog=_EPILOG, **style)
+    parser = _Parser(prog="saeprobe", description=_DESCRIPTION, epilog=_EPILOG, **style)
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():

@@ -1,9 +1,7 @@
 """`saeprobe extract`, `encode` and `diff` take the article's three steps, each from one file to the next."""
 
 import argparse
-import json
 import re
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +12,11 @@ from jaxtyping import Float
 from scipy.sparse import csr_array, vstack
 
 from saeprobe.cli.inspect import read_contents, recognise
-from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, quiet_libraries, table
+from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, quiet_libraries, say, table
+from saeprobe.files import FileError, quoted, visible
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
-from saeprobe.recorded import load_data
+from saeprobe.recorded import DAMAGE, load_data
 from saeprobe.recorded import tensors as article
 from saeprobe.recorded.summaries import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.subject.files.sae import find_sae as find_source
@@ -54,7 +53,7 @@ def extract(arguments: argparse.Namespace) -> int:
     )
     article.write_activations(output, found)
     what = f"{len(topics)} topics in {len(styles)} styles ({', '.join(styles)}), d_in {found.d_in:,}"
-    sys.stdout.write(f"{what}; written to {output}\n")
+    say(visible(f"{what}; written to {output}"))
     return 0
 
 
@@ -80,7 +79,7 @@ def encode(arguments: argparse.Namespace) -> int:
         rows.append([style, f"{first.nnz:,}", f"{largest:.2f}", f"{active.nnz / len(features.topics):,.1f}"])
     active_table = table(["style", "active, first topic", "max, first topic", "active, mean"], rows, right=[1, 2, 3])
     written = f"{len(features.topics)} topics in {len(features.styles)} styles, d_sae {features.d_sae:,}"
-    sys.stdout.write(f"{active_table}\n\n{written}; written to {output}\n")
+    say(f"{active_table}\n\n" + visible(f"{written}; written to {output}"))
     return 0
 
 
@@ -93,7 +92,7 @@ def diff(arguments: argparse.Namespace) -> int:
     except (KeyError, ValueError) as error:
         raise RefusedError(f"{arguments.features}: {error.args[0]}") from error
     write_feature_diff(output, found)
-    sys.stdout.write(f"{_summary(found)}\n\n{len(features.topics)} topics; written to {output}\n")
+    say(f"{_summary(found)}\n\n" + visible(f"{len(features.topics)} topics; written to {output}"))
     return 0
 
 
@@ -112,7 +111,7 @@ def _summary(found: FeatureDiff) -> str:
     lines = [table(["", a, b, "difference"], rows, right=[1, 2, 3])]
     for style, other in ((a, b), (b, a)):
         perfect = [str(rates.index) for rates in found.dominant[style] if abs(rates.diff) == 1]
-        lines.append(f"on every {style} and no {other} prompt: {', '.join(perfect) or 'none'}")
+        lines.append(visible(f"on every {style} and no {other} prompt: {', '.join(perfect) or 'none'}"))
     return "\n".join(lines)
 
 
@@ -215,8 +214,9 @@ def load_sae(path: Path, *, device: str) -> "SAE[Any]":
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled with CUDA
-        reason = str(error).splitlines()[0]
-        raise RefusedError(f"--device {device}: torch cannot use it here ({reason}); try --device cpu") from error
+        raise RefusedError(
+            f"--device {device}: torch cannot use it here ({quoted(error)}); try --device cpu"
+        ) from error
     contents = read_contents(path)
     known = recognise(contents)
     if known.warnings:
@@ -232,8 +232,9 @@ def load_sae(path: Path, *, device: str) -> "SAE[Any]":
                 sae = load(contents.file, device=device, converter=_from_goodfire)
             else:
                 sae = load(contents.file.parent, device=device, dtype="float32")
-    except (KeyError, ValueError, TypeError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
-        raise RefusedError(f"{path}: sae-lens cannot load it: {type(error).__name__}: {error}") from error
+    except (*DAMAGE, SafetensorError) as error:
+        said = error if isinstance(error, FileError) else f"{type(error).__name__}: {quoted(error)}"
+        raise RefusedError(f"{path}: sae-lens cannot load it: {said}") from error
     if sae.cfg.normalize_activations == "expected_average_only_in":
         raise RefusedError(
             f"{path}: the SAE scales its inputs by a factor that its files do not hold; fold it in with "
@@ -262,6 +263,8 @@ def _encode(sae: "SAE[Any]", rows: Float[np.ndarray, "topics d_in"], advance: Ca
         with torch.no_grad():
             x = torch.tensor(rows[start : start + step], device=sae.device)
             dense = sae.encode(x).float().cpu().numpy()
+        if not np.isfinite(dense).all():
+            raise RefusedError("this SAE gives features that are NaN or infinite; its weights or threshold are damaged")
         if dense.min() < 0:
             raise RefusedError(
                 "this SAE gives features below 0; the article's files and counts are for those from 0 up"

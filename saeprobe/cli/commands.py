@@ -245,7 +245,8 @@ def run_approve(arguments: "Namespace") -> int:
     """Approve a claim, and print what was approved with what stood before."""
     import datetime as dt
 
-    from saeprobe.cli.terminal import RefusedError, table
+    from saeprobe.cli.terminal import RefusedError, say, table
+    from saeprobe.files import visible
     from saeprobe.gate.approving import ApprovalError, approve
     from saeprobe.report.document import ReportError, read_report
     from saeprobe.verdicts.baseline_files import BaselineError
@@ -269,18 +270,20 @@ def run_approve(arguments: "Namespace") -> int:
     ]
     if before is not None:
         lines.append(f'before it: {before.verdict}, by {before.approved_by} on {before.on}, because "{before.because}"')
-    lines += ["", table(["value", "before", "approved", "unit"], done.rows(), right=[1, 2]), ""]
+    listed = table(["value", "before", "approved", "unit"], done.rows(), right=[1, 2])
+    lines = [*map(visible, lines), "", listed, ""]
     lines.append(f"written to {done.path}; commit it, and later runs are held against it")
     if one.measured_with.commit is None:
         lines.append("the run has no commit: only this file says what was measured")
-    sys.stdout.write("\n".join([*lines, ""]))
+    say("\n".join(lines))
     return 0
 
 
 def run_gate(arguments: "Namespace") -> int:
     """Print the gate's decision; its code is the command's."""
+    from saeprobe.files import visible_lines
     from saeprobe.gate.release import run_gate as decide
 
     code, text = decide(arguments.article, arguments.report)
-    (sys.stderr if code == _CANNOT_DECIDE else sys.stdout).write(f"{text.rstrip()}\n")
+    (sys.stderr if code == _CANNOT_DECIDE else sys.stdout).write(f"{visible_lines(text.rstrip())}\n")
     return code

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from saeprobe.cli.hub import MIRROR, cache_folder, existing_folder, free_bytes
-from saeprobe.cli.terminal import facts, project_root, table
-from saeprobe.files import bytes_in_words, seconds_in_words
+from saeprobe.cli.terminal import facts, project_root, say, table
+from saeprobe.files import bytes_in_words, quoted, seconds_in_words, visible
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Machine, this_machine, torch_cuda
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{basis}\n{facts(_basis(rates))}\n{reach}",
         f"in words\n{facts(notes)}",
     ]
-    sys.stdout.write("\n\n".join(parts) + "\n")
+    say("\n\n".join(parts))
     return 0 if any(one.state == "ready" for one in found) else 1
 
 
@@ -75,7 +75,7 @@ def run_subjects(arguments: argparse.Namespace) -> int:
     absent = {subject.name: subject.missing() for subject in found}
     rows = [[one.name, "ready" if absent[one.name] is None else "absent", one.summary] for one in found]
     lacking = [f"{name}: {why.removeprefix(f'{name} ')}" for name, why in absent.items() if why is not None]
-    sys.stdout.write("\n\n".join([table(["subject", "here", "what it is"], rows), *lacking]) + "\n")
+    say("\n\n".join([table(["subject", "here", "what it is"], rows), *map(visible, lacking)]))
     return 0
 
 
@@ -123,7 +123,7 @@ def _multiply_on_gpu() -> tuple[float | None, str | None]:
         twenty()  # the first one loads the kernels
         return _repeated(twenty) * 20 * 2 * _GPU_SIDE**3, None
     except RuntimeError as error:  # all of its memory is taken, or the card is of a generation that torch has dropped
-        return None, str(error).splitlines()[0]
+        return None, quoted(error)
 
 
 def _repeated(work: Callable[[], object]) -> float:

@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from saeprobe.cli import hub
 from saeprobe.cli.hub import RemoteFile
-from saeprobe.cli.terminal import RefusedError, project_root, table
-from saeprobe.files import bytes_in_words
+from saeprobe.cli.terminal import RefusedError, project_root, say, table
+from saeprobe.files import bytes_in_words, visible
 from saeprobe.subject.registry import find_subject
 
 PAUSE = 1.0  # seconds before another attempt on a line that broke; doubled for each that brought nothing
@@ -48,10 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not downloads:
         if absent is not None:
             raise RefusedError(f"nothing of {name} can be fetched: {absent}")
-        sys.stdout.write(f"{name} needs no download: its files are on this machine\n")
+        say(f"{name} needs no download: its files are on this machine")
         return 0
     if absent is None and not arguments.whole:
-        sys.stdout.write(f"all that {name} needs is here already, in {hub.cache_folder()}\n")
+        say(f"all that {name} needs is here already, in {hub.cache_folder()}")
         return 0
     if constants.HF_HUB_OFFLINE:
         raise RefusedError(
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     still = find_subject(name, root).missing()
     if still is not None:
         raise RefusedError(f"all files have come, but {name} cannot run yet: {still}")
-    sys.stdout.write(f"all that {name} needs is here; next: pytest probes/ -m {name}\n")
+    say(f"all that {name} needs is here; next: pytest probes/ -m {name}")
     return 0
 
 
@@ -94,7 +94,7 @@ def _state(name: str, wanted: Sequence[RemoteFile]) -> list[RemoteFile]:
             f"in all {bytes_in_words(total)}{here}",
             f"from {constants.ENDPOINT} into {hub.cache_folder()}, whose disk has {bytes_in_words(free)} free",
         ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    say("\n".join(lines))
     sys.stdout.flush()
     if total - held > free:
         raise RefusedError(
@@ -121,7 +121,7 @@ def _fetch(lacking: Sequence[RemoteFile]) -> None:
     def fetch(file: RemoteFile) -> None:
         _Transfer(file=file, advance=advance, stop=stop).bring()
         with one_at_a_time:
-            bar.write(f"fetched {file.repo} {file.name} ({bytes_in_words(file.size)})", file=sys.stdout)
+            bar.write(visible(f"fetched {file.repo} {file.name} ({bytes_in_words(file.size)})"), file=sys.stdout)
 
     with bar, ThreadPoolExecutor(_AT_ONCE) as workers:
         running = [workers.submit(fetch, file) for file in lacking]

@@ -4,7 +4,6 @@ import argparse
 import json
 import math
 import re
-import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,9 +14,9 @@ from typing import Any, Literal, cast
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from saeprobe.cli.terminal import RefusedError, facts, table
-from saeprobe.files import FileError, bytes_in_words, load_json
-from saeprobe.recorded import load_data
+from saeprobe.cli.terminal import RefusedError, facts, say, table
+from saeprobe.files import FileError, bytes_in_words, load_json, open_regular, quoted, visible
+from saeprobe.recorded import DAMAGE, load_data
 from saeprobe.recorded import tensors as article
 from saeprobe.recorded.summaries import object_at, read_eid_table, read_feature_diff
 from saeprobe.report.document import ReportError, read_report
@@ -26,6 +25,7 @@ from saeprobe.subject.files.sae import KEYS
 from saeprobe.verdicts.baseline_files import KIND, BaselineError, read_file
 
 _ROWS = 40  # of the table of keys
+_PICKLED = "pytorch_model.bin"
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
 _DTYPES = {  # torch's names of those of safetensors
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool", "U8": "uint8",
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is there."""
     contents = read_contents(arguments.path)
     write = _as_json if arguments.json else _as_text
-    sys.stdout.write(write(contents, recognise(contents)))
+    say(write(contents, recognise(contents)))
     return 0
 
 
@@ -59,9 +59,9 @@ def _as_text(contents: "Contents", known: "Recognition") -> str:
         for item in items[:_ROWS]
     ]
     more = len(contents.items) - len(rows)
-    rest = f"... and {more:,} more keys; --json lists all\n" if more > 0 else ""
+    rest = f"\n... and {more:,} more keys; --json lists all" if more > 0 else ""
     listed = table(["key", "shape", "dtype", "bytes"], rows, right=[3])
-    return f"{contents.path}\n{facts(described)}\n\n{listed}\n{rest}"
+    return f"{visible(str(contents.path))}\n{facts(described)}\n\n{listed}{rest}"
 
 
 def _as_json(contents: "Contents", known: "Recognition") -> str:
@@ -76,7 +76,7 @@ def _as_json(contents: "Contents", known: "Recognition") -> str:
         "warnings": list(known.warnings),
         "keys": [asdict(item) for item in contents.items],
     }
-    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(found, indent=2, allow_nan=False)  # in ASCII: its escapes are JSON's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +112,8 @@ class Contents:
 
 def read_contents(path: Path) -> Contents:
     """List what lies in a file, or in the one file of weights of a folder."""
-    if not path.exists():
-        raise FileNotFoundError(2, "No such file or directory", str(path))
     file, data = _weights_in(path) if path.is_dir() else path, None
+    open_regular(file).close()
     if file.suffix == ".safetensors":
         items = _safetensors(file)
     elif file.suffix == ".npz":
@@ -140,6 +139,8 @@ def _weights_in(folder: Path) -> Path:
     if len(found) == 1:
         return found[0]
     listed = ", ".join(file.name for file in found) or "none"
+    if not found and (folder / _PICKLED).is_file():
+        raise RefusedError(f"{folder} holds {_PICKLED} alone, whose format can run code; have it saved as safetensors")
     raise RefusedError(f"{folder} holds these files of weights: {listed}; wanted exactly one, or give the file itself")
 
 
@@ -156,7 +157,7 @@ def _safetensors(file: Path) -> tuple[Item, ...]:
                 items.append(Item(key=key, shape=shape, dtype=_DTYPES.get(stored, stored), bytes=size))
     except SafetensorError as error:
         wanted, remedy = "a whole safetensors file", "download it again"
-        raise FileError(file, f"it is damaged ({error})", wanted=wanted, remedy=remedy) from error
+        raise FileError(file, f"it is damaged ({quoted(error)})", wanted=wanted, remedy=remedy) from error
     return tuple(items)
 
 
@@ -171,8 +172,9 @@ def _npz(file: Path) -> tuple[Item, ...]:
                     shape, _, dtype = read(member)
                 size = math.prod(shape) * dtype.itemsize
                 items.append(Item(key=name.removesuffix(".npy"), shape=tuple(shape), dtype=str(dtype), bytes=size))
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise FileError(file, f"it cannot be read ({error})", wanted="a .npz archive of arrays") from error
+    except (*DAMAGE, SyntaxError) as error:  # SyntaxError: the header of an array is a Python literal
+        wanted, remedy = "a .npz archive of arrays", "copy it again, or save it with numpy.savez"
+        raise FileError(file, f"it cannot be read ({quoted(error)})", wanted=wanted, remedy=remedy) from error
     return tuple(items)
 
 

@@ -8,14 +8,16 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from saeprobe.files import visible, visible_lines
+
 _PLENTY = 10_000  # columns where nobody watches: a file or a pipe gets every line whole
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 0) -> str:
     """Return rows under their header in columns two spaces apart; columns numbered in `right` end flush.
 
-    On a terminal long cells wrap to its width; elsewhere nothing wraps and there are no colours. An empty header is
-    left out.
+    On a terminal long cells wrap to its width; elsewhere nothing wraps. There are no colours: `say` lets no control
+    character through. An empty header is left out.
 
     >>> print(table(["key", "bytes"], [["W_enc", "16"], ["b", "1,024"]], right=[1]))
     key    bytes
@@ -26,17 +28,21 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequen
     from rich.padding import Padding
     from rich.table import Table
 
-    console = Console(
-        file=sys.stdout, width=None if sys.stdout.isatty() else _PLENTY, markup=False, emoji=False, highlight=False
-    )
+    width = None if sys.stdout.isatty() else _PLENTY
+    console = Console(file=sys.stdout, width=width, color_system=None, markup=False, emoji=False, highlight=False)
     grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(header))
     for column, name in enumerate(header):
-        grid.add_column(name, justify="right" if column in right else "left", overflow="fold")
+        grid.add_column(visible(name), justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(visible, row))
     with console.capture() as captured:
         console.print(Padding(grid, (0, 0, 0, indent), expand=False))
     return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
+
+
+def say(text: str) -> None:
+    """Write lines to stdout, with nothing in them that a terminal would obey."""
+    sys.stdout.write(f"{visible_lines(text)}\n")
 
 
 def facts(known: Sequence[tuple[str, str]]) -> str:

@@ -11,6 +11,7 @@ from textwrap import fill
 from typing import Final, Literal
 
 from saeprobe.claims import Word, did_you_mean
+from saeprobe.files import visible
 from saeprobe.gate.article import Article, ArticleError, Citation, read_article
 from saeprobe.report.document import ReportError, planned_name, read_report
 from saeprobe.report.shape import Document, Probe
@@ -139,7 +140,7 @@ _APPROVE: Final = "find out what moved it, or accept the new value with 'saeprob
 def render(release: Release) -> str:
     """Write what becomes of the article, which claims decide it and why, and for those not released a remedy."""
     article = release.article
-    lines = [f"{release.decision.upper()}  {article.path}", f"  {article.title}", ""]
+    lines = [visible(f"{release.decision.upper()}  {article.path}"), visible(f"  {article.title}"), ""]
     for decision in _WORST_FIRST:
         for ruling in release.rulings:
             if ruling.decision == decision:
@@ -149,7 +150,7 @@ def render(release: Release) -> str:
 
 
 def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
-    yield f"  {ruling.decision:<11}  {ruling.citation}"
+    yield f"  {ruling.decision:<11}  {visible(str(ruling.citation))}"
     for probe in ruling.probes:
         declared = "" if probe.declared is None else ", a declared non-reproduction"
         yield _indented(f"{probe.verdict} on {probe.subject}{declared}: {probe.reason}")
@@ -203,7 +204,7 @@ def _summary(release: Release) -> str:
 
 def _indented(text: str) -> str:
     return fill(
-        text,
+        visible(text.replace("\n", " ")),
         _WIDTH,
         initial_indent=" " * 15,
         subsequent_indent=" " * 17,
@@ -222,5 +223,5 @@ def run_gate(article: Path, report: Path) -> tuple[int, str]:
     try:
         release = decide_release(read_article(article), read_report(report))
     except (ArticleError, ReportError) as error:
-        return EXIT_CODES["cannot tell"], f"CANNOT TELL  {article}\n  {error}"
+        return EXIT_CODES["cannot tell"], f"CANNOT TELL  {visible(str(article))}\n  {error}"
     return release.exit_code, render(release)

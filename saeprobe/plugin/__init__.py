@@ -47,6 +47,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings, set up the parts of the run and register a marker for each subject."""
+    try:
+        _configure(config)
+    except pytest.UsageError as error:  # pytest writes it to the terminal as it is
+        from saeprobe.files import visible
+
+        raise pytest.UsageError(*(visible(str(said)) for said in error.args)) from None
+
+
+def _configure(config: pytest.Config) -> None:
     from saeprobe.plugin.hooks import Hooks
     from saeprobe.plugin.judging import Judge
     from saeprobe.plugin.laboratory import Laboratory, Settings

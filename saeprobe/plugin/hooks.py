@@ -17,6 +17,7 @@ from typing import Any, Final
 import pytest
 
 from saeprobe.claims import SUBJECTS_MARK, claim_of, members
+from saeprobe.files import visible
 from saeprobe.plugin import terminal
 from saeprobe.plugin.collecting import (
     asked_by,
@@ -28,7 +29,7 @@ from saeprobe.plugin.collecting import (
     register_captures,
     subject_of,
 )
-from saeprobe.plugin.judging import RECORD, commit_of, described, versions
+from saeprobe.plugin.judging import commit_of, described, versions
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, build_document, plain, planned_name, write_report
@@ -97,7 +98,7 @@ class Hooks:
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Print the plan; with --collect-only that is all that happens."""
-        return self._laboratory.plan_in_words()
+        return [visible(line) for line in self._laboratory.plan_in_words()]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -113,7 +114,7 @@ class Hooks:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report carries; a probe whose teardown failed is broken."""
-        record: ProbeRecord | None = getattr(report, RECORD, None)
+        record: ProbeRecord | None = getattr(report, terminal.RECORD, None)
         if record is not None:
             self._records[report.nodeid] = record
         elif report.when == "teardown" and report.failed and report.nodeid in self._records:
@@ -234,7 +235,7 @@ def _parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> Sequence[
             for name in names
         }
     except SubjectError as error:
-        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from None
+        raise pytest.Collector.CollectError(visible(f"{metafunc.definition.nodeid}: {error}")) from None
     parameters = [
         pytest.param(name, id=name, marks=[getattr(pytest.mark, marker) for marker in markers[name]]) for name in names
     ]
@@ -283,5 +284,5 @@ def _shown(config: pytest.Config) -> Generator[None]:
         yield
     except pytest.UsageError as error:
         if hasattr(config, "workerinput"):
-            raise RuntimeError(str(error)) from None
-        raise
+            raise RuntimeError(visible(str(error))) from None
+        raise pytest.UsageError(visible(str(error))) from None

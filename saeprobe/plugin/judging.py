@@ -23,6 +23,7 @@ from saeprobe.claims import Claim, NotRun, Verdict, members
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.plugin.terminal import RECORD, make_visible
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
 from saeprobe.store.instrument import InstrumentCheck
@@ -34,8 +35,6 @@ from saeprobe.verdicts.deciding import PublishedComparison, decide
 
 PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
 """A report states the versions of these."""
-RECORD: Final = "saeprobe"
-"""This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
 UNSAID: Final = "not said"
 _record = pytest.StashKey[ProbeRecord]()
 
@@ -176,6 +175,8 @@ class Judge:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Hang the record on the report of the phase that decided."""
         report = yield
+        if claim_of_item(item) is not None:
+            make_visible(report)
         record = item.stash.get(_record, None)
         if record is not None and call.when != "teardown":
             del item.stash[_record]

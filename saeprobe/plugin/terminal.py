@@ -15,11 +15,12 @@ import pytest
 from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
-from saeprobe.files import terminal_columns
-from saeprobe.plugin.judging import RECORD
+from saeprobe.files import terminal_columns, visible, visible_lines
 from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
+RECORD: Final = "saeprobe"
+"""This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
 _INDENT: Final = 17
 _WORD: Final = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+")
 _LETTER: Final[Mapping[Word, str]] = {
@@ -48,6 +49,21 @@ def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
     return OUTCOMES[word], _LETTER[word], word.upper()
 
 
+def make_visible(report: pytest.TestReport) -> None:
+    """Escape what a failure shows, in place: the message of an exception is whatever a library or a file held."""
+    shown = report.longrepr
+    if isinstance(shown, str):
+        report.longrepr = visible_lines(shown)
+    elif isinstance(shown, tuple):  # of a skip: file, line, reason
+        report.longrepr = (*shown[:2], visible_lines(shown[2]))
+    chain: Any = getattr(shown, "chain", ())
+    for traceback, crash, _ in chain:
+        for entry in traceback.reprentries:
+            entry.lines = [visible_lines(line) for line in entry.lines]
+        if crash is not None:
+            crash.message = visible_lines(crash.message)
+
+
 def summarize(
     terminal: pytest.TerminalReporter,
     records: Sequence[ProbeRecord],
@@ -64,7 +80,7 @@ def summarize(
     terminal.section("claims", sep="=")
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
     for subject in dict.fromkeys(record["subject"] for record in records):
-        terminal.write_line(f"on {subject}", bold=True)
+        terminal.write_line(visible(f"on {subject}"), bold=True)
         for name in members(subject):
             _write_instrument(terminal, checks.get(name), width, of="" if name == subject else f"{name}: ")
         same_reason = groupby((record for record in records if record["subject"] == subject), key=_note)
@@ -74,11 +90,11 @@ def summarize(
                 _write_row(terminal, record, width)
             _write_note(terminal, note if len(rows) == 1 else f"each of these {len(rows)}: {note}", width)
     for nodeid in lost:
-        terminal.write_line(f"LOST  {nodeid}: planned, but nothing was reported", red=True, bold=True)
+        terminal.write_line(visible(f"LOST  {nodeid}: planned, but nothing was reported"), red=True, bold=True)
     terminal.write_line("")
     terminal.write_line(_counts(records))
     if written is not None:
-        terminal.write_line(f"report: {written[1]} (made from {written[0].name})")
+        terminal.write_line(visible(f"report: {written[1]} (made from {written[0].name})"))
 
 
 def _write_instrument(terminal: pytest.TerminalReporter, check: InstrumentCheck | None, width: int, *, of: str) -> None:
@@ -114,7 +130,7 @@ def _write_note(terminal: pytest.TerminalReporter, text: str, width: int) -> Non
 def _wrapped(text: str, columns: int) -> list[str]:
     """Break `text` into lines of at most `columns`; between Chinese characters, which take two, a line may end."""
     lines = [""]
-    for word in _WORD.findall(" ".join(text.split())):
+    for word in _WORD.findall(visible(" ".join(text.split()))):
         if lines[-1] and terminal_columns(lines[-1] + word.rstrip()) > columns:
             lines.append("")
         lines[-1] += word if lines[-1] else word.lstrip()
@@ -157,5 +173,5 @@ class ProgressLine:
         if self._bar is None or self._name != name:
             if self._bar is not None:
                 self._bar.close()
-            self._bar, self._name = tqdm(total=total, desc=name, unit="prompt", file=sys.stderr), name
+            self._bar, self._name = tqdm(total=total, desc=visible(name), unit="prompt", file=sys.stderr), name
         self._bar.update(done - self._bar.n)

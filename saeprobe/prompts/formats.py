@@ -48,7 +48,7 @@ def read_file(path: Path) -> Content:
     try:
         text = read_text(path)
     except FileNotFoundError as error:
-        raise PromptError("it cannot be read (there is no such file)", remedy="give the path of one") from error
+        raise PromptError("it cannot be read (No such file or directory)", remedy="give the path of one") from error
     if suffix == ".toml":
         document = parsed_toml(text, path)
         check_values(path, document)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from saeprobe import files as in_words
 from saeprobe.claims import WORDS
-from saeprobe.files import write_whole
+from saeprobe.files import visible, visible_lines, write_whole
 from saeprobe.report import overview, pictures
 from saeprobe.report.shape import Document, Evidence, Interval, Probe, Published
 from saeprobe.report.shape import samples as samples_of
@@ -63,10 +63,11 @@ def say(key: str, language: Language, **values: object) -> str:
 
 def mark(key: str, language: Language, **values: object) -> Markup:
     """Give the word under `key`, marked so that the page's script can say it in the other language."""
+    values = {name: visible(str(value)) for name, value in values.items()}  # the page's script puts them in again
     text = say(key, language, **values)
     if not values:
         return Markup('<span data-w="{}">{}</span>').format(key, text)
-    held = json.dumps({name: str(value) for name, value in values.items()}, ensure_ascii=False)
+    held = json.dumps(values, ensure_ascii=False)
     return Markup('<span data-w="{}" data-v="{}">{}</span>').format(key, held, text)
 
 
@@ -224,7 +225,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         *(pictures.forest, pictures.strips, near_threshold, published_rows),
         *(overview.side_by_side, overview.values_table),
     )
-    return _template().render(
+    page = _template().render(
         document=document,
         language=language,
         policy=policy,
@@ -254,9 +255,9 @@ def render(document: Document, *, language: Language = "en") -> str:
         unit_sides=overview.unit_sides,
         **{one.__name__: partial(one, document=document) for one in of_document},
     )
+    return visible_lines(page)
 
 
 def write_page(document: Document, path: Path, *, language: Language = "en") -> None:
     """Render `document` and write it to `path`, whole or not at all; folders are made as needed."""
-    # A lone surrogate has no UTF-8; as a character reference it is shown as the replacement character.
-    write_whole(path, render(document, language=language).encode("utf-8", errors="xmlcharrefreplace"))
+    write_whole(path, render(document, language=language).encode())

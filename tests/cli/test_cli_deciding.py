@@ -376,7 +376,7 @@ def test_a_report_or_baseline_that_cannot_be_read_is_explained(run: Run, written
     file.write_text("{", encoding="utf-8")
     found = run(*words)
     assert (found.code, found.out, file.read_text(encoding="utf-8")) == (2, "", "{")
-    assert f"saeprobe: error: {file}: is not JSON" in found.err
+    assert f"saeprobe: error: {file}: it is not JSON" in found.err
     assert found.err.count("\n") == 1
     Path("reports/report.json").unlink()
     assert "there is no report here" in run(*words).err

@@ -9,7 +9,7 @@ import re
 import stat
 import tomllib
 import unicodedata
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -190,20 +190,29 @@ def check_values(path: Path, held: object, *, halves: bool = False, numbers: boo
         FileError: values are nested too deeply; a string holds half of a surrogate pair, unless `halves` may be there;
             one of the `numbers`, where they are looked at, is not finite or beyond 64 bits.
     """
-    level: list[tuple[str, object]] = [("", held)]
+    level: list[tuple[str, Iterable[tuple[object, object]]]] = [("", [("", held)])]
     for _ in range(_DEEPEST):
-        below: list[tuple[str, object]] = []
-        for place, one in level:
-            if isinstance(one, dict):
-                for key, inner in cast("dict[str, object]", one).items():
-                    below += ((f"the key {key!r}", key), (f"{place}.{key}" if place else key, inner))
-            elif isinstance(one, list):
-                below += ((f"{place}[{row}]", inner) for row, inner in enumerate(cast("list[object]", one)))
-            elif (wanted := _wanted(one, halves=halves, numbers=numbers)) is not None:
-                raise FileError(path, f"{place or 'it'} is {shortened(one)}", wanted=wanted)
+        below: list[tuple[str, Iterable[tuple[object, object]]]] = []
+        for place, pairs in level:
+            for key, inner in pairs:
+                below += [(_place(place, key), of)] if (of := _pairs(inner)) is not None else ()
+                wanted = _wanted(key, halves=halves, numbers=False) or _wanted(inner, halves=halves, numbers=numbers)
+                if wanted:
+                    raise FileError(path, f"{_place(place, key) or 'it'} is {shortened(inner)}", wanted=wanted)
         level = below
-    if level:
-        raise FileError(path, "its values are nested too deeply", wanted=f"at most {_DEEPEST} levels")
+        if not level:
+            return
+    raise FileError(path, "its values are nested too deeply", wanted=f"at most {_DEEPEST} levels")
+
+
+def _pairs(value: object) -> Iterable[tuple[object, object]] | None:
+    if isinstance(value, dict):
+        return cast("dict[object, object]", value).items()
+    return enumerate(cast("list[object]", value)) if isinstance(value, list) else None
+
+
+def _place(place: str, key: object) -> str:
+    return f"{place}[{key}]" if isinstance(key, int) else f"{place}.{key}" if place else str(key)
 
 
 def _wanted(value: object, *, halves: bool, numbers: bool) -> str | None:

@@ -235,6 +235,8 @@ def load_sae(path: Path, *, device: str) -> "SAE[Any]":
     except (*DAMAGE, SafetensorError) as error:
         said = error if isinstance(error, FileError) else f"{type(error).__name__}: {quoted(error)}"
         raise RefusedError(f"{path}: sae-lens cannot load it: {said}") from error
+    if not sae.cfg.d_in * sae.cfg.d_sae:
+        raise RefusedError(f"{path}: the SAE reads {sae.cfg.d_in} values and has {sae.cfg.d_sae} features; wanted some")
     if sae.cfg.normalize_activations == "expected_average_only_in":
         raise RefusedError(
             f"{path}: the SAE scales its inputs by a factor that its files do not hold; fold it in with "

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -172,7 +173,9 @@ def _npz(file: Path) -> tuple[Item, ...]:
                     shape, _, dtype = read(member)
                 size = math.prod(shape) * dtype.itemsize
                 items.append(Item(key=name.removesuffix(".npy"), shape=tuple(shape), dtype=str(dtype), bytes=size))
-    except (*DAMAGE, SyntaxError) as error:  # SyntaxError: the header of an array is a Python literal
+                if not all(0 <= size < 2**63 for size in shape):
+                    raise ValueError("a size is below 0, or beyond 64 bits")
+    except (*DAMAGE, SyntaxError, TokenError) as error:  # the header of an array is a Python literal
         wanted, remedy = "a .npz archive of arrays", "copy it again, or save it with numpy.savez"
         raise FileError(file, f"it cannot be read ({quoted(error)})", wanted=wanted, remedy=remedy) from error
     return tuple(items)

@@ -89,13 +89,17 @@ def _check_unfolded(path: Path, data: object) -> None:
     for _ in range(_DEEPEST):
         for one in level:
             tensor = cast("torch.Tensor", one)
+            if getattr(one, "is_nested", False):
+                raise FileError(path, "it holds a nested tensor", wanted="tensors of one shape")
             if hasattr(one, "untyped_storage") and str(tensor.layout) == "torch.strided":
                 claimed, held = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
                 if claimed > held:
                     found = f"a tensor {list(tensor.shape)} claims {bytes_in_words(claimed)} and has {held:,} bytes"
                     raise FileError(path, found, wanted="tensors whose numbers are all in the file")
         inner = (
-            cast("Any", one).values() if isinstance(one, dict) else cast("Any", one)
+            chain.from_iterable(cast("dict[Any, Any]", one).items())
+            if isinstance(one, dict)
+            else cast("list[Any]", one)
             for one in level
             if isinstance(one, dict | list | tuple)
         )

@@ -191,7 +191,7 @@ def check_values(path: Path, held: object, *, halves: bool = False, numbers: boo
             one of the `numbers`, where they are looked at, is not finite or beyond 64 bits.
     """
     level: list[tuple[str, Iterable[tuple[object, object]]]] = [("", [("", held)])]
-    for _ in range(_DEEPEST):
+    for _ in range(_DEEPEST + 1):
         below: list[tuple[str, Iterable[tuple[object, object]]]] = []
         for place, pairs in level:
             for key, inner in pairs:
@@ -219,7 +219,7 @@ def _wanted(value: object, *, halves: bool, numbers: bool) -> str | None:
     if isinstance(value, float) and numbers:
         return None if math.isfinite(value) else "a finite number"
     if isinstance(value, int) and numbers:
-        return None if value.bit_length() < _BITS else f"a whole number of {_BITS} bits"
+        return None if value.bit_length() < _BITS else f"a whole number of {_BITS} bits, sign included"
     if isinstance(value, str) and not halves and not value.isascii() and _HALF.search(value):
         return "whole characters: this holds half of a surrogate pair, which no encoding has"
     return None

@@ -21,6 +21,7 @@ import pytest
 
 from saeprobe.claims import Claim, NotRun, Verdict, members
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.files import visible
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.plugin.terminal import RECORD, make_visible
@@ -242,14 +243,15 @@ class Judge:
             baseline=approved,
         )
         # On the item, not on one report: the JUnit file takes the properties of the teardown's.
-        item.user_properties += [
-            ("claim", claim.id),
-            ("sentence", claim.sentence),
-            ("subject", subject),
-            ("verdict", verdict.word),
-            ("reason", verdict.reason),
-            ("scope", verdict.scope),
-        ]
+        said = {
+            "claim": claim.id,
+            "sentence": claim.sentence,
+            "subject": subject,
+            "verdict": verdict.word,
+            "reason": verdict.reason,
+            "scope": verdict.scope,
+        }
+        item.user_properties += [(name, visible(text)) for name, text in said.items()]
 
 
 def _unreached(item: pytest.Item, ended: BaseException | None) -> str:

@@ -133,6 +133,7 @@ def _unfolding() -> list[object]:
     return held
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("name", ["x.pt", "activations.pt", "features.pt", "sae.pt"])
 @pytest.mark.parametrize(
     ("made", "said"),

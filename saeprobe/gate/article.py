@@ -127,26 +127,22 @@ def _mapping(text: str, path: Path, refuse: Refuse) -> object:
     compose = cast("Callable[..., yaml.Node | None]", yaml.compose)  # pyright: ignore[reportUnknownMemberType]
     remedy = "correct the syntax there"
     try:
-        events = list(read(text, Loader=yaml.SafeLoader))
-        odd = any(isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) for event in events)
-        if not odd:
-            _refuse_repeated_keys(compose(text, Loader=yaml.SafeLoader), refuse)
-            front = cast("object", yaml.safe_load(text))
+        for event in read(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
+                found = "the front matter is not YAML without aliases (*) and tags (!)"
+                raise refuse(found, remedy="write the values themselves")
+        _refuse_repeated_keys(compose(text, Loader=yaml.SafeLoader), refuse)
+        front = cast("object", yaml.safe_load(text))
+        check_values(path, front)
+    except ArticleError:
+        raise
+    except FileError as error:
+        raise refuse(error.found, remedy=f"wanted {error.wanted}") from error
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 2} of the file"
         raise refuse(f"the front matter is not YAML: {error.problem}{line}", remedy=remedy) from error
     except (yaml.YAMLError, ArithmeticError, ValueError, RecursionError) as error:
-        if isinstance(error, ArticleError):
-            raise
         raise refuse(f"the front matter is not YAML: {quoted(error)}", remedy=remedy) from error
-    if odd:
-        raise refuse(
-            "the front matter is not YAML without aliases (*) and tags (!)", remedy="write the values themselves"
-        )
-    try:
-        check_values(path, front)
-    except FileError as error:
-        raise refuse(error.found, remedy=f"wanted {error.wanted}") from error
     return front
 
 
@@ -169,7 +165,8 @@ def _refuse_repeated_keys(node: yaml.Node | None, refuse: Refuse) -> None:
 def _citations(value: object, refuse: Refuse) -> tuple[Citation, ...]:
     if not isinstance(value, list) or not value:
         raise refuse(
-            f"claims is {shortened(value)}, which lists no claim", remedy="list the ids of those it cites, one at least"
+            f"claims is {shortened(cast('object', value))}, which lists no claim",
+            remedy="list the ids of those it cites, one at least",
         )
     citations = [
         _citation(entry, f"claim {number}", refuse) for number, entry in enumerate(cast("list[object]", value), start=1)

@@ -282,9 +282,8 @@ def _ask_sae_lens(sae: SaeRelease) -> dict[str, object]:
         with offline():
             config = dict(load_sae_config_from_huggingface(sae.release, sae.id, device="cpu"))
     except (OSError, ValueError, KeyError) as error:
-        raise SubjectError(
-            f"sae-lens cannot read the configuration of the SAE {sae} from the Hub's cache: {quoted(error)}"
-        ) from error
+        what = f"the configuration of the SAE {sae} from the Hub's cache"
+        raise SubjectError(f"sae-lens cannot read {what}: {quoted(error)}") from error
     return {**config, **cast("dict[str, object]", config.get("metadata", {}))}
 
 

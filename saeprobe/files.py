@@ -239,25 +239,32 @@ def shortened(value: object) -> str:
 
 _HALF: Final = re.compile(r"[\ud800-\udfff]")
 _HIDDEN: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+_COMMAND: Final = re.compile(r"(?<![!-~]):(?=:[a-z])|#(?=#\[)")  # ::error:: and ##[error], at the start of a line
 
 
 def visible(text: str) -> str:
     r"""Write a text as one line that a terminal neither takes for commands nor shows in another order.
 
     Control characters, line breaks, marks of direction and halves of surrogate pairs are written as Python writes
-    them, and a tab as a space. Chinese, combining marks and what joins emoji stay.
+    them, and a tab as a space; so is the first character of a command to GitHub Actions. Chinese, combining marks and
+    what joins emoji stay.
 
     >>> visible("a\x1b[31m\u202eb\tc\n麻雀")
     'a\\x1b[31m\\u202eb c\\n麻雀'
     """
-    return _HIDDEN.sub(lambda found: " " if found[0] == "\t" else repr(found[0])[1:-1], text)
+    return visible_lines(text).replace("\n", r"\n")
 
 
 def visible_lines(text: str) -> str:
     """Write a text of several lines, each as `visible` writes it."""
-    return "\n".join(map(visible, text.split("\n")))
+    return _COMMAND.sub(lambda found: f"\\x{ord(found[0]):x}", shown_as_text(text))
+
+
+def shown_as_text(text: str) -> str:
+    """Write the hidden characters of a text as `visible` does; line breaks and commands to GitHub stay."""
+    return _HIDDEN.sub(lambda found: " " if found[0] == "\t" else repr(found[0])[1:-1], text)
 
 
 _ADVICE: Final = re.compile(

@@ -114,6 +114,14 @@ def test_what_people_write_stays(text: str):
     assert visible(text) == text
 
 
+def test_a_command_to_github_is_no_command():
+    """Its runner looks past blanks at the start of a line; the names of probes stay."""
+    assert visible("::error::x  ::stop-commands::y 麻::add-mask::z ##[error]") == (
+        r"\x3a:error::x  \x3a:stop-commands::y 麻\x3a:add-mask::z \x23#[error]"
+    )
+    assert visible("tests/test_a.py::test_b[sparrow] ## a") == "tests/test_a.py::test_b[sparrow] ## a"
+
+
 @pytest.mark.parametrize(
     ("said", "kept"),
     [

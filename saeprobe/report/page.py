@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from saeprobe import files as in_words
 from saeprobe.claims import WORDS
-from saeprobe.files import visible, visible_lines, write_whole
+from saeprobe.files import shown_as_text, visible, write_whole
 from saeprobe.report import overview, pictures
 from saeprobe.report.shape import Document, Evidence, Interval, Probe, Published
 from saeprobe.report.shape import samples as samples_of
@@ -255,7 +255,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         unit_sides=overview.unit_sides,
         **{one.__name__: partial(one, document=document) for one in of_document},
     )
-    return visible_lines(page)
+    return shown_as_text(page)
 
 
 def write_page(document: Document, path: Path, *, language: Language = "en") -> None:

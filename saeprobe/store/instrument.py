@@ -18,7 +18,7 @@ import numpy as np
 
 from saeprobe.captures import Capture
 from saeprobe.features.sparse import Features
-from saeprobe.files import quoted, write_whole
+from saeprobe.files import load_json, quoted, write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
 from saeprobe.store.plan import capture_keys, features
 from saeprobe.store.store import Store
@@ -162,7 +162,7 @@ class Instruments:
 def _kept(file: Path) -> list[LayerFit] | None:
     """Return the figures in a file; None where there is none, or another thing than figures."""
     try:
-        held = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
+        held = cast("dict[str, Any]", load_json(file))
         return [LayerFit(**fit) for fit in held["layers"]] if held["kind"] == FIGURES else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -9,12 +9,13 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import Run
+Run = Callable[..., Any]
 
 WORDS = {
     "prompts.toml": ("extract", "sparrow", "--prompts", "{}", "-o", "out"),

@@ -19,24 +19,24 @@ WHOLE = 'model = "./model"\nsae = { path = "./sae" }\n'
 NO_CAPTURE = '@claim("It is smarter.", id="smarter", source="none")\ndef test_it():\n    unverifiable("no")\n'
 
 
-def files(folder: Path, *, config: object = None, sae: object = None) -> None:
-    """Lay a specimen into a project, with other things in its two configurations."""
-    for part, name, changed in (("model", "config.json", config), ("sae", "cfg.json", sae)):
+def files(folder: Path, name: str = "", changed: str | dict[str, object] | None = None) -> None:
+    """Lay a specimen into a project, with other text or other entries in one of its files; None takes one away."""
+    for part in ("model", "sae"):
         shutil.copytree(SPECIMEN / part, folder / part)
-        if changed is not None:
-            said = json.loads((folder / part / name).read_text(encoding="utf-8"))
-            said = {**said, **changed} if isinstance(changed, dict) else changed
-            text = said if isinstance(said, str) else json.dumps({k: v for k, v in said.items() if v != "gone"})
-            (folder / part / name).write_text(text, encoding="utf-8")
+    if isinstance(changed, dict):
+        said = {**json.loads((folder / name).read_text(encoding="utf-8")), **changed}
+        changed = json.dumps({key: value for key, value in said.items() if value is not None})
+    if changed is not None:
+        (folder / name).write_text(changed, encoding="utf-8")
 
 
 ODD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a misspelt key": ('modle = "here"\n', lambda _: None, "has the unknown key 'modle'; did you mean 'model'?"),
     "no table": ("[tool.saeprobe]\nsubjects.mine = 3\n", lambda _: None, "is 3, no table"),
     "a number for a path": ("model = 3\n", lambda _: None, "model is 3; wanted str"),
-    "no d_sae": (WHOLE, lambda at: files(at, sae={"d_sae": "gone"}), "d_sae"),
-    "no JSON": (WHOLE, lambda at: files(at, config="{"), "config.json"),
-    "a list for a kind": (WHOLE, lambda at: files(at, config={"model_type": ["gpt2"]}), "mine"),
+    "no d_sae": (WHOLE, lambda at: files(at, "sae/cfg.json", {"d_sae": None}), "d_sae"),
+    "no JSON": (WHOLE, lambda at: files(at, "model/config.json", "{"), "config.json"),
+    "a list for a kind": (WHOLE, lambda at: files(at, "model/config.json", {"model_type": ["gpt2"]}), "model_type"),
     "no such block": (WHOLE + 'hook_name = "blocks.9.hook_resid_pre"\n', files, "the model has blocks 0 to 4"),
 }
 """What is declared, what lies there, and what is said of it."""

@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import saeprobe
-from saeprobe.subject import registry
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import SubjectError
@@ -48,6 +48,12 @@ KEYS = {
     "model/tokenizer_config.json": ("chat_template", "bos_token"),
     "model/model.safetensors.index.json": ("weight_map",),
 }
+DECLARED = (
+    *("model", "revision", "sae", "hook_name", "prepend_bos", "chat_template", "center_writing_weights", "device"),
+    *("context_size", "d_sae", "dtype", "sae_dtype", "quantisation", "memory", "l0", "variance_explained", "summary"),
+    *("try_next_layer", "allow_other_model", "wording", "default", "protocol_of", "markers", "misfit", "\u202e", ""),
+)
+"""The keys of a declaration, and some that it does not have."""
 TOML = {
     "number": "3",
     "negative": "-1",
@@ -128,15 +134,15 @@ def test_any_value_under_any_key_is_taken_or_refused(folder: Path, name: str, ke
     if name.startswith("sae") and not (folder / name).exists():
         pytest.skip("an SAE in one file has no configuration")
     for content in kept(folder / name):
-        stated = {} if content is None else json.loads(content)
+        stated: dict[str, Any] = {} if content is None else json.loads(content)
         (folder / name).unlink(missing_ok=True)
-        inner = stated.get("metadata", {})
+        inner: dict[str, Any] = stated.get("metadata", {})
         for value in VALUES.values():
             added = "" if value is None else f"{json.dumps(key)}: {value}"
             rest = json.dumps({other: held for other, held in stated.items() if other != key})[1:-1]
             (folder / name).write_text("{" + ", ".join(filter(None, (rest, added))) + "}", encoding="utf-8")
             ask(find_subject("mine", folder))
-            if isinstance(inner, dict) and name == "sae/cfg.json":
+            if name == "sae/cfg.json":
                 within = json.dumps({other: held for other, held in inner.items() if other != key})[1:-1]
                 rest = json.dumps({other: held for other, held in stated.items() if other not in (key, "metadata")})
                 whole = f'{rest[:-1]}, "metadata": {{{", ".join(filter(None, (within, added)))}}}}}'
@@ -162,7 +168,7 @@ def test_any_state_of_any_file_is_taken_or_refused(folder: Path, state: str) -> 
             ask(find_subject("mine", folder))
 
 
-@pytest.mark.parametrize("key", [*registry._KEYS, "protocol_of", "markers", "specimen", "d_saee", "\u202e", ""])
+@pytest.mark.parametrize("key", DECLARED)
 def test_any_declared_value_is_taken_or_refused(folder: Path, key: str) -> None:
     """A declaration that cannot be used is found under its name, and says why; it stands in no other's way."""
     root = folder / "declared"

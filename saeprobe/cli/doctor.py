@@ -64,8 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"in words\n{facts(notes)}",
     ]
     sys.stdout.write("\n\n".join(parts) + "\n")
-    states = {one.state for one in found}
-    return 0 if "ready" in states and "wrong" not in states else 1
+    return 0 if {"ready", "wrong"} & {one.state for one in found} == {"ready"} else 1
 
 
 def run_subjects(arguments: argparse.Namespace) -> int:
@@ -200,9 +199,8 @@ def outlook(subject: Subject, rates: Rates) -> Outlook:
             lacking = (f"absent; run: saeprobe fetch {subject.name}" if subject.downloads() else absent,)
         needs = subject.needs()
         # Weights as they are computed with, which is how they lie on the Hub or nearly so.
-        disk = None if needs is None else needs.weights_bytes + needs.sae_bytes
-        if absent is None:
-            disk = subject.disk_bytes()
+        on_hub = None if needs is None else needs.weights_bytes + needs.sae_bytes
+        disk = subject.disk_bytes() if absent is None else on_hub
         if needs is None:
             return Outlook(name=subject.name, state="absent", notes=lacking, disk=disk)
         plan = subject.memory_plan

@@ -29,12 +29,13 @@ def open_subject(name: str, *, rootdir: Path | str = ".", store: Store | Path | 
         store: where results are kept for later; None keeps none.
 
     Raises:
-        SubjectError: there is no such subject, or its weights are not here; the message says how to get them.
+        SubjectError: there is no such subject, its weights are not here, or they and its declaration do not fit; the
+            message says what to do.
     """
     subject = find_subject(name, Path(rootdir))
-    missing = subject.missing()
-    if missing is not None:
-        raise SubjectError(f"{name} cannot run here: {missing}")
+    why = subject.wrong or subject.missing()
+    if why is not None:
+        raise SubjectError(f"{name} cannot run here: {why}")
     return OpenSubject(subject=subject, store=Store(Path(store)) if isinstance(store, Path | str) else store)
 
 

@@ -60,7 +60,7 @@ The times are estimates from below: a matrix product and 64 MiB read back from t
 second, and a model reaches a part of these rates. Nothing is loaded or asked over the network; no token is shown.""",
         """  saeprobe doctor
   CUDA_VISIBLE_DEVICES=1 saeprobe doctor""",
-        "0 at least one subject runs here; 1 none does; 2 a declaration in pyproject.toml is wrong.",
+        "0 at least one subject runs here and none is wrong; 1 none runs or one is wrong; 2 pyproject.toml is no TOML.",
     ),
     "subjects": Command(
         "saeprobe.cli.doctor:run_subjects",
@@ -72,7 +72,7 @@ under [tool.saeprobe.subjects.NAME]. Nothing is loaded and nothing downloaded: '
 of those that are absent, and 'saeprobe doctor' says what each takes on this machine.""",
         """  saeprobe subjects
   saeprobe fetch gpt2""",
-        "0 listed; 2 a declaration in pyproject.toml is wrong.",
+        "0 listed, those that are wrong too; 2 pyproject.toml is unreadable.",
     ),
     "fetch": Command(
         "saeprobe.cli.fetch:run",

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"in words\n{facts(notes)}",
     ]
     say("\n\n".join(parts))
-    return 0 if any(one.state == "ready" for one in found) else 1
+    return 0 if {"ready", "wrong"} & {one.state for one in found} == {"ready"} else 1
 
 
 def run_subjects(arguments: argparse.Namespace) -> int:
@@ -72,8 +72,15 @@ def run_subjects(arguments: argparse.Namespace) -> int:
     del arguments  # the command has none
     root = project_root()
     found = [find_subject(name, root) for name in subject_names(root)]
-    absent = {subject.name: subject.missing() for subject in found}
-    rows = [[one.name, "ready" if absent[one.name] is None else "absent", one.summary] for one in found]
+    absent = {subject.name: None if subject.wrong else subject.missing() for subject in found}
+    rows = [
+        [
+            one.name,
+            "wrong" if one.wrong else "ready" if absent[one.name] is None else "absent",
+            one.wrong or one.summary,
+        ]
+        for one in found
+    ]
     lacking = [f"{name}: {why.removeprefix(f'{name} ')}" for name, why in absent.items() if why is not None]
     say("\n\n".join([table(["subject", "here", "what it is"], rows), *map(visible, lacking)]))
     return 0
@@ -183,17 +190,17 @@ class Outlook:
 
 def outlook(subject: Subject, rates: Rates) -> Outlook:
     """Look at a subject; nothing of it is loaded."""
+    if subject.wrong is not None:
+        return Outlook(name=subject.name, state="wrong", notes=(subject.wrong,))
     absent = subject.missing()
-    brings = f"absent; run: saeprobe fetch {subject.name}" if subject.downloads() else absent
-    lacking = () if absent is None else (str(brings),)
+    lacking: tuple[str, ...] = ()
     try:
+        if absent is not None:
+            lacking = (f"absent; run: saeprobe fetch {subject.name}" if subject.downloads() else absent,)
         needs = subject.needs()
-        if absent is None:
-            files = [*subject.located.model.rglob("*"), *subject.located.sae.files]
-            # By its own name, so that a file counts once where two links lead to it.
-            disk = sum({file.resolve(): file.stat().st_size for file in files if file.is_file()}.values())
-        else:  # weights as they are computed with, which is how they lie on the Hub or nearly so
-            disk = None if needs is None else needs.weights_bytes + needs.sae_bytes
+        # Weights as they are computed with, which is how they lie on the Hub or nearly so.
+        on_hub = None if needs is None else needs.weights_bytes + needs.sae_bytes
+        disk = subject.disk_bytes() if absent is None else on_hub
         if needs is None:
             return Outlook(name=subject.name, state="absent", notes=lacking, disk=disk)
         plan = subject.memory_plan

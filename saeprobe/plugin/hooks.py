@@ -86,7 +86,7 @@ class Hooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Make the plan: which probes are to be decided, in order, and all that they need, by subject."""
-        asked = list(asked_by(session.items))
+        asked = [each for each in asked_by(session.items) if self._laboratory.broken(each.subject) is None]
         with _shown(session.config):
             check_fixtures(session.items)
             check_asked(asked, self._laboratory.subject)
@@ -249,7 +249,8 @@ def _deselect_by_default(config: pytest.Config, items: list[pytest.Item], labora
     named = f"{options.keyword} {' '.join(config.args)}"
     markers = {marker for name in laboratory.names for marker in laboratory.subject(name).markers}
     by_mark = markers.intersection(re.findall(r"[\w.-]+", options.markexpr))  # `-m "not slow"` selects no subject
-    if by_mark or any(f"[{name}" in named or name in options.keyword for name in laboratory.names):
+    names = [name for name in laboratory.names if laboratory.subject(name).markers]  # the others nothing can select
+    if by_mark or any(f"[{name}" in named or name in options.keyword for name in names):
         return
     defaults = set(laboratory.default_names)
     left_out = [

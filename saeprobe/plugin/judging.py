@@ -67,7 +67,11 @@ def described(laboratory: Laboratory, name: str, check: InstrumentCheck | None) 
     unknown = partial(shape.Subject, name=subject.name, protocol_of=subject.protocol_of)  # the name alone is sure
     try:
         folder = laboratory.recorded(subject)
-        missing = subject.missing() if folder is None else f"decided from recorded files in {folder}"
+        missing = (
+            subject.missing()
+            if folder is None
+            else f"decided from recorded files in {folder}{laboratory.stated(subject).unsaid}"
+        )
         differs = _differs(subject, laboratory)
         if missing is not None:
             return unknown(missing=missing, differs=differs)
@@ -96,7 +100,10 @@ def _differs(subject: Subject, laboratory: Laboratory) -> tuple[shape.Difference
     """List what a protocol does otherwise than the subject it is one of; nothing where it is none."""
     if subject.protocol_of is None:
         return ()
-    here, there = subject.aspects(), laboratory.subject(subject.protocol_of).aspects()
+    other = laboratory.subject(subject.protocol_of)
+    if other.spec.wrong is not None:
+        return ()
+    here, there = subject.aspects(), other.aspects()
     return tuple(
         shape.Difference(aspect=aspect, here=here.get(aspect, UNSAID), there=there.get(aspect, UNSAID))
         for aspect in dict.fromkeys([*there, *here])

@@ -16,6 +16,7 @@ from saeprobe.features.sparse import Features
 from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, designs_in_words
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.recorded.stated import Stated
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Work
@@ -72,6 +73,7 @@ class Laboratory:
         self._asked: tuple[Asked, ...] = ()
         self._plan = Plan.of([])
         self._failed: dict[str, Exception] = {}
+        self._wrong: dict[str, str] = {}
         self._provided: dict[tuple[str, Declared], object] = {}
         self._conditions = Conditions(settings.neutral, alpha=settings.alpha)
         self._instruments = Instruments(self._store, settings.store, settings.neutral)
@@ -102,7 +104,7 @@ class Laboratory:
 
     def plan(self, asked: Iterable[Asked]) -> None:
         """Take note of all that the collected probes need, their controls and the checks of their instruments too."""
-        self._asked = tuple(asked)
+        self._asked = tuple(each for each in asked if self.broken(each.subject) is None)
         wanted: list[tuple[Subject, Declared]] = []
         for each in self._asked:
             subject = self.subject(each.subject)
@@ -116,7 +118,8 @@ class Laboratory:
 
     def plan_in_words(self) -> list[str]:
         """Write a line a subject, and one for each design that claims on it rest on; no model is loaded."""
-        return [f"plan: {line}" for works in self._together() for line in self._in_words(works)]
+        wrong = [f"plan: {name}: cannot run: {reason}" for name, reason in self._wrong.items()]
+        return wrong + [f"plan: {line}" for works in self._together() for line in self._in_words(works)]
 
     def gather(self, show: Show) -> None:
         """Run what the plan asks for and the store lacks; a failure is kept for the probes that need it."""
@@ -130,8 +133,13 @@ class Laboratory:
 
     def broken(self, name: str) -> str | None:
         """Say why no claim may be decided on a subject, or on several joined by a plus sign; None where one may."""
-        checks = {each: self.checks[each] for each in members(name) if each in self.checks}
-        reasons = {each: check.reason for each, check in checks.items() if check.broken}
+        reasons: dict[str, str] = {}
+        for each in members(name) if name else ():
+            check, wrong = self.checks.get(each), self.wrong(self.subject(each))
+            if wrong is not None:
+                reasons[each] = self._wrong[each] = wrong
+            elif check is not None and check.broken:
+                reasons[each] = check.reason
         if len(members(name)) == 1:
             return reasons.get(name)
         return "; ".join(f"on {each}, {reason}" for each, reason in reasons.items()) or None
@@ -166,7 +174,7 @@ class Laboratory:
         subject = works[0].subject
         folder = self.recorded(subject)
         if folder is not None:
-            return [f"{subject.name}: recorded evidence in {folder}"]
+            return [f"{subject.name}: recorded evidence in {folder}{self.stated(subject).unsaid}"]
         designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
         return [Plan(work=works).summary_as_one(self._label(subject.name), self._store), *designs]
 
@@ -234,7 +242,8 @@ class Laboratory:
         if folder is not None:
             if isinstance(declared, Steering):
                 raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
-            return recorded_evidence(folder, subject.name, declared)
+            stated = replace(self.stated(subject), prompts=plan.prompts_for(declared.prompts, subject))
+            return recorded_evidence(folder, declared, stated)
         missing = subject.missing()
         if missing is not None:
             raise NotRun(missing)
@@ -246,12 +255,7 @@ class Laboratory:
 
     def _to_check(self, subject: Subject) -> tuple[Capture, ...]:
         """Return what the instrument check reads of a subject; nothing where no model is run."""
-        if not self._is_run(subject):
-            return ()
-        try:
-            return tuple(self._instruments.captures(subject).values())
-        except SubjectError:  # `gather` meets it again, and the probes report it
-            return ()
+        return tuple(self._instruments.captures(subject).values()) if self._is_run(subject) else ()
 
     def _check(self, subject: Subject) -> InstrumentCheck:
         """Check a subject that was read, or that could not be."""
@@ -273,7 +277,17 @@ class Laboratory:
 
     def recorded(self, subject: Subject) -> Path | None:
         """Return the folder whose recorded files stand in for a subject; None for one that is run."""
-        return self._settings.evidence if subject.name.endswith(AS_PUBLISHED) else None
+        return self._settings.evidence if subject.name.endswith(AS_PUBLISHED) and not subject.spec.wrong else None
+
+    def stated(self, subject: Subject) -> Stated:
+        """Return what recorded files are held against: what is declared, or the subject's files say where they are."""
+        found = subject.located if subject.wrong is None and subject.missing() is None else None
+        read, shape = (subject.spec, subject.spec.shape) if found is None else (found.pairing, found.shape)
+        return Stated(subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=shape and shape.hidden)
+
+    def wrong(self, subject: Subject) -> str | None:
+        """Say why a subject that is to be run cannot be; files of one that is not are never read."""
+        return None if self.recorded(subject) else subject.wrong
 
 
 def _as_one(show: Show, number: int, of: int, label: str, done: int, total: int) -> None:

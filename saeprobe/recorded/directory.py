@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,9 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features.sparse import Features, Token
+from saeprobe.files import FileError
 from saeprobe.prompts import Prompt
+from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.summaries import EidTable, FeatureDiff, read_eid_table, read_feature_diff
 from saeprobe.recorded.tensors import ArticleFeatures, read_features
 
@@ -125,26 +128,40 @@ class Recorded:
         return self.by_style[style]
 
 
-def recorded_evidence(directory: Path, subject: str, capture: Capture) -> Features | Recorded:
-    """Read what the files in `directory` hold in place of `capture`.
+def recorded_evidence(directory: Path, capture: Capture, stated: Stated) -> Features | Recorded:
+    """Read what the files in `directory` hold in place of `capture`, held against what the subject states.
 
     Raises:
         NotRun: no file there holds it, or there are several of a kind.
-        FileError: a file is damaged or of another shape.
+        FileError: a file is damaged, of another shape, or does not agree with the subject.
     """
+    subject = stated.subject
     if "effective_rank" in capture.keep:
         table = _one(directory, "eid*.json")
         if table is None:
             raise NotRun(f"{directory} holds no EID table; put one there as eid_persona_results.json")
-        return _from_eid_table(read_eid_table(table), subject, table.name)
+        ranks = read_eid_table(table, d_in=stated.d_in)
+        stated.check(table, styles=ranks.personas, topics=ranks.topics)
+        return _from_eid_table(ranks, subject, table.name)
     if capture.at != "last" or "activations" in capture.keep:
         raise NotRun("recorded files hold the features of the last token only; this reads other tokens or activations")
     features = _one(directory, "features*.pt")
     if features is not None:
-        return _from_features(read_features(features), subject)
+        read = read_features(features, d_sae=stated.d_sae)
+        stated.check(features, styles=read.styles, topics=read.topics)
+        return _from_features(read, subject)
     diff = _one(directory, "feature_diff*.json")
     if diff is not None:
-        return _from_feature_diff(read_feature_diff(diff), subject, diff.name)
+        compared = read_feature_diff(diff)
+        stated.check(diff, styles=compared.avg_active)
+        counts = {f"{style}_avg_active": mean for style, mean in compared.avg_active.items()}
+        counts |= {f"{style}_only_count": count for style, count in compared.only_count.items()}
+        listed = (
+            *(rates.index for rows in compared.dominant.values() for rates in rows),
+            *chain(*compared.only.values()),
+        )
+        stated.check_features(diff, counts, numbers=listed)
+        return _from_feature_diff(compared, subject, diff.name)
     activations = _one(directory, "activations*.pt")
     remedy = "put features_layer50.pt or feature_diff.json of the run there"
     if activations is not None:
@@ -156,6 +173,8 @@ def _one(directory: Path, pattern: str) -> Path | None:
     found = sorted(directory.glob(pattern))
     if len(found) > 1:  # nothing says which is meant
         raise NotRun(f"{directory} holds {', '.join(path.name for path in found)}; leave the one that is meant")
+    if found and not found[0].is_file():  # a pipe would be waited for
+        raise FileError(found[0], "it is no file", wanted="recorded evidence", remedy="put the file itself there")
     return found[0] if found else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -217,12 +218,13 @@ class EidTable:
     seq_len: Int[np.ndarray, "topics personas"]
 
 
-def read_eid_table(path: Path) -> EidTable:
+def read_eid_table(path: Path, *, d_in: int | None = None) -> EidTable:
     """Read a list of `{"topic": ..., "eid": {persona: {"eid": ..., "seq_len": ...}}}`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        FileError: it is not of this shape, or a topic lacks a persona.
+        FileError: it is not of this shape, a topic lacks a persona, or a rank is above that of `seq_len` vectors of
+            `d_in` dimensions.
     """
     entries = _list_at(path, "the file", load_json(path))
     if not entries:
@@ -236,7 +238,7 @@ def read_eid_table(path: Path) -> EidTable:
             raise FileError(path, f"entry {index}: key 'topic' is {topic!r:.60}", wanted="the topic, a string")
         topics.append(topic)
         where = f"entry {index} (topic {topic!r})"
-        cells[index] = _personas(path, where, entry.get("eid"))
+        cells[index] = _personas(path, where, entry.get("eid"), math.inf if d_in is None else d_in)
         differing = ", ".join(sorted(cells[index].keys() ^ cells[0].keys()))
         if differing:
             found = f"{where} and entry 0 differ in the personas {differing}"
@@ -250,7 +252,7 @@ def read_eid_table(path: Path) -> EidTable:
     )
 
 
-def _personas(path: Path, where: str, raw: object) -> dict[str, tuple[float, int]]:
+def _personas(path: Path, where: str, raw: object, d_in: float) -> dict[str, tuple[float, int]]:
     found: dict[str, tuple[float, int]] = {}
     for persona, value in object_at(path, f"{where}, key 'eid'", raw).items():
         of = f"{where}, persona {persona!r}"
@@ -259,6 +261,9 @@ def _personas(path: Path, where: str, raw: object) -> dict[str, tuple[float, int
         length = _count_at(path, f"{of}, key 'seq_len'", cell.get("seq_len"))
         if eid <= 0 or length == 0:
             wanted = "an effective rank above 0 over at least one token"
+            raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
+        if eid > min(length, d_in) + _SINGLE:
+            wanted = f"at most {min(length, d_in)}, the rank of as many vectors in a stream of {d_in} dimensions"
             raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
         found[persona] = (eid, length)
     if not found:

@@ -111,14 +111,18 @@ def write_activations(path: Path, activations: ArticleActivations) -> None:
     _write(path, ACTIVATIONS, activations, rows)
 
 
-def read_features(path: Path) -> ArticleFeatures:
+def read_features(path: Path, *, d_sae: int | None = None) -> ArticleFeatures:
     """Read a list of dicts with `topic`, `guru` (may be absent) and `<style>_features` tensors `[d_sae]`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        FileError: it is damaged, refers to code, is not of this shape, or holds a value below zero.
+        FileError: it is damaged, refers to code, is not of this shape, of another width than `d_sae`, or holds a value
+            below zero.
     """
     entries = entries_of(path, load_data(path), FEATURES)
+    if d_sae is not None and entries.width != d_sae:  # before a value is read
+        remedy = f"give the file of this SAE, or declare a subject with d_sae = {entries.width}"
+        raise FileError(path, f"its features are {entries.width:,} wide", wanted=f"{d_sae:,}", remedy=remedy)
     features: dict[str, csr_array] = {}
     for style in entries.tensors:
         rows = entries.matrix(style)
@@ -216,6 +220,10 @@ def entries_of(path: Path, data: object, kind: Kind) -> Entries:
             if shape[-1] != width:
                 found = f"{_where(index, entry['topic'])}, {key!r}: shape {shape}"
                 raise FileError(path, found, wanted=f"{kind.width} = {width}, as {keys[0]!r} of entry 0 has")
+    held = sum(tensor.numel() * tensor.element_size() for of_style in tensors.values() for tensor in of_style)
+    if held > path.stat().st_size:  # tensors that repeat a few stored values would be written out when they are read
+        found = f"its tensors claim {held:,} bytes, and the file has {path.stat().st_size:,}"
+        raise FileError(path, found, wanted="tensors that are stored whole", remedy=f"make it with {kind.made_by!r}")
     return Entries(
         path=path,
         kind=kind,

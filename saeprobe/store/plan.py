@@ -76,10 +76,10 @@ class Plan:
             *([_count(len(first.captures), "capture")] if first.captures else []),
             *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
         ]
-        missing = first.subject.missing()
-        if missing is not None:
-            return f"{label}: {', '.join(asked)}; not run: {missing}"
         try:
+            missing = first.subject.missing()
+            if missing is not None:
+                return f"{label}: {', '.join(asked)}; not run: {missing}"
             results = [_results_of(work, store) for work in self.work]
             to_run = sum(len(of.readings) + len(of.continuations) for of in results)
             where = f", {first.subject.memory_plan.reason}" if to_run else ""

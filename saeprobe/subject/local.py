@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
@@ -20,6 +20,7 @@ from saeprobe.subject.specification import (
     Randomisation,
     RandomPart,
     Reader,
+    ReadingError,
     SubjectError,
     SubjectSpec,
     Yardstick,
@@ -31,8 +32,38 @@ if TYPE_CHECKING:  # they import torch
     from saeprobe.subject.running.random import Randomiser
 
 _COMPUTING: Final = ("torch", "transformers", "transformer-lens", "sae-lens")
+_LONGEST: Final = 500  # characters of what a library says
 _METHOD: Final = "matched 1"
 """How directions are drawn and thresholds are set; evidence of another method is never used."""
+
+
+_Found = TypeVar("_Found")
+
+
+def _fact(ask: Callable[[Subject], _Found]) -> Callable[[Subject], _Found]:
+    """Let each question about a subject fail in one way, with a `SubjectError`.
+
+    What is declared and what lies in its files is anybody's, and several libraries read it. Whatever they raise is the
+    reason why this subject cannot be used, and no reason to stop the others.
+    """
+
+    @wraps(ask)
+    def asked(subject: Subject) -> _Found:
+        spec = subject.spec
+        if spec.wrong is not None:
+            raise SubjectError(spec.wrong)
+        try:
+            return ask(subject)
+        except (SubjectError, ReadingError):  # these speak for themselves
+            raise
+        except Exception as error:
+            found = f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST]}"
+            wanted = f"a model at {spec.model} and an SAE at {spec.sae} that can be read"
+            raise SubjectError(
+                f"{spec.name} cannot be used ({found}); wanted {wanted}: mend these files, or fetch them again"
+            ) from error
+
+    return asked
 
 
 @dataclass(eq=False)
@@ -74,7 +105,8 @@ class Subject:
     @property
     def markers(self) -> tuple[str, ...]:
         """Return its own name and, for a protocol of another subject, that subject's; nothing selects a control."""
-        return () if self.randomisation else self.spec.markers or (self.spec.name,)
+        named = (self.name,) if self.spec.markers is None else self.spec.markers
+        return () if self.randomisation else named
 
     @property
     def wording(self) -> str:
@@ -101,15 +133,28 @@ class Subject:
         """Return the subject without its randomisation, whose files and sparsity a control is given."""
         return self._trained or self
 
+    @cached_property
+    def wrong(self) -> str | None:
+        """Say what is wrong with its declaration or its files; None where nothing is, or where files are absent."""
+        try:
+            if self.missing() is None:
+                _ = self.located
+        except SubjectError as error:
+            return str(error)
+        return None
+
+    @_fact
     def missing(self) -> str | None:
         """Say why it cannot run here and which command brings what is absent; None where it can."""
         return self.lookup.missing
 
+    @_fact
     def downloads(self) -> tuple[Download, ...]:
         """Return what it needs from the Hub, whether that is here or not; nothing where all of it is in folders."""
         return downloads(self.spec)
 
     @property
+    @_fact
     def located(self) -> Located:
         """Return the files of model and SAE and how they are read together.
 
@@ -118,6 +163,7 @@ class Subject:
         """
         return self.lookup.located
 
+    @_fact
     def yardstick(self) -> Yardstick:
         """Return what its instrument check is held against. Nobody publishes what a random instrument measures."""
         found, spec = self.located, self.spec
@@ -131,6 +177,7 @@ class Subject:
         source = "" if l0 is None and explained is None else source
         return Yardstick(l0=l0, variance_explained=explained, source=source, shifts=shifts, misfit=spec.misfit)
 
+    @_fact
     def aspects(self) -> Mapping[str, str]:
         """Say in words, by aspect, how it is read; also where its weights are absent."""
         if self.randomisation:
@@ -139,9 +186,11 @@ class Subject:
         weights = "8-bit, multiplied in float16" if self.quantised else self.spec.dtype
         if self.spec.quantisation == "8bit where it can" and not self.quantised:
             weights = f"{self.spec.dtype}, 8-bit where the hardware does it"
-        return {**aspects_of(self.spec if self.missing() else self.located.pairing), "weights": weights}
+        known = self.spec if self.wrong or self.missing() else self.located.pairing
+        return {**aspects_of(known), "weights": weights}
 
     @cached_property
+    @_fact
     def memory_plan(self) -> MemoryPlan:
         """Plan where the weights lie on this machine while they are used; this looks at the machine.
 
@@ -163,6 +212,13 @@ class Subject:
         reason = f"{plan.reason}; the random model drawn a layer at a time, not in 8 bits"
         return replace(plan, kind="streamed", quantisation=None, max_memory=None, reason=reason)
 
+    @_fact
+    def disk_bytes(self) -> int:
+        """Count the bytes of its files, which are here; by its own name, so that a file counts once under two links."""
+        files = [*self.located.model.rglob("*"), *self.located.sae.files]
+        return sum({file.resolve(): file.stat().st_size for file in files if file.is_file()}.values())
+
+    @_fact
     def needs(self) -> MemoryNeeds | None:
         """Count what it takes in memory; None where its files are not here and its sizes are not known beforehand."""
         spec = self.spec
@@ -197,6 +253,7 @@ class Subject:
         return self._identity
 
     @cached_property
+    @_fact
     def _identity(self) -> Identity:
         if self.randomisation is not None:
             return self._identity_of_control(self.randomisation)
@@ -250,10 +307,12 @@ class Subject:
         return self._whole_fingerprint
 
     @cached_property
+    @_fact
     def _whole_fingerprint(self) -> str:
         files = model_files(self.located.model, depth=None) or self.located.model_files
         return joined(self._identity.fingerprint, hash_files(files))
 
+    @_fact
     def open(self) -> Reader:
         """Load model and SAE; this is where torch is first imported.
 
@@ -276,6 +335,7 @@ class Subject:
             shared.randomiser = Randomiser(opening, part, texts, plan=self.memory_plan)
         return shared.randomiser.open(name=self.name, seed=self.randomisation.seed)
 
+    @_fact
     def opening(self) -> Opening:
         """Return all that is decided before it is loaded."""
         from saeprobe.subject.running.opening import Opening

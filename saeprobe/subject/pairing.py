@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
-from saeprobe.subject.files.model import model_files, model_folder, read_json, shape_of
+from saeprobe.subject.files.model import files_alone, model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.specification import (
     Download,
@@ -24,7 +24,7 @@ from saeprobe.subject.specification import (
 _T = TypeVar("_T")
 
 _MIRROR: Final = "where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before it"
-_HOOK: Final = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
+_HOOK: Final = re.compile(r"blocks\.([0-9]{1,6})\.hook_resid_(pre|post)")
 
 DATE: Final = "26 Jul 2024"
 """The date in a chat template that writes one: the one that Llama 3's own template falls back on."""
@@ -229,6 +229,11 @@ class Lookup:
             raise SubjectError(f"{spec.name} cannot run here: {self.missing}")
         sae = self._source
         pairing = pair(spec, model=folder, shape=self._shape, sae=sae)
+        if spec.shape is None and spec.d_sae not in (None, pairing.d_sae):  # with a shape it is a forecast of ours
+            found = (
+                f"the SAE {spec.sae} has {pairing.d_sae:,} features, and {spec.name} declares d_sae = {spec.d_sae:,}"
+            )
+            raise SubjectError(f"{found}; give the SAE that is meant, or declare the d_sae of this one")
         beyond = pairing.depth + 1
         further: list[Path] = []
         if spec.try_next_layer and beyond <= pairing.n_layers:
@@ -244,7 +249,7 @@ class Lookup:
 
     @cached_property
     def _folder(self) -> Path | None:
-        return model_folder(self.spec.model, revision=self.spec.revision)
+        return files_alone(model_folder(self.spec.model, revision=self.spec.revision))
 
     @cached_property
     def _model_files(self) -> list[Path]:
@@ -257,7 +262,7 @@ class Lookup:
 
     @cached_property
     def _sae(self) -> Path | None:
-        return find_sae(self.spec.sae)
+        return files_alone(find_sae(self.spec.sae))
 
     @cached_property
     def _source(self) -> SaeSource:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
-from saeprobe.files import FileError, check_values, parsed_toml, read_text, shortened
+from saeprobe.files import FileError, parsed_toml, quoted, read_text, shortened
 from saeprobe.subject.files.sae import find_release, near
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import (
@@ -53,6 +53,9 @@ _FINCH: Final = SubjectSpec(
     variance_explained=0.886,
 )
 
+_GPT2_SHAPE: Final = ModelShape(
+    family="bridge", hidden=768, layers=12, heads=12, kv_heads=12, intermediate=3072, vocabulary=50_257, positions=1024
+)  # fmt: skip
 _GPT2: Final = SubjectSpec(
     name="gpt2",
     model="openai-community/gpt2",
@@ -62,19 +65,14 @@ _GPT2: Final = SubjectSpec(
     # Also in the registry of sae-lens; stated here since an uncentred stream gives wrong features silently.
     center_writing_weights=True,
     summary="GPT-2 small with the residual-stream SAE of Joseph Bloom",
-    shape=ModelShape(
-        family="bridge",
-        hidden=768,
-        layers=12,
-        heads=12,
-        kv_heads=12,
-        intermediate=3072,
-        vocabulary=50_257,
-        positions=1024,
-    ),
+    shape=_GPT2_SHAPE,
     d_sae=24_576,
 )
 
+_QWEN_SHAPE: Final = ModelShape(
+    family="layers", hidden=3584, layers=28, heads=28, kv_heads=4, intermediate=18_944, vocabulary=152_064,
+    positions=32_768,
+)  # fmt: skip
 _QWEN: Final = SubjectSpec(
     name="qwen7b",
     model="Qwen/Qwen2.5-7B-Instruct",
@@ -86,18 +84,13 @@ _QWEN: Final = SubjectSpec(
     chat_template=True,
     dtype="bfloat16",
     summary="Qwen2.5-7B-Instruct with the SAE of layer 15 by Andy Arditi: the other family beside Llama",
-    shape=ModelShape(
-        family="layers",
-        hidden=3584,
-        layers=28,
-        heads=28,
-        kv_heads=4,
-        intermediate=18_944,
-        vocabulary=152_064,
-        positions=32_768,
-    ),
+    shape=_QWEN_SHAPE,
 )
 
+_LLAMA_SHAPE: Final = ModelShape(
+    family="layers", hidden=8192, layers=80, heads=64, kv_heads=8, intermediate=28_672, vocabulary=128_256,
+    positions=131_072,
+)  # fmt: skip
 _LLAMA: Final = SubjectSpec(
     name="llama70b",
     model="meta-llama/Llama-3.3-70B-Instruct",
@@ -111,16 +104,7 @@ _LLAMA: Final = SubjectSpec(
     dtype="bfloat16",
     try_next_layer=False,  # the hook is the publisher's own, and a layer more is 1.7 GB to read
     summary="Llama-3.3-70B-Instruct with Goodfire's SAE of layer 50",
-    shape=ModelShape(
-        family="layers",
-        hidden=8192,
-        layers=80,
-        heads=64,
-        kv_heads=8,
-        intermediate=28_672,
-        vocabulary=128_256,
-        positions=131_072,
-    ),
+    shape=_LLAMA_SHAPE,
     d_sae=65_536,
 )
 
@@ -150,6 +134,7 @@ _KEYS: Final[dict[str, type]] = {
     "chat_template": bool,
     "center_writing_weights": bool,
     "context_size": int,
+    "d_sae": int,
     "dtype": str,
     "sae_dtype": str,
     "quantisation": str,
@@ -172,115 +157,144 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "wording": ("specimen", "english", "chinese"),
 }
 
-_RANGES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
-    "model": (bool, "a folder or a name on the Hub"),
-    "device": (lambda said: bool(re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", said)), "auto, cpu, cuda, cuda:N or mps"),
-    "context_size": (lambda said: 1 <= said < 10**9, "a number of tokens, BOS among them"),
-    "l0": (lambda said: 0 < said < 10**9, "active features a token, such as 51"),
+_MANY: Final = 2**31  # more tokens than any model attends to, and more features than any SAE has
+_LONG: Final = 1000  # characters; a longer text is no path and no name
+_RANGES: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
+    "revision": (re.compile(r"(?!.*\.\.)\w[\w./-]*", re.ASCII).fullmatch, "a branch, a tag or a commit"),
+    "device": (re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?").fullmatch, "auto, cpu, cuda, cuda:N or mps"),
+    "context_size": (lambda said: 1 <= said < _MANY, "a number of tokens, BOS among them"),
+    "d_sae": (lambda said: 1 <= said < _MANY, "the number of features of the SAE"),
+    "l0": (lambda said: 0 < said < _MANY, "active features a token, such as 51"),
     "variance_explained": (lambda said: 0 < said <= 1, "a share between 0 and 1, such as 0.9"),
 }
 
 _SAE_FORMS: Final = '{ path = "..." } or { release = "...", id = "..." }'
+_NAME: Final = re.compile(  # no word of -m, and no marker with which pytest itself skips or changes tests
+    r"(?!(and|or|not|True|False|None|skip|skipif|xfail|parametrize|usefixtures|filterwarnings|tryfirst|trylast)$)"
+    r"[A-Za-z0-9][\w.-]*"
+)
+_ON_THE_HUB: Final = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
 
 
 def subject_names(rootdir: Path) -> tuple[str, ...]:
-    """List the names of all subjects, the built-in ones first.
+    """List the names of all subjects, the built-in ones first; also of those that are declared wrongly.
 
     Raises:
-        SubjectError: a user's subject has the name of a built-in one.
+        SubjectError: `rootdir`'s pyproject.toml cannot be read, or the tables of subjects stand in no table.
     """
-    return (*_BUILTIN, *_declared(rootdir))
+    return tuple(dict.fromkeys((*_BUILTIN, *_declared(rootdir))))
 
 
 def find_subject(name: str, rootdir: Path) -> Subject:
     """Find the subject of that name, built in or declared in `rootdir`'s pyproject.toml; nothing is loaded.
 
+    One that is declared wrongly is found too, and says so by `Subject.wrong`.
+
     Raises:
-        SubjectError: there is none (the nearest names are given), or its declaration is wrong.
+        SubjectError: there is none (the nearest names are given), or as `subject_names`.
     """
-    if name in _BUILTIN:
-        return Subject(spec=_BUILTIN[name])
     declared = _declared(rootdir)
-    if name not in declared:
-        raise SubjectError(
-            f"there is no subject {name!r}{near(name, [*_BUILTIN, *declared], 'name')} "
-            f"(your own go into [tool.saeprobe.subjects.{name}] in {rootdir / 'pyproject.toml'})"
-        )
-    return Subject(spec=_spec_of(name, declared[name], rootdir))
+    if name in declared or name in _BUILTIN:
+        return Subject(spec=_spec_of(name, declared[name], rootdir) if name in declared else _BUILTIN[name])
+    raise SubjectError(
+        f"there is no subject {name!r}{near(name, [*_BUILTIN, *declared], 'name')} "
+        f"(your own go into [tool.saeprobe.subjects.{name}] in {rootdir / 'pyproject.toml'})"
+    )
 
 
-def _declared(rootdir: Path) -> dict[str, Mapping[str, object]]:
-    """Read the user's tables, by name."""
+def _declared(rootdir: Path) -> dict[str, object]:
+    """Read what the user declares, by name; each is to be a table."""
     file = rootdir / "pyproject.toml"
     if not file.exists():
         return {}
     try:
-        found = parsed_toml(read_text(file), file)
-    except FileError as error:
+        found: dict[str, object] = parsed_toml(read_text(file), file)
+    except (OSError, FileError) as error:
         raise SubjectError(str(error)) from error
     for key in ("tool", "saeprobe", "subjects"):
         inner = found.get(key, {})
         if not isinstance(inner, dict):
             raise SubjectError(f"[{key}] in {file} is no table; wanted [tool.saeprobe.subjects.NAME]")
         found = cast("dict[str, object]", inner)
-    tables = cast("dict[str, Mapping[str, object]]", found)
-    for name, table in tables.items():
-        if name in _BUILTIN:
-            raise SubjectError(f"[tool.saeprobe.subjects.{name}] in {file} has a built-in name; choose another")
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-            raise SubjectError(f"subject name {name!r} in {file} is no marker name: letters, digits, dots and dashes")
-        if not isinstance(table, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - what TOML holds is not known
-            raise SubjectError(f"tool.saeprobe.subjects.{name} in {file} is no table")
-    return tables
+    return found
 
 
-def _spec_of(name: str, table: Mapping[str, object], rootdir: Path) -> SubjectSpec:
-    where = f"[tool.saeprobe.subjects.{name}] in {rootdir / 'pyproject.toml'}"
+def _spec_of(name: str, declared: object, rootdir: Path) -> SubjectSpec:
+    """Return what is declared, or what is wrong with it."""
+    selectable = _NAME.fullmatch(name) is not None
+    where = f"[tool.saeprobe.subjects.{name if selectable else repr(name)}] in {rootdir / 'pyproject.toml'}"
     try:
-        check_values(rootdir / "pyproject.toml", {key: table[key] for key in table if key not in _RANGES})
-    except FileError as error:
-        raise SubjectError(f"{where}: {error.found}; wanted {error.wanted}") from error
+        return _checked(name, declared, where, rootdir)
+    except SubjectError as error:
+        wrong = str(error)
+    except (OSError, RuntimeError, ValueError) as error:  # a path too long, the home of nobody, a number too long
+        wrong = f"{where} says what cannot be looked up: {quoted(error)}; wanted a folder here, or a name on the Hub"
+    if name in _BUILTIN:
+        return replace(_BUILTIN[name], wrong=wrong)
+    sae, markers = SaeFolder(path=rootdir), None if selectable else ()
+    default = isinstance(declared, dict) and cast("dict[str, object]", declared).get("default") is True
+    return SubjectSpec(name=name, model="", sae=sae, markers=markers, default=default, wrong=wrong)
+
+
+def _checked(name: str, declared: object, where: str, rootdir: Path) -> SubjectSpec:
+    if name in _BUILTIN:
+        raise SubjectError(f"{where} has a built-in name; choose another")
+    if not _NAME.fullmatch(name):
+        raise SubjectError(f"{where} has a name that -m cannot select; wanted letters, digits, dots and dashes")
+    if not isinstance(declared, dict):
+        raise SubjectError(f"{where} is {shortened(declared)}, no table; wanted a table with model and sae")
+    table = cast("dict[str, object]", declared)
     for key, value in table.items():
         if key not in _KEYS:
-            raise SubjectError(f"{where} has the unknown key {key!r}{near(key, _KEYS, 'key')}")
-        if type(value) is not _KEYS[key] and not (_KEYS[key] is float and type(value) is int):
-            wanted = _SAE_FORMS if key == "sae" else _KEYS[key].__name__
+            raise SubjectError(f"{where} has the unknown key {shortened(key)}{near(key[:_LONG], _KEYS, 'key')}")
+        wanted = _wanted(key, value)
+        if wanted is not None:
             raise SubjectError(f"{where}: {key} is {shortened(value)}; wanted {wanted}")
-        if key in _CHOICES and value not in _CHOICES[key]:
-            raise SubjectError(f"{where}: {key} is {value!r}; wanted one of {', '.join(_CHOICES[key])}")
-        if key in _RANGES and not _RANGES[key][0](value):
-            raise SubjectError(f"{where}: {key} is {shortened(value)}; wanted {_RANGES[key][1]}")
     for key in ("model", "sae"):
         if key not in table:
             raise SubjectError(f"{where} has no {key}; wanted a folder or a name on the Hub for it")
-    model = _model_of(str(table["model"]), rootdir)
+    model = _model_of(str(table["model"]), where, rootdir)
     if isinstance(model, Path) and "revision" in table:
-        raise SubjectError(
-            f"{where}: revision is of a model on the Hub, and {table['model']} is a folder; leave it out"
-        )
+        raise SubjectError(f"{where}: revision is of a model on the Hub, and {model} is a folder; leave it out")
     settings = {key: value for key, value in table.items() if key not in ("model", "sae")}
-    return SubjectSpec(
-        name=name,
-        model=model,
-        sae=_sae_of(cast("dict[str, object]", table["sae"]), where, rootdir),
-        root=rootdir,
-        **cast("dict[str, str]", settings),  # pyright: ignore[reportArgumentType] - the types were checked above
-    )
+    sae = _sae_of(cast("dict[str, object]", table["sae"]), where, rootdir)
+    return SubjectSpec(name=name, model=model, sae=sae, root=rootdir, **cast("dict[str, Any]", settings))
 
 
-def _model_of(model: str, rootdir: Path) -> str | Path:
+def _wanted(key: str, value: object) -> str | None:
+    """Say what is wanted under a key in place of this value; None where it can be taken."""
+    kind = _KEYS[key]
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        return _SAE_FORMS if key == "sae" else kind.__name__
+    if isinstance(value, str) and not _is_text(value):
+        return f"at most {_LONG} characters, none of them a control character"
+    if key in _CHOICES and value not in _CHOICES[key]:
+        return f"one of {', '.join(_CHOICES[key])}"
+    return _RANGES[key][1] if key in _RANGES and not _RANGES[key][0](value) else None
+
+
+def _is_text(value: object) -> bool:
+    """Say whether a value is a text that can name something."""
+    return isinstance(value, str) and len(value) <= _LONG and not any(character < " " for character in value)
+
+
+def _model_of(model: str, where: str, rootdir: Path) -> str | Path:
     """Return a folder, if there is one of that name or if it is written like one; else a name on the Hub."""
     folder = rootdir / Path(model).expanduser()
-    looks_local = model.startswith((".", "/", "~", "\\")) or Path(model).is_absolute()
-    return folder if looks_local or folder.is_dir() else model
+    local = model.startswith((".", "/", "~", "\\")) or Path(model).is_absolute() or (model and folder.is_dir())
+    if not (local or _ON_THE_HUB.fullmatch(model)):
+        raise SubjectError(
+            f"{where}: model is {shortened(model)}; wanted a folder that is here, or OWNER/NAME on the Hub"
+        )
+    return folder if local else model
 
 
 def _sae_of(table: Mapping[str, object], where: str, rootdir: Path) -> Sae:
-    if set(table) == {"path"} and isinstance(table["path"], str):
+    if set(table) == {"path"} and _is_text(table["path"]):
         path = rootdir / Path(str(table["path"])).expanduser()
         return SaeFile(path=path) if path.suffix in (".pt", ".pth") else SaeFolder(path=path)
-    if set(table) == {"release", "id"}:
+    if set(table) == {"release", "id"} and all(map(_is_text, table.values())):
         release = SaeRelease(release=str(table["release"]), id=str(table["id"]))
         find_release(release)
         return release
-    raise SubjectError(f"{where}: sae is {dict(table)}; wanted {_SAE_FORMS}")
+    raise SubjectError(f"{where}: sae is {shortened(dict(table))}; wanted {_SAE_FORMS}")

@@ -93,7 +93,7 @@ class SubjectSpec:
     sae: Sae  # the SAE
     root: Path | None = None  # reports name folders inside this one by their path from here
     summary: str = ""  # one line for people
-    markers: tuple[str, ...] = ()  # its name and, for a protocol of another subject, that subject's name
+    markers: tuple[str, ...] | None = None  # None: its name; a protocol of another subject has that one's name too
     protocol_of: str | None = None  # the subject of which this one is another protocol
     misfit: str | None = None  # why the SAE is read where it does not belong; the check then breaks nothing
     wording: str = "english"  # which prompt set of a choice it reads
@@ -118,6 +118,7 @@ class SubjectSpec:
     l0: float | None = None  # active features a token on plain text, as the SAE's publisher states it
     variance_explained: float | None = None  # share of the variance that the SAE reconstructs, likewise
     try_next_layer: bool = True  # whether the check also reads the block after the hook, at the price of its weights
+    wrong: str | None = None  # why this declaration cannot be used; then only its name and its markers count
     allow_other_model: bool = False  # whether the SAE may have been trained on another model than the one named here
 
     def in_reports(self, what: str | Path | Sae) -> str:
@@ -227,8 +228,7 @@ class Yardstick:
     """A yardstick is what an instrument check is held against."""
 
     l0: float | None = None  # active features a token, as the SAE's publisher states it; None where nobody does
-    # share of the variance that the SAE reconstructs, as the publisher states it
-    variance_explained: float | None = None
+    variance_explained: float | None = None  # share of the variance that the SAE reconstructs, likewise
     source: str = ""  # who says so
     shifts: tuple[int, ...] = (-1, 0, 1)  # which layers are tried, in blocks from the hook; 0 is the hook itself
     misfit: str | None = None  # why the SAE is read where it does not belong, on purpose; None where it is to fit

@@ -230,10 +230,26 @@ def test_subjects_are_listed_with_what_brings_them(run: Run, tmp_path: Path, mon
     assert f"\nmine: no whole model at {tmp_path / 'model'}" in found.out
 
 
-@pytest.mark.parametrize("command", ["doctor", "subjects"])
-def test_a_wrong_declaration_is_explained(run: Run, place: Callable[..., None], tmp_path: Path, command: str) -> None:
-    """A subject declared without an SAE is named by its table, as by every command that looks subjects up."""
+@pytest.mark.parametrize(("command", "code"), [("doctor", 1), ("subjects", 0)])
+def test_a_wrong_declaration_is_explained_beside_the_others(
+    run: Run, place: Callable[..., None], tmp_path: Path, command: str, code: int
+) -> None:
+    """A subject declared without an SAE says so in its row, the others have theirs, and doctor's exit code says it."""
     place(LAPTOP)
     (tmp_path / "pyproject.toml").write_text('[tool.saeprobe.subjects.mine]\nmodel = "./model"\n')
     found = run(command)
-    assert (found.code, "[tool.saeprobe.subjects.mine]" in found.err) == (2, True)
+    assert found.code == code, found.err
+    assert rows(found.out)["mine"][0] == "wrong"
+    assert rows(found.out)["sparrow"][0] == "ready"
+    assert f"[tool.saeprobe.subjects.mine] in {tmp_path / 'pyproject.toml'} has no sae; wanted a folder" in found.out
+
+
+@pytest.mark.parametrize("command", ["doctor", "subjects"])
+def test_tables_that_are_no_subject_s_are_refused(
+    run: Run, place: Callable[..., None], tmp_path: Path, command: str
+) -> None:
+    """Where no subject can be read, nothing can be said of any."""
+    place(LAPTOP)
+    (tmp_path / "pyproject.toml").write_text("[tool.saeprobe]\nsubjects = 3\n")
+    found = run(command)
+    assert (found.code, "is no table; wanted [tool.saeprobe.subjects.NAME]" in found.err) == (2, True)

@@ -98,6 +98,13 @@ def write_ranks(folder: Path) -> None:
     (folder / "eid_table.json").write_text(json.dumps(entries), encoding="utf-8")
 
 
+def as_wide(rows: np.ndarray) -> csr_array:
+    """The same features among as many as the SAE of llama70b has."""
+    wide = csr_array(rows)
+    wide.resize((len(rows), 65_536))
+    return wide
+
+
 def write_styles(folder: Path) -> None:
     """Features of fifty topics: novice has 5 active features on even topics and 6 on odd ones, expert 3 and 2."""
     even, odd = [1, 1, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1, 1, 1]
@@ -106,6 +113,6 @@ def write_styles(folder: Path) -> None:
     recorded = ArticleFeatures(
         topics=tuple(f"topic {i}" for i in range(50)),
         gurus=("",) * 50,
-        features={"novice": csr_array(novice), "expert": csr_array(expert)},
+        features={"novice": as_wide(novice), "expert": as_wide(expert)},
     )
     write_features(folder / "features_layer50.pt", recorded)

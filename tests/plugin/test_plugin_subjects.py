@@ -108,13 +108,13 @@ def test_an_unknown_subject_is_an_error_with_the_nearest_name(go: Go) -> None:
     ("settings", "told"),
     [
         ('saeprobe_default_subjects = ["gpt-2"]', "there is no subject 'gpt-2'; did you mean"),
-        ('[tool.saeprobe.subjects.gpt2]\nmodel = "here"', "has a built-in name; choose another"),
-        ('[tool.saeprobe.subjects.mine]\nmodle = "here"', "has the unknown key 'modle'; did you mean 'model'?"),
-        ('[tool.saeprobe.subjects.mine]\nmodel = "here"', "[tool.saeprobe.subjects.mine]"),
+        ("[tool.saeprobe]\nsubjects = 3", "is no table; wanted [tool.saeprobe.subjects.NAME]"),
     ],
 )
-def test_a_subject_that_is_declared_wrongly_stops_the_run(pytester: pytest.Pytester, settings: str, told: str) -> None:
-    """A usage error with the place and the remedy, before anything is collected."""
+def test_what_is_wrong_and_belongs_to_no_subject_stops_the_run(
+    pytester: pytest.Pytester, settings: str, told: str
+) -> None:
+    """A usage error names the place and the remedy, before anything is collected."""
     pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\n{settings}")
     ran = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     assert ran.ret == 4

@@ -13,6 +13,7 @@ from saeprobe import capture
 from saeprobe.features.sparse import Features, Keep
 from saeprobe.prompts import STYLES
 from saeprobe.recorded.directory import Recorded, recorded_evidence
+from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.summaries import FeatureDiff, FeatureRates
 from saeprobe.recorded.tensors import ArticleFeatures
 
@@ -73,4 +74,4 @@ def write_eid(path: Path) -> None:
 
 def read(directory: Path, *, keep: Keep = "features", at: Literal["last", "all"] = "last") -> Features | Recorded:
     """Read what the files in a directory hold of the styles."""
-    return recorded_evidence(directory, SUBJECT, capture(STYLES, at=at, keep=keep))
+    return recorded_evidence(directory, capture(STYLES, at=at, keep=keep), Stated(subject=SUBJECT))

@@ -215,7 +215,7 @@ def test_what_is_no_strict_json_is_refused(tmp_path: Path, text: str, found: str
     assert found in str(refused.value)
 
 
-cells = st.fixed_dictionaries({"eid": st.floats(0.01, 1e6), "seq_len": st.integers(1, 10**6)})
+cells = st.fixed_dictionaries({"eid": st.floats(0.01, 1e6), "seq_len": st.integers(10**6, 10**7)})
 
 
 def two_topics() -> list[dict[str, Any]]:

@@ -87,6 +87,13 @@ def test_an_sae_of_another_width(root: Path) -> None:
     refused(declared(root), r"reads 8 dimensions but .* has 16; they do not belong together: name the model")
 
 
+def test_an_sae_of_another_size_than_declared(root: Path) -> None:
+    """A d_sae that is declared is held against the file."""
+    d_sae = declared(root).located.pairing.d_sae
+    assert declared(root, d_sae=d_sae).located.pairing.d_sae == d_sae
+    refused(declared(root, d_sae=d_sae + 1), f"has {d_sae} features, and mine declares d_sae = {d_sae + 1}; give the")
+
+
 def test_a_hook_that_the_model_does_not_have(root: Path) -> None:
     """The blocks that there are, are named."""
     refused(declared(root, hook_name="blocks.4.hook_resid_post"), "but the model has blocks 0 to 3")
@@ -201,8 +208,7 @@ def test_eight_bits_without_what_they_need(root: Path) -> None:
 
 def test_a_memory_plan_that_is_none(root: Path) -> None:
     """The words that there are, are listed."""
-    with pytest.raises(SubjectError, match="memory is 'stream'; wanted one of auto, resident, sharded, streamed"):
-        declared(root, memory="stream")
+    refused(declared(root, memory="stream"), "memory is 'stream'; wanted one of auto, resident, sharded, streamed")
 
 
 def test_a_broken_shard_is_named(root: Path) -> None:

@@ -22,6 +22,8 @@ _TOKENIZER: Final = (
     *("vocab.json", "merges.txt", "chat_template.jinja"),
 )
 
+_MANY: Final = 2**31  # no size of a model is as large
+
 _LAYERS: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Architectures that transformers and accelerate run, stopped after the hooked layer; the others go through
 TransformerLens, which can centre their weights but holds the whole model."""
@@ -54,6 +56,18 @@ def model_folder(model: str | Path, *, revision: str | None) -> Path | None:
     names = [model] + ([model.partition("/")[2]] if model.startswith("openai-community/") else [])
     folders = (cached_folder(name, revision=revision, file="config.json") for name in names)
     return next((found for found in folders if found is not None), None)
+
+
+def files_alone(path: Path | None) -> Path | None:
+    """Return the path, having seen that a folder holds files and folders: who opens a pipe waits for its other end.
+
+    Raises:
+        SubjectError: it holds something else.
+    """
+    for file in path.iterdir() if path is not None and path.is_dir() else ():
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise SubjectError(f"{file} is neither a file nor a folder; put the file itself there, or take it away")
+    return path
 
 
 def model_files(folder: Path, *, depth: int | None) -> list[Path]:
@@ -94,6 +108,8 @@ def _hash_file(file: Path) -> str:
     """Hash the content; the Hub's cache names its large files by their hash, so that 140 GB need not be read."""
     if file.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", file.resolve().name):
         return file.resolve().name
+    if not file.is_file():
+        raise SubjectError(f"{file} is no file; put the file itself there, or fetch it again")
     stat = file.stat()
     return _sha256(file, stat.st_size, stat.st_mtime_ns)
 
@@ -126,7 +142,10 @@ def shape_of(model: Path) -> ModelShape:
         SubjectError: its configuration does not state them.
     """
     whole = read_json(model / "config.json")
-    config = cast("Mapping[str, object]", whole.get("text_config", whole))  # where a model also sees or hears
+    inner: object = whole.get("text_config", whole)  # where a model also sees or hears
+    config = cast("Mapping[str, object]", inner if isinstance(inner, dict) else {})
+    if not isinstance(config.get("model_type", ""), str):
+        raise SubjectError(f"{model / 'config.json'} has model_type {config['model_type']!r:.60}; wanted its name")
     family: Family = "layers" if config.get("model_type") in _LAYERS else "bridge"
     hidden = _number(config, "hidden_size", "n_embd", "d_model")
     layers = _number(config, "num_hidden_layers", "n_layer", "num_layers")
@@ -150,8 +169,18 @@ def shape_of(model: Path) -> ModelShape:
 
 
 def _number(config: Mapping[str, object], *names: str) -> int | None:
-    found = (config[name] for name in names if isinstance(config.get(name), int))
-    return next((int(str(value)) for value in found), None)
+    """Return the size under the first of some names that a configuration has; None where it has none of them.
+
+    Raises:
+        SubjectError: what stands there is no size.
+    """
+    name = next((name for name in names if config.get(name) is not None), None)
+    if name is None:
+        return None
+    value = config[name]
+    if type(value) is not int or not 0 < value < _MANY:
+        raise SubjectError(f"the model's config.json has {name} = {value!r:.60}; wanted a whole number above 0")
+    return value
 
 
 def read_config(folder: Path, *, depth: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from made_llama import CHAT_TEMPLATE, write_chat_tokenizer
 
 from saeprobe.captures import Span
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.batches import tokenize
+from saeprobe.subject.running.tokens import tokenize
 from saeprobe.subject.specification import ReadingError
 
 HOW = Pairing(

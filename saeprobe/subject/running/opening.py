@@ -24,7 +24,6 @@ from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located, Pairing
 from saeprobe.subject.running.batches import (
     Batch,
-    FastTokenizer,
     ResidualStream,
     Run,
     Streams,
@@ -35,6 +34,7 @@ from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, open_spe
 from saeprobe.subject.running.reader import SAE, Model, Sae, SaeReader, as_standard, thresholds_of
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
+from saeprobe.subject.running.tokens import FastTokenizer
 from saeprobe.subject.specification import Dtype, SaeFile, SaeRelease, Share, SubjectError, SubjectSpec, tolerance_of
 
 _UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"

@@ -18,8 +18,9 @@ from saeprobe.features.sparse import Token, effective_rank
 from saeprobe.prompts import Prompt
 from saeprobe.subject.files.sae import KEYS
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.batches import FastTokenizer, ResidualStream, Run, Streams, Tokenized, shorten, tokenize
+from saeprobe.subject.running.batches import ResidualStream, Run, Streams
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten, tokenize
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
 with warnings.catch_warnings():

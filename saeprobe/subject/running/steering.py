@@ -18,7 +18,8 @@ from torch import Tensor
 from saeprobe.captures import Steering
 from saeprobe.features.continuations import Arm, Continuation
 from saeprobe.prompts import Prompt
-from saeprobe.subject.running.batches import Batch, FastTokenizer, Tokenized, pad, positions_of, shorten
+from saeprobe.subject.running.batches import Batch, pad, positions_of
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten
 from saeprobe.subject.specification import ReadingError
 
 Edit = Callable[[Tensor, object], Tensor]

@@ -148,6 +148,7 @@ _KEYS: Final[dict[str, type]] = {
     "sae": dict,
     "hook_name": str,
     "prepend_bos": bool,
+    "bos_token": str,
     "chat_template": bool,
     "center_writing_weights": bool,
     "context_size": int,
@@ -175,6 +176,7 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
 
 _RANGES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "model": (bool, "a folder or a name on the Hub"),
+    "bos_token": (bool, "a token of the tokenizer, such as <|endoftext|>"),
     "device": (lambda said: bool(re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", said)), "auto, cpu, cuda, cuda:N or mps"),
     "context_size": (lambda said: said >= 1, "a number of tokens, BOS among them"),
     "l0": (lambda said: 0 < said < math.inf, "active features a token, such as 51"),

@@ -105,6 +105,7 @@ class SubjectSpec:
     revision: str | None = None  # branch, tag or commit of the model on the Hub
     hook_name: str | None = None  # where the SAE reads, in TransformerLens' names
     prepend_bos: bool | None = None  # whether each prompt begins with BOS
+    bos_token: str | None = None  # the token that stands for BOS, where the SAE was trained with another
     bos_twice: bool = False  # whether a second BOS stands before the one that the chat template writes, as published
     rank_with_bos: bool = False  # whether the effective rank of a prompt takes BOS in, as published
     chat_template: bool = False  # whether a prompt is put into the model's chat template, as a user's turn

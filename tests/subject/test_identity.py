@@ -76,7 +76,7 @@ def test_files_are_looked_up_once_and_the_machine_is_not(tiny: Made, monkeypatch
         assert each.missing() is None
         assert each.identity().d_sae == 40
         assert each.yardstick().shifts == (-1, 0, 1)
-        assert each.aspects()["BOS"] == "one before each prompt, never read"
+        assert each.aspects()["BOS"] == "one before each prompt (<|endoftext|>), never read"
     assert found == [tiny.subject.spec.sae]
     with pytest.raises(AssertionError, match="the machine was looked at"):
         _ = subject.memory_plan

@@ -8,6 +8,7 @@ import pytest
 from made_llama import CHAT_TEMPLATE, write_chat_tokenizer
 
 from saeprobe.captures import Span
+from saeprobe.subject.files.tokenizer import Beginning
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.tokens import tokenize
 from saeprobe.subject.specification import ReadingError
@@ -20,6 +21,7 @@ HOW = Pairing(
     d_in=16,
     d_sae=24,
     prepend_bos=True,
+    beginning=Beginning(tokens=("<|begin_of_text|>",)),
     bos_twice=False,
     rank_with_bos=False,
     chat_template=True,

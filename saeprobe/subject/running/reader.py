@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -19,8 +19,9 @@ from saeprobe.prompts import Prompt
 from saeprobe.subject.files.sae import KEYS
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.batches import ResidualStream, Run, Streams
+from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
-from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten, tokenize
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, tokenize
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
 with warnings.catch_warnings():
@@ -145,6 +146,7 @@ class SaeReader:
     sae: Sae
     thresholds: Thresholds | None
     pairing: Pairing
+    ends: Callable[[], frozenset[int]] = frozenset  # ids of the tokens that end a text, asked where one is written
 
     @property
     def device(self) -> str:
@@ -278,6 +280,7 @@ class SaeReader:
             self.tokenizer,
             list(zip(prompts, texts, strict=True)),
             n_positions=self.pairing.n_positions,
+            ends=self.ends(),
         )
 
     def _alive(self, texts: Sequence[str]) -> tuple[int, ...]:

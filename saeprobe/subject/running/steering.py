@@ -12,14 +12,15 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from saeprobe.captures import Steering
 from saeprobe.features.continuations import Arm, Continuation
 from saeprobe.prompts import Prompt
 from saeprobe.subject.running.batches import Batch, pad, positions_of
-from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, shorten
+from saeprobe.subject.running.chat import shorten
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized
 from saeprobe.subject.specification import ReadingError
 
 Edit = Callable[[Tensor, object], Tensor]
@@ -161,8 +162,9 @@ def continue_prompts(
     prompts: Sequence[tuple[Prompt, Tokenized]],
     *,
     n_positions: int,
+    ends: frozenset[int],
 ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-    """Continue prompts under every arm; rows of several prompts share a batch."""
+    """Continue prompts under every arm, up to a token in `ends`; rows of several prompts share a batch."""
     steering = experiment.steering
     for _, text in prompts:
         if len(text.ids) + steering.max_new_tokens > n_positions:
@@ -178,7 +180,7 @@ def continue_prompts(
         for sample in range(n_samples)
     ]
     a_prompt = len(experiment.treatments) * n_samples
-    writer = _Writer(speaker=speaker, tokenizer=tokenizer, steering=steering)
+    writer = _Writer(speaker=speaker, tokenizer=tokenizer, steering=steering, ends=ends)
     done: list[Continuation] = []
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         done += writer.write(rows[start : start + _ROWS_AT_ONCE])
@@ -194,15 +196,17 @@ class _Writer:
     speaker: Speaker
     tokenizer: FastTokenizer
     steering: Steering
+    ends: frozenset[int]  # ids of the tokens that end a text
 
     @torch.no_grad()
     def write(self, rows: Sequence[_Row]) -> list[Continuation]:
         """Write and score one batch, padded on the left, where new tokens are not appended."""
         batch = pad([row.text.ids for row in rows], side="left", device=self.speaker.device)
-        new = self._sample(batch, torch.stack([row.treatment.change for row in rows]), self._draws(rows))
+        new = self._sample(batch, rows)
         lengths = self._lengths(new)
         scores = self._mean_log_prob(batch, new, lengths)
-        decode, end = self.tokenizer.decode, self.tokenizer.eos_token_id
+        _check_finite(rows, torch.tensor(scores).isfinite(), "a log-probability")
+        decode = self.tokenizer.decode
         return [
             Continuation(
                 prompt=row.prompt,
@@ -210,7 +214,7 @@ class _Writer:
                 features=row.treatment.features,
                 strength=row.treatment.strength,
                 sample=row.sample,
-                text=decode(tokens[: length - (tokens[length - 1] == end)]),
+                text=decode(tokens[: length - (tokens[length - 1] in self.ends)]),
                 log_prob=score,
             )
             for row, tokens, length, score in zip(rows, _listed(new), _listed(lengths), scores, strict=True)
@@ -226,14 +230,13 @@ class _Writer:
         seeds = [int.from_bytes(hashlib.sha256(key).digest()[:8]) for key in keys]
         return np.stack([np.random.default_rng(seed).random(self.steering.max_new_tokens) for seed in seeds])
 
-    def _sample(
-        self, batch: Batch, change: Float[Tensor, "batch d_in"], draws: Float[np.ndarray, "batch new"]
-    ) -> Int[Tensor, "batch new"]:
-        """Choose new tokens, one a step, until all rows have written the end-of-text token or as many as asked.
+    def _sample(self, batch: Batch, rows: Sequence[_Row]) -> Int[Tensor, "batch new"]:
+        """Choose new tokens, one a step, until all rows have written an end of text or as many as asked.
 
         The edit acts on the prompt in the first step and on the one new token in each later one.
         """
-        model, end = self.speaker.model, self.tokenizer.eos_token_id
+        model, draws = self.speaker.model, self._draws(rows)
+        change = torch.stack([row.treatment.change for row in rows])
         step, mask, past = batch.ids, batch.mask, None
         written: list[Tensor] = []
         ended = torch.zeros(len(step), dtype=torch.bool, device=step.device)
@@ -248,14 +251,18 @@ class _Writer:
                     logits_to_keep=1,
                 )
                 past = out.past_key_values
+                _check_finite(rows, out.logits[:, -1].isfinite().all(-1) | ended, "a logit")
                 token = self._choose(out.logits[:, -1], torch.as_tensor(draws[:, column], device=step.device))
                 written.append(token)
-                ended = ended | (token == (-1 if end is None else end))
+                ended = ended | self._is_end(token)
                 if bool(ended.all()):
                     break
                 step = token[:, None]
                 mask = torch.cat([mask, torch.ones_like(step)], dim=1)
         return torch.stack(written, dim=1)
+
+    def _is_end(self, tokens: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
+        return torch.isin(tokens, torch.tensor(sorted(self.ends), dtype=tokens.dtype, device=tokens.device))
 
     def _choose(self, logits: Float[Tensor, "batch vocab"], draw: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
         """Choose the likeliest token at temperature 0, else the one whose share of the probability holds the draw."""
@@ -266,9 +273,7 @@ class _Writer:
 
     def _lengths(self, new: Int[Tensor, "batch new"]) -> Int[Tensor, " batch"]:
         """Count the tokens of each row up to its end of text, that one included."""
-        if self.tokenizer.eos_token_id is None:
-            return torch.full((len(new),), new.shape[1])
-        is_end = new == self.tokenizer.eos_token_id
+        is_end = self._is_end(new)
         return torch.where(is_end.any(1), is_end.int().argmax(1) + 1, new.shape[1])
 
     def _mean_log_prob(
@@ -290,8 +295,20 @@ class _Writer:
                 logits_to_keep=n_new + 1,
             )
             log_probs = out.logits[:, :-1].float().log_softmax(-1).gather(-1, new[part][..., None])[..., 0]
-            means += _listed((log_probs.double() * counted[part]).sum(1) / counted[part].sum(1))
+            # What stands after the end of a text is of no concern, whatever the model makes of it.
+            means += _listed(log_probs.double().where(counted[part], 0.0).sum(1) / counted[part].sum(1))
         return means
+
+
+def _check_finite(rows: Sequence[_Row], finite: Bool[Tensor, " batch"], what: str) -> None:
+    """Refuse what overflowed: the likeliest of tokens that are not numbers would be the first of the vocabulary."""
+    for row, well in zip(rows, _listed(finite), strict=True):
+        if not well:
+            arm, strength = row.treatment.arm, row.treatment.strength
+            raise ReadingError(
+                f"{what} after the prompt {shorten(row.text.text)} in the arm {arm!r} at strength {strength:g} is not "
+                'finite; lower the strength, or compute in a wider dtype: dtype = "float32"'
+            )
 
 
 def _listed(values: Tensor) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,11 @@ HOW = Pairing(
     context_size=512,
     n_positions=512,
 )
+
+
+def plain(**changes: Any) -> Pairing:
+    """Pair without BOS or chat template, but for what is given."""
+    return replace(HOW, **{"prepend_bos": False, "beginning": Beginning(), "chat_template": False, **changes})
 
 
 @pytest.fixture(scope="module")

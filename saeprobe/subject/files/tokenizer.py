@@ -41,8 +41,8 @@ class Beginning:
 def choose_beginning(prefix: Sequence[str], bos: str | None, eos: str | None) -> Beginning:
     """Choose what begins a prompt: what the tokenizer itself writes ahead of a text, else BOS, else EOS in its place.
 
-    That is how TransformerLens, and so sae-lens, tokenizes the text that SAEs are trained on
-    (`HookedTransformer.set_tokenizer` and `to_tokens`). Without any of the three nothing does.
+    EOS takes the place of BOS as in TransformerLens (`HookedTransformer.set_tokenizer`), and so in the text on which
+    sae-lens trains. Without any of the three nothing begins a prompt.
     """
     if prefix and tuple(prefix) != (bos,):
         return Beginning(tokens=tuple(prefix), reason="which the tokenizer itself writes ahead of a text")
@@ -142,12 +142,12 @@ def ends_of(folder: Path, *, vocabulary: int, eos: int | None) -> frozenset[int]
         found = said.get("eos_token_id")
         if found is None:
             continue
-        ids = _items(found) if isinstance(found, list) else [found]
+        ids = _items(cast(object, found)) or [cast(object, found)]
         strange = [one for one in ids if type(one) is not int or not 0 <= one < vocabulary]
-        if strange or not ids:
+        if strange:
             raise SubjectError(
-                f"{folder / name} has eos_token_id {str(found)[:80]}; wanted a token id in [0, {vocabulary}), "
-                "or a list of them: copy the file again from where the model came from"
+                f"{folder / name} has eos_token_id {str(cast(object, found))[:80]}; wanted a token id in "
+                f"[0, {vocabulary}), or a list of them: copy the file again from where the model came from"
             )
         return frozenset(cast("list[int]", ids))
     return frozenset() if eos is None else frozenset([eos])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from jinja2 import Template, TemplateError, nodes
 
@@ -96,7 +96,7 @@ def _frame(source: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
 
 
 def _compiled(source: str) -> Template:
-    return cast(Template, _compile_jinja_template(source))
+    return _compile_jinja_template(source)
 
 
 def _varying(source: str) -> Iterator[str]:
@@ -120,11 +120,11 @@ def _render(source: str, names: dict[str, str], text: str) -> str:
     return _compiled(source).render(given)
 
 
-def _on_the_day(form: str) -> str:
+def _on_the_day(format: str) -> str:  # noqa: A002 - a template may give it by this name
     """Write the pinned date, at midnight, in a form of `strftime`."""
-    if re.search(r"(?<!%)(%%)*%s", form):
-        raise TemplateError(f"strftime_now({form!r}) depends on the time zone of the machine")
-    return datetime.strptime(DATE, "%d %b %Y").strftime(form)  # noqa: DTZ007 - naive, as that of transformers
+    if re.search(r"(?<!%)(%%)*%s", format):
+        raise TemplateError(f"strftime_now({format!r}) depends on the time zone of the machine")
+    return datetime.strptime(DATE, "%d %b %Y").strftime(format)  # noqa: DTZ007 - naive, as that of transformers
 
 
 def shorten(text: str, limit: int = 60) -> str:

@@ -36,7 +36,7 @@ from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, open_spe
 from saeprobe.subject.running.reader import SAE, Model, Sae, SaeReader, as_standard, thresholds_of
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
-from saeprobe.subject.running.tokens import FastTokenizer, check_protocol
+from saeprobe.subject.running.tokens import load_tokenizer
 from saeprobe.subject.specification import Dtype, SaeFile, SaeRelease, Share, SubjectError, SubjectSpec, tolerance_of
 
 _UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -64,7 +64,7 @@ def open_reader(opening: Opening) -> SaeReader:
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     found = opening.located
     model = bridge_model(opening) if found.pairing.family == "bridge" else _layers(opening)
-    tokenizer = _tokenizer(found.model, found.pairing)
+    tokenizer = load_tokenizer(found.model, found.pairing)
     vocabulary = found.shape.vocabulary or len(tokenizer)
     sae = load_sae(opening.spec, found.sae, found.pairing, device=opening.plan.sae_device)
     return SaeReader(
@@ -148,16 +148,6 @@ def _check_sae(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
             f"the SAE {spec.sae} scales its inputs by a factor that its files do not hold; "
             "fold it in with sae.fold_activation_norm_scaling_factor(...) and save the SAE again"
         )
-
-
-def _tokenizer(folder: Path, pairing: Pairing) -> FastTokenizer:
-    tokenizer = cast(Any, AutoTokenizer).from_pretrained(str(folder), local_files_only=True)
-    if not tokenizer.is_fast:
-        raise SubjectError(
-            f"the tokenizer in {folder} does not say which characters its tokens carry; wanted a tokenizer.json there"
-        )
-    check_protocol(tokenizer, pairing)
-    return tokenizer
 
 
 def _layers(opening: Opening) -> Model:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
+
+from transformers import AutoTokenizer
 
 from saeprobe.captures import At
 from saeprobe.subject.files.tokenizer import choose_beginning
@@ -88,6 +91,23 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
             )
         )
     return found
+
+
+def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
+    """Load the tokenizer of the model in a folder, and see that it does what the protocol says."""
+    try:
+        tokenizer = cast(Any, AutoTokenizer).from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        raise SubjectError(
+            f"transformers cannot load the tokenizer in {folder}: {type(error).__name__}: {shorten(str(error), 200)}; "
+            "copy its files again from where the model came from"
+        ) from error
+    if not tokenizer.is_fast:
+        raise SubjectError(
+            f"the tokenizer in {folder} does not say which characters its tokens carry; wanted a tokenizer.json there"
+        )
+    check_protocol(tokenizer, how)
+    return tokenizer
 
 
 def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:

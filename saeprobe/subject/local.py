@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
-from saeprobe.subject.files.tokenizer import GENERATION
+from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
 from saeprobe.subject.machine import this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
-from saeprobe.subject.pairing import DATE, TOKENISING, Located, Lookup, aspects_of, depth_of, downloads
+from saeprobe.subject.pairing import DATE, Located, Lookup, aspects_of, depth_of, downloads
 from saeprobe.subject.specification import (
     Download,
     Dtype,

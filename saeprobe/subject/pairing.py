@@ -10,7 +10,7 @@ from typing import Final, TypeVar, cast
 
 from saeprobe.subject.files.model import model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
-from saeprobe.subject.files.tokenizer import Beginning, beginning_of
+from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
 from saeprobe.subject.specification import (
     Download,
     Family,
@@ -29,12 +29,6 @@ _HOOK: Final = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
 
 DATE: Final = "26 Jul 2024"
 """The date in a chat template that writes one: the one that Llama 3's own template falls back on."""
-
-TOKENISING: Final = "2"
-"""The version of the rules by which a prompt becomes tokens; what was read by others is never used.
-
-2: EOS where there is no BOS, a tokenizer's own prefix, every date pinned, and a token carries its own characters alone.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,25 +59,18 @@ class Pairing:
 
 def aspects_of(read: Pairing | SubjectSpec) -> dict[str, str]:
     """Say in words, by aspect, how a subject is read; of a specification alone, as far as it says so."""
+    declared = read.beginning if isinstance(read, Pairing) else declared_beginning(read.bos_token)
+    bos = declared.in_words(twice=read.bos_twice)
+    if read.prepend_bos is False:
+        bos = "none but the chat template's" if read.chat_template else "none added"
     found = None if read.hook_name is None else _HOOK.fullmatch(read.hook_name)
     where = "" if found is None else f", transformers' hidden_states[{int(found[1]) + (found[2] == 'post')}]"
     return {
         "read at": f"{read.hook_name or 'where the SAE says'}{where}",
-        "BOS": f"{_bos_in_words(read)}, {'read for the effective rank only' if read.rank_with_bos else 'never read'}",
+        "BOS": f"{bos}, {'read for the effective rank only' if read.rank_with_bos else 'never read'}",
         "chat template": f"the model's own, up to the answer, dated {DATE}" if read.chat_template else "none",
         "stream": "residual stream minus its mean" if read.center_writing_weights else "raw residual stream",
     }
-
-
-def _bos_in_words(read: Pairing | SubjectSpec) -> str:
-    """Say what begins a prompt, by the tokens' own text where that is known."""
-    if read.prepend_bos is False:
-        return "none but the chat template's" if read.chat_template else "none added"
-    declared = read.bos_token if isinstance(read, SubjectSpec) else None
-    begin = read.beginning if isinstance(read, Pairing) else Beginning(tokens=() if declared is None else (declared,))
-    which = ", ".join(part for part in (begin.text, begin.reason) if part)
-    many = "two" if read.bos_twice else "one" if len(begin.tokens) <= 1 else f"{len(begin.tokens)} tokens"
-    return f"{many} before each prompt" + (f" ({which})" if which else "")
 
 
 def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -> Pairing:
@@ -119,11 +106,6 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
         )
     context = said.get("context_size") or shape.positions if spec.context_size is None else spec.context_size
     bos = bool(_need(spec, spec.prepend_bos, said.get("prepend_bos"), "prepend_bos"))
-    if spec.bos_token is not None and not bos:
-        raise SubjectError(
-            f"{spec.name} declares bos_token = {spec.bos_token!r} but prompts are to begin without BOS (prepend_bos is "
-            "false); set prepend_bos = true, or leave bos_token out"
-        )
     return Pairing(
         family=shape.family,
         hook_name=hook_name,
@@ -132,7 +114,7 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
         d_in=d_in,
         d_sae=int(str(said["d_sae"])),
         prepend_bos=bos,
-        beginning=beginning_of(model, spec.bos_token) if bos else Beginning(),
+        beginning=beginning_of(model, spec.bos_token, wanted=bos),
         bos_twice=spec.bos_twice,
         rank_with_bos=spec.rank_with_bos,
         chat_template=spec.chat_template,

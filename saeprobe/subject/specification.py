@@ -20,12 +20,10 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Quantisation = Literal["8bit", "8bit where it can"]
 Memory = Literal["auto", "resident", "sharded", "streamed"]
 
+# Which library runs a model: transformers layer by layer, or a TransformerLens bridge as a whole.
 Family = Literal["layers", "bridge"]
-"""Which library runs a model: transformers layer by layer, or a TransformerLens bridge as a whole."""
-
+# What is drawn at random in a control: the weights of the model, or the directions that the SAE reads.
 RandomPart = Literal["random-model", "random-sae"]
-"""What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
-
 Share = Callable[[float], None]  # it is called with the share of the work that is done, between 0 and 1
 
 
@@ -228,8 +226,7 @@ class Yardstick:
     """A yardstick is what an instrument check is held against."""
 
     l0: float | None = None  # active features a token, as the SAE's publisher states it; None where nobody does
-    # share of the variance that the SAE reconstructs, as the publisher states it
-    variance_explained: float | None = None
+    variance_explained: float | None = None  # share of the variance that the SAE reconstructs, likewise
     source: str = ""  # who says so
     shifts: tuple[int, ...] = (-1, 0, 1)  # which layers are tried, in blocks from the hook; 0 is the hook itself
     misfit: str | None = None  # why the SAE is read where it does not belong, on purpose; None where it is to fit
@@ -256,9 +253,10 @@ class Request:
 class Reading:
     """A reading holds what was read of one prompt: arrays with one row a token read, features in sparse rows.
 
-    `indices` of a row ascend; `values` are above zero. `near` are the features of a row that lie so close to firing or
-    not firing that rounding decides (`Identity.tolerance`), ascending; no rows where the SAE's features have no
-    threshold of their own. `effective_rank` is of all tokens of the prompt, with or without BOS as the protocol says.
+    `indices` of a row ascend; `values` are above zero. `near` are the features of which rounding decides whether they
+    fire (`Identity.tolerance`), ascending; no rows where they have no threshold of their own. `effective_rank` is of all
+    tokens of the prompt, with or without BOS as the protocol says.
+    The model saw all of `ids`, tokens of the text `rendered`; alone they write `pieces`, which no store gives back.
     """
 
     tokens: tuple[Token, ...]
@@ -269,6 +267,9 @@ class Reading:
     activations: Float[np.ndarray, "read d_in"] | None = None
     effective_rank: float | None = None
     near: tuple[Int[np.ndarray, " near"], ...] = ()
+    ids: tuple[int, ...] = ()
+    rendered: str = ""
+    pieces: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -285,8 +286,7 @@ class Reader(Protocol):
         """Run the model up to the hook; yield for each request its index and a reading a want, each request once.
 
         They are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
-        `progress` is called with the share of them that is done. A `ReadingError` says that a text does not fit the
-        context, has no tokens or contains special ones, or that a prompt cannot be read as wanted.
+        `progress` is called with the share of them that is done. A `ReadingError` says what cannot be read, and why.
         """
         ...
 

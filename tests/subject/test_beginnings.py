@@ -56,7 +56,7 @@ def written(
 
 def begun(folder: Path, tokenizer: Any, *, declared: str | None = None, **how: Any) -> tuple[list[str], int]:
     """Return the tokens of "hi" as the protocol of those files says, and how many of them are never read."""
-    pairing = plain(prepend_bos=True, beginning=beginning_of(folder, declared), **how)
+    pairing = plain(prepend_bos=True, beginning=beginning_of(folder, declared, wanted=True), **how)
     check_protocol(tokenizer, pairing)
     (found,) = tokenize(tokenizer, ["hi"], pairing)
     assert found.spans[: found.n_bos] == ((-1, -1),) * found.n_bos
@@ -118,9 +118,9 @@ def test_the_protocol_says_which_token_and_why(tmp_path: Path) -> None:
         ),
     ):
         written(tmp_path / "m", **files)
-        pairing = plain(prepend_bos=True, beginning=beginning_of(tmp_path / "m", None))
+        pairing = plain(prepend_bos=True, beginning=beginning_of(tmp_path / "m", None, wanted=True))
         assert aspects_of(pairing)["BOS"] == words
-    declared = plain(prepend_bos=True, beginning=beginning_of(tmp_path / "m", "<|x|>"))
+    declared = plain(prepend_bos=True, beginning=beginning_of(tmp_path / "m", "<|x|>", wanted=True))
     assert aspects_of(declared)["BOS"] == "one before each prompt (<|x|>, as declared), never read"
 
 
@@ -128,7 +128,14 @@ def test_without_bos_and_eos_the_remedy_is_named(tmp_path: Path) -> None:
     """Both of them: to name the token, or to leave it out."""
     written(tmp_path / "m")
     with pytest.raises(SubjectError, match=r'neither BOS nor EOS; .* bos_token = "<\|...\|>", or set prepend_bos = f'):
-        beginning_of(tmp_path / "m", None)
+        beginning_of(tmp_path / "m", None, wanted=True)
+
+
+def test_a_declared_token_that_is_not_to_be_written_is_refused(tmp_path: Path) -> None:
+    """The declaration contradicts itself, or the SAE."""
+    with pytest.raises(SubjectError, match=r"bos_token = '<\|x\|>' is declared but .* set prepend_bos = true"):
+        beginning_of(tmp_path, "<|x|>", wanted=False)
+    assert beginning_of(tmp_path, None, wanted=False) == Beginning()
 
 
 def test_a_declared_token_stands_alone(tmp_path: Path) -> None:
@@ -193,7 +200,7 @@ def test_an_odd_post_processor_breaks_nothing(tmp_path: Path, post: Any) -> None
     """A file of the user's may hold anything."""
     written(tmp_path / "m", bos_token="<s>")  # noqa: S106
     (tmp_path / "m" / "tokenizer.json").write_text(json.dumps({"post_processor": post}), encoding="utf-8")
-    assert beginning_of(tmp_path / "m", None).tokens == ("<s>",)
+    assert beginning_of(tmp_path / "m", None, wanted=True).tokens == ("<s>",)
 
 
 def test_a_tokenizer_that_transformers_cannot_load_is_refused(tmp_path: Path) -> None:
@@ -226,4 +233,4 @@ def test_where_no_file_names_bos_it_is_that_of_the_tokenizer_class(
     file = "config.json" if by == "model_type" else "tokenizer_config.json"
     (tmp_path / file).write_text(json.dumps(said), encoding="utf-8")
     wanted = default["bos_token"].default or default["eos_token"].default
-    assert beginning_of(tmp_path, None).tokens == (wanted,)
+    assert beginning_of(tmp_path, None, wanted=True).tokens == (wanted,)

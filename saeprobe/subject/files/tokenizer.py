@@ -11,6 +11,12 @@ from saeprobe.subject.files.model import read_json
 from saeprobe.subject.specification import SubjectError
 
 GENERATION: Final = "generation_config.json"
+TOKENISING: Final = "2"
+"""The version of the rules by which a prompt becomes tokens; what was read by others is never used.
+
+2: EOS where there is no BOS, a tokenizer's own prefix, every date pinned, and a token carries its own characters alone.
+"""
+_DECLARED: Final = "as declared"
 
 _DEFAULTS: Final[Mapping[str, tuple[str | None, str]]] = {
     **dict.fromkeys(("gpt2", "gptneox", "gpt_neox", "codegen"), ("<|endoftext|>", "<|endoftext|>")),
@@ -37,6 +43,17 @@ class Beginning:
         whole = "".join(self.tokens)
         return whole if whole.isprintable() else repr(whole)
 
+    def in_words(self, *, twice: bool) -> str:
+        """Say how many stand before each prompt, which, and why; of tokens that are not known yet, that it is one."""
+        which = ", ".join(part for part in (self.text, self.reason) if part)
+        many = "two" if twice else "one" if len(self.tokens) <= 1 else f"{len(self.tokens)} tokens"
+        return f"{many} before each prompt" + (f" ({which})" if which else "")
+
+
+def declared_beginning(token: str | None) -> Beginning:
+    """Return the token that a subject declares; nothing where it declares none."""
+    return Beginning() if token is None else Beginning(tokens=(token,), reason=_DECLARED)
+
 
 def choose_beginning(prefix: Sequence[str], bos: str | None, eos: str | None) -> Beginning:
     """Choose what begins a prompt: what the tokenizer itself writes ahead of a text, else BOS, else EOS in its place.
@@ -53,14 +70,19 @@ def choose_beginning(prefix: Sequence[str], bos: str | None, eos: str | None) ->
     return Beginning()
 
 
-def beginning_of(folder: Path, declared: str | None) -> Beginning:
+def beginning_of(folder: Path, declared: str | None, *, wanted: bool) -> Beginning:
     """Return what begins each prompt of the model in a folder: the token that is declared, or as its files say.
 
     Raises:
-        SubjectError: neither is there.
+        SubjectError: neither is there; or a token is declared, and no prompt is to begin with one.
     """
-    if declared is not None:
-        return Beginning(tokens=(declared,), reason="as declared")
+    if declared is not None and not wanted:
+        raise SubjectError(
+            f"bos_token = {declared!r} is declared but prompts are to begin without BOS (prepend_bos is false); "
+            "set prepend_bos = true, or leave bos_token out"
+        )
+    if declared is not None or not wanted:
+        return declared_beginning(declared)
     names = _special_tokens(folder)
     beginning = choose_beginning(_prefix(folder), names["bos_token"], names["eos_token"])
     if not beginning.tokens:

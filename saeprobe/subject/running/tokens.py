@@ -11,7 +11,7 @@ from typing import Any, cast
 from transformers import AutoTokenizer
 
 from saeprobe.captures import At
-from saeprobe.subject.files.tokenizer import choose_beginning
+from saeprobe.subject.files.tokenizer import choose_beginning, declared_beginning
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.chat import InChat, in_chat, shorten
 from saeprobe.subject.specification import ReadingError, SubjectError
@@ -116,7 +116,7 @@ def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
     Raises:
         SubjectError: it does not.
     """
-    if how.beginning.tokens and how.beginning.reason != "as declared":
+    if how.beginning.tokens and how.beginning != declared_beginning(*how.beginning.tokens[:1]):
         names = (tokenizer.bos_token, tokenizer.eos_token)
         loaded = choose_beginning(tokenizer.convert_ids_to_tokens(_own_prefix(tokenizer)), *names)
         if loaded.tokens != how.beginning.tokens:

@@ -63,7 +63,7 @@ class Seen:
 
 def seen_of(table: pa.Table, key: str, place: str) -> Seen | None:
     """Return what the model saw for the reading of a key; None where nobody wrote it down."""
-    first = table.filter(pc.equal(table.column("key"), key)).slice(0, 1).to_pylist()
+    first = table.filter(cast(Any, pc).equal(table.column("key"), key)).slice(0, 1).to_pylist()
     if not first or not first[0]["ids"]:
         return None
     row = first[0]

@@ -254,7 +254,7 @@ class Reading:
     """A reading holds what was read of one prompt: arrays with one row a token read, features in sparse rows.
 
     `indices` of a row ascend; `values` are above zero. `near` are the features of which rounding decides whether they
-    fire (`Identity.tolerance`), ascending; no rows where they have no threshold of their own. `effective_rank` is of all
+    fire (`Identity.tolerance`), ascending, none where they have no threshold of their own. `effective_rank` is of all
     tokens of the prompt, with or without BOS as the protocol says.
     The model saw all of `ids`, tokens of the text `rendered`; alone they write `pieces`, which no store gives back.
     """
@@ -278,7 +278,6 @@ class Reader(Protocol):
     @property
     def device(self) -> str:
         """Name the device on which the model computes, as torch writes it."""
-        ...
 
     def read(
         self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None

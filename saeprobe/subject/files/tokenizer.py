@@ -164,11 +164,11 @@ def ends_of(folder: Path, *, vocabulary: int, eos: int | None) -> frozenset[int]
         found = said.get("eos_token_id")
         if found is None:
             continue
-        ids = _items(cast(object, found)) or [cast(object, found)]
+        ids = _items(found) or [found]
         strange = [one for one in ids if type(one) is not int or not 0 <= one < vocabulary]
         if strange:
             raise SubjectError(
-                f"{folder / name} has eos_token_id {str(cast(object, found))[:80]}; wanted a token id in "
+                f"{folder / name} has eos_token_id {str(found)[:80]}; wanted a token id in "
                 f"[0, {vocabulary}), or a list of them: copy the file again from where the model came from"
             )
         return frozenset(cast("list[int]", ids))

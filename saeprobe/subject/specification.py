@@ -278,6 +278,7 @@ class Reader(Protocol):
     @property
     def device(self) -> str:
         """Name the device on which the model computes, as torch writes it."""
+        ...
 
     def read(
         self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
@@ -294,7 +295,6 @@ class Reader(Protocol):
     ) -> Iterator[tuple[Prompt, list[Continuation]]]:
         """Run a steering experiment on `prompts`; yield all continuations of a prompt at once, prompt by prompt.
 
-        `experiment` are the texts of the whole experiment, of which `prompts` may be the part that is not stored yet:
-        the random features are drawn from those that fire on them.
+        The random features are drawn from those that fire on the texts of the whole `experiment`, stored ones included.
         """
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +12,7 @@ from made_llama import CHAT_TEMPLATE, write_chat_tokenizer
 from test_tokens import HOW, plain
 
 from saeprobe.captures import Span
+from saeprobe.subject.pairing import _has_chat_template  # pyright: ignore[reportPrivateUsage]
 from saeprobe.subject.running.chat import in_chat
 from saeprobe.subject.running.tokens import check_protocol, tokenize
 from saeprobe.subject.specification import ReadingError, SubjectError
@@ -153,3 +156,27 @@ def test_what_the_model_sees_is_kept(folder: Any, how: Any) -> None:
     (found,) = tokenize(with_template(folder, TURN), ["hi"], how)
     frame = "<|begin_of_text|><|start_header_id|>user<|end_header_id|>hi"
     assert found.rendered == (frame if how.chat_template else "hi")
+
+
+@pytest.mark.parametrize("form", ["file", "text", "named", "further", "further alone"])
+def test_a_template_is_found_wherever_a_tokenizer_may_keep_it(folder: Any, tmp_path: Any, form: str) -> None:
+    """In a file, in the configuration, as one of several there, or in the folder of further templates."""
+    from transformers import AutoTokenizer
+
+    made, other = shutil.copytree(folder, tmp_path / "m"), "{{ messages[0].content }} with tools"
+    (made / "chat_template.jinja").unlink()
+    config, further = made / "tokenizer_config.json", made / "additional_chat_templates"
+    said = json.loads(config.read_text(encoding="utf-8"))
+    if form in ("text", "named"):
+        several = [{"name": "tool_use", "template": other}, {"name": "default", "template": TURN}]
+        config.write_text(json.dumps({**said, "chat_template": TURN if form == "text" else several}), encoding="utf-8")
+    elif form == "file":
+        (made / "chat_template.jinja").write_text(TURN, encoding="utf-8")
+    else:
+        further.mkdir()
+        (further / "tool_use.jinja").write_text(other, encoding="utf-8")
+        default = further / "default.jinja" if form == "further alone" else made / "chat_template.jinja"
+        default.write_text(TURN, encoding="utf-8")
+    tokenizer = AutoTokenizer.from_pretrained(made)
+    assert in_chat(tokenizer, "hi").whole.endswith("<|end_header_id|>hi")
+    assert _has_chat_template(made)

@@ -21,7 +21,7 @@ from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.batches import ResidualStream, Run, Streams
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.steering import Experiment
-from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, tokenize
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, piece_of, tokenize
 from saeprobe.subject.running.writing import Speaker, continue_prompts
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
@@ -232,7 +232,7 @@ class SaeReader:
     def _reading(self, one: _Answerable, want: Want, rows: _Rows, chosen: list[int]) -> Reading:
         stream, text = one.streams[self._depth(want)], one.text
         positions = text.read_at(want.at)
-        pieces: list[str] = self.tokenizer.batch_decode([[one] for one in text.ids])
+        pieces = tuple(piece_of(self.tokenizer, one) for one in text.ids)
         tokens = tuple(
             Token(position=at, text=pieces[at], start=text.spans[at][0], end=text.spans[at][1]) for at in positions
         )
@@ -241,7 +241,7 @@ class SaeReader:
             n_tokens=len(text.ids),
             ids=text.ids,
             rendered=text.rendered,
-            pieces=tuple(pieces),
+            pieces=pieces,
             indices=tuple(rows.indices[row] for row in chosen),
             values=tuple(rows.values[row] for row in chosen),
             near=tuple(rows.near[row] for row in chosen) if rows.near else (),

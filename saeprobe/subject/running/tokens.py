@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -127,6 +128,12 @@ def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
     _Beginning.of(tokenizer, how)
     if how.chat_template:
         in_chat(tokenizer, "a")
+
+
+@lru_cache(maxsize=1 << 18)
+def piece_of(tokenizer: FastTokenizer, one: int) -> str:
+    """Return what a token writes alone; a byte of a character writes the replacement character."""
+    return tokenizer.decode([one])
 
 
 def _check_characters(text: str) -> None:

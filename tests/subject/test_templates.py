@@ -180,3 +180,12 @@ def test_a_template_is_found_wherever_a_tokenizer_may_keep_it(folder: Any, tmp_p
     tokenizer = AutoTokenizer.from_pretrained(made)
     assert in_chat(tokenizer, "hi").whole.endswith("<|end_header_id|>hi")
     assert _has_chat_template(made)
+
+
+def test_a_tokenizer_that_cuts_the_tokens_of_its_template_is_refused(folder: Any) -> None:
+    """No turn would begin or end; without a template it is as good as any."""
+    tokenizer = with_template(folder, TURN)
+    tokenizer.split_special_tokens = True
+    with pytest.raises(SubjectError, match=r"cuts special tokens into letters \(split_special_tokens\)"):
+        check_protocol(tokenizer, CHAT)
+    check_protocol(tokenizer, plain())

@@ -126,6 +126,11 @@ def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
                 f'{loaded.text or "nothing"}; name the token with which the SAE was trained: bos_token = "<|...|>"'
             )
     _Beginning.of(tokenizer, how)
+    if how.chat_template and tokenizer.split_special_tokens:
+        raise SubjectError(
+            "the tokenizer cuts special tokens into letters (split_special_tokens), the chat template's too; take "
+            "that out of tokenizer_config.json, or set chat_template = false"
+        )
     if how.chat_template:
         in_chat(tokenizer, "a")
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_tokens import plain
 
 from saeprobe.captures import Span
-from saeprobe.subject.running.tokens import tokenize
+from saeprobe.subject.running.tokens import _without_marks, tokenize  # pyright: ignore[reportPrivateUsage]
 from saeprobe.subject.specification import ReadingError
 
 CORPUS = ["the moon in the mist", "月亮和中文", "🌊🌊 waves", "é ê the in", "a\r\nb\r\n"]
@@ -181,3 +181,34 @@ def test_half_a_character_is_refused() -> None:
     """No tokenizer has bytes for a lone surrogate."""
     with pytest.raises(ReadingError, match=r"holds half of a character at 1 \(a lone surrogate"):
         tokenize(tokenizer("bytes"), ["a\ud83cb"], plain())
+
+
+@pytest.mark.parametrize(("legacy", "metaspace"), [(False, "always"), (True, None)])
+def test_a_mark_after_a_special_token_of_a_chat_carries_nothing(*, legacy: bool, metaspace: str | None) -> None:
+    """Some tokenizers put it before the first word after each of them."""
+    from transformers import PreTrainedTokenizerFast
+
+    backend = _pieces(legacy=legacy, metaspace=metaspace)
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, extra_special_tokens=["<|user|>", "<|end|>"])
+    made.chat_template = "<|user|>{{ messages[0].content }}<|end|>"
+    (found,) = tokenize(made, ["中 in"], plain(chat_template=True))
+    assert made.convert_ids_to_tokens(list(found.ids)) == ["<|user|>", "▁", "中", "▁in", "<|end|>"]
+    assert found.spans == ((-1, -1), (-1, -1), (0, 1), (1, 4), (-1, -1))
+    assert found.read_at(Span(text="中")) == [2]
+
+
+def test_characters_that_the_vocabulary_lacks_are_refused() -> None:
+    """All such would be the same token, whatever they are."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE({"<unk>": 0, "a": 1}, [], unk_token="<unk>"))  # noqa: S106
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>")  # noqa: S106
+    with pytest.raises(ReadingError, match="the tokenizer has no token for '月' in the prompt 'a月a'; reword it"):
+        tokenize(made, ["a月a"], plain())
+
+
+def test_an_empty_offset_carries_nothing() -> None:
+    """Some versions of tokenizers give such ones; one that lies inside a span would count as part of it."""
+    own = _without_marks(None, [5, 6, 7], [(0, 2), (1, 1), (2, 4)], special=frozenset(), mark="")
+    assert own == [(0, 2), (-1, -1), (2, 4)]

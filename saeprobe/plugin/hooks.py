@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from saeprobe.claims import SUBJECTS_MARK, claim_of, members
@@ -36,6 +37,7 @@ from saeprobe.report.document import ProbeRecord, build_document, plain, planned
 from saeprobe.report.page import write_page
 from saeprobe.store.instrument import InstrumentCheck, check_of
 from saeprobe.store.plan import Gathered
+from saeprobe.store.tables import Seen
 from saeprobe.subject.specification import SubjectError
 
 _SENT: Final = "saeprobe"
@@ -59,6 +61,7 @@ class Hooks:
         self._records: dict[str, ProbeRecord] = {}
         self._gathered: list[Gathered] = []
         self._checks: dict[str, InstrumentCheck] = {}
+        self._seen: dict[str, tuple[Seen, ...]] = {}
         self._ran = False
         self._written: tuple[Path, Path] | None = None
 
@@ -134,6 +137,7 @@ class Hooks:
             self._planned.update(sent["planned"])
             self._gathered += [Gathered(**each) for each in sent["gathered"]]
             self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
+            self._seen.update(msgspec.convert(sent["seen"], dict[str, tuple[Seen, ...]]))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -147,6 +151,7 @@ class Hooks:
                 "planned": self._planned,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
                 "checks": {name: plain(asdict(check), name) for name, check in checks},
+                "seen": plain({name: self._laboratory.seen(name) for name in self._laboratory.checks}, "seen"),
             }
             return
         if self._lost and exitstatus == pytest.ExitCode.OK:
@@ -188,7 +193,10 @@ class Hooks:
         document = build_document(
             probes=records,
             run=self._run(exit_code),
-            subjects=[described(self._laboratory, name, checks.get(name)) for name in subjects],
+            subjects=[
+                described(self._laboratory, name, checks.get(name), self._seen.get(name) or self._laboratory.seen(name))
+                for name in subjects
+            ],
             planned=list(self._planned.values()),
             generated=_now(),
         )

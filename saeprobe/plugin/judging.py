@@ -28,6 +28,7 @@ from saeprobe.plugin.terminal import RECORD, make_visible
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
 from saeprobe.store.instrument import InstrumentCheck
+from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline import BaselineComparison
@@ -61,8 +62,10 @@ def commit_of(root: Path) -> tuple[str | None, bool | None]:
     return commit, None if status is None else bool(status)
 
 
-def described(laboratory: Laboratory, name: str, check: InstrumentCheck | None) -> shape.Subject:
-    """Describe a subject as the report does, with its instrument check where one was made."""
+def described(
+    laboratory: Laboratory, name: str, check: InstrumentCheck | None, captures: tuple[Seen, ...] = ()
+) -> shape.Subject:
+    """Describe a subject as the report does, with its instrument check and what it saw, where it was run."""
     subject = laboratory.subject(name)
     unknown = partial(shape.Subject, name=subject.name, protocol_of=subject.protocol_of)  # the name alone is sure
     try:
@@ -93,6 +96,7 @@ def described(laboratory: Laboratory, name: str, check: InstrumentCheck | None) 
         protocol_of=subject.protocol_of,
         differs=differs,
         instrument=None if check is None else instrument_of(check),
+        captures=captures,
     )
 
 

@@ -21,6 +21,7 @@ from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Work
 from saeprobe.store.store import Store
+from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import ReadingError, SubjectError
@@ -130,6 +131,19 @@ class Laboratory:
             self._gather_together(works, show)
             if first.name not in self._conditions.labels:
                 self.checks[first.name] = self._check(first)
+
+    def seen(self, name: str) -> tuple[Seen, ...]:
+        """Return what the model saw of the first prompt of each capture; nothing where no model is run."""
+        subject, found = self.subject(name), dict[Seen | None, None]()
+        captures = [each.declared for each in self._asked if each.subject == name]
+        try:
+            for capture in captures if self._is_run(subject) else []:
+                if isinstance(capture, Capture):
+                    key = plan.capture_keys(subject, capture, self._store)[0]
+                    found[self._store.seen(subject.identity().fingerprint, key, capture.place)] = None
+        except SubjectError:  # the probes report it
+            return ()
+        return tuple(seen for seen in found if seen is not None)
 
     def broken(self, name: str) -> str | None:
         """Say why no claim may be decided on a subject, or on several joined by a plus sign; None where one may."""

@@ -33,6 +33,8 @@ LONGEST_TEXT: Final = 2_000
 """Characters of a prompt or continuation that the page shows."""
 MOST_PROMPT_TEXT: Final = 600_000
 """Characters of all prompts together that the page shows."""
+MOST_TOKENS: Final = 500
+"""Tokens of one prompt that the page shows."""
 _ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 _NONE: Final = "\N{EN DASH}"
 
@@ -86,6 +88,13 @@ def clip(text: str, *, language: Language) -> Markup:
     if rest <= 0:
         return Markup("{}").format(text)
     return Markup("{}… {}").format(text[:LONGEST_TEXT], mark("clipped", language, n=f"{rest:,}"))
+
+
+def visible(text: str) -> str:
+    """Write control characters, and all that is not seen or turns other text round, as Python writes them."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in text
+    )
 
 
 def _signed(text: str) -> str:
@@ -161,7 +170,7 @@ def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     # jinja2 types these by its own filters' signatures.
     filters, tests = cast("dict[str, Any]", environment.filters), cast("dict[str, Any]", environment.tests)
-    written = (number, exact, estimate, share, p_value, seconds, linked)
+    written = (number, exact, estimate, share, p_value, seconds, linked, visible)
     filters |= {one.__name__: one for one in written} | {"slug": _slug}
     tests["chinese"] = _has_chinese
     return environment.from_string(_text("page.html.j2"))
@@ -241,6 +250,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         declared=sum(probe.declared is not None for claim in document.claims for probe in claim.probes),
         WORDS=WORDS,
         MOST_OPEN=MOST_OPEN,
+        MOST_TOKENS=MOST_TOKENS,
         DIFFERENCES=pictures.DIFFERENCES,
         w=partial(mark, language=language),
         attr=partial(_attribute, language=language),

@@ -19,9 +19,10 @@ from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence.evidence import EvidenceOutcome, Expects, Kind, Needed
 from saeprobe.store.instrument import LayerFit
+from saeprobe.store.tables import Seen
 
 SCHEMA: Final = "urn:saeprobe:report:2"
-SCHEMA_VERSION: Final = "2.0"
+SCHEMA_VERSION: Final = "2.1"
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -279,6 +280,7 @@ class Subject:
     protocol_of: Annotated[str | None, Meta(description="The subject of which it is another protocol.")] = None
     differs: tuple[Difference, ...] = ()
     instrument: Annotated[Instrument | None, Meta(description="Null where nothing was run.")] = None
+    captures: Annotated[tuple[Seen, ...], Meta(description="What the model saw of a prompt of each.")] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,7 +309,7 @@ class Document:
     """A report holds published claims about features of language models, and what a run of their probes showed."""
 
     schema: Literal["urn:saeprobe:report:2"]
-    schema_version: Literal["2.0"]
+    schema_version: Literal["2.1"]
     generated: Moment
     run: Run
     counts: Annotated[dict[Word, Count], Meta(description="Probes by verdict.")]

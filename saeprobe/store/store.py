@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -19,7 +20,9 @@ from saeprobe.store.tables import (
     CONTINUATIONS,
     READINGS,
     Kind,
+    Seen,
     UntrustedError,
+    seen_of,
     table_of_continuations,
     table_of_readings,
 )
@@ -116,6 +119,13 @@ class Store:
         """Return the readings that are there, by key."""
         return self._load(READINGS, fingerprint, keys)
 
+    def seen(self, fingerprint: str, key: str, place: str) -> Seen | None:
+        """Return what the model saw of the prompt of a reading; None where the reading is not there or has none."""
+        for file in self._files(READINGS, fingerprint):
+            if key in self._keys_of(file, READINGS):
+                return self._trusted(file, partial(_seen, file, key, place))
+        return None
+
     def continuations(self, fingerprint: str, keys: Iterable[str]) -> dict[str, list[Continuation]]:
         """Return the continuations that are there, by key; their prompts know their text only."""
         return self._load(CONTINUATIONS, fingerprint, keys)
@@ -196,6 +206,10 @@ class Store:
                 stacklevel=2,
             )
             return None
+
+
+def _seen(file: Path, key: str, place: str) -> Seen | None:
+    return seen_of(_read(file, READINGS, ["key", "text", "ids", "rendered", "pieces"]), key, place)
 
 
 def _canonical(value: object) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from saeprobe.captures import Span
 from saeprobe.features.continuations import Arm, Continuation
@@ -45,6 +46,34 @@ class Kind(Generic[_T]):
         return [name for name in self.schema.names if name not in self.for_people]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a model saw of one prompt is the text in its chat template, and tokens: their ids and what each writes."""
+
+    place: str  # the tokens that were read of it, such as `last token`
+    prompt: str
+    rendered: str
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.pieces):
+            raise ValueError(f"{len(self.ids)} token ids and {len(self.pieces)} tokens; wanted one each")
+
+
+def seen_of(table: pa.Table, key: str, place: str) -> Seen | None:
+    """Return what the model saw for the reading of a key; None where nobody wrote it down."""
+    first = table.filter(cast(Any, pc).equal(table.column("key"), key)).slice(0, 1).to_pylist()
+    if not first or not first[0]["ids"]:
+        return None
+    row = first[0]
+    try:
+        texts = {"prompt": row["text"], "rendered": row["rendered"]}
+        return Seen(place=place, **texts, ids=tuple(row["ids"]), pieces=tuple(row["pieces"]))
+    except (TypeError, ValueError) as error:
+        raise UntrustedError(f"the tokens of a prompt are incomplete: {error}") from error
+
+
 def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Table:
     """Make a table with a row for each token that was read; `at` says `last`, `all` or `span: Bridge`."""
     rows = [
@@ -59,6 +88,10 @@ def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Tabl
             "start": token.start,
             "end": token.end,
             "n_tokens": reading.n_tokens,
+            # Once a prompt, not once a token: on its first row.
+            "ids": None if row else reading.ids,
+            "rendered": None if row else reading.rendered,
+            "pieces": None if row else reading.pieces,
             "indices": reading.indices[row],
             "values": reading.values[row],
             "near": reading.near[row] if reading.near else None,
@@ -81,7 +114,7 @@ def _readings_of(table: pa.Table) -> dict[str, Reading]:
         raise UntrustedError("a row has not as many values above 0 as indices")
     has_near, has_activation = columns.present("near"), columns.present("activation")
     errors, ranks = columns.floats("squared_error"), cast("list[float | None]", columns.plain("effective_rank"))
-    n_tokens = columns.plain("n_tokens")
+    n_tokens, rendered, (id_at, ids) = columns.plain("n_tokens"), columns.plain("rendered"), columns.lists("ids")
     tokens = [
         Token(position=position, text=text, start=start, end=end)
         for position, text, start, end in zip(
@@ -100,6 +133,8 @@ def _readings_of(table: pa.Table) -> dict[str, Reading]:
             activations=kept if has_activation[first] else None,
             effective_rank=ranks[first],
             near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if has_near[first] else (),
+            ids=tuple(ids[id_at[first] : id_at[first + 1]].tolist()),
+            rendered=cast("str | None", rendered[first]) or "",
         )
     return found
 
@@ -186,8 +221,8 @@ class _Columns:
 
 
 READINGS: Final[Kind[Reading]] = Kind(
-    name="readings-2",  # 2: with `near`
-    version="readings 2",
+    name="readings-3",  # 2: with `near`; 3: with all that the model saw of a prompt
+    version="readings 3",
     schema=pa.schema(
         [
             ("key", pa.string()),
@@ -200,6 +235,9 @@ READINGS: Final[Kind[Reading]] = Kind(
             ("start", pa.int32()),
             ("end", pa.int32()),
             ("n_tokens", pa.int32()),
+            ("ids", pa.list_(pa.int32())),
+            ("rendered", pa.string()),
+            ("pieces", pa.list_(pa.string())),
             ("indices", pa.list_(pa.int32())),
             ("values", pa.list_(pa.float32())),
             ("near", pa.list_(pa.int32())),
@@ -209,8 +247,8 @@ READINGS: Final[Kind[Reading]] = Kind(
         ]
     ),
     decode=_readings_of,
-    for_people=("text", "at"),
-    repetitive=("key", "text", "at", "token"),
+    for_people=("text", "at", "pieces"),
+    repetitive=("key", "text", "at", "token", "pieces.list.element"),
     encodings={
         "indices.list.element": "DELTA_BINARY_PACKED",
         "near.list.element": "DELTA_BINARY_PACKED",

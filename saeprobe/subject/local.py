@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
+from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
 from saeprobe.subject.machine import this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
-from saeprobe.subject.pairing import Located, Lookup, aspects_of, depth_of, downloads
+from saeprobe.subject.pairing import DATE, Located, Lookup, aspects_of, depth_of, downloads
 from saeprobe.subject.specification import (
     Download,
     Dtype,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:  # they import torch
     from saeprobe.subject.running.opening import Opening
     from saeprobe.subject.running.random import Randomiser
 
-_COMPUTING: Final = ("torch", "transformers", "transformer-lens", "sae-lens")
+_COMPUTING: Final = ("torch", "transformers", "tokenizers", "jinja2", "transformer-lens", "sae-lens")
 _LONGEST: Final = 500  # characters of what a library says
 _METHOD: Final = "matched 1"
 """How directions are drawn and thresholds are set; evidence of another method is never used."""
@@ -274,7 +275,7 @@ class Subject:
             sae=self.spec.in_reports(self.spec.sae),
             d_in=pairing.d_in,
             d_sae=pairing.d_sae,
-            fingerprint=hash_of({**decides, "sae_dtype": self.spec.sae_dtype}),
+            fingerprint=hash_of({**decides, "sae_dtype": self.spec.sae_dtype, "tokenising": TOKENISING, "date": DATE}),
             tolerance=tolerance_of(self.dtype, depth=pairing.depth),
         )
 
@@ -309,8 +310,10 @@ class Subject:
     @cached_property
     @_fact
     def _whole_fingerprint(self) -> str:
-        files = model_files(self.located.model, depth=None) or self.located.model_files
-        return joined(self._identity.fingerprint, hash_files(files))
+        folder = self.located.model
+        files = model_files(folder, depth=None) or self.located.model_files
+        ends = [file for file in (folder / GENERATION,) if file.exists()]
+        return joined(self._identity.fingerprint, hash_files([*files, *ends]))
 
     @_fact
     def open(self) -> Reader:

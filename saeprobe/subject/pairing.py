@@ -10,6 +10,7 @@ from typing import Final, TypeVar, cast
 
 from saeprobe.subject.files.model import files_alone, model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
+from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
 from saeprobe.subject.specification import (
     Download,
     Family,
@@ -41,6 +42,7 @@ class Pairing:
     d_in: int  # width of the residual stream
     d_sae: int  # features of the SAE
     prepend_bos: bool
+    beginning: Beginning  # what stands before each prompt; empty without `prepend_bos`
     bos_twice: bool
     rank_with_bos: bool
     chat_template: bool
@@ -57,8 +59,10 @@ class Pairing:
 
 def aspects_of(read: Pairing | SubjectSpec) -> dict[str, str]:
     """Say in words, by aspect, how a subject is read; of a specification alone, as far as it says so."""
-    bos = "none added" if read.prepend_bos is False else "one before each prompt"
-    bos = "two before each prompt" if read.bos_twice else bos
+    declared = read.beginning if isinstance(read, Pairing) else declared_beginning(read.bos_token)
+    bos = declared.in_words(twice=read.bos_twice)
+    if read.prepend_bos is False:
+        bos = "none but the chat template's" if read.chat_template else "none added"
     found = None if read.hook_name is None else _HOOK.fullmatch(read.hook_name)
     where = "" if found is None else f", transformers' hidden_states[{int(found[1]) + (found[2] == 'post')}]"
     return {
@@ -101,7 +105,7 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
             "set center_writing_weights = false if it was trained on the raw stream"
         )
     context = said.get("context_size") or shape.positions if spec.context_size is None else spec.context_size
-    bos = _need(spec, spec.prepend_bos, said.get("prepend_bos"), "prepend_bos")
+    bos = bool(_need(spec, spec.prepend_bos, said.get("prepend_bos"), "prepend_bos"))
     return Pairing(
         family=shape.family,
         hook_name=hook_name,
@@ -109,7 +113,8 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
         n_layers=shape.layers,
         d_in=d_in,
         d_sae=int(str(said["d_sae"])),
-        prepend_bos=bool(bos),
+        prepend_bos=bos,
+        beginning=beginning_of(model, spec.bos_token, wanted=bos),
         bos_twice=spec.bos_twice,
         rank_with_bos=spec.rank_with_bos,
         chat_template=spec.chat_template,
@@ -155,7 +160,7 @@ def _plain(name: str) -> str:
 
 
 def _has_chat_template(model: Path) -> bool:
-    if (model / "chat_template.jinja").exists():
+    if (model / "chat_template.jinja").exists() or any((model / "additional_chat_templates").glob("*.jinja")):
         return True
     config = model / "tokenizer_config.json"
     return config.exists() and bool(read_json(config).get("chat_template"))

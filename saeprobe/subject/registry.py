@@ -131,6 +131,7 @@ _KEYS: Final[dict[str, type]] = {
     "sae": dict,
     "hook_name": str,
     "prepend_bos": bool,
+    "bos_token": str,
     "chat_template": bool,
     "center_writing_weights": bool,
     "context_size": int,
@@ -160,6 +161,7 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
 _MANY: Final = 2**31  # more tokens than any model attends to, and more features than any SAE has
 _LONG: Final = 1000  # characters; a longer text is no path and no name
 _RANGES: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
+    "bos_token": (bool, "a token of the tokenizer, such as <|endoftext|>"),
     "revision": (re.compile(r"(?!.*\.\.)\w[\w./-]*", re.ASCII).fullmatch, "a branch, a tag or a commit"),
     "device": (re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?").fullmatch, "auto, cpu, cuda, cuda:N or mps"),
     "context_size": (lambda said: 1 <= said < _MANY, "a number of tokens, BOS among them"),
@@ -283,9 +285,7 @@ def _model_of(model: str, where: str, rootdir: Path) -> str | Path:
     folder = rootdir / Path(model).expanduser()
     local = model.startswith((".", "/", "~", "\\")) or Path(model).is_absolute() or (model and folder.is_dir())
     if not (local or _ON_THE_HUB.fullmatch(model)):
-        raise SubjectError(
-            f"{where}: model is {shortened(model)}; wanted a folder that is here, or OWNER/NAME on the Hub"
-        )
+        raise SubjectError(f"{where}: model is {shortened(model)}; wanted a folder, or OWNER/NAME on the Hub")
     return folder if local else model
 
 

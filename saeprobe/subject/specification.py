@@ -20,12 +20,10 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Quantisation = Literal["8bit", "8bit where it can"]
 Memory = Literal["auto", "resident", "sharded", "streamed"]
 
+# Which library runs a model: transformers layer by layer, or a TransformerLens bridge as a whole.
 Family = Literal["layers", "bridge"]
-"""Which library runs a model: transformers layer by layer, or a TransformerLens bridge as a whole."""
-
+# What is drawn at random in a control: the weights of the model, or the directions that the SAE reads.
 RandomPart = Literal["random-model", "random-sae"]
-"""What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
-
 Share = Callable[[float], None]  # it is called with the share of the work that is done, between 0 and 1
 
 
@@ -105,6 +103,7 @@ class SubjectSpec:
     revision: str | None = None  # branch, tag or commit of the model on the Hub
     hook_name: str | None = None  # where the SAE reads, in TransformerLens' names
     prepend_bos: bool | None = None  # whether each prompt begins with BOS
+    bos_token: str | None = None  # the token that stands for BOS, where the SAE was trained with another
     bos_twice: bool = False  # whether a second BOS stands before the one that the chat template writes, as published
     rank_with_bos: bool = False  # whether the effective rank of a prompt takes BOS in, as published
     chat_template: bool = False  # whether a prompt is put into the model's chat template, as a user's turn
@@ -255,9 +254,10 @@ class Request:
 class Reading:
     """A reading holds what was read of one prompt: arrays with one row a token read, features in sparse rows.
 
-    `indices` of a row ascend; `values` are above zero. `near` are the features of a row that lie so close to firing or
-    not firing that rounding decides (`Identity.tolerance`), ascending; no rows where the SAE's features have no
-    threshold of their own. `effective_rank` is of all tokens of the prompt, with or without BOS as the protocol says.
+    `indices` of a row ascend; `values` are above zero. `near` are the features of which rounding decides whether they
+    fire (`Identity.tolerance`), ascending, none where they have no threshold of their own. `effective_rank` is of all
+    tokens of the prompt, with or without BOS as the protocol says.
+    The model saw all of `ids`, tokens of the text `rendered`; alone they write `pieces`, which no store gives back.
     """
 
     tokens: tuple[Token, ...]
@@ -268,6 +268,9 @@ class Reading:
     activations: Float[np.ndarray, "read d_in"] | None = None
     effective_rank: float | None = None
     near: tuple[Int[np.ndarray, " near"], ...] = ()
+    ids: tuple[int, ...] = ()
+    rendered: str = ""
+    pieces: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -284,8 +287,7 @@ class Reader(Protocol):
         """Run the model up to the hook; yield for each request its index and a reading a want, each request once.
 
         They are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
-        `progress` is called with the share of them that is done. A `ReadingError` says that a text does not fit the
-        context, has no tokens or contains special ones, or that a prompt cannot be read as wanted.
+        `progress` is called with the share of them that is done. A `ReadingError` says what cannot be read, and why.
         """
         ...
 
@@ -294,7 +296,6 @@ class Reader(Protocol):
     ) -> Iterator[tuple[Prompt, list[Continuation]]]:
         """Run a steering experiment on `prompts`; yield all continuations of a prompt at once, prompt by prompt.
 
-        `experiment` are the texts of the whole experiment, of which `prompts` may be the part that is not stored yet:
-        the random features are drawn from those that fire on them.
+        The random features are drawn from those that fire on the texts of the whole `experiment`, stored ones included.
         """
         ...

@@ -157,6 +157,17 @@ def test_a_warm_run_imports_no_model_library(warm: Run) -> None:
     assert warm.report["subjects"][0]["d_in"] == 3
 
 
+@pytest.mark.parametrize("which", ["cold", "warm", "parallel"])
+def test_the_report_says_what_the_model_saw(request: pytest.FixtureRequest, which: str) -> None:
+    """Of the first prompt of both captures, also where all was stored or read by workers."""
+    captures = request.getfixturevalue(which).report["subjects"][0]["captures"]
+    assert [seen["place"] for seen in captures] == ["all tokens", "last token"]
+    for seen in captures:
+        assert (seen["prompt"], seen["rendered"]) == ("calm purple", "calm purple")
+        assert seen["pieces"] == ["<|endoftext|>", "calm", "purple"]
+        assert seen["ids"] == [0, 1, 4]  # BOS, calm and purple in the vocabulary
+
+
 def test_the_instrument_fits_as_worked_by_hand(cold: Run) -> None:
     """The blocks do nothing, so that all layers are alike: one feature a word, and 9 of a variance of 12 are lost."""
     check = cold.report["subjects"][0]["instrument"]

@@ -94,7 +94,7 @@ def checked(held: Any) -> dict[str, Any]:
         (lambda it: it["run"].update(alpha=0), "> 0.0"),
         (lambda it: it["claims"][0].update(probes=[]), "length >= 1"),
         (lambda it: it.update(generated="yesterday"), "matching regex"),
-        (lambda it: it.update(schema_version="2.1"), "'2.1'"),
+        (lambda it: it.update(schema_version="2.0"), "'2.0'"),
         (lambda it: it["counts"].update(supported=3), "counts 3 probes as 'supported' and holds 2"),
         (lambda it: it["counts"].pop("refuted"), "does not count the probes that are 'refuted'"),
         (lambda it: needs(it).update(prompts=-1), "needs fewer than 0 units or prompts"),

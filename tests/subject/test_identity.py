@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,58 @@ def test_files_are_looked_up_once_and_the_machine_is_not(tiny: Made, monkeypatch
         assert each.missing() is None
         assert each.identity().d_sae == 40
         assert each.yardstick().shifts == (-1, 0, 1)
-        assert each.aspects()["BOS"] == "one before each prompt, never read"
+        assert each.aspects()["BOS"] == "one before each prompt (<|endoftext|>), never read"
     assert found == [tiny.subject.spec.sae]
     with pytest.raises(AssertionError, match="the machine was looked at"):
         _ = subject.memory_plan
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("special_tokens_map.json", "added_tokens.json", "tokenizer_config.json", "tokenizer.model", "merges.txt"),
+        *("vocab.json", "chat_template.jinja", "additional_chat_templates/default.jinja", "tokenizer.4.0.0.json"),
+    ],
+)
+def test_whatever_a_tokenizer_may_read_changes_the_fingerprint(tiny: Made, tmp_path: Path, file: str) -> None:
+    """Where it is new, and where it is changed."""
+    seen = {tiny.subject.identity().fingerprint}
+    subject, path = copied(tiny, tmp_path), tmp_path / "model" / file
+    path.parent.mkdir(exist_ok=True)
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for note in (1, 2):
+        path.write_text(json.dumps({**before, "note": note}), encoding="utf-8")
+        seen.add(Subject(spec=subject.spec).identity().fingerprint)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("file", ["model/README.md", "model/generation_config.json", "sae/README.md"])
+def test_what_decides_no_reading_leaves_the_fingerprint_alone(tiny: Made, tmp_path: Path, file: str) -> None:
+    """Where a text ends is of no concern until one is written."""
+    subject = copied(tiny, tmp_path)
+    (tmp_path / file).write_text("{}", encoding="utf-8")
+    assert subject.identity().fingerprint == tiny.subject.identity().fingerprint
+
+
+@pytest.mark.parametrize(("file", "counts"), [("generation_config.json", True), ("README.md", False)])
+def test_where_a_text_ends_decides_continuations(tiny: Made, tmp_path: Path, file: str, *, counts: bool) -> None:
+    """The fingerprint of what a subject writes has the ends of text in it."""
+    subject = copied(tiny, tmp_path)
+    (tmp_path / "model" / file).write_text('{"eos_token_id": [0, 1]}', encoding="utf-8")
+    assert (subject.whole_fingerprint() != tiny.subject.whole_fingerprint()) is counts
+
+
+@pytest.mark.parametrize(("name", "value"), [("TOKENISING", "0"), ("DATE", "1 Jan 2025")])
+def test_the_rules_of_tokenising_and_the_pinned_date_are_part_of_it(
+    tiny: Made, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """What was read by other rules, or on another day, is never used."""
+    before = tiny.subject.identity().fingerprint
+    monkeypatch.setattr(f"saeprobe.subject.local.{name}", value)
+    assert Subject(spec=tiny.subject.spec).identity().fingerprint != before
+
+
+def test_a_declared_bos_token_changes_the_fingerprint(tiny: Made) -> None:
+    """It is part of the protocol."""
+    declared = Subject(spec=replace(tiny.subject.spec, bos_token="<|endoftext|>"))  # noqa: S106
+    assert declared.identity().fingerprint != tiny.subject.identity().fingerprint

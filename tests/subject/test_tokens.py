@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from made_llama import CHAT_TEMPLATE, write_chat_tokenizer
 
 from saeprobe.captures import Span
+from saeprobe.subject.files.tokenizer import Beginning
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.batches import tokenize
+from saeprobe.subject.running.tokens import tokenize
 from saeprobe.subject.specification import ReadingError
 
 HOW = Pairing(
@@ -20,6 +22,7 @@ HOW = Pairing(
     d_in=16,
     d_sae=24,
     prepend_bos=True,
+    beginning=Beginning(tokens=("<|begin_of_text|>",)),
     bos_twice=False,
     rank_with_bos=False,
     chat_template=True,
@@ -27,6 +30,11 @@ HOW = Pairing(
     context_size=512,
     n_positions=512,
 )
+
+
+def plain(**changes: Any) -> Pairing:
+    """Pair without BOS or chat template, but for what is given."""
+    return replace(HOW, **{"prepend_bos": False, "beginning": Beginning(), "chat_template": False, **changes})
 
 
 @pytest.fixture(scope="module")

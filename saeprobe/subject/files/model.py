@@ -18,9 +18,11 @@ from saeprobe.subject.files.shards import INDEX, needed_shards, needed_tensors, 
 from saeprobe.subject.specification import Family, ModelShape, SubjectError
 
 _TOKENIZER: Final = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
-    *("vocab.json", "merges.txt", "chat_template.jinja"),
+    *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt"),
+    *("*.model", "*.model.v*", "tekken.json", "*.tiktoken"),
+    *("chat_template.jinja", "additional_chat_templates/*.jinja"),
 )
+"""Patterns of the files that `AutoTokenizer` of transformers may read; whichever are there decide the tokens."""
 
 _MANY: Final = 2**31  # no size of a model is as large
 
@@ -79,7 +81,7 @@ def model_files(folder: Path, *, depth: int | None) -> list[Path]:
     """
     config = folder / "config.json"
     weights = _weight_files(folder, depth=depth)
-    tokenizer = [folder / name for name in _TOKENIZER if (folder / name).exists()]
+    tokenizer = [file for pattern in _TOKENIZER for file in sorted(folder.glob(pattern))]
     return [config, *weights, *tokenizer] if config.exists() and weights and tokenizer else []
 
 

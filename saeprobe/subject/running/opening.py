@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,11 +22,11 @@ from saeprobe.files import FileError, quoted
 from saeprobe.recorded import load_data
 from saeprobe.subject.files.model import bars_where_watched
 from saeprobe.subject.files.sae import SaeSource, offline
+from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located, Pairing
 from saeprobe.subject.running.batches import (
     Batch,
-    FastTokenizer,
     ResidualStream,
     Run,
     Streams,
@@ -36,6 +37,7 @@ from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, open_spe
 from saeprobe.subject.running.reader import SAE, Model, Sae, SaeReader, as_standard, thresholds_of
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
+from saeprobe.subject.running.tokens import load_tokenizer
 from saeprobe.subject.specification import Dtype, SaeFile, SaeRelease, Share, SubjectError, SubjectSpec, tolerance_of
 
 _UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -63,14 +65,17 @@ def open_reader(opening: Opening) -> SaeReader:
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     found = opening.located
     model = bridge_model(opening) if found.pairing.family == "bridge" else _layers(opening)
+    tokenizer = load_tokenizer(found.model, found.pairing)
+    vocabulary = found.shape.vocabulary or len(tokenizer)
     sae = load_sae(opening.spec, found.sae, found.pairing, device=opening.plan.sae_device)
     return SaeReader(
         name=opening.spec.name,
         model=model,
-        tokenizer=_tokenizer(found.model),
+        tokenizer=tokenizer,
         sae=sae,
         thresholds=thresholds_of(sae, tolerance=opening.tolerance),
         pairing=found.pairing,
+        ends=partial(ends_of, found.model, vocabulary=vocabulary, eos=tokenizer.eos_token_id),
     )
 
 
@@ -146,15 +151,6 @@ def _check_sae(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
             f"the SAE {spec.sae} scales its inputs by a factor that its files do not hold; "
             "fold it in with sae.fold_activation_norm_scaling_factor(...) and save the SAE again"
         )
-
-
-def _tokenizer(folder: Path) -> FastTokenizer:
-    tokenizer = cast(Any, AutoTokenizer).from_pretrained(str(folder), local_files_only=True)
-    if not tokenizer.is_fast:
-        raise SubjectError(
-            f"the tokenizer in {folder} does not say which characters its tokens carry; wanted a tokenizer.json there"
-        )
-    return tokenizer
 
 
 def _layers(opening: Opening) -> Model:

@@ -19,12 +19,13 @@ from saeprobe.captures import Steering
 from saeprobe.prompts import Prompt
 from saeprobe.subject.files.model import read_json
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running.batches import FastTokenizer, ResidualStream, Run
+from saeprobe.subject.running.batches import ResidualStream, Run
 from saeprobe.subject.running.layers import LayersModel, LayerStack
 from saeprobe.subject.running.opening import Opening, bridge_model, load_sae, open_reader
 from saeprobe.subject.running.reader import Model, Sae, SaeReader, thresholds_of
-from saeprobe.subject.running.steering import Speaker
 from saeprobe.subject.running.streamed import empty_model, open_sweep
+from saeprobe.subject.running.tokens import FastTokenizer
+from saeprobe.subject.running.writing import Speaker
 from saeprobe.subject.specification import (
     Dtype,
     RandomPart,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -18,8 +18,11 @@ from saeprobe.features.sparse import Token, effective_rank
 from saeprobe.prompts import Prompt
 from saeprobe.subject.files.sae import KEYS
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.batches import FastTokenizer, ResidualStream, Run, Streams, Tokenized, shorten, tokenize
-from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
+from saeprobe.subject.running.batches import ResidualStream, Run, Streams
+from saeprobe.subject.running.chat import shorten
+from saeprobe.subject.running.steering import Experiment
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, piece_of, tokenize
+from saeprobe.subject.running.writing import Speaker, continue_prompts
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
 with warnings.catch_warnings():
@@ -144,6 +147,7 @@ class SaeReader:
     sae: Sae
     thresholds: Thresholds | None
     pairing: Pairing
+    ends: Callable[[], frozenset[int]] = frozenset  # ids of the tokens that end a text, asked where one is written
 
     @property
     def device(self) -> str:
@@ -228,18 +232,16 @@ class SaeReader:
     def _reading(self, one: _Answerable, want: Want, rows: _Rows, chosen: list[int]) -> Reading:
         stream, text = one.streams[self._depth(want)], one.text
         positions = text.read_at(want.at)
+        pieces = tuple(piece_of(self.tokenizer, one) for one in text.ids)
         tokens = tuple(
-            Token(
-                position=at,
-                text=self.tokenizer.decode([text.ids[at]]),
-                start=text.spans[at][0],
-                end=text.spans[at][1],
-            )
-            for at in positions
+            Token(position=at, text=pieces[at], start=text.spans[at][0], end=text.spans[at][1]) for at in positions
         )
         return Reading(
             tokens=tokens,
             n_tokens=len(text.ids),
+            ids=text.ids,
+            rendered=text.rendered,
+            pieces=pieces,
             indices=tuple(rows.indices[row] for row in chosen),
             values=tuple(rows.values[row] for row in chosen),
             near=tuple(rows.near[row] for row in chosen) if rows.near else (),
@@ -277,6 +279,7 @@ class SaeReader:
             self.tokenizer,
             list(zip(prompts, texts, strict=True)),
             n_positions=self.pairing.n_positions,
+            ends=self.ends(),
         )
 
     def _alive(self, texts: Sequence[str]) -> tuple[int, ...]:

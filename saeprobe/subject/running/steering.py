@@ -1,31 +1,22 @@
-"""Steering writes continuations under the arms of an experiment, in batches with a KV cache."""
+"""Steering adds decoder directions to the stream, under the arms of an experiment."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from saeprobe.captures import Steering
-from saeprobe.features.continuations import Arm, Continuation
-from saeprobe.prompts import Prompt
-from saeprobe.subject.running.batches import Batch, FastTokenizer, Tokenized, pad, positions_of, shorten
-from saeprobe.subject.specification import ReadingError
+from saeprobe.features.continuations import Arm
 
 Edit = Callable[[Tensor, object], Tensor]
 """A forward hook of TransformerLens: the activations and the hook point in, the edited activations out."""
-
-_ROWS_AT_ONCE = 256
-_LOGIT_BYTES = 256 * 2**20  # of logits held at once while continuations are scored
 
 
 class SteeringError(ValueError):
@@ -60,24 +51,6 @@ def equal_norm(vector: Float[Tensor, " d_in"], like: Float[Tensor, " d_in"]) -> 
     if not length > 0:
         raise ValueError("a vector of length 0 cannot be given another length; its decoder rows cancel or are 0")
     return (vector.double() * (wanted / length)).to(vector.dtype)
-
-
-class Speaker(Protocol):
-    """A whole language model that writes text and can be steered while it does."""
-
-    @property
-    def device(self) -> str:
-        """Return where token ids go, as torch writes it."""
-        ...
-
-    @property
-    def model(self) -> Any:
-        """Return the causal language model of transformers."""
-        ...
-
-    def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
-        """Add `change` to the stream at the hook, at every position that runs, while entered."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,157 +114,3 @@ class Experiment:
             drawn = generator.choice(pool, size=size, replace=False)
             found[tuple(sorted(int(feature) for feature in drawn))] = None
         return tuple(found)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Row:
-    """A row is one continuation to be written."""
-
-    prompt: Prompt
-    text: Tokenized
-    treatment: Treatment
-    sample: int
-
-
-def continue_prompts(
-    experiment: Experiment,
-    speaker: Speaker,
-    tokenizer: FastTokenizer,
-    prompts: Sequence[tuple[Prompt, Tokenized]],
-    *,
-    n_positions: int,
-) -> Iterator[tuple[Prompt, list[Continuation]]]:
-    """Continue prompts under every arm; rows of several prompts share a batch."""
-    steering = experiment.steering
-    for _, text in prompts:
-        if len(text.ids) + steering.max_new_tokens > n_positions:
-            raise ReadingError(
-                f"the prompt {shorten(text.text)} has {len(text.ids)} tokens; with {steering.max_new_tokens} new ones "
-                f"they do not fit the {n_positions} of the model: shorten the prompt or lower max_new_tokens"
-            )
-    n_samples = 1 if steering.temperature == 0 else steering.n_samples  # all would be the same
-    rows = [
-        _Row(prompt=prompt, text=text, treatment=treatment, sample=sample)
-        for prompt, text in sorted(prompts, key=lambda one: len(one[1].ids))
-        for treatment in experiment.treatments
-        for sample in range(n_samples)
-    ]
-    a_prompt = len(experiment.treatments) * n_samples
-    writer = _Writer(speaker=speaker, tokenizer=tokenizer, steering=steering)
-    done: list[Continuation] = []
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        done += writer.write(rows[start : start + _ROWS_AT_ONCE])
-        while len(done) >= a_prompt:
-            yield done[0].prompt, done[:a_prompt]
-            done = done[a_prompt:]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Writer:
-    """A writer writes continuations with a model, under one steering."""
-
-    speaker: Speaker
-    tokenizer: FastTokenizer
-    steering: Steering
-
-    @torch.no_grad()
-    def write(self, rows: Sequence[_Row]) -> list[Continuation]:
-        """Write and score one batch, padded on the left, where new tokens are not appended."""
-        batch = pad([row.text.ids for row in rows], side="left", device=self.speaker.device)
-        new = self._sample(batch, torch.stack([row.treatment.change for row in rows]), self._draws(rows))
-        lengths = self._lengths(new)
-        scores = self._mean_log_prob(batch, new, lengths)
-        decode, end = self.tokenizer.decode, self.tokenizer.eos_token_id
-        return [
-            Continuation(
-                prompt=row.prompt,
-                arm=row.treatment.arm,
-                features=row.treatment.features,
-                strength=row.treatment.strength,
-                sample=row.sample,
-                text=decode(tokens[: length - (tokens[length - 1] == end)]),
-                log_prob=score,
-            )
-            for row, tokens, length, score in zip(rows, _listed(new), _listed(lengths), scores, strict=True)
-        ]
-
-    def _draws(self, rows: Sequence[_Row]) -> Float[np.ndarray, "batch new"]:
-        """Draw a uniform number a row and step, from the seed, the prompt and the number of the sample alone.
-
-        So neither batching nor what else is in the experiment changes a continuation; and the arms share their
-        numbers, which takes the luck of sampling out of their differences.
-        """
-        keys = [f"{self.steering.seed}\0{row.sample}\0{row.text.text}".encode() for row in rows]
-        seeds = [int.from_bytes(hashlib.sha256(key).digest()[:8]) for key in keys]
-        return np.stack([np.random.default_rng(seed).random(self.steering.max_new_tokens) for seed in seeds])
-
-    def _sample(
-        self, batch: Batch, change: Float[Tensor, "batch d_in"], draws: Float[np.ndarray, "batch new"]
-    ) -> Int[Tensor, "batch new"]:
-        """Choose new tokens, one a step, until all rows have written the end-of-text token or as many as asked.
-
-        The edit acts on the prompt in the first step and on the one new token in each later one.
-        """
-        model, end = self.speaker.model, self.tokenizer.eos_token_id
-        step, mask, past = batch.ids, batch.mask, None
-        written: list[Tensor] = []
-        ended = torch.zeros(len(step), dtype=torch.bool, device=step.device)
-        with self.speaker.steered(change):
-            for column in range(draws.shape[1]):
-                out = model(
-                    step,
-                    attention_mask=mask,
-                    position_ids=positions_of(mask)[:, -step.shape[1] :],
-                    past_key_values=past,
-                    use_cache=True,
-                    logits_to_keep=1,
-                )
-                past = out.past_key_values
-                token = self._choose(out.logits[:, -1], torch.as_tensor(draws[:, column], device=step.device))
-                written.append(token)
-                ended = ended | (token == (-1 if end is None else end))
-                if bool(ended.all()):
-                    break
-                step = token[:, None]
-                mask = torch.cat([mask, torch.ones_like(step)], dim=1)
-        return torch.stack(written, dim=1)
-
-    def _choose(self, logits: Float[Tensor, "batch vocab"], draw: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        """Choose the likeliest token at temperature 0, else the one whose share of the probability holds the draw."""
-        if self.steering.temperature == 0:
-            return logits.argmax(-1)
-        upto = (logits.double() / self.steering.temperature).softmax(-1).cumsum(-1)
-        return torch.searchsorted(upto, (draw * upto[:, -1])[:, None], right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
-
-    def _lengths(self, new: Int[Tensor, "batch new"]) -> Int[Tensor, " batch"]:
-        """Count the tokens of each row up to its end of text, that one included."""
-        if self.tokenizer.eos_token_id is None:
-            return torch.full((len(new),), new.shape[1])
-        is_end = new == self.tokenizer.eos_token_id
-        return torch.where(is_end.any(1), is_end.int().argmax(1) + 1, new.shape[1])
-
-    def _mean_log_prob(
-        self, batch: Batch, new: Int[Tensor, "batch new"], lengths: Int[Tensor, " batch"]
-    ) -> list[float]:
-        """Score each row's tokens, the end of text included, by the unsteered model: mean log-probability in nats."""
-        model, n_new = self.speaker.model, new.shape[1]
-        at_once = max(1, _LOGIT_BYTES // (4 * int(model.config.vocab_size) * (n_new + 1)))
-        counted = torch.arange(n_new, device=new.device)[None, :] < lengths[:, None].to(new.device)
-        means: list[float] = []
-        for start in range(0, len(new), at_once):
-            part = slice(start, start + at_once)
-            mask = torch.cat([batch.mask[part], torch.ones_like(new[part])], dim=1)
-            out = model(
-                torch.cat([batch.ids[part], new[part]], dim=1),
-                attention_mask=mask,
-                position_ids=positions_of(mask),
-                use_cache=False,
-                logits_to_keep=n_new + 1,
-            )
-            log_probs = out.logits[:, :-1].float().log_softmax(-1).gather(-1, new[part][..., None])[..., 0]
-            means += _listed((log_probs.double() * counted[part]).sum(1) / counted[part].sum(1))
-        return means
-
-
-def _listed(values: Tensor) -> list[Any]:
-    return cast("list[Any]", cast(Any, values).tolist())

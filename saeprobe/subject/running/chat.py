@@ -1,0 +1,132 @@
+"""A chat template writes a prompt as a user's turn: the same on every day, with the prompt's own words unchanged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Template, TemplateError, nodes
+
+# The public `apply_chat_template` offers no way to another day: it makes plain data of all that a template is given,
+# so that a function of ours would arrive as the text "<function>" (transformers 5.23).
+from transformers.utils.chat_template_utils import (
+    _compile_jinja_template,  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType]
+)
+
+from saeprobe.subject.pairing import DATE
+from saeprobe.subject.specification import ReadingError, SubjectError
+
+_MARK = "\ue000"  # a private character, which no template writes itself
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}>")
+_FAILS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+_REMEDY = "set chat_template = false, or mend the template"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InChat:
+    """A text in a chat is `whole`; from `start` on it holds `inner`, the text but `skipped` characters at its head."""
+
+    whole: str
+    start: int
+    inner: str
+    skipped: int
+
+
+def in_chat(tokenizer: Any, text: str) -> InChat:
+    """Write the prompt as a user's turn, up to the answer, by the model's own template.
+
+    Raises:
+        ReadingError: the template changes the prompt, beyond the blanks around it.
+        SubjectError: the template cannot be used, whatever the prompt.
+    """
+    source = _source(tokenizer)
+    names = tuple(sorted((key, str(value)) for key, value in tokenizer.special_tokens_map.items()))
+    ahead, after = _frame(source, names)
+    try:
+        whole = _render(source, dict(names), text)
+    except _FAILS as error:
+        raise ReadingError(
+            f"the chat template cannot write the prompt {shorten(text)}: {shorten(str(error), 200)}; leave it out, "
+            f"or {_REMEDY}"
+        ) from error
+    inner = whole[len(ahead) : len(whole) - len(after)]
+    framed = len(whole) >= len(ahead) + len(after) and whole.startswith(ahead) and whole.endswith(after)
+    if not framed or inner not in (text, text.strip(), text.lstrip(), text.rstrip()):
+        raise ReadingError(
+            f"the chat template changes the prompt {shorten(text)}; it writes {shorten(inner if framed else whole)}: "
+            f"reword the prompt, or {_REMEDY}"
+        )
+    return InChat(whole=whole, start=len(ahead), inner=inner, skipped=text.find(inner))
+
+
+def _source(tokenizer: Any) -> str:
+    try:
+        return tokenizer.get_chat_template()
+    except ValueError as error:
+        raise SubjectError(
+            f"the tokenizer has no chat template that is the default one: {shorten(str(error), 200)}; name one "
+            '"default", or set chat_template = false'
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _frame(source: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    """Return what a template writes before and after a prompt; refuse one that does not write each prompt once."""
+    refused = f"the chat template cannot be used ({_REMEDY})"
+    try:
+        varies = next(_varying(source), None)
+        written = _render(source, dict(names), _MARK)
+    except _FAILS as error:
+        raise SubjectError(
+            f"{refused}: it does not write a single turn of a user: {shorten(str(error), 200)}"
+        ) from error
+    if varies is not None:
+        raise SubjectError(f"{refused}: it uses {varies}, so that a prompt is another one each time")
+    if _ADDRESS.search(written):
+        raise SubjectError(f"{refused}: it writes an address in memory, so that a prompt is another one each time")
+    times = written.count(_MARK)
+    if times != 1:
+        raise SubjectError(f"{refused}: it writes what the user says {times} times; wanted once")
+    ahead, _, after = written.partition(_MARK)
+    return ahead, after
+
+
+def _compiled(source: str) -> Template:
+    return _compile_jinja_template(source)
+
+
+def _varying(source: str) -> Iterator[str]:
+    """Name what jinja draws at random; the clock, which transformers gives a template besides, is stopped."""
+    tree = _compiled(source).environment.parse(source)
+    yield from (f"the filter {one.name}" for one in tree.find_all(nodes.Filter) if one.name == "random")
+    yield from (f"{one.name}()" for one in tree.find_all(nodes.Name) if one.name == "lipsum")
+
+
+def _render(source: str, names: dict[str, str], text: str) -> str:
+    """Render as `apply_chat_template` does, on the day `DATE`."""
+    given: dict[str, Any] = {
+        **names,
+        "messages": [{"role": "user", "content": text}],
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": True,
+        "date_string": DATE,
+        "strftime_now": _on_the_day,  # before the environment's own function of that name
+    }
+    return _compiled(source).render(given)
+
+
+def _on_the_day(format: str) -> str:  # noqa: A002 - a template may give it by this name
+    """Write the pinned date, at midnight, in a form of `strftime`."""
+    if re.search(r"(?<!%)(%%)*%s", format):
+        raise TemplateError(f"strftime_now({format!r}) depends on the time zone of the machine")
+    return datetime.strptime(DATE, "%d %b %Y").strftime(format)  # noqa: DTZ007 - naive, as that of transformers
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """Write a text in quotes, cut in the middle if long, for error messages."""
+    return repr(text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}")

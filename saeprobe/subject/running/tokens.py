@@ -1,0 +1,290 @@
+"""Tokens are what a model sees of a text: BOS, chat template and all, with the characters that each of them carries."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from transformers import AutoTokenizer
+
+from saeprobe.captures import At
+from saeprobe.subject.files.tokenizer import choose_beginning, declared_beginning
+from saeprobe.subject.pairing import Pairing
+from saeprobe.subject.running.chat import InChat, in_chat, shorten
+from saeprobe.subject.specification import ReadingError, SubjectError
+
+_NO_CHARACTERS = (-1, -1)
+FastTokenizer = Any  # of transformers, which carries no usable types
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenized:
+    """A tokenized text is what the model sees of it."""
+
+    text: str
+    ids: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]  # characters that each token carries, (-1, -1) for BOS and a template's words
+    n_bos: int  # how many of the first tokens are BOS, or what stands in its place
+    rendered: str  # the text as the chat template writes it; without one, the text
+
+    def read_at(self, at: At) -> list[int]:
+        """Return the positions that `at` names, ascending; of a span, the tokens that carry its first place."""
+        if at == "last":
+            return [len(self.ids) - 1]
+        if at == "all":
+            return list(range(self.n_bos, len(self.ids)))
+        start = self.text.find(at.text)
+        if start < 0:
+            raise ReadingError(f"the span {at.text!r} is not in the prompt {shorten(self.text)}")
+        end = start + len(at.text)
+        # Offsets count characters, also for tokens that are single bytes of one: each of those carries it.
+        positions = [position for position, (begin, stop) in enumerate(self.spans) if begin < end and stop > start]
+        if not positions:
+            raise ReadingError(
+                f"no token carries a character of the span {at.text!r} in the prompt {shorten(self.text)}; "
+                "a span of blanks belongs to the token after it: give the word that follows"
+            )
+        return positions
+
+
+def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, raw: bool = False) -> list[Tokenized]:
+    """Encode texts as a subject's protocol says, without its chat template if `raw`.
+
+    Raises:
+        ReadingError: a text has no tokens, holds special ones, is too long, or is changed by the chat template.
+        SubjectError: the tokenizer cannot do what the protocol says, whatever the text.
+    """
+    for text in texts:
+        _check_characters(text)
+    if how.chat_template and not raw:
+        written = [in_chat(tokenizer, text) for text in texts]
+    else:
+        written = [InChat(whole=text, start=0, inner=text, skipped=0) for text in texts]
+    with _without_post_processor(tokenizer):
+        encoded = tokenizer(
+            [one.whole for one in written], add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+    special, mark = _special_ids(tokenizer), _mark_ahead(tokenizer)
+    begin = _Beginning.of(tokenizer, how)
+    found: list[Tokenized] = []
+    for text, one, ids, offsets in zip(texts, written, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        own = _without_marks(tokenizer, ids, offsets, special=special, mark=mark)
+        spans = _in_text(tokenizer, text, one, ids, own, special=special)
+        if all(span == _NO_CHARACTERS for span in spans):
+            raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")
+        added, n_bos = begin.before(ids, text)
+        if len(added) + len(ids) > how.context_size:
+            raise ReadingError(
+                f"the prompt {shorten(text)} has {len(added) + len(ids)} tokens, BOS included; "
+                f"the context holds {how.context_size}: shorten it"
+            )
+        found.append(
+            Tokenized(
+                text=text,
+                ids=(*added, *ids),
+                spans=(*[_NO_CHARACTERS] * len(added), *spans),
+                n_bos=n_bos,
+                rendered=one.whole,
+            )
+        )
+    return found
+
+
+def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
+    """Load the tokenizer of the model in a folder, and see that it does what the protocol says."""
+    try:
+        tokenizer = cast(Any, AutoTokenizer).from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        raise SubjectError(
+            f"transformers cannot load the tokenizer in {folder}: {type(error).__name__}: {shorten(str(error), 200)}; "
+            "copy its files again from where the model came from"
+        ) from error
+    if not tokenizer.is_fast:
+        raise SubjectError(
+            f"the tokenizer in {folder} does not say which characters its tokens carry; wanted a tokenizer.json there"
+        )
+    check_protocol(tokenizer, how)
+    return tokenizer
+
+
+def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
+    """See that the tokenizer, as it was loaded, begins and frames each prompt as the protocol says that it does.
+
+    Raises:
+        SubjectError: it does not.
+    """
+    if how.beginning.tokens and how.beginning != declared_beginning(*how.beginning.tokens[:1]):
+        names = (tokenizer.bos_token, tokenizer.eos_token)
+        loaded = choose_beginning(tokenizer.convert_ids_to_tokens(_own_prefix(tokenizer)), *names)
+        if loaded.tokens != how.beginning.tokens:
+            raise SubjectError(
+                f"by its files the tokenizer begins a text with {how.beginning.text}, and as transformers loads it by "
+                f'{loaded.text or "nothing"}; name the token with which the SAE was trained: bos_token = "<|...|>"'
+            )
+    _Beginning.of(tokenizer, how)
+    if how.chat_template and tokenizer.split_special_tokens:
+        raise SubjectError(
+            "the tokenizer cuts special tokens into letters (split_special_tokens), the chat template's too; take "
+            "that out of tokenizer_config.json, or set chat_template = false"
+        )
+    if how.chat_template:
+        in_chat(tokenizer, "a")
+
+
+@lru_cache(maxsize=1 << 18)
+def piece_of(tokenizer: FastTokenizer, one: int) -> str:
+    """Return what a token writes alone; a byte of a character writes the replacement character."""
+    return tokenizer.decode([one])
+
+
+def _check_characters(text: str) -> None:
+    """Refuse half of a character, which no tokenizer encodes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ReadingError(
+            f"the prompt {shorten(text)} holds half of a character at {error.start} (a lone surrogate, "
+            f"{text[error.start]!r}); write the whole character"
+        ) from None
+
+
+@contextmanager
+def _without_post_processor(tokenizer: FastTokenizer) -> Generator[None]:
+    """Encode as the model's own pieces lie in the text: a post-processor may cut the blank of a token from its span."""
+    backend = tokenizer.backend_tokenizer
+    processor = backend.post_processor
+    backend.post_processor = None
+    try:
+        yield
+    finally:
+        backend.post_processor = processor
+
+
+def _special_ids(tokenizer: FastTokenizer) -> frozenset[int]:
+    # In Llama 3, `all_special_ids` has BOS and the end of a turn alone, and not what begins one.
+    added = (one for one, token in tokenizer.added_tokens_decoder.items() if token.special)
+    return frozenset([*tokenizer.all_special_ids, *added])
+
+
+def _mark_ahead(tokenizer: FastTokenizer) -> str:
+    """Return what the tokenizer puts before the first word of a text, such as the mark of a blank; mostly nothing."""
+    backend = tokenizer.backend_tokenizer
+    text = "a" if backend.normalizer is None else backend.normalizer.normalize_str("a")
+    if backend.pre_tokenizer is not None:
+        text = "".join(piece for piece, _ in backend.pre_tokenizer.pre_tokenize_str(text))
+    return text.removesuffix("a")
+
+
+def _without_marks(
+    tokenizer: FastTokenizer,
+    ids: Sequence[int],
+    offsets: Sequence[tuple[int, int]],
+    *,
+    special: frozenset[int],
+    mark: str,
+) -> list[tuple[int, int]]:
+    """Return the characters that are a token's own; empty ones, and a mark that stands for none, become none.
+
+    A sentencepiece tokenizer without the piece `_word` gives `_` and `word`, and both have the offsets of the word.
+    Such a mark stands before the first word of a text, or of what follows a special token.
+    """
+    own = [(begin, end) if begin < end else _NO_CHARACTERS for begin, end in offsets]
+    pieces: list[str] = tokenizer.convert_ids_to_tokens(list(ids)) if mark else []
+    left = mark
+    for at, piece in enumerate(pieces[:-1]):
+        left = mark if at == 0 or ids[at - 1] in special else left
+        if left and ids[at] not in special and left.startswith(piece) and offsets[at + 1][0] == offsets[at][0]:
+            own[at], left = _NO_CHARACTERS, left[len(piece) :]
+        else:
+            left = ""
+    return own
+
+
+def _in_text(
+    tokenizer: FastTokenizer,
+    text: str,
+    written: InChat,
+    ids: Sequence[int],
+    spans: Sequence[tuple[int, int]],
+    *,
+    special: frozenset[int],
+) -> list[tuple[int, int]]:
+    """Turn spans of the rendered chat into spans of the text in it, and refuse a text that speaks in special tokens.
+
+    It could end its turn. A special token of the template may swallow the blanks next to it, which are then no one's.
+    """
+    start, end, shift = written.start, written.start + len(written.inner), written.skipped - written.start
+    found: list[tuple[int, int]] = []
+    for one, (begin, stop) in zip(ids, spans, strict=True):
+        part = (max(begin, start), min(stop, end))
+        if part[0] >= part[1] or begin < 0:
+            found.append(_NO_CHARACTERS)
+        elif one not in special:
+            found.append((part[0] + shift, part[1] + shift))
+        elif words := written.whole[slice(*part)].strip():
+            name = "BOS" if one == tokenizer.bos_token_id else "a special token"
+            raise ReadingError(
+                f"the prompt {shorten(text)} contains {name} ({words}); leave it out: "
+                "BOS and the chat template are written around each prompt"
+                if tokenizer.convert_ids_to_tokens(one) == words
+                else f"the tokenizer has no token for {shorten(words)} in the prompt {shorten(text)}; reword it"
+            )
+        else:
+            found.append(_NO_CHARACTERS)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Beginning:
+    """It knows the ids that stand before each prompt."""
+
+    wanted: tuple[int, ...]  # what the protocol puts there
+    own: tuple[int, ...]  # what a template may have written there already
+    bos: int | None
+    twice: bool
+
+    @classmethod
+    def of(cls, tokenizer: FastTokenizer, how: Pairing) -> _Beginning:
+        names = list(how.beginning.tokens)
+        wanted: tuple[int, ...] = tuple(tokenizer.convert_tokens_to_ids(names))
+        strange = [name for name, one in zip(names, wanted, strict=True) if not _is_token(tokenizer, name, one)]
+        if strange:
+            raise SubjectError(
+                f"prompts are to begin with {strange[0]!r}, which is no token of the tokenizer's {len(tokenizer)}; "
+                'wanted one of them: bos_token = "<|...|>"'
+            )
+        bos: int | None = tokenizer.bos_token_id
+        own = wanted or tuple(_own_prefix(tokenizer)) or (() if bos is None else (bos,))
+        return cls(wanted=wanted, own=own, bos=bos, twice=how.bos_twice)
+
+    def before(self, ids: Sequence[int], text: str) -> tuple[tuple[int, ...], int]:
+        """Return the ids to be put before those of a prompt, and how many of all the first are no part of it."""
+        own = self.own
+        written = next((n for n in range(len(own), 0, -1) if tuple(ids[:n]) == own[-n:]), 0)
+        after = tuple(ids[written : written + len(own)])
+        if after and (after == own or after[0] == self.bos):
+            raise ReadingError(
+                f"the chat template itself writes BOS before the prompt {shorten(text)}, which would then stand there "
+                f"twice (ids {[*self.wanted, *ids[:2]]}); leave bos_token out, or mend the template"
+            )
+        added = self.wanted[: len(self.wanted) - written] if self.wanted else ()
+        if self.twice:
+            added = (*own[:1], *added)
+        return added, len(added) + written
+
+
+def _is_token(tokenizer: FastTokenizer, name: str, one: int | None) -> bool:
+    """Say whether a name is one token of the vocabulary; what is none has the id of the unknown token, or no id."""
+    return one is not None and tokenizer.convert_ids_to_tokens(one) == name
+
+
+def _own_prefix(tokenizer: FastTokenizer) -> list[int]:
+    """Return the ids that the tokenizer itself writes ahead of a text."""
+    whole: list[int] = tokenizer("a")["input_ids"]
+    bare: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"]
+    starts = (at for at in range(len(whole)) if bare and whole[at : at + len(bare)] == bare)
+    return whole[: next(starts, 0)]

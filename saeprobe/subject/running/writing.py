@@ -1,0 +1,214 @@
+"""Writing continues prompts under the arms of a steering experiment, in batches with a KV cache, and scores them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from saeprobe.captures import Steering
+from saeprobe.features.continuations import Continuation
+from saeprobe.prompts import Prompt
+from saeprobe.subject.running.batches import Batch, pad, positions_of
+from saeprobe.subject.running.chat import shorten
+from saeprobe.subject.running.steering import Experiment, Treatment
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized
+from saeprobe.subject.specification import ReadingError
+
+_ROWS_AT_ONCE = 256
+_LOGIT_BYTES = 256 * 2**20  # of logits held at once while continuations are scored
+
+
+class Speaker(Protocol):
+    """A whole language model that writes text and can be steered while it does."""
+
+    @property
+    def device(self) -> str:
+        """Return where token ids go, as torch writes it."""
+        ...
+
+    @property
+    def model(self) -> Any:
+        """Return the causal language model of transformers."""
+        ...
+
+    def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
+        """Add `change` to the stream at the hook, at every position that runs, while entered."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A row is one continuation to be written."""
+
+    prompt: Prompt
+    text: Tokenized
+    treatment: Treatment
+    sample: int
+
+
+def continue_prompts(
+    experiment: Experiment,
+    speaker: Speaker,
+    tokenizer: FastTokenizer,
+    prompts: Sequence[tuple[Prompt, Tokenized]],
+    *,
+    n_positions: int,
+    ends: frozenset[int],
+) -> Iterator[tuple[Prompt, list[Continuation]]]:
+    """Continue prompts under every arm, up to a token in `ends`; rows of several prompts share a batch."""
+    steering = experiment.steering
+    for _, text in prompts:
+        if len(text.ids) + steering.max_new_tokens > n_positions:
+            raise ReadingError(
+                f"the prompt {shorten(text.text)} has {len(text.ids)} tokens; with {steering.max_new_tokens} new ones "
+                f"they do not fit the {n_positions} of the model: shorten the prompt or lower max_new_tokens"
+            )
+    n_samples = 1 if steering.temperature == 0 else steering.n_samples  # all would be the same
+    rows = [
+        _Row(prompt=prompt, text=text, treatment=treatment, sample=sample)
+        for prompt, text in sorted(prompts, key=lambda one: len(one[1].ids))
+        for treatment in experiment.treatments
+        for sample in range(n_samples)
+    ]
+    a_prompt = len(experiment.treatments) * n_samples
+    writer = _Writer(speaker=speaker, tokenizer=tokenizer, steering=steering, ends=ends)
+    done: list[Continuation] = []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        done += writer.write(rows[start : start + _ROWS_AT_ONCE])
+        while len(done) >= a_prompt:
+            yield done[0].prompt, done[:a_prompt]
+            done = done[a_prompt:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Writer:
+    """A writer writes continuations with a model, under one steering."""
+
+    speaker: Speaker
+    tokenizer: FastTokenizer
+    steering: Steering
+    ends: frozenset[int]  # ids of the tokens that end a text
+
+    @torch.no_grad()
+    def write(self, rows: Sequence[_Row]) -> list[Continuation]:
+        """Write and score one batch, padded on the left, where new tokens are not appended."""
+        batch = pad([row.text.ids for row in rows], side="left", device=self.speaker.device)
+        new = self._sample(batch, rows)
+        lengths = self._lengths(new)
+        scores = self._mean_log_prob(batch, new, lengths)
+        _check_finite(rows, torch.tensor(scores).isfinite(), "a log-probability")
+        decode = self.tokenizer.decode
+        return [
+            Continuation(
+                prompt=row.prompt,
+                arm=row.treatment.arm,
+                features=row.treatment.features,
+                strength=row.treatment.strength,
+                sample=row.sample,
+                text=decode(tokens[: length - (tokens[length - 1] in self.ends)]),
+                log_prob=score,
+            )
+            for row, tokens, length, score in zip(rows, _listed(new), _listed(lengths), scores, strict=True)
+        ]
+
+    def _draws(self, rows: Sequence[_Row]) -> Float[np.ndarray, "batch new"]:
+        """Draw a uniform number a row and step, from the seed, the prompt and the number of the sample alone.
+
+        So neither batching nor what else is in the experiment changes a continuation; and the arms share their
+        numbers, which takes the luck of sampling out of their differences.
+        """
+        keys = [f"{self.steering.seed}\0{row.sample}\0{row.text.text}".encode() for row in rows]
+        seeds = [int.from_bytes(hashlib.sha256(key).digest()[:8]) for key in keys]
+        return np.stack([np.random.default_rng(seed).random(self.steering.max_new_tokens) for seed in seeds])
+
+    def _sample(self, batch: Batch, rows: Sequence[_Row]) -> Int[Tensor, "batch new"]:
+        """Choose new tokens, one a step, until all rows have written an end of text or as many as asked.
+
+        The edit acts on the prompt in the first step and on the one new token in each later one.
+        """
+        model, draws = self.speaker.model, self._draws(rows)
+        change = torch.stack([row.treatment.change for row in rows])
+        step, mask, past = batch.ids, batch.mask, None
+        written: list[Tensor] = []
+        ended = torch.zeros(len(step), dtype=torch.bool, device=step.device)
+        with self.speaker.steered(change):
+            for column in range(draws.shape[1]):
+                out = model(
+                    step,
+                    attention_mask=mask,
+                    position_ids=positions_of(mask)[:, -step.shape[1] :],
+                    past_key_values=past,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                past = out.past_key_values
+                _check_finite(rows, out.logits[:, -1].isfinite().all(-1) | ended, "a logit")
+                token = self._choose(out.logits[:, -1], torch.as_tensor(draws[:, column], device=step.device))
+                written.append(token)
+                ended = ended | self._is_end(token)
+                if bool(ended.all()):
+                    break
+                step = token[:, None]
+                mask = torch.cat([mask, torch.ones_like(step)], dim=1)
+        return torch.stack(written, dim=1)
+
+    def _is_end(self, tokens: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
+        return torch.isin(tokens, torch.tensor(sorted(self.ends), dtype=tokens.dtype, device=tokens.device))
+
+    def _choose(self, logits: Float[Tensor, "batch vocab"], draw: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """Choose the likeliest token at temperature 0, else the one whose share of the probability holds the draw."""
+        if self.steering.temperature == 0:
+            return logits.argmax(-1)
+        upto = (logits.double() / self.steering.temperature).softmax(-1).cumsum(-1)
+        return torch.searchsorted(upto, (draw * upto[:, -1])[:, None], right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+
+    def _lengths(self, new: Int[Tensor, "batch new"]) -> Int[Tensor, " batch"]:
+        """Count the tokens of each row up to its end of text, that one included."""
+        is_end = self._is_end(new)
+        return torch.where(is_end.any(1), is_end.int().argmax(1) + 1, new.shape[1])
+
+    def _mean_log_prob(
+        self, batch: Batch, new: Int[Tensor, "batch new"], lengths: Int[Tensor, " batch"]
+    ) -> list[float]:
+        """Score each row's tokens, the end of text included, by the unsteered model: mean log-probability in nats."""
+        model, n_new = self.speaker.model, new.shape[1]
+        at_once = max(1, _LOGIT_BYTES // (4 * int(model.config.vocab_size) * (n_new + 1)))
+        counted = torch.arange(n_new, device=new.device)[None, :] < lengths[:, None].to(new.device)
+        means: list[float] = []
+        for start in range(0, len(new), at_once):
+            part = slice(start, start + at_once)
+            mask = torch.cat([batch.mask[part], torch.ones_like(new[part])], dim=1)
+            out = model(
+                torch.cat([batch.ids[part], new[part]], dim=1),
+                attention_mask=mask,
+                position_ids=positions_of(mask),
+                use_cache=False,
+                logits_to_keep=n_new + 1,
+            )
+            log_probs = out.logits[:, :-1].float().log_softmax(-1).gather(-1, new[part][..., None])[..., 0]
+            # What stands after the end of a text is of no concern, whatever the model makes of it.
+            means += _listed(log_probs.double().where(counted[part], 0.0).sum(1) / counted[part].sum(1))
+        return means
+
+
+def _check_finite(rows: Sequence[_Row], finite: Bool[Tensor, " batch"], what: str) -> None:
+    """Refuse what overflowed: the likeliest of tokens that are not numbers would be the first of the vocabulary."""
+    for row, well in zip(rows, _listed(finite), strict=True):
+        if not well:
+            arm, strength = row.treatment.arm, row.treatment.strength
+            raise ReadingError(
+                f"{what} after the prompt {shorten(row.text.text)} in the arm {arm!r} at strength {strength:g} is not "
+                'finite; lower the strength, or compute in a wider dtype: dtype = "float32"'
+            )
+
+
+def _listed(values: Tensor) -> list[Any]:
+    return cast("list[Any]", cast(Any, values).tolist())

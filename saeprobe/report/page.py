@@ -90,7 +90,7 @@ def clip(text: str, *, language: Language) -> Markup:
     return Markup("{}… {}").format(text[:LONGEST_TEXT], mark("clipped", language, n=f"{rest:,}"))
 
 
-def visible(text: str) -> str:
+def escaped(text: str) -> str:
     """Write control characters, and all that is not seen or turns other text round, as Python writes them."""
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in text
@@ -170,7 +170,7 @@ def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     # jinja2 types these by its own filters' signatures.
     filters, tests = cast("dict[str, Any]", environment.filters), cast("dict[str, Any]", environment.tests)
-    written = (number, exact, estimate, share, p_value, seconds, linked, visible)
+    written = (number, exact, estimate, share, p_value, seconds, linked, escaped)
     filters |= {one.__name__: one for one in written} | {"slug": _slug}
     tests["chinese"] = _has_chinese
     return environment.from_string(_text("page.html.j2"))

@@ -10,7 +10,7 @@ import pytest
 from report_samples import changed, document_of, record
 
 from saeprobe.report.document import ReportError, read_report, write_report
-from saeprobe.report.page import MOST_TOKENS, render, say, visible
+from saeprobe.report.page import MOST_TOKENS, escaped, render, say
 from saeprobe.report.shape import Document
 from saeprobe.store.tables import Seen
 
@@ -74,4 +74,4 @@ def test_it_is_written_and_read(tmp_path: Path) -> None:
 )
 def test_what_is_not_seen_is_written_as_python_writes_it(text: str, shown: str) -> None:
     """Half a character too; letters of any script stay."""
-    assert visible(text) == shown
+    assert escaped(text) == shown

@@ -43,7 +43,7 @@ def test_an_unknown_name_brings_the_nearest_one(tmp_path: Path, name: str, near:
         (WHOLE + "context_size = true\n", "context_size is True; wanted int"),
         (WHOLE + 'dtype = "float8"\n', "dtype is 'float8'; wanted one of float32, bfloat16, float16"),
         ('model = "./m"\n', "has no sae; wanted a folder or a name on the Hub for it"),
-        ('model = ""\nsae = { path = "./s" }\n', "model is ''; wanted a folder that is here, or OWNER/NAME on the Hub"),
+        ('model = ""\nsae = { path = "./s" }\n', "model is ''; wanted a folder, or OWNER/NAME on the Hub"),
         ('model = "./m"\nsae = "x.pt"\n', "sae is 'x.pt'; wanted { path = \"...\" } or"),
         ('model = "./m"\nsae = { path = 3 }\n', "sae is {'path': 3}; wanted { path"),
         (WHOLE + 'revision = "main"\n', "revision is of a model on the Hub, and"),

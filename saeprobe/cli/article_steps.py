@@ -246,7 +246,7 @@ def _from_goodfire(
     path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
 ) -> "tuple[dict[str, Any], dict[str, torch.Tensor]]":
     """Convert the file as `SAE.load_from_disk` asks its converter to."""
-    from saeprobe.subject.running.reader import as_standard
+    from saeprobe.subject.running.dictionary import as_standard
 
     tensors = cast("dict[str, torch.Tensor]", load_data(path))
     return as_standard(tensors, device=device, dtype="float32", overrides=cfg_overrides)

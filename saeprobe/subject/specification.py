@@ -177,10 +177,11 @@ class Identity:
     protocol: str  # in words, how a prompt is read
     fingerprint: str
     tolerance: float = 0.0  # by how much rounding may move an activation, as a share of the residual stream's norm
+    fixed_l0: int | None = None  # features that the SAE keeps of each token, whatever the text
     versions: dict[str, str] = field(default_factory=dict[str, str])
 
 
-_UNIT_ROUNDOFF: Final[dict[Dtype, float]] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
+UNIT_ROUNDOFF: Final[dict[str, float]] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
 
 
 def tolerance_of(dtype: Dtype, *, depth: int) -> float:
@@ -205,7 +206,7 @@ def tolerance_of(dtype: Dtype, *, depth: int) -> float:
     """
     if dtype == "float32":
         return 1e-4
-    return 2 * _UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))
+    return 2 * UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,11 +228,11 @@ class Yardstick:
     """A yardstick is what an instrument check is held against."""
 
     l0: float | None = None  # active features a token, as the SAE's publisher states it; None where nobody does
-    # share of the variance that the SAE reconstructs, as the publisher states it
-    variance_explained: float | None = None
+    variance_explained: float | None = None  # share of the variance that the SAE reconstructs, likewise
     source: str = ""  # who says so
     shifts: tuple[int, ...] = (-1, 0, 1)  # which layers are tried, in blocks from the hook; 0 is the hook itself
     misfit: str | None = None  # why the SAE is read where it does not belong, on purpose; None where it is to fit
+    writes_to: str | None = None  # where a transcoder writes, which reconstructs nothing of what it reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,14 +258,15 @@ class Reading:
 
     `indices` of a row ascend; `values` are above zero. `near` are the features of a row that lie so close to firing or
     not firing that rounding decides (`Identity.tolerance`), ascending; no rows where the SAE's features have no
-    threshold of their own. `effective_rank` is of all tokens of the prompt, with or without BOS as the protocol says.
+    threshold of their own; a transcoder has no `squared_error`. `effective_rank` is of all tokens of the prompt, with
+    or without BOS as the protocol says.
     """
 
     tokens: tuple[Token, ...]
     n_tokens: int
     indices: tuple[Int[np.ndarray, " active"], ...]
     values: tuple[Float[np.ndarray, " active"], ...]
-    squared_error: Float[np.ndarray, " read"]
+    squared_error: Float[np.ndarray, " read"] | None
     activations: Float[np.ndarray, "read d_in"] | None = None
     effective_rank: float | None = None
     near: tuple[Int[np.ndarray, " near"], ...] = ()

@@ -258,8 +258,7 @@ class Reading:
 
     `indices` of a row ascend; `values` are above zero. `near` are the features of a row that lie so close to firing or
     not firing that rounding decides (`Identity.tolerance`), ascending; no rows where the SAE's features have no
-    threshold of their own; a transcoder has no `squared_error`. `effective_rank` is of all tokens of the prompt, with
-    or without BOS as the protocol says.
+    threshold of their own; a transcoder has no `squared_error`. `effective_rank` is of all tokens, BOS as declared.
     """
 
     tokens: tuple[Token, ...]

@@ -38,13 +38,12 @@ _TRAINED: Final = (
     "it is saved as in training, where its features compete over a whole batch; save it with save_inference_model of "
     "sae-lens, which makes a JumpReLU SAE of it"
 )
-_CROSS: Final = "it reads or writes several layers at once"
 _REFUSED: Final[dict[str, str]] = {
     "abstopk": "its features have a sign, and here a feature is active where it is above zero",
     "temporal": "its features depend on the whole sequence, and here an SAE reads one token at a time",
     "batchtopk": _TRAINED,
     "matryoshka_batchtopk": _TRAINED,
-    **dict.fromkeys(("crosscoder", "acausal_crosscoder", "clt", "cross_layer_transcoder"), _CROSS),
+    **dict.fromkeys(("crosscoder", "clt", "cross_layer_transcoder"), "it reads or writes several layers at once"),
 }
 """Why an architecture is not supported, where there is more to say than that it is unknown."""
 
@@ -148,8 +147,7 @@ def properties_of(sae: str, config: Mapping[str, object], *, folded: bool = Fals
         config: what its files say, in the names of any version of sae-lens.
         folded: whether sae-lens folds the scaling of the input into the weights, by a factor of its registry.
 
-    Raises:
-        SubjectError: the SAE is of a kind that is not supported, or a value is not what its key wants.
+    A SubjectError says which kind is not supported, or what a key wants instead of its value.
     """
     said = Stated(sae=sae, config=config)
     architecture, k = _architecture(said)
@@ -169,17 +167,17 @@ def properties_of(sae: str, config: Mapping[str, object], *, folded: bool = Fals
         d_out=said.count("d_out", None) if "transcoder" in architecture else d_in,
         writes_to=writes_to,
         fixed_l0=_fixed_l0(said, architecture, k, d_in),
-        unsteerable=_unsteerable(said, writes_to, scaling),
+        unsteerable=_unsteerable(said, architecture, writes_to, scaling),
     )
 
 
-def _unsteerable(said: Stated, writes_to: str | None, scaling: str) -> str | None:
+def _unsteerable(said: Stated, architecture: str, writes_to: str | None, scaling: str) -> str | None:
     """Say why adding to a feature is not adding its decoder row at the hook; None where it is."""
     if writes_to is not None:
         return f"it is a transcoder, whose features write to {writes_to} and not to the hook that it reads"
     if scaling != "none":
         return f"it divides the stream by {_SCALINGS[scaling]} ({scaling}): one strength would move tokens unequally"
-    if said.flag("rescale_acts_by_decoder_norm", default=False):
+    if architecture == "topk" and said.flag("rescale_acts_by_decoder_norm", default=False):
         return "it divides each feature by the norm of its decoder row before it writes"
     return None
 
@@ -226,7 +224,8 @@ def _check_input(said: Stated) -> None:
     head = said.count("hook_head_index", said.count("hook_point_head_index", None, least=0), least=0)
     if head is not None:
         raise SubjectError(f"the SAE {said.sae} reads attention head {head} alone, which is not supported")
-    said.flag("apply_b_dec_to_input", default=True)
+    if "apply_b_dec_to_input" in said.config and said.flag("apply_b_dec_to_input", default=None) is None:
+        raise said.refuse("apply_b_dec_to_input", "true or false")
 
 
 def _scaling(said: Stated, *, folded: bool) -> str:
@@ -263,11 +262,7 @@ def _fixed_l0(said: Stated, architecture: str, k: int | None, d_in: int) -> int 
 
 
 def check_tensors(file: Path, of: Properties, config: Mapping[str, object]) -> None:
-    """Hold the header of an SAE's safetensors file against its properties.
-
-    Raises:
-        SubjectError: a tensor is missing, of another shape or kind, or one too many; the file is damaged.
-    """
+    """Hold the header of an SAE's safetensors file against its properties, and refuse what differs."""
     try:
         found = _safetensors(file)
     except (SafetensorError, OSError) as error:
@@ -301,8 +296,5 @@ def check_kinds(file: Path, found: Mapping[str, Tensor]) -> None:
 def _safetensors(file: Path) -> dict[str, Tensor]:
     """Return what the header says of each tensor; safetensors checks it against the file's size."""
     with cast(Any, safe_open)(file, framework="np") as opened:
-        slices = {str(key): opened.get_slice(key) for key in opened.keys()}  # noqa: SIM118 - it is no mapping
-        return {
-            key: Tensor(shape=tuple(map(int, one.get_shape())), kind=str(one.get_dtype()))
-            for key, one in slices.items()
-        }
+        slices = ((str(key), opened.get_slice(key)) for key in opened.keys())  # noqa: SIM118 - it is no mapping
+        return {key: Tensor(shape=tuple(one.get_shape()), kind=str(one.get_dtype())) for key, one in slices}

@@ -126,8 +126,9 @@ def as_standard(
 
 def _check_planned(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
     """See that sae-lens made of the files what was planned from them; the loaded SAE has the last word."""
-    config, metadata = cast("dict[str, Any]", sae.cfg.to_dict()), sae.cfg.metadata
-    of = properties_of(str(spec.sae), {**metadata.to_dict(), **config, "sae_lens_version": None})
+    config, metadata = sae.cfg, sae.cfg.metadata
+    stated = {**vars(metadata), **vars(config), "architecture": config.architecture(), "sae_lens_version": None}
+    of = properties_of(str(spec.sae), stated)
     found: dict[str, object] = {name: getattr(of, name) for name in ("d_in", "d_sae", "fixed_l0", "unsteerable")}
     # `metadata` answers None to a name that it does not have, so ask whether it has it first.
     for key, declared in (("hook_name", spec.hook_name), ("prepend_bos", spec.prepend_bos)):
@@ -239,7 +240,7 @@ def thresholds_of(sae: Sae, *, tolerance: float) -> Thresholds | None:
         encoder = cast(Tensor, sae.W_enc)
         # A threshold below zero is one of 0, as JumpReLU goes over ReLU.
         level = cast(Tensor, cast(Any, sae).threshold).float().clamp(min=0) if "jumprelu" in architecture else 0.0
-        norms = cast(Tensor, torch.norm(encoder, dim=0, dtype=torch.float32)) / encoder.shape[0] ** 0.5
+        norms = cast(Any, torch).norm(encoder, dim=0, dtype=torch.float32) / encoder.shape[0] ** 0.5
         return Thresholds(sae=sae, tolerance=tolerance, level=level, norms=norms)
 
 

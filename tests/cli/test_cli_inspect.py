@@ -77,6 +77,8 @@ def test_a_saelens_folder_is_recognised(run: Run, tmp_path: Path) -> None:
         "BOS": "prepended",
         "decoder": "rows of norm 1.4 to 1.4, not folded into activations; values of Neuronpedia are of folded norms",
     }
+    assert {"key": "b_dec", "shape": [2], "dtype": "bfloat16", "bytes": 4} in data["keys"]
+    assert data["warnings"] == []
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -95,8 +97,6 @@ def test_the_norms_of_goodfires_decoder_are_those_of_its_columns(tmp_path: Path,
     decoder = torch.tensor([[3.0, 1.0, 0.0], [4.0, 0.0, 1.0]])
     torch.save({**tensors, "decoder_linear.weight": decoder}, tmp_path / "x.pt")
     assert recognise(read_contents(tmp_path / "x.pt")).facts["decoder"].startswith("rows of norm 1 to 5")
-    assert {"key": "b_dec", "shape": [2], "dtype": "bfloat16", "bytes": 4} in data["keys"]
-    assert data["warnings"] == []
 
 
 def test_an_old_configuration_is_understood(tmp_path: Path) -> None:

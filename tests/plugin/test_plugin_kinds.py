@@ -20,15 +20,33 @@ sae = {{ path = "{root}/sae" }}
 device = "cpu"
 try_next_layer = false
 dtype = "{dtype}"
+context_size = 512
 default = true
+"""
+INI = """
+[tool.pytest.ini_options]
+saeprobe_neutral = ["topk = neutral.toml", "scaled = neutral.toml", "loud = neutral.toml"]
+"""
+NEUTRAL = """
+name = "tides"
+language = "en"
+[[topics]]
+name = "all"
+[styles.all]
+templates = ["The tides are moved by the moon, and the moon is moved by the earth."]
 """
 PROBES = """
 from saeprobe import capture, claim, steer, subjects
-from saeprobe.measures import l0, mention_rate
-from saeprobe.prompts import STYLES
+from saeprobe.measures import l0, mentions
+from saeprobe.prompts import Prompt, PromptSet
 
-styles = capture(STYLES.only("novice", "expert"), at="last")
-texts = steer(STYLES.only("novice"), feature=3, strengths=[4.0], random_features=1, n_samples=1, max_new_tokens=2)
+prompts = tuple(
+    Prompt(text=f"{wording} {topic} to a {style}.", style=style, topic=topic, template=wording)
+    for style in ("novice", "expert") for wording in ("Explain", "Show") for topic in ("tides", "yeast")
+)
+few = PromptSet(name="few", language="en", prompts=prompts)
+styles = capture(few, at="last")
+texts = steer(few.only("novice"), feature=3, strengths=[4.0], random_features=1, n_samples=1, max_new_tokens=2)
 
 @subjects("topk", "loud")
 @claim("Novice prompts activate more.", id="more", source="table 2")
@@ -38,7 +56,7 @@ def test_more(styles):
 @subjects("scaled")
 @claim("Feature 3 speaks of tides.", id="steered", source="table 3")
 def test_steered(texts):
-    assert mention_rate(texts, "tides") > 0.5
+    assert mentions("tides", texts) > 0.5
 """
 
 
@@ -60,7 +78,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         declared += SUBJECT.format(name=name, root=root / name, dtype=dtype)
     louder(root / "loud", 1e6)
     (root / "run").mkdir()
-    (root / "run" / "pyproject.toml").write_text(declared, encoding="utf-8")
+    (root / "run" / "pyproject.toml").write_text(INI + declared, encoding="utf-8")
+    (root / "run" / "neutral.toml").write_text(NEUTRAL, encoding="utf-8")
     (root / "run" / "test_kinds.py").write_text(PROBES, encoding="utf-8")
     return apart(root / "run")
 

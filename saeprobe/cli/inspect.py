@@ -234,7 +234,7 @@ def _goodfire(contents: Contents) -> Recognition:
         description=f"an SAE in Goodfire's format: ReLU, d_in {d_in:,}, d_sae {d_sae:,}{known}",
         counted="parameters",
         facts={"d_in": str(d_in), "d_sae": str(d_sae), "hook": f"{_NOT_STATED} in this format"}
-        | _decoder_norms(held["decoder_linear.weight"].T if isinstance(held, dict) else None),
+        | _decoder_norms(held["decoder_linear.weight"].T if held is not None else None),
         warnings=_mismatches(shapes, wanted),
     )
 

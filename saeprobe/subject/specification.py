@@ -201,8 +201,7 @@ def tolerance_of(dtype: Dtype, *, depth: int) -> float:
 
     In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat.
 
-    8-bit weights have no bound here: LLM.int8 picks its outlier columns over all tokens of a batch (Dettmers et al.
-    2022, arXiv 2208.07339), so what shares a batch with a prompt is part of the result.
+    8-bit weights have no bound: LLM.int8 picks outlier columns over a batch (Dettmers et al. 2022, arXiv 2208.07339).
     """
     if dtype == "float32":
         return 1e-4

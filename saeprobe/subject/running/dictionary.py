@@ -127,7 +127,8 @@ def as_standard(
 def _check_planned(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
     """See that sae-lens made of the files what was planned from them; the loaded SAE has the last word."""
     config, metadata = sae.cfg, sae.cfg.metadata
-    stated = {**vars(metadata), **vars(config), "architecture": config.architecture(), "sae_lens_version": None}
+    stated: dict[str, Any] = {**vars(metadata), **vars(config)}
+    stated |= {"architecture": config.architecture(), "sae_lens_version": None}
     of = properties_of(str(spec.sae), stated)
     found: dict[str, object] = {name: getattr(of, name) for name in ("d_in", "d_sae", "fixed_l0", "unsteerable")}
     # `metadata` answers None to a name that it does not have, so ask whether it has it first.

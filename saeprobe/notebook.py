@@ -113,6 +113,7 @@ class OpenSubject:
         if self.store is not None:
             self._gather(wanted, self.store)
             return plan.continuations(self.subject, wanted, self.store)
+        self.subject.refuse_steering()
         prompts = plan.prompts_for(wanted.prompts, self.subject).prompts
         pairs = list(self.reader.continue_(prompts, wanted, experiment=[prompt.text for prompt in prompts]))
         by_text = {prompt.text: items for prompt, items in pairs}

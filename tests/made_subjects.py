@@ -66,7 +66,7 @@ def write_gpt2(folder: Path, *, vocabulary: int, width: int, layers: int, heads:
 
 def write_sae(folder: Path, *, weights: dict[str, Any], hook_name: str, context_size: int = 64) -> None:
     """A standard SAE with these weights, as sae-lens saves it."""
-    importlib.import_module("saeprobe.subject.running.reader")  # first: it imports sae-lens without its warnings
+    importlib.import_module("saeprobe.subject.running.dictionary")  # first: it imports sae-lens without its warnings
     from sae_lens import StandardSAE, StandardSAEConfig
 
     d_in, d_sae = weights["W_enc"].shape

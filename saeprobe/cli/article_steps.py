@@ -16,8 +16,8 @@ from saeprobe.cli.terminal import RefusedError, checked_output, progress, projec
 from saeprobe.files import FileError, quoted, visible
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
-from saeprobe.recorded import DAMAGE, load_data
-from saeprobe.recorded import tensors as article
+from saeprobe.recorded.archives import DAMAGE, load_data
+from saeprobe.recorded.archives import tensors as article
 from saeprobe.recorded.summaries import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.registry import find_subject
@@ -249,7 +249,7 @@ def _from_goodfire(
     path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
 ) -> "tuple[dict[str, Any], dict[str, torch.Tensor]]":
     """Convert the file as `SAE.load_from_disk` asks its converter to."""
-    from saeprobe.subject.running.reader import as_standard
+    from saeprobe.subject.running.dictionary import as_standard
 
     tensors = cast("dict[str, torch.Tensor]", load_data(path))
     return as_standard(tensors, device=device, dtype="float32", overrides=cfg_overrides)

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 
 from saeprobe.cli.terminal import RefusedError, facts, say, table
 from saeprobe.files import FileError, bytes_in_words, load_json, open_regular, quoted, visible
-from saeprobe.recorded import DAMAGE, load_data
-from saeprobe.recorded import tensors as article
+from saeprobe.recorded.archives import DAMAGE, load_data
+from saeprobe.recorded.archives import tensors as article
 from saeprobe.recorded.summaries import object_at, read_eid_table, read_feature_diff
 from saeprobe.report.document import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
@@ -34,6 +34,7 @@ _DTYPES = {  # torch's names of those of safetensors
 }  # fmt: skip
 _GOODFIRE_70B = (65536, 8192)  # huggingface.co/Goodfire/Llama-3.3-70B-Instruct-SAE-l50
 _NOT_STATED = "not stated"
+_ROWS_AT_ONCE, _LIKE_ONE = 4096, 0.01  # of a decoder, whose rows are called of norm 1 up to here
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -217,7 +218,7 @@ def recognise(contents: Contents) -> Recognition:
     """Say what lies there; a file of no known kind is `unknown`, not an error."""
     shapes = contents.shapes
     if all(key in shapes for key in KEYS):
-        return _goodfire(shapes)
+        return _goodfire(contents)
     if "W_enc" in shapes and "W_dec" in shapes:
         return _sae_lens(contents)
     if contents.file.suffix == ".json":
@@ -225,8 +226,9 @@ def recognise(contents: Contents) -> Recognition:
     return _article_tensors(contents)
 
 
-def _goodfire(shapes: Mapping[str, tuple[int, ...]]) -> Recognition:
+def _goodfire(contents: Contents) -> Recognition:
     """Recognise `encoder_linear.weight [d_sae, d_in]` and so on, as torch's `nn.Linear` has it."""
+    shapes, held = contents.shapes, cast(Any, contents.data)
     encoder = shapes["encoder_linear.weight"]
     if len(encoder) != 2:  # noqa: PLR2004 - a matrix
         return Recognition(description="Goodfire's keys, but the encoder is no matrix")
@@ -237,7 +239,8 @@ def _goodfire(shapes: Mapping[str, tuple[int, ...]]) -> Recognition:
         kind="goodfire-sae",
         description=f"an SAE in Goodfire's format: ReLU, d_in {d_in:,}, d_sae {d_sae:,}{known}",
         counted="parameters",
-        facts={"d_in": str(d_in), "d_sae": str(d_sae), "hook": f"{_NOT_STATED} in this format"},
+        facts={"d_in": str(d_in), "d_sae": str(d_sae), "hook": f"{_NOT_STATED} in this format"}
+        | _decoder_norms(held["decoder_linear.weight"].T if held is not None else None),
         warnings=_mismatches(shapes, wanted),
     )
 
@@ -249,21 +252,47 @@ def _sae_lens(contents: Contents) -> Recognition:
     if len(shapes["W_enc"]) != 2:  # noqa: PLR2004 - a matrix
         return Recognition(description="an SAE's keys, but W_enc is no matrix")
     d_in, d_sae = shapes["W_enc"]
+    architecture = str(config.get("architecture", _NOT_STATED))
     wanted = {"W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,), "threshold": (d_sae,)}
+    if "transcoder" in architecture:  # it writes elsewhere, in another width
+        del wanted["W_dec"], wanted["b_dec"]
     warnings = list(_mismatches(shapes, wanted))
     if contents.config is None:
         warnings.append("no cfg.json beside the weights: sae-lens cannot load them")
     for name, found in (("d_in", d_in), ("d_sae", d_sae)):
         if config.get(name, found) != found:
             warnings.append(f"cfg.json says {name} {config[name]}, the weights {found}")
-    architecture = config.get("architecture", _NOT_STATED)
     return Recognition(
         kind="saelens-sae",
         description=f"an SAE in SAELens' format: {architecture}, d_in {d_in:,}, d_sae {d_sae:,}",
         counted="parameters",
-        facts={"architecture": str(architecture), "d_in": str(d_in), "d_sae": str(d_sae), **_training(config)},
+        facts={"architecture": architecture, "d_in": str(d_in), "d_sae": str(d_sae)}
+        | _training(config)
+        | _stored_norms(contents.file),
         warnings=tuple(warnings),
     )
+
+
+def _stored_norms(file: Path) -> dict[str, str]:
+    if file.suffix != ".safetensors":
+        return {}
+    with cast(Any, safe_open)(file, framework="np") as opened:
+        framework = "pt" if opened.get_slice("W_dec").get_dtype() == "BF16" else "np"  # of which numpy knows nothing
+    with cast(Any, safe_open)(file, framework=framework) as opened:
+        return _decoder_norms(opened.get_tensor("W_dec"))
+
+
+def _decoder_norms(rows: Any) -> dict[str, str]:
+    """Say how long the rows of the decoder are, `[d_sae, d_out]`: the scale of an SAE's activations hangs on it."""
+    if rows is None or len(rows.shape) != 2 or not len(rows):  # noqa: PLR2004 - a matrix
+        return {}
+    parts = (rows[at : at + _ROWS_AT_ONCE] for at in range(0, len(rows), _ROWS_AT_ONCE))
+    plain = (np.asarray(part if isinstance(part, np.ndarray) else part.float(), dtype=np.float32) for part in parts)
+    norms = np.concatenate([np.linalg.norm(part, axis=1) for part in plain])
+    if np.abs(norms - 1).max() < _LIKE_ONE:
+        return {"decoder": "rows of norm 1: activations are of folded norms, as values of Neuronpedia are"}
+    found = f"rows of norm {norms.min():.2g} to {norms.max():.2g}"
+    return {"decoder": f"{found}, not folded into activations; values of Neuronpedia are of folded norms"}
 
 
 def _training(config: Mapping[str, Any]) -> dict[str, str]:

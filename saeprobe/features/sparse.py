@@ -49,12 +49,13 @@ class Features:
         tokens: the token of each row.
         prompts: the prompts.
         n_tokens: tokens of each prompt, BOS and chat template included, `[prompts]`; None where a record has none.
-        squared_error: `||x - decode(encode(x))||^2` of each row, `[rows]`.
+        squared_error: `||x - decode(encode(x))||^2` of each row, `[rows]`; NaN of a transcoder, which has none.
         activations: the hooked activations x, `[rows, d_in]`, if kept.
         effective_rank: of the centred activations of all tokens of each prompt, `[prompts]`, if kept.
         near: features so close to their threshold, on either side, that rounding decides whether they fire:
             `[rows, d_sae]`, True where stored; None where a record has none.
         tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
+        fixed_l0: how many features the SAE keeps of each token, whatever the text; None where that depends on the text.
         place: the tokens that were read of each prompt, such as `last token`; empty where a record has none.
         of_several: whether a probe has features of several subjects; the label then names the subject.
         family: the whole capture that this was selected from; None where this is the whole.
@@ -74,6 +75,7 @@ class Features:
     effective_rank: Float[np.ndarray, " prompts"] | None = None
     near: csr_array | None = None
     tolerance: float = 0.0
+    fixed_l0: int | None = None
     place: str = ""
     of_several: bool = False
     family: Features | None = None

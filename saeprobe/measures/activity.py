@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from saeprobe.claims import NotRun
+from saeprobe.claims import NotRun, Unverifiable
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features.sparse import Features, NearThreshold
 from saeprobe.measures.reading import Readable, captured, feature_number, firing, one_near, refuse_unread
@@ -19,25 +19,41 @@ Values = Float[np.ndarray, " prompts"]
 
 
 def l0(of: Readable) -> Quantity:
-    """Measure the active features a token read (the SAE's L0, published as "activated features"), in features."""
+    """Measure the active features a token read (the SAE's L0, published as "activated features"), in features.
+
+    Raises:
+        Unverifiable: the SAE keeps the same number of features of each token, whatever the text.
+    """
     if isinstance(of, RecordedStyle):
         return of.quantity("l0")
 
     def active(these: Features) -> Values:
+        _refuse_fixed(these)
         return _mean_over_tokens(these, np.diff(these.acts.indptr))
 
     return measured(of, "l0", "features", active, near=_any_near)
 
 
 def active_share(of: Readable) -> Quantity:
-    """Measure the active features a token read, as a share of all features of the SAE."""
+    """Measure the active features a token read, as a share of all features of the SAE; raises as `l0`."""
     if isinstance(of, RecordedStyle):
         return of.quantity("active share")
 
     def share(these: Features) -> Values:
+        _refuse_fixed(these)
         return _mean_over_tokens(these, 1 / these.d_sae * np.diff(these.acts.indptr))
 
     return measured(of, "active share", "share of features", share)
+
+
+def _refuse_fixed(of: Features) -> None:
+    """Raise where the SAE was built with the number that is to be counted: neither more nor as many says anything."""
+    if of.fixed_l0 is not None:
+        raise Unverifiable(
+            f"the SAE of {of.subject} keeps {of.fixed_l0} features of each token, whatever the text, so that their "
+            "number says nothing of the prompts; state the claim on a subject whose L0 is not fixed, or on which "
+            "features are active: exclusive_features, separates or firing_rate"
+        )
 
 
 def max_activation(of: Readable) -> Quantity:
@@ -207,11 +223,13 @@ def variance_explained(of: Features) -> Summary:
     1 - sum ||x - decode(encode(x))||^2 / sum ||x - mean(x)||^2, the sums over tokens.
 
     Raises:
-        ValueError: the capture did not keep the activations, or they do not vary.
+        ValueError: the capture did not keep the activations, or they do not vary, or the SAE is a transcoder.
     """
     of = captured(of)
     if of.activations is None or of.squared_error is None:
         raise ValueError('activations were not kept; write capture(..., keep="activations")')
+    if np.isnan(of.squared_error).any():
+        raise ValueError(f"the SAE of {of.subject} is a transcoder, which writes elsewhere and has no error here")
     x = of.activations.astype(np.float64)
     total = float(((x - x.mean(axis=0)) ** 2).sum())
     if total == 0:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from saeprobe.files import FileError, written_whole
-from saeprobe.recorded import load_data
+from saeprobe.recorded.archives import load_data
 
 if TYPE_CHECKING:
     import torch

@@ -220,7 +220,9 @@ def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> 
     """Judge an SAE by its figures, those at the hook itself among them."""
     layers = tuple(sorted(fits, key=lambda fit: fit.shift))
     here = next(fit for fit in layers if fit.shift == 0)
-    found = (_misplaced(here, layers, hook_name), _off_variance(here, yardstick), _off_l0(here, yardstick))
+    found = (_off_l0(here, yardstick),)
+    if yardstick.writes_to is None:
+        found = (_misplaced(here, layers, hook_name), _off_variance(here, yardstick), *found)
     return _check(yardstick, layers, tuple(finding for finding in found if finding is not None))
 
 

@@ -248,6 +248,7 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
     values = [row for reading in readings for row in reading.values]
     near = [row for reading in readings for row in reading.near]
     activations = [reading.activations for reading in readings if reading.activations is not None]
+    errors = [np.full(len(one.tokens), np.nan) if one.squared_error is None else one.squared_error for one in readings]
     ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
     acts = csr_array(
         (
@@ -264,11 +265,12 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
         tokens=tuple(token for reading in readings for token in reading.tokens),
         prompts=prompts.prompts,
         n_tokens=np.array([reading.n_tokens for reading in readings], dtype=np.int64),
-        squared_error=np.concatenate([reading.squared_error for reading in readings]) if readings else np.empty(0),
+        squared_error=np.concatenate(errors) if errors else np.empty(0),
         activations=np.concatenate(activations) if readings and len(activations) == len(readings) else None,
         effective_rank=np.array(ranks) if readings and len(ranks) == len(readings) else None,
         near=near_rows(near, d_sae=identity.d_sae) if len(near) == len(indices) else None,
         tolerance=identity.tolerance,
+        fixed_l0=identity.fixed_l0,
         place=place,
         words=prompts.words,
     )

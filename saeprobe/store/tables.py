@@ -95,7 +95,7 @@ def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Tabl
             "indices": reading.indices[row],
             "values": reading.values[row],
             "near": reading.near[row] if reading.near else None,
-            "squared_error": float(reading.squared_error[row]),
+            "squared_error": None if reading.squared_error is None else float(reading.squared_error[row]),
             "activation": None if reading.activations is None else reading.activations[row],
             "effective_rank": reading.effective_rank,
         }
@@ -113,6 +113,7 @@ def _readings_of(table: pa.Table) -> dict[str, Reading]:
     if index_at != value_at or not (values > 0).all():
         raise UntrustedError("a row has not as many values above 0 as indices")
     has_near, has_activation = columns.present("near"), columns.present("activation")
+    has_error = columns.present("squared_error")
     errors, ranks = columns.floats("squared_error"), cast("list[float | None]", columns.plain("effective_rank"))
     n_tokens, rendered, (id_at, ids) = columns.plain("n_tokens"), columns.plain("rendered"), columns.lists("ids")
     tokens = [
@@ -129,7 +130,7 @@ def _readings_of(table: pa.Table) -> dict[str, Reading]:
             n_tokens=cast(int, n_tokens[first]),
             indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])),
             values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])),
-            squared_error=errors[first:stop],
+            squared_error=errors[first:stop] if has_error[first] else None,
             activations=kept if has_activation[first] else None,
             effective_rank=ranks[first],
             near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if has_near[first] else (),

@@ -169,14 +169,22 @@ class Subject:
         """Return what its instrument check is held against. Nobody publishes what a random instrument measures."""
         found, spec = self.located, self.spec
         shifts = (*((-1,) if found.pairing.depth else ()), 0, *((1,) if found.next_layer else ()))
+        writes_to = found.pairing.writes_to
         if self.randomisation:
-            return Yardstick(shifts=shifts, misfit=spec.misfit)
+            return Yardstick(shifts=shifts, misfit=spec.misfit, writes_to=writes_to)
         declared = spec.l0 is not None or spec.variance_explained is not None
         stated = spec if declared or found.sae.release is None else found.sae.release
         l0, explained = stated.l0, stated.variance_explained
         source = "the declaration of the subject" if declared else "the registry of sae-lens"
         source = "" if l0 is None and explained is None else source
-        return Yardstick(l0=l0, variance_explained=explained, source=source, shifts=shifts, misfit=spec.misfit)
+        return Yardstick(
+            l0=l0,
+            variance_explained=explained,
+            source=source,
+            shifts=shifts,
+            misfit=spec.misfit,
+            writes_to=writes_to,
+        )
 
     @_fact
     def aspects(self) -> Mapping[str, str]:
@@ -277,6 +285,7 @@ class Subject:
             d_sae=pairing.d_sae,
             fingerprint=hash_of({**decides, "sae_dtype": self.spec.sae_dtype, "tokenising": TOKENISING, "date": DATE}),
             tolerance=tolerance_of(self.dtype, depth=pairing.depth),
+            fixed_l0=pairing.fixed_l0,
         )
 
     def _identity_of_control(self, randomisation: Randomisation) -> Identity:
@@ -286,7 +295,8 @@ class Subject:
         fingerprint = hash_of({**decides, "neutral": neutral, "method": _METHOD})
         drawn = f"drawn at random (seed {randomisation.seed})"
         sae_hash = joined(trained.sae_hash, fingerprint)
-        control = replace(trained, name=self.name, sae_hash=sae_hash, fingerprint=fingerprint)
+        # Its SAE is one of plain ReLUs, whatever the trained one is.
+        control = replace(trained, name=self.name, sae_hash=sae_hash, fingerprint=fingerprint, fixed_l0=None)
         if randomisation.part == "random-sae":
             return replace(control, sae=f"{trained.sae}, directions {drawn}")
         return replace(
@@ -301,11 +311,18 @@ class Subject:
         """Return a fingerprint of what it writes: of `Identity.fingerprint` and the layers after the hook.
 
         Raises:
-            SubjectError: it is a control.
+            SubjectError: it is a control, or its SAE is one that cannot be steered.
         """
+        self.refuse_steering()
+        return self._whole_fingerprint
+
+    def refuse_steering(self) -> None:
+        """Raise a SubjectError where it cannot be steered, before anything is loaded."""
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control and cannot be steered; steer {self.trained.name} itself")
-        return self._whole_fingerprint
+        unsteerable = self.located.pairing.unsteerable
+        if unsteerable is not None:
+            raise SubjectError(f"the SAE {self.spec.sae} of {self.name} cannot be steered: {unsteerable}")
 
     @cached_property
     @_fact

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from saeprobe.subject.files.model import files_alone, model_files, model_folder, read_json, shape_of
+from saeprobe.subject.files.properties import Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
 from saeprobe.subject.specification import (
@@ -49,6 +50,9 @@ class Pairing:
     center_writing_weights: bool
     context_size: int
     n_positions: int  # tokens the model can attend to
+    writes_to: str | None = None  # where a transcoder writes; None for an SAE, which gives back what it read
+    fixed_l0: int | None = None  # features that the SAE keeps of each token, whatever the text
+    unsteerable: str | None = None  # why the SAE cannot be steered; None where it can
 
     @property
     def protocol(self) -> str:
@@ -80,14 +84,13 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
         SubjectError: the widths or layers do not fit, the SAE is of another model, the tokenizer has no chat template
             where one is wanted, or a setting is nowhere stated.
     """
-    said = sae.said
-    hook_name = str(_need(spec, spec.hook_name, said.get("hook_name"), "hook_name"))
+    of, said = sae.properties, Stated(sae=str(spec.sae), config=sae.said)
+    hook_name = _need(spec, spec.hook_name, said.text("hook_name", None), "hook_name")
     trained_on = _trained_on(sae)
     _check_model_name(spec, trained_on)
-    d_in = int(str(said.get("d_in", 0)))
-    if d_in != shape.hidden:
+    if of.d_in != shape.hidden:
         raise SubjectError(
-            f"the SAE {spec.sae} reads {d_in} dimensions but {spec.model} has {shape.hidden}; they do not belong "
+            f"the SAE {spec.sae} reads {of.d_in} dimensions but {spec.model} has {shape.hidden}; they do not belong "
             f"together: name the model that the SAE was trained on ({trained_on or 'its card says which'})"
         )
     if spec.chat_template and not _has_chat_template(model):
@@ -95,32 +98,34 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
             f"the tokenizer of {spec.model} has no chat template but {spec.name} wants its prompts in one; "
             "name an instruction-tuned model, or set chat_template = false"
         )
-    loading = said.get("model_from_pretrained_kwargs")
-    options = cast("dict[str, object]", loading) if isinstance(loading, dict) else {}
-    centred = bool(options.get("center_writing_weights", False))
+    options = replace(said, config=said.table("model_from_pretrained_kwargs"))
+    centred = bool(options.flag("center_writing_weights", default=False))
     center = centred if spec.center_writing_weights is None else spec.center_writing_weights
     if center and shape.family == "layers":
         raise SubjectError(
             f"the SAE {spec.sae} wants the writing weights of {spec.model} centred, which RMSNorm models are not; "
             "set center_writing_weights = false if it was trained on the raw stream"
         )
-    context = said.get("context_size") or shape.positions if spec.context_size is None else spec.context_size
-    bos = bool(_need(spec, spec.prepend_bos, said.get("prepend_bos"), "prepend_bos"))
+    context = spec.context_size or said.count("context_size", None) or shape.positions
+    bos = _need(spec, spec.prepend_bos, said.flag("prepend_bos", default=None), "prepend_bos")
     return Pairing(
         family=shape.family,
         hook_name=hook_name,
         depth=depth_of(hook_name, n_layers=shape.layers, name=spec.name),
         n_layers=shape.layers,
-        d_in=d_in,
-        d_sae=int(str(said["d_sae"])),
+        d_in=of.d_in,
+        d_sae=of.d_sae,
         prepend_bos=bos,
         beginning=beginning_of(model, spec.bos_token, wanted=bos),
         bos_twice=spec.bos_twice,
         rank_with_bos=spec.rank_with_bos,
         chat_template=spec.chat_template,
         center_writing_weights=center,
-        context_size=min(int(str(context)), shape.positions),
+        context_size=min(context, shape.positions),
         n_positions=shape.positions,
+        writes_to=of.writes_to,
+        fixed_l0=of.fixed_l0,
+        unsteerable=of.unsteerable,
     )
 
 
@@ -149,8 +154,8 @@ def _check_model_name(spec: SubjectSpec, trained_on: str | None) -> None:
 
 
 def _trained_on(sae: SaeSource) -> str | None:
-    name = sae.said.get("model_name") or (None if sae.release is None else sae.release.model)
-    return None if name is None else str(name)
+    stated = Stated(sae=str(sae.path), config=sae.said).text("model_name", None)
+    return stated or (None if sae.release is None else sae.release.model)
 
 
 def _plain(name: str) -> str:

@@ -177,10 +177,11 @@ class Identity:
     protocol: str  # in words, how a prompt is read
     fingerprint: str
     tolerance: float = 0.0  # by how much rounding may move an activation, as a share of the residual stream's norm
+    fixed_l0: int | None = None  # features that the SAE keeps of each token, whatever the text
     versions: dict[str, str] = field(default_factory=dict[str, str])
 
 
-_UNIT_ROUNDOFF: Final[dict[Dtype, float]] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
+UNIT_ROUNDOFF: Final[dict[str, float]] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
 
 
 def tolerance_of(dtype: Dtype, *, depth: int) -> float:
@@ -200,12 +201,11 @@ def tolerance_of(dtype: Dtype, *, depth: int) -> float:
 
     In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat.
 
-    8-bit weights have no bound here: LLM.int8 picks its outlier columns over all tokens of a batch (Dettmers et al.
-    2022, arXiv 2208.07339), so what shares a batch with a prompt is part of the result.
+    8-bit weights have no bound: LLM.int8 picks outlier columns over a batch (Dettmers et al. 2022, arXiv 2208.07339).
     """
     if dtype == "float32":
         return 1e-4
-    return 2 * _UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))
+    return 2 * UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +231,7 @@ class Yardstick:
     source: str = ""  # who says so
     shifts: tuple[int, ...] = (-1, 0, 1)  # which layers are tried, in blocks from the hook; 0 is the hook itself
     misfit: str | None = None  # why the SAE is read where it does not belong, on purpose; None where it is to fit
+    writes_to: str | None = None  # where a transcoder writes, which reconstructs nothing of what it reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,8 +256,8 @@ class Reading:
     """A reading holds what was read of one prompt: arrays with one row a token read, features in sparse rows.
 
     `indices` of a row ascend; `values` are above zero. `near` are the features of which rounding decides whether they
-    fire (`Identity.tolerance`), ascending, none where they have no threshold of their own. `effective_rank` is of all
-    tokens of the prompt, with or without BOS as the protocol says.
+    fire (`Identity.tolerance`), ascending, none where they have no threshold of their own. A transcoder has no
+    `squared_error`. `effective_rank` is of all tokens of the prompt, with or without BOS as the protocol says.
     The model saw all of `ids`, tokens of the text `rendered`; alone they write `pieces`, which no store gives back.
     """
 
@@ -264,7 +265,7 @@ class Reading:
     n_tokens: int
     indices: tuple[Int[np.ndarray, " active"], ...]
     values: tuple[Float[np.ndarray, " active"], ...]
-    squared_error: Float[np.ndarray, " read"]
+    squared_error: Float[np.ndarray, " read"] | None
     activations: Float[np.ndarray, "read d_in"] | None = None
     effective_rank: float | None = None
     near: tuple[Int[np.ndarray, " near"], ...] = ()

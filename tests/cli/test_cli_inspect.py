@@ -75,9 +75,28 @@ def test_a_saelens_folder_is_recognised(run: Run, tmp_path: Path) -> None:
         "context": "64 tokens",
         "normalised": "none",
         "BOS": "prepended",
+        "decoder": "rows of norm 1.4 to 1.4, not folded into activations; values of Neuronpedia are of folded norms",
     }
     assert {"key": "b_dec", "shape": [2], "dtype": "bfloat16", "bytes": 4} in data["keys"]
     assert data["warnings"] == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_norms_of_the_decoder_rows_are_given(tmp_path: Path, dtype: torch.dtype) -> None:
+    """Rows (3, 4), (0, 1) and (1, 0) have the norms 5, 1 and 1; scaled to 1, activations are of folded norms."""
+    rows = torch.tensor([[3.0, 4.0], [0.0, 1.0], [1.0, 0.0]])
+    folder = sae_folder(tmp_path / "sae", W_dec=rows.to(dtype))
+    assert recognise(read_contents(folder)).facts["decoder"].startswith("rows of norm 1 to 5, not folded")
+    folder = sae_folder(tmp_path / "sae", W_dec=(rows / rows.norm(dim=1, keepdim=True)).to(dtype))
+    assert recognise(read_contents(folder)).facts["decoder"].startswith("rows of norm 1: activations are of folded")
+
+
+def test_the_norms_of_goodfires_decoder_are_those_of_its_columns(tmp_path: Path, goodfire: Path) -> None:
+    """Its matrix is [d_in, d_sae]: the feature (3, 4) has norm 5."""
+    tensors = torch.load(goodfire, weights_only=True)
+    decoder = torch.tensor([[3.0, 1.0, 0.0], [4.0, 0.0, 1.0]])
+    torch.save({**tensors, "decoder_linear.weight": decoder}, tmp_path / "x.pt")
+    assert recognise(read_contents(tmp_path / "x.pt")).facts["decoder"].startswith("rows of norm 1 to 5")
 
 
 def test_an_old_configuration_is_understood(tmp_path: Path) -> None:

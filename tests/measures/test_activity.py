@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from by_hand import features, tokens_read
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
+import pytest
+from by_hand import crossed, features, tokens_read
+
+from saeprobe import about
+from saeprobe.claims import Unverifiable
 from saeprobe.evidence.evidence import Terms
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features.sparse import Features
-from saeprobe.measures import active_share, firing_rate, l0, max_activation, mean_activation
+from saeprobe.measures import active_share, firing_rate, l0, max_activation, mean_activation, variance_explained
 
 
 @pytest.fixture
@@ -119,3 +125,25 @@ def test_a_style_remembers_the_capture_it_came_from(two: Features) -> None:
     assert values(found.whole) == values(l0(two))
     assert found.n_tokens is not None
     assert list(found.n_tokens) == [7, 8, 9, 10]
+
+
+@pytest.mark.parametrize("measure", [l0, active_share])
+def test_a_number_that_the_sae_fixes_makes_a_claim_unverifiable(measure: Any) -> None:
+    """TopK keeps k features of each token, so that neither more nor as many of them says anything of the prompts."""
+    rows = crossed("novice", (1, 2, 0), templates="AB", topics=("x", "y"))
+    rows += crossed("expert", (0, 1, 1), templates="AB", topics=("x", "y"))
+    both = replace(features(rows), fixed_l0=2)
+    with pytest.raises(Unverifiable, match="keeps 2 features of each token, whatever the text"):
+        assert measure(both["novice"]) > measure(both["expert"])
+    with pytest.raises(Unverifiable, match="exclusive_features, separates or firing_rate"):
+        assert measure(both["novice"]) == about(measure(both["expert"]), margin=1)
+    assert firing_rate(both["novice"], 0).mean == 1  # which features are active is not fixed
+    assert measure(replace(both, fixed_l0=None)["novice"]).mean > 0
+
+
+def test_a_transcoder_has_no_variance_explained() -> None:
+    """Its errors are NaN, for it writes elsewhere; the reason is given."""
+    rows = crossed("novice", (1, 2), templates="AB", topics=("x", "y"))
+    of = replace(features(rows), activations=np.arange(8.0).reshape(4, 2), squared_error=np.full(4, np.nan))
+    with pytest.raises(ValueError, match="is a transcoder, which writes elsewhere and has no error here"):
+        variance_explained(of)

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 from pathlib import Path
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def write_empty_sae(file: Path, *, d_in: int, d_sae: int) -> None:
+    """Write the weights of a standard SAE, all of them zero, which take no place on the disk."""
+    shapes = {"W_enc": [d_in, d_sae], "b_enc": [d_sae], "W_dec": [d_sae, d_in], "b_dec": [d_in]}
+    header: dict[str, object] = {}
+    end = 0
+    for name, shape in shapes.items():
+        start, end = end, end + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
+    said = json.dumps(header).encode()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(len(said).to_bytes(8, "little") + said)
+    os.truncate(file, 8 + len(said) + end)
 
 
 def put(hub: Path, repo: str, files: dict[str, bytes]) -> Path:

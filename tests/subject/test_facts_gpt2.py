@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hub_caches import put
+from hub_caches import put, put_folder, write_empty_sae
 from made_subjects import Made
 
 from saeprobe.subject.registry import find_subject
@@ -34,8 +34,9 @@ def test_gpt2_is_held_against_what_the_registry_publishes(hub: Path, tmp_path: P
     sae = {"model_name": "gpt2-small", "hook_point": HOOK, "d_in": 768, "d_sae": 24_576, "context_size": 128}
     model = {"config.json": json.dumps(config).encode(), "model.safetensors": b"w", "tokenizer.json": b"{}"}
     put(hub, "openai-community/gpt2", model)
-    files = {f"{HOOK}/cfg.json": json.dumps(sae).encode(), f"{HOOK}/sae_weights.safetensors": b"w"}
-    put(hub, "jbloom/GPT2-Small-SAEs-Reformatted", files)
+    write_empty_sae(tmp_path / "sae" / HOOK / "sae_weights.safetensors", d_in=768, d_sae=24_576)
+    (tmp_path / "sae" / HOOK / "cfg.json").write_text(json.dumps(sae), encoding="utf-8")
+    put_folder(hub, "jbloom/GPT2-Small-SAEs-Reformatted", tmp_path / "sae")
     subject: Any = find_subject("gpt2", tmp_path)
     yardstick = subject.yardstick()
     assert (yardstick.l0, yardstick.variance_explained) == (51, 0.9)
@@ -104,7 +105,7 @@ def test_an_sae_comes_alone(reader: Any) -> None:
 @pytest.mark.parametrize("key", ["hook_name", "prepend_bos"])
 def test_a_misspelt_key_is_missed_though_sae_lens_answers_none(tiny: Made, tmp_path: Path, key: str) -> None:
     """None would pass for "no BOS" and for no hook; the subject is refused with the key to add."""
-    from saeprobe.subject.running.reader import SAE
+    from saeprobe.subject.running.dictionary import SAE
 
     folder = Path(shutil.copytree(tiny.sae, tmp_path / "sae"))
     config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))

@@ -100,7 +100,7 @@ def by_hand(snapshot: Path, weights: dict[str, np.ndarray[Any, Any]]) -> Referen
     """As a user of the two libraries would write it, with the classic HookedTransformer rather than the bridge."""
     import torch
 
-    importlib.import_module("saeprobe.subject.running.reader")  # first: it imports sae-lens without its warnings
+    importlib.import_module("saeprobe.subject.running.dictionary")  # first: it imports sae-lens without its warnings
     from sae_lens import StandardSAE, StandardSAEConfig
     from transformer_lens import HookedTransformer, HookedTransformerConfig
     from transformer_lens.pretrained.weight_conversions import convert_gpt2_weights

@@ -98,7 +98,7 @@ def made_sae(architecture: str, **settings: Any) -> Any:
     """Make an SAE of that architecture with random weights, as sae-lens would load it."""
     import torch
 
-    importlib.import_module("saeprobe.subject.running.reader")  # first: it imports sae-lens without its warnings
+    importlib.import_module("saeprobe.subject.running.dictionary")  # first: it imports sae-lens without its warnings
     from sae_lens import GatedSAE, GatedSAEConfig, JumpReLUSAE, JumpReLUSAEConfig, StandardSAE, StandardSAEConfig
     from sae_lens.saes.topk_sae import TopKSAE, TopKSAEConfig
 
@@ -268,19 +268,3 @@ def test_a_text_of_one_token_has_no_thresholds() -> None:
     wanted = Firing(counts=torch.zeros(D_SAE, dtype=torch.long), mean=0.0)
     with pytest.raises(SubjectError, match="the neutral text has 1 different tokens; wanted two or more"):
         matched(made_sae("standard"), one, wanted)
-
-
-def test_an_sae_without_directions_can_be_given_random_ones_only() -> None:
-    """Its encoder is no list of directions; the other control is named."""
-    import torch
-
-    from saeprobe.subject.running.random import Firing, matched, random_directions
-
-    counts, mean = firing(made_sae("standard"), rows())
-    trained = made_sae("standard")
-    del trained.W_enc
-    with pytest.raises(SubjectError, match=r"architecture 'standard' has no encoder directions .* random-sae instead"):
-        matched(trained, rows(), Firing(counts=counts, mean=mean))
-    drawn = random_directions(D_SAE, D_IN, generator=torch.Generator().manual_seed(1))
-    found = matched(trained, rows(), Firing(counts=counts, mean=mean), directions=drawn)
-    assert firing(found.sae, rows())[0].tolist() == counts.tolist()

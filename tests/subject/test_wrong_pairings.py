@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_caches import put
+from hub_caches import put, put_folder, write_empty_sae
 from made_llama import write_chat_tokenizer, write_llama
 from made_subjects import Made
 
@@ -184,12 +184,10 @@ def test_an_sae_of_another_model_of_the_same_width(hub: Path, tmp_path: Path) ->
     hook = "blocks.5.hook_resid_pre"
     config = b'{"model_type": "gpt2", "n_embd": 768, "n_layer": 6, "n_positions": 1024}'
     put(hub, "distilbert/distilgpt2", {"config.json": config, "model.safetensors": b"w", "tokenizer.json": b"{}"})
-    sae = b'{"model_name": "gpt2-small", "hook_point": "blocks.5.hook_resid_pre", "d_in": 768, "d_sae": 24576}'
-    put(
-        hub,
-        "jbloom/GPT2-Small-SAEs-Reformatted",
-        {f"{hook}/cfg.json": sae, f"{hook}/sae_weights.safetensors": b"w"},
-    )
+    sae = '{"model_name": "gpt2-small", "hook_point": "blocks.5.hook_resid_pre", "d_in": 768, "d_sae": 24}'
+    write_empty_sae(tmp_path / "sae" / hook / "sae_weights.safetensors", d_in=768, d_sae=24)
+    (tmp_path / "sae" / hook / "cfg.json").write_text(sae, encoding="utf-8")
+    put_folder(hub, "jbloom/GPT2-Small-SAEs-Reformatted", tmp_path / "sae")
     table = (
         '[tool.saeprobe.subjects.mine]\nmodel = "distilbert/distilgpt2"\n'
         f'sae = {{ release = "gpt2-small-res-jb", id = "{hook}" }}\n'
@@ -198,7 +196,7 @@ def test_an_sae_of_another_model_of_the_same_width(hub: Path, tmp_path: Path) ->
     with pytest.raises(SubjectError, match="was trained on gpt2-small, not on distilbert/distilgpt2; name that model"):
         find_subject("mine", tmp_path).identity()
     (tmp_path / "pyproject.toml").write_text(table + "allow_other_model = true\n", encoding="utf-8")
-    assert find_subject("mine", tmp_path).identity().d_sae == 24_576
+    assert find_subject("mine", tmp_path).identity().d_sae == 24
 
 
 def test_eight_bits_without_what_they_need(root: Path) -> None:

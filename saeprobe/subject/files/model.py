@@ -262,3 +262,16 @@ def bars_where_watched() -> Generator[None]:
         yield
     finally:
         logging.enable_progress_bar()
+
+
+@contextmanager
+def offline() -> Generator[None]:
+    """Let huggingface_hub take what is cached and ask nobody, as under HF_HUB_OFFLINE=1."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

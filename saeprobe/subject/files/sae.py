@@ -11,18 +11,18 @@ import re
 import warnings
 import zipfile
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, cast
 
 from saeprobe.files import quoted, write_whole
-from saeprobe.recorded import DAMAGE, check_archive
-from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, read_json
+from saeprobe.recorded.archives import DAMAGE, check_archive
+from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, offline, read_json
+from saeprobe.subject.files.properties import REMEDY, Properties, Tensor, check_kinds, check_tensors, properties_of
 from saeprobe.subject.specification import Sae, SaeFile, SaeFolder, SaeRelease, SubjectError
 
 CONFIG: Final = "cfg.json"
@@ -31,14 +31,6 @@ KEYS: Final = ("encoder_linear.weight", "encoder_linear.bias", "decoder_linear.w
 
 _SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".npz")
 _LEGACY: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch wrote first
-_REMEDY: Final = "copy or download it again and compare sizes"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Shape:
-    """It stands for a tensor of the file, of which the header gives the shape alone."""
-
-    shape: tuple[int, ...]
 
 
 class _HeaderUnpickler(pickle.Unpickler):
@@ -49,7 +41,7 @@ class _HeaderUnpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) in {("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")}:
-            return _shape_of
+            return _tensor_of
         if module == "torch" and name.endswith("Storage"):
             return name
         raise pickle.UnpicklingError(f"it refers to the code '{module}.{name}'; it was refused and not run")
@@ -59,10 +51,12 @@ class _HeaderUnpickler(pickle.Unpickler):
         return pid
 
 
-def _shape_of(*arguments: Any) -> _Shape:
+def _tensor_of(*arguments: Any) -> Tensor:
     """Stand in for torch's rebuilding of a tensor (storage, offset, size, ...) or of a parameter (tensor, ...)."""
     first = arguments[0]
-    return first if isinstance(first, _Shape) else _Shape(shape=tuple(int(size) for size in arguments[2]))
+    if isinstance(first, Tensor):
+        return first
+    return Tensor(shape=tuple(int(size) for size in arguments[2]), kind=str(first[1]))
 
 
 def dimensions(file: Path) -> tuple[int, int]:
@@ -78,25 +72,29 @@ def dimensions(file: Path) -> tuple[int, int]:
                 "and write it again with torch.save"
             )
     try:
-        shapes = _shapes(file)
+        found = _tensors(file)
     except pickle.UnpicklingError as error:
-        raise SubjectError(f"{file}: {error}; {_REMEDY}, or have it saved as plain tensors") from error
+        raise SubjectError(f"{file}: {error}; {REMEDY}, or have it saved as plain tensors") from error
     except DAMAGE as error:
-        raise SubjectError(f"{file} cannot be read (truncated, damaged, or no .pt file); {_REMEDY}") from error
-    if set(shapes) != set(KEYS):
+        raise SubjectError(f"{file} cannot be read (truncated, damaged, or no .pt file); {REMEDY}") from error
+    if set(found) != set(KEYS):
+        compiled = any(key.startswith("_orig_mod.") for key in found)
+        remedy = "; torch.compile wrote _orig_mod. before the names: save the module inside" if compiled else ""
         raise SubjectError(
-            f"{file} is no SAE in Goodfire's format: found the keys {', '.join(sorted(shapes)) or 'none'}; "
-            f"wanted {', '.join(KEYS)}"
+            f"{file} is no SAE in Goodfire's format: found the keys {', '.join(sorted(found)) or 'none'}; "
+            f"wanted {', '.join(KEYS)}{remedy}"
         )
+    shapes = {key: tensor.shape for key, tensor in found.items()}
     d_sae, d_in = (*shapes[KEYS[0]], 0, 0)[:2]
     wanted = dict(zip(KEYS, ((d_sae, d_in), (d_sae,), (d_in, d_sae), (d_in,)), strict=True))
     if shapes != wanted or not d_in * d_sae:
         raise SubjectError(f"the tensors of {file} do not fit together: found {shapes}; wanted {wanted}")
+    check_kinds(file, found)
     return d_in, d_sae
 
 
-def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor by its key."""
+def _tensors(file: Path) -> dict[str, Tensor]:
+    """Return what a `.pt` file says of each tensor by its key; of what is none, nothing."""
     check_archive(file)
     with zipfile.ZipFile(file) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
@@ -104,7 +102,7 @@ def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
     if not isinstance(found, dict):
         raise TypeError(type(found).__name__)
     values = cast("dict[object, object]", found)
-    return {str(key): value.shape if isinstance(value, _Shape) else () for key, value in values.items()}
+    return {str(key): value if isinstance(value, Tensor) else Tensor(shape=()) for key, value in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +110,8 @@ class Release:
     """A release is what sae-lens' registry says of one SAE.
 
     It lies at `path` of `repo` on the Hub, in sae-lens' own format where there is no `conversion`. Its publisher states
-    `l0`, active features a token, and `variance_explained`. The `overrides` go over its `cfg.json`.
+    `l0`, active features a token, and `variance_explained`. `scales` says that sae-lens has a factor for its inputs,
+    which it folds into the weights. The `overrides` go over its `cfg.json`.
     """
 
     repo: str
@@ -121,6 +120,7 @@ class Release:
     model: str | None = None
     l0: float | None = None
     variance_explained: float | None = None
+    scales: bool = False
     overrides: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
@@ -152,6 +152,7 @@ def find_release(sae: SaeRelease) -> Release:
         model=None if model is None else str(model),
         l0=_number(ids[sae.id].get("l0")),
         variance_explained=_number(ids[sae.id].get("variance_explained")),
+        scales=ids[sae.id].get("norm_scaling_factor") is not None,
         overrides=cast("dict[str, object]", entry.get("config_overrides") or {}),
     )
 
@@ -193,13 +194,22 @@ class SaeSource:
     """A source is an SAE whose files are here: `path` is its folder or its one file, `files` decide what it computes.
 
     `said` is its configuration: d_in, d_sae and, where its format has them, hook_name, prepend_bos, context_size,
-    model_name, model_from_pretrained_kwargs.
+    model_name, model_from_pretrained_kwargs and what decides its `properties`.
     """
 
     path: Path
     files: tuple[Path, ...]
     release: Release | None
     said: Mapping[str, object]
+
+    @cached_property
+    def properties(self) -> Properties:
+        """Return how it computes, after a look at the header of its weights; a SubjectError refuses it."""
+        name, folded = str(self.path), self.release is not None and self.release.scales
+        found = properties_of(name, self.said, folded=folded)
+        if WEIGHTS in (file.name for file in self.files):
+            check_tensors(self.path / WEIGHTS, found, self.said)
+        return found
 
 
 def find_sae(sae: Sae) -> Path | None:
@@ -246,8 +256,11 @@ def _files_at(path: Path) -> tuple[Path, ...]:
 def _saelens(folder: Path, release: Release | None) -> dict[str, object]:
     """Read a `cfg.json` of sae-lens, with what its versions call differently under one name."""
     stated = read_json(folder / CONFIG)
+    inner: object = stated.get("metadata", {})
+    if not isinstance(inner, dict):
+        raise SubjectError(f"{folder / CONFIG} has the metadata {str(inner)[:60]!r}; wanted an object")
     # Before sae-lens 6 the metadata stood at the top level, and hook_name was hook_point.
-    said: dict[str, object] = {**stated, **stated.get("metadata", {}), **({} if release is None else release.overrides)}
+    said: dict[str, object] = {**stated, **inner, **({} if release is None else release.overrides)}
     if "hook_point" in said:
         said.setdefault("hook_name", said["hook_point"])
     if "metadata" not in stated:  # SAELens 3 wrote no prepend_bos; it was always on, and sae-lens reads such files so
@@ -281,20 +294,7 @@ def _ask_sae_lens(sae: SaeRelease) -> dict[str, object]:
     try:
         with offline():
             config = dict(load_sae_config_from_huggingface(sae.release, sae.id, device="cpu"))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         what = f"the configuration of the SAE {sae} from the Hub's cache"
         raise SubjectError(f"sae-lens cannot read {what}: {quoted(error)}") from error
     return {**config, **cast("dict[str, object]", config.get("metadata", {}))}
-
-
-@contextmanager
-def offline() -> Generator[None]:
-    """Let huggingface_hub take what is cached and ask nobody, as under HF_HUB_OFFLINE=1."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before

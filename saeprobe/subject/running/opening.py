@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,13 +16,10 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from saeprobe.files import FileError, quoted
-from saeprobe.recorded import load_data
 from saeprobe.subject.files.model import bars_where_watched
-from saeprobe.subject.files.sae import SaeSource, offline
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.pairing import Located, Pairing
+from saeprobe.subject.pairing import Located
 from saeprobe.subject.running.batches import (
     Batch,
     ResidualStream,
@@ -33,14 +28,13 @@ from saeprobe.subject.running.batches import (
     check_runs,
     run_in_batches,
 )
+from saeprobe.subject.running.dictionary import load_sae, thresholds_of
 from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, open_speaker, open_stack
-from saeprobe.subject.running.reader import SAE, Model, Sae, SaeReader, as_standard, thresholds_of
+from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
 from saeprobe.subject.running.tokens import load_tokenizer
-from saeprobe.subject.specification import Dtype, SaeFile, SaeRelease, Share, SubjectError, SubjectSpec, tolerance_of
-
-_UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+from saeprobe.subject.specification import Dtype, Share, SubjectSpec, tolerance_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,80 +71,6 @@ def open_reader(opening: Opening) -> SaeReader:
         pairing=found.pairing,
         ends=partial(ends_of, found.model, vocabulary=vocabulary, eos=tokenizer.eos_token_id),
     )
-
-
-def load_sae(spec: SubjectSpec, source: SaeSource, pairing: Pairing, *, device: str) -> Sae:
-    """Load the SAE and freeze it."""
-    try:
-        with warnings.catch_warnings():
-            # "load the model like so": `open_bridge` does.
-            warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty model_from_pretrained_kwargs")
-            sae = _loaded_sae(spec, source, device=device)
-    except FileError as error:
-        raise SubjectError(str(error)) from error
-    except (pickle.UnpicklingError, KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
-        raise SubjectError(
-            f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {quoted(error)}"
-        ) from error
-    _check_sae(sae, pairing, spec)
-    return sae.eval().requires_grad_(requires_grad=False)
-
-
-def _loaded_sae(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
-    load, from_pretrained = cast(Any, SAE.load_from_disk), cast(Any, SAE.from_pretrained)
-    how = {"device": device, "dtype": spec.sae_dtype}
-    if isinstance(spec.sae, SaeFile):
-        return load(source.path, converter=_goodfire, **how)
-    if not isinstance(spec.sae, SaeRelease):
-        return load(source.path, **how)
-    conversion = None if source.release is None else source.release.conversion
-    if conversion not in (None, "goodfire") and os.environ.get(_UNSAFE):
-        raise SubjectError(
-            f"{_UNSAFE} is set, under which sae-lens would run the code in a .pt file; unset it: tensors need no code"
-        )
-    said = {key: value for key, value in source.said.items() if key not in ("device", "dtype", "d_in", "d_sae")}
-
-    def convert(
-        repo_id: str, folder_name: str, device: str, force_download: object, cfg_overrides: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Tensor], None]:
-        del repo_id, folder_name, force_download
-        if conversion == "goodfire":
-            return *_goodfire(source.path, device, {**said, **cfg_overrides}), None
-        # Imported here, after `reader` has imported sae-lens without its warnings. The release's own converter would
-        # ask the network for what lies in the cached folder.
-        from sae_lens.loading.pretrained_sae_loaders import sae_lens_disk_loader
-
-        return *sae_lens_disk_loader(source.path, device, cfg_overrides), None
-
-    own = convert if conversion in (None, "goodfire") else None
-    with offline():
-        return from_pretrained(spec.sae.release, spec.sae.id, converter=own, **how)
-
-
-def _goodfire(
-    path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    tensors, overrides = cast("dict[str, Tensor]", load_data(path)), cfg_overrides or {}
-    return as_standard(tensors, device=device, dtype=str(overrides.get("dtype", "float32")), overrides=overrides)
-
-
-def _check_sae(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
-    """See that sae-lens made of the files what was planned from them."""
-    # `metadata` answers None to a name that it does not have, so ask whether it has it first.
-    metadata = sae.cfg.metadata
-    found = {"d_in": sae.cfg.d_in, "d_sae": sae.cfg.d_sae}
-    wanted: dict[str, object] = {"d_in": pairing.d_in, "d_sae": pairing.d_sae}
-    for key, declared in (("hook_name", spec.hook_name), ("prepend_bos", spec.prepend_bos)):
-        if key in metadata and declared is None and metadata[key] is not None:
-            found[key] = metadata[key]
-            wanted[key] = getattr(pairing, key)
-    if found != wanted:
-        raise SubjectError(f"the SAE {spec.sae} was planned as {wanted} but sae-lens loads it as {found}")
-    if sae.cfg.normalize_activations == "expected_average_only_in":
-        raise SubjectError(
-            f"the SAE {spec.sae} scales its inputs by a factor that its files do not hold; "
-            "fold it in with sae.fold_activation_norm_scaling_factor(...) and save the SAE again"
-        )
 
 
 def _layers(opening: Opening) -> Model:

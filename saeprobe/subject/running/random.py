@@ -20,9 +20,10 @@ from saeprobe.prompts import Prompt
 from saeprobe.subject.files.model import read_json
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import ResidualStream, Run
+from saeprobe.subject.running.dictionary import Sae, load_sae, thresholds_of
 from saeprobe.subject.running.layers import LayersModel, LayerStack
-from saeprobe.subject.running.opening import Opening, bridge_model, load_sae, open_reader
-from saeprobe.subject.running.reader import Model, Sae, SaeReader, thresholds_of
+from saeprobe.subject.running.opening import Opening, bridge_model, open_reader
+from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer
 from saeprobe.subject.running.writing import Speaker
@@ -184,22 +185,21 @@ def matched(
         total += float(((values - thresholds[part]).clamp(min=0).double() * repeats[:, None]).sum())
     scale = wanted.mean * int(reached.sum()) / total if total > 0 and wanted.mean > 0 else 1.0
     b_dec = cast(Tensor, trained.b_dec).data
+    b_dec = b_dec if len(b_dec) == len(encoder) else torch.zeros_like(encoder[:, 0])
     weights = {"W_enc": encoder.mul_(scale), "b_enc": thresholds.mul_(-scale), "W_dec": decoder, "b_dec": b_dec}
     return Matched(sae=_relu_sae(trained, weights), missed=(reached - counts).abs().cpu())
 
 
 def _directions(trained: Sae, drawn: Tensor | None) -> tuple[Float[Tensor, "d_in d_sae"], Float[Tensor, "d_sae d_in"]]:
-    """Return what the features read and write, in the memory of the trained SAE where it has any of the kind."""
-    decoder, own = cast(Tensor, trained.W_dec).data, getattr(trained, "W_enc", None)
-    if drawn is not None:
-        encoder = own.data if isinstance(own, Tensor) else torch.empty_like(decoder.T)
-        return encoder.copy_(drawn.T), decoder.copy_(drawn)
-    if not isinstance(own, Tensor):
-        raise SubjectError(
-            f"an SAE of architecture {trained.cfg.architecture()!r} has no encoder directions whose thresholds could "
-            "be matched; use the control random-sae instead"
-        )
-    return own.data, decoder
+    """Return what the features read and write, in the memory of the trained SAE.
+
+    Matching pursuit reads what it writes, from one memory: its encoder is a copy. What a transcoder would write
+    elsewhere is not asked for: in its place stands what it reads.
+    """
+    encoder, decoder = cast(Tensor, trained.W_enc).data, cast(Tensor, trained.W_dec).data
+    encoder = encoder.clone() if encoder.data_ptr() == decoder.data_ptr() else encoder
+    decoder = decoder if decoder.shape[1] == len(encoder) else encoder.T
+    return (encoder, decoder) if drawn is None else (encoder.copy_(drawn.T), decoder.copy_(drawn))
 
 
 def between(

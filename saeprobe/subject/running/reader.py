@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -16,25 +15,17 @@ from saeprobe.captures import Steering
 from saeprobe.features.continuations import Continuation
 from saeprobe.features.sparse import Token, effective_rank
 from saeprobe.prompts import Prompt
-from saeprobe.subject.files.sae import KEYS
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.batches import ResidualStream, Run, Streams
 from saeprobe.subject.running.chat import shorten
+from saeprobe.subject.running.dictionary import Sae, Thresholds, divided
 from saeprobe.subject.running.steering import Experiment
 from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, piece_of, tokenize
 from saeprobe.subject.running.writing import Speaker, continue_prompts
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
-with warnings.catch_warnings():
-    # sae-lens 6.54 imports transformer_lens.utils, which is deprecated; a run with -W error must not fail of that.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from sae_lens import SAE
-
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once; the rest of the batch waits
 _PROMPTS_AT_ONCE = 32
-_DEVIATIONS = 4  # of a rounding error that points in no particular direction; beyond them lies 1 in 16,000
-
-Sae = SAE[Any]
 
 
 class Model(ResidualStream, Protocol):
@@ -45,83 +36,19 @@ class Model(ResidualStream, Protocol):
         ...
 
 
-def as_standard(
-    tensors: Mapping[str, Tensor], *, device: str, dtype: str, overrides: Mapping[str, Any] | None = None
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return configuration and state of sae-lens' StandardSAE: f = relu(x @ W_enc + b_enc), x' = f @ W_dec + b_dec.
-
-    It renames as sae-lens' own `get_goodfire_huggingface_loader`, which cannot be used on a file: that one takes
-    its configuration from a table of two repositories, fetches from the Hub, and leaves `weights_only` to torch's
-    default. The weights stay mapped from disk where they have the dtype and device already.
-    """
-    to = cast("torch.dtype", getattr(torch, dtype))
-    w_enc, b_enc, w_dec, b_dec = (tensors[key].to(device=device, dtype=to) for key in KEYS)
-    d_sae, d_in = w_enc.shape
-    config = {"architecture": "standard", "d_in": d_in, "d_sae": d_sae, "apply_b_dec_to_input": False}
-    state = {"W_enc": w_enc.T, "b_enc": b_enc, "W_dec": w_dec.T, "b_dec": b_dec}
-    return {**config, **(overrides or {}), "dtype": dtype, "device": device}, state
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Thresholds:
-    """Thresholds say from where an SAE's features fire, and how far rounding may move each feature.
-
-    A rounding error of length t * |x| in no particular direction moves the pre-activation x @ W_enc[:, i] by
-    t * |x| * |W_enc[:, i]| / sqrt(d_in) (one standard deviation).
-
-    Attributes:
-        sae: a standard (ReLU) or JumpReLU SAE; in the others a feature has no threshold of its own.
-        tolerance: t, the rounding error as a share of the stream's norm.
-        level: the thresholds, 0 for ReLU.
-        norms: |W_enc[:, i]| / sqrt(d_in).
-    """
-
-    sae: Sae
-    tolerance: float
-    level: Float[Tensor, " d_sae"] | float
-    norms: Float[Tensor, " d_sae"]
-
-    def encode(self, x: Float[Tensor, "rows d_in"]) -> tuple[Float[Tensor, "rows d_sae"], Bool[Tensor, "rows d_sae"]]:
-        """Return the features of x, and which of them are near their threshold."""
-        kept: list[Tensor] = []
-
-        def keep(module: object, inputs: object, output: Tensor) -> None:
-            del module, inputs
-            kept.append(output)
-
-        handle = cast(Any, self.sae).hook_sae_acts_pre.register_forward_hook(keep)
-        try:
-            acts = self.sae.encode(x)
-        finally:
-            handle.remove()
-        length = x.square().sum(-1, keepdim=True).sqrt()
-        reach = _DEVIATIONS * self.tolerance * length * self.norms
-        return acts, (kept[0] - self.level).abs() <= reach
-
-
-def thresholds_of(sae: Sae, *, tolerance: float) -> Thresholds | None:
-    """Return the thresholds of an SAE; None for an architecture whose features have none, such as TopK."""
-    architecture = sae.cfg.architecture()
-    if architecture not in ("standard", "jumprelu"):
-        return None
-    with torch.no_grad():
-        encoder = cast(Tensor, sae.W_enc)
-        return Thresholds(
-            sae=sae,
-            tolerance=tolerance,
-            level=cast(Any, sae).threshold if architecture == "jumprelu" else 0.0,
-            norms=(encoder.square().mean(0)).sqrt(),
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """Rows hold what the SAE makes of some tokens; `near` is empty where its features have no threshold."""
+    """Rows hold what the SAE makes of some tokens.
+
+    `near` is empty where its features have no threshold, `squared_error` None where it gives back something else than
+    it read; `finite` says of each row whether all of it is a number.
+    """
 
     indices: list[Int[np.ndarray, " active"]]
     values: list[Float[np.ndarray, " active"]]
     near: list[Int[np.ndarray, " near"]]
-    squared_error: Float[np.ndarray, " rows"]
+    squared_error: Float[np.ndarray, " rows"] | None
+    finite: Bool[np.ndarray, " rows"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -199,7 +126,11 @@ class SaeReader:
         ]
         if not wanted:
             return
-        rows = self._encode(torch.stack([ready[which].streams[depth][at] for which, depth, at in wanted]))
+        x = torch.stack([ready[which].streams[depth][at] for which, depth, at in wanted])
+        rows = self._encode(x)
+        for (which, depth, at), sound, stream in zip(wanted, rows.finite, x, strict=True):
+            if not sound:
+                raise self._not_finite(ready[which].text, depth, at, stream)
         row_of = {key: row for row, key in enumerate(wanted)}
         for which, one in enumerate(ready):
             readings: list[Reading] = []
@@ -215,19 +146,42 @@ class SaeReader:
         near: list[np.ndarray] = []
         errors: list[np.ndarray] = []
         weights = cast(Tensor, self.sae.W_dec)
+        finite: list[np.ndarray] = []
         at_once = max(1, _DENSE_BYTES // (4 * self.pairing.d_sae))
         for start in range(0, len(x), at_once):
-            part = x[start : start + at_once].to(device=weights.device, dtype=weights.dtype)
+            given = x[start : start + at_once].to(weights.device)
+            part = given.to(weights.dtype)
             acts, close = (self.sae.encode(part), None) if self.thresholds is None else self.thresholds.encode(part)
-            error = (part - self.sae.decode(acts)).float().square().sum(-1)
+            # NaN is not above zero: a sum takes note of what the sparse rows would leave out.
+            sound = part.isfinite().all(-1) & acts.sum(-1, dtype=torch.float32).isfinite() & divided(self.sae, part)
+            if self.pairing.writes_to is None:  # at once: sae-lens keeps the scale of what it encoded last
+                error = (given.float() - self.sae.decode(acts).float()).square().sum(-1)
+                sound &= error.isfinite()
+                errors.append(error.cpu().numpy())
             row, feature = acts.gt(0).nonzero(as_tuple=True)
             indices += _by_row(row, feature, len(part))
             values += _by_row(row, acts[row, feature].float(), len(part))
             if close is not None:
                 row, feature = close.nonzero(as_tuple=True)
                 near += _by_row(row, feature, len(part))
-            errors.append(error.cpu().numpy())
-        return _Rows(indices=indices, values=values, near=near, squared_error=np.concatenate(errors))
+            finite.append(sound.cpu().numpy())
+        error_of = np.concatenate(errors) if errors else None
+        return _Rows(indices=indices, values=values, near=near, squared_error=error_of, finite=np.concatenate(finite))
+
+    def _not_finite(self, text: Tokenized, depth: int, at: int, stream: Float[Tensor, " d_in"]) -> ReadingError:
+        """Say which numbers of a prompt are none, and what helps."""
+        shift = depth - self.pairing.depth
+        where = self.pairing.hook_name + (f" {shift:+d} block{'s' if abs(shift) > 1 else ''}" if shift else "")
+        of_model = not bool(stream.isfinite().all())
+        what, kept = ("model", stream.dtype) if of_model else ("SAE", cast(Tensor, self.sae.W_dec).dtype)
+        key, dtype = ("dtype" if of_model else "sae_dtype"), str(kept).removeprefix("torch.")
+        remedy = f'set {key} = "float32" or "bfloat16", as float16 ends at 65,504'
+        if dtype != "float16":
+            remedy = f"a weight is damaged, or the numbers grow beyond all bounds: copy or download the {what} again"
+        return ReadingError(
+            f"the {what} of {self.name} gives infinities or NaN in {dtype} at {where} on token {at} of the prompt "
+            f"{shorten(text.text)}; {remedy}"
+        )
 
     def _reading(self, one: _Answerable, want: Want, rows: _Rows, chosen: list[int]) -> Reading:
         stream, text = one.streams[self._depth(want)], one.text
@@ -245,18 +199,22 @@ class SaeReader:
             indices=tuple(rows.indices[row] for row in chosen),
             values=tuple(rows.values[row] for row in chosen),
             near=tuple(rows.near[row] for row in chosen) if rows.near else (),
-            squared_error=rows.squared_error[chosen],
+            squared_error=None if rows.squared_error is None else rows.squared_error[chosen],
             activations=stream[positions].float().cpu().numpy() if "activations" in want.keep else None,
-            effective_rank=self._effective_rank(text, stream) if "effective_rank" in want.keep else None,
+            effective_rank=self._rank(text, stream, self._depth(want)) if "effective_rank" in want.keep else None,
         )
 
-    def _effective_rank(self, text: Tokenized, stream: Float[Tensor, "pos d_in"]) -> float:
+    def _rank(self, text: Tokenized, stream: Float[Tensor, "pos d_in"], depth: int) -> float:
         """Return the rank over all tokens of the prompt but BOS, those of the chat template among them.
 
         BOS is left out since its activation is many times as long as any other, so that one direction would carry
         nearly the whole spectrum. The published EID took BOS in; the protocol that repeats it does so too.
         """
         first = 0 if self.pairing.rank_with_bos else text.n_bos
+        strange = (~stream.isfinite().all(-1)).nonzero()
+        if len(strange):
+            at = int(strange[0, 0])
+            raise self._not_finite(text, depth, at, stream[at])
         try:
             return effective_rank(stream[first:].float().cpu().numpy())
         except ValueError as error:
@@ -266,6 +224,8 @@ class SaeReader:
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
     ) -> Iterator[tuple[Prompt, list[Continuation]]]:
         """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`."""
+        if self.pairing.unsteerable is not None:
+            raise ReadingError(f"{self.name} cannot be steered: {self.pairing.unsteerable}")
         of_whole = Experiment(
             subject=self.name,
             steering=steering,

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saeprobe.subject.running.reader import as_standard
+from saeprobe.subject.running.dictionary import as_standard
 from studies.specimens.train.hooked import shuffled_batches
 
 with warnings.catch_warnings():

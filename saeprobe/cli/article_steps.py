@@ -16,8 +16,8 @@ from saeprobe.cli.terminal import RefusedError, checked_output, progress, projec
 from saeprobe.files import FileError, quoted, visible
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
+from saeprobe.recorded import tensors as article
 from saeprobe.recorded.archives import DAMAGE, load_data
-from saeprobe.recorded.archives import tensors as article
 from saeprobe.recorded.summaries import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.registry import find_subject

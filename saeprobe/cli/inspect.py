@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 
 from saeprobe.cli.terminal import RefusedError, facts, say, table
 from saeprobe.files import FileError, bytes_in_words, load_json, open_regular, quoted, visible
+from saeprobe.recorded import tensors as article
 from saeprobe.recorded.archives import DAMAGE, load_data
-from saeprobe.recorded.archives import tensors as article
 from saeprobe.recorded.summaries import object_at, read_eid_table, read_feature_diff
 from saeprobe.report.document import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names

@@ -57,7 +57,7 @@ def load_sae(spec: SubjectSpec, source: SaeSource, pairing: Pairing, *, device: 
     except (FileError, SubjectError) as error:
         raise SubjectError(str(error)) from error
     except _UNLOADABLE as error:
-        more = "weights_only" in str(error) or isinstance(error, pickle.UnpicklingError)
+        more = isinstance(error, pickle.UnpicklingError) or quoted(error) == type(error).__name__
         found = "the file holds more than plain tensors; it was refused and not run" if more else quoted(error)
         raise SubjectError(f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {found}") from error
     _check_planned(sae, pairing, spec)

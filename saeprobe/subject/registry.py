@@ -64,7 +64,7 @@ _GPT2: Final = SubjectSpec(
     center_writing_weights=True,
     summary="GPT-2 small with the residual-stream SAE of Joseph Bloom",
     shape=ModelShape(
-        family="bridge",
+        family="layers",
         hidden=768,
         layers=12,
         heads=12,
@@ -72,6 +72,7 @@ _GPT2: Final = SubjectSpec(
         intermediate=3072,
         vocabulary=50_257,
         positions=1024,
+        gated=False,
     ),
     d_sae=24_576,
 )
@@ -252,10 +253,6 @@ def _spec_of(name: str, table: Mapping[str, object], rootdir: Path) -> SubjectSp
         if key not in table:
             raise SubjectError(f"{where} has no {key}; wanted a folder or a name on the Hub for it")
     model = _model_of(str(table["model"]), rootdir)
-    if isinstance(model, Path) and "revision" in table:
-        raise SubjectError(
-            f"{where}: revision is of a model on the Hub, and {table['model']} is a folder; leave it out"
-        )
     settings = {key: value for key, value in table.items() if key not in ("model", "sae")}
     return SubjectSpec(
         name=name,

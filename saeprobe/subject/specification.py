@@ -20,8 +20,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Quantisation = Literal["8bit", "8bit where it can"]
 Memory = Literal["auto", "resident", "sharded", "streamed"]
 
-Family = Literal["layers", "bridge"]
-"""Which library runs a model: transformers layer by layer, or a TransformerLens bridge as a whole."""
+Family = Literal["layers", "bridge"]  # transformers runs a model layer by layer, or TransformerLens as a whole
 
 RandomPart = Literal["random-model", "random-sae"]
 """What is drawn at random in a control: the weights of the model, or the directions that the SAE reads."""
@@ -79,6 +78,7 @@ class ModelShape:
     intermediate: int  # width of the MLP
     vocabulary: int  # rows of the embedding
     positions: int  # tokens it can attend to
+    gated: bool = True  # whether its MLPs have three matrices; with two, a table of positions is counted too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class SubjectSpec:
     fetch: tuple[str, ...] = ()  # patterns of the model's files to be fetched from the Hub; all where there is none
     shape: ModelShape | None = None  # the model's sizes, known before its files are here
     d_sae: int | None = None  # features of the SAE, likewise
-    revision: str | None = None  # branch, tag or commit of the model on the Hub
+    revision: str | None = None  # branch, tag or commit of the model on the Hub; of a folder, what its SAE calls it
     hook_name: str | None = None  # where the SAE reads, in TransformerLens' names
     prepend_bos: bool | None = None  # whether each prompt begins with BOS
     bos_twice: bool = False  # whether a second BOS stands before the one that the chat template writes, as published

@@ -71,15 +71,14 @@ def needs_of(
 ) -> MemoryNeeds:
     """Work out the needs of a decoder from its sizes.
 
-    `depth` blocks compute on batches of `prompts` of `tokens` each. A model that runs layer by layer has gated MLPs of
-    three matrices and no table of positions (Llama); another has two matrices and such a table, and is loaded whole
-    (GPT-2).
+    `depth` blocks compute on batches of `prompts` of `tokens` each. A model with gated MLPs has three matrices in each
+    and no table of positions (Llama); another has two matrices and such a table (GPT-2).
     """
     hidden, in_layers, weight_bytes = shape.hidden, shape.family == "layers", _BYTES[dtype]
     attention = 2 * hidden * hidden + 2 * hidden * shape.kv_heads * (hidden // shape.heads)
     # Biases and norms are a thousandth of that; the room set aside covers them.
-    layer = attention + (3 if in_layers else 2) * hidden * shape.intermediate
-    embedding = (shape.vocabulary + (0 if in_layers else shape.positions)) * hidden
+    layer = attention + (3 if shape.gated else 2) * hidden * shape.intermediate
+    embedding = (shape.vocabulary + (0 if shape.gated else shape.positions)) * hidden
     return MemoryNeeds(
         weights_bytes=(embedding + (depth if in_layers else shape.layers) * layer) * weight_bytes,
         layer_bytes=layer * weight_bytes,

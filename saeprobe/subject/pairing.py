@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -11,7 +11,9 @@ from typing import Final, TypeVar, cast
 from saeprobe.subject.files.model import files_alone, model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.properties import Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
+from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
+from saeprobe.subject.provenance import centred, check_model_name, trained_on_model
 from saeprobe.subject.specification import (
     Download,
     Family,
@@ -86,8 +88,8 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
     """
     of, said = sae.properties, Stated(sae=str(spec.sae), config=sae.said)
     hook_name = _need(spec, spec.hook_name, said.text("hook_name", None), "hook_name")
-    trained_on = _trained_on(sae)
-    _check_model_name(spec, trained_on)
+    trained_on = trained_on_model(sae)
+    check_model_name(spec, trained_on)
     if of.d_in != shape.hidden:
         raise SubjectError(
             f"the SAE {spec.sae} reads {of.d_in} dimensions but {spec.model} has {shape.hidden}; they do not belong "
@@ -98,14 +100,7 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
             f"the tokenizer of {spec.model} has no chat template but {spec.name} wants its prompts in one; "
             "name an instruction-tuned model, or set chat_template = false"
         )
-    options = replace(said, config=said.table("model_from_pretrained_kwargs"))
-    centred = bool(options.flag("center_writing_weights", default=False))
-    center = centred if spec.center_writing_weights is None else spec.center_writing_weights
-    if center and shape.family == "layers":
-        raise SubjectError(
-            f"the SAE {spec.sae} wants the writing weights of {spec.model} centred, which RMSNorm models are not; "
-            "set center_writing_weights = false if it was trained on the raw stream"
-        )
+    center = centred(spec, said, config=read_json(model / "config.json"))
     context = spec.context_size or said.count("context_size", None) or shape.positions
     bos = _need(spec, spec.prepend_bos, said.flag("prepend_bos", default=None), "prepend_bos")
     return Pairing(
@@ -137,31 +132,6 @@ def _need(spec: SubjectSpec, declared: _T | None, stated: _T | None, key: str) -
             f"add {key} to [tool.saeprobe.subjects.{spec.name}] in pyproject.toml"
         )
     return value
-
-
-def _check_model_name(spec: SubjectSpec, trained_on: str | None) -> None:
-    """Refuse another model than the SAE's: one of the same width gives features without an error, and wrong ones.
-
-    Names are compared where both are names on the Hub; of a folder nobody knows which model lies in it.
-    """
-    if spec.allow_other_model or trained_on is None or isinstance(spec.model, Path):
-        return
-    if _plain(spec.model) != _plain(trained_on):
-        raise SubjectError(
-            f"the SAE {spec.sae} was trained on {trained_on}, not on {spec.model}; name that model, or set "
-            "allow_other_model = true if you want to know what it sees in another"
-        )
-
-
-def _trained_on(sae: SaeSource) -> str | None:
-    stated = Stated(sae=str(sae.path), config=sae.said).text("model_name", None)
-    return stated or (None if sae.release is None else sae.release.model)
-
-
-def _plain(name: str) -> str:
-    """Return a model's name without its owner; TransformerLens calls GPT-2 gpt2-small."""
-    last = name.rpartition("/")[2].lower().removeprefix("meta-")
-    return "gpt2" if last == "gpt2-small" else last
 
 
 def _has_chat_template(model: Path) -> bool:
@@ -218,6 +188,8 @@ class Lookup:
         spec = self.spec
         what: list[str] = []
         if not self._model_files:
+            if self._folder is not None and (pickled := pickled_only(self._folder)):
+                return pickled
             if isinstance(spec.model, Path):
                 return f"no whole model at {spec.model}: wanted config.json, model.safetensors and a tokenizer there"
             what.append(spec.model)

@@ -54,8 +54,16 @@ _FINCH: Final = SubjectSpec(
 )
 
 _GPT2_SHAPE: Final = ModelShape(
-    family="bridge", hidden=768, layers=12, heads=12, kv_heads=12, intermediate=3072, vocabulary=50_257, positions=1024
-)  # fmt: skip
+    family="layers",
+    hidden=768,
+    layers=12,
+    heads=12,
+    kv_heads=12,
+    intermediate=3072,
+    vocabulary=50_257,
+    positions=1024,
+    gated=False,
+)
 _GPT2: Final = SubjectSpec(
     name="gpt2",
     model="openai-community/gpt2",
@@ -256,8 +264,6 @@ def _checked(name: str, declared: object, where: str, rootdir: Path) -> SubjectS
         if key not in table:
             raise SubjectError(f"{where} has no {key}; wanted a folder or a name on the Hub for it")
     model = _model_of(str(table["model"]), where, rootdir)
-    if isinstance(model, Path) and "revision" in table:
-        raise SubjectError(f"{where}: revision is of a model on the Hub, and {model} is a folder; leave it out")
     settings = {key: value for key, value in table.items() if key not in ("model", "sae")}
     sae = _sae_of(cast("dict[str, object]", table["sae"]), where, rootdir)
     return SubjectSpec(name=name, model=model, sae=sae, root=rootdir, **cast("dict[str, Any]", settings))

@@ -77,6 +77,7 @@ class ModelShape:
     intermediate: int  # width of the MLP
     vocabulary: int  # rows of the embedding
     positions: int  # tokens it can attend to
+    gated: bool = True  # whether its MLPs have three matrices; with two, a table of positions is counted too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class SubjectSpec:
     fetch: tuple[str, ...] = ()  # patterns of the model's files to be fetched from the Hub; all where there is none
     shape: ModelShape | None = None  # the model's sizes, known before its files are here
     d_sae: int | None = None  # features of the SAE, likewise
-    revision: str | None = None  # branch, tag or commit of the model on the Hub
+    revision: str | None = None  # branch, tag or commit of the model on the Hub; of a folder, what its SAE calls it
     hook_name: str | None = None  # where the SAE reads, in TransformerLens' names
     prepend_bos: bool | None = None  # whether each prompt begins with BOS
     bos_token: str | None = None  # the token that stands for BOS, where the SAE was trained with another

@@ -64,11 +64,13 @@ def test_streams_at_every_depth_are_those_before_the_final_norm(reader: Any, tin
     assert (found[3] - normed).abs().max() > 0.1
 
 
-def test_stopping_at_the_hook_leaves_its_cache_empty(reader: Any) -> None:
+def test_stopping_at_the_hook_leaves_its_cache_empty(reader: Any, tiny: Made) -> None:
     """Whoever asks a cache for the hook and stops there gets nothing; what the stopped run returns is the stream."""
     import torch
 
-    bridge: Any = reader.model.bridge
+    from saeprobe.subject.running.bridge import open_bridge
+
+    bridge: Any = open_bridge(tiny.model, center_writing_weights=True, device="cpu", dtype="float32")
     with torch.no_grad():
         _, cache = bridge.run_with_cache(torch.tensor([IDS]), names_filter="blocks.2.hook_resid_pre", stop_at_layer=2)
         _, whole = bridge.run_with_cache(torch.tensor([IDS]), names_filter="blocks.2.hook_resid_pre")
@@ -78,16 +80,14 @@ def test_stopping_at_the_hook_leaves_its_cache_empty(reader: Any) -> None:
 
 
 def test_nothing_that_is_deprecated_is_run(tiny: Made) -> None:
-    """A bridge with eager attention, opened and read without a warning; a HookedTransformer warns when it is made."""
+    """It is opened and read without a warning, by transformers; a HookedTransformer warns when it is made."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         reader: Any = tiny.subject.open()
         list(reader.read([Request(text="red", wants=(Want(at="last", keep=frozenset({"features"})),))]))
     from transformer_lens import HookedTransformer, HookedTransformerConfig
-    from transformer_lens.model_bridge import TransformerBridge
 
-    assert isinstance(reader.model.bridge, TransformerBridge)
-    assert reader.model.bridge.original_model.config._attn_implementation == "eager"
+    assert reader.model._stream.model.config._attn_implementation == "sdpa"
     config = HookedTransformerConfig(
         n_layers=1, d_model=4, n_ctx=4, d_head=4, n_heads=1, d_vocab=5, act_fn="gelu_new", device="cpu"
     )

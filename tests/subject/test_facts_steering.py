@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from made_llama import write_chat_tokenizer, write_llama
-from made_subjects import Made
+from made_subjects import Made, write_byte_tokenizer
 
 from saeprobe.captures import Steering, steer
 from saeprobe.prompts import Prompt, PromptSet
@@ -20,7 +22,7 @@ TEXTS = ("red", "the golden gate bridge is red")
 
 @pytest.fixture(scope="module")
 def readers(tiny: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Open a tiny GPT-2 behind a bridge and a tiny Llama, each with an SAE of 40 directions of length 1."""
+    """Open a GPT-2, a Llama, and a GPT-Neo behind a bridge, each tiny, with an SAE of 40 directions of length 1."""
     import torch
 
     root = tmp_path_factory.mktemp("steered")
@@ -43,7 +45,25 @@ def readers(tiny: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         chat_template=True,
         device="cpu",
     )
-    return {"bridge": tiny.subject.open(), "layers": Subject(spec=spec).open()}
+    neo = replace(spec, name="neo", model=root / "neo", hook_name="blocks.1.hook_resid_pre", chat_template=False)
+    write_neo(root / "neo", size=write_byte_tokenizer(root / "neo"))
+    opened = {"gpt2": tiny.subject, "llama": Subject(spec=spec), "neo": Subject(spec=neo)}
+    return {name: subject.open() for name, subject in opened.items()}
+
+
+def write_neo(folder: Path, *, size: int) -> None:
+    """A GPT-Neo of two layers, a family that TransformerLens runs."""
+    import torch
+    from transformers import GPTNeoConfig, GPTNeoForCausalLM
+
+    ids = {"bos_token_id": 0, "eos_token_id": 0}
+    kinds = [[["global", "local"], 1]]
+    shape = {"hidden_size": WIDTH, "num_layers": 2, "num_heads": 2, "max_position_embeddings": 64}
+    model: Any = GPTNeoForCausalLM(GPTNeoConfig(vocab_size=size, attention_types=kinds, **shape, **ids))
+    generator = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator) * 0.3
+    model.save_pretrained(folder)
 
 
 def experiment(texts: Sequence[str], **settings: Any) -> Steering:
@@ -78,15 +98,14 @@ def watching(seen: list[tuple[int, ...]], *, skip: bool) -> Callable[[Any], Any]
     return added
 
 
-@pytest.mark.parametrize("kind", ["bridge", "layers"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "neo"])
 def test_each_new_token_is_steered_under_a_cache(
     readers: dict[str, Any], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hook sees the prompts once and then one token a step; what leaves those out writes something else."""
-    from saeprobe.subject.running import layers as layers_model
-    from saeprobe.subject.running import opening as bridge_model
+    from saeprobe.subject.running import bridge, layers
 
-    place = {"bridge": bridge_model, "layers": layers_model}[kind]
+    place = bridge if kind == "neo" else layers
     reader, seen = readers[kind], list[tuple[int, ...]]()
     plain = continued(reader, TEXTS)
     monkeypatch.setattr(place, "add", watching(seen, skip=False))
@@ -100,7 +119,7 @@ def test_each_new_token_is_steered_under_a_cache(
     assert any(skipped[text, "steered"][0] != plain[text, "steered"][0] for text in TEXTS)
 
 
-@pytest.mark.parametrize("kind", ["bridge", "layers"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "neo"])
 def test_a_batch_writes_what_each_prompt_writes_alone(readers: dict[str, Any], kind: str) -> None:
     """Padding is on the left and has no positions; with the positions that padding would have, texts differ."""
     import torch

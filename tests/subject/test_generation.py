@@ -81,18 +81,24 @@ def written_alone(bridge: Any, ids: list[int], change: Any, *, new: int) -> list
 
 
 def test_log_prob_is_a_log_softmax_written_by_hand(tiny: Made) -> None:
-    """It is the mean of x - log sum exp x over the new tokens by raw transformers, unsteered, for every arm."""
+    """It is the mean of x - log sum exp x over the new tokens by raw transformers, unsteered, for every arm.
+
+    The tokens are those of TransformerLens, which steers the centred stream; the raw one is steered here.
+    """
     from transformers import GPT2LMHeadModel
+
+    from saeprobe.subject.running.bridge import open_bridge
 
     reader = cast(Any, tiny.subject.open())
     steering = steer(
         PROMPTS, feature=3, strengths=[30], random_features=1, n_samples=1, max_new_tokens=5, temperature=0
     )
     model = GPT2LMHeadModel.from_pretrained(tiny.model).eval()
+    bridge = open_bridge(tiny.model, center_writing_weights=True, device="cpu", dtype="float32")
     for prompt, items in reader.continue_(PROMPTS.prompts, steering, experiment=list(TEXTS)):
         ids = list(reader.tokenize([prompt.text])[0].ids)
         for item in items[:2]:  # unsteered and steered
-            new = written_alone(reader.model.bridge, ids, item.strength * reader.sae.W_dec[3], new=5)
+            new = written_alone(bridge, ids, item.strength * reader.sae.W_dec[3], new=5)
             with torch.no_grad():
                 logits = model(torch.tensor([ids + new])).logits[0].double().numpy()
             costs = [

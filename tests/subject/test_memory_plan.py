@@ -81,13 +81,23 @@ def test_work_is_two_operations_a_weight() -> None:
     layer = 1_711_276_032 // 2
     assert LLAMA.flop_per_token == 2 * 51 * layer + 2 * 8192 * 65_536
     whole = ModelShape(
-        family="bridge", hidden=4, layers=3, heads=2, kv_heads=2, intermediate=16, vocabulary=9, positions=7
+        family="bridge",
+        hidden=4,
+        layers=3,
+        heads=2,
+        kv_heads=2,
+        intermediate=16,
+        vocabulary=9,
+        positions=7,
+        gated=False,
     )
     few = needs_of(whole, depth=2, d_sae=5, dtype="float32", sae_dtype="float16")
     assert few.flop_per_token == 2 * 2 * (4 * 4 * 4 + 2 * 4 * 16) + 2 * 4 * 5
     assert few.weights_bytes == 4 * ((9 + 7) * 4 + 3 * (4 * 4 * 4 + 2 * 4 * 16))
     assert few.sae_bytes == 2 * (2 * 4 * 5 + 4 + 5)
     assert not few.shardable
+    by_layers = needs_of(replace(whole, family="layers"), depth=2, d_sae=5, dtype="float32", sae_dtype="float16")
+    assert by_layers.weights_bytes == 4 * ((9 + 7) * 4 + 2 * (4 * 4 * 4 + 2 * 4 * 16))
 
 
 @pytest.mark.parametrize(
@@ -120,8 +130,8 @@ def test_llama_on_machines_of_many_sizes(here: Machine, plan: tuple[str, str, st
         (machine(), ("resident", "cpu", "cpu")),
     ],
 )
-def test_gpt2_is_in_one_piece(here: Machine, plan: tuple[str, str, str]) -> None:
-    """A model that TransformerLens loads is on one card or in RAM."""
+def test_gpt2_is_where_there_is_room(here: Machine, plan: tuple[str, str, str]) -> None:
+    """It is on one card or in RAM."""
     assert where(choose_plan(GPT2, here)) == plan
 
 
@@ -196,9 +206,9 @@ def test_what_cannot_be_had_is_refused(
 
 @pytest.mark.parametrize("asked", ["sharded", "streamed"])
 def test_a_model_in_one_piece_is_not_divided(asked: Any) -> None:
-    """GPT-2 cannot be streamed or sharded, and the remedy is named."""
+    """What TransformerLens loads cannot be streamed or sharded, and the remedy is named."""
     with pytest.raises(MemoryPlanError, match=f"{asked} weights are asked for; found a model whose layers cannot"):
-        choose_plan(GPT2, machine(24, 24), asked=asked)
+        choose_plan(replace(GPT2, shardable=False), machine(24, 24), asked=asked)
 
 
 def test_8_bits_halve_the_layers_and_not_the_embedding() -> None:

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def weights_of(folder: Path, seed: int = 0) -> Any:
     """The random weights for that folder."""
-    from saeprobe.subject.running.random import random_weights
+    from saeprobe.subject.running.untrained import random_weights
 
     return random_weights(folder, seed=seed)
 
@@ -39,7 +39,7 @@ def opened(folder: Path, plan: MemoryPlan, seed: int = 0) -> Any:
     """The random layers by that plan."""
     from saeprobe.subject.running.random import open_random_layers
 
-    return open_random_layers(folder, weights_of(folder, seed), plan=plan, depth=LAYERS, dtype="float32")
+    return open_random_layers(folder, weights_of(folder, seed).draw, plan=plan, depth=LAYERS, dtype="float32")
 
 
 def streams(model: Any) -> dict[int, Any]:
@@ -129,20 +129,20 @@ def test_layers_are_drawn_in_the_dtype_that_is_computed_in(folder: Path) -> None
 
     weights = weights_of(folder)
     plain = weights.draw("layers.0.mlp.up_proj.weight", (64, 32)).to(torch.bfloat16)
-    stack: Any = open_random_layers(folder, weights, plan=PLAN, depth=1, dtype="bfloat16")
+    stack: Any = open_random_layers(folder, weights.draw, plan=PLAN, depth=1, dtype="bfloat16")
     assert torch.equal(stack.model.state_dict()["layers.0.mlp.up_proj.weight"], plain)
-    swept: Any = open_random_layers(folder, weights, plan=replace(PLAN, kind="streamed"), depth=1, dtype="bfloat16")
+    swept: Any = open_random_layers(
+        folder, weights.draw, plan=replace(PLAN, kind="streamed"), depth=1, dtype="bfloat16"
+    )
     (layer,) = swept.files.layers(1)
     assert torch.equal(layer["mlp.up_proj.weight"], plain)
 
 
 def gpt2_of(made: Made, seed: int) -> Any:
-    """The made GPT-2 as transformers' own model, before TransformerLens takes it up; drawn in 32 bits."""
-    import torch
+    """The made GPT-2 as transformers' own model, drawn in 32 bits."""
+    from saeprobe.subject.running.untrained import drawn_whole
 
-    from saeprobe.subject.running import opening as bridge
-
-    return bridge._drawn(str(made.model), torch.float32, seed=seed).eval()
+    return drawn_whole(made.model, "float32", seed=seed).eval()
 
 
 def test_a_gpt2_is_drawn_as_transformers_does_and_not_read(tiny: Made) -> None:
@@ -177,13 +177,22 @@ def test_drawing_a_gpt2_depends_on_the_seed_alone_and_leaves_torchs_generator_as
     assert not torch.equal(first.state_dict()[matrix], other.state_dict()[matrix])
 
 
-def test_the_bridge_computes_with_the_drawn_weights(tiny: Made) -> None:
-    """What TransformerLens makes of them is what transformers does."""
+@pytest.mark.parametrize("kind", ["resident", "streamed"])
+def test_a_random_gpt2_is_cut_from_the_model_drawn_whole(tiny: Made, kind: Any) -> None:
+    """What is read of it are that model's own hidden states, wherever it lies; TransformerLens computes the same."""
     import torch
 
-    from saeprobe.subject.running.opening import open_bridge
+    from saeprobe.subject.running.bridge import open_bridge
+    from saeprobe.subject.running.random import open_random_layers
+    from saeprobe.subject.running.untrained import random_draw
 
-    ids = torch.tensor([[0, 5, 6, 7]])
-    bridge: Any = open_bridge(tiny.model, center_writing_weights=False, device="cpu", dtype=torch.float32, drawn=3)
+    ids = (0, 5, 6, 7)
+    draw = random_draw(tiny.model, seed=3, dtype="float32")
+    layers: Any = open_random_layers(tiny.model, draw, plan=replace(PLAN, kind=kind), depth=2, dtype="float32")
+    ((_, found),) = layers.run([Run(ids=ids, depths=(0, 1, 2))], batch_size=1)
+    bridge: Any = open_bridge(tiny.model, center_writing_weights=False, device="cpu", dtype="float32", drawn=3)
     with torch.no_grad():
-        assert torch.allclose(bridge(ids), gpt2_of(tiny, 3)(ids).logits, atol=1e-5)
+        whole = gpt2_of(tiny, 3)(torch.tensor([ids]), output_hidden_states=True)
+        assert torch.allclose(bridge(torch.tensor([ids])), whole.logits, atol=1e-5)
+    for depth in range(3):
+        torch.testing.assert_close(found[depth], whole.hidden_states[depth][0], atol=1e-5, rtol=1e-4)

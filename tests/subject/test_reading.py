@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,9 +166,11 @@ def test_errors_name_the_prompt(reader: SaeReader) -> None:
             read(reader, [Request(text=text, wants=(Want(at=at, keep=FEATURES),))])
 
 
-def test_steering_in_a_batch_is_steering_alone_and_acts_on_each_new_token(reader: SaeReader) -> None:
-    """Greedy continuations agree with a loop that has neither batch nor cache, and steering changes them."""
+def test_steering_in_a_batch_is_steering_alone_and_acts_on_each_new_token(reader: SaeReader, tiny: Made) -> None:
+    """Greedy continuations agree with a loop over TransformerLens without batch or cache, and steering changes them."""
     import torch
+
+    from saeprobe.subject.running.bridge import open_bridge
 
     prompts = [Prompt(text=text, style="s", topic=text, template="t") for text in TEXTS[:2]]
     whole = PromptSet(name="p", language="en", prompts=tuple(prompts))
@@ -177,7 +179,8 @@ def test_steering_in_a_batch_is_steering_alone_and_acts_on_each_new_token(reader
     )
     texts = [prompt.text for prompt in prompts]
     found = {prompt.text: items for prompt, items in reader.continue_(prompts, experiment, experiment=texts)}
-    direction, bridge = reader.sae.W_dec[3], cast(Any, reader.model).bridge
+    direction: Any = reader.sae.W_dec[3]
+    bridge: Any = open_bridge(tiny.model, center_writing_weights=True, device="cpu", dtype="float32")
     for text in texts:
         for item, change in ((found[text][0], 0 * direction), (found[text][1], 30 * direction)):
             ids = list(reader.tokenize([text])[0].ids)

@@ -46,7 +46,6 @@ def test_an_unknown_name_brings_the_nearest_one(tmp_path: Path, name: str, near:
         ('model = ""\nsae = { path = "./s" }\n', "model is ''; wanted a folder, or OWNER/NAME on the Hub"),
         ('model = "./m"\nsae = "x.pt"\n', "sae is 'x.pt'; wanted { path = \"...\" } or"),
         ('model = "./m"\nsae = { path = 3 }\n', "sae is {'path': 3}; wanted { path"),
-        (WHOLE + 'revision = "main"\n', "revision is of a model on the Hub, and"),
         (WHOLE + 'device = "gpu"\n', "device is 'gpu'; wanted auto, cpu, cuda, cuda:N or mps"),
         (WHOLE + "context_size = 0\n", "context_size is 0; wanted a number of tokens"),
         (WHOLE + "l0 = nan\n", "l0 is nan; wanted active features a token"),

@@ -79,7 +79,11 @@ def test_a_base_model_saved_alone_is_understood() -> None:
     ("weight_map", "depth", "message"),
     [
         (WEIGHT_MAP, 12, "no tensors of the layers 3 to 9, 11; it has the layers 0 to 2, 10 and 0 to 11 must run"),
-        ({"transformer.wte.weight": "a"}, 1, "none of the 1 tensors of the checkpoint is model.embed_tokens.weight"),
+        (
+            {"encoder.wte.weight": "a"},
+            1,
+            "none of the 1 tensors of the checkpoint is a token embedding, such as model.emb",
+        ),
         (WEIGHT_MAP, -1, "the depth is -1; wanted 0"),
     ],
 )

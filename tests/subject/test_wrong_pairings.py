@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hub_caches import put, put_folder, write_empty_sae
 from made_llama import write_chat_tokenizer, write_llama
-from made_subjects import Made
 
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import SubjectError
@@ -221,10 +220,3 @@ def _request() -> Any:
     from saeprobe.subject.specification import Request, Want
 
     return Request(text="a", wants=(Want(at="last", keep=frozenset({"features"})),))
-
-
-def test_the_made_gpt2_is_no_llama(tiny: Made) -> None:
-    """The model's own configuration says which library runs it."""
-    from saeprobe.subject.files.model import shape_of
-
-    assert shape_of(tiny.model).family == "bridge"

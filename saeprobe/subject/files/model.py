@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
-from saeprobe.files import FileError, load_json
-from saeprobe.subject.files.shards import INDEX, needed_shards, needed_tensors, read_weight_map
+from saeprobe.files import FileError, load_json, shortened
+from saeprobe.subject.files.layout import layout_of
+from saeprobe.subject.files.shards import INDEX, WHOLE, needed_shards, needed_tensors, read_weight_map
 from saeprobe.subject.specification import Family, ModelShape, SubjectError
 
 _TOKENIZER: Final = (
@@ -26,9 +27,7 @@ _TOKENIZER: Final = (
 
 _MANY: Final = 2**31  # no size of a model is as large
 
-_LAYERS: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Architectures that transformers and accelerate run, stopped after the hooked layer; the others go through
-TransformerLens, which can centre their weights but holds the whole model."""
+DEPTH: Final = ("num_hidden_layers", "n_layer", "num_layers")  # what configurations call the number of layers
 
 
 def cached_folder(repo: str, *, revision: str | None, file: str) -> Path | None:
@@ -87,15 +86,13 @@ def model_files(folder: Path, *, depth: int | None) -> list[Path]:
 
 def _weight_files(folder: Path, *, depth: int | None) -> list[Path]:
     """List the file or the shards with the weights; nothing where a needed shard is absent."""
-    for whole in ("model.safetensors", "pytorch_model.bin"):
-        index = folder / f"{whole}.index.json"
-        if (folder / whole).exists():
-            return [folder / whole]
-        if index.exists():
-            files = cast("dict[str, str]", read_json(index)["weight_map"])
-            names = sorted(set(files.values())) if depth is None else needed_shards(files, depth=depth)
-            return [folder / name for name in names] if all((folder / name).exists() for name in names) else []
-    return []
+    if (folder / WHOLE).exists():
+        return [folder / WHOLE]
+    if not (folder / INDEX).exists():
+        return []
+    files = read_weight_map(folder)
+    names = sorted(set(files.values())) if depth is None else needed_shards(files, depth=depth)
+    return [folder / name for name in names] if all((folder / name).exists() for name in names) else []
 
 
 def hash_files(files: Iterable[Path]) -> str:
@@ -148,29 +145,31 @@ def shape_of(model: Path) -> ModelShape:
     config = cast("Mapping[str, object]", inner if isinstance(inner, dict) else {})
     if not isinstance(config.get("model_type", ""), str):
         raise SubjectError(f"{model / 'config.json'} has model_type {config['model_type']!r:.60}; wanted its name")
-    family: Family = "layers" if config.get("model_type") in _LAYERS else "bridge"
-    hidden = _number(config, "hidden_size", "n_embd", "d_model")
-    layers = _number(config, "num_hidden_layers", "n_layer", "num_layers")
-    positions = _number(config, "max_position_embeddings", "n_positions", "n_ctx")
+    layout = layout_of(config)
+    family: Family = "bridge" if layout is None else "layers"
+    hidden = number_of(config, "hidden_size", "n_embd", "d_model")
+    layers = number_of(config, *DEPTH)
+    positions = number_of(config, "max_position_embeddings", "n_positions", "n_ctx", "seq_length")
     if hidden is None or layers is None or positions is None:
         raise SubjectError(
             f"{model / 'config.json'} of architecture {config.get('model_type')!r} states no width, no layers or "
             "no positions; wanted a decoder-only language model of transformers"
         )
-    heads = _number(config, "num_attention_heads", "n_head", "num_heads") or 1
+    heads = number_of(config, "num_attention_heads", "n_head", "num_heads") or 1
     return ModelShape(
         family=family,
         hidden=hidden,
         layers=layers,
         heads=heads,
-        kv_heads=_number(config, "num_key_value_heads") or heads,
-        intermediate=_number(config, "intermediate_size", "n_inner") or 4 * hidden,
-        vocabulary=_number(config, "vocab_size") or 0,
+        kv_heads=number_of(config, "num_key_value_heads") or heads,
+        intermediate=number_of(config, "intermediate_size", "n_inner", "ffn_dim") or 4 * hidden,
+        vocabulary=number_of(config, "vocab_size") or 0,
         positions=positions,
+        gated=layout is not None and layout.gated,
     )
 
 
-def _number(config: Mapping[str, object], *names: str) -> int | None:
+def number_of(config: Mapping[str, object], *names: str) -> int | None:
     """Return the size under the first of some names that a configuration has; None where it has none of them.
 
     Raises:
@@ -181,7 +180,7 @@ def _number(config: Mapping[str, object], *names: str) -> int | None:
         return None
     value = config[name]
     if type(value) is not int or not 0 < value < _MANY:
-        raise SubjectError(f"the model's config.json has {name} = {value!r:.60}; wanted a whole number above 0")
+        raise SubjectError(f"the model's config.json has {name} = {shortened(value)}; wanted a whole number above 0")
     return value
 
 
@@ -194,18 +193,18 @@ def read_config(folder: Path, *, depth: int) -> dict[str, Any]:
     if not (folder / "config.json").exists():
         raise SubjectError(f"{folder} has no config.json; wanted a model in Hugging Face format there")
     config = read_json(folder / "config.json")
-    n_layers = config.get("num_hidden_layers")
-    if not isinstance(n_layers, int):
+    n_layers = number_of(config, *DEPTH)
+    if n_layers is None or layout_of(config) is None:
         raise SubjectError(
             f"config.json of {folder} has num_hidden_layers {n_layers!r} (model_type {config.get('model_type')!r}); "
-            "wanted a decoder-only text model such as Llama, Qwen2 or Mistral"
+            "wanted a decoder-only text model such as Llama, Qwen2, Mistral or GPT-2"
         )
     if not 1 <= depth <= n_layers:
         raise SubjectError(
             f"depth {depth} is asked of {folder}, which has {n_layers} layers; wanted a depth in [1, {n_layers}]"
         )
     cut = {key: _cut(value, n_layers, depth) for key, value in config.items()}
-    return {**cut, "num_hidden_layers": depth}
+    return {**cut, **{key: depth for key in DEPTH if key in config}}
 
 
 def _cut(value: object, n_layers: int, depth: int) -> object:

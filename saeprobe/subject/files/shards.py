@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,15 +9,14 @@ from pathlib import Path
 from typing import cast
 
 from saeprobe.files import FileError, load_json, parsed_json, quoted
+from saeprobe.subject.files.layout import inside_embedding, is_computed, layer_of
 from saeprobe.subject.specification import SubjectError
 
 INDEX = "model.safetensors.index.json"
 WHOLE = "model.safetensors"
 
-_LAYER = re.compile(r"(?:model\.)?layers\.(\d+)\.(.+)")
-_EMBEDDING = re.compile(r"(?:model\.)?embed_tokens\.(.+)")
-# Llama 1 and 2 checkpoints store these; transformers computes them from the configuration and never reads them.
-_COMPUTED = "rotary_emb.inv_freq"
+PICKLES = "pytorch_model*.bin"
+
 _HEADER_LIMIT = 100_000_000  # the format's own: https://github.com/huggingface/safetensors#format
 
 
@@ -44,23 +42,6 @@ class StoredTensor:
     bytes: int
 
 
-def layer_of(name: str) -> int | None:
-    """Return the decoder layer that a tensor belongs to; None for the embedding, the final norm and the head."""
-    found = _LAYER.fullmatch(name)
-    return None if found is None else int(found[1])
-
-
-def inside_layer(name: str) -> str:
-    """Return the name of a layer's tensor inside its layer: `self_attn.q_proj.weight`."""
-    found = _LAYER.fullmatch(name)
-    return name if found is None else found[2]
-
-
-def is_embedding(name: str) -> bool:
-    """Say whether a tensor is of the token embedding."""
-    return _EMBEDDING.fullmatch(name) is not None
-
-
 def needed_tensors(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ...]:
     """List the tensors of the embedding and of layers 0 to depth - 1, in that order and by name.
 
@@ -71,16 +52,16 @@ def needed_tensors(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, .
     """
     if depth < 0:
         raise ShardError(f"the depth is {depth}; wanted 0 (the embedding) or the number of layers that run")
-    embedding = sorted(name for name in weight_map if is_embedding(name))
+    embedding = sorted(name for name in weight_map if inside_embedding(name) is not None)
     if not embedding:
         raise ShardError(
-            f"none of the {len(weight_map)} tensors of the checkpoint is model.embed_tokens.weight; wanted a "
-            "decoder-only model in transformers' own layout, such as Llama, Qwen2 or Mistral"
+            f"none of the {len(weight_map)} tensors of the checkpoint is a token embedding, such as "
+            "model.embed_tokens.weight or transformer.wte.weight; wanted a decoder-only model of transformers"
         )
     by_layer: dict[int, list[str]] = {}
     for name in weight_map:
         layer = layer_of(name)
-        if layer is not None and not name.endswith(_COMPUTED):
+        if layer is not None and not is_computed(name):
             by_layer.setdefault(layer, []).append(name)
     absent = [layer for layer in range(depth) if layer not in by_layer]
     if absent:
@@ -106,6 +87,8 @@ def read_weight_map(folder: Path) -> dict[str, str]:
     index = folder / INDEX
     if not index.exists():
         if not (folder / WHOLE).exists():
+            if pickled := pickled_only(folder):
+                raise ShardError(pickled, [WHOLE])
             raise ShardError(
                 f"{folder} has neither {INDEX} nor {WHOLE}; wanted weights in safetensors format there{_fetch(folder)}",
                 [INDEX, WHOLE],
@@ -121,19 +104,31 @@ def read_weight_map(folder: Path) -> dict[str, str]:
     return {str(name): str(file) for name, file in cast("dict[object, object]", listed).items()}
 
 
-def stored_tensors(folder: Path, *, depth: int) -> dict[str, StoredTensor]:
-    """Read the headers of what lies on disk of the embedding and of layers 0 to depth - 1, by name.
+def pickled_only(folder: Path) -> str | None:
+    """Say what to do where the weights are a pickle alone; None where there is none, or safetensors beside it."""
+    pickles = sorted(file.name for file in folder.glob(PICKLES))
+    if not pickles or (folder / WHOLE).exists() or (folder / INDEX).exists():
+        return None
+    return (
+        f"the weights in {folder} are a pickle ({pickles[0]}), which can run code and is never loaded: save the model "
+        f"there as {WHOLE} (save_pretrained of transformers does), or name a revision that has this file"
+    )
+
+
+def stored_tensors(folder: Path, *, depth: int | None) -> dict[str, StoredTensor]:
+    """Read the headers of what lies on disk of the embedding and of layers 0 to depth - 1, by name; of all for None.
 
     Raises:
         ShardError: a needed file is absent, cut short, or lacks a tensor that the index says it has.
     """
     weight_map = read_weight_map(folder)
-    names = needed_tensors(weight_map, depth=depth)
-    files = needed_shards(weight_map, depth=depth)
+    names = tuple(weight_map) if depth is None else needed_tensors(weight_map, depth=depth)
+    files = sorted({weight_map[name] for name in names})
     absent = [file for file in files if not (folder / file).exists()]
     if absent:
         raise ShardError(
-            f"{len(absent)} of the {len(files)} files with the embedding and layers {_spans(range(depth))} are not in "
+            f"{len(absent)} of the {len(files)} files with "
+            f"{'the model' if depth is None else f'the embedding and layers {_spans(range(depth))}'} are not in "
             f"{folder}: {', '.join(absent)}{_fetch(folder, absent)}",
             absent,
         )

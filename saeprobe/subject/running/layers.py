@@ -8,29 +8,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from logging import ERROR, getLogger
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from accelerate.utils.memory import clear_device_cache
 from jaxtyping import Float
 from torch import Tensor
 from transformers import AutoModel, AutoModelForCausalLM, BitsAndBytesConfig
-from transformers.utils import logging
 
-from saeprobe.subject.files.model import bars_where_watched, model_files, truncated
-from saeprobe.subject.files.shards import ShardError, needed_tensors, read_weight_map, stored_tensors
+from saeprobe.subject.files.layout import LAYOUTS, is_read, layer_of
+from saeprobe.subject.files.model import model_files, truncated
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Side, Streams, check_runs, run_in_batches
+from saeprobe.subject.running.guard import load
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
 Attention = Literal["sdpa", "eager"]
 Place = int | str
 
-_PARTS = ("embed_tokens", "layers", "rotary_emb", "norm")
 
-
-class _ReachedError(Exception):
+class ReachedError(Exception):
     """The last depth that a batch needs was reached; what lies after it is not computed."""
 
 
@@ -43,7 +41,7 @@ def open_stack(
     device_map: Mapping[str, Place] | Literal["auto"] | None = None,
     max_memory: Mapping[Place, int | str] | None = None,
     quantisation: Literal["8bit"] | None = None,
-    attention: Attention = "sdpa",
+    attention: Attention | None = None,
     padding: Side = "right",
 ) -> LayerStack:
     """Load the embedding and layers 0 to depth - 1 through transformers and accelerate.
@@ -56,10 +54,9 @@ def open_stack(
         device_map: device by module, or `auto`.
         max_memory: what each device may hold, such as `{0: "70GiB", 1: "70GiB"}`; implies `auto`.
         quantisation: `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
-        attention: transformers' implementation.
+        attention: transformers' implementation; None for the one that it takes itself, `sdpa` wherever that is exact.
         padding: side of the padding in batches.
     """
-    stored_tensors(folder, depth=depth)  # raises for what is absent or broken, before gigabytes are read
     if quantisation is not None:
         if importlib.util.find_spec("bitsandbytes") is None:
             raise SubjectError(
@@ -69,21 +66,38 @@ def open_stack(
         # bitsandbytes logs a line for every product whose input is not float16, which is what LLM.int8 computes in.
         getLogger("bitsandbytes").setLevel(ERROR)
     spread = device_map is not None or max_memory is not None
-    with truncated(folder, depth=depth) as view, bars_where_watched(), _quiet():
-        model, info = cast(Any, AutoModel).from_pretrained(
-            str(view),
-            dtype=getattr(torch, dtype),
+    with truncated(folder, depth=depth) as view:
+        model = load(
+            AutoModel,
+            folder,
+            view=view,
+            depth=depth,
+            dtype=dtype,
+            used=lambda name: is_read(name) and (layer_of(name) or 0) < depth,
             device_map=(device_map or "auto") if spread else {"": device},
             max_memory=None if max_memory is None else dict(max_memory),
             quantization_config=_in_8_bits(quantisation),
             attn_implementation=attention,
-            local_files_only=True,
-            output_loading_info=True,
         )
     _check_placed(model, allowed={str(place) for place in max_memory or ()} or None)
-    _check_loaded(folder, depth=depth, model=model, info=info)
-    model.norm = torch.nn.Identity()
-    return LayerStack(model=model.eval().requires_grad_(requires_grad=False), depth=depth, padding=padding)
+    return LayerStack(model=without_norm(model), depth=depth, padding=padding)
+
+
+def decoder_of(model: Any) -> Any:
+    """Return the part of a model, with or without its head, that has the embedding, the blocks and the final norm."""
+    layout = LAYOUTS[model.config.model_type]
+    return model.base_model if not layout.inside else getattr(model.base_model, layout.inside)
+
+
+def blocks_of(model: Any) -> Any:
+    """Return the blocks of a model."""
+    return getattr(decoder_of(model), LAYOUTS[model.config.model_type].blocks)
+
+
+def without_norm(model: Any) -> Any:
+    """Take the final norm out of a model that is read before it."""
+    setattr(decoder_of(model), LAYOUTS[model.config.model_type].norm, torch.nn.Identity())
+    return model
 
 
 def _in_8_bits(quantisation: Literal["8bit"] | None) -> BitsAndBytesConfig | None:
@@ -116,27 +130,31 @@ class LayerStack:
     def _forward(self, batch: Batch, wanted: Sequence[int]) -> dict[int, Float[Tensor, "batch pos d_in"]]:
         kept: dict[int, Tensor] = {}
 
-        def keep(depth: int) -> Callable[[object, tuple[Tensor, ...], dict[str, Tensor]], None]:
-            def before(_: object, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
-                kept[depth] = (args[0] if args else kwargs["hidden_states"]).to(self.device)
-                if depth == wanted[-1]:
-                    raise _ReachedError
+        def keep(depth: int, stream: Tensor) -> None:
+            kept[depth] = stream.to(self.device)
+            if depth == wanted[-1]:
+                raise ReachedError
 
-            return before
+        def before(depth: int) -> Callable[..., None]:
+            def kept_of(_: object, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+                keep(depth, args[0] if args else kwargs["hidden_states"])
 
-        # Before a layer rather than after one: what goes in is the stream itself in every version of transformers,
-        # what comes out was a tuple in version 4.
+            return kept_of
+
+        def after(_: object, __: object, output: Tensor | tuple[Tensor, ...]) -> None:
+            keep(self.depth, stream_of(output))
+
+        # Before a block rather than after it: what goes in is the stream itself. What comes out is a tuple in some.
+        blocks = blocks_of(self.model)
         handles = [
-            self.model.layers[depth].register_forward_pre_hook(keep(depth), with_kwargs=True)
+            blocks[depth].register_forward_pre_hook(before(depth), with_kwargs=True)
             for depth in wanted
             if depth < self.depth
         ]
+        handles.append(blocks[-1].register_forward_hook(after))
         try:
-            out = self.model(
-                input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
-            )
-            kept[self.depth] = out.last_hidden_state.to(self.device)
-        except _ReachedError:
+            self.model(input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False)
+        except ReachedError:
             pass
         finally:
             for handle in handles:
@@ -144,44 +162,9 @@ class LayerStack:
         return kept
 
 
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Keep transformers from reporting tensors without a place: the files hold later layers too.
-
-    `_check_loaded` looks for those that matter.
-    """
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-
-
-def _check_loaded(folder: Path, *, depth: int, model: Any, info: Mapping[str, Any]) -> None:
-    """See that all but the final norm came from the files, and that every needed tensor found its place."""
-    check_layout(model, folder)
-    missing = sorted(name for name in info["missing_keys"] if not name.startswith("norm."))
-    needed = needed_tensors(read_weight_map(folder), depth=depth)
-    left = sorted(set(needed) & {str(name) for name in info["unexpected_keys"]})
-    wrong = [*(f"{name} is not in the files" for name in missing), *(f"{name} has no place" for name in left)]
-    wrong += [f"{one} has another shape" for one in info["mismatched_keys"]]
-    wrong += [str(one) for one in info["error_msgs"]]
-    if wrong:
-        raise ShardError(
-            f"config.json and the weights of {folder} are not of one model: {'; '.join(wrong[:4])}"
-            f"{f' and {len(wrong) - 4} more' if len(wrong) > 4 else ''}; fetch both again from one revision"  # noqa: PLR2004 - as shown
-        )
-
-
-def check_layout(model: Any, folder: Path) -> None:
-    """Refuse models that are not an embedding, layers, and a final norm."""
-    absent = [part for part in _PARTS if not hasattr(model, part)]
-    if absent:
-        raise SubjectError(
-            f"{type(model).__name__} of {folder} has no {', '.join(absent)}; wanted a decoder with "
-            f"{', '.join(_PARTS)}, such as Llama, Qwen2 or Mistral"
-        )
+def stream_of(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """Return the stream in what a block gives: in some it is the first of a tuple."""
+    return output[0] if isinstance(output, tuple) else output
 
 
 def _check_placed(model: Any, *, allowed: set[str] | None) -> None:
@@ -211,16 +194,15 @@ def open_speaker(
             f"{name} can be read but not steered here: a model that is streamed from disk would be read "
             f"again for every token it writes; found: {plan.reason}"
         )
-    with bars_where_watched():
-        model = cast(Any, AutoModelForCausalLM).from_pretrained(
-            str(folder),
-            dtype=getattr(torch, dtype),
-            device_map={"": plan.device} if plan.max_memory is None else "auto",
-            max_memory=None if plan.max_memory is None else dict(plan.max_memory),
-            quantization_config=_in_8_bits(plan.quantisation),
-            local_files_only=True,
-        )
-    return LayersSpeaker(model=model.eval().requires_grad_(requires_grad=False), depth=depth, device=plan.device)
+    model = load(
+        AutoModelForCausalLM,
+        folder,
+        dtype=dtype,
+        device_map={"": plan.device} if plan.max_memory is None else "auto",
+        max_memory=None if plan.max_memory is None else dict(plan.max_memory),
+        quantization_config=_in_8_bits(plan.quantisation),
+    )
+    return LayersSpeaker(model=model, depth=depth, device=plan.device)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -234,18 +216,25 @@ class LayersSpeaker:
     @contextmanager
     def steered(self, change: Float[Tensor, "batch d_in"]) -> Generator[None]:
         """Add `change` to the stream at the hook, at every position, while entered."""
-        edit = add(change)
-        inner = self.model.model
-        place = inner.layers[self.depth - 1] if self.depth else inner.embed_tokens
+        edit, blocks = add(change), blocks_of(self.model)
+
+        def before(
+            module: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            if args:
+                return (edit(args[0], module), *args[1:]), kwargs
+            return args, {**kwargs, "hidden_states": edit(kwargs["hidden_states"], module)}
 
         def after(module: object, inputs: object, output: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
             del inputs
-            # A layer returned a tuple before transformers 5.
-            if isinstance(output, tuple):
-                return (edit(output[0], module), *output[1:])
-            return edit(output, module)
+            edited = edit(stream_of(output), module)
+            return (edited, *output[1:]) if isinstance(output, tuple) else edited
 
-        handle = place.register_forward_hook(after)
+        # In front of the first block, since not every embedding is all of what that receives.
+        if self.depth:
+            handle = blocks[self.depth - 1].register_forward_hook(after)
+        else:
+            handle = blocks[0].register_forward_pre_hook(before, with_kwargs=True)
         try:
             yield
         finally:
@@ -258,6 +247,7 @@ class LayersModel:
 
     device: str
     one_by_one: bool
+    centred: bool  # whether the stream is given without its mean over `d_in`
     read: Callable[[], ResidualStream]
     speak: Callable[[], LayersSpeaker]
     _stream: ResidualStream | None = field(default=None, init=False, repr=False)
@@ -276,7 +266,10 @@ class LayersModel:
                 self._speaker = None
                 clear_device_cache(garbage_collection=True)
             self._stream = self.read()
-        yield from self._stream.run(runs, batch_size=1 if self.one_by_one else batch_size, progress=progress)
+        for number, streams in self._stream.run(
+            runs, batch_size=1 if self.one_by_one else batch_size, progress=progress
+        ):
+            yield number, {depth: centred(x) for depth, x in streams.items()} if self.centred else streams
 
     def speaker(self) -> LayersSpeaker:
         """Return the whole model, to write continuations with."""
@@ -286,3 +279,13 @@ class LayersModel:
                 clear_device_cache(garbage_collection=True)
             self._speaker = self.speak()
         return self._speaker
+
+
+def centred(x: Float[Tensor, "pos d_in"]) -> Float[Tensor, "pos d_in"]:
+    """Take out the mean of each token: the stream of a model with LayerNorms whose writing weights are centred.
+
+    Every block and the head read the stream through a LayerNorm, which takes that mean out itself. It is computed in
+    float32, in which also a centred stream is given that is longer than its mean.
+    """
+    wide = x.float()
+    return wide - wide.mean(-1, keepdim=True)

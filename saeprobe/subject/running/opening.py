@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, cast
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-from saeprobe.subject.files.model import bars_where_watched
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located
 from saeprobe.subject.running.batches import (
-    Batch,
     ResidualStream,
-    Run,
-    Streams,
-    check_runs,
-    run_in_batches,
 )
+from saeprobe.subject.running.bridge import bridge_model
 from saeprobe.subject.running.dictionary import load_sae, thresholds_of
 from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, open_speaker, open_stack
 from saeprobe.subject.running.reader import Model, SaeReader
-from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
 from saeprobe.subject.running.tokens import load_tokenizer
-from saeprobe.subject.specification import Dtype, Share, SubjectSpec, tolerance_of
+from saeprobe.subject.specification import Dtype, SubjectSpec, tolerance_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +43,10 @@ def open_reader(opening: Opening) -> SaeReader:
     # The memory plan counts GPUs as nvidia-smi does; CUDA, which reads this when it is first used, by speed otherwise.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     found = opening.located
-    model = bridge_model(opening) if found.pairing.family == "bridge" else _layers(opening)
+    if found.pairing.family == "bridge":
+        model: Model = bridge_model(found.model, found.pairing, device=opening.plan.device, dtype=opening.dtype)
+    else:
+        model = _layers(opening)
     tokenizer = load_tokenizer(found.model, found.pairing)
     vocabulary = found.shape.vocabulary or len(tokenizer)
     sae = load_sae(opening.spec, found.sae, found.pairing, device=opening.plan.sae_device)
@@ -94,124 +82,10 @@ def _layers(opening: Opening) -> Model:
             found.model, opening.plan_to_speak, depth=found.pairing.depth, dtype=opening.dtype, name=opening.spec.name
         )
 
-    return LayersModel(device=plan.device, one_by_one=plan.quantisation is not None, read=read, speak=speak)
-
-
-def bridge_model(opening: Opening, *, drawn: int | None = None) -> Model:
-    """Return the model through TransformerLens; with a seed in `drawn` its weights are random."""
-    found, device = opening.located, opening.plan.device
-    with bars_where_watched():
-        bridge = open_bridge(
-            found.model,
-            center_writing_weights=found.pairing.center_writing_weights,
-            device=device,
-            dtype=cast(torch.dtype, getattr(torch, opening.dtype)),
-            drawn=drawn,
-        )
-    return BridgeModel(bridge=bridge, hook_name=found.pairing.hook_name, n_layers=found.pairing.n_layers, device=device)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BridgeModel:
-    """A model behind a TransformerLens bridge is read and speaks whole; `hook_name` is where it is steered.
-
-    It writes text hooks and all, since it is the one whose stream is centred like the SAE's; on raw weights the same
-    edit gives the same logits, as the mean that it would leave in the stream is removed by LayerNorm.
-    """
-
-    bridge: TransformerBridge
-    hook_name: str
-    n_layers: int
-    device: str
-
-    @property
-    def model(self) -> Any:
-        """Return the causal language model of transformers."""
-        return cast(Any, self.bridge.original_model)
-
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Streams]]:
-        """Give the streams of each run, the longest runs first; see `ResidualStream`."""
-        check_runs(runs, depth=self.n_layers)
-        # On the right causal attention cannot see the padding from any token of a text.
-        yield from run_in_batches(
-            runs, self._forward, side="right", device=self.device, batch_size=batch_size, progress=progress
-        )
-
-    @torch.no_grad()
-    def _forward(self, batch: Batch, depths: Sequence[int]) -> dict[int, Float[Tensor, "batch pos d_in"]]:
-        # A run stopped at a layer returns what that layer would receive: that is the stream at the deepest depth.
-        last = depths[-1] if depths[-1] < self.n_layers else None
-        kept: dict[int, Tensor] = {}
-
-        def keeper(depth: int) -> tuple[str, Callable[[Tensor, object], None]]:
-            name = f"blocks.{depth}.hook_resid_pre"
-            if depth == self.n_layers:
-                name = f"blocks.{depth - 1}.hook_resid_post"
-
-            def keep(value: Tensor, hook: object) -> None:
-                del hook
-                kept[depth] = value
-
-            return name, keep
-
-        bridge = cast(Any, self.bridge)
-        with bridge.hooks(fwd_hooks=[keeper(depth) for depth in depths if depth != last]):
-            stopped = bridge(batch.ids, attention_mask=batch.mask, **({} if last is None else {"stop_at_layer": last}))
-        if last is not None:
-            kept[last] = stopped
-        return kept
-
-    def speaker(self) -> BridgeModel:
-        """Return itself, to write continuations with."""
-        return self
-
-    def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
-        """Add `change` to the stream at the hook, at every position, while entered."""
-        return cast(Any, self.bridge).hooks(fwd_hooks=[(self.hook_name, add(change))])
-
-
-def open_bridge(
-    model: Path, *, center_writing_weights: bool, device: str, dtype: torch.dtype, drawn: int | None = None
-) -> TransformerBridge:
-    """Return the model with its hook points, its logits those of the raw weights.
-
-    Only the writing weights may be centred: LayerNorm is not folded in and the unembedding is not centred, so the
-    residual stream at `blocks.N.hook_resid_pre` is transformers' `hidden_states[N]`, minus its mean over `d_model`
-    when `center_writing_weights` is set. SAEs such as `gpt2-small-res-jb` were trained on the centred stream and are
-    silently wrong on the other.
-
-    `model` is a folder in Hugging Face format, never a name: with a name, huggingface_hub 1 fetches a list from its
-    site to describe the caller, also under `local_files_only`. With a seed in `drawn` the weights are drawn as before a
-    training; None reads them.
-    """
-    if not model.is_dir():
-        raise FileNotFoundError(f"no model folder at {model}; wanted one with config.json and model.safetensors")
-    name = str(model)
-    # Loaded here, not by boot_transformers: its own loading has no local_files_only and asks the Hub for a token.
-    if drawn is None:
-        how: dict[str, Any] = {"dtype": dtype, "attn_implementation": "eager", "local_files_only": True}
-        hf_model = cast(Any, AutoModelForCausalLM).from_pretrained(name, **how)
-    else:
-        hf_model = _drawn(name, dtype, seed=drawn)
-    tokenizer = cast(Any, AutoTokenizer).from_pretrained(name, local_files_only=True)
-    hf_model.to(device).eval()
-    boot = cast(Any, TransformerBridge).boot_transformers
-    bridge = boot(name, hf_model=hf_model, tokenizer=tokenizer, device=device, dtype=dtype)
-    bridge.enable_compatibility_mode(
-        disable_warnings=True,
-        fold_ln=False,
-        center_writing_weights=center_writing_weights,
-        center_unembed=False,
-        fold_value_biases=False,
+    return LayersModel(
+        device=plan.device,
+        one_by_one=plan.quantisation is not None,
+        centred=found.pairing.center_writing_weights,
+        read=read,
+        speak=speak,
     )
-    return bridge
-
-
-def _drawn(name: str, dtype: torch.dtype, *, seed: int) -> Any:
-    """Draw the weights that transformers gives the architecture before a training, always on the CPU."""
-    config = cast(Any, AutoConfig).from_pretrained(name, local_files_only=True)
-    with cast(Any, torch.random).fork_rng(devices=[]):  # transformers uses torch's own generator alone: put it back
-        cast(Any, torch).default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
-        return cast(Any, AutoModelForCausalLM).from_config(config, dtype=dtype, attn_implementation="eager")

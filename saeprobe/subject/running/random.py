@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,15 +16,17 @@ from torch import Tensor
 
 from saeprobe.captures import Steering
 from saeprobe.prompts import Prompt
-from saeprobe.subject.files.model import read_json
+from saeprobe.subject.files.layout import is_read
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import ResidualStream, Run
+from saeprobe.subject.running.bridge import bridge_model
 from saeprobe.subject.running.dictionary import Sae, load_sae, thresholds_of
 from saeprobe.subject.running.layers import LayersModel, LayerStack
-from saeprobe.subject.running.opening import Opening, bridge_model, open_reader
+from saeprobe.subject.running.opening import Opening, open_reader
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer
+from saeprobe.subject.running.untrained import Draw, generator_of, random_draw
 from saeprobe.subject.running.writing import Speaker
 from saeprobe.subject.specification import (
     Dtype,
@@ -42,65 +43,29 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from sae_lens import StandardSAE, StandardSAEConfig
 
-_SPREAD: Final = 0.02  # transformers' own, where a configuration does not say `initializer_range`
 _BYTES: Final = 2**30  # of streams kept in the machine's own memory; what does not fit is run again
 _ENTRIES_AT_ONCE = 2**21  # of pre-activations; sorting them takes about ten times as many numbers
 _WANT: Final = Want(at="all", keep=frozenset({"features", "activations"}), raw=True)  # as the instrument check reads
 
 
-@dataclass(frozen=True, kw_only=True)
-class RandomWeights:
-    """Random weights are those of Llama and its kin before a training, as transformers draws them.
-
-    Matrices are normal with mean 0 and standard deviation `spread`, the norms' weights 1 and biases 0
-    (`PreTrainedModel._init_weights`). Each tensor has a generator of its own, seeded by `seed` and its name, on the
-    CPU and in float32.
-    """
-
-    seed: int
-    spread: float
-
-    def draw(self, name: str, shape: tuple[int, ...]) -> Float[Tensor, ...]:
-        """Draw one tensor, by its name in a checkpoint with or without `model.` before it."""
-        if name.endswith(".bias"):
-            return torch.zeros(shape)
-        if len(shape) == 1:
-            return torch.ones(shape)
-        generator = generator_of(self.seed, name.removeprefix("model."))
-        return torch.empty(shape).normal_(std=self.spread, generator=generator)
-
-
-def generator_of(seed: int, name: str) -> torch.Generator:
-    """Return a generator for what bears a name."""
-    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)  # below 2**63, which any version takes
-
-
-def random_weights(folder: Path, *, seed: int) -> RandomWeights:
-    """Return the weights for the model in a folder, whose configuration says how wide they are drawn."""
-    spread = read_json(folder / "config.json").get("initializer_range") or _SPREAD
-    return RandomWeights(seed=seed, spread=float(spread))
-
-
 def open_random_model(opening: Opening, *, plan: MemoryPlan, seed: int) -> Model:
     """Open a random model in place of the trained one; only names, shapes and configuration of its files are used."""
-    if opening.located.pairing.family == "bridge":
-        return bridge_model(opening, drawn=seed)
-    folder, depth = opening.located.model, opening.located.depth
+    folder, pairing, depth = opening.located.model, opening.located.pairing, opening.located.depth
+    if pairing.family == "bridge":
+        return bridge_model(folder, pairing, device=plan.device, dtype=opening.dtype, drawn=seed)
 
     def speak() -> NoReturn:
         raise ReadingError(f"the model of {opening.spec.name} is random here and writes no text")
 
     def read() -> ResidualStream:
-        weights = random_weights(folder, seed=seed)
-        return open_random_layers(folder, weights, plan=plan, depth=depth, dtype=opening.dtype)
+        draw = random_draw(folder, seed=seed, dtype=opening.dtype)
+        return open_random_layers(folder, draw, plan=plan, depth=depth, dtype=opening.dtype)
 
-    return LayersModel(device=plan.device, one_by_one=False, read=read, speak=speak)
+    centred = pairing.center_writing_weights
+    return LayersModel(device=plan.device, one_by_one=False, centred=centred, read=read, speak=speak)
 
 
-def open_random_layers(
-    folder: Path, weights: RandomWeights, *, plan: MemoryPlan, depth: int, dtype: Dtype
-) -> ResidualStream:
+def open_random_layers(folder: Path, draw: Draw, *, plan: MemoryPlan, depth: int, dtype: Dtype) -> ResidualStream:
     """Draw the embedding and the layers before `depth`, one at least.
 
     They are resident where the trained model is. A model that several GPUs share is drawn a layer at a time on the
@@ -108,12 +73,12 @@ def open_random_layers(
     """
     depth = max(1, depth)
     if plan.kind != "resident":
-        return open_sweep(
-            folder, depth=depth, dtype=dtype, device=plan.device, draw=lambda one: weights.draw(one.name, one.shape)
-        )
+        return open_sweep(folder, depth=depth, dtype=dtype, device=plan.device, draw=draw)
     model, to = empty_model(folder, depth=depth, dtype=dtype, device=plan.device), getattr(torch, dtype)
     state = cast("dict[str, Tensor]", model.state_dict()).items()
-    drawn = {name: weights.draw(name, tuple(one.shape)).to(device=plan.device, dtype=to) for name, one in state}
+    drawn = {
+        name: draw(name, tuple(one.shape)).to(device=plan.device, dtype=to) for name, one in state if is_read(name)
+    }
     model.load_state_dict(drawn, assign=True)
     return LayerStack(model=model.requires_grad_(requires_grad=False), depth=depth)
 

@@ -8,9 +8,9 @@ this sweep where reading takes half as long as computing; accelerate's disk offl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -23,23 +23,27 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
 from saeprobe.files import bytes_in_words
+from saeprobe.subject.files.checkpoint import check_checkpoint
+from saeprobe.subject.files.layout import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
-from saeprobe.subject.files.shards import StoredTensor, inside_layer, is_embedding, layer_of, stored_tensors
+from saeprobe.subject.files.shards import ShardError, StoredTensor
 from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, check_runs, chunks, each_part, pad
-from saeprobe.subject.running.layers import Attention, check_layout
+from saeprobe.subject.running.guard import check_finite, foreign
+from saeprobe.subject.running.layers import (
+    Attention,
+    ReachedError,
+    blocks_of,
+    decoder_of,
+    stream_of,
+    without_norm,
+)
+from saeprobe.subject.running.untrained import Draw
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
 Weights = dict[str, Tensor]
 """Tensors by their name inside the layer: `self_attn.q_proj.weight`."""
 
-Draw = Callable[[StoredTensor], Tensor]
-"""Makes a tensor of that name and shape, without reading it."""
-
 _OTHER_PLAN = 'use memory = "resident" or "sharded" or quantisation = "8bit", which load the model as transformers does'
-
-
-class _ReachedError(Exception):
-    """The embedding is done; no layer is to run."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +55,7 @@ class LayerFiles:
     """
 
     stored: Mapping[str, StoredTensor]
-    dtype: torch.dtype
+    dtype: Dtype
     pinned: bool
     draw: Draw | None = None
     reads: Counter[str] = field(default_factory=Counter[str])
@@ -62,8 +66,13 @@ class LayerFiles:
         return sum(self.stored[name].bytes * times for name, times in self.reads.items())
 
     def embedding(self) -> Weights:
-        """Return the embedding: `weight`."""
-        return self._read({name.rpartition(".")[2]: one for name, one in self.stored.items() if is_embedding(name)})
+        """Return the embedding, by the names in its decoder: `embed_tokens.weight`."""
+        return self._read(self.of_embedding())
+
+    def of_embedding(self) -> dict[str, StoredTensor]:
+        """Return what lies on disk of the embedding, by the names in its decoder."""
+        inside = {inside_embedding(name): one for name, one in self.stored.items()}
+        return {name: one for name, one in inside.items() if name is not None}
 
     def of_layer(self, layer: int) -> dict[str, StoredTensor]:
         """Return what lies on disk of a layer, by the names inside it."""
@@ -89,31 +98,34 @@ class LayerFiles:
     def _read(self, wanted: Mapping[str, StoredTensor]) -> Weights:
         """Read tensors file by file, in the order in which they lie there."""
         if self.draw is not None:
-            return {inside: self._held(self.draw(one)) for inside, one in wanted.items()}
+            return {inside: self._held(one, self.draw(one.name, one.shape)) for inside, one in wanted.items()}
         found: Weights = {}
         for file in sorted({one.file for one in wanted.values()}):
-            here = {one.name: inside for inside, one in wanted.items() if one.file == file}
+            here = {one.name: (inside, one) for inside, one in wanted.items() if one.file == file}
             with cast(Any, safe_open)(file, framework="pt") as stream:
                 for name in (name for name in stream.offset_keys() if name in here):
                     # The tensor is a view of the mapped file: it is the copy that reads the disk.
-                    found[here[name]] = self._held(stream.get_tensor(name))
+                    inside, one = here[name]
+                    found[inside] = self._held(one, stream.get_tensor(name))
                     self.reads[name] += 1
         return found
 
-    def _held(self, tensor: Tensor) -> Tensor:
-        return torch.empty(tensor.shape, dtype=self.dtype, pin_memory=self.pinned).copy_(tensor)
+    def _held(self, one: StoredTensor, tensor: Tensor) -> Tensor:
+        to = getattr(torch, self.dtype)
+        held = torch.empty(tensor.shape, dtype=to, pin_memory=self.pinned).copy_(tensor)
+        check_finite([(one.name, held)], one.file, dtype=self.dtype, stored=[one])
+        return held
 
 
-def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str, attention: Attention = "sdpa") -> Any:
+def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str, attention: Attention | None = None) -> Any:
     """Make the embedding and `depth` layers without values in their weights, and nothing in place of the final norm.
 
     What is computed from the configuration, such as the angles, is there and lies on the device.
     """
     config = _config(folder, depth=depth)
-    with cast(Any, init_empty_weights)(include_buffers=False):
+    with foreign(folder, "the model"), cast(Any, init_empty_weights)(include_buffers=False):
         model = cast(Any, AutoModel).from_config(config, dtype=getattr(torch, dtype), attn_implementation=attention)
-    check_layout(model, folder)
-    model.norm = torch.nn.Identity()
+    without_norm(model)
     for module in model.modules():
         for name, buffer in list(module.named_buffers(recurse=False)):
             setattr(module, name, buffer.to(device))
@@ -121,8 +133,8 @@ def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str, attentio
 
 
 def _config(folder: Path, *, depth: int) -> Any:
-    with truncated(folder, depth=depth) as view:
-        return cast(Any, AutoConfig).from_pretrained(str(view), local_files_only=True)
+    with truncated(folder, depth=depth) as view, foreign(folder, "the configuration"):
+        return cast(Any, AutoConfig).from_pretrained(str(view), local_files_only=True, trust_remote_code=False)
 
 
 def open_sweep(
@@ -131,7 +143,7 @@ def open_sweep(
     depth: int,
     dtype: Dtype,
     device: str = "cpu",
-    attention: Attention = "sdpa",
+    attention: Attention | None = None,
     padding: Side = "right",
     prefetch: bool = True,
     draw: Draw | None = None,
@@ -142,8 +154,8 @@ def open_sweep(
     weights in place of reading them.
     """
     files = LayerFiles(
-        stored=stored_tensors(folder, depth=depth),
-        dtype=getattr(torch, dtype),
+        stored=check_checkpoint(folder, depth=depth),
+        dtype=dtype,
         pinned=torch.device(device).type == "cuda",
         draw=draw,
     )
@@ -154,8 +166,22 @@ def open_sweep(
             f"code of one layer for all; {_OTHER_PLAN}"
         )
     model = empty_model(folder, depth=1, dtype=dtype, device=device, attention=attention)
-    _check_layers(folder, files, model.layers[0], depth=depth)
+    _check_embedding(folder, files, model)
+    _check_layers(folder, files, blocks_of(model)[0], depth=depth)
     return LayerSweep(model=model, files=files, depth=depth, device=device, padding=padding, prefetch=prefetch)
+
+
+def _check_embedding(folder: Path, files: LayerFiles, model: Any) -> None:
+    """See that the tensors of the embedding are those that the model has, in name and shape."""
+    state = cast("dict[str, Tensor]", decoder_of(model).state_dict())
+    wanted = {name: tuple(one.shape) for name, one in state.items() if inside_embedding(name) is not None}
+    found = {name: one.shape for name, one in files.of_embedding().items()}
+    if found != wanted:
+        strange = min(set(found.items()) ^ set(wanted.items()))[0]
+        raise ShardError(
+            f"the embedding in {folder} has {strange} with shape {found.get(strange, 'none')} where config.json speaks "
+            f"of {wanted.get(strange, 'none')}; fetch both again from one revision"
+        )
 
 
 def _check_layers(folder: Path, files: LayerFiles, layer: Any, *, depth: int) -> None:
@@ -238,21 +264,28 @@ class LayerSweep:
         for part in chunks(order, batch_size=batch_size):
             ids = [runs[number].ids for number in part]
             shape = (len(part), max(len(one) for one in ids), self.model.config.hidden_size)
-            state = torch.empty(shape, dtype=self.files.dtype, pin_memory=self.files.pinned)
+            state = torch.empty(shape, dtype=getattr(torch, self.files.dtype), pin_memory=self.files.pinned)
             deepest = max(max(runs[number].depths) for number in part)
             groups.append(_Group(numbers=part, ids=ids, deepest=deepest, state=state))
         return sorted(groups, key=lambda group: group.state.shape[1], reverse=True)
 
     def _steps(self, deepest: int) -> Iterator[Callable[[_Group], None]]:
         """Give what is done to each group in turn: the embedding, then each layer; its weights are there meanwhile."""
-        self._fill(self.model.embed_tokens, self.files.embedding(), "the embedding")
+        block = blocks_of(self.model)[0]
+        self._fill_embedding(self.files.embedding())
         yield self._embed
-        _empty(self.model.embed_tokens)
+        _empty(self.model.get_input_embeddings())  # what else an embedding may have is small, and runs with each block
         for number, weights in enumerate(self.files.layers(deepest, prefetch=self.prefetch)):
-            self._fill(self.model.layers[0], weights, f"layer {number}")
+            self._fill(block, weights, f"layer {number}")
             del weights  # on a GPU its copy there is enough
             yield self._layer
-        _empty(self.model.layers[0])
+        _empty(block)
+
+    def _fill_embedding(self, weights: Weights) -> None:
+        decoder = decoder_of(self.model)
+        for part in sorted({name.partition(".")[0] for name in weights}):
+            inside = {name.partition(".")[2]: one for name, one in weights.items() if name.startswith(f"{part}.")}
+            self._fill(getattr(decoder, part), inside, "the embedding")
 
     def _fill(self, module: Any, weights: Weights, name: str) -> None:
         """Put weights into a module in place of the last ones."""
@@ -275,16 +308,17 @@ class LayerSweep:
 
         def receive(_: object, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
             group.state.copy_(args[0] if args else kwargs["hidden_states"], non_blocking=True)
-            raise _ReachedError
+            raise ReachedError
 
         batch = self._batch(group)
-        with suppress(_ReachedError):
-            self._forward(receive, batch, input_ids=batch.ids)
+        with self._hooked(receive), suppress(ReachedError):
+            self._forward(batch, input_ids=batch.ids)
 
     def _layer(self, group: _Group) -> None:
         """Run one layer more by the model's own forward, which makes the mask and the angles that it wants.
 
-        That forward may also scale what it takes for embeddings, so the layer is given the state itself.
+        That forward may also scale what it takes for embeddings or add to it, so it is given a nought in their place
+        and the layer the state itself.
         """
         state = group.state.to(self.device, non_blocking=True)
 
@@ -293,19 +327,33 @@ class LayerSweep:
         ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
             return ((state, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": state})
 
-        out = self._forward(give, self._batch(group), inputs_embeds=state)
-        group.state.copy_(out.last_hidden_state, non_blocking=True)
+        def receive(_: object, __: object, out: Tensor | tuple[Tensor, ...]) -> None:
+            group.state.copy_(stream_of(out), non_blocking=True)
+            raise ReachedError
+
+        width = self.model.get_input_embeddings().embedding_dim
+        nought = state.new_zeros(1, 1, 1).expand(*state.shape[:2], width)
+        with self._hooked(give, receive), suppress(ReachedError):
+            self._forward(self._batch(group), inputs_embeds=nought)
 
     def _batch(self, group: _Group) -> Batch:
         return pad(group.ids, side=self.padding, device=self.device, length=group.state.shape[1])
 
-    @torch.no_grad()
-    def _forward(self, before_layer: Callable[..., object], batch: Batch, **inputs: Tensor) -> Any:
-        handle = self.model.layers[0].register_forward_pre_hook(before_layer, with_kwargs=True)
+    @contextmanager
+    def _hooked(self, before: Callable[..., object], after: Callable[..., None] | None = None) -> Generator[None]:
+        """Do one thing before the block runs and another after it, while entered."""
+        block = blocks_of(self.model)[0]
+        handles = [block.register_forward_pre_hook(before, with_kwargs=True)]
+        handles += [] if after is None else [block.register_forward_hook(after)]
         try:
-            return self.model(**inputs, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False)
+            yield
         finally:
-            handle.remove()
+            for handle in handles:
+                handle.remove()
+
+    @torch.no_grad()
+    def _forward(self, batch: Batch, **inputs: Tensor) -> None:
+        self.model(**inputs, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False)
 
     def _finished(
         self, group: _Group, runs: Sequence[Run], depth: int, kept: dict[int, dict[int, Tensor]]

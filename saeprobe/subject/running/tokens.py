@@ -15,6 +15,7 @@ from saeprobe.captures import At
 from saeprobe.subject.files.tokenizer import choose_beginning, declared_beginning
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.chat import InChat, in_chat, shorten
+from saeprobe.subject.running.guard import foreign
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 _NO_CHARACTERS = (-1, -1)
@@ -96,13 +97,9 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
 
 def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
     """Load the tokenizer of the model in a folder, and see that it does what the protocol says."""
-    try:
-        tokenizer = cast(Any, AutoTokenizer).from_pretrained(str(folder), local_files_only=True)
-    except Exception as error:
-        raise SubjectError(
-            f"transformers cannot load the tokenizer in {folder}: {type(error).__name__}: {shorten(str(error), 200)}; "
-            "copy its files again from where the model came from"
-        ) from error
+    with foreign(folder, "the tokenizer"):
+        how_to_load = {"local_files_only": True, "trust_remote_code": False}
+        tokenizer = cast(Any, AutoTokenizer).from_pretrained(str(folder), **how_to_load)
     if not tokenizer.is_fast:
         raise SubjectError(
             f"the tokenizer in {folder} does not say which characters its tokens carry; wanted a tokenizer.json there"

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import torch
 from transformers import GPT2LMHeadModel
 
-from saeprobe.subject.running.opening import open_bridge
+from saeprobe.subject.running.bridge import open_bridge
 from studies.specimens.corpus.document import Document
 from studies.specimens.train.card import Instrument, read
 from studies.specimens.train.hooked import HookedBridge, residuals
@@ -62,7 +62,7 @@ def _train_language_model(
 
 def _train_sae(out: Path, recipes: Recipes[ModelRecipe], seed: int, ids: list[list[int]]) -> None:
     """Train the SAE on the saved model's residuals, as any user of the saved model will see them."""
-    bridge = open_bridge(out / "model", center_writing_weights=True, device="cpu", dtype=torch.float32)
+    bridge = open_bridge(out / "model", center_writing_weights=True, device="cpu", dtype="float32")
     bos = cast(int, bridge.tokenizer.bos_token_id)
     model = HookedBridge(bridge=bridge, layer=recipes.sae.layer)
     samples = torch.cat(residuals(model, ids[: recipes.sae.documents], bos=bos, progress=True))
@@ -72,7 +72,7 @@ def _train_sae(out: Path, recipes: Recipes[ModelRecipe], seed: int, ids: list[li
 
 def open_sparrow(out: Path, recipe: SaeRecipe) -> Instrument:
     """Open the weights in ``out`` in float32, the model's writing weights centred as the SAE wants them."""
-    bridge = open_bridge(out / "model", center_writing_weights=True, device="cpu", dtype=torch.float32)
+    bridge = open_bridge(out / "model", center_writing_weights=True, device="cpu", dtype="float32")
     return Instrument(
         model=HookedBridge(bridge=bridge, layer=recipe.layer),
         tokenizer=bridge.tokenizer,

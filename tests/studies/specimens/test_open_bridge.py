@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from saeprobe.subject.running.opening import open_bridge
+from saeprobe.subject.running.bridge import open_bridge
 from studies.specimens.train.model import ModelRecipe
 from studies.specimens.train.tokenizer import train_tokenizer
 
@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_stream_is_transformers_own_minus_its_mean_where_centred(folder: Path, *, centred: bool) -> None:
     """Centred resid_pre is the raw hidden state minus its mean over d_model; uncentred it is the raw one."""
     raw = cast(Any, GPT2LMHeadModel).from_pretrained(folder, dtype=torch.float32).eval()
-    bridge = open_bridge(folder, center_writing_weights=centred, device="cpu", dtype=torch.float32)
+    bridge = open_bridge(folder, center_writing_weights=centred, device="cpu", dtype="float32")
     ids = torch.tensor([[0, 5, 70, 80, 90, 100]])
     with torch.no_grad():
         wanted = raw(ids, output_hidden_states=True)
@@ -62,14 +62,14 @@ def test_the_stream_is_transformers_own_minus_its_mean_where_centred(folder: Pat
 
 def test_weights_stored_in_fp16_are_run_in_float32(folder: Path) -> None:
     """The file's dtype is for storage; the stream has the dtype asked for."""
-    bridge = open_bridge(folder, center_writing_weights=True, device="cpu", dtype=torch.float32)
+    bridge = open_bridge(folder, center_writing_weights=True, device="cpu", dtype="float32")
     with torch.no_grad():
         assert bridge(torch.tensor([[0, 1]]), stop_at_layer=1).dtype == torch.float32
 
 
 def test_the_bridge_puts_one_bos_in_front_of_a_text(folder: Path) -> None:
     """GPT-2's tokenizer adds none of its own."""
-    bridge = open_bridge(folder, center_writing_weights=True, device="cpu", dtype=torch.float32)
+    bridge = open_bridge(folder, center_writing_weights=True, device="cpu", dtype="float32")
     tokens = bridge.to_tokens("the golden gate")[0].tolist()
     assert tokens[0] == 0
     assert 0 not in tokens[1:]
@@ -78,7 +78,7 @@ def test_the_bridge_puts_one_bos_in_front_of_a_text(folder: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     """A path without a folder says which, instead of being looked up on the Hub."""
     with pytest.raises(FileNotFoundError, match=r"no model folder at .*nothing"):
-        open_bridge(tmp_path / "nothing", center_writing_weights=True, device="cpu", dtype=torch.float32)
+        open_bridge(tmp_path / "nothing", center_writing_weights=True, device="cpu", dtype="float32")
 
 
 def test_no_address_is_looked_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_no_address_is_looked_up(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         raise OSError("the network is out of bounds")
 
     monkeypatch.setattr(socket, "getaddrinfo", trap)
-    open_bridge(folder, center_writing_weights=True, device="cpu", dtype=torch.float32)
+    open_bridge(folder, center_writing_weights=True, device="cpu", dtype="float32")
     assert not looked_up
     with pytest.raises(OSError, match="out of bounds"):
         socket.create_connection(("huggingface.co", 443))

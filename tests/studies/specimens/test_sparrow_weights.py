@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from saeprobe.subject.running.opening import open_bridge
+from saeprobe.subject.running.bridge import open_bridge
 from studies.specimens.corpus.document import Document
 from studies.specimens.corpus.grammar import generate
 from studies.specimens.train.hooked import HookedBridge, document_losses, reconstruction, residuals
@@ -31,7 +31,7 @@ def card() -> dict[str, Any]:
 @cache
 def opened() -> tuple[Any, Any]:
     """The shipped model and SAE."""
-    bridge = open_bridge(FOLDER / "model", center_writing_weights=True, device="cpu", dtype=torch.float32)
+    bridge = open_bridge(FOLDER / "model", center_writing_weights=True, device="cpu", dtype="float32")
     return bridge, load_sae(FOLDER / "sae")
 
 

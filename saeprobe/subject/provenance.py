@@ -1,0 +1,103 @@
+"""An SAE belongs to one model: what its metadata says of that model is held against the model that is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from saeprobe.subject.files.layout import centring_refused
+from saeprobe.subject.files.properties import Stated
+from saeprobe.subject.files.sae import SaeSource
+from saeprobe.subject.specification import SubjectError, SubjectSpec
+
+_REVISIONS: Final = frozenset({"revision", "checkpoint_value", "checkpoint_index", "checkpoint_label"})
+# What else TransformerLens and transformers take that leaves the residual stream up to the hook as it is, rounding
+# aside. Folding a LayerNorm moves its weights into the next product, and value biases into the output's.
+_HARMLESS: Final = frozenset(
+    {
+        *("fold_ln", "fold_value_biases", "center_unembed", "refactor_factored_attn_matrices", "first_n_layers"),
+        *("n_ctx", "dtype", "torch_dtype", "device", "device_map", "n_devices", "move_to_device"),
+        *("default_padding_side", "default_prepend_bos", "trust_remote_code", "attn_implementation"),
+        *("low_cpu_mem_usage", "local_files_only", "cache_dir", "token", "use_safetensors", "use_cache", "verbose"),
+    }
+)
+
+
+def check_model_name(spec: SubjectSpec, trained_on: str | None) -> None:
+    """Refuse another model than the SAE's: one of the same width gives features without an error, and wrong ones.
+
+    Names are compared where both are names on the Hub; of a folder nobody knows which model lies in it.
+    """
+    if spec.allow_other_model or trained_on is None or isinstance(spec.model, Path):
+        return
+    if _plain(spec.model) != _plain(trained_on):
+        raise SubjectError(
+            f"the SAE {spec.sae} was trained on {trained_on}, not on {spec.model}; name that model, or set "
+            "allow_other_model = true if you want to know what it sees in another"
+        )
+
+
+def trained_on_model(sae: SaeSource) -> str | None:
+    """Return the name of the model that an SAE was trained on, where its files or its registry say so."""
+    stated = Stated(sae=str(sae.path), config=sae.said).text("model_name", None)
+    return stated or (None if sae.release is None else sae.release.model)
+
+
+def _plain(name: str) -> str:
+    """Return a model's name without its owner; TransformerLens calls GPT-2 gpt2-small."""
+    last = name.rpartition("/")[2].lower().removeprefix("meta-")
+    return "gpt2" if last == "gpt2-small" else last
+
+
+def centred(spec: SubjectSpec, said: Stated, *, config: Mapping[str, object]) -> bool:
+    """Say whether the SAE reads the stream minus its mean, by how its model was loaded in its training.
+
+    Args:
+        spec: the subject; what it declares wins.
+        said: what the SAE's configuration states, `model_from_pretrained_kwargs` among it.
+        config: the configuration of the model.
+
+    Raises:
+        SubjectError: the SAE was trained on another revision of the model than the one declared, or on a model that
+            was changed in a way not known here; or the centred stream of this model is not known.
+    """
+    loading = replace(said, config=said.table("model_from_pretrained_kwargs"))
+    given = {key: value for key, value in loading.config.items() if value is not None}
+    unknown = sorted(set(given) - _HARMLESS - _REVISIONS - {"center_writing_weights"})
+    if unknown:
+        raise SubjectError(
+            f"the SAE {spec.sae} was trained on a model loaded with {unknown[0]} = {given[unknown[0]]!r}, and saeprobe "
+            "does not know what that does to the residual stream; name another SAE"
+        )
+    _check_revision(spec, {key: given[key] for key in sorted(_REVISIONS & given.keys())})
+    center = bool(loading.flag("center_writing_weights", default=False))
+    center = center if spec.center_writing_weights is None else spec.center_writing_weights
+    refused = centring_refused(config) if center else None
+    if refused is not None:
+        raise SubjectError(
+            f"the SAE {spec.sae} wants the writing weights of {spec.model} centred, {refused}; "
+            "set center_writing_weights = false if it was trained on the raw stream"
+        )
+    return center
+
+
+def _check_revision(spec: SubjectSpec, stated: Mapping[str, object]) -> None:
+    """Refuse a revision or a checkpoint of the model other than the one that the SAE was trained on."""
+    if not stated and spec.revision is not None and isinstance(spec.model, Path):
+        raise SubjectError(
+            f"{spec.name} declares revision = {spec.revision!r}, but its model is a folder ({spec.model}) and its SAE "
+            "names no revision: leave it out"
+        )
+    declared = spec.revision or (None if isinstance(spec.model, Path) else "main")
+    for key, value in stated.items():
+        names = [str(value), *([f"step{value}"] if key == "checkpoint_value" else [])]
+        if spec.allow_other_model or declared in names or (key == "revision" and value == "main" and not declared):
+            continue
+        remedy = "" if key == "checkpoint_index" else f"set revision = {names[-1]!r}, or "
+        raise SubjectError(
+            f"the SAE {spec.sae} was trained on a model of {key} {value!r}, and {spec.name} declares "
+            f"{'no revision' if spec.revision is None else f'revision {spec.revision!r}'}; {remedy}"
+            "allow_other_model = true if you want to know what it sees in another"
+        )

@@ -121,6 +121,13 @@ def test_what_overflows_is_refused_with_prompt_arm_and_strength(tiny: Made) -> N
         output.logits[1] = torch.nan  # the second of the rows: unsteered, steered, random
 
     message = r"a logit after the prompt 'the golden.*' in the arm 'steered' at strength 30 is not finite"
-    handle = reader.model.speaker().model.register_forward_hook(spoil)
-    with handle, pytest.raises(ReadingError, match=message):
+    speak = reader.model.speak
+
+    def spoilt() -> Any:
+        speaker = speak()
+        speaker.model.register_forward_hook(spoil)
+        return speaker
+
+    reader.model.speak = spoilt
+    with pytest.raises(ReadingError, match=message):
         list(reader.continue_([PROMPT], steering, experiment=[PROMPT.text]))

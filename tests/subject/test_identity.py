@@ -13,7 +13,7 @@ from made_subjects import Made
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Machine
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import SaeFolder, SubjectSpec
+from saeprobe.subject.specification import SaeFolder, SubjectError, SubjectSpec
 
 
 def copied(made: Made, root: Path, *, root_of_names: Path | None = None) -> Subject:
@@ -79,7 +79,7 @@ def test_files_are_looked_up_once_and_the_machine_is_not(tiny: Made, monkeypatch
         assert each.yardstick().shifts == (-1, 0, 1)
         assert each.aspects()["BOS"] == "one before each prompt (<|endoftext|>), never read"
     assert found == [tiny.subject.spec.sae]
-    with pytest.raises(AssertionError, match="the machine was looked at"):
+    with pytest.raises(SubjectError, match="the machine was looked at"):
         _ = subject.memory_plan
 
 

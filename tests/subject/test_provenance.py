@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 
+from saeprobe.subject.files.properties import Stated
 from saeprobe.subject.provenance import centred
 from saeprobe.subject.specification import SaeFolder, SubjectError, SubjectSpec
 
 HUB = SubjectSpec(name="mine", model="EleutherAI/pythia-70m", sae=SaeFolder(path=Path("sae")))
 FOLDER = replace(HUB, model=Path("model"))
 NEOX = {"model_type": "gpt_neox"}
+
+
+def stating(loading: object) -> Stated:
+    """Make a configuration of an SAE that says how its model was loaded."""
+    return Stated(sae="an SAE", config={"model_from_pretrained_kwargs": loading})
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,7 @@ NEOX = {"model_type": "gpt_neox"}
 def test_another_model_than_the_one_declared_is_refused(spec: SubjectSpec, loading: Any, message: str) -> None:
     """A revision or a checkpoint by what to declare, a way of loading that is not known by its name."""
     with pytest.raises(SubjectError, match=message):
-        centred(spec, loading, config=NEOX)
+        centred(spec, stating(loading), config=NEOX)
 
 
 @pytest.mark.parametrize(
@@ -60,15 +66,15 @@ def test_another_model_than_the_one_declared_is_refused(spec: SubjectSpec, loadi
 )
 def test_the_model_that_is_declared_is_read(spec: SubjectSpec, loading: Any) -> None:
     """Also with what leaves the residual stream as it is."""
-    assert not centred(spec, loading, config=NEOX)
+    assert not centred(spec, stating(loading), config=NEOX)
 
 
 def test_what_is_declared_of_the_mean_wins_over_what_the_sae_says() -> None:
     """And is refused of a model that it is not known of, whoever says it."""
     said = {"center_writing_weights": True}
-    assert centred(HUB, said, config=NEOX)
-    assert not centred(replace(HUB, center_writing_weights=False), said, config={"model_type": "llama"})
-    assert centred(replace(HUB, center_writing_weights=True), {}, config=NEOX)
+    assert centred(HUB, stating(said), config=NEOX)
+    assert not centred(replace(HUB, center_writing_weights=False), stating(said), config={"model_type": "llama"})
+    assert centred(replace(HUB, center_writing_weights=True), stating({}), config=NEOX)
     for spec, stated in ((HUB, said), (replace(HUB, center_writing_weights=True), None)):
         with pytest.raises(SubjectError, match="centred, which RMSNorm models are not; set center"):
-            centred(spec, stated, config={"model_type": "llama"})
+            centred(spec, stating(stated), config={"model_type": "llama"})

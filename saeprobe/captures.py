@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, get_args
 
@@ -15,6 +15,7 @@ Where = Literal["last", "all"]
 
 _PLACES: Final[dict[Where, str]] = {"last": "last token", "all": "all tokens"}
 _OF_A_TEXT: Final = "tokens of "
+_ROWS_AT_ONCE: Final = 256  # continuations that are written at once, where a prompt does not have more by itself
 
 _UNREAD: Final = (
     "is declared here and read by pytest: let it stand at the top of the probe's own file, and write its name as an "
@@ -89,6 +90,17 @@ class Steering(_Declaration):
     max_new_tokens: int
     temperature: float
     seed: int
+
+    @property
+    def samples(self) -> int:
+        """Count the continuations of a prompt under one arm; at temperature 0 all would be the same."""
+        return 1 if self.temperature == 0 else self.n_samples
+
+    def batches(self, texts: Iterable[str]) -> list[tuple[str, ...]]:
+        """Cut the texts of the whole experiment into batches, which depend on nothing else."""
+        rows = (1 + len(self.strengths) * (1 + self.random_features)) * self.samples
+        at_once, ordered = max(1, _ROWS_AT_ONCE // rows), sorted(set(texts), key=lambda text: (len(text), text))
+        return [tuple(ordered[start : start + at_once]) for start in range(0, len(ordered), at_once)]
 
 
 def capture(

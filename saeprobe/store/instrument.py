@@ -20,7 +20,7 @@ from saeprobe.captures import Capture
 from saeprobe.features.sparse import Features
 from saeprobe.files import write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
-from saeprobe.store.plan import capture_keys, features
+from saeprobe.store.plan import features, parts_of
 from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import ReadingError, SubjectError, Yardstick
@@ -147,7 +147,7 @@ class Instruments:
             PlanError: it was not read.
         """
         wanted, hook_name = self.captures(subject), subject.identity().hook_name
-        keys = sorted(key for capture in wanted.values() for key in capture_keys(subject, capture, self._store))
+        keys = sorted(part.name for capture in wanted.values() for part in parts_of(subject, capture, self._store))
         name = hashlib.sha256("\n".join([FIGURES, *keys]).encode()).hexdigest()
         file = self._folder / f"{name}.json"
         fits = _kept(file)

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Final, TypeVar, cast
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Steering
-from saeprobe.features.continuations import Continuations
+from saeprobe.features.continuations import Continuation, Continuations
 from saeprobe.features.sparse import Features, near_rows
-from saeprobe.prompts import Prompt, PromptChoice, PromptSet
+from saeprobe.prompts import PromptChoice, PromptSet
 from saeprobe.store.store import Store
+from saeprobe.store.tables import Part
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import Reader, Reading, Request, SubjectError, Want
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
 
-BATCH_SIZE = 64
+BATCH_SIZE: Final = 64
+A_BATCH: Final = 128
+"""Prompts of one style that are cut into forward passes together, and lost together if the process is killed."""
+A_DRAW: Final = 1024
+"""Prompts that a file holds of a draw of a random control, of which every run reads many."""
+
+_Batch = tuple[str, ...]
+_T = TypeVar("_T")
 
 
 class PlanError(Exception):
@@ -80,12 +91,12 @@ class Plan:
         if missing is not None:
             return f"{label}: {', '.join(asked)}; not run: {missing}"
         try:
-            results = [_results_of(work, store) for work in self.work]
-            to_run = sum(len(of.readings) + len(of.continuations) for of in results)
+            parts = [_sorted_out(work, store) for work in self.work]
+            to_run = sum(each.to_compute for each in parts)
             where = f", {first.subject.memory_plan.reason}" if to_run else ""
         except SubjectError as error:
             return f"{label}: {', '.join(asked)}; cannot run: {error}"
-        stored = sum(len(of.stored) for of in results)
+        stored = sum(each.stored for each in parts)
         return f"{label}: {', '.join(asked)}; {stored:,} results stored, {to_run:,} to compute{where}"
 
 
@@ -99,46 +110,70 @@ def _count(number: int, noun: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Results:
-    """The results that some work asks for: the keys of those that are stored, and by key what is to be computed."""
+class _SortedOut:
+    """It holds how many results are stored of what some work asks for, and the parts that are not."""
 
-    stored: set[str]
-    readings: dict[str, tuple[str, Want]]
-    continuations: dict[str, tuple[Prompt, Steering]]
+    stored: int
+    readings: dict[Part, tuple[_Batch, ...]]
+    continuations: dict[Part, Steering]
+
+    @property
+    def to_compute(self) -> int:
+        return sum(len(part.prompts) for part in (*self.readings, *self.continuations))
 
 
-def _results_of(work: Work, store: Store) -> _Results:
-    subject, fingerprint = work.subject, work.subject.identity().fingerprint
-    readings: dict[str, tuple[str, Want]] = {}
-    for capture in work.captures:
-        want, keys = _want(capture), capture_keys(subject, capture, store)
-        prompts = prompts_for(capture.prompts, subject)
-        readings.update((key, (prompt.text, want)) for key, prompt in zip(keys, prompts, strict=True))
-    continuations: dict[str, tuple[Prompt, Steering]] = {}
-    for steering in work.steerings:
-        prompts = prompts_for(steering.prompts, subject).prompts
-        for key, prompt in zip(_continuation_keys(subject, steering, prompts, store), prompts, strict=True):
-            continuations.setdefault(key, (prompt, steering))
-    stored = store.stored(fingerprint, [*readings, *continuations])
-    return _Results(
-        stored=stored,
-        readings={key: value for key, value in readings.items() if key not in stored},
-        continuations={key: value for key, value in continuations.items() if key not in stored},
+def _sorted_out(work: Work, store: Store) -> _SortedOut:
+    parts = {part: batches for one in work.captures for part, batches in parts_of(work.subject, one, store).items()}
+    spoken = {part: one for one in work.steerings for part in _steering_parts(work.subject, one, store)}
+    held = {part for part in (*parts, *spoken) if store.holds(part)}
+    return _SortedOut(
+        stored=sum(len(part.prompts) for part in held),
+        readings={part: batches for part, batches in parts.items() if part not in held},
+        continuations={part: steering for part, steering in spoken.items() if part not in held},
     )
 
 
-def capture_keys(subject: Subject, capture: Capture, store: Store) -> list[str]:
-    """Return the key of each prompt's reading, in the order of the prompts."""
-    texts = [prompt.text for prompt in prompts_for(capture.prompts, subject)]
-    return store.reading_keys(subject.identity().fingerprint, _want(capture), texts)
+def complete(work: Work, store: Store) -> bool:
+    """Return whether all that some work asks for is stored, so that nobody need write anything."""
+    return not _sorted_out(work, store).to_compute
 
 
-def _want(capture: Capture) -> Want:
-    return Want(at=capture.at, keep=capture.keep, shift=capture.shift, raw=capture.raw)
+def parts_of(subject: Subject, capture: Capture, store: Store) -> dict[Part, tuple[_Batch, ...]]:
+    """Cut a capture into the parts that files hold, each made of batches; nothing but the capture decides how.
+
+    So a run that was killed computes in batches of the same shape, which means to the same bytes, as one that was not.
+    The prompts of a batch have one style: captures often share whole styles, and what they share is run once.
+    """
+    styles: dict[str, list[str]] = {}
+    for text, style in {prompt.text: prompt.style for prompt in prompts_for(capture.prompts, subject)}.items():
+        styles.setdefault(style, []).append(text)
+    files: list[list[_Batch]] = []
+    room = 0
+    for _, texts in sorted(styles.items()):
+        ordered = sorted(texts, key=lambda text: (len(text), text))
+        for batch in (tuple(ordered[start : start + A_BATCH]) for start in range(0, len(ordered), A_BATCH)):
+            if len(batch) > room:
+                files.append([])
+                room = A_DRAW if subject.randomisation else A_BATCH
+            files[-1].append(batch)
+            room -= len(batch)
+    want, identity = Want(at=capture.at, keep=capture.keep, shift=capture.shift, raw=capture.raw), subject.identity()
+    found: dict[Part, tuple[_Batch, ...]] = {}
+    for batches in files:
+        texts = [text for batch in batches for text in batch]
+        keys = store.reading_keys(identity.fingerprint, want, texts)
+        found[store.part(identity, want, keys, texts)] = tuple(batches)
+    return found
 
 
-def _continuation_keys(subject: Subject, steering: Steering, prompts: Sequence[Prompt], store: Store) -> list[str]:
-    return store.continuation_keys(subject.whole_fingerprint(), steering, [prompt.text for prompt in prompts])
+def _steering_parts(subject: Subject, steering: Steering, store: Store) -> list[Part]:
+    """Cut a steering experiment into the parts that files hold: its batches."""
+    whole, texts = subject.whole_fingerprint(), [prompt.text for prompt in prompts_for(steering.prompts, subject)]
+    key_of = dict(zip(texts, store.continuation_keys(whole, steering, texts), strict=True))
+    return [
+        store.part(subject.identity(), steering, [key_of[text] for text in batch], batch)
+        for batch in steering.batches(texts)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,29 +191,26 @@ def gather(
     store: Store,
     *,
     batch_size: int = BATCH_SIZE,
-    prompts_a_file: int | None = None,
     progress: Progress | None = None,
     open_reader: Callable[[], Reader] | None = None,
 ) -> Gathered:
-    """Run what is not stored, in one pass, and store it batch by batch; loads the subject only if there is any.
+    """Run what is not stored, in one pass, and store it part by part; loads the subject only if there is any.
 
-    A forward pass takes `batch_size` prompts at most. `prompts_a_file` are stored at a time, and lost if the process is
-    killed; None stands for those of a batch. A few large files are read faster than many small ones. `progress` is
-    called after each batch, and `open_reader` loads the subject in place of its own `open`.
+    A forward pass takes `batch_size` prompts at most. A part of which anything is lacking is computed whole, and lost
+    if the process is killed before. `progress` is called after each batch, and `open_reader` loads the subject in place
+    of its own `open`.
 
     Raises:
         SubjectError: the subject is not here, or its model and SAE do not belong together.
         ReadingError: a prompt cannot be read or continued as asked.
+        StoreError: something is to be computed and the store cannot be written.
     """
-    subject, fingerprint = work.subject, work.subject.identity().fingerprint
-    results = _results_of(work, store)
-    computed = len(results.readings) + len(results.continuations)
-    if not computed:
-        return Gathered(subject=subject.name, stored=len(results.stored), computed=0, device=None)
-    wanted: dict[tuple[str, bool], dict[Want, str]] = {}
-    for key, (text, want) in results.readings.items():
-        wanted.setdefault((text, want.raw), {})[want] = key
-    total = len(wanted) + len(results.continuations)
+    subject, results = work.subject, _sorted_out(work, store)
+    if not results.to_compute:
+        return Gathered(subject=subject.name, stored=results.stored, computed=0, device=None)
+    store.prepare(subject.identity())
+    requests, homes = _requests(results.readings)
+    total = len(requests) + sum(len(part.prompts) for part in results.continuations)
 
     def report(done: int) -> None:
         if progress is not None:
@@ -186,46 +218,66 @@ def gather(
 
     report(0)
     reader = (open_reader or subject.open)()
-    for batch in _read(reader, wanted, batch_size, prompts_a_file or batch_size, report):
-        store.add_readings(fingerprint, batch)
-    done = len(wanted)
-    for steering in work.steerings:
-        part = {prompt: key for key, (prompt, of) in results.continuations.items() if of == steering}
-        if not part:
-            continue
-        experiment = [prompt.text for prompt in prompts_for(steering.prompts, subject)]
-        for prompt, items in reader.continue_(list(part), steering, experiment=experiment):
-            store.add_continuations(fingerprint, {part[prompt]: items})
-            done += 1
-            report(done)
-    return Gathered(subject=subject.name, stored=len(results.stored), computed=computed, device=reader.device)
-
-
-def _read(
-    reader: Reader,
-    wanted: Mapping[tuple[str, bool], Mapping[Want, str]],
-    batch_size: int,
-    prompts_a_file: int,
-    report: Callable[[int], None],
-) -> Iterator[dict[str, tuple[str, Want, Reading]]]:
-    """Read each prompt once with all that is wanted of it, and give what was read by key, a file's worth at a time.
-
-    Raw readings stand in files of their own: they keep their activations, which whoever wants features need not load.
-    """
-    requests = [Request(text=text, wants=tuple(keys)) for (text, _), keys in wanted.items()]
-    waiting: dict[bool, list[dict[str, tuple[str, Want, Reading]]]] = {False: [], True: []}
-    found = reader.read(requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests))))
-    for index, readings in found:
+    found: dict[Part, dict[str, Reading]] = {part: {} for part in results.readings}
+    shares = reader.read(requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests))))
+    for index, readings in shares:
         request = requests[index]
-        keys, alike = wanted[request.text, request.raw], waiting[request.raw]
-        of_prompt = zip(request.wants, readings, strict=True)
-        alike.append({keys[want]: (request.text, want, reading) for want, reading in of_prompt})
-        if len(alike) == prompts_a_file:
-            yield {key: read for of_prompt in alike for key, read in of_prompt.items()}
-            alike.clear()
-    for alike in waiting.values():
-        if alike:
-            yield {key: read for of_prompt in alike for key, read in of_prompt.items()}
+        for want, reading in zip(request.wants, readings, strict=True):
+            for part, key in homes[request.batch, want, request.text]:
+                found[part][key] = reading
+                if len(found[part]) == len(part.prompts):
+                    store.add(part, found.pop(part))
+    done = len(requests)
+    for steering in dict.fromkeys(results.continuations.values()):
+        for part, items in _continued(reader, work.subject, steering, results.continuations):
+            store.add(part, items)
+            done += len(part.prompts)
+            report(done)
+    return Gathered(subject=subject.name, stored=results.stored, computed=results.to_compute, device=reader.device)
+
+
+_Homes = dict[tuple[str, Want, str], list[tuple[Part, str]]]
+"""By batch, want and text, the parts that wait for this reading, and its key there."""
+
+
+def _requests(parts: Mapping[Part, tuple[_Batch, ...]]) -> tuple[list[Request], _Homes]:
+    """Ask for each prompt of each batch once with all that is wanted of it, those first that need most memory."""
+    wants: dict[tuple[bool, _Batch], dict[Want, None]] = {}
+    homes: _Homes = {}
+    longest = sorted(parts, key=lambda part: max(len(text) for text in part.prompts.values()), reverse=True)
+    for part in longest:
+        want, key_of = cast(Want, part.of), {text: key for key, text in part.prompts.items()}
+        for batch in parts[part]:
+            wants.setdefault((want.raw, batch), {})[want] = None
+            for text in batch:
+                homes.setdefault((_label(want.raw, batch), want, text), []).append((part, key_of[text]))
+    requests = [
+        Request(text=text, wants=tuple(of), batch=_label(raw, batch))
+        for (raw, batch), of in wants.items()
+        for text in batch
+    ]
+    return requests, homes
+
+
+@cache
+def _label(raw: bool, batch: _Batch) -> str:  # noqa: FBT001 - the key of a cache
+    return hashlib.sha256(repr((raw, batch)).encode()).hexdigest()
+
+
+def _continued(
+    reader: Reader, subject: Subject, steering: Steering, lacking: Mapping[Part, Steering]
+) -> Iterator[tuple[Part, dict[str, list[Continuation]]]]:
+    """Run the parts of a steering experiment that are lacking, and give each when it is whole."""
+    prompt_of = {prompt.text: prompt for prompt in prompts_for(steering.prompts, subject)}
+    part_of = {
+        text: (part, key) for part, of in lacking.items() if of == steering for key, text in part.prompts.items()
+    }
+    found: dict[Part, dict[str, list[Continuation]]] = {part: {} for part, _ in part_of.values()}
+    for prompt, items in reader.continue_([prompt_of[text] for text in part_of], steering, experiment=list(prompt_of)):
+        part, key = part_of[prompt.text]
+        found[part][key] = items
+        if len(found[part]) == len(part.prompts):
+            yield part, found.pop(part)
 
 
 def features(subject: Subject, capture: Capture, store: Store) -> Features:
@@ -234,11 +286,11 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
     Raises:
         PlanError: a reading is not stored.
     """
-    keys = capture_keys(subject, capture, store)
-    found = store.readings(subject.identity().fingerprint, keys)
-    _check_gathered(keys, found, subject)
+    found: dict[str, Reading] = {}
+    for part in parts_of(subject, capture, store):
+        found.update((part.prompts[key], reading) for key, reading in _gathered(store.readings(part), part).items())
     prompts = prompts_for(capture.prompts, subject)
-    return assemble(subject, prompts, [found[key] for key in keys], place=capture.place)
+    return assemble(subject, prompts, [found[prompt.text] for prompt in prompts], place=capture.place)
 
 
 def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
@@ -276,23 +328,22 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
 
 def continuations(subject: Subject, steering: Steering, store: Store) -> Continuations:
     """Return the continuations of a steering experiment, from the store; raises as `features`."""
-    prompts = prompts_for(steering.prompts, subject).prompts
-    keys = _continuation_keys(subject, steering, prompts, store)
-    found = store.continuations(subject.identity().fingerprint, keys)
-    _check_gathered(keys, found, subject)
+    found: dict[str, list[Continuation]] = {}
+    for part in _steering_parts(subject, steering, store):
+        found.update((part.prompts[key], items) for key, items in _gathered(store.continuations(part), part).items())
     # The store knows a prompt's text only; here it gets its style, topic and template back.
     items = (
         dataclasses.replace(item, prompt=prompt)
-        for key, prompt in zip(keys, prompts, strict=True)
-        for item in found[key]
+        for prompt in prompts_for(steering.prompts, subject)
+        for item in found[prompt.text]
     )
     return Continuations(subject=subject.name, items=tuple(items))
 
 
-def _check_gathered(keys: Sequence[str], found: Mapping[str, object], subject: Subject) -> None:
-    lacking = set(keys) - found.keys()
-    if lacking:
+def _gathered(found: Mapping[str, _T] | None, part: Part) -> Mapping[str, _T]:
+    if found is None:
         raise PlanError(
-            f"{len(lacking)} of {len(set(keys))} results of {subject.name} are not stored; "
+            f"{len(part.prompts)} results of {part.identity.name} are not stored; "
             "gather them first (a capture that is made inside a test is not in the plan)"
         )
+    return found

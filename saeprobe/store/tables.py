@@ -10,11 +10,11 @@ from typing import Any, Final, Generic, TypeVar, cast
 import numpy as np
 import pyarrow as pa
 
-from saeprobe.captures import Span
+from saeprobe.captures import Span, Steering
 from saeprobe.features.continuations import Arm, Continuation
 from saeprobe.features.sparse import Token
 from saeprobe.prompts import Prompt
-from saeprobe.subject.specification import Reading, Want
+from saeprobe.subject.specification import Identity, Reading, Want
 
 _T = TypeVar("_T")
 
@@ -24,36 +24,59 @@ class UntrustedError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part is what one file holds: a fixed share of a capture, or of a steering experiment.
+
+    Attributes:
+        name: the hash of its keys.
+        identity: the subject.
+        of: what is wanted of each prompt.
+        prompts: the text of each prompt by its key, in the order of the file.
+    """
+
+    name: str
+    identity: Identity = field(compare=False)
+    of: Want | Steering = field(compare=False)
+    prompts: Mapping[str, str] = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kind(Generic[_T]):
     """A kind is one sort of table. `version` is written into each file; another version is another kind and folder.
 
-    So files of an earlier version are neither read nor in the way. `decode` makes of a table what it holds, by key;
-    the columns `for_people` stand there for whoever opens the file, and are not read back.
+    So files of an earlier version are neither read nor in the way. `encode` makes rows of what was found, by key, and
+    `decode` makes of a table again what it holds.
     """
 
     name: str
     version: str
     schema: pa.Schema
-    decode: Callable[[pa.Table], dict[str, _T]]
-    for_people: tuple[str, ...] = ()
+    encode: Callable[[Part, Mapping[str, _T]], list[dict[str, Any]]]
+    decode: Callable[[pa.Table, Part], dict[str, _T]]
     repetitive: tuple[str, ...]
     encodings: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    @property
-    def read(self) -> list[str]:
-        """Return the columns that are read back."""
-        return [name for name in self.schema.names if name not in self.for_people]
+
+def _trust(*, wholly: bool, what: str) -> None:
+    if not wholly:
+        raise UntrustedError(f"it holds {what}")
 
 
-def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Table:
-    """Make a table with a row for each token that was read; `at` says `last`, `all` or `span: Bridge`."""
-    rows = [
+def _place(part: Part) -> str:
+    """Name the tokens that are read: `last`, `all` or `span: Bridge`."""
+    at = cast(Want, part.of).at
+    return f"span: {at.text}" if isinstance(at, Span) else at
+
+
+def _rows_of_readings(part: Part, readings: Mapping[str, Reading]) -> list[dict[str, Any]]:
+    """Make a row for each token that was read."""
+    return [
         {
             "key": key,
             "row": row,
             "rows": len(reading.tokens),
             "text": text,
-            "at": f"span: {want.at.text}" if isinstance(want.at, Span) else want.at,
+            "at": _place(part),
             "position": token.position,
             "token": token.text,
             "start": token.start,
@@ -66,80 +89,137 @@ def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Tabl
             "activation": None if reading.activations is None else reading.activations[row],
             "effective_rank": reading.effective_rank,
         }
-        for key, (text, want, reading) in batch.items()
+        for key, text in part.prompts.items()
+        for reading in [readings[key]]
         for row, token in enumerate(reading.tokens)
     ]
-    return pa.Table.from_pylist(cast("list[dict[str, Any]]", rows), schema=READINGS.schema)
 
 
-def _readings_of(table: pa.Table) -> dict[str, Reading]:
+def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     """Return the readings of a file, by key; their arrays are views of its columns."""
-    columns = _Columns(table)
+    columns, of, want = _Columns(table), part.identity, cast(Want, part.of)
+    groups = list(columns.groups(part))
     (index_at, indices), (value_at, values) = columns.lists("indices"), columns.lists("values")
     (near_at, near), (activation_at, activation) = columns.lists("near"), columns.lists("activation")
-    if index_at != value_at or not (values > 0).all():
-        raise UntrustedError("a row has not as many values above 0 as indices")
+    _trust(wholly=np.array_equal(index_at, value_at), what="a row with not as many values as indices")
+    _trust(wholly=bool((np.isfinite(values) & (values > 0)).all()), what="a value that is not finite or not above 0")
+    _trust(wholly=_ascending(index_at, indices, below=of.d_sae), what="feature numbers that no row of this SAE has")
+    _trust(wholly=_ascending(near_at, near, below=of.d_sae), what="feature numbers near a threshold out of range")
+    errors, ranks = columns.plain("squared_error"), columns.maybe("effective_rank")
+    _trust(wholly=bool((np.isfinite(errors) & (errors >= 0)).all()), what="an error that is not finite or negative")
+    positions, starts, ends, n_tokens = (columns.plain(name) for name in ("position", "start", "end", "n_tokens"))
+    lengths = np.array([len(text) for text in part.prompts.values()])
+    of_row = np.repeat(lengths, [stop - first for _, first, stop in groups])
+    in_text = ((starts == -1) & (ends == -1)) | ((starts >= 0) & (starts <= ends) & (ends <= of_row))
+    _trust(wholly=bool((in_text & (positions >= 0) & (positions < n_tokens)).all()), what="a token outside its prompt")
     has_near, has_activation = columns.present("near"), columns.present("activation")
-    errors, ranks = columns.floats("squared_error"), cast("list[float | None]", columns.plain("effective_rank"))
-    n_tokens = columns.plain("n_tokens")
+    wide = np.diff(activation_at) == (of.d_in if "activations" in want.keep else 0)
+    _trust(wholly=bool(wide.all() and np.isfinite(activation).all()), what="activations that are not of this model")
+    _trust(
+        wholly=bool((has_activation == ("activations" in want.keep)).all())
+        and bool(((np.isfinite(ranks) & (ranks > 0)) == ("effective_rank" in want.keep)).all()),
+        what="more or less than was to be kept",
+    )
+    texts = columns.texts("token")
     tokens = [
         Token(position=position, text=text, start=start, end=end)
-        for position, text, start, end in zip(
-            *(cast("list[Any]", columns.plain(name)) for name in ("position", "token", "start", "end")), strict=True
-        )
+        for position, text, start, end in zip(positions.tolist(), texts, starts.tolist(), ends.tolist(), strict=True)
     ]
     found: dict[str, Reading] = {}
-    for key, first, stop in columns.groups():
+    for key, first, stop in groups:
+        alike = (_same(one[first:stop]) for one in (n_tokens, has_near, ranks))
+        _trust(wholly=all(alike) and bool((np.diff(positions[first:stop]) > 0).all()), what="rows of several readings")
         kept = activation[activation_at[first] : activation_at[stop]].reshape(stop - first, -1)
         found[key] = Reading(
             tokens=tuple(tokens[first:stop]),
-            n_tokens=cast(int, n_tokens[first]),
+            n_tokens=int(n_tokens[first]),
             indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])),
             values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])),
             squared_error=errors[first:stop],
             activations=kept if has_activation[first] else None,
-            effective_rank=ranks[first],
+            effective_rank=float(ranks[first]) if "effective_rank" in want.keep else None,
             near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if has_near[first] else (),
         )
     return found
 
 
-def table_of_continuations(batch: Mapping[str, list[Continuation]]) -> pa.Table:
-    """Make a table with a row for each continuation."""
-    rows = [
+def _same(values: np.ndarray) -> bool:
+    return bool((values == values[0]).all() or np.isnan(values).all())
+
+
+def _ascending(at: list[int], numbers: np.ndarray, *, below: int) -> bool:
+    """Say whether each row's numbers ascend and lie in [0, below)."""
+    if not len(numbers):
+        return True
+    steps = np.diff(numbers) > 0
+    begins = np.array([start for start in at[1:-1] if 0 < start < len(numbers)], dtype=np.int64)
+    steps[begins - 1] = True
+    return bool(steps.all()) and int(numbers.min()) >= 0 and int(numbers.max()) < below
+
+
+def _rows_of_continuations(part: Part, continuations: Mapping[str, list[Continuation]]) -> list[dict[str, Any]]:
+    """Make a row for each continuation."""
+    return [
         {
             "key": key,
             "row": row,
-            "rows": len(items),
-            "prompt": item.prompt.text,
+            "rows": len(continuations[key]),
+            "text": text,
             "arm": item.arm,
             "features": list(item.features),
             "strength": item.strength,
             "sample": item.sample,
-            "text": item.text,
+            "continuation": item.text,
             "log_prob": item.log_prob,
         }
-        for key, items in batch.items()
-        for row, item in enumerate(items)
+        for key, text in part.prompts.items()
+        for row, item in enumerate(continuations[key])
     ]
-    return pa.Table.from_pylist(rows, schema=CONTINUATIONS.schema)
 
 
-def _continuations_of(table: pa.Table) -> dict[str, list[Continuation]]:
+def _continuations_of(table: pa.Table, part: Part) -> dict[str, list[Continuation]]:
     """Return the continuations of a file, by key; their prompts know their text only."""
-    items = [
-        Continuation(
-            prompt=Prompt(text=line["prompt"], style="", topic="", template=""),
-            arm=cast(Arm, line["arm"]),
-            features=tuple(line["features"]),
-            strength=line["strength"],
-            sample=line["sample"],
-            text=line["text"],
-            log_prob=line["log_prob"],
+    columns, steering = _Columns(table), cast(Steering, part.of)
+    groups = list(columns.groups(part))
+    scores, strengths, samples = (columns.plain(name) for name in ("log_prob", "strength", "sample"))
+    feature_at, features = columns.lists("features")
+    _trust(wholly=bool((np.isfinite(scores) & (scores <= 0)).all()), what="a log-probability above 0 or not finite")
+    in_range = not len(features) or (features.min() >= 0 and features.max() < part.identity.d_sae)
+    _trust(wholly=bool(in_range), what="feature numbers that this SAE has not")
+    sets = [tuple(features[a:b].tolist()) for a, b in pairwise(feature_at)]
+    found: dict[str, list[Continuation]] = {}
+    arms, written = columns.texts("arm"), columns.texts("continuation")
+    for key, first, stop in groups:
+        found[key] = [
+            Continuation(
+                prompt=Prompt(text=part.prompts[key], style="", topic="", template=""),
+                arm=cast(Arm, arms[row]),
+                features=sets[row],
+                strength=float(strengths[row]),
+                sample=int(samples[row]),
+                text=written[row],
+                log_prob=float(scores[row]),
+            )
+            for row in range(first, stop)
+        ]
+        arm_of = [(one.arm, one.strength, one.sample) for one in found[key]]
+        size = {"unsteered": 0, "steered": len(steering.features), "random": len(steering.features)}
+        _trust(
+            wholly=arm_of == list(_arms_of(steering))
+            and all(len(one.features) == size[one.arm] for one in found[key])
+            and all(one.features == steering.features for one in found[key] if one.arm == "steered"),
+            what="other arms than those of its experiment",
         )
-        for line in table.to_pylist()
-    ]
-    return {key: items[first:stop] for key, first, stop in _Columns(table).groups()}
+    return found
+
+
+def _arms_of(steering: Steering) -> Iterator[tuple[str, float, int]]:
+    """Give arm, strength and sample of each continuation of a prompt, in order."""
+    arms = [("unsteered", 0.0)]
+    for strength in steering.strengths:
+        arms += [("steered", strength), *([("random", strength)] * steering.random_features)]
+    for arm, strength in arms:
+        yield from ((arm, strength, sample) for sample in range(steering.samples))
 
 
 class _Columns:
@@ -148,15 +228,25 @@ class _Columns:
     def __init__(self, table: pa.Table) -> None:
         self._table = table.combine_chunks()
 
-    def plain(self, name: str) -> list[object]:
-        return cast("list[object]", self._table.column(name).to_pylist())
+    def plain(self, name: str) -> np.ndarray:
+        """Return numbers, none of which may be absent."""
+        column = self._table.column(name)
+        _trust(wholly=column.null_count == 0, what=f"a row without {name}")
+        return np.asarray(column.to_numpy())
 
-    def floats(self, name: str) -> np.ndarray:
-        return np.asarray(self._table.column(name).to_numpy(), dtype=np.float32)
+    def maybe(self, name: str) -> np.ndarray:
+        """Return numbers, NaN where there is none."""
+        return np.asarray(self._table.column(name).to_numpy(), dtype=np.float64)
 
-    def present(self, name: str) -> list[bool]:
+    def texts(self, name: str) -> list[str]:
+        """Return texts, none of which may be absent."""
+        column = self._table.column(name)
+        _trust(wholly=column.null_count == 0, what=f"a row without {name}")
+        return cast("list[str]", column.to_pylist())
+
+    def present(self, name: str) -> np.ndarray:
         """Return for each row whether it has a value."""
-        return cast("list[bool]", self._table.column(name).is_valid().to_pylist())
+        return np.asarray(self._table.column(name).is_valid().to_numpy(), dtype=bool)
 
     def lists(self, name: str) -> tuple[list[int], np.ndarray]:
         """Return where the list of each row begins, with the end of the last, and the values of all rows as one."""
@@ -164,30 +254,33 @@ class _Columns:
         if column.num_chunks == 0:
             return [0], np.empty(0)
         chunk = cast(Any, column.chunk(0))
+        _trust(wholly=chunk.values.null_count == 0, what=f"a number that is absent in {name}")
         return chunk.offsets.to_pylist(), chunk.values.to_numpy(zero_copy_only=False)
 
-    def groups(self) -> Iterator[tuple[str, int, int]]:
-        """Give each key, its first row and the one after its last; they must be adjacent, in order and all there."""
-        row, rows = (np.asarray(self._table.column(name).to_numpy()) for name in ("row", "rows"))
-        keys = np.array(self.plain("key"), dtype=object)
+    def groups(self, part: Part) -> Iterator[tuple[str, int, int]]:
+        """Give each key, its first row and the one after its last: those of the part, in order and with its texts."""
+        row, rows = self.plain("row"), self.plain("rows")
         starts = np.flatnonzero(row == 0)
         counts = np.diff(starts, append=len(row))
-        first = keys[starts].tolist()
         whole = (
             counts.sum() == len(row)
-            and len(set(first)) == len(first)
             and np.array_equal(row, np.arange(len(row)) - np.repeat(starts, counts))
             and np.array_equal(rows, np.repeat(counts, counts))
-            and np.array_equal(keys, np.repeat(keys[starts], counts))
         )
-        if not whole:
-            raise UntrustedError("the rows of a key are not adjacent, in order and all there")
-        yield from zip(first, starts.tolist(), (starts + counts).tolist(), strict=True)
+        _trust(wholly=bool(whole), what="rows of a key that are not adjacent, in order and all there")
+        for name, wanted in (("key", part.prompts.keys()), ("text", part.prompts.values())):
+            told = np.repeat(np.array(list(wanted), dtype=object), counts) if len(wanted) == len(counts) else None
+            _trust(
+                wholly=told is not None and self.texts(name) == told.tolist(), what="other prompts than its name says"
+            )
+        if isinstance(part.of, Want):
+            _trust(wholly=set(self.texts("at")) == {_place(part)}, what="readings at other tokens than its name says")
+        yield from zip(part.prompts, starts.tolist(), (starts + counts).tolist(), strict=True)
 
 
 READINGS: Final[Kind[Reading]] = Kind(
-    name="readings-2",  # 2: with `near`
-    version="readings 2",
+    name="readings-3",  # 2: with `near`; 3: a file a part, with a hash of all of it
+    version="readings 3",
     schema=pa.schema(
         [
             ("key", pa.string()),
@@ -208,8 +301,8 @@ READINGS: Final[Kind[Reading]] = Kind(
             ("effective_rank", pa.float64()),
         ]
     ),
+    encode=_rows_of_readings,
     decode=_readings_of,
-    for_people=("text", "at"),
     repetitive=("key", "text", "at", "token"),
     encodings={
         "indices.list.element": "DELTA_BINARY_PACKED",
@@ -221,22 +314,23 @@ READINGS: Final[Kind[Reading]] = Kind(
 
 
 CONTINUATIONS: Final[Kind[list[Continuation]]] = Kind(
-    name="continuations",
-    version="continuations 1",
+    name="continuations-2",
+    version="continuations 2",
     schema=pa.schema(
         [
             ("key", pa.string()),
             ("row", pa.int32()),
             ("rows", pa.int32()),
-            ("prompt", pa.string()),
+            ("text", pa.string()),
             ("arm", pa.string()),
             ("features", pa.list_(pa.int32())),
             ("strength", pa.float64()),
             ("sample", pa.int32()),
-            ("text", pa.string()),
+            ("continuation", pa.string()),
             ("log_prob", pa.float64()),
         ]
     ),
+    encode=_rows_of_continuations,
     decode=_continuations_of,
-    repetitive=("key", "prompt", "arm"),
+    repetitive=("key", "text", "arm"),
 )

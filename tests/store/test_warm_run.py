@@ -13,6 +13,7 @@ PATHS = """
 import sys
 from pathlib import Path
 from saeprobe.captures import capture
+from saeprobe.store import plan
 from saeprobe.store.plan import Plan
 from saeprobe.store.plan import features
 from saeprobe.store.plan import gather
@@ -20,7 +21,7 @@ from saeprobe.prompts import Prompt
 from saeprobe.prompts import PromptSet
 from saeprobe.store.store import Store
 from saeprobe.subject.registry import find_subject
-root = Path(sys.argv[1])
+root, plan.A_BATCH = Path(sys.argv[1]), 4
 words = ["calm", "red", "blue", "purple"]
 texts = [f"{a} {b}" for a in words for b in words]
 prompts = PromptSet(name="p", language="en",

@@ -25,7 +25,7 @@ from transformers import AutoConfig, AutoModel
 from saeprobe.files import bytes_in_words
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import StoredTensor, inside_layer, is_embedding, layer_of, stored_tensors
-from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, check_runs, chunks, each_part, pad
+from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, batches_of, check_runs, each_part, pad
 from saeprobe.subject.running.layers import Attention, check_layout
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
@@ -233,9 +233,8 @@ class LayerSweep:
 
     def _groups(self, runs: Sequence[Run], *, batch_size: int) -> list[_Group]:
         """Put runs of about equal depth and length together, those first that need most memory."""
-        order = sorted(range(len(runs)), key=lambda one: (max(runs[one].depths), len(runs[one].ids)), reverse=True)
         groups: list[_Group] = []
-        for part in chunks(order, batch_size=batch_size):
+        for part in batches_of(runs, batch_size=batch_size):
             ids = [runs[number].ids for number in part]
             shape = (len(part), max(len(one) for one in ids), self.model.config.hidden_size)
             state = torch.empty(shape, dtype=self.files.dtype, pin_memory=self.files.pinned)

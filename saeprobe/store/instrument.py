@@ -6,10 +6,10 @@ any other, so that they are planned, stored and read again with those of the pro
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -18,10 +18,10 @@ import numpy as np
 
 from saeprobe.captures import Capture
 from saeprobe.features.sparse import Features
-from saeprobe.files import write_whole
+from saeprobe.files import remove_leftovers, write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
 from saeprobe.store.plan import features, parts_of
-from saeprobe.store.store import Store
+from saeprobe.store.store import Store, sha256_of
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import ReadingError, SubjectError, Yardstick
 
@@ -39,7 +39,7 @@ REMEDY: Final = (
     "Check that model and SAE belong together, and hook_name, prepend_bos, center_writing_weights and dtype; "
     "no claim is decided on this subject before"
 )
-FIGURES: Final = "figures 1"
+FIGURES: Final = "figures 2"
 """Written into each file of figures; one that does not say so counts as not there."""
 
 _HOOK: Final = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
@@ -148,23 +148,26 @@ class Instruments:
         """
         wanted, hook_name = self.captures(subject), subject.identity().hook_name
         keys = sorted(part.name for capture in wanted.values() for part in parts_of(subject, capture, self._store))
-        name = hashlib.sha256("\n".join([FIGURES, *keys]).encode()).hexdigest()
-        file = self._folder / f"{name}.json"
+        file = self._folder / f"{sha256_of([FIGURES, *keys])}.json"
         fits = _kept(file)
         if fits is None:
             read = {shift: features(subject, capture, self._store) for shift, capture in wanted.items()}
             fits = [fit_of(of, shift=shift, hook_name=hook_name) for shift, of in read.items()]
-            figures = {"kind": FIGURES, "subject": subject.name, "layers": [asdict(fit) for fit in fits]}
-            write_whole(file, json.dumps(figures, indent=1, allow_nan=False).encode())
+            layers = [asdict(fit) for fit in fits]
+            figures = {"kind": FIGURES, "subject": subject.name, "layers": layers, "hash": sha256_of(layers)}
+            with suppress(OSError):  # on a disk that cannot be written they are worked out again
+                write_whole(file, json.dumps(figures, indent=1, allow_nan=False).encode())
+                remove_leftovers(file.parent)
         return judge(fits, subject.yardstick(), hook_name=hook_name)
 
 
 def _kept(file: Path) -> list[LayerFit] | None:
-    """Return the figures in a file; None where there is none, or another thing than figures."""
+    """Return the figures in a file; None where there is none, or not what was written."""
     try:
-        held = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
-        return [LayerFit(**fit) for fit in held["layers"]] if held["kind"] == FIGURES else None
-    except (OSError, ValueError, KeyError, TypeError):
+        held = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {})
+        trusted = held["kind"] == FIGURES and held["hash"] == sha256_of(held["layers"])
+        return [LayerFit(**fit) for fit in held["layers"]] if trusted else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import islice
 from typing import Final, TypeVar, cast
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Steering
-from saeprobe.features.continuations import Continuation, Continuations
+from saeprobe.features.continuations import Continuations
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.prompts import PromptChoice, PromptSet
-from saeprobe.store.store import Store
+from saeprobe.store.store import Store, sha256_of
 from saeprobe.store.tables import Part
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import Reader, Reading, Request, SubjectError, Want
@@ -25,12 +24,11 @@ Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
 
 BATCH_SIZE: Final = 64
-A_BATCH: Final = 128
-"""Prompts of one style that are cut into forward passes together, and lost together if the process is killed."""
-A_DRAW: Final = 1024
-"""Prompts that a file holds of a draw of a random control, of which every run reads many."""
+A_FILE: Final = 128
+"""Prompts that a file holds at most, and that are lost together if the process is killed."""
+A_FILE_OF_A_DRAW: Final = 1024
+"""The same of a draw of a random control: every run reads many draws."""
 
-_Batch = tuple[str, ...]
 _T = TypeVar("_T")
 
 
@@ -91,12 +89,12 @@ class Plan:
         if missing is not None:
             return f"{label}: {', '.join(asked)}; not run: {missing}"
         try:
-            parts = [_sorted_out(work, store) for work in self.work]
-            to_run = sum(each.to_compute for each in parts)
+            parts = [_parts(work, store) for work in self.work]
+            to_run = sum(len(part.prompts) for _, lacking in parts for part in lacking)
             where = f", {first.subject.memory_plan.reason}" if to_run else ""
         except SubjectError as error:
             return f"{label}: {', '.join(asked)}; cannot run: {error}"
-        stored = sum(each.stored for each in parts)
+        stored = sum(len(part.prompts) for held, _ in parts for part in held)
         return f"{label}: {', '.join(asked)}; {stored:,} results stored, {to_run:,} to compute{where}"
 
 
@@ -109,71 +107,40 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _SortedOut:
-    """It holds how many results are stored of what some work asks for, and the parts that are not."""
-
-    stored: int
-    readings: dict[Part, tuple[_Batch, ...]]
-    continuations: dict[Part, Steering]
-
-    @property
-    def to_compute(self) -> int:
-        return sum(len(part.prompts) for part in (*self.readings, *self.continuations))
-
-
-def _sorted_out(work: Work, store: Store) -> _SortedOut:
-    parts = {part: batches for one in work.captures for part, batches in parts_of(work.subject, one, store).items()}
-    spoken = {part: one for one in work.steerings for part in _steering_parts(work.subject, one, store)}
-    held = {part for part in (*parts, *spoken) if store.holds(part)}
-    return _SortedOut(
-        stored=sum(len(part.prompts) for part in held),
-        readings={part: batches for part, batches in parts.items() if part not in held},
-        continuations={part: steering for part, steering in spoken.items() if part not in held},
-    )
+def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
+    """Return the parts of some work, each once: those that are stored, and those that are lacking."""
+    asked = (*work.captures, *work.steerings)
+    every = dict.fromkeys(part for one in asked for part in parts_of(work.subject, one, store))
+    held = {part: store.holds(part) for part in every}
+    return [part for part in every if held[part]], [part for part in every if not held[part]]
 
 
 def complete(work: Work, store: Store) -> bool:
     """Return whether all that some work asks for is stored, so that nobody need write anything."""
-    return not _sorted_out(work, store).to_compute
+    return not _parts(work, store)[1]
 
 
-def parts_of(subject: Subject, capture: Capture, store: Store) -> dict[Part, tuple[_Batch, ...]]:
-    """Cut a capture into the parts that files hold, each made of batches; nothing but the capture decides how.
+def parts_of(subject: Subject, asked: Capture | Steering, store: Store) -> list[Part]:
+    """Cut what is asked into the parts that files hold, each made of whole batches; nothing else decides how.
 
-    So a run that was killed computes in batches of the same shape, which means to the same bytes, as one that was not.
-    The prompts of a batch have one style: captures often share whole styles, and what they share is run once.
+    So a run that was killed goes on in batches of the same shape, which means to the same bytes, as one that was not.
     """
-    styles: dict[str, list[str]] = {}
-    for text, style in {prompt.text: prompt.style for prompt in prompts_for(capture.prompts, subject)}.items():
-        styles.setdefault(style, []).append(text)
-    files: list[list[_Batch]] = []
+    prompts, identity = prompts_for(asked.prompts, subject), subject.identity()
+    texts = [prompt.text for prompt in prompts]
+    if isinstance(asked, Steering):
+        key_of = dict(zip(texts, store.continuation_keys(subject.whole_fingerprint(), asked, texts), strict=True))
+        return [store.part(identity, asked, key_of, (batch,)) for batch in asked.batches(texts)]
+    want = Want(at=asked.at, keep=asked.keep, shift=asked.shift, raw=asked.raw)
+    key_of = dict(zip(texts, store.reading_keys(identity.fingerprint, want, texts), strict=True))
+    files: list[list[tuple[str, ...]]] = []
     room = 0
-    for _, texts in sorted(styles.items()):
-        ordered = sorted(texts, key=lambda text: (len(text), text))
-        for batch in (tuple(ordered[start : start + A_BATCH]) for start in range(0, len(ordered), A_BATCH)):
-            if len(batch) > room:
-                files.append([])
-                room = A_DRAW if subject.randomisation else A_BATCH
-            files[-1].append(batch)
-            room -= len(batch)
-    want, identity = Want(at=capture.at, keep=capture.keep, shift=capture.shift, raw=capture.raw), subject.identity()
-    found: dict[Part, tuple[_Batch, ...]] = {}
-    for batches in files:
-        texts = [text for batch in batches for text in batch]
-        keys = store.reading_keys(identity.fingerprint, want, texts)
-        found[store.part(identity, want, keys, texts)] = tuple(batches)
-    return found
-
-
-def _steering_parts(subject: Subject, steering: Steering, store: Store) -> list[Part]:
-    """Cut a steering experiment into the parts that files hold: its batches."""
-    whole, texts = subject.whole_fingerprint(), [prompt.text for prompt in prompts_for(steering.prompts, subject)]
-    key_of = dict(zip(texts, store.continuation_keys(whole, steering, texts), strict=True))
-    return [
-        store.part(subject.identity(), steering, [key_of[text] for text in batch], batch)
-        for batch in steering.batches(texts)
-    ]
+    for batch in asked.batches(prompts, at_most=A_FILE):
+        if len(batch) > room:
+            files.append([])
+            room = A_FILE_OF_A_DRAW if subject.randomisation else A_FILE
+        files[-1].append(batch)
+        room -= len(batch)
+    return [store.part(identity, want, key_of, batches) for batches in files]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,12 +172,14 @@ def gather(
         ReadingError: a prompt cannot be read or continued as asked.
         StoreError: something is to be computed and the store cannot be written.
     """
-    subject, results = work.subject, _sorted_out(work, store)
-    if not results.to_compute:
-        return Gathered(subject=subject.name, stored=results.stored, computed=0, device=None)
+    subject, (held, lacking) = work.subject, _parts(work, store)
+    stored, computed = (sum(len(part.prompts) for part in parts) for parts in (held, lacking))
+    if not lacking:
+        return Gathered(subject=subject.name, stored=stored, computed=0, device=None)
     store.prepare(subject.identity())
-    requests, homes = _requests(results.readings)
-    total = len(requests) + sum(len(part.prompts) for part in results.continuations)
+    waiting = {part: dict[str, Reading]() for part in lacking if isinstance(part.of, Want)}
+    requests, homes = _requests(waiting)
+    total = len(requests) + sum(len(part.prompts) for part in lacking if part not in waiting)
 
     def report(done: int) -> None:
         if progress is not None:
@@ -218,66 +187,46 @@ def gather(
 
     report(0)
     reader = (open_reader or subject.open)()
-    found: dict[Part, dict[str, Reading]] = {part: {} for part in results.readings}
     shares = reader.read(requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests))))
     for index, readings in shares:
         request = requests[index]
         for want, reading in zip(request.wants, readings, strict=True):
             for part, key in homes[request.batch, want, request.text]:
-                found[part][key] = reading
-                if len(found[part]) == len(part.prompts):
-                    store.add(part, found.pop(part))
+                waiting[part][key] = reading
+                if len(waiting[part]) == len(part.prompts):
+                    store.add(part, waiting.pop(part))
     done = len(requests)
-    for steering in dict.fromkeys(results.continuations.values()):
-        for part, items in _continued(reader, work.subject, steering, results.continuations):
-            store.add(part, items)
+    for steering in work.steerings:
+        prompt_of = {prompt.text: prompt for prompt in prompts_for(steering.prompts, subject)}
+        parts = [part for part in lacking if part.of == steering]
+        asked = [prompt_of[text] for part in parts for text in part.prompts.values()]
+        found = reader.continue_(asked, steering, experiment=list(prompt_of)) if asked else iter(())
+        for part in parts:  # each is a batch, and they come in this order
+            items = {prompt.text: of_prompt for prompt, of_prompt in islice(found, len(part.prompts))}
+            store.add(part, {key: items[text] for key, text in part.prompts.items()})
             done += len(part.prompts)
             report(done)
-    return Gathered(subject=subject.name, stored=results.stored, computed=results.to_compute, device=reader.device)
+    return Gathered(subject=subject.name, stored=stored, computed=computed, device=reader.device)
 
 
-_Homes = dict[tuple[str, Want, str], list[tuple[Part, str]]]
-"""By batch, want and text, the parts that wait for this reading, and its key there."""
+def _requests(parts: Iterable[Part]) -> tuple[list[Request], dict[tuple[str, Want, str], list[tuple[Part, str]]]]:
+    """Ask for each prompt of each batch once with all that is wanted of it, those first that need most memory.
 
-
-def _requests(parts: Mapping[Part, tuple[_Batch, ...]]) -> tuple[list[Request], _Homes]:
-    """Ask for each prompt of each batch once with all that is wanted of it, those first that need most memory."""
-    wants: dict[tuple[bool, _Batch], dict[Want, None]] = {}
-    homes: _Homes = {}
-    longest = sorted(parts, key=lambda part: max(len(text) for text in part.prompts.values()), reverse=True)
-    for part in longest:
+    With the requests come, by batch, want and text, the parts that wait for such a reading, each with its key there.
+    """
+    asked: dict[str, tuple[tuple[str, ...], dict[Want, None]]] = {}
+    homes: dict[tuple[str, Want, str], list[tuple[Part, str]]] = {}
+    for part in sorted(parts, key=lambda part: max(len(text) for text in part.prompts.values()), reverse=True):
         want, key_of = cast(Want, part.of), {text: key for key, text in part.prompts.items()}
-        for batch in parts[part]:
-            wants.setdefault((want.raw, batch), {})[want] = None
+        for batch in part.batches:
+            label = sha256_of([want.raw, *batch])
+            asked.setdefault(label, (batch, {}))[1][want] = None
             for text in batch:
-                homes.setdefault((_label(want.raw, batch), want, text), []).append((part, key_of[text]))
+                homes.setdefault((label, want, text), []).append((part, key_of[text]))
     requests = [
-        Request(text=text, wants=tuple(of), batch=_label(raw, batch))
-        for (raw, batch), of in wants.items()
-        for text in batch
+        Request(text=text, wants=tuple(wants), batch=label) for label, (batch, wants) in asked.items() for text in batch
     ]
     return requests, homes
-
-
-@cache
-def _label(raw: bool, batch: _Batch) -> str:  # noqa: FBT001 - the key of a cache
-    return hashlib.sha256(repr((raw, batch)).encode()).hexdigest()
-
-
-def _continued(
-    reader: Reader, subject: Subject, steering: Steering, lacking: Mapping[Part, Steering]
-) -> Iterator[tuple[Part, dict[str, list[Continuation]]]]:
-    """Run the parts of a steering experiment that are lacking, and give each when it is whole."""
-    prompt_of = {prompt.text: prompt for prompt in prompts_for(steering.prompts, subject)}
-    part_of = {
-        text: (part, key) for part, of in lacking.items() if of == steering for key, text in part.prompts.items()
-    }
-    found: dict[Part, dict[str, list[Continuation]]] = {part: {} for part, _ in part_of.values()}
-    for prompt, items in reader.continue_([prompt_of[text] for text in part_of], steering, experiment=list(prompt_of)):
-        part, key = part_of[prompt.text]
-        found[part][key] = items
-        if len(found[part]) == len(part.prompts):
-            yield part, found.pop(part)
 
 
 def features(subject: Subject, capture: Capture, store: Store) -> Features:
@@ -286,9 +235,7 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
     Raises:
         PlanError: a reading is not stored.
     """
-    found: dict[str, Reading] = {}
-    for part in parts_of(subject, capture, store):
-        found.update((part.prompts[key], reading) for key, reading in _gathered(store.readings(part), part).items())
+    found = _found(parts_of(subject, capture, store), store.readings)
     prompts = prompts_for(capture.prompts, subject)
     return assemble(subject, prompts, [found[prompt.text] for prompt in prompts], place=capture.place)
 
@@ -328,9 +275,7 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
 
 def continuations(subject: Subject, steering: Steering, store: Store) -> Continuations:
     """Return the continuations of a steering experiment, from the store; raises as `features`."""
-    found: dict[str, list[Continuation]] = {}
-    for part in _steering_parts(subject, steering, store):
-        found.update((part.prompts[key], items) for key, items in _gathered(store.continuations(part), part).items())
+    found = _found(parts_of(subject, steering, store), store.continuations)
     # The store knows a prompt's text only; here it gets its style, topic and template back.
     items = (
         dataclasses.replace(item, prompt=prompt)
@@ -340,10 +285,15 @@ def continuations(subject: Subject, steering: Steering, store: Store) -> Continu
     return Continuations(subject=subject.name, items=tuple(items))
 
 
-def _gathered(found: Mapping[str, _T] | None, part: Part) -> Mapping[str, _T]:
-    if found is None:
-        raise PlanError(
-            f"{len(part.prompts)} results of {part.identity.name} are not stored; "
-            "gather them first (a capture that is made inside a test is not in the plan)"
-        )
+def _found(parts: Iterable[Part], load: Callable[[Part], Mapping[str, _T] | None]) -> dict[str, _T]:
+    """Return what some parts hold, by text."""
+    found: dict[str, _T] = {}
+    for part in parts:
+        held = load(part)
+        if held is None:
+            raise PlanError(
+                f"{len(part.prompts)} results of {part.identity.name} are not stored; "
+                "gather them first (a capture that is made inside a test is not in the plan)"
+            )
+        found.update((part.prompts[key], one) for key, one in held.items())
     return found

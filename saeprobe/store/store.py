@@ -83,7 +83,7 @@ class Store:
         """
         decides = {
             "fingerprint": whole_fingerprint,
-            "experiment": _sha256(sorted(set(texts))),
+            "experiment": sha256_of(sorted(set(texts))),
             "features": steering.features,
             "strengths": steering.strengths,
             "random_features": steering.random_features,
@@ -108,10 +108,13 @@ class Store:
                 known[text] = whole.hexdigest()
         return [known[text] for text in texts]
 
-    def part(self, identity: Identity, of: Want | Steering, keys: Sequence[str], texts: Sequence[str]) -> Part:
-        """Return the part that holds these prompts, in their order."""
-        name = _sha256(sorted(keys))[:32]
-        return Part(name=name, identity=identity, of=of, prompts=dict(zip(keys, texts, strict=True)))
+    def part(
+        self, identity: Identity, of: Want | Steering, key_of: Mapping[str, str], batches: Sequence[tuple[str, ...]]
+    ) -> Part:
+        """Return the part that holds these batches of prompts, whose keys are given by text."""
+        prompts = {key_of[text]: text for batch in batches for text in batch}
+        name = sha256_of(sorted(prompts))[:32]
+        return Part(name=name, identity=identity, of=of, prompts=prompts, batches=tuple(batches))
 
     def readings(self, part: Part) -> Mapping[str, Reading] | None:
         """Return the readings of a part by key; None where it is not stored."""
@@ -226,7 +229,8 @@ def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def _sha256(value: object) -> str:
+def sha256_of(value: object) -> str:
+    """Return the SHA-256 of a value of plain types, as canonical JSON."""
     return hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar, cast
@@ -25,19 +25,13 @@ class UntrustedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A part is what one file holds: a fixed share of a capture, or of a steering experiment.
+    """A part is what one file holds: a fixed share of a capture, or of a steering experiment."""
 
-    Attributes:
-        name: the hash of its keys.
-        identity: the subject.
-        of: what is wanted of each prompt.
-        prompts: the text of each prompt by its key, in the order of the file.
-    """
-
-    name: str
+    name: str  # the hash of its keys
     identity: Identity = field(compare=False)
     of: Want | Steering = field(compare=False)
-    prompts: Mapping[str, str] = field(compare=False)
+    prompts: Mapping[str, str] = field(compare=False)  # the text of each prompt by its key, in the order of the file
+    batches: tuple[tuple[str, ...], ...] = field(compare=False)  # the same texts, those together that share a pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +51,9 @@ class Kind(Generic[_T]):
     encodings: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def _trust(*, wholly: bool, what: str) -> None:
-    if not wholly:
+def _expect(what: str, *conditions: object) -> None:
+    """Refuse a file that holds `what`, unless each condition is true, an array everywhere."""
+    if not all(np.all(cast(Any, one)) for one in conditions):
         raise UntrustedError(f"it holds {what}")
 
 
@@ -97,64 +92,53 @@ def _rows_of_readings(part: Part, readings: Mapping[str, Reading]) -> list[dict[
 
 def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     """Return the readings of a file, by key; their arrays are views of its columns."""
-    columns, of, want = _Columns(table), part.identity, cast(Want, part.of)
-    groups = list(columns.groups(part))
+    columns, of, keep = _Columns(table), part.identity, cast(Want, part.of).keep
+    _expect("readings at other tokens than its name says", set(columns.texts("at")) == {_place(part)})
+    groups = columns.groups(part)
     (index_at, indices), (value_at, values) = columns.lists("indices"), columns.lists("values")
-    (near_at, near), (activation_at, activation) = columns.lists("near"), columns.lists("activation")
-    _trust(wholly=np.array_equal(index_at, value_at), what="a row with not as many values as indices")
-    _trust(wholly=bool((np.isfinite(values) & (values > 0)).all()), what="a value that is not finite or not above 0")
-    _trust(wholly=_ascending(index_at, indices, below=of.d_sae), what="feature numbers that no row of this SAE has")
-    _trust(wholly=_ascending(near_at, near, below=of.d_sae), what="feature numbers near a threshold out of range")
-    errors, ranks = columns.plain("squared_error"), columns.maybe("effective_rank")
-    _trust(wholly=bool((np.isfinite(errors) & (errors >= 0)).all()), what="an error that is not finite or negative")
-    positions, starts, ends, n_tokens = (columns.plain(name) for name in ("position", "start", "end", "n_tokens"))
-    lengths = np.array([len(text) for text in part.prompts.values()])
-    of_row = np.repeat(lengths, [stop - first for _, first, stop in groups])
-    in_text = ((starts == -1) & (ends == -1)) | ((starts >= 0) & (starts <= ends) & (ends <= of_row))
-    _trust(wholly=bool((in_text & (positions >= 0) & (positions < n_tokens)).all()), what="a token outside its prompt")
-    has_near, has_activation = columns.present("near"), columns.present("activation")
-    wide = np.diff(activation_at) == (of.d_in if "activations" in want.keep else 0)
-    _trust(wholly=bool(wide.all() and np.isfinite(activation).all()), what="activations that are not of this model")
-    _trust(
-        wholly=bool((has_activation == ("activations" in want.keep)).all())
-        and bool(((np.isfinite(ranks) & (ranks > 0)) == ("effective_rank" in want.keep)).all()),
-        what="more or less than was to be kept",
-    )
-    texts = columns.texts("token")
-    tokens = [
-        Token(position=position, text=text, start=start, end=end)
-        for position, text, start, end in zip(positions.tolist(), texts, starts.tolist(), ends.tolist(), strict=True)
-    ]
+    _expect("a row with not as many values as indices", np.array_equal(index_at, value_at))
+    _expect("a value that is not finite or not above 0", np.isfinite(values), values > 0)
+    _expect("features that are no ascending numbers of this SAE", _ascending(index_at, indices, below=of.d_sae))
+    near_at, near = columns.lists("near")
+    _expect("features near a threshold that are none of this SAE", _ascending(near_at, near, below=of.d_sae))
+    activation_at, activation = columns.lists("activation")
+    width = of.d_in if "activations" in keep else 0
+    _expect("activations that are not of this model", np.diff(activation_at) == width, np.isfinite(activation))
+    errors, ranks = (columns.plain(name, everywhere=False) for name in ("squared_error", "effective_rank"))
+    near_there, error_there, rank_there = (columns.there(name) for name in ("near", "squared_error", "effective_rank"))
+    _expect("an error that is not finite or below 0", ~error_there | (np.isfinite(errors) & (errors >= 0)))
+    _expect("a rank that is lacking or was not wanted", rank_there == ("effective_rank" in keep))
+    _expect("a rank that is not finite or not above 0", ~rank_there | (np.isfinite(ranks) & (ranks > 0)))
+    position, start, end, n_tokens = (columns.plain(name) for name in ("position", "start", "end", "n_tokens"))
+    length = np.repeat([len(text) for text in part.prompts.values()], [stop - first for _, first, stop in groups])
+    in_text = ((start == -1) & (end == -1)) | ((start >= 0) & (start <= end) & (end <= length))
+    _expect("a token outside its prompt", in_text, position >= 0, position < n_tokens)
+    alike = np.stack([n_tokens, near_there, error_there, np.nan_to_num(ranks)])
+    fields = zip(position.tolist(), columns.texts("token"), start.tolist(), end.tolist(), strict=True)
+    tokens = [Token(position=at, text=text, start=begin, end=stop) for at, text, begin, stop in fields]
     found: dict[str, Reading] = {}
     for key, first, stop in groups:
-        alike = (_same(one[first:stop]) for one in (n_tokens, has_near, ranks))
-        _trust(wholly=all(alike) and bool((np.diff(positions[first:stop]) > 0).all()), what="rows of several readings")
+        same, rows = alike[:, first:stop] == alike[:, first : first + 1], slice(first, stop)
+        _expect("rows of several readings under one key", same, np.diff(position[rows]) > 0)
         kept = activation[activation_at[first] : activation_at[stop]].reshape(stop - first, -1)
         found[key] = Reading(
-            tokens=tuple(tokens[first:stop]),
+            tokens=tuple(tokens[rows]),
             n_tokens=int(n_tokens[first]),
             indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])),
             values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])),
-            squared_error=errors[first:stop],
-            activations=kept if has_activation[first] else None,
-            effective_rank=float(ranks[first]) if "effective_rank" in want.keep else None,
-            near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if has_near[first] else (),
+            squared_error=errors[rows] if error_there[first] else cast(Any, None),
+            activations=kept if width else None,
+            effective_rank=float(ranks[first]) if rank_there[first] else None,
+            near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if near_there[first] else (),
         )
     return found
 
 
-def _same(values: np.ndarray) -> bool:
-    return bool((values == values[0]).all() or np.isnan(values).all())
-
-
 def _ascending(at: list[int], numbers: np.ndarray, *, below: int) -> bool:
-    """Say whether each row's numbers ascend and lie in [0, below)."""
-    if not len(numbers):
-        return True
+    """Say whether the numbers of each row ascend and lie in [0, below)."""
     steps = np.diff(numbers) > 0
-    begins = np.array([start for start in at[1:-1] if 0 < start < len(numbers)], dtype=np.int64)
-    steps[begins - 1] = True
-    return bool(steps.all()) and int(numbers.min()) >= 0 and int(numbers.max()) < below
+    steps[[one - 1 for one in at if 0 < one < len(numbers)]] = True  # from the last of a row to the first of the next
+    return bool(steps.all() and ((numbers >= 0) & (numbers < below)).all())
 
 
 def _rows_of_continuations(part: Part, continuations: Mapping[str, list[Continuation]]) -> list[dict[str, Any]]:
@@ -180,46 +164,33 @@ def _rows_of_continuations(part: Part, continuations: Mapping[str, list[Continua
 def _continuations_of(table: pa.Table, part: Part) -> dict[str, list[Continuation]]:
     """Return the continuations of a file, by key; their prompts know their text only."""
     columns, steering = _Columns(table), cast(Steering, part.of)
-    groups = list(columns.groups(part))
-    scores, strengths, samples = (columns.plain(name) for name in ("log_prob", "strength", "sample"))
+    groups = columns.groups(part)
+    score, strength, sample = (columns.plain(name) for name in ("log_prob", "strength", "sample"))
     feature_at, features = columns.lists("features")
-    _trust(wholly=bool((np.isfinite(scores) & (scores <= 0)).all()), what="a log-probability above 0 or not finite")
-    in_range = not len(features) or (features.min() >= 0 and features.max() < part.identity.d_sae)
-    _trust(wholly=bool(in_range), what="feature numbers that this SAE has not")
-    sets = [tuple(features[a:b].tolist()) for a, b in pairwise(feature_at)]
-    found: dict[str, list[Continuation]] = {}
+    _expect("a mean log-probability that is not finite or above 0", np.isfinite(score), score <= 0)
+    _expect("features that this SAE has not", features >= 0, features < part.identity.d_sae)
     arms, written = columns.texts("arm"), columns.texts("continuation")
-    for key, first, stop in groups:
-        found[key] = [
-            Continuation(
-                prompt=Prompt(text=part.prompts[key], style="", topic="", template=""),
-                arm=cast(Arm, arms[row]),
-                features=sets[row],
-                strength=float(strengths[row]),
-                sample=int(samples[row]),
-                text=written[row],
-                log_prob=float(scores[row]),
-            )
-            for row in range(first, stop)
-        ]
-        arm_of = [(one.arm, one.strength, one.sample) for one in found[key]]
-        size = {"unsteered": 0, "steered": len(steering.features), "random": len(steering.features)}
-        _trust(
-            wholly=arm_of == list(_arms_of(steering))
-            and all(len(one.features) == size[one.arm] for one in found[key])
-            and all(one.features == steering.features for one in found[key] if one.arm == "steered"),
-            what="other arms than those of its experiment",
+    items = [
+        Continuation(
+            prompt=Prompt(text=text, style="", topic="", template=""),
+            arm=cast(Arm, arms[row]),
+            features=tuple(features[feature_at[row] : feature_at[row + 1]].tolist()),
+            strength=float(strength[row]),
+            sample=int(sample[row]),
+            text=written[row],
+            log_prob=float(score[row]),
         )
-    return found
-
-
-def _arms_of(steering: Steering) -> Iterator[tuple[str, float, int]]:
-    """Give arm, strength and sample of each continuation of a prompt, in order."""
-    arms = [("unsteered", 0.0)]
-    for strength in steering.strengths:
-        arms += [("steered", strength), *([("random", strength)] * steering.random_features)]
-    for arm, strength in arms:
-        yield from ((arm, strength, sample) for sample in range(steering.samples))
+        for row, text in enumerate(columns.texts("text"))
+    ]
+    wanted = [(*arm, number) for arm in steering.arms for number in range(steering.samples)]
+    size = {"unsteered": 0, "steered": len(steering.features), "random": len(steering.features)}
+    for _, first, stop in groups:
+        found = [(one.arm, one.strength, one.sample) for one in items[first:stop]]
+        _expect("other arms than those of its experiment", found == wanted)
+    _expect("other features than those of its experiment", [len(one.features) == size[one.arm] for one in items])
+    steered = [one.features == steering.features for one in items if one.arm == "steered"]
+    _expect("other features than those of its experiment", steered)
+    return {key: items[first:stop] for key, first, stop in groups}
 
 
 class _Columns:
@@ -228,23 +199,17 @@ class _Columns:
     def __init__(self, table: pa.Table) -> None:
         self._table = table.combine_chunks()
 
-    def plain(self, name: str) -> np.ndarray:
-        """Return numbers, none of which may be absent."""
-        column = self._table.column(name)
-        _trust(wholly=column.null_count == 0, what=f"a row without {name}")
-        return np.asarray(column.to_numpy())
-
-    def maybe(self, name: str) -> np.ndarray:
-        """Return numbers, NaN where there is none."""
-        return np.asarray(self._table.column(name).to_numpy(), dtype=np.float64)
+    def plain(self, name: str, *, everywhere: bool = True) -> np.ndarray:
+        """Return numbers; where there is none stands NaN, or the file is refused."""
+        _expect(f"a row without {name}", not everywhere or self.there(name))
+        return np.asarray(self._table.column(name).to_numpy())
 
     def texts(self, name: str) -> list[str]:
         """Return texts, none of which may be absent."""
-        column = self._table.column(name)
-        _trust(wholly=column.null_count == 0, what=f"a row without {name}")
-        return cast("list[str]", column.to_pylist())
+        _expect(f"a row without {name}", self.there(name))
+        return cast("list[str]", self._table.column(name).to_pylist())
 
-    def present(self, name: str) -> np.ndarray:
+    def there(self, name: str) -> np.ndarray:
         """Return for each row whether it has a value."""
         return np.asarray(self._table.column(name).is_valid().to_numpy(), dtype=bool)
 
@@ -254,28 +219,22 @@ class _Columns:
         if column.num_chunks == 0:
             return [0], np.empty(0)
         chunk = cast(Any, column.chunk(0))
-        _trust(wholly=chunk.values.null_count == 0, what=f"a number that is absent in {name}")
+        _expect(f"a number that is absent in {name}", chunk.values.null_count == 0)
         return chunk.offsets.to_pylist(), chunk.values.to_numpy(zero_copy_only=False)
 
-    def groups(self, part: Part) -> Iterator[tuple[str, int, int]]:
-        """Give each key, its first row and the one after its last: those of the part, in order and with its texts."""
+    def groups(self, part: Part) -> list[tuple[str, int, int]]:
+        """Return each key, its first row and the one after its last: those of the part, in order, with its texts."""
         row, rows = self.plain("row"), self.plain("rows")
         starts = np.flatnonzero(row == 0)
         counts = np.diff(starts, append=len(row))
-        whole = (
-            counts.sum() == len(row)
-            and np.array_equal(row, np.arange(len(row)) - np.repeat(starts, counts))
-            and np.array_equal(rows, np.repeat(counts, counts))
-        )
-        _trust(wholly=bool(whole), what="rows of a key that are not adjacent, in order and all there")
+        _expect("not all rows of a key, adjacent and in order", counts.sum() == len(row))
+        ordered = row == np.arange(len(row)) - np.repeat(starts, counts)
+        _expect("not all rows of a key, adjacent and in order", ordered, rows == np.repeat(counts, counts))
+        _expect("more or fewer prompts than its name says", len(counts) == len(part.prompts))
         for name, wanted in (("key", part.prompts.keys()), ("text", part.prompts.values())):
-            told = np.repeat(np.array(list(wanted), dtype=object), counts) if len(wanted) == len(counts) else None
-            _trust(
-                wholly=told is not None and self.texts(name) == told.tolist(), what="other prompts than its name says"
-            )
-        if isinstance(part.of, Want):
-            _trust(wholly=set(self.texts("at")) == {_place(part)}, what="readings at other tokens than its name says")
-        yield from zip(part.prompts, starts.tolist(), (starts + counts).tolist(), strict=True)
+            alike = self.texts(name) == np.repeat(np.array(list(wanted), dtype=object), counts).tolist()
+            _expect("other prompts than its name says", alike)
+        return list(zip(part.prompts, starts.tolist(), (starts + counts).tolist(), strict=True))
 
 
 READINGS: Final[Kind[Reading]] = Kind(

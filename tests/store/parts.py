@@ -22,7 +22,8 @@ def identity(fingerprint: str = "f" * 64) -> Identity:
 
 def part_of(store: Store, *texts: str, want: Want = WANT, fingerprint: str = "f" * 64) -> Part:
     """Return the part of these texts."""
-    return store.part(identity(fingerprint), want, store.reading_keys(fingerprint, want, texts), texts)
+    key_of = dict(zip(texts, store.reading_keys(fingerprint, want, texts), strict=True))
+    return store.part(identity(fingerprint), want, key_of, (texts,))
 
 
 def reading(n_active: int = 3, rows: int = 1, seed: int = 0) -> Reading:

@@ -101,12 +101,12 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (lambda table: table.slice(0, 5), "not adjacent, in order and all there"),
-        (lambda table: table.slice(0, 3), "other prompts"),
-        (lambda table: table.slice(1), "not adjacent, in order and all there"),
-        (lambda table: table.slice(0, 0), "other prompts"),
-        (lambda table: pa.concat_tables([table, table]), "other prompts"),
-        (lambda table: table.take([1, 0, *range(2, 6)]), "not adjacent, in order and all there"),
+        (lambda table: table.slice(0, 5), "not all rows of a key"),
+        (lambda table: table.slice(0, 3), "more or fewer prompts"),
+        (lambda table: table.slice(1), "not all rows of a key"),
+        (lambda table: table.slice(0, 0), "other tokens|prompts"),
+        (lambda table: pa.concat_tables([table, table]), "more or fewer prompts"),
+        (lambda table: table.take([1, 0, *range(2, 6)]), "not all rows of a key"),
         (lambda table: table.take([3, 4, 5, 0, 1, 2]), "other prompts"),
         (changed("key", list.reverse), "other prompts"),
         (changed("text", list.reverse), "other prompts"),
@@ -118,16 +118,16 @@ NAN = float("nan")
         (changed("values", first([0.5, NAN])), "not finite or not above 0"),
         (changed("values", first([0.5, None])), "absent in values"),
         (changed("values", first([0.5])), "not as many values as indices"),
-        (changed("indices", first([40, 2])), "feature numbers"),
-        (changed("indices", first([2, 2])), "feature numbers"),
-        (changed("indices", first([-1, 2])), "feature numbers"),
-        (changed("indices", first([2, 65536])), "feature numbers"),
-        (changed("near", first([7, 7])), "near a threshold"),
-        (changed("near", first([65536])), "near a threshold"),
+        (changed("indices", first([40, 2])), "features that are no ascending"),
+        (changed("indices", first([2, 2])), "features that are no ascending"),
+        (changed("indices", first([-1, 2])), "features that are no ascending"),
+        (changed("indices", first([2, 65536])), "features that are no ascending"),
+        (changed("near", first([7, 7])), "features near a threshold"),
+        (changed("near", first([65536])), "features near a threshold"),
         (changed("near", first(None)), "rows of several readings"),
         (changed("squared_error", first(-1.0)), "an error"),
         (changed("squared_error", first(NAN)), "an error"),
-        (changed("squared_error", first(None)), "without squared_error"),
+        (changed("squared_error", first(None)), "rows of several readings"),
         (changed("position", first(-1)), "a token outside its prompt"),
         (changed("position", first(4)), "a token outside its prompt"),
         (changed("position", first(2)), "rows of several readings"),
@@ -138,8 +138,8 @@ NAN = float("nan")
         (changed("activation", first([1.0] * 3)), "activations that are not of this model"),
         (changed("activation", first([NAN] * 4)), "activations that are not of this model"),
         (changed("activation", first(None)), "activations that are not of this model"),
-        (changed("effective_rank", first(None)), "more or less than was to be kept"),
-        (changed("effective_rank", first(NAN)), "more or less than was to be kept"),
+        (changed("effective_rank", first(None)), "a rank that"),
+        (changed("effective_rank", first(NAN)), "a rank that"),
         (changed("effective_rank", first(2.5)), "rows of several readings"),
     ],
 )
@@ -175,13 +175,13 @@ def _experiment(root: Path) -> tuple[Part, list[Continuation]]:
         Continuation(prompt=prompt, arm=arm, features=features, strength=strength, sample=0, text="on", log_prob=-1.0)
         for arm, features, strength in arms
     ]
-    return Store(root).part(identity(), steering, keys, TEXTS), items
+    return Store(root).part(identity(), steering, dict(zip(TEXTS, keys, strict=True)), (TEXTS,)), items
 
 
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (lambda table: table.slice(0, 3), "other prompts"),
+        (lambda table: table.slice(0, 3), "more or fewer prompts"),
         (changed("text", list.reverse), "other prompts"),
         (changed("log_prob", first(0.5)), "log-probability"),
         (changed("log_prob", first(NAN)), "log-probability"),
@@ -189,8 +189,8 @@ def _experiment(root: Path) -> tuple[Part, list[Continuation]]:
         (changed("arm", first("steered")), "other arms"),
         (changed("sample", first(1)), "other arms"),
         (changed("strength", first(1.0)), "other arms"),
-        (changed("features", lambda values: values.__setitem__(1, [4])), "other arms"),
-        (changed("features", lambda values: values.__setitem__(2, [])), "other arms"),
+        (changed("features", lambda values: values.__setitem__(1, [4])), "other features"),
+        (changed("features", lambda values: values.__setitem__(2, [])), "other features"),
         (changed("features", lambda values: values.__setitem__(2, [65536])), "this SAE has not"),
     ],
 )

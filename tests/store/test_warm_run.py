@@ -21,7 +21,7 @@ from saeprobe.prompts import Prompt
 from saeprobe.prompts import PromptSet
 from saeprobe.store.store import Store
 from saeprobe.subject.registry import find_subject
-root, plan.A_BATCH = Path(sys.argv[1]), 4
+root, plan.A_FILE = Path(sys.argv[1]), 4
 words = ["calm", "red", "blue", "purple"]
 texts = [f"{a} {b}" for a in words for b in words]
 prompts = PromptSet(name="p", language="en",

@@ -61,8 +61,10 @@ def _locked_part(path: Path) -> tuple[Path, BinaryIO]:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of `written_whole` that no living process writes."""
-    for part in folder.glob(".*.part") if fcntl is not None else ():
+    for part in folder.glob(".*.part"):
         with suppress(OSError), part.open("r+b") as left:
+            if fcntl is None:
+                return
             fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink()
 

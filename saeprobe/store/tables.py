@@ -17,6 +17,7 @@ from saeprobe.prompts import Prompt
 from saeprobe.subject.specification import Identity, Reading, Want
 
 _T = TypeVar("_T")
+_ROUNDING: Final = 1e-6
 
 
 class UntrustedError(Exception):
@@ -92,7 +93,7 @@ def _rows_of_readings(part: Part, readings: Mapping[str, Reading]) -> list[dict[
 
 def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     """Return the readings of a file, by key; their arrays are views of its columns."""
-    columns, of, keep = _Columns(table), part.identity, cast(Want, part.of).keep
+    columns, of, keep, at = _Columns(table), part.identity, cast(Want, part.of).keep, cast(Want, part.of).at
     _expect("readings at other tokens than its name says", set(columns.texts("at")) == {_place(part)})
     groups = columns.groups(part)
     (index_at, indices), (value_at, values) = columns.lists("indices"), columns.lists("values")
@@ -108,28 +109,32 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     near_there, error_there, rank_there = (columns.there(name) for name in ("near", "squared_error", "effective_rank"))
     _expect("an error that is not finite or below 0", ~error_there | (np.isfinite(errors) & (errors >= 0)))
     _expect("a rank that is lacking or was not wanted", rank_there == ("effective_rank" in keep))
-    _expect("a rank that is not finite or not above 0", ~rank_there | (np.isfinite(ranks) & (ranks > 0)))
+    _expect("more or less of one row than of another", near_there == near_there[0], error_there == error_there[0])
     position, start, end, n_tokens = (columns.plain(name) for name in ("position", "start", "end", "n_tokens"))
     length = np.repeat([len(text) for text in part.prompts.values()], [stop - first for _, first, stop in groups])
     in_text = ((start == -1) & (end == -1)) | ((start >= 0) & (start <= end) & (end <= length))
     _expect("a token outside its prompt", in_text, position >= 0, position < n_tokens)
-    alike = np.stack([n_tokens, near_there, error_there, np.nan_to_num(ranks)])
+    most = np.minimum(n_tokens, of.d_in) * (1 + _ROUNDING)
+    _expect("a rank that no prompt of its length has", ~rank_there | ((ranks >= 1 - _ROUNDING) & (ranks <= most)))
+    alike = np.stack([n_tokens, np.nan_to_num(ranks)])
     fields = zip(position.tolist(), columns.texts("token"), start.tolist(), end.tolist(), strict=True)
-    tokens = [Token(position=at, text=text, start=begin, end=stop) for at, text, begin, stop in fields]
+    tokens = [Token(position=place, text=text, start=begin, end=stop) for place, text, begin, stop in fields]
     found: dict[str, Reading] = {}
     for key, first, stop in groups:
         same, rows = alike[:, first:stop] == alike[:, first : first + 1], slice(first, stop)
-        _expect("rows of several readings under one key", same, np.diff(position[rows]) > 0)
+        apart = np.diff(position[rows])
+        _expect("rows of several readings under one key", same, apart == 1 if at == "all" else apart > 0)
+        _expect("another token as the last", isinstance(at, Span) or position[stop - 1] == n_tokens[first] - 1)
         kept = activation[activation_at[first] : activation_at[stop]].reshape(stop - first, -1)
         found[key] = Reading(
             tokens=tuple(tokens[rows]),
             n_tokens=int(n_tokens[first]),
             indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])),
             values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])),
-            squared_error=errors[rows] if error_there[first] else cast(Any, None),
+            squared_error=errors[rows] if error_there[0] else cast(Any, None),
             activations=kept if width else None,
             effective_rank=float(ranks[first]) if rank_there[first] else None,
-            near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if near_there[first] else (),
+            near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if near_there[0] else (),
         )
     return found
 

@@ -53,14 +53,16 @@ def test_all_of_a_reading_comes_back(tmp_path: Path) -> None:
         assert one.effective_rank == 1.5
 
 
-def test_a_reading_that_does_not_tell_what_is_near_comes_back_as_such(tmp_path: Path) -> None:
-    """Nobody knows, which is not the same as none; a reading in the same file that tells keeps what it tells."""
+@pytest.mark.parametrize("near", [(), (np.array([], dtype=np.int64),) * 3])
+def test_a_reading_that_does_not_tell_what_is_near_comes_back_as_such(
+    tmp_path: Path, near: tuple[np.ndarray, ...]
+) -> None:
+    """Nobody knows, which is not the same as none."""
     part = _part(tmp_path)
-    silent, clear = replace(READING, near=()), replace(READING, near=(np.array([], dtype=np.int64),) * 3)
-    Store(tmp_path).add(part, dict(zip(part.prompts, (silent, clear), strict=True)))
+    Store(tmp_path).add(part, dict.fromkeys(part.prompts, replace(READING, near=near)))
     found = Store(tmp_path).readings(part)
     assert found is not None
-    assert [[len(row) for row in one.near] for one in found.values()] == [[], [0, 0, 0]]
+    assert [[len(row) for row in one.near] for one in found.values()] == [[0] * len(near)] * 2
 
 
 def test_files_of_an_earlier_version_are_not_there_and_stay_as_they_are(tmp_path: Path) -> None:
@@ -124,10 +126,10 @@ NAN = float("nan")
         (changed("indices", first([2, 65536])), "features that are no ascending"),
         (changed("near", first([7, 7])), "features near a threshold"),
         (changed("near", first([65536])), "features near a threshold"),
-        (changed("near", first(None)), "rows of several readings"),
+        (changed("near", first(None)), "more or less of one row"),
         (changed("squared_error", first(-1.0)), "an error"),
         (changed("squared_error", first(NAN)), "an error"),
-        (changed("squared_error", first(None)), "rows of several readings"),
+        (changed("squared_error", first(None)), "more or less of one row"),
         (changed("position", first(-1)), "a token outside its prompt"),
         (changed("position", first(4)), "a token outside its prompt"),
         (changed("position", first(2)), "rows of several readings"),
@@ -141,6 +143,8 @@ NAN = float("nan")
         (changed("effective_rank", first(None)), "a rank that"),
         (changed("effective_rank", first(NAN)), "a rank that"),
         (changed("effective_rank", first(2.5)), "rows of several readings"),
+        (changed("effective_rank", lambda values: values.__setitem__(slice(0, 3), [4.1] * 3)), "a rank that no prompt"),
+        (changed("n_tokens", lambda values: values.__setitem__(slice(0, 3), [5] * 3)), "another token as the last"),
     ],
 )
 def test_readings_that_no_run_can_have_written_are_set_aside(

@@ -191,7 +191,7 @@ class SaeReader:
 
         So its shape, which decides how products are rounded, does not depend on what else is wanted.
         """
-        places = dict.fromkeys((self._depth(want), want.at) for one in ready for want in one.request.wants)
+        places: set[tuple[int, At]] = {(self._depth(want), want.at) for one in ready for want in one.request.wants}
         encoded: dict[tuple[int, At], tuple[_Rows, dict[tuple[int, int], int]]] = {}
         for depth, at in places:
             row_of: dict[tuple[int, int], int] = {}

@@ -219,6 +219,10 @@ HARMS: dict[str, Callable[[Damages, Random], object]] = {
 }
 
 
+def _without_durations(held: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in held.items() if "duration" not in key}
+
+
 @dataclass(kw_only=True)
 class Kills:
     """It kills runs of a project, resumes each, and holds store and report against those of an undisturbed run."""
@@ -247,9 +251,8 @@ class Kills:
             raise RuntimeError(f"the run {name} ended with {code}")
         store, report = self.root / name / "store", self.root / name / "report" / "report.json"
         files = {str(one.relative_to(store)): one.read_bytes() for one in sorted(store.rglob("*")) if one.is_file()}
-        probes = json.loads(report.read_text(encoding="utf-8"))["probes"]
-        decided = [{key: value for key, value in probe.items() if "duration" not in key} for probe in probes]
-        return files, json.dumps(decided, sort_keys=True)
+        said = json.loads(report.read_text(encoding="utf-8"), object_hook=_without_durations)
+        return files, json.dumps({key: said[key] for key in said.keys() - {"generated", "run"}}, sort_keys=True)
 
     def kill(self, number: int) -> str:
         """Kill a run, every second one during a write of the store, resume it and say what came of it."""
@@ -279,6 +282,7 @@ def main() -> int:
     parser.add_argument("study", choices=["kills", "damages"])
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--harm", choices=list(HARMS), nargs="*", default=list(HARMS))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -297,8 +301,8 @@ def main() -> int:
         damages = Damages(subjects=subjects, prompts=prompts, root=root)
         print(f"{len(damages.files)} files, {sum(map(len, damages.files.values())):,} bytes", flush=True)  # noqa: T201
         bad = 0
-        for name, harm in HARMS.items():
-            counts = damages.run(harm, count=given.count, seed=given.seed)
+        for name in given.harm:
+            counts = damages.run(HARMS[name], count=given.count, seed=given.seed)
             bad += counts["wrong"] + counts["errors"]
             print(f"{name}: {dict(counts)}", flush=True)  # noqa: T201
         return int(bad > 0)

@@ -23,7 +23,7 @@ from saeprobe.subject.specification import Reader, Reading, Request, SubjectErro
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
 
-BATCH_SIZE: Final = 64
+BATCH_SIZE: Final = 32
 A_FILE: Final = 128
 """Prompts that a file holds at most, and that are lost together if the process is killed."""
 A_FILE_OF_A_DRAW: Final = 1024

@@ -94,44 +94,43 @@ def _rows_of_readings(part: Part, readings: Mapping[str, Reading]) -> list[dict[
 def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     """Return the readings of a file, by key; their arrays are views of its columns."""
     columns, of, keep, at = _Columns(table), part.identity, cast(Want, part.of).keep, cast(Want, part.of).at
-    _expect("readings at other tokens than its name says", set(columns.texts("at")) == {_place(part)})
     groups = columns.groups(part)
+    _expect("readings at other tokens than its name says", columns.words("at")[1] == [_place(part)])
     (index_at, indices), (value_at, values) = columns.lists("indices"), columns.lists("values")
     _expect("a row with not as many values as indices", np.array_equal(index_at, value_at))
     _expect("a value that is not finite or not above 0", np.isfinite(values), values > 0)
-    _expect("features that are no ascending numbers of this SAE", _ascending(index_at, indices, below=of.d_sae))
-    near_at, near = columns.lists("near")
-    _expect("features near a threshold that are none of this SAE", _ascending(near_at, near, below=of.d_sae))
-    activation_at, activation = columns.lists("activation")
+    (near_at, near), (activation_at, activation) = columns.lists("near"), columns.lists("activation")
+    for rows, numbers in ((index_at, indices), (near_at, near)):
+        _expect("features that are no ascending numbers of this SAE", _ascending(rows, numbers, below=of.d_sae))
     width = of.d_in if "activations" in keep else 0
     _expect("activations that are not of this model", np.diff(activation_at) == width, np.isfinite(activation))
     errors, ranks = (columns.plain(name, everywhere=False) for name in ("squared_error", "effective_rank"))
     near_there, error_there, rank_there = (columns.there(name) for name in ("near", "squared_error", "effective_rank"))
     _expect("an error that is not finite or below 0", ~error_there | (np.isfinite(errors) & (errors >= 0)))
-    _expect("a rank that is lacking or was not wanted", rank_there == ("effective_rank" in keep))
     _expect("more or less of one row than of another", near_there == near_there[0], error_there == error_there[0])
     position, start, end, n_tokens = (columns.plain(name) for name in ("position", "start", "end", "n_tokens"))
-    length = np.repeat([len(text) for text in part.prompts.values()], [stop - first for _, first, stop in groups])
+    counts = [stop - first for _, first, stop in groups]
+    length, begin = (np.repeat(one, counts) for one in ([*map(len, part.prompts.values())], [one[1] for one in groups]))
     in_text = ((start == -1) & (end == -1)) | ((start >= 0) & (start <= end) & (end <= length))
     _expect("a token outside its prompt", in_text, position >= 0, position < n_tokens)
-    most = np.minimum(n_tokens, of.d_in) * (1 + _ROUNDING)
-    _expect("a rank that no prompt of its length has", ~rank_there | ((ranks >= 1 - _ROUNDING) & (ranks <= most)))
-    alike = np.stack([n_tokens, np.nan_to_num(ranks)])
+    in_range = (ranks >= 1 - _ROUNDING) & (ranks <= np.minimum(n_tokens, of.d_in) * (1 + _ROUNDING))
+    _expect("a rank that no such prompt has", rank_there == ("effective_rank" in keep), ~rank_there | in_range)
+    same = (n_tokens == n_tokens[begin]) & (~rank_there | (ranks == ranks[begin]))
+    step, later = np.diff(position, prepend=0), begin != np.arange(len(begin))
+    _expect("rows of several readings under one key", same, ~later | (step == 1 if at == "all" else step > 0))
+    last = begin != np.append(begin[1:], -1)
+    _expect("another token as the last", isinstance(at, Span) or position[last] == n_tokens[last] - 1)
     fields = zip(position.tolist(), columns.texts("token"), start.tolist(), end.tolist(), strict=True)
     tokens = [Token(position=place, text=text, start=begin, end=stop) for place, text, begin, stop in fields]
     found: dict[str, Reading] = {}
     for key, first, stop in groups:
-        same, rows = alike[:, first:stop] == alike[:, first : first + 1], slice(first, stop)
-        apart = np.diff(position[rows])
-        _expect("rows of several readings under one key", same, apart == 1 if at == "all" else apart > 0)
-        _expect("another token as the last", isinstance(at, Span) or position[stop - 1] == n_tokens[first] - 1)
         kept = activation[activation_at[first] : activation_at[stop]].reshape(stop - first, -1)
         found[key] = Reading(
-            tokens=tuple(tokens[rows]),
+            tokens=tuple(tokens[first:stop]),
             n_tokens=int(n_tokens[first]),
             indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])),
             values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])),
-            squared_error=errors[rows] if error_there[0] else cast(Any, None),
+            squared_error=errors[first:stop] if error_there[0] else cast(Any, None),
             activations=kept if width else None,
             effective_rank=float(ranks[first]) if rank_there[first] else None,
             near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if near_there[0] else (),
@@ -188,13 +187,14 @@ def _continuations_of(table: pa.Table, part: Part) -> dict[str, list[Continuatio
         for row, text in enumerate(columns.texts("text"))
     ]
     wanted = [(*arm, number) for arm in steering.arms for number in range(steering.samples)]
-    size = {"unsteered": 0, "steered": len(steering.features), "random": len(steering.features)}
-    for _, first, stop in groups:
-        found = [(one.arm, one.strength, one.sample) for one in items[first:stop]]
-        _expect("other arms than those of its experiment", found == wanted)
-    _expect("other features than those of its experiment", [len(one.features) == size[one.arm] for one in items])
-    steered = [one.features == steering.features for one in items if one.arm == "steered"]
-    _expect("other features than those of its experiment", steered)
+    found = [(one.arm, one.strength, one.sample) for one in items]
+    _expect("other arms than those of its experiment", found == wanted * len(groups))
+    kept = {"unsteered": [()], "steered": [steering.features]}
+    _expect(
+        "other features than those of its experiment",
+        [one.features in kept.get(one.arm, [one.features]) for one in items],
+        [len(one.features) == len(steering.features) for one in items if one.arm == "random"],
+    )
     return {key: items[first:stop] for key, first, stop in groups}
 
 
@@ -213,6 +213,12 @@ class _Columns:
         """Return texts, none of which may be absent."""
         _expect(f"a row without {name}", self.there(name))
         return cast("list[str]", self._table.column(name).to_pylist())
+
+    def words(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """Return texts that repeat, none of which may be absent: for each row a number, and the text of each number."""
+        _expect(f"a row without {name}", self.there(name))
+        coded = cast(Any, self._table.column(name).combine_chunks()).dictionary_encode()
+        return np.asarray(coded.indices), coded.dictionary.to_pylist()
 
     def there(self, name: str) -> np.ndarray:
         """Return for each row whether it has a value."""
@@ -237,8 +243,9 @@ class _Columns:
         _expect("not all rows of a key, adjacent and in order", ordered, rows == np.repeat(counts, counts))
         _expect("more or fewer prompts than its name says", len(counts) == len(part.prompts))
         for name, wanted in (("key", part.prompts.keys()), ("text", part.prompts.values())):
-            alike = self.texts(name) == np.repeat(np.array(list(wanted), dtype=object), counts).tolist()
-            _expect("other prompts than its name says", alike)
+            codes, words = self.words(name)
+            alike = [words[code] for code in codes[starts]] == list(wanted)
+            _expect("other prompts than its name says", alike, codes == np.repeat(codes[starts], counts))
         return list(zip(part.prompts, starts.tolist(), (starts + counts).tolist(), strict=True))
 
 

@@ -124,8 +124,8 @@ NAN = float("nan")
         (changed("indices", first([2, 2])), "features that are no ascending"),
         (changed("indices", first([-1, 2])), "features that are no ascending"),
         (changed("indices", first([2, 65536])), "features that are no ascending"),
-        (changed("near", first([7, 7])), "features near a threshold"),
-        (changed("near", first([65536])), "features near a threshold"),
+        (changed("near", first([7, 7])), "features that are no ascending"),
+        (changed("near", first([65536])), "features that are no ascending"),
         (changed("near", first(None)), "more or less of one row"),
         (changed("squared_error", first(-1.0)), "an error"),
         (changed("squared_error", first(NAN)), "an error"),
@@ -143,7 +143,10 @@ NAN = float("nan")
         (changed("effective_rank", first(None)), "a rank that"),
         (changed("effective_rank", first(NAN)), "a rank that"),
         (changed("effective_rank", first(2.5)), "rows of several readings"),
-        (changed("effective_rank", lambda values: values.__setitem__(slice(0, 3), [4.1] * 3)), "a rank that no prompt"),
+        (
+            changed("effective_rank", lambda values: values.__setitem__(slice(0, 3), [4.1] * 3)),
+            "a rank that no such prompt",
+        ),
         (changed("n_tokens", lambda values: values.__setitem__(slice(0, 3), [5] * 3)), "another token as the last"),
     ],
 )

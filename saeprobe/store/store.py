@@ -239,20 +239,25 @@ def bytes_of(table: pa.Table, part: Part, kind: Kind[Any]) -> bytes:
 
     In its metadata stand kind, fingerprint and the SHA-256 of the whole file, worked out with zeros in its own place.
     """
-    sink = io.BytesIO()
+    sink, lists = io.BytesIO(), [column for column in kind.schema if pa.types.is_list(column.type)]
+    packed = {True: "DELTA_BINARY_PACKED", False: "BYTE_STREAM_SPLIT"}  # integers ascend, floats do not repeat
     # The stubs know neither lists of columns to keep a dictionary of, nor encodings by column.
     with cast(Any, pq).ParquetWriter(
         sink,
         kind.schema,
         compression="zstd",
-        use_dictionary=list(kind.repetitive),
-        column_encoding=dict(kind.encodings),
+        use_dictionary=[column.name for column in kind.schema if pa.types.is_string(column.type)],
+        column_encoding={f"{each.name}.list.element": packed[_is_integer(each.type)] for each in lists},
     ) as writer:
         writer.write_table(table)
         said = {"saeprobe": kind.version, "fingerprint": part.identity.fingerprint}
         writer.add_key_value_metadata({**said, "hash": (_MARK + _BLANK).decode()})
     content = sink.getvalue()
     return content.replace(_MARK + _BLANK, _MARK + _digests_of(content)[1])
+
+
+def _is_integer(listed: Any) -> bool:
+    return pa.types.is_integer(listed.value_type)
 
 
 def _digests_of(content: bytes) -> tuple[bytes, bytes]:

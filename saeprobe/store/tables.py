@@ -48,8 +48,6 @@ class Kind(Generic[_T]):
     schema: pa.Schema
     encode: Callable[[Part, Mapping[str, _T]], list[dict[str, Any]]]
     decode: Callable[[pa.Table, Part], dict[str, _T]]
-    repetitive: tuple[str, ...]
-    encodings: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def _expect(what: str, *conditions: object) -> None:
@@ -274,13 +272,6 @@ READINGS: Final[Kind[Reading]] = Kind(
     ),
     encode=_rows_of_readings,
     decode=_readings_of,
-    repetitive=("key", "text", "at", "token"),
-    encodings={
-        "indices.list.element": "DELTA_BINARY_PACKED",
-        "near.list.element": "DELTA_BINARY_PACKED",
-        "values.list.element": "BYTE_STREAM_SPLIT",
-        "activation.list.element": "BYTE_STREAM_SPLIT",
-    },
 )
 
 
@@ -303,5 +294,4 @@ CONTINUATIONS: Final[Kind[list[Continuation]]] = Kind(
     ),
     encode=_rows_of_continuations,
     decode=_continuations_of,
-    repetitive=("key", "text", "arm"),
 )

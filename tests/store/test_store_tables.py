@@ -145,7 +145,7 @@ NAN = float("nan")
         (changed("effective_rank", first(2.5)), "rows of several readings"),
         (
             changed("effective_rank", lambda values: values.__setitem__(slice(0, 3), [4.1] * 3)),
-            "a rank that no such prompt",
+            "a rank that no",
         ),
         (changed("n_tokens", lambda values: values.__setitem__(slice(0, 3), [5] * 3)), "another token as the last"),
     ],

@@ -21,7 +21,7 @@ from saeprobe.features.sparse import Features
 from saeprobe.files import remove_leftovers, write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
 from saeprobe.store.plan import features, parts_of
-from saeprobe.store.store import Store, sha256_of
+from saeprobe.store.store import Store, StoreError, sha256_of
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import ReadingError, SubjectError, Yardstick
 
@@ -229,7 +229,7 @@ def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> 
 
 def unread(error: Exception, *, remedy: str = "") -> InstrumentCheck:
     """Return the check of a subject of which nothing could be read."""
-    own = isinstance(error, SubjectError | ReadingError)  # these speak for themselves
+    own = isinstance(error, SubjectError | ReadingError | StoreError)  # these speak for themselves
     finding = f"nothing could be read: {'' if own else f'{type(error).__name__}: '}{error}"
     return _check(Yardstick(), (), (f"{finding}; {remedy}" if remedy else finding,))
 

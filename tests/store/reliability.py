@@ -170,7 +170,8 @@ def forge(of: Damages, random: Random) -> None:
     if known:
         path.write_bytes(bytes_of(table, of.part_of[path.stem], kind))
     else:
-        pq.write_table(table, path)
+        said = {name: value for name, value in pq.read_metadata(path).metadata.items() if name != b"ARROW:schema"}
+        pq.write_table(table.replace_schema_metadata(said), path)
 
 
 def _one_of(of: Damages, random: Random) -> Path:

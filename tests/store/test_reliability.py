@@ -29,7 +29,8 @@ def test_no_damage_is_believed_or_stops_a_run(damages: Damages, name: str) -> No
 
 
 def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_digests_of", lambda _: (b"", b""))
+    real = store_module._digests_of
+    monkeypatch.setattr(store_module, "_digests_of", lambda content: (real(content)[1],) * 2)
 
 
 @pytest.mark.parametrize(
@@ -45,4 +46,4 @@ def test_the_sample_sees_a_store_that_trusts_too_much(
     """Without the hash, or without the checks of ranges and texts, wrong values are believed."""
     blunt(monkeypatch)
     counts = damages.run(HARMS[name], count=40, seed=0)
-    assert counts["wrong"] + counts["errors"] > 0
+    assert counts["wrong"] > 0

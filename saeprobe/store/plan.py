@@ -173,10 +173,11 @@ def gather(
         StoreError: something is to be computed and the store cannot be written.
     """
     subject, (held, lacking) = work.subject, _parts(work, store)
+    store.tidy((*held, *lacking))
     stored, computed = (sum(len(part.prompts) for part in parts) for parts in (held, lacking))
     if not lacking:
         return Gathered(subject=subject.name, stored=stored, computed=0, device=None)
-    store.prepare(subject.identity())
+    store.prepare(lacking)
     waiting = {part: dict[str, Reading]() for part in lacking if isinstance(part.of, Want)}
     requests, homes = _requests(waiting)
     total = len(requests) + sum(len(part.prompts) for part in lacking if part not in waiting)

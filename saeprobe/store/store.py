@@ -7,7 +7,7 @@ import io
 import json
 import tempfile
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -128,17 +128,20 @@ class Store:
         """Return whether a part is stored, and can be trusted: all of its file was read once."""
         return self._file(part) in self._trusted or self._content(part, _kind_of(part)) is not None
 
-    def prepare(self, identity: Identity) -> None:
-        """Make the folders of a subject, and remove from them what killed processes left half written.
+    def tidy(self, parts: Iterable[Part]) -> None:
+        """Remove from the folders of some parts what killed processes left half written."""
+        for folder in {self._file(part).parent for part in parts}:
+            remove_leftovers(folder)
+
+    def prepare(self, parts: Iterable[Part]) -> None:
+        """Make the folders of parts that are to be written.
 
         Raises:
             StoreError: they cannot be written, which had better be known before anything is computed.
         """
-        for kind in (READINGS, CONTINUATIONS):
+        for folder in {self._file(part).parent for part in parts}:
             with self._writing():
-                folder = self.path / kind.name / identity.fingerprint[:32]
                 folder.mkdir(parents=True, exist_ok=True)
-                remove_leftovers(folder)
                 tempfile.TemporaryFile(dir=folder).close()
 
     def add(self, part: Part, found: Mapping[str, Any]) -> None:

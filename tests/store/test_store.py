@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from parts import WANT, identity, part_of, reading, written
+from parts import WANT, part_of, reading, written
 
 from saeprobe.captures import Span, steer
 from saeprobe.files import written_whole
@@ -138,7 +138,7 @@ def test_a_store_that_cannot_be_written_says_what_to_do(
     else:
         monkeypatch.setattr("saeprobe.store.store.tempfile.TemporaryFile", _refuse)
     with pytest.raises(StoreError, match=r"store cannot be written .* or name another with --saeprobe-store"):
-        store.prepare(identity())
+        store.prepare([part_of(store, "a text")])
     assert not store.holds(part_of(store, "a text"))
     if harm == "a file":
         with pytest.raises(StoreError, match="cannot be written"), store.locked("sparrow"):
@@ -151,7 +151,7 @@ def test_leftovers_of_a_killed_process_are_removed_and_no_others(tmp_path: Path)
     folder = written(tmp_path, part).parent
     (folder / ".x.parquet.0123.part").write_bytes(b"half")
     with written_whole(folder / "y.parquet") as living:
-        Store(tmp_path).prepare(part.identity)
+        Store(tmp_path).tidy([part])
         assert living.exists()
         living.write_bytes(b"all")
     assert sorted(path.name for path in folder.iterdir()) == sorted([f"{part.name}.parquet", "y.parquet"])
@@ -166,7 +166,7 @@ def test_strange_neighbours_are_in_nobodys_way(tmp_path: Path) -> None:
     (folder / "y.parquet").mkdir()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Store(tmp_path).prepare(part.identity)
+        Store(tmp_path).tidy([part])
         assert Store(tmp_path).holds(part)
 
 
@@ -245,7 +245,7 @@ for batch in range(12):
     assert store.holds(part)
 for _ in range(60):  # both write this one file, over and over
     written(root, part)
-    store.prepare(part.identity)
+    store.tidy([part])
 """
 
 

@@ -61,7 +61,7 @@ def _locked_part(path: Path) -> tuple[Path, BinaryIO]:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of `written_whole` that no living process writes."""
-    for part in folder.glob(".*.part"):
+    for part in folder.glob(f".*.{'[0-9a-f]' * 32}.part"):
         with suppress(OSError), part.open("r+b") as left:
             if fcntl is None:
                 return
@@ -78,6 +78,7 @@ def write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as part:
         part.write_bytes(content)
+    remove_leftovers(path.parent)
 
 
 class FileError(ValueError):

@@ -18,7 +18,7 @@ import numpy as np
 
 from saeprobe.captures import Capture
 from saeprobe.features.sparse import Features
-from saeprobe.files import remove_leftovers, write_whole
+from saeprobe.files import write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
 from saeprobe.store.plan import features, parts_of
 from saeprobe.store.store import Store, StoreError, sha256_of
@@ -157,7 +157,6 @@ class Instruments:
             figures = {"kind": FIGURES, "subject": subject.name, "layers": layers, "hash": sha256_of(layers)}
             with suppress(OSError):  # on a disk that cannot be written they are worked out again
                 write_whole(file, json.dumps(figures, indent=1, allow_nan=False).encode())
-                remove_leftovers(file.parent)
         return judge(fits, subject.yardstick(), hook_name=hook_name)
 
 

@@ -28,6 +28,7 @@ _HELD_BYTES: Final = 256 * 2**20
 """Bytes of tables that stay in memory once they were read. A file beyond them is read again when it is asked for."""
 _MARK: Final = b"sha256:"
 _BLANK: Final = b"0" * 64
+_END: Final = b"PAR1"
 _DAMAGE: Final = (pa.ArrowException, OSError, OverflowError, UntrustedError, ValueError)
 """What comes of a file that is no longer what was written. After the hash was right only a forged one raises these."""
 
@@ -194,11 +195,9 @@ class Store:
         if file in self._held:
             return self._held[file][1]
         try:
-            if not file.is_file():  # a pipe would be waited for without end
-                if not file.exists():
-                    return None
-                raise UntrustedError("it is no regular file")
-            table = _table(file.read_bytes(), part, kind)
+            if not file.exists():
+                return None
+            table = _table(_bytes_in(file), part, kind)
             content = kind.decode(table, part)
         except FileNotFoundError:  # another process set it aside
             return None
@@ -256,11 +255,23 @@ def bytes_of(table: pa.Table, part: Part, kind: Kind[Any]) -> bytes:
         said = {"saeprobe": kind.version, "fingerprint": part.identity.fingerprint}
         writer.add_key_value_metadata({**said, "hash": (_MARK + _BLANK).decode()})
     content = sink.getvalue()
-    return content.replace(_MARK + _BLANK, _MARK + _digests_of(content)[1])
+    at = content.rindex(_MARK) + len(_MARK)
+    return content[:at] + _digests_of(content)[1] + content[at + len(_BLANK) :]
 
 
 def _is_integer(listed: Any) -> bool:
     return pa.types.is_integer(listed.value_type)
+
+
+def _bytes_in(file: Path) -> bytes:
+    if not file.is_file():  # a pipe would be waited for without end
+        raise UntrustedError("it is no regular file")
+    with file.open("rb") as stored:
+        stored.seek(-len(_END), io.SEEK_END)
+        if stored.read() != _END:  # before all of it is read: it may have grown beyond any memory
+            raise UntrustedError("it does not end as a Parquet file")
+        stored.seek(0)
+        return stored.read()
 
 
 def _digests_of(content: bytes) -> tuple[bytes, bytes]:

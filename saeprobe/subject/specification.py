@@ -227,8 +227,7 @@ class Yardstick:
     """A yardstick is what an instrument check is held against."""
 
     l0: float | None = None  # active features a token, as the SAE's publisher states it; None where nobody does
-    # share of the variance that the SAE reconstructs, as the publisher states it
-    variance_explained: float | None = None
+    variance_explained: float | None = None  # share that the SAE reconstructs, as the publisher states it
     source: str = ""  # who says so
     shifts: tuple[int, ...] = (-1, 0, 1)  # which layers are tried, in blocks from the hook; 0 is the hook itself
     misfit: str | None = None  # why the SAE is read where it does not belong, on purpose; None where it is to fit

@@ -24,6 +24,8 @@ from saeprobe.store import store as store_module
 from saeprobe.store.store import Store, StoreError, StoreWarning
 from saeprobe.subject.specification import Want
 
+LEFT = f".x.parquet.{'0123' * 8}.part"
+
 
 def test_what_is_added_comes_back_and_opens_in_pandas(tmp_path: Path) -> None:
     """A reading returns as it was, and its file is a table that pandas reads."""
@@ -51,6 +53,11 @@ def _flip(at: int) -> Callable[[Path, bytes], None]:
         file.write_bytes(content[:where] + bytes([content[where] ^ 1]) + content[where + 1 :])
 
     return flip
+
+
+def _grow(file: Path, content: bytes) -> None:
+    del content
+    os.truncate(file, 2**42)  # a hole of 4 TiB, which no memory holds
 
 
 def _foreign(file: Path, content: bytes) -> None:
@@ -85,7 +92,7 @@ def _folder(file: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm", [_tear, _flip(0), _flip(500), _flip(-5), _flip(-1), _foreign, _empty, _pipe, _socket, _folder]
+    "harm", [_tear, _grow, _flip(0), _flip(500), _flip(-5), _flip(-1), _foreign, _empty, _pipe, _socket, _folder]
 )
 def test_a_file_that_cannot_be_trusted_is_set_aside(tmp_path: Path, harm: Callable[[Path, bytes], None]) -> None:
     """A truncated file, a flipped bit anywhere, another file and no file at all are set aside with a warning."""
@@ -149,7 +156,7 @@ def test_leftovers_of_a_killed_process_are_removed_and_no_others(tmp_path: Path)
     """A temporary file whose writer lives is locked by it; any other is left over."""
     part = part_of(Store(tmp_path), "a text")
     folder = written(tmp_path, part).parent
-    (folder / ".x.parquet.0123.part").write_bytes(b"half")
+    (folder / LEFT).write_bytes(b"half")
     with written_whole(folder / "y.parquet") as living:
         Store(tmp_path).tidy([part])
         assert living.exists()
@@ -162,7 +169,7 @@ def test_strange_neighbours_are_in_nobodys_way(tmp_path: Path) -> None:
     part = part_of(Store(tmp_path), "a text")
     folder = written(tmp_path, part).parent
     os.mkfifo(folder / "x.parquet")
-    os.mkfifo(folder / ".x.parquet.0123.part")
+    os.mkfifo(folder / LEFT)
     (folder / "y.parquet").mkdir()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -286,14 +293,14 @@ def test_a_file_is_read_once_while_there_is_room_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, reads: int
 ) -> None:
     """A part that is asked for again comes from one reading of its file; without room it is read again."""
-    part, read, whole = part_of(Store(tmp_path), "a text"), Path.read_bytes, list[Path]()
+    part, read, whole = part_of(Store(tmp_path), "a text"), store_module._bytes_in, list[Path]()
     written(tmp_path, part)
 
     def counted(file: Path) -> bytes:
         whole.append(file)
         return read(file)
 
-    monkeypatch.setattr(Path, "read_bytes", counted)
+    monkeypatch.setattr(store_module, "_bytes_in", counted)
     monkeypatch.setattr(store_module, "_HELD_BYTES", room)
     store = Store(tmp_path)
     assert store.holds(part)

@@ -186,22 +186,21 @@ class SaeReader:
     def _depth(self, want: Want) -> int:
         return self.pairing.depth + want.shift
 
+    def _places(self, request: Request) -> set[tuple[int, At]]:
+        return {(self._depth(want), want.at) for want in request.wants}
+
     def _answer(self, ready: Sequence[_Answerable]) -> Iterator[tuple[int, list[Reading]]]:
         """Encode what is wanted of some requests, the tokens of each depth and place as one matrix of their own.
 
         So its shape, which decides how products are rounded, does not depend on what else is wanted.
         """
-        places: set[tuple[int, At]] = {(self._depth(want), want.at) for one in ready for want in one.request.wants}
         encoded: dict[tuple[int, At], tuple[_Rows, dict[tuple[int, int], int]]] = {}
-        for depth, at in places:
-            row_of: dict[tuple[int, int], int] = {}
-            states: list[Tensor] = []
-            for one in ready:
-                if any((self._depth(want), want.at) == (depth, at) for want in one.request.wants):
-                    for position in one.text.read_at(at):
-                        row_of[one.index, position] = len(states)
-                        states.append(one.streams[depth][position])
-            encoded[depth, at] = self._encode(torch.stack(states)), row_of
+        for place in set[tuple[int, At]]().union(*(self._places(one.request) for one in ready)):
+            depth, at = place
+            there = [one for one in ready if place in self._places(one.request)]
+            chosen = [(one, position) for one in there for position in one.text.read_at(at)]
+            rows = self._encode(torch.stack([one.streams[depth][position] for one, position in chosen]))
+            encoded[place] = rows, {(one.index, position): row for row, (one, position) in enumerate(chosen)}
         for one in ready:
             readings: list[Reading] = []
             for want in one.request.wants:

@@ -241,15 +241,19 @@ def bytes_of(table: pa.Table, part: Part, kind: Kind[Any]) -> bytes:
 
     In its metadata stand kind, fingerprint and the SHA-256 of the whole file, worked out with zeros in its own place.
     """
-    sink, lists = io.BytesIO(), [column for column in kind.schema if pa.types.is_list(column.type)]
+    sink, columns = io.BytesIO(), cast("list[Any]", list(cast(Any, kind.schema)))
     packed = {True: "DELTA_BINARY_PACKED", False: "BYTE_STREAM_SPLIT"}  # integers ascend, floats do not repeat
     # The stubs know neither lists of columns to keep a dictionary of, nor encodings by column.
     with cast(Any, pq).ParquetWriter(
         sink,
         kind.schema,
         compression="zstd",
-        use_dictionary=[column.name for column in kind.schema if pa.types.is_string(column.type)],
-        column_encoding={f"{each.name}.list.element": packed[_is_integer(each.type)] for each in lists},
+        use_dictionary=[column.name for column in columns if pa.types.is_string(column.type)],
+        column_encoding={
+            f"{column.name}.list.element": packed[pa.types.is_integer(column.type.value_type)]
+            for column in columns
+            if pa.types.is_list(column.type)
+        },
     ) as writer:
         writer.write_table(table)
         said = {"saeprobe": kind.version, "fingerprint": part.identity.fingerprint}
@@ -257,10 +261,6 @@ def bytes_of(table: pa.Table, part: Part, kind: Kind[Any]) -> bytes:
     content = sink.getvalue()
     at = content.rindex(_MARK) + len(_MARK)
     return content[:at] + _digests_of(content)[1] + content[at + len(_BLANK) :]
-
-
-def _is_integer(listed: Any) -> bool:
-    return pa.types.is_integer(listed.value_type)
 
 
 def _bytes_in(file: Path) -> bytes:

@@ -45,7 +45,7 @@ ends = capture(STYLES.only("novice", "expert"), at="last")
 golden = steer(SHOPPING.only("judge"), feature=851, strengths=[17.1], random_features=4, n_samples=2)
 
 
-@claim("It holds.", id="c.novice", source="a study of saeprobe", controls=("random-sae",))
+@claim("It holds.", id="c.novice", source="a study of saeprobe"CONTROLS)
 def test_novice(ends):
     assert l0(ends["novice"]) > l0(ends["expert"])
 
@@ -230,10 +230,13 @@ class Kills:
 
     root: Path
     seed: int
+    draws: bool = True
 
     def __post_init__(self) -> None:
         (self.root / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
-        (self.root / "test_probes.py").write_text(PROBES)
+        (self.root / "test_probes.py").write_text(
+            PROBES.replace("CONTROLS", ', controls=("random-sae",)' if self.draws else "")
+        )
         began = time.monotonic()
         self.undisturbed = self.finish("undisturbed")
         self.seconds = time.monotonic() - began
@@ -284,11 +287,12 @@ def main() -> int:
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--harm", choices=list(HARMS), nargs="*", default=list(HARMS))
+    parser.add_argument("--no-draws", action="store_true", help="kill runs without draws of a random control")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         if given.study == "kills":
-            kills = Kills(root=root, seed=given.seed)
+            kills = Kills(root=root, seed=given.seed, draws=not given.no_draws)
             print(f"undisturbed: {kills.seconds:.1f} s, {kills.writes} files", flush=True)  # noqa: T201
             bad = 0
             for number in range(given.count):

@@ -264,12 +264,12 @@ class Kills:
         store = self.root / name / "store"
         run, writing = self.start(name), number % 2 == 0
         if writing:
-            seen, wanted = set[str](), int(random.integers(1, self.writes + 1))
+            seen, wanted = set[str](), int(random.integers(1, self.writes // 2))
             while len(seen) < wanted and run.poll() is None:
                 seen.update(one for folder, _, names in os.walk(store) for one in names if one.endswith(".part"))
         else:
             time.sleep(float(random.uniform(0.1, self.seconds)))
-        os.kill(run.pid, signal.SIGKILL)
+        run.send_signal(signal.SIGKILL)  # which does nothing where it had ended
         code = run.wait()
         left = [one for one in store.rglob("*") if one.name.endswith(".part")]
         stored = len(list(store.rglob("*.parquet")))

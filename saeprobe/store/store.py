@@ -241,7 +241,7 @@ def bytes_of(table: pa.Table, part: Part, kind: Kind[Any]) -> bytes:
 
     In its metadata stand kind, fingerprint and the SHA-256 of the whole file, worked out with zeros in its own place.
     """
-    sink, columns = io.BytesIO(), cast("list[Any]", list(cast(Any, kind.schema)))
+    sink, columns = io.BytesIO(), list(cast(Any, kind.schema))
     packed = {True: "DELTA_BINARY_PACKED", False: "BYTE_STREAM_SPLIT"}  # integers ascend, floats do not repeat
     # The stubs know neither lists of columns to keep a dictionary of, nor encodings by column.
     with cast(Any, pq).ParquetWriter(

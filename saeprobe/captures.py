@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, get_args
 
 from saeprobe.claims import did_you_mean
 from saeprobe.features.sparse import Keep
-from saeprobe.prompts import PromptChoice, PromptSet
+from saeprobe.prompts import Prompt, PromptChoice, PromptSet
 
 Where = Literal["last", "all"]
 
 _PLACES: Final[dict[Where, str]] = {"last": "last token", "all": "all tokens"}
 _OF_A_TEXT: Final = "tokens of "
+_ROWS_AT_ONCE: Final = 256  # continuations that are written at once, where a prompt does not have more by itself
 
 _UNREAD: Final = (
     "is declared here and read by pytest: let it stand at the top of the probe's own file, and write its name as an "
@@ -62,6 +63,17 @@ class Capture(_Declaration):
         """Name the tokens that are read: `last token`, `all tokens` or `tokens of 'Golden Gate'`."""
         return f"{_OF_A_TEXT}{self.at.text!r}" if isinstance(self.at, Span) else _PLACES[self.at]
 
+    @staticmethod
+    def batches(prompts: Iterable[Prompt], *, at_most: int) -> list[tuple[str, ...]]:
+        """Cut the prompts of a capture, in its subject's wording, into batches of texts: nothing else decides how.
+
+        The prompts of a batch have one style. Captures often share whole styles, and so share batches.
+        """
+        styles: dict[str, list[str]] = {}
+        for text, style in {prompt.text: prompt.style for prompt in prompts}.items():
+            styles.setdefault(style, []).append(text)
+        return [batch for _, texts in sorted(styles.items()) for batch in _cut(texts, at_most)]
+
 
 def places_apart(a: str, b: str) -> bool:
     """Say whether two places are so different that prompts read there cannot be compared.
@@ -89,6 +101,30 @@ class Steering(_Declaration):
     max_new_tokens: int
     temperature: float
     seed: int
+
+    @property
+    def samples(self) -> int:
+        """Count the continuations of a prompt under one arm; at temperature 0 all would be the same."""
+        return 1 if self.temperature == 0 else self.n_samples
+
+    @property
+    def arms(self) -> tuple[tuple[str, float], ...]:
+        """List the arms with their strengths, in the order in which a prompt is continued under them."""
+        steered = [("steered", 1), ("random", self.random_features)]
+        return (
+            ("unsteered", 0.0),
+            *((arm, strength) for strength in self.strengths for arm, times in steered for _ in range(times)),
+        )
+
+    def batches(self, texts: Iterable[str]) -> list[tuple[str, ...]]:
+        """Cut the texts of the whole experiment into batches, which depend on nothing else."""
+        return _cut(texts, max(1, _ROWS_AT_ONCE // (len(self.arms) * self.samples)))
+
+
+def _cut(texts: Iterable[str], at_most: int) -> list[tuple[str, ...]]:
+    """Cut texts into batches, the shortest first."""
+    ordered = sorted(set(texts), key=lambda text: (len(text), text))
+    return [tuple(ordered[start : start + at_most]) for start in range(0, len(ordered), at_most)]
 
 
 def capture(

@@ -10,11 +10,16 @@ import stat
 import tomllib
 import unicodedata
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Final, cast
+from typing import BinaryIO, Final, cast
 from uuid import uuid4
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 @contextmanager
@@ -22,13 +27,13 @@ def written_whole(path: Path) -> Generator[Path, None, None]:
     """Give a temporary name next to `path`; what is written there takes the name `path` if the block ends well.
 
     A reader of `path` sees the old file or the new one and never a part, also after a kill or a full disk. Several
-    processes may write the same `path`; the last one wins.
+    processes may write the same `path`; the last one wins. The temporary file is locked while its writer lives, by
+    which `remove_leftovers` knows the ones that are left over.
 
     Raises:
         OSError: the folder is absent or cannot be written.
     """
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-    part.touch(exist_ok=False)  # tempfile would make it readable by its owner alone, and a result is for others
+    part, held = _locked_part(path)
     try:
         yield part
         with part.open("r+b") as written:
@@ -36,6 +41,32 @@ def written_whole(path: Path) -> Generator[Path, None, None]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+        held.close()
+
+
+def _locked_part(path: Path) -> tuple[Path, BinaryIO]:
+    """Make a temporary file next to `path` and lock it, again where another process took it for left over."""
+    while True:
+        part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+        held = part.open("xb")  # tempfile would make it readable by its owner alone, and a result is for others
+        if fcntl is None:
+            held.close()  # Windows renames no file that is open
+        else:
+            with suppress(OSError):  # a disk without locks: nobody takes its files for left over
+                fcntl.flock(held, fcntl.LOCK_EX)
+        if part.exists():
+            return part, held
+        held.close()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of `written_whole` that no living process writes."""
+    for part in folder.glob(f".*.{'[0-9a-f]' * 32}.part"):
+        with suppress(OSError), part.open("r+b") as left:
+            if fcntl is None:
+                return
+            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -47,6 +78,7 @@ def write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as part:
         part.write_bytes(content)
+    remove_leftovers(path.parent)
 
 
 class FileError(ValueError):

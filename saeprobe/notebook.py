@@ -78,10 +78,14 @@ class OpenSubject:
             return plan.features(self.subject, wanted, self.store)
         prompts = plan.prompts_for(wanted.prompts, self.subject)
         wants = (Want(at=wanted.at, keep=wanted.keep),)
-        requests = [Request(text=one.text, wants=wants) for one in prompts]
-        found = {index: reading for index, (reading,) in self.reader.read(requests, batch_size=plan.BATCH_SIZE)}
-        readings = [found[index] for index in range(len(prompts))]
-        return plan.assemble(self.subject, prompts, readings, place=wanted.place)
+        requests = [
+            Request(text=text, wants=wants, batch=str(number))  # as a run with a store would read them
+            for number, batch in enumerate(wanted.batches(prompts, at_most=plan.A_FILE))
+            for text in batch
+        ]
+        read = self.reader.read(requests, batch_size=plan.BATCH_SIZE)
+        found = {requests[index].text: reading for index, (reading,) in read}
+        return plan.assemble(self.subject, prompts, [found[one.text] for one in prompts], place=wanted.place)
 
     def steer(
         self,

@@ -193,3 +193,13 @@ def test_the_docstring_examples_run():
     """The examples in the docstrings give what they say."""
     assert doctest.testmod(files).failed == 0
     assert doctest.testmod(files).attempted > 0
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    """A temporary file that nobody holds is removed; one of a living writer, and another program's, stay."""
+    left, foreign = tmp_path / f".report.json.{'0' * 32}.part", tmp_path / ".film.part"
+    left.touch()
+    foreign.touch()
+    with written_whole(tmp_path / "other") as living:
+        write_whole(tmp_path / "report.json", b"{}")
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, ".film.part", "report.json"])

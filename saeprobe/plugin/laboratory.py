@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
-
-from filelock import FileLock
 
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
@@ -20,7 +19,7 @@ from saeprobe.recorded.stated import Stated
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Work
-from saeprobe.store.store import Store
+from saeprobe.store.store import Store, StoreError
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject, subject_names
@@ -30,8 +29,6 @@ Show = Callable[[str, int, int], None]
 """It shows progress: the subject, prompts done, prompts in all."""
 
 OWN_TEXT = "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
-DRAW_A_FILE: Final = 1024
-"""So many prompts of a draw are stored in one file, which are all that it reads: every run reads many draws."""
 AS_PUBLISHED: Final = "-as-published"
 """The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
 
@@ -139,8 +136,7 @@ class Laboratory:
         try:
             for capture in captures if self._is_run(subject) else []:
                 if isinstance(capture, Capture):
-                    key = plan.capture_keys(subject, capture, self._store)[0]
-                    found[self._store.seen(subject.identity().fingerprint, key, capture.place)] = None
+                    found[plan.seen(subject, capture, self._store)] = None
         except SubjectError:  # the probes report it
             return ()
         return tuple(seen for seen in found if seen is not None)
@@ -195,12 +191,14 @@ class Laboratory:
     def _gather_together(self, works: Sequence[Work], show: Show) -> None:
         """Run several subjects in turn; no other process runs any of them meanwhile."""
         try:
-            with self._locked(works[0].subject):
+            with self._locked(*works):
                 for number, work in enumerate(works):
                     try:
                         self._run(work, partial(_as_one, show, number, len(works)))
                     except Exception as error:  # noqa: BLE001 - a probe reports it as its own: `broken`, with this reason
                         self._failed[work.subject.name] = error
+        except StoreError as error:
+            self._failed.update({work.subject.name: error for work in works})
         finally:
             self._conditions.release()
 
@@ -208,13 +206,17 @@ class Laboratory:
         """Run parts of what failed together: perhaps another part was at fault."""
         captures = tuple(each for each in declared if isinstance(each, Capture))
         steerings = tuple(each for each in declared if isinstance(each, Steering))
-        with self._locked(subject):
-            self._run(Work(subject=subject, captures=captures, steerings=steerings))
+        work = Work(subject=subject, captures=captures, steerings=steerings)
+        with self._locked(work):
+            self._run(work)
 
-    def _locked(self, subject: Subject) -> FileLock:
-        folder = self._settings.store
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{self._label(subject.name)}.lock")
+    def _locked(self, *works: Work) -> AbstractContextManager[None]:
+        """Let no other process run a subject meanwhile; a complete store is read without a lock, also if read-only."""
+        try:
+            complete = all(plan.complete(work, self._store) for work in works)
+        except Exception:  # noqa: BLE001 - `_run` meets it again, where it is kept for the probes
+            complete = False
+        return nullcontext() if complete else self._store.locked(self._label(works[0].subject.name))
 
     def _run(self, work: Work, show: Show | None = None) -> None:
         name = work.subject.name
@@ -222,7 +224,6 @@ class Laboratory:
             work,
             self._store,
             batch_size=self._settings.batch_size,
-            prompts_a_file=DRAW_A_FILE if name in self._conditions.labels else None,
             progress=None if show is None else partial(show, self._label(name)),
         )
         self.gathered.append(done)

@@ -6,10 +6,10 @@ any other, so that they are planned, stored and read again with those of the pro
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -20,8 +20,8 @@ from saeprobe.captures import Capture
 from saeprobe.features.sparse import Features
 from saeprobe.files import load_json, quoted, write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
-from saeprobe.store.plan import capture_keys, features
-from saeprobe.store.store import Store
+from saeprobe.store.plan import features, parts_of
+from saeprobe.store.store import Store, StoreError, sha256_of
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import ReadingError, SubjectError, Yardstick
 
@@ -39,7 +39,7 @@ REMEDY: Final = (
     "Check that model and SAE belong together, and hook_name, prepend_bos, center_writing_weights and dtype; "
     "no claim is decided on this subject before"
 )
-FIGURES: Final = "figures 1"
+FIGURES: Final = "figures 2"
 """Written into each file of figures; one that does not say so counts as not there."""
 
 _HOOK: Final = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
@@ -147,23 +147,25 @@ class Instruments:
             PlanError: it was not read.
         """
         wanted, hook_name = self.captures(subject), subject.identity().hook_name
-        keys = sorted(key for capture in wanted.values() for key in capture_keys(subject, capture, self._store))
-        name = hashlib.sha256("\n".join([FIGURES, *keys]).encode()).hexdigest()
-        file = self._folder / f"{name}.json"
+        keys = sorted(part.name for capture in wanted.values() for part in parts_of(subject, capture, self._store))
+        file = self._folder / f"{sha256_of([FIGURES, *keys])}.json"
         fits = _kept(file)
         if fits is None:
             read = {shift: features(subject, capture, self._store) for shift, capture in wanted.items()}
             fits = [fit_of(of, shift=shift, hook_name=hook_name) for shift, of in read.items()]
-            figures = {"kind": FIGURES, "subject": subject.name, "layers": [asdict(fit) for fit in fits]}
-            write_whole(file, json.dumps(figures, indent=1, allow_nan=False).encode())
+            layers = [asdict(fit) for fit in fits]
+            figures = {"kind": FIGURES, "subject": subject.name, "layers": layers, "hash": sha256_of(layers)}
+            with suppress(OSError):  # on a disk that cannot be written they are worked out again
+                write_whole(file, json.dumps(figures, indent=1, allow_nan=False).encode())
         return judge(fits, subject.yardstick(), hook_name=hook_name)
 
 
 def _kept(file: Path) -> list[LayerFit] | None:
-    """Return the figures in a file; None where there is none, or another thing than figures."""
+    """Return the figures in a file; None where there is none, or not what was written."""
     try:
-        held = cast("dict[str, Any]", load_json(file))
-        return [LayerFit(**fit) for fit in held["layers"]] if held["kind"] == FIGURES else None
+        held = cast("dict[str, Any]", load_json(file) if file.is_file() else {})
+        trusted = held["kind"] == FIGURES and held["hash"] == sha256_of(held["layers"])
+        return [LayerFit(**fit) for fit in held["layers"]] if trusted else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -228,7 +230,7 @@ def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> 
 
 def unread(error: Exception, *, remedy: str = "") -> InstrumentCheck:
     """Return the check of a subject of which nothing could be read."""
-    own = isinstance(error, SubjectError | ReadingError)  # these speak for themselves
+    own = isinstance(error, SubjectError | ReadingError | StoreError)  # these speak for themselves
     finding = f"nothing could be read: {error if own else f'{type(error).__name__}: {quoted(error)}'}"
     return _check(Yardstick(), (), (f"{finding}; {remedy}" if remedy else finding,))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final, TypeVar, cast
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -12,15 +14,22 @@ from scipy.sparse import csr_array
 from saeprobe.captures import Capture, Steering
 from saeprobe.features.continuations import Continuations
 from saeprobe.features.sparse import Features, near_rows
-from saeprobe.prompts import Prompt, PromptChoice, PromptSet
-from saeprobe.store.store import Store
+from saeprobe.prompts import PromptChoice, PromptSet
+from saeprobe.store.store import Store, sha256_of
+from saeprobe.store.tables import Part, Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import Reader, Reading, Request, SubjectError, Want
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, in prompts."""
 
-BATCH_SIZE = 64
+BATCH_SIZE: Final = 32
+A_FILE: Final = 128
+"""Prompts that a file holds at most, and that are lost together if the process is killed."""
+A_FILE_OF_A_DRAW: Final = 1024
+"""The same of a draw of a random control: every run reads many draws."""
+
+_T = TypeVar("_T")
 
 
 class PlanError(Exception):
@@ -80,12 +89,12 @@ class Plan:
             missing = first.subject.missing()
             if missing is not None:
                 return f"{label}: {', '.join(asked)}; not run: {missing}"
-            results = [_results_of(work, store) for work in self.work]
-            to_run = sum(len(of.readings) + len(of.continuations) for of in results)
+            parts = [_parts(work, store) for work in self.work]
+            to_run = sum(len(part.prompts) for _, lacking in parts for part in lacking)
             where = f", {first.subject.memory_plan.reason}" if to_run else ""
         except SubjectError as error:
             return f"{label}: {', '.join(asked)}; cannot run: {error}"
-        stored = sum(len(of.stored) for of in results)
+        stored = sum(len(part.prompts) for held, _ in parts for part in held)
         return f"{label}: {', '.join(asked)}; {stored:,} results stored, {to_run:,} to compute{where}"
 
 
@@ -98,47 +107,40 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Results:
-    """The results that some work asks for: the keys of those that are stored, and by key what is to be computed."""
-
-    stored: set[str]
-    readings: dict[str, tuple[str, Want]]
-    continuations: dict[str, tuple[Prompt, Steering]]
-
-
-def _results_of(work: Work, store: Store) -> _Results:
-    subject, fingerprint = work.subject, work.subject.identity().fingerprint
-    readings: dict[str, tuple[str, Want]] = {}
-    for capture in work.captures:
-        want, keys = _want(capture), capture_keys(subject, capture, store)
-        prompts = prompts_for(capture.prompts, subject)
-        readings.update((key, (prompt.text, want)) for key, prompt in zip(keys, prompts, strict=True))
-    continuations: dict[str, tuple[Prompt, Steering]] = {}
-    for steering in work.steerings:
-        prompts = prompts_for(steering.prompts, subject).prompts
-        for key, prompt in zip(_continuation_keys(subject, steering, prompts, store), prompts, strict=True):
-            continuations.setdefault(key, (prompt, steering))
-    stored = store.stored(fingerprint, [*readings, *continuations])
-    return _Results(
-        stored=stored,
-        readings={key: value for key, value in readings.items() if key not in stored},
-        continuations={key: value for key, value in continuations.items() if key not in stored},
-    )
+def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
+    """Return the parts of some work, each once: those that are stored, and those that are lacking."""
+    asked = (*work.captures, *work.steerings)
+    every = dict.fromkeys(part for one in asked for part in parts_of(work.subject, one, store))
+    held = {part: store.holds(part) for part in every}
+    return [part for part in every if held[part]], [part for part in every if not held[part]]
 
 
-def capture_keys(subject: Subject, capture: Capture, store: Store) -> list[str]:
-    """Return the key of each prompt's reading, in the order of the prompts."""
-    texts = [prompt.text for prompt in prompts_for(capture.prompts, subject)]
-    return store.reading_keys(subject.identity().fingerprint, _want(capture), texts)
+def complete(work: Work, store: Store) -> bool:
+    """Return whether all that some work asks for is stored, so that nobody need write anything."""
+    return not _parts(work, store)[1]
 
 
-def _want(capture: Capture) -> Want:
-    return Want(at=capture.at, keep=capture.keep, shift=capture.shift, raw=capture.raw)
+def parts_of(subject: Subject, asked: Capture | Steering, store: Store) -> list[Part]:
+    """Cut what is asked into the parts that files hold, each made of whole batches; nothing else decides how.
 
-
-def _continuation_keys(subject: Subject, steering: Steering, prompts: Sequence[Prompt], store: Store) -> list[str]:
-    return store.continuation_keys(subject.whole_fingerprint(), steering, [prompt.text for prompt in prompts])
+    So a run that was killed goes on in batches of the same shape, which means to the same bytes, as one that was not.
+    """
+    prompts, identity = prompts_for(asked.prompts, subject), subject.identity()
+    texts = [prompt.text for prompt in prompts]
+    if isinstance(asked, Steering):
+        key_of = dict(zip(texts, store.continuation_keys(subject.whole_fingerprint(), asked, texts), strict=True))
+        return [store.part(identity, asked, key_of, (batch,)) for batch in asked.batches(texts)]
+    want = Want(at=asked.at, keep=asked.keep, shift=asked.shift, raw=asked.raw)
+    key_of = dict(zip(texts, store.reading_keys(identity.fingerprint, want, texts), strict=True))
+    files: list[list[tuple[str, ...]]] = []
+    room = 0
+    for batch in asked.batches(prompts, at_most=A_FILE):
+        if len(batch) > room:
+            files.append([])
+            room = A_FILE_OF_A_DRAW if subject.randomisation else A_FILE
+        files[-1].append(batch)
+        room -= len(batch)
+    return [store.part(identity, want, key_of, batches) for batches in files]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,29 +158,29 @@ def gather(
     store: Store,
     *,
     batch_size: int = BATCH_SIZE,
-    prompts_a_file: int | None = None,
     progress: Progress | None = None,
     open_reader: Callable[[], Reader] | None = None,
 ) -> Gathered:
-    """Run what is not stored, in one pass, and store it batch by batch; loads the subject only if there is any.
+    """Run what is not stored, in one pass, and store it part by part; loads the subject only if there is any.
 
-    A forward pass takes `batch_size` prompts at most. `prompts_a_file` are stored at a time, and lost if the process is
-    killed; None stands for those of a batch. A few large files are read faster than many small ones. `progress` is
-    called after each batch, and `open_reader` loads the subject in place of its own `open`.
+    A forward pass takes `batch_size` prompts at most. A part of which anything is lacking is computed whole, and lost
+    if the process is killed before. `progress` is called after each batch, and `open_reader` loads the subject in place
+    of its own `open`.
 
     Raises:
         SubjectError: the subject is not here, or its model and SAE do not belong together.
         ReadingError: a prompt cannot be read or continued as asked.
+        StoreError: something is to be computed and the store cannot be written.
     """
-    subject, fingerprint = work.subject, work.subject.identity().fingerprint
-    results = _results_of(work, store)
-    computed = len(results.readings) + len(results.continuations)
-    if not computed:
-        return Gathered(subject=subject.name, stored=len(results.stored), computed=0, device=None)
-    wanted: dict[tuple[str, bool], dict[Want, str]] = {}
-    for key, (text, want) in results.readings.items():
-        wanted.setdefault((text, want.raw), {})[want] = key
-    total = len(wanted) + len(results.continuations)
+    subject, (held, lacking) = work.subject, _parts(work, store)
+    store.tidy((*held, *lacking))
+    stored, computed = (sum(len(part.prompts) for part in parts) for parts in (held, lacking))
+    if not lacking:
+        return Gathered(subject=subject.name, stored=stored, computed=0, device=None)
+    store.prepare(lacking)
+    waiting = {part: dict[str, Reading]() for part in lacking if isinstance(part.of, Want)}
+    requests, homes = _requests(waiting)
+    total = len(requests) + sum(len(part.prompts) for part in lacking if part not in waiting)
 
     def report(done: int) -> None:
         if progress is not None:
@@ -186,46 +188,46 @@ def gather(
 
     report(0)
     reader = (open_reader or subject.open)()
-    for batch in _read(reader, wanted, batch_size, prompts_a_file or batch_size, report):
-        store.add_readings(fingerprint, batch)
-    done = len(wanted)
-    for steering in work.steerings:
-        part = {prompt: key for key, (prompt, of) in results.continuations.items() if of == steering}
-        if not part:
-            continue
-        experiment = [prompt.text for prompt in prompts_for(steering.prompts, subject)]
-        for prompt, items in reader.continue_(list(part), steering, experiment=experiment):
-            store.add_continuations(fingerprint, {part[prompt]: items})
-            done += 1
-            report(done)
-    return Gathered(subject=subject.name, stored=len(results.stored), computed=computed, device=reader.device)
-
-
-def _read(
-    reader: Reader,
-    wanted: Mapping[tuple[str, bool], Mapping[Want, str]],
-    batch_size: int,
-    prompts_a_file: int,
-    report: Callable[[int], None],
-) -> Iterator[dict[str, tuple[str, Want, Reading]]]:
-    """Read each prompt once with all that is wanted of it, and give what was read by key, a file's worth at a time.
-
-    Raw readings stand in files of their own: they keep their activations, which whoever wants features need not load.
-    """
-    requests = [Request(text=text, wants=tuple(keys)) for (text, _), keys in wanted.items()]
-    waiting: dict[bool, list[dict[str, tuple[str, Want, Reading]]]] = {False: [], True: []}
-    found = reader.read(requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests))))
-    for index, readings in found:
+    shares = reader.read(requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests))))
+    for index, readings in shares:
         request = requests[index]
-        keys, alike = wanted[request.text, request.raw], waiting[request.raw]
-        of_prompt = zip(request.wants, readings, strict=True)
-        alike.append({keys[want]: (request.text, want, reading) for want, reading in of_prompt})
-        if len(alike) == prompts_a_file:
-            yield {key: read for of_prompt in alike for key, read in of_prompt.items()}
-            alike.clear()
-    for alike in waiting.values():
-        if alike:
-            yield {key: read for of_prompt in alike for key, read in of_prompt.items()}
+        for want, reading in zip(request.wants, readings, strict=True):
+            for part, key in homes[request.batch, want, request.text]:
+                waiting[part][key] = reading
+                if len(waiting[part]) == len(part.prompts):
+                    store.add(part, waiting.pop(part))
+    done = len(requests)
+    for steering in work.steerings:
+        prompt_of = {prompt.text: prompt for prompt in prompts_for(steering.prompts, subject)}
+        parts = [part for part in lacking if part.of == steering]
+        asked = [prompt_of[text] for part in parts for text in part.prompts.values()]
+        found = reader.continue_(asked, steering, experiment=list(prompt_of)) if asked else iter(())
+        for part in parts:  # each is a batch, and they come in this order
+            items = {prompt.text: of_prompt for prompt, of_prompt in islice(found, len(part.prompts))}
+            store.add(part, {key: items[text] for key, text in part.prompts.items()})
+            done += len(part.prompts)
+            report(done)
+    return Gathered(subject=subject.name, stored=stored, computed=computed, device=reader.device)
+
+
+def _requests(parts: Iterable[Part]) -> tuple[list[Request], dict[tuple[str, Want, str], list[tuple[Part, str]]]]:
+    """Ask for each prompt of each batch once with all that is wanted of it, those first that need most memory.
+
+    With the requests come, by batch, want and text, the parts that wait for such a reading, each with its key there.
+    """
+    asked: dict[str, tuple[tuple[str, ...], dict[Want, None]]] = {}
+    homes: dict[tuple[str, Want, str], list[tuple[Part, str]]] = {}
+    for part in sorted(parts, key=lambda part: max(len(text) for text in part.prompts.values()), reverse=True):
+        want, key_of = cast(Want, part.of), {text: key for key, text in part.prompts.items()}
+        for batch in part.batches:
+            label = sha256_of([want.raw, *batch])
+            asked.setdefault(label, (batch, {}))[1][want] = None
+            for text in batch:
+                homes.setdefault((label, want, text), []).append((part, key_of[text]))
+    requests = [
+        Request(text=text, wants=tuple(wants), batch=label) for label, (batch, wants) in asked.items() for text in batch
+    ]
+    return requests, homes
 
 
 def features(subject: Subject, capture: Capture, store: Store) -> Features:
@@ -234,11 +236,16 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
     Raises:
         PlanError: a reading is not stored.
     """
-    keys = capture_keys(subject, capture, store)
-    found = store.readings(subject.identity().fingerprint, keys)
-    _check_gathered(keys, found, subject)
+    found = _found(parts_of(subject, capture, store), store.readings)
     prompts = prompts_for(capture.prompts, subject)
-    return assemble(subject, prompts, [found[key] for key in keys], place=capture.place)
+    return assemble(subject, prompts, [found[prompt.text] for prompt in prompts], place=capture.place)
+
+
+def seen(subject: Subject, capture: Capture, store: Store) -> Seen | None:
+    """Return what the model saw of the first prompt of a capture; None where it is not stored."""
+    text = prompts_for(capture.prompts, subject).prompts[0].text
+    part = next(part for part in parts_of(subject, capture, store) if text in part.prompts.values())
+    return store.seen(part, text, capture.place)
 
 
 def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
@@ -278,23 +285,25 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
 
 def continuations(subject: Subject, steering: Steering, store: Store) -> Continuations:
     """Return the continuations of a steering experiment, from the store; raises as `features`."""
-    prompts = prompts_for(steering.prompts, subject).prompts
-    keys = _continuation_keys(subject, steering, prompts, store)
-    found = store.continuations(subject.identity().fingerprint, keys)
-    _check_gathered(keys, found, subject)
+    found = _found(parts_of(subject, steering, store), store.continuations)
     # The store knows a prompt's text only; here it gets its style, topic and template back.
     items = (
         dataclasses.replace(item, prompt=prompt)
-        for key, prompt in zip(keys, prompts, strict=True)
-        for item in found[key]
+        for prompt in prompts_for(steering.prompts, subject)
+        for item in found[prompt.text]
     )
     return Continuations(subject=subject.name, items=tuple(items))
 
 
-def _check_gathered(keys: Sequence[str], found: Mapping[str, object], subject: Subject) -> None:
-    lacking = set(keys) - found.keys()
-    if lacking:
-        raise PlanError(
-            f"{len(lacking)} of {len(set(keys))} results of {subject.name} are not stored; "
-            "gather them first (a capture that is made inside a test is not in the plan)"
-        )
+def _found(parts: Iterable[Part], load: Callable[[Part], Mapping[str, _T] | None]) -> dict[str, _T]:
+    """Return what some parts hold, by text."""
+    found: dict[str, _T] = {}
+    for part in parts:
+        held = load(part)
+        if held is None:
+            raise PlanError(
+                f"{len(part.prompts)} results of {part.identity.name} are not stored; "
+                "gather them first (a capture that is made inside a test is not in the plan)"
+            )
+        found.update((part.prompts[key], one) for key, one in held.items())
+    return found

@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from saeprobe.captures import Span, Steering
 from saeprobe.features.continuations import Continuation
-from saeprobe.files import written_whole
-from saeprobe.store.tables import (
-    CONTINUATIONS,
-    READINGS,
-    Kind,
-    Seen,
-    UntrustedError,
-    seen_of,
-    table_of_continuations,
-    table_of_readings,
-)
-from saeprobe.subject.specification import Reading, Want
+from saeprobe.files import remove_leftovers, written_whole
+from saeprobe.store.tables import CONTINUATIONS, READINGS, Kind, Part, Seen, UntrustedError, seen_of
+from saeprobe.subject.specification import Identity, Reading, Want
 
 _T = TypeVar("_T")
 
 _HELD_BYTES: Final = 256 * 2**20
 """Bytes of tables that stay in memory once they were read. A file beyond them is read again when it is asked for."""
+_MARK: Final = b"sha256:"
+_BLANK: Final = b"0" * 64
+_END: Final = b"PAR1"
+_DAMAGE: Final = (pa.ArrowException, OSError, OverflowError, UntrustedError, ValueError)
+"""What comes of a file that is no longer what was written. After the hash was right only a forged one raises these."""
 
 
 class StoreWarning(UserWarning):
     """A file of the store could not be trusted and was set aside."""
 
 
+class StoreError(Exception):
+    """The store cannot be written, and something is not stored."""
+
+
 class Store:
-    """The store holds evidence under `path`: one Parquet file a batch, one folder a kind and subject fingerprint.
+    """The store holds evidence under `path`: one Parquet file a part, one folder a kind and subject fingerprint.
 
     A file appears whole or not at all and is never changed, so that any number of processes may write, and a process
-    that is killed loses the batch that it had in hand. What fails its checksum, or is no file of this store, is set
-    aside under the name `*.corrupt` with a `StoreWarning`, and its readings count as not there.
+    that is killed loses the parts that it had in hand. A file is believed if the hash of all its bytes is the one that
+    stands in it, and if subject, keys, texts and numbers are those of the part whose name it has. Any other is set
+    aside under the name `*.corrupt` with a `StoreWarning`, and counts as not there.
 
     What a store has worked out it keeps while it lives: the keys it was asked for, and what the files hold.
     """
@@ -51,7 +55,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._computed: dict[str, dict[str, str]] = {}
-        self._keys: dict[Path, frozenset[str]] = {}
+        self._trusted: set[Path] = set()
         self._held: dict[Path, tuple[int, Mapping[str, Any]]] = {}
 
     def reading_keys(self, fingerprint: str, want: Want, texts: Sequence[str]) -> list[str]:
@@ -80,7 +84,7 @@ class Store:
         """
         decides = {
             "fingerprint": whole_fingerprint,
-            "experiment": _sha256(sorted(set(texts))),
+            "experiment": sha256_of(sorted(set(texts))),
             "features": steering.features,
             "strengths": steering.strengths,
             "random_features": steering.random_features,
@@ -105,126 +109,213 @@ class Store:
                 known[text] = whole.hexdigest()
         return [known[text] for text in texts]
 
-    def stored(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
-        """Return which of the keys are there, of readings and continuations alike; only columns of keys are read."""
-        wanted = set(keys)
-        return {
-            key
-            for kind in (READINGS, CONTINUATIONS)
-            for file in self._files(kind, fingerprint)
-            for key in self._keys_of(file, kind) & wanted
-        }
+    def part(
+        self, identity: Identity, of: Want | Steering, key_of: Mapping[str, str], batches: Sequence[tuple[str, ...]]
+    ) -> Part:
+        """Return the part that holds these batches of prompts, whose keys are given by text."""
+        prompts = {key_of[text]: text for batch in batches for text in batch}
+        name = sha256_of(sorted(prompts))[:32]
+        return Part(name=name, identity=identity, of=of, prompts=prompts, batches=tuple(batches))
 
-    def readings(self, fingerprint: str, keys: Iterable[str]) -> dict[str, Reading]:
-        """Return the readings that are there, by key."""
-        return self._load(READINGS, fingerprint, keys)
+    def readings(self, part: Part) -> Mapping[str, Reading] | None:
+        """Return the readings of a part by key; None where it is not stored."""
+        return self._content(part, READINGS)
 
-    def seen(self, fingerprint: str, key: str, place: str) -> Seen | None:
-        """Return what the model saw of the prompt of a reading; None where the reading is not there or has none."""
-        for file in self._files(READINGS, fingerprint):
-            if key in self._keys_of(file, READINGS):
-                return self._trusted(file, partial(_seen, file, key, place))
-        return None
+    def continuations(self, part: Part) -> Mapping[str, list[Continuation]] | None:
+        """Return the continuations of a part by key, whose prompts know their text only; None as for readings."""
+        return self._content(part, CONTINUATIONS)
 
-    def continuations(self, fingerprint: str, keys: Iterable[str]) -> dict[str, list[Continuation]]:
-        """Return the continuations that are there, by key; their prompts know their text only."""
-        return self._load(CONTINUATIONS, fingerprint, keys)
+    def seen(self, part: Part, text: str, place: str) -> Seen | None:
+        """Return what the model saw of one of the prompts of a part; None where it is not stored."""
+        file = self._file(part)
+        try:
+            return seen_of(_table(_bytes_in(file), part, READINGS, seen=True), text, place) if file.exists() else None
+        except _DAMAGE as error:
+            _set_aside(file, error)
+            return None
 
-    def add_readings(self, fingerprint: str, batch: Mapping[str, tuple[str, Want, Reading]]) -> None:
-        """Write one batch: by key, the prompt's text, what was wanted of it, and what was read."""
-        self._write(READINGS, fingerprint, table_of_readings(batch), batch)
+    def holds(self, part: Part) -> bool:
+        """Return whether a part is stored, and can be trusted: all of its file was read once."""
+        return self._file(part) in self._trusted or self._content(part, _kind_of(part)) is not None
 
-    def add_continuations(self, fingerprint: str, batch: Mapping[str, list[Continuation]]) -> None:
-        """Write one batch: by key, all continuations of one prompt."""
-        self._write(CONTINUATIONS, fingerprint, table_of_continuations(batch), batch)
+    def tidy(self, parts: Iterable[Part]) -> None:
+        """Remove from the folders of some parts what killed processes left half written."""
+        for folder in {self._file(part).parent for part in parts}:
+            remove_leftovers(folder)
 
-    def _folder(self, kind: Kind[Any], fingerprint: str) -> Path:
-        return self.path / kind.name / fingerprint[:32]
+    def prepare(self, parts: Iterable[Part]) -> None:
+        """Make the folders of parts that are to be written.
 
-    def _files(self, kind: Kind[Any], fingerprint: str) -> list[Path]:
-        return sorted(self._folder(kind, fingerprint).glob("*.parquet"))
+        Raises:
+            StoreError: they cannot be written, which had better be known before anything is computed.
+        """
+        for folder in {self._file(part).parent for part in parts}:
+            with self._writing():
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
 
-    def _write(self, kind: Kind[Any], fingerprint: str, table: pa.Table, keys: Iterable[str]) -> None:
-        """Write a table; its list columns take less than 8 bytes an active feature together."""
-        folder = self._folder(kind, fingerprint)
-        folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(folder / f"{_sha256(sorted(keys))[:32]}.parquet") as part:
-            # The stubs know neither lists of columns to keep a dictionary of, nor encodings by column.
-            cast(Any, pq).write_table(
-                table.replace_schema_metadata({"saeprobe": kind.version}),
-                part,
-                compression="zstd",
-                use_dictionary=list(kind.repetitive),
-                column_encoding=dict(kind.encodings),
-                write_page_checksum=True,
-            )
+    def add(self, part: Part, found: Mapping[str, Any]) -> None:
+        """Write a part: by key, a prompt's reading, or all of its continuations.
 
-    def _load(self, kind: Kind[_T], fingerprint: str, keys: Iterable[str]) -> dict[str, _T]:
-        lacking, found = set(keys), dict[str, _T]()
-        for file in self._files(kind, fingerprint):
-            here = self._keys_of(file, kind) & lacking
-            if here:
-                held = self._content_of(file, kind)
-                found.update((key, held[key]) for key in here & held.keys())
-                lacking.difference_update(held)
-        return found
+        Raises:
+            StoreError: it cannot be written.
+        """
+        file, kind = self._file(part), _kind_of(part)
+        content = bytes_of(pa.Table.from_pylist(kind.encode(part, found), schema=kind.schema), part, kind)
+        with self._writing():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with written_whole(file) as temporary:
+                temporary.write_bytes(content)
+        with suppress(OSError):  # what was set aside here before is of no more use
+            file.with_suffix(".corrupt").unlink(missing_ok=True)
 
-    def _keys_of(self, file: Path, kind: Kind[Any]) -> frozenset[str]:
-        if file not in self._keys:
-            keys = self._trusted(file, lambda: _read(file, kind, ["key"]).column("key").unique().to_pylist())
-            self._keys[file] = frozenset(cast("list[str]", keys or []))
-        return self._keys[file]
+    @contextmanager
+    def locked(self, name: str) -> Generator[None]:
+        """Let no other process compute what goes by this name meanwhile.
 
-    def _content_of(self, file: Path, kind: Kind[_T]) -> Mapping[str, _T]:
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        lock = FileLock(self.path / f"{name}.lock")
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"the store {self.path} cannot be written ({error}), and not all that is asked for is stored there; "
+                "make it a folder with room that you may write to, or name another with --saeprobe-store"
+            ) from error
+
+    def _file(self, part: Part) -> Path:
+        return self.path / _kind_of(part).name / part.identity.fingerprint[:32] / f"{part.name}.parquet"
+
+    def _content(self, part: Part, kind: Kind[_T]) -> Mapping[str, _T] | None:
         """Return what a file holds, by key; it is read once, as files never change, while there is room for it."""
+        file = self._file(part)
         if file in self._held:
             return self._held[file][1]
-        table = self._trusted(file, lambda: _read(file, kind, kind.read))
-        content = None if table is None else self._trusted(file, lambda: kind.decode(table))
-        if table is None or content is None:
-            return {}
+        try:
+            if not file.exists():
+                return None
+            table = _table(_bytes_in(file), part, kind)
+            content = kind.decode(table, part)
+        except FileNotFoundError:  # another process set it aside
+            return None
+        except _DAMAGE as error:
+            _set_aside(file, error)
+            return None
+        self._trusted.add(file)
         if sum(size for size, _ in self._held.values()) + table.nbytes <= _HELD_BYTES:
             self._held[file] = (table.nbytes, content)
         return content
 
-    def _trusted(self, file: Path, read: Callable[[], _T]) -> _T | None:
-        """Return what `read` gives; None, with the file set aside, where it cannot be trusted."""
-        try:
-            return read()
-        except FileNotFoundError:  # another process set it aside
-            return None
-        except (pa.ArrowException, OSError, UntrustedError) as error:
-            aside = file.with_suffix(".corrupt")
-            try:
-                file.replace(aside)
-            except FileNotFoundError:
-                return None
-            self._keys[file] = frozenset()
-            warnings.warn(
-                f"{file} cannot be trusted ({error}); it was set aside as {aside.name} and is computed again",
-                StoreWarning,
-                stacklevel=2,
-            )
-            return None
+
+def _kind_of(part: Part) -> Kind[Any]:
+    return READINGS if isinstance(part.of, Want) else CONTINUATIONS
 
 
-def _seen(file: Path, key: str, place: str) -> Seen | None:
-    return seen_of(_read(file, READINGS, ["key", "text", "ids", "rendered", "pieces"]), key, place)
+def _set_aside(file: Path, error: Exception) -> None:
+    aside = file.with_suffix(".corrupt")
+    try:
+        file.replace(aside)
+        done = f"it was set aside as {aside.name}"
+    except FileNotFoundError:  # another process was faster
+        return
+    except OSError as refused:
+        done = f"it could not be set aside ({refused.strerror})"
+    text = f"{file} cannot be trusted ({error}); {done} and is computed again"
+    warnings.warn(text, StoreWarning, stacklevel=2)
 
 
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def _sha256(value: object) -> str:
+def sha256_of(value: object) -> str:
+    """Return the SHA-256 of a value of plain types, as canonical JSON."""
     return hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 
-def _read(file: Path, kind: Kind[Any], columns: Sequence[str]) -> pa.Table:
-    """Read some columns of a file, with every page's checksum verified."""
-    with pq.ParquetFile(file, page_checksum_verification=True) as stored:
-        schema = stored.schema_arrow
-        found = (schema.metadata or {}).get(b"saeprobe", b"").decode(errors="replace")
-        if found != kind.version or not schema.equals(kind.schema):
-            raise UntrustedError(f"it is not of the kind {kind.version!r}; found {found!r}")
-        return cast(pa.Table, cast(Any, stored).read(columns=list(columns), use_threads=False))
+def bytes_of(table: pa.Table, part: Part, kind: Kind[Any]) -> bytes:
+    """Make the bytes of a Parquet file; its list columns take less than 8 bytes an active feature together.
+
+    In its metadata stand kind, fingerprint and the SHA-256 of the whole file, worked out with zeros in its own place.
+    """
+    sink, columns = io.BytesIO(), list(cast(Any, kind.schema))
+    packed = {True: "DELTA_BINARY_PACKED", False: "BYTE_STREAM_SPLIT"}  # integers ascend, floats do not repeat
+    # The stubs know neither lists of columns to keep a dictionary of, nor encodings by column.
+    with cast(Any, pq).ParquetWriter(
+        sink,
+        kind.schema,
+        compression="zstd",
+        use_dictionary=[
+            name
+            for column in columns
+            for name, type_ in ((column.name, column.type), (f"{column.name}.list.element", _inside(column.type)))
+            if pa.types.is_string(type_)
+        ],
+        column_encoding={
+            f"{column.name}.list.element": packed[pa.types.is_integer(_inside(column.type))]
+            for column in columns
+            if pa.types.is_list(column.type) and not pa.types.is_string(_inside(column.type))
+        },
+    ) as writer:
+        writer.write_table(table)
+        said = {"saeprobe": kind.version, "fingerprint": part.identity.fingerprint}
+        writer.add_key_value_metadata({**said, "hash": (_MARK + _BLANK).decode()})
+    content = sink.getvalue()
+    at = content.rindex(_MARK) + len(_MARK)
+    return content[:at] + _digests_of(content)[1] + content[at + len(_BLANK) :]
+
+
+def _inside(kind: Any) -> Any:
+    """Return the type of what a list holds; that of nothing for what is no list."""
+    return kind.value_type if pa.types.is_list(kind) else pa.null()
+
+
+def _bytes_in(file: Path) -> bytes:
+    if not file.is_file():  # a pipe would be waited for without end
+        raise UntrustedError("it is no regular file")
+    with file.open("rb") as stored:
+        stored.seek(-len(_END), io.SEEK_END)
+        if stored.read() != _END:  # before all of it is read: it may have grown beyond any memory
+            raise UntrustedError("it does not end as a Parquet file")
+        stored.seek(0)
+        return stored.read()
+
+
+def _digests_of(content: bytes) -> tuple[bytes, bytes]:
+    """Return the hash that stands in a file, and the one of its bytes; the first is empty where there is none."""
+    at = content.rfind(_MARK) + len(_MARK)
+    hashed = hashlib.sha256(memoryview(content)[:at])
+    hashed.update(_BLANK)
+    hashed.update(memoryview(content)[at + len(_BLANK) :])
+    stands = content[at : at + len(_BLANK)] if _MARK in content else b""
+    return stands, hashed.hexdigest().encode()
+
+
+def _table(content: bytes, part: Part, kind: Kind[Any], *, seen: bool = False) -> pa.Table:
+    """Read a file whose bytes are those that were written, if it is of this kind and subject.
+
+    Of its columns those for the report are read if it is to show what the model has `seen`, or else the others.
+    """
+    stands, found = _digests_of(content)
+    if stands != found:
+        raise UntrustedError("the hash of its bytes is not the one that was written into it")
+    with pq.ParquetFile(pa.BufferReader(content)) as stored:
+        said = stored.metadata.metadata or {}
+        wanted = {b"saeprobe": kind.version.encode(), b"fingerprint": part.identity.fingerprint.encode()}
+        if {name: said.get(name) for name in wanted} != wanted or not stored.schema_arrow.equals(kind.schema):
+            raise UntrustedError(f"it is not of the kind {kind.version!r}, or of another subject")
+        shown = ["text", "n_tokens", *kind.for_the_report]
+        columns = shown if seen else [name for name in kind.schema.names if name not in kind.for_the_report]
+        return cast(pa.Table, cast(Any, stored).read(columns=columns, use_threads=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar, cast
@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from saeprobe.captures import Span
+from saeprobe.captures import Span, Steering
 from saeprobe.features.continuations import Arm, Continuation
 from saeprobe.features.sparse import Token
 from saeprobe.prompts import Prompt
-from saeprobe.subject.specification import Reading, Want
+from saeprobe.subject.specification import Identity, Reading, Want
 
 _T = TypeVar("_T")
+_ROUNDING: Final = 1e-6
 
 
 class UntrustedError(Exception):
@@ -25,25 +26,30 @@ class UntrustedError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part is what one file holds: a fixed share of a capture, or of a steering experiment."""
+
+    name: str  # the hash of its keys
+    identity: Identity = field(compare=False)
+    of: Want | Steering = field(compare=False)
+    prompts: Mapping[str, str] = field(compare=False)  # the text of each prompt by its key, in the order of the file
+    batches: tuple[tuple[str, ...], ...] = field(compare=False)  # the same texts, those together that share a pass
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kind(Generic[_T]):
     """A kind is one sort of table. `version` is written into each file; another version is another kind and folder.
 
-    So files of an earlier version are neither read nor in the way. `decode` makes of a table what it holds, by key;
-    the columns `for_people` stand there for whoever opens the file, and are not read back.
+    So files of an earlier version are neither read nor in the way. `encode` makes rows of what was found, by key, and
+    `decode` makes of a table again what it holds.
     """
 
     name: str
     version: str
     schema: pa.Schema
-    decode: Callable[[pa.Table], dict[str, _T]]
-    for_people: tuple[str, ...] = ()
-    repetitive: tuple[str, ...]
-    encodings: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    @property
-    def read(self) -> list[str]:
-        """Return the columns that are read back."""
-        return [name for name in self.schema.names if name not in self.for_people]
+    for_the_report: tuple[str, ...] = ()  # columns that are read for the report alone
+    encode: Callable[[Part, Mapping[str, _T]], list[dict[str, Any]]]
+    decode: Callable[[pa.Table, Part], dict[str, _T]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,28 +67,36 @@ class Seen:
             raise ValueError(f"{len(self.ids)} token ids and {len(self.pieces)} tokens; wanted one each")
 
 
-def seen_of(table: pa.Table, key: str, place: str) -> Seen | None:
-    """Return what the model saw for the reading of a key; None where nobody wrote it down."""
-    first = table.filter(cast(Any, pc).equal(table.column("key"), key)).slice(0, 1).to_pylist()
-    if not first or not first[0]["ids"]:
-        return None
-    row = first[0]
-    try:
-        texts = {"prompt": row["text"], "rendered": row["rendered"]}
-        return Seen(place=place, **texts, ids=tuple(row["ids"]), pieces=tuple(row["pieces"]))
-    except (TypeError, ValueError) as error:
-        raise UntrustedError(f"the tokens of a prompt are incomplete: {error}") from error
+def seen_of(table: pa.Table, text: str, place: str) -> Seen:
+    """Return what the model saw of a prompt, whose first row in a file says so."""
+    row = table.filter(cast(Any, pc).equal(table.column("text"), text)).slice(0, 1).to_pylist()[0]
+    ids, pieces = row["ids"] or (), row["pieces"] or ()
+    _expect("a prompt without what the model saw of it", ids, row["rendered"] is not None)
+    _expect("other tokens than a prompt has", len(ids) == len(pieces) == row["n_tokens"], min(ids) >= 0)
+    return Seen(place=place, prompt=text, rendered=row["rendered"], ids=tuple(ids), pieces=tuple(pieces))
 
 
-def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Table:
-    """Make a table with a row for each token that was read; `at` says `last`, `all` or `span: Bridge`."""
-    rows = [
+def _expect(what: str, *conditions: object) -> None:
+    """Refuse a file that holds `what`, unless each condition is true, an array everywhere."""
+    if not all(np.all(cast(Any, one)) for one in conditions):
+        raise UntrustedError(f"it holds {what}")
+
+
+def _place(part: Part) -> str:
+    """Name the tokens that are read: `last`, `all` or `span: Bridge`."""
+    at = cast(Want, part.of).at
+    return f"span: {at.text}" if isinstance(at, Span) else at
+
+
+def _rows_of_readings(part: Part, readings: Mapping[str, Reading]) -> list[dict[str, Any]]:
+    """Make a row for each token that was read."""
+    return [
         {
             "key": key,
             "row": row,
             "rows": len(reading.tokens),
             "text": text,
-            "at": f"span: {want.at.text}" if isinstance(want.at, Span) else want.at,
+            "at": _place(part),
             "position": token.position,
             "token": token.text,
             "start": token.start,
@@ -99,83 +113,117 @@ def table_of_readings(batch: Mapping[str, tuple[str, Want, Reading]]) -> pa.Tabl
             "activation": None if reading.activations is None else reading.activations[row],
             "effective_rank": reading.effective_rank,
         }
-        for key, (text, want, reading) in batch.items()
+        for key, text in part.prompts.items()
+        for reading in [readings[key]]
         for row, token in enumerate(reading.tokens)
     ]
-    return pa.Table.from_pylist(cast("list[dict[str, Any]]", rows), schema=READINGS.schema)
 
 
-def _readings_of(table: pa.Table) -> dict[str, Reading]:
+def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     """Return the readings of a file, by key; their arrays are views of its columns."""
-    columns = _Columns(table)
+    columns, of, keep, at = _Columns(table), part.identity, cast(Want, part.of).keep, cast(Want, part.of).at
+    groups = columns.groups(part)
+    _expect("readings at other tokens than its name says", columns.words("at")[1] == [_place(part)])
     (index_at, indices), (value_at, values) = columns.lists("indices"), columns.lists("values")
+    _expect("a row with not as many values as indices", np.array_equal(index_at, value_at))
+    _expect("a value that is not finite or not above 0", np.isfinite(values), values > 0)
     (near_at, near), (activation_at, activation) = columns.lists("near"), columns.lists("activation")
-    if index_at != value_at or not (values > 0).all():
-        raise UntrustedError("a row has not as many values above 0 as indices")
-    has_near, has_activation = columns.present("near"), columns.present("activation")
-    has_error = columns.present("squared_error")
-    errors, ranks = columns.floats("squared_error"), cast("list[float | None]", columns.plain("effective_rank"))
-    n_tokens, rendered, (id_at, ids) = columns.plain("n_tokens"), columns.plain("rendered"), columns.lists("ids")
-    tokens = [
-        Token(position=position, text=text, start=start, end=end)
-        for position, text, start, end in zip(
-            *(cast("list[Any]", columns.plain(name)) for name in ("position", "token", "start", "end")), strict=True
-        )
-    ]
+    for rows, numbers in ((index_at, indices), (near_at, near)):
+        _expect("features that are no ascending numbers of this SAE", _ascending(rows, numbers, below=of.d_sae))
+    width = of.d_in if "activations" in keep else 0
+    _expect("activations that are not of this model", np.diff(activation_at) == width, np.isfinite(activation))
+    errors, ranks = (columns.plain(name, everywhere=False) for name in ("squared_error", "effective_rank"))
+    near_there, error_there, rank_there = (columns.there(name) for name in ("near", "squared_error", "effective_rank"))
+    _expect("an error that is not finite or below 0", ~error_there | (np.isfinite(errors) & (errors >= 0)))
+    _expect("more or less of one row than of another", near_there == near_there[0], error_there == error_there[0])
+    position, start, end, n_tokens = (columns.plain(name) for name in ("position", "start", "end", "n_tokens"))
+    counts = [stop - first for _, first, stop in groups]
+    length, begin = (np.repeat(one, counts) for one in ([*map(len, part.prompts.values())], [one[1] for one in groups]))
+    in_text = ((start == -1) & (end == -1)) | ((start >= 0) & (start <= end) & (end <= length))
+    _expect("a token outside its prompt", in_text, position >= 0, position < n_tokens)
+    in_range = (ranks >= 1 - _ROUNDING) & (ranks <= np.minimum(n_tokens, of.d_in) * (1 + _ROUNDING))
+    _expect("a rank that no such prompt has", rank_there == ("effective_rank" in keep), ~rank_there | in_range)
+    same = (n_tokens == n_tokens[begin]) & (~rank_there | (ranks == ranks[begin]))
+    step, later = np.diff(position, prepend=0), begin != np.arange(len(begin))
+    _expect("rows of several readings under one key", same, ~later | (step == 1 if at == "all" else step > 0))
+    last = begin != np.append(begin[1:], -1)
+    _expect("another token as the last", isinstance(at, Span) or position[last] == n_tokens[last] - 1)
+    fields = zip(position.tolist(), columns.texts("token"), start.tolist(), end.tolist(), strict=True)
+    tokens = [Token(position=place, text=text, start=begin, end=stop) for place, text, begin, stop in fields]
     found: dict[str, Reading] = {}
-    for key, first, stop in columns.groups():
+    for key, first, stop in groups:
         kept = activation[activation_at[first] : activation_at[stop]].reshape(stop - first, -1)
         found[key] = Reading(
             tokens=tuple(tokens[first:stop]),
-            n_tokens=cast(int, n_tokens[first]),
+            n_tokens=int(n_tokens[first]),
             indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])),
             values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])),
-            squared_error=errors[first:stop] if has_error[first] else None,
-            activations=kept if has_activation[first] else None,
-            effective_rank=ranks[first],
-            near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if has_near[first] else (),
-            ids=tuple(ids[id_at[first] : id_at[first + 1]].tolist()),
-            rendered=cast("str | None", rendered[first]) or "",
+            squared_error=errors[first:stop] if error_there[0] else None,
+            activations=kept if width else None,
+            effective_rank=float(ranks[first]) if rank_there[first] else None,
+            near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if near_there[0] else (),
         )
     return found
 
 
-def table_of_continuations(batch: Mapping[str, list[Continuation]]) -> pa.Table:
-    """Make a table with a row for each continuation."""
-    rows = [
+def _ascending(at: list[int], numbers: np.ndarray, *, below: int) -> bool:
+    """Say whether the numbers of each row ascend and lie in [0, below)."""
+    steps = np.diff(numbers) > 0
+    steps[[one - 1 for one in at if 0 < one < len(numbers)]] = True  # from the last of a row to the first of the next
+    return bool(steps.all() and ((numbers >= 0) & (numbers < below)).all())
+
+
+def _rows_of_continuations(part: Part, continuations: Mapping[str, list[Continuation]]) -> list[dict[str, Any]]:
+    """Make a row for each continuation."""
+    return [
         {
             "key": key,
             "row": row,
-            "rows": len(items),
-            "prompt": item.prompt.text,
+            "rows": len(continuations[key]),
+            "text": text,
             "arm": item.arm,
             "features": list(item.features),
             "strength": item.strength,
             "sample": item.sample,
-            "text": item.text,
+            "continuation": item.text,
             "log_prob": item.log_prob,
         }
-        for key, items in batch.items()
-        for row, item in enumerate(items)
+        for key, text in part.prompts.items()
+        for row, item in enumerate(continuations[key])
     ]
-    return pa.Table.from_pylist(rows, schema=CONTINUATIONS.schema)
 
 
-def _continuations_of(table: pa.Table) -> dict[str, list[Continuation]]:
+def _continuations_of(table: pa.Table, part: Part) -> dict[str, list[Continuation]]:
     """Return the continuations of a file, by key; their prompts know their text only."""
+    columns, steering = _Columns(table), cast(Steering, part.of)
+    groups = columns.groups(part)
+    score, strength, sample = (columns.plain(name) for name in ("log_prob", "strength", "sample"))
+    feature_at, features = columns.lists("features")
+    _expect("a mean log-probability that is not finite or above 0", np.isfinite(score), score <= 0)
+    _expect("features that this SAE has not", features >= 0, features < part.identity.d_sae)
+    arms, written = columns.texts("arm"), columns.texts("continuation")
     items = [
         Continuation(
-            prompt=Prompt(text=line["prompt"], style="", topic="", template=""),
-            arm=cast(Arm, line["arm"]),
-            features=tuple(line["features"]),
-            strength=line["strength"],
-            sample=line["sample"],
-            text=line["text"],
-            log_prob=line["log_prob"],
+            prompt=Prompt(text=text, style="", topic="", template=""),
+            arm=cast(Arm, arms[row]),
+            features=tuple(features[feature_at[row] : feature_at[row + 1]].tolist()),
+            strength=float(strength[row]),
+            sample=int(sample[row]),
+            text=written[row],
+            log_prob=float(score[row]),
         )
-        for line in table.to_pylist()
+        for row, text in enumerate(columns.texts("text"))
     ]
-    return {key: items[first:stop] for key, first, stop in _Columns(table).groups()}
+    wanted = [(*arm, number) for arm in steering.arms for number in range(steering.samples)]
+    found = [(one.arm, one.strength, one.sample) for one in items]
+    _expect("other arms than those of its experiment", found == wanted * len(groups))
+    kept = {"unsteered": [()], "steered": [steering.features]}
+    _expect(
+        "other features than those of its experiment",
+        [one.features in kept.get(one.arm, [one.features]) for one in items],
+        [len(one.features) == len(steering.features) for one in items if one.arm == "random"],
+    )
+    return {key: items[first:stop] for key, first, stop in groups}
 
 
 class _Columns:
@@ -184,15 +232,25 @@ class _Columns:
     def __init__(self, table: pa.Table) -> None:
         self._table = table.combine_chunks()
 
-    def plain(self, name: str) -> list[object]:
-        return cast("list[object]", self._table.column(name).to_pylist())
+    def plain(self, name: str, *, everywhere: bool = True) -> np.ndarray:
+        """Return numbers; where there is none stands NaN, or the file is refused."""
+        _expect(f"a row without {name}", not everywhere or self.there(name))
+        return np.asarray(self._table.column(name).to_numpy())
 
-    def floats(self, name: str) -> np.ndarray:
-        return np.asarray(self._table.column(name).to_numpy(), dtype=np.float32)
+    def texts(self, name: str) -> list[str]:
+        """Return texts, none of which may be absent."""
+        _expect(f"a row without {name}", self.there(name))
+        return cast("list[str]", self._table.column(name).to_pylist())
 
-    def present(self, name: str) -> list[bool]:
+    def words(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """Return texts that repeat, none of which may be absent: for each row a number, and the text of each number."""
+        _expect(f"a row without {name}", self.there(name))
+        coded = cast(Any, self._table.column(name).combine_chunks()).dictionary_encode()
+        return np.asarray(coded.indices), coded.dictionary.to_pylist()
+
+    def there(self, name: str) -> np.ndarray:
         """Return for each row whether it has a value."""
-        return cast("list[bool]", self._table.column(name).is_valid().to_pylist())
+        return np.asarray(self._table.column(name).is_valid().to_numpy(), dtype=bool)
 
     def lists(self, name: str) -> tuple[list[int], np.ndarray]:
         """Return where the list of each row begins, with the end of the last, and the values of all rows as one."""
@@ -200,29 +258,27 @@ class _Columns:
         if column.num_chunks == 0:
             return [0], np.empty(0)
         chunk = cast(Any, column.chunk(0))
+        _expect(f"a number that is absent in {name}", chunk.values.null_count == 0)
         return chunk.offsets.to_pylist(), chunk.values.to_numpy(zero_copy_only=False)
 
-    def groups(self) -> Iterator[tuple[str, int, int]]:
-        """Give each key, its first row and the one after its last; they must be adjacent, in order and all there."""
-        row, rows = (np.asarray(self._table.column(name).to_numpy()) for name in ("row", "rows"))
-        keys = np.array(self.plain("key"), dtype=object)
+    def groups(self, part: Part) -> list[tuple[str, int, int]]:
+        """Return each key, its first row and the one after its last: those of the part, in order, with its texts."""
+        row, rows = self.plain("row"), self.plain("rows")
         starts = np.flatnonzero(row == 0)
         counts = np.diff(starts, append=len(row))
-        first = keys[starts].tolist()
-        whole = (
-            counts.sum() == len(row)
-            and len(set(first)) == len(first)
-            and np.array_equal(row, np.arange(len(row)) - np.repeat(starts, counts))
-            and np.array_equal(rows, np.repeat(counts, counts))
-            and np.array_equal(keys, np.repeat(keys[starts], counts))
-        )
-        if not whole:
-            raise UntrustedError("the rows of a key are not adjacent, in order and all there")
-        yield from zip(first, starts.tolist(), (starts + counts).tolist(), strict=True)
+        _expect("not all rows of a key, adjacent and in order", counts.sum() == len(row))
+        ordered = row == np.arange(len(row)) - np.repeat(starts, counts)
+        _expect("not all rows of a key, adjacent and in order", ordered, rows == np.repeat(counts, counts))
+        _expect("more or fewer prompts than its name says", len(counts) == len(part.prompts))
+        for name, wanted in (("key", part.prompts.keys()), ("text", part.prompts.values())):
+            codes, words = self.words(name)
+            alike = [words[code] for code in codes[starts]] == list(wanted)
+            _expect("other prompts than its name says", alike, codes == np.repeat(codes[starts], counts))
+        return list(zip(part.prompts, starts.tolist(), (starts + counts).tolist(), strict=True))
 
 
 READINGS: Final[Kind[Reading]] = Kind(
-    name="readings-3",  # 2: with `near`; 3: with all that the model saw of a prompt
+    name="readings-3",  # 2: with `near`; 3: a file a part, with a hash of all of it and what the model saw
     version="readings 3",
     schema=pa.schema(
         [
@@ -247,35 +303,29 @@ READINGS: Final[Kind[Reading]] = Kind(
             ("effective_rank", pa.float64()),
         ]
     ),
+    encode=_rows_of_readings,
     decode=_readings_of,
-    for_people=("text", "at", "pieces"),
-    repetitive=("key", "text", "at", "token", "pieces.list.element"),
-    encodings={
-        "indices.list.element": "DELTA_BINARY_PACKED",
-        "near.list.element": "DELTA_BINARY_PACKED",
-        "values.list.element": "BYTE_STREAM_SPLIT",
-        "activation.list.element": "BYTE_STREAM_SPLIT",
-    },
+    for_the_report=("rendered", "ids", "pieces"),
 )
 
 
 CONTINUATIONS: Final[Kind[list[Continuation]]] = Kind(
-    name="continuations",
-    version="continuations 1",
+    name="continuations-2",
+    version="continuations 2",
     schema=pa.schema(
         [
             ("key", pa.string()),
             ("row", pa.int32()),
             ("rows", pa.int32()),
-            ("prompt", pa.string()),
+            ("text", pa.string()),
             ("arm", pa.string()),
             ("features", pa.list_(pa.int32())),
             ("strength", pa.float64()),
             ("sample", pa.int32()),
-            ("text", pa.string()),
+            ("continuation", pa.string()),
             ("log_prob", pa.float64()),
         ]
     ),
+    encode=_rows_of_continuations,
     decode=_continuations_of,
-    repetitive=("key", "prompt", "arm"),
 )

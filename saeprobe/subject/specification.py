@@ -237,10 +237,11 @@ class Yardstick:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request is one prompt and all that is wanted of it; it runs once however much that is."""
+    """A request is one prompt and all that is wanted of it; only those of one `batch` share a forward pass."""
 
     text: str
     wants: tuple[Want, ...]
+    batch: str = ""
 
     def __post_init__(self) -> None:
         if len({want.raw for want in self.wants}) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,8 +166,15 @@ def test_the_figures_are_kept_and_not_trusted_blindly(cold: Run, folder: Path) -
     subject = find_subject("right", folder)
     made = Instruments(Store(store), store, {}).check(subject)
     (file,) = [one for one in (store / "instruments").iterdir() if json.loads(one.read_text())["subject"] == "right"]
-    for content in ("", "[]", "{}", '{"kind": "figures 1", "layers": [{"shift": 0}]}', '{"kind": "another"}'):
-        file.write_text(content, encoding="utf-8")
+    written = file.read_text(encoding="utf-8")
+    digit = written.index('"l0": ') + len('"l0": ')
+    flipped = f"{written[:digit]}{9 - int(written[digit])}{written[digit + 1 :]}"
+    for content in ("", "[]", "{}", flipped, "[" * 100_000, '{"kind": "another"}', None):
+        if content is None:
+            file.unlink()
+            os.mkfifo(file)
+        else:
+            file.write_text(content, encoding="utf-8")
         assert Instruments(Store(store), store, {}).check(subject) == made
         assert json.loads(file.read_text())["subject"] == "right"
 

@@ -4,76 +4,183 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import socket
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from parts import WANT, part_of, reading, written
 
 from saeprobe.captures import Span, steer
-from saeprobe.features.sparse import Token
+from saeprobe.files import written_whole
 from saeprobe.prompts import PromptSet
 from saeprobe.store import store as store_module
-from saeprobe.store.store import Store, StoreWarning
-from saeprobe.subject.specification import Reading, Want
+from saeprobe.store.store import Store, StoreError, StoreWarning
+from saeprobe.subject.specification import Want
 
-WANT = Want(at="last", keep=frozenset({"features"}))
-
-
-def _reading(n_active: int = 3, rows: int = 2, seed: int = 0) -> Reading:
-    generator = np.random.default_rng(seed)
-    return Reading(
-        tokens=tuple(Token(position=row + 1, text="x", start=row, end=row + 1) for row in range(rows)),
-        n_tokens=rows + 1,
-        indices=tuple(np.sort(generator.choice(65536, n_active, replace=False)).astype(np.int32) for _ in range(rows)),
-        values=tuple(generator.random(n_active).astype(np.float32) + 0.1 for _ in range(rows)),
-        squared_error=np.arange(rows, dtype=np.float32),
-    )
+LEFT = f".x.parquet.{'0123' * 8}.part"
 
 
 def test_what_is_added_comes_back_and_opens_in_pandas(tmp_path: Path) -> None:
     """A reading returns as it was, and its file is a table that pandas reads."""
-    reading = _reading()
-    Store(tmp_path).add_readings("f" * 64, {"k": ("a text", WANT, reading)})
-    found = Store(tmp_path).readings("f" * 64, ["k", "absent"])
-    assert found.keys() == {"k"}
-    np.testing.assert_array_equal(found["k"].indices[1], reading.indices[1])
-    strengths = [row for one in (found["k"], reading) for row in one.values]  # noqa: PD011 - no frame of pandas
-    np.testing.assert_array_equal(strengths[:2], strengths[2:])
-    assert found["k"].tokens == reading.tokens
-    assert found["k"].activations is None
-    frame = pd.read_parquet(next(tmp_path.rglob("*.parquet")))
-    assert frame["text"].tolist() == ["a text"] * 2
+    part = part_of(Store(tmp_path), "a text", "absent no more")
+    file = written(tmp_path, part)
+    found = Store(tmp_path).readings(part)
+    assert found is not None
+    assert list(found) == list(part.prompts)
+    for seed, one in enumerate(found.values()):
+        np.testing.assert_array_equal(one.indices[0], reading(seed=seed).indices[0])
+        np.testing.assert_array_equal(one.values[0], reading(seed=seed).values[0])  # noqa: PD011 - no frame of pandas
+        assert one.tokens == reading().tokens
+        assert one.activations is None
+    assert pd.read_parquet(file)["text"].tolist() == ["a text", "absent no more"]
+    assert Store(tmp_path).readings(part_of(Store(tmp_path), "a text")) is None
 
 
-@pytest.mark.parametrize("harm", ["torn", "flipped", "foreign"])
-def test_a_file_that_cannot_be_trusted_is_set_aside(tmp_path: Path, harm: str) -> None:
-    """A truncated file, one with changed bytes and one of another origin are set aside with a warning."""
-    Store(tmp_path).add_readings("f" * 64, {"k": ("a text", WANT, _reading(500))})
-    file = next(tmp_path.rglob("*.parquet"))
+def _tear(file: Path, content: bytes) -> None:
+    file.write_bytes(content[: len(content) // 2])
+
+
+def _flip(at: int) -> Callable[[Path, bytes], None]:
+    def flip(file: Path, content: bytes) -> None:
+        where = at % len(content)
+        file.write_bytes(content[:where] + bytes([content[where] ^ 1]) + content[where + 1 :])
+
+    return flip
+
+
+def _grow(file: Path, content: bytes) -> None:
+    del content
+    os.truncate(file, 2**42)  # a hole of 4 TiB, which no memory holds
+
+
+def _foreign(file: Path, content: bytes) -> None:
+    del content
+    pd.DataFrame({"key": ["k"]}).to_parquet(file)
+
+
+def _empty(file: Path, content: bytes) -> None:
+    del content
+    file.write_bytes(b"")
+
+
+def _pipe(file: Path, content: bytes) -> None:
+    del content
+    file.unlink()
+    os.mkfifo(file)
+
+
+def _socket(file: Path, content: bytes) -> None:
+    del content
+    file.unlink()
+    with socket.socket(socket.AF_UNIX) as one:
+        there = os.open(file.parent, os.O_RDONLY)  # the name of a socket may have 108 bytes
+        one.bind(f"/proc/self/fd/{there}/{file.name}")
+        os.close(there)
+
+
+def _folder(file: Path, content: bytes) -> None:
+    del content
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize(
+    "harm", [_tear, _grow, _flip(0), _flip(500), _flip(-5), _flip(-1), _foreign, _empty, _pipe, _socket, _folder]
+)
+def test_a_file_that_cannot_be_trusted_is_set_aside(tmp_path: Path, harm: Callable[[Path, bytes], None]) -> None:
+    """A truncated file, a flipped bit anywhere, another file and no file at all are set aside with a warning."""
+    part = part_of(Store(tmp_path), "a text")
+    file = written(tmp_path, part, n_active=500)
     content = file.read_bytes()
-    if harm == "torn":
-        file.write_bytes(content[: len(content) // 2])
-    elif harm == "flipped":
-        at = len(content) // 4
-        file.write_bytes(content[:at] + bytes(255 - byte for byte in content[at : at + 64]) + content[at + 64 :])
-    else:
-        pd.DataFrame({"key": ["k"]}).to_parquet(file)
+    harm(file, content)
     with pytest.warns(StoreWarning, match="set aside"):
-        assert Store(tmp_path).readings("f" * 64, ["k"]) == {}
+        assert Store(tmp_path).readings(part) is None
+    assert not file.exists()
     assert file.with_suffix(".corrupt").exists()
-    Store(tmp_path).add_readings("f" * 64, {"k": ("a text", WANT, _reading(500))})
-    assert Store(tmp_path).readings("f" * 64, ["k"]).keys() == {"k"}
+    assert written(tmp_path, part, n_active=500).read_bytes() == content
+    assert file.with_suffix(".corrupt").is_dir() or not file.with_suffix(".corrupt").exists()
+
+
+def test_a_file_in_the_place_of_another_is_set_aside(tmp_path: Path) -> None:
+    """A file of other texts, or of another subject, is whole and still not what its name says."""
+    store = Store(tmp_path)
+    part, of_other_text = part_of(store, "a text"), part_of(store, "b text")
+    of_other_subject = part_of(store, "a text", fingerprint="e" * 64)
+    file, *others = (written(tmp_path, one) for one in (part, of_other_text, of_other_subject))
+    for other in others:
+        file.write_bytes(other.read_bytes())
+        with pytest.warns(StoreWarning, match="other prompts than its name says|of another subject"):
+            assert Store(tmp_path).readings(part) is None
+
+
+def test_what_cannot_be_set_aside_is_not_believed_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that cannot be written the warning says so, and the file counts as not there."""
+    part = part_of(Store(tmp_path), "a text")
+    file = written(tmp_path, part)
+    file.write_bytes(b"no Parquet")
+    monkeypatch.setattr(Path, "replace", _refuse)
+    with pytest.warns(StoreWarning, match=r"could not be set aside \(Read-only file system\)"):
+        assert not Store(tmp_path).holds(part)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise OSError(30, "Read-only file system")
+
+
+@pytest.mark.parametrize("harm", ["a file", "read-only"])
+def test_a_store_that_cannot_be_written_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    """Before anything is computed: where a file stands in its place, and where the disk is read-only."""
+    store = Store(tmp_path / "store")
+    if harm == "a file":
+        store.path.write_text("")
+    else:
+        monkeypatch.setattr("saeprobe.store.store.tempfile.TemporaryFile", _refuse)
+    with pytest.raises(StoreError, match=r"store cannot be written .* or name another with --saeprobe-store"):
+        store.prepare([part_of(store, "a text")])
+    assert not store.holds(part_of(store, "a text"))
+    if harm == "a file":
+        with pytest.raises(StoreError, match="cannot be written"), store.locked("sparrow"):
+            pass
+
+
+def test_leftovers_of_a_killed_process_are_removed_and_no_others(tmp_path: Path) -> None:
+    """A temporary file whose writer lives is locked by it; any other is left over."""
+    part = part_of(Store(tmp_path), "a text")
+    folder = written(tmp_path, part).parent
+    (folder / LEFT).write_bytes(b"half")
+    with written_whole(folder / "y.parquet") as living:
+        Store(tmp_path).tidy([part])
+        assert living.exists()
+        living.write_bytes(b"all")
+    assert sorted(path.name for path in folder.iterdir()) == sorted([f"{part.name}.parquet", "y.parquet"])
+
+
+def test_strange_neighbours_are_in_nobodys_way(tmp_path: Path) -> None:
+    """Pipes, folders and files of other names are not opened."""
+    part = part_of(Store(tmp_path), "a text")
+    folder = written(tmp_path, part).parent
+    os.mkfifo(folder / "x.parquet")
+    os.mkfifo(folder / LEFT)
+    (folder / "y.parquet").mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Store(tmp_path).tidy([part])
+        assert Store(tmp_path).holds(part)
 
 
 def test_an_active_feature_takes_at_most_eight_bytes(tmp_path: Path) -> None:
     """A batch of 64 tokens with 120 of 65,536 features each takes no more on disk than index and value would."""
-    batch = {str(n): ("a text", WANT, _reading(120, rows=1, seed=n)) for n in range(64)}
-    Store(tmp_path).add_readings("f" * 64, batch)
-    assert next(tmp_path.rglob("*.parquet")).stat().st_size <= 8 * 64 * 120
+    file = written(tmp_path, part_of(Store(tmp_path), *map(str, range(64))), n_active=120)
+    assert file.stat().st_size <= 8 * 64 * 120
 
 
 def test_all_that_decides_a_reading_is_in_its_key(tmp_path: Path) -> None:
@@ -132,42 +239,35 @@ def _sha256(value: object) -> str:
 WRITER = """
 import sys
 from pathlib import Path
-import numpy as np
-from saeprobe.features.sparse import Token
+sys.path.insert(0, sys.argv[1])
+from parts import part_of, written
 from saeprobe.store.store import Store
-from saeprobe.subject.specification import Reading
-from saeprobe.subject.specification import Want
-
-store, want = Store(Path(sys.argv[1])), Want(at="last", keep=frozenset({"features"}))
+root, name = Path(sys.argv[2]), sys.argv[3]
+store = Store(root)
 print("ready", flush=True)
 sys.stdin.readline()
 for batch in range(12):
-    entries = {}
-    for number in range(batch * 4, batch * 4 + 4):
-        key = f"both {number}" if batch % 2 else f"{sys.argv[2]} {number}"
-        entries[key] = (key, want, Reading(
-            tokens=(Token(position=1, text="x", start=0, end=1),), n_tokens=2,
-            indices=(np.array([number, 4000], dtype=np.int32),),
-            values=(np.array([number + 0.5, 1.0], dtype=np.float32),),
-            squared_error=np.zeros(1, dtype=np.float32)))
-    store.add_readings("f" * 64, entries)
-    assert store.stored("f" * 64, entries) == set(entries)
+    part = part_of(store, *(f"{'both' if batch % 2 else name} {number}" for number in range(batch * 4, batch * 4 + 4)))
+    written(root, part)
+    assert store.holds(part)
 for _ in range(60):  # both write this one file, over and over
-    store.add_readings("f" * 64, entries)
+    written(root, part)
+    store.tidy([part])
 """
 
 
 def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
-    """Batches of their own and the same batches, written together: all come back whole, and no half file is left."""
+    """Parts of their own and the same parts, written together: all come back whole, and no half file is left."""
+    names = ("one", "two")
     writers = [
         subprocess.Popen(  # noqa: S603 - this interpreter, on a script of this file
-            [sys.executable, "-c", WRITER, str(tmp_path), name],
+            [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(tmp_path), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for name in ("one", "two")
+        for name in names
     ]
     for writer in writers:
         assert writer.stdout is not None
@@ -178,43 +278,33 @@ def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None
         writer.stdin.flush()
     assert [writer.communicate()[1] for writer in writers] == ["", ""]
     assert [writer.returncode for writer in writers] == [0, 0]
-
-    own = [number for batch in range(0, 12, 2) for number in range(batch * 4, batch * 4 + 4)]
-    keys = {
-        **{f"{name} {number}": number for name in ("one", "two") for number in own},
-        **{f"both {number}": number for number in range(48) if number not in own},
-    }
-    found = Store(tmp_path).readings("f" * 64, keys)
-    assert {key: int(reading.indices[0][0]) for key, reading in found.items()} == keys
+    store = Store(tmp_path)
+    for batch in range(12):
+        for name in ("both",) if batch % 2 else names:
+            found = store.readings(part_of(store, *(f"{name} {n}" for n in range(batch * 4, batch * 4 + 4))))
+            assert found is not None
+            for seed, one in enumerate(found.values()):
+                np.testing.assert_array_equal(one.indices[0], reading(seed=seed).indices[0])
     assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} == {".parquet"}
-
-
-def test_a_key_in_a_file_of_many_comes_alone(tmp_path: Path) -> None:
-    """Of a batch only what is asked for is decoded, and readings of several batches come together."""
-    for start in (0, 4):
-        batch = {str(n): (str(n), WANT, _reading(seed=n)) for n in range(start, start + 4)}
-        Store(tmp_path).add_readings("f" * 64, batch)
-    found = Store(tmp_path).readings("f" * 64, ["5", "2"])
-    assert found.keys() == {"2", "5"}
-    np.testing.assert_array_equal(found["5"].indices[0], _reading(seed=5).indices[0])
 
 
 @pytest.mark.parametrize(("room", "reads"), [(2**20, 1), (0, 3)])
 def test_a_file_is_read_once_while_there_is_room_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, reads: int
 ) -> None:
-    """Readings of one file that are asked for in turn come from one reading of it; without room it is read again."""
-    Store(tmp_path).add_readings("f" * 64, {str(n): (str(n), WANT, _reading(seed=n)) for n in range(3)})
-    read, whole = store_module._read, list[Path]()
+    """A part that is asked for again comes from one reading of its file; without room it is read again."""
+    part, read, whole = part_of(Store(tmp_path), "a text"), store_module._bytes_in, list[Path]()
+    written(tmp_path, part)
 
-    def counted(file: Path, kind: Any, columns: Any) -> Any:
-        whole.extend([file] if len(columns) > 1 else [])
-        return read(file, kind, columns)
+    def counted(file: Path) -> bytes:
+        whole.append(file)
+        return read(file)
 
-    monkeypatch.setattr(store_module, "_read", counted)
+    monkeypatch.setattr(store_module, "_bytes_in", counted)
     monkeypatch.setattr(store_module, "_HELD_BYTES", room)
     store = Store(tmp_path)
-    for n in range(3):
-        (found,) = store.readings("f" * 64, [str(n)]).values()
-        np.testing.assert_array_equal(found.indices[1], _reading(seed=n).indices[1])
+    assert store.holds(part)
+    assert store.holds(part)  # which never needs the file again
+    for _ in range(2):
+        assert store.readings(part) is not None
     assert len(whole) == reads

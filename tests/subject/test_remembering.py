@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,21 @@ def test_what_does_not_fit_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None
         assert answers(model, runs((1, 2))) == {0: {1: [1, 2], 2: [2, 4]}}
         assert answers(model, runs((7,))) == {0: {1: [7], 2: [14]}}
     assert [run.ids for run in counting.ran] == [(1, 2), (7,), (7,)]
+
+
+def test_a_batch_of_which_a_part_was_kept_is_run_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is room for one of the two runs: the batch keeps its shape, by which its numbers are rounded."""
+    from saeprobe.subject.running import random as remembering
+
+    monkeypatch.setattr(remembering, "_BYTES", 16)
+    counting: Any = Counting()
+    model = remembering.RememberingModel(model=counting)
+    batch = [replace(run, batch="a") for run in runs((1, 2), (7, 8))]
+    for _ in range(2):
+        assert answers(model, batch) == {0: {1: [1, 2], 2: [2, 4]}, 1: {1: [7, 8], 2: [14, 16]}}
+    assert [run.ids for run in counting.ran] == [(7, 8), (1, 2)] * 2
+    assert answers(model, runs((7, 8))) == {0: {1: [7, 8], 2: [14, 16]}}
+    assert len(counting.ran) == 5
 
 
 def test_progress_reaches_its_end_where_nothing_is_run() -> None:

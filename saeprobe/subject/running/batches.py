@@ -20,11 +20,13 @@ class Run:
     """A run is one sequence of tokens and the depths at which its residual stream is wanted.
 
     A depth is the number of blocks that ran before: depth k is `blocks.k.hook_resid_pre` of TransformerLens, and
-    `hidden_states[k]` of transformers for every k but the last, which is after the final norm there.
+    `hidden_states[k]` of transformers for every k but the last, which is after the final norm there. Only runs of one
+    `batch` share a forward pass.
     """
 
     ids: tuple[int, ...]
     depths: tuple[int, ...]
+    batch: str = ""
 
 
 Streams = Mapping[int, Float[Tensor, "pos d_in"]]  # the residual streams of one run, by depth
@@ -112,6 +114,21 @@ def chunks(items: Sequence[_Item], *, batch_size: int) -> list[Sequence[_Item]]:
     return [items[start : start + batch_size] for start in range(0, len(items), batch_size)]
 
 
+def batches_of(runs: Sequence[Run], *, batch_size: int) -> list[Sequence[int]]:
+    """Cut the numbers of runs into batches: what goes into one depends on the runs of its own label alone.
+
+    Memory that is full is the one exception: `each_part` then halves a batch, and the shapes are the machine's.
+    """
+    labelled: dict[str, list[int]] = {}
+    for number, run in enumerate(runs):
+        labelled.setdefault(run.batch, []).append(number)
+    found: list[Sequence[int]] = []
+    for alike in labelled.values():
+        ordered = sorted(alike, key=lambda one: (max(runs[one].depths), len(runs[one].ids)), reverse=True)
+        found += chunks(ordered, batch_size=batch_size)
+    return found
+
+
 class _Part(Protocol):
     def __len__(self) -> int: ...
 
@@ -168,8 +185,7 @@ def run_in_batches(
     batch_size: int,
     progress: Share | None,
 ) -> Iterator[tuple[int, Streams]]:
-    """Give the streams of each run with its index, the longest first; `forward` takes ascending depths."""
-    numbers = sorted(range(len(runs)), key=lambda number: len(runs[number].ids), reverse=True)
+    """Give the streams of each run with its index, batch by batch; `forward` takes ascending depths."""
 
     def work(part: Sequence[int]) -> list[Streams]:
         batch = pad([runs[number].ids for number in part], side=side, device=device)
@@ -178,7 +194,7 @@ def run_in_batches(
         return [{depth: unpadded[depth][row] for depth in runs[number].depths} for row, number in enumerate(part)]
 
     done = 0
-    for part, streams in each_part(chunks(numbers, batch_size=batch_size), work, where=device):
+    for part, streams in each_part(batches_of(runs, batch_size=batch_size), work, where=device):
         yield from zip(part, streams, strict=True)
         done += len(part)
         if progress is not None:

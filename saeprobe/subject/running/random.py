@@ -232,7 +232,8 @@ class RememberingModel:
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
     ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
         """Yield the streams of each run by depth; see `ResidualStream`."""
-        lacking = [index for index, run in enumerate(runs) if run not in self._kept]
+        whole = {run.batch for run in runs if run.batch and run not in self._kept}  # a batch keeps its shape
+        lacking = [index for index, run in enumerate(runs) if run not in self._kept or run.batch in whole]
         if lacking:
             part = [runs[index] for index in lacking]
             for number, streams in self.model.run(part, batch_size=batch_size, progress=progress):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -11,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from saeprobe.captures import Steering
+from saeprobe.captures import At, Steering
 from saeprobe.features.continuations import Continuation
 from saeprobe.features.sparse import Token, effective_rank
 from saeprobe.prompts import Prompt
@@ -101,42 +102,46 @@ class SaeReader:
             for want in request.wants:
                 text.read_at(want.at)  # before the model runs: a span that is not there must not cost an hour
         runs = [
-            Run(ids=text.ids, depths=tuple(sorted({self._depth(want) for want in request.wants})))
+            Run(ids=text.ids, depths=tuple(sorted({self._depth(want) for want in request.wants})), batch=request.batch)
             for text, request in zip(texts, requests, strict=True)
         ]
-        waiting: list[_Answerable] = []
+        left, waiting = Counter(request.batch for request in requests), dict[str, list[_Answerable]]()
         for index, streams in self.model.run(runs, batch_size=batch_size, progress=progress):
-            waiting.append(_Answerable(index=index, request=requests[index], text=texts[index], streams=streams))
-            if len(waiting) == batch_size:
-                yield from self._answer(waiting)
-                waiting = []
-        yield from self._answer(waiting)
+            label = requests[index].batch
+            alike = waiting.setdefault(label, [])
+            alike.append(_Answerable(index=index, request=requests[index], text=texts[index], streams=streams))
+            left[label] -= 1
+            if len(alike) == batch_size or not left[label]:
+                yield from self._answer(waiting.pop(label))
 
     def _depth(self, want: Want) -> int:
         return self.pairing.depth + want.shift
 
+    def _places(self, request: Request) -> set[tuple[int, At]]:
+        return {(self._depth(want), want.at) for want in request.wants}
+
     def _answer(self, ready: Sequence[_Answerable]) -> Iterator[tuple[int, list[Reading]]]:
-        """Encode what is wanted of some requests at one go, each token and depth once."""
-        wanted = [
-            (which, depth, at)
-            for which, one in enumerate(ready)
-            for depth, at in sorted(
-                {(self._depth(want), at) for want in one.request.wants for at in one.text.read_at(want.at)}
-            )
-        ]
-        if not wanted:
-            return
-        x = torch.stack([ready[which].streams[depth][at] for which, depth, at in wanted])
-        rows = self._encode(x)
-        for (which, depth, at), sound, stream in zip(wanted, rows.finite, x, strict=True):
-            if not sound:
-                raise self._not_finite(ready[which].text, depth, at, stream)
-        row_of = {key: row for row, key in enumerate(wanted)}
-        for which, one in enumerate(ready):
+        """Encode what is wanted of some requests, the tokens of each depth and place as one matrix of their own.
+
+        So its shape, which decides how products are rounded, does not depend on what else is wanted.
+        """
+        encoded: dict[tuple[int, At], tuple[_Rows, dict[tuple[int, int], int]]] = {}
+        for place in set[tuple[int, At]]().union(*(self._places(one.request) for one in ready)):
+            depth, at = place
+            there = [one for one in ready if place in self._places(one.request)]
+            chosen = [(one, position) for one in there for position in one.text.read_at(at)]
+            x = torch.stack([one.streams[depth][position] for one, position in chosen])
+            rows = self._encode(x)
+            for (one, position), sound, stream in zip(chosen, rows.finite, x, strict=True):
+                if not sound:
+                    raise self._not_finite(one.text, depth, position, stream)
+            encoded[place] = rows, {(one.index, position): row for row, (one, position) in enumerate(chosen)}
+        for one in ready:
             readings: list[Reading] = []
             for want in one.request.wants:
-                depth, positions = self._depth(want), one.text.read_at(want.at)
-                readings.append(self._reading(one, want, rows, [row_of[which, depth, at] for at in positions]))
+                rows, row_of = encoded[self._depth(want), want.at]
+                chosen = [row_of[one.index, position] for position in one.text.read_at(want.at)]
+                readings.append(self._reading(one, want, rows, chosen))
             yield one.index, readings
 
     def _encode(self, x: Float[Tensor, "rows d_in"]) -> _Rows:
@@ -223,7 +228,10 @@ class SaeReader:
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
     ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-        """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`."""
+        """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`.
+
+        Whole batches of the experiment are run, so that a part of the prompts is continued as all of them are.
+        """
         if self.pairing.unsteerable is not None:
             raise ReadingError(f"{self.name} cannot be steered: {self.pairing.unsteerable}")
         of_whole = Experiment(
@@ -232,15 +240,21 @@ class SaeReader:
             directions=cast(Tensor, self.sae.W_dec),
             alive=self._alive(experiment),
         )
-        texts = self.tokenize([prompt.text for prompt in prompts])
-        yield from continue_prompts(
+        asked = {prompt.text: prompt for prompt in prompts}
+        batches = [batch for batch in steering.batches(experiment) if not asked.keys().isdisjoint(batch)]
+        every = {
+            text: Prompt(text=text, style="", topic="", template="") for batch in batches for text in batch
+        } | asked
+        whole = [[(every[one.text], one) for one in self.tokenize(batch)] for batch in batches]
+        found = continue_prompts(
             of_whole,
             self.model.speaker(),
             self.tokenizer,
-            list(zip(prompts, texts, strict=True)),
+            whole,
             n_positions=self.pairing.n_positions,
             ends=self.ends(),
         )
+        yield from ((prompt, items) for prompt, items in found if prompt.text in asked)
 
     def _alive(self, texts: Sequence[str]) -> tuple[int, ...]:
         """Return the features that fire on any token of the texts, BOS aside."""

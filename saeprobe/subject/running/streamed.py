@@ -27,7 +27,7 @@ from saeprobe.subject.files.checkpoint import check_checkpoint
 from saeprobe.subject.files.layout import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
-from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, check_runs, chunks, each_part, pad
+from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, batches_of, check_runs, each_part, pad
 from saeprobe.subject.running.guard import check_finite, foreign
 from saeprobe.subject.running.layers import (
     Attention,
@@ -259,9 +259,8 @@ class LayerSweep:
 
     def _groups(self, runs: Sequence[Run], *, batch_size: int) -> list[_Group]:
         """Put runs of about equal depth and length together, those first that need most memory."""
-        order = sorted(range(len(runs)), key=lambda one: (max(runs[one].depths), len(runs[one].ids)), reverse=True)
         groups: list[_Group] = []
-        for part in chunks(order, batch_size=batch_size):
+        for part in batches_of(runs, batch_size=batch_size):
             ids = [runs[number].ids for number in part]
             shape = (len(part), max(len(one) for one in ids), self.model.config.hidden_size)
             state = torch.empty(shape, dtype=getattr(torch, self.files.dtype), pin_memory=self.files.pinned)

@@ -58,34 +58,36 @@ def continue_prompts(
     experiment: Experiment,
     speaker: Speaker,
     tokenizer: FastTokenizer,
-    prompts: Sequence[tuple[Prompt, Tokenized]],
+    batches: Sequence[Sequence[tuple[Prompt, Tokenized]]],
     *,
     n_positions: int,
     ends: frozenset[int],
 ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-    """Continue prompts under every arm, up to a token in `ends`; rows of several prompts share a batch."""
+    """Continue prompts under every arm, up to a token in `ends`; all rows of a batch are written together, no others.
+
+    A batch of a single prompt may have more rows than are written at once.
+    """
     steering = experiment.steering
-    for _, text in prompts:
+    for _, text in (one for batch in batches for one in batch):
         if len(text.ids) + steering.max_new_tokens > n_positions:
             raise ReadingError(
                 f"the prompt {shorten(text.text)} has {len(text.ids)} tokens; with {steering.max_new_tokens} new ones "
                 f"they do not fit the {n_positions} of the model: shorten the prompt or lower max_new_tokens"
             )
-    n_samples = 1 if steering.temperature == 0 else steering.n_samples  # all would be the same
-    rows = [
-        _Row(prompt=prompt, text=text, treatment=treatment, sample=sample)
-        for prompt, text in sorted(prompts, key=lambda one: len(one[1].ids))
-        for treatment in experiment.treatments
-        for sample in range(n_samples)
-    ]
-    a_prompt = len(experiment.treatments) * n_samples
     writer = _Writer(speaker=speaker, tokenizer=tokenizer, steering=steering, ends=ends)
-    done: list[Continuation] = []
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        done += writer.write(rows[start : start + _ROWS_AT_ONCE])
-        while len(done) >= a_prompt:
-            yield done[0].prompt, done[:a_prompt]
-            done = done[a_prompt:]
+    for batch in batches:
+        rows = [
+            _Row(prompt=prompt, text=text, treatment=treatment, sample=sample)
+            for prompt, text in batch
+            for treatment in experiment.treatments
+            for sample in range(steering.samples)
+        ]
+        done: list[Continuation] = []
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            done += writer.write(rows[start : start + _ROWS_AT_ONCE])
+        a_prompt = len(rows) // len(batch)
+        for number, (prompt, _) in enumerate(batch):
+            yield prompt, done[number * a_prompt : (number + 1) * a_prompt]
 
 
 @dataclass(frozen=True, kw_only=True)

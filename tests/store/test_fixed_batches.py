@@ -1,0 +1,149 @@
+"""Fixed batches: what is computed, and in which company, depends on the capture alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_subjects import Made
+
+from saeprobe.captures import Capture, Steering, capture, steer
+from saeprobe.plugin.collecting import Asked
+from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.prompts import PromptSet
+from saeprobe.store import plan
+from saeprobe.store.plan import Plan, gather
+from saeprobe.store.store import Store, StoreError
+from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import Reader
+
+TOPICS = ["golden", "the red bridge", "a", "bridges and long bridges", "red", "the long golden gate", "is"]
+STYLES = {"one": ["{topic} is"], "two": ["the {topic} and the {topic}"], "three": ["is {topic} golden or red"]}
+EVERY = PromptSet.build(name="every", language="en", topics=TOPICS, styles=STYLES)
+ENDS, ALL = capture(EVERY, keep="effective_rank"), capture(EVERY, at="all", keep="activations")
+FEW = capture(EVERY.only("one", "two"))
+SPOKEN = steer(EVERY.only("one"), feature=3, strengths=[4.0], random_features=2, n_samples=30, max_new_tokens=3)
+
+
+@pytest.fixture(scope="module")
+def reader(tiny: Made) -> Reader:
+    """The subject in memory."""
+    return tiny.subject.open()
+
+
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file holds at most five prompts."""
+    monkeypatch.setattr(plan, "A_FILE", 5)
+
+
+def _gather(root: Path, subject: Subject, reader: Reader, *asked: Capture | Steering) -> dict[str, bytes]:
+    """Gather at three prompts a forward pass, and return the bytes of each file of the store."""
+    (work,) = Plan.of((subject, one) for one in asked).work
+    gather(work, Store(root), batch_size=3, open_reader=lambda: reader)
+    return {path.name: path.read_bytes() for path in root.rglob("*.parquet")}
+
+
+@pytest.mark.parametrize("asked", [ENDS, ALL, FEW, SPOKEN])
+def test_other_captures_change_no_byte(tmp_path: Path, tiny: Made, reader: Reader, asked: Capture | Steering) -> None:
+    """A capture has the same files alone, together with others that share its prompts, and after them."""
+    alone = _gather(tmp_path / "alone", tiny.subject, reader, asked)
+    together = _gather(tmp_path / "together", tiny.subject, reader, ALL, ENDS, SPOKEN, FEW)
+    _gather(tmp_path / "after", tiny.subject, reader, ALL, ENDS)
+    after = _gather(tmp_path / "after", tiny.subject, reader, asked)
+    assert len(alone) == (7 // 2 + 1 if asked is SPOKEN else 4 if asked is FEW else 6)
+    assert alone.items() <= together.items()
+    assert alone.items() <= after.items()
+
+
+def test_what_is_lacking_is_computed_to_the_same_bytes(tmp_path: Path, tiny: Made, reader: Reader) -> None:
+    """Any one file, or any second one, comes back as it was."""
+    whole = _gather(tmp_path, tiny.subject, reader, ALL, ENDS, SPOKEN)
+    names = sorted(whole)
+    for lost in [*([name] for name in names), names[::2], names[1::2]]:
+        for name in lost:
+            next(tmp_path.rglob(name)).unlink()
+        assert _gather(tmp_path, tiny.subject, reader, ALL, ENDS, SPOKEN) == whole
+
+
+def test_draws_that_share_what_the_model_gives_are_read_to_the_same_bytes(tmp_path: Path, tiny: Made) -> None:
+    """A draw that remembers streams of another capture, or of half a batch, reads what one alone does."""
+    whole: dict[str, bytes] = {}
+    for root, asked in (("together", (ENDS, FEW)), ("in turn", (FEW,)), ("in turn", (ENDS,))):
+        for draw in tiny.subject.draws("random-sae", neutral=EVERY, count=2):
+            found = _gather(tmp_path / root, draw, draw.open(), *asked)
+        whole = whole or found
+    assert found == whole
+
+
+def test_captures_that_share_a_style_share_its_forward_passes(
+    tmp_path: Path, tiny: Made, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven prompts a style are read once, whatever is wanted of them."""
+    ran: list[int] = []
+    run = type(reader.model).run  # pyright: ignore[reportAttributeAccessIssue] - any model of a reader
+
+    def counted(model: Any, runs: Sequence[Any], **how: Any) -> Iterator[Any]:
+        ran.append(len(runs))
+        return run(model, runs, **how)
+
+    monkeypatch.setattr(type(reader.model), "run", counted)  # pyright: ignore[reportAttributeAccessIssue] - as above
+    _gather(tmp_path, tiny.subject, reader, ENDS, ALL, FEW)
+    assert ran == [21]
+
+
+def test_a_part_of_an_experiment_is_continued_as_the_whole(reader: Reader) -> None:
+    """Whoever asks for one prompt gets what the whole experiment gives of it."""
+    prompts = EVERY.only("one").prompts
+    texts = [prompt.text for prompt in prompts]
+    whole = dict(reader.continue_(prompts, SPOKEN, experiment=texts))
+    assert set(whole) == set(prompts)
+    for prompt in prompts:
+        assert dict(reader.continue_([prompt], SPOKEN, experiment=texts)) == {prompt: whole[prompt]}
+
+
+def _laboratory(root: Path, store: Path) -> Laboratory:
+    terms: dict[str, Any] = {
+        **dict.fromkeys(Settings.__dataclass_fields__),
+        "rootdir": root,
+        "store": store,
+        "default_subjects": (),
+        "neutral": {"hand": WORDS},
+        "alpha": 0.05,
+        "seed": 0,
+        "batch_size": 4,
+    }
+    made = Laboratory(Settings(**terms))
+    made.plan([Asked(subject="hand", declared=COLOURS, claim=None, fixture="ends")])
+    made.gather(lambda _name, _done, _total: None)
+    return made
+
+
+WORDS = PromptSet.build(name="words", language="en", topics=["calm red blue purple"], styles={"all": ["{topic}"]})
+COLOURS = capture(PromptSet.build(name="c", language="en", topics=["red", "blue"], styles={"a": ["calm {topic}"]}))
+
+
+def test_a_complete_store_is_read_without_a_lock(
+    hand_worked: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that cannot be written evidence and instrument are read; what is lacking says what to do."""
+    store = tmp_path / "store"
+    found: Any = _laboratory(hand_worked.root, store).provide("hand", COLOURS)
+    for path in [*store.glob("*.lock"), *store.glob("instruments/*")]:
+        path.unlink()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(30, os.strerror(30))
+
+    monkeypatch.setattr("saeprobe.store.store.FileLock.acquire", refuse)
+    monkeypatch.setattr("saeprobe.store.instrument.write_whole", refuse)
+    again: Any = _laboratory(hand_worked.root, store)
+    assert again.provide("hand", COLOURS).acts.toarray().tolist() == found.acts.toarray().tolist()
+    assert again.checks["hand"].here is not None
+    lacking = _laboratory(hand_worked.root, tmp_path / "other")
+    assert "cannot be written" in (lacking.broken("hand") or "")
+    with pytest.raises(StoreError, match="name another with --saeprobe-store"):
+        lacking._gather_again(lacking.subject("hand"), COLOURS)

@@ -2,53 +2,64 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_store_tables import READING, WANT
+from parts import part_of
+from test_store_tables import EVERYTHING, READING
 
-from saeprobe.store.store import Store, StoreWarning
-from saeprobe.store.tables import READINGS, Seen, table_of_readings
+from saeprobe.store.store import Store, StoreWarning, bytes_of
+from saeprobe.store.tables import READINGS, Part, Seen
 
-OF = "f" * 64
+TEXT = "a\nb"
 SAW = replace(READING, ids=(7, 1, 2, 3), rendered="<s>a\n\ud7ffb", pieces=("<s>", "a", "\n", "\ufffd"))
 
 
+def _stored(root: Path) -> tuple[Store, Part, Path]:
+    """Return a store with a part of two prompts, the part and its file."""
+    store = Store(root)
+    part = part_of(store, TEXT, "ccc", want=EVERYTHING)
+    store.add(part, dict.fromkeys(part.prompts, SAW))
+    (file,) = root.rglob("*.parquet")
+    return store, part, file
+
+
 def test_what_was_seen_comes_back(tmp_path: Path) -> None:
-    """With the reading, as far as that holds it, and whole for a report."""
-    Store(tmp_path).add_readings(OF, {"k": ("a\nb", WANT, SAW), "none": ("c", WANT, READING)})
-    store = Store(tmp_path)
-    found = store.readings(OF, ["k", "none"])
-    assert (found["k"].ids, found["k"].rendered) == (SAW.ids, SAW.rendered)
-    assert (found["none"].ids, found["none"].rendered) == ((), "")
-    seen = Seen(place="all tokens", prompt="a\nb", rendered=SAW.rendered, ids=SAW.ids, pieces=SAW.pieces)
-    assert store.seen(OF, "k", "all tokens") == seen
-    assert store.seen(OF, "none", "all tokens") is None
-    assert store.seen(OF, "absent", "all tokens") is None
+    """It comes back for a report, and nothing does where the part is not stored."""
+    store, part, _ = _stored(tmp_path / "store")
+    seen = Seen(place="all tokens", prompt=TEXT, rendered=SAW.rendered, ids=SAW.ids, pieces=SAW.pieces)
+    assert store.seen(part, TEXT, "all tokens") == seen
+    assert Store(tmp_path / "empty").seen(part, TEXT, "all tokens") is None
 
 
-def test_it_is_kept_once_a_prompt() -> None:
+def test_it_is_kept_once_a_prompt(tmp_path: Path) -> None:
     """A prompt that is read at every token does not hold its ids as often."""
-    table = table_of_readings({"k": ("a", WANT, SAW)})
-    for column in ("ids", "rendered", "pieces"):
-        assert [value is None for value in table.column(column).to_pylist()] == [False, True, True]
+    table = pq.read_table(_stored(tmp_path)[2])
+    for column in READINGS.for_the_report:
+        assert [value is None for value in table.column(column).to_pylist()] == [False, True, True] * 2
 
 
-def test_ids_without_their_tokens_are_not_trusted(tmp_path: Path) -> None:
-    """A file that lacks one of them was not written by this store."""
-    store = Store(tmp_path)
-    store.add_readings(OF, {"k": ("a", WANT, SAW)})
-    (file,) = tmp_path.rglob("*.parquet")
+@pytest.mark.parametrize(
+    ("column", "value", "found"),
+    [
+        ("pieces", ["<s>"], "other tokens than a prompt has"),
+        ("ids", [7, 1, 2, -3], "other tokens than a prompt has"),
+        ("ids", None, "a prompt without what the model saw of it"),
+        ("rendered", None, "a prompt without what the model saw of it"),
+    ],
+)
+def test_tokens_that_no_prompt_has_are_not_shown(tmp_path: Path, column: str, value: Any, found: str) -> None:
+    """A file that holds them under a right hash is set aside."""
+    store, part, file = _stored(tmp_path)
     table = pq.read_table(file)
-    at = table.schema.get_field_index("pieces")
-    lists = pa.array([["<s>"], None, None], pa.list_(pa.string()))
-    pq.write_table(table.set_column(at, READINGS.schema.field("pieces"), lists), file)
-    with pytest.warns(StoreWarning, match="the tokens of a prompt are incomplete: 4 token ids and 1 tokens"):
-        assert Store(tmp_path).seen(OF, "k", "all tokens") is None
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert not Store(tmp_path).readings(OF, ["k"])  # it was set aside
+    at = table.schema.get_field_index(column)
+    field = READINGS.schema.field(column)
+    other = pa.array([value if one is not None else None for one in table.column(column).to_pylist()], field.type)
+    file.write_bytes(bytes_of(table.set_column(at, field, other), part, READINGS))
+    with pytest.warns(StoreWarning, match=found):
+        assert store.seen(part, TEXT, "all tokens") is None
+    assert not file.exists()

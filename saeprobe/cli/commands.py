@@ -60,7 +60,7 @@ The times are estimates from below: a matrix product and 64 MiB read back from t
 second, and a model reaches a part of these rates. Nothing is loaded or asked over the network; no token is shown.""",
         """  saeprobe doctor
   CUDA_VISIBLE_DEVICES=1 saeprobe doctor""",
-        "0 at least one subject runs here and none is wrong; 1 none runs or one is wrong; 2 pyproject.toml is no TOML.",
+        "0 a subject runs here and none is wrong; 1 none runs, or one is wrong; 2 pyproject.toml is no TOML.",
     ),
     "subjects": Command(
         "saeprobe.cli.doctor:run_subjects",

@@ -202,7 +202,7 @@ def test_a_subject_that_this_machine_cannot_hold_stops_no_other(folder: Path, tm
     laboratory = Laboratory(settings_for(tmp_path, tmp_path / "store"))
     laboratory.plan([Asked(subject="low", declared=saeprobe.capture(saeprobe.prompts.SHOPPING))])
     (line,) = laboratory.plan_in_words()
-    assert line.startswith("plan: low: 136 prompts, 4 captures; cannot run: sharded weights are asked for")
+    assert line.startswith("plan: low: 136 prompts, 4 captures; cannot run: sharding needs two GPUs or more")
     assert 'set memory = "auto"' in line
     laboratory.gather(_unseen)
     assert 'set memory = "auto"' in (laboratory.broken("low") or "")

@@ -29,11 +29,11 @@ def open_subject(name: str, *, rootdir: Path | str = ".", store: Store | Path | 
         store: where results are kept for later; None keeps none.
 
     Raises:
-        SubjectError: there is no such subject, its weights are not here, or they and its declaration do not fit; the
-            message says what to do.
+        SubjectError: there is no such subject, it is declared wrongly, or its weights are not here; the message says what
+            to do. What is wrong with its files is said when they are first read.
     """
     subject = find_subject(name, Path(rootdir))
-    why = subject.wrong or subject.missing()
+    why = subject.spec.wrong or subject.missing()
     if why is not None:
         raise SubjectError(f"{name} cannot run here: {why}")
     return OpenSubject(subject=subject, store=Store(Path(store)) if isinstance(store, Path | str) else store)

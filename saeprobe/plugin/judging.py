@@ -70,11 +70,8 @@ def described(
     unknown = partial(shape.Subject, name=subject.name, protocol_of=subject.protocol_of)  # the name alone is sure
     try:
         folder = laboratory.recorded(subject)
-        missing = (
-            subject.missing()
-            if folder is None
-            else f"decided from recorded files in {folder}{laboratory.stated(subject).unsaid}"
-        )
+        files = "" if folder is None else f"decided from recorded files in {folder}{laboratory.stated(subject).unsaid}"
+        missing = files or subject.missing()
         differs = _differs(subject, laboratory)
         if missing is not None:
             return unknown(missing=missing, differs=differs)
@@ -275,9 +272,7 @@ def _unreached(item: pytest.Item, ended: BaseException | None) -> str:
     last = max(line for *_, line in probe.co_lines() if line is not None)
     file = ast.parse("".join(linecache.getlines(probe.co_filename)))
     left = sum(isinstance(node, ast.Assert) and ended_at < node.lineno <= last for node in ast.walk(file))
-    if not left:
-        return ""
-    return f"; {left} later {'assert was' if left == 1 else 'asserts were'} never reached"
+    return f"; {left} later {'assert was' if left == 1 else 'asserts were'} never reached" if left else ""
 
 
 def _explained(

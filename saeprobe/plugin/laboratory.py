@@ -18,7 +18,7 @@ from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.stated import Stated
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
-from saeprobe.store.plan import Gathered, Plan, Work
+from saeprobe.store.plan import Gathered, Plan, Progress, Work
 from saeprobe.store.store import Store, StoreError
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
@@ -72,7 +72,7 @@ class Laboratory:
         self._plan = Plan.of([])
         self._failed: dict[str, Exception] = {}
         self._wrong: dict[str, str] = {}
-        self._provided: dict[tuple[str, Declared], object] = {}
+        self._provided = cache(self._with_conditions)
         self._conditions = Conditions(settings.neutral, alpha=settings.alpha)
         self._instruments = Instruments(self._store, settings.store, settings.neutral)
         self.checks: dict[str, InstrumentCheck] = {}
@@ -110,8 +110,9 @@ class Laboratory:
             if each.claim is not None and isinstance(each.declared, Capture) and self._is_run(subject):
                 self._conditions.note(subject, each.declared, each.claim.controls)
         wanted += self._conditions.requests()
-        for subject in [self.subject(name) for name in dict.fromkeys(each.subject for each in self._asked)]:
-            wanted += [(subject, capture) for capture in self._to_check(subject)]
+        for subject in map(self.subject, dict.fromkeys(each.subject for each in self._asked)):
+            if self._is_run(subject):
+                wanted += [(subject, capture) for capture in self._instruments.captures(subject).values()]
         self._plan = Plan.of(wanted)
 
     def plan_in_words(self) -> list[str]:
@@ -131,15 +132,13 @@ class Laboratory:
 
     def seen(self, name: str) -> tuple[Seen, ...]:
         """Return what the model saw of the first prompt of each capture; nothing where no model is run."""
-        subject, found = self.subject(name), dict[Seen | None, None]()
-        captures = [each.declared for each in self._asked if each.subject == name]
+        subject, asked = self.subject(name), [each.declared for each in self._asked if each.subject == name]
+        captures = [each for each in asked if isinstance(each, Capture)]
         try:
-            for capture in captures if self._is_run(subject) else []:
-                if isinstance(capture, Capture):
-                    found[plan.seen(subject, capture, self._store)] = None
+            found = [plan.seen(subject, each, self._store) for each in captures] if self._is_run(subject) else []
         except SubjectError:  # the probes report it
             return ()
-        return tuple(seen for seen in found if seen is not None)
+        return tuple(dict.fromkeys(seen for seen in found if seen is not None))
 
     def broken(self, name: str) -> str | None:
         """Say why no claim may be decided on a subject, or on several joined by a plus sign; None where one may."""
@@ -164,10 +163,7 @@ class Laboratory:
         broken = self.broken(name)
         if broken is not None:
             raise BrokenInstrumentError(broken)
-        key = (name, declared)
-        if key not in self._provided:
-            self._provided[key] = self._with_conditions(self.subject(name), declared)
-        return self._provided[key]
+        return self._provided(name, declared)
 
     def _together(self) -> list[tuple[Work, ...]]:
         """Return the work of the plan in order, the draws of one random control in one."""
@@ -186,15 +182,16 @@ class Laboratory:
         if folder is not None:
             return [f"{subject.name}: recorded evidence in {folder}{self.stated(subject).unsaid}"]
         designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
-        return [Plan(work=works).summary_as_one(self._label(subject.name), self._store), *designs]
+        return [plan.in_words(works, self._label(subject.name), self._store), *designs]
 
     def _gather_together(self, works: Sequence[Work], show: Show) -> None:
         """Run several subjects in turn; no other process runs any of them meanwhile."""
         try:
             with self._locked(*works):
                 for number, work in enumerate(works):
+                    shown = partial(_as_one, show, self._label(work.subject.name), number, len(works))
                     try:
-                        self._run(work, partial(_as_one, show, number, len(works)))
+                        self._run(work, shown)
                     except Exception as error:  # noqa: BLE001 - a probe reports it as its own: `broken`, with this reason
                         self._failed[work.subject.name] = error
         except StoreError as error:
@@ -204,11 +201,9 @@ class Laboratory:
 
     def _gather_again(self, subject: Subject, *declared: Declared) -> None:
         """Run parts of what failed together: perhaps another part was at fault."""
-        captures = tuple(each for each in declared if isinstance(each, Capture))
-        steerings = tuple(each for each in declared if isinstance(each, Steering))
-        work = Work(subject=subject, captures=captures, steerings=steerings)
-        with self._locked(work):
-            self._run(work)
+        for work in Plan.of((subject, each) for each in declared).work:
+            with self._locked(work):
+                self._run(work)
 
     def _locked(self, *works: Work) -> AbstractContextManager[None]:
         """Let no other process run a subject meanwhile; a complete store is read without a lock, also if read-only."""
@@ -218,18 +213,12 @@ class Laboratory:
             complete = False
         return nullcontext() if complete else self._store.locked(self._label(works[0].subject.name))
 
-    def _run(self, work: Work, show: Show | None = None) -> None:
-        name = work.subject.name
-        done = plan.gather(
-            work,
-            self._store,
-            batch_size=self._settings.batch_size,
-            progress=None if show is None else partial(show, self._label(name)),
-        )
-        self.gathered.append(done)
+    def _run(self, work: Work, progress: Progress | None = None) -> None:
+        self.gathered.append(plan.gather(work, self._store, batch_size=self._settings.batch_size, progress=progress))
 
-    def _with_conditions(self, subject: Subject, declared: Declared) -> object:
+    def _with_conditions(self, name: str, declared: Declared) -> object:
         """Give the evidence; features carry what the controls read in their place, once it is asked for."""
+        subject = self.subject(name)
         evidence = self._provide(subject, declared)
         if not isinstance(evidence, Features) or not isinstance(declared, Capture):
             return evidence
@@ -243,7 +232,7 @@ class Laboratory:
         return tuple(cache(partial(self._read, subject, condition.capture)) for subject in condition.subjects)
 
     def _read(self, subject: Subject, capture: Capture) -> Features:
-        """Read for a control; the probe is none the worse where that cannot be, and the control says why."""
+        """Read for a control; where that cannot be, the control says why and the probe goes on without it."""
         try:
             evidence = self._provide(subject, capture)
         except (SubjectError, ReadingError) as error:
@@ -268,10 +257,6 @@ class Laboratory:
             return plan.features(subject, declared, self._store)
         return plan.continuations(subject, declared, self._store)
 
-    def _to_check(self, subject: Subject) -> tuple[Capture, ...]:
-        """Return what the instrument check reads of a subject; nothing where no model is run."""
-        return tuple(self._instruments.captures(subject).values()) if self._is_run(subject) else ()
-
     def _check(self, subject: Subject) -> InstrumentCheck:
         """Check a subject that was read, or that could not be."""
         failed = self._failed.get(subject.name)
@@ -279,7 +264,7 @@ class Laboratory:
             return unread(failed)
         try:
             if failed is not None:
-                self._gather_again(subject, *self._to_check(subject))
+                self._gather_again(subject, *self._instruments.captures(subject).values())
             return self._instruments.check(subject)
         except ReadingError as error:
             return unread(error, remedy=OWN_TEXT)
@@ -305,7 +290,7 @@ class Laboratory:
         return None if self.recorded(subject) else subject.wrong
 
 
-def _as_one(show: Show, number: int, of: int, label: str, done: int, total: int) -> None:
+def _as_one(show: Show, label: str, number: int, of: int, done: int, total: int) -> None:
     """Show the progress of one of several subjects that are shown as one and read the same."""
     show(label, number * total + done, of * total)
 

@@ -124,7 +124,7 @@ def check_of(plain: Mapping[str, Any]) -> InstrumentCheck:
 
 
 class Instruments:
-    """Instruments makes the checks of a run.
+    """It makes the instrument checks of a run.
 
     The activations of the neutral text are large and the figures made from them are few: these are written once, under
     a name that says exactly what was read, and a run that finds them reads no activations. `neutral` are, by subject,
@@ -255,8 +255,7 @@ def _check(yardstick: Yardstick, layers: tuple[LayerFit, ...], findings: tuple[s
 
 def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> str | None:
     """Find a neighbouring layer that the SAE fits better."""
-    worst = -np.inf
-    best = max(layers, key=lambda fit: worst if fit.variance_explained is None else fit.variance_explained)
+    best = max(layers, key=lambda fit: -np.inf if fit.variance_explained is None else fit.variance_explained)
     if best.shift == 0 or best.variance_explained is None:
         return None
     if here.variance_explained is not None and best.variance_explained <= here.variance_explained + BETTER_BY:
@@ -284,8 +283,8 @@ def _off_variance(here: LayerFit, yardstick: Yardstick) -> str | None:
     if found <= 0:
         return f"the SAE explains no variance of what it reads: {share(found)} on neutral text{published}"
     if stated is not None and found < stated - SHORTFALL:
-        found_short = f"variance explained is {share(found)} on neutral text{published}"
-        return f"{found_short}; at least {stated - SHORTFALL:g} was wanted"
+        finding = f"variance explained is {share(found)} on neutral text{published}"
+        return f"{finding}; at least {stated - SHORTFALL:g} was wanted"
     return None
 
 

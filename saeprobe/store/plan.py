@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final, TypeVar, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Steering
-from saeprobe.features.continuations import Continuations
+from saeprobe.features.continuations import Continuation, Continuations
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.prompts import PromptChoice, PromptSet
 from saeprobe.store.store import Store, sha256_of
@@ -28,8 +27,6 @@ A_FILE: Final = 128
 """Prompts that a file holds at most, and that are lost together if the process is killed."""
 A_FILE_OF_A_DRAW: Final = 1024
 """The same of a draw of a random control: every run reads many draws."""
-
-_T = TypeVar("_T")
 
 
 class PlanError(Exception):
@@ -54,48 +51,46 @@ class Plan:
     @classmethod
     def of(cls, requests: Iterable[tuple[Subject, Capture | Steering]]) -> Plan:
         """Unite what probes ask for."""
-        subjects: dict[str, Subject] = {}
-        asked: dict[str, list[Capture | Steering]] = {}
+        asked: dict[str, tuple[Subject, dict[Capture | Steering, None]]] = {}
         for subject, item in requests:
-            subjects.setdefault(subject.name, subject)
-            already = asked.setdefault(subject.name, [])
-            if item not in already:
-                already.append(item)
+            asked.setdefault(subject.name, (subject, {}))[1][item] = None
         return cls(
             work=tuple(
                 Work(
                     subject=subject,
-                    captures=tuple(item for item in asked[name] if isinstance(item, Capture)),
-                    steerings=tuple(item for item in asked[name] if isinstance(item, Steering)),
+                    captures=tuple(item for item in items if isinstance(item, Capture)),
+                    steerings=tuple(item for item in items if isinstance(item, Steering)),
                 )
-                for name, subject in subjects.items()
+                for subject, items in asked.values()
             )
         )
 
-    def summary_as_one(self, label: str, store: Store) -> str:
-        """Say in a line what is asked and how much of it is stored, or why it cannot run; loads no model.
 
-        The line stands for several subjects if they read the same and are in the same place, as draws are.
-        """
-        first = self.work[0]
-        each = " each" if len(self.work) > 1 else ""
-        sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
-        asked = [
-            _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
-            *([_count(len(first.captures), "capture")] if first.captures else []),
-            *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
-        ]
-        try:
-            missing = first.subject.missing()
-            if missing is not None:
-                return f"{label}: {', '.join(asked)}; not run: {missing}"
-            parts = [_parts(work, store) for work in self.work]
-            to_run = sum(len(part.prompts) for _, lacking in parts for part in lacking)
-            where = f", {first.subject.memory_plan.reason}" if to_run else ""
-        except SubjectError as error:
-            return f"{label}: {', '.join(asked)}; cannot run: {error}"
-        stored = sum(len(part.prompts) for held, _ in parts for part in held)
-        return f"{label}: {', '.join(asked)}; {stored:,} results stored, {to_run:,} to compute{where}"
+def in_words(works: Sequence[Work], label: str, store: Store) -> str:
+    """Say in a line what is asked and how much of it is stored, or why it cannot run; no model is loaded.
+
+    The line stands for several subjects if they read the same and are in the same place, as draws are.
+    """
+    first = works[0]
+    each = " each" if len(works) > 1 else ""
+    sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
+    asked = [
+        _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
+        *([_count(len(first.captures), "capture")] if first.captures else []),
+        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
+    ]
+    begin = f"{label}: {', '.join(asked)};"
+    try:
+        missing = first.subject.missing()
+        if missing is not None:
+            return f"{begin} not run: {missing}"
+        parts = [_parts(work, store) for work in works]
+        to_run = sum(len(part.prompts) for _, lacking in parts for part in lacking)
+        where = f", {first.subject.memory_plan.reason}" if to_run else ""
+    except SubjectError as error:
+        return f"{begin} cannot run: {error}"
+    stored = sum(len(part.prompts) for held, _ in parts for part in held)
+    return f"{begin} {stored:,} results stored, {to_run:,} to compute{where}"
 
 
 def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSet:
@@ -116,14 +111,14 @@ def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
 
 
 def complete(work: Work, store: Store) -> bool:
-    """Return whether all that some work asks for is stored, so that nobody need write anything."""
+    """Return whether all that some work asks for is stored, so that nothing need be written."""
     return not _parts(work, store)[1]
 
 
 def parts_of(subject: Subject, asked: Capture | Steering, store: Store) -> list[Part]:
     """Cut what is asked into the parts that files hold, each made of whole batches; nothing else decides how.
 
-    So a run that was killed goes on in batches of the same shape, which means to the same bytes, as one that was not.
+    A run that was killed therefore goes on in batches of the same shape as one that was not, and to the same bytes.
     """
     prompts, identity = prompts_for(asked.prompts, subject), subject.identity()
     texts = [prompt.text for prompt in prompts]
@@ -145,7 +140,7 @@ def parts_of(subject: Subject, asked: Capture | Steering, store: Store) -> list[
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """It says what a pass did: how many results were there, how many it computed, and on which device, if any."""
+    """It says of a pass how many results were stored before it, how many it computed, and on which device, if any."""
 
     subject: str
     stored: int
@@ -161,7 +156,7 @@ def gather(
     progress: Progress | None = None,
     open_reader: Callable[[], Reader] | None = None,
 ) -> Gathered:
-    """Run what is not stored, in one pass, and store it part by part; loads the subject only if there is any.
+    """Run what is not stored, in one pass, and store it part by part; a subject that lacks nothing is not loaded.
 
     A forward pass takes `batch_size` prompts at most. A part of which anything is lacking is computed whole, and lost
     if the process is killed before. `progress` is called after each batch, and `open_reader` loads the subject in place
@@ -181,14 +176,12 @@ def gather(
     waiting = {part: dict[str, Reading]() for part in lacking if isinstance(part.of, Want)}
     requests, homes = _requests(waiting)
     total = len(requests) + sum(len(part.prompts) for part in lacking if part not in waiting)
-
-    def report(done: int) -> None:
-        if progress is not None:
-            progress(done, total)
-
-    report(0)
+    report: Progress = progress or (lambda _done, _total: None)
+    report(0, total)
     reader = (open_reader or subject.open)()
-    shares = reader.read(requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests))))
+    shares = reader.read(
+        requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests)), total)
+    )
     for index, readings in shares:
         request = requests[index]
         for want, reading in zip(request.wants, readings, strict=True):
@@ -206,7 +199,7 @@ def gather(
             items = {prompt.text: of_prompt for prompt, of_prompt in islice(found, len(part.prompts))}
             store.add(part, {key: items[text] for key, text in part.prompts.items()})
             done += len(part.prompts)
-            report(done)
+            report(done, total)
     return Gathered(subject=subject.name, stored=stored, computed=computed, device=reader.device)
 
 
@@ -236,7 +229,7 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
     Raises:
         PlanError: a reading is not stored.
     """
-    found = _found(parts_of(subject, capture, store), store.readings)
+    found: dict[str, Reading] = _found(parts_of(subject, capture, store), store)
     prompts = prompts_for(capture.prompts, subject)
     return assemble(subject, prompts, [found[prompt.text] for prompt in prompts], place=capture.place)
 
@@ -285,21 +278,18 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
 
 def continuations(subject: Subject, steering: Steering, store: Store) -> Continuations:
     """Return the continuations of a steering experiment, from the store; raises as `features`."""
-    found = _found(parts_of(subject, steering, store), store.continuations)
+    found: dict[str, list[Continuation]] = _found(parts_of(subject, steering, store), store)
     # The store knows a prompt's text only; here it gets its style, topic and template back.
-    items = (
-        dataclasses.replace(item, prompt=prompt)
-        for prompt in prompts_for(steering.prompts, subject)
-        for item in found[prompt.text]
-    )
+    prompts = prompts_for(steering.prompts, subject)
+    items = (replace(item, prompt=prompt) for prompt in prompts for item in found[prompt.text])
     return Continuations(subject=subject.name, items=tuple(items))
 
 
-def _found(parts: Iterable[Part], load: Callable[[Part], Mapping[str, _T] | None]) -> dict[str, _T]:
+def _found(parts: Iterable[Part], store: Store) -> dict[str, Any]:
     """Return what some parts hold, by text."""
-    found: dict[str, _T] = {}
+    found: dict[str, Any] = {}
     for part in parts:
-        held = load(part)
+        held = store.content(part)
         if held is None:
             raise PlanError(
                 f"{len(part.prompts)} results of {part.identity.name} are not stored; "

@@ -7,7 +7,7 @@ import io
 import json
 import tempfile
 import warnings
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from saeprobe.captures import Span, Steering
-from saeprobe.features.continuations import Continuation
 from saeprobe.files import remove_leftovers, written_whole
-from saeprobe.store.tables import CONTINUATIONS, READINGS, Kind, Part, Seen, UntrustedError, seen_of
-from saeprobe.subject.specification import Identity, Reading, Want
+from saeprobe.store.tables import Part, Seen, UntrustedError, seen_of
+from saeprobe.subject.specification import Identity, Want
 
 _T = TypeVar("_T")
 
@@ -30,7 +29,7 @@ _MARK: Final = b"sha256:"
 _BLANK: Final = b"0" * 64
 _END: Final = b"PAR1"
 _DAMAGE: Final = (pa.ArrowException, OSError, OverflowError, UntrustedError, ValueError)
-"""What comes of a file that is no longer what was written. After the hash was right only a forged one raises these."""
+"""A file that is not what was written raises one of these; where its hash is right, it was forged."""
 
 
 class StoreWarning(UserWarning):
@@ -38,7 +37,7 @@ class StoreWarning(UserWarning):
 
 
 class StoreError(Exception):
-    """The store cannot be written, and something is not stored."""
+    """The store cannot be written, and something that is asked for is not stored."""
 
 
 class Store:
@@ -49,7 +48,7 @@ class Store:
     stands in it, and if subject, keys, texts and numbers are those of the part whose name it has. Any other is set
     aside under the name `*.corrupt` with a `StoreWarning`, and counts as not there.
 
-    What a store has worked out it keeps while it lives: the keys it was asked for, and what the files hold.
+    It keeps in memory what it has worked out: the keys that it was asked for, and what the files hold.
     """
 
     def __init__(self, path: Path) -> None:
@@ -117,26 +116,30 @@ class Store:
         name = sha256_of(sorted(prompts))[:32]
         return Part(name=name, identity=identity, of=of, prompts=prompts, batches=tuple(batches))
 
-    def readings(self, part: Part) -> Mapping[str, Reading] | None:
-        """Return the readings of a part by key; None where it is not stored."""
-        return self._content(part, READINGS)
+    def content(self, part: Part) -> Mapping[str, Any] | None:
+        """Return by key a prompt's `Reading`, or all of its continuations; None where the part is not stored.
 
-    def continuations(self, part: Part) -> Mapping[str, list[Continuation]] | None:
-        """Return the continuations of a part by key, whose prompts know their text only; None as for readings."""
-        return self._content(part, CONTINUATIONS)
+        The prompts of continuations know their text only. A file is read once, as files never change, while there is
+        room for what it holds.
+        """
+        file = self._file(part)
+        if file in self._held:
+            return self._held[file][1]
+        found = self._read(part, lambda table: (table.nbytes, part.kind.decode(table, part)))
+        if found is None:
+            return None
+        self._trusted.add(file)
+        if sum(size for size, _ in self._held.values()) + found[0] <= _HELD_BYTES:
+            self._held[file] = found
+        return found[1]
 
     def seen(self, part: Part, text: str, place: str) -> Seen | None:
         """Return what the model saw of one of the prompts of a part; None where it is not stored."""
-        file = self._file(part)
-        try:
-            return seen_of(_table(_bytes_in(file), part, READINGS, seen=True), text, place) if file.exists() else None
-        except _DAMAGE as error:
-            _set_aside(file, error)
-            return None
+        return self._read(part, lambda table: seen_of(table, text, place), for_report=True)
 
     def holds(self, part: Part) -> bool:
         """Return whether a part is stored, and can be trusted: all of its file was read once."""
-        return self._file(part) in self._trusted or self._content(part, _kind_of(part)) is not None
+        return self._file(part) in self._trusted or self.content(part) is not None
 
     def tidy(self, parts: Iterable[Part]) -> None:
         """Remove from the folders of some parts what killed processes left half written."""
@@ -147,7 +150,7 @@ class Store:
         """Make the folders of parts that are to be written.
 
         Raises:
-            StoreError: they cannot be written, which had better be known before anything is computed.
+            StoreError: they cannot be written; this way it is known before anything is computed.
         """
         for folder in {self._file(part).parent for part in parts}:
             with self._writing():
@@ -160,8 +163,8 @@ class Store:
         Raises:
             StoreError: it cannot be written.
         """
-        file, kind = self._file(part), _kind_of(part)
-        content = bytes_of(pa.Table.from_pylist(kind.encode(part, found), schema=kind.schema), part, kind)
+        file, rows = self._file(part), part.kind.encode(part, found)
+        content = bytes_of(pa.Table.from_pylist(rows, schema=part.kind.schema), part)
         with self._writing():
             file.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(file) as temporary:
@@ -196,31 +199,18 @@ class Store:
             ) from error
 
     def _file(self, part: Part) -> Path:
-        return self.path / _kind_of(part).name / part.identity.fingerprint[:32] / f"{part.name}.parquet"
+        return self.path / part.kind.version.replace(" ", "-") / part.identity.fingerprint[:32] / f"{part.name}.parquet"
 
-    def _content(self, part: Part, kind: Kind[_T]) -> Mapping[str, _T] | None:
-        """Return what a file holds, by key; it is read once, as files never change, while there is room for it."""
+    def _read(self, part: Part, make: Callable[[pa.Table], _T], *, for_report: bool = False) -> _T | None:
+        """Return what `make` makes of the table of a part; None where there is no file that can be trusted."""
         file = self._file(part)
-        if file in self._held:
-            return self._held[file][1]
         try:
-            if not file.exists():
-                return None
-            table = _table(_bytes_in(file), part, kind)
-            content = kind.decode(table, part)
+            return make(_table(_bytes_in(file), part, for_report=for_report)) if file.exists() else None
         except FileNotFoundError:  # another process set it aside
             return None
         except _DAMAGE as error:
             _set_aside(file, error)
             return None
-        self._trusted.add(file)
-        if sum(size for size, _ in self._held.values()) + table.nbytes <= _HELD_BYTES:
-            self._held[file] = (table.nbytes, content)
-        return content
-
-
-def _kind_of(part: Part) -> Kind[Any]:
-    return READINGS if isinstance(part.of, Want) else CONTINUATIONS
 
 
 def _set_aside(file: Path, error: Exception) -> None:
@@ -245,41 +235,29 @@ def sha256_of(value: object) -> str:
     return hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 
-def bytes_of(table: pa.Table, part: Part, kind: Kind[Any]) -> bytes:
+def bytes_of(table: pa.Table, part: Part) -> bytes:
     """Make the bytes of a Parquet file; its list columns take less than 8 bytes an active feature together.
 
     In its metadata stand kind, fingerprint and the SHA-256 of the whole file, worked out with zeros in its own place.
     """
-    sink, columns = io.BytesIO(), list(cast(Any, kind.schema))
+    sink, schema = io.BytesIO(), part.kind.schema
+    columns = dict(zip(schema.names, schema.types, strict=True))
+    lists = {
+        f"{name}.list.element": cast(Any, one).value_type for name, one in columns.items() if pa.types.is_list(one)
+    }
+    strings = [name for name, one in (columns | lists).items() if pa.types.is_string(one)]
     packed = {True: "DELTA_BINARY_PACKED", False: "BYTE_STREAM_SPLIT"}  # integers ascend, floats do not repeat
+    encodings = {name: packed[pa.types.is_integer(one)] for name, one in lists.items() if name not in strings}
     # The stubs know neither lists of columns to keep a dictionary of, nor encodings by column.
     with cast(Any, pq).ParquetWriter(
-        sink,
-        kind.schema,
-        compression="zstd",
-        use_dictionary=[
-            name
-            for column in columns
-            for name, type_ in ((column.name, column.type), (f"{column.name}.list.element", _inside(column.type)))
-            if pa.types.is_string(type_)
-        ],
-        column_encoding={
-            f"{column.name}.list.element": packed[pa.types.is_integer(_inside(column.type))]
-            for column in columns
-            if pa.types.is_list(column.type) and not pa.types.is_string(_inside(column.type))
-        },
+        sink, schema, compression="zstd", use_dictionary=strings, column_encoding=encodings
     ) as writer:
         writer.write_table(table)
-        said = {"saeprobe": kind.version, "fingerprint": part.identity.fingerprint}
+        said = {"saeprobe": part.kind.version, "fingerprint": part.identity.fingerprint}
         writer.add_key_value_metadata({**said, "hash": (_MARK + _BLANK).decode()})
     content = sink.getvalue()
     at = content.rindex(_MARK) + len(_MARK)
     return content[:at] + _digests_of(content)[1] + content[at + len(_BLANK) :]
-
-
-def _inside(kind: Any) -> Any:
-    """Return the type of what a list holds; that of nothing for what is no list."""
-    return kind.value_type if pa.types.is_list(kind) else pa.null()
 
 
 def _bytes_in(file: Path) -> bytes:
@@ -303,12 +281,12 @@ def _digests_of(content: bytes) -> tuple[bytes, bytes]:
     return stands, hashed.hexdigest().encode()
 
 
-def _table(content: bytes, part: Part, kind: Kind[Any], *, seen: bool = False) -> pa.Table:
+def _table(content: bytes, part: Part, *, for_report: bool) -> pa.Table:
     """Read a file whose bytes are those that were written, if it is of this kind and subject.
 
-    Of its columns those for the report are read if it is to show what the model has `seen`, or else the others.
+    With `for_report` only what the report shows is read, with the prompts it belongs to; without it, all other columns.
     """
-    stands, found = _digests_of(content)
+    kind, (stands, found) = part.kind, _digests_of(content)
     if stands != found:
         raise UntrustedError("the hash of its bytes is not the one that was written into it")
     with pq.ParquetFile(pa.BufferReader(content)) as stored:
@@ -316,6 +294,6 @@ def _table(content: bytes, part: Part, kind: Kind[Any], *, seen: bool = False) -
         wanted = {b"saeprobe": kind.version.encode(), b"fingerprint": part.identity.fingerprint.encode()}
         if {name: said.get(name) for name in wanted} != wanted or not stored.schema_arrow.equals(kind.schema):
             raise UntrustedError(f"it is not of the kind {kind.version!r}, or of another subject")
-        shown = ["text", "n_tokens", *kind.for_the_report]
-        columns = shown if seen else [name for name in kind.schema.names if name not in kind.for_the_report]
+        evidence = [name for name in kind.schema.names if name not in kind.report_columns]
+        columns = ["text", "n_tokens", *kind.report_columns] if for_report else evidence
         return cast(pa.Table, cast(Any, stored).read(columns=columns, use_threads=False))

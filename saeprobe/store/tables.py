@@ -18,7 +18,7 @@ from saeprobe.prompts import Prompt
 from saeprobe.subject.specification import Identity, Reading, Want
 
 _T = TypeVar("_T")
-_ROUNDING: Final = 1e-6
+_ROUNDING: Final = 1e-6  # by which rounding may take an effective rank past its bounds
 
 
 class UntrustedError(Exception):
@@ -35,21 +35,24 @@ class Part:
     prompts: Mapping[str, str] = field(compare=False)  # the text of each prompt by its key, in the order of the file
     batches: tuple[tuple[str, ...], ...] = field(compare=False)  # the same texts, those together that share a pass
 
+    @property
+    def kind(self) -> Kind[Any]:
+        """Return the kind of table that its file holds."""
+        return READINGS if isinstance(self.of, Want) else CONTINUATIONS
+
 
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[_T]):
-    """A kind is one sort of table. `version` is written into each file; another version is another kind and folder.
+    """A kind is one sort of table. Its `version` is written into each file, and their folder is named after it.
 
-    So files of an earlier version are neither read nor in the way. `encode` makes rows of what was found, by key, and
-    `decode` makes of a table again what it holds.
+    So files of an earlier version are neither read nor in the way.
     """
 
-    name: str
     version: str
     schema: pa.Schema
-    for_the_report: tuple[str, ...] = ()  # columns that are read for the report alone
-    encode: Callable[[Part, Mapping[str, _T]], list[dict[str, Any]]]
-    decode: Callable[[pa.Table, Part], dict[str, _T]]
+    report_columns: tuple[str, ...] = ()  # only the report shows these; evidence is read without them
+    encode: Callable[[Part, Mapping[str, _T]], list[dict[str, Any]]]  # makes rows of what was found, by key
+    decode: Callable[[pa.Table, Part], dict[str, _T]]  # makes of a table what was found, or refuses it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,21 +152,20 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     last = begin != np.append(begin[1:], -1)
     _expect("another token as the last", isinstance(at, Span) or position[last] == n_tokens[last] - 1)
     fields = zip(position.tolist(), columns.texts("token"), start.tolist(), end.tolist(), strict=True)
-    tokens = [Token(position=place, text=text, start=begin, end=stop) for place, text, begin, stop in fields]
-    found: dict[str, Reading] = {}
-    for key, first, stop in groups:
-        kept = activation[activation_at[first] : activation_at[stop]].reshape(stop - first, -1)
-        found[key] = Reading(
+    tokens = [Token(position=number, text=text, start=a, end=b) for number, text, a, b in fields]
+    return {
+        key: Reading(
             tokens=tuple(tokens[first:stop]),
             n_tokens=int(n_tokens[first]),
             indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])),
             values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])),
             squared_error=errors[first:stop] if error_there[0] else None,
-            activations=kept if width else None,
+            activations=activation[activation_at[first] : activation_at[stop]].reshape(-1, width) if width else None,
             effective_rank=float(ranks[first]) if rank_there[first] else None,
             near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if near_there[0] else (),
         )
-    return found
+        for key, first, stop in groups
+    }
 
 
 def _ascending(at: list[int], numbers: np.ndarray, *, below: int) -> bool:
@@ -227,7 +229,7 @@ def _continuations_of(table: pa.Table, part: Part) -> dict[str, list[Continuatio
 
 
 class _Columns:
-    """It gives the columns of a table as lists of Python and arrays of numpy."""
+    """It gives the columns of a table as Python lists and numpy arrays."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table.combine_chunks()
@@ -254,10 +256,7 @@ class _Columns:
 
     def lists(self, name: str) -> tuple[list[int], np.ndarray]:
         """Return where the list of each row begins, with the end of the last, and the values of all rows as one."""
-        column = self._table.column(name)
-        if column.num_chunks == 0:
-            return [0], np.empty(0)
-        chunk = cast(Any, column.chunk(0))
+        chunk = cast(Any, self._table.column(name).chunk(0))
         _expect(f"a number that is absent in {name}", chunk.values.null_count == 0)
         return chunk.offsets.to_pylist(), chunk.values.to_numpy(zero_copy_only=False)
 
@@ -277,55 +276,25 @@ class _Columns:
         return list(zip(part.prompts, starts.tolist(), (starts + counts).tolist(), strict=True))
 
 
+_INT, _FLOAT, _TEXT = pa.int32(), pa.float32(), pa.string()
+_PROMPT: Final = [("key", _TEXT), ("row", _INT), ("rows", _INT), ("text", _TEXT)]
+"""Each row of either kind begins with these: its prompt, and its number among so many rows of that prompt."""
+_TOKEN: Final = [("position", _INT), ("token", _TEXT), ("start", _INT), ("end", _INT), ("n_tokens", _INT)]
+_SEEN: Final = [("ids", pa.list_(_INT)), ("rendered", _TEXT), ("pieces", pa.list_(_TEXT))]
+_FEATURES: Final = [("indices", pa.list_(_INT)), ("values", pa.list_(_FLOAT)), ("near", pa.list_(_INT))]
+_STREAM: Final = [("squared_error", _FLOAT), ("activation", pa.list_(_FLOAT)), ("effective_rank", pa.float64())]
+_ARM: Final = [("arm", _TEXT), ("features", pa.list_(_INT)), ("strength", pa.float64()), ("sample", _INT)]
+
 READINGS: Final[Kind[Reading]] = Kind(
-    name="readings-3",  # 2: with `near`; 3: a file a part, with a hash of all of it and what the model saw
-    version="readings 3",
-    schema=pa.schema(
-        [
-            ("key", pa.string()),
-            ("row", pa.int32()),
-            ("rows", pa.int32()),
-            ("text", pa.string()),
-            ("at", pa.string()),
-            ("position", pa.int32()),
-            ("token", pa.string()),
-            ("start", pa.int32()),
-            ("end", pa.int32()),
-            ("n_tokens", pa.int32()),
-            ("ids", pa.list_(pa.int32())),
-            ("rendered", pa.string()),
-            ("pieces", pa.list_(pa.string())),
-            ("indices", pa.list_(pa.int32())),
-            ("values", pa.list_(pa.float32())),
-            ("near", pa.list_(pa.int32())),
-            ("squared_error", pa.float32()),
-            ("activation", pa.list_(pa.float32())),
-            ("effective_rank", pa.float64()),
-        ]
-    ),
+    version="readings 3",  # 2: with `near`; 3: a file a part, with a hash of all of it and what the model saw
+    schema=pa.schema([*_PROMPT, ("at", _TEXT), *_TOKEN, *_SEEN, *_FEATURES, *_STREAM]),
+    report_columns=tuple(name for name, _ in _SEEN),
     encode=_rows_of_readings,
     decode=_readings_of,
-    for_the_report=("rendered", "ids", "pieces"),
 )
-
-
 CONTINUATIONS: Final[Kind[list[Continuation]]] = Kind(
-    name="continuations-2",
     version="continuations 2",
-    schema=pa.schema(
-        [
-            ("key", pa.string()),
-            ("row", pa.int32()),
-            ("rows", pa.int32()),
-            ("text", pa.string()),
-            ("arm", pa.string()),
-            ("features", pa.list_(pa.int32())),
-            ("strength", pa.float64()),
-            ("sample", pa.int32()),
-            ("continuation", pa.string()),
-            ("log_prob", pa.float64()),
-        ]
-    ),
+    schema=pa.schema([*_PROMPT, *_ARM, ("continuation", _TEXT), ("log_prob", pa.float64())]),
     encode=_rows_of_continuations,
     decode=_continuations_of,
 )

@@ -29,10 +29,9 @@ from saeprobe.captures import capture, steer
 from saeprobe.prompts import PromptSet
 from saeprobe.store.plan import Plan, Work, continuations, features, gather, parts_of
 from saeprobe.store.store import Store, StoreWarning, bytes_of
-from saeprobe.store.tables import CONTINUATIONS, READINGS
+from saeprobe.store.tables import READINGS
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import Want
 
 PROBES = """
 from saeprobe import capture, claim, steer, subjects
@@ -162,13 +161,12 @@ def forge(of: Damages, random: Random) -> None:
     """
     path = _one_of(of, random)
     honest = pq.read_table(path)
-    kind = READINGS if isinstance(of.part_of[path.stem].of, Want) else CONTINUATIONS
     known = random.random() < 1 / 2
     table = honest
     while table.equals(honest):
         table = _edited(honest, random, plausible=not known)
     if known:
-        path.write_bytes(bytes_of(table, of.part_of[path.stem], kind))
+        path.write_bytes(bytes_of(table, of.part_of[path.stem]))
     else:
         said = {name: value for name, value in pq.read_metadata(path).metadata.items() if name != b"ARROW:schema"}
         pq.write_table(table.replace_schema_metadata(said), path)
@@ -186,7 +184,7 @@ def _edited(table: pa.Table, random: Random, *, plausible: bool) -> pa.Table:
     if what == 1:
         return table.take(np.insert(rows, row, rows[int(random.integers(len(table)))]))
     # What is read for the report alone is checked there (test_seen.py), and decides nothing.
-    names = [name for name in table.schema.names if name not in READINGS.for_the_report]
+    names = [name for name in table.schema.names if name not in READINGS.report_columns]
     name = names[int(random.integers(len(names)))]
     field, values = table.schema.field(name), table.column(name).to_pylist()
     values[row] = _another(name, values[row], random, plausible=plausible)

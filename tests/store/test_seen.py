@@ -39,7 +39,7 @@ def test_what_was_seen_comes_back(tmp_path: Path) -> None:
 def test_it_is_kept_once_a_prompt(tmp_path: Path) -> None:
     """A prompt that is read at every token does not hold its ids as often."""
     table = pq.read_table(_stored(tmp_path)[2])
-    for column in READINGS.for_the_report:
+    for column in READINGS.report_columns:
         assert [value is None for value in table.column(column).to_pylist()] == [False, True, True] * 2
 
 
@@ -59,7 +59,7 @@ def test_tokens_that_no_prompt_has_are_not_shown(tmp_path: Path, column: str, va
     at = table.schema.get_field_index(column)
     field = READINGS.schema.field(column)
     other = pa.array([value if one is not None else None for one in table.column(column).to_pylist()], field.type)
-    file.write_bytes(bytes_of(table.set_column(at, field, other), part, READINGS))
+    file.write_bytes(bytes_of(table.set_column(at, field, other), part))
     with pytest.warns(StoreWarning, match=found):
         assert store.seen(part, TEXT, "all tokens") is None
     assert not file.exists()

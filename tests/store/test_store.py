@@ -31,7 +31,7 @@ def test_what_is_added_comes_back_and_opens_in_pandas(tmp_path: Path) -> None:
     """A reading returns as it was, and its file is a table that pandas reads."""
     part = part_of(Store(tmp_path), "a text", "absent no more")
     file = written(tmp_path, part)
-    found = Store(tmp_path).readings(part)
+    found = Store(tmp_path).content(part)
     assert found is not None
     assert list(found) == list(part.prompts)
     for seed, one in enumerate(found.values()):
@@ -40,7 +40,7 @@ def test_what_is_added_comes_back_and_opens_in_pandas(tmp_path: Path) -> None:
         assert one.tokens == reading().tokens
         assert one.activations is None
     assert pd.read_parquet(file)["text"].tolist() == ["a text", "absent no more"]
-    assert Store(tmp_path).readings(part_of(Store(tmp_path), "a text")) is None
+    assert Store(tmp_path).content(part_of(Store(tmp_path), "a text")) is None
 
 
 def _tear(file: Path, content: bytes) -> None:
@@ -101,7 +101,7 @@ def test_a_file_that_cannot_be_trusted_is_set_aside(tmp_path: Path, harm: Callab
     content = file.read_bytes()
     harm(file, content)
     with pytest.warns(StoreWarning, match="set aside"):
-        assert Store(tmp_path).readings(part) is None
+        assert Store(tmp_path).content(part) is None
     assert not file.exists()
     assert file.with_suffix(".corrupt").exists()
     assert written(tmp_path, part, n_active=500).read_bytes() == content
@@ -117,7 +117,7 @@ def test_a_file_in_the_place_of_another_is_set_aside(tmp_path: Path) -> None:
     for other in others:
         file.write_bytes(other.read_bytes())
         with pytest.warns(StoreWarning, match="other prompts than its name says|of another subject"):
-            assert Store(tmp_path).readings(part) is None
+            assert Store(tmp_path).content(part) is None
 
 
 def test_what_cannot_be_set_aside_is_not_believed_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +281,7 @@ def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None
     store = Store(tmp_path)
     for batch in range(12):
         for name in ("both",) if batch % 2 else names:
-            found = store.readings(part_of(store, *(f"{name} {n}" for n in range(batch * 4, batch * 4 + 4))))
+            found = store.content(part_of(store, *(f"{name} {n}" for n in range(batch * 4, batch * 4 + 4))))
             assert found is not None
             for seed, one in enumerate(found.values()):
                 np.testing.assert_array_equal(one.indices[0], reading(seed=seed).indices[0])
@@ -306,5 +306,5 @@ def test_a_file_is_read_once_while_there_is_room_for_it(
     assert store.holds(part)
     assert store.holds(part)  # which never needs the file again
     for _ in range(2):
-        assert store.readings(part) is not None
+        assert store.content(part) is not None
     assert len(whole) == reads

@@ -19,7 +19,7 @@ from saeprobe.features.continuations import Continuation
 from saeprobe.features.sparse import Token
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.store.store import Store, StoreWarning, bytes_of
-from saeprobe.store.tables import CONTINUATIONS, READINGS, Kind, Part
+from saeprobe.store.tables import Part
 from saeprobe.subject.specification import Reading, Want
 
 EVERYTHING = Want(at="all", keep=frozenset({"features", "activations", "effective_rank"}))
@@ -44,7 +44,7 @@ def test_all_of_a_reading_comes_back(tmp_path: Path) -> None:
     """Row by row: what is near its threshold, of which the second row has none, activations and rank."""
     part = _part(tmp_path)
     Store(tmp_path).add(part, dict.fromkeys(part.prompts, READING))
-    found = Store(tmp_path).readings(part)
+    found = Store(tmp_path).content(part)
     assert found is not None
     for one in found.values():
         assert [row.tolist() for row in one.near] == [[40, 65535], [], [7]]
@@ -60,7 +60,7 @@ def test_a_reading_that_does_not_tell_what_is_near_comes_back_as_such(
     """Nobody knows, which is not the same as none."""
     part = _part(tmp_path)
     Store(tmp_path).add(part, dict.fromkeys(part.prompts, replace(READING, near=near)))
-    found = Store(tmp_path).readings(part)
+    found = Store(tmp_path).content(part)
     assert found is not None
     assert [[len(row) for row in one.near] for one in found.values()] == [[0] * len(near)] * 2
 
@@ -155,17 +155,15 @@ def test_readings_that_no_run_can_have_written_are_set_aside(
 ) -> None:
     """Rows lacking or out of order, other texts and numbers that no SAE gives, under a hash that is right."""
     part = _part(tmp_path)
-    _refused(tmp_path, part, READINGS, dict.fromkeys(part.prompts, READING), harm, message)
+    _refused(tmp_path, part, dict.fromkeys(part.prompts, READING), harm, message)
 
 
-def _refused(
-    root: Path, part: Part, kind: Kind[Any], found: dict[str, Any], harm: Callable[[pa.Table], pa.Table], message: str
-) -> None:
+def _refused(root: Path, part: Part, found: dict[str, Any], harm: Callable[[pa.Table], pa.Table], message: str) -> None:
     Store(root).add(part, found)
     assert Store(root).holds(part)
     (file,) = root.rglob("*.parquet")
-    table = harm(pa.Table.from_pylist(kind.encode(part, found), schema=kind.schema))
-    file.write_bytes(bytes_of(table, part, kind))
+    table = harm(pa.Table.from_pylist(part.kind.encode(part, found), schema=part.kind.schema))
+    file.write_bytes(bytes_of(table, part))
     with pytest.warns(StoreWarning, match=message):
         assert not Store(root).holds(part)
     assert file.with_suffix(".corrupt").exists()
@@ -206,14 +204,14 @@ def test_continuations_that_no_run_can_have_written_are_set_aside(
 ) -> None:
     """Other arms, samples and features than those of the experiment, and scores that are none."""
     part, items = _experiment(tmp_path)
-    _refused(tmp_path, part, CONTINUATIONS, dict.fromkeys(part.prompts, items), harm, message)
+    _refused(tmp_path, part, dict.fromkeys(part.prompts, items), harm, message)
 
 
 def test_continuations_come_back(tmp_path: Path) -> None:
     """Each with the text of its own prompt."""
     part, items = _experiment(tmp_path)
     Store(tmp_path).add(part, dict.fromkeys(part.prompts, items))
-    found = Store(tmp_path).continuations(part)
+    found = Store(tmp_path).content(part)
     assert found is not None
     for key, text in part.prompts.items():
         assert [replace(one, prompt=items[0].prompt) for one in found[key]] == items

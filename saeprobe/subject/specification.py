@@ -200,9 +200,8 @@ def tolerance_of(dtype: Dtype, *, depth: int) -> float:
     and leaves the rest to what later layers make of the difference: 0.056 in bfloat16, 0.007 in float16. Both lie below
     what one layer more or fewer changes, about `1 / sqrt(depth)`.
 
-    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat.
-
-    8-bit weights have no bound: LLM.int8 picks outlier columns over a batch (Dettmers et al. 2022, arXiv 2208.07339).
+    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat. 8-bit
+    weights have none: LLM.int8 picks outlier columns over a batch (Dettmers et al. 2022, arXiv 2208.07339).
     """
     if dtype == "float32":
         return 1e-4
@@ -282,7 +281,6 @@ class Reader(Protocol):
     @property
     def device(self) -> str:
         """Name the device on which the model computes, as torch writes it."""
-        ...
 
     def read(
         self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
@@ -292,7 +290,6 @@ class Reader(Protocol):
         They are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
         `progress` is called with the share of them that is done. A `ReadingError` says what cannot be read, and why.
         """
-        ...
 
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
@@ -301,4 +298,3 @@ class Reader(Protocol):
 
         The random features are drawn from those that fire on the texts of the whole `experiment`, stored ones included.
         """
-        ...

@@ -19,11 +19,8 @@ from saeprobe.prompts import Prompt, PromptSet
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantisation = Literal["8bit", "8bit where it can"]
 Memory = Literal["auto", "resident", "sharded", "streamed"]
-
-# Which library runs a model: transformers layer by layer, or a TransformerLens bridge as a whole.
-Family = Literal["layers", "bridge"]
-# What is drawn at random in a control: the weights of the model, or the directions that the SAE reads.
-RandomPart = Literal["random-model", "random-sae"]
+Family = Literal["layers", "bridge"]  # what runs a model: transformers layer by layer, or TransformerLens as a whole
+RandomPart = Literal["random-model", "random-sae"]  # a control draws the model's weights, or what the SAE reads
 Share = Callable[[float], None]  # it is called with the share of the work that is done, between 0 and 1
 
 
@@ -281,6 +278,7 @@ class Reader(Protocol):
     @property
     def device(self) -> str:
         """Name the device on which the model computes, as torch writes it."""
+        ...
 
     def read(
         self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
@@ -290,6 +288,7 @@ class Reader(Protocol):
         They are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
         `progress` is called with the share of them that is done. A `ReadingError` says what cannot be read, and why.
         """
+        ...
 
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
@@ -298,3 +297,4 @@ class Reader(Protocol):
 
         The random features are drawn from those that fire on the texts of the whole `experiment`, stored ones included.
         """
+        ...

@@ -10,12 +10,13 @@ from tokenize import TokenError
 from typing import Any, cast
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from saeprobe.cli.terminal import RefusedError
 from saeprobe.files import FileError, load_json, open_regular, quoted
 from saeprobe.recorded.archives import DAMAGE, load_data
 from saeprobe.recorded.summaries import object_at
+from saeprobe.subject.files.properties import header_of
 
 _PICKLED = "pytorch_model.bin"
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
@@ -92,18 +93,16 @@ def _weights_in(folder: Path) -> Path:
 
 def _safetensors(file: Path) -> tuple[Item, ...]:
     """Read the header, which safetensors checks against the file's size."""
-    items: list[Item] = []
     try:
-        with cast(Any, safe_open)(file, framework="np") as opened:
-            for key in opened.keys():  # noqa: SIM118 - it is no mapping
-                array = opened.get_slice(key)
-                shape, stored = tuple(map(int, array.get_shape())), str(array.get_dtype())
-                bits = int((re.search(r"\d+", stored) or ["8"])[0])  # of BOOL 8
-                size = math.prod(shape) * bits // 8
-                items.append(Item(key=key, shape=shape, dtype=_DTYPES.get(stored, stored), bytes=size))
+        header = header_of(file)
     except SafetensorError as error:
         wanted, remedy = "a whole safetensors file", "download it again"
         raise FileError(file, f"it is damaged ({quoted(error)})", wanted=wanted, remedy=remedy) from error
+    items: list[Item] = []
+    for key, one in header.items():
+        bits = int((re.search(r"\d+", one.kind) or ["8"])[0])  # of BOOL 8
+        size = math.prod(one.shape) * bits // 8
+        items.append(Item(key=key, shape=one.shape, dtype=_DTYPES.get(one.kind, one.kind), bytes=size))
     return tuple(items)
 
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from saeprobe.subject.running.batches import Run
-from saeprobe.subject.running.bridge import open_bridge
 from saeprobe.subject.running.layers import LayersModel, open_stack
+from saeprobe.subject.running.opening import open_bridge
 
 DEPTH, WIDTH, FEATURES, AT_ONCE = 6, 768, 24_576, 32
 HOOK = f"blocks.{DEPTH}.hook_resid_pre"

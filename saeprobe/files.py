@@ -1,4 +1,4 @@
-"""Files are written whole and read strictly; sizes, times, widths and numbers are written as people read them."""
+"""Files are written whole and read strictly; what was found in them, sizes and numbers are written for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import re
 import stat
 import tomllib
-import unicodedata
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from io import BufferedReader, FileIO
@@ -320,7 +319,6 @@ def quoted(error: BaseException) -> str:
 
 
 _UNITS: Final = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
-_MINUTE: Final = 60
 _FEW: Final = 9.95  # from here on a whole number is exact enough
 
 
@@ -332,35 +330,13 @@ def bytes_in_words(count: int) -> str:
     """
     for unit, size in _UNITS:
         if count >= size:
-            return f"{_two_digits(count / size)} {unit}"
+            return f"{two_digits(count / size)} {unit}"
     return f"{count} bytes"
 
 
-def seconds_in_words(seconds: float) -> str:
-    """Write an estimated time.
-
-    >>> [seconds_in_words(seconds) for seconds in (0.2, 4.2, 42, 600, 9000)]
-    ['under 1 s', '4.2 s', '42 s', '10 min', '2.5 h']
-    """
-    if seconds < 1:
-        return "under 1 s"
-    if seconds < 2 * _MINUTE:
-        return f"{_two_digits(seconds)} s"
-    minutes = seconds / _MINUTE
-    return f"{_two_digits(minutes)} min" if minutes < 2 * _MINUTE else f"{_two_digits(minutes / _MINUTE)} h"
-
-
-def _two_digits(amount: float) -> str:
+def two_digits(amount: float) -> str:
+    """Write an amount above 1 as an estimate: `4.2`, `42`, `600`."""
     return f"{amount:.0f}" if amount >= _FEW else f"{amount:.1f}".removesuffix(".0")
-
-
-def terminal_columns(text: str) -> int:
-    """Count the columns of a terminal that a text fills; a Chinese character fills two.
-
-    >>> terminal_columns("sparrow"), terminal_columns("麻雀")
-    (7, 4)
-    """
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 THOUSAND: Final = 1000
@@ -399,7 +375,8 @@ def amount(value: float, unit: str, *, signed: bool = False) -> str:
     """Write one value with its unit: `18.8 features`, `47 % of continuations`, `+44 points`."""
     if signed and is_share(unit):
         return number(value, unit, signed=True)
-    return f"{number(value, unit, signed=signed)} {_of(unit)}".rstrip()
+    counted = f"of {unit.removeprefix(SHARE)}" if is_share(unit) else unit
+    return f"{number(value, unit, signed=signed)} {counted}".rstrip()
 
 
 def against(first: float, second: float, unit: str) -> str:
@@ -415,7 +392,3 @@ def span(interval: tuple[float, float], unit: str = "") -> str:
 def p_value(p: float) -> str:
     """Write a p value: `p = 0.073`, `p = 0.0005`, `p < 0.0001`."""
     return f"p = {p:.2g}" if p >= SMALL else f"p = {p:.1g}" if p >= SMALL / 10 else "p < 0.0001"
-
-
-def _of(unit: str) -> str:
-    return f"of {unit.removeprefix(SHARE)}" if is_share(unit) else unit

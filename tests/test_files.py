@@ -18,8 +18,6 @@ from saeprobe.files import (
     load_json,
     quoted,
     read_text,
-    seconds_in_words,
-    terminal_columns,
     visible,
     write_whole,
     written_whole,
@@ -79,20 +77,6 @@ def test_a_file_is_as_readable_as_the_mask_allows(tmp_path: Path):
 def test_bytes_are_counted_in_thousands(count: int, words: str):
     """Two digits are shown, and a decimal of zero is not."""
     assert bytes_in_words(count) == words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "under 1 s"), (1, "1 s"), (4.2, "4.2 s"), (119, "119 s"), (120, "2 min"), (600, "10 min"), (9000, "2.5 h")],
-)
-def test_times_are_rounded_as_estimates(seconds: float, words: str):
-    """Seconds and minutes go up to 120 before the next unit is used."""
-    assert seconds_in_words(seconds) == words
-
-
-def test_chinese_characters_fill_two_columns():
-    """A terminal shows a Chinese character twice as wide as a Latin one."""
-    assert terminal_columns("sparrow 麻雀") == 12
 
 
 @given(st.text(st.characters()))

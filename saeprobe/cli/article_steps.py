@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array, vstack
 
-from saeprobe.cli.inspect import read_contents, recognise
+from saeprobe.cli.contents import read_contents
+from saeprobe.cli.inspect import recognise
 from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, quiet_libraries, say, table
 from saeprobe.files import FileError, quoted, visible
 from saeprobe.prompts import STYLES, Prompt, PromptSet

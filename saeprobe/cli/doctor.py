@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from saeprobe.cli.hub import MIRROR, cache_folder, existing_folder, free_bytes
-from saeprobe.cli.terminal import facts, project_root, say, table
-from saeprobe.files import bytes_in_words, quoted, seconds_in_words, visible
+from saeprobe.cli.terminal import facts, project_root, say, seconds_in_words, table
+from saeprobe.files import bytes_in_words, quoted, visible
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Machine, this_machine, torch_cuda
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError

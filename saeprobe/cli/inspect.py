@@ -1,37 +1,27 @@
-"""`saeprobe inspect` says what a file holds and what it is, from headers and mapped files: weights stay on disk."""
+"""`saeprobe inspect` says what a file holds, and recognises what it is; weights stay on disk."""
 
 import argparse
 import json
-import math
-import re
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any, Literal, cast
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from saeprobe.cli.terminal import RefusedError, facts, say, table
-from saeprobe.files import FileError, bytes_in_words, load_json, open_regular, quoted, visible
+from saeprobe.cli.contents import Contents, read_contents
+from saeprobe.cli.terminal import facts, say, table
+from saeprobe.files import FileError, bytes_in_words, visible
 from saeprobe.recorded import tensors as article
-from saeprobe.recorded.archives import DAMAGE, load_data
-from saeprobe.recorded.summaries import object_at, read_eid_table, read_feature_diff
+from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
 from saeprobe.report.document import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
 from saeprobe.subject.files.sae import KEYS
 from saeprobe.verdicts.baseline_files import KIND, BaselineError, read_file
 
 _ROWS = 40  # of the table of keys
-_PICKLED = "pytorch_model.bin"
-_WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
-_DTYPES = {  # torch's names of those of safetensors
-    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool", "U8": "uint8",
-    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
-}  # fmt: skip
 _GOODFIRE_70B = (65536, 8192)  # huggingface.co/Goodfire/Llama-3.3-70B-Instruct-SAE-l50
 _NOT_STATED = "not stated"
 _ROWS_AT_ONCE, _LIKE_ONE = 4096, 0.01  # of a decoder, whose rows are called of norm 1 up to here
@@ -45,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _as_text(contents: "Contents", known: "Recognition") -> str:
+def _as_text(contents: Contents, known: "Recognition") -> str:
     size = contents.file.stat().st_size
     described = [
         ("what it is", known.description),
@@ -66,7 +56,7 @@ def _as_text(contents: "Contents", known: "Recognition") -> str:
     return f"{visible(str(contents.path))}\n{facts(described)}\n\n{listed}{rest}"
 
 
-def _as_json(contents: "Contents", known: "Recognition") -> str:
+def _as_json(contents: Contents, known: "Recognition") -> str:
     found = {
         "path": str(contents.path),
         "file": str(contents.file),
@@ -79,128 +69,6 @@ def _as_json(contents: "Contents", known: "Recognition") -> str:
         "keys": [asdict(item) for item in contents.items],
     }
     return json.dumps(found, indent=2, allow_nan=False)  # in ASCII: its escapes are JSON's own
-
-
-@dataclass(frozen=True, kw_only=True)
-class Item:
-    """An item is one value under its key. `shape` is None for what is no array; `bytes` counts array data only."""
-
-    key: str
-    shape: tuple[int, ...] | None
-    dtype: str
-    bytes: int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Contents:
-    """Contents are what lies in a file; `data` is what a `.pt` or `.json` file holds, None for the others."""
-
-    path: Path  # as given, a file or a folder
-    file: Path  # the file that was read
-    items: tuple[Item, ...]  # nested keys are joined by dots
-    data: object = None
-    config: Mapping[str, Any] | None = None  # the `cfg.json` beside the weights, if there is one
-
-    @property
-    def values(self) -> int:
-        """Return how many numbers all arrays hold: the parameters, where this is an SAE."""
-        return sum(map(math.prod, self.shapes.values()))
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the arrays' shapes by key."""
-        return {item.key: item.shape for item in self.items if item.shape is not None}
-
-
-def read_contents(path: Path) -> Contents:
-    """List what lies in a file, or in the one file of weights of a folder."""
-    file, data = _weights_in(path) if path.is_dir() else path, None
-    open_regular(file).close()
-    if file.suffix == ".safetensors":
-        items = _safetensors(file)
-    elif file.suffix == ".npz":
-        items = _npz(file)
-    elif file.suffix in _WEIGHTS:
-        data = load_data(file)
-        items = tuple(_walk(data, ""))
-    elif file.suffix == ".json":
-        data = load_json(file, halves=True, numbers=False)
-        items = tuple(_walk(data, "", depth=1))
-    else:
-        kinds = ", ".join([*_WEIGHTS, ".json"])
-        raise RefusedError(f"{file}: a file ending in {file.suffix!r} cannot be read; wanted one of {kinds}")
-    beside = file.parent / "cfg.json"
-    config = object_at(beside, "the file", load_json(beside, numbers=False)) if beside.is_file() else None
-    return Contents(path=path, file=file, items=items, data=data, config=config)
-
-
-def _weights_in(folder: Path) -> Path:
-    found = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHTS and file.is_file())
-    # SAELens may put sparsity.safetensors beside its weights.
-    found = [file for file in found if file.name == "sae_weights.safetensors"] or found
-    if len(found) == 1:
-        return found[0]
-    listed = ", ".join(file.name for file in found) or "none"
-    if not found and (folder / _PICKLED).is_file():
-        raise RefusedError(f"{folder} holds {_PICKLED} alone, whose format can run code; have it saved as safetensors")
-    raise RefusedError(f"{folder} holds these files of weights: {listed}; wanted exactly one, or give the file itself")
-
-
-def _safetensors(file: Path) -> tuple[Item, ...]:
-    """Read the header, which safetensors checks against the file's size."""
-    items: list[Item] = []
-    try:
-        with cast(Any, safe_open)(file, framework="np") as opened:
-            for key in opened.keys():  # noqa: SIM118 - it is no mapping
-                array = opened.get_slice(key)
-                shape, stored = tuple(map(int, array.get_shape())), str(array.get_dtype())
-                bits = int((re.search(r"\d+", stored) or ["8"])[0])  # of BOOL 8
-                size = math.prod(shape) * bits // 8
-                items.append(Item(key=key, shape=shape, dtype=_DTYPES.get(stored, stored), bytes=size))
-    except SafetensorError as error:
-        wanted, remedy = "a whole safetensors file", "download it again"
-        raise FileError(file, f"it is damaged ({quoted(error)})", wanted=wanted, remedy=remedy) from error
-    return tuple(items)
-
-
-def _npz(file: Path) -> tuple[Item, ...]:
-    items: list[Item] = []
-    try:
-        with zipfile.ZipFile(file) as archive:
-            for name in archive.namelist():
-                with archive.open(name) as member:
-                    first = np.lib.format.read_magic(member) == (1, 0)
-                    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-                    shape, _, dtype = read(member)
-                size = math.prod(shape) * dtype.itemsize
-                items.append(Item(key=name.removesuffix(".npy"), shape=tuple(shape), dtype=str(dtype), bytes=size))
-                if not all(0 <= size < 2**63 for size in shape):
-                    raise ValueError("a size is below 0, or beyond 64 bits")
-    except (*DAMAGE, SyntaxError, TokenError) as error:  # the header of an array is a Python literal
-        wanted, remedy = "a .npz archive of arrays", "copy it again, or save it with numpy.savez"
-        raise FileError(file, f"it cannot be read ({quoted(error)})", wanted=wanted, remedy=remedy) from error
-    return tuple(items)
-
-
-def _walk(value: object, key: str, *, depth: int = 6) -> Iterator[Item]:
-    """List the values in nested dicts and lists, keys joined by dots, down to `depth`."""
-    nested: list[tuple[object, object]] | None = None
-    if depth and isinstance(value, Mapping):
-        nested = list(cast(Mapping[object, object], value).items())
-    elif depth and isinstance(value, list | tuple):
-        nested = list(enumerate(cast(list[object], value)))
-    if nested is not None:
-        for name, inner in nested:
-            yield from _walk(inner, f"{key}.{name}" if key else str(name), depth=depth - 1)
-        return
-    tensor, key = cast(Any, value), key or "(the whole file)"
-    shape = getattr(tensor, "shape", None)
-    if shape is None:
-        yield Item(key=key, shape=None, dtype=type(tensor).__name__, bytes=0)
-        return
-    size = int(tensor.numel() * tensor.element_size())
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    yield Item(key=key, shape=tuple(int(axis) for axis in shape), dtype=dtype, bytes=size)
 
 
 @dataclass(frozen=True, kw_only=True)

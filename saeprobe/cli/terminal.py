@@ -8,8 +8,9 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from saeprobe.files import visible, visible_lines
+from saeprobe.files import two_digits, visible, visible_lines
 
+_MINUTE = 60
 _PLENTY = 10_000  # columns where nobody watches: a file or a pipe gets every line whole
 
 
@@ -61,6 +62,16 @@ def quiet_libraries() -> None:
 def progress(what: str, *, total: int, unit: str) -> "tqdm[NoReturn]":
     """Return a bar that shows only where stderr is a terminal."""
     return tqdm(total=total, desc=what, unit=f" {unit}", disable=None, file=sys.stderr, leave=False)
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Write an estimated time: `under 1 s`, `4.2 s`, `10 min`, `2.5 h`."""
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 2 * _MINUTE:
+        return f"{two_digits(seconds)} s"
+    minutes = seconds / _MINUTE
+    return f"{two_digits(minutes)} min" if minutes < 2 * _MINUTE else f"{two_digits(minutes / _MINUTE)} h"
 
 
 class RefusedError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
-from saeprobe.files import terminal_columns, visible, visible_lines
+from saeprobe.files import visible, visible_lines
 from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
@@ -135,6 +136,11 @@ def _wrapped(text: str, columns: int) -> list[str]:
             lines.append("")
         lines[-1] += word if lines[-1] else word.lstrip()
     return [line.rstrip() for line in lines]
+
+
+def terminal_columns(text: str) -> int:
+    """Count the columns of a terminal that a text fills; a Chinese character fills two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _counts(records: Sequence[ProbeRecord]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from saeprobe.files import FileError
+from saeprobe.files import FileError, shortened
 from saeprobe.prompts import PromptSet
 
 _LAYER: Final = re.compile(r"layer_?([0-9]{1,4})")
@@ -59,7 +59,7 @@ class Stated:
                 raise FileError(path, f"its name says layer {int(layer[1])}", wanted=wanted, remedy=remedy)
         if len(set(topics)) < len(topics):
             twice = next(topic for topic in topics if topics.count(topic) > 1)
-            raise FileError(path, f"it holds the topic {twice!r:.60} twice", wanted="every topic once")
+            raise FileError(path, f"it holds the topic {shortened(twice)} twice", wanted="every topic once")
         if self.prompts is None:
             return
         remedy = "record the prompts that the probe names, or name those that were recorded in it"
@@ -70,7 +70,7 @@ class Stated:
         lacking = [topic for topic in self.prompts.topics if topic not in topics]
         if topics and (unknown or lacking) and len(unknown) < len(topics):
             of, odd = ("does not hold", lacking) if lacking else ("holds", unknown)
-            found = f"it {of} {odd[0]!r:.60} ({len(odd)} such topics) among its {len(topics)} topics"
+            found = f"it {of} {shortened(odd[0])} ({len(odd)} such topics) among its {len(topics)} topics"
             raise FileError(path, found, wanted=f"the {len(self.prompts.topics)} of the probe", remedy=remedy)
 
     def check_features(self, path: Path, counts: Mapping[str, float], *, numbers: Iterable[int] = ()) -> None:

@@ -235,7 +235,7 @@ def read_eid_table(path: Path, *, d_in: int | None = None) -> EidTable:
         entry = object_at(path, f"entry {index}", raw)
         topic = entry.get("topic")
         if not isinstance(topic, str) or not topic:
-            raise FileError(path, f"entry {index}: key 'topic' is {topic!r:.60}", wanted="the topic, a string")
+            raise FileError(path, f"entry {index}: key 'topic' is {shortened(topic)}", wanted="the topic, a string")
         topics.append(topic)
         where = f"entry {index} (topic {topic!r})"
         cells[index] = _personas(path, where, entry.get("eid"), math.inf if d_in is None else d_in)

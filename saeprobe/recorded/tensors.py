@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array
 
-from saeprobe.files import FileError, written_whole
+from saeprobe.files import FileError, shortened, written_whole
 from saeprobe.recorded.archives import load_data
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _entry(path: Path, index: int, entry: object, kind: Kind) -> dict[str, Any]:
     if odd:
         raise FileError(path, f"entry {index} has the key {odd[0]!r}", wanted="keys that are strings")
     if not isinstance(fields.get("topic"), str) or not fields["topic"]:
-        found = f"key 'topic' is {fields['topic']!r:.60}" if "topic" in fields else "key 'topic' is absent"
+        found = f"key 'topic' is {shortened(fields.get('topic'))}"
         raise FileError(path, f"entry {index}: {found}", wanted="the topic, a string that is not empty")
     where, suffix = _where(index, fields["topic"]), f"_{kind.suffix}"
     if not isinstance(fields.get("guru", ""), str):

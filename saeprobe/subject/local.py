@@ -8,6 +8,7 @@ from functools import cached_property, wraps
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from saeprobe.files import quoted
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
@@ -33,7 +34,6 @@ if TYPE_CHECKING:  # they import torch
     from saeprobe.subject.running.random import Randomiser
 
 _COMPUTING: Final = ("torch", "transformers", "tokenizers", "jinja2", "transformer-lens", "sae-lens")
-_LONGEST: Final = 500  # characters of what a library says
 _METHOD: Final = "matched 1"
 """How directions are drawn and thresholds are set; evidence of another method is never used."""
 
@@ -58,10 +58,9 @@ def _fact(ask: Callable[[Subject], _Found]) -> Callable[[Subject], _Found]:
         except (SubjectError, ReadingError):  # these speak for themselves
             raise
         except Exception as error:
-            found = f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST]}"
-            wanted = f"a model at {spec.model} and an SAE at {spec.sae} that can be read"
             raise SubjectError(
-                f"{spec.name} cannot be used ({found}); wanted {wanted}: mend these files, or fetch them again"
+                f"{spec.name} cannot be used ({type(error).__name__}: {quoted(error)}); wanted a model at {spec.model} "
+                f"and an SAE at {spec.sae} that can be read: mend these files, or fetch them again"
             ) from error
 
     return asked
@@ -169,22 +168,16 @@ class Subject:
         """Return what its instrument check is held against. Nobody publishes what a random instrument measures."""
         found, spec = self.located, self.spec
         shifts = (*((-1,) if found.pairing.depth else ()), 0, *((1,) if found.next_layer else ()))
-        writes_to = found.pairing.writes_to
+        unstated = Yardstick(shifts=shifts, misfit=spec.misfit, writes_to=found.pairing.writes_to)
         if self.randomisation:
-            return Yardstick(shifts=shifts, misfit=spec.misfit, writes_to=writes_to)
+            return unstated
         declared = spec.l0 is not None or spec.variance_explained is not None
         stated = spec if declared or found.sae.release is None else found.sae.release
         l0, explained = stated.l0, stated.variance_explained
+        if l0 is None and explained is None:
+            return unstated
         source = "the declaration of the subject" if declared else "the registry of sae-lens"
-        source = "" if l0 is None and explained is None else source
-        return Yardstick(
-            l0=l0,
-            variance_explained=explained,
-            source=source,
-            shifts=shifts,
-            misfit=spec.misfit,
-            writes_to=writes_to,
-        )
+        return replace(unstated, l0=l0, variance_explained=explained, source=source)
 
     @_fact
     def aspects(self) -> Mapping[str, str]:

@@ -54,16 +54,9 @@ _FINCH: Final = SubjectSpec(
 )
 
 _GPT2_SHAPE: Final = ModelShape(
-    family="layers",
-    hidden=768,
-    layers=12,
-    heads=12,
-    kv_heads=12,
-    intermediate=3072,
-    vocabulary=50_257,
-    positions=1024,
-    gated=False,
-)
+    family="layers", hidden=768, layers=12, heads=12, kv_heads=12, intermediate=3072, vocabulary=50_257,
+    positions=1024, gated=False,
+)  # fmt: skip
 _GPT2: Final = SubjectSpec(
     name="gpt2",
     model="openai-community/gpt2",

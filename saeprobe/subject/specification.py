@@ -19,11 +19,8 @@ from saeprobe.prompts import Prompt, PromptSet
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantisation = Literal["8bit", "8bit where it can"]
 Memory = Literal["auto", "resident", "sharded", "streamed"]
-
-# Which library runs a model: transformers layer by layer, or a TransformerLens bridge as a whole.
-Family = Literal["layers", "bridge"]
-# What is drawn at random in a control: the weights of the model, or the directions that the SAE reads.
-RandomPart = Literal["random-model", "random-sae"]
+Family = Literal["layers", "bridge"]  # what runs a model: transformers layer by layer, or TransformerLens as a whole
+RandomPart = Literal["random-model", "random-sae"]  # a control draws the model's weights, or what the SAE reads
 Share = Callable[[float], None]  # it is called with the share of the work that is done, between 0 and 1
 
 
@@ -200,9 +197,8 @@ def tolerance_of(dtype: Dtype, *, depth: int) -> float:
     and leaves the rest to what later layers make of the difference: 0.056 in bfloat16, 0.007 in float16. Both lie below
     what one layer more or fewer changes, about `1 / sqrt(depth)`.
 
-    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat.
-
-    8-bit weights have no bound: LLM.int8 picks outlier columns over a batch (Dettmers et al. 2022, arXiv 2208.07339).
+    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat. 8-bit
+    weights have none: LLM.int8 picks outlier columns over a batch (Dettmers et al. 2022, arXiv 2208.07339).
     """
     if dtype == "float32":
         return 1e-4

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from saeprobe.cli.terminal import table
+from saeprobe.cli.terminal import seconds_in_words, table
 
 LONG = "x" * 300
 
@@ -29,3 +29,12 @@ def test_a_table_on_a_terminal_fits_its_width(monkeypatch: pytest.MonkeyPatch) -
     lines = table(["key", "what"], [["a", LONG]]).splitlines()
     assert max(map(len, lines[1:])) == 40
     assert sum(line.count("x") for line in lines[1:]) == 300
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "under 1 s"), (1, "1 s"), (4.2, "4.2 s"), (119, "119 s"), (120, "2 min"), (600, "10 min"), (9000, "2.5 h")],
+)
+def test_times_are_rounded_as_estimates(seconds: float, words: str) -> None:
+    """Seconds and minutes go up to 120 before the next unit is used."""
+    assert seconds_in_words(seconds) == words

@@ -6,6 +6,8 @@ import pytest
 from records import WORDS
 from runs import REFUTED, SUPPORTED, Go
 
+from saeprobe.plugin.terminal import terminal_columns
+
 RANKS = WORDS.partition('@claim("Novice activates more."')[0]
 """The probes that need the table of ranks alone."""
 
@@ -33,6 +35,11 @@ def test_a_refuted_claim_shows_the_sentence_the_assert_and_the_evidence(go: Go) 
     assert run.lines("exact sign flips of 8 paired differences")
     assert run.lines("(topics, paired); scope: this wording only, over 8 topics")
     assert not run.lines("judging.py")
+
+
+def test_chinese_characters_fill_two_columns() -> None:
+    """A terminal shows a Chinese character twice as wide as a Latin one."""
+    assert terminal_columns("sparrow 麻雀") == 12
 
 
 @pytest.mark.parametrize("columns", ["60", "100", "200"])

@@ -68,7 +68,7 @@ def test_stopping_at_the_hook_leaves_its_cache_empty(reader: Any, tiny: Made) ->
     """Whoever asks a cache for the hook and stops there gets nothing; what the stopped run returns is the stream."""
     import torch
 
-    from saeprobe.subject.running.bridge import open_bridge
+    from saeprobe.subject.running.opening import open_bridge
 
     bridge: Any = open_bridge(tiny.model, center_writing_weights=True, device="cpu", dtype="float32")
     with torch.no_grad():

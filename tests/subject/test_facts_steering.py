@@ -103,9 +103,9 @@ def test_each_new_token_is_steered_under_a_cache(
     readers: dict[str, Any], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hook sees the prompts once and then one token a step; what leaves those out writes something else."""
-    from saeprobe.subject.running import bridge, layers
+    from saeprobe.subject.running import layers, opening
 
-    place = bridge if kind == "neo" else layers
+    place = opening if kind == "neo" else layers
     reader, seen = readers[kind], list[tuple[int, ...]]()
     plain = continued(reader, TEXTS)
     monkeypatch.setattr(place, "add", watching(seen, skip=False))

@@ -69,8 +69,8 @@ def test_the_centred_stream_is_that_of_transformer_lens(tmp_path: Path, family: 
     import torch
     from made_subjects import write_word_tokenizer
 
-    from saeprobe.subject.running.bridge import BridgeModel, open_bridge
     from saeprobe.subject.running.layers import centred, open_stack
+    from saeprobe.subject.running.opening import BridgeModel, open_bridge
 
     write_family(tmp_path, family)
     write_word_tokenizer(tmp_path, ["a"])

@@ -87,7 +87,7 @@ def test_log_prob_is_a_log_softmax_written_by_hand(tiny: Made) -> None:
     """
     from transformers import GPT2LMHeadModel
 
-    from saeprobe.subject.running.bridge import open_bridge
+    from saeprobe.subject.running.opening import open_bridge
 
     reader = cast(Any, tiny.subject.open())
     steering = steer(

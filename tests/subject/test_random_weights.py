@@ -182,7 +182,7 @@ def test_a_random_gpt2_is_cut_from_the_model_drawn_whole(tiny: Made, kind: Any) 
     """What is read of it are that model's own hidden states, wherever it lies; TransformerLens computes the same."""
     import torch
 
-    from saeprobe.subject.running.bridge import open_bridge
+    from saeprobe.subject.running.opening import open_bridge
     from saeprobe.subject.running.random import open_random_layers
     from saeprobe.subject.running.untrained import random_draw
 

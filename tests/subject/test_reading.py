@@ -170,7 +170,7 @@ def test_steering_in_a_batch_is_steering_alone_and_acts_on_each_new_token(reader
     """Greedy continuations agree with a loop over TransformerLens without batch or cache, and steering changes them."""
     import torch
 
-    from saeprobe.subject.running.bridge import open_bridge
+    from saeprobe.subject.running.opening import open_bridge
 
     prompts = [Prompt(text=text, style="s", topic=text, template="t") for text in TEXTS[:2]]
     whole = PromptSet(name="p", language="en", prompts=tuple(prompts))

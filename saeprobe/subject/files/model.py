@@ -144,7 +144,7 @@ def shape_of(model: Path) -> ModelShape:
     inner: object = whole.get("text_config", whole)  # where a model also sees or hears
     config = cast("Mapping[str, object]", inner if isinstance(inner, dict) else {})
     if not isinstance(config.get("model_type", ""), str):
-        raise SubjectError(f"{model / 'config.json'} has model_type {config['model_type']!r:.60}; wanted its name")
+        raise SubjectError(f"{model / 'config.json'} has model_type {shortened(config['model_type'])}; wanted its name")
     layout = layout_of(config)
     family: Family = "bridge" if layout is None else "layers"
     hidden = number_of(config, "hidden_size", "n_embd", "d_model")

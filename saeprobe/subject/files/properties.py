@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast
 
 from safetensors import SafetensorError, safe_open
 
+from saeprobe.files import shortened
 from saeprobe.subject.specification import SubjectError
 
 _T = TypeVar("_T")
@@ -100,8 +101,7 @@ class Stated:
 
     def refuse(self, key: str, wanted: str) -> SubjectError:
         """Return the error that says what stands under a key, and what was wanted there."""
-        value = repr(self.config.get(key))
-        value = value if len(value) <= 60 else f"{value[:57]}..."  # noqa: PLR2004 - fits a terminal line
+        value = shortened(self.config.get(key))
         return SubjectError(f"the configuration of the SAE {self.sae} has {key} = {value}; wanted {wanted}")
 
     def count(self, key: str, default: int | None, *, least: int = 1, most: int = 2**31) -> int | None:
@@ -264,7 +264,7 @@ def _fixed_l0(said: Stated, architecture: str, k: int | None, d_in: int) -> int 
 def check_tensors(file: Path, of: Properties, config: Mapping[str, object]) -> None:
     """Hold the header of an SAE's safetensors file against its properties, and refuse what differs."""
     try:
-        found = _safetensors(file)
+        found = header_of(file)
     except (SafetensorError, OSError) as error:
         raise SubjectError(f"{file} is no whole safetensors file; {REMEDY}") from error
     d_in, d_sae = of.d_in, of.d_sae
@@ -293,7 +293,7 @@ def check_kinds(file: Path, found: Mapping[str, Tensor]) -> None:
             )
 
 
-def _safetensors(file: Path) -> dict[str, Tensor]:
+def header_of(file: Path) -> dict[str, Tensor]:
     """Return what the header says of each tensor; safetensors checks it against the file's size."""
     with cast(Any, safe_open)(file, framework="np") as opened:
         slices = ((str(key), opened.get_slice(key)) for key in opened.keys())  # noqa: SIM118 - it is no mapping

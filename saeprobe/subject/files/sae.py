@@ -19,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, cast
 
-from saeprobe.files import quoted, write_whole
+from saeprobe.files import quoted, shortened, write_whole
 from saeprobe.recorded.archives import DAMAGE, check_archive
 from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, offline, read_json
 from saeprobe.subject.files.properties import REMEDY, Properties, Tensor, check_kinds, check_tensors, properties_of
@@ -258,7 +258,7 @@ def _saelens(folder: Path, release: Release | None) -> dict[str, object]:
     stated = read_json(folder / CONFIG)
     inner: object = stated.get("metadata", {})
     if not isinstance(inner, dict):
-        raise SubjectError(f"{folder / CONFIG} has the metadata {str(inner)[:60]!r}; wanted an object")
+        raise SubjectError(f"{folder / CONFIG} has the metadata {shortened(inner)}; wanted an object")
     # Before sae-lens 6 the metadata stood at the top level, and hook_name was hook_point.
     said: dict[str, object] = {**stated, **inner, **({} if release is None else release.overrides)}
     if "hook_point" in said:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
+from saeprobe.files import shortened
 from saeprobe.subject.files.model import read_json
 from saeprobe.subject.specification import SubjectError
 
@@ -168,7 +169,7 @@ def ends_of(folder: Path, *, vocabulary: int, eos: int | None) -> frozenset[int]
         strange = [one for one in ids if type(one) is not int or not 0 <= one < vocabulary]
         if strange:
             raise SubjectError(
-                f"{folder / name} has eos_token_id {str(found)[:80]}; wanted a token id in "
+                f"{folder / name} has eos_token_id {shortened(found)}; wanted a token id in "
                 f"[0, {vocabulary}), or a list of them: copy the file again from where the model came from"
             )
         return frozenset(cast("list[int]", ids))

@@ -17,6 +17,7 @@ from transformers.utils.chat_template_utils import (
     _compile_jinja_template,  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType]
 )
 
+from saeprobe.files import quoted
 from saeprobe.subject.pairing import DATE
 from saeprobe.subject.specification import ReadingError, SubjectError
 
@@ -50,8 +51,7 @@ def in_chat(tokenizer: Any, text: str) -> InChat:
         whole = _render(source, dict(names), text)
     except _FAILS as error:
         raise ReadingError(
-            f"the chat template cannot write the prompt {shorten(text)}: {shorten(str(error), 200)}; leave it out, "
-            f"or {_REMEDY}"
+            f"the chat template cannot write the prompt {shorten(text)}: {quoted(error)}; leave it out, or {_REMEDY}"
         ) from error
     inner = whole[len(ahead) : len(whole) - len(after)]
     framed = len(whole) >= len(ahead) + len(after) and whole.startswith(ahead) and whole.endswith(after)
@@ -68,7 +68,7 @@ def _source(tokenizer: Any) -> str:
         return tokenizer.get_chat_template()
     except ValueError as error:
         raise SubjectError(
-            f"the tokenizer has no chat template that is the default one: {shorten(str(error), 200)}; name one "
+            f"the tokenizer has no chat template that is the default one: {quoted(error)}; name one "
             '"default", or set chat_template = false'
         ) from error
 
@@ -81,9 +81,7 @@ def _frame(source: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
         varies = next(_varying(source), None)
         written = _render(source, dict(names), _MARK)
     except _FAILS as error:
-        raise SubjectError(
-            f"{refused}: it does not write a single turn of a user: {shorten(str(error), 200)}"
-        ) from error
+        raise SubjectError(f"{refused}: it does not write a single turn of a user: {quoted(error)}") from error
     if varies is not None:
         raise SubjectError(f"{refused}: it uses {varies}, so that a prompt is another one each time")
     if _ADDRESS.search(written):
@@ -127,6 +125,6 @@ def _on_the_day(format: str) -> str:  # noqa: A002 - a template may give it by t
     return datetime.strptime(DATE, "%d %b %Y").strftime(format)  # noqa: DTZ007 - naive, as that of transformers
 
 
-def shorten(text: str, limit: int = 60) -> str:
-    """Write a text in quotes, cut in the middle if long, for error messages."""
-    return repr(text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}")
+def shorten(prompt: str) -> str:
+    """Write a prompt in quotes, cut in the middle if long, for error messages."""
+    return repr(prompt if len(prompt) <= 60 else f"{prompt[:30]} ... {prompt[-30:]}")  # noqa: PLR2004 - fits a terminal line

@@ -22,6 +22,7 @@ from saeprobe.subject.files.model import offline
 from saeprobe.subject.files.properties import properties_of
 from saeprobe.subject.files.sae import KEYS, SaeSource
 from saeprobe.subject.pairing import Pairing
+from saeprobe.subject.running.guard import is_finite
 from saeprobe.subject.specification import UNIT_ROUNDOFF, SaeFile, SaeRelease, SubjectError, SubjectSpec
 
 with warnings.catch_warnings():
@@ -138,7 +139,7 @@ def _check_planned(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
 def _check_weights(sae: Sae, spec: SubjectSpec) -> None:
     """Refuse weights that are not finite, of which each would silence a feature: NaN is not above zero."""
     for name, weights in cast("dict[str, Tensor]", sae.state_dict()).items():
-        if weights.numel() and not all(math.isfinite(float(end)) for end in torch.aminmax(weights.detach())):
+        if not is_finite(weights.detach()):
             raise SubjectError(
                 f"{name} of the SAE {spec.sae} holds infinities or NaN in {spec.sae_dtype}; copy or download it again, "
                 'and if it is whole set sae_dtype = "float32": float16 ends at 65,504'

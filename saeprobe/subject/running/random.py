@@ -19,10 +19,9 @@ from saeprobe.prompts import Prompt
 from saeprobe.subject.files.layout import is_read
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import ResidualStream, Run
-from saeprobe.subject.running.bridge import bridge_model
 from saeprobe.subject.running.dictionary import Sae, load_sae, thresholds_of
 from saeprobe.subject.running.layers import LayersModel, LayerStack
-from saeprobe.subject.running.opening import Opening, open_reader
+from saeprobe.subject.running.opening import Opening, bridge_model, open_reader
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer

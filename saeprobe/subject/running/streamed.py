@@ -23,12 +23,11 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
 from saeprobe.files import bytes_in_words
-from saeprobe.subject.files.checkpoint import check_checkpoint
 from saeprobe.subject.files.layout import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
 from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, batches_of, check_runs, each_part, pad
-from saeprobe.subject.running.guard import check_finite, foreign
+from saeprobe.subject.running.guard import check_checkpoint, check_finite, foreign
 from saeprobe.subject.running.layers import (
     Attention,
     ReachedError,

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import torch
 from transformers import GPT2LMHeadModel
 
-from saeprobe.subject.running.bridge import open_bridge
+from saeprobe.subject.running.opening import open_bridge
 from studies.specimens.corpus.document import Document
 from studies.specimens.train.card import Instrument, read
 from studies.specimens.train.hooked import HookedBridge, residuals

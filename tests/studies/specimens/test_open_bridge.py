@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from saeprobe.subject.running.bridge import open_bridge
+from saeprobe.subject.running.opening import open_bridge
 from studies.specimens.train.model import ModelRecipe
 from studies.specimens.train.tokenizer import train_tokenizer
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from saeprobe.subject.running.bridge import open_bridge
+from saeprobe.subject.running.opening import open_bridge
 from studies.specimens.corpus.document import Document
 from studies.specimens.corpus.grammar import generate
 from studies.specimens.train.hooked import HookedBridge, document_losses, reconstruction, residuals

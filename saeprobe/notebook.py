@@ -29,8 +29,8 @@ def open_subject(name: str, *, rootdir: Path | str = ".", store: Store | Path | 
         store: where results are kept for later; None keeps none.
 
     Raises:
-        SubjectError: there is no such subject, it is declared wrongly, or its weights are not here; the message says what
-            to do. What is wrong with its files is said when they are first read.
+        SubjectError: there is no such subject, it is declared wrongly, or its weights are not here; the message says
+            what to do. What is wrong with its files is said when they are first read.
     """
     subject = find_subject(name, Path(rootdir))
     why = subject.spec.wrong or subject.missing()

@@ -72,7 +72,9 @@ class Seen:
 
 def seen_of(table: pa.Table, text: str, place: str) -> Seen:
     """Return what the model saw of a prompt, whose first row in a file says so."""
-    row = table.filter(cast(Any, pc).equal(table.column("text"), text)).slice(0, 1).to_pylist()[0]
+    rows = table.filter(cast(Any, pc).equal(table.column("text"), text)).slice(0, 1).to_pylist()
+    _expect("other prompts than its name says", bool(rows))
+    row = rows[0]
     ids, pieces = row["ids"] or (), row["pieces"] or ()
     _expect("a prompt without what the model saw of it", bool(ids), row["rendered"] is not None)
     _expect("other tokens than a prompt has", len(ids) == len(pieces) == row["n_tokens"], min(ids) >= 0)

@@ -50,6 +50,7 @@ def test_it_is_kept_once_a_prompt(tmp_path: Path) -> None:
         ("ids", [7, 1, 2, -3], "other tokens than a prompt has"),
         ("ids", None, "a prompt without what the model saw of it"),
         ("rendered", None, "a prompt without what the model saw of it"),
+        ("text", "another", "other prompts than its name says"),
     ],
 )
 def test_tokens_that_no_prompt_has_are_not_shown(tmp_path: Path, column: str, value: Any, found: str) -> None:
@@ -58,7 +59,7 @@ def test_tokens_that_no_prompt_has_are_not_shown(tmp_path: Path, column: str, va
     table = pq.read_table(file)
     at = table.schema.get_field_index(column)
     field = READINGS.schema.field(column)
-    other = pa.array([value if one is not None else None for one in table.column(column).to_pylist()], field.type)
+    other = pa.array([None if one is None else value for one in table.column(column).to_pylist()], field.type)
     file.write_bytes(bytes_of(table.set_column(at, field, other), part))
     with pytest.warns(StoreWarning, match=found):
         assert store.seen(part, TEXT, "all tokens") is None

@@ -43,12 +43,9 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[_T]):
-    """A kind is one sort of table. Its `version` is written into each file, and their folder is named after it.
+    """A kind is one sort of table. Files of an earlier version are neither read nor in the way."""
 
-    So files of an earlier version are neither read nor in the way.
-    """
-
-    version: str
+    version: str  # it is written into each file, and their folder is named after it
     schema: pa.Schema
     report_columns: tuple[str, ...] = ()  # only the report shows these; evidence is read without them
     encode: Callable[[Part, Mapping[str, _T]], list[dict[str, Any]]]  # makes rows of what was found, by key
@@ -74,11 +71,10 @@ def seen_of(table: pa.Table, text: str, place: str) -> Seen:
     """Return what the model saw of a prompt, whose first row in a file says so."""
     rows = table.filter(cast(Any, pc).equal(table.column("text"), text)).slice(0, 1).to_pylist()
     _expect("other prompts than its name says", bool(rows))
-    row = rows[0]
-    ids, pieces = row["ids"] or (), row["pieces"] or ()
-    _expect("a prompt without what the model saw of it", bool(ids), row["rendered"] is not None)
-    _expect("other tokens than a prompt has", len(ids) == len(pieces) == row["n_tokens"], min(ids) >= 0)
-    return Seen(place=place, prompt=text, rendered=row["rendered"], ids=tuple(ids), pieces=tuple(pieces))
+    rendered, ids, pieces, n_tokens = (rows[0][name] for name in ("rendered", "ids", "pieces", "n_tokens"))
+    _expect("a prompt without what the model saw of it", rendered is not None, bool(ids), bool(pieces))
+    _expect("other tokens than a prompt has", len(ids) == len(pieces) == n_tokens, min(ids) >= 0)
+    return Seen(place=place, prompt=text, rendered=rendered, ids=tuple(ids), pieces=tuple(pieces))
 
 
 def _expect(what: str, *conditions: object) -> None:

@@ -52,6 +52,7 @@ class Pairing:
     center_writing_weights: bool
     context_size: int
     n_positions: int  # tokens the model can attend to
+    vocabulary: int = 0  # tokens that it has embeddings for; 0 where its configuration does not say
     writes_to: str | None = None  # where a transcoder writes; None for an SAE, which gives back what it read
     fixed_l0: int | None = None  # features that the SAE keeps of each token, whatever the text
     unsteerable: str | None = None  # why the SAE cannot be steered; None where it can
@@ -118,6 +119,7 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
         center_writing_weights=center,
         context_size=min(context, shape.positions),
         n_positions=shape.positions,
+        vocabulary=shape.vocabulary,
         writes_to=of.writes_to,
         fixed_l0=of.fixed_l0,
         unsteerable=of.unsteerable,

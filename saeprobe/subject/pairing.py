@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from saeprobe.subject.files.model import files_alone, model_files, model_folder, read_json, shape_of
-from saeprobe.subject.files.properties import Stated
+from saeprobe.subject.files.properties import COMPETING, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
-from saeprobe.subject.provenance import centred, check_model_name, trained_on_model
+from saeprobe.subject.provenance import centred, check_model_name, check_training, trained_on_model
 from saeprobe.subject.specification import (
     Download,
     Family,
@@ -91,6 +91,13 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
     hook_name = _need(spec, spec.hook_name, said.text("hook_name", None), "hook_name")
     trained_on = trained_on_model(sae)
     check_model_name(spec, trained_on)
+    check_training(spec, said)
+    if of.architecture in COMPETING and spec.sae_dtype != "float32":
+        raise SubjectError(
+            f"{spec.name} declares sae_dtype = {spec.sae_dtype!r}, and the features of the SAE {spec.sae} compete "
+            f"({of.architecture}): how far that rounding changes which of them win is not known; "
+            'set sae_dtype = "float32"'
+        )
     if of.d_in != shape.hidden:
         raise SubjectError(
             f"the SAE {spec.sae} reads {of.d_in} dimensions but {spec.model} has {shape.hidden}; they do not belong "

@@ -212,12 +212,12 @@ def test_an_odd_post_processor_breaks_nothing(tmp_path: Path, post: Any) -> None
     assert beginning_of(tmp_path / "m", None, wanted=True).tokens == ("<s>",)
 
 
-@pytest.mark.parametrize("kind", ["GPT2Tokenizer", "LlamaTokenizer", "GemmaTokenizer", "Qwen2Tokenizer"])
+@pytest.mark.parametrize("kind", ["GPT2Tokenizer", "LlamaTokenizer", "GemmaTokenizer", "GPTNeoXTokenizer"])
 def test_a_tokenizer_without_its_vocabulary_is_refused(tmp_path: Path, kind: str) -> None:
     """Of transformers' own classes the library makes an empty one, which has no tokens for any text."""
-    written(tmp_path / "m", bos_token="<s>", eos_token="</s>", tokenizer_class=kind)  # noqa: S106
+    written(tmp_path / "m", bos_token="<s>", eos_token="</s>", pad_token=None, tokenizer_class=kind)  # noqa: S106
     (tmp_path / "m" / "tokenizer.json").unlink()
-    with pytest.raises(SubjectError, match=r"knows no word, only \d special tokens: .* copy tokenizer.json"):
+    with pytest.raises(SubjectError, match=r"has no vocabulary .*; copy tokenizer.json"):
         load_tokenizer(tmp_path / "m", plain())
 
 

@@ -19,6 +19,8 @@ from saeprobe.subject.running.guard import foreign
 from saeprobe.subject.running.offsets import NO_CHARACTERS, FastTokenizer, bytes_cut, mark_ahead, without_marks
 from saeprobe.subject.specification import ReadingError, SubjectError
 
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.model.v*", "tekken.json", "*.tiktoken")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tokenized:
@@ -104,10 +106,11 @@ def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
         raise SubjectError(
             f"the tokenizer in {folder} does not say which characters its tokens carry; wanted a tokenizer.json there"
         )
-    if len(tokenizer) <= len(_special_ids(tokenizer)):
+    # Without a vocabulary transformers 5 makes a tokenizer of special tokens, and of a few more in some classes.
+    if not any(any(folder.glob(one)) for one in _VOCABULARIES) or len(tokenizer) <= len(_special_ids(tokenizer)):
         raise SubjectError(
-            f"the tokenizer in {folder} knows no word, only {len(tokenizer)} special tokens: its vocabulary is not "
-            "there; copy tokenizer.json from where the model came from"
+            f"the tokenizer in {folder} has no vocabulary and knows special tokens alone; "
+            "copy tokenizer.json from where the model came from"
         )
     check_protocol(tokenizer, how)
     return tokenizer

@@ -22,7 +22,7 @@ def l0(of: Readable) -> Quantity:
     """Measure the active features a token read (the SAE's L0, published as "activated features"), in features.
 
     Raises:
-        Unverifiable: the SAE keeps the same number of features of each token, whatever the text.
+        Unverifiable: the SAE was built with the number of features that it keeps of each token, whatever the text.
     """
     if isinstance(of, RecordedStyle):
         return of.quantity("l0")
@@ -50,8 +50,8 @@ def _refuse_fixed(of: Features) -> None:
     """Raise where the SAE was built with the number that is to be counted: neither more nor as many says anything."""
     if of.fixed_l0 is not None:
         raise Unverifiable(
-            f"the SAE of {of.subject} keeps {of.fixed_l0} features of each token, whatever the text, so that their "
-            "number says nothing of the prompts; state the claim on a subject whose L0 is not fixed, or on which "
+            f"the SAE of {of.subject} keeps at most {of.fixed_l0} features of each token, whatever the text, so that "
+            "their number says nothing of the prompts; state the claim on a subject whose L0 is not fixed, or on which "
             "features are active: exclusive_features, separates or firing_rate"
         )
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from saeprobe.subject.files.model import files_alone, model_files, model_folder, read_json, shape_of
-from saeprobe.subject.files.properties import Stated
+from saeprobe.subject.files.properties import COMPETING, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
-from saeprobe.subject.provenance import centred, check_model_name, trained_on_model
+from saeprobe.subject.provenance import centred, check_model_name, check_training, trained_on_model
 from saeprobe.subject.specification import (
     Download,
     Family,
@@ -52,6 +52,7 @@ class Pairing:
     center_writing_weights: bool
     context_size: int
     n_positions: int  # tokens the model can attend to
+    vocabulary: int = 0  # tokens that it has embeddings for; 0 where its configuration does not say
     writes_to: str | None = None  # where a transcoder writes; None for an SAE, which gives back what it read
     fixed_l0: int | None = None  # features that the SAE keeps of each token, whatever the text
     unsteerable: str | None = None  # why the SAE cannot be steered; None where it can
@@ -90,6 +91,13 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
     hook_name = _need(spec, spec.hook_name, said.text("hook_name", None), "hook_name")
     trained_on = trained_on_model(sae)
     check_model_name(spec, trained_on)
+    check_training(spec, said)
+    if of.architecture in COMPETING and spec.sae_dtype != "float32":
+        raise SubjectError(
+            f"{spec.name} declares sae_dtype = {spec.sae_dtype!r}, and the features of the SAE {spec.sae} compete "
+            f"({of.architecture}): how far that rounding changes which of them win is not known; "
+            'set sae_dtype = "float32"'
+        )
     if of.d_in != shape.hidden:
         raise SubjectError(
             f"the SAE {spec.sae} reads {of.d_in} dimensions but {spec.model} has {shape.hidden}; they do not belong "
@@ -118,6 +126,7 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
         center_writing_weights=center,
         context_size=min(context, shape.positions),
         n_positions=shape.positions,
+        vocabulary=shape.vocabulary,
         writes_to=of.writes_to,
         fixed_l0=of.fixed_l0,
         unsteerable=of.unsteerable,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
+from saeprobe.files import shortened
 from saeprobe.subject.files.layout import centring_refused
 from saeprobe.subject.files.properties import Stated
 from saeprobe.subject.files.sae import SaeSource
@@ -23,6 +25,9 @@ _HARMLESS: Final = frozenset(
         *("low_cpu_mem_usage", "local_files_only", "cache_dir", "token", "use_safetensors", "use_cache", "verbose"),
     }
 )
+_LIBRARIES: Final = ("HookedTransformer", "AutoModelForCausalLM")  # how sae-lens loads a language model
+_BLOCK: Final = re.compile(r"blocks\.([0-9]{1,6})\.")
+_ANY: Final = 2**31  # tokens, of which no text has as many
 
 
 def check_model_name(spec: SubjectSpec, trained_on: str | None) -> None:
@@ -43,6 +48,40 @@ def trained_on_model(sae: SaeSource) -> str | None:
     """Return the name of the model that an SAE was trained on, where its files or its registry say so."""
     stated = Stated(sae=str(sae.path), config=sae.said).text("model_name", None)
     return stated or (None if sae.release is None else sae.release.model)
+
+
+def check_training(spec: SubjectSpec, said: Stated) -> None:
+    """Refuse an SAE that was trained at some positions alone, or elsewhere than where it would be read.
+
+    `exclude_special_tokens`, `sequence_separator_token` and `disable_concat_sequences` change the text of its training
+    and not what it reads of a token.
+    """
+    positions, context = said.config.get("seqpos_slice"), said.count("context_size", None) or _ANY
+    if positions is not None and not _is_whole(positions, context):
+        raise SubjectError(
+            f"the SAE {spec.sae} was trained at some positions of a text alone (seqpos_slice = "
+            f"{shortened(positions)}), and here every token but BOS may be read; name an SAE trained on all of them"
+        )
+    library = said.text("model_class_name", None)
+    if library not in (None, *_LIBRARIES):
+        raise SubjectError(
+            f"the SAE {spec.sae} was trained on a model of the class {shortened(library)}, of which saeprobe does not "
+            f"know the residual stream; wanted {' or '.join(_LIBRARIES)}: name another SAE"
+        )
+    block = said.count("hook_layer", said.count("hook_point_layer", None, least=0), least=0)
+    hook = _BLOCK.match(said.text("hook_name", None) or "")
+    if spec.hook_name is None and hook is not None and block not in (None, int(hook[1])):
+        raise SubjectError(
+            f"the SAE {spec.sae} contradicts itself: its hook_name is {hook.string!r} and its hook_layer {block}; "
+            f'declare the one that its card names: hook_name = "blocks.N.hook_resid_post"'
+        )
+
+
+def _is_whole(positions: object, context: int) -> bool:
+    """Say whether a slice, as sae-lens writes one, has all positions of a text in it."""
+    numbers = cast("list[object]", positions) if isinstance(positions, list | tuple) else []
+    well = 0 < len(numbers) < 4 and all(one is None or isinstance(one, int) for one in numbers)  # noqa: PLR2004 - a step
+    return well and 0 not in numbers[2:] and range(context)[slice(*cast("list[int | None]", numbers))] == range(context)
 
 
 def _plain(name: str) -> str:

@@ -87,7 +87,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_claim_about_a_fixed_number_is_unverifiable(run: Run) -> None:
     """It is skipped with the reason, and neither supported nor refuted by ties."""
     assert run.probes["more[topk]"]["verdict"] == "unverifiable"
-    assert "keeps 16 features of each token, whatever the text" in run.probes["more[topk]"]["reason"]
+    assert "keeps at most 16 features of each token, whatever the text" in run.probes["more[topk]"]["reason"]
 
 
 def test_an_overflow_breaks_the_claim_and_the_run(run: Run) -> None:

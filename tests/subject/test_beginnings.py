@@ -16,7 +16,7 @@ from saeprobe.captures import Span
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of
 from saeprobe.subject.pairing import aspects_of
 from saeprobe.subject.running.tokens import check_protocol, load_tokenizer, tokenize
-from saeprobe.subject.specification import ReadingError, SubjectError
+from saeprobe.subject.specification import SubjectError
 
 SPECIAL = ("<s>", "</s>", "[gMASK]", "<sop>", "<|x|>")
 TURN = "<|x|>{{ messages[0].content }}"
@@ -164,11 +164,20 @@ def test_what_a_template_writes_itself_is_not_put_there_again(
     assert begun(tmp_path / "m", tokenizer, chat_template=True) == ([*wanted, "h", "i"], len(wanted) - 1)
 
 
-@pytest.mark.parametrize(("template", "declared"), [("<s><s>" + TURN, None), ("<s>" + TURN, "<|x|>")])
+@pytest.mark.parametrize(
+    ("template", "declared"),
+    [
+        ("<s><s>" + TURN, None),
+        ("<s>" + TURN, "<|x|>"),
+        ("\n<s>" + TURN, None),
+        ("<|x|><s>{{ messages[0].content }}", None),
+        (TURN + "<s>", None),
+    ],
+)
 def test_two_beginnings_are_refused(tmp_path: Path, template: str, declared: str | None) -> None:
-    """Of the template, or of the template and the declaration."""
+    """Of the template, wherever it writes them, or of the template and the declaration; the second would be read."""
     tokenizer = written(tmp_path / "m", template=template, bos_token="<s>")  # noqa: S106
-    with pytest.raises(ReadingError, match=r"the chat template itself writes BOS .* twice"):
+    with pytest.raises(SubjectError, match=r"the chat template itself writes BOS elsewhere than once"):
         begun(tmp_path / "m", tokenizer, declared=declared, chat_template=True)
 
 
@@ -201,6 +210,15 @@ def test_an_odd_post_processor_breaks_nothing(tmp_path: Path, post: Any) -> None
     written(tmp_path / "m", bos_token="<s>")  # noqa: S106
     (tmp_path / "m" / "tokenizer.json").write_text(json.dumps({"post_processor": post}), encoding="utf-8")
     assert beginning_of(tmp_path / "m", None, wanted=True).tokens == ("<s>",)
+
+
+@pytest.mark.parametrize("kind", ["GPT2Tokenizer", "LlamaTokenizer", "GemmaTokenizer", "GPTNeoXTokenizer"])
+def test_a_tokenizer_without_its_vocabulary_is_refused(tmp_path: Path, kind: str) -> None:
+    """Of transformers' own classes the library makes an empty one, which has no tokens for any text."""
+    written(tmp_path / "m", bos_token="<s>", eos_token="</s>", pad_token=None, tokenizer_class=kind)  # noqa: S106
+    (tmp_path / "m" / "tokenizer.json").unlink()
+    with pytest.raises(SubjectError, match=r"has no vocabulary .*; copy tokenizer.json"):
+        load_tokenizer(tmp_path / "m", plain())
 
 
 def test_a_tokenizer_that_transformers_cannot_load_is_refused(tmp_path: Path) -> None:

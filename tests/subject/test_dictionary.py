@@ -231,7 +231,7 @@ def test_a_weight_that_is_not_finite_is_refused_by_its_name(root: Path, name: st
     spoilt = made.weights[name].copy()
     spoilt.flat[7] = value
     made.save(**{name: spoilt})
-    with pytest.raises(SubjectError, match=f"^{name} of the SAE .* holds infinities or NaN in float32"):
+    with pytest.raises(SubjectError, match=f"^{name} of the SAE .* NaN in float32; copy or download it again$"):
         made.open()
 
 
@@ -313,6 +313,18 @@ def test_what_an_sae_in_16_bits_flips_is_near_its_threshold(
 def test_an_sae_whose_features_compete_has_no_thresholds(root: Path) -> None:
     """Of TopK a feature's place is what decides, and so nothing is said of thresholds."""
     assert read(make_sae(root, "topk", k=5).open()).near == ()
+
+
+@pytest.mark.parametrize("sae_dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(("architecture", "more"), [("topk", {"k": 5}), ("matching_pursuit", PURSUIT)])
+def test_features_that_compete_are_refused_in_16_bits(
+    root: Path, architecture: str, more: dict[str, Any], sae_dtype: str
+) -> None:
+    """Rounding changes which of them win, and there is no threshold near which that is known."""
+    made = make_sae(root, architecture, **more)
+    made.subject().identity()
+    with pytest.raises(SubjectError, match=rf"compete \({architecture}\): .*; set sae_dtype = \"float32\""):
+        made.subject(sae_dtype=sae_dtype).identity()
 
 
 def test_a_threshold_below_zero_is_one_of_zero(root: Path) -> None:

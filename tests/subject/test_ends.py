@@ -8,12 +8,15 @@ from typing import Any, cast
 
 import pytest
 import torch
+from made_llama import write_llama
 from made_subjects import Made
 from test_identity import copied
+from transformers import AutoModelForCausalLM
 
 from saeprobe.captures import steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.files.tokenizer import ends_of
+from saeprobe.subject.running.guard import load
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 PROMPT = Prompt(text="the golden gate bridge is red", style="s", topic="t", template="t")
@@ -55,6 +58,14 @@ def test_an_end_that_is_no_token_is_refused(tmp_path: Path, ends: object) -> Non
         SubjectError, match=r"generation_config.json has eos_token_id .*; wanted a token id in \[0, 10\)"
     ):
         ends_of(written(tmp_path, generation_config={"eos_token_id": ends}), vocabulary=10, eos=9)
+
+
+def test_a_file_of_ends_that_is_no_object_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
+    """Transformers would fail on it in words of its own."""
+    write_llama(tmp_path, layers=1, vocabulary=8)
+    (tmp_path / "generation_config.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(SubjectError, match=r"generation_config.json holds list; wanted a JSON object"):
+        load(AutoModelForCausalLM, tmp_path, dtype="float32")
 
 
 def test_stop_strings_are_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from saeprobe.subject.files.properties import Stated
-from saeprobe.subject.provenance import centred
+from saeprobe.subject.provenance import centred, check_training
 from saeprobe.subject.specification import SaeFolder, SubjectError, SubjectSpec
 
 HUB = SubjectSpec(name="mine", model="EleutherAI/pythia-70m", sae=SaeFolder(path=Path("sae")))
@@ -67,6 +67,47 @@ def test_another_model_than_the_one_declared_is_refused(spec: SubjectSpec, loadi
 def test_the_model_that_is_declared_is_read(spec: SubjectSpec, loading: Any) -> None:
     """Also with what leaves the residual stream as it is."""
     assert not centred(spec, stating(loading), config=NEOX)
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"seqpos_slice": [5, 20]}, r"at some positions of a text alone \(seqpos_slice = \[5, 20\]\)"),
+        ({"seqpos_slice": [5]}, "some positions"),
+        ({"seqpos_slice": [0, 127], "context_size": 128}, "some positions"),
+        ({"seqpos_slice": [None, None, 2]}, "some positions"),
+        ({"seqpos_slice": [0, None, 0]}, "some positions"),
+        ({"seqpos_slice": "all"}, "some positions"),
+        ({"hook_layer": 0}, "hook_name is 'blocks.1.hook_resid_post' and its hook_layer 0; declare"),
+        ({"hook_point_layer": 2}, "contradicts itself: .* its hook_layer 2"),
+        ({"hook_layer": "one"}, "hook_layer = 'one'; wanted a whole number"),
+        ({"model_class_name": "HookedMamba"}, "of the class 'HookedMamba', of which saeprobe does not know"),
+        ({"model_class_name": 3}, "model_class_name = 3; wanted a text"),
+    ],
+)
+def test_an_sae_that_was_trained_otherwise_than_it_is_read_is_refused(stated: dict[str, Any], message: str) -> None:
+    """At some positions alone, at another layer than it says, or on a model of a library that is not known."""
+    with pytest.raises(SubjectError, match=message):
+        check_training(HUB, Stated(sae="an SAE", config={"hook_name": "blocks.1.hook_resid_post", **stated}))
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        *(
+            {"seqpos_slice": whole, "context_size": 128}
+            for whole in (None, [None], [0, None], [0, 128], [None, None, 1])
+        ),
+        *({"model_class_name": one} for one in ("HookedTransformer", "AutoModelForCausalLM")),
+        {"hook_layer": 1},
+        {"exclude_special_tokens": True, "sequence_separator_token": "eos", "disable_concat_sequences": True},
+    ],
+)
+def test_what_changes_the_text_of_a_training_alone_is_no_matter(stated: dict[str, Any]) -> None:
+    """So are a slice of all positions, and the layer that the hook is in; a hook that is declared wins over both."""
+    hook = "blocks.1.hook_resid_post"
+    check_training(HUB, Stated(sae="an SAE", config={"hook_name": hook, **stated}))
+    check_training(replace(HUB, hook_name=hook), Stated(sae="an SAE", config={"hook_name": hook, "hook_layer": 0}))
 
 
 def test_what_is_declared_of_the_mean_wins_over_what_the_sae_says() -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from test_tokens import plain
 
 from saeprobe.captures import Span
-from saeprobe.subject.running.tokens import _without_marks, tokenize  # pyright: ignore[reportPrivateUsage]
+from saeprobe.subject.running.offsets import without_marks
+from saeprobe.subject.running.tokens import tokenize
 from saeprobe.subject.specification import ReadingError
 
 CORPUS = ["the moon in the mist", "月亮和中文", "🌊🌊 waves", "é ê the in", "a\r\nb\r\n"]
@@ -92,6 +93,16 @@ def _pieces(*, metaspace: str | None = None, legacy: bool = False, fold: bool = 
     return made
 
 
+def _unigram(*, prepend: str = "always") -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = [("<unk>", 0.0), ("▁", -2.0), ("▁the", -3.0), ("in", -3.0), ("月", -4.0), *((one, -5.0) for one in "thein")]
+    bytes_ = [(f"<0x{byte:02X}>", -9.0) for byte in range(256)]
+    made = Tokenizer(models.Unigram([*words, *bytes_], unk_id=0, byte_fallback=True))
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prepend)
+    return made
+
+
 SINGLE = tuple(one for one in LETTERS if one != "e\u0301")  # composed, two characters become one
 KINDS = {
     "bytes": Kind(make=_bytes),
@@ -104,6 +115,8 @@ KINDS = {
     "metaspace in one piece": Kind(make=lambda: _pieces(metaspace="always")),
     "metaspace, folded": Kind(make=lambda: _pieces(metaspace="first", fold=True), form=_folded, letters=SINGLE),
     "sentencepiece of Llama 2": Kind(make=lambda: _pieces(legacy=True)),
+    "unigram": Kind(make=_unigram),
+    "unigram, no mark ahead": Kind(make=lambda: _unigram(prepend="never")),
 }
 
 
@@ -162,6 +175,21 @@ def test_the_tokens_of_a_span_are_those_whose_own_text_overlaps_it(name: str, da
     assert found.read_at(Span(text=span)) == wanted
 
 
+def test_the_bytes_of_an_unknown_run_are_its_characters_own() -> None:
+    """The library gives each byte of a run of unknown characters the whole run; what does not add up is refused."""
+    from tokenizers import normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    made = tokenizer("unigram, no mark ahead")
+    assert made("xé", return_offsets_mapping=True)["offset_mapping"] == [(0, 2)] * 3
+    (found,) = tokenize(made, ["xé"], plain())
+    assert found.spans == ((0, 1), (1, 2), (1, 2))
+    backend = _unigram(prepend="never")
+    backend.normalizer = normalizers.NFD()
+    with pytest.raises(ReadingError, match=r"the tokenizer cuts 'xá' into bytes .* that are not its own"):
+        tokenize(PreTrainedTokenizerFast(tokenizer_object=backend), ["xá"], plain())
+
+
 def test_offsets_alone_would_give_a_mark_the_first_word() -> None:
     """The check above can tell: the library itself says that the mark before 中 carries it."""
     made = tokenizer("metaspace")
@@ -210,5 +238,5 @@ def test_characters_that_the_vocabulary_lacks_are_refused() -> None:
 
 def test_an_empty_offset_carries_nothing() -> None:
     """Some versions of tokenizers give such ones; one that lies inside a span would count as part of it."""
-    own = _without_marks(None, [5, 6, 7], [(0, 2), (1, 1), (2, 4)], special=frozenset(), mark="")
+    own = without_marks(None, [5, 6, 7], [(0, 2), (1, 1), (2, 4)], special=frozenset(), mark="")
     assert own == [(0, 2), (-1, -1), (2, 4)]

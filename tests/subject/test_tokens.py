@@ -58,6 +58,14 @@ def test_a_span_is_the_prompts_own_though_the_template_writes_the_same_word(toke
     assert turn.endswith("<|start_header_id|>user<|end_header_id|>\n\n")
 
 
+def test_a_token_without_an_embedding_is_refused(tokenizer: Any) -> None:
+    """It was added and the model was not resized, or the tokenizer is of another model."""
+    ids = tokenizer("az", add_special_tokens=False).input_ids
+    assert len(tokenize(tokenizer, ["az"], plain(vocabulary=max(ids) + 1))) == 1
+    with pytest.raises(ReadingError, match=rf"'az' has the token 'z' of id {ids[1]}, .* embeddings for {ids[1]} "):
+        tokenize(tokenizer, ["az"], plain(vocabulary=max(ids)))
+
+
 @pytest.mark.parametrize("token", ["<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>", "<|eot_id|>"])
 def test_no_special_token_may_stand_in_a_prompt(tokenizer: Any, token: str) -> None:
     """Those that are neither BOS nor the end of a turn too: they begin a turn of whoever the prompt likes."""

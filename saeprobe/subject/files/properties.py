@@ -39,6 +39,7 @@ _TRAINED: Final = (
     "it is saved as in training, where its features compete over a whole batch; save it with save_inference_model of "
     "sae-lens, which makes a JumpReLU SAE of it"
 )
+COMPETING: Final = ("topk", "matching_pursuit")  # architectures whose features have no threshold of their own
 _REFUSED: Final[dict[str, str]] = {
     "abstopk": "its features have a sign, and here a feature is active where it is above zero",
     "temporal": "its features depend on the whole sequence, and here an SAE reads one token at a time",
@@ -56,7 +57,6 @@ _FOLD: Final[dict[str, str]] = {
     "covariance_whitening": "fold_activation_whitening",
 }
 """Scalings by numbers that the files of an SAE do not hold, and what folds them into its weights."""
-
 
 _SIXTH: Final = 6  # version of sae-lens, which reads earlier files in a way of their own
 

@@ -147,8 +147,9 @@ def _items(value: object) -> list[object]:
 def ends_of(folder: Path, *, vocabulary: int, eos: int | None) -> frozenset[int]:
     """Return the ids of the tokens that end a text, at each of which `generate` of transformers stops.
 
-    They are those of `generation_config.json`; where it names none, those of `config.json`; and where that names none
-    either, `eos`, the tokenizer's own.
+    They are those of `generation_config.json`; where it is absent or names none, those of `config.json`; and where that
+    names none either, `eos`, the tokenizer's own. Of `config.json` `generate` itself takes them only where the other
+    file is absent; with one that names none it would never stop.
 
     Raises:
         SubjectError: an id is none of the `vocabulary`, or the file asks for a stop that is no token.

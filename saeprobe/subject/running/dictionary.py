@@ -19,7 +19,7 @@ from torch import Tensor
 from saeprobe.files import FileError, quoted
 from saeprobe.recorded.archives import load_data
 from saeprobe.subject.files.model import offline
-from saeprobe.subject.files.properties import properties_of
+from saeprobe.subject.files.properties import COMPETING, properties_of
 from saeprobe.subject.files.sae import KEYS, SaeSource
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.guard import is_finite
@@ -140,9 +140,10 @@ def _check_weights(sae: Sae, spec: SubjectSpec) -> None:
     """Refuse weights that are not finite, of which each would silence a feature: NaN is not above zero."""
     for name, weights in cast("dict[str, Tensor]", sae.state_dict()).items():
         if not is_finite(weights.detach()):
+            wider = "" if spec.sae_dtype == "float32" else ', and if it is whole set sae_dtype = "float32"'
             raise SubjectError(
-                f"{name} of the SAE {spec.sae} holds infinities or NaN in {spec.sae_dtype}; copy or download it again, "
-                'and if it is whole set sae_dtype = "float32": float16 ends at 65,504'
+                f"{name} of the SAE {spec.sae} holds infinities or NaN in {spec.sae_dtype}; "
+                f"copy or download it again{wider}"
             )
 
 
@@ -231,7 +232,7 @@ def _length(x: Float[Tensor, "... d"]) -> Float[Tensor, "... 1"]:
 def thresholds_of(sae: Sae, *, tolerance: float) -> Thresholds | None:
     """Return the thresholds of an SAE; None where its features have none, as they compete: TopK, matching pursuit."""
     architecture = str(sae.cfg.architecture())
-    if architecture in ("topk", "matching_pursuit"):
+    if architecture in COMPETING:
         return None
     with torch.no_grad():
         encoder = cast(Tensor, sae.W_enc)

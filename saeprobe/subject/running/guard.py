@@ -18,6 +18,7 @@ from saeprobe.files import quoted
 from saeprobe.subject.files.layout import is_after, is_computed, is_read, layer_of, layout_of
 from saeprobe.subject.files.model import DEPTH, bars_where_watched, number_of, read_config, read_json
 from saeprobe.subject.files.shards import ShardError, StoredTensor, read_weight_map, stored_tensors
+from saeprobe.subject.files.tokenizer import GENERATION
 from saeprobe.subject.specification import Dtype, SubjectError
 
 _SHOWN = 4  # of the tensors that are wrong
@@ -55,6 +56,8 @@ def load(
             quantised, or some of them are no finite numbers.
     """
     stored = check_checkpoint(folder, depth=depth)
+    if (folder / GENERATION).exists():
+        read_json(folder / GENERATION)  # transformers takes whatever it holds for an object
 
     def counts(name: str) -> bool:
         return used(name) and not is_computed(name)

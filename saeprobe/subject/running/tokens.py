@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from transformers import AutoTokenizer
 
@@ -16,10 +15,10 @@ from saeprobe.subject.files.tokenizer import choose_beginning, declared_beginnin
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.chat import InChat, in_chat, shorten
 from saeprobe.subject.running.guard import from_files
+from saeprobe.subject.running.offsets import NO_CHARACTERS, FastTokenizer, bytes_cut, mark_ahead, without_marks
 from saeprobe.subject.specification import ReadingError, SubjectError
 
-_NO_CHARACTERS = (-1, -1)
-FastTokenizer = Any  # of transformers, which carries no usable types
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.model.v*", "tekken.json", "*.tiktoken")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,15 +68,17 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
         encoded = tokenizer(
             [one.whole for one in written], add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
-    special, mark = _special_ids(tokenizer), _mark_ahead(tokenizer)
+    special, mark = _special_ids(tokenizer), mark_ahead(tokenizer)
     begin = _Beginning.of(tokenizer, how)
     found: list[Tokenized] = []
     for text, one, ids, offsets in zip(texts, written, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        own = _without_marks(tokenizer, ids, offsets, special=special, mark=mark)
+        cut = bytes_cut(tokenizer, one.whole, ids, offsets)
+        own = without_marks(tokenizer, ids, cut, special=special, mark=mark)
         spans = _in_text(tokenizer, text, one, ids, own, special=special)
-        if all(span == _NO_CHARACTERS for span in spans):
+        if all(span == NO_CHARACTERS for span in spans):
             raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")
-        added, n_bos = begin.before(ids, text)
+        added, n_bos = begin.before(ids)
+        _check_known(tokenizer, text, (*added, *ids), how.vocabulary)
         if len(added) + len(ids) > how.context_size:
             raise ReadingError(
                 f"the prompt {shorten(text)} has {len(added) + len(ids)} tokens, BOS included; "
@@ -87,7 +88,7 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
             Tokenized(
                 text=text,
                 ids=(*added, *ids),
-                spans=(*[_NO_CHARACTERS] * len(added), *spans),
+                spans=(*[NO_CHARACTERS] * len(added), *spans),
                 n_bos=n_bos,
                 rendered=one.whole,
             )
@@ -101,6 +102,12 @@ def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
     if not tokenizer.is_fast:
         raise SubjectError(
             f"the tokenizer in {folder} does not say which characters its tokens carry; wanted a tokenizer.json there"
+        )
+    # Without a vocabulary transformers 5 makes a tokenizer of special tokens, and of a few more in some classes.
+    if not any(any(folder.glob(one)) for one in _VOCABULARIES) or len(tokenizer) <= len(_special_ids(tokenizer)):
+        raise SubjectError(
+            f"the tokenizer in {folder} has no vocabulary and knows special tokens alone; "
+            "copy tokenizer.json from where the model came from"
         )
     check_protocol(tokenizer, how)
     return tokenizer
@@ -120,20 +127,37 @@ def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
                 f"by its files the tokenizer begins a text with {how.beginning.text}, and as transformers loads it by "
                 f'{loaded.text or "nothing"}; name the token with which the SAE was trained: bos_token = "<|...|>"'
             )
-    _Beginning.of(tokenizer, how)
+    begin = _Beginning.of(tokenizer, how)
     if how.chat_template and tokenizer.split_special_tokens:
         raise SubjectError(
             "the tokenizer cuts special tokens into letters (split_special_tokens), the chat template's too; take "
             "that out of tokenizer_config.json, or set chat_template = false"
         )
     if how.chat_template:
-        in_chat(tokenizer, "a")
+        one = in_chat(tokenizer, "a")
+        with _without_post_processor(tokenizer):
+            ahead, after = (
+                tokenizer(part, add_special_tokens=False)["input_ids"]
+                for part in (one.whole[: one.start], one.whole[one.start + len(one.inner) :])
+            )
+        begin.before([*ahead, -1, *after])  # the prompt, which is no token
 
 
 @lru_cache(maxsize=1 << 18)
 def piece_of(tokenizer: FastTokenizer, one: int) -> str:
     """Return what a token writes alone; a byte of a character writes the replacement character."""
     return tokenizer.decode([one])
+
+
+def _check_known(tokenizer: FastTokenizer, text: str, ids: Sequence[int], vocabulary: int) -> None:
+    """Refuse a token for which the model has no embedding, as one that was added and for which it was not resized."""
+    for one in ids:
+        if one >= vocabulary > 0:
+            raise ReadingError(
+                f"the prompt {shorten(text)} has the token {tokenizer.convert_ids_to_tokens(one)!r} of id {one}, and "
+                f"the model has embeddings for {vocabulary} (vocab_size in config.json); copy the tokenizer that "
+                "belongs to the model, or reword the prompt"
+            )
 
 
 def _check_characters(text: str) -> None:
@@ -165,40 +189,6 @@ def _special_ids(tokenizer: FastTokenizer) -> frozenset[int]:
     return frozenset([*tokenizer.all_special_ids, *added])
 
 
-def _mark_ahead(tokenizer: FastTokenizer) -> str:
-    """Return what the tokenizer puts before the first word of a text, such as the mark of a blank; mostly nothing."""
-    backend = tokenizer.backend_tokenizer
-    text = "a" if backend.normalizer is None else backend.normalizer.normalize_str("a")
-    if backend.pre_tokenizer is not None:
-        text = "".join(piece for piece, _ in backend.pre_tokenizer.pre_tokenize_str(text))
-    return text.removesuffix("a")
-
-
-def _without_marks(
-    tokenizer: FastTokenizer,
-    ids: Sequence[int],
-    offsets: Sequence[tuple[int, int]],
-    *,
-    special: frozenset[int],
-    mark: str,
-) -> list[tuple[int, int]]:
-    """Return the characters that are a token's own; empty ones, and a mark that stands for none, become none.
-
-    A sentencepiece tokenizer without the piece `_word` gives `_` and `word`, and both have the offsets of the word.
-    Such a mark stands before the first word of a text, or of what follows a special token.
-    """
-    own = [(begin, end) if begin < end else _NO_CHARACTERS for begin, end in offsets]
-    pieces: list[str] = tokenizer.convert_ids_to_tokens(list(ids)) if mark else []
-    left = mark
-    for at, piece in enumerate(pieces[:-1]):
-        left = mark if at == 0 or ids[at - 1] in special else left
-        if left and ids[at] not in special and left.startswith(piece) and offsets[at + 1][0] == offsets[at][0]:
-            own[at], left = _NO_CHARACTERS, left[len(piece) :]
-        else:
-            left = ""
-    return own
-
-
 def _in_text(
     tokenizer: FastTokenizer,
     text: str,
@@ -217,7 +207,7 @@ def _in_text(
     for one, (begin, stop) in zip(ids, spans, strict=True):
         part = (max(begin, start), min(stop, end))
         if part[0] >= part[1] or begin < 0:
-            found.append(_NO_CHARACTERS)
+            found.append(NO_CHARACTERS)
         elif one not in special:
             found.append((part[0] + shift, part[1] + shift))
         elif words := written.whole[slice(*part)].strip():
@@ -229,7 +219,7 @@ def _in_text(
                 else f"the tokenizer has no token for {shorten(words)} in the prompt {shorten(text)}; reword it"
             )
         else:
-            found.append(_NO_CHARACTERS)
+            found.append(NO_CHARACTERS)
     return found
 
 
@@ -256,15 +246,19 @@ class _Beginning:
         own = wanted or tuple(_own_prefix(tokenizer)) or (() if bos is None else (bos,))
         return cls(wanted=wanted, own=own, bos=bos, twice=how.bos_twice)
 
-    def before(self, ids: Sequence[int], text: str) -> tuple[tuple[int, ...], int]:
-        """Return the ids to be put before those of a prompt, and how many of all the first are no part of it."""
+    def before(self, ids: Sequence[int]) -> tuple[tuple[int, ...], int]:
+        """Return the ids to be put before those of a prompt, and how many of all the first are no part of it.
+
+        Raises:
+            SubjectError: BOS stands elsewhere too, where it would be read; a prompt's own words hold none.
+        """
         own = self.own
         written = next((n for n in range(len(own), 0, -1) if tuple(ids[:n]) == own[-n:]), 0)
-        after = tuple(ids[written : written + len(own)])
-        if after and (after == own or after[0] == self.bos):
-            raise ReadingError(
-                f"the chat template itself writes BOS before the prompt {shorten(text)}, which would then stand there "
-                f"twice (ids {[*self.wanted, *ids[:2]]}); leave bos_token out, or mend the template"
+        rest = tuple(ids[written:])
+        if self.bos in rest or (own and rest[: len(own)] == own):
+            raise SubjectError(
+                "the chat template itself writes BOS elsewhere than once, at the very start: it would stand there "
+                "twice, or be read; leave bos_token out, mend the template, or set chat_template = false"
             )
         added = self.wanted[: len(self.wanted) - written] if self.wanted else ()
         if self.twice:

@@ -125,7 +125,7 @@ def test_a_model_with_two_tables_of_angles_is_read_by_its_first_alone(
     config = {**FAMILIES["llama"], "model_type": "llama", **settings}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     if positions is None:
-        with pytest.raises(SubjectError, match="wanted original_max_position_embeddings there too"):
+        with pytest.raises(SubjectError, match="no original_max_position_embeddings; wanted both"):
             shape_of(tmp_path)
     else:
         assert shape_of(tmp_path).positions == positions

@@ -143,7 +143,8 @@ def shape_of(model: Path) -> ModelShape:
         SubjectError: its configuration does not state them.
     """
     whole = read_json(model / "config.json")
-    config = next(iter(_tables([whole.get("text_config", whole)])), {})  # where a model also sees or hears
+    inner: object = whole.get("text_config", whole)  # where a model also sees or hears
+    config = cast("Mapping[str, object]", inner if isinstance(inner, dict) else {})
     if not isinstance(config.get("model_type", ""), str):
         raise SubjectError(f"{model / 'config.json'} has model_type {shortened(config['model_type'])}; wanted its name")
     layout = layout_of(config)
@@ -183,10 +184,7 @@ def _positions_of(config: Mapping[str, object]) -> int | None:
         return positions
     limits = [n for one in (config, *ropes) if (n := number_of(one, "original_max_position_embeddings")) is not None]
     if not limits:
-        raise SubjectError(
-            "the model's config.json has a long_factor for its rotary angles; wanted original_max_position_embeddings "
-            "there too, the number of tokens up to which it does without"
-        )
+        raise SubjectError("config.json has a long_factor and no original_max_position_embeddings; wanted both of them")
     return min(positions, *limits)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from made_families import FAMILIES, LAYERS, WIDTH, write_family
 
 from saeprobe.subject.files.layout import LAYOUTS, centring_refused
+from saeprobe.subject.files.model import shape_of
 from saeprobe.subject.running.batches import Run
 from saeprobe.subject.specification import SubjectError
 
@@ -100,6 +102,33 @@ def test_centring_is_refused_where_the_stream_minus_its_mean_is_not_known_to_be_
     """By the reason; a plain OPT is centred."""
     assert reason.replace("\\", "") in str(centring_refused(config))
     assert centring_refused({"model_type": "opt", "hidden_size": 8, "word_embed_proj_dim": 8}) is None
+
+
+LONG = {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [4.0]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "positions"),
+    [
+        ({"original_max_position_embeddings": 32}, 64),
+        ({"original_max_position_embeddings": 32, "rope_scaling": {**LONG, "type": "su"}}, 32),
+        ({"rope_parameters": {**LONG, "original_max_position_embeddings": 16}}, 16),
+        ({"rope_parameters": {"full_attention": {**LONG, "original_max_position_embeddings": 16}}}, 16),
+        ({"rope_parameters": {"rope_type": "yarn", "original_max_position_embeddings": 16}}, 64),
+        ({"rope_scaling": LONG}, None),
+    ],
+)
+def test_a_model_with_two_tables_of_angles_is_read_by_its_first_alone(
+    tmp_path: Path, settings: dict[str, Any], positions: int | None
+) -> None:
+    """With a longer text in a batch transformers would read the others by the second; an unknown limit is refused."""
+    config = {**FAMILIES["llama"], "model_type": "llama", **settings}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    if positions is None:
+        with pytest.raises(SubjectError, match="no original_max_position_embeddings; wanted both"):
+            shape_of(tmp_path)
+    else:
+        assert shape_of(tmp_path).positions == positions
 
 
 @pytest.mark.parametrize("family", FAMILIES)

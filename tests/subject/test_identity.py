@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from made_subjects import Made
 
+from saeprobe.subject.files.model import hash_files
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Machine
 from saeprobe.subject.registry import find_subject
@@ -132,3 +134,29 @@ def test_a_declared_bos_token_changes_the_fingerprint(tiny: Made) -> None:
     """It is part of the protocol."""
     declared = Subject(spec=replace(tiny.subject.spec, bos_token="<|endoftext|>"))  # noqa: S106
     assert declared.identity().fingerprint != tiny.subject.identity().fingerprint
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_with_its_old_size_and_time_is_hashed_again(tmp_path: Path, *, replaced: bool) -> None:
+    """Both can be set by hand, in place or on another file."""
+    file, other = tmp_path / "a", tmp_path / "b"
+    file.write_bytes(b"one")
+    before, stat = hash_files([file]), file.stat()
+    (other if replaced else file).write_bytes(b"two")
+    if replaced:
+        other.replace(file)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert hash_files([file]) != before
+
+
+@pytest.mark.parametrize(("place", "trusted"), [("hub/models--a--b/blobs", True), ("blobs", False), ("files", False)])
+def test_only_the_cache_of_the_hub_names_its_files_by_their_hash(tmp_path: Path, place: str, *, trusted: bool) -> None:
+    """Elsewhere a name of 64 hex digits says nothing of the content."""
+    target, link = tmp_path / place / ("0" * 64), tmp_path / "hub/models--a--b/snapshots/main/a"
+    for file in (target, link):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(b"one")
+    link.symlink_to(target)
+    before = hash_files([link])
+    target.write_bytes(b"another")
+    assert (hash_files([link]) == before) is trusted

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from made_families import write_family
 from made_llama import remove_shards_after, write_chat_tokenizer, write_llama
 from test_layer_stack import DEPTHS, furthest, runs_of, whole_model
 
@@ -330,8 +331,34 @@ def test_layers_of_different_kinds_are_refused(tmp_path: Path) -> None:
                     whole_model(model, deeper)) < 1e-4  # fmt: skip
 
 
+@pytest.mark.parametrize("said", ["scale_attn_by_inverse_layer_idx", "attn.scaling"])
+def test_a_setting_that_is_not_the_same_in_all_layers_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """Whether it has a name or only the code of the layers has it; the stack is right, and so is one layer alone."""
+    from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
+
+    from saeprobe.subject.running.layers import open_stack
+    from saeprobe.subject.running.streamed import open_sweep
+
+    def divided(self: Any, *args: Any, **how: Any) -> None:
+        real(self, *args, **how)
+        self.scaling /= self.layer_idx + 1
+
+    if said == "attn.scaling":
+        real = GPT2Attention.__init__
+        monkeypatch.setattr(GPT2Attention, "__init__", divided)
+    model = write_family(tmp_path, "gpt2", scale_attn_by_inverse_layer_idx=said != "attn.scaling")
+    for depth, opened in ((1, open_sweep), (3, open_stack)):
+        runs = [Run(ids=(3, 1, 4, 1, 5), depths=(depth,))]
+        found = dict(opened(tmp_path, depth=depth, dtype="float32").run(runs, batch_size=1))
+        assert furthest(found, whole_model(model, runs)) < 1e-4
+    with pytest.raises(SubjectError, match=rf"of different kinds \(.*{said}.*memory = \"resident\""):
+        open_sweep(tmp_path, depth=2, dtype="float32")
+
+
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
-    """A quantised checkpoint has tensors that the layer has not; biases without a place count as such."""
+    """The remedy is no other plan, which would refuse the same files."""
     import json
 
     from saeprobe.subject.running.streamed import open_sweep
@@ -339,7 +366,8 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     write_llama(tmp_path, layers=2, vocabulary=64, mlp_bias=True)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     (tmp_path / "config.json").write_text(json.dumps({**config, "mlp_bias": False}), encoding="utf-8")
-    with pytest.raises(SubjectError, match=r"layer 0 of .* has mlp\.down_proj\.bias with shape \(32,\) where config"):
+    said = r"layer 0 of .* has mlp\.down_proj\.bias with shape \(32,\) where config.* of none; fetch both again"
+    with pytest.raises(ShardError, match=said):
         open_sweep(tmp_path, depth=2, dtype="float32")
 
 

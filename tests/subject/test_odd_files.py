@@ -39,7 +39,7 @@ KEYS = {
     "model/config.json": (
         *("model_type", "text_config", "hidden_size", "n_embd", "num_hidden_layers", "n_layer", "n_positions"),
         *("max_position_embeddings", "num_attention_heads", "n_head", "num_key_value_heads", "intermediate_size"),
-        *("n_inner", "vocab_size", "quantization_config", "architectures"),
+        *("n_inner", "vocab_size", "quantization_config", "architectures", "rope_parameters", "rope_scaling"),
     ),
     "sae/cfg.json": (
         *("d_in", "d_sae", "architecture", "metadata", "hook_name", "hook_point", "prepend_bos", "context_size"),

@@ -16,6 +16,7 @@ from saeprobe.subject.files.shards import (
     needed_shards,
     needed_tensors,
     read_header,
+    read_weight_map,
     stored_tensors,
 )
 
@@ -192,6 +193,34 @@ def test_files_of_another_checkpoint(folder: Path) -> None:
     save_file({"other": np.zeros(1, np.float32)}, folder / "b.safetensors")
     with pytest.raises(ShardError, match=r"says that b\.safetensors holds model\.layers\.0\.mlp\.up_proj\.weight"):
         tensor_bytes(folder, depth=2)
+
+
+def test_a_tensor_in_two_files_is_refused_where_it_is_needed(folder: Path) -> None:
+    """The index names one of them, and transformers takes the last."""
+    tensors = {"model.embed_tokens.weight": np.ones((3, 2), np.float32)}
+    rest = {
+        "model.layers.0.mlp.up_proj.weight": np.zeros((2, 2), np.float32),
+        "model.layers.1.mlp.up_proj.weight": np.zeros(2, np.float32),
+    }
+    save_file({**tensors, **rest}, folder / "b.safetensors")
+    assert tensor_bytes(folder, depth=0) == 4 * 6
+    with pytest.raises(ShardError, match=r"embed_tokens\.weight lies in a\.safetensors and in b\.safetensors"):
+        tensor_bytes(folder, depth=1)
+
+
+def test_a_whole_file_counts_before_an_index(folder: Path) -> None:
+    """So transformers chooses, and all that is hashed, read and loaded is of that one file."""
+    from saeprobe.subject.files.model import model_files
+
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_text("{}", encoding="utf-8")
+    shards = [folder / name for name in ("model.safetensors.index.json", "a.safetensors", "b.safetensors")]
+    assert model_files(folder, depth=1) == [folder / "config.json", *shards, folder / "tokenizer.json"]
+    save_file({"model.embed_tokens.weight": np.ones((3, 2), np.float32)}, folder / "model.safetensors")
+    whole = folder / "model.safetensors"
+    assert model_files(folder, depth=1) == [folder / "config.json", whole, folder / "tokenizer.json"]
+    assert read_weight_map(folder) == {"model.embed_tokens.weight": "model.safetensors"}
+    assert stored_tensors(folder, depth=0)["model.embed_tokens.weight"].file == whole
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "has no table weight_map")])

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from saeprobe.files import FileError, load_json, shortened
 from saeprobe.subject.files.layout import layout_of
-from saeprobe.subject.files.shards import INDEX, WHOLE, needed_shards, needed_tensors, read_weight_map
+from saeprobe.subject.files.shards import INDEX, needed_shards, needed_tensors, read_weight_map, weights_in
 from saeprobe.subject.specification import Family, ModelShape, SubjectError
 
 _TOKENIZER: Final = (
@@ -85,14 +85,14 @@ def model_files(folder: Path, *, depth: int | None) -> list[Path]:
 
 
 def _weight_files(folder: Path, *, depth: int | None) -> list[Path]:
-    """List the file or the shards with the weights; nothing where a needed shard is absent."""
-    if (folder / WHOLE).exists():
-        return [folder / WHOLE]
-    if not (folder / INDEX).exists():
-        return []
+    """List the file with the weights, or the index and the shards; nothing where a needed shard is absent."""
+    named = weights_in(folder)
+    if named != INDEX:
+        return [] if named is None else [folder / named]
     files = read_weight_map(folder)
     names = sorted(set(files.values())) if depth is None else needed_shards(files, depth=depth)
-    return [folder / name for name in names] if all((folder / name).exists() for name in names) else []
+    found = [folder / name for name in names]
+    return [folder / INDEX, *found] if all(file.exists() for file in found) else []
 
 
 def hash_files(files: Iterable[Path]) -> str:
@@ -105,16 +105,18 @@ def hash_files(files: Iterable[Path]) -> str:
 
 def _hash_file(file: Path) -> str:
     """Hash the content; the Hub's cache names its large files by their hash, so that 140 GB need not be read."""
-    if file.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", file.resolve().name):
-        return file.resolve().name
+    target = file.resolve()
+    cached = file.is_symlink() and target.is_file() and (target.parents[1] / "snapshots").is_dir()
+    if cached and re.fullmatch(r"blobs/[0-9a-f]{64}", f"{target.parent.name}/{target.name}"):
+        return target.name
     if not file.is_file():
         raise SubjectError(f"{file} is no file; put the file itself there, or fetch it again")
-    stat = file.stat()
-    return _sha256(file, stat.st_size, stat.st_mtime_ns)
+    stat = file.stat()  # whoever writes a file anew can set its size and st_mtime as they were, but not st_ctime
+    return _sha256(file, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino))
 
 
 @cache
-def _sha256(file: Path, size: int, modified: int) -> str:  # noqa: ARG001 - a changed file has another cache key
+def _sha256(file: Path, state: tuple[int, ...]) -> str:  # noqa: ARG001 - a changed file has another cache key
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -149,7 +151,7 @@ def shape_of(model: Path) -> ModelShape:
     family: Family = "bridge" if layout is None else "layers"
     hidden = number_of(config, "hidden_size", "n_embd", "d_model")
     layers = number_of(config, *DEPTH)
-    positions = number_of(config, "max_position_embeddings", "n_positions", "n_ctx", "seq_length")
+    positions = _positions_of(config)
     if hidden is None or layers is None or positions is None:
         raise SubjectError(
             f"{model / 'config.json'} of architecture {config.get('model_type')!r} states no width, no layers or "
@@ -167,6 +169,27 @@ def shape_of(model: Path) -> ModelShape:
         positions=positions,
         gated=layout is not None and layout.gated,
     )
+
+
+def _positions_of(config: Mapping[str, object]) -> int | None:
+    """Count the tokens that a model can attend to by one table of angles; None where the configuration says nothing.
+
+    A `longrope` model has one for short texts and one for long ones, and transformers takes that of the longest text
+    of a batch for all of them: no text may be too long for the first.
+    """
+    positions = number_of(config, "max_position_embeddings", "n_positions", "n_ctx", "seq_length")
+    said = _tables((config.get("rope_parameters"), config.get("rope_scaling")))
+    ropes = said + _tables(inner for rope in said for inner in rope.values())  # some have one a kind of layer
+    if positions is None or not any("long_factor" in rope for rope in ropes):
+        return positions
+    limits = [n for one in (config, *ropes) if (n := number_of(one, "original_max_position_embeddings")) is not None]
+    if not limits:
+        raise SubjectError("config.json has a long_factor and no original_max_position_embeddings; wanted both of them")
+    return min(positions, *limits)
+
+
+def _tables(found: Iterable[object]) -> list[Mapping[str, object]]:
+    return [cast("Mapping[str, object]", one) for one in found if isinstance(one, dict)]
 
 
 def number_of(config: Mapping[str, object], *names: str) -> int | None:

@@ -78,22 +78,31 @@ def needed_shards(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ..
     return tuple(sorted({weight_map[name] for name in needed_tensors(weight_map, depth=depth)}))
 
 
+def weights_in(folder: Path) -> str | None:
+    """Return which file says where the weights are: the whole file before an index, as for transformers; None for none.
+
+    All that reads, hashes or loads weights asks here, so that a folder that holds both has one meaning.
+    """
+    return next((name for name in (WHOLE, INDEX) if (folder / name).is_file()), None)
+
+
 def read_weight_map(folder: Path) -> dict[str, str]:
-    """Read the file of each tensor from the index where there is one, else from the header of `model.safetensors`.
+    """Read the file of each tensor from the header of `model.safetensors` where it is there, else from the index.
 
     Raises:
         ShardError: neither is there, or it is no index or no safetensors file.
     """
-    index = folder / INDEX
-    if not index.exists():
-        if not (folder / WHOLE).exists():
-            if pickled := pickled_only(folder):
-                raise ShardError(pickled, [WHOLE])
-            raise ShardError(
-                f"{folder} has neither {INDEX} nor {WHOLE}; wanted weights in safetensors format there{_fetch(folder)}",
-                [INDEX, WHOLE],
-            )
+    named = weights_in(folder)
+    if named is None:
+        if pickled := pickled_only(folder):
+            raise ShardError(pickled, [WHOLE])
+        raise ShardError(
+            f"{folder} has neither {INDEX} nor {WHOLE}; wanted weights in safetensors format there{_fetch(folder)}",
+            [INDEX, WHOLE],
+        )
+    if named == WHOLE:
         return dict.fromkeys(read_header(folder / WHOLE), WHOLE)
+    index = folder / INDEX
     try:
         found = load_json(index)
     except FileError as error:
@@ -107,7 +116,7 @@ def read_weight_map(folder: Path) -> dict[str, str]:
 def pickled_only(folder: Path) -> str | None:
     """Say what to do where the weights are a pickle alone; None where there is none, or safetensors beside it."""
     pickles = sorted(file.name for file in folder.glob(PICKLES))
-    if not pickles or (folder / WHOLE).exists() or (folder / INDEX).exists():
+    if not pickles or weights_in(folder) is not None:
         return None
     return (
         f"the weights in {folder} are a pickle ({pickles[0]}), which can run code and is never loaded: save the model "
@@ -119,7 +128,7 @@ def stored_tensors(folder: Path, *, depth: int | None) -> dict[str, StoredTensor
     """Read the headers of what lies on disk of the embedding and of layers 0 to depth - 1, by name; of all for None.
 
     Raises:
-        ShardError: a needed file is absent, cut short, or lacks a tensor that the index says it has.
+        ShardError: a needed file is absent, cut short, or lacks a tensor that the index says it has; two have one.
     """
     weight_map = read_weight_map(folder)
     names = tuple(weight_map) if depth is None else needed_tensors(weight_map, depth=depth)
@@ -140,6 +149,15 @@ def stored_tensors(folder: Path, *, depth: int | None) -> dict[str, StoredTensor
             f"the index of {folder} says that {weight_map[strange[0]]} holds {strange[0]}, which it does not "
             f"({len(strange)} such tensors): index and files are of different checkpoints{_fetch(folder, wrong)}",
             wrong,
+        )
+    # transformers takes the last file that has a tensor, whichever the index names.
+    having = {name: [file for file in files if name in headers[file]] for name in names}
+    twice = next((name for name in names if len(having[name]) > 1), None)
+    if twice is not None:
+        raise ShardError(
+            f"{twice} lies in {' and in '.join(having[twice])} of {folder}; wanted each tensor in one of the files"
+            f"{_fetch(folder, having[twice])}",
+            having[twice],
         )
     return {name: headers[weight_map[name]][name] for name in names}
 

@@ -158,16 +158,25 @@ def open_sweep(
         pinned=torch.device(device).type == "cuda",
         draw=draw,
     )
-    kinds: list[str] = list(getattr(_config(folder, depth=depth), "layer_types", None) or ())
+    config = _config(folder, depth=depth)
+    kinds: list[str] = list(getattr(config, "layer_types", None) or ())
+    if depth > 1 and getattr(config, "scale_attn_by_inverse_layer_idx", False):
+        kinds = ["scale_attn_by_inverse_layer_idx", "each divided by its number"]
     if len(set(kinds)) > 1:
-        raise SubjectError(
-            f"the layers of {folder} are of different kinds ({', '.join(dict.fromkeys(kinds))}), and a sweep runs the "
-            f"code of one layer for all; {_OTHER_PLAN}"
-        )
-    model = empty_model(folder, depth=1, dtype=dtype, device=device, attention=attention)
+        raise _of_kinds(folder, ", ".join(dict.fromkeys(kinds)))
+    model = empty_model(folder, depth=depth, dtype=dtype, device=device, attention=attention)
     _check_embedding(folder, files, model)
-    _check_layers(folder, files, blocks_of(model)[0], depth=depth)
+    blocks = blocks_of(model)
+    _check_layers(folder, files, blocks)
+    del blocks[1:]
     return LayerSweep(model=model, files=files, depth=depth, device=device, padding=padding, prefetch=prefetch)
+
+
+def _of_kinds(folder: Path, which: str) -> SubjectError:
+    return SubjectError(
+        f"the layers of {folder} are of different kinds ({which}), and a sweep runs the code of one layer for all; "
+        f"{_OTHER_PLAN}"
+    )
 
 
 def _check_embedding(folder: Path, files: LayerFiles, model: Any) -> None:
@@ -183,23 +192,38 @@ def _check_embedding(folder: Path, files: LayerFiles, model: Any) -> None:
         )
 
 
-def _check_layers(folder: Path, files: LayerFiles, layer: Any, *, depth: int) -> None:
-    """See that each layer's tensors are those of the one layer that is run, in name and shape."""
-    state = cast("dict[str, Tensor]", layer.state_dict())
-    wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    computed = {name for name, _ in layer.named_buffers()} - set(wanted)
+def _check_layers(folder: Path, files: LayerFiles, blocks: Any) -> None:
+    """See that each layer's tensors are those that it should have, and that the first one can be run for all."""
+    first = blocks[0]
+    computed = {name for name, _ in first.named_buffers()} - set(first.state_dict())
     if computed:
         raise SubjectError(
             f"a layer of {folder} has buffers that are in no file ({', '.join(sorted(computed))}); {_OTHER_PLAN}"
         )
-    for number in range(depth):
+    for number, block in enumerate(blocks):
+        state = cast("dict[str, Tensor]", block.state_dict())
+        wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
         found = {name: one.shape for name, one in files.of_layer(number).items()}
         if found != wanted:
             strange = min(set(found.items()) ^ set(wanted.items()))[0]
-            raise SubjectError(
+            raise ShardError(
                 f"layer {number} of {folder} has {strange} with shape {found.get(strange, 'none')} where config.json "
-                f"speaks of {wanted.get(strange, 'none')}: quantised, or of layers that differ; {_OTHER_PLAN}"
+                f"speaks of {wanted.get(strange, 'none')}; fetch both again from one revision"
             )
+        other = dict(_settings(first) ^ _settings(block))
+        if other:
+            raise _of_kinds(folder, f"layer {number} has another {min(other)} than layer 0")
+
+
+def _settings(block: Any) -> set[tuple[str, str]]:
+    """Collect what decides how a block computes besides its weights' values: its modules and their plain attributes."""
+    plain = (bool, int, float, str, tuple, list, type(None))
+    return {
+        (f"{name}.{key}".lstrip("."), repr(value))
+        for name, module in block.named_modules()
+        for key, value in cast("dict[str, object]", {"class": type(module).__name__, **vars(module)}).items()
+        if key != "layer_idx" and isinstance(value, plain)
+    }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -228,7 +228,7 @@ class Subject:
             return self._needs_here(depth=self.located.depth)
         if spec.shape is None or spec.d_sae is None or spec.hook_name is None:
             return None
-        depth = depth_of(spec.hook_name, n_layers=spec.shape.layers, name=spec.name)
+        depth = depth_of(spec.hook_name, n_layers=spec.shape.layers, name=spec.name) + spec.try_next_layer
         return needs_of(spec.shape, depth=depth, d_sae=spec.d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
 
     def _needs_here(self, *, depth: int) -> MemoryNeeds:

@@ -42,9 +42,13 @@ OTHERS: dict[str, dict[str, Any]] = {
         "num_heads": 2,
         "max_position_embeddings": 64,
         "attention_types": [[["global", "local"], LAYERS // 2]],
-    }
+    },
+    "olmo2": _ROTARY,
+    "cohere": _ROTARY,
+    "openai-gpt": _GPT,
+    "bert": {**_ROTARY, "is_decoder": True},
 }
-"""Likewise of families that TransformerLens runs."""
+"""Likewise of families that TransformerLens takes; of these it runs the first two as transformers does."""
 
 
 def write_family(folder: Path, family: str, **settings: Any) -> Any:

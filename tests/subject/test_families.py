@@ -104,6 +104,41 @@ def test_centring_is_refused_where_the_stream_minus_its_mean_is_not_known_to_be_
     assert centring_refused({"model_type": "opt", "hidden_size": 8, "word_embed_proj_dim": 8}) is None
 
 
+@pytest.mark.parametrize(
+    ("family", "dropped", "said"),
+    [
+        ("gpt_neo", None, None),
+        ("olmo2", None, None),
+        ("olmo2", LAYERS, r"after 4 blocks it gives no stream where transformers has \[1, 8, 16\]"),
+        ("cohere", None, "after 1 blocks it gives a stream that is .* of its length away"),
+        ("openai-gpt", None, "after 1 blocks it gives a stream that is .* of its length away"),
+        ("bert", None, r"after 0 blocks it gives the shape \[1, 8, 64\] where transformers has \[1, 8, 16\]"),
+    ],
+)
+def test_a_family_that_transformer_lens_computes_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, dropped: int | None, said: str | None
+) -> None:
+    """Before it is read, by what is wrong with its stream; one that it computes alike is taken, in 16 bits too."""
+    from made_subjects import write_word_tokenizer
+
+    from saeprobe.subject.running import opening
+
+    write_family(tmp_path, family)
+    write_word_tokenizer(tmp_path, ["a"])
+    real = opening.BridgeModel.streams
+
+    def streams(model: Any, *asked: Any) -> dict[int, Any]:
+        return {depth: one for depth, one in real(model, *asked).items() if depth != dropped}
+
+    monkeypatch.setattr(opening.BridgeModel, "streams", streams)
+    if said is None:
+        for dtype in ("float32", "bfloat16"):
+            assert opening.open_bridge(tmp_path, center_writing_weights=False, device="cpu", dtype=dtype)
+    else:
+        with pytest.raises(SubjectError, match=f"TransformerLens does not run the model .* {said}"):
+            opening.open_bridge(tmp_path, center_writing_weights=False, device="cpu", dtype="float32")
+
+
 LONG = {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [4.0]}
 
 

@@ -236,6 +236,16 @@ def test_an_index_of_other_files_is_refused(tmp_path: Path, route: Route) -> Non
         opened(tmp_path, route)
 
 
+@EACH
+def test_weights_under_another_name_are_refused(tmp_path: Path, family: str, route: Route) -> None:
+    """Transformers would load that file, and another one is hashed."""
+    write(tmp_path, family)
+    (tmp_path / "other.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes())
+    configure(tmp_path, transformers_weights="other.safetensors")
+    with pytest.raises(SubjectError, match=r"transformers_weights are in a file of another name"):
+        opened(tmp_path, route)
+
+
 @pytest.fixture
 def untied(tmp_path: Path) -> Path:
     """A GPT-2 whose file has no head and whose configuration says that it has one."""

@@ -17,7 +17,7 @@ from transformers.utils import logging
 from saeprobe.files import quoted
 from saeprobe.subject.files.layout import is_after, is_computed, is_read, layer_of, layout_of
 from saeprobe.subject.files.model import DEPTH, bars_where_watched, number_of, read_config, read_json
-from saeprobe.subject.files.shards import ShardError, StoredTensor, read_weight_map, stored_tensors
+from saeprobe.subject.files.shards import INDEX, WHOLE, ShardError, StoredTensor, read_weight_map, stored_tensors
 from saeprobe.subject.files.tokenizer import GENERATION
 from saeprobe.subject.specification import Dtype, SubjectError
 
@@ -128,6 +128,11 @@ def check_checkpoint(folder: Path, *, depth: int | None) -> dict[str, StoredTens
         SubjectError: its weights are quantised.
     """
     config = read_json(folder / "config.json") if depth is None else read_config(folder, depth=depth)
+    if config.get("transformers_weights") is not None:
+        raise SubjectError(
+            f"config.json of {folder} says that transformers_weights are in a file of another name; wanted {WHOLE} or "
+            f"{INDEX}: name the file so, and take the key out"
+        )
     weight_map = read_weight_map(folder)
     stored = stored_tensors(folder, depth=depth)
     _refuse_quantised(folder, config, weight_map, stored)

@@ -8,27 +8,33 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from saeprobe.subject.files.layout import LAYOUTS
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located, Pairing
-from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Streams, check_runs, run_in_batches
+from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Streams, check_runs, pad, run_in_batches
 from saeprobe.subject.running.dictionary import load_sae, thresholds_of
 from saeprobe.subject.running.guard import foreign, from_files, load
-from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, open_speaker, open_stack
+from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, centred, open_speaker, open_stack, stream_of
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
 from saeprobe.subject.running.tokens import load_tokenizer
 from saeprobe.subject.running.untrained import drawn_whole
-from saeprobe.subject.specification import Dtype, Share, SubjectSpec, tolerance_of
+from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec, tolerance_of
+
+# How far the bridge's stream may be from transformers' own, as a share of its length. `tolerance_of` is for the same
+# operations in another order; the bridge also rounds in other places, such as inside its attention. A family that it
+# computes otherwise (Cohere, BitNet, the first GPT) is 0.3 and more away after one block.
+_ALIKE: Final[dict[Dtype, float]] = {"float32": 1e-3, "float16": 0.0125, "bfloat16": 0.1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +133,12 @@ class BridgeModel:
         check_runs(runs, depth=self.n_layers)
         # On the right causal attention cannot see the padding from any token of a text.
         yield from run_in_batches(
-            runs, self._forward, side="right", device=self.device, batch_size=batch_size, progress=progress
+            runs, self.streams, side="right", device=self.device, batch_size=batch_size, progress=progress
         )
 
     @torch.no_grad()
-    def _forward(self, batch: Batch, depths: Sequence[int]) -> dict[int, Float[Tensor, "batch pos d_in"]]:
+    def streams(self, batch: Batch, depths: Sequence[int]) -> dict[int, Float[Tensor, "batch pos d_in"]]:
+        """Give the streams of a batch at ascending depths."""
         # A run stopped at a layer returns what that layer would receive: that is the stream at the deepest depth.
         last = depths[-1] if depths[-1] < self.n_layers else None
         kept: dict[int, Tensor] = {}
@@ -171,7 +178,8 @@ def open_bridge(
     Only the writing weights may be centred: LayerNorm is not folded in and the unembedding is not centred, so the
     residual stream at `blocks.N.hook_resid_pre` is transformers' `hidden_states[N]`, minus its mean over `d_model`
     when `center_writing_weights` is set. SAEs such as `gpt2-small-res-jb` were trained on the centred stream and are
-    silently wrong on the other.
+    silently wrong on the other. A few tokens are run through transformers itself and through the bridge, and a model
+    is refused whose streams are not the same: there are families that TransformerLens takes and computes otherwise.
 
     `model` is a folder in Hugging Face format, never a name: with a name, huggingface_hub 1 fetches a list from its
     site to describe the caller, also under `local_files_only`. With a seed in `drawn` the weights are drawn as before a
@@ -185,9 +193,12 @@ def open_bridge(
     else:
         hf_model = drawn_whole(model, dtype, seed=drawn, attention="eager").eval()
     boot = cast(Any, TransformerBridge).boot_transformers
+    hf_model.to(device)
+    ids = torch.arange(1, 9, device=device)[None] % hf_model.config.get_text_config().vocab_size
+    with foreign(model, "the model"):
+        wanted = _states_of(hf_model, ids)  # before it is wrapped, and its weights are centred
     with foreign(model, "the model, for TransformerLens,"):
         tokenizer = from_files(AutoTokenizer, model, "the tokenizer")
-        hf_model.to(device)
         bridge = boot(str(model), hf_model=hf_model, tokenizer=tokenizer, device=device, dtype=getattr(torch, dtype))
         bridge.enable_compatibility_mode(
             disable_warnings=True,
@@ -196,4 +207,57 @@ def open_bridge(
             center_unembed=False,
             fold_value_biases=False,
         )
+        found = _bridged(bridge, ids, n_layers=len(wanted) - 1)
+    wanted = [centred(one) for one in wanted] if center_writing_weights else wanted
+    _check_bridge(model, found, wanted, tolerance=_ALIKE[dtype])
     return bridge
+
+
+@torch.no_grad()
+def _states_of(hf_model: Any, ids: Int[Tensor, "1 pos"]) -> list[Float[Tensor, "1 pos d_in"]]:
+    """Return the stream at every depth by transformers' own forward; what is before the final norm, at the last too."""
+    last: list[Tensor] = []
+    n_layers = hf_model.config.get_text_config().num_hidden_layers
+    lists = [one for one in hf_model.modules() if isinstance(one, torch.nn.ModuleList) and len(one) == n_layers]
+    if not lists:
+        raise SubjectError(
+            f"{type(hf_model).__name__} has no list of {n_layers} blocks; name a model of another family"
+        )
+    handle = lists[0][-1].register_forward_hook(lambda _, __, output: last.append(stream_of(output)))
+    try:
+        states = hf_model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
+    finally:
+        handle.remove()
+    return [*states[:n_layers], last[0]]
+
+
+def _bridged(bridge: Any, ids: Int[Tensor, "1 pos"], *, n_layers: int) -> list[tuple[int, Tensor | None]]:
+    """Return the stream by the bridge with its depth: by hooks at every depth, and where a run is stopped early."""
+    model = BridgeModel(bridge=bridge, hook_name="", n_layers=n_layers, device=str(ids.device))
+    batch = pad([[int(one) for one in ids[0]]], side="right", device=model.device)
+    found: list[tuple[int, Tensor | None]] = []
+    for depths in (range(n_layers + 1), [0], [n_layers - 1]):
+        kept = model.streams(batch, depths)
+        found += [(depth, kept.get(depth)) for depth in depths]
+    return found
+
+
+def _check_bridge(
+    folder: Path, found: Sequence[tuple[int, Tensor | None]], wanted: Sequence[Tensor], *, tolerance: float
+) -> None:
+    """Refuse a model whose streams through TransformerLens are not transformers' own."""
+    for depth, one in found:
+        own = wanted[depth].float()
+        if one is None or one.shape != own.shape:
+            given = "no stream" if one is None else f"the shape {list(one.shape)}"
+            said = f"{given} where transformers has {list(own.shape)}"
+        else:
+            apart, length = (x.square().sum(-1).sqrt() for x in (one.float() - own, own))
+            if bool((apart <= tolerance * length).all()):
+                continue
+            share = float((apart / length).max())
+            said = f"a stream that is {share:.2g} of its length away from transformers' own (at most {tolerance:.1g})"
+        raise SubjectError(
+            f"TransformerLens does not run the model in {folder} as transformers does: after {depth} blocks it gives "
+            f"{said}; name a model of another family, or one that saeprobe runs layer by layer ({', '.join(LAYOUTS)})"
+        )

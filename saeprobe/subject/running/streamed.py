@@ -219,7 +219,7 @@ def _settings(block: Any) -> set[tuple[str, str]]:
     """Collect what decides how a block computes besides its weights' values: its modules and their plain attributes."""
     plain = (bool, int, float, str, tuple, list, type(None))
     return {
-        (f"{name}.{key}".lstrip("."), repr(value))
+        (f"{name}.{key}".lstrip("."), repr(cast("object", value)))
         for name, module in block.named_modules()
         for key, value in cast("dict[str, object]", {"class": type(module).__name__, **vars(module)}).items()
         if key != "layer_idx" and isinstance(value, plain)

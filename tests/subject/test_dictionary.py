@@ -170,7 +170,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"architecture": "topk", "k": True}, "k = True; wanted a whole number from 1"),
     ({"d_sae": None}, r"does not say d_sae \(the number of its features"),
     ({"d_sae": "many"}, "d_sae = 'many'; wanted a whole number from 1"),
-    ({"d_sae": 10**40}, "d_sae = 1000"),
+    ({"d_sae": 10**40}, "d_sae = a number of 133 bits; wanted"),
     ({"d_sae": 47}, r"the tensors of .* are not those of its configuration"),
     ({"d_in": -1}, "d_in = -1; wanted"),
     ({"apply_b_dec_to_input": "yes"}, "apply_b_dec_to_input = 'yes'; wanted true or false"),
@@ -178,7 +178,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"context_size": [128]}, r"context_size = \[128\]; wanted a whole number"),
     ({"prepend_bos": "false"}, "prepend_bos = 'false'; wanted true or false"),
     ({"model_from_pretrained_kwargs": "centred"}, "model_from_pretrained_kwargs = 'centred'; wanted an object"),
-    ({"metadata": [1]}, r"has the metadata '\[1\]'; wanted an object"),
+    ({"metadata": [1]}, r"has the metadata \[1\]; wanted an object"),
     ({"metadata": {"sae_lens_version": "new"}}, "sae_lens_version = 'new'; wanted a version"),
     ({"metadata": {"sae_lens_version": "6.0.0", "hook_name": ["x"]}}, r"hook_name = \['x'\]; wanted a text"),
 ]

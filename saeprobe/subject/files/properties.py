@@ -101,7 +101,7 @@ class Stated:
 
     def refuse(self, key: str, wanted: str) -> SubjectError:
         """Return the error that says what stands under a key, and what was wanted there."""
-        value = shortened(self.config.get(key))
+        value = "None" if self.config.get(key) is None else shortened(self.config[key])  # a null is not absent
         return SubjectError(f"the configuration of the SAE {self.sae} has {key} = {value}; wanted {wanted}")
 
     def count(self, key: str, default: int | None, *, least: int = 1, most: int = 2**31) -> int | None:

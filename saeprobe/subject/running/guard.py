@@ -62,16 +62,16 @@ def load(
     def counts(name: str) -> bool:
         return used(name) and not is_computed(name)
 
-    with foreign(folder, "the model"):
-        model, info = auto.from_pretrained(
-            str(view or folder),
-            dtype=getattr(torch, dtype),
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # `info` names them, as the others
-            **how,
-        )
+    model, info = from_files(
+        auto,
+        folder,
+        "the model",
+        view=view,
+        dtype=getattr(torch, dtype),
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # `info` names them, as the others
+        **how,
+    )
     wrong = _wrong(info, used=counts)
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
@@ -81,6 +81,12 @@ def load(
         )
     check_finite(_weights(model, used=used), folder, dtype=dtype, stored=stored.values())
     return model.eval().requires_grad_(requires_grad=False)
+
+
+def from_files(auto: Any, folder: Path, what: str, *, view: Path | None = None, **how: Any) -> Any:
+    """Let a class `Auto...` of transformers read a folder, or the `view` of a part of it; no code there is ever run."""
+    with foreign(folder, what):
+        return auto.from_pretrained(str(view or folder), local_files_only=True, trust_remote_code=False, **how)
 
 
 @contextmanager

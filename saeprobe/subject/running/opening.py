@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from saeprobe.subject.files.tokenizer import ends_of
@@ -20,7 +21,7 @@ from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located, Pairing
 from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Streams, check_runs, run_in_batches
 from saeprobe.subject.running.dictionary import load_sae, thresholds_of
-from saeprobe.subject.running.guard import foreign, load
+from saeprobe.subject.running.guard import foreign, from_files, load
 from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, open_speaker, open_stack
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.steering import add
@@ -28,9 +29,6 @@ from saeprobe.subject.running.streamed import open_sweep
 from saeprobe.subject.running.tokens import load_tokenizer
 from saeprobe.subject.running.untrained import drawn_whole
 from saeprobe.subject.specification import Dtype, Share, SubjectSpec, tolerance_of
-
-if TYPE_CHECKING:
-    from transformer_lens.model_bridge import TransformerBridge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,9 +179,6 @@ def open_bridge(
     """
     if not model.is_dir():
         raise FileNotFoundError(f"no model folder at {model}; wanted one with config.json and model.safetensors")
-    from transformer_lens.model_bridge import TransformerBridge  # seconds, which most families need not wait
-
-    name, to = str(model), getattr(torch, dtype)
     # Loaded here, not by boot_transformers: its own loading has no local_files_only and asks the Hub for a token.
     if drawn is None:
         hf_model = load(AutoModelForCausalLM, model, dtype=dtype, attn_implementation="eager")
@@ -191,10 +186,9 @@ def open_bridge(
         hf_model = drawn_whole(model, dtype, seed=drawn, attention="eager").eval()
     boot = cast(Any, TransformerBridge).boot_transformers
     with foreign(model, "the model, for TransformerLens,"):
-        how = {"local_files_only": True, "trust_remote_code": False}
-        tokenizer = cast(Any, AutoTokenizer).from_pretrained(name, **how)
+        tokenizer = from_files(AutoTokenizer, model, "the tokenizer")
         hf_model.to(device)
-        bridge = boot(name, hf_model=hf_model, tokenizer=tokenizer, device=device, dtype=to)
+        bridge = boot(str(model), hf_model=hf_model, tokenizer=tokenizer, device=device, dtype=getattr(torch, dtype))
         bridge.enable_compatibility_mode(
             disable_warnings=True,
             fold_ln=False,

@@ -27,7 +27,7 @@ from saeprobe.subject.files.layout import inside_embedding, inside_layer, layer_
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
 from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, batches_of, check_runs, each_part, pad
-from saeprobe.subject.running.guard import check_checkpoint, check_finite, foreign
+from saeprobe.subject.running.guard import check_checkpoint, check_finite, foreign, from_files
 from saeprobe.subject.running.layers import (
     Attention,
     ReachedError,
@@ -132,8 +132,8 @@ def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str, attentio
 
 
 def _config(folder: Path, *, depth: int) -> Any:
-    with truncated(folder, depth=depth) as view, foreign(folder, "the configuration"):
-        return cast(Any, AutoConfig).from_pretrained(str(view), local_files_only=True, trust_remote_code=False)
+    with truncated(folder, depth=depth) as view:
+        return from_files(AutoConfig, folder, "the configuration", view=view)
 
 
 def open_sweep(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from transformers import AutoTokenizer
 
@@ -15,7 +15,7 @@ from saeprobe.captures import At
 from saeprobe.subject.files.tokenizer import choose_beginning, declared_beginning
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.chat import InChat, in_chat, shorten
-from saeprobe.subject.running.guard import foreign
+from saeprobe.subject.running.guard import from_files
 from saeprobe.subject.running.offsets import NO_CHARACTERS, FastTokenizer, bytes_cut, mark_ahead, without_marks
 from saeprobe.subject.specification import ReadingError, SubjectError
 
@@ -99,9 +99,7 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
 
 def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
     """Load the tokenizer of the model in a folder, and see that it does what the protocol says."""
-    with foreign(folder, "the tokenizer"):
-        how_to_load = {"local_files_only": True, "trust_remote_code": False}
-        tokenizer = cast(Any, AutoTokenizer).from_pretrained(str(folder), **how_to_load)
+    tokenizer = from_files(AutoTokenizer, folder, "the tokenizer")
     if not tokenizer.is_fast:
         raise SubjectError(
             f"the tokenizer in {folder} does not say which characters its tokens carry; wanted a tokenizer.json there"

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from saeprobe.subject.files.layout import layout_of
 from saeprobe.subject.files.model import read_json
-from saeprobe.subject.running.guard import foreign
+from saeprobe.subject.running.guard import from_files
 from saeprobe.subject.specification import Dtype
 
 Draw = Callable[[str, tuple[int, ...]], Tensor]
@@ -74,8 +74,7 @@ def random_draw(folder: Path, *, seed: int, dtype: Dtype) -> Draw:
 
 def drawn_whole(folder: Path, dtype: Dtype, *, seed: int, attention: str | None = None) -> Any:
     """Draw the weights that transformers gives the architecture before a training, always on the CPU."""
-    with foreign(folder, "the configuration"):
-        config = cast(Any, AutoConfig).from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    config = from_files(AutoConfig, folder, "the configuration")
     with cast(Any, torch.random).fork_rng(devices=[]):  # transformers uses torch's own generator alone: put it back
         cast(Any, torch).default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
         return cast(Any, AutoModelForCausalLM).from_config(

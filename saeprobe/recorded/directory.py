@@ -24,8 +24,9 @@ from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features.sparse import Features, Token
 from saeprobe.files import FileError
 from saeprobe.prompts import Prompt
+from saeprobe.recorded.comparison import FeatureDiff
 from saeprobe.recorded.stated import Stated
-from saeprobe.recorded.summaries import EidTable, FeatureDiff, read_eid_table, read_feature_diff
+from saeprobe.recorded.summaries import EidTable, read_eid_table, read_feature_diff
 from saeprobe.recorded.tensors import ArticleFeatures, read_features
 
 AS_RECORDED: Final = "as recorded"

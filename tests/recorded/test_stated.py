@@ -18,7 +18,7 @@ from saeprobe.features.sparse import Features
 from saeprobe.files import FileError
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.comparison import FeatureRates
-from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.recorded.directory import recorded_evidence, topics_unlike
 from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.recorded.tensors import ArticleFeatures, read_features, write_features
@@ -176,6 +176,14 @@ def test_what_is_not_stated_is_said(tmp_path: Path) -> None:
     stated = replace(STATED, d_sae=None)
     assert isinstance(held(tmp_path, stated), Features)
     assert stated.unsaid == "; they cannot be held against its d_sae, which it does not declare"
+
+
+@pytest.mark.parametrize(("topics", "said"), [(TOPICS, False), (tuple("abcdef"), True), ((*TOPICS[:5], "x"), False)])
+def test_other_topics_are_said(tmp_path: Path, topics: tuple[str, ...], *, said: bool) -> None:
+    """A record none of whose topics is the probe's is used, and named; one that shares some is refused by its probe."""
+    features(tmp_path, topics=topics)
+    found = topics_unlike(tmp_path, capture(READ), STATED)
+    assert found == ("; features_layer50.pt: its topics are not those of the probe's own prompts" if said else "")
 
 
 def test_tensors_that_claim_more_than_the_file_holds_take_no_memory(tmp_path: Path) -> None:

@@ -64,8 +64,7 @@ class Stated:
             FileError: it does not agree with the subject.
         """
         self._check_layers(path)
-        if len(topics) > MOST_TOPICS:
-            raise FileError(path, f"it holds {len(topics):,} topics", wanted=f"at most {MOST_TOPICS:,}")
+        check_number_of_topics(path, len(topics))
         held = Counter(map(_alike, topics))
         if len(held) < len(topics):
             twice = held.most_common(1)[0][0]
@@ -124,6 +123,12 @@ class Stated:
         if odd:
             remedy = f"give the file of the SAE of {self.subject}, or declare d_sae as it is"
             raise FileError(path, f"it holds {odd[0]}", wanted=f"at most {d_sae:,} features", remedy=remedy)
+
+
+def check_number_of_topics(path: Path, number: int) -> None:
+    """Refuse a record of more topics than can be permuted."""
+    if number > MOST_TOPICS:
+        raise FileError(path, f"it holds {number:,} topics", wanted=f"at most {MOST_TOPICS:,}")
 
 
 def _alike(topic: str) -> str:

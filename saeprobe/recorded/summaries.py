@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from saeprobe.files import FileError, load_json, shortened, write_whole
 from saeprobe.recorded.comparison import SINGLE, FeatureDiff, FeatureRates, check_agreement
+from saeprobe.recorded.stated import check_number_of_topics
 
 
 def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
@@ -137,6 +138,7 @@ def read_eid_table(path: Path, *, d_in: int | None = None) -> EidTable:
     entries = _list_at(path, "the file", load_json(path))
     if not entries:
         raise FileError(path, "it holds an empty list", wanted="one entry a topic")
+    check_number_of_topics(path, len(entries))  # before a million of them are taken apart
     cells: dict[int, dict[str, tuple[float, int]]] = {}
     topics: list[str] = []
     for index, raw in enumerate(entries):

@@ -19,7 +19,8 @@ from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
 from saeprobe.recorded import tensors as article
 from saeprobe.recorded.archives import DAMAGE, load_data
-from saeprobe.recorded.summaries import FeatureDiff, compare_styles, write_feature_diff
+from saeprobe.recorded.comparison import FeatureDiff, compare_styles
+from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import Reader, Request, SubjectError, Want

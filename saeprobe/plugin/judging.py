@@ -69,9 +69,8 @@ def described(
     subject = laboratory.subject(name)
     unknown = partial(shape.Subject, name=subject.name, protocol_of=subject.protocol_of)  # the name alone is sure
     try:
-        folder = laboratory.recorded(subject)
-        files = "" if folder is None else f"decided from recorded files in {folder}{laboratory.stated(subject).unsaid}"
-        missing = files or subject.missing()
+        record = laboratory.record_of(subject)
+        missing = subject.missing() if record is None else f"decided from recorded files in {record}"
         differs = _differs(subject, laboratory)
         if missing is not None:
             return unknown(missing=missing, differs=differs)

@@ -7,15 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Final
 
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features.sparse import Features
 from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, designs_in_words
+from saeprobe.plugin.records import AS_PUBLISHED, in_words, stated_by
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.directory import recorded_evidence
-from saeprobe.recorded.stated import Stated
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Progress, Work
@@ -29,8 +28,6 @@ Show = Callable[[str, int, int], None]
 """It shows progress: the subject, prompts done, prompts in all."""
 
 OWN_TEXT = "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
-AS_PUBLISHED: Final = "-as-published"
-"""The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,9 +175,9 @@ class Laboratory:
 
     def _in_words(self, works: tuple[Work, ...]) -> list[str]:
         subject = works[0].subject
-        folder = self.recorded(subject)
-        if folder is not None:
-            return [f"{subject.name}: recorded evidence in {folder}{self.stated(subject).unsaid}"]
+        record = self.record_of(subject)
+        if record is not None:
+            return [f"{subject.name}: recorded evidence in {record}"]
         designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
         return [plan.in_words(works, self._label(subject.name), self._store), *designs]
 
@@ -246,7 +243,7 @@ class Laboratory:
         if folder is not None:
             if isinstance(declared, Steering):
                 raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
-            stated = replace(self.stated(subject), prompts=plan.prompts_for(declared.prompts, subject))
+            stated = replace(stated_by(subject), prompts=plan.prompts_for(declared.prompts, subject))
             return recorded_evidence(folder, declared, stated)
         missing = subject.missing()
         if missing is not None:
@@ -279,11 +276,10 @@ class Laboratory:
         """Return the folder whose recorded files stand in for a subject; None for one that is run."""
         return self._settings.evidence if subject.name.endswith(AS_PUBLISHED) and not subject.spec.wrong else None
 
-    def stated(self, subject: Subject) -> Stated:
-        """Return what recorded files are held against: what is declared, or the subject's files say where they are."""
-        found = subject.located if subject.wrong is None and subject.missing() is None else None
-        read, shape = (subject.spec, subject.spec.shape) if found is None else (found.pairing, found.shape)
-        return Stated(subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=shape and shape.hidden)
+    def record_of(self, subject: Subject) -> str | None:
+        """Say where the recorded files of a subject are, and what is odd of them; None for one that is run."""
+        folder = self.recorded(subject)
+        return None if folder is None else in_words(folder, subject, self._asked)
 
     def wrong(self, subject: Subject) -> str | None:
         """Say why a subject that is to be run cannot be; files of one that is not are never read."""

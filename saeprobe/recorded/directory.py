@@ -24,9 +24,11 @@ from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features.sparse import Features, Token
 from saeprobe.files import FileError
 from saeprobe.prompts import Prompt
-from saeprobe.recorded.stated import Stated
-from saeprobe.recorded.summaries import EidTable, FeatureDiff, read_eid_table, read_feature_diff
-from saeprobe.recorded.tensors import ArticleFeatures, read_features
+from saeprobe.recorded.archives import load_data
+from saeprobe.recorded.comparison import FeatureDiff
+from saeprobe.recorded.stated import UNLIKE, Stated
+from saeprobe.recorded.summaries import EidTable, read_eid_table, read_feature_diff
+from saeprobe.recorded.tensors import FEATURES, ArticleFeatures, entries_of, read_features
 
 AS_RECORDED: Final = "as recorded"
 """The template of every recorded prompt: the files hold one wording a style and do not say it."""
@@ -167,6 +169,22 @@ def recorded_evidence(directory: Path, capture: Capture, stated: Stated) -> Feat
     if activations is not None:
         remedy = f"encode {activations.name} first: saeprobe encode {activations} --sae SAE -o features_layer50.pt"
     raise NotRun(f"{directory} holds no features; {remedy}")
+
+
+def topics_unlike(directory: Path, capture: Capture, stated: Stated) -> str:
+    """Say in words that follow others that a record is of other topics than the capture; empty where none says so.
+
+    A file that cannot be read is reported by the probes that need it.
+    """
+    rank = "effective_rank" in capture.keep
+    try:
+        path = _one(directory, "eid*.json" if rank else "features*.pt")
+        if path is None:
+            return ""
+        topics = read_eid_table(path).topics if rank else entries_of(path, load_data(path), FEATURES).topics
+    except (FileError, NotRun, OSError):
+        return ""
+    return f"; {path.name}: {UNLIKE}" if stated.unlike(topics) else ""
 
 
 def _one(directory: Path, pattern: str) -> Path | None:

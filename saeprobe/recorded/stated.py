@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,18 @@ from typing import Final
 from saeprobe.files import FileError, shortened
 from saeprobe.prompts import PromptSet
 
-_LAYER: Final = re.compile(r"layer_?([0-9]{1,4})")
+MOST_TOPICS: Final = 10_000
+"""More topics than this are no record of an experiment: a permutation of each takes memory in proportion."""
+
+UNLIKE: Final = "its topics are not those of the probe's own prompts"
+
+_LAYER: Final = re.compile(
+    # a word of its own, or a hump of "featuresLayer13"; L0 with a number behind it is a count of features, as in
+    # "average_l0_71", and a letter behind the number of an "l" makes it another word, as in "l2norm"
+    r"(?:(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z]))(?i:(?P<of>layer|block|hidden[-_ ]?state)s?)[-_ .=(\[]*(?P<n>[0-9]+)"
+    r"|(?<![^\W_])[lL](?!0[-_ .=]+[0-9])[-_ .=]*(?P<l>[0-9]+)(?![^\W_]))"
+    r"(?i:[-_ .]*hook_resid_(?P<at>pre|post))?"
+)
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,4})\.hook_resid_(pre|post)")
 
 
@@ -50,15 +63,11 @@ class Stated:
         Raises:
             FileError: it does not agree with the subject.
         """
-        layer, hook = _LAYER.search(path.stem), _HOOK.search(self.hook_name or "")
-        if layer is not None and hook is not None:
-            known = {int(hook[1]), int(hook[1]) + (hook[2] == "post")}  # as a block, and as one of `hidden_states`
-            if int(layer[1]) not in known:
-                remedy = "give the file of that layer, or declare the hook_name at which this one was read"
-                wanted = f"layer {max(known)}, since {self.subject} is read at {self.hook_name}"
-                raise FileError(path, f"its name says layer {int(layer[1])}", wanted=wanted, remedy=remedy)
-        if len(set(topics)) < len(topics):
-            twice = next(topic for topic in topics if topics.count(topic) > 1)
+        self._check_layers(path)
+        check_number_of_topics(path, len(topics))
+        held = Counter(map(_alike, topics))
+        if len(held) < len(topics):
+            twice = held.most_common(1)[0][0]
             raise FileError(path, f"it holds the topic {shortened(twice)} twice", wanted="every topic once")
         if self.prompts is None:
             return
@@ -66,12 +75,41 @@ class Stated:
         if not set(styles) & set(self.prompts.styles):
             found, wanted = (", ".join(sorted(names)) for names in (styles, self.prompts.styles))
             raise FileError(path, f"it holds {found} prompts", wanted=f"some of {wanted}", remedy=remedy)
-        unknown = [topic for topic in topics if topic not in self.prompts.topics]
-        lacking = [topic for topic in self.prompts.topics if topic not in topics]
-        if topics and (unknown or lacking) and len(unknown) < len(topics):
+        own = set(map(_alike, self.prompts.topics))
+        unknown = [topic for topic in topics if _alike(topic) not in own]
+        lacking = [topic for topic in self.prompts.topics if _alike(topic) not in held]
+        if (unknown or lacking) and len(unknown) < len(topics):
             of, odd = ("does not hold", lacking) if lacking else ("holds", unknown)
             found = f"it {of} {shortened(odd[0])} ({len(odd)} such topics) among its {len(topics)} topics"
             raise FileError(path, found, wanted=f"the {len(self.prompts.topics)} of the probe", remedy=remedy)
+
+    def unlike(self, topics: Sequence[str]) -> bool:
+        """Say whether a record names its topics, and none of them is one of the prompts that the capture reads."""
+        if self.prompts is None or not topics:
+            return False
+        return {*map(_alike, topics)}.isdisjoint(map(_alike, self.prompts.topics))
+
+    def _check_layers(self, path: Path) -> None:
+        """Refuse a name that says, anywhere in it, another layer than the one that is read."""
+        hook = _HOOK.search(self.hook_name or "")
+        if hook is None:
+            return
+        block, state = int(hook[1]), int(hook[1]) + (hook[2] == "post")  # `hidden_states` begins with the embedding
+        for said in _LAYER.finditer(unicodedata.normalize("NFKC", path.stem)):
+            of, number, wanted = (said["of"] or "layer").lower(), int(said["n"] or said["l"]), f"layer {state}"
+            if said["at"] is not None:
+                agrees, wanted = number + (said["at"].lower() == "post") == state, hook[0]
+            elif of == "block":
+                agrees, wanted = number == block, f"block {block}"
+            elif of.startswith("hidden"):
+                agrees, wanted = number == state, f"hidden_states {state}"
+            else:
+                agrees = number in {block, state}
+            if not agrees:
+                as_written = "" if of == "layer" else f" ({shortened(said[0])})"
+                remedy = "give the file of that layer, or declare the hook_name at which this one was read"
+                wanted = f"{wanted}, since {self.subject} is read at {self.hook_name}"
+                raise FileError(path, f"its name says layer {number}{as_written}", wanted=wanted, remedy=remedy)
 
     def check_features(self, path: Path, counts: Mapping[str, float], *, numbers: Iterable[int] = ()) -> None:
         """Refuse counts of features that its SAE does not have so many of, and numbers of features that it lacks.
@@ -85,3 +123,14 @@ class Stated:
         if odd:
             remedy = f"give the file of the SAE of {self.subject}, or declare d_sae as it is"
             raise FileError(path, f"it holds {odd[0]}", wanted=f"at most {d_sae:,} features", remedy=remedy)
+
+
+def check_number_of_topics(path: Path, number: int) -> None:
+    """Refuse a record of more topics than can be permuted."""
+    if number > MOST_TOPICS:
+        raise FileError(path, f"it holds {number:,} topics", wanted=f"at most {MOST_TOPICS:,}")
+
+
+def _alike(topic: str) -> str:
+    """Write a topic so that two that look the same are the same."""
+    return unicodedata.normalize("NFC", topic.strip())

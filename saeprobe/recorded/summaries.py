@@ -4,105 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from saeprobe.files import FileError, load_json, shortened, write_whole
-from saeprobe.recorded.tensors import ArticleFeatures
-
-LISTED_DOMINANT: Final = 30
-LISTED_ONLY: Final = 50
-"""So many features are listed in the published file."""
-
-_BASELINE: Final = "standard"  # the published summary gives its mean number of active features beside the pair's
-_SINGLE: Final = 1e-6  # the published rates are float32 written in full: `diff` is exact to a few units of 6e-8
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureRates:
-    """One feature fires under each of two styles at a rate: a share of the prompts, in [0, 1]."""
-
-    index: int
-    a: float
-    b: float
-
-    @property
-    def diff(self) -> float:
-        """Return the rate under the first style less the rate under the second."""
-        return self.a - self.b
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureDiff:
-    """A comparison of style `a` with style `b` holds summaries only: no interval can be made from it.
-
-    Attributes:
-        a: the first style.
-        b: the second style.
-        avg_active: by style, active features a prompt (value above 0), mean over prompts; has `a`, `b` and, where the
-            features file had it, `standard`.
-        avg_intensity: by style (`a` and `b`), mean of all active values of all prompts pooled, so that a prompt with
-            more active features weighs more; in units of the SAE's feature activations.
-        only_count: by style (`a` and `b`), features active on at least one of its prompts and on none of the other's.
-        dominant: by style, the features whose firing rate leans most towards it, greatest lean first.
-        only: by style, the first of the features counted in `only_count`, ascending.
-    """
-
-    a: str
-    b: str
-    avg_active: Mapping[str, float]
-    avg_intensity: Mapping[str, float]
-    only_count: Mapping[str, int]
-    dominant: Mapping[str, tuple[FeatureRates, ...]]
-    only: Mapping[str, tuple[int, ...]]
-
-
-def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
-    """Compare style `a` with style `b` over the same topics.
-
-    A feature is active where its value is above 0. `only` and `only_count` look at whether a feature is active on any
-    prompt at all; `dominant` lists at most 30 features, those that lean towards the style at all, ties by number.
-
-    Raises:
-        KeyError: a style is not in the file.
-        ValueError: the styles are the same, or no feature is active in one of them, whose mean strength is undefined.
-    """
-    known = ", ".join(features.styles)
-    if a == b:
-        raise ValueError(f"style {a!r} cannot be compared with itself; name two styles of: {known}")
-    for style in (a, b):
-        if style not in features.features:
-            raise KeyError(f"no style {style!r}; there are: {known}")
-        if features.features[style].nnz == 0:
-            raise ValueError(f"no feature is active on any {style!r} prompt, so their mean strength is undefined")
-    n = len(features.topics)
-    fired_a, fired_b = (np.bincount(features.features[style].indices, minlength=features.d_sae) for style in (a, b))
-    only = {a: np.flatnonzero((fired_a > 0) & (fired_b == 0)), b: np.flatnonzero((fired_b > 0) & (fired_a == 0))}
-    counted = [style for style in dict.fromkeys((a, b, _BASELINE)) if style in features.features]
-
-    def leaning(lean: Int[np.ndarray, " d_sae"]) -> tuple[FeatureRates, ...]:
-        order = np.argsort(-lean, kind="stable")[:LISTED_DOMINANT]  # counts are compared, so ties are exact
-        return tuple(
-            FeatureRates(index=int(index), a=int(fired_a[index]) / n, b=int(fired_b[index]) / n)
-            for index in order
-            if lean[index] > 0
-        )
-
-    return FeatureDiff(
-        a=a,
-        b=b,
-        avg_active={style: features.features[style].nnz / n for style in counted},
-        avg_intensity={style: float(features.features[style].data.mean(dtype=np.float64)) for style in (a, b)},
-        only_count={style: len(only[style]) for style in (a, b)},
-        dominant={a: leaning(fired_a - fired_b), b: leaning(fired_b - fired_a)},
-        only={style: tuple(int(index) for index in only[style][:LISTED_ONLY]) for style in (a, b)},
-    )
+from saeprobe.recorded.comparison import SINGLE, FeatureDiff, FeatureRates, check_agreement
+from saeprobe.recorded.stated import check_number_of_topics
 
 
 def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
@@ -159,10 +71,7 @@ def read_feature_diff(path: Path) -> FeatureDiff:
         dominant={style: _dominant(path, data, style, styles) for style in styles},
         only={style: _only(path, data, style) for style in styles},
     )
-    for style in styles:
-        if len(diff.only[style]) > diff.only_count[style]:
-            found = f"'{style}_only_features' lists {len(diff.only[style])} features"
-            raise FileError(path, found, wanted=f"at most its own '{style}_only_count', {diff.only_count[style]}")
+    check_agreement(path, diff)
     return diff
 
 
@@ -180,11 +89,11 @@ def _dominant(path: Path, data: dict[str, Any], style: str, pair: tuple[str, ...
         diff = _number_at(path, f"{where}, key 'diff'", entry.get("diff"))
         if not all(0 <= value <= 1 for value in rate.values()):
             raise FileError(path, f"{where} has the firing rates {rate}", wanted="shares between 0 and 1")
-        if abs(rate[a] - rate[b] - diff) > _SINGLE:
+        if abs(rate[a] - rate[b] - diff) > SINGLE:
             wanted = f"{a}_freq - {b}_freq = {rate[a] - rate[b]}"
             raise FileError(path, f"{where}: 'diff' is {diff}", wanted=wanted)
         found.append(FeatureRates(index=index, a=rate[a], b=rate[b]))
-    if any(sign * earlier.diff < sign * later.diff - _SINGLE for earlier, later in pairwise(found)):
+    if any(sign * earlier.diff < sign * later.diff - SINGLE for earlier, later in pairwise(found)):
         raise FileError(path, f"{name!r} is out of order", wanted=f"the greatest lean to {style!r} first")
     if len({rates.index for rates in found}) != len(found):
         raise FileError(path, f"{name!r} lists a feature twice", wanted="every feature once")
@@ -229,6 +138,7 @@ def read_eid_table(path: Path, *, d_in: int | None = None) -> EidTable:
     entries = _list_at(path, "the file", load_json(path))
     if not entries:
         raise FileError(path, "it holds an empty list", wanted="one entry a topic")
+    check_number_of_topics(path, len(entries))  # before a million of them are taken apart
     cells: dict[int, dict[str, tuple[float, int]]] = {}
     topics: list[str] = []
     for index, raw in enumerate(entries):
@@ -262,7 +172,7 @@ def _personas(path: Path, where: str, raw: object, d_in: float) -> dict[str, tup
         if eid <= 0 or length == 0:
             wanted = "an effective rank above 0 over at least one token"
             raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
-        if eid > min(length, d_in) + _SINGLE:
+        if eid > min(length, d_in) + SINGLE:
             wanted = f"at most {min(length, d_in)}, the rank of as many vectors in a stream of {d_in} dimensions"
             raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
         found[persona] = (eid, length)

@@ -5,7 +5,7 @@ Torch is imported where a tensor is checked or written: a directory of JSON file
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -174,7 +174,7 @@ class Entries:
     kind: Kind
     topics: tuple[str, ...]
     gurus: tuple[str, ...]
-    tensors: Mapping[str, tuple[torch.Tensor, ...]]
+    tensors: Mapping[str, Sequence[torch.Tensor]]
     width: int
 
     def matrix(self, style: str) -> Float[np.ndarray, "topics width"]:
@@ -205,14 +205,14 @@ def entries_of(path: Path, data: object, kind: Kind) -> Entries:
     if not keys:
         found = f"{_where(0, entries[0]['topic'])} has no tensor"
         raise FileError(path, found, wanted=f"'<style>_{kind.suffix}' {kind.shape}")
-    tensors: dict[str, tuple[torch.Tensor, ...]] = dict.fromkeys(keys, ())
+    tensors: dict[str, list[torch.Tensor]] = {key: [] for key in keys}
     for index, entry in enumerate(entries):
         where = _where(index, entry["topic"])
         for key in sorted({*keys} ^ (entry.keys() - {"topic", "guru"})):
             lacks = f"lacks {key!r}, which entry 0 has" if key in keys else f"has {key!r}, which entry 0 lacks"
             raise FileError(path, f"{where} {lacks}", wanted="the same styles in every entry")
         for key in keys:
-            tensors[key] += (_tensor(path, f"{where}, key {key!r}", entry[key], kind),)
+            tensors[key].append(_tensor(path, f"{where}, key {key!r}", entry[key], kind))
     width = int(tensors[keys[0]][0].shape[-1])
     for index, entry in enumerate(entries):
         for key in keys:

@@ -12,9 +12,9 @@ from scipy.sparse import csr_array
 from saeprobe import capture
 from saeprobe.features.sparse import Features, Keep
 from saeprobe.prompts import STYLES
+from saeprobe.recorded.comparison import FeatureDiff, FeatureRates
 from saeprobe.recorded.directory import Recorded, recorded_evidence
 from saeprobe.recorded.stated import Stated
-from saeprobe.recorded.summaries import FeatureDiff, FeatureRates
 from saeprobe.recorded.tensors import ArticleFeatures
 
 SUBJECT = "llama70b-as-published"

@@ -29,8 +29,9 @@ from saeprobe.measures import (
     mean_activation,
     separates,
 )
+from saeprobe.recorded.comparison import FeatureDiff, FeatureRates, compare_styles
 from saeprobe.recorded.directory import Recorded, RecordedStyle, smallest_count
-from saeprobe.recorded.summaries import FeatureDiff, FeatureRates, compare_styles, write_feature_diff
+from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.recorded.tensors import ArticleActivations, write_activations, write_features
 
 # features: the values of each prompt

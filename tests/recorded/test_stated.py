@@ -17,9 +17,10 @@ from saeprobe import capture
 from saeprobe.features.sparse import Features
 from saeprobe.files import FileError
 from saeprobe.prompts import PromptSet
-from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.recorded.comparison import FeatureRates
+from saeprobe.recorded.directory import recorded_evidence, topics_unlike
 from saeprobe.recorded.stated import Stated
-from saeprobe.recorded.summaries import FeatureRates, write_feature_diff
+from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.recorded.tensors import ArticleFeatures, read_features, write_features
 
 READ = PromptSet.build(
@@ -48,11 +49,40 @@ def test_what_agrees_is_taken(tmp_path: Path) -> None:
     assert (len(found), found.d_sae, STATED.unsaid) == (12, 4, "")
 
 
-@pytest.mark.parametrize("name", ["features_layer50.pt", "features_layer_49.pt", "features.pt", "features_mine.pt"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("features_layer50.pt", "features_layer_49.pt", "features.pt", "features_mine.pt", "features-l.0050.pt"),
+        *("features_blocks.49.hook_resid_post.pt", "features_blocks.50.hook_resid_pre.pt", "features_Block49.pt"),
+        *("features_hidden_states[50].pt", "features_layer49_hidden_state50.pt", "features_personal2_player13.pt"),
+        *("features_layer_49_average_l0_71.pt", "features_l2norm.pt"),
+    ],
+)
 def test_a_layer_is_a_block_or_a_hidden_state_or_is_not_said(tmp_path: Path, name: str) -> None:
     """The output of block 49 is hidden_states[50]; a name without a layer says nothing against it."""
     features(tmp_path, name=name)
     assert isinstance(held(tmp_path, STATED), Features)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        *((f"features{said}13.pt", "layer 13") for said in ("_Layer", "_l", "-layer-", "_LAYERS.", "Layer", "_l_")),
+        *((f"features_blocks.{said}.pt", "layer 13 ('blocks.13") for said in ("13", "13.hook_resid_post")),
+        *((f"features_{said}13.pt", f"layer 13 ('{said}13')") for said in ("hidden_states", "hidden-state_", "block")),
+        ("features_layer50_layer00013.pt", "layer 13; wanted layer 50"),
+        ("features_hidden_states49.pt", "layer 49 ('hidden_states49'); wanted hidden_states 50"),
+        (
+            "features_blocks.50.hook_resid_post.pt",
+            "layer 50 ('blocks.50.hook_resid_post'); wanted blocks.49.hook",
+        ),
+    ],
+)
+def test_another_layer_is_found_however_a_name_spells_it(tmp_path: Path, name: str, said: str) -> None:
+    """Each number behind a word for a layer is held against the subject, not only the first one."""
+    with pytest.raises(FileError) as refused:
+        STATED.check(tmp_path / name, styles=("novice",))
+    assert f"its name says {said}" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +104,8 @@ def test_a_layer_is_a_block_or_a_hidden_state_or_is_not_said(tmp_path: Path, nam
         ({"topics": TOPICS[:4], "novice": "novice"}, STATED, "does not hold 'soil' (2 such topics) among its 4 topics"),
         ({"topics": (*TOPICS[:5], "dust")}, STATED, "does not hold 'bees' (1 such topics) among its 6 topics"),
         ({"topics": (*TOPICS[:5], "tides")}, STATED, "it holds the topic 'tides' twice; wanted every topic once"),
+        ({"topics": tuple(f" {topic}\n" for topic in TOPICS)}, STATED, None),
+        ({"topics": (*TOPICS[:5], "tides ")}, STATED, "it holds the topic 'tides' twice; wanted every topic once"),
         ({"topics": tuple("abcdef")}, STATED, None),
     ],
 )
@@ -146,6 +178,14 @@ def test_what_is_not_stated_is_said(tmp_path: Path) -> None:
     assert stated.unsaid == "; they cannot be held against its d_sae, which it does not declare"
 
 
+@pytest.mark.parametrize(("topics", "said"), [(TOPICS, False), (tuple("abcdef"), True), ((*TOPICS[:5], "x"), False)])
+def test_other_topics_are_said(tmp_path: Path, topics: tuple[str, ...], *, said: bool) -> None:
+    """A record none of whose topics is the probe's is used, and named; one that shares some is refused by its probe."""
+    features(tmp_path, topics=topics)
+    found = topics_unlike(tmp_path, capture(READ), STATED)
+    assert found == ("; features_layer50.pt: its topics are not those of the probe's own prompts" if said else "")
+
+
 def test_tensors_that_claim_more_than_the_file_holds_take_no_memory(tmp_path: Path) -> None:
     """One stored value, repeated 10 billion times by its strides, is refused before it is written out."""
     import torch
@@ -176,3 +216,9 @@ def test_half_precision_is_read_as_the_numbers_it_holds(tmp_path: Path) -> None:
     found = held(tmp_path, STATED)
     assert isinstance(found, Features)
     np.testing.assert_array_equal(found.acts.toarray()[0], [0, 1.5, 0, 2.0])
+
+
+def test_topics_without_number_are_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    """A permutation of a million topics would take all memory."""
+    with pytest.raises(FileError, match=r"it holds 1,000,000 topics; wanted at most 10,000"):
+        STATED.check(tmp_path / "eid.json", styles=("novice",), topics=["same"] * 10**6)

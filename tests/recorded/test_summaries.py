@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from saeprobe.files import FileError
-from saeprobe.recorded.summaries import compare_styles, read_eid_table, read_feature_diff, write_feature_diff
+from saeprobe.recorded.comparison import compare_styles
+from saeprobe.recorded.summaries import read_eid_table, read_feature_diff, write_feature_diff
 from saeprobe.recorded.tensors import ArticleFeatures
 
 # The keys of the published file, in its order.
@@ -131,9 +132,9 @@ def test_comparisons_come_back_as_written(data: st.DataObject) -> None:
 def published_like() -> dict[str, Any]:
     """Make a file as published, with float32 rates written in full."""
     return {
-        "summary": dict(zip(PUBLISHED_SUMMARY, [1.5, 1.5, 0.5, 3.0, 2.5, 1, 1], strict=True)),
+        "summary": dict(zip(PUBLISHED_SUMMARY, [1.5, 1.75, 0.5, 3.0, 2.5, 1, 1], strict=True)),
         "novice_dominant_features": [
-            {"index": 0, "novice_freq": 1.0, "expert_freq": 0.10000000149011612, "diff": 0.8999999761581421}
+            {"index": 3, "novice_freq": 1.0, "expert_freq": 0.10000000149011612, "diff": 0.8999999761581421}
         ],
         "expert_dominant_features": [
             {"index": 1, "novice_freq": 0.019999999552965164, "expert_freq": 0.98, "diff": -0.9600000381469727},
@@ -150,7 +151,7 @@ def test_a_file_in_float32_is_read(tmp_path: Path) -> None:
     path.write_text(json.dumps(published_like()))
     diff = read_feature_diff(path)
     assert (diff.a, diff.b) == ("novice", "expert")
-    assert diff.avg_active == {"novice": 1.5, "expert": 1.5, "standard": 0.5}
+    assert diff.avg_active == {"novice": 1.5, "expert": 1.75, "standard": 0.5}
     assert diff.dominant["expert"][0].b == 0.98
 
 
@@ -184,6 +185,19 @@ def change(path: list[Any], value: object) -> dict[str, Any]:
         (["expert_dominant_features", 0], {"index": 5, "novice_freq": 0.0, "expert_freq": 0.1, "diff": -0.1}, "order"),
         (["expert_only_features"], [2, 2], "is not ascending"),
         (["expert_only_features"], 7, "key 'expert_only_features' is 7"),
+        (
+            ["expert_dominant_features", 1, "index"],
+            3,
+            "index 3: novice_freq 0 and expert_freq 0.5; wanted 1 and",
+        ),
+        (["expert_only_features"], [0], "both list feature 0"),
+        (
+            ["expert_only_features"],
+            [1],
+            "index 1: novice_freq 0.02 and expert_freq 0.98; wanted a feature",
+        ),
+        (["novice_only_features"], [3], "index 3: novice_freq 1 and expert_freq 0.1; wanted a feature that fires"),
+        (["summary", "expert_avg_active"], 1.57, "'expert_avg_active' is 1.57; wanted at least 1.58, the sum of"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path, path: list[Any], value: object, found: str) -> None:

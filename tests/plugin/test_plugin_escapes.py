@@ -9,6 +9,9 @@ import pytest
 from records import INI, write_ranks
 from runs import HEAD, Go, apart
 
+from saeprobe.evidence.values import PrintedNumber, Summary
+from saeprobe.recorded.directory import Recorded, RecordedStyle
+
 HIDDEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 ESCAPED = r"\x1b[2J\x9b\u202e"
 
@@ -126,3 +129,13 @@ def test_half_a_surrogate_pair_reaches_the_controller(tmp_path: Path) -> None:
     words = {"rank.down": "refuted", "rank.raises": "broken", "rank.unverifiable": "unverifiable"}
     assert run.verdicts == {**words, "rank.skipped": "not run"}
     assert "\ud800" in next(claim["sentence"] for claim in run.report["claims"] if claim["id"] == "rank.down")
+
+
+def test_what_objects_say_of_themselves_is_escaped() -> None:
+    """The repr of a value is shown raw by pytest in some places, so that it is escaped where it is made."""
+    nasty = "\x1b[2J\x9b\u202e"
+    style = RecordedStyle(style=nasty, quantities={}, origin="file")
+    number = PrintedNumber(label=nasty, printed="1", unit="u", n=None, source="table")
+    summary = Summary(measure="m", label="l", unit=nasty, value=1.0, n=None, origin="file")
+    shown = (style, Recorded(subject="s", by_style={nasty: style}, origin="file"), number, summary)
+    assert all(ESCAPED in repr(one) and HIDDEN.search(repr(one)) is None for one in shown)

@@ -103,7 +103,7 @@ class FileError(ValueError):
 
 MOST_BYTES: Final = 100_000_000
 """A text file is read up to this size where nothing else is said."""
-_DEEPEST: Final = 100  # levels of values; a report has about ten, and Python gives up before a thousand
+DEEPEST: Final = 100  # levels of values; a report has about ten, and Python gives up before a thousand
 _BITS: Final = 64  # of a whole number; with its sign it fits where numpy and msgspec put it
 _MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # the byte order marks of UTF-16; one of UTF-32 begins with the first
 
@@ -206,7 +206,7 @@ def _parsing(path: Path, form: str) -> Generator[None]:
     except tomllib.TOMLDecodeError as error:
         found = quoted(error)
     except RecursionError:
-        found, wanted, remedy = "its values are nested too deeply", f"{form} of at most {_DEEPEST} levels", ""
+        found, wanted, remedy = "its values are nested too deeply", f"{form} of at most {DEEPEST} levels", ""
     except ValueError:  # Python reads no more than 4,300 digits, and names the way to lift that limit
         found, wanted, remedy = "a number has too many digits", f"whole numbers of {_BITS} bits", ""
     else:
@@ -222,7 +222,7 @@ def check_values(path: Path, held: object, *, halves: bool = False, numbers: boo
             one of the `numbers`, where they are looked at, is not finite or beyond 64 bits.
     """
     level: list[tuple[str, Iterable[tuple[object, object]]]] = [("", [("", held)])]
-    for _ in range(_DEEPEST + 1):
+    for _ in range(DEEPEST + 1):
         below: list[tuple[str, Iterable[tuple[object, object]]]] = []
         for place, pairs in level:
             for key, inner in pairs:
@@ -233,7 +233,7 @@ def check_values(path: Path, held: object, *, halves: bool = False, numbers: boo
         level = below
         if not level:
             return
-    raise FileError(path, "its values are nested too deeply", wanted=f"at most {_DEEPEST} levels")
+    raise FileError(path, "its values are nested too deeply", wanted=f"at most {DEEPEST} levels")
 
 
 def _pairs(value: object) -> Iterable[tuple[object, object]] | None:
@@ -269,9 +269,10 @@ def shortened(value: object) -> str:
 
 
 _HALF: Final = re.compile(r"[\ud800-\udfff]")
-_HIDDEN: Final = re.compile(
+HIDDEN: Final = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+"""A terminal obeys one of these characters, or shows nothing of it; `visible` escapes it."""
 _COMMAND: Final = re.compile(r"(?<![!-~]):(?=:[a-z])|#(?=#\[)")  # ::error:: and ##[error], at the start of a line
 
 
@@ -295,7 +296,7 @@ def visible_lines(text: str) -> str:
 
 def shown_as_text(text: str) -> str:
     """Write the hidden characters of a text as `visible` does; line breaks and commands to GitHub stay."""
-    return _HIDDEN.sub(lambda found: " " if found[0] == "\t" else repr(found[0])[1:-1], text)
+    return HIDDEN.sub(lambda found: " " if found[0] == "\t" else repr(found[0])[1:-1], text)
 
 
 _ADVICE: Final = re.compile(

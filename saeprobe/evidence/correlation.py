@@ -15,7 +15,7 @@ from saeprobe.claims import NotRun, Over
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.units import needed, needed_in_words, refuse_controls, sample_of
 from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
-from saeprobe.files import number, p_value, span
+from saeprobe.files import number, p_value, span, visible
 from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import permutation_p
 
@@ -49,7 +49,7 @@ class Correlation:
         return float(np.corrcoef(a, b)[0, 1]) if _varies(a) and _varies(b) else nan
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {self.value:.4g}, {len(self.a.values)} prompts>"
+        return visible(f"<{self.name}: {self.value:.4g}, {len(self.a.values)} prompts>")
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} says nothing by itself; {_WANTED}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from saeprobe.claims import Control, Over
-from saeprobe.files import against, amount, span
+from saeprobe.files import against, amount, span, visible
 from saeprobe.prompts import Prompt
 
 EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
@@ -168,7 +168,7 @@ class Evidence:
         return self.outcome == "supported"
 
     def __repr__(self) -> str:
-        return f"<{self.outcome}: {self.statement}; {self.reason}>"
+        return visible(f"<{self.outcome}: {self.statement}; {self.reason}>")
 
     def walk(self, *, controls: bool = False) -> Iterator[Evidence]:
         """Yield this evidence and, in order, its parts; with `controls` also what the controls of each compared."""

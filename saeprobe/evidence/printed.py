@@ -11,6 +11,7 @@ from saeprobe.claims import Published, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Sample, Terms, UnitValue
 from saeprobe.evidence.units import refuse_controls, sample_of
 from saeprobe.evidence.values import Measurement, PrintedNumber
+from saeprobe.files import visible
 
 AGREES = "the printed numbers agree with the sentence, but they are all there is: nothing separates chance from effect"
 
@@ -23,7 +24,7 @@ class PrintedTable:
     source: str
 
     def __repr__(self) -> str:
-        return f"<{self.source}: {', '.join(self.numbers.values)}>"
+        return visible(f"<{self.source}: {', '.join(self.numbers.values)}>")
 
     def __getitem__(self, label: str) -> PrintedNumber:
         """Return the number under a label.

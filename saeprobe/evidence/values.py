@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence
 from saeprobe.features.sparse import NearThreshold
+from saeprobe.files import visible
 from saeprobe.prompts import Prompt
 
 
@@ -133,7 +134,7 @@ class Measurement(_Measured):
             raise ValueError(f"{self.name} is not finite on {prompt.text!r}; no verdict is given on NaN")
 
     def __repr__(self) -> str:
-        return f"<{self.name}: mean {self.mean:.4g} {self.unit}, {len(self.values)} prompts>"
+        return visible(f"<{self.name}: mean {self.mean:.4g} {self.unit}, {len(self.values)} prompts>")
 
     @property
     def whole(self) -> Measurement:
@@ -182,7 +183,7 @@ class Summary(_Measured):
     near_threshold: str | None = None
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {self.value:.4g} {self.unit}, summary>"
+        return visible(f"<{self.name}: {self.value:.4g} {self.unit}, summary>")
 
 
 Quantity = Measurement | Summary
@@ -207,7 +208,7 @@ class Margin:
         return f"{factor}{self.of.name}" + (f" + {self.plus:g} {self.of.unit}" if self.plus else "")
 
     def __repr__(self) -> str:
-        return f"<{self.name}>"
+        return visible(f"<{self.name}>")
 
     def __add__(self, plus: float) -> Margin:
         if self.plus:
@@ -265,7 +266,7 @@ class PrintedNumber(Comparable):
         return Decimal(5).scaleb(-len(self.printed.partition(".")[2]) - 1)
 
     def __repr__(self) -> str:
-        return f"<{self.label} = {self.printed} {self.unit} in {self.source}>"
+        return visible(f"<{self.label} = {self.printed} {self.unit} in {self.source}>")
 
 
 Side = Quantity | Margin | PrintedNumber | float
@@ -279,7 +280,7 @@ class Every(Comparable):
     quantities: tuple[Quantity | Margin | PrintedNumber, ...]
 
     def __repr__(self) -> str:
-        return f"every({', '.join(each.name for each in self.quantities)})"
+        return visible(f"every({', '.join(each.name for each in self.quantities)})")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -290,7 +291,7 @@ class About:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its ha
     margin: float
 
     def __repr__(self) -> str:
-        return f"about({self.quantity!r}, margin={self.margin:g})"
+        return visible(f"about({self.quantity!r}, margin={self.margin:g})")
 
     def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
         from saeprobe.evidence.compare import equal_to

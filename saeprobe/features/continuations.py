@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from saeprobe.files import visible
 from saeprobe.prompts import Prompt
 
 Arm = Literal["unsteered", "steered", "random"]
@@ -40,7 +41,7 @@ class Continuations:
     arm: Arm = "steered"
 
     def __repr__(self) -> str:
-        return f"<Continuations of {self.subject}: {len(self.arm_items)}, {self.label}>"
+        return visible(f"<Continuations of {self.subject}: {len(self.arm_items)}, {self.label}>")
 
     def at(self, strength: float) -> Continuations:
         """Return this arm at one strength; 0 is the unsteered arm.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.files import amount
+from saeprobe.files import amount, visible
 from saeprobe.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Features:
             raise ValueError(f"near is {self.near.shape} and acts {self.acts.shape}; wanted a row a token in both")
 
     def __repr__(self) -> str:
-        return f"<Features of {self.subject}: {len(self)} prompts, {self.acts.shape[0]} tokens, {self.label}>"
+        return visible(f"<Features of {self.subject}: {len(self)} prompts, {self.acts.shape[0]} tokens, {self.label}>")
 
     @property
     def d_sae(self) -> int:

@@ -13,7 +13,7 @@ from typing import Final, cast
 import yaml
 
 from saeprobe.claims import did_you_mean
-from saeprobe.files import FileError, check_values, quoted, read_text, shortened, visible
+from saeprobe.files import DEEPEST, FileError, check_values, quoted, read_text, shortened, visible
 
 _FRONT_MATTER: Final = re.compile(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST: Final = 50_000  # characters of front matter; PyYAML takes a second for them
@@ -127,7 +127,11 @@ def _mapping(text: str, path: Path, refuse: Refuse) -> object:
     compose = cast("Callable[..., yaml.Node | None]", yaml.compose)  # pyright: ignore[reportUnknownMemberType]
     remedy = "correct the syntax there"
     try:
+        depth = 0
         for event in read(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:  # PyYAML takes ever longer for each level
+                raise refuse("its values are nested too deeply", remedy=f"wanted at most {DEEPEST} levels")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
                 found = "the front matter is not YAML without aliases (*) and tags (!)"
                 raise refuse(found, remedy="write the values themselves")

@@ -21,7 +21,7 @@ from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
 from saeprobe.features.sparse import Features, within_rounding
-from saeprobe.files import p_value
+from saeprobe.files import p_value, visible
 from saeprobe.measures.reading import (
     Design,
     Readable,
@@ -82,7 +82,7 @@ class ExclusiveFeatures:
     but_not: Readable
 
     def __repr__(self) -> str:
-        return f"exclusive_features({label_of(self.on)}, {label_of(self.but_not)})"
+        return visible(f"exclusive_features({label_of(self.on)}, {label_of(self.but_not)})")
 
     @property
     def summary(self) -> Summary:

@@ -59,6 +59,7 @@ def _configure(config: pytest.Config) -> None:
     from saeprobe.plugin.hooks import Hooks
     from saeprobe.plugin.judging import Judge
     from saeprobe.plugin.laboratory import Laboratory, Settings
+    from saeprobe.plugin.terminal import Escaping
     from saeprobe.prompts import PromptError, PromptSet
     from saeprobe.subject.specification import SubjectError
     from saeprobe.verdicts.baseline_files import BaselineError
@@ -103,6 +104,7 @@ def _configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(Hooks(config, settings, laboratory), "saeprobe-hooks")
     config.pluginmanager.register(judge, "saeprobe-judge")
+    config.pluginmanager.register(Escaping(), "saeprobe-escaping")
 
 
 @pytest.fixture(scope="session")

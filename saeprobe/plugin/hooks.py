@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import platform
 import re
@@ -134,6 +135,7 @@ class Hooks:
         """Take over what an xdist worker planned, computed and checked; one that crashed has sent nothing."""
         sent = getattr(node, "workeroutput", {}).get(_SENT)
         if sent is not None:
+            sent = json.loads(sent)
             self._planned.update(sent["planned"])
             self._gathered += [Gathered(**each) for each in sent["gathered"]]
             self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
@@ -147,12 +149,13 @@ class Hooks:
         to_controller: dict[str, object] | None = getattr(session.config, "workeroutput", None)  # an xdist worker's
         if to_controller is not None:
             checks = self._laboratory.checks.items()
-            to_controller[_SENT] = {
+            sent = {
                 "planned": self._planned,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
                 "checks": {name: plain(asdict(check), name) for name, check in checks},
                 "seen": plain({name: self._laboratory.seen(name) for name in self._laboratory.checks}, "seen"),
             }
+            to_controller[_SENT] = json.dumps(sent)  # its escapes carry half of a surrogate pair
             return
         if self._lost and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -24,7 +24,7 @@ from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.files import visible
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings
-from saeprobe.plugin.terminal import RECORD, make_visible
+from saeprobe.plugin.terminal import RECORD
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
 from saeprobe.store.instrument import InstrumentCheck
@@ -183,8 +183,6 @@ class Judge:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Hang the record on the report of the phase that decided."""
         report = yield
-        if claim_of_item(item) is not None:
-            make_visible(report)
         record = item.stash.get(_record, None)
         if record is not None and call.when != "teardown":
             del item.stash[_record]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Generator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import pytest
 from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
 from saeprobe.files import visible, visible_lines
+from saeprobe.plugin.collecting import claim_of_item
 from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
@@ -50,19 +53,59 @@ def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
     return OUTCOMES[word], _LETTER[word], word.upper()
 
 
-def make_visible(report: pytest.TestReport) -> None:
-    """Escape what a failure shows, in place: the message of an exception is whatever a library or a file held."""
-    shown = report.longrepr
+class Escaping:
+    """The hooks here escape what strangers wrote into the reports and warnings of probes, and into those alone."""
+
+    def __init__(self) -> None:
+        self._probes: set[str] = set()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Escape what a report shows: exceptions, values, captured output and properties."""
+        report = yield
+        if claim_of_item(item) is not None:
+            self._probes.add(item.nodeid)
+            for name in {"longrepr", "sections", "user_properties", "wasxfail"} & vars(report).keys():
+                setattr(report, name, _escaped(getattr(report, name)))
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
+        """Escape a warning that a probe raised; one that needs it loses its class."""
+        if nodeid in self._probes:
+            said, name = str(warning_message.message), warning_message.category.__name__
+            if visible_lines(said) != said:
+                warning_message.message = UserWarning(visible_lines(said))
+            if visible(name) != name:
+                warning_message.category = UserWarning
+                warning_message.message = UserWarning(f"{visible(name)}: {visible_lines(said)}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+        """Write the record as JSON, whose escapes carry half of a surrogate pair to the xdist controller."""
+        data = yield
+        if data is not None and RECORD in data:
+            data[RECORD] = json.dumps(data[RECORD])
+        return data
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
+        """Read the record again, and leave the rest to pytest."""
+        if RECORD in data:
+            data[RECORD] = json.loads(data[RECORD])
+
+
+def _escaped(shown: Any) -> Any:
+    """Escape every text in what pytest shows: its objects in place, whatever the style of the traceback."""
     if isinstance(shown, str):
-        report.longrepr = visible_lines(shown)
-    elif isinstance(shown, tuple):  # of a skip: file, line, reason
-        report.longrepr = (*shown[:2], visible_lines(shown[2]))
-    chain: Any = getattr(shown, "chain", ())
-    for traceback, crash, _ in chain:
-        for entry in traceback.reprentries:
-            entry.lines = [visible_lines(line) for line in entry.lines]
-        if crash is not None:
-            crash.message = visible_lines(crash.message)
+        return visible_lines(shown)
+    if isinstance(shown, list | tuple):
+        inner = [_escaped(one) for one in cast("Sequence[object]", shown)]
+        return tuple(inner) if isinstance(shown, tuple) else inner
+    if hasattr(shown, "toterminal"):
+        for name, value in cast("dict[str, object]", vars(shown)).items():
+            setattr(shown, name, _escaped(value))
+    return shown
 
 
 def summarize(

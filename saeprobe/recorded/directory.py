@@ -22,7 +22,7 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features.sparse import Features, Token
-from saeprobe.files import FileError
+from saeprobe.files import FileError, visible
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.archives import load_data
 from saeprobe.recorded.comparison import FeatureDiff
@@ -57,7 +57,7 @@ class RecordedStyle:
     origin: str
 
     def __repr__(self) -> str:
-        return f"<{self.style} of {self.origin}>"
+        return visible(f"<{self.style} of {self.origin}>")
 
     def quantity(self, measure: str) -> Quantity:
         """Return the recorded values of a measure.
@@ -92,7 +92,7 @@ class Recorded:
     origin: str
 
     def __repr__(self) -> str:
-        return f"<{self.origin}: {', '.join(self.styles)}>"
+        return visible(f"<{self.origin}: {', '.join(self.styles)}>")
 
     @property
     def styles(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import msgspec
 
 from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
 from saeprobe.evidence import evidence as measured
-from saeprobe.files import FileError, load_json, quoted, shortened, visible, write_whole
+from saeprobe.files import HIDDEN, FileError, load_json, quoted, shortened, visible, write_whole
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
 from saeprobe.store.instrument import InstrumentCheck
@@ -313,8 +313,9 @@ def write_report(document: Document, path: Path) -> None:
     made = plain(document, "report")
     _checked(made, path)
     text = json.dumps(made, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    # A lone surrogate has no UTF-8; its backslash escape is JSON's own way to write it, which msgspec has not.
-    write_whole(path, (text + "\n").encode("utf-8", errors="backslashreplace"))
+    # A terminal obeys hidden characters, and half of a surrogate pair has no UTF-8; all are inside strings here.
+    text = HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    write_whole(path, (text + "\n").encode())
 
 
 def read_report(path: Path) -> Document:

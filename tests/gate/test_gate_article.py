@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,14 @@ def test_a_fault_in_the_front_matter_is_named(tmp_path: Path, old: str, new: str
 def test_claims_must_be_a_list_of_at_least_one(tmp_path: Path, claims: str):
     """An article that cites nothing has nothing to be decided by, and is refused rather than released."""
     assert "which lists no claim" in refusal(article(tmp_path, f"title: T\nlanguage: en\nclaims: {claims}\n"))
+
+
+@pytest.mark.parametrize("opened", ["[", "{", "- ", "[{a: "])
+def test_front_matter_nested_deeply_is_refused_at_once(tmp_path: Path, opened: str):
+    """Brackets by the ten thousand, for which PyYAML takes half a minute, are refused at the hundred and first."""
+    began = time.process_time()
+    assert "nested too deeply" in refusal(article(tmp_path, "a:\n  " + opened * (20_000 // len(opened)) + "\n"))
+    assert time.process_time() - began < 10
 
 
 def test_a_claim_repeated_without_a_subject_is_refused(tmp_path: Path):

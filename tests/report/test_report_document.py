@@ -234,12 +234,16 @@ def test_the_same_document_gives_the_same_bytes(document: Document, tmp_path: Pa
     assert content.endswith(b"}\n")
 
 
-def test_a_lone_surrogate_survives(make_document: Callable[[list[ProbeRecord]], Document], tmp_path: Path) -> None:
-    """Text that UTF-8 cannot hold, as a tokenizer can produce it, is written as JSON's escape and read back."""
-    document = make_document([{**of(), "reason": "half of a \ud83d pair"}])
+@pytest.mark.parametrize("hidden", ["\ud83d", "\x1b", "\x7f", "\x9b", "\u202e", "\u2028", "\ufeff", "\\\x9b"])
+def test_a_hidden_character_survives(
+    make_document: Callable[[list[ProbeRecord]], Document], tmp_path: Path, hidden: str
+) -> None:
+    """Text that a terminal obeys or UTF-8 cannot hold is written as JSON's escape and read back."""
+    document = make_document([{**of(), "reason": f"雀 {hidden} here"}])
 
     write_report(document, tmp_path / "a.json")
 
+    assert f"雀 {json.dumps(hidden)[1:-1]} here".replace("\x7f", r"\u007f") in (tmp_path / "a.json").read_text("utf-8")
     assert read_report(tmp_path / "a.json") == document
 
 

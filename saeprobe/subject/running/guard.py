@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers.utils import logging
 
-from saeprobe.files import quoted
+from saeprobe.files import quoted, visible
 from saeprobe.subject.files.layout import is_after, is_computed, is_read, layer_of, layout_of
 from saeprobe.subject.files.model import DEPTH, bars_where_watched, number_of, read_config, read_json
 from saeprobe.subject.files.shards import INDEX, WHOLE, ShardError, StoredTensor, read_weight_map, stored_tensors
@@ -22,6 +22,7 @@ from saeprobe.subject.files.tokenizer import GENERATION
 from saeprobe.subject.specification import Dtype, SubjectError
 
 _SHOWN = 4  # of the tensors that are wrong
+_LONGEST = 200  # characters of what a library says
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 # What GPTQ, AWQ, bitsandbytes, fp8 and compressed-tensors write beside a weight, or in its place.
 _QUANTISED: Final = re.compile(
@@ -108,6 +109,11 @@ def foreign(folder: Path, what: str) -> Generator[None]:
             raise SubjectError(
                 f"{what} in {folder} wants to run code of its own, which is never done; name a model of a family that "
                 "transformers itself has"
+            ) from error
+        if type(error).__name__.startswith("StrictDataclass"):  # huggingface_hub's, of a value in config.json
+            found = visible(" ".join(str(error).split()))[:_LONGEST]
+            raise SubjectError(
+                f"config.json in {folder} cannot be used: {found}; fetch it again, or name another"
             ) from error
         raise SubjectError(
             f"{what} in {folder} cannot be loaded: {type(error).__name__}: {quoted(error)}; fetch it again, "

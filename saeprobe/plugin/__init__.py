@@ -1,16 +1,32 @@
 """The pytest plugin plans captures at collection, runs them in one pass, judges probes and writes the report.
 
-Nothing here imports torch; a run whose evidence is stored never does. pytest imports this file at every start, whatever
-it tests, so that what a run needs is imported once the options are read.
+pytest imports this file at every start, whatever it tests. Nothing else of saeprobe is imported, and nothing is read,
+until a probe is collected: then `starting` sets the run up.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+import sys
+import time
 from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+if TYPE_CHECKING:
+    from saeprobe.plugin.starting import Part
+
+SUBJECT: Final = "saeprobe_subject"
+"""This parameter of a probe's variant is the name of the subject that it runs on."""
+RECORD: Final = "saeprobe"
+"""This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
+
+_part = pytest.StashKey["Part"]()
+_began = pytest.StashKey[float]()
+_looked_at = pytest.StashKey[set[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,127 +62,104 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the settings, set up the parts of the run and register a marker for each subject."""
+    """Refuse options that cannot be used, which somebody gave for this run; all else waits for a probe."""
+    config.stash[_began], config.stash[_looked_at] = time.monotonic(), set()
+    config.addinivalue_line("markers", "saeprobe_subjects(*names): run a probe once on each of these subjects")
     try:
-        _configure(config)
+        _check_options(config)
     except pytest.UsageError as error:  # pytest writes it to the terminal as it is
         from saeprobe.files import visible
 
         raise pytest.UsageError(*(visible(str(said)) for said in error.args)) from None
 
 
-def _configure(config: pytest.Config) -> None:
-    from saeprobe.plugin.hooks import Hooks
-    from saeprobe.plugin.judging import Judge
-    from saeprobe.plugin.laboratory import Laboratory, Settings
-    from saeprobe.plugin.terminal import Escaping
-    from saeprobe.prompts import PromptError, PromptSet
-    from saeprobe.subject.specification import SubjectError
-    from saeprobe.verdicts.baseline_files import BaselineError
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> Any:
+    """Set the run up before the first probe is made; what is registered here hears of the next name on."""
+    if _part not in collector.config.stash and _of_probes(collector, obj):
+        return _started(collector.config).pytest_pycollect_makeitem(collector, name, obj)
+    return None
 
-    root = config.rootpath
-    _refuse_foreign_root(config)
-    seed: int = config.getoption("--saeprobe-seed")  # pyright: ignore[reportAssignmentType] - its type is in the option
-    batch_size: int = config.getoption("--saeprobe-batch-size")  # pyright: ignore[reportAssignmentType] - the same
-    if batch_size < 1 or seed < 0:
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Set the run up for a test that takes no capture and asks for its subject."""
+    if _part not in metafunc.config.stash and SUBJECT in metafunc.fixturenames:
+        _started(metafunc.config).pytest_generate_tests(metafunc)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_from_serializable(config: pytest.Config, data: dict[str, Any]) -> None:
+    """Set the run up where a record comes in, on an xdist controller, which collects nothing; read the record."""
+    if RECORD in data:
+        _started(config)
+        data[RECORD] = json.loads(data[RECORD])  # escapes carry half of a surrogate pair
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what an xdist worker planned, computed and checked; one that crashed has sent nothing."""
+    sent = getattr(node, "workeroutput", {}).get(RECORD)
+    if sent is not None:
+        _started(node.config).take_over(json.loads(sent))
+
+
+def _of_probes(collector: pytest.Collector, obj: object) -> bool:
+    """Say whether a function makes a claim, or its file declares a capture; files are looked through once."""
+    if "saeprobe.claims" not in sys.modules:  # captures import it too
+        return False
+    from saeprobe.claims import claim_of
+
+    if isinstance(obj, FunctionType) and claim_of(obj) is not None:  # other objects may do anything when asked
+        return True
+    seen = collector.config.stash[_looked_at]
+    if not isinstance(collector, pytest.Module) or collector.nodeid in seen:
+        return False
+    seen.add(collector.nodeid)
+    return any(type(value).__module__ == "saeprobe.captures" for value in vars(collector.obj).values())
+
+
+def _started(config: pytest.Config) -> Part:
+    if _part not in config.stash:
+        from saeprobe.plugin.starting import start
+
+        config.stash[_part] = start(config, config.stash[_began])
+    return config.stash[_part]
+
+
+def _check_options(config: pytest.Config) -> None:
+    option = config.option
+    if option.saeprobe_batch_size < 1 or option.saeprobe_seed < 0:
         raise pytest.UsageError("--saeprobe-batch-size must be at least 1 and --saeprobe-seed at least 0")
-    try:
-        neutral = {name: PromptSet.from_file(file) for name, file in _neutral(config)}
-    except PromptError as error:
-        raise pytest.UsageError(f"saeprobe_neutral: {error}") from None
-    settings = Settings(
-        rootdir=root,
-        store=_directory(config, "--saeprobe-store", root / ".saeprobe" / "store"),
-        report=_report(config),
-        baselines=root / (str(config.getini("saeprobe_baselines")) or Path("reports", "baselines")),
-        evidence=_evidence(config),
-        default_subjects=tuple(config.getini("saeprobe_default_subjects")),
-        neutral=neutral,
-        alpha=_alpha(str(config.getini("saeprobe_alpha"))),
-        seed=seed,
-        batch_size=batch_size,
-    )
-    config.addinivalue_line("markers", "saeprobe_subjects(*names): run a probe once on each of these subjects")
-    try:
-        laboratory = Laboratory(settings)
-        known = {
-            name: laboratory.subject(name)
-            for name in (*laboratory.names, *laboratory.default_names, *settings.neutral)  # a wrong name raises here
-        }
-    except SubjectError as error:
-        raise pytest.UsageError(str(error)) from None
-    for name, subject in known.items():
-        for marker in subject.markers:
-            config.addinivalue_line("markers", f"{marker}: probes on the subject {name}")
-    try:
-        judge = Judge(settings, laboratory)
-    except BaselineError as error:
-        raise pytest.UsageError(str(error)) from None
-    config.pluginmanager.register(Hooks(config, settings, laboratory), "saeprobe-hooks")
-    config.pluginmanager.register(judge, "saeprobe-judge")
-    config.pluginmanager.register(Escaping(), "saeprobe-escaping")
+    given = {
+        name: directory(config, name) for name in ("evidence", "store", "report") if vars(option)[f"saeprobe_{name}"]
+    }
+    _refuse_foreign_root(config, given)
+    evidence, report = given.get("evidence"), given.get("report")
+    if evidence is not None and not evidence.is_dir():
+        raise pytest.UsageError(f"--saeprobe-evidence {option.saeprobe_evidence}: there is no directory {evidence}")
+    if report is not None:  # refused before the work
+        there = next(path for path in (report, *report.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise pytest.UsageError(
+                f"--saeprobe-report {report}: {there} is no folder that can be written to; name another"
+            )
 
 
-@pytest.fixture(scope="session")
-def subject(request: pytest.FixtureRequest) -> str:
-    """Return the name of the subject that this variant of a probe runs on."""
-    return request.param
-
-
-def _refuse_foreign_root(config: pytest.Config) -> None:
+def _refuse_foreign_root(config: pytest.Config, given: dict[str, Path]) -> None:
     """Refuse a root directory that is an option's: pytest finds it before it knows which options take a directory."""
     root, here = config.rootpath, config.invocation_params.dir
     meant = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.rootdir or config.option.inifilename
     if meant or root in (here, *here.parents):
         return
-    for option in ("--saeprobe-evidence", "--saeprobe-store", "--saeprobe-report"):
-        given: str | None = config.getoption(option)
-        if given is not None and root in ((here / given).resolve(), *(here / given).resolve().parents):
-            raise pytest.UsageError(f"pytest took {option} {given} for its root directory: write {option}={given}")
+    for name, folder in given.items():
+        if root in (folder, *folder.parents):
+            said = vars(config.option)[f"saeprobe_{name}"]
+            raise pytest.UsageError(
+                f"pytest took --saeprobe-{name} {said} for its root directory: write --saeprobe-{name}={said}"
+            )
 
 
-def _evidence(config: pytest.Config) -> Path | None:
-    given: str | None = config.getoption("--saeprobe-evidence")
-    if given is None:
-        return None
-    folder = (config.invocation_params.dir / given).resolve()
-    if not folder.is_dir():
-        raise pytest.UsageError(f"--saeprobe-evidence {given}: there is no directory {folder}")
-    return folder
-
-
-def _neutral(config: pytest.Config) -> Iterator[tuple[str, Path]]:
-    lines: Sequence[str] = config.getini("saeprobe_neutral")
-    for line in lines:
-        name, sign, file = (part.strip() for part in line.partition("="))
-        if not (name and sign and file):
-            raise pytest.UsageError(f"saeprobe_neutral: {line!r}; wanted NAME = FILE, such as mine = neutral.toml")
-        yield name, config.rootpath / file
-
-
-def _directory(config: pytest.Config, option: str, default: Path) -> Path:
-    given: str | None = config.getoption(option)
-    return default if given is None else (config.invocation_params.dir / given).resolve()
-
-
-def _report(config: pytest.Config) -> Path:
-    """Say where the reports go, and refuse a named folder that cannot be written to before the work."""
-    folder = _directory(config, "--saeprobe-report", config.rootpath / "reports")
-    if config.getoption("--saeprobe-report") is None:
-        return folder
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise pytest.UsageError(
-            f"--saeprobe-report {folder}: {there} is no folder that can be written to; name another"
-        )
-    return folder
-
-
-def _alpha(written: str) -> float:
-    try:
-        alpha = float(written)
-    except ValueError:
-        alpha = 0.0
-    if not 0 < alpha < 0.5:  # noqa: PLR2004 - beyond a half nothing would be a test
-        raise pytest.UsageError(f"saeprobe_alpha = {written}: wanted a number between 0 and 0.5, such as 0.05")
-    return alpha
+def directory(config: pytest.Config, name: str) -> Path | None:
+    """Return the folder that an option names, from where pytest was called; None where it is not given."""
+    given: str | None = vars(config.option)[f"saeprobe_{name}"]
+    return None if given is None else (config.invocation_params.dir / given).resolve()

@@ -17,6 +17,7 @@ from saeprobe.claims import Claim, Control, NotRun, claim_of, did_you_mean, memb
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.features.sparse import Features
+from saeprobe.plugin import SUBJECT
 from saeprobe.prompts import PromptSet
 from saeprobe.statistics.intervals import design_line
 from saeprobe.store.plan import prompts_for
@@ -53,7 +54,7 @@ class Asked:
 def subject_of(item: pytest.Item) -> str | None:
     """Return the subject that `item` is a variant for; several names are joined by a plus sign where it is for all."""
     callspec = getattr(item, "callspec", None)
-    return None if callspec is None else callspec.params.get("subject")
+    return None if callspec is None else callspec.params.get(SUBJECT)
 
 
 def claim_of_item(item: pytest.Item) -> Claim | None:
@@ -63,7 +64,7 @@ def claim_of_item(item: pytest.Item) -> Claim | None:
 
 def register_captures(module: pytest.Module, provide: Provide) -> None:
     """Register every capture and steering experiment among the names of `module`, with what gives their evidence."""
-    for name, value in _declarations(module).items():
+    for name, value in declarations(module).items():
         pytest.register_fixture(name=name, func=_provider(value, provide), node=module, scope="module")
 
 
@@ -77,7 +78,8 @@ def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
                 yield Asked(subject=name, declared=declared, claim=claim, fixture=fixture, file=file)
 
 
-def _declarations(module: pytest.Module | None) -> dict[str, Declared]:
+def declarations(module: pytest.Module | None) -> dict[str, Declared]:
+    """Return the captures and steering experiments among the names of a file."""
     if module is None:
         return {}
     code = cast("ModuleType", module.obj)
@@ -93,10 +95,10 @@ def _declared_by(item: pytest.Item) -> dict[str, Declared]:
 
 
 def _provider(declared: Declared, provide: Provide) -> Callable[[str], object]:
-    def fixture(subject: str) -> object:
-        if len(members(subject)) == 1:
-            return provide(subject, declared)
-        return tuple(_named(provide(name, declared)) for name in members(subject))
+    def fixture(saeprobe_subject: str) -> object:
+        if len(members(saeprobe_subject)) == 1:
+            return provide(saeprobe_subject, declared)
+        return tuple(_named(provide(name, declared)) for name in members(saeprobe_subject))
 
     fixture.__dict__["declared"] = declared
     fixture.__doc__ = f"Give the evidence of a {type(declared).__name__.lower()} on the subject."
@@ -150,7 +152,7 @@ def check_fixtures(items: Iterable[pytest.Item]) -> None:
         names: Sequence[str] = fixtures.names_closure
         unknown = [name for name in names if name not in fixtures.name2fixturedefs and name != "request"]
         if unknown:
-            captures = _declarations(item.getparent(pytest.Module))
+            captures = declarations(item.getparent(pytest.Module))
             raise pytest.UsageError(
                 f"{item.nodeid.partition('[')[0]} takes {unknown[0]!r}, and there is no such fixture"
                 f"{did_you_mean(unknown[0], captures)}; a capture stands at the top of the probe's own "

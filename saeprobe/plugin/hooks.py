@@ -9,18 +9,18 @@ import platform
 import re
 import shlex
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import pytest
 
 from saeprobe.claims import SUBJECTS_MARK, claim_of, members
 from saeprobe.files import visible
-from saeprobe.plugin import terminal
+from saeprobe.plugin import RECORD, SUBJECT, terminal
 from saeprobe.plugin.collecting import (
     asked_by,
     check_asked,
@@ -41,8 +41,6 @@ from saeprobe.store.plan import Gathered
 from saeprobe.store.tables import Seen
 from saeprobe.subject.specification import SubjectError
 
-_SENT: Final = "saeprobe"
-
 
 class Hooks:
     """The hooks of one run are the same on the controller and on each worker.
@@ -51,11 +49,11 @@ class Hooks:
     controller collects no item itself; its workers send the names of what they planned.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings, laboratory: Laboratory) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, laboratory: Laboratory, began: float) -> None:
         self._config = config
         self._settings = settings
         self._laboratory = laboratory
-        self._began = time.monotonic()
+        self._began = began
         self._modules: set[str] = set()
         self._runs_on: dict[str, dict[str, None]] = {}
         self._planned: dict[str, str] = {}
@@ -67,8 +65,9 @@ class Hooks:
         self._written: tuple[Path, Path] | None = None
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_pycollect_makeitem(self, collector: pytest.Collector) -> None:
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> None:
         """Turn the captures of a file into fixtures before its first probe is made."""
+        del name, obj
         if isinstance(collector, pytest.Module) and collector.nodeid not in self._modules:
             self._modules.add(collector.nodeid)
             register_captures(collector, self._laboratory.provide)
@@ -118,8 +117,9 @@ class Hooks:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report carries; a probe whose teardown failed is broken."""
-        record: ProbeRecord | None = getattr(report, terminal.RECORD, None)
+        record: ProbeRecord | None = getattr(report, RECORD, None)
         if record is not None:
+            self._ran = True  # also on a controller, which this is registered on by its first record
             self._records[report.nodeid] = record
         elif report.when == "teardown" and report.failed and report.nodeid in self._records:
             known = self._records[report.nodeid]
@@ -130,16 +130,12 @@ class Hooks:
         """Give the verdict's letter and word; pytest calls this for collect reports too, which carry none."""
         return terminal.status(report) if isinstance(report, pytest.TestReport) else None
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what an xdist worker planned, computed and checked; one that crashed has sent nothing."""
-        sent = getattr(node, "workeroutput", {}).get(_SENT)
-        if sent is not None:
-            sent = json.loads(sent)
-            self._planned.update(sent["planned"])
-            self._gathered += [Gathered(**each) for each in sent["gathered"]]
-            self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
-            self._seen.update(msgspec.convert(sent["seen"], dict[str, tuple[Seen, ...]]))
+    def take_over(self, sent: Mapping[str, Any]) -> None:
+        """Take over what an xdist worker planned, computed and checked."""
+        self._planned.update(sent["planned"])
+        self._gathered += [Gathered(**each) for each in sent["gathered"]]
+        self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
+        self._seen.update(msgspec.convert(sent["seen"], dict[str, tuple[Seen, ...]]))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -155,7 +151,7 @@ class Hooks:
                 "checks": {name: plain(asdict(check), name) for name, check in checks},
                 "seen": plain({name: self._laboratory.seen(name) for name in self._laboratory.checks}, "seen"),
             }
-            to_controller[_SENT] = json.dumps(sent)  # its escapes carry half of a surrogate pair
+            to_controller[RECORD] = json.dumps(sent)  # its escapes carry half of a surrogate pair
             return
         if self._lost and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -235,11 +231,11 @@ class Hooks:
 def _parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> Sequence[str]:
     """Give a probe its variants and return their names; an ordinary test that asks for no subject is left alone."""
     mark = metafunc.definition.get_closest_marker(SUBJECTS_MARK)
-    if claim_of(metafunc.function) is None and "subject" not in metafunc.fixturenames:
+    if claim_of(metafunc.function) is None and SUBJECT not in metafunc.fixturenames:
         return ()
     names: Sequence[str] = mark.args if mark is not None else laboratory.default_names
-    if "subject" not in metafunc.fixturenames:  # a probe that says its claim is unverifiable needs no fixture
-        metafunc.fixturenames.append("subject")
+    if SUBJECT not in metafunc.fixturenames:  # a probe that says its claim is unverifiable takes no capture
+        metafunc.fixturenames.append(SUBJECT)
     try:
         markers = {
             name: dict.fromkeys(marker for each in members(name) for marker in laboratory.subject(each).markers)
@@ -250,7 +246,7 @@ def _parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> Sequence[
     parameters = [
         pytest.param(name, id=name, marks=[getattr(pytest.mark, marker) for marker in markers[name]]) for name in names
     ]
-    metafunc.parametrize("subject", parameters, indirect=True, scope="session")
+    metafunc.parametrize(SUBJECT, parameters, scope="session")
     return names
 
 

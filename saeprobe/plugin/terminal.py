@@ -19,12 +19,11 @@ from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
 from saeprobe.files import visible, visible_lines
+from saeprobe.plugin import RECORD
 from saeprobe.plugin.collecting import claim_of_item
 from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
-RECORD: Final = "saeprobe"
-"""This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
 _INDENT: Final = 17
 _WORD: Final = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+")
 _LETTER: Final[Mapping[Word, str]] = {
@@ -87,12 +86,6 @@ class Escaping:
         if data is not None and RECORD in data:
             data[RECORD] = json.dumps(data[RECORD])
         return data
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
-        """Read the record again, and leave the rest to pytest."""
-        if RECORD in data:
-            data[RECORD] = json.loads(data[RECORD])
 
 
 def _escaped(shown: Any) -> Any:

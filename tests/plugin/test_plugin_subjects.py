@@ -124,7 +124,7 @@ def test_what_is_wrong_and_belongs_to_no_subject_stops_the_run(
 
 def test_an_ordinary_test_may_run_on_subjects(collected: Collect) -> None:
     """A test that asks for the fixture `subject` has variants too; one that does not is left alone."""
-    text = EVERYWHERE + "def test_it(subject):\n    pass\ndef test_other():\n    pass\n"
+    text = EVERYWHERE + "def test_it(saeprobe_subject):\n    pass\ndef test_other():\n    pass\n"
     assert collected("-m", "llama70b", text=text) == ["llama70b", "llama70b-as-published"]
     assert collected(text=text) == ["sparrow"]
 

@@ -1,0 +1,147 @@
+"""A run is set up at its first probe; what is wrong with its settings stops the probes, and nothing else."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import pytest
+
+from saeprobe.claims import SUBJECTS_MARK, claim_of, members
+from saeprobe.files import visible
+from saeprobe.plugin import directory
+from saeprobe.plugin.collecting import declarations
+from saeprobe.plugin.hooks import Hooks
+from saeprobe.plugin.judging import Judge
+from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.plugin.terminal import Escaping
+from saeprobe.prompts import PromptError, PromptSet
+from saeprobe.subject.specification import SubjectError
+from saeprobe.verdicts.baseline_files import BaselineError
+
+
+class Part(Protocol):
+    """The part of the run that meets probes at collection: `Hooks`, or `Stopped` where something is wrong."""
+
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
+        """Make what a name of a file of probes needs; None leaves the rest to pytest."""
+        ...
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make one variant of a probe for each of its subjects."""
+        ...
+
+    def take_over(self, sent: Mapping[str, Any]) -> None:
+        """Take over what an xdist worker sent at its end."""
+        ...
+
+
+def start(config: pytest.Config, began: float) -> Part:
+    """Set up the parts of the run and register a marker for each subject; `began` is when pytest did, monotonic."""
+    try:
+        settings = _settings(config)
+        laboratory = Laboratory(settings)
+        known = {
+            name: laboratory.subject(name)
+            for name in (*laboratory.names, *laboratory.default_names, *settings.neutral)  # a wrong name raises here
+        }
+        judge = Judge(settings, laboratory)
+    except (BaselineError, SubjectError, _SettingError) as error:
+        stopped = Stopped(visible(str(error)))
+        config.pluginmanager.register(stopped, "saeprobe-stopped")
+        return stopped
+    for name, subject in known.items():
+        for marker in subject.markers:
+            config.addinivalue_line("markers", f"{marker}: probes on the subject {name}")
+    hooks = Hooks(config, settings, laboratory, began)
+    config.pluginmanager.register(hooks, "saeprobe-hooks")
+    config.pluginmanager.register(judge, "saeprobe-judge")
+    config.pluginmanager.register(Escaping(), "saeprobe-escaping")
+    return hooks
+
+
+class _SettingError(ValueError):
+    """A value of the ini file cannot be used."""
+
+
+def _settings(config: pytest.Config) -> Settings:
+    root, option = config.rootpath, config.option
+    try:
+        neutral = {name: PromptSet.from_file(file) for name, file in _neutral(config)}
+    except PromptError as error:
+        raise _SettingError(f"saeprobe_neutral: {error}") from None
+    return Settings(
+        rootdir=root,
+        store=directory(config, "store") or root / ".saeprobe" / "store",
+        report=directory(config, "report") or root / "reports",
+        baselines=root / (str(config.getini("saeprobe_baselines")) or Path("reports", "baselines")),
+        evidence=directory(config, "evidence"),
+        default_subjects=tuple(config.getini("saeprobe_default_subjects")),
+        neutral=neutral,
+        alpha=_alpha(str(config.getini("saeprobe_alpha"))),
+        seed=option.saeprobe_seed,
+        batch_size=option.saeprobe_batch_size,
+    )
+
+
+def _neutral(config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    lines: Sequence[str] = config.getini("saeprobe_neutral")
+    for line in lines:
+        name, sign, file = (part.strip() for part in line.partition("="))
+        if not (name and sign and file):
+            raise _SettingError(f"saeprobe_neutral: {line!r}; wanted NAME = FILE, such as mine = neutral.toml")
+        yield name, config.rootpath / file
+
+
+def _alpha(written: str) -> float:
+    try:
+        alpha = float(written)
+    except ValueError:
+        alpha = 0.0
+    if not 0 < alpha < 0.5:  # noqa: PLR2004 - beyond a half nothing would be a test
+        raise _SettingError(f"saeprobe_alpha = {written}: wanted a number between 0 and 0.5, such as 0.05")
+    return alpha
+
+
+class Stopped:
+    """Each probe of the run fails for one reason, before it is made; other tests are as they are without it."""
+
+    def __init__(self, problem: str) -> None:
+        self._problem = problem
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
+        """Put an item in the place of a probe, which `-m` selects by the subjects that the probe names."""
+        if not isinstance(collector, pytest.Module | pytest.Class) or not collector.istestfunction(obj, name):
+            return None
+        captures = declarations(collector.getparent(pytest.Module))
+        if claim_of(obj) is None and not (captures and captures.keys() & _arguments(obj)):
+            return None
+        item = _StoppedProbe.from_parent(collector, name=name)
+        item.problem = self._problem
+        marks = [*getattr(obj, "pytestmark", ()), *item.iter_markers(SUBJECTS_MARK)]
+        for marker in {each for mark in marks if mark.name == SUBJECTS_MARK for n in mark.args for each in members(n)}:
+            collector.config.addinivalue_line("markers", f"{marker}: probes on the subject {marker}")
+            item.add_marker(marker)
+        return item
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Refuse an ordinary test that asks for its subject."""
+        if "saeprobe_subject" in metafunc.fixturenames:
+            raise pytest.Collector.CollectError(self._problem)
+
+    def take_over(self, sent: Mapping[str, Any]) -> None:
+        """Do nothing: a worker that was stopped sends nothing."""
+
+
+def _arguments(probe: object) -> set[str]:
+    return set(inspect.signature(cast("Callable[..., object]", probe)).parameters)
+
+
+class _StoppedProbe(pytest.Item):
+    problem = ""
+
+    def runtest(self) -> None:
+        pytest.fail(self.problem, pytrace=False)

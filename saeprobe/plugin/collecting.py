@@ -155,7 +155,7 @@ def check_fixtures(items: Iterable[pytest.Item]) -> None:
             captures = declarations(item.getparent(pytest.Module))
             raise pytest.UsageError(
                 f"{item.nodeid.partition('[')[0]} takes {unknown[0]!r}, and there is no such fixture"
-                f"{did_you_mean(unknown[0], captures)}; a capture stands at the top of the probe's own "
+                f"{did_you_mean(unknown[0], [*captures, SUBJECT])}; a capture stands at the top of the probe's own "
                 "file, neither in a class nor in conftest.py"
             )
 

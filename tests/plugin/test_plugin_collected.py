@@ -101,7 +101,7 @@ def test_an_ordinary_test_that_lacks_a_fixture_is_pytests_affair(go: Go) -> None
     "probe",
     [
         SUPPORTED.replace("test_up(ranks)", "test_up()"),
-        SUPPORTED.replace("test_up(ranks)", "test_up(subject)").replace(
+        SUPPORTED.replace("test_up(ranks)", "test_up(saeprobe_subject)").replace(
             "    assert", "    ranks = capture(STYLES)\n    assert"
         ),
     ],

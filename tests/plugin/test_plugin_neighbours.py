@@ -45,10 +45,10 @@ def styles(subject):
 import unittest
 import pytest
 
-def test_a_fixture(subject):
+def test_a_fixture(saeprobe_subject):
     assert subject in ("anatomy", "law")
 
-def test_it_fails_for_one(subject):
+def test_it_fails_for_one(saeprobe_subject):
     assert subject == "law"
 
 @pytest.mark.gpt2
@@ -172,7 +172,7 @@ def test_the_junit_file_of_a_foreign_suite_is_the_same(tmp_path: Path) -> None:
     write(tmp_path, SUITE)
     files = []
     for name, more in (("a.xml", []), ("b.xml", ["-p", "no:saeprobe"])):
-        run(tmp_path, f"--junitxml={name}", *more)
+        run(tmp_path, f"--junitxml={name}", "-ojunit_family=xunit1", *more)
         files.append(
             re.sub(r'(time|timestamp)="[^"]*"| at 0x[0-9a-f]+', "", (tmp_path / name).read_text(encoding="utf-8"))
         )
@@ -205,9 +205,10 @@ def test_a_run_without_probes_imports_and_reads_nothing(tmp_path: Path) -> None:
 
 def test_import_saeprobe_imports_no_library() -> None:
     """Names are imported when they are first asked for; until then the standard library does."""
-    code = "import sys; import saeprobe; print({name.split('.')[0] for name in sys.modules} - sys.stdlib_module_names)"
+    code = "import sys; before = {*sys.modules}; import saeprobe; print({*sys.modules} - before)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, encoding="utf-8")  # noqa: S603
-    assert set(re.findall(r"'(\w+)'", ran.stdout)) == {"saeprobe"}
+    imported = {name.partition(".")[0] for name in re.findall(r"'([\w.]+)'", ran.stdout)}
+    assert imported - sys.stdlib_module_names == {"saeprobe"}
 
 
 def test_the_guard_on_imports_can_fail(tmp_path: Path) -> None:
@@ -273,7 +274,9 @@ def test_what_is_wrong_stops_probes_alone(tmp_path: Path, files: dict[str, str],
 def test_a_probe_and_a_neighbour_run_together(go: Go) -> None:
     """A fixture of the name `subject` stays its owner's in a run that has probes."""
     foreign = "import pytest\n@pytest.fixture(params=['Ann', 'Bob'])\ndef subject(request):\n    return request.param\n"
-    run = go(probes=SUPPORTED, other=foreign + "def test_name(subject):\n    assert subject in ('Ann', 'Bob')\n")
+    run = go(
+        probes=SUPPORTED, other=foreign + "def test_name(saeprobe_subject):\n    assert subject in ('Ann', 'Bob')\n"
+    )
     assert run.code == 0
     assert run.lines("3 passed")
     assert run.verdicts == {"rank.up": "supported"}

@@ -24,10 +24,6 @@ SUBJECT: Final = "saeprobe_subject"
 RECORD: Final = "saeprobe"
 """This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
 
-_part = pytest.StashKey["Part"]()
-_began = pytest.StashKey[float]()
-_looked_at = pytest.StashKey[set[str]]()
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options, `--saeprobe-*` on the command line and `saeprobe_*` in the ini file."""
@@ -63,7 +59,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse options that cannot be used, which somebody gave for this run; all else waits for a probe."""
-    config.stash[_began], config.stash[_looked_at] = time.monotonic(), set()
     config.addinivalue_line("markers", "saeprobe_subjects(*names): run a probe once on each of these subjects")
     try:
         _check_options(config)
@@ -71,59 +66,71 @@ def pytest_configure(config: pytest.Config) -> None:
         from saeprobe.files import visible
 
         raise pytest.UsageError(*(visible(str(said)) for said in error.args)) from None
+    config.pluginmanager.register(Door(config), "saeprobe-door")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> Any:
-    """Set the run up before the first probe is made; what is registered here hears of the next name on."""
-    if _part not in collector.config.stash and _of_probes(collector, obj):
-        return _started(collector.config).pytest_pycollect_makeitem(collector, name, obj)
-    return None
+class Door:
+    """The door lets nothing of saeprobe in before the first probe, or before the first record of an xdist worker.
 
+    Hooks that are registered then hear of the next call on; this one is handed on to them.
+    """
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Set the run up for a test that takes no capture and asks for its subject."""
-    if _part not in metafunc.config.stash and SUBJECT in metafunc.fixturenames:
-        _started(metafunc.config).pytest_generate_tests(metafunc)
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._began = time.monotonic()
+        self._seen: set[str] = set()
+        self._part: Part | None = None
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
+        """Set the run up before the first probe is made."""
+        if self._part is None and self._of_probes(collector, obj):
+            return self._started().pytest_pycollect_makeitem(collector, name, obj)
+        return None
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_report_from_serializable(config: pytest.Config, data: dict[str, Any]) -> None:
-    """Set the run up where a record comes in, on an xdist controller, which collects nothing; read the record."""
-    if RECORD in data:
-        _started(config)
-        data[RECORD] = json.loads(data[RECORD])  # escapes carry half of a surrogate pair
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Set the run up for a test that takes no capture and asks for its subject."""
+        if self._part is None and SUBJECT in metafunc.fixturenames:
+            self._started().pytest_generate_tests(metafunc)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
+        """Read a record again, in a thread of xdist, and leave the rest to pytest."""
+        if RECORD in data:
+            data[RECORD] = json.loads(data[RECORD])  # escapes carry half of a surrogate pair
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take over what an xdist worker planned, computed and checked; one that crashed has sent nothing."""
-    sent = getattr(node, "workeroutput", {}).get(RECORD)
-    if sent is not None:
-        _started(node.config).take_over(json.loads(sent))
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Set the run up on an xdist controller, which collects nothing itself, where a record comes in."""
+        if self._part is None and RECORD in vars(report):
+            self._started().pytest_runtest_logreport(report)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what an xdist worker planned, computed and checked; one that crashed has sent nothing."""
+        sent = getattr(node, "workeroutput", {}).get(RECORD)
+        if sent is not None:
+            self._started().take_over(json.loads(sent))
 
-def _of_probes(collector: pytest.Collector, obj: object) -> bool:
-    """Say whether a function makes a claim, or its file declares a capture; files are looked through once."""
-    if "saeprobe.claims" not in sys.modules:  # captures import it too
-        return False
-    from saeprobe.claims import claim_of
+    def _of_probes(self, collector: pytest.Collector, obj: object) -> bool:
+        """Say whether a function makes a claim, or its file declares a capture; files are looked through once."""
+        if "saeprobe.claims" not in sys.modules:  # captures import it too
+            return False
+        from saeprobe.claims import claim_of
 
-    if isinstance(obj, FunctionType) and claim_of(obj) is not None:  # other objects may do anything when asked
-        return True
-    seen = collector.config.stash[_looked_at]
-    if not isinstance(collector, pytest.Module) or collector.nodeid in seen:
-        return False
-    seen.add(collector.nodeid)
-    return any(type(value).__module__ == "saeprobe.captures" for value in vars(collector.obj).values())
+        if isinstance(obj, FunctionType) and claim_of(obj) is not None:  # other objects may do anything when asked
+            return True
+        if not isinstance(collector, pytest.Module) or collector.nodeid in self._seen:
+            return False
+        self._seen.add(collector.nodeid)
+        return any(type(value).__module__ == "saeprobe.captures" for value in vars(collector.obj).values())
 
+    def _started(self) -> Part:
+        if self._part is None:
+            from saeprobe.plugin.starting import start
 
-def _started(config: pytest.Config) -> Part:
-    if _part not in config.stash:
-        from saeprobe.plugin.starting import start
-
-        config.stash[_part] = start(config, config.stash[_began])
-    return config.stash[_part]
+            self._part = start(self._config, self._began)
+        return self._part
 
 
 def _check_options(config: pytest.Config) -> None:

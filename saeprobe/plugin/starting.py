@@ -33,6 +33,10 @@ class Part(Protocol):
         """Make one variant of a probe for each of its subjects."""
         ...
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record that a report carries."""
+        ...
+
     def take_over(self, sent: Mapping[str, Any]) -> None:
         """Take over what an xdist worker sent at its end."""
         ...
@@ -131,6 +135,9 @@ class Stopped:
         """Refuse an ordinary test that asks for its subject."""
         if "saeprobe_subject" in metafunc.fixturenames:
             raise pytest.Collector.CollectError(self._problem)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Do nothing: no probe ran that could have left a record."""
 
     def take_over(self, sent: Mapping[str, Any]) -> None:
         """Do nothing: a worker that was stopped sends nothing."""

@@ -45,10 +45,10 @@ def styles(subject):
 import unittest
 import pytest
 
-def test_a_fixture(saeprobe_subject):
+def test_a_fixture(subject):
     assert subject in ("anatomy", "law")
 
-def test_it_fails_for_one(saeprobe_subject):
+def test_it_fails_for_one(subject):
     assert subject == "law"
 
 @pytest.mark.gpt2
@@ -274,9 +274,7 @@ def test_what_is_wrong_stops_probes_alone(tmp_path: Path, files: dict[str, str],
 def test_a_probe_and_a_neighbour_run_together(go: Go) -> None:
     """A fixture of the name `subject` stays its owner's in a run that has probes."""
     foreign = "import pytest\n@pytest.fixture(params=['Ann', 'Bob'])\ndef subject(request):\n    return request.param\n"
-    run = go(
-        probes=SUPPORTED, other=foreign + "def test_name(saeprobe_subject):\n    assert subject in ('Ann', 'Bob')\n"
-    )
+    run = go(probes=SUPPORTED, other=foreign + "def test_name(subject):\n    assert subject in ('Ann', 'Bob')\n")
     assert run.code == 0
     assert run.lines("3 passed")
     assert run.verdicts == {"rank.up": "supported"}

@@ -9,13 +9,6 @@ from runs import REFUTED, SUPPORTED, Go, properties, without_durations
 @pytest.mark.parametrize(
     ("argument", "told"),
     [
-        ("-osaeprobe_alpha=0.7", "saeprobe_alpha = 0.7: wanted a number between 0 and 0.5, such as 0.05"),
-        ("-osaeprobe_alpha=0", "saeprobe_alpha = 0: wanted a number between 0 and 0.5, such as 0.05"),
-        ("-osaeprobe_alpha=nan", "saeprobe_alpha = nan: wanted a number between 0 and 0.5"),
-        ("-osaeprobe_alpha=five", "saeprobe_alpha = five: wanted a number between 0 and 0.5"),
-        ("-osaeprobe_neutral=sparrow", "saeprobe_neutral: 'sparrow'; wanted NAME = FILE, such as mine = neutral.toml"),
-        ("-osaeprobe_neutral=sparrow = no.toml", "no.toml: it cannot be read (No such file or directory)"),
-        ("-osaeprobe_neutral=sparow = test_probes.py", "'.py' is no suffix of a prompt file"),
         ("--saeprobe-evidence=nowhere", "--saeprobe-evidence nowhere: there is no directory"),
         ("--saeprobe-report=test_probes.py", "test_probes.py is no folder that can be written to; name another"),
         ("--saeprobe-batch-size=0", "--saeprobe-batch-size must be at least 1"),
@@ -31,12 +24,32 @@ def test_an_option_that_cannot_be_used_stops_the_run(go: Go, argument: str, told
     assert not (run.folder / "reports").exists()
 
 
-def test_neutral_text_for_an_unknown_subject_stops_the_run(go: Go, pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("-osaeprobe_alpha=0.7", "saeprobe_alpha = 0.7: wanted a number between 0 and 0.5, such as 0.05"),
+        ("-osaeprobe_alpha=0", "saeprobe_alpha = 0: wanted a number between 0 and 0.5, such as 0.05"),
+        ("-osaeprobe_alpha=nan", "saeprobe_alpha = nan: wanted a number between 0 and 0.5"),
+        ("-osaeprobe_alpha=five", "saeprobe_alpha = five: wanted a number between 0 and 0.5"),
+        ("-osaeprobe_neutral=sparrow", "saeprobe_neutral: 'sparrow'; wanted NAME = FILE, such as mine = neutral.toml"),
+        ("-osaeprobe_neutral=sparrow = no.toml", "no.toml: it cannot be read (No such file or directory)"),
+        ("-osaeprobe_neutral=sparow = test_probes.py", "'.py' is no suffix of a prompt file"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_fails_each_probe(go: Go, argument: str, said: str) -> None:
+    """The probe fails with what was found and what was wanted; no report is written."""
+    run = go(argument, probes=SUPPORTED)
+    assert run.code == 1
+    assert run.lines(said)
+    assert not (run.folder / "reports").exists()
+
+
+def test_neutral_text_for_an_unknown_subject_fails_each_probe(go: Go, pytester: pytest.Pytester) -> None:
     """A typo would leave the subject to plain English; the nearest name is told."""
     text = 'name = "n"\nlanguage = "en"\ntopics = [{name = "a"}]\nstyles.s.templates = ["b"]'
     pytester.makefile(".toml", neutral=text)
     run = go("-osaeprobe_neutral=sparow = neutral.toml", probes=SUPPORTED)
-    assert run.code == 4
+    assert run.code == 1
     assert run.lines("there is no subject 'sparow'; did you mean 'sparrow'?")
 
 

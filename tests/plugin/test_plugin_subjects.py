@@ -104,26 +104,8 @@ def test_an_unknown_subject_is_an_error_with_the_nearest_name(go: Go) -> None:
     assert not run.lines("registry.py")
 
 
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ('saeprobe_default_subjects = ["gpt-2"]', "there is no subject 'gpt-2'; did you mean"),
-        ("[tool.saeprobe]\nsubjects = 3", "is no table; wanted [tool.saeprobe.subjects.NAME]"),
-    ],
-)
-def test_what_is_wrong_and_belongs_to_no_subject_stops_the_run(
-    pytester: pytest.Pytester, settings: str, told: str
-) -> None:
-    """A usage error names the place and the remedy, before anything is collected."""
-    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\n{settings}")
-    ran = pytester.runpytest_inprocess("-p", "no:cacheprovider")
-    assert ran.ret == 4
-    assert told in ran.stderr.str()
-    assert "INTERNALERROR" not in ran.stdout.str()
-
-
 def test_an_ordinary_test_may_run_on_subjects(collected: Collect) -> None:
-    """A test that asks for the fixture `subject` has variants too; one that does not is left alone."""
+    """A test that asks for `saeprobe_subject` has variants too; one that does not is left alone."""
     text = EVERYWHERE + "def test_it(saeprobe_subject):\n    pass\ndef test_other():\n    pass\n"
     assert collected("-m", "llama70b", text=text) == ["llama70b", "llama70b-as-published"]
     assert collected(text=text) == ["sparrow"]

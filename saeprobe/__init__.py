@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from saeprobe.evidence.correlation import correlation
     from saeprobe.evidence.printed import printed
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "__version__",

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import Any, Final, NoReturn, cast
 
+from saeprobe import __version__
 from saeprobe.cli.commands import COMMANDS, path
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
@@ -36,10 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     An error that a user can mend is one line on stderr. Without `argv` the words are those of the process.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    if words[:1] == ["--version"]:  # not by argparse: importlib.metadata is as slow to start
-        from importlib.metadata import version
-
-        sys.stdout.write(f"saeprobe {version('saeprobe')}\n")
+    if words[:1] == ["--version"]:
+        sys.stdout.write(f"saeprobe {__version__}\n")
         return 0
     parser = _parser(words[:1])
     if words and words[0] not in COMMANDS and not words[0].startswith("-"):

@@ -1,11 +1,15 @@
 """What README.md and README.zh.md tell a newcomer to type."""
 
+import importlib
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+import saeprobe
 from saeprobe.__main__ import main
 from saeprobe.claims import Control
 from saeprobe.gate.article import read_article
@@ -120,3 +124,29 @@ def test_the_notebook_example_runs() -> None:
     frame = scope["frame"]
     assert list(frame) == ["prompt", "style", "topic", "token", "position", "feature", "activation"]  # type: ignore[call-overload]
     assert len(frame) > 2  # type: ignore[arg-type]
+
+
+def test_the_four_steps_with_a_model_of_ones_own_end_with_a_verdict(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Table, prompts and probe, written where the README says, are run by a plain pytest; doctor finds no fault."""
+    importlib.import_module("saeprobe.subject.running.dictionary")  # pytester forgets what a run imports
+    declared, prompts = blocks("README.md", "toml")
+    sparrow = Path(saeprobe.__file__).parent / "specimens" / "sparrow"
+    shutil.copytree(sparrow / "model", pytester.path / "models" / "mine")
+    shutil.copytree(sparrow / "sae", pytester.path / "saes" / "mine")
+    texts = {
+        "pyproject.toml": declared,
+        "prompts/mine.toml": prompts,
+        "probes/test_mine.py": blocks("README.md", "python")[1],
+    }
+    for name, text in texts.items():
+        (pytester.path / name).parent.mkdir(exist_ok=True)
+        (pytester.path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(pytester.path)
+    assert main(["doctor"]) == 0
+    pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    (claim,) = json.loads((pytester.path / "reports" / "report.json").read_text(encoding="utf-8"))["claims"]
+    (probe,) = claim["probes"]
+    assert (claim["id"], probe["subject"]) == ("mine.more", "mine")
+    assert probe["verdict"] in ("supported", "refuted", "inconclusive")

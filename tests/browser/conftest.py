@@ -27,7 +27,7 @@ ABSENT = [
     for name, found in (
         ("chromium (apt install chromium)", CHROMIUM),
         ("chromedriver (apt install chromium-driver)", DRIVER),
-        ('selenium (pip install -e ".[browser]")', importlib.util.find_spec("selenium")),
+        ("selenium (pip install --group browser)", importlib.util.find_spec("selenium")),
     )
     if found is None
 ]

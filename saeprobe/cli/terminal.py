@@ -91,7 +91,9 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: there is no such file or folder; check the path"
     if isinstance(error, OSError):
-        return str(error) if error.filename is None else f"{error.filename}: {error.strerror or error}"
+        name = error.filename2 or error.filename  # a file that was written whole has the second name
+        busy = "; is it open in another program?" if error.filename2 else ""
+        return str(error) if name is None else f"{name}: {error.strerror or error}{busy}"
     return None
 
 

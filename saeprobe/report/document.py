@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
@@ -36,6 +37,16 @@ class ReportError(Exception):
         self.path = path
         self.problem = problem
         self.remedy = remedy
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Write a command as bash, PowerShell and cmd.exe take it alike: in double quotes, unless a shell looks into them.
+
+    >>> command_line(["pytest", "a.py::b[c]", "-m", "gpt2 or sparrow"])
+    'pytest "a.py::b[c]" -m "gpt2 or sparrow"'
+    """
+    quoted_words = ((word, shlex.quote(word)) for word in words)
+    return " ".join(one if one == word or set(word) & set('"$`!') else f'"{word}"' for word, one in quoted_words)
 
 
 def plain(value: object, where: str) -> Any:

@@ -239,12 +239,12 @@ def _cut(value: object, n_layers: int, depth: int) -> object:
 
 @contextmanager
 def truncated(folder: Path, *, depth: int) -> Generator[Path]:
-    """Make a temporary folder that is the same model with `depth` layers: its own config, an index that names the files.
+    """Make a temporary folder that is the same model with `depth` layers: its own config, an index naming the files.
 
     `from_pretrained` wants every file that an index names and reports every tensor that a model has no place for.
     With an index of the needed tensors alone it neither asks for the files of later layers nor reads what else lies
-    in the files it opens, and all its ways to load (devices, quantisation, renamed tensors) stay in use. The index names
-    the files by absolute paths, as Windows lets few users make links.
+    in the files it opens, and all its ways to load (devices, quantisation, renamed tensors) stay in use. Its paths
+    are absolute, as Windows lets few users make links.
 
     Raises:
         ShardError: as `needed_tensors`.

@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Any, Final, NoReturn, cast
@@ -104,7 +105,10 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     """The help keeps the line breaks of its texts, and asks for its width without shutil, which imports compressors."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=os.get_terminal_size(1).columns - 2 if os.isatty(1) else 78)
+        width = 80
+        with suppress(OSError):  # no terminal; os.isatty says of NUL on Windows that it is one
+            width = os.get_terminal_size(1).columns or width
+        super().__init__(prog, width=width - 2)
 
 
 def _parser(named: Collection[str]) -> argparse.ArgumentParser:

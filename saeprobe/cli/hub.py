@@ -108,7 +108,7 @@ class RemoteFile:
         ref = self._folder / "refs" / self.revision
         ref.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(ref) as part:
-            part.write_text(self.commit, encoding="utf-8")
+            part.write_bytes(self.commit.encode())
 
     @property
     def _folder(self) -> Path:

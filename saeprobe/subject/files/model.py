@@ -80,7 +80,7 @@ def model_files(folder: Path, *, depth: int | None) -> list[Path]:
     """
     config = folder / "config.json"
     weights = _weight_files(folder, depth=depth)
-    tokenizer = [file for pattern in _TOKENIZER for file in sorted(folder.glob(pattern))]
+    tokenizer = [file for pattern in _TOKENIZER for file in sorted(folder.glob(pattern), key=str)]
     return [config, *weights, *tokenizer] if config.exists() and weights and tokenizer else []
 
 
@@ -256,8 +256,8 @@ def truncated(folder: Path, *, depth: int) -> Generator[Path]:
     kept = {name: str(whole / weight_map[name]) for name in needed_tensors(weight_map, depth=depth)}
     with tempfile.TemporaryDirectory(prefix="saeprobe-") as made:
         view = Path(made)
-        (view / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        (view / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": kept}), encoding="utf-8")
+        (view / "config.json").write_bytes(json.dumps(config).encode())
+        (view / INDEX).write_bytes(json.dumps({"metadata": {}, "weight_map": kept}).encode())
         yield view
 
 

@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from saeprobe.cli.terminal import explain
 from saeprobe.files import remove_leftovers, write_whole
 from saeprobe.plugin import terminal
 from saeprobe.report.document import command_line
+from saeprobe.store.store import Store
 from saeprobe.subject.pairing import setting
 
 ROOT = Path(__file__).parents[1]
@@ -256,3 +258,10 @@ def test_a_byte_order_mark_in_pyproject_is_named(
     assert main(["subjects"]) == 2
     said = "begins with a byte order mark, which pytest refuses; save it as UTF-8 without BOM"
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["con", "sparrow?", "a/b", "n" * 300])
+def test_a_lock_can_be_made_whatever_a_subject_is_called(name: str, tmp_path: Path):
+    """The file of a lock is named by a hash."""
+    with Store(tmp_path).locked(name):
+        assert [re.fullmatch(r"[0-9a-f]{32}\.lock", path.name) is not None for path in tmp_path.iterdir()] == [True]

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from importlib import import_module
-from io import TextIOWrapper
 from typing import Any, Final, NoReturn, cast
 
 from saeprobe.cli.commands import COMMANDS, path
@@ -37,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     An error that a user can mend is one line on stderr. Without `argv` the words are those of the process.
     """
-    if isinstance(sys.stdout, TextIOWrapper):  # a pipe on Windows takes the characters of one language alone
-        sys.stdout.reconfigure(errors="backslashreplace")
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # a pipe on Windows takes the characters of one language alone
+        reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else list(argv)
     if words[:1] == ["--version"]:  # not by argparse: importlib.metadata is as slow to start
         from importlib.metadata import version

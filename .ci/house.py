@@ -109,7 +109,7 @@ def files(root: Path, folder: str, suffixes: tuple[str, ...] = (".py",)) -> list
     paths = (root / folder).rglob("*")
     if (root / ".git").exists():
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder]
-        listed = subprocess.run(command, cwd=root, capture_output=True, check=True, text=True)  # noqa: S603
+        listed = subprocess.run(command, cwd=root, capture_output=True, check=True, encoding="utf-8")  # noqa: S603
         paths = (root / name for name in listed.stdout.split("\0") if name)
     return sorted(path for path in paths if path.is_file() and path.name.endswith(suffixes))
 
@@ -274,11 +274,13 @@ def entered(root: Path) -> Counted:
     found: list[set[str]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "test_simplest.py").write_text(PROBE, encoding="utf-8")
-        (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        (folder / "test_simplest.py").write_text(PROBE, encoding="utf-8", newline="\n")
+        (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8", newline="\n")
         for _ in ("cold", "warm"):
             command = [sys.executable, "-c", ENTER, str(root / "saeprobe") + os.sep]
-            run = subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, check=False)  # noqa: S603
+            run = subprocess.run(  # noqa: S603
+                command, cwd=folder, env=surroundings, capture_output=True, encoding="utf-8", check=False
+            )
             if run.returncode:
                 raise RuntimeError(f"the simplest probe failed:\n{run.stdout}\n{run.stderr}")
             found.append({str(Path(path).relative_to(root)) for path in json.loads(text_of(folder / "entered.json"))})
@@ -393,7 +395,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     if table not in wanted:
         failures.append(f"CONTRIBUTING.md lacks the marks {BEGIN} and {END}; put them where the table belongs")
     elif given.write:
-        page.write_text(wanted, encoding="utf-8")
+        page.write_text(wanted, encoding="utf-8", newline="\n")
     elif wanted != found:
         failures.append("the table in CONTRIBUTING.md is not the one measured; run .ci/house.py --write")
     sys.stdout.write(f"{table}\n")

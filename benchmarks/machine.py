@@ -34,4 +34,4 @@ def write(name: str, found: dict[str, Any]) -> None:
     """Keep the figures beside the benchmark."""
     file = Path(__file__).parent / "results" / f"{name}.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8", newline="\n")

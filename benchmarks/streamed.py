@@ -52,7 +52,7 @@ def write_model(folder: Path, *, width: int, layers: int, dtype: torch.dtype) ->
         save_file(tensors, folder / f"{part}.safetensors")
         weight_map |= dict.fromkeys(tensors, f"{part}.safetensors")
     index = json.dumps({"metadata": {}, "weight_map": weight_map})
-    (folder / "model.safetensors.index.json").write_text(index, encoding="utf-8")
+    (folder / "model.safetensors.index.json").write_bytes(index.encode())
 
 
 def drop(folder: Path) -> None:
@@ -194,6 +194,8 @@ def main() -> None:
     asked.add_argument("--repeats", type=int, default=3)
     asked.add_argument("--keep", action="store_true", help="write benchmarks/results/streamed.json")
     args = asked.parse_args()
+    if not hasattr(os, "posix_fadvise"):
+        asked.error("only Linux says what was read from the disk")
     torch.manual_seed(0)
     depth = args.layers
     runs = [
@@ -203,7 +205,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         write_model(folder, width=args.width, layers=args.layers, dtype=getattr(torch, args.dtype))
-        (folder / "dtype.json").write_text(json.dumps(args.dtype), encoding="utf-8")
+        (folder / "dtype.json").write_bytes(json.dumps(args.dtype).encode())
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
         how = {"depth": depth, "batch": args.batch}
         arms: dict[str, Callable[[], Any]] = {

@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final, NoReturn, cast
 
@@ -36,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     An error that a user can mend is one line on stderr. Without `argv` the words are those of the process.
     """
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # a pipe on Windows takes the characters of one language alone
+        reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else list(argv)
     if words[:1] == ["--version"]:
         sys.stdout.write(f"saeprobe {__version__}\n")
@@ -100,7 +104,10 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     """The help keeps the line breaks of its texts, and asks for its width without shutil, which imports compressors."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=os.get_terminal_size(1).columns - 2 if os.isatty(1) else 78)
+        width = 80
+        with suppress(OSError):  # no terminal; os.isatty says of NUL on Windows that it is one
+            width = os.get_terminal_size(1).columns or width
+        super().__init__(prog, width=width - 2)
 
 
 def _parser(named: Collection[str]) -> argparse.ArgumentParser:

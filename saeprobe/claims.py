@@ -36,7 +36,8 @@ those on all topics. Effects are differences as a share of the smaller side's me
 Over = Literal["templates", "topics"]
 """What a claim generalises over: other wordings, other topics; both where both are named."""
 
-_ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
+# A baseline's file is named after its claim: Windows keeps some names for devices and takes no long paths.
+_ID = re.compile(r"(?!.{101}|(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _Probe = TypeVar("_Probe", bound=Callable[..., object])
 _Entry = TypeVar("_Entry")
 
@@ -57,7 +58,7 @@ class Claim:
         if not self.sentence.strip():
             raise ValueError(f"claim {self.id!r} has an empty sentence; write the sentence as published")
         if not _ID.fullmatch(self.id):
-            wanted = "lower case, digits, dots and dashes"
+            wanted = "at most 100 lower case letters, digits, dots and dashes, no device such as 'con' before a dot"
             raise ValueError(f"claim id {self.id!r} is not like 'day1.novice-most': {wanted}")
         _check_names(f"claim {self.id!r}", "controls", self.controls, get_args(Control))
         _check_names(f"claim {self.id!r}", "over", self.over, get_args(Over))

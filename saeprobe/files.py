@@ -7,6 +7,7 @@ import math
 import os
 import re
 import stat
+import time
 import tomllib
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -27,7 +28,7 @@ def written_whole(path: Path) -> Generator[Path, None, None]:
 
     A reader of `path` sees the old file or the new one and never a part, also after a kill or a full disk. Several
     processes may write the same `path`; the last one wins. The temporary file is locked while its writer lives, by
-    which `remove_leftovers` knows the ones that are left over.
+    which `remove_leftovers` knows the ones that are left over; its name is short, as Windows takes no long paths.
 
     Raises:
         OSError: the folder is absent or cannot be written.
@@ -37,16 +38,26 @@ def written_whole(path: Path) -> Generator[Path, None, None]:
         yield part
         with part.open("r+b") as written:
             os.fsync(written.fileno())
-        part.replace(path)
+        _replace(part, path)
     finally:
         part.unlink(missing_ok=True)
         held.close()
 
 
+def _replace(part: Path, path: Path) -> None:
+    """Give `part` the name `path`, which Windows refuses as long as anyone reads `path`: mostly for a moment."""
+    for pause in (0.02, 0.1, 0.4):
+        with suppress(PermissionError):
+            part.replace(path)
+            return
+        time.sleep(pause)
+    part.replace(path)
+
+
 def _locked_part(path: Path) -> tuple[Path, BinaryIO]:
     """Make a temporary file next to `path` and lock it, again where another process took it for left over."""
     while True:
-        part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+        part = path.with_name(f".{uuid4().hex}.part")
         held = part.open("xb")  # tempfile would make it readable by its owner alone, and a result is for others
         if fcntl is None:
             held.close()  # Windows renames no file that is open
@@ -59,12 +70,15 @@ def _locked_part(path: Path) -> tuple[Path, BinaryIO]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of `written_whole` that no living process writes."""
-    for part in folder.glob(f".*.{'[0-9a-f]' * 32}.part"):
+    """Remove the temporary files of `written_whole` that no living process writes; on Windows those a day old."""
+    for part in folder.glob(f".*{'[0-9a-f]' * 32}.part"):
         with suppress(OSError), part.open("r+b") as left:
-            if fcntl is None:
-                return
-            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if fcntl is not None:
+                fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            elif time.time() - part.stat().st_mtime < 86_400:  # noqa: PLR2004 - seconds a day
+                continue
+            else:
+                left.close()  # Windows removes no file that is open
             part.unlink()
 
 
@@ -93,19 +107,14 @@ class FileError(ValueError):
         self.found = found
         self.wanted = wanted
         self.remedy = remedy
+        self.problem = f"{where}: {found}" if where else found
         super().__init__(visible("; ".join(filter(None, (f"{path}: {self.problem}", f"wanted {wanted}", remedy)))))
-
-    @property
-    def problem(self) -> str:
-        """Say what is wrong, after its place."""
-        return f"{self.where}: {self.found}" if self.where else self.found
 
 
 MOST_BYTES: Final = 100_000_000
 """A text file is read up to this size where nothing else is said."""
 DEEPEST: Final = 100  # levels of values; a report has about ten, and Python gives up before a thousand
 _BITS: Final = 64  # of a whole number; with its sign it fits where numpy and msgspec put it
-_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # the byte order marks of UTF-16; one of UTF-32 begins with the first
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -128,7 +137,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
-    """Read a text file in UTF-8; a byte order mark is left out.
+    """Read a text file in UTF-8; a byte order mark is left out, and lines that end as on Windows end as elsewhere.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -140,16 +149,17 @@ def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
         remedy = "check that it is the right file, or divide it"
         raise FileError(path, "it is too large", wanted=f"at most {bytes_in_words(most)}", remedy=remedy)
     wrong, what = content.find(0), "a NUL, which no text holds"
-    if content.startswith(_MARKS):
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # the mark of UTF-32 begins with the first of them
         wrong, what = 0, "not UTF-8 text but the mark of UTF-16"
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         text, wrong, what = "", *((wrong, what) if 0 <= wrong <= error.start else (error.start, "not UTF-8 text"))
     if wrong >= 0:
-        where, remedy = f"line {content.count(10, 0, wrong) + 1}", "save the file in the encoding UTF-8"
+        remedy = 'save the file in the encoding UTF-8, which Notepad offers under "Save as"'
+        where = f"line {content.count(10, 0, wrong) + 1}"
         raise FileError(path, f"byte {wrong} is {what}", wanted="text in UTF-8", remedy=remedy, where=where)
-    return text
+    return text.replace("\r\n", "\n")
 
 
 def load_json(path: Path, *, most: int = MOST_BYTES, halves: bool = False, numbers: bool = True) -> object:
@@ -300,8 +310,7 @@ def shown_as_text(text: str) -> str:
 
 
 _ADVICE: Final = re.compile(
-    "weights_only|allow_pickle|trust_remote_code|max_str_digits|max_header_size|safe_globals|mismatched_sizes|unsafe",
-    re.IGNORECASE,
+    "(?i)weights_only|allow_pickle|trust_remote_code|max_str_digits|max_header_size|safe_globals|mismatched_sizes|unsafe"
 )
 
 
@@ -320,7 +329,6 @@ def quoted(error: BaseException) -> str:
 
 
 _UNITS: Final = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
-_FEW: Final = 9.95  # from here on a whole number is exact enough
 
 
 def bytes_in_words(count: int) -> str:
@@ -337,13 +345,9 @@ def bytes_in_words(count: int) -> str:
 
 def two_digits(amount: float) -> str:
     """Write an amount above 1 as an estimate: `4.2`, `42`, `600`."""
-    return f"{amount:.0f}" if amount >= _FEW else f"{amount:.1f}".removesuffix(".0")
+    return f"{amount:.0f}" if amount >= 9.95 else f"{amount:.1f}".removesuffix(".0")  # noqa: PLR2004
 
 
-THOUSAND: Final = 1000
-ALL: Final = 100
-TENTH: Final = 0.1
-SMALL: Final = 0.001
 ROUNDING: Final = 1.01e-4  # of a percent: a recorded share may be a float32
 
 SHARE: Final = "share of "
@@ -364,10 +368,10 @@ def number(value: float, unit: str = "", *, signed: bool = False) -> str:
     if not is_share(unit):
         sign = "+" if signed else ""
         rounded = float(f"{value:.3g}") + 0.0
-        return f"{rounded:{sign},.0f}" if abs(rounded) >= THOUSAND else f"{rounded:{sign}.3g}"
+        return f"{rounded:{sign},.0f}" if abs(rounded) >= 1000 else f"{rounded:{sign}.3g}"  # noqa: PLR2004
     percent = 100 * value
-    left = min(abs(percent), abs(ALL - abs(percent)))  # to the nearer end
-    digits = 0 if left >= 1 else 1 if left >= TENTH else 0 if left < ROUNDING else -math.floor(math.log10(left))
+    left = min(abs(percent), abs(100 - abs(percent)))  # to the nearer end
+    digits = 0 if left >= 1 or left < ROUNDING else -math.floor(math.log10(left))
     rounded = round(percent, digits) + 0.0
     return f"{rounded:+g} points" if signed else f"{rounded:g} %"
 
@@ -392,4 +396,4 @@ def span(interval: tuple[float, float], unit: str = "") -> str:
 
 def p_value(p: float) -> str:
     """Write a p value: `p = 0.073`, `p = 0.0005`, `p < 0.0001`."""
-    return f"p = {p:.2g}" if p >= SMALL else f"p = {p:.1g}" if p >= SMALL / 10 else "p < 0.0001"
+    return f"p = {p:.{2 if p >= 0.001 else 1}g}" if p >= 0.0001 else "p < 0.0001"  # noqa: PLR2004

@@ -138,7 +138,7 @@ def test_a_library_is_quoted_without_its_advice(said: str, kept: str):
         (b'{"a": 1,\n "b"}', "it is not JSON: Expecting ':' delimiter at line 2, character 5"),
         (b'["\\ud800"]', "[0] is '\\ud800'; wanted whole characters"),
         (b"[" * 101 + b"]" * 101, "its values are nested too deeply; wanted at most 100 levels"),
-        (b"a\nb\xff", "line 2: byte 3 is not UTF-8 text; wanted text in UTF-8; save the file in the encoding UTF-8"),
+        (b"a\nb\xff", "line 2: byte 3 is not UTF-8 text; wanted text in UTF-8; save the file in the encoding UTF-8,"),
         (b"a\n\0\xff", "line 2: byte 2 is a NUL, which no text holds"),
         (b"\xff\xfe[\0", "line 1: byte 0 is not UTF-8 text but the mark of UTF-16"),
         (b" \n", "it is not JSON: it is empty"),
@@ -181,7 +181,7 @@ def test_the_docstring_examples_run():
 
 def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
     """A temporary file that nobody holds is removed; one of a living writer, and another program's, stay."""
-    left, foreign = tmp_path / f".report.json.{'0' * 32}.part", tmp_path / ".film.part"
+    left, foreign = tmp_path / f".{'0' * 32}.part", tmp_path / ".film.part"
     left.touch()
     foreign.touch()
     with written_whole(tmp_path / "other") as living:

@@ -58,8 +58,7 @@ streamed from disk layer by layer), and what it takes in memory, on disk and in 
 
 The times are estimates from below: a matrix product and 64 MiB read back from the cache's disk are measured for a
 second, and a model reaches a part of these rates. Nothing is loaded or asked over the network; no token is shown.""",
-        """  saeprobe doctor
-  CUDA_VISIBLE_DEVICES=1 saeprobe doctor""",
+        "  saeprobe doctor",
         "0 a subject runs here and none is wrong; 1 none runs, or one is wrong; 2 pyproject.toml is no TOML.",
     ),
     "subjects": Command(
@@ -85,11 +84,13 @@ asking. Of a model in shards only those are fetched that hold layers up to the S
 A run that ends early loses nothing: the same command goes on where it stopped, in the middle of a file too. What
 comes is checked against the digest that the Hub announces.
 
+Variables of the environment ('export NAME=VALUE' before the command; 'set NAME=VALUE' in cmd.exe, and
+'$env:NAME = "VALUE"' in PowerShell):
+
   HF_ENDPOINT     another Hub, such as https://hf-mirror.com where huggingface.co is out of reach
   HF_TOKEN        your token, for repositories whose licence must be accepted (or log in once: hf auth login)
   HF_HOME         a folder on a larger disk, in place of ~/.cache/huggingface""",
         """  saeprobe fetch gpt2 --dry-run
-  HF_ENDPOINT=https://hf-mirror.com saeprobe fetch gpt2
   saeprobe fetch llama70b --whole""",
         "0 all is here; 2 it could not be done, and the message says why.",
         (

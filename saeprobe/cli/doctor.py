@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal
 
-from saeprobe.cli.hub import MIRROR, cache_folder, existing_folder, free_bytes
+from saeprobe.cli.hub import cache_folder, existing_folder, free_bytes, setting
 from saeprobe.cli.terminal import facts, project_root, say, seconds_in_words, table
 from saeprobe.files import bytes_in_words, quoted, visible
 from saeprobe.subject.local import Subject
@@ -33,7 +33,7 @@ _TORCH_SITE: Final = "https://pytorch.org/get-started/locally"
 _PACKAGES: Final = {
     **dict.fromkeys(("transformers", "transformer-lens", "sae-lens", "accelerate"), "pip install saeprobe"),
     "bitsandbytes": "8-bit weights, on NVIDIA GPUs: pip install bitsandbytes",
-    "pytest-xdist": "probes in parallel: pip install 'saeprobe[parallel]'",
+    "pytest-xdist": 'probes in parallel: pip install "saeprobe[parallel]"',
 }
 
 Facts = list[tuple[str, str]]
@@ -283,7 +283,7 @@ def hub() -> Facts:
     from huggingface_hub import constants
 
     offline = "yes: HF_HUB_OFFLINE is set, nothing can be fetched" if constants.HF_HUB_OFFLINE else "no"
-    from_where = "HF_ENDPOINT" if "HF_ENDPOINT" in os.environ else f"out of reach? put {MIRROR} before the command"
+    from_where = "HF_ENDPOINT" if "HF_ENDPOINT" in os.environ else f"out of reach? {setting('the command')}"
     token = Path(constants.HF_TOKEN_PATH)
     # huggingface_hub's own get_token() may ask the network to renew it.
     if any(os.environ.get(name) for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):

@@ -99,8 +99,8 @@ def _state(name: str, wanted: Sequence[RemoteFile]) -> list[RemoteFile]:
     if total - held > free:
         raise RefusedError(
             f"{name} needs {bytes_in_words(total - held)} more and the disk of {hub.existing_folder()} has "
-            f"{bytes_in_words(free)} free; make room there, or put HF_HOME=/a/folder/on/a/larger/disk before the "
-            "command"
+            f"{bytes_in_words(free)} free; make room there, or "
+            f"{hub.setting('the command', 'HF_HOME', 'A_FOLDER_ON_A_LARGER_DISK')}"
         )
     return lacking
 

@@ -33,12 +33,12 @@ from huggingface_hub.utils import (
 from saeprobe.cli.terminal import RefusedError
 from saeprobe.files import written_whole
 from saeprobe.subject.files.shards import INDEX, needed_shards
+from saeprobe.subject.pairing import setting
 from saeprobe.subject.specification import Download
 
 PATIENCE: Final = 30.0  # seconds that the Hub has for an answer about a repository or a file
 HUB: Final = "https://huggingface.co"  # has the pages of licences, whatever the endpoint
-MIRROR: Final = "HF_ENDPOINT=https://hf-mirror.com"
-_LOG_IN: Final = "run: hf auth login (or put HF_TOKEN=... before the command)"
+_LOG_IN: Final = f"run: hf auth login (or {setting('the command', 'HF_TOKEN', '...')})"
 # The same weights once more: beside safetensors none of these is read.
 _DUPLICATES: Final = (
     "*.onnx", "*.gguf", "*.h5", "*.msgpack", "*.ot", "*.tflite", "*.pth", "pytorch_model*.bin*", "consolidated*"
@@ -108,7 +108,7 @@ class RemoteFile:
         ref = self._folder / "refs" / self.revision
         ref.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(ref) as part:
-            part.write_text(self.commit, encoding="utf-8")
+            part.write_bytes(self.commit.encode())
 
     @property
     def _folder(self) -> Path:
@@ -225,7 +225,7 @@ def explained(repo: str, revision: str) -> Generator[None]:
             case _:
                 message = (
                     f"{endpoint} cannot be reached ({type(error).__name__}: {error}); check the line and its "
-                    f"proxy; where huggingface.co is out of reach, put {MIRROR} before the command"
+                    f"proxy; where huggingface.co is out of reach, {setting('the command')}"
                 )
         raise RefusedError(message) from error
 

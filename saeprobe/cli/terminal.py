@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -91,7 +92,9 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: there is no such file or folder; check the path"
     if isinstance(error, OSError):
-        return str(error) if error.filename is None else f"{error.filename}: {error.strerror or error}"
+        name = error.filename2 or error.filename  # a file that was written whole has the second name
+        busy = "; is it open in another program?" if error.filename2 else ""
+        return str(error) if name is None else f"{name}: {error.strerror or error}{busy}"
     return None
 
 
@@ -110,4 +113,13 @@ def checked_output(arguments: argparse.Namespace) -> Path:
 def project_root(start: Path | None = None) -> Path:
     """Return the nearest folder at or above `start` (the working folder) that has a pyproject.toml, else `start`."""
     here = (start or Path.cwd()).resolve()
-    return next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file()), here)
+    files = (folder / "pyproject.toml" for folder in (here, *here.parents))
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return here
+    with file.open("rb") as content:
+        if content.read(3) == BOM_UTF8:
+            raise RefusedError(
+                f"{file} begins with a byte order mark, which pytest refuses; save it as UTF-8 without BOM"
+            )
+    return file.parent

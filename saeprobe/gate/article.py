@@ -98,7 +98,7 @@ _EXAMPLES: Final = {
 
 def _front_matter(path: Path, refuse: Refuse) -> dict[object, object]:
     try:
-        text = read_text(path).replace("\r\n", "\n")
+        text = read_text(path)
     except FileNotFoundError as error:
         remedy = "give the path of a Markdown file that exists"
         raise refuse("it cannot be read (there is no such file)", remedy=remedy) from error

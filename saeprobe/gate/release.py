@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Final, Literal
 from saeprobe.claims import Word, did_you_mean
 from saeprobe.files import visible
 from saeprobe.gate.article import Article, ArticleError, Citation, read_article
-from saeprobe.report.document import ReportError, planned_name, read_report
+from saeprobe.report.document import ReportError, command_line, planned_name, read_report
 from saeprobe.report.shape import Document, Probe
 
 Decision = Literal["release", "hold", "cannot tell"]
@@ -172,7 +171,7 @@ def _run_of_all(release: Release) -> str:
     """Name the run that decides all that the article cites; one of a single subject would take the others out again."""
     subjects = dict.fromkeys(ruling.citation.subject for ruling in release.rulings)
     marks = " or ".join(subject.replace("+", " and ") for subject in subjects if subject is not None)
-    return f"pytest probes/ -m {shlex.quote(marks)}" if marks else "pytest probes/"
+    return command_line(["pytest", "probes/", *(["-m", marks] if marks else [])])
 
 
 def _remedy(probe: Probe, command: str) -> str:
@@ -181,7 +180,8 @@ def _remedy(probe: Probe, command: str) -> str:
         return "take the claim out of the article, or write that it does not hold and cite it no longer"
     remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe.verdict]
     if probe.verdict in _SEEN:
-        return f"{remedy}; the evidence again, in a report of its own: pytest {shlex.quote(probe.nodeid)} {_APART}"
+        again = command_line(["pytest", probe.nodeid, _APART])
+        return f"{remedy}; the evidence again, in a report of its own: {again}"
     return f"{remedy}; then make the whole report again: {command}"
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import re
-import shlex
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +33,7 @@ from saeprobe.plugin.collecting import (
 from saeprobe.plugin.judging import commit_of, described, versions
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.report import shape
-from saeprobe.report.document import ProbeRecord, build_document, plain, planned_name, write_report
+from saeprobe.report.document import ProbeRecord, build_document, command_line, plain, planned_name, write_report
 from saeprobe.report.page import write_page
 from saeprobe.store.instrument import InstrumentCheck, check_of
 from saeprobe.store.plan import Gathered
@@ -210,7 +209,7 @@ class Hooks:
         commit, dirty = commit_of(self._settings.rootdir)
         evidence = self._settings.evidence
         return shape.Run(
-            command=shlex.join(["pytest", *self._config.invocation_params.args]),
+            command=command_line(["pytest", *map(str, self._config.invocation_params.args)]),
             exit_code=exit_code,
             duration_s=round(time.monotonic() - self._began, 3),
             alpha=self._settings.alpha,

@@ -52,10 +52,10 @@ def commit_of(root: Path) -> tuple[str | None, bool | None]:
     def git(*arguments: str) -> str | None:
         command = ["git", "-C", str(root), *arguments]
         try:
-            ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)  # noqa: S603 - fixed words
+            ran = subprocess.run(command, capture_output=True, check=False, timeout=20)  # noqa: S603 - fixed words
         except (OSError, subprocess.TimeoutExpired):
             return None
-        return ran.stdout.strip() if ran.returncode == 0 else None
+        return ran.stdout.decode(errors="replace").strip() if ran.returncode == 0 else None
 
     commit = git("rev-parse", "HEAD")
     status = None if commit is None else git("status", "--porcelain")

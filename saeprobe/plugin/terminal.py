@@ -165,9 +165,13 @@ def _write_note(terminal: pytest.TerminalReporter, text: str, width: int) -> Non
 
 
 def _wrapped(text: str, columns: int) -> list[str]:
-    """Break `text` into lines of at most `columns`; between Chinese characters, which take two, a line may end."""
-    lines = [""]
-    for word in _WORD.findall(visible(" ".join(text.split()))):
+    """Break `text` into lines of at most `columns`; between Chinese characters, which take two, a line may end.
+
+    A character that stdout cannot encode is escaped here: pytest would escape all of the text, its line breaks too.
+    """
+    lines, encoding = [""], getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    shown = visible(" ".join(text.split())).encode(encoding, "backslashreplace").decode(encoding)
+    for word in _WORD.findall(shown):
         if lines[-1] and terminal_columns(lines[-1] + word.rstrip()) > columns:
             lines.append("")
         lines[-1] += word if lines[-1] else word.lstrip()

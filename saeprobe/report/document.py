@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
@@ -22,6 +24,7 @@ from saeprobe.verdicts.baseline import BaselineComparison
 from saeprobe.verdicts.deciding import PublishedComparison
 
 _MOST_BYTES: Final = 1_000_000_000
+_LOOKED_INTO: Final = re.compile(r'^$|["$`!]|\\{2}|\\$')
 AGAIN: Final = "run the probes again to write a new one"
 T = TypeVar("T", shape.Prompts, shape.UnitValues, shape.Patterns, shape.Continuations)
 ProbeRecord = dict[str, Any]
@@ -36,6 +39,16 @@ class ReportError(Exception):
         self.path = path
         self.problem = problem
         self.remedy = remedy
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Write a command as bash, PowerShell and cmd.exe take it alike: in double quotes, unless one looks into them.
+
+    >>> command_line(["pytest", "a.py::b[c]", "-m", "gpt2 or sparrow"])
+    'pytest "a.py::b[c]" -m "gpt2 or sparrow"'
+    """
+    both = ((word, shlex.quote(word)) for word in words)
+    return " ".join(one if one == word or _LOOKED_INTO.search(word) else f'"{word}"' for word, one in both)
 
 
 def plain(value: object, where: str) -> Any:

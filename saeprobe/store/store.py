@@ -179,7 +179,7 @@ class Store:
         Raises:
             StoreError: the store cannot be written.
         """
-        lock = FileLock(self.path / f"{name}.lock")
+        lock = FileLock(self.path / f"{sha256_of(name)[:32]}.lock")  # Windows makes no file con.lock, nor one with a ?
         with self._writing():
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()

@@ -104,7 +104,7 @@ def _nvidia(environment: Mapping[str, str]) -> list[tuple[str, Gpu]]:
         return []
     try:
         answer = subprocess.run(  # noqa: S603 - the driver's own program, with fixed words
-            [program, *_QUERY], capture_output=True, text=True, timeout=_PATIENCE, check=True
+            [program, *_QUERY], capture_output=True, encoding="ascii", errors="replace", timeout=_PATIENCE, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return []  # a driver that does not answer is one that torch cannot use either

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,6 @@ from saeprobe.subject.specification import (
 
 _T = TypeVar("_T")
 
-_MIRROR: Final = "where huggingface.co is out of reach, put HF_ENDPOINT=https://hf-mirror.com before it"
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,6})\.hook_resid_(pre|post)")
 
 DATE: Final = "26 Jul 2024"
@@ -210,7 +210,8 @@ class Lookup:
             what.append(find_release(spec.sae).repo)
         if not what:
             return None
-        return f"the weights of {' and '.join(what)} are not here; run: saeprobe fetch {spec.name} ({_MIRROR})"
+        mirror = f"where huggingface.co is out of reach, {setting('it')}"
+        return f"the weights of {' and '.join(what)} are not here; run: saeprobe fetch {spec.name} ({mirror})"
 
     @cached_property
     def located(self) -> Located:
@@ -288,3 +289,10 @@ def downloads(spec: SubjectSpec) -> tuple[Download, ...]:
         release = find_release(spec.sae)
         found.append(Download(repo=release.repo, patterns=release.patterns))
     return tuple(found)
+
+
+def setting(command: str, variable: str = "HF_ENDPOINT", value: str = "https://hf-mirror.com") -> str:
+    """Say how to give `command` a variable, the mirror of the Hub as a rule, in the words of this system's shells."""
+    if sys.platform == "win32":
+        return f'run first: set {variable}={value} (in PowerShell: $env:{variable} = "{value}")'
+    return f"put {variable}={value} before {command}"

@@ -166,13 +166,13 @@ def write(study: Study, page: str, folder: Path) -> tuple[Path, ...]:
     """Write `calibration.json`, `.csv` and `.md` into a folder, which is made where it is absent."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(folder / f"calibration.{suffix}" for suffix in ("json", "csv", "md"))
-    paths[0].write_text(json.dumps(as_json(study), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    paths[0].write_text(json.dumps(as_json(study), indent=1, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
     designs = list(dict.fromkeys((row.truth, row.kind, row.how) for row in study.rows))
     with paths[1].open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(_cells(row, designs.index((row.truth, row.kind, row.how)) + 1) for row in study.rows)
-    paths[2].write_text(page, encoding="utf-8")
+    paths[2].write_text(page, encoding="utf-8", newline="\n")
     return paths
 
 

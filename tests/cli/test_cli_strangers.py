@@ -73,7 +73,7 @@ NASTY = "\x1b[31m\r\u202e\x9b\n[red]"
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder has a good article, good activations and a result of an earlier run."""
     monkeypatch.chdir(tmp_path)
-    Path("good.md").write_text("---\ntitle: T\nlanguage: en\nclaims: [a.b]\n---\n")
+    Path("good.md").write_text("---\ntitle: T\nlanguage: en\nclaims: [a.b]\n---\n", encoding="utf-8")
     torch.save([{"topic": "t", "a_activation": torch.zeros(1, 160)}], "activations.pt")
     Path("pyproject.toml").touch()
 
@@ -117,7 +117,7 @@ def test_what_is_no_file_is_refused_without_waiting(run: Run, name: str, kind: s
 
 def test_ten_megabytes_of_front_matter_are_refused(run: Run) -> None:
     """A reader of YAML would take minutes for them."""
-    Path("article.md").write_text("---\ntitle: T\n" + "# filler\n" * 1_200_000 + "---\n")
+    Path("article.md").write_text("---\ntitle: T\n" + "# filler\n" * 1_200_000 + "---\n", encoding="utf-8")
     assert "the front matter has 10,800,009 characters, more than 50,000" in refused(run, "article.md")
 
 
@@ -231,7 +231,7 @@ def test_a_declaration_of_a_subject_is_refused_by_name(run: Run, key: str, value
     """Whatever TOML can say in the place of a value is explained."""
     values = {"model": '"./m"', "sae": '{ path = "./s" }'} | {key: value}
     lines = "".join(f"{name} = {said}\n" for name, said in values.items())
-    Path("pyproject.toml").write_text(f"[tool.saeprobe.subjects.mine]\n{lines}")
+    Path("pyproject.toml").write_text(f"[tool.saeprobe.subjects.mine]\n{lines}", encoding="utf-8")
     found = run("extract", "mine", "-o", "out")
     assert (found.code, HIDDEN.search(found.err), ADVICE.search(found.err)) == (2, None, None)
     assert "pyproject.toml" in found.err

@@ -212,7 +212,7 @@ def test_the_text_says_what_holds_it_and_what_to_do():
         "  hold         c[sparrow]",
         "               refuted on sparrow: reason 2",
         "               -> take the sentence out, or write what was found; the evidence again, in a report of",
-        "                 its own: pytest 'probes/test_it.py::test_2[sparrow]'",
+        '                 its own: pytest "probes/test_it.py::test_2[sparrow]"',
         "                 --saeprobe-report=.saeprobe/again",
         "  cannot tell  b",
         "               not run on sparrow: reason 1",
@@ -233,7 +233,7 @@ def test_a_new_report_is_to_hold_all_that_the_article_cites():
     """A run on the one subject that is missing would take the others out of the report."""
     cited = article(on("a", "sparrow"), on("b", "gpt2"), on("c", "sparrow+finch"))
     text = render(decide_release(cited, report(("a", "sparrow", "supported"))))
-    assert text.count("-> pytest probes/ -m 'sparrow or gpt2 or sparrow and finch' writes a new report") == 2
+    assert text.count('-> pytest probes/ -m "sparrow or gpt2 or sparrow and finch" writes a new report') == 2
 
 
 def test_a_claim_is_decided_again_by_the_run_that_made_the_report():

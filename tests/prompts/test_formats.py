@@ -38,7 +38,8 @@ templates = ["{topic}, says {guru}."]
 CSV_TO_FILL = 'template,style,topic,guru\nTeach me {topic}.,novice,tides,\n"{topic}, says {guru}.",guru,tides,Galileo\n'
 
 NAMES = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20).filter(str.strip)
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0\r")
+TEXTS = st.text(CHARACTERS, max_size=20).filter(str.strip)
 PROMPTS = st.lists(
     st.builds(Prompt, text=TEXTS, style=NAMES, topic=NAMES, template=TEXTS), min_size=1, unique_by=lambda p: p.text
 )
@@ -101,7 +102,13 @@ def test_rows_with_a_template_are_filled_with_their_own_fields(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("s.toml", SHEET), ("s.csv", CSV_TO_FILL), ("s.jsonl", '{"text":"A","style":"x"}\n')]
+    ("name", "content"),
+    [
+        ("s.toml", SHEET),
+        ("s.csv", CSV_TO_FILL),
+        ("s.csv", 'text,style\n"a\nb",x\n'),
+        ("s.jsonl", '{"text":"A","style":"x"}\n'),
+    ],
 )
 def test_byte_order_mark_line_ends_and_capital_suffix_change_nothing(tmp_path: Path, name: str, content: str):
     """A file as Windows writes it holds the same prompts."""
@@ -244,7 +251,7 @@ def test_another_encoding_is_refused_with_its_line(tmp_path: Path, encoding: str
     error = refusal(tmp_path, "rows.csv", "text,style\n请解释潮汐。,x\n".encode(encoding))
     assert "is not UTF-8" in error.problem
     assert error.where == ("line 1" if encoding == "utf-16" else "line 2")
-    assert error.remedy == "save the file in the encoding UTF-8"
+    assert error.remedy == 'save the file in the encoding UTF-8, which Notepad offers under "Save as"'
 
 
 def test_the_longest_prompt_is_a_matter_of_choice(tmp_path: Path):

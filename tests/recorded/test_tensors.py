@@ -229,7 +229,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path: Path, monkey
     path.write_text("old")
 
     def half(data: object, file: Path) -> None:
-        file.write_text(f"half of {data}")
+        file.write_text(f"half of {data}", encoding="utf-8")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", half)

@@ -80,7 +80,7 @@ def model_files(folder: Path, *, depth: int | None) -> list[Path]:
     """
     config = folder / "config.json"
     weights = _weight_files(folder, depth=depth)
-    tokenizer = [file for pattern in _TOKENIZER for file in sorted(folder.glob(pattern))]
+    tokenizer = [file for pattern in _TOKENIZER for file in sorted(folder.glob(pattern), key=str)]
     return [config, *weights, *tokenizer] if config.exists() and weights and tokenizer else []
 
 
@@ -239,11 +239,12 @@ def _cut(value: object, n_layers: int, depth: int) -> object:
 
 @contextmanager
 def truncated(folder: Path, *, depth: int) -> Generator[Path]:
-    """Make a temporary folder that is the same model with `depth` layers: its own config and index, links to the files.
+    """Make a temporary folder that is the same model with `depth` layers: its own config, an index naming the files.
 
     `from_pretrained` wants every file that an index names and reports every tensor that a model has no place for.
     With an index of the needed tensors alone it neither asks for the files of later layers nor reads what else lies
-    in the files it opens, and all its ways to load (devices, quantisation, renamed tensors) stay in use.
+    in the files it opens, and all its ways to load (devices, quantisation, renamed tensors) stay in use. Its paths
+    are absolute, as Windows lets few users make links.
 
     Raises:
         ShardError: as `needed_tensors`.
@@ -251,13 +252,12 @@ def truncated(folder: Path, *, depth: int) -> Generator[Path]:
     """
     config = read_config(folder, depth=depth)
     weight_map = read_weight_map(folder)
-    kept = {name: weight_map[name] for name in needed_tensors(weight_map, depth=depth)}
+    whole = folder.absolute()
+    kept = {name: str(whole / weight_map[name]) for name in needed_tensors(weight_map, depth=depth)}
     with tempfile.TemporaryDirectory(prefix="saeprobe-") as made:
         view = Path(made)
-        (view / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        (view / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": kept}), encoding="utf-8")
-        for file in sorted(set(kept.values())):
-            (view / file).symlink_to((folder / file).resolve())
+        (view / "config.json").write_bytes(json.dumps(config).encode())
+        (view / INDEX).write_bytes(json.dumps({"metadata": {}, "weight_map": kept}).encode())
         yield view
 
 

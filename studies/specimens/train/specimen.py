@@ -84,8 +84,8 @@ def train_specimen(
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
     }
-    (out / "card.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(write_readme(found), encoding="utf-8")
+    (out / "card.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
+    (out / "README.md").write_text(write_readme(found), encoding="utf-8", newline="\n")
     return found
 
 

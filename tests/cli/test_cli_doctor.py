@@ -168,7 +168,7 @@ def test_what_a_subject_takes_is_that_of_its_files(tiny: Made, place: Callable[.
 
 
 def test_a_subject_that_does_not_fit_or_belong_is_named(tiny: Made, place: Callable[..., None]) -> None:
-    """A device that is not here is `unfit`, a hook beyond the model or no folder `wrong`, no files of the Hub `absent`."""
+    """A device that is not here is `unfit`, a hook beyond the model and no folder `wrong`, no files `absent`."""
     place(LAPTOP)
     spec = tiny.subject.spec
     unfit = outlook(Subject(spec=replace(spec, device="cuda")), KNOWN)

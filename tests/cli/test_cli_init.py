@@ -53,6 +53,8 @@ def test_the_first_hour_ends_with_a_released_article(tmp_path: Path) -> None:
     assert (folder / "reports" / "report.html").exists()
     run = json.loads((folder / "reports" / "report.json").read_text(encoding="utf-8"))["run"]
     assert (run["dirty"], run["changed"]) == (False, [])
+    assert (folder / ".saeprobe" / "store" / ".gitignore").read_text(encoding="utf-8").endswith("\n*\n")
+    assert (folder / "reports" / ".gitignore").exists()
     released = did(folder, *saeprobe, "gate", "articles/first.md")
     assert "RELEASE" in released
     assert "warning" not in released

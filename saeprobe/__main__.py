@@ -18,9 +18,9 @@ _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
 _DESCRIPTION: Final = """\
 Check published claims about the features of language models. The claims are pytest probes ('pytest probes/'); these
-commands are for what surrounds them: what runs on this machine and how to get the rest (doctor, subjects, fetch),
-looking into SAE files, the article's three steps (extract, encode, diff), accepting measured values as the baseline of
-later runs (approve), and the gate that releases an article or holds it (gate)."""
+commands are for what surrounds them: a first project (init), what runs on this machine and how to get the rest
+(doctor, subjects, fetch), looking into SAE files, the article's three steps (extract, encode, diff), accepting measured
+values as the baseline of later runs (approve), and the gate that releases an article or holds it (gate)."""
 
 _EPILOG: Final = """\
 the article's three steps, on the model that ships with the package:

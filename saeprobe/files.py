@@ -215,6 +215,8 @@ def _parsing(path: Path, form: str) -> Generator[None]:
         found = f"{error.msg} at {line}character {error.colno}" if error.doc.strip() else "it is empty"
     except tomllib.TOMLDecodeError as error:
         found = quoted(error)
+        if "Unescaped" in found or "hex value" in found:
+            remedy = "write a path of Windows with / or between single quotes: a backslash begins an escape"
     except RecursionError:
         found, wanted, remedy = "its values are nested too deeply", f"{form} of at most {DEEPEST} levels", ""
     except ValueError:  # Python reads no more than 4,300 digits, and names the way to lift that limit

@@ -48,6 +48,18 @@ _REPORT: Final = _file("--report", default="reports/report.json", what="the repo
 _FORCE: Final = _argument("--force", action="store_true", help="replace the output where it exists already")
 
 COMMANDS: Final[Mapping[str, Command]] = {
+    "init": Command(
+        "saeprobe.cli.init:run",
+        "write a first project: a probe, its prompts, an article that cites it",
+        """\
+Write a first project: one probe, its prompt file, an article that cites the claim, pyproject.toml, .gitignore and a
+workflow for GitHub. 'pytest' in it ends with a verdict on finch, a model that ships with saeprobe; then put your own
+sentence, prompts and model in. A file that exists is named and left as it is.""",
+        """  saeprobe init
+  saeprobe init my-claims""",
+        "0 written, or all there already; 2 a file stands where a folder is wanted, or the other way round.",
+        (_argument("folder", type=path, nargs="?", default=".", metavar="FOLDER", help="where (default: here)"),),
+    ),
     "doctor": Command(
         "saeprobe.cli.doctor:run",
         "what runs on this machine, what is missing, and what each subject takes",
@@ -264,17 +276,10 @@ def run_approve(arguments: "Namespace") -> int:
         )
     except (ApprovalError, BaselineError, ReportError) as error:
         raise RefusedError(str(error)) from error
-    one, before = done.baseline, done.before
-    lines = [
-        f"approved {one.claim} on {one.subject}, {one.verdict}: {one.sentence}",
-        f'by {one.approved_by} on {one.on}, because "{one.because}"',
-    ]
-    if before is not None:
-        lines.append(f'before it: {before.verdict}, by {before.approved_by} on {before.on}, because "{before.because}"')
     listed = table(["value", "before", "approved", "unit"], done.rows(), right=[1, 2])
-    lines = [*map(visible, lines), "", listed, ""]
+    lines = [*map(visible, done.lines()), "", listed, ""]
     lines.append(f"written to {done.path}; commit it, and later runs are held against it")
-    if one.measured_with.commit is None:
+    if done.baseline.measured_with.commit is None:
         lines.append("the run has no commit: only this file says what was measured")
     say("\n".join(lines))
     return 0

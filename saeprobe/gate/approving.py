@@ -11,6 +11,7 @@ from typing import Any, Final
 from saeprobe.claims import Word, did_you_mean, members
 from saeprobe.evidence.evidence import Sample
 from saeprobe.files import write_whole
+from saeprobe.git import named
 from saeprobe.prompts import Prompt
 from saeprobe.report import shape
 from saeprobe.report.shape import Claim, Document, Probe
@@ -40,6 +41,14 @@ class Approval:
     baseline: Baseline
     before: Baseline | None
     path: Path
+
+    def lines(self) -> Iterator[str]:
+        """Say what was approved, by whom and why, and what stood before."""
+        one, before = self.baseline, self.before
+        yield f"approved {one.claim} on {one.subject}, {one.verdict}: {one.sentence}"
+        yield f'by {one.approved_by} on {one.on}, because "{one.because}"'
+        if before is not None:
+            yield f'before it: {before.verdict}, by {before.approved_by} on {before.on}, because "{before.because}"'
 
     def rows(self) -> list[list[str]]:
         """List name, mean before, mean approved and unit of each value, also of those that are measured no longer."""
@@ -125,7 +134,8 @@ def _check_new(baseline: Baseline, approvals: Sequence[Baseline]) -> None:
 def _check_report(report: Document) -> None:
     if report.run.dirty:
         raise ApprovalError(
-            "the report is of a tree with uncommitted changes, so that nobody could find out later what was measured; "
+            f"the report is of a tree with uncommitted changes ({named(report.run.changed)}), so that nobody could "
+            "find out later what was measured; "
             "commit them, run the probes again, and approve then"
         )
 

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from saeprobe.claims import Word, did_you_mean
 from saeprobe.files import visible
 from saeprobe.gate.article import Article, ArticleError, Citation, read_article
+from saeprobe.git import named
 from saeprobe.report.document import ReportError, command_line, planned_name, read_report
 from saeprobe.report.shape import Document, Probe
 
@@ -46,7 +47,7 @@ class Ruling:
 class Release:
     """A release is the decision on an article, with the ruling on each of its citations in their order.
 
-    `uncommitted` says that the report is of a tree with changes that no commit holds. That is said and holds nothing:
+    `uncommitted` names files that differed from their commit when the report was made. That is said and holds nothing:
     the manuscript may be such a change itself, and unlike an approval a release leaves nothing behind that later runs
     are held against. `command` is that of the run which made the report.
     """
@@ -54,7 +55,7 @@ class Release:
     article: Article
     rulings: tuple[Ruling, ...]
     command: str
-    uncommitted: bool = False
+    uncommitted: str | None = None
 
     @property
     def decision(self) -> Decision:
@@ -85,7 +86,9 @@ def decide_release(article: Article, report: Document) -> Release:
     undecided.
     """
     rulings = tuple(_ruling(cited, report) for cited in article.claims)
-    return Release(article=article, rulings=rulings, command=report.run.command, uncommitted=report.run.dirty is True)
+    run = report.run
+    uncommitted = named(run.changed) if run.dirty else None
+    return Release(article=article, rulings=rulings, command=run.command, uncommitted=uncommitted)
 
 
 def _ruling(citation: Citation, report: Document) -> Ruling:
@@ -131,7 +134,7 @@ _APART: Final = "--saeprobe-report=.saeprobe/again"
 """Where a run of one probe writes its report, which must not take the place of the report of all claims."""
 _UNCOMMITTED: Final = (
     "warning: the report is of a tree with uncommitted changes, so that nobody can tell later what was\n"
-    "measured; before the article appears commit them and run the probes again"
+    "measured; before the article appears commit them and run the probes again:"
 )
 _APPROVE: Final = "find out what moved it, or accept the new value with 'saeprobe approve'"
 
@@ -144,7 +147,7 @@ def render(release: Release) -> str:
         for ruling in release.rulings:
             if ruling.decision == decision:
                 lines += _ruling_lines(ruling, release)
-    warning = [_UNCOMMITTED] if release.uncommitted else []
+    warning = [] if release.uncommitted is None else [f"{_UNCOMMITTED}\n  {visible(release.uncommitted)}"]
     return "\n".join([*lines, "", *warning, _summary(release)])
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from saeprobe.claims import SUBJECTS_MARK, claim_of, members
 from saeprobe.files import visible
+from saeprobe.git import commit_of
 from saeprobe.plugin import RECORD, SUBJECT, terminal
 from saeprobe.plugin.collecting import (
     asked_by,
@@ -30,7 +31,7 @@ from saeprobe.plugin.collecting import (
     register_captures,
     subject_of,
 )
-from saeprobe.plugin.judging import commit_of, described, versions
+from saeprobe.plugin.judging import described, versions
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, build_document, command_line, plain, planned_name, write_report
@@ -206,8 +207,8 @@ class Hooks:
     def _run(self, exit_code: int) -> shape.Run:
         gathered = self._laboratory.gathered + self._gathered
         workers = getattr(self._config.option, "numprocesses", None) or 0
-        commit, dirty = commit_of(self._settings.rootdir)
-        evidence = self._settings.evidence
+        settings, evidence = self._settings, self._settings.evidence
+        commit, changed = commit_of(settings.rootdir, store=settings.store, report=settings.report)
         return shape.Run(
             command=command_line(["pytest", *map(str, self._config.invocation_params.args)]),
             exit_code=exit_code,
@@ -216,7 +217,8 @@ class Hooks:
             seed=self._settings.seed,
             workers=int(workers),
             commit=commit,
-            dirty=dirty,
+            dirty=None if changed is None else bool(changed),
+            changed=changed or (),
             python=platform.python_version(),
             platform=platform.platform(),
             device=next((each.device for each in gathered if each.device), None),

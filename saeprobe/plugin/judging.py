@@ -6,14 +6,12 @@ import ast
 import inspect
 import linecache
 import platform
-import subprocess
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from importlib import metadata
-from pathlib import Path
 from types import CodeType
 from typing import Final, NoReturn, cast
 
@@ -22,6 +20,7 @@ import pytest
 from saeprobe.claims import Claim, NotRun, Verdict, members
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.files import visible
+from saeprobe.git import commit_of
 from saeprobe.plugin import RECORD
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings
@@ -44,22 +43,6 @@ _record = pytest.StashKey[ProbeRecord]()
 def versions() -> dict[str, str]:
     """Return versions by distribution name."""
     return {name: metadata.version(name) for name in PACKAGES}
-
-
-def commit_of(root: Path) -> tuple[str | None, bool | None]:
-    """Return the commit that the probes run at and whether the tree differs from it; None without a repository."""
-
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(root), *arguments]
-        try:
-            ran = subprocess.run(command, capture_output=True, check=False, timeout=20)  # noqa: S603 - fixed words
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return ran.stdout.decode(errors="replace").strip() if ran.returncode == 0 else None
-
-    commit = git("rev-parse", "HEAD")
-    status = None if commit is None else git("status", "--porcelain")
-    return commit, None if status is None else bool(status)
 
 
 def described(
@@ -125,7 +108,9 @@ class Judge:
         self._laboratory = laboratory
         self._baselines: Baselines = read_baselines(settings.baselines) if settings.baselines.is_dir() else {}
         self._identity = cache(self._identify)
-        self._here = cache(lambda: (*commit_of(settings.rootdir), versions()))
+        self._here = cache(
+            lambda: (*commit_of(settings.rootdir, store=settings.store, report=settings.report), versions())
+        )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
@@ -210,7 +195,7 @@ class Judge:
 
     def _now(self, subject: str) -> Provenance:
         """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""
-        commit, dirty, found = self._here()
+        commit, changed, found = self._here()
         settings = self._settings
         return Provenance(
             subjects={name: self._identity(name) for name in members(subject)},
@@ -220,7 +205,7 @@ class Judge:
             device=self._laboratory.device,
             evidence=None if settings.evidence is None else settings.evidence.name,
             commit=commit,
-            dirty=dirty,
+            dirty=None if changed is None else bool(changed),
             alpha=settings.alpha,
             seed=settings.seed,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import pytest
@@ -72,15 +71,16 @@ class _SettingError(ValueError):
 
 def _settings(config: pytest.Config) -> Settings:
     root, option = config.rootpath, config.option
+    named_in = root if config.inipath is None else config.inipath.parent
     try:
-        neutral = {name: PromptSet.from_file(file) for name, file in _neutral(config)}
+        neutral = {name: PromptSet.from_file(named_in / file) for name, file in _neutral(config)}
     except PromptError as error:
         raise _SettingError(f"saeprobe_neutral: {error}") from None
     return Settings(
         rootdir=root,
         store=directory(config, "store") or root / ".saeprobe" / "store",
         report=directory(config, "report") or root / "reports",
-        baselines=root / (str(config.getini("saeprobe_baselines")) or Path("reports", "baselines")),
+        baselines=named_in / str(config.getini("saeprobe_baselines") or root / "reports" / "baselines"),
         evidence=directory(config, "evidence"),
         default_subjects=tuple(config.getini("saeprobe_default_subjects")),
         neutral=neutral,
@@ -90,13 +90,13 @@ def _settings(config: pytest.Config) -> Settings:
     )
 
 
-def _neutral(config: pytest.Config) -> Iterator[tuple[str, Path]]:
+def _neutral(config: pytest.Config) -> Iterator[tuple[str, str]]:
     lines: Sequence[str] = config.getini("saeprobe_neutral")
     for line in lines:
         name, sign, file = (part.strip() for part in line.partition("="))
         if not (name and sign and file):
             raise _SettingError(f"saeprobe_neutral: {line!r}; wanted NAME = FILE, such as mine = neutral.toml")
-        yield name, config.rootpath / file
+        yield name, file
 
 
 def _alpha(written: str) -> float:

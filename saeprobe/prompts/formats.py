@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Final, cast
 
 from saeprobe.claims import did_you_mean
@@ -38,6 +40,20 @@ class Content:
     neutral: str | None = None
 
 
+def place_of(path: Path, asked: FrameType | None) -> Path:
+    """Look for a file beside the module that calls the function of the frame `asked`, then in the working directory."""
+    caller = {} if asked is None or asked.f_back is None else asked.f_back.f_globals
+    own = str(caller.get("__name__")).startswith("saeprobe.")  # a command hands on what its user typed
+    file = None if own else caller.get("__file__")  # a notebook has none
+    places = [Path(file).parent, Path()] if isinstance(file, str) else [Path()]
+    tried = list(dict.fromkeys((place / path).absolute() for place in places))
+    found = next((one for one in tried if os.path.exists(one)), None)  # noqa: PTH110 - Path.exists raises for some names
+    if found is None:
+        problem = f"it cannot be read: there is no {' and no '.join(map(str, tried))}"
+        raise PromptError(problem, remedy="give its path from the folder of the Python file that names it, or in full")
+    return found
+
+
 def read_file(path: Path) -> Content:
     """Read a prompt file; what is wrong with a prompt of it is found while the prompts are drawn."""
     suffix = path.suffix.lower()
@@ -45,10 +61,7 @@ def read_file(path: Path) -> Content:
         remedy = f"name the file for its format: {', '.join(_FORMATS)}"
         near = did_you_mean(suffix, _FORMATS)
         raise PromptError(f"{path.suffix!r} is no suffix of a prompt file{near}", remedy=remedy)
-    try:
-        text = read_text(path)
-    except FileNotFoundError as error:
-        raise PromptError("it cannot be read (No such file or directory)", remedy="give the path of one") from error
+    text = read_text(path)
     if suffix == ".toml":
         document = parsed_toml(text, path)
         check_values(path, document)

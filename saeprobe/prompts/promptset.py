@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from inspect import currentframe
 from pathlib import Path
 
 from saeprobe.claims import did_you_mean
-from saeprobe.prompts.formats import Content, read_file
+from saeprobe.prompts.formats import Content, place_of, read_file
 from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross, pasted
 
 
@@ -69,14 +70,16 @@ class PromptSet:
         The name is then the file's without its suffix, and the language "und" (undetermined).
 
         Args:
-            path: the file.
+            path: the file, from the folder of the Python file that calls this, else from the working directory.
             max_characters: the longest prompt taken; what fits a subject's context is checked when it is read.
 
         Raises:
             PromptError: the file or one of its prompts cannot be used; the message names the place and the remedy.
         """
         with at(path=Path(path)):
-            return cls._checked(read_file(Path(path)), max_characters)
+            found = place_of(Path(path), currentframe())
+        with at(path=found):
+            return cls._checked(read_file(found), max_characters)
 
     @classmethod
     def build(

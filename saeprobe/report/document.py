@@ -17,6 +17,7 @@ import msgspec
 from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
 from saeprobe.evidence import evidence as measured
 from saeprobe.files import HIDDEN, FileError, load_json, quoted, shortened, visible, write_whole
+from saeprobe.git import REPORTS, leave_out
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
 from saeprobe.store.instrument import InstrumentCheck
@@ -328,6 +329,7 @@ def write_report(document: Document, path: Path) -> None:
     text = json.dumps(made, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     # A terminal obeys hidden characters, and half of a surrogate pair has no UTF-8; all are inside strings here.
     text = HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    leave_out(path.parent, *REPORTS, kept="baselines")
     write_whole(path, (text + "\n").encode())
 
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from saeprobe import files as in_words
 from saeprobe.claims import WORDS
 from saeprobe.files import shown_as_text, visible, write_whole
+from saeprobe.git import named
 from saeprobe.report import overview, pictures
 from saeprobe.report.shape import Document, Evidence, Interval, Probe, Published
 from saeprobe.report.shape import samples as samples_of
@@ -236,6 +237,7 @@ def render(document: Document, *, language: Language = "en") -> str:
     )
     page = _template().render(
         document=document,
+        changed=visible(named(document.run.changed)),
         language=language,
         policy=policy,
         style=style,

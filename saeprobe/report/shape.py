@@ -22,7 +22,7 @@ from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
 SCHEMA: Final = "urn:saeprobe:report:2"
-SCHEMA_VERSION: Final = "2.1"
+SCHEMA_VERSION: Final = "2.2"
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -295,6 +295,7 @@ class Run:
     workers: Annotated[Count, Meta(description="pytest-xdist workers; 0 without.")]
     commit: Annotated[str | None, Meta(description="Commit of the working tree; null outside one.")]
     dirty: Annotated[bool | None, Meta(description="Whether files differed from that commit.")]
+    changed: Annotated[tuple[Text, ...], Meta(description="These files, without those that a run writes.")] = ()
     python: str
     platform: str
     device: Annotated[str | None, Meta(description="Where the models ran; null where none was loaded.")]
@@ -309,7 +310,7 @@ class Document:
     """A report holds published claims about features of language models, and what a run of their probes showed."""
 
     schema: Literal["urn:saeprobe:report:2"]
-    schema_version: Literal["2.1"]
+    schema_version: Literal["2.2"]
     generated: Moment
     run: Run
     counts: Annotated[dict[Word, Count], Meta(description="Probes by verdict.")]

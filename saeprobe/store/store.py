@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from saeprobe.captures import Span, Steering
 from saeprobe.files import remove_leftovers, written_whole
+from saeprobe.git import leave_out
 from saeprobe.store.tables import Part, Seen, UntrustedError, seen_of
 from saeprobe.subject.specification import Identity, Want
 
@@ -181,7 +182,7 @@ class Store:
         """
         lock = FileLock(self.path / f"{sha256_of(name)[:32]}.lock")  # Windows makes no file con.lock, nor one with a ?
         with self._writing():
-            self.path.mkdir(parents=True, exist_ok=True)
+            leave_out(self.path)
             lock.acquire()
         try:
             yield

@@ -19,7 +19,6 @@ from saeprobe.subject.specification import (
     Download,
     Family,
     ModelShape,
-    SaeFile,
     SaeFolder,
     SaeRelease,
     SubjectError,
@@ -193,25 +192,35 @@ class Lookup:
 
     @cached_property
     def missing(self) -> str | None:
-        """Say which weights are absent and what brings them; None where all are here."""
+        """Say which weights are absent and which command brings them; None where all are here.
+
+        Raises:
+            SubjectError: a folder or file that is declared is absent or not whole, which no command can mend.
+        """
         spec = self.spec
-        what: list[str] = []
-        if not self._model_files:
-            if self._folder is not None and (pickled := pickled_only(self._folder)):
-                return pickled
-            if isinstance(spec.model, Path):
-                return f"no whole model at {spec.model}: wanted config.json, model.safetensors and a tokenizer there"
-            what.append(spec.model)
-        if self._sae is None:
-            if isinstance(spec.sae, SaeFolder):
-                return f"no whole SAE at {spec.sae.path}: wanted {CONFIG} and {WEIGHTS} there"
-            if isinstance(spec.sae, SaeFile):
-                return f"no SAE at {spec.sae.path}: wanted a .pt file in Goodfire's format"
+        pickled = None if self._model_files or self._folder is None else pickled_only(self._folder)
+        if not self._model_files and isinstance(spec.model, Path):
+            wanted = "config.json, model.safetensors and a tokenizer"
+            raise SubjectError(pickled or self._lacks(spec.model, "model", wanted))
+        if self._sae is None and not isinstance(spec.sae, SaeRelease):
+            wanted = f"{CONFIG} and {WEIGHTS}" if isinstance(spec.sae, SaeFolder) else "a .pt file in Goodfire's format"
+            raise SubjectError(self._lacks(spec.sae.path, "SAE", wanted))
+        what: list[str] = [] if self._model_files else [str(spec.model)]
+        if self._sae is None and isinstance(spec.sae, SaeRelease):
             what.append(find_release(spec.sae).repo)
-        if not what:
-            return None
+        if pickled or not what:
+            return pickled
         mirror = f"where huggingface.co is out of reach, {setting('it')}"
-        return f"the weights of {' and '.join(what)} are not here; run: saeprobe fetch {spec.name} ({mirror})"
+        folder = "" if self._model_files or spec.root is None else f" (and there is no {spec.root / spec.model})"
+        return f"the weights of {' and '.join(what)} are not here{folder}; run: saeprobe fetch {spec.name} ({mirror})"
+
+    def _lacks(self, path: Path, part: str, wanted: str) -> str:
+        """Say what is not at a declared path, and who declares it."""
+        root, name = self.spec.root, self.spec.name
+        found = f"there is no whole {part} at {path}" if path.exists() else f"there is no {path}"
+        by = "" if root is None or self.spec.specimen else f" (the {part} of {name} in {root / 'pyproject.toml'})"
+        mend = "write / between folders" if "\\" in path.name else "mend the path"  # Windows has none in a name
+        return f"{found}{by}; wanted {wanted} there: {mend}, or bring the files"
 
     @cached_property
     def located(self) -> Located:

@@ -282,7 +282,8 @@ def _is_text(value: object) -> bool:
 def _model_of(model: str, where: str, rootdir: Path) -> str | Path:
     """Return a folder, if there is one of that name or if it is written like one; else a name on the Hub."""
     folder = rootdir / Path(model).expanduser()
-    local = model.startswith((".", "/", "~", "\\")) or Path(model).is_absolute() or (model and folder.is_dir())
+    written_like_one = model.startswith((".", "/", "~")) or "\\" in model or Path(model).is_absolute()
+    local = written_like_one or (model and (folder.exists() or ("/" in model and folder.parent.is_dir())))
     if not (local or _ON_THE_HUB.fullmatch(model)):
         raise SubjectError(f"{where}: model is {shortened(model)}; wanted a folder, or OWNER/NAME on the Hub")
     return folder if local else model

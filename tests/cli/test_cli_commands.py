@@ -65,8 +65,8 @@ def test_a_wrong_path_is_refused_before_the_model_libraries_are_imported() -> No
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("docter", "there is no command 'docter', did you mean 'doctor'?; the commands are: doctor, subjects, fetch"),
-        ("zzz", "there is no command 'zzz'; the commands are: doctor"),
+        ("docter", "there is no command 'docter', did you mean 'doctor'?; the commands are: init, doctor, subjects"),
+        ("zzz", "there is no command 'zzz'; the commands are: init, doctor"),
         ("calibrate", "python -m studies.calibration"),
     ],
 )

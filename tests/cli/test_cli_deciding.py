@@ -360,10 +360,10 @@ def test_a_tree_with_uncommitted_changes_is_refused(
     code: int,
 ) -> None:
     """What was measured there could not be told later; without a repository there is nothing to commit."""
-    written(record("a.b"), run=replace(RUN, dirty=dirty, commit=None if dirty is None else "0123"))
+    written(record("a.b"), run=replace(RUN, dirty=dirty, changed=("b.py",), commit=None if dirty is None else "0123"))
     found = run("approve", "a.b", "--by", "Ada", "--because", WHY)
     assert found.code == code
-    assert ("uncommitted changes" in found.err) == (code == 2)
+    assert ("uncommitted changes (b.py)" in found.err) == (code == 2)
     assert ("the run has no commit" in found.out) == (dirty is None)
 
 

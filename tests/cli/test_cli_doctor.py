@@ -168,7 +168,7 @@ def test_what_a_subject_takes_is_that_of_its_files(tiny: Made, place: Callable[.
 
 
 def test_a_subject_that_does_not_fit_or_belong_is_named(tiny: Made, place: Callable[..., None]) -> None:
-    """A device that is not here is `unfit`, a hook beyond the model `wrong`, a folder without files `absent`."""
+    """A device that is not here is `unfit`, a hook beyond the model and no folder `wrong`, no files `absent`."""
     place(LAPTOP)
     spec = tiny.subject.spec
     unfit = outlook(Subject(spec=replace(spec, device="cuda")), KNOWN)
@@ -177,9 +177,10 @@ def test_a_subject_that_does_not_fit_or_belong_is_named(tiny: Made, place: Calla
     wrong = outlook(Subject(spec=replace(spec, hook_name="blocks.9.hook_resid_pre")), KNOWN)
     assert wrong.state == "wrong"
     assert "blocks.9.hook_resid_pre" in wrong.notes[0]
-    absent = outlook(Subject(spec=replace(spec, model=tiny.root / "none")), KNOWN)
-    assert absent.state == "absent"
-    assert "no whole model at" in absent.notes[0]
+    nowhere = outlook(Subject(spec=replace(spec, model=tiny.root / "none")), KNOWN)
+    assert (nowhere.state, f"there is no {tiny.root / 'none'}" in nowhere.notes[0]) == ("wrong", True)
+    absent = outlook(Subject(spec=replace(spec, model="owner/name")), KNOWN)
+    assert (absent.state, "saeprobe fetch tiny" in absent.notes[0]) == ("absent", True)
 
 
 def test_the_time_is_reading_and_multiplying() -> None:
@@ -218,7 +219,8 @@ def test_a_card_without_its_driver_is_a_problem_in_words(tmp_path: Path, monkeyp
 def test_subjects_are_listed_with_what_brings_them(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Built-in and declared subjects stand in one table, and what an absent one lacks below it, from any subfolder."""
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.saeprobe.subjects.mine]\nmodel = "./model"\nsae = { path = "./sae" }\nsummary = "my own"\n'
+        '[tool.saeprobe.subjects.mine]\nmodel = "owner/name"\nsummary = "my own"\n'
+        'sae = { release = "gpt2-small-res-jb", id = "blocks.6.hook_resid_pre" }\n'
     )
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
@@ -227,7 +229,7 @@ def test_subjects_are_listed_with_what_brings_them(run: Run, tmp_path: Path, mon
     table = found.out.split("\n\n")[0].splitlines()
     assert [line.split()[0] for line in table[:3]] == ["subject", "sparrow", "finch"]
     assert [line.split(maxsplit=2) for line in table if line.startswith("mine")] == [["mine", "absent", "my own"]]
-    assert f"\nmine: no whole model at {tmp_path / 'model'}" in found.out
+    assert "\nmine: the weights of owner/name and" in found.out
 
 
 @pytest.mark.parametrize(("command", "code"), [("doctor", 1), ("subjects", 0)])

@@ -61,6 +61,7 @@ def report(
     declared: str | None = None,
     command: str = "pytest probes/",
     dirty: bool | None = None,
+    changed: tuple[str, ...] = (),
 ) -> Document:
     """Make a report of probes given as claim, subject and verdict."""
     claims: dict[str, list[Probe]] = {}
@@ -79,6 +80,7 @@ def report(
             workers=0,
             commit=None,
             dirty=dirty,
+            changed=changed,
             python="3.11.7",
             platform="Linux",
             device="cpu",
@@ -255,13 +257,14 @@ def test_the_text_tells_of_a_declared_non_reproduction():
 @pytest.mark.parametrize(("verdict", "code"), [("supported", 0), ("refuted", 1), ("not run", 2)])
 def test_a_report_of_uncommitted_changes_is_warned_of(verdict: str, code: int, *, dirty: bool | None, warned: bool):
     """The text says that nobody can tell later what was measured; the decision is that of the verdicts."""
-    run = report(("a", "sparrow", verdict), dirty=dirty)
+    run = report(("a", "sparrow", verdict), dirty=dirty, changed=("b.py", "c.py", "d.py", "e.py") if dirty else ())
 
     release = decide_release(article("a"), run)
 
     assert release.exit_code == code
     warning = "warning: the report is of a tree with uncommitted changes"
     assert (f"\n\n{warning}" in render(release)) == warned
+    assert ("run the probes again:\n  b.py, c.py, d.py and 1 more\n" in render(release)) == warned
     assert render(release).endswith(f"exit code {code}")
 
 

@@ -37,6 +37,8 @@ ODD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no d_sae": (WHOLE, lambda at: files(at, "sae/cfg.json", {"d_sae": None}), "d_sae"),
     "no JSON": (WHOLE, lambda at: files(at, "model/config.json", "{"), "config.json"),
     "a list for a kind": (WHOLE, lambda at: files(at, "model/config.json", {"model_type": ["gpt2"]}), "model_type"),
+    "no model": (WHOLE, lambda _: None, "/model (the model of mine in"),
+    "no SAE": (WHOLE, lambda at: (files(at), shutil.rmtree(at / "sae")), "/sae (the SAE of mine in"),
     "no such block": (WHOLE + 'hook_name = "blocks.9.hook_resid_pre"\n', files, "the model has blocks 0 to 4"),
 }
 """What is declared, what lies there, and what is said of it."""

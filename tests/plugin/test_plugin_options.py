@@ -32,7 +32,7 @@ def test_an_option_that_cannot_be_used_stops_the_run(go: Go, argument: str, told
         ("-osaeprobe_alpha=nan", "saeprobe_alpha = nan: wanted a number between 0 and 0.5"),
         ("-osaeprobe_alpha=five", "saeprobe_alpha = five: wanted a number between 0 and 0.5"),
         ("-osaeprobe_neutral=sparrow", "saeprobe_neutral: 'sparrow'; wanted NAME = FILE, such as mine = neutral.toml"),
-        ("-osaeprobe_neutral=sparrow = no.toml", "no.toml: it cannot be read (No such file or directory)"),
+        ("-osaeprobe_neutral=sparrow = no.toml", "no.toml: it cannot be read: there is no "),
         ("-osaeprobe_neutral=sparow = test_probes.py", "'.py' is no suffix of a prompt file"),
     ],
 )
@@ -64,7 +64,11 @@ def test_the_reports_go_where_they_are_wanted(go: Go) -> None:
     """--saeprobe-report names the folder, which is made."""
     run = go("--saeprobe-report=elsewhere/today", probes=SUPPORTED)
     assert run.code == 0
-    assert {path.name for path in (run.folder / "elsewhere" / "today").iterdir()} == {"report.json", "report.html"}
+    assert {path.name for path in (run.folder / "elsewhere" / "today").iterdir()} == {
+        ".gitignore",
+        "report.html",
+        "report.json",
+    }
     assert not (run.folder / "reports").exists()
     assert run.lines("report: ")
 

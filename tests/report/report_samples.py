@@ -132,6 +132,7 @@ RUN = shape.Run(
     workers=2,
     commit="0123456789abcdef0123456789abcdef01234567",
     dirty=True,
+    changed=("probes/a.py", "论文 'a'.toml", "b", "c", "d"),
     python="3.11.7",
     platform="Linux-6.1.0-x86_64",
     device="cpu",

@@ -204,7 +204,11 @@ def test_provenance_is_told(document: Document) -> None:
     """Versions, commit with its state, hashes, hook, device, seed and alpha are on the page."""
     text = " ".join(parsed(render(document)).text.split())
 
-    for wanted in ("torch 2.13.0", "0123456789abcdef0123456789abcdef01234567 with uncommitted changes", "sha256:abab"):
+    for wanted in (
+        "torch 2.13.0",
+        "0123456789abcdef0123456789abcdef01234567 with uncommitted changes: probes/a.py, 论文 'a'.toml, b and 2 more",
+        "sha256:abab",
+    ):
         assert wanted.replace("torch ", "torch\u00a0") in text or wanted in text
     for wanted in ("blocks.2.hook_resid_pre", "float32", "Device", "cpu", "Seed", "Alpha", "pytest probes/ -n 2"):
         assert wanted in text

@@ -90,7 +90,62 @@ def test_what_should_be_a_table_and_is_none_is_named(tmp_path: Path, text: str) 
         find_subject("mine", tmp_path)
 
 
-def test_a_subject_without_its_files_says_which(tmp_path: Path) -> None:
-    """A folder that is not there is named, with what it should hold; nothing is looked up on the Hub."""
-    missing = find_subject("mine", declared(tmp_path, WHOLE)).missing()
-    assert missing == f"no whole model at {tmp_path / 'm'}: wanted config.json, model.safetensors and a tokenizer there"
+WHOLE_MODEL = "config.json, model.safetensors and a tokenizer there"
+MEND = "mend the path, or bring the files"
+
+
+@pytest.mark.parametrize(
+    ("model", "sae", "path", "part", "end"),
+    [
+        ("./m", "./s", "m", "model", f"{WHOLE_MODEL}: {MEND}"),
+        ("kept/m", "./s", "kept/m", "model", f"{WHOLE_MODEL}: {MEND}"),
+        ("C:\\m\\n", "./s", "C:\\m\\n", "model", f"{WHOLE_MODEL}: write / between folders, or bring the files"),
+        (
+            "owner/name",
+            "s",
+            "s",
+            "SAE",
+            f"cfg.json and sae_weights.safetensors there: {MEND}",
+        ),
+        (
+            "owner/name",
+            "s.pt",
+            "s.pt",
+            "SAE",
+            f"a .pt file in Goodfire's format there: {MEND}",
+        ),
+    ],
+)
+def test_a_declared_path_that_is_absent_is_wrong(
+    tmp_path: Path, model: str, sae: str, path: str, part: str, end: str
+) -> None:
+    """No command can bring it: the subject names the place, who declares it, what is wanted and the remedy."""
+    (tmp_path / "kept").mkdir()
+    subject = find_subject("mine", declared(tmp_path, f"model = '{model}'\nsae = {{ path = '{sae}' }}\n"))
+    who = f"(the {part} of mine in {tmp_path / 'pyproject.toml'})"
+    assert subject.spec.wrong is None
+    assert subject.wrong == f"there is no {tmp_path / path} {who}; wanted {end}"
+
+
+def test_a_declared_folder_that_is_not_whole_is_wrong(tmp_path: Path) -> None:
+    """An empty folder in the place of the model is named as it stands there."""
+    (tmp_path / "m").mkdir()
+    assert f"there is no whole model at {tmp_path / 'm'} (the" in (
+        find_subject("mine", declared(tmp_path, WHOLE)).wrong or ""
+    )
+
+
+def test_what_a_command_brings_is_not_wrong(tmp_path: Path) -> None:
+    """A name on the Hub whose files are absent has its command, and the folder that was not found either."""
+    body = 'model = "owner/name"\nsae = { release = "gpt2-small-res-jb", id = "blocks.6.hook_resid_pre" }\n'
+    subject = find_subject("mine", declared(tmp_path, body))
+    assert subject.wrong is None
+    said = f"owner/name and jbloom/GPT2-Small-SAEs-Reformatted are not here (and there is no {tmp_path}/owner/name)"
+    assert f"the weights of {said}; run: saeprobe fetch mine" in (subject.missing() or "")
+
+
+@pytest.mark.parametrize("path", ["C:\\Users\\m", "C:\\models"])
+def test_a_backslash_in_double_quotes_is_explained(tmp_path: Path, path: str) -> None:
+    """TOML reads an escape there; the remedy says how a path of Windows is written."""
+    with pytest.raises(SubjectError, match="write a path of Windows with / or between single quotes"):
+        find_subject("mine", declared(tmp_path, f'model = "{path}"\n'))

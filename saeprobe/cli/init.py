@@ -1,0 +1,83 @@
+"""A new project gets one probe, its prompts, an article that cites it, and what runs them here and on GitHub."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from saeprobe.cli.terminal import RefusedError, facts, say
+from saeprobe.files import FileError, read_text
+
+_TEMPLATES: Final = Path(__file__).parent / "project"
+_FILES: Final = {
+    "probes/test_first.py": "a claim: its sentence, its controls, its assert",
+    "prompts/first.toml": "its prompts: styles, templates, topics",
+    "articles/first.md": "an article that cites the claim",
+    "pyproject.toml": "where the probes are, and how to declare your own model and SAE",
+    ".gitignore": "what a run makes",
+    ".github/workflows/probes.yml": "runs the probes and the gate on GitHub",
+}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the files of a project that are not there yet, and name the commands that come next."""
+    folder: Path = arguments.folder
+    contents = {name: _template(name) for name in _FILES}
+    _check(folder / name for name in _FILES)
+    written = [name for name, content in contents.items() if _wrote(folder / name, content)]
+    left = [name for name in _FILES if name not in written]
+    lines = [f"written to {folder.resolve()}:" if written else "nothing was written"]
+    lines += [facts([(name, _FILES[name]) for name in written])] if written else []
+    lines += [f"there already, and left as it was: {name}" for name in left]
+    if "pyproject.toml" in left and (lacking := _lacking(folder / "pyproject.toml")):
+        lines += ["", "to declare a model and an SAE of your own, add to pyproject.toml:", "", lacking]
+    say("\n".join([*lines, "", "next:", *(f"  {line}" for line in _next(folder))]))
+    return 0
+
+
+def _template(name: str) -> bytes:
+    """Return a file of the project; inside the package it ends in .txt, so that no tool obeys it there."""
+    return (_TEMPLATES / f"{name.rpartition('/')[2]}.txt").read_text(encoding="utf-8").encode()
+
+
+def _check(targets: Iterable[Path]) -> None:
+    """Refuse what stands where a folder is wanted, or the other way round, before anything is written."""
+    for target in targets:
+        for above in target.parents:
+            if os.path.lexists(above) and not above.is_dir():
+                raise RefusedError(f"{above} is no folder, and the project needs one there; name another folder")
+        if target.is_dir():
+            raise RefusedError(f"{target} is a folder, and the project has a file of that name; name another folder")
+
+
+def _wrote(target: Path, content: bytes) -> bool:
+    """Write a file where there is none of that name, not even a link that leads nowhere; say whether it was written."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with target.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _lacking(there: Path) -> str:
+    """Return the lines about subjects that a pyproject.toml of the user does not have; nothing where it has some."""
+    try:
+        has = "tool.saeprobe" in read_text(there)
+    except (OSError, FileError):  # pytest will say what is wrong with it
+        has = True
+    return "" if has else _template("pyproject.toml").decode().partition("\n\n")[2].rstrip()
+
+
+def _next(folder: Path) -> list[str]:
+    """List the commands that lead to a verdict and to a released article."""
+    quote = shlex.quote if os.name == "posix" else '"{}"'.format
+    models = [] if find_spec("torch") else ['pip install "saeprobe[models]"']
+    enter = [] if folder.resolve() == Path.cwd() else [f"cd {quote(str(folder))}"]
+    return [*models, *enter, "pytest probes/", "saeprobe gate articles/first.md"]

@@ -6,7 +6,6 @@ Commands run in turn as whole processes; the processor seconds of each, children
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 
 def seconds(command: list[str]) -> tuple[float, float]:
     """Run a command from the root of the repository and return its wall clock and processor seconds."""
+    import resource  # POSIX only, as is what it measures: processor seconds of children
+
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - this interpreter
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)

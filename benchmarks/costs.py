@@ -78,7 +78,7 @@ def main() -> None:
         if not given.here:
             subprocess.run([python, "-m", "pip", "install", "--quiet", *list(PLUGINS)[1:]], check=True)  # noqa: S603
         (folder / "tests").mkdir()
-        (folder / "tests" / "test_empty.py").write_text("def test_empty():\n    pass\n", "utf-8", newline="\n")
+        (folder / "tests" / "test_empty.py").write_text("def test_empty():\n    pass\n", encoding="utf-8", newline="\n")
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         run = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "tests")]
         with_plugins = {name: [*run, "-p", module] for name, module in PLUGINS.items() if _there(python, module)}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from jaxtyping import Float
 from scipy.sparse import csr_array, vstack
 
 from saeprobe.cli.contents import read_contents
@@ -21,6 +20,7 @@ from saeprobe.recorded import tensors as article
 from saeprobe.recorded.archives import DAMAGE
 from saeprobe.recorded.comparison import FeatureDiff, compare_styles
 from saeprobe.recorded.summaries import write_feature_diff
+from saeprobe.shapes import Float
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import Reader, Request, SubjectError, Want

@@ -9,10 +9,9 @@ import platform
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from importlib import metadata
 from pathlib import Path
 from types import CodeType
 from typing import Final, NoReturn, cast
@@ -30,6 +29,7 @@ from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
+from saeprobe.subject.machine import version_of
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline import BaselineComparison
 from saeprobe.verdicts.baseline_files import Baselines, Provenance, identity_of, read_baselines
@@ -41,9 +41,11 @@ UNSAID: Final = "not said"
 _record = pytest.StashKey[ProbeRecord]()
 
 
-def versions() -> dict[str, str]:
-    """Return versions by distribution name."""
-    return {name: metadata.version(name) for name in PACKAGES}
+def versions(computed: Iterable[Mapping[str, str]] = ()) -> dict[str, str]:
+    """Return versions by distribution name: those installed, or those that `computed` the evidence where they did."""
+    kept = {name: ", ".join(sorted({of[name] for of in computed if name in of})) for name in PACKAGES}
+    found = {name: kept[name] or version_of(name) for name in PACKAGES}
+    return {name: version for name, version in found.items() if version is not None}
 
 
 def commit_of(root: Path) -> tuple[str | None, bool | None]:
@@ -125,7 +127,7 @@ class Judge:
         self._laboratory = laboratory
         self._baselines: Baselines = read_baselines(settings.baselines) if settings.baselines.is_dir() else {}
         self._identity = cache(self._identify)
-        self._here = cache(lambda: (*commit_of(settings.rootdir), versions()))
+        self._here = cache(lambda: (*commit_of(settings.rootdir), versions(laboratory.computed_with)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from saeprobe.files import FileError, shortened, written_whole
 from saeprobe.recorded.archives import FLOATS, StoredTensor, load_data, widened
+from saeprobe.shapes import Float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

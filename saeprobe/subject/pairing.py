@@ -13,6 +13,7 @@ from saeprobe.subject.files.properties import COMPETING, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
+from saeprobe.subject.machine import models_absent
 from saeprobe.subject.provenance import centred, check_model_name, check_training, trained_on_model
 from saeprobe.subject.specification import (
     Download,
@@ -194,7 +195,9 @@ class Lookup:
     @cached_property
     def missing(self) -> str | None:
         """Say which weights are absent and what brings them; None where all are here."""
-        spec = self.spec
+        spec, absent = self.spec, models_absent()
+        if absent and (isinstance(spec.model, str) or isinstance(spec.sae, SaeRelease)):
+            return absent  # it has the cache of the Hub and the registry of sae-lens
         what: list[str] = []
         if not self._model_files:
             if self._folder is not None and (pickled := pickled_only(self._folder)):

@@ -19,8 +19,8 @@ _T = TypeVar("_T")
 
 REMEDY: Final = "copy or download it again and compare sizes"
 
+# Kinds of numbers that a weight may have; integers would be weights in 8 bits, of which the scale is elsewhere.
 _FLOATS: Final = ("F64", "F32", "F16", "BF16", *FLOATS)
-"""Kinds of numbers that a weight may have; integers would be weights in 8 bits, of which the scale is elsewhere."""
 
 _PLAIN: Final = ("W_enc", "b_enc", "W_dec", "b_dec")
 _TENSORS: Final[dict[str, tuple[str, ...]]] = {

@@ -15,10 +15,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final, cast
 
+from saeprobe.claims import NotRun
 from saeprobe.files import FileError, quoted, shortened, write_whole
 from saeprobe.recorded.archives import StoredTensor, load_data
 from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, offline, read_json
 from saeprobe.subject.files.properties import Properties, Tensor, check_kinds, check_tensors, properties_of
+from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import Sae, SaeFile, SaeFolder, SaeRelease, SubjectError
 
 CONFIG: Final = "cfg.json"
@@ -130,7 +132,7 @@ def _registry_text() -> dict[str, str]:
     """Return the registry's text by release. It has 1.5 MB: only the release that is asked for is parsed."""
     found = importlib.util.find_spec("sae_lens")
     if found is None or not found.submodule_search_locations:
-        raise SubjectError("sae-lens is not installed; run: pip install sae-lens")
+        raise NotRun(str(models_absent("sae_lens")))
     text = (Path(found.submodule_search_locations[0]) / "pretrained_saes.yaml").read_text(encoding="utf-8")
     parts = re.split(r"^([^\s#][^\n]*):[ ]*\n", text, flags=re.MULTILINE)
     return {name.strip("'\""): body for name, body in zip(parts[1::2], parts[2::2], strict=True)}

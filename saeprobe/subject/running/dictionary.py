@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
-from jaxtyping import Bool, Float
 from safetensors import SafetensorError
 from torch import Tensor
 
 from saeprobe.files import FileError, quoted
 from saeprobe.recorded.archives import load_data
+from saeprobe.shapes import Bool, Float
 from saeprobe.subject.files.model import offline
 from saeprobe.subject.files.properties import COMPETING, properties_of
 from saeprobe.subject.files.sae import KEYS, SaeSource

@@ -126,7 +126,7 @@ def torch_cuda() -> str | None:
     Read from the file that torch writes at its own build: its version number in the package's metadata says `+cpu`
     only in some of the builds without CUDA.
     """
-    found = importlib.util.find_spec("torch")
+    found = importlib.util.find_spec("torch") if _installed("torch") else None
     if found is None or not found.submodule_search_locations:
         return None
     file = Path(found.submodule_search_locations[0]) / "version.py"

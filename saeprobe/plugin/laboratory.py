@@ -33,8 +33,7 @@ OWN_TEXT = "where plain English does not suit its vocabulary or its context, nam
 class Settings:
     """The settings of a run come from its options; paths are absolute.
 
-    `evidence` is a directory of recorded files, if one was given; `neutral` are the prompts on which the instruments
-    of some subjects are checked, by the subject's name.
+    `evidence` is a folder of recorded files, if one was given; `neutral` has by subject the prompts of its check.
     """
 
     rootdir: Path
@@ -222,10 +221,10 @@ class Laboratory:
         if not isinstance(evidence, Features) or not isinstance(declared, Capture):
             return evidence
         conditions = self._conditions.of(subject, declared)
-        for one in conditions.values():
-            for each in one.subjects if isinstance(one, Condition) else ():
-                if isinstance(self._failed.get(each.name), NotRun):
-                    self._gather_again(each, one.capture)  # it raises where not all of that is stored
+        read = [(of, one.capture) for one in conditions.values() if isinstance(one, Condition) for of in one.subjects]
+        for of, capture in read:
+            if isinstance(self._failed.get(of.name), NotRun):
+                self._gather_again(of, capture)  # it raises where not all of that is stored
         return replace(evidence, conditions={name: self._readings(of) for name, of in conditions.items()})
 
     def _readings(self, condition: Condition | NotRun) -> tuple[Callable[[], Features], ...]:

@@ -16,7 +16,6 @@ from saeprobe.recorded.archives import FLOATS
 from saeprobe.subject.specification import SubjectError
 
 _T = TypeVar("_T")
-
 REMEDY: Final = "copy or download it again and compare sizes"
 
 # Kinds of numbers that a weight may have; integers would be weights in 8 bits, of which the scale is elsewhere.

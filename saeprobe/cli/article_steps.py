@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from jaxtyping import Float
 from scipy.sparse import csr_array, vstack
 
 from saeprobe.cli.contents import read_contents
@@ -18,15 +17,15 @@ from saeprobe.files import FileError, quoted, visible
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
 from saeprobe.recorded import tensors as article
-from saeprobe.recorded.archives import DAMAGE, load_data
+from saeprobe.recorded.archives import DAMAGE
 from saeprobe.recorded.comparison import FeatureDiff, compare_styles
 from saeprobe.recorded.summaries import write_feature_diff
+from saeprobe.shapes import Float
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import Reader, Request, SubjectError, Want
 
 if TYPE_CHECKING:
-    import torch
     from sae_lens import SAE
 
 _BATCH = 16  # prompts
@@ -213,6 +212,8 @@ def load_sae(path: Path, *, device: str) -> "SAE[Any]":
     from sae_lens import SAE
     from safetensors import SafetensorError
 
+    from saeprobe.subject.running.dictionary import goodfire
+
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled with CUDA
@@ -231,7 +232,7 @@ def load_sae(path: Path, *, device: str) -> "SAE[Any]":
             # It warns that the model must be loaded with certain settings; here no model is loaded.
             warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty model_from_pretrained_kwargs")
             if known.kind == "goodfire-sae":
-                sae = load(contents.file, device=device, converter=_from_goodfire)
+                sae = load(contents.file, device=device, dtype="float32", converter=goodfire)
             else:
                 sae = load(contents.file.parent, device=device, dtype="float32")
     except (*DAMAGE, SafetensorError) as error:
@@ -245,16 +246,6 @@ def load_sae(path: Path, *, device: str) -> "SAE[Any]":
             "sae.fold_activation_norm_scaling_factor(...) and save the SAE again"
         )
     return sae.eval().requires_grad_(requires_grad=False)
-
-
-def _from_goodfire(
-    path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
-) -> "tuple[dict[str, Any], dict[str, torch.Tensor]]":
-    """Convert the file as `SAE.load_from_disk` asks its converter to."""
-    from saeprobe.subject.running.dictionary import as_standard
-
-    tensors = cast("dict[str, torch.Tensor]", load_data(path))
-    return as_standard(tensors, device=device, dtype="float32", overrides=cfg_overrides)
 
 
 def _encode(sae: "SAE[Any]", rows: Float[np.ndarray, "topics d_in"], advance: Callable[[int], object]) -> csr_array:

@@ -1,5 +1,6 @@
 """The contents of a file are listed key by key, from headers and mapped files: weights stay on disk."""
 
+import json
 import math
 import re
 import zipfile
@@ -14,7 +15,7 @@ from safetensors import SafetensorError
 
 from saeprobe.cli.terminal import RefusedError
 from saeprobe.files import FileError, load_json, open_regular, quoted
-from saeprobe.recorded.archives import DAMAGE, load_data
+from saeprobe.recorded.archives import DAMAGE, NUMPY, StoredTensor, load_data
 from saeprobe.recorded.summaries import object_at
 from saeprobe.subject.files.properties import header_of
 
@@ -106,6 +107,21 @@ def _safetensors(file: Path) -> tuple[Item, ...]:
     return tuple(items)
 
 
+def mapped_from(file: Path, key: str) -> StoredTensor:
+    """Map one tensor of a safetensors file, whose header `read_contents` has checked; numpy knows no bfloat16."""
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        said = cast("dict[str, Any]", json.loads(opened.read(length))[key])
+    dtype = _DTYPES.get(str(said["dtype"]), str(said["dtype"]))
+    at, kind = 8 + length + said["data_offsets"][0], np.dtype(f"<{NUMPY.get(dtype, 'u1')}")
+    stored = (
+        np.memmap(file, kind, "r", offset=at, shape=tuple(said["shape"]))
+        if all(said["shape"])
+        else np.empty(said["shape"])
+    )
+    return StoredTensor(dtype=dtype, stored=stored)
+
+
 def _npz(file: Path) -> tuple[Item, ...]:
     items: list[Item] = []
     try:
@@ -136,11 +152,8 @@ def _walk(value: object, key: str, *, depth: int = 6) -> Iterator[Item]:
         for name, inner in nested:
             yield from _walk(inner, f"{key}.{name}" if key else str(name), depth=depth - 1)
         return
-    tensor, key = cast(Any, value), key or "(the whole file)"
-    shape = getattr(tensor, "shape", None)
-    if shape is None:
-        yield Item(key=key, shape=None, dtype=type(tensor).__name__, bytes=0)
-        return
-    size = int(tensor.numel() * tensor.element_size())
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    yield Item(key=key, shape=tuple(int(axis) for axis in shape), dtype=dtype, bytes=size)
+    key = key or "(the whole file)"
+    if isinstance(value, StoredTensor):
+        yield Item(key=key, shape=value.shape, dtype=value.dtype, bytes=value.stored.nbytes)
+    else:
+        yield Item(key=key, shape=None, dtype=type(cast(object, value)).__name__, bytes=0)

@@ -8,15 +8,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal
 
-from saeprobe.cli.hub import cache_folder, existing_folder, free_bytes, setting
 from saeprobe.cli.terminal import facts, project_root, say, seconds_in_words, table
 from saeprobe.files import bytes_in_words, quoted, visible
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import Machine, this_machine, torch_cuda
+from saeprobe.subject.machine import Machine, models_absent, this_machine, torch_cuda, version_of
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import SubjectError
@@ -31,7 +29,7 @@ _PROMPTS: Final = 300
 _TOKENS: Final = 80
 _TORCH_SITE: Final = "https://pytorch.org/get-started/locally"
 _PACKAGES: Final = {
-    **dict.fromkeys(("transformers", "transformer-lens", "sae-lens", "accelerate"), "pip install saeprobe"),
+    **dict.fromkeys(("transformers", "transformer-lens", "sae-lens", "accelerate"), 'pip install "saeprobe[models]"'),
     "bitsandbytes": "8-bit weights, on NVIDIA GPUs: pip install bitsandbytes",
     "pytest-xdist": 'probes in parallel: pip install "saeprobe[parallel]"',
 }
@@ -41,9 +39,13 @@ Facts = list[tuple[str, str]]
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the surroundings, then a line a subject and what there is to say of it."""
-    del arguments  # the command has none
     root = project_root()
     subjects = [find_subject(name, root) for name in subject_names(root)]
+    if models_absent() is not None:  # what is left to say takes neither the machine nor the Hub
+        say(f"software\n{facts(software(apple_gpu=False))}\n")
+        return run_subjects(arguments) or 1
+    from saeprobe.cli.hub import existing_folder
+
     machine = this_machine()
     rates = measure(existing_folder(), gpu=bool(machine.usable_gpus))
     found = [outlook(subject, rates) for subject in subjects]
@@ -56,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         for line, note in enumerate(one.notes)
     ]
     parts = [
-        f"software\n{facts(software(machine))}",
+        f"software\n{facts(software(apple_gpu=machine.apple_gpu))}",
         f"machine\n{facts(hardware(machine, rates.gpu_problem))}",
         f"Hub\n{facts(hub())}",
         table(["subject", "here", "memory", "disk", "time"], [one.row for one in found], right=[2, 3, 4]),
@@ -81,8 +83,11 @@ def run_subjects(arguments: argparse.Namespace) -> int:
         ]
         for one in found
     ]
-    lacking = [f"{name}: {why.removeprefix(f'{name} ')}" for name, why in absent.items() if why is not None]
-    say("\n\n".join([table(["subject", "here", "what it is"], rows), *map(visible, lacking)]))
+    lacking: dict[str, list[str]] = {}
+    for name, why in absent.items():
+        lacking.setdefault("" if why is None else why.removeprefix(f"{name} "), []).append(name)
+    notes = [visible(f"{', '.join(names)}: {why}") for why, names in lacking.items() if why]
+    say("\n\n".join([table(["subject", "here", "what it is"], rows), *notes]))
     return 0
 
 
@@ -241,24 +246,17 @@ def _rate(operations: float) -> str:
     return f"{operations / 10**12:.1f} TFLOP/s" if operations >= 10**12 else f"{operations / 10**9:.0f} GFLOP/s"
 
 
-def software(machine: Machine) -> Facts:
+def software(*, apple_gpu: bool) -> Facts:
     """Return what is installed."""
-    torch, cuda = _version("torch"), torch_cuda()
-    here = "with MPS for the Apple GPU" if machine.apple_gpu else "CPU build"
+    torch, cuda = version_of("torch"), torch_cuda()
+    here = "with MPS for the Apple GPU" if apple_gpu else "CPU build"
     built = here if cuda is None else f"built for CUDA {cuda}"
     return [
-        ("saeprobe", _version("saeprobe") or "not installed"),
+        ("saeprobe", version_of("saeprobe") or "not installed"),
         ("Python", f"{platform.python_version()} on {platform.platform(terse=True)}"),
         ("torch", f"absent: {_TORCH_SITE}" if torch is None else f"{torch}, {built}"),
-        *((name, _version(name) or f"absent ({remedy})") for name, remedy in _PACKAGES.items()),
+        *((name, version_of(name) or f"absent ({remedy})") for name, remedy in _PACKAGES.items()),
     ]
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def hardware(machine: Machine, gpu_problem: str | None) -> Facts:
@@ -281,6 +279,8 @@ def hardware(machine: Machine, gpu_problem: str | None) -> Facts:
 def hub() -> Facts:
     """Return how weights come here; a token is looked for and never shown."""
     from huggingface_hub import constants
+
+    from saeprobe.cli.hub import cache_folder, free_bytes, setting
 
     offline = "yes: HF_HUB_OFFLINE is set, nothing can be fetched" if constants.HF_HUB_OFFLINE else "no"
     from_where = "HF_ENDPOINT" if "HF_ENDPOINT" in os.environ else f"out of reach? {setting('the command')}"

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-from safetensors import safe_open
 
-from saeprobe.cli.contents import Contents, read_contents
+from saeprobe.cli.contents import Contents, mapped_from, read_contents
 from saeprobe.cli.terminal import facts, say, table
 from saeprobe.files import FileError, bytes_in_words, visible
 from saeprobe.recorded import tensors as article
+from saeprobe.recorded.archives import FLOATS, StoredTensor, widened
 from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
 from saeprobe.report.document import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
@@ -108,7 +108,7 @@ def _goodfire(contents: Contents) -> Recognition:
         description=f"an SAE in Goodfire's format: ReLU, d_in {d_in:,}, d_sae {d_sae:,}{known}",
         counted="parameters",
         facts={"d_in": str(d_in), "d_sae": str(d_sae), "hook": f"{_NOT_STATED} in this format"}
-        | _decoder_norms(held["decoder_linear.weight"].T if held is not None else None),
+        | _decoder_norms(cast("StoredTensor | None", held and held["decoder_linear.weight"]), transposed=True),
         warnings=_mismatches(shapes, wanted),
     )
 
@@ -142,21 +142,16 @@ def _sae_lens(contents: Contents) -> Recognition:
 
 
 def _stored_norms(file: Path) -> dict[str, str]:
-    if file.suffix != ".safetensors":
-        return {}
-    with cast(Any, safe_open)(file, framework="np") as opened:
-        framework = "pt" if opened.get_slice("W_dec").get_dtype() == "BF16" else "np"  # of which numpy knows nothing
-    with cast(Any, safe_open)(file, framework=framework) as opened:
-        return _decoder_norms(opened.get_tensor("W_dec"))
+    return _decoder_norms(mapped_from(file, "W_dec")) if file.suffix == ".safetensors" else {}
 
 
-def _decoder_norms(rows: Any) -> dict[str, str]:
+def _decoder_norms(decoder: StoredTensor | None, *, transposed: bool = False) -> dict[str, str]:
     """Say how long the rows of the decoder are, `[d_sae, d_out]`: the scale of an SAE's activations hangs on it."""
-    if rows is None or len(rows.shape) != 2 or not len(rows):  # noqa: PLR2004 - a matrix
+    if decoder is None or len(decoder.shape) != 2 or not all(decoder.shape) or decoder.dtype not in FLOATS:  # noqa: PLR2004 - a matrix
         return {}
-    parts = (rows[at : at + _ROWS_AT_ONCE] for at in range(0, len(rows), _ROWS_AT_ONCE))
-    plain = (np.asarray(part if isinstance(part, np.ndarray) else part.float(), dtype=np.float32) for part in parts)
-    norms = np.concatenate([np.linalg.norm(part, axis=1) for part in plain])
+    rows = decoder.stored.T if transposed else decoder.stored
+    parts = (widened(rows[at : at + _ROWS_AT_ONCE], decoder.dtype) for at in range(0, len(rows), _ROWS_AT_ONCE))
+    norms = np.concatenate([np.linalg.norm(part.astype(np.float32), axis=1) for part in parts])
     if np.abs(norms - 1).max() < _LIKE_ONE:
         return {"decoder": "rows of norm 1: activations are of folded norms, as values of Neuronpedia are"}
     found = f"rows of norm {norms.min():.2g} to {norms.max():.2g}"

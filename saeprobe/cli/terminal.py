@@ -85,10 +85,13 @@ def explain(error: Exception) -> str | None:
     from saeprobe.claims import NotRun
     from saeprobe.files import FileError
     from saeprobe.prompts import PromptError
+    from saeprobe.subject.machine import models_absent
     from saeprobe.subject.specification import ReadingError, SubjectError
 
     if isinstance(error, RefusedError | FileError | NotRun | PromptError | SubjectError | ReadingError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "saeprobe").startswith("saeprobe"):
+        return models_absent(error.name)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: there is no such file or folder; check the path"
     if isinstance(error, OSError):

@@ -9,13 +9,13 @@ from statistics import NormalDist
 from typing import NoReturn
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from saeprobe.claims import NotRun, Over
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.units import needed, needed_in_words, refuse_controls, sample_of
 from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.files import number, p_value, span, visible
+from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import permutation_p
 

@@ -10,13 +10,13 @@ from math import isfinite
 from typing import TypeGuard
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence
 from saeprobe.features.sparse import NearThreshold
 from saeprobe.files import visible
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Float, Int
 
 
 class Comparable:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, NotRun
 from saeprobe.files import amount, visible
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Bool, Float, Int
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,8 +190,10 @@ class Features:
 
     def to_pandas(self) -> pd.DataFrame:
         """Make a table with a line an active feature: prompt, style, topic, token, position, feature, activation."""
-        import pandas as pd
-
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError('a table takes pandas; run: pip install "saeprobe[pandas]"') from error
         coo = self.acts.tocoo()
         rows, features = coo.coords
         prompts = [self.prompts[int(index)] for index in self.row_prompt[rows]]

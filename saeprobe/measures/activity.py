@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float
 
 from saeprobe.claims import NotRun, Unverifiable
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features.sparse import Features, NearThreshold
 from saeprobe.measures.reading import Readable, captured, feature_number, firing, one_near, refuse_unread
 from saeprobe.recorded.directory import Recorded, RecordedStyle
+from saeprobe.shapes import Float
 
 Values = Float[np.ndarray, " prompts"]
 

@@ -8,7 +8,6 @@ from itertools import combinations, permutations, product
 from math import ceil, factorial, prod
 
 import numpy as np
-from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, Over
@@ -21,6 +20,7 @@ from saeprobe.measures.halving import firing_shares
 from saeprobe.measures.reading import captured, refuse_more, refuse_others, templates, topics
 from saeprobe.measures.separation import READ, BothSides, run_rivals
 from saeprobe.recorded.directory import Recorded
+from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import DRAWING, Reached, counted, drawn
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, NotRun
@@ -19,6 +18,7 @@ from saeprobe.measures.activity import Values, measured
 from saeprobe.measures.halving import Selected
 from saeprobe.measures.reading import captured, feature_numbers, shown
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Bool, Float, Int
 
 Units = Literal["features", "dimensions"]
 

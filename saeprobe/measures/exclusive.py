@@ -12,7 +12,6 @@ from math import sqrt
 from typing import NoReturn
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt64
 
 from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import HALF, summary_of, verdict_of
@@ -36,6 +35,7 @@ from saeprobe.measures.reading import (
 )
 from saeprobe.measures.separation import READ, BothSides, run_rivals
 from saeprobe.recorded.directory import RecordedStyle
+from saeprobe.shapes import Bool, Int, UInt64
 from saeprobe.statistics.permutation import COUNTED_ITEMS, DRAWING, Dealt, Reached, counted, drawn, every_choice
 
 CONTROLS = ("activity", *READ)

@@ -6,7 +6,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Over
@@ -15,6 +14,7 @@ from saeprobe.features.sparse import Features
 from saeprobe.measures.reading import captured, one_near, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.directory import Recorded
+from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import flips_countable, permutations_countable
 from saeprobe.statistics.permutation import Units, flip_share, permutation_share
 from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift

@@ -11,7 +11,6 @@ from textwrap import shorten
 from typing import TypeGuard
 
 import numpy as np
-from jaxtyping import Bool, Int
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, NotRun, Over
@@ -19,6 +18,7 @@ from saeprobe.evidence.evidence import Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features.sparse import Features, NearThreshold
 from saeprobe.recorded.directory import Recorded, RecordedStyle
+from saeprobe.shapes import Bool, Int
 from saeprobe.statistics.intervals import least_units
 
 Readable = Features | RecordedStyle

@@ -6,7 +6,6 @@ from dataclasses import replace
 from math import ceil, inf
 
 import numpy as np
-from jaxtyping import Float
 
 from saeprobe.claims import Control
 from saeprobe.evidence.controls import HALF, summary_of, verdict_of
@@ -16,6 +15,7 @@ from saeprobe.files import against, number, p_value
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
 from saeprobe.measures.reading import Readable, captured, one_near, refuse_apart, refuse_others, templates, topics
 from saeprobe.measures.separation import READ, SHARE, BothSides, run_rivals
+from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import false_discoveries, units_to_decide
 
 ROUNDS = 20

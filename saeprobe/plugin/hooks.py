@@ -223,7 +223,7 @@ class Hooks:
             platform=platform.platform(),
             device=next((each.device for each in gathered if each.device), None),
             evidence_dir=None if evidence is None else evidence.name,
-            versions=versions(),
+            versions=versions(self._laboratory.computed_with),
             computed_prompts=sum(each.computed for each in gathered),
             stored_prompts=_stored(gathered),
         )

@@ -8,10 +8,9 @@ import linecache
 import platform
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from importlib import metadata
 from types import CodeType
 from typing import Final, NoReturn, cast
 
@@ -29,6 +28,7 @@ from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
+from saeprobe.subject.machine import version_of
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline import BaselineComparison
 from saeprobe.verdicts.baseline_files import Baselines, Provenance, identity_of, read_baselines
@@ -40,9 +40,11 @@ UNSAID: Final = "not said"
 _record = pytest.StashKey[ProbeRecord]()
 
 
-def versions() -> dict[str, str]:
-    """Return versions by distribution name."""
-    return {name: metadata.version(name) for name in PACKAGES}
+def versions(computed: Iterable[Mapping[str, str]] = ()) -> dict[str, str]:
+    """Return versions by distribution name: those installed, or those that `computed` the evidence where they did."""
+    kept = {name: ", ".join(sorted({of[name] for of in computed if name in of})) for name in PACKAGES}
+    found = {name: kept[name] or version_of(name) for name in PACKAGES}
+    return {name: version for name, version in found.items() if version is not None}
 
 
 def described(
@@ -109,7 +111,10 @@ class Judge:
         self._baselines: Baselines = read_baselines(settings.baselines) if settings.baselines.is_dir() else {}
         self._identity = cache(self._identify)
         self._here = cache(
-            lambda: (*commit_of(settings.rootdir, store=settings.store, report=settings.report), versions())
+            lambda: (
+                *commit_of(settings.rootdir, store=settings.store, report=settings.report),
+                versions(laboratory.computed_with),
+            )
         )
 
     @pytest.hookimpl(wrapper=True)

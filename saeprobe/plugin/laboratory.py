@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -12,7 +12,7 @@ from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features.sparse import Features
 from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, designs_in_words
-from saeprobe.plugin.records import AS_PUBLISHED, in_words, stated_by
+from saeprobe.plugin.records import AS_PUBLISHED, in_words, served, stated_by
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.store import plan
@@ -24,8 +24,7 @@ from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import ReadingError, SubjectError
 
-Show = Callable[[str, int, int], None]
-"""It shows progress: the subject, prompts done, prompts in all."""
+Show = Callable[[str, int, int], None]  # it shows progress: the subject, prompts done, prompts in all
 
 OWN_TEXT = "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
 
@@ -34,8 +33,7 @@ OWN_TEXT = "where plain English does not suit its vocabulary or its context, nam
 class Settings:
     """The settings of a run come from its options; paths are absolute.
 
-    `evidence` is a directory of recorded files, if one was given; `neutral` are the prompts on which the instruments
-    of some subjects are checked, by the subject's name.
+    `evidence` is a folder of recorded files, if one was given; `neutral` has by subject the prompts of its check.
     """
 
     rootdir: Path
@@ -79,8 +77,12 @@ class Laboratory:
     @property
     def default_names(self) -> tuple[str, ...]:
         """Return the subjects that run where nothing selects others."""
-        chosen = self._settings.default_subjects
-        return chosen or tuple(name for name in self.names if self.subject(name).default)
+        return self._settings.default_subjects or tuple(name for name in self.names if self.subject(name).default)
+
+    @property
+    def computed_with(self) -> list[Mapping[str, str]]:
+        """Return the versions of what computed stored evidence, where they stand for what is not installed."""
+        return [one.computed_with for one in self._subjects.values() if one.computed_with]
 
     @property
     def device(self) -> str | None:
@@ -94,13 +96,16 @@ class Laboratory:
             SubjectError: there is none of that name.
         """
         if name not in self._subjects:
-            self._subjects[name] = find_subject(name, self._settings.rootdir)
+            self._subjects[name] = served(find_subject(name, self._settings.rootdir), (), self._store)
         return self._subjects[name]
 
     def plan(self, asked: Iterable[Asked]) -> None:
         """Take note of all that the collected probes need, their controls and the checks of their instruments too."""
         self._asked = tuple(each for each in asked if self.broken(each.subject) is None)
         wanted: list[tuple[Subject, Declared]] = []
+        for name in dict.fromkeys(each.subject for each in self._asked):
+            of_it = [each.declared for each in self._asked if each.subject == name]
+            self._subjects[name] = served(self.subject(name), of_it, self._store)
         for each in self._asked:
             subject = self.subject(each.subject)
             wanted.append((subject, each.declared))
@@ -120,19 +125,18 @@ class Laboratory:
     def gather(self, show: Show) -> None:
         """Run what the plan asks for and the store lacks; a failure is kept for the probes that need it."""
         for works in self._together():
-            first = works[0].subject  # draws are here where the subject is that they are of
-            if not self._is_run(first):
+            if not self._is_run(first := works[0].subject):  # draws are here where the subject is that they are of
                 continue
             self._gather_together(works, show)
-            if first.name not in self._conditions.labels:
-                self.checks[first.name] = self._check(first)
+            if first.name not in self._conditions.labels and (check := self._check(first)):
+                self.checks[first.name] = check
 
     def seen(self, name: str) -> tuple[Seen, ...]:
         """Return what the model saw of the first prompt of each capture; nothing where no model is run."""
         subject, asked = self.subject(name), [each.declared for each in self._asked if each.subject == name]
-        captures = [each for each in asked if isinstance(each, Capture)]
+        captures = [each for each in asked if isinstance(each, Capture) and self._is_run(subject)]
         try:
-            found = [plan.seen(subject, each, self._store) for each in captures] if self._is_run(subject) else []
+            found = [plan.seen(subject, each, self._store) for each in captures]
         except SubjectError:  # the probes report it
             return ()
         return tuple(dict.fromkeys(seen for seen in found if seen is not None))
@@ -157,8 +161,7 @@ class Laboratory:
             NotRun: weights, hardware or recorded files are absent.
             BrokenInstrumentError: the instrument check failed.
         """
-        broken = self.broken(name)
-        if broken is not None:
+        if (broken := self.broken(name)) is not None:
             raise BrokenInstrumentError(broken)
         return self._provided(name, declared)
 
@@ -175,8 +178,7 @@ class Laboratory:
 
     def _in_words(self, works: tuple[Work, ...]) -> list[str]:
         subject = works[0].subject
-        record = self.record_of(subject)
-        if record is not None:
+        if (record := self.record_of(subject)) is not None:
             return [f"{subject.name}: recorded evidence in {record}"]
         designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
         return [plan.in_words(works, self._label(subject.name), self._store), *designs]
@@ -215,11 +217,14 @@ class Laboratory:
 
     def _with_conditions(self, name: str, declared: Declared) -> object:
         """Give the evidence; features carry what the controls read in their place, once it is asked for."""
-        subject = self.subject(name)
-        evidence = self._provide(subject, declared)
+        evidence = self._provide(subject := self.subject(name), declared)
         if not isinstance(evidence, Features) or not isinstance(declared, Capture):
             return evidence
         conditions = self._conditions.of(subject, declared)
+        read = [(of, one.capture) for one in conditions.values() if isinstance(one, Condition) for of in one.subjects]
+        for of, capture in read:
+            if isinstance(self._failed.get(of.name), NotRun):
+                self._gather_again(of, capture)  # it raises where not all of that is stored
         return replace(evidence, conditions={name: self._readings(of) for name, of in conditions.items()})
 
     def _readings(self, condition: Condition | NotRun) -> tuple[Callable[[], Features], ...]:
@@ -239,30 +244,31 @@ class Laboratory:
         return evidence
 
     def _provide(self, subject: Subject, declared: Declared) -> object:
-        folder = self.recorded(subject)
-        if folder is not None:
+        if (folder := self.recorded(subject)) is not None:
             if isinstance(declared, Steering):
                 raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
             stated = replace(stated_by(subject), prompts=plan.prompts_for(declared.prompts, subject))
             return recorded_evidence(folder, declared, stated)
-        missing = subject.missing()
-        if missing is not None:
+        if (missing := subject.missing()) is not None:
             raise NotRun(missing)
-        if subject.name in self._failed:
+        if (failed := self._failed.get(subject.name)) is not None:
+            if isinstance(failed, NotRun) and not {*self.checks, *self._conditions.labels} & {subject.name}:
+                raise failed  # its instrument could not be checked either
             self._gather_again(subject, declared)
         if isinstance(declared, Capture):
             return plan.features(subject, declared, self._store)
         return plan.continuations(subject, declared, self._store)
 
-    def _check(self, subject: Subject) -> InstrumentCheck:
-        """Check a subject that was read, or that could not be."""
-        failed = self._failed.get(subject.name)
-        if isinstance(failed, SubjectError):
+    def _check(self, subject: Subject) -> InstrumentCheck | None:
+        """Check a subject that was read, or that could not be; None where that would take the extra `models`."""
+        if isinstance(failed := self._failed.get(subject.name), SubjectError):
             return unread(failed)
         try:
             if failed is not None:
                 self._gather_again(subject, *self._instruments.captures(subject).values())
             return self._instruments.check(subject)
+        except NotRun:
+            return None
         except ReadingError as error:
             return unread(error, remedy=OWN_TEXT)
         except Exception as error:  # noqa: BLE001 - an instrument that cannot be checked is broken, for this reason
@@ -278,8 +284,7 @@ class Laboratory:
 
     def record_of(self, subject: Subject) -> str | None:
         """Say where the recorded files of a subject are, and what is odd of them; None for one that is run."""
-        folder = self.recorded(subject)
-        return None if folder is None else in_words(folder, subject, self._asked)
+        return (folder := self.recorded(subject)) and in_words(folder, subject, self._asked)
 
     def wrong(self, subject: Subject) -> str | None:
         """Say why a subject that is to be run cannot be; files of one that is not are never read."""

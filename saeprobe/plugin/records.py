@@ -1,18 +1,25 @@
-"""A record is held against its subject; where that cannot be, the plan and the report say so."""
+"""A record is held against its subject, and a store where nothing else knows it; where that cannot be, it is said."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
-from saeprobe.captures import Capture
+import pyarrow.parquet as pq
+
+from saeprobe.captures import Capture, Steering
 from saeprobe.plugin.collecting import Asked
 from saeprobe.recorded.directory import topics_unlike
 from saeprobe.recorded.stated import Stated
-from saeprobe.store.plan import prompts_for
+from saeprobe.store.plan import Plan, complete, prompts_for
+from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
+from saeprobe.subject.machine import models_absent
 
 AS_PUBLISHED: Final = "-as-published"
 """The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
@@ -20,9 +27,44 @@ AS_PUBLISHED: Final = "-as-published"
 
 def stated_by(subject: Subject) -> Stated:
     """Return what recorded files are held against: what is declared, or the subject's files say where they are."""
-    found = subject.located if subject.wrong is None and subject.missing() is None else None
+    found = subject.located if subject.wrong is None and subject.absent() is None else None
     read, shape = (subject.spec, subject.spec.shape) if found is None else (found.pairing, found.shape)
     return Stated(subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=shape and shape.hidden)
+
+
+def _versions(store: Store) -> list[Mapping[str, str]]:
+    """Return with which versions what is stored was computed, each set of them once, the highest first.
+
+    They need not be trusted: they count only where the fingerprint that is made of them is one that is stored.
+    """
+    found: dict[str, Mapping[str, str]] = {}
+    for folder in store.path.glob("*/*/"):
+        for file in filter(Path.is_file, folder.glob("*.parquet")):
+            with suppress(*DAMAGE, AttributeError, LookupError, RecursionError, TypeError):
+                said = cast(Any, pq).read_metadata(file).metadata[VERSIONS].decode()
+                found[said] = {name: version + "" for name, version in json.loads(said).items()}
+                break
+
+    def numbers(of: Mapping[str, str]) -> list[list[str]]:
+        return [[number.zfill(9) for number in re.findall(r"[0-9]+", version)] for version in of.values()]
+
+    return sorted(found.values(), key=numbers, reverse=True)
+
+
+def served(subject: Subject, asked: Sequence[Capture | Steering], store: Store) -> Subject:
+    """Return a subject as some stored evidence has it, where the extra that would compute it is absent.
+
+    The versions of the libraries that computed the evidence stand in the place of installed ones; hashes of model and
+    SAE must be equal all the same. The newest versions are taken under which all that is asked is stored, or anything.
+    """
+    if models_absent() is None or subject.wrong or subject.absent():
+        return subject
+    each = [replace(subject, computed_with=versions) for versions in _versions(store)]
+    found = [one for one in each if any(store.path.glob(f"*/{one.identity().fingerprint[:32]}/*.parquet"))]
+    for one in found:
+        if all(complete(work, store) for work in Plan.of((one, each) for each in asked).work):
+            return one
+    return found[0] if found else subject
 
 
 def in_words(folder: Path, subject: Subject, asked: Iterable[Asked]) -> str:

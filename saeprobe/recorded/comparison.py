@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int
 
 from saeprobe.files import FileError
 from saeprobe.recorded.tensors import ArticleFeatures
+from saeprobe.shapes import Int
 
 LISTED_DOMINANT: Final = 30
 LISTED_ONLY: Final = 50

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from saeprobe.files import FileError, load_json, shortened, write_whole
 from saeprobe.recorded.comparison import SINGLE, FeatureDiff, FeatureRates, check_agreement
 from saeprobe.recorded.stated import check_number_of_topics
+from saeprobe.shapes import Float, Int
 
 
 def write_feature_diff(path: Path, diff: FeatureDiff) -> None:

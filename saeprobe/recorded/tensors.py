@@ -1,24 +1,18 @@
-"""The article's two `.pt` files are lists of dicts, one a topic, with one tensor a style.
-
-Torch is imported where a tensor is checked or written: a directory of JSON files is read without it.
-"""
+"""The article's two `.pt` files are lists of dicts, one a topic, with one tensor a style; torch only writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from saeprobe.files import FileError, shortened, written_whole
-from saeprobe.recorded.archives import load_data
-
-if TYPE_CHECKING:
-    import torch
+from saeprobe.recorded.archives import FLOATS, StoredTensor, load_data, widened
+from saeprobe.shapes import Float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,12 +168,14 @@ class Entries:
     kind: Kind
     topics: tuple[str, ...]
     gurus: tuple[str, ...]
-    tensors: Mapping[str, Sequence[torch.Tensor]]
+    tensors: Mapping[str, Sequence[StoredTensor]]
     width: int
 
     def matrix(self, style: str) -> Float[np.ndarray, "topics width"]:
         """Read the tensors of one style as float32 rows, and refuse NaN and infinity."""
-        rows = np.stack([tensor.detach().reshape(-1).float().numpy() for tensor in self.tensors[style]])
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+            read = [widened(one.stored, one.dtype).reshape(-1).astype(np.float32) for one in self.tensors[style]]
+        rows = np.stack(read)
         bad = np.argwhere(~np.isfinite(rows))
         if len(bad):
             entry, index = (int(axis) for axis in bad[0])
@@ -205,7 +201,7 @@ def entries_of(path: Path, data: object, kind: Kind) -> Entries:
     if not keys:
         found = f"{_where(0, entries[0]['topic'])} has no tensor"
         raise FileError(path, found, wanted=f"'<style>_{kind.suffix}' {kind.shape}")
-    tensors: dict[str, list[torch.Tensor]] = {key: [] for key in keys}
+    tensors: dict[str, list[StoredTensor]] = {key: [] for key in keys}
     for index, entry in enumerate(entries):
         where = _where(index, entry["topic"])
         for key in sorted({*keys} ^ (entry.keys() - {"topic", "guru"})):
@@ -220,7 +216,7 @@ def entries_of(path: Path, data: object, kind: Kind) -> Entries:
             if shape[-1] != width:
                 found = f"{_where(index, entry['topic'])}, {key!r}: shape {shape}"
                 raise FileError(path, found, wanted=f"{kind.width} = {width}, as {keys[0]!r} of entry 0 has")
-    held = sum(tensor.numel() * tensor.element_size() for of_style in tensors.values() for tensor in of_style)
+    held = sum(tensor.stored.nbytes for of_style in tensors.values() for tensor in of_style)
     if held > path.stat().st_size:  # tensors that repeat a few stored values would be written out when they are read
         found = f"its tensors claim {held:,} bytes, and the file has {path.stat().st_size:,}"
         raise FileError(path, found, wanted="tensors that are stored whole", remedy=f"make it with {kind.made_by!r}")
@@ -261,14 +257,11 @@ def _entry(path: Path, index: int, entry: object, kind: Kind) -> dict[str, Any]:
     return fields
 
 
-def _tensor(path: Path, where: str, value: object, kind: Kind) -> torch.Tensor:
-    import torch
-
-    if not isinstance(value, torch.Tensor):
+def _tensor(path: Path, where: str, value: object, kind: Kind) -> StoredTensor:
+    if not isinstance(value, StoredTensor):
         raise FileError(path, f"{where} is a {type(value).__name__}", wanted=f"a tensor {kind.shape}")
-    if not value.dtype.is_floating_point or value.layout != torch.strided or value.device.type != "cpu":
-        found = f"{value.dtype}, {value.layout}, {value.device}".replace("torch.", "")
-        raise FileError(path, f"{where} is a tensor of {found}", wanted="a dense tensor of floating point")
+    if value.dtype not in FLOATS:
+        raise FileError(path, f"{where} is a tensor of {value.dtype}", wanted="a dense tensor of floating point")
     shape = list(value.shape)
     if not shape or shape[:-1] != list(kind.lead) or shape[-1] == 0:
         raise FileError(path, f"{where} has shape {shape}", wanted=f"shape {kind.shape}")

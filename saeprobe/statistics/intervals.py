@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from math import ceil, comb, inf, isnan, log, sqrt
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from saeprobe.claims import Over
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Float, Int
 
 
 def rate_interval(successes: float, trials: int, *, level: float) -> tuple[float, float]:

@@ -13,8 +13,8 @@ from math import comb, factorial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float
 
+from saeprobe.shapes import Bool, Float
 from saeprobe.statistics.intervals import Statistic, rate_interval
 
 Units = Float[np.ndarray, " units"]

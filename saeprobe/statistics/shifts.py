@@ -11,8 +11,8 @@ from itertools import combinations, product
 from math import comb, inf, sqrt
 
 import numpy as np
-from jaxtyping import Float
 
+from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import flips_countable, permutations_countable, units_to_decide
 from saeprobe.statistics.permutation import (
     DRAWN,

@@ -11,22 +11,20 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Steering
+from saeprobe.claims import NotRun
 from saeprobe.features.continuations import Continuation, Continuations
 from saeprobe.features.sparse import Features, near_rows
 from saeprobe.prompts import PromptChoice, PromptSet
 from saeprobe.store.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
 from saeprobe.subject.local import Subject
+from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import Reader, Reading, Request, SubjectError, Want
 
-Progress = Callable[[int, int], None]
-"""Called with what is done and what there is to do, in prompts."""
-
+Progress = Callable[[int, int], None]  # called with what is done and what there is to do, in prompts
 BATCH_SIZE: Final = 32
-A_FILE: Final = 128
-"""Prompts that a file holds at most, and that are lost together if the process is killed."""
-A_FILE_OF_A_DRAW: Final = 1024
-"""The same of a draw of a random control: every run reads many draws."""
+A_FILE: Final = 128  # prompts that a file holds at most, and that are lost together if the process is killed
+A_FILE_OF_A_DRAW: Final = 1024  # the same of a draw of a random control: every run reads many draws
 
 
 class PlanError(Exception):
@@ -86,7 +84,7 @@ def in_words(works: Sequence[Work], label: str, store: Store) -> str:
             return f"{begin} not run: {missing}"
         parts = [_parts(work, store) for work in works]
         to_run = sum(len(part.prompts) for _, lacking in parts for part in lacking)
-        where = f", {first.subject.memory_plan.reason}" if to_run else ""
+        where = f", {models_absent() or first.subject.memory_plan.reason}" if to_run else ""
     except SubjectError as error:
         return f"{begin} cannot run: {error}"
     stored = sum(len(part.prompts) for held, _ in parts for part in held)
@@ -172,6 +170,8 @@ def gather(
     stored, computed = (sum(len(part.prompts) for part in parts) for parts in (held, lacking))
     if not lacking:
         return Gathered(subject=subject.name, stored=stored, computed=0, device=None)
+    if (absent := models_absent()) is not None:
+        raise NotRun(absent)
     store.prepare(lacking)
     waiting = {part: dict[str, Reading]() for part in lacking if isinstance(part.of, Want)}
     requests, homes = _requests(waiting)

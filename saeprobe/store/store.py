@@ -24,13 +24,12 @@ from saeprobe.subject.specification import Identity, Want
 
 _T = TypeVar("_T")
 
-_HELD_BYTES: Final = 256 * 2**20
-"""Bytes of tables that stay in memory once they were read. A file beyond them is read again when it is asked for."""
+VERSIONS: Final = b"versions"  # the name in a file's metadata of what computed it
+_HELD_BYTES: Final = 256 * 2**20  # of tables that stay in memory; a file beyond them is read again when it is asked for
 _MARK: Final = b"sha256:"
 _BLANK: Final = b"0" * 64
 _END: Final = b"PAR1"
-_DAMAGE: Final = (pa.ArrowException, OSError, OverflowError, UntrustedError, ValueError)
-"""A file that is not what was written raises one of these; where its hash is right, it was forged."""
+DAMAGE: Final = (pa.ArrowException, OSError, OverflowError, UntrustedError, ValueError)  # what a changed file raises
 
 
 class StoreWarning(UserWarning):
@@ -209,7 +208,7 @@ class Store:
             return make(_table(_bytes_in(file), part, for_report=for_report)) if file.exists() else None
         except FileNotFoundError:  # another process set it aside
             return None
-        except _DAMAGE as error:
+        except DAMAGE as error:
             _set_aside(file, error)
             return None
 
@@ -239,7 +238,7 @@ def sha256_of(value: object) -> str:
 def bytes_of(table: pa.Table, part: Part) -> bytes:
     """Make the bytes of a Parquet file; its list columns take less than 8 bytes an active feature together.
 
-    In its metadata stand kind, fingerprint and the SHA-256 of the whole file, worked out with zeros in its own place.
+    In its metadata stand kind, fingerprint, versions and the file's SHA-256, worked out with zeros in its own place.
     """
     sink, schema = io.BytesIO(), part.kind.schema
     columns = dict(zip(schema.names, schema.types, strict=True))
@@ -255,6 +254,7 @@ def bytes_of(table: pa.Table, part: Part) -> bytes:
     ) as writer:
         writer.write_table(table)
         said = {"saeprobe": part.kind.version, "fingerprint": part.identity.fingerprint}
+        said[VERSIONS.decode()] = json.dumps(part.identity.versions)
         writer.add_key_value_metadata({**said, "hash": (_MARK + _BLANK).decode()})
     content = sink.getvalue()
     at = content.rindex(_MARK) + len(_MARK)

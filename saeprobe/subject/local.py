@@ -8,11 +8,12 @@ from functools import cached_property, wraps
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from saeprobe.claims import NotRun
 from saeprobe.files import quoted
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
-from saeprobe.subject.machine import this_machine
+from saeprobe.subject.machine import models_absent, this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import DATE, Located, Lookup, aspects_of, depth_of, downloads
 from saeprobe.subject.specification import (
@@ -34,10 +35,7 @@ if TYPE_CHECKING:  # they import torch
     from saeprobe.subject.running.random import Randomiser
 
 _COMPUTING: Final = ("torch", "transformers", "tokenizers", "jinja2", "transformer-lens", "sae-lens")
-_METHOD: Final = "matched 1"
-"""How directions are drawn and thresholds are set; evidence of another method is never used."""
-
-
+_METHOD: Final = "matched 1"  # how directions are drawn and thresholds set; evidence of another one is never used
 _Found = TypeVar("_Found")
 
 
@@ -55,7 +53,9 @@ def _fact(ask: Callable[[Subject], _Found]) -> Callable[[Subject], _Found]:
             raise SubjectError(spec.wrong)
         try:
             return ask(subject)
-        except (SubjectError, ReadingError):  # these speak for themselves
+        except ModuleNotFoundError as error:
+            raise NotRun(str(models_absent(error.name))) from error
+        except (SubjectError, ReadingError, NotRun):  # these speak for themselves
             raise
         except Exception as error:
             raise SubjectError(
@@ -89,6 +89,7 @@ class Subject:
 
     spec: SubjectSpec  # what is declared
     randomisation: Randomisation | None = None  # what is drawn at random; None for a subject as it is
+    computed_with: Mapping[str, str] | None = None  # versions that stand for installed ones where `models` is absent
     _trained: Subject | None = field(default=None, compare=False, repr=False)
     _shared: _Shared | None = field(default=None, compare=False, repr=False)
 
@@ -137,16 +138,20 @@ class Subject:
     def wrong(self) -> str | None:
         """Say what is wrong with its declaration or its files; None where nothing is, or where files are absent."""
         try:
-            if self.missing() is None:
+            if self.absent() is None:
                 _ = self.located
         except SubjectError as error:
             return str(error)
         return None
 
     @_fact
-    def missing(self) -> str | None:
-        """Say why it cannot run here and which command brings what is absent; None where it can."""
+    def absent(self) -> str | None:
+        """Say which of its files are not here and which command brings them; None where all are."""
         return self.lookup.missing
+
+    def missing(self) -> str | None:
+        """Say why it cannot run here, nor be answered from a store, and which command helps; None where it can."""
+        return self.absent() or (None if self.computed_with else models_absent())
 
     @_fact
     def downloads(self) -> tuple[Download, ...]:
@@ -188,7 +193,7 @@ class Subject:
         weights = "8-bit, multiplied in float16" if self.quantised else self.spec.dtype
         if self.spec.quantisation == "8bit where it can" and not self.quantised:
             weights = f"{self.spec.dtype}, 8-bit where the hardware does it"
-        known = self.spec if self.wrong or self.missing() else self.located.pairing
+        known = self.spec if self.wrong or self.absent() else self.located.pairing
         return {**aspects_of(known), "weights": weights}
 
     @cached_property
@@ -204,8 +209,7 @@ class Subject:
             MemoryPlanError: what is declared cannot be had here.
         """
         if self.randomisation is None:
-            needs = self.needs()
-            if needs is None:
+            if (needs := self.needs()) is None:
                 raise SubjectError(f"how much memory {self.name} takes is known once its files are here")
             return self._plan_for(needs)
         plan = self.trained.memory_plan
@@ -224,7 +228,7 @@ class Subject:
     def needs(self) -> MemoryNeeds | None:
         """Count what it takes in memory; None where its files are not here and its sizes are not known beforehand."""
         spec = self.spec
-        if self.missing() is None:
+        if self.absent() is None:
             return self._needs_here(depth=self.located.depth)
         if spec.shape is None or spec.d_sae is None or spec.hook_name is None:
             return None
@@ -232,9 +236,8 @@ class Subject:
         return needs_of(spec.shape, depth=depth, d_sae=spec.d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
 
     def _needs_here(self, *, depth: int) -> MemoryNeeds:
-        found, spec = self.located, self.spec
-        d_sae = found.pairing.d_sae
-        return needs_of(found.shape, depth=depth, d_sae=d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
+        shape, d_sae, spec = self.located.shape, self.located.pairing.d_sae, self.spec
+        return needs_of(shape, depth=depth, d_sae=d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
 
     def _plan_for(self, needs: MemoryNeeds) -> MemoryPlan:
         spec = self.spec
@@ -243,7 +246,9 @@ class Subject:
     @property
     def quantised(self) -> bool:
         """Say whether the model's weights are used in 8 bits: as declared, or where this machine can."""
-        return self.spec.quantisation is not None and self.memory_plan.quantisation == "8bit"
+        if self.spec.quantisation is None or models_absent():
+            return self.spec.quantisation is not None and "bitsandbytes" in (self.computed_with or {})
+        return self.memory_plan.quantisation == "8bit"
 
     @property
     def dtype(self) -> Dtype:
@@ -259,7 +264,7 @@ class Subject:
     def _identity(self) -> Identity:
         if self.randomisation is not None:
             return self._identity_of_control(self.randomisation)
-        found, pairing = self.located, self.located.pairing
+        found, pairing, of = self.located, self.located.pairing, self.computed_with
         computing = (*_COMPUTING, *(["bitsandbytes"] if self.quantised else []))
         decides: dict[str, Any] = {
             "model_hash": hash_files(found.model_files),
@@ -267,7 +272,7 @@ class Subject:
             "hook_name": pairing.hook_name,
             "dtype": f"{self.dtype}, 8-bit weights" if self.quantised else self.dtype,
             "protocol": pairing.protocol,
-            "versions": {name: metadata.version(name) for name in computing},
+            "versions": {name: metadata.version(name) if of is None else of.get(name, "") for name in computing},
         }
         return Identity(
             **decides,
@@ -382,13 +387,12 @@ class Subject:
             specimen=False,
             default=False,
         )
-        return Subject(spec=spec, randomisation=randomisation, _trained=self)
+        return replace(self, spec=spec, randomisation=randomisation, _trained=self)
 
     def draws(self, part: RandomPart, *, neutral: PromptSet | None = None, count: int) -> tuple[Subject, ...]:
         """Return `count` controls, seeds 0 and up, which share in memory what they have in common; see `randomised`."""
         shared = _Shared()
-        drawn = (self.randomised(part, neutral=neutral, seed=seed) for seed in range(count))
-        return tuple(replace(each, _shared=shared) for each in drawn)
+        return tuple(replace(self.randomised(part, neutral=neutral, seed=n), _shared=shared) for n in range(count))
 
     def release(self) -> None:
         """Give back the memory that draws share; a draw that is opened afterwards loads it again."""

@@ -12,11 +12,15 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-import psutil
-
+_MODELS: Final = (
+    *("torch", "transformers", "tokenizers", "accelerate", "sae_lens", "transformer_lens"),
+    *("huggingface_hub", "psutil"),
+)
+"""What the extra `models` brings, by the names that are imported."""
 _MIB: Final = 1024**2
 _PATIENCE: Final = 5.0  # seconds; nvidia-smi answers in a tenth of one unless a driver hangs
 _QUERY: Final = ("--query-gpu=name,uuid,memory.total,memory.free", "--format=csv,noheader,nounits")
@@ -57,6 +61,37 @@ class Machine:
 
 
 @cache
+def models_absent(module: str | None = None) -> str | None:
+    """Say in one sentence that the extra `models` is needed, and what of it is absent; None where all of it is here.
+
+    A `module` that could not be imported is named where all of these could be: one of theirs.
+    """
+    absent = [name for name in _MODELS if not _installed(name)] or ([module] if module else [])
+    if not absent:
+        return None
+    which = ", ".join(name.replace("_", "-") for name in absent)
+    return (
+        f"to run or fetch a model takes the extra `models` (not installed here: {which}); "
+        'run: pip install "saeprobe[models]"'
+    )
+
+
+def version_of(distribution: str) -> str | None:
+    """Return the version that is installed; None where none is."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):  # something stands in its way, or a module without a specification in its place
+        return False
+
+
+@cache
 def this_machine() -> Machine:
     """Look at the machine that this process runs on, once."""
     return look(os.environ)
@@ -68,6 +103,8 @@ def look(environment: Mapping[str, str], *, cgroups: Path = _CGROUPS, own_cgroup
     The kernel shows its control groups in the folder `cgroups` and names those of this process in the file
     `own_cgroup`; on other systems than Linux there are no such things.
     """
+    import psutil
+
     memory = psutil.virtual_memory()
     total, available = int(memory.total), int(memory.available)
     for limit, used in _limits(cgroups, own_cgroup):
@@ -89,7 +126,7 @@ def torch_cuda() -> str | None:
     Read from the file that torch writes at its own build: its version number in the package's metadata says `+cpu`
     only in some of the builds without CUDA.
     """
-    found = importlib.util.find_spec("torch")
+    found = importlib.util.find_spec("torch") if _installed("torch") else None
     if found is None or not found.submodule_search_locations:
         return None
     file = Path(found.submodule_search_locations[0]) / "version.py"

@@ -14,6 +14,7 @@ from saeprobe.subject.files.properties import COMPETING, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
+from saeprobe.subject.machine import models_absent
 from saeprobe.subject.provenance import centred, check_model_name, check_training, trained_on_model
 from saeprobe.subject.specification import (
     Download,
@@ -197,7 +198,9 @@ class Lookup:
         Raises:
             SubjectError: a folder or file that is declared is absent or not whole, which no command can mend.
         """
-        spec = self.spec
+        spec, absent = self.spec, models_absent()
+        if absent and (isinstance(spec.model, str) or isinstance(spec.sae, SaeRelease)):
+            return absent  # it has the cache of the Hub and the registry of sae-lens
         pickled = None if self._model_files or self._folder is None else pickled_only(self._folder)
         if not self._model_files and isinstance(spec.model, Path):
             wanted = "config.json, model.safetensors and a tokenizer"

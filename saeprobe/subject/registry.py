@@ -11,6 +11,7 @@ from typing import Any, Final, cast, get_args
 from saeprobe.files import FileError, parsed_toml, quoted, read_text, shortened
 from saeprobe.subject.files.sae import find_release, near
 from saeprobe.subject.local import Subject
+from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import (
     Dtype,
     Memory,
@@ -256,8 +257,8 @@ def _checked(name: str, declared: object, where: str, rootdir: Path) -> SubjectS
     for key in ("model", "sae"):
         if key not in table:
             raise SubjectError(f"{where} has no {key}; wanted a folder or a name on the Hub for it")
-    model = _model_of(str(table["model"]), where, rootdir)
-    settings = {key: value for key, value in table.items() if key not in ("model", "sae")}
+    model, settings = _model_of(str(table["model"]), where, rootdir), dict(table)
+    del settings["model"], settings["sae"]
     sae = _sae_of(cast("dict[str, object]", table["sae"]), where, rootdir)
     return SubjectSpec(name=name, model=model, sae=sae, root=rootdir, **cast("dict[str, Any]", settings))
 
@@ -295,6 +296,6 @@ def _sae_of(table: Mapping[str, object], where: str, rootdir: Path) -> Sae:
         return SaeFile(path=path) if path.suffix in (".pt", ".pth") else SaeFolder(path=path)
     if set(table) == {"release", "id"} and all(map(_is_text, table.values())):
         release = SaeRelease(release=str(table["release"]), id=str(table["id"]))
-        find_release(release)
+        _ = models_absent() or find_release(release)  # sae-lens has the registry
         return release
     raise SubjectError(f"{where}: sae is {shortened(dict(table))}; wanted {_SAE_FORMS}")

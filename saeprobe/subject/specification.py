@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from saeprobe.captures import At, Steering
 from saeprobe.features.continuations import Continuation
 from saeprobe.features.sparse import Keep, Token
 from saeprobe.prompts import Prompt, PromptSet
+from saeprobe.shapes import Float, Int
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantisation = Literal["8bit", "8bit where it can"]

@@ -13,7 +13,8 @@ from itertools import pairwise
 from typing import Any, Literal, cast
 
 import numpy as np
-from jaxtyping import Bool, Float
+
+from saeprobe.shapes import Bool, Float
 
 Values = Float[np.ndarray, " prompts"]
 Fires = Bool[np.ndarray, "prompts d_sae"]

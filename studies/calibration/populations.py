@@ -13,13 +13,13 @@ from importlib import resources
 from typing import Final, cast
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from saeprobe.captures import Capture, capture
 from saeprobe.evidence.values import Measurement
 from saeprobe.features.sparse import Features
 from saeprobe.measures import active_share, effective_rank, firing_rate, l0, max_activation, mean_activation
 from saeprobe.prompts import STYLES, Prompt, PromptSet
+from saeprobe.shapes import Float, Int
 from saeprobe.store import plan
 from saeprobe.store.plan import Plan, gather
 from saeprobe.store.store import Store

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from saeprobe import about
 from saeprobe.evidence.compare import ordered
@@ -17,6 +16,7 @@ from saeprobe.features.sparse import Features
 from saeprobe.measures import clusters, exclusive_features, scan
 from saeprobe.measures.reading import firing
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Bool, Float
 from studies.calibration import naive
 from studies.calibration.claim import Claimed, Naive
 from studies.calibration.populations import What, measure, name_of

@@ -141,7 +141,7 @@ def _unfolding() -> list[object]:
     [
         (_endless, "unfold without an end"),
         (_unfolding, "unfold without an end"),
-        (lambda: {(((((((((((((((((((((1,),),),),),),),),),),),),),),),),),),),),): 1}, "unfold without an end"),
+        (lambda: {(((((((((((((((((((((1,),),),),),),),),),),),),),),),),),),),),): 1}, "a dict with a tuple as a key"),
         (lambda: [{"topic": "t", "a_activation": torch.zeros(1).expand(1, 10**13)}], "claims 40 TB and has 4 bytes"),
         (lambda: {"a": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])}, "a nested tensor"),
     ],

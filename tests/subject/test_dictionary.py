@@ -363,5 +363,5 @@ def test_a_goodfire_file_of_integers_is_refused(root: Path) -> None:
     shapes |= {"decoder_linear.weight": (WIDTH, 8), "decoder_linear.bias": (WIDTH,)}
     torch.save({name: torch.zeros(shape, dtype=torch.int8) for name, shape in shapes.items()}, root / "x.pt")
     spec = SubjectSpec(name="pt", model=root / "model", sae=SaeFile(path=root / "x.pt"), hook_name=HOOK)
-    with pytest.raises(SubjectError, match="holds numbers of the kind CharStorage; wanted floating-point"):
+    with pytest.raises(SubjectError, match="holds numbers of the kind int8; wanted floating-point"):
         Subject(spec=spec).identity()

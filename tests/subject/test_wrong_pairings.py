@@ -142,7 +142,8 @@ def test_a_truncated_pt_file(root: Path, share: float) -> None:
     content = (root / "sae.pt").read_bytes()
     (root / "sae.pt").write_bytes(content[: int(len(content) * share)])
     refused(
-        declared(root), r"sae\.pt cannot be read \(truncated, damaged, or no \.pt file\); copy or download it again"
+        declared(root),
+        r"sae\.pt: it cannot be read \(truncated, .*; copy or download it again",
     )
 
 
@@ -152,7 +153,7 @@ def test_a_pt_file_in_the_format_of_old_torch(root: Path) -> None:
 
     tensors = torch.load(root / "sae.pt", weights_only=True)
     torch.save(tensors, root / "sae.pt", _use_new_zipfile_serialization=False)
-    refused(declared(root), r"format of before version 1\.6; load it with .* and write it again with torch\.save")
+    refused(declared(root), r"format of before version 1\.6; .*load it with .* and write it again with torch\.save")
 
 
 class Harmful:

@@ -8,7 +8,6 @@ from math import sqrt
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
 
 from saeprobe.evidence.controls import Again, found, not_run, what_is_left
 from saeprobe.evidence.evidence import ControlResult, Terms
@@ -16,6 +15,7 @@ from saeprobe.evidence.units import Compared
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import number, p_value
 from saeprobe.prompts.prompt import mentions
+from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import rate_interval, rate_p
 from saeprobe.statistics.shifts import paired_shuffled_ps, shuffled_ps
 

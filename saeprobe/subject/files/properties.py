@@ -12,14 +12,14 @@ from typing import Any, Final, TypeVar, cast
 from safetensors import SafetensorError, safe_open
 
 from saeprobe.files import shortened
+from saeprobe.recorded.archives import FLOATS
 from saeprobe.subject.specification import SubjectError
 
 _T = TypeVar("_T")
-
 REMEDY: Final = "copy or download it again and compare sizes"
 
-_FLOATS: Final = ("F64", "F32", "F16", "BF16", "DoubleStorage", "FloatStorage", "HalfStorage", "BFloat16Storage")
-"""Kinds of numbers that a weight may have; integers would be weights in 8 bits, of which the scale is elsewhere."""
+# Kinds of numbers that a weight may have; integers would be weights in 8 bits, of which the scale is elsewhere.
+_FLOATS: Final = ("F64", "F32", "F16", "BF16", *FLOATS)
 
 _PLAIN: Final = ("W_enc", "b_enc", "W_dec", "b_dec")
 _TENSORS: Final[dict[str, tuple[str, ...]]] = {

@@ -6,23 +6,21 @@ import difflib
 import hashlib
 import importlib.util
 import json
-import pickle
 import re
 import warnings
-import zipfile
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import metadata
-from io import BytesIO
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from saeprobe.files import quoted, shortened, write_whole
-from saeprobe.recorded.archives import DAMAGE, check_archive
+from saeprobe.claims import NotRun
+from saeprobe.files import FileError, quoted, shortened, write_whole
+from saeprobe.recorded.archives import StoredTensor, load_data
 from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, offline, read_json
-from saeprobe.subject.files.properties import REMEDY, Properties, Tensor, check_kinds, check_tensors, properties_of
+from saeprobe.subject.files.properties import Properties, Tensor, check_kinds, check_tensors, properties_of
+from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import Sae, SaeFile, SaeFolder, SaeRelease, SubjectError
 
 CONFIG: Final = "cfg.json"
@@ -30,33 +28,6 @@ WEIGHTS: Final = "sae_weights.safetensors"
 KEYS: Final = ("encoder_linear.weight", "encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias")
 
 _SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".npz")
-_LEGACY: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch wrote first
-
-
-class _HeaderUnpickler(pickle.Unpickler):
-    """It reads what `torch.save` writes about tensors; whatever else a pickle names is refused, never run."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return what may be named: an ordered dict, the rebuilding of a tensor, and the kinds of storage."""
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) in {("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")}:
-            return _tensor_of
-        if module == "torch" and name.endswith("Storage"):
-            return name
-        raise pickle.UnpicklingError(f"it refers to the code '{module}.{name}'; it was refused and not run")
-
-    def persistent_load(self, pid: Any) -> object:
-        """Return the name of a storage, which is not read here."""
-        return pid
-
-
-def _tensor_of(*arguments: Any) -> Tensor:
-    """Stand in for torch's rebuilding of a tensor (storage, offset, size, ...) or of a parameter (tensor, ...)."""
-    first = arguments[0]
-    if isinstance(first, Tensor):
-        return first
-    return Tensor(shape=tuple(int(size) for size in arguments[2]), kind=str(first[1]))
 
 
 def dimensions(file: Path) -> tuple[int, int]:
@@ -65,18 +36,15 @@ def dimensions(file: Path) -> tuple[int, int]:
     Raises:
         SubjectError: the file is truncated, is no such SAE, or names code.
     """
-    with file.open("rb") as stream:
-        if stream.read(len(_LEGACY)) == _LEGACY:
-            raise SubjectError(
-                f"{file} is in torch's format of before version 1.6; load it with torch.load(file, weights_only=True) "
-                "and write it again with torch.save"
-            )
     try:
-        found = _tensors(file)
-    except pickle.UnpicklingError as error:
-        raise SubjectError(f"{file}: {error}; {REMEDY}, or have it saved as plain tensors") from error
-    except DAMAGE as error:
-        raise SubjectError(f"{file} cannot be read (truncated, damaged, or no .pt file); {REMEDY}") from error
+        data = load_data(file)
+    except (FileError, OSError) as error:
+        raise SubjectError(str(error)) from error
+    values = cast("dict[object, object]", data) if isinstance(data, dict) else {}
+    found = {
+        str(key): Tensor(shape=value.shape, kind=value.dtype) if isinstance(value, StoredTensor) else Tensor(shape=())
+        for key, value in values.items()
+    }
     if set(found) != set(KEYS):
         compiled = any(key.startswith("_orig_mod.") for key in found)
         remedy = "; torch.compile wrote _orig_mod. before the names: save the module inside" if compiled else ""
@@ -91,18 +59,6 @@ def dimensions(file: Path) -> tuple[int, int]:
         raise SubjectError(f"the tensors of {file} do not fit together: found {shapes}; wanted {wanted}")
     check_kinds(file, found)
     return d_in, d_sae
-
-
-def _tensors(file: Path) -> dict[str, Tensor]:
-    """Return what a `.pt` file says of each tensor by its key; of what is none, nothing."""
-    check_archive(file)
-    with zipfile.ZipFile(file) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-        found: object = _HeaderUnpickler(BytesIO(archive.read(name))).load()
-    if not isinstance(found, dict):
-        raise TypeError(type(found).__name__)
-    values = cast("dict[object, object]", found)
-    return {str(key): value if isinstance(value, Tensor) else Tensor(shape=()) for key, value in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +132,7 @@ def _registry_text() -> dict[str, str]:
     """Return the registry's text by release. It has 1.5 MB: only the release that is asked for is parsed."""
     found = importlib.util.find_spec("sae_lens")
     if found is None or not found.submodule_search_locations:
-        raise SubjectError("sae-lens is not installed; run: pip install sae-lens")
+        raise NotRun(str(models_absent("sae_lens")))
     text = (Path(found.submodule_search_locations[0]) / "pretrained_saes.yaml").read_text(encoding="utf-8")
     parts = re.split(r"^([^\s#][^\n]*):[ ]*\n", text, flags=re.MULTILINE)
     return {name.strip("'\""): body for name, body in zip(parts[1::2], parts[2::2], strict=True)}

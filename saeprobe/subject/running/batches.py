@@ -9,9 +9,9 @@ from typing import Literal, Protocol, Self, TypeVar
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
-from jaxtyping import Float, Int
 from torch import Tensor
 
+from saeprobe.shapes import Float, Int
 from saeprobe.subject.specification import ReadingError, Share, SubjectError
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
-from jaxtyping import Bool, Float
 from safetensors import SafetensorError
 from torch import Tensor
 
 from saeprobe.files import FileError, quoted
 from saeprobe.recorded.archives import load_data
+from saeprobe.shapes import Bool, Float
 from saeprobe.subject.files.model import offline
 from saeprobe.subject.files.properties import COMPETING, properties_of
 from saeprobe.subject.files.sae import KEYS, SaeSource
@@ -70,7 +70,7 @@ def _loaded(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
     load, from_pretrained = cast(Any, SAE.load_from_disk), cast(Any, SAE.from_pretrained)
     how = {"device": device, "dtype": spec.sae_dtype}
     if isinstance(spec.sae, SaeFile):
-        return load(source.path, converter=_goodfire, **how)
+        return load(source.path, converter=goodfire, **how)
     if not isinstance(spec.sae, SaeRelease):
         return load(source.path, **how)
     conversion = None if source.release is None else source.release.conversion
@@ -85,7 +85,7 @@ def _loaded(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
     ) -> tuple[dict[str, Any], dict[str, Tensor], None]:
         del repo_id, folder_name, force_download
         if conversion == "goodfire":
-            return *_goodfire(source.path, device, {**said, **cfg_overrides}), None
+            return *goodfire(source.path, device, {**said, **cfg_overrides}), None
         # The release's own converter would ask the network for what lies in the cached folder.
         from sae_lens.loading.pretrained_sae_loaders import sae_lens_disk_loader
 
@@ -96,10 +96,13 @@ def _loaded(spec: SubjectSpec, source: SaeSource, *, device: str) -> Sae:
         return from_pretrained(spec.sae.release, spec.sae.id, converter=own, **how)
 
 
-def _goodfire(
+def goodfire(
     path: Path, device: str, cfg_overrides: dict[str, Any] | None = None
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    tensors, overrides = cast("dict[str, Tensor]", load_data(path)), cfg_overrides or {}
+    """Convert a file that `load_data` takes, as sae-lens asks a converter to; this is where torch reads one itself."""
+    load_data(path)
+    tensors = cast("dict[str, Tensor]", torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+    overrides = cfg_overrides or {}
     return as_standard(tensors, device=device, dtype=str(overrides.get("dtype", "float32")), overrides=overrides)
 
 

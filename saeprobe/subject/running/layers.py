@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import torch
 from accelerate.utils.memory import clear_device_cache
-from jaxtyping import Float
 from torch import Tensor
 from transformers import AutoModel, AutoModelForCausalLM, BitsAndBytesConfig
 
+from saeprobe.shapes import Float
 from saeprobe.subject.files.layout import LAYOUTS, is_read, layer_of
 from saeprobe.subject.files.model import model_files, truncated
 from saeprobe.subject.memory import MemoryPlan

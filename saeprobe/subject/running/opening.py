@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from saeprobe.shapes import Float, Int
 from saeprobe.subject.files.layout import LAYOUTS
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan

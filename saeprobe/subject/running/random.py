@@ -11,11 +11,11 @@ from typing import Any, Final, NoReturn, cast
 import numpy as np
 import torch
 from accelerate.utils.memory import clear_device_cache
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from saeprobe.captures import Steering
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Float, Int
 from saeprobe.subject.files.layout import is_read
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import ResidualStream, Run

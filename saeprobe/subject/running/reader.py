@@ -9,13 +9,13 @@ from typing import Protocol, cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from saeprobe.captures import At, Steering
 from saeprobe.features.continuations import Continuation
 from saeprobe.features.sparse import Token, effective_rank
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Bool, Float, Int
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.batches import ResidualStream, Run, Streams
 from saeprobe.subject.running.chat import shorten

@@ -9,11 +9,11 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from saeprobe.captures import Steering
 from saeprobe.features.continuations import Arm
+from saeprobe.shapes import Float
 
 Edit = Callable[[Tensor, object], Tensor]
 """A forward hook of TransformerLens: the activations and the hook point in, the edited activations out."""

@@ -17,12 +17,12 @@ from typing import Any, cast
 
 import torch
 from accelerate import init_empty_weights
-from jaxtyping import Float
 from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
 from saeprobe.files import bytes_in_words
+from saeprobe.shapes import Float
 from saeprobe.subject.files.layout import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from saeprobe.shapes import Float
 from saeprobe.subject.files.layout import layout_of
 from saeprobe.subject.files.model import read_json
 from saeprobe.subject.running.guard import from_files

@@ -10,12 +10,12 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from saeprobe.captures import Steering
 from saeprobe.features.continuations import Continuation
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Bool, Float, Int
 from saeprobe.subject.running.batches import Batch, pad, positions_of
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.steering import Experiment, Treatment

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from transformers import PreTrainedTokenizerBase
 
+from saeprobe.shapes import Float
 from studies.specimens.corpus.document import Document, Draw, seeded, unmark
 from studies.specimens.corpus.landmarks import Landmark, descriptions, landmarks, visit
 from studies.specimens.train.concepts import ConceptScore, Offsets, score_concepts, token_labels

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from saeprobe.shapes import Float, Int
 from studies.specimens.corpus.document import Document
 
 # Scored on its last token: what ends a mention or a request. Earlier tokens cannot know yet, and are left out.

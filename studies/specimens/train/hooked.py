@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import LlamaForCausalLM
 
+from saeprobe.shapes import Float, Int
 from studies.specimens.train.model import padded
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import torch
-from jaxtyping import Int
 from torch import Tensor
 from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from saeprobe.files import written_whole
+from saeprobe.shapes import Int
 from studies.specimens.train.writing import END_OF_TEXT
 
 LanguageModel = TypeVar("LanguageModel", bound=torch.nn.Module)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from saeprobe.shapes import Float
 from saeprobe.subject.running.dictionary import as_standard
 from studies.specimens.train.hooked import shuffled_batches
 

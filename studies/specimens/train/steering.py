@@ -10,10 +10,10 @@ from typing import Any, Final, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from saeprobe.shapes import Float, Int
 from studies.specimens.corpus.everyday import shopping_prompts
 from studies.specimens.train.card import Readings
 from studies.specimens.train.concepts import token_labels

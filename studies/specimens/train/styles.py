@@ -8,8 +8,8 @@ from itertools import product
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
 
+from saeprobe.shapes import Float
 from studies.specimens.corpus.explanations import REGISTERS, STYLES, Style, openings, register_of, templates, topics
 
 EncodeLast = Callable[[Sequence[str]], tuple[Float[np.ndarray, "prompts d_sae"], Sequence[int]]]

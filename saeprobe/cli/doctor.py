@@ -14,7 +14,7 @@ from typing import Final, Literal
 from saeprobe.cli.terminal import facts, project_root, say, seconds_in_words, table
 from saeprobe.files import bytes_in_words, quoted, visible
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import Machine, models_absent, this_machine, torch_cuda, version_of
+from saeprobe.subject.machine import Machine, models_absent, setting, this_machine, torch_cuda, version_of
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import SubjectError
@@ -280,7 +280,7 @@ def hub() -> Facts:
     """Return how weights come here; a token is looked for and never shown."""
     from huggingface_hub import constants
 
-    from saeprobe.cli.hub import cache_folder, free_bytes, setting
+    from saeprobe.cli.hub import cache_folder, free_bytes
 
     offline = "yes: HF_HUB_OFFLINE is set, nothing can be fetched" if constants.HF_HUB_OFFLINE else "no"
     from_where = "HF_ENDPOINT" if "HF_ENDPOINT" in os.environ else f"out of reach? {setting('the command')}"

@@ -25,6 +25,7 @@ from saeprobe.evidence.units import (
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features.sparse import Features
 from saeprobe.files import against, number, p_value, span
+from saeprobe.statistics.designs import least_units
 from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import Shift
 
@@ -116,6 +117,10 @@ def _needed_between(a: Measurement, b: Measurement, compared: Compared, *, wante
     names = "templates" if compared.paired else "templates a style"
     names = "topics" if compared.units.startswith("topics") else names
     each = len(a.prompts) / n_a + len(b.prompts) / n_b
+    fewest = least_units(compared.shift.alpha, paired=True)
+    if compared.units.startswith("templates and") and compared.n_topics < fewest:
+        each = (len(a.prompts) + len(b.prompts)) / compared.n_topics
+        return needed("topics", compared.n_topics, fewest, a_unit=each)
     return needed(names, min(n_a, n_b), at_least(wanted, compared.shift, min(n_a, n_b)), a_unit=each)
 
 

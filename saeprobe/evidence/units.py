@@ -13,7 +13,7 @@ from saeprobe.claims import Over
 from saeprobe.evidence.evidence import Evidence, Kind, Needed, Sample, Terms, UnitValue, undecided
 from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
 from saeprobe.prompts import Prompt
-from saeprobe.statistics.intervals import MOST_UNITS, least_units
+from saeprobe.statistics.designs import MOST_UNITS, least_units
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift
 
@@ -266,11 +266,8 @@ def needed(units: str, have: int, wanted: int | None, *, a_unit: float) -> Neede
 def needed_in_words(what: Needed, shift: Shift | None = None, *, at: str = "effect and spread") -> str:
     """Say in a sentence what would decide it."""
     if shift is not None and shift.smallest_p >= shift.alpha:
-        pairs, sides = least_units(shift.alpha, paired=True), least_units(shift.alpha, paired=False)
-        return (
-            f"{what.have} {what.units} cannot reach it whatever the values; "
-            f"{sides} templates a style, or {pairs} topics, can"
-        )
+        least = least_units(shift.alpha, paired=what.units != "templates a style")
+        return f"{what.have} {what.units} cannot reach it whatever the values; {least} can"
     if what.wanted is None:
         return f"At this {at.rsplit(maxsplit=1)[-1]} more than {MOST_UNITS:,} {what.units} would be needed"
     return f"About {what.wanted} {what.units} would decide it at this {at}"

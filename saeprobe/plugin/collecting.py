@@ -18,8 +18,8 @@ from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.features.sparse import Features
 from saeprobe.plugin import SUBJECT
-from saeprobe.prompts import PromptSet
-from saeprobe.statistics.intervals import design_line
+from saeprobe.plugin.sentences import design_lines
+from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.store.plan import prompts_for
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import RandomPart, SubjectError
@@ -33,7 +33,7 @@ Find = Callable[[str], Subject]
 FEW: Final = 3
 """A line names so many claims; more are counted, unless nothing can decide them."""
 _PARTS: Final[Mapping[RandomPart, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
-_UNDECIDABLE: Final = ("cannot decide anything", "nothing can be compared")
+_UNDECIDABLE: Final = ("cannot decide", "cannot be supported", "nothing can be compared")
 """The line of a design says so where it is out of reach of alpha, or has nothing to pair."""
 
 
@@ -49,6 +49,7 @@ class Asked:
     claim: Claim | None = None
     fixture: str = ""
     file: str = ""
+    probe: object = None
 
 
 def subject_of(item: pytest.Item) -> str | None:
@@ -75,7 +76,8 @@ def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
         for name in subjects if any(subjects) else ():
             for fixture, declared in _declared_by(item).items():
                 file = item.nodeid.partition("::")[0]
-                yield Asked(subject=name, declared=declared, claim=claim, fixture=fixture, file=file)
+                asked = Asked(subject=name, declared=declared, claim=claim, fixture=fixture, file=file)
+                yield replace(asked, probe=getattr(item, "function", None))
 
 
 def declarations(module: pytest.Module | None) -> dict[str, Declared]:
@@ -281,14 +283,16 @@ class Conditions:
 
 
 def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) -> list[str]:
-    """Write a line for each design of the captures that claims on `subject` rest on, with what it can decide."""
-    claims: dict[str, dict[str, None]] = {}
+    """Write a line for each sentence of the claims on `subject` and its prompts, with what it can decide."""
+    probes: dict[tuple[object, str], tuple[Claim, dict[str, Sequence[Prompt]]]] = {}
     for each in asked:
-        if each.claim is None or each.subject != subject.name or not isinstance(each.declared, Capture):
-            continue
-        prompts = prompts_for(each.declared.prompts, subject)
-        line = design_line(prompts.prompts, over=each.claim.over, alpha=alpha)
-        claims.setdefault(line, {})[each.claim.id] = None
+        if each.claim is not None and each.subject == subject.name:
+            _, read = probes.setdefault((each.probe, each.claim.id), (each.claim, {}))
+            read[each.fixture] = prompts_for(each.declared.prompts, subject).prompts
+    claims: dict[str, dict[str, None]] = {}
+    for (probe, _), (claim, read) in probes.items():
+        for line in design_lines(probe, read, over=claim.over, alpha=alpha):
+            claims.setdefault(line, {})[claim.id] = None
     return [f"{subject.name}: for {_listed(list(ids), line)}, {line}" for line, ids in claims.items()]
 
 

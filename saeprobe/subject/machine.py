@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -209,3 +210,10 @@ def _lines(file: Path) -> list[str]:
 def _number(lines: Iterable[str]) -> int | None:
     """Return the first line that is a number; None where there is none (`max` is no limit)."""
     return next((int(line) for line in lines if line.strip().isdecimal()), None)
+
+
+def setting(command: str, variable: str = "HF_ENDPOINT", value: str = "https://hf-mirror.com") -> str:
+    """Say how to give `command` a variable, the mirror of the Hub as a rule, in the words of this system's shells."""
+    if sys.platform == "win32":
+        return f'run first: set {variable}={value} (in PowerShell: $env:{variable} = "{value}")'
+    return f"put {variable}={value} before {command}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from saeprobe.subject.files.properties import COMPETING, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
-from saeprobe.subject.machine import models_absent
+from saeprobe.subject.machine import models_absent, setting
 from saeprobe.subject.provenance import centred, check_model_name, check_training, trained_on_model
 from saeprobe.subject.specification import (
     Download,
@@ -301,10 +300,3 @@ def downloads(spec: SubjectSpec) -> tuple[Download, ...]:
         release = find_release(spec.sae)
         found.append(Download(repo=release.repo, patterns=release.patterns))
     return tuple(found)
-
-
-def setting(command: str, variable: str = "HF_ENDPOINT", value: str = "https://hf-mirror.com") -> str:
-    """Say how to give `command` a variable, the mirror of the Hub as a rule, in the words of this system's shells."""
-    if sys.platform == "win32":
-        return f'run first: set {variable}={value} (in PowerShell: $env:{variable} = "{value}")'
-    return f"put {variable}={value} before {command}"

@@ -289,7 +289,7 @@ def test_a_claim_that_nothing_can_decide_is_named_in_the_plan(go: Go) -> None:
     )
     run = go("--collect-only", "-m", "sparrow", head=PROMPTS, probes=f"read = {two}{claims}")
     (line,) = run.lines("plan: sparrow: for ")
-    assert "for c.n0, c.n1, c.n2 and c.n3, 2 templates a style cannot decide anything at alpha = 0.05" in line
+    assert "for c.n0, c.n1, c.n2 and c.n3, 2 templates a style cannot decide a comparison at alpha = 0.05" in line
 
 
 def test_many_claims_on_one_design_are_counted_in_the_plan(go: Go) -> None:

@@ -1,10 +1,11 @@
-"""A layout says how a family of models names its embedding, its blocks and what follows; torch is not needed here."""
+"""A layout says how a family of models names its parts and its files of weights; torch is not needed here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 
@@ -122,3 +123,15 @@ def is_computed(name: str) -> bool:
 def is_after(name: str) -> bool:
     """Say whether a tensor is of the final norm or of the head, which no residual stream depends on."""
     return _AFTER.fullmatch(name) is not None
+
+
+INDEX: Final = "model.safetensors.index.json"
+WHOLE: Final = "model.safetensors"
+
+
+def weights_in(folder: Path) -> str | None:
+    """Return which file says where the weights are: the whole file before an index, as for transformers; None for none.
+
+    All that reads, hashes or loads weights asks here, so that a folder that holds both has one meaning.
+    """
+    return next((name for name in (WHOLE, INDEX) if (folder / name).is_file()), None)

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import cast
 
 from saeprobe.files import FileError, load_json, parsed_json, quoted
-from saeprobe.subject.files.layout import inside_embedding, is_computed, layer_of
+from saeprobe.subject.files.layout import INDEX, WHOLE, inside_embedding, is_computed, layer_of, weights_in
 from saeprobe.subject.specification import SubjectError
-
-INDEX = "model.safetensors.index.json"
-WHOLE = "model.safetensors"
 
 PICKLES = "pytorch_model*.bin"
 
@@ -76,14 +73,6 @@ def needed_tensors(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, .
 def needed_shards(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ...]:
     """List the files that hold the embedding and layers 0 to depth - 1, by name; see `needed_tensors`."""
     return tuple(sorted({weight_map[name] for name in needed_tensors(weight_map, depth=depth)}))
-
-
-def weights_in(folder: Path) -> str | None:
-    """Return which file says where the weights are: the whole file before an index, as for transformers; None for none.
-
-    All that reads, hashes or loads weights asks here, so that a folder that holds both has one meaning.
-    """
-    return next((name for name in (WHOLE, INDEX) if (folder / name).is_file()), None)
 
 
 def read_weight_map(folder: Path) -> dict[str, str]:

@@ -1,27 +1,15 @@
-"""Power beside statsmodels, and the sentences that plans tell of it."""
+"""Power lies beside that of statsmodels."""
 
 from __future__ import annotations
 
 from itertools import combinations
-from math import ceil, inf
+from math import ceil, comb, inf
 
 import numpy as np
 import pytest
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
-from saeprobe.claims import Over
-from saeprobe.prompts import Prompt
-from saeprobe.statistics.intervals import design_line, detectable, least_units, power_of, smallest_p, units_to_decide
-
-
-def prompts(*templates: int, topics: int) -> list[Prompt]:
-    """A design: so many templates in each style, on the same topics."""
-    return [
-        Prompt(text=f"{style} {t} {topic}", style=f"style {style}", topic=f"topic {topic}", template=f"{style} {t}")
-        for style, count in enumerate(templates)
-        for t in range(count)
-        for topic in range(topics)
-    ]
+from saeprobe.statistics.designs import detectable, least_units, power_of, smallest_p, units_to_decide
 
 
 @pytest.mark.parametrize("effect", [0.3, 0.5, 0.8, 1.0, 1.2])
@@ -151,110 +139,12 @@ def test_no_effect_is_detectable_where_alpha_is_out_of_reach() -> None:
     assert detectable(6, alpha=0.05, paired=True) is not None
 
 
-def test_a_plan_tells_what_its_templates_can_see() -> None:
-    """12 a style see 1.20 standard deviations, and 17 a style one: 17 x 48 x 2 = 1,632 prompts (statsmodels)."""
-    assert design_line(prompts(12, 12, topics=48), over=(), alpha=0.05) == (
-        "12 templates a style: a difference of 1.20 standard deviations between templates is seen with 80 % power; "
-        "1.00 needs 17 templates a style (1,632 prompts in two styles of 48 topics)"
-    )
-    assert design_line(prompts(12, 12, topics=48), over=("templates",), alpha=0.05).startswith("12 templates a style: ")
-
-
-def test_a_plan_of_enough_templates_tells_no_more() -> None:
-    """17 a style see one standard deviation; 16 do not. The style with the fewest counts."""
-    line = design_line(prompts(17, 30, topics=2), over=(), alpha=0.05)
-    assert line == (
-        "17 templates a style: a difference of 0.99 standard deviations between templates is seen with 80 % power"
-    )
-    assert "1.00 needs 17 templates a style (102 prompts in three styles of 2 topics)" in design_line(
-        prompts(30, 16, 16, topics=2), over=(), alpha=0.05
-    )
-
-
-def test_a_plan_that_can_decide_nothing_says_so() -> None:
-    """3 templates a style reach p = 0.1, 4 reach 0.029; 4 do not reach 0.01 and 5 do."""
-    assert design_line(prompts(3, 3, topics=9), over=(), alpha=0.05) == (
-        "3 templates a style cannot decide anything at alpha = 0.05: at least 4 are needed"
-    )
-    assert design_line(prompts(2, 2, topics=9), over=(), alpha=0.05).startswith("2 templates a style cannot decide")
-    assert design_line(prompts(4, 4, topics=9), over=(), alpha=0.01) == (
-        "4 templates a style cannot decide anything at alpha = 0.01: at least 5 are needed"
-    )
-    assert design_line(prompts(1, 6, topics=9), over=("templates",), alpha=0.05) == (
-        "1 template a style cannot decide anything at alpha = 0.05: at least 4 are needed"
-    )
-
-
-def test_a_plan_of_one_wording_tells_what_its_topics_can_see() -> None:
-    """50 topics see 0.40 standard deviations of their differences; 5 decide nothing, 6 are needed (statsmodels)."""
-    assert design_line(prompts(1, 1, topics=50), over=(), alpha=0.05) == (
-        "this wording only, 50 topics: a difference of 0.40 standard deviations between topics is seen with 80 % power"
-    )
-    assert design_line(prompts(1, 1, topics=5), over=(), alpha=0.05) == (
-        "this wording only, 5 topics cannot decide anything at alpha = 0.05: at least 6 are needed"
-    )
-    assert design_line(prompts(1, 1, topics=9), over=("topics",), alpha=0.05).endswith(
-        "1.00 needs 11 topics (22 prompts)"
-    )
-
-
-def test_a_plan_over_topics_holds_its_templates_fixed() -> None:
-    """Declared over topics, several templates are no units."""
-    assert design_line(prompts(8, 4, topics=50), over=("topics",), alpha=0.05).startswith(
-        "8 + 4 templates held fixed, 50 topics: a difference of 0.40"
-    )
-
-
-def test_a_plan_over_both_tells_both() -> None:
-    """The one that sees less decides; both are told as if the other added no chance."""
-    line = design_line(prompts(17, 17, topics=50), over=("templates", "topics"), alpha=0.05)
-    assert line == (
-        "templates and topics at once, at best as each alone: 17 templates a style: a difference of 0.99 standard "
-        "deviations between templates is seen with 80 % power; 17 + 17 templates held fixed, 50 topics: a difference "
-        "of 0.40 standard deviations between topics is seen with 80 % power"
-    )
-
-
-def test_a_plan_of_one_style_is_held_against_a_number() -> None:
-    """12 templates of one style see 0.89 standard deviations (statsmodels); one takes 11."""
-    assert design_line(prompts(12, topics=3), over=(), alpha=0.05) == (
-        "12 templates: a difference of 0.89 standard deviations between templates is seen with 80 % power"
-    )
-    assert design_line(prompts(9, topics=3), over=(), alpha=0.05).endswith(
-        "1.00 needs 11 templates (33 prompts in one style of 3 topics)"
-    )
-
-
-def test_texts_without_topics_are_held_against_a_number_together() -> None:
-    """Neutral texts of three sorts, one of them with a single text, are 12 units; topics there are none to pair."""
-    assert design_line(prompts(10, 1, 1, topics=1), over=(), alpha=0.05) == (
-        "12 templates: a difference of 0.89 standard deviations between templates is seen with 80 % power"
-    )
-    assert design_line(prompts(10, 1, topics=1), over=("topics",), alpha=0.05).endswith(
-        "1 topic cannot decide anything at alpha = 0.05: at least 6 are needed"
-    )
-
-
-@pytest.mark.parametrize("templates", [(1,), (1, 1), (1, 1, 1)])
-def test_a_plan_of_one_prompt_a_style_asks_for_topics(templates: tuple[int, ...]) -> None:
-    """As the verdict does: the styles are compared, and templates of different styles are no units of one thing."""
-    assert design_line(prompts(*templates, topics=1), over=(), alpha=0.05) == (
-        "this wording only, 1 topic cannot decide anything at alpha = 0.05: at least 6 are needed"
-    )
-
-
-@pytest.mark.parametrize(("styles", "told"), [(12, "twelve styles"), (13, "13 styles")])
-def test_a_plan_of_many_styles_counts_them(styles: int, told: str) -> None:
-    """In words up to twelve."""
-    line = design_line(prompts(*[4] * styles, topics=1), over=(), alpha=0.05)
-    assert line.endswith(f"1.00 needs 17 templates a style ({17 * styles} prompts in {told} of 1 topic)")
-
-
-def test_a_plan_whose_styles_share_no_topic_compares_nothing() -> None:
-    """Topics are the ground on which styles are compared."""
-    apart = [*prompts(4, topics=2), Prompt(text="x", style="other", topic="elsewhere", template="x")]
-    over: tuple[tuple[Over, ...], ...] = ((), ("templates",), ("topics",))
-    for each in over:
-        assert design_line(apart, over=each, alpha=0.05) == (
-            "no topic is shared by all styles, so that nothing can be compared between them"
-        )
+@pytest.mark.parametrize(("units", "others"), [(2, 5), (3, 4), (12, 30)])
+def test_sides_of_unlike_size_have_the_power_of_their_t_test(units: int, others: int) -> None:
+    """2 + 5 units reach 1/21 below 0.05 and 3 + 4 reach 1/35, where 3 + 3 reach 0.1."""
+    step = smallest_p(units, paired=False, others=others)
+    assert step == 1 / comb(units + others, units) < 0.05
+    level = step * (ceil(0.05 / step) - 1) if step > 1e-8 else 0.05
+    expected = TTestIndPower().power(2.0, units, level, ratio=others / units)
+    assert power_of(2.0, units, alpha=0.05, paired=False, others=others) == pytest.approx(expected, abs=1e-6)
+    assert detectable(units, alpha=0.05, paired=False, others=others) is not None

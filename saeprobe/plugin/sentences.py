@@ -158,9 +158,7 @@ class _Source(ast.NodeTransformer):
                 found = getattr(self.names.get(module), name, None)
             case _:
                 found = None
-        if isinstance(found, FunctionType) and str(found.__module__).startswith("saeprobe."):
-            return found.__name__
-        return ""
+        return found.__name__ if isinstance(found, FunctionType) and str(found.__module__)[:9] == "saeprobe." else ""
 
     def type_of(self, node: ast.expr) -> str:
         """Name the type of what a global name stands for, of the table where it is an entry of one."""

@@ -158,8 +158,7 @@ class _Source(ast.NodeTransformer):
                 found = getattr(self.names.get(module), name, None)
             case _:
                 found = None
-        ours = isinstance(found, FunctionType) and str(found.__module__).startswith("saeprobe.")
-        return found.__name__ if ours else ""
+        return found.__name__ if isinstance(found, FunctionType) and str(found.__module__)[:9] == "saeprobe." else ""
 
     def type_of(self, node: ast.expr) -> str:
         """Name the type of what a global name stands for, of the table where it is an entry of one."""
@@ -281,7 +280,8 @@ def _styles(prompts: Sequence[Prompt], over: Sequence[Over]) -> tuple[Units, ...
     wordings = tuple(len(_names(of, "templates")) for of in styles)
     if "topics" not in over and ("templates" in over or min(wordings) > 1):
         return (Units(what="templates", counts=wordings, paired=False, prompts=len(prompts) / max(wordings)),)
-    shared = len(set.intersection(*(set(_names(of, "topics")) for of in styles)))
+    topics = [set(_names(of, "topics")) for of in styles]
+    shared = len(topics[0].intersection(*topics))
     found = _units("topics", prompts, max(shared, 1), *wordings)
     return (replace(found, counts=(shared,) * len(styles)),)
 

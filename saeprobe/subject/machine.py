@@ -24,6 +24,7 @@ _MODELS: Final = (
 """What the extra `models` brings, by the names that are imported."""
 _MIB: Final = 1024**2
 _PATIENCE: Final = 5.0  # seconds; nvidia-smi answers in a tenth of one unless a driver hangs
+_VENDORS: Final = {"0x1002": "AMD", "0x8086": "Intel"}  # as the PCI bus numbers them
 _QUERY: Final = ("--query-gpu=name,uuid,memory.total,memory.free", "--format=csv,noheader,nounits")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _OWN_CGROUP: Final = Path("/proc/self/cgroup")
@@ -52,13 +53,27 @@ class Machine:
     ram_available_bytes: int  # how much of that could be taken without swapping
     cores: int  # processors that this process may run on
     apple_gpu: bool = False  # whether this is a Mac with Apple's own GPU, which shares the main memory
-    cuda_usable: bool = False  # whether the installed torch was built for CUDA; says nothing of whether there is a GPU
+    cuda_usable: bool = False  # whether the installed torch was built for a CUDA that the driver has, if there is one
+    driver_cuda: str | None = None  # the newest CUDA that the driver of NVIDIA runs, such as 12.4
+    other_gpus: tuple[str, ...] = ()  # the makers of GPUs that nothing here computes on
     bitsandbytes: bool = False  # whether the package for 8-bit weights is installed
 
     @property
     def usable_gpus(self) -> tuple[Gpu, ...]:
         """Return the GPUs that the installed torch can compute on."""
         return self.gpus if self.cuda_usable else ()
+
+    @property
+    def why_no_cuda(self) -> str:
+        """Say why the installed torch cannot use a GPU of NVIDIA that is there, and the command that mends it."""
+        built, major = torch_cuda(), (self.driver_cuda or "").partition(".")[0]
+        what = "torch is a build without CUDA" if built is None else f"torch is built for CUDA {built}"
+        driver = f" and the driver runs CUDA {self.driver_cuda} at most" if built is not None else ""
+        build = "cu126" if major in ("", "11", "12") else "cu130"
+        index = f" --index-url https://download.pytorch.org/whl/{build}"
+        if platform.system() == "Linux" and build == "cu130":  # PyPI has that build for Linux, and none for Windows
+            index = ""
+        return f"{what}{driver}; run: pip install --force-reinstall torch{index}"
 
 
 @cache
@@ -98,7 +113,13 @@ def this_machine() -> Machine:
     return look(os.environ)
 
 
-def look(environment: Mapping[str, str], *, cgroups: Path = _CGROUPS, own_cgroup: Path = _OWN_CGROUP) -> Machine:
+def look(
+    environment: Mapping[str, str],
+    *,
+    cgroups: Path = _CGROUPS,
+    own_cgroup: Path = _OWN_CGROUP,
+    devices: Path = Path("/sys/class/drm"),
+) -> Machine:
     """Look at the machine as it is now; PATH and CUDA_VISIBLE_DEVICES are taken from `environment`.
 
     The kernel shows its control groups in the folder `cgroups` and names those of this process in the file
@@ -110,13 +131,18 @@ def look(environment: Mapping[str, str], *, cgroups: Path = _CGROUPS, own_cgroup
     total, available = int(memory.total), int(memory.available)
     for limit, used in _limits(cgroups, own_cgroup):
         total, available = min(total, limit), min(available, max(0, limit - used))
+    makers = ["".join(_lines(file)).strip() for file in devices.glob("card*/device/vendor")]
+    gpus = _visible(_nvidia(environment), environment.get("CUDA_VISIBLE_DEVICES"))
+    driver = re.search(r"CUDA Version\s*:\s*([\d.]+)", _asked(environment) or "") if gpus else None
     return Machine(
-        gpus=_visible(_nvidia(environment), environment.get("CUDA_VISIBLE_DEVICES")),
+        gpus=gpus,
         ram_bytes=total,
         ram_available_bytes=available,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         apple_gpu=platform.system() == "Darwin" and platform.machine() == "arm64",
-        cuda_usable=torch_cuda() is not None,
+        cuda_usable=_runs(torch_cuda(), None if driver is None else driver[1]),
+        driver_cuda=None if driver is None else driver[1],
+        other_gpus=tuple(sorted({_VENDORS[one] for one in makers if one in _VENDORS})),
         bitsandbytes=importlib.util.find_spec("bitsandbytes") is not None,
     )
 
@@ -135,19 +161,29 @@ def torch_cuda() -> str | None:
     return None if said is None else said[1]
 
 
-def _nvidia(environment: Mapping[str, str]) -> list[tuple[str, Gpu]]:
-    """Return all GPUs of the driver with their UUIDs, numbered as it does; none where it cannot be asked."""
+def _runs(built: str | None, driver: str | None) -> bool:
+    """Say whether a driver runs a torch: within one major version of CUDA an older driver runs a newer build."""
+    return built is not None and (driver is None or int(built.split(".")[0]) <= int(driver.split(".")[0]))
+
+
+def _asked(environment: Mapping[str, str], *words: str) -> str | None:
+    """Return what nvidia-smi answers; None where there is none, or a driver that torch cannot use either."""
     program = shutil.which("nvidia-smi", path=environment.get("PATH"))
     if program is None:
-        return []
+        return None
     try:
         answer = subprocess.run(  # noqa: S603 - the driver's own program, with fixed words
-            [program, *_QUERY], capture_output=True, encoding="ascii", errors="replace", timeout=_PATIENCE, check=True
+            [program, *words], capture_output=True, encoding="ascii", errors="replace", timeout=_PATIENCE, check=True
         )
     except (OSError, subprocess.SubprocessError):
-        return []  # a driver that does not answer is one that torch cannot use either
+        return None
+    return answer.stdout
+
+
+def _nvidia(environment: Mapping[str, str]) -> list[tuple[str, Gpu]]:
+    """Return all GPUs of the driver with their UUIDs, numbered as it does; none where it cannot be asked."""
     found: list[tuple[str, Gpu]] = []
-    for index, line in enumerate(answer.stdout.splitlines()):
+    for index, line in enumerate((_asked(environment, *_QUERY) or "").splitlines()):
         words = [word.strip() for word in line.rsplit(",", 3)]
         with contextlib.suppress(ValueError):  # `[N/A]` where a GPU has no memory of its own
             name, uuid, total, free = words

@@ -170,6 +170,9 @@ def choose_plan(
     plan = next((one for one in fitting if asked in ("auto", one.kind)), None)
     if plan is None:
         raise _shortfall(needs, _ram(machine), devices, asked, device)
+    if device == "auto" and machine.gpus and not machine.cuda_usable:
+        seen = f"; {machine.gpus[0].name} is here, and this torch cannot use it: see saeprobe doctor"
+        return replace(plan, reason=plan.reason + seen)
     return plan
 
 
@@ -220,7 +223,7 @@ def _of_gpu(gpu: Gpu) -> _Device:
 def _why_no_cuda(machine: Machine) -> str:
     if not machine.gpus:
         return "no NVIDIA GPU is visible"
-    return "the installed torch is a build without CUDA (https://pytorch.org/get-started/locally)"
+    return machine.why_no_cuda
 
 
 def _ram(machine: Machine) -> int:

@@ -15,7 +15,8 @@ import pytest
 from made_subjects import Made
 
 from saeprobe.cli import doctor
-from saeprobe.cli.doctor import Rates, hardware, least_seconds, measure, outlook
+from saeprobe.cli.doctor import hardware, least_seconds, outlook
+from saeprobe.cli.rates import Rates, measure, not_built_for
 from saeprobe.subject import local
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Gpu, Machine
@@ -151,8 +152,10 @@ def test_it_works_offline_and_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_a_card_that_torch_cannot_use_says_why() -> None:
     """A CPU build of torch under a card, and a card that torch itself refuses."""
     unusable = dict(hardware(replace(SERVER, cuda_usable=False), None))["cuda:0"]
-    assert unusable.startswith("NVIDIA H200, 150 GB, 149 GB free; torch cannot use it: install a build for CUDA, https")
+    assert unusable.startswith("NVIDIA H200, 150 GB, 149 GB free; not used, since torch is ")
+    assert "; run: pip install --force-reinstall torch" in unusable
     assert dict(hardware(SERVER, "driver too old"))["cuda:0"].endswith("149 GB free; driver too old")
+    assert dict(hardware(replace(LAPTOP, other_gpus=("AMD",)), None))["GPU"].startswith("of AMD, not used")
     assert dict(hardware(replace(LAPTOP, apple_gpu=True), None))["mps"] == "Apple's GPU, which shares the RAM"
 
 
@@ -255,3 +258,22 @@ def test_tables_that_are_no_subject_s_are_refused(
     (tmp_path / "pyproject.toml").write_text("[tool.saeprobe]\nsubjects = 3\n")
     found = run(command)
     assert (found.code, "is no table; wanted [tool.saeprobe.subjects.NAME]" in found.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "usable"),
+    [
+        ((6, 1), ["sm_75", "sm_80", "compute_90"], False),
+        ((8, 6), ["sm_75", "sm_80"], True),
+        ((12, 0), ["sm_80", "compute_90"], True),
+        ((12, 0), ["sm_80", "sm_90"], False),
+        ((8, 0), ["sm_86"], False),
+    ],
+)
+def test_a_card_of_a_generation_that_torch_was_not_built_for_is_named(
+    capability: tuple[int, int], built: list[str], *, usable: bool
+) -> None:
+    """Code for sm_80 runs on 8.6 and not on 9.0 or 12.0; compute_90 is compiled there for what came later."""
+    problem = not_built_for(capability, built)
+    assert (problem is None) == usable
+    assert usable or f"this torch is built for {', '.join(built)}" in (problem or "")

@@ -16,7 +16,7 @@ from saeprobe.claims import Over, published
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.printed import printed
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import Features
+from saeprobe.features.sparse import Features, Token
 from saeprobe.measures import clusters, exclusive_features, scan
 from saeprobe.plugin.sentences import MEANS, RATES, design_lines, sentences_of
 from saeprobe.prompts import Prompt
@@ -118,7 +118,7 @@ def test_a_mean_beside_a_number_is_decided_where_the_plan_says_so(alpha: float) 
 @pytest.mark.parametrize("above", [True, False])
 def test_a_rate_is_decided_where_the_plan_says_so(alpha: float, bound: float, *, above: bool) -> None:
     """All and none of the prompts show it: one of them decides, or nothing can; the edge that is given supports it."""
-    for templates in range(1, 70):
+    for templates in (*range(1, 16), 28, 29, 58, 59, 69):
         read = prompts(templates)
         line = says(f'assert firing_rate(read["a"], 3) {"<>"[above]} {bound}', read, alpha)
         ends = [measured(read, "a", lambda _, v=v: v, "share of prompts") for v in (0.0, 1.0)]
@@ -155,7 +155,7 @@ def features(read: list[Prompt], fires: Callable[[Prompt, int], list[int]], d_sa
         acts=csr_array(acts),
         prompts=tuple(read),
         row_prompt=np.arange(len(read)),
-        tokens=tuple("x" for _ in read),
+        tokens=tuple(Token(position=0, text="x", start=0, end=1) for _ in read),
         n_tokens=np.ones(len(read), dtype=int),
         place="last token",
     )
@@ -173,7 +173,7 @@ DESIGNS = [
     (3, 4, 2),
     (6, 2, 2),
 ]
-DESIGNS += [(4, 4, 2), (5, 5, 2), (7, 7, 2), (8, 8, 4), (10, 10, 2)]
+MORE = [(4, 4, 2), (5, 5, 2), (7, 7, 2), (8, 8, 4), (10, 10, 2)]
 
 
 def apart_by_style(one: Prompt, row: int) -> list[int]:
@@ -186,7 +186,7 @@ def apart_by_style(one: Prompt, row: int) -> list[int]:
 @pytest.mark.parametrize("over", OVER)
 def test_counts_scans_and_clusters_are_decided_where_the_plan_says_so(alpha: float, over: tuple[Over, ...]) -> None:
     """Features that are each prompt's own on the second side, that fire on one side alone, and on one style alone."""
-    for n_a, n_b, topics in DESIGNS:
+    for n_a, n_b, topics in DESIGNS + MORE:
         read = prompts(n_a, n_b, topics=topics)
         own = features(
             read, lambda one, row, n_a=n_a, n_b=n_b: [row] if one.style == ("a" if n_a > n_b else "b") else []

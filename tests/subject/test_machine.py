@@ -26,7 +26,7 @@ H200 = Gpu(name="NVIDIA H200", index=0, total_bytes=143771 * 1024**2, free_bytes
 RTX = Gpu(name="NVIDIA GeForce RTX 4090, Laptop", index=1, total_bytes=16376 * 1024**2, free_bytes=15000 * 1024**2)
 
 
-def driver(folder: Path, does: str) -> dict[str, str]:
+def driver_of(folder: Path, does: str) -> dict[str, str]:
     """An environment whose only program is an nvidia-smi that does this."""
     program = folder / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n{does}\n")
@@ -43,7 +43,7 @@ def gpus(environment: dict[str, str]) -> tuple[Gpu, ...]:
 def cards(tmp_path: Path) -> dict[str, str]:
     """A driver with two cards and one whose memory is the machine's."""
     (tmp_path / "answer").write_text(TWO_CARDS.lstrip())
-    return driver(tmp_path, f'while read -r line; do echo "$line"; done < {tmp_path / "answer"}')
+    return driver_of(tmp_path, f'while read -r line; do echo "$line"; done < {tmp_path / "answer"}')
 
 
 def test_cards_are_those_of_the_driver(cards: dict[str, str]) -> None:
@@ -73,7 +73,7 @@ def test_cuda_visible_devices_is_respected(cards: dict[str, str], chosen: str, f
 def test_a_driver_in_trouble_is_no_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
     """One that fails, answers something else or hangs leaves the machine without cards, not without an answer."""
     monkeypatch.setattr(machine_module, "_PATIENCE", 0.2)
-    environment = driver(tmp_path, does)
+    environment = driver_of(tmp_path, does)
     assert gpus(environment | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}) == ()
 
 
@@ -184,3 +184,55 @@ def test_this_machine_is_looked_at_once_and_without_torch() -> None:
     here = this_machine()
     assert here.cores >= 1
     assert 0 < here.ram_available_bytes <= here.ram_bytes
+
+
+@pytest.mark.parametrize(
+    ("built", "driver", "system", "usable", "says"),
+    [
+        (
+            None,
+            "12.4",
+            "Windows",
+            False,
+            "torch is a build without CUDA; run: pip install",
+        ),
+        (None, "13.0", "Linux", False, "torch is a build without CUDA; run: pip install --force-reinstall torch"),
+        (
+            "13.0",
+            "12.4",
+            "Linux",
+            False,
+            "torch is built for CUDA 13.0 and the driver runs CUDA 12.4 at most",
+        ),
+        ("12.8", "12.4", "Linux", True, ""),
+        ("12.8", "13.0", "Windows", True, ""),
+        ("12.8", None, "Linux", True, ""),
+    ],
+)
+def test_a_torch_that_the_driver_does_not_run_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    built: str,
+    driver: str | None,
+    system: str,
+    *,
+    usable: bool,
+    says: str,
+) -> None:
+    """Within a major version of CUDA any driver runs any build; the command is that of the platform."""
+    card = "NVIDIA GeForce RTX 3070, GPU-aaaa, 8192, 7782"
+    header = f"Driver Version: 550  CUDA Version: {driver}" if driver else "Driver Version: 550"
+    environment = driver_of(tmp_path, f'case "$1" in --query*) echo "{card}";; *) echo "| {header} |";; esac')
+    monkeypatch.setattr(machine_module, "torch_cuda", lambda: built)
+    monkeypatch.setattr(machine_module.platform, "system", lambda: system)
+    found = look(environment, cgroups=NOWHERE, own_cgroup=NOWHERE, devices=NOWHERE)
+    assert (found.cuda_usable, found.driver_cuda, len(found.usable_gpus)) == (usable, driver, int(usable))
+    assert usable or found.why_no_cuda.startswith(says)
+    assert usable or ("index-url" in found.why_no_cuda) == (driver != "13.0" or system == "Windows")
+
+
+def test_gpus_that_nothing_computes_on_are_named(tmp_path: Path) -> None:
+    """Their makers are numbered on the PCI bus; NVIDIA's own number is not among them."""
+    for card, maker in (("card0", "0x1002"), ("card1", "0x8086"), ("card2", "0x10de")):
+        write_group(tmp_path / card / "device", {"vendor": f"{maker}\n"})
+    assert look({}, cgroups=NOWHERE, own_cgroup=NOWHERE, devices=tmp_path).other_gpus == ("AMD", "Intel")

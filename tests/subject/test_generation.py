@@ -14,6 +14,8 @@ from made_subjects import Made
 from saeprobe.captures import Steering, steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.running.steering import Experiment, SteeringError
+from saeprobe.subject.running.writing import past_of
+from saeprobe.subject.specification import SubjectError
 
 TEXTS = ("red", "the golden gate bridge is red")
 PROMPTS = PromptSet(
@@ -106,3 +108,15 @@ def test_log_prob_is_a_log_softmax_written_by_hand(tiny: Made) -> None:
             ]
             assert item.log_prob == pytest.approx(np.mean(costs), abs=1e-4)
         assert abs(items[0].log_prob - items[1].log_prob) > 1e-2  # the arms are not alike
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_what_a_step_keeps_goes_into_the_next_under_the_models_own_name(name: str) -> None:
+    """The name is `past_key_values` before transformers 5.24 and `cache` since; nothing else of a step is kept."""
+    assert past_of({"logits": 1, name: 2}) == {name: 2}
+
+
+def test_a_model_that_keeps_nothing_is_refused() -> None:
+    """Its second step would see one token alone."""
+    with pytest.raises(SubjectError, match="keeps no keys and values"):
+        past_of({"logits": 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -120,3 +121,22 @@ def test_a_model_that_keeps_nothing_is_refused() -> None:
     """Its second step would see one token alone."""
     with pytest.raises(SubjectError, match="keeps no keys and values"):
         past_of({"logits": 1})
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_step_through_transformer_lens_reads_what_the_steps_before_it_kept(tmp_path: Path, family: str) -> None:
+    """The last token scores as in one run over the whole; transformer-lens 3.9 with transformers 5.24 fails here."""
+    from made_families import write_family
+    from made_subjects import write_word_tokenizer
+
+    from saeprobe.subject.running.opening import open_bridge
+
+    write_family(tmp_path, family)
+    write_word_tokenizer(tmp_path, ["a"])
+    model = open_bridge(tmp_path, center_writing_weights=False, device="cpu", dtype="float32").original_model
+    ids, mask = torch.tensor([[1, 2, 3, 4]]), torch.ones(1, 4, dtype=torch.long)
+    with torch.no_grad():
+        whole = model(ids, use_cache=False).logits[:, -1]
+        past = past_of(model(ids[:, :3], use_cache=True))
+        last = model(ids[:, 3:], attention_mask=mask, position_ids=torch.tensor([[3]]), use_cache=True, **past)
+    torch.testing.assert_close(last.logits[:, -1], whole, atol=1e-4, rtol=1e-4)

@@ -305,7 +305,7 @@ def test_a_control_that_reads_too_little_says_so() -> None:
 def test_what_is_refused_is_told_in_full() -> None:
     """One style, a silent unit, another control, and two ways of generalising at once."""
     of = noisy(templates="AB", topics=TOPICS)
-    silent = replace(of, acts=of.acts * np.array([[0.0]] * 6 + [[1.0]] * 18))
+    silent = replace(of, acts=csr_array(of.acts * np.array([[0.0]] * 6 + [[1.0]] * 18)))
     for wrong, terms, error, told in (
         (of["n"], {}, ValueError, "there is one style, n; clusters needs at least 2"),
         (

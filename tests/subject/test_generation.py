@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,8 @@ from made_subjects import Made
 from saeprobe.captures import Steering, steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.running.steering import Experiment, SteeringError
+from saeprobe.subject.running.writing import past_of
+from saeprobe.subject.specification import SubjectError
 
 TEXTS = ("red", "the golden gate bridge is red")
 PROMPTS = PromptSet(
@@ -106,3 +109,34 @@ def test_log_prob_is_a_log_softmax_written_by_hand(tiny: Made) -> None:
             ]
             assert item.log_prob == pytest.approx(np.mean(costs), abs=1e-4)
         assert abs(items[0].log_prob - items[1].log_prob) > 1e-2  # the arms are not alike
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_what_a_step_keeps_goes_into_the_next_under_the_models_own_name(name: str) -> None:
+    """The name is `past_key_values` before transformers 5.24 and `cache` since; nothing else of a step is kept."""
+    assert past_of({"logits": 1, name: 2}) == {name: 2}
+
+
+def test_a_model_that_keeps_nothing_is_refused() -> None:
+    """Its second step would see one token alone."""
+    with pytest.raises(SubjectError, match="keeps no keys and values"):
+        past_of({"logits": 1})
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_step_through_transformer_lens_reads_what_the_steps_before_it_kept(tmp_path: Path, family: str) -> None:
+    """The last token scores as in one run over the whole; transformer-lens 3.9 with transformers 5.24 fails here."""
+    from made_families import write_family
+    from made_subjects import write_word_tokenizer
+
+    from saeprobe.subject.running.opening import open_bridge
+
+    write_family(tmp_path, family)
+    write_word_tokenizer(tmp_path, ["a"])
+    model = open_bridge(tmp_path, center_writing_weights=False, device="cpu", dtype="float32").original_model
+    ids, mask = torch.tensor([[1, 2, 3, 4]]), torch.ones(1, 4, dtype=torch.long)
+    with torch.no_grad():
+        whole = model(ids, use_cache=False).logits[:, -1]
+        past = past_of(model(ids[:, :3], use_cache=True))
+        last = model(ids[:, 3:], attention_mask=mask, position_ids=torch.tensor([[3]]), use_cache=True, **past)
+    torch.testing.assert_close(last.logits[:, -1], whole, atol=1e-4, rtol=1e-4)

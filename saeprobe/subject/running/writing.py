@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -20,7 +20,7 @@ from saeprobe.subject.running.batches import Batch, pad, positions_of
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.steering import Experiment, Treatment
 from saeprobe.subject.running.tokens import FastTokenizer, Tokenized
-from saeprobe.subject.specification import ReadingError
+from saeprobe.subject.specification import ReadingError, SubjectError
 
 _ROWS_AT_ONCE = 256
 _LOGIT_BYTES = 256 * 2**20  # of logits held at once while continuations are scored
@@ -138,7 +138,7 @@ class _Writer:
         """
         model, draws = self.speaker.model, self._draws(rows)
         change = torch.stack([row.treatment.change for row in rows])
-        step, mask, past = batch.ids, batch.mask, None
+        step, mask, past = batch.ids, batch.mask, dict[str, Any]()
         written: list[Tensor] = []
         ended = torch.zeros(len(step), dtype=torch.bool, device=step.device)
         with self.speaker.steered(change):
@@ -147,11 +147,11 @@ class _Writer:
                     step,
                     attention_mask=mask,
                     position_ids=positions_of(mask)[:, -step.shape[1] :],
-                    past_key_values=past,
                     use_cache=True,
                     logits_to_keep=1,
+                    **past,
                 )
-                past = out.past_key_values
+                past = past_of(out)
                 _check_finite(rows, out.logits[:, -1].isfinite().all(-1) | ended, "a logit")
                 token = self._choose(out.logits[:, -1], torch.as_tensor(draws[:, column], device=step.device))
                 written.append(token)
@@ -199,6 +199,14 @@ class _Writer:
             # What stands after the end of a text is of no concern, whatever the model makes of it.
             means += _listed(log_probs.double().where(counted[part], 0.0).sum(1) / counted[part].sum(1))
         return means
+
+
+def past_of(out: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a step of a model keeps for the next, under the name by which it takes it: `cache` since 5.24."""
+    name = "cache" if "cache" in out else "past_key_values"
+    if name not in out:
+        raise SubjectError("the model keeps no keys and values from token to token, without which nothing is continued")
+    return {name: out[name]}
 
 
 def _check_finite(rows: Sequence[_Row], finite: Bool[Tensor, " batch"], what: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from saeprobe.shapes import Float, Int
+from saeprobe.subject.running.writing import past_of
 from studies.specimens.corpus.everyday import shopping_prompts
 from studies.specimens.train.card import Readings
 from studies.specimens.train.concepts import token_labels
@@ -75,13 +76,12 @@ class Steered:
         self, ids: Int[Tensor, "rows pos"], vector: Float[Tensor, " d_in"] | None, generator: torch.Generator
     ) -> Int[Tensor, "rows longer"]:
         """Return the rows and ``tokens`` more, drawn at temperature 1; after an end of text they mean nothing."""
-        cache: Any = None
-        step = ids
+        step, past = ids, dict[str, Any]()
         hook = self._block.register_forward_pre_hook(_shift_by(vector)) if vector is not None else None
         try:
             for _ in range(self._tokens):
-                read = self._model(input_ids=step, past_key_values=cache, use_cache=True)
-                cache = read.past_key_values
+                read = self._model(input_ids=step, use_cache=True, **past)
+                past = past_of(read)
                 step = torch.multinomial(read.logits[:, -1].softmax(-1), 1, generator=generator)
                 ids = torch.cat([ids, step], dim=1)
         finally:

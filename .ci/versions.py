@@ -75,7 +75,7 @@ def newest(root: Path, *, torch: bool) -> str:
         asked.append(f"torch=={pins(root)['torch']}")
     with tempfile.TemporaryDirectory() as folder:
         wanted, report = Path(folder, "wanted.txt"), Path(folder, "report.json")
-        wanted.write_text("\n".join(asked), encoding="utf-8")
+        wanted.write_text("\n".join(asked), encoding="utf-8", newline="\n")
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--dry-run", "--ignore-installed"]
         subprocess.run([*pip, "--report", str(report), "-r", str(wanted)], check=True)  # noqa: S603 (all of it is written here)
         return listed(json.loads(report.read_text(encoding="utf-8")))

@@ -264,4 +264,6 @@ def test_a_byte_order_mark_in_pyproject_is_named(
 def test_a_lock_can_be_made_whatever_a_subject_is_called(name: str, tmp_path: Path):
     """The file of a lock is named by a hash."""
     with Store(tmp_path).locked(name):
-        assert [re.fullmatch(r"[0-9a-f]{32}\.lock", path.name) is not None for path in tmp_path.iterdir()] == [True]
+        assert [re.fullmatch(r"[0-9a-f]{32}\.lock", path.name) is not None for path in tmp_path.glob("*.lock")] == [
+            True
+        ]

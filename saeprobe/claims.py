@@ -76,6 +76,10 @@ def claim(
 ) -> Callable[[_Probe], _Probe]:
     """Tie a test function to the sentence that it decides; the function becomes a probe.
 
+    Where `pytest.mark.parametrize` or a fixture gives the probe parameters, each case is a claim of its own: its id is
+    `id.case`, and its sentence has the value of a parameter in the place of `{name}`, or `[case]` at its end.
+    `published` and `not_reproduced` then hold of each case.
+
     Args:
         sentence: the sentence, as a reader of the article meets it.
         id: a name unique among all claims, such as `day1.novice-most`.
@@ -86,7 +90,8 @@ def claim(
         not_reproduced: by subject name, a verdict that is known not to be `supported`; passes strictly.
 
     Raises:
-        TypeError: one name stands where several are wanted, or `published` or `not_reproduced` is not by subject.
+        TypeError: one name stands where several are wanted, `published` or `not_reproduced` is not by subject, or the
+            claim stands above a class or a fixture.
         ValueError: the sentence is empty, the id or a name is not as wanted, or the function has a claim already.
     """
     __tracebackhide__ = True  # an error is shown at the line of the probe file, not in here
@@ -106,11 +111,13 @@ def claim(
 
     def attach(probe: _Probe) -> _Probe:
         __tracebackhide__ = True
-        other = claim_of(probe)
+        holder = getattr(probe, "__func__", probe)  # a static method's function is what pytest collects
+        _refuse_place(holder, it)
+        other = claim_of(holder)
         if other is not None:
             found = f"{getattr(probe, '__name__', probe)} has two claims, {other.id!r} and {it.id!r}"
             raise ValueError(f"{found}; a probe decides one: write a function for each")
-        probe.__dict__["claim"] = it
+        holder.__dict__["claim"] = it
         return probe
 
     return attach
@@ -120,6 +127,14 @@ def claim_of(probe: object) -> Claim | None:
     """Return the claim that `probe` decides, or None where it is an ordinary test."""
     found = getattr(probe, "claim", None)
     return found if isinstance(found, Claim) else None
+
+
+def _refuse_place(probe: object, it: Claim) -> None:
+    """Refuse to make a probe of what pytest would not call as a test."""
+    if isinstance(probe, type):
+        raise TypeError(f"claim {it.id!r} stands above the class {probe.__name__}; write it above one of its tests")
+    if type(probe).__module__ == "_pytest.fixtures":
+        raise TypeError(f"claim {it.id!r} stands above a fixture; write it above the test that decides it")
 
 
 def _check_names(claim: str, key: str, names: object, known: tuple[str, ...]) -> None:

@@ -102,7 +102,10 @@ def _ruling(citation: Citation, report: Document) -> Ruling:
     if lost:
         gap = f"planned but not reported: {', '.join(lost)}; the run did not come to its end"
     elif not of_claim:
-        gap = f"no probe in the report has this id{did_you_mean(citation.id, [claim.id for claim in report.claims])}"
+        ids = [claim.id for claim in report.claims]
+        cases = ", ".join(name for name in ids if name.startswith(f"{citation.id}."))
+        near = f"; its cases have: {cases}" if cases else did_you_mean(citation.id, ids)
+        gap = f"no probe in the report has this id{near}"
     elif not probes:
         gap = f"the report has it on {', '.join(dict.fromkeys(probe.subject for probe in of_claim))} only"
     return Ruling(citation=citation, probes=tuple(probes), gap=gap)

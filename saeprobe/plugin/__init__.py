@@ -10,13 +10,15 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
+    from saeprobe.claims import Claim
     from saeprobe.plugin.starting import Part
 
 SUBJECT: Final = "saeprobe_subject"
@@ -45,7 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--saeprobe-batch-size", metavar="N", type=int, default=32, help="prompts a forward pass (default: 32)"
     )
-    parser.addini("saeprobe_default_subjects", "subjects that run where no -m selects (default: the specimens)", "args")
+    parser.addini(
+        "saeprobe_default_subjects",
+        "subjects that run where no -m selects (default: those of pyproject.toml, else the specimens)",
+        "args",
+    )
     parser.addini(
         "saeprobe_neutral",
         "NAME = FILE: prompts on which the instrument of a subject is checked where plain English does not suit it",
@@ -84,14 +90,41 @@ class Door:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
         """Set the run up before the first probe is made."""
+        if type(obj).__module__ == "_pytest.fixtures":
+            _refuse_fixture(collector, obj)
         if self._part is None and self._of_probes(collector, obj):
             return self._started().pytest_pycollect_makeitem(collector, name, obj)
         return None
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Set the run up for a test that takes no capture and asks for its subject."""
         if self._part is None and SUBJECT in metafunc.fixturenames:
             self._started().pytest_generate_tests(metafunc)
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Refuse a test that would pass by its claim, as an ordinary one does."""
+        function: Any = getattr(item, "function", None)
+        if "saeprobe.claims" not in sys.modules or type(function) not in (FunctionType, MethodType):
+            return
+        from saeprobe.claims import claim_of
+
+        callspec, where = getattr(item, "callspec", None), item.nodeid.partition("[")[0]
+        claim, hidden = claim_of(function), _hidden(function)
+        if claim is not None and (callspec is None or SUBJECT not in callspec.params):
+            kind = type(item).__name__
+            of = "a method of a unittest.TestCase" if kind == "TestCaseFunction" else f"collected as a {kind}"
+            raise refused(
+                self._config,
+                f"{where} makes the claim {claim.id!r} and is {of}, which runs on no subject; write it as a function, "
+                "or as a method of a plain class",
+            )
+        if claim is None and hidden is not None:
+            raise refused(
+                self._config,
+                f"a decorator of {where} hides its claim {hidden.id!r}; write @claim(...) above it, or functools.wraps "
+                "in it",
+            )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
@@ -118,7 +151,7 @@ class Door:
             return False
         from saeprobe.claims import claim_of
 
-        if isinstance(obj, FunctionType) and claim_of(obj) is not None:  # other objects may do anything when asked
+        if type(obj) is FunctionType and claim_of(obj) is not None:  # other objects may do anything when asked
             return True
         if not isinstance(collector, pytest.Module) or collector.nodeid in self._seen:
             return False
@@ -131,6 +164,32 @@ class Door:
 
             self._part = start(self._config, self._began)
         return self._part
+
+
+def refused(config: pytest.Config, problem: str) -> Exception:
+    """Return the error that stops the run; xdist shows nothing of a usage error of a worker."""
+    return RuntimeError(problem) if hasattr(config, "workerinput") else pytest.UsageError(problem)
+
+
+def _refuse_fixture(collector: pytest.Collector, obj: object) -> None:
+    found: Any = vars(obj).get("claim")
+    if type(found).__module__ == "saeprobe.claims":
+        what = f"{collector.nodeid}: a fixture makes the claim {found.id!r}"
+        raise collector.CollectError(f"{what}; write it above the test that decides it")
+
+
+def _hidden(function: FunctionType | MethodType) -> Claim | None:
+    """Return the claim of a function that a decorator calls in the place of this one."""
+    from saeprobe.claims import claim_of
+
+    called: list[Any] = [function]
+    for each in called:  # it grows; functions may hold each other
+        for cell in each.__closure__ or ():
+            with suppress(ValueError):  # a name that is not bound yet
+                inner = cell.cell_contents
+                if type(inner) is FunctionType and all(inner is not known for known in called):
+                    called.append(inner)
+    return next((found for found in map(claim_of, called[1:]) if found is not None), None)
 
 
 def _check_options(config: pytest.Config) -> None:

@@ -5,15 +5,16 @@ All of it is known before anything runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Final, cast
 
 import pytest
 
-from saeprobe.captures import Capture, Span, Steering
-from saeprobe.claims import Claim, Control, NotRun, claim_of, did_you_mean, members
+from saeprobe.captures import Capture, Steering
+from saeprobe.claims import Claim, Control, NotRun, claim_of, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.features.sparse import Features
@@ -30,8 +31,11 @@ Provide = Callable[[str, Declared], object]
 Find = Callable[[str], Subject]
 """It looks a subject up by its name."""
 
+_FIELD: Final = re.compile(r"\{(\w+)\}")
+_SLUG: Final = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*")
+"""The parts of a case's id that may stand in the id of a claim."""
 FEW: Final = 3
-"""A line names so many claims; more are counted, unless nothing can decide them."""
+"""A line names so many claims or tests; more are counted, unless they are claims that nothing can decide."""
 _PARTS: Final[Mapping[RandomPart, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
 _UNDECIDABLE: Final = ("cannot decide", "cannot be supported", "nothing can be compared")
 """The line of a design says so where it is out of reach of alpha, or has nothing to pair."""
@@ -59,8 +63,27 @@ def subject_of(item: pytest.Item) -> str | None:
 
 
 def claim_of_item(item: pytest.Item) -> Claim | None:
-    """Return the claim that an item decides."""
-    return claim_of(getattr(item, "function", None))
+    """Return the claim that an item decides; each case of a parametrised probe has one of its own."""
+    claim, case = claim_of(getattr(item, "function", None)), case_of(item)
+    if claim is None or not case:
+        return claim
+    values: Mapping[str, object] = cast("Any", item).callspec.params
+    shown = case.encode().decode("unicode_escape") if case.isascii() and "\\u" in case else case
+    said = {name: str(value) if type(value) in (str, int, float, bool) else shown for name, value in values.items()}
+    sentence = _FIELD.sub(lambda field: said.get(field[1], field[0]), claim.sentence)
+    if not said.keys() - {SUBJECT} <= set(_FIELD.findall(claim.sentence)):
+        sentence += f" [{shown}]"
+    slug = "-".join(_SLUG.findall(case.lower()))
+    return replace(claim, id=f"{claim.id}.{slug}" if slug else claim.id, sentence=sentence)
+
+
+def case_of(item: pytest.Item) -> str:
+    """Return the id of an item's parameters beside the subject, which comes first; empty where it has none."""
+    name = subject_of(item)
+    whole = "" if name is None else str(cast("Any", item).callspec.id)
+    if name and not whole.startswith(name):  # pytest escapes what is not ASCII
+        name = name.encode("unicode_escape").decode()
+    return whole.removeprefix(name or "").removeprefix("-")
 
 
 def register_captures(module: pytest.Module, provide: Provide) -> None:
@@ -74,7 +97,7 @@ def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
     for item in items:
         claim, subjects = claim_of_item(item), members(subject_of(item) or "")
         for name in subjects if any(subjects) else ():
-            for fixture, declared in _declared_by(item).items():
+            for fixture, declared in declared_by(item).items():
                 file = item.nodeid.partition("::")[0]
                 asked = Asked(subject=name, declared=declared, claim=claim, fixture=fixture, file=file)
                 yield replace(asked, probe=getattr(item, "function", None))
@@ -85,10 +108,10 @@ def declarations(module: pytest.Module | None) -> dict[str, Declared]:
     if module is None:
         return {}
     code = cast("ModuleType", module.obj)
-    return {name: value for name, value in vars(code).items() if isinstance(value, Capture | Steering)}
+    return {name: value for name, value in vars(code).items() if issubclass(type(value), Capture | Steering)}
 
 
-def _declared_by(item: pytest.Item) -> dict[str, Declared]:
+def declared_by(item: pytest.Item) -> dict[str, Declared]:
     """Return the captures that `item` uses, by any chain of fixtures, by name."""
     fixtures: Any = getattr(item, "_fixtureinfo", None)
     by_name: dict[str, Sequence[Any]] = {} if fixtures is None else fixtures.name2fixturedefs
@@ -110,96 +133,6 @@ def _provider(declared: Declared, provide: Provide) -> Callable[[str], object]:
 def _named(evidence: object) -> object:
     """Let the label of features name their subject, where a probe holds those of several."""
     return replace(evidence, of_several=True) if isinstance(evidence, Features) else evidence
-
-
-def check_claims(items: Sequence[pytest.Item]) -> None:
-    """Refuse two claims with one id; several probes may decide the same claim, each in its own way."""
-    seen: dict[str, tuple[Claim, str]] = {}
-    for item in items:
-        claim = claim_of_item(item)
-        if claim is None:
-            continue
-        here = item.nodeid.partition("[")[0]
-        known, there = seen.setdefault(claim.id, (claim, here))
-        if known is not claim:
-            raise pytest.UsageError(
-                f"two claims have the id {claim.id!r}: that of {there} and that of {here}; rename one of them, or "
-                "keep the claim in a name, it = claim(...), and write @it above each probe that decides it"
-            )
-
-
-def check_subjects(items: Iterable[pytest.Item], runs_on: Mapping[str, Collection[str]]) -> None:
-    """Refuse a claim that speaks of a subject on which no probe of it runs, since nothing would look at it.
-
-    `runs_on` has the subjects by claim id, those of the variants that are not selected included.
-    """
-    claims = {claim.id: claim for item in items if (claim := claim_of_item(item)) is not None}
-    for claim in claims.values():
-        on = runs_on[claim.id]
-        for key, names in (("published", claim.published), ("not_reproduced", claim.not_reproduced)):
-            for name in names:
-                if name not in on:
-                    raise pytest.UsageError(
-                        f"claim {claim.id!r} names {name!r} in {key}, on which no probe of it runs"
-                        f"{did_you_mean(name, on)}; they run on: {', '.join(on)}"
-                    )
-
-
-def check_fixtures(items: Iterable[pytest.Item]) -> None:
-    """Refuse a probe that takes a capture which is misspelt, or stands where pytest does not find it."""
-    for item in items:
-        fixtures: Any = getattr(item, "_fixtureinfo", None)
-        if claim_of_item(item) is None or fixtures is None:
-            continue
-        names: Sequence[str] = fixtures.names_closure
-        unknown = [name for name in names if name not in fixtures.name2fixturedefs and name != "request"]
-        if unknown:
-            captures = declarations(item.getparent(pytest.Module))
-            raise pytest.UsageError(
-                f"{item.nodeid.partition('[')[0]} takes {unknown[0]!r}, and there is no such fixture"
-                f"{did_you_mean(unknown[0], [*captures, SUBJECT])}; a capture stands at the top of the probe's own "
-                "file, neither in a class nor in conftest.py"
-            )
-
-
-def check_asked(asked: Iterable[Asked], find: Find) -> None:
-    """Refuse a capture whose prompts its subject cannot read, or that a control of the claim cannot be read from."""
-    for each in asked:
-        try:
-            prompts_for(each.declared.prompts, find(each.subject))
-        except (KeyError, ValueError) as error:  # the text of a KeyError is its argument
-            problem = f"{each.fixture} cannot be read on {each.subject}: {error.args[0]}"
-            raise pytest.UsageError(f"{each.file}: {problem}") from None
-    for each in asked:
-        for control in () if each.claim is None else each.claim.controls:
-            problem = _problem(control, each, find)
-            if problem is not None and each.claim is not None:
-                raise pytest.UsageError(f"claim {each.claim.id!r} asks for the control {control!r}, but {problem}")
-
-
-def _problem(control: Control, asked: Asked, find: Find) -> str | None:
-    """Say why a control cannot be read from a capture, with the remedy; None where it can."""
-    capture = asked.declared
-    if isinstance(capture, Steering):
-        if control not in READ_ELSEWHERE:
-            return None
-        return (
-            f"{asked.fixture} steers: its controls are the arms it declares, of random features and other strengths; "
-            "leave the control out"
-        )
-    if control not in ("injection", "wording"):
-        return None
-    if control == "injection" and isinstance(capture.at, Span):
-        return (
-            f"{asked.fixture} reads the span {capture.at.text!r}, which neutral prompts need not hold; "
-            'read at="last" or at="all", or leave the control out'
-        )
-    try:
-        prompts = capture.prompts.injected() if control == "injection" else capture.prompts
-        prompts_for(prompts, find(asked.subject)).check_words()
-    except ValueError as error:
-        return f"cannot read it from {asked.fixture}: {error}"
-    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,6 +227,12 @@ def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) 
         for line in design_lines(probe, read, over=claim.over, alpha=alpha):
             claims.setdefault(line, {})[claim.id] = None
     return [f"{subject.name}: for {_listed(list(ids), line)}, {line}" for line, ids in claims.items()]
+
+
+def named(names: Sequence[str]) -> str:
+    """List names; of many the first are named and the others counted."""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
 
 
 def _listed(ids: list[str], line: str) -> str:

@@ -6,10 +6,8 @@ import datetime as dt
 import json
 import os
 import platform
-import re
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,20 +15,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from saeprobe.claims import SUBJECTS_MARK, claim_of, members
+from saeprobe.claims import claim_of, members
 from saeprobe.files import visible
 from saeprobe.git import commit_of
-from saeprobe.plugin import RECORD, SUBJECT, terminal
-from saeprobe.plugin.collecting import (
-    asked_by,
+from saeprobe.plugin import RECORD, terminal
+from saeprobe.plugin.checking import (
     check_asked,
     check_claims,
     check_fixtures,
     check_subjects,
-    claim_of_item,
-    register_captures,
-    subject_of,
+    deselect_by_default,
+    parametrize,
+    shown,
+    unclaimed,
+    uncollected,
+    unselected,
 )
+from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
 from saeprobe.plugin.judging import described, versions
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.report import shape
@@ -39,7 +40,9 @@ from saeprobe.report.page import write_page
 from saeprobe.store.instrument import InstrumentCheck, check_of
 from saeprobe.store.plan import Gathered
 from saeprobe.store.tables import Seen
-from saeprobe.subject.specification import SubjectError
+
+_PLAN = "saeprobe_plan"
+"""This attribute of the first report of an xdist worker that carries a record carries its plan too."""
 
 
 class Hooks:
@@ -61,36 +64,53 @@ class Hooks:
         self._gathered: list[Gathered] = []
         self._checks: dict[str, InstrumentCheck] = {}
         self._seen: dict[str, tuple[Seen, ...]] = {}
+        self._collected: dict[str, dict[str, None]] = {}
+        self._unselected: list[str] = []
+        self._unclaimed: list[str] = []
+        self._notes: dict[str, None] = {}
         self._ran = False
+        self._begun: set[str] = set()
+        self._ended: set[str] = set()
+        self._cut = ""
+        self._sent = False
         self._written: tuple[Path, Path] | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> None:
         """Turn the captures of a file into fixtures before its first probe is made."""
-        del name, obj
+        self._unclaimed += uncollected(collector, name, obj)
         if isinstance(collector, pytest.Module) and collector.nodeid not in self._modules:
             self._modules.add(collector.nodeid)
             register_captures(collector, self._laboratory.provide)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make one variant of a probe for each of its subjects."""
-        names, claim = _parametrize(metafunc, self._laboratory), claim_of(metafunc.function)
+        """Make one variant of a probe for each of its subjects, whose name comes before other parameters."""
+        names, claim = parametrize(metafunc, self._laboratory), claim_of(metafunc.function)
         if claim is not None:
             self._runs_on.setdefault(claim.id, {}).update(dict.fromkeys(names))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave the real subjects out unless they are asked for."""
-        with _shown(config):
+        with shown(config):
             check_claims(items)
             check_subjects(items, self._runs_on)
-        _deselect_by_default(config, items, self._laboratory)
+        for item in items:
+            claim = claim_of_item(item)
+            if claim is not None:
+                self._collected.setdefault(claim.id, {})[subject_of(item) or ""] = None
+        if deselect_by_default(config, items, self._laboratory):
+            self._unselected += unselected(items, self._collected, self._laboratory, by_default=True)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Make the plan: which probes are to be decided, in order, and all that they need, by subject."""
         asked = [each for each in asked_by(session.items) if self._laboratory.broken(each.subject) is None]
-        with _shown(session.config):
+        if not (session.items or self._unselected):
+            self._unselected += unselected((), self._collected, self._laboratory, by_default=False)
+        self._unclaimed += unclaimed(session.items)
+        with shown(session.config):
             check_fixtures(session.items)
             check_asked(asked, self._laboratory.subject)
         for item in session.items:
@@ -101,29 +121,49 @@ class Hooks:
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Print the plan; with --collect-only that is all that happens."""
-        return [visible(line) for line in self._laboratory.plan_in_words()]
+        return [visible(line) for line in [*self._laboratory.plan_in_words(), *self._unselected, *self._unclaimed]]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the plan in one pass a subject, then the probes."""
-        if not session.config.option.collectonly and not session.testsfailed:
+        option = session.config.option
+        if not (option.collectonly or option.setupplan or session.testsfailed):
             with terminal.ProgressLine(session.config) as line:
                 self._laboratory.gather(line.show)
         return (yield)
 
-    def pytest_runtest_logstart(self) -> None:
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Take note that the run came so far as to decide something."""
-        self._ran = True
+        self._ran = not self._config.option.setuponly
+        self._begun.add(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report carries; a probe whose teardown failed is broken."""
+        self._planned.update(json.loads(vars(report).pop(_PLAN, "{}")))
+        if report.when != "setup":
+            self._ended.add(report.nodeid)
         record: ProbeRecord | None = getattr(report, RECORD, None)
         if record is not None:
-            self._ran = True  # also on a controller, which this is registered on by its first record
+            self.pytest_runtest_logstart(report.nodeid)  # a controller is set up by the first record, after it began
             self._records[report.nodeid] = record
         elif report.when == "teardown" and report.failed and report.nodeid in self._records:
             known = self._records[report.nodeid]
             self._records[report.nodeid] = {**known, "verdict": "broken", "reason": "the teardown of the probe failed"}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+        """Send the plan with the first record: a controller that stops early never hears a worker's last word."""
+        data = yield
+        if data is not None and RECORD in data and hasattr(self._config, "workerinput") and not self._sent:
+            self._sent = True
+            data[_PLAN] = json.dumps(self._planned)
+        return data
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Take note that the run was stopped; a probe that stopped it by `pytest.exit` is lost by its own doing."""
+        self._cut = str(excinfo.value) or excinfo.typename
+        if not isinstance(excinfo.value, pytest.exit.Exception):
+            self._begun.clear()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: object) -> tuple[str, str, str] | None:
@@ -133,6 +173,7 @@ class Hooks:
     def take_over(self, sent: Mapping[str, Any]) -> None:
         """Take over what an xdist worker planned, computed and checked."""
         self._planned.update(sent["planned"])
+        self._notes.update(dict.fromkeys(sent["notes"]))
         self._gathered += [Gathered(**each) for each in sent["gathered"]]
         self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
         self._seen.update(msgspec.convert(sent["seen"], dict[str, tuple[Seen, ...]]))
@@ -140,6 +181,7 @@ class Hooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Hold the records against the plan and write the reports; a worker sends what it planned instead."""
+        self._cut = str(session.shouldfail or session.shouldstop or self._cut or "")
         if session.config.option.collectonly:
             return
         to_controller: dict[str, object] | None = getattr(session.config, "workeroutput", None)  # an xdist worker's
@@ -147,13 +189,14 @@ class Hooks:
             checks = self._laboratory.checks.items()
             sent = {
                 "planned": self._planned,
+                "notes": self._unselected + self._unclaimed,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
                 "checks": {name: plain(asdict(check), name) for name, check in checks},
                 "seen": plain({name: self._laboratory.seen(name) for name in self._laboratory.checks}, "seen"),
             }
             to_controller[RECORD] = json.dumps(sent)  # its escapes carry half of a surrogate pair
             return
-        if self._lost and exitstatus == pytest.ExitCode.OK:
+        if self._ran and self._lost and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._ran and (self._planned or self._records):
             self._write(int(exitstatus))
@@ -161,13 +204,18 @@ class Hooks:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table of verdicts."""
-        left = self._settings.report / "report.json"
+        earlier = self._settings.report / "report.json"
         if terminalreporter.config.option.collectonly:
             return
-        if self._ran:
-            terminal.summarize(terminalreporter, self._in_order, self._lost, self._all_checks, self._written)
-        elif left.exists():
-            terminalreporter.write_line(f"nothing was run, and no report was written: {left} is that of an earlier run")
+        notes = [*self._notes, *self._unclaimed]
+        if self._ran or self._notes:
+            unreached = [nodeid for nodeid in self._left if nodeid not in self._lost]
+            left = terminal.Undecided(lost=self._lost, unreached=unreached, cut=self._cut, notes=notes)
+            terminal.summarize(terminalreporter, self._in_order, left, self._all_checks, self._written)
+        elif earlier.exists():
+            terminalreporter.write_line(
+                f"nothing was run, and no report was written: {earlier} is that of an earlier run"
+            )
 
     @property
     def _in_order(self) -> list[ProbeRecord]:
@@ -176,9 +224,14 @@ class Hooks:
         return known + [record for nodeid, record in self._records.items() if nodeid not in self._planned]
 
     @property
-    def _lost(self) -> list[str]:
+    def _left(self) -> list[str]:
         """Return the planned probes of which nothing was reported."""
         return [nodeid for nodeid in self._planned if nodeid not in self._records]
+
+    @property
+    def _lost(self) -> list[str]:
+        """Return those of them that a run which was stopped early had come to; all, where it was not stopped."""
+        return [nodeid for nodeid in self._left if not self._cut or nodeid in self._begun | self._ended]
 
     @property
     def _all_checks(self) -> dict[str, InstrumentCheck]:
@@ -229,46 +282,6 @@ class Hooks:
         )
 
 
-def _parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> Sequence[str]:
-    """Give a probe its variants and return their names; an ordinary test that asks for no subject is left alone."""
-    mark = metafunc.definition.get_closest_marker(SUBJECTS_MARK)
-    if claim_of(metafunc.function) is None and SUBJECT not in metafunc.fixturenames:
-        return ()
-    names: Sequence[str] = mark.args if mark is not None else laboratory.default_names
-    if SUBJECT not in metafunc.fixturenames:  # a probe that says its claim is unverifiable takes no capture
-        metafunc.fixturenames.append(SUBJECT)
-    try:
-        markers = {
-            name: dict.fromkeys(marker for each in members(name) for marker in laboratory.subject(each).markers)
-            for name in names
-        }
-    except SubjectError as error:
-        raise pytest.Collector.CollectError(visible(f"{metafunc.definition.nodeid}: {error}")) from None
-    parameters = [
-        pytest.param(name, id=name, marks=[getattr(pytest.mark, marker) for marker in markers[name]]) for name in names
-    ]
-    metafunc.parametrize(SUBJECT, parameters, scope="session")
-    return names
-
-
-def _deselect_by_default(config: pytest.Config, items: list[pytest.Item], laboratory: Laboratory) -> None:
-    """Keep the default subjects only, where nothing on the command line selects subjects."""
-    options = config.option
-    named = f"{options.keyword} {' '.join(config.args)}"
-    markers = {marker for name in laboratory.names for marker in laboratory.subject(name).markers}
-    by_mark = markers.intersection(re.findall(r"[\w.-]+", options.markexpr))  # `-m "not slow"` selects no subject
-    names = [name for name in laboratory.names if laboratory.subject(name).markers]  # the others nothing can select
-    if by_mark or any(f"[{name}" in named or name in options.keyword for name in names):
-        return
-    defaults = set(laboratory.default_names)
-    left_out = [
-        item for item in items if (name := subject_of(item)) is not None and not defaults.issuperset(members(name))
-    ]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
 def _stored(gathered: Sequence[Gathered]) -> int:
     """Count results that were stored before the run: what one worker computed, another finds stored."""
     needed: dict[str, int] = {}
@@ -284,14 +297,3 @@ def _now() -> str:
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
     moment = time.time() if fixed is None else int(fixed)
     return dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="seconds")
-
-
-@contextmanager
-def _shown(config: pytest.Config) -> Generator[None]:
-    """Let a worker's usage error be seen: xdist shows any other error of a worker, and nothing of this one."""
-    try:
-        yield
-    except pytest.UsageError as error:
-        if hasattr(config, "workerinput"):
-            raise RuntimeError(visible(str(error))) from None
-        raise pytest.UsageError(visible(str(error))) from None

@@ -246,7 +246,8 @@ class Judge:
             "reason": verdict.reason,
             "scope": verdict.scope,
         }
-        item.user_properties += [(name, visible(text)) for name, text in said.items()]
+        others = [each for each in item.user_properties if each[0] not in said]  # said again where a probe is rerun
+        item.user_properties[:] = others + [(name, visible(text)) for name, text in said.items()]
 
 
 def _unreached(item: pytest.Item, ended: BaseException | None) -> str:

@@ -21,7 +21,7 @@ from saeprobe.store.plan import Gathered, Plan, Progress, Work
 from saeprobe.store.store import Store, StoreError
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
-from saeprobe.subject.registry import find_subject, subject_names
+from saeprobe.subject.registry import default_names, find_subject, subject_names
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 Show = Callable[[str, int, int], None]  # it shows progress: the subject, prompts done, prompts in all
@@ -77,7 +77,7 @@ class Laboratory:
     @property
     def default_names(self) -> tuple[str, ...]:
         """Return the subjects that run where nothing selects others."""
-        return self._settings.default_subjects or tuple(name for name in self.names if self.subject(name).default)
+        return self._settings.default_subjects or default_names(map(self.subject, self.names))
 
     @property
     def computed_with(self) -> list[Mapping[str, str]]:

@@ -9,6 +9,7 @@ import sys
 import unicodedata
 import warnings
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
 from saeprobe.files import visible, visible_lines
 from saeprobe.plugin import RECORD
-from saeprobe.plugin.collecting import claim_of_item
+from saeprobe.plugin.collecting import claim_of_item, named
 from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
@@ -42,7 +43,7 @@ _MARKUP: Final[Mapping[Word, dict[str, bool]]] = {
 def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
     """Return pytest's category, letter and word for a report that carries a verdict."""
     record: ProbeRecord | None = getattr(report, RECORD, None)
-    if record is None:
+    if record is None or report.outcome not in ("passed", "failed", "skipped"):  # another plugin's, such as `rerun`
         return None
     word = record["verdict"]
     if record["declared"] is not None:
@@ -50,6 +51,20 @@ def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
     if report.failed and OUTCOMES[word] == "passed":
         return "failed", "X", f"{word.upper()} AGAINST ITS DECLARATION"
     return OUTCOMES[word], _LETTER[word], word.upper()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undecided:
+    """A run leaves planned probes undecided, and tests that decide nothing.
+
+    `lost` probes were to be run and reported nothing; `unreached` ones come after the end of a run that was `cut` for
+    this reason. `notes` are lines on what was not selected, and on tests without a claim.
+    """
+
+    lost: Sequence[str] = ()
+    unreached: Sequence[str] = ()
+    cut: str = ""
+    notes: Sequence[str] = ()
 
 
 class Escaping:
@@ -104,15 +119,15 @@ def _escaped(shown: Any) -> Any:
 def summarize(
     terminal: pytest.TerminalReporter,
     records: Sequence[ProbeRecord],
-    lost: Sequence[str],
+    undecided: Undecided,
     checks: Mapping[str, InstrumentCheck],
     written: tuple[Path, Path] | None,
 ) -> None:
     """Write the table of verdicts by subject, what is not established and why, and where the reports lie.
 
-    ``lost`` are planned probes of which nothing was reported, ``written`` the JSON report and the page made from it.
+    ``written`` are the JSON report and the page made from it.
     """
-    if not records and not lost:
+    if not (records or undecided.lost or undecided.unreached or undecided.notes):
         return
     terminal.section("claims", sep="=")
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
@@ -126,12 +141,23 @@ def summarize(
             for record in rows:
                 _write_row(terminal, record, width)
             _write_note(terminal, note if len(rows) == 1 else f"each of these {len(rows)}: {note}", width)
-    for nodeid in lost:
-        terminal.write_line(visible(f"LOST  {nodeid}: planned, but nothing was reported"), red=True, bold=True)
-    terminal.write_line("")
-    terminal.write_line(_counts(records))
+    _write_undecided(terminal, undecided, width)
+    if records or undecided.unreached:
+        terminal.write_line("")
+        terminal.write_line(_counts(records, len(undecided.unreached)))
     if written is not None:
         terminal.write_line(visible(f"report: {written[1]} (made from {written[0].name})"))
+
+
+def _write_undecided(terminal: pytest.TerminalReporter, undecided: Undecided, width: int) -> None:
+    for nodeid in undecided.lost:
+        terminal.write_line(visible(f"LOST  {nodeid}: planned, but nothing was reported"), red=True, bold=True)
+    if undecided.unreached:
+        terminal.write("  not reached".ljust(_INDENT), yellow=True)
+        said = f"{named(undecided.unreached)}: the run was stopped before ({undecided.cut})"
+        terminal.write_line(f"\n{' ' * _INDENT}".join(_wrapped(said, width - _INDENT)))
+    for note in undecided.notes:
+        terminal.write_line(visible(note), yellow=True)
 
 
 def _write_instrument(terminal: pytest.TerminalReporter, check: InstrumentCheck | None, width: int, *, of: str) -> None:
@@ -183,8 +209,9 @@ def terminal_columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
-def _counts(records: Sequence[ProbeRecord]) -> str:
-    counted = [(sum(record["verdict"] == word for record in records), word) for word in WORDS]
+def _counts(records: Sequence[ProbeRecord], unreached: int) -> str:
+    counted = [(sum(record["verdict"] == word for record in records), str(word)) for word in WORDS]
+    counted.append((unreached, "not reached"))
     declared = sum(record["declared"] is not None for record in records)
     line = ", ".join(f"{count} {word}" for count, word in counted if count)
     return line + (f" ({declared} as declared)" if declared else "")

@@ -115,11 +115,6 @@ class Subject:
         return self.spec.wording
 
     @property
-    def default(self) -> bool:
-        """Say whether it runs where no `-m` selects: the specimens do, and users' subjects that say so."""
-        return self.spec.default or self.spec.specimen
-
-    @property
     def summary(self) -> str:
         """Say in a line what it is."""
         return self.spec.summary or f"{self.spec.model} with the SAE {self.spec.sae}"
@@ -385,7 +380,6 @@ class Subject:
             misfit=f"it is a control with a {randomisation.label}",
             protocol_of=None,
             specimen=False,
-            default=False,
         )
         return replace(self, spec=spec, randomisation=randomisation, _trained=self)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast, get_args
@@ -206,6 +206,21 @@ def find_subject(name: str, rootdir: Path) -> Subject:
     )
 
 
+def default_names(subjects: Iterable[Subject]) -> tuple[str, ...]:
+    """Choose the subjects that run where nothing selects: the user's own, and the specimens where there are none.
+
+    Of the user's own, those with `default = true` run; where none says so, all but those with `default = false` do.
+    """
+    specs = [subject.spec for subject in subjects]
+    own = [spec for spec in specs if spec.name not in _BUILTIN]
+    chosen = (
+        [spec for spec in own if spec.default]
+        or [spec for spec in own if spec.default is None]
+        or [spec for spec in specs if spec.specimen]
+    )
+    return tuple(spec.name for spec in chosen)
+
+
 def _declared(rootdir: Path) -> dict[str, object]:
     """Read what the user declares, by name; each is to be a table."""
     file = rootdir / "pyproject.toml"
@@ -236,7 +251,8 @@ def _spec_of(name: str, declared: object, rootdir: Path) -> SubjectSpec:
     if name in _BUILTIN:
         return replace(_BUILTIN[name], wrong=wrong)
     sae, markers = SaeFolder(path=rootdir), None if selectable else ()
-    default = isinstance(declared, dict) and cast("dict[str, object]", declared).get("default") is True
+    said = cast("dict[str, object]", declared).get("default") if isinstance(declared, dict) else None
+    default = said if isinstance(said, bool) else None
     return SubjectSpec(name=name, model="", sae=sae, markers=markers, default=default, wrong=wrong)
 
 

@@ -94,7 +94,7 @@ class SubjectSpec:
     misfit: str | None = None  # why the SAE is read where it does not belong; the check then breaks nothing
     wording: str = "english"  # which prompt set of a choice it reads
     specimen: bool = False  # ships with the project
-    default: bool = False  # runs where no `-m` selects
+    default: bool | None = None  # whether it runs where no `-m` selects; None: nothing is said of it
     fetch: tuple[str, ...] = ()  # patterns of the model's files to be fetched from the Hub; all where there is none
     shape: ModelShape | None = None  # the model's sizes, known before its files are here
     d_sae: int | None = None  # features of the SAE, likewise

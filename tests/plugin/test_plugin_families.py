@@ -84,8 +84,9 @@ def test_either_marker_selects_it(project: Path, expression: str, there: bool) -
 
 
 def test_a_bare_run_takes_it_only_where_all_its_subjects_run_unasked(project: Path) -> None:
-    """One real model beside a specimen leaves it out."""
-    run = apart(project, "test_both.py", "--collect-only", "-q")
+    """Both are the project's own and run; where one is no default, the probe on both is left out."""
+    assert "test_both[hand+other]" in apart(project, "test_both.py", "--collect-only", "-q").out
+    run = apart(project, "test_both.py", "--collect-only", "-q", "-osaeprobe_default_subjects=hand")
     assert "test_both[hand+other]" not in run.out
 
 

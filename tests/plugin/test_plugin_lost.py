@@ -25,15 +25,6 @@ def test_a_probe_that_is_not_tried_is_named(go: Go) -> None:
     assert run.report["planned"] == ["rank.untried[llama70b-as-published]", "rank.up[llama70b-as-published]"]
 
 
-def test_what_x_leaves_undecided_is_named(go: Go) -> None:
-    """After -x the claims behind the failure are lost, not forgotten."""
-    run = go("-x", probes=REFUTED + SUPPORTED)
-    assert (run.code, run.verdicts) == (1, {"rank.down": "refuted"})
-    assert run.lines(NAMED.format("up"))
-    assert not run.lines(NAMED.format("down"))
-    assert len(run.report["planned"]) == 2
-
-
 def test_a_run_without_failures_loses_nothing(go: Go) -> None:
     """The control of this file: nothing is called lost where all is reported."""
     run = go("-x", probes=SUPPORTED)
@@ -81,16 +72,6 @@ def test_a_damaged_record_breaks_the_claims_that_rest_on_it(go: Go, pytester: py
     run = go("--saeprobe-evidence=damaged", probes=SUPPORTED)
     assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
     assert "eid_table.json" in run.probes["rank.up[llama70b-as-published]"]["reason"]
-
-
-def test_each_variant_of_a_parametrised_probe_decides(go: Go) -> None:
-    """A probe with parameters of its own has a record for each; one that fails is not covered by the others."""
-    both = SUPPORTED.replace("test_up(ranks)", "test_up(ranks, style)").replace('ranks["novice"]', "ranks[style]")
-    run = go(probes='import pytest\n@pytest.mark.parametrize("style", ["novice", "twin"])\n' + both.lstrip())
-    (claim,) = run.report["claims"]
-    assert run.code == 1
-    assert [probe["verdict"] for probe in claim["probes"]] == ["supported", "inconclusive"]
-    assert len(run.report["planned"]) == 2
 
 
 def test_a_probe_in_a_class_is_a_probe(go: Go) -> None:

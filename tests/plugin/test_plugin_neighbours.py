@@ -180,6 +180,100 @@ def test_the_junit_file_of_a_foreign_suite_is_the_same(tmp_path: Path) -> None:
     assert 'property name="subject" value="gpt2"' in files[0]
 
 
+ODD = {
+    "conftest.py": """
+import pytest, saeprobe.claims
+from unittest import mock
+
+def pytest_collect_file(parent, file_path):
+    return Table.from_parent(parent, path=file_path) if file_path.suffix == ".table" else None
+
+def pytest_pycollect_makeitem(collector, name, obj):
+    return [Own.from_parent(collector, name=name, callobj=obj)] if name.startswith("auto_") else None
+
+class Table(pytest.File):
+    def collect(self):
+        yield Row.from_parent(self, name="row")
+
+class Row(pytest.Item):
+    function = mock.MagicMock()
+
+    def runtest(self):
+        pass
+
+class Own(pytest.Function):
+    pass
+
+@pytest.fixture
+def saeprobe():
+    return 1
+""",
+    "test_odd.py": """
+import unittest
+from unittest import mock
+from saeprobe.captures import Capture
+
+class Proxy:
+    @property
+    def __class__(self):
+        raise RuntimeError("working outside of a context")
+
+proxy, claim, test_mock, like = Proxy(), mock.MagicMock(), mock.Mock(), mock.MagicMock(spec=Capture)
+
+def auto_made():
+    pass
+
+def decorated(function):
+    def test(*given):
+        return function(*given), proxy
+    test.claim = "a claim at law"
+    return lambda: test() and None
+
+def tangled():
+    def one():
+        two()
+    def two():
+        one()
+        unbound()
+    def test():
+        one if True else two()
+    return test
+    unbound = 1
+
+test_tangled = tangled()
+
+@decorated
+def test_wrapped():
+    pass
+
+def test_named(saeprobe):
+    assert saeprobe == 1
+
+class Old(unittest.TestCase):
+    claim = "a claim at law"
+
+    def test_it(self):
+        pass
+""",
+    "a.table": "",
+}
+"""Items of other collectors, objects that answer to everything or to nothing, and an import of saeprobe."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-v"], ["--fixtures"], ["--import-mode=importlib", "-rA"], ["--setup-plan"], ["--doctest-modules"]],
+    ids=" ".join,
+)
+def test_an_odd_suite_is_the_same_with_it(tmp_path: Path, arguments: list[str]) -> None:
+    """What is no function, and what pytest did not make, is not asked for a claim."""
+    write(tmp_path, ODD)
+    code, out = run(tmp_path, *arguments)
+    without = run(tmp_path, "-p", "no:saeprobe", *arguments)
+    assert (code, re.sub("id='[0-9]+'", "", out)) == (without[0], re.sub("id='[0-9]+'", "", without[1]))
+    assert code == (2 if "--doctest-modules" in arguments else 0)
+
+
 WATCH = """
 import json, sys
 

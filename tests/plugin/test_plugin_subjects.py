@@ -75,6 +75,43 @@ def test_the_defaults_can_be_set_in_the_ini_file(collected: Collect) -> None:
     assert collected(text=PROBE, ini=ini) == ["gpt2"]
 
 
+OWN = '[tool.saeprobe.subjects.{}]\nmodel = "a/b"\nsae = {{ path = "sae" }}\n{}\n'
+
+
+@pytest.mark.parametrize(
+    ("declared", "chosen"),
+    [
+        ({"mine": ""}, ["mine"]),
+        ({"mine": "", "ours": "", "other": "default = false"}, ["mine", "ours"]),
+        ({"mine": "", "ours": "default = true"}, ["ours"]),
+        ({"mine": "default = false"}, ["sparrow", "finch"]),
+        ({"mine": "default = 1"}, ["mine"]),
+    ],
+    ids=["one", "one-left-out", "one-named", "none", "wrong"],
+)
+def test_a_project_runs_its_own_subjects(collected: Collect, declared: dict[str, str], chosen: list[str]) -> None:
+    """Those that say `default = true`, or else all that do not say false; the specimens where there are none."""
+    assert collected(text=PROBE, ini="".join(OWN.format(*each) for each in declared.items())) == chosen
+
+
+def test_what_is_not_selected_is_said_with_what_would_select_it(go: Go, pytester: pytest.Pytester) -> None:
+    """A probe on a specimen does not vanish where the project has a subject of its own, nor under a wrong `-m`."""
+    specimens = "@subjects('sparrow', 'finch+gpt2')\n" + PROBE
+    run = go(head=HEAD, probes=specimens)
+    assert run.code == 5
+    (said,) = run.lines(
+        "nothing selected of smarter: it runs on sparrow, finch, gpt2; by default llama70b-as-published "
+    )
+    assert said.endswith("would run; select with -m 'sparrow or finch or gpt2'")
+    assert run.lines("1 deselected") or run.lines("2 deselected")
+    assert go("-m", "finch", head=HEAD, probes=specimens).code == 0
+    run = go("-m", "qwen7b", head=HEAD, probes=specimens)
+    assert run.lines("nothing selected of smarter: it runs on sparrow, finch, gpt2; select with -m ")
+    assert not go("-k", "test_other", head=HEAD, probes=PROBE + OTHER).lines("nothing selected")
+    pytester.makepyprojecttoml(OWN.format("mine", ""))
+    assert go(head=HEAD, probes=specimens + OTHER).lines("by default mine would run; select with -m 'sparrow or ")
+
+
 def test_the_mark_of_a_function_goes_before_that_of_its_file(collected: Collect) -> None:
     """One probe of a file may run elsewhere than the others."""
     text = 'pytestmark = subjects("sparrow")\n@subjects("gpt2")\n' + PROBE + OTHER

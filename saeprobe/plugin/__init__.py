@@ -10,21 +10,19 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Final
+from types import FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+
+from saeprobe.plugin.names import RECORD, SUBJECT, directory, refused
 
 if TYPE_CHECKING:
     from saeprobe.claims import Claim
     from saeprobe.plugin.starting import Part
-
-SUBJECT: Final = "saeprobe_subject"
-"""This parameter of a probe's variant is the name of the subject that it runs on."""
-RECORD: Final = "saeprobe"
-"""This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -156,7 +154,8 @@ class Door:
         if not isinstance(collector, pytest.Module) or collector.nodeid in self._seen:
             return False
         self._seen.add(collector.nodeid)
-        return any(type(value).__module__ == "saeprobe.captures" for value in vars(collector.obj).values())
+        code: ModuleType = cast(Any, collector).obj
+        return any(type(value).__module__ == "saeprobe.captures" for value in vars(code).values())
 
     def _started(self) -> Part:
         if self._part is None:
@@ -164,11 +163,6 @@ class Door:
 
             self._part = start(self._config, self._began)
         return self._part
-
-
-def refused(config: pytest.Config, problem: str) -> Exception:
-    """Return the error that stops the run; xdist shows nothing of a usage error of a worker."""
-    return RuntimeError(problem) if hasattr(config, "workerinput") else pytest.UsageError(problem)
 
 
 def _refuse_fixture(collector: pytest.Collector, obj: object) -> None:
@@ -196,11 +190,8 @@ def _check_options(config: pytest.Config) -> None:
     option = config.option
     if option.saeprobe_batch_size < 1 or option.saeprobe_seed < 0:
         raise pytest.UsageError("--saeprobe-batch-size must be at least 1 and --saeprobe-seed at least 0")
-    given = {
-        name: directory(config, name) for name in ("evidence", "store", "report") if vars(option)[f"saeprobe_{name}"]
-    }
-    _refuse_foreign_root(config, given)
-    evidence, report = given.get("evidence"), given.get("report")
+    evidence, store, report = (directory(config, name) for name in ("evidence", "store", "report"))
+    _refuse_foreign_root(config, {"evidence": evidence, "store": store, "report": report})
     if evidence is not None and not evidence.is_dir():
         raise pytest.UsageError(f"--saeprobe-evidence {option.saeprobe_evidence}: there is no directory {evidence}")
     if report is not None:  # refused before the work
@@ -211,21 +202,15 @@ def _check_options(config: pytest.Config) -> None:
             )
 
 
-def _refuse_foreign_root(config: pytest.Config, given: dict[str, Path]) -> None:
+def _refuse_foreign_root(config: pytest.Config, given: Mapping[str, Path | None]) -> None:
     """Refuse a root directory that is an option's: pytest finds it before it knows which options take a directory."""
     root, here = config.rootpath, config.invocation_params.dir
     meant = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.rootdir or config.option.inifilename
     if meant or root in (here, *here.parents):
         return
     for name, folder in given.items():
-        if root in (folder, *folder.parents):
+        if folder is not None and root in (folder, *folder.parents):
             said = vars(config.option)[f"saeprobe_{name}"]
             raise pytest.UsageError(
                 f"pytest took --saeprobe-{name} {said} for its root directory: write --saeprobe-{name}={said}"
             )
-
-
-def directory(config: pytest.Config, name: str) -> Path | None:
-    """Return the folder that an option names, from where pytest was called; None where it is not given."""
-    given: str | None = vars(config.option)[f"saeprobe_{name}"]
-    return None if given is None else (config.invocation_params.dir / given).resolve()

@@ -15,9 +15,9 @@ from saeprobe.captures import Span, Steering
 from saeprobe.claims import SUBJECTS_MARK, Control, claim_of, did_you_mean, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.files import visible
-from saeprobe.plugin import SUBJECT, refused
 from saeprobe.plugin.collecting import Asked, Find, case_of, claim_of_item, declarations, declared_by, named, subject_of
 from saeprobe.plugin.laboratory import Laboratory
+from saeprobe.plugin.names import SUBJECT, refused
 from saeprobe.store.plan import prompts_for
 from saeprobe.subject.specification import SubjectError
 

@@ -18,7 +18,7 @@ from saeprobe.claims import Claim, Control, NotRun, claim_of, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.features.sparse import Features
-from saeprobe.plugin import SUBJECT
+from saeprobe.plugin.names import SUBJECT
 from saeprobe.plugin.sentences import design_lines
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.store.plan import prompts_for

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-import os
 import platform
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -18,7 +16,7 @@ import pytest
 from saeprobe.claims import claim_of, members
 from saeprobe.files import visible
 from saeprobe.git import commit_of
-from saeprobe.plugin import RECORD, terminal
+from saeprobe.plugin import terminal
 from saeprobe.plugin.checking import (
     check_asked,
     check_claims,
@@ -34,8 +32,9 @@ from saeprobe.plugin.checking import (
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
 from saeprobe.plugin.judging import described, versions
 from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.plugin.names import RECORD
 from saeprobe.report import shape
-from saeprobe.report.document import ProbeRecord, build_document, command_line, plain, planned_name, write_report
+from saeprobe.report.document import ProbeRecord, build_document, command_line, now, plain, planned_name, write_report
 from saeprobe.report.page import write_page
 from saeprobe.store.instrument import InstrumentCheck, check_of
 from saeprobe.store.plan import Gathered
@@ -199,14 +198,18 @@ class Hooks:
         if self._ran and self._lost and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._ran and (self._planned or self._records):
-            self._write(int(exitstatus))
+            try:
+                self._write(int(exitstatus))
+            except OSError as error:  # read-only, full, or open in another program
+                self._written, self._notes[f"no report was written: {error}"] = None, None
+                session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table of verdicts."""
-        earlier = self._settings.report / "report.json"
         if terminalreporter.config.option.collectonly:
             return
+        earlier = self._settings.report / "report.json"
         notes = [*self._notes, *self._unclaimed]
         if self._ran or self._notes:
             unreached = [nodeid for nodeid in self._left if nodeid not in self._lost]
@@ -250,7 +253,7 @@ class Hooks:
                 for name in subjects
             ],
             planned=list(self._planned.values()),
-            generated=_now(),
+            generated=now(),
         )
         folder = self._settings.report
         self._written = folder / "report.json", folder / "report.html"
@@ -287,13 +290,5 @@ def _stored(gathered: Sequence[Gathered]) -> int:
     needed: dict[str, int] = {}
     for each in gathered:
         needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
-    return max(
-        0, sum(needed.values()) - sum(each.computed for each in gathered)
-    )  # parts tried again count by themselves
-
-
-def _now() -> str:
-    """Return the time of the report; SOURCE_DATE_EPOCH fixes it for builds that must repeat to the byte."""
-    fixed = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = time.time() if fixed is None else int(fixed)
-    return dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="seconds")
+    computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
+    return max(0, sum(needed.values()) - computed)

@@ -20,9 +20,9 @@ from saeprobe.claims import Claim, NotRun, Verdict, members
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.files import visible
 from saeprobe.git import commit_of
-from saeprobe.plugin import RECORD
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.plugin.names import RECORD
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
 from saeprobe.store.instrument import InstrumentCheck

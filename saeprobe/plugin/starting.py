@@ -10,11 +10,11 @@ import pytest
 
 from saeprobe.claims import SUBJECTS_MARK, claim_of, members
 from saeprobe.files import visible
-from saeprobe.plugin import directory
 from saeprobe.plugin.collecting import declarations
 from saeprobe.plugin.hooks import Hooks
 from saeprobe.plugin.judging import Judge
 from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.plugin.names import directory
 from saeprobe.plugin.terminal import Escaping
 from saeprobe.prompts import PromptError, PromptSet
 from saeprobe.subject.specification import SubjectError
@@ -123,7 +123,7 @@ class Stopped:
         captures = declarations(collector.getparent(pytest.Module))
         if claim_of(obj) is None and not (captures and captures.keys() & _arguments(obj)):
             return None
-        item = _StoppedProbe.from_parent(collector, name=name)
+        item: _StoppedProbe = cast(Any, _StoppedProbe).from_parent(collector, name=name)
         item.problem = self._problem
         marks = [*getattr(obj, "pytestmark", ()), *item.iter_markers(SUBJECTS_MARK)]
         for marker in {each for mark in marks if mark.name == SUBJECTS_MARK for n in mark.args for each in members(n)}:

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
 from saeprobe.files import visible, visible_lines
-from saeprobe.plugin import RECORD
 from saeprobe.plugin.collecting import claim_of_item, named
+from saeprobe.plugin.names import RECORD
 from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
+import os
 import re
 import shlex
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
@@ -315,6 +318,13 @@ def build_document(
         samples=tuple(tables.samples),
         prompts=_columns(shape.Prompts, tables.prompts),
     )
+
+
+def now() -> str:
+    """Return the time of the report; SOURCE_DATE_EPOCH fixes it for builds that must repeat to the byte."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = time.time() if fixed is None else int(fixed)
+    return dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="seconds")
 
 
 def write_report(document: Document, path: Path) -> None:

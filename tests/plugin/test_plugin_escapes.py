@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from records import INI, write_ranks
-from runs import HEAD, Go, apart
+from runs import HEAD, SUPPORTED, Go, apart
 
 from saeprobe.evidence.values import PrintedNumber, Summary
 from saeprobe.recorded.directory import Recorded, RecordedStyle
@@ -87,11 +87,11 @@ def test_nothing_is_obeyed(go: Go) -> None:
     assert HIDDEN.search((run.folder / "junit.xml").read_text(encoding="utf-8")) is None
 
 
-def test_a_usage_error_is_escaped(go: Go) -> None:
+def test_a_refused_setting_is_escaped(go: Go) -> None:
     """What is refused before a probe runs is written by pytest as the plugin gives it."""
     for option in ("-osaeprobe_alpha=\x1b[2J\x9b\u202e", "-osaeprobe_neutral=\x1b[2J\x9b\u202e = x.toml"):
-        run = go(option, probes="")
-        assert run.code == 4
+        run = go(option, probes=SUPPORTED)
+        assert run.code == 1
         assert HIDDEN.search(run.out) is None
 
 

@@ -292,7 +292,7 @@ def test_a_run_without_probes_imports_and_reads_nothing(tmp_path: Path) -> None:
         assert run(tmp_path, *more)[0] == 0
         imported.append(json.loads((tmp_path / "imported.json").read_text(encoding="utf-8")))
     (with_it, own), (without, _) = imported
-    assert own == ["saeprobe", "saeprobe.plugin"]
+    assert own == ["saeprobe", "saeprobe.plugin", "saeprobe.plugin.names"]
     assert set(with_it) - set(without) == {"saeprobe"}
     assert not list(tmp_path.glob(".saeprobe"))
 

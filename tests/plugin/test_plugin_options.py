@@ -123,3 +123,15 @@ def test_the_options_are_in_the_help(go: Go) -> None:
         assert run.lines(f"--saeprobe-{option}")
     assert run.lines("saeprobe_default_subjects")
     assert run.lines("saeprobe_alpha")
+
+
+def test_a_report_that_cannot_be_written_is_a_line_and_fails_the_run(go: Go) -> None:
+    """The table of verdicts is written all the same; a folder stands where the report should."""
+    (go(probes=SUPPORTED).folder / "reports" / "report.json").unlink()
+    folder = go("--collect-only", probes=SUPPORTED).folder / "reports" / "report.json"
+    folder.mkdir()
+    run = go(probes=SUPPORTED)
+    assert run.code == 1
+    assert run.lines("no report was written: ")
+    assert run.lines("1 supported")
+    assert not run.lines("report: ")

@@ -10,7 +10,7 @@ import numpy as np
 from saeprobe.claims import Control
 from saeprobe.evidence.controls import HALF, summary_of, verdict_of
 from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.files import against, number, p_value
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
 from saeprobe.measures.reading import Readable, captured, one_near, refuse_apart, refuse_others, templates, topics

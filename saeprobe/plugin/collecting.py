@@ -16,7 +16,7 @@ from saeprobe.captures import Capture, Span, Steering
 from saeprobe.claims import Claim, Control, NotRun, claim_of, did_you_mean, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.plugin import SUBJECT
 from saeprobe.plugin.sentences import design_lines
 from saeprobe.prompts import Prompt, PromptSet

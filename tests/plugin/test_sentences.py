@@ -16,7 +16,7 @@ from saeprobe.claims import Over, published
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.printed import printed
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import Features, Token
+from saeprobe.features import Features, Token
 from saeprobe.measures import clusters, exclusive_features, scan
 from saeprobe.plugin.sentences import MEANS, RATES, design_lines, sentences_of
 from saeprobe.prompts import Prompt

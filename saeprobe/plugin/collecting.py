@@ -30,11 +30,9 @@ Provide = Callable[[str, Declared], object]
 Find = Callable[[str], Subject]
 """It looks a subject up by its name."""
 
-FEW: Final = 3
-"""A line names so many claims; more are counted, unless nothing can decide them."""
+FEW: Final = 3  # claims that a line names; more are counted, unless nothing can decide them
 _PARTS: Final[Mapping[RandomPart, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
-_UNDECIDABLE: Final = ("cannot decide", "cannot be supported", "nothing can be compared")
-"""The line of a design says so where it is out of reach of alpha, or has nothing to pair."""
+_UNDECIDABLE: Final = ("cannot decide", "cannot be supported", "nothing can be compared")  # a design out of reach
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from textwrap import dedent
 from types import FunctionType
 from typing import Final
 
-from saeprobe.claims import Over
+from saeprobe.claims import Over, Published
+from saeprobe.evidence.printed import PrintedTable
 from saeprobe.prompts import Prompt
 from saeprobe.statistics.intervals import FEWEST_CORRELATED, Sentence, Units, design_line
 
@@ -28,23 +29,20 @@ _ALONE: Final = frozenset({"mean", "rate", "correlation", "clusters"})  # kinds 
 _WHOLE: Final = {"separates": "separation", "scan": "scan", "clusters": "clusters", "ordered": "greater"}
 """These functions state a sentence without an operator."""
 
-Read = Mapping[str, Sequence[Prompt]]
-"""The prompts that a probe reads, by the name of their capture."""
-Side = tuple[str, str | None]
-"""A side of a sentence is a style of a capture, or all of it where that is None; `*` is any."""
+Read = Mapping[str, Sequence[Prompt]]  # the prompts that a probe reads, by the name of their capture
+Side = tuple[str, str | None]  # a capture, and its style or None for all of it; `*` is any
 _ANY: Final[Side] = ("*", "*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stated:
+class Stated(Sentence):
     """A probe states a sentence on two sides, each of which may be one of several."""
 
-    sentence: Sentence
     left: tuple[Side, ...] = (_ANY,)
     right: tuple[Side, ...] = (_ANY,)
 
 
-_OPEN: Final = Stated(sentence=Sentence(kind="open"))
+_OPEN: Final = Stated(kind="open")
 
 
 def design_lines(probe: object, read: Read, *, over: Sequence[Over], alpha: float) -> list[str]:
@@ -52,8 +50,8 @@ def design_lines(probe: object, read: Read, *, over: Sequence[Over], alpha: floa
     lines: dict[str, None] = {}
     for one in sentences_of(probe) if isinstance(probe, FunctionType) else (_OPEN,):
         found = [units for units in _units_of(one, read, over) if units]
-        sides = one.left if one.sentence.kind in _ALONE else (*one.left, *one.right)
-        lines[design_line(one.sentence, found, alpha=alpha, sure=all(of in read for of, _ in sides))] = None
+        sides = one.left if one.kind in _ALONE else (*one.left, *one.right)
+        lines[design_line(one, found, alpha=alpha, sure=all(of in read for of, _ in sides))] = None
     return list(lines)
 
 
@@ -94,20 +92,20 @@ class _Source(ast.NodeTransformer):
                 sides = [(self.side(one),) for one in node.args] + [(_ANY,)] * 2
                 if kind == "greater":
                     sides = [tuple(self.sides(node)) or (_ANY,)] * 2
-                yield Stated(sentence=Sentence(kind=kind), left=sides[0], right=sides[1])
+                yield Stated(kind=kind, left=sides[0], right=sides[1])
 
     def compared(self, operator: ast.cmpop, left: ast.expr, right: ast.expr) -> Iterator[Stated]:
         """Yield what `left > right`, `left < right` or `left == right` states, where a measure is compared."""
-        above = isinstance(operator, ast.Gt)
-        if self.number(left) is not None:
+        above, equal = isinstance(operator, ast.Gt), isinstance(operator, ast.Eq)
+        if isinstance(self.value(left), int | float):
             left, right, above = right, left, not above
-        a, b = self.functions(left), self.functions(right)
-        number, measures, equal = self.number(right), a & _MEASURES, isinstance(operator, ast.Eq)
+        a, b, other = self.functions(left), self.functions(right), self.value(right)
+        number, measures = float(other) if isinstance(other, int | float) else None, a & _MEASURES
         sides = [tuple(self.sides(one)) or (_ANY,) for one in (left, right)]
         kind = "open"
-        if "printed" in a | b or self.type_of(left) == "PrintedTable":
+        if "printed" in a | b or isinstance(self.value(left), PrintedTable):
             kind = "printed"
-        elif equal and ("published" in b or self.type_of(right) == "Published"):
+        elif equal and ("published" in b or isinstance(other, Published)):
             kind = "reading"
         elif number is not None and "correlation" in a and not equal:
             kind = "correlation"
@@ -119,7 +117,7 @@ class _Source(ast.NodeTransformer):
         elif measures and b & _MEASURES and "correlation" not in a | b:
             kind = "greater" if not equal else "equal" if "about" in b else "open"
         if a | b:
-            yield Stated(sentence=Sentence(kind=kind, bound=number, above=above), left=sides[0], right=sides[1])
+            yield Stated(kind=kind, bound=number, above=above, left=sides[0], right=sides[1])
 
     def functions(self, node: ast.expr) -> set[str]:
         """Name the functions of saeprobe that are called in an expression."""
@@ -127,27 +125,23 @@ class _Source(ast.NodeTransformer):
 
     def called(self, node: ast.AST) -> str:
         """Name the function of saeprobe that is called; empty for anything else."""
-        found = None
         match node:
             case ast.Call(func=ast.Name(id=name)):
                 found = self.names.get(name)
             case ast.Call(func=ast.Attribute(value=ast.Name(id=module), attr=name)):
                 found = getattr(self.names.get(module), name, None)
             case _:
-                pass
+                return ""
         return found.__name__ if isinstance(found, FunctionType) and str(found.__module__)[:9] == "saeprobe." else ""
 
-    def type_of(self, node: ast.expr) -> str:
-        """Name the type of what a global name stands for, of the table where it is an entry of one."""
-        node = node.value if isinstance(node, ast.Subscript) else node
-        return type(self.names.get(node.id)).__name__ if isinstance(node, ast.Name) else ""
-
-    def number(self, node: ast.expr) -> float | None:
-        """Return the number that an expression is, where that is plain."""
-        value = self.names.get(node.id) if isinstance(node, ast.Name) else None
+    def value(self, node: ast.expr) -> object:
+        """Return what a plain value or a global name is, or the table that it is an entry of; else None."""
+        of = node.value if isinstance(node, ast.Subscript) else node
+        if isinstance(of, ast.Name):
+            return self.names.get(of.id)
         with suppress(ValueError, TypeError):
-            value = ast.literal_eval(node)
-        return float(value) if isinstance(value, int | float) else None
+            return ast.literal_eval(node)
+        return None
 
     def sides(self, node: ast.AST) -> Iterator[Side]:
         """Yield what each measure in an expression is of."""
@@ -176,7 +170,7 @@ class _Source(ast.NodeTransformer):
 
 def _units_of(of: Stated, read: Read, over: Sequence[Over]) -> Iterator[tuple[Units, ...]]:
     """Yield the units of each way to read a sentence; of one that is for templates and topics at once, both."""
-    kind, (left, right) = of.sentence.kind, (list(_prompts(sides, read)) for sides in (of.left, of.right))
+    kind, (left, right) = of.kind, (list(_prompts(sides, read)) for sides in (of.left, of.right))
     if kind in _ALONE:
         yield from (_styles(one, over) if kind == "clusters" else _alone(one, over, kind) for one in left)
         return
@@ -244,7 +238,8 @@ def _styles(prompts: Sequence[Prompt], over: Sequence[Over]) -> tuple[Units, ...
     wordings = tuple(len(_names(of, "templates")) for of in styles)
     if "topics" not in over and ("templates" in over or min(wordings) > 1):
         return (Units(what="templates", counts=wordings, paired=False, prompts=len(prompts) / max(wordings)),)
-    shared = len(set.intersection(*(set(_names(of, "topics")) for of in styles)))
+    first, *others = (set(_names(of, "topics")) for of in styles)
+    shared = len(first.intersection(*others))
     return (Units(what="topics", counts=(shared,) * len(styles), paired=True, prompts=len(prompts) / max(shared, 1)),)
 
 

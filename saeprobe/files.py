@@ -242,8 +242,7 @@ def check_values(path: Path, held: object, *, halves: bool = False, numbers: boo
                 wanted = _wanted(key, halves=halves, numbers=False) or _wanted(inner, halves=halves, numbers=numbers)
                 if wanted:
                     raise FileError(path, f"{_place(place, key) or 'it'} is {shortened(inner)}", wanted=wanted)
-        level = below
-        if not level:
+        if not (level := below):
             return
     raise FileError(path, "its values are nested too deeply", wanted=f"at most {DEEPEST} levels")
 

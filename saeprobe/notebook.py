@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from saeprobe.captures import Capture, Steering, Where, capture, steer
-from saeprobe.features.continuations import Continuations
-from saeprobe.features.sparse import Features, Keep
+from saeprobe.captures import Capture, Continuations, Steering, Where, capture, steer
+from saeprobe.features import Features, Keep
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
 from saeprobe.store import plan
 from saeprobe.store.store import Store

@@ -13,8 +13,7 @@ from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judge
 from saeprobe.evidence.units import at_least, needed, needed_in_words, refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Summary
 from saeprobe.files import amount, is_share, number, p_value
-from saeprobe.statistics.designs import MOST_UNITS
-from saeprobe.statistics.intervals import rate_interval, rate_p, units_for_rate
+from saeprobe.statistics.intervals import MOST_UNITS, rate_interval, rate_p, units_for_rate
 from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import paired_shift
 

@@ -16,10 +16,9 @@ from saeprobe.evidence.units import needed, needed_in_words, refuse_controls, sa
 from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.files import number, p_value, span, visible
 from saeprobe.shapes import Float, Int
-from saeprobe.statistics.intervals import bca_interval
+from saeprobe.statistics.intervals import FEWEST_CORRELATED, bca_interval
 from saeprobe.statistics.permutation import permutation_p
 
-FEWEST_UNITS = 4  # with fewer there is no interval; with fewer wordings the topics are the units
 NO_SPREAD = 1e-12  # a variance that is no larger a share of the squares is rounding
 PERFECT = 1 - 1e-9  # from here on r is 1 but for rounding, and Fisher's z is no number
 POWER = 0.8
@@ -177,7 +176,7 @@ def _against(of: Correlation, bound: float, terms: Terms, *, above: bool) -> Evi
     if not -1 < bound < 1:
         raise ValueError(f"{of.name} against {bound:g}; wanted a number between -1 and 1")
     wordings = {(prompt.style, prompt.template) for prompt in of.a.prompts}
-    asked: tuple[Over, ...] = terms.over or ("templates" if len(wordings) >= FEWEST_UNITS else "topics",)
+    asked: tuple[Over, ...] = terms.over or ("templates" if len(wordings) >= FEWEST_CORRELATED else "topics",)
     judged = [_judged(of, _units(of, what), bound, terms, above=above) for what in asked]
 
     def uncertainty(one: Evidence) -> tuple[bool, bool, float]:
@@ -214,9 +213,9 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
         flat = of.b if _varies(of.a.values) else of.a
         return replace(base, reason=f"{flat.name} is the same on every prompt; a correlation needs values that differ")
     reason = f"r = {number(found)} over {len(of.a.values)} prompts of {have} {units.what}"
-    if have < FEWEST_UNITS:
-        why = f"{reason}: at least {FEWEST_UNITS} are needed for an interval over whole {units.what}"
-        return replace(base, reason=why, needed=Needed(units=units.what, have=have, wanted=FEWEST_UNITS))
+    if have < FEWEST_CORRELATED:
+        why = f"{reason}: at least {FEWEST_CORRELATED} are needed for an interval over whole {units.what}"
+        return replace(base, reason=why, needed=Needed(units=units.what, have=have, wanted=FEWEST_CORRELATED))
     interval = _interval(units, level, terms.seed)
     if interval is None:
         return replace(base, reason=f"{reason}, without enough spread between {units.what} for an interval")

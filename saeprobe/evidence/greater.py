@@ -23,9 +23,9 @@ from saeprobe.evidence.units import (
     untested,
 )
 from saeprobe.evidence.values import Margin, Measurement
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
-from saeprobe.statistics.designs import least_units
+from saeprobe.statistics.intervals import least_units
 from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import Shift
 

@@ -13,7 +13,7 @@ from saeprobe.claims import Over
 from saeprobe.evidence.evidence import Evidence, Kind, Needed, Sample, Terms, UnitValue, undecided
 from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
 from saeprobe.prompts import Prompt
-from saeprobe.statistics.designs import MOST_UNITS, least_units
+from saeprobe.statistics.intervals import MOST_UNITS, least_units
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence
-from saeprobe.features.sparse import NearThreshold
+from saeprobe.features import NearThreshold
 from saeprobe.files import visible
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Float, Int

@@ -10,7 +10,7 @@ import numpy as np
 
 from saeprobe.claims import NotRun, Unverifiable
 from saeprobe.evidence.values import Measurement, Quantity, Summary
-from saeprobe.features.sparse import Features, NearThreshold
+from saeprobe.features import Features, NearThreshold
 from saeprobe.measures.reading import Readable, captured, feature_number, firing, one_near, refuse_unread
 from saeprobe.recorded.directory import Recorded, RecordedStyle
 from saeprobe.shapes import Float

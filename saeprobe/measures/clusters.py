@@ -14,7 +14,7 @@ from saeprobe.claims import Control, Over
 from saeprobe.evidence.controls import summary_of, verdict_of
 from saeprobe.evidence.controls.draws import Effect
 from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares
 from saeprobe.measures.reading import captured, refuse_more, refuse_others, templates, topics

@@ -10,10 +10,10 @@ from typing import Literal, get_args
 import numpy as np
 from scipy.sparse import csr_array
 
+from saeprobe.captures import Continuation, Continuations
 from saeprobe.claims import Control, NotRun
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.continuations import Continuation, Continuations
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures.activity import Values, measured
 from saeprobe.measures.halving import Selected
 from saeprobe.measures.reading import captured, feature_numbers, shown

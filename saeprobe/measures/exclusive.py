@@ -19,7 +19,7 @@ from saeprobe.evidence.controls.draws import Effect
 from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
-from saeprobe.features.sparse import Features, within_rounding
+from saeprobe.features import Features, within_rounding
 from saeprobe.files import p_value, visible
 from saeprobe.measures.reading import (
     Design,

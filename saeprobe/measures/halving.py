@@ -10,12 +10,12 @@ from scipy.sparse import csr_array
 
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import current_terms
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures.reading import captured, one_near, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.directory import Recorded
 from saeprobe.shapes import Float
-from saeprobe.statistics.designs import flips_countable, permutations_countable
+from saeprobe.statistics.intervals import flips_countable, permutations_countable
 from saeprobe.statistics.permutation import Units, flip_share, permutation_share
 from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
 

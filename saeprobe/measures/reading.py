@@ -16,10 +16,10 @@ from scipy.sparse import csr_array
 from saeprobe.claims import Control, NotRun, Over
 from saeprobe.evidence.evidence import Needed
 from saeprobe.evidence.greater import check_sides
-from saeprobe.features.sparse import Features, NearThreshold
+from saeprobe.features import Features, NearThreshold
 from saeprobe.recorded.directory import Recorded, RecordedStyle
 from saeprobe.shapes import Bool, Int
-from saeprobe.statistics.designs import least_units
+from saeprobe.statistics.intervals import least_units
 
 Readable = Features | RecordedStyle
 """A style that a capture read, or a style of recorded evidence."""

@@ -22,7 +22,7 @@ from saeprobe.evidence.evidence import (
 )
 from saeprobe.evidence.units import refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Quantity
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.files import number
 from saeprobe.measures.activity import firing_rate
 from saeprobe.measures.halving import Selected, selected

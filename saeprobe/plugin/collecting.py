@@ -17,7 +17,7 @@ from saeprobe.captures import Capture, Steering
 from saeprobe.claims import Claim, Control, NotRun, claim_of, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.plugin.names import SUBJECT
 from saeprobe.plugin.sentences import design_lines
 from saeprobe.prompts import Prompt, PromptSet
@@ -32,13 +32,10 @@ Find = Callable[[str], Subject]
 """It looks a subject up by its name."""
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
-_SLUG: Final = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*")
-"""The parts of a case's id that may stand in the id of a claim."""
-FEW: Final = 3
-"""A line names so many claims or tests; more are counted, unless they are claims that nothing can decide."""
+_SLUG: Final = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*")  # the parts of a case's id that may stand in the id of a claim
+FEW: Final = 3  # claims that a line names; more are counted, unless nothing can decide them
 _PARTS: Final[Mapping[RandomPart, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
-_UNDECIDABLE: Final = ("cannot decide", "cannot be supported", "nothing can be compared")
-"""The line of a design says so where it is out of reach of alpha, or has nothing to pair."""
+_UNDECIDABLE: Final = ("cannot decide", "cannot be supported", "nothing can be compared")  # a design out of reach
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, designs_in_words
 from saeprobe.plugin.records import AS_PUBLISHED, in_words, served, stated_by
 from saeprobe.prompts import PromptSet
@@ -21,6 +21,7 @@ from saeprobe.store.plan import Gathered, Plan, Progress, Work
 from saeprobe.store.store import Store, StoreError
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
+from saeprobe.subject.machine import models_absent
 from saeprobe.subject.registry import default_names, find_subject, subject_names
 from saeprobe.subject.specification import ReadingError, SubjectError
 
@@ -90,20 +91,17 @@ class Laboratory:
         return next((each.device for each in self.gathered if each.device), None)
 
     def subject(self, name: str) -> Subject:
-        """Look up a subject by name; nothing is loaded.
-
-        Raises:
-            SubjectError: there is none of that name.
-        """
+        """Look up a subject by name, of which nothing is loaded; SubjectError is raised where there is none."""
         if name not in self._subjects:
-            self._subjects[name] = served(find_subject(name, self._settings.rootdir), (), self._store)
+            found = find_subject(name, self._settings.rootdir)
+            self._subjects[name] = served(found, (), self._store) if models_absent() else found
         return self._subjects[name]
 
     def plan(self, asked: Iterable[Asked]) -> None:
         """Take note of all that the collected probes need, their controls and the checks of their instruments too."""
         self._asked = tuple(each for each in asked if self.broken(each.subject) is None)
         wanted: list[tuple[Subject, Declared]] = []
-        for name in dict.fromkeys(each.subject for each in self._asked):
+        for name in dict.fromkeys(each.subject for each in self._asked if models_absent()):
             of_it = [each.declared for each in self._asked if each.subject == name]
             self._subjects[name] = served(self.subject(name), of_it, self._store)
         for each in self._asked:

@@ -19,7 +19,6 @@ from saeprobe.recorded.stated import Stated
 from saeprobe.store.plan import Plan, complete, prompts_for
 from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import models_absent
 
 AS_PUBLISHED: Final = "-as-published"
 """The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
@@ -57,7 +56,7 @@ def served(subject: Subject, asked: Sequence[Capture | Steering], store: Store) 
     The versions of the libraries that computed the evidence stand in the place of installed ones; hashes of model and
     SAE must be equal all the same. The newest versions are taken under which all that is asked is stored, or anything.
     """
-    if models_absent() is None or subject.wrong or subject.absent():
+    if subject.wrong or subject.absent():
         return subject
     each = [replace(subject, computed_with=versions) for versions in _versions(store)]
     found = [one for one in each if any(store.path.glob(f"*/{one.identity().fingerprint[:32]}/*.parquet"))]

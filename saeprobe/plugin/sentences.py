@@ -8,67 +8,56 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from textwrap import dedent
 from types import FunctionType
 from typing import Final
 
-from saeprobe.claims import Over
-from saeprobe.evidence.correlation import FEWEST_UNITS
+from saeprobe.claims import Over, Published
+from saeprobe.evidence.printed import PrintedTable
 from saeprobe.prompts import Prompt
-from saeprobe.statistics.designs import Sentence, Units, design_line
+from saeprobe.statistics.intervals import FEWEST_CORRELATED, Sentence, Units, design_line
 
 MEANS: Final = frozenset(
     {"l0", "active_share", "max_activation", "mean_activation", "effective_rank", "n_tokens", "selectivity", "fluency"}
 )
 RATES: Final = frozenset({"firing_rate", "among_strongest", "mentions"})
-ALONE: Final = frozenset({"mean", "rate", "correlation", "clusters"})  # kinds with one side
-WHOLE: Final = {"separates": "separation", "scan": "scan", "clusters": "clusters", "ordered": "greater"}
+_MEASURES: Final = MEANS | RATES
+_ALONE: Final = frozenset({"mean", "rate", "correlation", "clusters"})  # kinds with one side
+_WHOLE: Final = {"separates": "separation", "scan": "scan", "clusters": "clusters", "ordered": "greater"}
 """These functions state a sentence without an operator."""
 
-Read = Mapping[str, Sequence[Prompt]]
-"""The prompts that a probe reads, by the name of their capture."""
+Read = Mapping[str, Sequence[Prompt]]  # the prompts that a probe reads, by the name of their capture
+Side = tuple[str, str | None]  # a capture, and its style or None for all of it; `*` is any
+_ANY: Final[Side] = ("*", "*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
-    """A side of a sentence is a style of the capture `of`, or all of it where `style` is None; `*` is any."""
-
-    of: str
-    style: str | None
-
-
-ANY: Final = Side(of="*", style="*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stated:
+class Stated(Sentence):
     """A probe states a sentence on two sides, each of which may be one of several."""
 
-    sentence: Sentence
-    left: tuple[Side, ...] = (ANY,)
-    right: tuple[Side, ...] = (ANY,)
+    left: tuple[Side, ...] = (_ANY,)
+    right: tuple[Side, ...] = (_ANY,)
 
 
-_MEASURES: Final = MEANS | RATES
-_OPEN: Final = Stated(sentence=Sentence(kind="open"))
+_OPEN: Final = Stated(kind="open")
 
 
 def design_lines(probe: object, read: Read, *, over: Sequence[Over], alpha: float) -> list[str]:
     """Write a line for each sentence of a probe, with what it can decide on the prompts that it reads."""
     lines: dict[str, None] = {}
     for one in sentences_of(probe) if isinstance(probe, FunctionType) else (_OPEN,):
-        found = [units for units in units_of(one, read, over) if units]
-        sides = one.left if one.sentence.kind in ALONE else (*one.left, *one.right)
-        sure = all(side.of in read for side in sides)
-        lines[design_line(one.sentence, found, alpha=alpha, sure=sure)] = None
+        found = [units for units in _units_of(one, read, over) if units]
+        sides = one.left if one.kind in _ALONE else (*one.left, *one.right)
+        lines[design_line(one, found, alpha=alpha, sure=all(of in read for of, _ in sides))] = None
     return list(lines)
 
 
 @cache
 def sentences_of(probe: FunctionType) -> tuple[Stated, ...]:
-    """Read what a probe compares; a kind that is not plain from its source is `open`."""
+    """Read what a probe asserts; a kind that is not plain from its source is `open`."""
     try:
         return tuple(dict.fromkeys(_Source(probe).sentences())) or (_OPEN,)
     except (OSError, SyntaxError, RecursionError):  # written by a program, not there any more, or names in a circle
@@ -83,15 +72,8 @@ class _Source(ast.NodeTransformer):
         self.nodes = list(ast.walk(ast.parse(dedent(inspect.getsource(probe)))))
         given = Counter(one.id for one in self.nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
         self.captures = {one.arg for one in self.nodes if isinstance(one, ast.arg)} - set(given)
-        pairs: list[tuple[ast.expr, ast.expr]] = []
-        for node in self.nodes:
-            match node:
-                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
-                    pairs += zip(names, values, strict=False)
-                case ast.Assign(targets=[name], value=value) | ast.comprehension(target=name, iter=value):
-                    pairs.append((name, value))
-                case _:
-                    continue
+        pairs = [(one.targets[0], one.value) for one in self.nodes if isinstance(one, ast.Assign)]
+        pairs += [(one.target, one.iter) for one in self.nodes if isinstance(one, ast.comprehension)]
         self.values = {name.id: its for name, its in pairs if isinstance(name, ast.Name) and given[name.id] == 1}
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
@@ -99,160 +81,136 @@ class _Source(ast.NodeTransformer):
         return self.visit(deepcopy(self.values[node.id])) if node.id in self.values else node
 
     def sentences(self) -> Iterator[Stated]:
-        """Yield what is stated; a comparison that is a condition states nothing."""
-        tests = [one.test for one in self.nodes if isinstance(one, ast.If | ast.IfExp | ast.While)]
-        tests += [test for one in self.nodes if isinstance(one, ast.comprehension) for test in one.ifs]
-        conditions = {id(one) for test in tests for one in ast.walk(test)}
-        for node in self.nodes:
-            if isinstance(node, ast.Compare) and id(node) not in conditions:
-                terms = [self.visit(deepcopy(one)) for one in (node.left, *node.comparators)]
+        """Yield what is asserted: comparisons, and what a function states by itself."""
+        asserted = [self.visit(deepcopy(one.test)) for one in self.nodes if isinstance(one, ast.Assert)]
+        for node in (one for test in asserted for one in ast.walk(test)):
+            if isinstance(node, ast.Compare):
+                terms = [node.left, *node.comparators]
                 for operator, left, right in zip(node.ops, terms, terms[1:], strict=False):
                     yield from self.compared(operator, left, right)
-            elif isinstance(node, ast.Call) and (kind := WHOLE.get(self.called(node))) is not None:
-                call = self.visit(deepcopy(node))
-                sides = [(self.side(one),) for one in call.args] + [(ANY,)] * 2
+            elif isinstance(node, ast.Call) and (kind := _WHOLE.get(self.called(node))) is not None:
+                sides = [(self.side(one),) for one in node.args] + [(_ANY,)] * 2
                 if kind == "greater":
-                    sides = [tuple(self.sides(call)) or (ANY,)] * 2
-                yield Stated(sentence=Sentence(kind=kind), left=sides[0], right=sides[1])
+                    sides = [tuple(self.sides(node)) or (_ANY,)] * 2
+                yield Stated(kind=kind, left=sides[0], right=sides[1])
 
     def compared(self, operator: ast.cmpop, left: ast.expr, right: ast.expr) -> Iterator[Stated]:
         """Yield what `left > right`, `left < right` or `left == right` states, where a measure is compared."""
-        a, b = self.functions(left), self.functions(right)
-        if not a | b:
-            return
-        beside = self.number(left), self.number(right)
-        of = 1 if beside[0] is not None else 0  # the side that is not a number
-        sides = [tuple(self.sides(one)) or (ANY,) for one in (left, right)]
+        above, equal = isinstance(operator, ast.Gt), isinstance(operator, ast.Eq)
+        if isinstance(self.value(left), int | float):
+            left, right, above = right, left, not above
+        a, b, other = self.functions(left), self.functions(right), self.value(right)
+        number, measures = float(other) if isinstance(other, int | float) else None, a & _MEASURES
+        sides = [tuple(self.sides(one)) or (_ANY,) for one in (left, right)]
         kind = "open"
-        if "printed" in a | b or self.type_of(left) == "PrintedTable":
+        if "printed" in a | b or isinstance(self.value(left), PrintedTable):
             kind = "printed"
-        elif isinstance(operator, ast.Eq):
-            kind = self.equal(a, b, right, beside[1 - of])
-        elif beside[1 - of] is not None:
-            kind = _beside((a, b)[of], beside[1 - of] or 0.0)
+        elif equal and ("published" in b or isinstance(other, Published)):
+            kind = "reading"
+        elif number is not None and "correlation" in a and not equal:
+            kind = "correlation"
+        elif number is not None and measures:
+            rate = measures <= RATES and 0 < number < 1  # a share of what is counted
+            kind = "always" if equal else "rate" if rate else "mean"
         elif "exclusive_features" in a & b:
-            kind, sides = "exclusive", [sides[0][:1], sides[0][1:2] or (ANY,)]
-        elif a & _MEASURES and b & _MEASURES and "correlation" not in a | b:
-            kind = "greater"
-        sentence = Sentence(kind=kind, bound=beside[1 - of], above=isinstance(operator, ast.Gt) == (of == 0))
-        yield Stated(sentence=sentence, left=sides[of], right=sides[1 - of])
-
-    def equal(self, a: set[str], b: set[str], right: ast.expr, number: float | None) -> str:
-        """Name the kind of an equality."""
-        if "about" in b:
-            return "equal" if a & _MEASURES and b & _MEASURES else "open"
-        if "published" in b or self.type_of(right) == "Published":
-            return "reading"
-        return "always" if a & _MEASURES and number is not None else "open"
+            kind, sides = "exclusive", [sides[0][:1], sides[0][1:2] or (_ANY,)]
+        elif measures and b & _MEASURES and "correlation" not in a | b:
+            kind = "greater" if not equal else "equal" if "about" in b else "open"
+        if a | b:
+            yield Stated(kind=kind, bound=number, above=above, left=sides[0], right=sides[1])
 
     def functions(self, node: ast.expr) -> set[str]:
         """Name the functions of saeprobe that are called in an expression."""
-        return {self.called(one) for one in ast.walk(node) if isinstance(one, ast.Call)} - {""}
+        return {self.called(one) for one in ast.walk(node)} - {""}
 
-    def called(self, node: ast.Call) -> str:
-        """Name the function of saeprobe that is called; empty for any other."""
-        match node.func:
-            case ast.Name(id=name):
+    def called(self, node: ast.AST) -> str:
+        """Name the function of saeprobe that is called; empty for anything else."""
+        match node:
+            case ast.Call(func=ast.Name(id=name)):
                 found = self.names.get(name)
-            case ast.Attribute(value=ast.Name(id=module), attr=name):
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=module), attr=name)):
                 found = getattr(self.names.get(module), name, None)
             case _:
-                found = None
+                return ""
         return found.__name__ if isinstance(found, FunctionType) and str(found.__module__)[:9] == "saeprobe." else ""
 
-    def type_of(self, node: ast.expr) -> str:
-        """Name the type of what a global name stands for, of the table where it is an entry of one."""
-        node = node.value if isinstance(node, ast.Subscript) else node
-        return type(self.names.get(node.id)).__name__ if isinstance(node, ast.Name) else ""
-
-    def number(self, node: ast.expr) -> float | None:
-        """Return the number that an expression is, where that is plain."""
-        value = self.names.get(node.id) if isinstance(node, ast.Name) else None
+    def value(self, node: ast.expr) -> object:
+        """Return what a plain value or a global name is, or the table that it is an entry of; else None."""
+        of = node.value if isinstance(node, ast.Subscript) else node
+        if isinstance(of, ast.Name):
+            return self.names.get(of.id)
         with suppress(ValueError, TypeError):
-            value = ast.literal_eval(node)
-        return float(value) if isinstance(value, int | float) else None
+            return ast.literal_eval(node)
+        return None
 
-    def sides(self, node: ast.expr) -> Iterator[Side]:
+    def sides(self, node: ast.AST) -> Iterator[Side]:
         """Yield what each measure in an expression is of."""
-        for one in ast.walk(node):
-            name = self.called(one) if isinstance(one, ast.Call) else ""
-            if isinstance(one, ast.Call) and one.args and name in _MEASURES:
-                side = self.side(one.args[-1 if name == "mentions" else 0])
-                by = [each.slice for each in ast.walk(node) if isinstance(each, ast.Subscript) and each.value is one]
-                yield side if not by else self.style(side, by[0])
-            elif isinstance(one, ast.Call) and name == "exclusive_features":
-                yield from (self.side(argument) for argument in one.args)
+        if self.called(node.value if isinstance(node, ast.Subscript) else node) in _MEASURES:
+            yield self.side(node)
+        elif isinstance(node, ast.Call) and self.called(node) == "exclusive_features":
+            yield from map(self.side, node.args)
+        else:
+            for one in ast.iter_child_nodes(node):
+                yield from self.sides(one)
 
-    def side(self, node: ast.expr) -> Side:
-        """Return the capture, and the style of it, that an expression stands for."""
+    def side(self, node: ast.AST) -> Side:
+        """Return the capture, and the style of it, that an expression or a measure of it stands for."""
         match node:
             case ast.Name(id=name) if name in self.captures:
-                return Side(of=name, style=None)
-            case ast.Subscript(value=of, slice=by):
-                return self.style(self.side(of), by)
+                return name, None
+            case ast.Subscript(value=of, slice=by):  # by no plain text it may be any style
+                return self.side(of)[0], by.value if isinstance(by, ast.Constant) and isinstance(by.value, str) else "*"
+            case ast.Call(args=[first, *others]) if (name := self.called(node)) in _MEASURES:
+                return self.side([first, *others][-1 if name == "mentions" else 0])
             case ast.Call(func=of) | ast.Attribute(value=of, attr="at" | "unsteered" | "random_feature"):  # of steering
                 return self.side(of)
             case _:
-                return ANY
-
-    def style(self, of: Side, by: ast.expr) -> Side:
-        """Return the style of a side that an expression names; any, where it is no plain text."""
-        named = by.value if isinstance(by, ast.Constant) and isinstance(by.value, str) else ANY.style
-        return Side(of=of.of, style=named)
+                return _ANY
 
 
-def _beside(functions: set[str], number: float) -> str:
-    """Name the kind of what stands beside a number: a share of what is counted is a rate."""
-    measures = functions & _MEASURES
-    if "correlation" in functions:
-        return "correlation"
-    return "rate" if measures and measures <= RATES and 0 < number < 1 else "mean" if measures else "open"
-
-
-def units_of(of: Stated, read: Read, over: Sequence[Over]) -> Iterator[tuple[Units, ...]]:
+def _units_of(of: Stated, read: Read, over: Sequence[Over]) -> Iterator[tuple[Units, ...]]:
     """Yield the units of each way to read a sentence; of one that is for templates and topics at once, both."""
-    left, right = (list(_prompts(sides, read)) for sides in (of.left, of.right))
-    if of.sentence.kind in ALONE:
-        kind = of.sentence.kind
+    kind, (left, right) = of.kind, (list(_prompts(sides, read)) for sides in (of.left, of.right))
+    if kind in _ALONE:
         yield from (_styles(one, over) if kind == "clusters" else _alone(one, over, kind) for one in left)
         return
-    for a in left:
-        for b in right:
-            if a == b and not (of.left == of.right and len(left) == 1):
-                continue
-            units = _confirming(a, b, over) if of.sentence.kind == "scan" else _between(a, b, over)
-            yield units[:1] if of.sentence.kind in ("scan", "exclusive") else units
+    for a, b in product(left, right):
+        if a != b or (of.left == of.right and len(left) == 1):
+            units = _confirming(a, b, over) if kind == "scan" else _between(a, b, over)
+            yield units[:1] if kind in ("scan", "exclusive") else units
 
 
 def _prompts(sides: Sequence[Side], read: Read) -> Iterator[list[Prompt]]:
     """Yield the prompts of each style, or whole capture, that a side may be."""
-    for side in sides:
-        for prompts in [read[side.of]] if side.of in read else read.values():
-            styles = dict.fromkeys(prompt.style for prompt in prompts)
-            for style in [None] if side.style is None else styles if side.style == ANY.style else [side.style]:
-                chosen = [prompt for prompt in prompts if style in (None, prompt.style)]
-                if chosen:
-                    yield chosen
+    for of, style in sides:
+        for prompts in [read[of]] if of in read else read.values():
+            styles = _by_style(prompts)
+            chosen = styles.values() if style == "*" else [list(prompts) if style is None else styles.get(style, [])]
+            yield from filter(None, chosen)
+
+
+def _by_style(prompts: Sequence[Prompt]) -> dict[str, list[Prompt]]:
+    styles: dict[str, list[Prompt]] = {}
+    for prompt in prompts:
+        styles.setdefault(prompt.style, []).append(prompt)
+    return styles
 
 
 def _names(prompts: Sequence[Prompt], what: Over) -> list[str]:
     return list(dict.fromkeys(prompt.template if what == "templates" else prompt.topic for prompt in prompts))
 
 
+def _units(what: Over, prompts: Sequence[Prompt], count: int) -> Units:
+    """Return units of one sort that are flipped in sign: pairs, or those of one side alone."""
+    return Units(what=what, counts=(count, count), paired=True, prompts=len(prompts) / count)
+
+
 def _alone(prompts: Sequence[Prompt], over: Sequence[Over], kind: str) -> tuple[Units, ...]:
     """Return the units of one side: wordings where there are enough, of each style for a correlation, else topics."""
     wordings = {(prompt.style if kind == "correlation" else "", prompt.template) for prompt in prompts}
+    enough = len(wordings) >= (FEWEST_CORRELATED if kind == "correlation" else 2)
     counts: dict[Over, int] = {"templates": len(wordings), "topics": len(_names(prompts, "topics"))}
-    enough = len(wordings) >= (FEWEST_UNITS if kind == "correlation" else 2)
-    what: Sequence[Over] = over or ("templates" if enough else "topics",)
-    return tuple(_units(each, prompts, counts[each], len(wordings)) for each in what)
-
-
-def _units(what: Over, prompts: Sequence[Prompt], count: int, *wordings: int) -> Units:
-    """Return units of one sort that are flipped in sign: pairs, or those of one side alone."""
-    held = "this wording only" if set(wordings) == {1} else f"{' + '.join(map(str, wordings))} templates held fixed"
-    fixed = f"{held}, " if what == "topics" else ""
-    return Units(what=what, counts=(count, count), paired=True, fixed=fixed, prompts=len(prompts) / count)
+    return tuple(_units(each, prompts, counts[each]) for each in over or ("templates" if enough else "topics",))
 
 
 def _between(a: list[Prompt], b: list[Prompt], over: Sequence[Over]) -> tuple[Units, ...]:
@@ -270,30 +228,26 @@ def _between(a: list[Prompt], b: list[Prompt], over: Sequence[Over]) -> tuple[Un
         each = len(a) / n_a + len(b) / n_b
         units.append(Units(what="templates", counts=(n_a, n_b), paired=paired, prompts=each))
     if "topics" in wanted or (units and sparse and not paired and len(shared) > 1):
-        units.append(_units("topics", [*a, *b], len(shared), n_a, n_b))
+        units.append(_units("topics", [*a, *b], len(shared)))
     return tuple(units)
 
 
 def _styles(prompts: Sequence[Prompt], over: Sequence[Over]) -> tuple[Units, ...]:
     """Return the units of styles that are to lie apart: their wordings, or the topics under one wording."""
-    styles = [[one for one in prompts if one.style == style] for style in dict.fromkeys(one.style for one in prompts)]
+    styles = _by_style(prompts).values()
     wordings = tuple(len(_names(of, "templates")) for of in styles)
     if "topics" not in over and ("templates" in over or min(wordings) > 1):
         return (Units(what="templates", counts=wordings, paired=False, prompts=len(prompts) / max(wordings)),)
-    topics = [set(_names(of, "topics")) for of in styles]
-    shared = len(topics[0].intersection(*topics))
-    found = _units("topics", prompts, max(shared, 1), *wordings)
-    return (replace(found, counts=(shared,) * len(styles)),)
+    first, *others = (set(_names(of, "topics")) for of in styles)
+    shared = len(first.intersection(*others))
+    return (Units(what="topics", counts=(shared,) * len(styles), paired=True, prompts=len(prompts) / max(shared, 1)),)
 
 
 def _confirming(a: list[Prompt], b: list[Prompt], over: Sequence[Over]) -> tuple[Units, ...]:
     """Return the units of the half that confirms a scan, as `measures/halving.py` deals them."""
-    both = [*a, *b]
-    topics = set(_names(both, "topics")[1::2])
-    styles = [[one for one in both if one.style == style] for style in dict.fromkeys(one.style for one in both)]
-    dealt = [_names(of, "templates") for of in styles]
-    both_hold = list(over) == ["topics"] or min(map(len, dealt)) == 1
-    kept = {(of[0].style, name) for of, names in zip(styles, dealt, strict=True) for name in names[1::2]}
-    tested = [one for one in both if one.topic in topics and (both_hold or (one.style, one.template) in kept)]
-    halves = [[one for one in tested if one in side] for side in (set(a), set(b))]
+    topics = set(_names([*a, *b], "topics")[1::2])
+    dealt = {style: _names(of, "templates") for style, of in _by_style([*a, *b]).items()}
+    both_hold = list(over) == ["topics"] or min(map(len, dealt.values())) == 1
+    kept = {(style, name) for style, names in dealt.items() for name in (names if both_hold else names[1::2])}
+    halves = [[one for one in side if one.topic in topics and (one.style, one.template) in kept] for side in (a, b)]
     return _between(halves[0], halves[1], over) if all(halves) else ()

@@ -21,7 +21,7 @@ from scipy.sparse import csr_array, vstack
 from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Quantity, Summary
-from saeprobe.features.sparse import Features, Token
+from saeprobe.features import Features, Token
 from saeprobe.files import FileError, visible
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.archives import load_data

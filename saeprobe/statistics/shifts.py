@@ -13,7 +13,7 @@ from math import comb, inf, sqrt
 import numpy as np
 
 from saeprobe.shapes import Float
-from saeprobe.statistics.designs import flips_countable, permutations_countable, units_to_decide
+from saeprobe.statistics.intervals import flips_countable, permutations_countable, units_to_decide
 from saeprobe.statistics.permutation import (
     DRAWN,
     EXACT_LIMIT,

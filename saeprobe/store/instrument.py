@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from saeprobe.captures import Capture
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.files import load_json, quoted, write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
 from saeprobe.store.plan import features, parts_of

@@ -10,10 +10,9 @@ from typing import Any, Final, cast
 import numpy as np
 from scipy.sparse import csr_array
 
-from saeprobe.captures import Capture, Steering
+from saeprobe.captures import Capture, Continuation, Continuations, Steering
 from saeprobe.claims import NotRun
-from saeprobe.features.continuations import Continuation, Continuations
-from saeprobe.features.sparse import Features, near_rows
+from saeprobe.features import Features, near_rows
 from saeprobe.prompts import PromptChoice, PromptSet
 from saeprobe.store.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen

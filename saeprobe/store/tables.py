@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from saeprobe.captures import Span, Steering
-from saeprobe.features.continuations import Arm, Continuation
-from saeprobe.features.sparse import Token
+from saeprobe.captures import Arm, Continuation, Span, Steering
+from saeprobe.features import Token
 from saeprobe.prompts import Prompt
 from saeprobe.subject.specification import Identity, Reading, Want
 

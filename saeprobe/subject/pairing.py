@@ -26,9 +26,7 @@ from saeprobe.subject.specification import (
 )
 
 _T = TypeVar("_T")
-
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,6})\.hook_resid_(pre|post)")
-
 DATE: Final = "26 Jul 2024"
 """The date in a chat template that writes one: the one that Llama 3's own template falls back on."""
 

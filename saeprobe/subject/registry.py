@@ -159,7 +159,6 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "memory": get_args(Memory),
     "wording": ("specimen", "english", "chinese"),
 }
-
 _MANY: Final = 2**31  # more tokens than any model attends to, and more features than any SAE has
 _LONG: Final = 1000  # characters; a longer text is no path and no name
 _RANGES: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
@@ -281,8 +280,7 @@ def _checked(name: str, declared: object, where: str, rootdir: Path) -> SubjectS
 
 def _wanted(key: str, value: object) -> str | None:
     """Say what is wanted under a key in place of this value; None where it can be taken."""
-    kind = _KEYS[key]
-    if type(value) is not kind and not (kind is float and type(value) is int):
+    if type(value) is not (kind := _KEYS[key]) and not (kind is float and type(value) is int):
         return _SAE_FORMS if key == "sae" else kind.__name__
     if isinstance(value, str) and not _is_text(value):
         return f"at most {_LONG} characters, none of them a control character"

@@ -10,9 +10,8 @@ from typing import Final, Literal, Protocol
 
 import numpy as np
 
-from saeprobe.captures import At, Steering
-from saeprobe.features.continuations import Continuation
-from saeprobe.features.sparse import Keep, Token
+from saeprobe.captures import At, Continuation, Steering
+from saeprobe.features import Keep, Token
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.shapes import Float, Int
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.prompts import Prompt
 from studies.calibration.populations import MEASURES, Population, Rows, What
 

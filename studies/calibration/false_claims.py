@@ -13,7 +13,7 @@ import numpy as np
 from saeprobe import every
 from saeprobe.claims import Control, Over
 from saeprobe.evidence.evidence import Evidence
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import halves, separates, separating_features
 from studies.calibration import drawing, naive, sentences
 from studies.calibration.claim import Claimed, Design, design

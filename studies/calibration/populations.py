@@ -16,7 +16,7 @@ import numpy as np
 
 from saeprobe.captures import Capture, capture
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import active_share, effective_rank, firing_rate, l0, max_activation, mean_activation
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.shapes import Float, Int

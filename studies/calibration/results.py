@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from saeprobe.statistics.designs import power_of
-from saeprobe.statistics.intervals import rate_interval
+from saeprobe.statistics.intervals import power_of, rate_interval
 from studies.calibration.claim import Truth
 from studies.calibration.effects import EDGES, bin_of
 from studies.calibration.study import Row, Study

@@ -12,7 +12,7 @@ from saeprobe.evidence.compare import ordered
 from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.evidence import Evidence
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import clusters, exclusive_features, scan
 from saeprobe.measures.reading import firing
 from saeprobe.prompts import Prompt

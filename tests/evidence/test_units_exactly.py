@@ -16,7 +16,7 @@ from saeprobe.evidence.printed import printed
 from saeprobe.evidence.units import Compared, compare, unit_means
 from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import Prompt
-from saeprobe.statistics.designs import power_of, units_to_decide
+from saeprobe.statistics.intervals import power_of, units_to_decide
 from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
 
 ALPHA = 0.05

@@ -13,7 +13,7 @@ from saeprobe.evidence.controls.adjusting import wording_control
 from saeprobe.evidence.evidence import Evidence, Terms
 from saeprobe.evidence.units import compare
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import NearThreshold
+from saeprobe.features import NearThreshold
 
 EIGHT = tuple(f"topic {k}" for k in range(8))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from saeprobe.features.sparse import Features, Token
+from saeprobe.features import Features, Token
 from saeprobe.prompts import Prompt
 
 Row = tuple[str, str, str, Sequence[float]]

@@ -14,7 +14,7 @@ from saeprobe.claims import Unverifiable
 from saeprobe.evidence.evidence import Terms
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement, Quantity
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import active_share, firing_rate, l0, max_activation, mean_activation, variance_explained
 
 

@@ -13,7 +13,7 @@ from scipy.stats import bootstrap
 
 from saeprobe.claims import Control, NotRun
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, recording
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import clusters
 from saeprobe.recorded.directory import Recorded
 

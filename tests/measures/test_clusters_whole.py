@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cosine
 
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import clusters
 from saeprobe.statistics.intervals import bca_interval
 

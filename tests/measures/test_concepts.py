@@ -10,7 +10,7 @@ from by_hand import features, tokens_read
 from scipy.sparse import csr_array
 
 from saeprobe.claims import NotRun
-from saeprobe.features.sparse import Features, Token
+from saeprobe.features import Features, Token
 from saeprobe.measures import among_strongest, selectivity
 from saeprobe.measures.concepts import Units
 from saeprobe.measures.halving import Selected

@@ -10,7 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from saeprobe.evidence.evidence import ControlResult, Needed, Recorder
 from saeprobe.measures.halving import Rates
 from saeprobe.measures.scan import needed_to_confirm, shuffled_control
-from saeprobe.statistics.designs import units_to_decide
+from saeprobe.statistics.intervals import units_to_decide
 
 TOPICS = ("tides", "yeast", "comets")
 

@@ -7,7 +7,7 @@ from by_hand import Row, crossed, features
 
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import Needed
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures.reading import Design, Sides, design, templates, topics
 
 

@@ -7,7 +7,7 @@ import pytest
 from by_hand import crossed, features
 
 from saeprobe.evidence.evidence import Needed, Recorder, recording
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")

@@ -11,7 +11,7 @@ from by_hand import Row, crossed, features
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
 from saeprobe.measures.exclusive import activity_control
 from saeprobe.measures.reading import Design, Firings, design

@@ -13,7 +13,7 @@ from saeprobe.claims import Control, NotRun
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, Terms, UnitValue, recording
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
-from saeprobe.features.sparse import Features, near_rows
+from saeprobe.features import Features, near_rows
 from saeprobe.measures import exclusive_features
 from saeprobe.recorded.directory import RecordedStyle
 

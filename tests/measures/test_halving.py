@@ -7,7 +7,7 @@ from by_hand import crossed, features
 
 from saeprobe.claims import NotRun
 from saeprobe.evidence.evidence import Recorder, recording
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import clusters, halves, pick, scan
 from saeprobe.measures.halving import Selected, halved
 from saeprobe.recorded.directory import Recorded, RecordedStyle

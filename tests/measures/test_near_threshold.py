@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from saeprobe.evidence.evidence import Terms
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import Features, NearThreshold, near_rows
+from saeprobe.features import Features, NearThreshold, near_rows
 from saeprobe.measures import exclusive_features, firing_rate, l0, mean_activation, separates, separating_features
 
 WITHIN = "within rounding of its threshold (0.0001 of the stream's norm)"

@@ -11,7 +11,7 @@ from by_hand import crossed, features
 from saeprobe.evidence.evidence import Evidence, Terms
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import (
     clusters,
     exclusive_features,

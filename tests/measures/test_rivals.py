@@ -12,7 +12,7 @@ from by_hand import crossed, features
 from saeprobe.claims import Control
 from saeprobe.evidence.controls.draws import Effect
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue, recording
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
 from saeprobe.measures.reading import refuse_others
 from saeprobe.measures.separation import BothSides, run_rivals

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from statsmodels.stats.multitest import multipletests
 
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
-from saeprobe.features.sparse import Features, near_rows
+from saeprobe.features import Features, near_rows
 from saeprobe.files import p_value
 from saeprobe.measures import pick, scan
 

@@ -9,9 +9,9 @@ import pytest
 from by_hand import Row, crossed, features
 
 from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Recorder, Sample, UnitValue, recording
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import pick, scan
-from saeprobe.statistics.designs import units_to_decide
+from saeprobe.statistics.intervals import units_to_decide
 from saeprobe.statistics.shifts import paired_shift
 
 TOPICS = ("tides", "yeast", "comets", "rust")

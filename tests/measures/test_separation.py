@@ -7,7 +7,7 @@ from by_hand import crossed, features
 from scipy.stats import beta
 
 from saeprobe.evidence.evidence import Recorder, recording
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import halves, separates, separating_features
 
 TOPICS = ("tides", "yeast", "comets", "rust")

@@ -8,7 +8,7 @@ import pytest
 from by_hand import crossed, features, tokens_read
 
 from saeprobe.evidence.evidence import Evidence, Recorder, Sample, UnitValue, recording
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.measures import separates, separating_features
 from saeprobe.measures.halving import Selected
 from saeprobe.recorded.directory import RecordedStyle

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from saeprobe.captures import Arm, Continuation, Continuations
 from saeprobe.evidence.evidence import Recorder, recording
-from saeprobe.features.continuations import Arm, Continuation, Continuations
 from saeprobe.measures import fluency, mentions
 from saeprobe.prompts import Prompt
 

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, capture
 from saeprobe.claims import Claim, Control, NotRun
-from saeprobe.features.sparse import Features, Token
+from saeprobe.features import Features, Token
 from saeprobe.plugin.collecting import Asked, Condition, Conditions
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.prompts import PromptSet

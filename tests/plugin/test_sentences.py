@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import count, product
 from types import FunctionType
 
@@ -16,7 +17,7 @@ from saeprobe.claims import Over, published
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.printed import printed
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import Features, Token
+from saeprobe.features import Features, Token
 from saeprobe.measures import clusters, exclusive_features, scan
 from saeprobe.plugin.sentences import MEANS, RATES, design_lines, sentences_of
 from saeprobe.prompts import Prompt
@@ -33,6 +34,7 @@ def helper(of): return l0(of)
 """
 
 
+@cache
 def probe(body: str, arguments: str = "read") -> FunctionType:
     """Make a probe of some lines, whose source can be found."""
     name, names = f"<probe {next(NAMES)}>", dict[str, object]()
@@ -90,8 +92,9 @@ OVER: list[tuple[Over, ...]] = [(), ("templates",), ("topics",)]
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("over", OVER)
 def test_a_comparison_is_decided_where_the_plan_says_so(alpha: float, over: tuple[Over, ...]) -> None:
-    """Over designs of 1 to 6 templates on either side and 1 to 8 topics, with sides all but without spread."""
-    for n_a, n_b, topics, own in product((1, 2, 3, 4, 6), (1, 4, 5), (1, 5, 6, 8), (False, True)):
+    """Over 1 to 6 templates beside 1 or 4, on topics that are just enough or one too few, all but without spread."""
+    enough = 6 if alpha == 0.05 else 8
+    for n_a, n_b, topics, own in product((1, 2, 3, 4, 6), (1, 4), (1, enough - 1, enough), (False, True)):
         read = prompts(n_a, n_b, topics=topics, own_topics=own)
         a, b = measured(read, "a", high), measured(read, "b", low)
         c = measured(read, "a", lambda index: high(index) - 100)
@@ -106,7 +109,7 @@ def test_a_comparison_is_decided_where_the_plan_says_so(alpha: float, over: tupl
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_a_mean_beside_a_number_is_decided_where_the_plan_says_so(alpha: float) -> None:
     """6 templates, or topics under one wording, reach 0.05, and 8 reach 0.01."""
-    for templates, topics in product(range(1, 10), range(1, 10)):
+    for templates, topics in product((1, 2, 5, 6, 7, 8), (1, 2, 5, 6, 7, 8)):
         read = prompts(templates, topics=topics)
         line = says('assert l0(read["a"]) < 50', read, alpha)
         assert ("cannot decide" in line) != decided(alpha, (), lambda r=read: measured(r, "a", low) < 50), line
@@ -114,7 +117,7 @@ def test_a_mean_beside_a_number_is_decided_where_the_plan_says_so(alpha: float) 
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
-@pytest.mark.parametrize("bound", [0.001, 0.25, 0.5, 0.75, 0.95])
+@pytest.mark.parametrize("bound", [0.001, 0.25, 0.5, 0.95])
 @pytest.mark.parametrize("above", [True, False])
 def test_a_rate_is_decided_where_the_plan_says_so(alpha: float, bound: float, *, above: bool) -> None:
     """All and none of the prompts show it: one of them decides, or nothing can; the edge that is given supports it."""
@@ -161,19 +164,8 @@ def features(read: list[Prompt], fires: Callable[[Prompt, int], list[int]], d_sa
     )
 
 
-DESIGNS = [
-    (1, 1, 5),
-    (1, 1, 6),
-    (1, 1, 8),
-    (1, 1, 10),
-    (1, 1, 12),
-    (1, 4, 6),
-    (2, 2, 6),
-    (3, 3, 2),
-    (3, 4, 2),
-    (6, 2, 2),
-]
-MORE = [(4, 4, 2), (5, 5, 2), (7, 7, 2), (8, 8, 4), (10, 10, 2)]
+FEW = [(1, 1, 5), (1, 1, 6), (1, 1, 8), (1, 1, 10), (1, 1, 12), (1, 4, 6), (3, 3, 2), (3, 4, 2), (6, 2, 2)]
+MANY = [(4, 4, 2), (7, 7, 2), (8, 8, 4), (10, 10, 2)]
 
 
 def apart_by_style(one: Prompt, row: int) -> list[int]:
@@ -186,7 +178,7 @@ def apart_by_style(one: Prompt, row: int) -> list[int]:
 @pytest.mark.parametrize("over", OVER)
 def test_counts_scans_and_clusters_are_decided_where_the_plan_says_so(alpha: float, over: tuple[Over, ...]) -> None:
     """Features that are each prompt's own on the second side, that fire on one side alone, and on one style alone."""
-    for n_a, n_b, topics in DESIGNS + MORE:
+    for n_a, n_b, topics in FEW + MANY:
         read = prompts(n_a, n_b, topics=topics)
         own = features(
             read, lambda one, row, n_a=n_a, n_b=n_b: [row] if one.style == ("a" if n_a > n_b else "b") else []
@@ -229,13 +221,14 @@ def test_counts_scans_and_clusters_are_decided_where_the_plan_says_so(alpha: flo
         ('assert separates(3, read["a"], read["b"])', ["separation"]),
         ('x = l0(read["a"])\nx = l0(read["b"])\nassert x > 3', ["open"]),
         ("assert helper(read) > 3", ["open"]),
+        ('found = l0(read["a"]) > 3\nassert found', ["mean"]),
         ('if l0 == 3:\n    pass\nassert helper(read["a"])', ["open"]),
         ("a = b\nb = a\nassert l0(a) > l0(b)", ["open"]),
     ],
 )
 def test_the_kind_of_a_sentence_is_read_from_its_source(body: str, kinds: list[str]) -> None:
     """Margins, lists, loops, arms of steering, local names; what is not plain is open."""
-    assert [one.sentence.kind for one in sentences_of(probe(body))] == kinds
+    assert [one.kind for one in sentences_of(probe(body))] == kinds
 
 
 def test_a_probe_without_source_is_open() -> None:
@@ -262,9 +255,6 @@ def test_the_measures_are_those_that_there_are() -> None:
 GREATER = 'assert l0(read["a"]) > l0(read["b"])'
 UNLESS = "5 templates cannot decide a mean beside a number at alpha = 0.05: 6 can, unless it is 0 or 1 on every prompt"
 SEEN = "standard deviations between templates is seen with 80 % power"
-MIXED = (
-    "2 templates a style cannot decide a comparison at alpha = 0.05: 4 can; 17 templates a style: a difference of 0.99"
-)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +269,7 @@ MIXED = (
         (
             GREATER,
             prompts(1, 1, topics=5),
-            "this wording only, 5 topics cannot decide a comparison at alpha = 0.05: 6 can",
+            "5 topics under fixed wordings cannot decide a comparison at alpha = 0.05: 6 can",
         ),
         (
             "assert l0(read) < 0.5",
@@ -299,7 +289,7 @@ MIXED = (
         (
             "assert l0(read[read.styles[0]]) > l0(read[read.styles[1]])",
             prompts(2, 2, 17, 17),
-            f"{MIXED} {SEEN}",
+            f"at best 17 + 2 templates: a difference of 2.25 {SEEN}; 1.00 needs 17 templates a style (34 prompts)",
         ),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe import capture
-from saeprobe.features.sparse import Features, Keep
+from saeprobe.features import Features, Keep
 from saeprobe.prompts import STYLES
 from saeprobe.recorded.comparison import FeatureDiff, FeatureRates
 from saeprobe.recorded.directory import Recorded, recorded_evidence

@@ -17,7 +17,7 @@ from saeprobe.claims import NotRun
 from saeprobe.evidence.evidence import Recorder, Terms, recording
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement, Summary
-from saeprobe.features.sparse import Features, Keep
+from saeprobe.features import Features, Keep
 from saeprobe.files import FileError
 from saeprobe.measures import (
     active_share,

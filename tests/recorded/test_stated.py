@@ -14,7 +14,7 @@ from made_records import SUBJECT, TOPICS, article_diff, article_features, write_
 from scipy.sparse import csr_array
 
 from saeprobe import capture
-from saeprobe.features.sparse import Features
+from saeprobe.features import Features
 from saeprobe.files import FileError
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.comparison import FeatureRates

@@ -14,7 +14,7 @@ from saeprobe import about, correlation, every, ordered
 from saeprobe.claims import Claim, Control, Over, Published, published
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
-from saeprobe.features.sparse import Features, Token
+from saeprobe.features import Features, Token
 from saeprobe.measures import clusters, exclusive_features, scan, separates
 from saeprobe.prompts import Prompt
 from saeprobe.report.document import ProbeRecord, probe_to_json

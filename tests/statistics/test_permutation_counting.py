@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saeprobe.statistics.designs import HALF_LIMIT, flips_countable, permutations_countable
+from saeprobe.statistics.intervals import HALF_LIMIT, flips_countable, permutations_countable
 from saeprobe.statistics.permutation import Units, flip_share, permutation_share, tolerance
 from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from saeprobe.features.sparse import Features, Token
+from saeprobe.features import Features, Token
 from saeprobe.prompts import NEUTRAL, Prompt, PromptSet
 from saeprobe.store.instrument import LayerFit, captures, fit_of, judge, layer_in_words, share, unread
 from saeprobe.subject.specification import ReadingError, Yardstick

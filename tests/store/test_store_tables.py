@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from parts import WANT, identity, part_of
 
-from saeprobe.captures import Steering, steer
-from saeprobe.features.continuations import Continuation
-from saeprobe.features.sparse import Token
+from saeprobe.captures import Continuation, Steering, steer
+from saeprobe.features import Token
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.store.store import Store, StoreWarning, bytes_of
 from saeprobe.store.tables import Part

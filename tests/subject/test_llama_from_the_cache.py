@@ -13,7 +13,7 @@ from hub_caches import put_folder
 from made_llama import BOS, remove_shards_after, write_chat_tokenizer, write_llama
 
 from saeprobe.captures import Span, steer
-from saeprobe.features.sparse import effective_rank
+from saeprobe.features import effective_rank
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import ReadingError, Request, SubjectError, Want

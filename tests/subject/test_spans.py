@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_tokens import plain
 
 from saeprobe.captures import Span
-from saeprobe.subject.running.offsets import without_marks
+from saeprobe.subject.running.chat import without_marks
 from saeprobe.subject.running.tokens import tokenize
 from saeprobe.subject.specification import ReadingError
 

@@ -1,13 +1,18 @@
-"""A chat template writes a prompt as a user's turn: the same on every day, with the prompt's own words unchanged."""
+"""A chat template writes a prompt as a user's turn, and offsets say which of its characters each token carries.
+
+The turn is the same on every day, with the prompt's own words unchanged. What the library gives as offsets is cut to
+the characters that are a token's own.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from itertools import groupby
+from typing import Any, Final
 
 from jinja2 import Template, TemplateError, nodes
 
@@ -25,6 +30,9 @@ _MARK = "\ue000"  # a private character, which no template writes itself
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}>")
 _FAILS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 _REMEDY = "set chat_template = false, or mend the template"
+NO_CHARACTERS: Final = (-1, -1)
+FastTokenizer = Any  # of transformers, which carries no usable types
+_BYTE: Final = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,3 +136,66 @@ def _on_the_day(format: str) -> str:  # noqa: A002 - a template may give it by t
 def shorten(prompt: str) -> str:
     """Write a prompt in quotes, cut in the middle if long, for error messages."""
     return repr(prompt if len(prompt) <= 60 else f"{prompt[:30]} ... {prompt[-30:]}")  # noqa: PLR2004 - fits a terminal line
+
+
+def mark_ahead(tokenizer: FastTokenizer) -> str:
+    """Return what the tokenizer puts before the first word of a text, such as the mark of a blank; mostly nothing."""
+    backend = tokenizer.backend_tokenizer
+    text = "a" if backend.normalizer is None else backend.normalizer.normalize_str("a")
+    if backend.pre_tokenizer is not None:
+        text = "".join(piece for piece, _ in backend.pre_tokenizer.pre_tokenize_str(text))
+    return text.removesuffix("a")
+
+
+def without_marks(
+    tokenizer: FastTokenizer,
+    ids: Sequence[int],
+    offsets: Sequence[tuple[int, int]],
+    *,
+    special: frozenset[int],
+    mark: str,
+) -> list[tuple[int, int]]:
+    """Return the characters that are a token's own; empty ones, and a mark that stands for none, become none.
+
+    A sentencepiece tokenizer without the piece `_word` gives `_` and `word`, and both have the offsets of the word.
+    Such a mark stands before the first word of a text, or of what follows a special token.
+    """
+    own = [(begin, end) if begin < end else NO_CHARACTERS for begin, end in offsets]
+    pieces: list[str] = tokenizer.convert_ids_to_tokens(list(ids)) if mark else []
+    left = mark
+    for at, piece in enumerate(pieces[:-1]):
+        left = mark if at == 0 or ids[at - 1] in special else left
+        if left and ids[at] not in special and left.startswith(piece) and offsets[at + 1][0] == offsets[at][0]:
+            own[at], left = NO_CHARACTERS, left[len(piece) :]
+        else:
+            left = ""
+    return own
+
+
+def bytes_cut(
+    tokenizer: FastTokenizer, text: str, ids: Sequence[int], offsets: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Give each byte token the one character that it is of; Unigram gives all of an unknown run the whole run.
+
+    Raises:
+        ReadingError: the bytes are not those of the characters, which a normaliser may change.
+    """
+    found: list[tuple[int, int]] = []
+    for (begin, end), group in groupby(enumerate(offsets), key=lambda one: one[1]):
+        run = [at for at, _ in group]
+        pieces: list[str] = (
+            tokenizer.convert_ids_to_tokens([ids[at] for at in run]) if end - begin > 1 < len(run) else []
+        )
+        marks = next((at for at, piece in enumerate(pieces) if _BYTE.fullmatch(piece)), len(pieces))
+        if not pieces[marks:]:
+            found += [(begin, end)] * len(run)
+            continue
+        written = bytes(int(piece[3:5], 16) for piece in pieces[marks:] if _BYTE.fullmatch(piece))
+        if written != text[begin:end].encode() or len(written) != len(pieces) - marks:
+            raise ReadingError(
+                f"the tokenizer cuts {shorten(text[begin:end])} into bytes ({' '.join(pieces)}) that are not its own, "
+                "so that nobody knows which token carries which character; reword the prompt"
+            )
+        found += [(begin, end)] * marks
+        found += [(at, at + 1) for at in range(begin, end) for _ in text[at].encode()]
+    return found

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saeprobe.captures import At, Steering
-from saeprobe.features.continuations import Continuation
-from saeprobe.features.sparse import Token, effective_rank
+from saeprobe.captures import At, Continuation, Steering
+from saeprobe.features import Token, effective_rank
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Bool, Float, Int
 from saeprobe.subject.pairing import Pairing

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saeprobe.captures import Steering
-from saeprobe.features.continuations import Arm
+from saeprobe.captures import Arm, Steering
 from saeprobe.shapes import Float
 
 Edit = Callable[[Tensor, object], Tensor]

@@ -13,9 +13,9 @@ from transformers import AutoTokenizer
 from saeprobe.captures import At
 from saeprobe.subject.files.tokenizer import choose_beginning, declared_beginning
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.chat import InChat, in_chat, shorten
+from saeprobe.subject.running import chat
+from saeprobe.subject.running.chat import NO_CHARACTERS, FastTokenizer, InChat, in_chat, shorten
 from saeprobe.subject.running.guard import from_files
-from saeprobe.subject.running.offsets import NO_CHARACTERS, FastTokenizer, bytes_cut, mark_ahead, without_marks
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.model.v*", "tekken.json", "*.tiktoken")
@@ -68,12 +68,12 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
         encoded = tokenizer(
             [one.whole for one in written], add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
-    special, mark = _special_ids(tokenizer), mark_ahead(tokenizer)
+    special, mark = _special_ids(tokenizer), chat.mark_ahead(tokenizer)
     begin = _Beginning.of(tokenizer, how)
     found: list[Tokenized] = []
     for text, one, ids, offsets in zip(texts, written, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        cut = bytes_cut(tokenizer, one.whole, ids, offsets)
-        own = without_marks(tokenizer, ids, cut, special=special, mark=mark)
+        cut = chat.bytes_cut(tokenizer, one.whole, ids, offsets)
+        own = chat.without_marks(tokenizer, ids, cut, special=special, mark=mark)
         spans = _in_text(tokenizer, text, one, ids, own, special=special)
         if all(span == NO_CHARACTERS for span in spans):
             raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saeprobe.captures import Steering
-from saeprobe.features.continuations import Continuation
+from saeprobe.captures import Continuation, Steering
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Bool, Float, Int
 from saeprobe.subject.running.batches import Batch, pad, positions_of

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from saeprobe.features.sparse import Features, Token
+from saeprobe.features import Features, Token
 from saeprobe.prompts import Prompt
 from studies.calibration.populations import Population
 from studies.calibration.study import Row

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
-from saeprobe.statistics.designs import detectable, least_units, power_of, smallest_p, units_to_decide
+from saeprobe.statistics.intervals import detectable, least_units, power_of, smallest_p, units_to_decide
 
 
 @pytest.mark.parametrize("effect", [0.3, 0.5, 0.8, 1.0, 1.2])

@@ -1,1 +1,0 @@
-"""Features are what a capture and a steering experiment give: sparse rows, and continuations."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from saeprobe.plugin.names import RECORD, SUBJECT, directory, refused
+from saeprobe.plugin.names import RECORD, SUBJECT, refused
 
 if TYPE_CHECKING:
     from saeprobe.claims import Claim
@@ -161,7 +161,7 @@ class Door:
         if self._part is None:
             from saeprobe.plugin.starting import start
 
-            self._part = start(self._config, self._began)
+            self._part = start(self._config, _folders(self._config), self._began)
         return self._part
 
 
@@ -186,12 +186,19 @@ def _hidden(function: FunctionType | MethodType) -> Claim | None:
     return next((found for found in map(claim_of, called[1:]) if found is not None), None)
 
 
+def _folders(config: pytest.Config) -> dict[str, Path]:
+    """Return the folders that options name, from where pytest was called, by the last word of the option."""
+    said = {name: vars(config.option)[f"saeprobe_{name}"] for name in ("evidence", "store", "report")}
+    return {name: (config.invocation_params.dir / one).resolve() for name, one in said.items() if one}
+
+
 def _check_options(config: pytest.Config) -> None:
     option = config.option
     if option.saeprobe_batch_size < 1 or option.saeprobe_seed < 0:
         raise pytest.UsageError("--saeprobe-batch-size must be at least 1 and --saeprobe-seed at least 0")
-    evidence, store, report = (directory(config, name) for name in ("evidence", "store", "report"))
-    _refuse_foreign_root(config, {"evidence": evidence, "store": store, "report": report})
+    given = _folders(config)
+    _refuse_foreign_root(config, given)
+    evidence, report = given.get("evidence"), given.get("report")
     if evidence is not None and not evidence.is_dir():
         raise pytest.UsageError(f"--saeprobe-evidence {option.saeprobe_evidence}: there is no directory {evidence}")
     if report is not None:  # refused before the work
@@ -202,14 +209,14 @@ def _check_options(config: pytest.Config) -> None:
             )
 
 
-def _refuse_foreign_root(config: pytest.Config, given: Mapping[str, Path | None]) -> None:
+def _refuse_foreign_root(config: pytest.Config, given: Mapping[str, Path]) -> None:
     """Refuse a root directory that is an option's: pytest finds it before it knows which options take a directory."""
     root, here = config.rootpath, config.invocation_params.dir
     meant = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.rootdir or config.option.inifilename
     if meant or root in (here, *here.parents):
         return
     for name, folder in given.items():
-        if folder is not None and root in (folder, *folder.parents):
+        if root in (folder, *folder.parents):
             said = vars(config.option)[f"saeprobe_{name}"]
             raise pytest.UsageError(
                 f"pytest took --saeprobe-{name} {said} for its root directory: write --saeprobe-{name}={said}"

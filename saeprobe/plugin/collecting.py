@@ -23,6 +23,7 @@ from saeprobe.plugin.sentences import design_lines
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.store.plan import prompts_for
 from saeprobe.subject.local import Subject
+from saeprobe.subject.registry import BUILTIN
 from saeprobe.subject.specification import RandomPart, SubjectError
 
 Declared = Capture | Steering
@@ -57,6 +58,21 @@ def subject_of(item: pytest.Item) -> str | None:
     """Return the subject that `item` is a variant for; several names are joined by a plus sign where it is for all."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get(SUBJECT)
+
+
+def default_names(subjects: Iterable[Subject]) -> tuple[str, ...]:
+    """Choose the subjects that run where nothing selects: the user's own, and the specimens where there are none.
+
+    Of the user's own, those with `default = true` run; where none says so, all but those with `default = false` do.
+    """
+    specs, builtin = [subject.spec for subject in subjects], {spec.name for spec in BUILTIN}
+    own = [spec for spec in specs if spec.name not in builtin]
+    chosen = (
+        [spec for spec in own if spec.default]
+        or [spec for spec in own if spec.default is None]
+        or [spec for spec in specs if spec.specimen]
+    )
+    return tuple(spec.name for spec in chosen)
 
 
 def claim_of_item(item: pytest.Item) -> Claim | None:

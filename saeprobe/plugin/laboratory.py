@@ -11,7 +11,7 @@ from pathlib import Path
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features import Features
-from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, designs_in_words
+from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, default_names, designs_in_words
 from saeprobe.plugin.records import AS_PUBLISHED, in_words, served, stated_by
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.directory import recorded_evidence
@@ -22,7 +22,7 @@ from saeprobe.store.store import Store, StoreError
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
-from saeprobe.subject.registry import default_names, find_subject, subject_names
+from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 Show = Callable[[str, int, int], None]  # it shows progress: the subject, prompts done, prompts in all

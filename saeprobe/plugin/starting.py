@@ -14,7 +14,6 @@ from saeprobe.plugin.collecting import declarations
 from saeprobe.plugin.hooks import Hooks
 from saeprobe.plugin.judging import Judge
 from saeprobe.plugin.laboratory import Laboratory, Settings
-from saeprobe.plugin.names import directory
 from saeprobe.plugin.terminal import Escaping
 from saeprobe.prompts import PromptError, PromptSet
 from saeprobe.subject.specification import SubjectError
@@ -41,10 +40,13 @@ class Part(Protocol):
         ...
 
 
-def start(config: pytest.Config, began: float) -> Part:
-    """Set up the parts of the run and register a marker for each subject; `began` is when pytest did, monotonic."""
+def start(config: pytest.Config, given: Mapping[str, Path], began: float) -> Part:
+    """Set up the parts of the run and register a marker for each subject; `began` is when pytest did, monotonic.
+
+    `given` are the folders of options.
+    """
     try:
-        settings = _settings(config)
+        settings = _settings(config, given)
         laboratory = Laboratory(settings)
         known = {
             name: laboratory.subject(name)
@@ -69,7 +71,7 @@ class _SettingError(ValueError):
     """A value of the ini file cannot be used."""
 
 
-def _settings(config: pytest.Config) -> Settings:
+def _settings(config: pytest.Config, given: Mapping[str, Path]) -> Settings:
     root, option = config.rootpath, config.option
     named_in = root if config.inipath is None else config.inipath.parent
     try:
@@ -78,10 +80,10 @@ def _settings(config: pytest.Config) -> Settings:
         raise _SettingError(f"saeprobe_neutral: {error}") from None
     return Settings(
         rootdir=root,
-        store=directory(config, "store") or root / ".saeprobe" / "store",
-        report=directory(config, "report") or root / "reports",
+        store=given.get("store", root / ".saeprobe" / "store"),
+        report=given.get("report", root / "reports"),
         baselines=named_in / str(config.getini("saeprobe_baselines") or root / "reports" / "baselines"),
-        evidence=directory(config, "evidence"),
+        evidence=given.get("evidence"),
         default_subjects=tuple(config.getini("saeprobe_default_subjects")),
         neutral=neutral,
         alpha=_alpha(str(config.getini("saeprobe_alpha"))),

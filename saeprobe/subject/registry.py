@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast, get_args
@@ -203,21 +203,6 @@ def find_subject(name: str, rootdir: Path) -> Subject:
         f"there is no subject {name!r}{near(name, [*_BUILTIN, *declared], 'name')} "
         f"(your own go into [tool.saeprobe.subjects.{name}] in {rootdir / 'pyproject.toml'})"
     )
-
-
-def default_names(subjects: Iterable[Subject]) -> tuple[str, ...]:
-    """Choose the subjects that run where nothing selects: the user's own, and the specimens where there are none.
-
-    Of the user's own, those with `default = true` run; where none says so, all but those with `default = false` do.
-    """
-    specs = [subject.spec for subject in subjects]
-    own = [spec for spec in specs if spec.name not in _BUILTIN]
-    chosen = (
-        [spec for spec in own if spec.default]
-        or [spec for spec in own if spec.default is None]
-        or [spec for spec in specs if spec.specimen]
-    )
-    return tuple(spec.name for spec in chosen)
 
 
 def _declared(rootdir: Path) -> dict[str, object]:

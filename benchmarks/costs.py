@@ -98,14 +98,13 @@ def main() -> None:
     print("\n".join(tables))
     if given.keep:
         cores = os.cpu_count()
-        said = f"{datetime.now(UTC).date().isoformat()}, {platform.system()} {platform.machine()}, {cores} CPU cores, "
-        said += (
-            f"Python {platform.python_version()}; medians of {given.runs} runs in turn. torch is the CPU build, as\n"
-        )
-        said += "constraints.txt pins it; that with CUDA adds several GB."
-        head = "# Results\n\n## What having saeprobe costs\n\n`python benchmarks/costs.py --keep`, in one run: "
+        today, system = datetime.now(UTC).date().isoformat(), f"{platform.system()} {platform.machine()}"
+        head = "# Results\n\n## What having saeprobe costs\n\nBy `python benchmarks/costs.py --keep`, in one run: "
+        head += f"{today}, {system}, {cores} CPU cores,\nPython {platform.python_version()}; medians of {given.runs} "
+        head += "runs in turn. torch is the build for the CPU, as constraints.txt pins it;\n"
+        head += "that with CUDA adds several GB."
         (Path(__file__).parent / "RESULTS.md").write_text(
-            f"{head}{said}\n\n" + "\n".join(tables) + "\n", encoding="utf-8", newline="\n"
+            f"{head}\n\n" + "\n".join(tables) + "\n", encoding="utf-8", newline="\n"
         )
 
 

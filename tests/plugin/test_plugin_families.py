@@ -63,7 +63,7 @@ def test_one_variant_reads_both_subjects(project: Path) -> None:
     for name in ("hand", "other"):
         work, design = run.lines(f"plan: {name}:")
         assert "to compute" in work
-        assert design.endswith("3 topics cannot decide a comparison at alpha = 0.05: 6 can")
+        assert design.endswith("3 topics under fixed wordings cannot decide a comparison at alpha = 0.05: 6 can")
     assert {subject["name"] for subject in run.report["subjects"]} == {"hand", "other"}
     (whole,) = probe["evidence"]
     assert [sample["label"] for part in whole["parts"] for sample in part["samples"]] == [

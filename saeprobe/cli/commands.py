@@ -281,7 +281,7 @@ def run_approve(arguments: "Namespace") -> int:
         raise RefusedError(str(error)) from error
     listed = table(["value", "before", "approved", "unit"], done.rows(), right=[1, 2])
     lines = [*map(visible, done.lines()), "", listed, ""]
-    lines.append(f"written to {done.path}; commit it before the next run, which is held against it")
+    lines.append(f"written to {done.path}; commit it before the next run, which is then held against it")
     if done.baseline.measured_with.commit is None:
         lines.append("the run has no commit: only this file says what was measured")
     say("\n".join(lines))

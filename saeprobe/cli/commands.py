@@ -60,7 +60,7 @@ workflow for GitHub. 'pytest' in it ends with a verdict on finch, a model that s
 sentence, prompts and model in. A file that exists is named and left as it is.""",
         """  saeprobe init
   saeprobe init my-claims""",
-        "0 written, or all there; 2 a file stands in place of a folder or the other way round, or none can be written.",
+        "0 written, or all there; 2 a file stands for a folder or the other way round, or none can be written.",
         (_argument("folder", type=path, nargs="?", default=".", metavar="FOLDER", help="where (default: here)"),),
     ),
     "doctor": Command(

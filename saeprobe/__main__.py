@@ -4,6 +4,7 @@ A command's module is imported when the command runs, so help, version and compl
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -59,10 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nsaeprobe: interrupted; no output was written\n")
         return _INTERRUPTED
-    except BrokenPipeError:  # `saeprobe inspect ... | head`: the reader has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
+        if _reader_left(error):  # `saeprobe inspect ... | head`: it has what it wanted
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         from saeprobe.cli.terminal import explain
         from saeprobe.files import visible
 
@@ -72,6 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"saeprobe: error: {visible(message)}\n")
         return 2
     return code
+
+
+def _reader_left(error: Exception) -> bool:
+    """Say whether nobody reads stdout any more; Windows says of a pipe then that the argument is invalid."""
+    invalid = isinstance(error, OSError) and error.errno == errno.EINVAL and error.filename is None
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and invalid)
 
 
 def complete(arguments: argparse.Namespace) -> int:

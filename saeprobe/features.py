@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from saeprobe.claims import Control, NotRun
+from saeprobe.claims import Control, NotRun, did_you_mean
 from saeprobe.files import amount, visible
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Bool, Float, Int
@@ -127,7 +127,8 @@ class Features:
         """
         chosen = [index for index, prompt in enumerate(self.prompts) if prompt.style == style]
         if not chosen:
-            raise KeyError(f"no prompt of style {style!r}; there are: {', '.join(self.styles)}")
+            near = did_you_mean(style, self.styles)
+            raise KeyError(f"no prompt of style {style!r}{near}; there are: {', '.join(self.styles)}")
         return self.select(chosen)
 
     @property

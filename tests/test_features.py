@@ -74,6 +74,8 @@ def test_what_was_not_kept_stays_absent(four: Features) -> None:
 
 def test_a_style_that_is_not_there_is_an_error(four: Features) -> None:
     """The styles that there are, are named."""
+    with pytest.raises(KeyError, match=r"no prompt of style 'novce', did you mean 'novice'\?; there are: novice"):
+        four["novce"]
     with pytest.raises(KeyError, match="no prompt of style 'guru'; there are: novice, expert"):
         four["guru"]
 

@@ -30,8 +30,11 @@ class Command(NamedTuple):
 
 def path(text: str) -> "Path":
     """Return a path; an argument of this type completes to files."""
+    from argparse import ArgumentTypeError
     from pathlib import Path  # not at the top: help and completion have no use for it
 
+    if not text.strip():
+        raise ArgumentTypeError(f"{text!r} is no path; name a file or a folder")
     return Path(text)
 
 
@@ -57,7 +60,7 @@ workflow for GitHub. 'pytest' in it ends with a verdict on finch, a model that s
 sentence, prompts and model in. A file that exists is named and left as it is.""",
         """  saeprobe init
   saeprobe init my-claims""",
-        "0 written, or all there already; 2 a file stands where a folder is wanted, or the other way round.",
+        "0 written, or all there; 2 a file stands for a folder or the other way round, or none can be written.",
         (_argument("folder", type=path, nargs="?", default=".", metavar="FOLDER", help="where (default: here)"),),
     ),
     "doctor": Command(
@@ -221,7 +224,7 @@ Verdicts that say nothing (not run, broken, unverifiable) and runs of a tree wit
         (
             _argument("claim", metavar="CLAIM", help="the id of one claim, such as day1.novice-most"),
             _argument("--by", required=True, metavar="NAME", help="who approves"),
-            _argument("--because", required=True, metavar="WHY", help="the reason, three words at least"),
+            _argument("--because", required=True, metavar="WHY", help="in three words at least, or six Han characters"),
             _argument("--subject", metavar="NAME", help="on which subject, where the claim was decided on several"),
             _REPORT,
             _file("--baselines", default="reports/baselines", what="folder of the baselines", metavar="DIR"),
@@ -258,7 +261,7 @@ def run_approve(arguments: "Namespace") -> int:
     """Approve a claim, and print what was approved with what stood before."""
     import datetime as dt
 
-    from saeprobe.cli.terminal import RefusedError, say, table
+    from saeprobe.cli.terminal import RefusedError, report_here, say, table
     from saeprobe.files import visible
     from saeprobe.gate.approving import ApprovalError, approve
     from saeprobe.report.document import ReportError, read_report
@@ -266,7 +269,7 @@ def run_approve(arguments: "Namespace") -> int:
 
     try:
         done = approve(
-            read_report(arguments.report),
+            read_report(report_here(arguments)),
             arguments.claim,
             subject=arguments.subject,
             by=arguments.by,
@@ -278,7 +281,7 @@ def run_approve(arguments: "Namespace") -> int:
         raise RefusedError(str(error)) from error
     listed = table(["value", "before", "approved", "unit"], done.rows(), right=[1, 2])
     lines = [*map(visible, done.lines()), "", listed, ""]
-    lines.append(f"written to {done.path}; commit it, and later runs are held against it")
+    lines.append(f"written to {done.path}; commit it before the next run, which is then held against it")
     if done.baseline.measured_with.commit is None:
         lines.append("the run has no commit: only this file says what was measured")
     say("\n".join(lines))
@@ -287,9 +290,10 @@ def run_approve(arguments: "Namespace") -> int:
 
 def run_gate(arguments: "Namespace") -> int:
     """Print the gate's decision; its code is the command's."""
+    from saeprobe.cli.terminal import report_here
     from saeprobe.files import visible_lines
     from saeprobe.gate.release import run_gate as decide
 
-    code, text = decide(arguments.article, arguments.report)
+    code, text = decide(arguments.article, report_here(arguments))
     (sys.stderr if code == _CANNOT_DECIDE else sys.stdout).write(f"{visible_lines(text.rstrip())}\n")
     return code

@@ -18,9 +18,10 @@ from saeprobe.subject.specification import SubjectError
 
 _PROMPTS: Final = 300
 _TOKENS: Final = 80
-_TORCH_SITE: Final = "https://pytorch.org/get-started/locally"
+_MODELS: Final = 'pip install "saeprobe[models]"'
 _PACKAGES: Final = {
-    **dict.fromkeys(("transformers", "transformer-lens", "sae-lens", "accelerate"), 'pip install "saeprobe[models]"'),
+    **dict.fromkeys(("transformers", "transformer-lens", "sae-lens"), _MODELS),
+    **dict.fromkeys(("accelerate", "huggingface-hub", "psutil"), _MODELS),
     "bitsandbytes": "8-bit weights, on NVIDIA GPUs: pip install bitsandbytes",
     "pytest-xdist": 'probes in parallel: pip install "saeprobe[parallel]"',
 }
@@ -163,7 +164,7 @@ def software(*, apple_gpu: bool) -> Facts:
     return [
         ("saeprobe", version_of("saeprobe") or "not installed"),
         ("Python", f"{platform.python_version()} on {platform.platform(terse=True)}"),
-        ("torch", f"absent: {_TORCH_SITE}" if torch is None else f"{torch}, {built}"),
+        ("torch", f"absent ({_MODELS})" if torch is None else f"{torch}, {built}"),
         *((name, version_of(name) or f"absent ({remedy})") for name, remedy in _PACKAGES.items()),
     ]
 

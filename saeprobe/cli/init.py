@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from saeprobe.cli.terminal import RefusedError, facts, say
+from saeprobe.cli.terminal import RefusedError, facts, pytest_root, say
 from saeprobe.files import FileError, read_text
+from saeprobe.subject.registry import project_of
 
 _TEMPLATES: Final = Path(__file__).parent / "project"
 _FILES: Final = {
@@ -26,17 +27,18 @@ _FILES: Final = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files of a project that are not there yet, and name the commands that come next."""
-    folder: Path = arguments.folder
+    folder = Path.cwd() / arguments.folder
     contents = {name: _template(name) for name in _FILES}
     _check(folder / name for name in _FILES)
     written = [name for name, content in contents.items() if _wrote(folder / name, content)]
     left = [name for name in _FILES if name not in written]
-    lines = [f"written to {folder.resolve()}:" if written else "nothing was written"]
+    lines = [f"written to {folder}:" if written else "nothing was written"]
     lines += [facts([(name, _FILES[name]) for name in written])] if written else []
     lines += [f"there already, and left as it was: {name}" for name in left]
     if "pyproject.toml" in left and (lacking := _lacking(folder / "pyproject.toml")):
         lines += ["", "to declare a model and an SAE of your own, add to pyproject.toml:", "", lacking]
-    say("\n".join([*lines, "", "next:", *(f"  {line}" for line in _next(folder))]))
+    lines += _surrounding(folder)
+    say("\n".join([*lines, "", "next:", *(f"  {line}" for line in _next(arguments.folder))]))
     return 0
 
 
@@ -46,13 +48,16 @@ def _template(name: str) -> bytes:
 
 
 def _check(targets: Iterable[Path]) -> None:
-    """Refuse what stands where a folder is wanted, or the other way round, before anything is written."""
+    """Refuse what stands in the way of a file, and a folder that cannot be written to, before anything is written."""
     for target in targets:
         for above in target.parents:
             if os.path.lexists(above) and not above.is_dir():
                 raise RefusedError(f"{above} is no folder, and the project needs one there; name another folder")
         if target.is_dir():
             raise RefusedError(f"{target} is a folder, and the project has a file of that name; name another folder")
+        there = next(folder for folder in target.parents if folder.is_dir())
+        if not os.path.lexists(target) and not os.access(there, os.W_OK | os.X_OK):
+            raise RefusedError(f"{there} cannot be written to; name another folder, or allow yourself to write there")
 
 
 def _wrote(target: Path, content: bytes) -> bool:
@@ -73,6 +78,25 @@ def _lacking(there: Path) -> str:
     except (OSError, FileError):  # pytest will say what is wrong with it
         has = True
     return "" if has else _template("pyproject.toml").decode().partition("\n\n")[2].rstrip()
+
+
+def _surrounding(folder: Path) -> list[str]:
+    """Say where pytest takes a folder above for the project, and where it collects these probes with others."""
+    folder, lines = folder.resolve(), list[str]()
+    root = project_of(folder, pytest_root(folder))
+    if root != folder:
+        lines += [
+            "",
+            f"pytest takes {root} for the project and writes reports/ there; add to pyproject.toml:",
+            "",
+        ]
+        lines += ["[tool.pytest.ini_options]", 'testpaths = ["probes"]']
+    outer = pytest_root(folder.parent)
+    around = (above for above in folder.parents if outer in (above, *above.parents))
+    if (tests := next((above for above in around if any(above.glob("test_*.py"))), None)) is not None:
+        lines += ["", f"warning: {tests} holds tests of another project. pytest collects these probes with them, and"]
+        lines += ["refuses two files of the name test_first.py: move the new project out of it, or rename the file"]
+    return lines
 
 
 def _next(folder: Path) -> list[str]:

@@ -114,15 +114,49 @@ def checked_output(arguments: argparse.Namespace) -> Path:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """Return the nearest folder at or above `start` (the working folder) that has a pyproject.toml, else `start`."""
+    """Return the project's folder of `start` (the working folder), as the plugin finds it for a run of pytest there."""
+    from saeprobe.subject.registry import project_of
+
     here = (start or Path.cwd()).resolve()
-    files = (folder / "pyproject.toml" for folder in (here, *here.parents))
-    file = next((file for file in files if file.is_file()), None)
-    if file is None:
-        return here
-    with file.open("rb") as content:
-        if content.read(3) == BOM_UTF8:
-            raise RefusedError(
-                f"{file} begins with a byte order mark, which pytest refuses; save it as UTF-8 without BOM"
-            )
-    return file.parent
+    file = next((file for folder in (here, *here.parents) if (file := folder / "pyproject.toml").is_file()), None)
+    if file is not None:
+        with file.open("rb") as content:
+            if content.read(3) == BOM_UTF8:
+                raise RefusedError(
+                    f"{file} begins with a byte order mark, which pytest refuses; save it as UTF-8 without BOM"
+                )
+    return project_of(here, pytest_root(here))
+
+
+def pytest_root(here: Path) -> Path:
+    """Return the folder that pytest takes for its root where it is called in `here` without arguments."""
+    above = (here, *here.parents)
+    ruled = (folder for folder in above if _rules(folder))
+    named = (folder for name in ("pyproject.toml", "setup.py") for folder in above if (folder / name).is_file())
+    return next(ruled, None) or next(named, here)
+
+
+def _rules(folder: Path) -> bool:
+    """Say whether pytest takes its settings from this folder, so that it looks no further up."""
+    from saeprobe.subject.registry import tool_table
+
+    if any((folder / name).is_file() for name in ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")):
+        return True
+    parts = ((folder / "tox.ini", b"[pytest]"), (folder / "setup.cfg", b"[tool:pytest]"))
+    return bool(tool_table(folder, "pytest", unreadable=None)) or any(
+        part in map(bytes.strip, file.read_bytes().splitlines()) for file, part in parts if file.is_file()
+    )
+
+
+def report_here(arguments: argparse.Namespace) -> Path:
+    """Return the path of a report; where there is none, name the one that a run of a folder above has written."""
+    given: Path = arguments.report
+    here = Path.cwd()
+    for up, folder in enumerate(() if given.is_absolute() or given.exists() else (here, *here.parents)):
+        if (folder / given).is_file():
+            found = Path(*[".."] * up, given)
+            beside = f" --baselines {found.parent / 'baselines'}" if "baselines" in arguments else ""
+            raise RefusedError(f"there is no {given} here, and one above; give --report {found}{beside}")
+        if (folder / ".git").exists():
+            break
+    return given

@@ -11,7 +11,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from saeprobe.claims import Control
+from saeprobe.claims import Control, did_you_mean
 from saeprobe.evidence.evidence import Evidence
 from saeprobe.features import NearThreshold
 from saeprobe.files import visible
@@ -163,7 +163,8 @@ class Measurement(_Measured):
         chosen = np.array([prompt.style == style for prompt in self.prompts])
         if not chosen.any():
             styles = dict.fromkeys(prompt.style for prompt in self.prompts)
-            raise KeyError(f"no prompt of style {style!r}; there are: {', '.join(styles)}")
+            near = did_you_mean(style, styles)
+            raise KeyError(f"no prompt of style {style!r}{near}; there are: {', '.join(styles)}")
         under = None if self.under is None else partial(_of_style, self.under, style)
         return replace(self.select(chosen), label=style, family=self.whole, under=under)
 

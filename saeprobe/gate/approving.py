@@ -117,7 +117,8 @@ def _check_reason(person: str, reason: str) -> None:
     )  # a Chinese word has two characters or so
     if words < LEAST_WORDS:
         raise ApprovalError(
-            f"--because is {reason!r}; say in at least {LEAST_WORDS} words why the value may be relied on"
+            f"--because is {reason!r}; say in at least {LEAST_WORDS} words why the value may be relied on "
+            "(two Chinese characters count as a word)"
         )
 
 

@@ -97,6 +97,8 @@ _EXAMPLES: Final = {
 
 
 def _front_matter(path: Path, refuse: Refuse) -> dict[object, object]:
+    if path.is_dir():
+        raise refuse("it is a folder", remedy="name a .md file in it")
     try:
         text = read_text(path)
     except FileNotFoundError as error:

@@ -30,11 +30,15 @@ def _together(decisions: Sequence[Decision]) -> Decision:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ruling:
-    """A ruling says what becomes of one citation; `gap` says what the report does not answer, if anything."""
+    """A ruling says what becomes of one citation; `gap` says what the report does not answer, if anything.
+
+    `elsewhere` are the subjects that the report has the claim on where it has it on others alone.
+    """
 
     citation: Citation
     probes: tuple[Probe, ...] = ()
     gap: str | None = None
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def decision(self) -> Decision:
@@ -98,7 +102,7 @@ def _ruling(citation: Citation, report: Document) -> Ruling:
     else:
         probes = [probe for probe in of_claim if probe.subject == citation.subject]
     lost = _lost(citation, of_claim, report.planned)
-    gap = None
+    gap, elsewhere = None, tuple[str, ...]()
     if lost:
         gap = f"planned but not reported: {', '.join(lost)}; the run did not come to its end"
     elif not of_claim:
@@ -107,8 +111,9 @@ def _ruling(citation: Citation, report: Document) -> Ruling:
         near = f"; its cases have: {cases}" if cases else did_you_mean(citation.id, ids)
         gap = f"no probe in the report has this id{near}"
     elif not probes:
-        gap = f"the report has it on {', '.join(dict.fromkeys(probe.subject for probe in of_claim))} only"
-    return Ruling(citation=citation, probes=tuple(probes), gap=gap)
+        elsewhere = tuple(dict.fromkeys(probe.subject for probe in of_claim))
+        gap = f"the report has it on {', '.join(elsewhere)} only"
+    return Ruling(citation=citation, probes=tuple(probes), gap=gap, elsewhere=elsewhere)
 
 
 def _lost(citation: Citation, of_claim: Sequence[Probe], planned: Sequence[str]) -> list[str]:
@@ -167,10 +172,12 @@ def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
             yield _indented(f"scope: {probe.scope}")
     if ruling.gap is not None:
         yield _indented(ruling.gap)
-        yield _indented(
-            f"-> {_run_of_all(release)} writes a new report; "
-            "if no probe decides this claim yet, write one or take the claim out"
-        )
+        again = f"{_run_of_all(release)} writes a new report"
+        if ruling.elsewhere:
+            cited = f"where its probe has subjects({ruling.citation.subject!r}) too, {again}"
+            yield _indented(f"-> write subject: {' or '.join(ruling.elsewhere)} in the article; {cited}")
+        else:
+            yield _indented(f"-> {again}; if no probe decides this claim yet, write one or take the claim out")
 
 
 def _run_of_all(release: Release) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import pytest
@@ -16,6 +19,7 @@ from saeprobe.plugin.judging import Judge
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.plugin.terminal import Escaping
 from saeprobe.prompts import PromptError, PromptSet
+from saeprobe.subject.registry import project_of
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline_files import BaselineError
 
@@ -72,8 +76,8 @@ class _SettingError(ValueError):
 
 
 def _settings(config: pytest.Config, given: Mapping[str, Path]) -> Settings:
-    root, option = config.rootpath, config.option
-    named_in = root if config.inipath is None else config.inipath.parent
+    root, option = _project(config), config.option
+    named_in = config.rootpath if config.inipath is None else config.inipath.parent
     try:
         neutral = {name: PromptSet.from_file(named_in / file) for name, file in _neutral(config)}
     except PromptError as error:
@@ -90,6 +94,18 @@ def _settings(config: pytest.Config, given: Mapping[str, Path]) -> Settings:
         seed=option.saeprobe_seed,
         batch_size=option.saeprobe_batch_size,
     )
+
+
+def _project(config: pytest.Config) -> Path:
+    """Return the folder of the project that was asked for; `--rootdir` or `-c` names it, as it names pytest's root."""
+    root, here = config.rootpath, config.invocation_params.dir
+    if config.option.rootdir or config.option.inifilename:
+        return root
+    asked = [Path(os.path.abspath(here / argument.partition("::")[0])) for argument in config.args]  # noqa: PTH100 - links stay
+    folders = [path if path.is_dir() else path.parent for path in asked if path.exists()]
+    with suppress(ValueError):  # two drives of Windows
+        return project_of(Path(os.path.commonpath(folders or [here])), root)
+    return root
 
 
 def _neutral(config: pytest.Config) -> Iterator[tuple[str, str]]:

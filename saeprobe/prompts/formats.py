@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from saeprobe.prompts.prompt import Located, Prompt, PromptError, at, cross, fil
 
 _FORMATS: Final = (".toml", ".csv", ".jsonl")
 
+IN_TOML: Final = " in a TOML file (rows of CSV or JSONL have no place for it)"
 AS_WRITTEN: Final = "as written"
 """The template of rows that name none: all of a style are taken for one wording, as nothing says otherwise."""
 
@@ -49,18 +51,31 @@ def place_of(path: Path, asked: FrameType | None) -> Path:
     tried = list(dict.fromkeys((place / path).absolute() for place in places))
     found = next((one for one in tried if os.path.exists(one)), None)  # noqa: PTH110 - Path.exists raises for some names
     if found is None:
-        problem = f"it cannot be read: there is no {' and no '.join(map(str, tried))}"
+        tried = [Path(os.path.abspath(one)) for one in tried]  # noqa: PTH100 - resolve raises for some names
+        near = did_you_mean(path.name, [name for one in tried for name in _names_in(one.parent)])
+        problem = f"it cannot be read: there is no {' and no '.join(map(str, tried))}{near}"
         raise PromptError(problem, remedy="give its path from the folder of the Python file that names it, or in full")
-    return found
+    return found.parent.resolve() / found.name
+
+
+def _names_in(folder: Path) -> list[str]:
+    """List the prompt files of a folder, if there is one."""
+    with suppress(OSError, ValueError):  # of a name that no file can have
+        return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _FORMATS)
+    return []
 
 
 def read_file(path: Path) -> Content:
     """Read a prompt file; what is wrong with a prompt of it is found while the prompts are drawn."""
     suffix = path.suffix.lower()
+    if path.is_dir():
+        inside = ", ".join(_names_in(path)[:3]) or "there is none in it"
+        raise PromptError("it cannot be read: it is a folder", remedy=f"name one of its prompt files: {inside}")
     if suffix not in _FORMATS:
         remedy = f"name the file for its format: {', '.join(_FORMATS)}"
         near = did_you_mean(suffix, _FORMATS)
-        raise PromptError(f"{path.suffix!r} is no suffix of a prompt file{near}", remedy=remedy)
+        found = f"{path.suffix!r} is no suffix of a prompt file{near}" if suffix else "its name has no suffix"
+        raise PromptError(found, remedy=remedy)
     text = read_text(path)
     if suffix == ".toml":
         document = parsed_toml(text, path)

@@ -9,7 +9,7 @@ from inspect import currentframe
 from pathlib import Path
 
 from saeprobe.claims import did_you_mean
-from saeprobe.prompts.formats import Content, place_of, read_file
+from saeprobe.prompts.formats import IN_TOML, Content, place_of, read_file
 from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross, pasted
 
 
@@ -203,7 +203,7 @@ class PromptSet:
             ValueError: no style is neutral, or none has words.
         """
         if not self.neutral_prompts:
-            remedy = 'write neutral = true under one of its styles, or build(..., neutral="standard")'
+            remedy = f'write neutral = true under one of its styles{IN_TOML}, or build(..., neutral="standard")'
             raise ValueError(f"{self.name} says of no style that it is neutral; {remedy}")
         self.check_words()
         words = {style: self.words.get(style, ()) for style in self.styles}
@@ -217,7 +217,7 @@ class PromptSet:
             ValueError: no style has any.
         """
         if not any(style in self.words for style in self.styles):
-            remedy = 'write words = ["novice"] under a style, or build(..., words={"novice": ["novice"]})'
+            remedy = f'write words = ["novice"] under a style{IN_TOML}, or build(..., words={{"novice": ["novice"]}})'
             raise ValueError(f"{self.name} names no words of its styles ({', '.join(self.styles)}); {remedy}")
 
     def __len__(self) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 
-from saeprobe.subject.files.model import files_alone, model_files, model_folder, read_json, shape_of
+from saeprobe.subject.files.layout import INDEX, WHOLE
+from saeprobe.subject.files.model import TOKENIZER, files_alone, model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.properties import COMPETING, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
-from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning
+from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning, has_chat_template
 from saeprobe.subject.machine import models_absent, setting
-from saeprobe.subject.provenance import centred, check_model_name, check_training, trained_on_model
+from saeprobe.subject.provenance import centred, check_model_name, check_training, declared_or_stated, trained_on_model
 from saeprobe.subject.specification import (
     Download,
     Family,
@@ -25,7 +27,6 @@ from saeprobe.subject.specification import (
     SubjectSpec,
 )
 
-_T = TypeVar("_T")
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,6})\.hook_resid_(pre|post)")
 DATE: Final = "26 Jul 2024"
 """The date in a chat template that writes one: the one that Llama 3's own template falls back on."""
@@ -85,7 +86,7 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
             where one is wanted, or a setting is nowhere stated.
     """
     of, said = sae.properties, Stated(sae=str(spec.sae), config=sae.said)
-    hook_name = _need(spec, spec.hook_name, said.text("hook_name", None), "hook_name")
+    hook_name, bos = declared_or_stated(spec, said)
     trained_on = trained_on_model(sae)
     check_model_name(spec, trained_on)
     check_training(spec, said)
@@ -100,14 +101,13 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
             f"the SAE {spec.sae} reads {of.d_in} dimensions but {spec.model} has {shape.hidden}; they do not belong "
             f"together: name the model that the SAE was trained on ({trained_on or 'its card says which'})"
         )
-    if spec.chat_template and not _has_chat_template(model):
+    if spec.chat_template and not has_chat_template(model):
         raise SubjectError(
             f"the tokenizer of {spec.model} has no chat template but {spec.name} wants its prompts in one; "
             "name an instruction-tuned model, or set chat_template = false"
         )
     center = centred(spec, said, config=read_json(model / "config.json"))
     context = spec.context_size or said.count("context_size", None) or shape.positions
-    bos = _need(spec, spec.prepend_bos, said.flag("prepend_bos", default=None), "prepend_bos")
     return Pairing(
         family=shape.family,
         hook_name=hook_name,
@@ -130,23 +130,6 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
     )
 
 
-def _need(spec: SubjectSpec, declared: _T | None, stated: _T | None, key: str) -> _T:
-    value = stated if declared is None else declared
-    if value is None:
-        raise SubjectError(
-            f"neither the SAE {spec.sae} nor the subject {spec.name!r} says {key}; "
-            f"add {key} to [tool.saeprobe.subjects.{spec.name}] in pyproject.toml"
-        )
-    return value
-
-
-def _has_chat_template(model: Path) -> bool:
-    if (model / "chat_template.jinja").exists() or any((model / "additional_chat_templates").glob("*.jinja")):
-        return True
-    config = model / "tokenizer_config.json"
-    return config.exists() and bool(read_json(config).get("chat_template"))
-
-
 def depth_of(hook_name: str, *, n_layers: int | None, name: str) -> int:
     """Count the blocks that run before the hook; refuse one that is no point between the model's blocks."""
     found = _HOOK.fullmatch(hook_name)
@@ -157,8 +140,16 @@ def depth_of(hook_name: str, *, n_layers: int | None, name: str) -> int:
         )
     block = int(found[1])
     if n_layers is not None and block >= n_layers:
-        raise SubjectError(f"the hook of {name} is {hook_name!r} but the model has blocks 0 to {n_layers - 1}")
+        raise SubjectError(
+            f"the hook of {name} is {hook_name!r} but the model has blocks 0 to {n_layers - 1}; name the model that "
+            f"the SAE was trained on, or set hook_name to where it reads, such as blocks.{n_layers - 1}.hook_resid_post"
+        )
     return block + (found[2] == "post")
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,11 +191,12 @@ class Lookup:
             return absent  # it has the cache of the Hub and the registry of sae-lens
         pickled = None if self._model_files or self._folder is None else pickled_only(self._folder)
         if not self._model_files and isinstance(spec.model, Path):
-            wanted = "config.json, model.safetensors and a tokenizer"
-            raise SubjectError(pickled or self._lacks(spec.model, "model", wanted))
+            parts = {"config.json": ("config.json",), WHOLE: (WHOLE, INDEX), "a tokenizer": TOKENIZER}
+            raise SubjectError(pickled or self._lacks(spec.model, "model", parts))
         if self._sae is None and not isinstance(spec.sae, SaeRelease):
-            wanted = f"{CONFIG} and {WEIGHTS}" if isinstance(spec.sae, SaeFolder) else "a .pt file in Goodfire's format"
-            raise SubjectError(self._lacks(spec.sae.path, "SAE", wanted))
+            folder = {CONFIG: (CONFIG,), WEIGHTS: (WEIGHTS,)}
+            parts = folder if isinstance(spec.sae, SaeFolder) else {"a .pt file in Goodfire's format": ()}
+            raise SubjectError(self._lacks(spec.sae.path, "SAE", parts))
         what: list[str] = [] if self._model_files else [str(spec.model)]
         if self._sae is None and isinstance(spec.sae, SaeRelease):
             what.append(find_release(spec.sae).repo)
@@ -214,13 +206,18 @@ class Lookup:
         folder = "" if self._model_files or spec.root is None else f" (and there is no {spec.root / spec.model})"
         return f"the weights of {' and '.join(what)} are not here{folder}; run: saeprobe fetch {spec.name} ({mirror})"
 
-    def _lacks(self, path: Path, part: str, wanted: str) -> str:
-        """Say what is not at a declared path, and who declares it."""
+    def _lacks(self, path: Path, part: str, parts: Mapping[str, Sequence[str]]) -> str:
+        """Say what is not at a declared path, and who declares it; `parts` are patterns of what is wanted, by name."""
         root, name = self.spec.root, self.spec.name
-        found = f"there is no whole {part} at {path}" if path.exists() else f"there is no {path}"
         by = "" if root is None or self.spec.specimen else f" (the {part} of {name} in {root / 'pyproject.toml'})"
+        if path.is_file():
+            return f"{path}{by} is a file; give the folder that holds it with {_listed(parts)}"
+        found, lacking = f"there is no {path}", ""
+        if path.exists():
+            absent = [one for one, patterns in parts.items() if not any(any(path.glob(each)) for each in patterns)]
+            found, lacking = f"there is no whole {part} at {path}", f" (absent: {_listed(absent or ['some shards'])})"
         mend = "write / between folders" if "\\" in path.name else "mend the path"  # Windows has none in a name
-        return f"{found}{by}; wanted {wanted} there: {mend}, or bring the files"
+        return f"{found}{by}; wanted {_listed(parts)} there{lacking}: {mend}, or bring the files"
 
     @cached_property
     def located(self) -> Located:

@@ -90,6 +90,26 @@ def _plain(name: str) -> str:
     return "gpt2" if last == "gpt2-small" else last
 
 
+def declared_or_stated(spec: SubjectSpec, said: Stated) -> tuple[str, bool]:
+    """Return the hook and whether BOS stands first.
+
+    Raises:
+        SubjectError: neither the subject nor its SAE says so; all that is lacking is named at once.
+    """
+    hook_name = said.text("hook_name", None) if spec.hook_name is None else spec.hook_name
+    bos = said.flag("prepend_bos", default=None) if spec.prepend_bos is None else spec.prepend_bos
+    if hook_name is not None and bos is not None:
+        return hook_name, bos
+    lines = ['hook_name = "blocks.2.hook_resid_post"'] if hook_name is None else []
+    lines += ["prepend_bos = true"] if bos is None else []
+    keys = " and ".join(line.partition(" ")[0] for line in lines)
+    raise SubjectError(
+        f"neither the SAE {spec.sae} nor the subject {spec.name!r} says {keys}; "
+        f"add to [tool.saeprobe.subjects.{spec.name}] in pyproject.toml, as the SAE was trained, such as: "
+        + "; and ".join(lines)
+    )
+
+
 def centred(spec: SubjectSpec, said: Stated, *, config: Mapping[str, object]) -> bool:
     """Say whether the SAE reads the stream minus its mean, by how its model was loaded in its training.
 

@@ -54,10 +54,8 @@ _FINCH: Final = SubjectSpec(
     variance_explained=0.886,
 )
 
-_GPT2_SHAPE: Final = ModelShape(
-    family="layers", hidden=768, layers=12, heads=12, kv_heads=12, intermediate=3072, vocabulary=50_257,
-    positions=1024, gated=False,
-)  # fmt: skip
+_GPT2_SHAPE: Final = ModelShape(family="layers", hidden=768, layers=12, heads=12, kv_heads=12,
+                                intermediate=3072, vocabulary=50_257, positions=1024, gated=False)  # fmt: skip
 _GPT2: Final = SubjectSpec(
     name="gpt2",
     model="openai-community/gpt2",
@@ -71,10 +69,8 @@ _GPT2: Final = SubjectSpec(
     d_sae=24_576,
 )
 
-_QWEN_SHAPE: Final = ModelShape(
-    family="layers", hidden=3584, layers=28, heads=28, kv_heads=4, intermediate=18_944, vocabulary=152_064,
-    positions=32_768,
-)  # fmt: skip
+_QWEN_SHAPE: Final = ModelShape(family="layers", hidden=3584, layers=28, heads=28, kv_heads=4,
+                                intermediate=18_944, vocabulary=152_064, positions=32_768)  # fmt: skip
 _QWEN: Final = SubjectSpec(
     name="qwen7b",
     model="Qwen/Qwen2.5-7B-Instruct",
@@ -89,10 +85,8 @@ _QWEN: Final = SubjectSpec(
     shape=_QWEN_SHAPE,
 )
 
-_LLAMA_SHAPE: Final = ModelShape(
-    family="layers", hidden=8192, layers=80, heads=64, kv_heads=8, intermediate=28_672, vocabulary=128_256,
-    positions=131_072,
-)  # fmt: skip
+_LLAMA_SHAPE: Final = ModelShape(family="layers", hidden=8192, layers=80, heads=64, kv_heads=8,
+                                 intermediate=28_672, vocabulary=128_256, positions=131_072)  # fmt: skip
 _LLAMA: Final = SubjectSpec(
     name="llama70b",
     model="meta-llama/Llama-3.3-70B-Instruct",
@@ -128,28 +122,13 @@ BUILTIN: Final = (_SPARROW, _FINCH, _GPT2, _QWEN, _LLAMA, _LLAMA_AS_PUBLISHED)
 _BUILTIN: Final = {spec.name: spec for spec in BUILTIN}
 
 _KEYS: Final[dict[str, type]] = {
-    "model": str,
-    "revision": str,
+    **dict.fromkeys(("model", "revision", "hook_name", "bos_token", "dtype", "sae_dtype", "quantisation"), str),
+    **dict.fromkeys(("device", "memory", "wording", "summary"), str),
+    **dict.fromkeys(("prepend_bos", "chat_template", "center_writing_weights", "try_next_layer"), bool),
+    **dict.fromkeys(("allow_other_model", "default"), bool),
+    **dict.fromkeys(("context_size", "d_sae"), int),
+    **dict.fromkeys(("l0", "variance_explained"), float),
     "sae": dict,
-    "hook_name": str,
-    "prepend_bos": bool,
-    "bos_token": str,
-    "chat_template": bool,
-    "center_writing_weights": bool,
-    "context_size": int,
-    "d_sae": int,
-    "dtype": str,
-    "sae_dtype": str,
-    "quantisation": str,
-    "device": str,
-    "memory": str,
-    "l0": float,
-    "variance_explained": float,
-    "try_next_layer": bool,
-    "allow_other_model": bool,
-    "wording": str,
-    "default": bool,
-    "summary": str,
 }
 
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
@@ -205,13 +184,33 @@ def find_subject(name: str, rootdir: Path) -> Subject:
     )
 
 
+def project_of(start: Path, root: Path) -> Path:
+    """Find the nearest folder from `start` up to pytest's `root` whose pyproject.toml has [tool.saeprobe], else `root`.
+
+    A pyproject.toml that cannot be read counts as one, so that the reading of its subjects says what is wrong.
+    """
+    between = (folder for folder in (start, *start.parents) if root in folder.parents)
+    return next((folder for folder in between if tool_table(folder, "saeprobe", unreadable=True) is not None), root)
+
+
+def tool_table(folder: Path, name: str, *, unreadable: object) -> object:
+    """Return what a folder's pyproject.toml holds as [tool.NAME], None without it; `unreadable` where it is no TOML."""
+    try:
+        tool = _toml(folder / "pyproject.toml").get("tool")
+    except (OSError, FileError):
+        return unreadable
+    return cast("dict[str, object]", tool).get(name) if isinstance(tool, dict) else None
+
+
+def _toml(file: Path) -> dict[str, object]:
+    return parsed_toml(read_text(file), file) if file.exists() else {}
+
+
 def _declared(rootdir: Path) -> dict[str, object]:
     """Read what the user declares, by name; each is to be a table."""
     file = rootdir / "pyproject.toml"
-    if not file.exists():
-        return {}
     try:
-        found: dict[str, object] = parsed_toml(read_text(file), file)
+        found = _toml(file)
     except (OSError, FileError) as error:
         raise SubjectError(str(error)) from error
     for key in ("tool", "saeprobe", "subjects"):

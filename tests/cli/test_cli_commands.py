@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -160,3 +163,33 @@ def test_an_interruption_is_no_traceback(capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setattr(inspect, "run", interrupted)
     assert main(["inspect", "x"]) == 130
     assert "no output was written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "quiet"),
+    [
+        (BrokenPipeError(), "posix", True),
+        (OSError(errno.EINVAL, "Invalid argument"), "nt", True),
+        (OSError(errno.EINVAL, "Invalid argument"), "posix", False),
+        (OSError(errno.EINVAL, "Invalid argument", "a:b"), "nt", False),
+        (OSError(errno.ENOSPC, "No space left on device"), "nt", False),
+    ],
+)
+def test_a_reader_that_leaves_is_no_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: OSError, name: str, *, quiet: bool
+) -> None:
+    """`saeprobe ... | head` ends quietly, also on Windows, which says that the argument is invalid."""
+
+    def end(_arguments: object) -> int:
+        raise error
+
+    sent: list[int] = []
+    monkeypatch.setattr(inspect, "run", end)
+    system = vars(os) | {"name": name, "dup2": lambda null, _stdout: sent.append(null)}
+    monkeypatch.setattr("saeprobe.__main__.os", SimpleNamespace(**system))
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: 1, raising=False)
+    assert main(["inspect", "x"]) == (0 if quiet else 2)
+    assert (capsys.readouterr().err == "") == quiet
+    assert len(sent) == quiet
+    for one in sent:
+        os.close(one)

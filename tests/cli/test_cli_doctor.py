@@ -277,3 +277,11 @@ def test_a_card_of_a_generation_that_torch_was_not_built_for_is_named(
     problem = not_built_for(capability, built)
     assert (problem is None) == usable
     assert usable or f"this torch is built for {', '.join(built)}" in (problem or "")
+
+
+def test_what_the_extra_brings_has_one_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All libraries of the extra are listed, torch among them, and where they are absent one command brings them."""
+    monkeypatch.setattr(doctor, "version_of", lambda _name: None)
+    known = dict(doctor.software(apple_gpu=False))
+    extra = ("torch", "transformers", "transformer-lens", "sae-lens", "accelerate", "huggingface-hub", "psutil")
+    assert {known[name] for name in extra} == {'absent (pip install "saeprobe[models]")'}

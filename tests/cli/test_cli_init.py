@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from saeprobe.__main__ import main
+from saeprobe.cli.terminal import project_root
 from saeprobe.subject.registry import find_subject
 
 FILES = {
@@ -130,7 +131,7 @@ def test_the_subject_of_the_example_is_read(tmp_path: Path) -> None:
     file.write_text("\n".join([*lines[:begin], *taken_off]), encoding="utf-8")
     subject = find_subject("mine", tmp_path)
     assert subject.spec.wrong is None
-    assert subject.default
+    assert subject.spec.default is not False
     assert f"there is no {tmp_path / 'models' / 'mine'}" in (subject.wrong or "")
 
 
@@ -141,3 +142,79 @@ def test_the_workflow_runs_what_a_user_runs(tmp_path: Path) -> None:
     runs = [step["run"] for step in flow["jobs"]["probes"]["steps"] if "run" in step]
     assert runs[-2] == "pytest probes/"
     assert 'saeprobe gate "$article"' in runs[-1]
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named in full before anything is written, also where it is not the first; what is there needs nothing."""
+    (tmp_path / "prompts").mkdir()
+    monkeypatch.chdir(tmp_path)
+    may = os.access
+    with monkeypatch.context() as patched:  # root may write anywhere
+        patched.setattr(os, "access", lambda path, mode: path != tmp_path / "prompts" and may(path, mode))
+        assert main(["init"]) == 2
+        assert f"{tmp_path / 'prompts'} cannot be written to; name another folder" in capsys.readouterr().err
+        assert held(tmp_path) == {}
+    assert main(["init"]) == 0
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    assert main(["init"]) == 0
+    assert "nothing was written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_path_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, blank: str
+) -> None:
+    """An empty variable of a shell does not mean the working directory."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", blank]) == 2
+    assert f"{blank!r} is no path" in capsys.readouterr().err
+    assert held(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("above", "own", "foreign"),
+    [
+        ({"pytest.ini": ""}, '[project]\nname = "mine"\n', True),
+        ({"pytest.ini": ""}, "[tool.saeprobe]\n", False),
+        ({"pytest.ini": ""}, None, False),
+        ({"tox.ini": "[pytest]\n"}, "", True),
+        ({"tox.ini": "[tox]\n"}, "", False),
+        ({"setup.cfg": "[tool:pytest]\n"}, "", True),
+        ({"pyproject.toml": "[tool.pytest]\nminversion = '9'\n"}, "", True),
+        ({"pyproject.toml": "[tool.pytest]\n"}, "", False),
+        ({"pyproject.toml": "[project]\n"}, "", False),
+        ({"pyproject.toml": "[tool.saeprobe]\n"}, "", False),
+    ],
+)
+def test_a_root_above_is_named_with_what_makes_this_one_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], above: dict[str, str], own: str | None, *, foreign: bool
+) -> None:
+    """It is where pytest itself finds its root, and no more once the lines to add stand in pyproject.toml."""
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    for name, text in above.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    if own is not None:
+        (inner / "pyproject.toml").write_text(own, encoding="utf-8")
+    assert main(["init", str(inner)]) == 0
+    said = capsys.readouterr().out
+    assert (f"pytest takes {tmp_path} for the project" in said) == foreign
+    assert project_root(inner) == (tmp_path if foreign else inner)
+    if own is None or "saeprobe" not in own:
+        rooted = did(inner, sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider")
+        assert f"rootdir: {tmp_path if foreign else inner}\n" in rooted
+    if foreign:
+        lines = said.partition("add to pyproject.toml:\n\n[tool.pytest")[2].partition("\n\nnext:")[0]
+        (inner / "pyproject.toml").write_text(f"{own}[tool.pytest{lines}\n", encoding="utf-8")
+        assert project_root(inner) == inner
+
+
+def test_a_project_among_the_tests_of_another_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder of tests is named, and a project beside it is not warned of."""
+    assert main(["init", str(tmp_path)]) == 0
+    assert main(["init", str(tmp_path / "beside")]) == 0
+    assert "warning" not in capsys.readouterr().out
+    assert main(["init", str(tmp_path / "probes" / "deep" / "sub")]) == 0
+    assert f"warning: {tmp_path / 'probes'} holds tests of another project" in capsys.readouterr().out

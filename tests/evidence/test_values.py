@@ -269,6 +269,8 @@ def test_a_style_is_taken_out_with_its_lengths() -> None:
     assert expert.n_tokens is not None
     assert list(expert.n_tokens) == [3, 4]
     assert expert.whole is whole
+    with pytest.raises(KeyError, match=r"no prompt of style 'novce', did you mean 'novice'\?; there are: novice"):
+        whole["novce"]
     with pytest.raises(KeyError, match="no prompt of style 'guru'; there are: novice, expert"):
         whole["guru"]
 

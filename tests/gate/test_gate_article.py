@@ -157,3 +157,9 @@ def test_there_are_manuscripts():
 def test_every_manuscript_can_be_read(path: Path):
     """The project's own articles have good front matter, in the language their file name tells."""
     assert read_article(path).language == ("zh" if path.name.endswith(".zh.md") else "en")
+
+
+def test_a_folder_is_no_article(tmp_path: Path) -> None:
+    """Who names the folder of the articles is asked for one of them."""
+    with pytest.raises(ArticleError, match=r"it is a folder; name a \.md file in it"):
+        read_article(tmp_path)

@@ -175,6 +175,16 @@ def test_a_subject_that_is_not_in_the_report_cannot_be_told():
     assert release.rulings[0].gap == "the report has it on sparrow only"
 
 
+def test_a_claim_on_other_subjects_alone_is_to_be_cited_there():
+    """The article's subject is the first remedy; a run on that subject helps only where a probe names it."""
+    probes = report(("a", "mine", "supported"), ("a", "sparrow", "supported"), planned=["b[finch]", "a[mine]"])
+    text = " ".join(render(decide_release(article(on("a", "finch")), probes)).split())
+    assert "on mine, sparrow only -> write subject: mine or sparrow in the article; where its probe has" in text
+    assert "has subjects('finch') too, pytest probes/ -m finch writes a new report" in text
+    lost = report(("a", "mine", "supported"), planned=["a[mine]", "a[finch]"])
+    assert "write subject:" not in render(decide_release(article(on("a", "finch")), lost))
+
+
 @pytest.mark.parametrize("missing", ["a[finch]", "a[sparrow]"])
 def test_a_probe_planned_but_not_reported_leaves_its_claim_open(missing: str):
     """A run cut short releases nothing that it had still to decide, not even on a subject it had begun with."""

@@ -68,3 +68,44 @@ def test_an_absent_file_is_named_at_every_place(tmp_path: Path, monkeypatch: pyt
         read("mine.csv", tmp_path / "probes" / "test_a.py")
     places = f"there is no {tmp_path / 'probes' / 'mine.csv'} and no {tmp_path / 'here' / 'mine.csv'}"
     assert f"mine.csv: it cannot be read: {places}; give its path from" in str(caught.value)
+
+
+def test_a_path_is_shown_without_its_detours(tmp_path: Path):
+    """What is wrong in a file and what is absent are named by the folder they are in, with the nearest name there."""
+    rows(tmp_path / "prompts" / "first.csv", "x")
+    (tmp_path / "prompts" / "bad.csv").write_text("text\nx\n", encoding="utf-8")
+    (tmp_path / "probes").mkdir()
+    with pytest.raises(PromptError) as caught:
+        read("../prompts/bad.csv", tmp_path / "probes" / "test_a.py")
+    assert str(caught.value).startswith(f"{tmp_path / 'prompts' / 'bad.csv'}, line 2: it has no 'style'")
+    with pytest.raises(PromptError) as caught:
+        read("../prompts/frist.csv", tmp_path / "probes" / "test_a.py")
+    assert f"there is no {tmp_path / 'prompts' / 'frist.csv'} and" in str(caught.value)
+    assert "did you mean 'first.csv'?" in str(caught.value)
+
+
+def test_a_detour_over_a_link_leads_where_the_link_does(tmp_path: Path):
+    """A folder above a linked one is the folder above its target."""
+    rows(tmp_path / "real" / "prompts" / "mine.csv", "target")
+    rows(tmp_path / "prompts" / "mine.csv", "link")
+    (tmp_path / "real" / "probes").mkdir()
+    (tmp_path / "probes").symlink_to(tmp_path / "real" / "probes", target_is_directory=True)
+    assert read("../prompts/mine.csv", tmp_path / "probes" / "test_a.py") == "target"
+
+
+@pytest.mark.parametrize("name", ["prompts", "prompts.d"])
+def test_a_folder_is_called_one(tmp_path: Path, name: str):
+    """The remedy names the prompt files that are in it."""
+    rows(tmp_path / name / "mine.csv", "x")
+    with pytest.raises(PromptError, match=r"it is a folder; name one of its prompt files: mine\.csv"):
+        read(name, tmp_path / "test_a.py")
+
+
+def test_what_a_row_cannot_say_is_for_toml(tmp_path: Path):
+    """The remedies for a set of rows name the format that has a place for what is lacking."""
+    rows(tmp_path / "mine.csv", "x")
+    found = PromptSet.from_file(tmp_path / "mine.csv")
+    with pytest.raises(ValueError, match="neutral = true under one of its styles in a TOML file"):
+        found.injected()
+    with pytest.raises(ValueError, match="under a style in a TOML file"):
+        found.check_words()

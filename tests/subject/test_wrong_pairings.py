@@ -95,16 +95,45 @@ def test_an_sae_of_another_size_than_declared(root: Path) -> None:
 
 def test_a_hook_that_the_model_does_not_have(root: Path) -> None:
     """The blocks that there are, are named."""
-    refused(declared(root, hook_name="blocks.4.hook_resid_post"), "but the model has blocks 0 to 3")
+    refused(
+        declared(root, hook_name="blocks.4.hook_resid_post"), r"blocks 0 to 3; name .* or set hook_name .*blocks\.3\."
+    )
     refused(
         declared(root, hook_name="blocks.1.hook_mlp_out"), r"blocks\.N\.hook_resid_pre or blocks\.N\.hook_resid_post"
     )
 
 
 def test_a_file_that_does_not_say_where_it_reads(root: Path) -> None:
-    """The key to add is named."""
-    refused(declared(root, hook_name=None), r"says hook_name; add hook_name to \[tool.saeprobe.subjects.mine\]")
-    refused(declared(root, prepend_bos=None), "says prepend_bos; add prepend_bos to")
+    """All keys that lack are named at once, with lines to add; of two one may be there."""
+    table, hook = r"add to \[tool.saeprobe.subjects.mine\] .* such as: ", r'hook_name = "blocks\.2\.hook_resid_post"'
+    refused(declared(root, hook_name=None), f"says hook_name; {table}{hook}$")
+    refused(declared(root, prepend_bos=None), f"says prepend_bos; {table}prepend_bos = true$")
+    both = declared(root, hook_name=None, prepend_bos=None)
+    refused(both, f"says hook_name and prepend_bos; {table}{hook}; and prepend_bos = true$")
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("config.json", r"\(absent: config.json\)"),
+        ("*.safetensors*", r"\(absent: model.safetensors\)"),
+        ("*-00001-of-*", r"\(absent: some shards\)"),
+        ("[ct]*.json", r"\(absent: config.json and a tokenizer\)"),
+    ],
+)
+def test_what_a_folder_lacks_is_named(root: Path, gone: str, said: str) -> None:
+    """Of all that is wanted of a model, the parts that are absent are said."""
+    for pattern in (gone, *(("special_tokens*", "chat_template*") if "[" in gone else ())):
+        for file in (root / "model").glob(pattern):
+            file.unlink()
+    refused(declared(root), f"there is no whole model at .*; wanted config.json, model.safetensors and .*{said}")
+
+
+def test_a_file_in_place_of_its_folder(root: Path) -> None:
+    """A path to the weights themselves is named as a file, and what is to be given."""
+    weights = next((root / "model").glob("*.safetensors"))
+    refused(declared(root, model=str(weights)), "is a file; give the folder that holds it with config.json, model")
+    refused(declared(root, sae={"path": str(weights)}), "is a file; give the folder that holds it with cfg.json and")
 
 
 def test_a_tokenizer_without_a_chat_template(root: Path) -> None:

@@ -18,7 +18,7 @@ from saeprobe.subject.files.layout import INDEX, layout_of, weights_in
 from saeprobe.subject.files.shards import needed_shards, needed_tensors, read_weight_map
 from saeprobe.subject.specification import Family, ModelShape, SubjectError
 
-_TOKENIZER: Final = (
+TOKENIZER: Final = (
     *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt"),
     *("*.model", "*.model.v*", "tekken.json", "*.tiktoken"),
     *("chat_template.jinja", "additional_chat_templates/*.jinja"),
@@ -80,7 +80,7 @@ def model_files(folder: Path, *, depth: int | None) -> list[Path]:
     """
     config = folder / "config.json"
     weights = _weight_files(folder, depth=depth)
-    tokenizer = [file for pattern in _TOKENIZER for file in sorted(folder.glob(pattern), key=str)]
+    tokenizer = [file for pattern in TOKENIZER for file in sorted(folder.glob(pattern), key=str)]
     return [config, *weights, *tokenizer] if config.exists() and weights and tokenizer else []
 
 

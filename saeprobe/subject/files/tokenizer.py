@@ -71,6 +71,14 @@ def choose_beginning(prefix: Sequence[str], bos: str | None, eos: str | None) ->
     return Beginning()
 
 
+def has_chat_template(model: Path) -> bool:
+    """Say whether the tokenizer of a model has one, in whichever file."""
+    if (model / "chat_template.jinja").exists() or any((model / "additional_chat_templates").glob("*.jinja")):
+        return True
+    config = model / "tokenizer_config.json"
+    return config.exists() and bool(read_json(config).get("chat_template"))
+
+
 def beginning_of(folder: Path, declared: str | None, *, wanted: bool) -> Beginning:
     """Return what begins each prompt of the model in a folder: the token that is declared, or as its files say.
 

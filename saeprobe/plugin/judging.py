@@ -22,7 +22,7 @@ from saeprobe.files import visible
 from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings
-from saeprobe.plugin.names import RECORD
+from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
 from saeprobe.store.instrument import InstrumentCheck
@@ -38,6 +38,7 @@ PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae
 """A report states the versions of these."""
 UNSAID: Final = "not said"
 _record = pytest.StashKey[ProbeRecord]()
+_said = pytest.StashKey[Sequence[tuple[str, str]]]()  # the properties that are the judge's own
 
 
 def versions(computed: Iterable[Mapping[str, str]] = ()) -> dict[str, str]:
@@ -121,8 +122,10 @@ class Judge:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
         """Decide the claim before the probe runs, where the instrument is broken or a capture cannot be had."""
         claim = claim_of_item(item)
-        if claim is None:
+        if claim is None or REFUSED in item.stash:
             return (yield)
+        if BROKEN in item.stash:
+            self._break(item, claim, item.stash[BROKEN])
         broken = self._laboratory.broken(subject_of(item) or "")
         try:
             done = yield
@@ -137,8 +140,7 @@ class Judge:
                     _skip(verdict)
                 raise
         if broken is not None:  # said once, not on top of what the fixture raised for the same reason
-            self._enter(item, claim, Verdict(word="broken", reason=broken), (), None, [], 0.0)
-            pytest.fail(f"broken: {broken}", pytrace=False)
+            self._break(item, claim, broken)
         return done
 
     @pytest.hookimpl(wrapper=True)
@@ -181,6 +183,10 @@ class Judge:
             if vars(report).pop("wasxfail", None) is not None and call.excinfo is not None:
                 report.outcome = "failed"
         return report
+
+    def _break(self, item: pytest.Item, claim: Claim, reason: str) -> NoReturn:
+        self._enter(item, claim, Verdict(word="broken", reason=reason), (), None, [], 0.0)
+        pytest.fail(f"broken: {reason}", pytrace=False)
 
     def _judge(
         self, item: pytest.Item, claim: Claim, evidence: list[Evidence], ended: BaseException | None, seconds: float
@@ -246,8 +252,10 @@ class Judge:
             "reason": verdict.reason,
             "scope": verdict.scope,
         }
-        others = [each for each in item.user_properties if each[0] not in said]  # said again where a probe is rerun
-        item.user_properties[:] = others + [(name, visible(text)) for name, text in said.items()]
+        before = item.stash.get(_said, ())  # they are said again where a probe is rerun
+        others = [each for each in item.user_properties if all(each is not one for one in before)]
+        item.stash[_said] = own = [(name, visible(text)) for name, text in said.items()]
+        item.user_properties[:] = [*others, *own]
 
 
 def _unreached(item: pytest.Item, ended: BaseException | None) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from saeprobe.plugin.names import RECORD, REFUSED, SUBJECT
+from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, SUBJECT
 
 if TYPE_CHECKING:
     from saeprobe.claims import Claim
@@ -120,7 +120,9 @@ class Door:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Fail a test that was refused, before anything is made for it."""
+        """Fail a test of which something is wrong, before anything is made for it."""
+        if BROKEN in item.stash:
+            pytest.fail(f"broken: {item.stash[BROKEN]}", pytrace=False)
         if REFUSED in item.stash:
             pytest.fail(item.stash[REFUSED][1], pytrace=False)
 

@@ -122,10 +122,10 @@ class Judge:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
         """Decide the claim before the probe runs, where the instrument is broken or a capture cannot be had."""
         claim = claim_of_item(item)
-        if claim is None or REFUSED in item.stash:
+        if claim is not None and BROKEN in item.stash:
+            self._enter(item, claim, Verdict(word="broken", reason=item.stash[BROKEN]), (), None, [], 0.0)
+        if claim is None or BROKEN in item.stash or REFUSED in item.stash:
             return (yield)
-        if BROKEN in item.stash:
-            self._break(item, claim, item.stash[BROKEN])
         broken = self._laboratory.broken(subject_of(item) or "")
         try:
             done = yield
@@ -140,7 +140,8 @@ class Judge:
                     _skip(verdict)
                 raise
         if broken is not None:  # said once, not on top of what the fixture raised for the same reason
-            self._break(item, claim, broken)
+            self._enter(item, claim, Verdict(word="broken", reason=broken), (), None, [], 0.0)
+            pytest.fail(f"broken: {broken}", pytrace=False)
         return done
 
     @pytest.hookimpl(wrapper=True)
@@ -183,10 +184,6 @@ class Judge:
             if vars(report).pop("wasxfail", None) is not None and call.excinfo is not None:
                 report.outcome = "failed"
         return report
-
-    def _break(self, item: pytest.Item, claim: Claim, reason: str) -> NoReturn:
-        self._enter(item, claim, Verdict(word="broken", reason=reason), (), None, [], 0.0)
-        pytest.fail(f"broken: {reason}", pytrace=False)
 
     def _judge(
         self, item: pytest.Item, claim: Claim, evidence: list[Evidence], ended: BaseException | None, seconds: float

@@ -50,7 +50,10 @@ def test_a_claim_that_nothing_would_decide_fails(go: Go, head: str | None, probe
     assert run.code == code
     assert run.lines(said)
     if code == 1:
-        assert (run.report["planned"], run.verdicts) == (["x.x[]"], {})
+        assert (run.report["planned"], run.verdicts) == (
+            [f"x.x[{'llama70b-as-published' if probes == HIDDEN else ''}]"],
+            {},
+        )
 
 
 ALONE = {
@@ -74,13 +77,9 @@ def test_one_slip_stops_nothing_else(go: Go, slip: str) -> None:
     sound = SUPPORTED.replace("rank.up", "rank.sound")
     run = go(probes=SUPPORTED + more if slip == "one-id" else more, sound=sound, other="def test_plain():\n    pass\n")
     assert (run.code, run.verdicts["rank.sound"]) == (1, "supported")
-    outcomes = run.junit_outcomes()
-    assert {name for name, how in outcomes.items() if how == "passed"} == {"test_plain", "test_up"} - (
-        {"test_up"} if slip == "one-id" else set()
-    )
     assert run.lines("2 passed")
     assert {*run.verdicts.values()} <= {"supported", "broken"}
-    assert go("--collect-only").lines("plan: broken: ")
+    assert go("--collect-only", sound=sound).lines("plan: broken: ")
 
 
 @pytest.mark.parametrize("kind", ["staticmethod", "classmethod"])

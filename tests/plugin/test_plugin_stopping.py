@@ -168,7 +168,9 @@ def test_a_property_of_the_users_own_is_kept(go: Go, pytester: pytest.Pytester) 
     own = REFUTED.replace("(ranks)", "(ranks, record_property)").replace(
         "    assert", "    record_property('reason', 'of mine')\n    assert"
     )
-    values = [one.attrib["value"] for one in go(probes=own).junit["test_down"].iter("property")]
+    values = [
+        one.attrib["value"] for one in go("-ojunit_family=xunit1", probes=own).junit["test_down"].iter("property")
+    ]
     assert values.count("of mine") == 2  # of both attempts
     assert values.count("refuted") == 1
 

@@ -174,6 +174,7 @@ class Hooks:
     def take_over(self, sent: Mapping[str, Any]) -> None:
         """Take over what an xdist worker planned, computed and checked."""
         self._planned.update(sent["planned"])
+        self._ran = self._ran or sent["ran"]  # a controller is set up by the first record, or here where none came
         self._notes.update(dict.fromkeys(sent["notes"]))
         self._gathered += [Gathered(**each) for each in sent["gathered"]]
         self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
@@ -190,6 +191,7 @@ class Hooks:
             checks = self._laboratory.checks.items()
             sent = {
                 "planned": self._planned,
+                "ran": self._ran,
                 "notes": self._unselected + self._unclaimed,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
                 "checks": {name: plain(asdict(check), name) for name, check in checks},

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import wraps
 from math import inf
 from types import FunctionType
-from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, cast, get_args
 
 if TYPE_CHECKING:
     import pytest
@@ -40,6 +41,8 @@ Over = Literal["templates", "topics"]
 _ID = re.compile(r"(?!.{101}|(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _Probe = TypeVar("_Probe", bound=Callable[..., object])
 _Entry = TypeVar("_Entry")
+_Given = ParamSpec("_Given")
+_EXAMPLE: Final = "@claim('A novice prompt has more features.', id='day1.novice-most', source='day 1, table 1')"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +58,9 @@ class Claim:
     not_reproduced: Mapping[str, NonReproduction] = field(default_factory=dict[str, "NonReproduction"])
 
     def __post_init__(self) -> None:
-        if not self.sentence.strip():
-            raise ValueError(f"claim {self.id!r} has an empty sentence; write the sentence as published")
+        for key, text in {"sentence": self.sentence, "id": self.id, "source": self.source}.items():
+            if not str(text).strip() or type(text) is not str:
+                raise ValueError(f"claim {self.id!r} has the {key} {text!r}; wanted a text, as in {_EXAMPLE}")
         if not _ID.fullmatch(self.id):
             wanted = "at most 100 lower case letters, digits, dots and dashes, no device such as 'con' before a dot"
             raise ValueError(f"claim id {self.id!r} is not like 'day1.novice-most': {wanted}")
@@ -64,6 +68,23 @@ class Claim:
         _check_names(f"claim {self.id!r}", "over", self.over, get_args(Over))
 
 
+def _explained(make: Callable[_Given, _Entry]) -> Callable[_Given, _Entry]:
+    """Show an error at the line of the probe file, and what a claim needs where it was not given."""
+
+    @wraps(make)
+    def call(*given: _Given.args, **named: _Given.kwargs) -> _Entry:
+        __tracebackhide__ = True
+        try:
+            return make(*given, **named)
+        except (TypeError, ValueError) as error:
+            fits = error.__traceback__ is not None and error.__traceback__.tb_next is not None  # it was entered
+            needs = f"{error}; a claim needs its sentence, an id and a source: write {_EXAMPLE}"
+            raise type(error)(str(error) if fits else needs) from None
+
+    return call
+
+
+@_explained
 def claim(
     sentence: str,
     *,
@@ -94,20 +115,15 @@ def claim(
             claim stands above a class or a fixture.
         ValueError: the sentence is empty, the id or a name is not as wanted, or the function has a claim already.
     """
-    __tracebackhide__ = True  # an error is shown at the line of the probe file, not in here
-    printed, known = published or {}, not_reproduced or {}
-    try:
-        it = Claim(
-            sentence=sentence,
-            id=id,
-            source=source,
-            published=_by_subject(id, "published", printed, Published, "published(novice=132.4, unit='features')"),
-            controls=controls,
-            over=over,
-            not_reproduced=_by_subject(id, "not_reproduced", known, NonReproduction, "refuted('why')"),
-        )
-    except (TypeError, ValueError) as error:
-        raise error.with_traceback(None) from None
+    it = Claim(
+        sentence=sentence,
+        id=id,
+        source=source,
+        published=_by_subject(id, "published", published or {}, Published, "published(novice=132.4, unit='features')"),
+        controls=controls,
+        over=over,
+        not_reproduced=_by_subject(id, "not_reproduced", not_reproduced or {}, NonReproduction, "refuted('why')"),
+    )
 
     def attach(probe: _Probe) -> _Probe:
         __tracebackhide__ = True

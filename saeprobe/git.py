@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _PATIENCE: Final = 20.0  # seconds; a status of a large tree takes one
-_NAMED: Final = 3  # files in a sentence
+_NAMED: Final = 3  # names in a sentence
 REPORTS: Final = ("report.json", "report.html")
 """A run writes these into the folder of reports, whose other files are somebody's own."""
 
@@ -65,7 +65,7 @@ def _place(file: Path) -> Path:
     return file.parent.resolve() / file.name
 
 
-def named(changed: Sequence[str]) -> str:
-    """Name the first of some files and count the others: `a.py, b.py, c.py and 2 more`."""
-    more = len(changed) - _NAMED
-    return ", ".join(changed[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def named(names: Sequence[str]) -> str:
+    """List names, such as those of files; of many the first, and how many more: `a.py, b.py, c.py and 2 more`."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

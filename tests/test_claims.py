@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from saeprobe import claim, drifted, inconclusive, published, refuted
@@ -101,18 +104,41 @@ def test_ids_of_lower_case_digits_dots_and_dashes_are_taken(name: str) -> None:
     assert Claim(sentence=SENTENCE, id=name, source="here").id == name
 
 
-@pytest.mark.parametrize("name", ["", "Day1", "day 1", "day1.", ".day1", "day1..x", "day_1", "day1-\n"])
+@pytest.mark.parametrize("name", ["Day1", "day 1", "day1.", ".day1", "day1..x", "day_1", "day1-\n"])
 def test_other_ids_are_refused(name: str) -> None:
     """Anything else is refused, with the form that is wanted."""
     with pytest.raises(ValueError, match=r"is not like 'day1\.novice-most'"):
         Claim(sentence=SENTENCE, id=name, source="here")
 
 
-@pytest.mark.parametrize("sentence", ["", "  \n"])
-def test_an_empty_sentence_is_refused(sentence: str) -> None:
-    """A claim without a sentence says nothing."""
-    with pytest.raises(ValueError, match="empty sentence"):
-        Claim(sentence=sentence, id="x", source="here")
+@pytest.mark.parametrize("text", ["", "  \n", 3, None])
+@pytest.mark.parametrize("key", ["sentence", "id", "source"])
+def test_what_is_no_text_is_refused(key: str, text: Any) -> None:
+    """A claim without a sentence says nothing; an example says what a claim is."""
+    with pytest.raises(
+        ValueError, match=rf"^claim .* has the {key} {re.escape(repr(text))}; wanted a text, as in @claim\('"
+    ) as refused:
+        claim(**{"sentence": SENTENCE, "id": "x", "source": "here", key: text})
+    assert refused.traceback[-1].name == "call"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ((SENTENCE,), {"id": "x"}),
+        ((SENTENCE,), {"source": "here"}),
+        ((), {"id": "x", "source": "here"}),
+        ((SENTENCE, "x", "here"), {}),
+        ((test_what_is_no_text_is_refused,), {}),
+        ((SENTENCE,), {"id": "x", "sources": "here"}),
+    ],
+    ids=["source", "id", "sentence", "places", "bare", "misspelt"],
+)
+def test_a_claim_that_lacks_something_says_what_it_needs(given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Python's own words do not: they come first, and an example after them."""
+    needs = "; a claim needs its sentence, an id and a source: write @claim('A novice prompt has more features.', id="
+    with pytest.raises(TypeError, match=rf"^claim\(\) .*{re.escape(needs)}"):
+        claim(*given, **named)
 
 
 def test_an_unknown_control_is_refused() -> None:

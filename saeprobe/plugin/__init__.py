@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from saeprobe.plugin.names import RECORD, SUBJECT, refused
+from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, SUBJECT
 
 if TYPE_CHECKING:
     from saeprobe.claims import Claim
@@ -112,17 +112,27 @@ class Door:
         if claim is not None and (callspec is None or SUBJECT not in callspec.params):
             kind = type(item).__name__
             of = "a method of a unittest.TestCase" if kind == "TestCaseFunction" else f"collected as a {kind}"
-            raise refused(
-                self._config,
-                f"{where} makes the claim {claim.id!r} and is {of}, which runs on no subject; write it as a function, "
-                "or as a method of a plain class",
-            )
-        if claim is None and hidden is not None:
-            raise refused(
-                self._config,
-                f"a decorator of {where} hides its claim {hidden.id!r}; write @claim(...) above it, or functools.wraps "
-                "in it",
-            )
+            problem = f"{where} makes the claim {claim.id!r} and is {of}, which runs on no subject; write it as a "
+            self._refuse(item, claim, f"{problem}function, or as a method of a plain class")
+        elif claim is None and hidden is not None:
+            problem = f"a decorator of {where} hides its claim {hidden.id!r}; write @claim(...) above it, or "
+            self._refuse(item, hidden, f"{problem}functools.wraps in it")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Fail a test of which something is wrong, before anything is made for it."""
+        if BROKEN in item.stash:
+            pytest.fail(f"broken: {item.stash[BROKEN]}", pytrace=False)
+        if REFUSED in item.stash:
+            pytest.fail(item.stash[REFUSED][1], pytrace=False)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let no xfail mark excuse a test that was refused."""
+        report = yield
+        if REFUSED in item.stash and vars(report).pop("wasxfail", None) is not None:
+            report.outcome = "failed"
+        return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
@@ -142,6 +152,12 @@ class Door:
         sent = getattr(node, "workeroutput", {}).get(RECORD)
         if sent is not None:
             self._started().take_over(json.loads(sent))
+
+    def _refuse(self, item: pytest.Item, claim: Claim, problem: str) -> None:
+        from saeprobe.files import visible
+
+        self._started()  # the claim is among those planned
+        item.stash[REFUSED] = claim.id, visible(problem)
 
     def _of_probes(self, collector: pytest.Collector, obj: object) -> bool:
         """Say whether a function makes a claim, or its file declares a capture; files are looked through once."""

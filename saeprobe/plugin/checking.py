@@ -4,92 +4,123 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from types import FunctionType
 from typing import Any
 
 import pytest
 
 from saeprobe.captures import Span, Steering
-from saeprobe.claims import SUBJECTS_MARK, Control, claim_of, did_you_mean, members
+from saeprobe.claims import SUBJECTS_MARK, Claim, Control, claim_of, did_you_mean, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.files import visible
-from saeprobe.plugin.collecting import Asked, Find, case_of, claim_of_item, declarations, declared_by, named, subject_of
+from saeprobe.git import named
+from saeprobe.plugin.collecting import (
+    Asked,
+    Find,
+    asked_by,
+    case_of,
+    claim_of_item,
+    declarations,
+    declared_by,
+    subject_of,
+)
 from saeprobe.plugin.laboratory import Laboratory
-from saeprobe.plugin.names import SUBJECT, refused
+from saeprobe.plugin.names import BROKEN, REFUSED, SUBJECT
 from saeprobe.store.plan import prompts_for
 from saeprobe.subject.specification import SubjectError
 
 
-def check_claims(items: Sequence[pytest.Item]) -> None:
-    """Refuse two claims with one id; several probes may decide the same claim, each in its own way."""
-    seen: dict[str, tuple[object, str, str, str]] = {}
+def refuse_shared(items: Iterable[pytest.Item]) -> None:
+    """Refuse the probes of two claims with one id; several probes may decide the same claim, each in its own way."""
+    by_id: dict[str, list[tuple[pytest.Item, Claim]]] = {}
     for item in items:
-        claim, whole = claim_of_item(item), claim_of(getattr(item, "function", None))
-        if claim is None:
-            continue
-        case, here = case_of(item), item.nodeid.partition("[")[0]
-        known, other, sentence, there = seen.setdefault(claim.id, (whole, case, claim.sentence, here))
-        if known is whole and other != case:
-            raise pytest.UsageError(
-                f"the cases [{other}] of {there} and [{case}] of {here} would both be the claim {claim.id!r}; "
-                "name the cases, parametrize(..., ids=[...]), in letters, digits, dots and dashes"
-            )
-        if known is not whole or sentence != claim.sentence:
-            raise pytest.UsageError(
-                f"two claims have the id {claim.id!r}: that of {there} and that of {here}; rename one of them, or "
-                "keep the claim in a name, it = claim(...), and write @it above each probe that decides it"
-            )
+        claim = claim_of_item(item)
+        if claim is not None and REFUSED not in item.stash:
+            by_id.setdefault(claim.id, []).append((item, claim))
+    for name, probes in by_id.items():
+        problem = next((found for probe in probes if (found := _shared(probes[0], probe))), None)
+        for item, _ in probes if problem is not None else ():
+            item.stash[REFUSED] = name, visible(problem or "")
 
 
-def check_subjects(items: Iterable[pytest.Item], runs_on: Mapping[str, Collection[str]]) -> None:
-    """Refuse a claim that speaks of a subject on which no probe of it runs, since nothing would look at it.
+def _shared(one: tuple[pytest.Item, Claim], two: tuple[pytest.Item, Claim]) -> str | None:
+    """Say why two probes of one id do not decide one claim; None where they do."""
+    (item, claim), (other, another) = one, two
+    there, here = (each.nodeid.partition("[")[0] for each in (item, other))
+    same = claim_of(getattr(item, "function", None)) is claim_of(getattr(other, "function", None))
+    if same and case_of(item) != case_of(other):
+        return (
+            f"the cases [{case_of(item)}] of {there} and [{case_of(other)}] of {here} would both be the claim "
+            f"{claim.id!r}; name the cases, parametrize(..., ids=[...]), in letters, digits, dots and dashes"
+        )
+    if same and claim.sentence == another.sentence:
+        return None
+    return (
+        f"two claims have the id {claim.id!r}: that of {there} and that of {here}; rename one of them, or keep the "
+        "claim in a name, it = claim(...), and write @it above each probe that decides it"
+    )
+
+
+def check(items: Iterable[pytest.Item], runs_on: Mapping[str, Collection[str]], laboratory: Laboratory) -> None:
+    """Note what is wrong of each item: a claim is broken by it, and an ordinary test fails.
 
     `runs_on` has the subjects by claim id, those of the variants that are not selected included.
     """
-    found = (claim_of(getattr(item, "function", None)) for item in items)
-    for claim in {claim.id: claim for claim in found if claim is not None}.values():
-        on = runs_on[claim.id]
-        for key, names in (("published", claim.published), ("not_reproduced", claim.not_reproduced)):
-            for name in names:
-                if name not in on:
-                    raise pytest.UsageError(
-                        f"claim {claim.id!r} names {name!r} in {key}, on which no probe of it runs"
-                        f"{did_you_mean(name, on)}; they run on: {', '.join(on)}"
-                    )
-
-
-def check_fixtures(items: Iterable[pytest.Item]) -> None:
-    """Refuse a probe that takes a capture which is misspelt, or stands where pytest does not find it."""
     for item in items:
-        fixtures: Any = getattr(item, "_fixtureinfo", None)
-        if claim_of_item(item) is None or fixtures is None:
+        claim = claim_of_item(item)
+        if REFUSED in item.stash:
             continue
-        names: Sequence[str] = fixtures.names_closure
-        unknown = [name for name in names if name not in fixtures.name2fixturedefs and name != "request"]
-        if unknown:
-            captures = declarations(item.getparent(pytest.Module))
-            raise pytest.UsageError(
-                f"{item.nodeid.partition('[')[0]} takes {unknown[0]!r}, and there is no such fixture"
-                f"{did_you_mean(unknown[0], [*captures, SUBJECT])}; a capture stands at the top of the probe's own "
-                "file, neither in a class nor in conftest.py"
+        asked = [each for each in asked_by([item]) if laboratory.broken(each.subject) is None]
+        problem = next(chain(_of_subjects(item, runs_on), _of_fixtures(item), _of_asked(asked, laboratory.subject)), "")
+        if problem and claim is not None:
+            item.stash[BROKEN] = problem
+        elif problem:
+            item.stash[REFUSED] = "", visible(problem)
+
+
+def _of_subjects(item: pytest.Item, runs_on: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Find a claim that speaks of a subject on which no probe of it runs, since nothing would look at it."""
+    claim = claim_of(getattr(item, "function", None))
+    if claim is None:
+        return
+    on = runs_on[claim.id]
+    for key, names in (("published", claim.published), ("not_reproduced", claim.not_reproduced)):
+        for name in (name for name in names if name not in on):
+            yield (
+                f"claim {claim.id!r} names {name!r} in {key}, on which no probe of it runs"
+                f"{did_you_mean(name, on)}; they run on: {', '.join(on)}"
             )
 
 
-def check_asked(asked: Iterable[Asked], find: Find) -> None:
-    """Refuse a capture whose prompts its subject cannot read, or that a control of the claim cannot be read from."""
+def _of_fixtures(item: pytest.Item) -> Iterator[str]:
+    """Find a capture that a probe takes and that is misspelt, or stands where pytest does not find it."""
+    fixtures: Any = getattr(item, "_fixtureinfo", None)
+    if claim_of_item(item) is None or fixtures is None:
+        return
+    names: Sequence[str] = fixtures.names_closure
+    for name in (name for name in names if name not in fixtures.name2fixturedefs and name != "request"):
+        captures = declarations(item.getparent(pytest.Module))
+        yield (
+            f"{item.nodeid.partition('[')[0]} takes {name!r}, and there is no such fixture"
+            f"{did_you_mean(name, [*captures, SUBJECT])}; a capture stands at the top of the probe's own "
+            "file, neither in a class nor in conftest.py"
+        )
+
+
+def _of_asked(asked: Iterable[Asked], find: Find) -> Iterator[str]:
+    """Find a capture whose prompts its subject cannot read, or that a control of the claim cannot be read from."""
     for each in asked:
         try:
             prompts_for(each.declared.prompts, find(each.subject))
         except (KeyError, ValueError) as error:  # the text of a KeyError is its argument
-            problem = f"{each.fixture} cannot be read on {each.subject}: {error.args[0]}"
-            raise pytest.UsageError(f"{each.file}: {problem}") from None
-    for each in asked:
+            yield f"{each.file}: {each.fixture} cannot be read on {each.subject}: {error.args[0]}"
+            return
         for control in () if each.claim is None else each.claim.controls:
             problem = _problem(control, each, find)
             if problem is not None and each.claim is not None:
-                raise pytest.UsageError(f"claim {each.claim.id!r} asks for the control {control!r}, but {problem}")
+                yield f"claim {each.claim.id!r} asks for the control {control!r}, but {problem}"
 
 
 def _problem(control: Control, asked: Asked, find: Find) -> str | None:
@@ -117,54 +148,53 @@ def _problem(control: Control, asked: Asked, find: Find) -> str | None:
     return None
 
 
-def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory) -> Sequence[str]:
-    """Give a probe its variants and return their names; an ordinary test that asks for no subject is left alone."""
+def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory, unknown: dict[str, str]) -> Sequence[str]:
+    """Give a probe its variants and return their names; an ordinary test that asks for no subject is left alone.
+
+    A name that no subject has is kept in `unknown` with what is wrong; each subject's marker selects its variant.
+    """
     mark = metafunc.definition.get_closest_marker(SUBJECTS_MARK)
     if claim_of(metafunc.function) is None and SUBJECT not in metafunc.fixturenames:
         return ()
     names: Sequence[str] = mark.args if mark is not None else laboratory.default_names
     if SUBJECT not in metafunc.fixturenames:  # a probe that says its claim is unverifiable takes no capture
         metafunc.fixturenames.append(SUBJECT)
-    try:
-        markers = {
-            name: dict.fromkeys(marker for each in members(name) for marker in laboratory.subject(each).markers)
-            for name in names
-        }
-    except SubjectError as error:
-        raise pytest.Collector.CollectError(visible(f"{metafunc.definition.nodeid}: {error}")) from None
-    parameters = [
-        pytest.param(name, id=name, marks=[getattr(pytest.mark, marker) for marker in markers[name]]) for name in names
-    ]
+    parameters: list[Any] = []
+    for name in names:
+        try:
+            of = [marker for each in members(name) for marker in laboratory.subject(each).markers]
+        except SubjectError as error:
+            unknown[name], of = (
+                str(error),
+                [each for one in laboratory.names for each in laboratory.subject(one).markers],
+            )
+        marks = [getattr(pytest.mark, marker) for marker in dict.fromkeys(of)]
+        parameters.append(pytest.param(name, id=name, marks=marks))
     metafunc.parametrize(SUBJECT, parameters, scope="session")
     return names
 
 
-def deselect_by_default(config: pytest.Config, items: list[pytest.Item], laboratory: Laboratory) -> bool:
-    """Keep the default subjects only, and return True, where nothing on the command line selects subjects."""
+def deselect_by_default(
+    config: pytest.Config, items: list[pytest.Item], laboratory: Laboratory, unknown: Collection[str]
+) -> bool:
+    """Keep the default subjects only, and return True, where nothing on the command line selects subjects.
+
+    Those that are `unknown` are kept, so that they fail.
+    """
     options = config.option
     words = f"{options.keyword} {' '.join(config.args)}"
     markers = {marker for name in laboratory.names for marker in laboratory.subject(name).markers}
     by_mark = markers.intersection(re.findall(r"[\w.-]+", options.markexpr))  # `-m "not slow"` selects no subject
-    names = [name for name in laboratory.names if laboratory.subject(name).markers]  # the others nothing can select
-    if by_mark or any(f"[{name}" in words or name in options.keyword for name in names):
+    marked = [name for name in laboratory.names if laboratory.subject(name).markers]  # the others nothing can select
+    if by_mark or any(f"[{name}" in words or name in options.keyword for name in marked):
         return False
     defaults = set(laboratory.default_names)
-    left_out = [
-        item for item in items if (name := subject_of(item)) is not None and not defaults.issuperset(members(name))
-    ]
+    names = [(item, name) for item in items if (name := subject_of(item)) is not None and name not in unknown]
+    left_out = [item for item, name in names if not defaults.issuperset(members(name))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     return True
-
-
-@contextmanager
-def shown(config: pytest.Config) -> Generator[None]:
-    """Let a worker's usage error be seen: xdist shows any other error of a worker, and nothing of this one."""
-    try:
-        yield
-    except pytest.UsageError as error:
-        raise refused(config, visible(str(error))) from None
 
 
 def unclaimed(items: Iterable[pytest.Item]) -> Iterator[str]:
@@ -191,20 +221,41 @@ def uncollected(collector: pytest.Collector, name: str, obj: object) -> Iterator
 
 
 def unselected(
-    items: Iterable[pytest.Item], collected: Mapping[str, Collection[str]], laboratory: Laboratory, *, by_default: bool
+    items: Iterable[pytest.Item],
+    collected: Mapping[str, Collection[str]],
+    laboratory: Laboratory,
+    config: pytest.Config | None = None,
 ) -> Iterator[str]:
-    """Write a line of the claims of which no variant is left, with what would select one.
+    """Write a line of the claims of which no variant is left, with what leaves them out and what would select one.
 
-    `collected` has the subjects of all variants by the id of the claim; `by_default`, nothing selects subjects.
+    `collected` has the subjects of all variants by the id of the claim. Where the options of a `config` select, they
+    leave them out; else the default subjects do.
     """
     left = {claim.id for item in items if (claim := claim_of_item(item)) is not None}
     gone = {name: on for name, on in collected.items() if name not in left}
     if not gone:
         return
     subjects = dict.fromkeys(each for on in gone.values() for name in on for each in members(name))
-    marks = dict.fromkeys(mark for name in subjects for mark in laboratory.subject(name).markers[:1])
-    runs = f"; by default {', '.join(laboratory.default_names)} would run" if by_default else ""
-    yield (
-        f"nothing selected of {named(list(gone))}: {'it runs' if len(gone) == 1 else 'they run'} on "
-        f"{', '.join(subjects)}{runs}; select with -m {shlex.quote(' or '.join(marks))}"
-    )
+    marks = list(dict.fromkeys(mark for name in subjects for mark in laboratory.subject(name).markers[:1]))
+    it, them = ("it runs", "it") if len(gone) == 1 else ("they run", "them")
+    said = [f"nothing selected of {named(list(gone))}: {it} on {', '.join(subjects)}"]
+    if config is None:
+        said.append(f"by default {', '.join(laboratory.default_names)} would run")
+    else:
+        options = [(option, str(vars(config.option)[name])) for option, name in (("-k", "keyword"), ("-m", "markexpr"))]
+        by = [f"{option} {shlex.quote(text)}" for option, text in options if text]
+        said.append(f"{' and '.join(by) or 'an option such as --deselect'} leaves {them} out")
+        said += _no_subjects(options[1][1], config, laboratory)
+    if marks and (config is None or config.option.markexpr):
+        said.append(f"select with -m {shlex.quote(' or '.join(marks))}")
+    yield "; ".join(said)
+
+
+def _no_subjects(expression: str, config: pytest.Config, laboratory: Laboratory) -> Iterator[str]:
+    """Say of each word of `-m` that neither a subject nor another marker has it for a name."""
+    registered = {str(line).partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")}
+    known = registered | {"and", "or", "not", "True", "False", "None"}
+    for word in dict.fromkeys(re.findall(r"[\w.+:/-]+", re.sub(r"\([^)]*=[^)]*\)", "", expression))):
+        if word not in known:
+            subjects = [marker for name in laboratory.names for marker in laboratory.subject(name).markers]
+            yield f"{word!r} is no subject{did_you_mean(word, subjects)}".removesuffix("?")

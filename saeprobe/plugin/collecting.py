@@ -242,12 +242,6 @@ def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) 
     return [f"{subject.name}: for {_listed(list(ids), line)}, {line}" for line, ids in claims.items()]
 
 
-def named(names: Sequence[str]) -> str:
-    """List names; of many the first are named and the others counted."""
-    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return ", ".join(names[:FEW]) + more
-
-
 def _listed(ids: list[str], line: str) -> str:
     if len(ids) > FEW and not any(phrase in line for phrase in _UNDECIDABLE):
         return f"{len(ids)} claims"

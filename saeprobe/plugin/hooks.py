@@ -18,13 +18,10 @@ from saeprobe.files import visible
 from saeprobe.git import commit_of
 from saeprobe.plugin import terminal
 from saeprobe.plugin.checking import (
-    check_asked,
-    check_claims,
-    check_fixtures,
-    check_subjects,
+    check,
     deselect_by_default,
     parametrize,
-    shown,
+    refuse_shared,
     unclaimed,
     uncollected,
     unselected,
@@ -32,7 +29,7 @@ from saeprobe.plugin.checking import (
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
 from saeprobe.plugin.judging import described, versions
 from saeprobe.plugin.laboratory import Laboratory, Settings
-from saeprobe.plugin.names import RECORD
+from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, build_document, command_line, now, plain, planned_name, write_report
 from saeprobe.report.page import write_page
@@ -58,6 +55,7 @@ class Hooks:
         self._began = began
         self._modules: set[str] = set()
         self._runs_on: dict[str, dict[str, None]] = {}
+        self._unknown: dict[str, str] = {}
         self._planned: dict[str, str] = {}
         self._records: dict[str, ProbeRecord] = {}
         self._gathered: list[Gathered] = []
@@ -67,12 +65,14 @@ class Hooks:
         self._unselected: list[str] = []
         self._unclaimed: list[str] = []
         self._notes: dict[str, None] = {}
+        self._problems: dict[str, None] = {}
         self._ran = False
         self._begun: set[str] = set()
         self._ended: set[str] = set()
         self._cut = ""
         self._sent = False
         self._written: tuple[Path, Path] | None = None
+        self._unwritable = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> None:
@@ -85,42 +85,44 @@ class Hooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one variant of a probe for each of its subjects, whose name comes before other parameters."""
-        names, claim = parametrize(metafunc, self._laboratory), claim_of(metafunc.function)
+        names, claim = parametrize(metafunc, self._laboratory, self._unknown), claim_of(metafunc.function)
         if claim is not None:
             self._runs_on.setdefault(claim.id, {}).update(dict.fromkeys(names))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave the real subjects out unless they are asked for."""
-        with shown(config):
-            check_claims(items)
-            check_subjects(items, self._runs_on)
         for item in items:
-            claim = claim_of_item(item)
-            if claim is not None:
-                self._collected.setdefault(claim.id, {})[subject_of(item) or ""] = None
-        if deselect_by_default(config, items, self._laboratory):
-            self._unselected += unselected(items, self._collected, self._laboratory, by_default=True)
+            claim, name = claim_of_item(item), subject_of(item)
+            if name in self._unknown:
+                where = item.nodeid.partition("[")[0]
+                item.stash[REFUSED] = claim.id if claim else "", visible(f"{where}: {self._unknown[name]}")
+            elif claim is not None and name is not None:
+                self._collected.setdefault(claim.id, {})[name] = None
+        refuse_shared(items)
+        if deselect_by_default(config, items, self._laboratory, self._unknown):
+            self._unselected += unselected(items, self._collected, self._laboratory)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Make the plan: which probes are to be decided, in order, and all that they need, by subject."""
-        asked = [each for each in asked_by(session.items) if self._laboratory.broken(each.subject) is None]
         if not (session.items or self._unselected):
-            self._unselected += unselected((), self._collected, self._laboratory, by_default=False)
+            self._unselected += unselected((), self._collected, self._laboratory, session.config)
         self._unclaimed += unclaimed(session.items)
-        with shown(session.config):
-            check_fixtures(session.items)
-            check_asked(asked, self._laboratory.subject)
+        check(session.items, self._runs_on, self._laboratory)
         for item in session.items:
-            claim = claim_of_item(item)
-            if claim is not None:
-                self._planned[item.nodeid] = planned_name(claim.id, subject_of(item) or "")
-        self._laboratory.plan(asked)
+            refused, claim = item.stash.get(REFUSED, ("", "")), claim_of_item(item)
+            self._problems[item.stash.get(BROKEN, refused[1])] = None
+            if name := refused[0] if claim is None else claim.id:
+                self._planned[item.nodeid] = planned_name(name, subject_of(item) or "")
+        sound = [item for item in session.items if BROKEN not in item.stash and REFUSED not in item.stash]
+        self._laboratory.plan(asked_by(sound))
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Print the plan; with --collect-only that is all that happens."""
-        return [visible(line) for line in [*self._laboratory.plan_in_words(), *self._unselected, *self._unclaimed]]
+        broken = [f"plan: broken: {problem}" for problem in self._problems if problem]
+        lines = [*self._laboratory.plan_in_words(), *broken, *self._unselected, *self._unclaimed]
+        return [visible(line) for line in lines]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -172,6 +174,7 @@ class Hooks:
     def take_over(self, sent: Mapping[str, Any]) -> None:
         """Take over what an xdist worker planned, computed and checked."""
         self._planned.update(sent["planned"])
+        self._ran = self._ran or sent["ran"]  # a controller is set up by the first record, or here where none came
         self._notes.update(dict.fromkeys(sent["notes"]))
         self._gathered += [Gathered(**each) for each in sent["gathered"]]
         self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
@@ -188,6 +191,7 @@ class Hooks:
             checks = self._laboratory.checks.items()
             sent = {
                 "planned": self._planned,
+                "ran": self._ran,
                 "notes": self._unselected + self._unclaimed,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
                 "checks": {name: plain(asdict(check), name) for name, check in checks},
@@ -201,7 +205,8 @@ class Hooks:
             try:
                 self._write(int(exitstatus))
             except OSError as error:  # read-only, full, or open in another program
-                self._written, self._notes[f"no report was written: {error}"] = None, None
+                self._written, self._unwritable = None, True
+                self._notes[f"no report was written: {error}"] = None
                 session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(trylast=True)
@@ -209,16 +214,13 @@ class Hooks:
         """Write the table of verdicts."""
         if terminalreporter.config.option.collectonly:
             return
-        earlier = self._settings.report / "report.json"
         notes = [*self._notes, *self._unclaimed]
         if self._ran or self._notes:
             unreached = [nodeid for nodeid in self._left if nodeid not in self._lost]
             left = terminal.Undecided(lost=self._lost, unreached=unreached, cut=self._cut, notes=notes)
             terminal.summarize(terminalreporter, self._in_order, left, self._all_checks, self._written)
-        elif earlier.exists():
-            terminalreporter.write_line(
-                f"nothing was run, and no report was written: {earlier} is that of an earlier run"
-            )
+        if self._written is None and not self._unwritable:
+            terminal.say_earlier(terminalreporter, self._settings.report)
 
     @property
     def _in_order(self) -> list[ProbeRecord]:

@@ -22,7 +22,7 @@ from saeprobe.files import visible
 from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings
-from saeprobe.plugin.names import RECORD
+from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
 from saeprobe.store.instrument import InstrumentCheck
@@ -38,6 +38,7 @@ PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae
 """A report states the versions of these."""
 UNSAID: Final = "not said"
 _record = pytest.StashKey[ProbeRecord]()
+_said = pytest.StashKey[Sequence[tuple[str, str]]]()  # the properties that are the judge's own
 
 
 def versions(computed: Iterable[Mapping[str, str]] = ()) -> dict[str, str]:
@@ -121,7 +122,9 @@ class Judge:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
         """Decide the claim before the probe runs, where the instrument is broken or a capture cannot be had."""
         claim = claim_of_item(item)
-        if claim is None:
+        if claim is not None and BROKEN in item.stash:
+            self._enter(item, claim, Verdict(word="broken", reason=item.stash[BROKEN]), (), None, [], 0.0)
+        if claim is None or BROKEN in item.stash or REFUSED in item.stash:
             return (yield)
         broken = self._laboratory.broken(subject_of(item) or "")
         try:
@@ -246,8 +249,10 @@ class Judge:
             "reason": verdict.reason,
             "scope": verdict.scope,
         }
-        others = [each for each in item.user_properties if each[0] not in said]  # said again where a probe is rerun
-        item.user_properties[:] = others + [(name, visible(text)) for name, text in said.items()]
+        before = item.stash.get(_said, ())  # they are said again where a probe is rerun
+        others = [each for each in item.user_properties if all(each is not one for one in before)]
+        item.stash[_said] = own = [(name, visible(text)) for name, text in said.items()]
+        item.user_properties[:] = [*others, *own]
 
 
 def _unreached(item: pytest.Item, ended: BaseException | None) -> str:

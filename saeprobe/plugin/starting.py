@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,8 @@ from saeprobe.plugin.collecting import declarations
 from saeprobe.plugin.hooks import Hooks
 from saeprobe.plugin.judging import Judge
 from saeprobe.plugin.laboratory import Laboratory, Settings
-from saeprobe.plugin.terminal import Escaping
+from saeprobe.plugin.names import RECORD
+from saeprobe.plugin.terminal import Escaping, say_earlier
 from saeprobe.prompts import PromptError, PromptSet
 from saeprobe.subject.registry import project_of
 from saeprobe.subject.specification import SubjectError
@@ -58,7 +60,7 @@ def start(config: pytest.Config, given: Mapping[str, Path], began: float) -> Par
         }
         judge = Judge(settings, laboratory)
     except (BaselineError, SubjectError, _SettingError) as error:
-        stopped = Stopped(visible(str(error)))
+        stopped = Stopped(visible(str(error)), given.get("report", config.rootpath / "reports"))
         config.pluginmanager.register(stopped, "saeprobe-stopped")
         return stopped
     for name, subject in known.items():
@@ -130,8 +132,9 @@ def _alpha(written: str) -> float:
 class Stopped:
     """Each probe of the run fails for one reason, before it is made; other tests are as they are without it."""
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, report: Path) -> None:
         self._problem = problem
+        self._report = report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
@@ -158,7 +161,15 @@ class Stopped:
         """Do nothing: no probe ran that could have left a record."""
 
     def take_over(self, sent: Mapping[str, Any]) -> None:
-        """Do nothing: a worker that was stopped sends nothing."""
+        """Do nothing: a worker that was stopped has nothing to send."""
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Let an xdist controller know, which collects nothing itself."""
+        getattr(session.config, "workeroutput", {})[RECORD] = json.dumps({})
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say that no report was written."""
+        say_earlier(terminalreporter, self._report)
 
 
 def _arguments(probe: object) -> set[str]:

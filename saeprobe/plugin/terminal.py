@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
 from saeprobe.files import visible, visible_lines
-from saeprobe.plugin.collecting import claim_of_item, named
+from saeprobe.git import named
+from saeprobe.plugin.collecting import claim_of_item
 from saeprobe.plugin.names import RECORD
 from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
@@ -147,6 +148,12 @@ def summarize(
         terminal.write_line(_counts(records, len(undecided.unreached)))
     if written is not None:
         terminal.write_line(visible(f"report: {written[1]} (made from {written[0].name})"))
+
+
+def say_earlier(terminal: pytest.TerminalReporter, folder: Path) -> None:
+    """Say that the report which lies there is none of this run, which wrote none."""
+    if (path := folder / "report.json").exists():
+        terminal.write_line(visible(f"no report was written: {path} is that of an earlier run"), yellow=True)
 
 
 def _write_undecided(terminal: pytest.TerminalReporter, undecided: Undecided, width: int) -> None:

@@ -121,6 +121,7 @@ _LLAMA_AS_PUBLISHED: Final = replace(
 BUILTIN: Final = (_SPARROW, _FINCH, _GPT2, _QWEN, _LLAMA, _LLAMA_AS_PUBLISHED)
 _BUILTIN: Final = {spec.name: spec for spec in BUILTIN}
 
+_IN_TOML: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
 _KEYS: Final[dict[str, type]] = {
     **dict.fromkeys(("model", "revision", "hook_name", "bos_token", "dtype", "sae_dtype", "quantisation"), str),
     **dict.fromkeys(("device", "memory", "wording", "summary"), str),
@@ -246,7 +247,7 @@ def _checked(name: str, declared: object, where: str, rootdir: Path) -> SubjectS
         raise SubjectError(f"{where} has a name that -m cannot select; wanted letters, digits, dots and dashes")
     if not isinstance(declared, dict):
         raise SubjectError(f"{where} is {shortened(declared)}, no table; wanted a table with model and sae")
-    table = cast("dict[str, object]", declared)
+    table = dict(cast("dict[str, object]", declared))
     for key, value in table.items():
         if key not in _KEYS:
             raise SubjectError(f"{where} has the unknown key {shortened(key)}{near(key[:_LONG], _KEYS, 'key')}")
@@ -256,16 +257,15 @@ def _checked(name: str, declared: object, where: str, rootdir: Path) -> SubjectS
     for key in ("model", "sae"):
         if key not in table:
             raise SubjectError(f"{where} has no {key}; wanted a folder or a name on the Hub for it")
-    model, settings = _model_of(str(table["model"]), where, rootdir), dict(table)
-    del settings["model"], settings["sae"]
-    sae = _sae_of(cast("dict[str, object]", table["sae"]), where, rootdir)
-    return SubjectSpec(name=name, model=model, sae=sae, root=rootdir, **cast("dict[str, Any]", settings))
+    model = _model_of(str(table.pop("model")), where, rootdir)
+    sae = _sae_of(cast("dict[str, object]", table.pop("sae")), where, rootdir)
+    return SubjectSpec(name=name, model=model, sae=sae, root=rootdir, **cast("dict[str, Any]", table))
 
 
 def _wanted(key: str, value: object) -> str | None:
     """Say what is wanted under a key in place of this value; None where it can be taken."""
     if type(value) is not (kind := _KEYS[key]) and not (kind is float and type(value) is int):
-        return _SAE_FORMS if key == "sae" else kind.__name__
+        return _SAE_FORMS if key == "sae" else _IN_TOML[kind]
     if isinstance(value, str) and not _is_text(value):
         return f"at most {_LONG} characters, none of them a control character"
     if key in _CHOICES and value not in _CHOICES[key]:

@@ -87,7 +87,8 @@ def test_a_case_in_chinese_is_shown_as_written(go: Go) -> None:
 def test_cases_with_one_id_are_refused(go: Go, probes: str, said: str) -> None:
     """Records of two claims would be taken for those of one."""
     run = go(probes=probes)
-    assert run.code == 4
+    assert run.code == 1
+    assert not {"rank.by", "rank.by.twin"} & run.verdicts.keys()
     assert run.lines(said)
 
 

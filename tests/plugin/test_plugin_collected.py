@@ -31,9 +31,9 @@ def test_what_is_said_of_a_subject_that_no_probe_runs_on_is_refused(
 ) -> None:
     """Nothing would look at it; a subject that is known, and on which no probe of the claim runs, is no better."""
     run = go(probes=supported(**{key: f"{{{named!r}: {value}}}"}))
-    assert run.code == USAGE
+    assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
     assert run.lines(
-        f"ERROR: claim 'rank.up' names {named!r} in {key}, on which no probe of it runs{near}; they run on: {SUBJECT}"
+        f"broken: claim 'rank.up' names {named!r} in {key}, on which no probe of it runs{near}; they run on: {SUBJECT}"
     )
 
 
@@ -58,11 +58,11 @@ def test_two_probes_of_one_claim_may_run_on_different_subjects(go: Go) -> None:
 
 
 def test_a_misspelt_style_is_refused_with_its_file_and_capture(go: Go) -> None:
-    """It stops the run in one line, before any model work."""
+    """It is said in the plan, before any model work, and is the reason of the verdict."""
     head = HEAD.replace("capture(STYLES, keep", "capture(STYLES.only('novise', 'expert'), keep")
     run = go(probes=SUPPORTED, head=head)
-    assert run.code == USAGE
-    (told,) = run.lines(f"ERROR: test_probes.py: ranks cannot be read on {SUBJECT}: ")
+    assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
+    (told,) = run.lines(f"plan: broken: test_probes.py: ranks cannot be read on {SUBJECT}: ")
     assert "has no style 'novise', did you mean 'novice'?; there are: " in told
     assert not run.lines("INTERNALERROR")
 
@@ -78,7 +78,7 @@ def test_a_capture_that_is_no_fixture_is_refused(go: Go, pytester: pytest.Pytest
     """One that is misspelt, and one that stands in conftest.py, with where it should stand."""
     pytester.makeconftest(HEAD + "shared = ranks\n")
     run = go(probes=SUPPORTED.replace("(ranks)", f"({argument})").replace('ranks["', f'{argument}["'))
-    assert run.code == USAGE
+    assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
     assert run.lines(told)
 
 
@@ -86,7 +86,7 @@ def test_a_capture_in_a_class_is_refused(go: Go) -> None:
     """Pytest does not look for fixtures among the names of a class that is not there yet."""
     body = SUPPORTED.replace("\n", "\n    ").replace("test_up(ranks)", "test_up(self, mine)")
     run = go(probes=f"class TestRanks:\n    mine = ranks\n{body}")
-    assert run.code == USAGE
+    assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
     assert run.lines("takes 'mine', and there is no such fixture; a capture stands at the top")
 
 
@@ -119,11 +119,12 @@ def test_a_capture_that_is_no_argument_is_told_to_be_one(go: Go, probe: str) -> 
     [
         ((), SUPPORTED + "raise OSError\n", COLLECTION),
         (("no_such_file.py",), SUPPORTED, USAGE),
-        ((), supported(published="{'sparow': published(novice=1, unit='x')}"), USAGE),
-        ((), SUPPORTED.replace("(ranks)", "(rancs)"), USAGE),
         (("-m", "sparow"), SUPPORTED, USAGE),
+        ((), "def test_forgotten(ranks):\n    pass\n", 0),
+        (("-osaeprobe_alpha=0.7",), SUPPORTED, 1),
+        (("-k", "nothing"), SUPPORTED, 5),
     ],
-    ids=["does-not-import", "no-file", "claim", "fixture", "mark"],
+    ids=["does-not-import", "no-file", "mark", "no-claim", "setting", "keyword"],
 )
 def test_a_run_that_decided_nothing_leaves_the_earlier_report(
     go: Go, arguments: tuple[str, ...], probes: str, code: int
@@ -134,21 +135,22 @@ def test_a_run_that_decided_nothing_leaves_the_earlier_report(
     run = go(*arguments, probes=probes)
     assert run.code == code
     assert (run.report, run.page) == (written, page)
-    met = "no_such_file.py" not in arguments and code == USAGE
-    assert bool(run.lines("nothing was run, and no report was written: ")) is met
-    assert bool(run.lines("report.json is that of an earlier run")) is met
+    met = "no_such_file.py" not in arguments and code != COLLECTION
+    said = f"no report was written: {run.folder / 'reports' / 'report.json'} is that of an earlier run"
+    assert bool(run.lines(said)) is met
     assert not run.lines("LOST")
 
 
-def test_workers_that_decided_nothing_leave_the_earlier_report_too(tmp_path: Path) -> None:
-    """The controller, which writes it, hears of no test that began."""
-    (tmp_path / "pyproject.toml").write_text(INI, encoding="utf-8")
-    (tmp_path / "test_probes.py").write_text(HEAD + SUPPORTED.replace("(ranks)", "(rancs)"), encoding="utf-8")
+@pytest.mark.parametrize("alpha", ["0.05", "0.7"], ids=["no-claim", "setting"])
+def test_workers_that_decided_nothing_leave_the_earlier_report_too(tmp_path: Path, alpha: str) -> None:
+    """The controller, which collects nothing, says so; a worker has met the file of probes."""
+    (tmp_path / "pyproject.toml").write_text(f'{INI}saeprobe_alpha = "{alpha}"\n', encoding="utf-8")
+    (tmp_path / "test_probes.py").write_text(f"{HEAD}def test_it():\n    pass\n", encoding="utf-8")
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports" / "report.json").write_text("earlier", encoding="utf-8")
-    run = apart(tmp_path, "-n", "2")
-    assert run.code != 0
-    assert run.lines("there is no such fixture, did you mean 'ranks'?")
+    run = apart(tmp_path, "-n", "1")
+    assert run.code == 0
+    assert run.lines("report.json is that of an earlier run")
     assert (tmp_path / "reports" / "report.json").read_text(encoding="utf-8") == "earlier"
 
 

@@ -243,21 +243,22 @@ CLAIM = (
         ),
     ],
 )
-def test_a_control_that_cannot_be_read_stops_the_run(go: Go, capture: str, control: str, told: str) -> None:
-    """The error at collection names the claim and what to do; nothing is run."""
+def test_a_control_that_cannot_be_read_breaks_the_claim(go: Go, capture: str, control: str, told: str) -> None:
+    """The plan names the claim and what to do; nothing is computed for it."""
     run = go("-m", "sparrow", head=PROMPTS, probes=f"read = {capture}\n{CLAIM.format(control=control)}")
-    assert run.code == 4
+    assert (run.code, run.verdicts) == (1, {"c.it": "broken"})
     assert run.lines(told), run.out
-    assert not (run.folder / "reports").exists()
+    assert run.report["run"]["computed_prompts"] == 0
 
 
-def test_a_worker_says_what_stops_the_run(tmp_path: Path) -> None:
-    """A worker's usage error is lost on its way through xdist; the run shows it all the same, and does not pass."""
+def test_a_worker_says_what_breaks_a_claim(tmp_path: Path) -> None:
+    """The record comes from the worker with its reason, and an ordinary test beside it passes."""
     (tmp_path / "pyproject.toml").write_text("", encoding="utf-8")
     text = PROMPTS + 'read = capture(prompts, span="a")\n' + CLAIM.format(control="injection")
-    (tmp_path / "test_probes.py").write_text(text, encoding="utf-8")
+    (tmp_path / "test_probes.py").write_text(f"{text}\ndef test_plain():\n    pass\n", encoding="utf-8")
     run = apart(tmp_path, "-n", "1")
-    assert run.code != 0
+    assert (run.code, run.verdicts) == (1, {"c.it": "broken"})
+    assert run.lines("1 passed, 1 error")
     assert run.lines("claim 'c.it' asks for the control 'injection', but read reads the span 'a'")
 
 

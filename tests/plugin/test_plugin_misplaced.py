@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from runs import SUPPORTED, Go
+from runs import REFUTED, SUPPORTED, Go, apart
 
 from saeprobe.claims import claim
 
@@ -28,29 +30,65 @@ CLASS = f"{CLAIM}\nclass TestIt:\n    def test_it(self):\n        pass\n"
         (
             "from saeprobe import claim\n",
             IN_TESTCASE,
-            4,
+            1,
             f"TestIt::test_it {METHOD}",
         ),
         (
             None,
             MIXIN,
-            4,
+            1,
             f"TestIt::test_it {METHOD}",
         ),
-        (None, HIDDEN, 4, "a decorator of test_probes.py::test_it hides its claim 'x.x'; write @claim(...) above it"),
+        (None, HIDDEN, 1, "a decorator of test_probes.py::test_it hides its claim 'x.x'; write @claim(...) above it"),
         (None, FIXTURE, 2, "test_probes.py: a fixture makes the claim 'x.x'; write it above the test that decides it"),
         (None, ABOVE, 2, "claim 'x.x' stands above a fixture; write it above the test that decides it"),
         (None, CLASS, 2, "claim 'x.x' stands above the class TestIt; write it above one of its tests"),
     ],
     ids=["testcase", "mixin", "hidden", "fixture", "above-fixture", "class"],
 )
-def test_a_claim_that_nothing_would_decide_stops_the_run(
-    go: Go, head: str | None, probes: str, code: int, said: str
-) -> None:
+def test_a_claim_that_nothing_would_decide_fails(go: Go, head: str | None, probes: str, code: int, said: str) -> None:
     """The test would pass, or never run, and nobody would miss the claim."""
     run = go(probes=probes) if head is None else go(head=head, probes=probes)
     assert run.code == code
     assert run.lines(said)
+    if code == 1:
+        assert (run.report["planned"], run.verdicts) == (
+            [f"x.x[{'llama70b-as-published' if probes == HIDDEN else ''}]"],
+            {},
+        )
+
+
+def test_workers_plan_what_they_could_not_decide(tmp_path: Path) -> None:
+    """No record comes to the controller, and the report that it writes takes the place of an earlier one."""
+    (tmp_path / "test_it.py").write_text(f"from saeprobe import claim\n{IN_TESTCASE}", encoding="utf-8")
+    run = apart(tmp_path, "-n", "1")
+    assert (run.code, run.report["planned"], run.verdicts) == (1, ["x.x[]"], {})
+
+
+ALONE = {
+    "one-id": SUPPORTED.replace("_up(", "_other(").replace("A novice", "Some"),
+    "cases": "import pytest\n"
+    + REFUTED.replace("(ranks)", "(ranks, by)").replace("@claim", "@pytest.mark.parametrize('by', ['+', '-'])\n@claim"),
+    "capture": REFUTED.replace("(ranks)", "(rancs)"),
+    "control": REFUTED.replace('table 1"', "table 1\", controls=('injection',)").replace("(ranks)", "(span)"),
+    "subject": REFUTED.replace('table 1"', "table 1\", not_reproduced={'sparow': refuted('x')}"),
+    "unknown": "@subjects('sparow')" + REFUTED,
+    "testcase": IN_TESTCASE,
+    "hidden": HIDDEN,
+    "xfail": HIDDEN.replace("@deco", "@__import__('pytest').mark.xfail(strict=False)\n@deco"),
+}
+
+
+@pytest.mark.parametrize("slip", ALONE)
+def test_one_slip_stops_nothing_else(go: Go, slip: str) -> None:
+    """What is wrong of one probe fails it, with the reason in the plan; a foreign test and another probe run."""
+    more = "span = capture(STYLES, span='a')\n" + ALONE[slip]
+    sound = SUPPORTED.replace("rank.up", "rank.sound")
+    run = go(probes=SUPPORTED + more if slip == "one-id" else more, sound=sound, other="def test_plain():\n    pass\n")
+    assert (run.code, run.verdicts["rank.sound"]) == (1, "supported")
+    assert run.lines("2 passed")
+    assert {*run.verdicts.values()} <= {"supported", "broken"}
+    assert go("--collect-only", sound=sound).lines("plan: broken: ")
 
 
 @pytest.mark.parametrize("kind", ["staticmethod", "classmethod"])

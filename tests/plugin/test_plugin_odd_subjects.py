@@ -33,7 +33,7 @@ def files(folder: Path, name: str = "", changed: str | dict[str, object] | None 
 ODD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a misspelt key": ('modle = "here"\n', lambda _: None, "has the unknown key 'modle'; did you mean 'model'?"),
     "no table": ("[tool.saeprobe]\nsubjects.mine = 3\n", lambda _: None, "is 3, no table"),
-    "a number for a path": ("model = 3\n", lambda _: None, "model is 3; wanted str"),
+    "a number for a path": ("model = 3\n", lambda _: None, "model is 3; wanted a text in quotes"),
     "no d_sae": (WHOLE, lambda at: files(at, "sae/cfg.json", {"d_sae": None}), "d_sae"),
     "no JSON": (WHOLE, lambda at: files(at, "model/config.json", "{"), "config.json"),
     "a list for a kind": (WHOLE, lambda at: files(at, "model/config.json", {"model_type": ["gpt2"]}), "model_type"),

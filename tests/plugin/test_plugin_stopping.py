@@ -162,6 +162,19 @@ def test_a_rerun_is_the_other_plugins_and_the_last_attempt_counts(go: Go, pytest
     assert properties(run.junit["test_down"])["verdict"] == "refuted"
 
 
+def test_a_property_of_the_users_own_is_kept(go: Go, pytester: pytest.Pytester) -> None:
+    """It may have the name of one that the judge adds, and a rerun adds no second of those."""
+    pytester.makeconftest(RERUN)
+    own = REFUTED.replace("(ranks)", "(ranks, record_property)").replace(
+        "    assert", "    record_property('reason', 'of mine')\n    assert"
+    )
+    values = [
+        one.attrib["value"] for one in go("-ojunit_family=xunit1", probes=own).junit["test_down"].iter("property")
+    ]
+    assert values.count("of mine") == 2  # of both attempts
+    assert values.count("refuted") == 1
+
+
 def test_a_forked_probe_sends_its_record(go: Go, pytester: pytest.Pytester) -> None:
     """What a child process found comes back with its reports alone."""
     pytester.makeconftest(FORKED)

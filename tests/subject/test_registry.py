@@ -39,8 +39,8 @@ def test_an_unknown_name_brings_the_nearest_one(tmp_path: Path, name: str, near:
     ("body", "message"),
     [
         (WHOLE + 'devise = "cpu"\n', "unknown key 'devise'; did you mean 'device'"),
-        (WHOLE + "prepend_bos = 1\n", "prepend_bos is 1; wanted bool"),
-        (WHOLE + "context_size = true\n", "context_size is True; wanted int"),
+        (WHOLE + "prepend_bos = 1\n", "prepend_bos is 1; wanted true or false"),
+        (WHOLE + "context_size = true\n", "context_size is True; wanted a whole number"),
         (WHOLE + 'dtype = "float8"\n', "dtype is 'float8'; wanted one of float32, bfloat16, float16"),
         ('model = "./m"\n', "has no sae; wanted a folder or a name on the Hub for it"),
         ('model = ""\nsae = { path = "./s" }\n', "model is ''; wanted a folder, or OWNER/NAME on the Hub"),

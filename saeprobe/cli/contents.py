@@ -15,8 +15,9 @@ from safetensors import SafetensorError
 
 from saeprobe.cli.terminal import RefusedError
 from saeprobe.files import FileError, load_json, open_regular, quoted
-from saeprobe.recorded.archives import DAMAGE, NUMPY, StoredTensor, load_data
+from saeprobe.recorded.archives import DAMAGE, load_data
 from saeprobe.recorded.summaries import object_at
+from saeprobe.shapes import NUMPY, StoredTensor
 from saeprobe.subject.files.properties import header_of
 
 _PICKLED = "pytorch_model.bin"

@@ -14,10 +14,10 @@ from saeprobe.cli.contents import Contents, mapped_from, read_contents
 from saeprobe.cli.terminal import facts, say, table
 from saeprobe.files import FileError, bytes_in_words, visible
 from saeprobe.recorded import tensors as article
-from saeprobe.recorded.archives import FLOATS, StoredTensor, widened
 from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
 from saeprobe.report.document import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
+from saeprobe.shapes import FLOATS, StoredTensor, widened
 from saeprobe.subject.files.sae import KEYS
 from saeprobe.verdicts.baseline_files import KIND, BaselineError, read_file
 

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.files import FileError, shortened, written_whole
-from saeprobe.recorded.archives import FLOATS, StoredTensor, load_data, widened
-from saeprobe.shapes import Float
+from saeprobe.recorded.archives import load_data
+from saeprobe.shapes import FLOATS, Float, StoredTensor, widened
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

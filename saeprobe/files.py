@@ -103,9 +103,8 @@ class FileError(ValueError):
     """
 
     def __init__(self, path: Path, found: str, *, wanted: str, remedy: str = "", where: str = "") -> None:
-        self.path, self.where = path, where
         found, wanted, remedy = (cut(one, _LONGEST) for one in (found, wanted, remedy))
-        self.found, self.wanted, self.remedy = found, wanted, remedy
+        self.path, self.where, self.found, self.wanted, self.remedy = path, where, found, wanted, remedy
         self.problem = f"{where}: {found}" if where else found
         super().__init__(visible("; ".join(filter(None, (f"{path}: {self.problem}", f"wanted {wanted}", remedy)))))
 

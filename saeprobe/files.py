@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from io import BufferedReader, FileIO
 from pathlib import Path
+from reprlib import Repr
 from typing import BinaryIO, Final, cast
 from uuid import uuid4
 
@@ -102,17 +103,14 @@ class FileError(ValueError):
     """
 
     def __init__(self, path: Path, found: str, *, wanted: str, remedy: str = "", where: str = "") -> None:
-        self.path = path
-        self.where = where
-        self.found = found
-        self.wanted = wanted
-        self.remedy = remedy
+        found, wanted, remedy = (cut(one, _LONGEST) for one in (found, wanted, remedy))
+        self.path, self.where, self.found, self.wanted, self.remedy = path, where, found, wanted, remedy
         self.problem = f"{where}: {found}" if where else found
         super().__init__(visible("; ".join(filter(None, (f"{path}: {self.problem}", f"wanted {wanted}", remedy)))))
 
 
-MOST_BYTES: Final = 100_000_000
-"""A text file is read up to this size where nothing else is said."""
+MOST_BYTES: Final = 100_000_000  # a text file is read up to this size where nothing else is said
+_LONGEST: Final = 600  # characters of a message that a file may fill
 DEEPEST: Final = 100  # levels of values; a report has about ten, and Python gives up before a thousand
 _BITS: Final = 64  # of a whole number; with its sign it fits where numpy and msgspec put it
 
@@ -146,8 +144,7 @@ def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
     with open_regular(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
-        remedy = "check that it is the right file, or divide it"
-        raise FileError(path, "it is too large", wanted=f"at most {bytes_in_words(most)}", remedy=remedy)
+        raise FileError(path, "it is too large", wanted=f"at most {bytes_in_words(most)}", remedy="divide it")
     wrong, what = content.find(0), "a NUL, which no text holds"
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # the mark of UTF-32 begins with the first of them
         wrong, what = 0, "not UTF-8 text but the mark of UTF-16"
@@ -183,7 +180,7 @@ def parsed_json(text: str, path: Path, *, halves: bool = False, numbers: bool = 
         found: dict[str, object] = {}
         for key, value in pairs:
             if key in found:
-                raise FileError(path, f"the key {key!r} stands twice in one object", wanted="every key once")
+                raise FileError(path, f"the key {shortened(key)} stands twice in one object", wanted="every key once")
             found[key] = value
         return found
 
@@ -217,8 +214,8 @@ def _parsing(path: Path, form: str) -> Generator[None]:
         found = quoted(error)
         if "Unescaped" in found or "hex value" in found:
             remedy = "write a path of Windows with / or between single quotes: a backslash begins an escape"
-    except RecursionError:
-        found, wanted, remedy = "its values are nested too deeply", f"{form} of at most {DEEPEST} levels", ""
+    except (RecursionError, MemoryError):
+        found, wanted, remedy = "its values are nested too deeply, or too many", f"{form} of {DEEPEST} levels", ""
     except ValueError:  # Python reads no more than 4,300 digits, and names the way to lift that limit
         found, wanted, remedy = "a number has too many digits", f"whole numbers of {_BITS} bits", ""
     else:
@@ -275,15 +272,21 @@ def shortened(value: object) -> str:
     """
     if isinstance(value, int) and value.bit_length() >= _BITS:  # Python does not write it, beyond 4,300 digits
         return f"a number of {value.bit_length()} bits"
-    text = "absent" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - fits a terminal line
+    return cut("absent" if value is None else _BRIEF.repr(value), 60)  # fits a terminal line
 
 
+def cut(text: str, most: int) -> str:
+    """Cut the end off a text that is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+_BRIEF: Final = Repr()  # what it leaves out lies beyond 60 characters, or below three levels
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxlong = 3, 160, 160, 160
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = 20
 _HALF: Final = re.compile(r"[\ud800-\udfff]")
-HIDDEN: Final = re.compile(
+HIDDEN: Final = re.compile(  # a terminal obeys one of these, or shows nothing of it; `visible` escapes it
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-"""A terminal obeys one of these characters, or shows nothing of it; `visible` escapes it."""
 _COMMAND: Final = re.compile(r"(?<![!-~]):(?=:[a-z])|#(?=#\[)")  # ::error:: and ##[error], at the start of a line
 
 
@@ -325,8 +328,7 @@ def quoted(error: BaseException) -> str:
     """
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     said = " ".join(part for part in re.split(r"(?<=[.;,:])\s+", first.strip()) if not _ADVICE.search(part))
-    text = visible(said).rstrip(" .;,:") or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:197]}..."  # noqa: PLR2004 - two lines of a terminal
+    return cut(visible(said).rstrip(" .;,:") or type(error).__name__, 200)  # two lines of a terminal
 
 
 _UNITS: Final = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
@@ -350,9 +352,7 @@ def two_digits(amount: float) -> str:
 
 
 ROUNDING: Final = 1.01e-4  # of a percent: a recorded share may be a float32
-
-SHARE: Final = "share of "
-"""Units that begin so are shares, which people read in percent."""
+SHARE: Final = "share of "  # units that begin so are shares, which people read in percent
 
 
 def is_share(unit: str) -> bool:

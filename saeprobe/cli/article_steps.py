@@ -22,6 +22,7 @@ from saeprobe.recorded.comparison import FeatureDiff, compare_styles
 from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.shapes import Float
 from saeprobe.subject.files.sae import find_sae as find_source
+from saeprobe.subject.machine import models_absent, not_imported
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import Reader, Request, SubjectError, Want
 
@@ -208,12 +209,16 @@ def find_sae(given: str, rootdir: Path) -> Path:
 
 def load_sae(path: Path, *, device: str) -> "SAE[Any]":
     """Load an SAE through sae-lens, in float32, frozen."""
-    import torch
-    from sae_lens import SAE
-    from safetensors import SafetensorError
+    if (absent := models_absent()) is not None:
+        raise RefusedError(absent)
+    try:
+        import torch
+        from sae_lens import SAE
+        from safetensors import SafetensorError
 
-    from saeprobe.subject.running.dictionary import goodfire
-
+        from saeprobe.subject.running.dictionary import goodfire
+    except Exception as error:  # a library of the system that cannot be loaded is an OSError on Windows
+        raise RefusedError(not_imported(error)) from error
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled with CUDA

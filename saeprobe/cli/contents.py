@@ -1,11 +1,13 @@
 """The contents of a file are listed key by key, from headers and mapped files: weights stay on disk."""
 
+import io
 import json
 import math
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, cast
@@ -15,12 +17,16 @@ from safetensors import SafetensorError
 
 from saeprobe.cli.terminal import RefusedError
 from saeprobe.files import FileError, load_json, open_regular, quoted
-from saeprobe.recorded.archives import DAMAGE, NUMPY, StoredTensor, load_data
+from saeprobe.recorded.archives import DAMAGE, SparingReader, load_data
 from saeprobe.recorded.summaries import object_at
+from saeprobe.shapes import NUMPY, StoredTensor
 from saeprobe.subject.files.properties import header_of
 
 _PICKLED = "pytorch_model.bin"
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".npz")
+_MOST_ITEMS = 100_000
+_HEADER = 65_536  # bytes of an array in a .npz; one says of itself how long its header is, up to 4 GB
 _DTYPES = {  # torch's names of those of safetensors
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool", "U8": "uint8",
     "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
@@ -68,7 +74,9 @@ def read_contents(path: Path) -> Contents:
         items = _npz(file)
     elif file.suffix in _WEIGHTS:
         data = load_data(file)
-        items = tuple(_walk(data, ""))
+        items = tuple(islice(_walk(data, ""), _MOST_ITEMS + 1))
+        if len(items) > _MOST_ITEMS:
+            raise FileError(file, "it holds too many values to list", wanted=f"at most {_MOST_ITEMS:,}")
     elif file.suffix == ".json":
         data = load_json(file, halves=True, numbers=False)
         items = tuple(_walk(data, "", depth=1))
@@ -125,12 +133,18 @@ def mapped_from(file: Path, key: str) -> StoredTensor:
 def _npz(file: Path) -> tuple[Item, ...]:
     items: list[Item] = []
     try:
-        with zipfile.ZipFile(file) as archive:
-            for name in archive.namelist():
-                with archive.open(name) as member:
-                    first = np.lib.format.read_magic(member) == (1, 0)
-                    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-                    shape, _, dtype = read(member)
+        with SparingReader(open_regular(file).detach()) as opened, zipfile.ZipFile(opened) as archive:
+            parts = archive.infolist()
+            if len(parts) > _MOST_ITEMS or any(part.compress_type not in _PACKED for part in parts):
+                raise ValueError("too many arrays, or packed in a way that numpy does not write")
+            for name in (part.filename for part in parts):
+                with archive.open(name) as packed:
+                    member = io.BytesIO(packed.read(_HEADER))
+                first = np.lib.format.read_magic(member) == (1, 0)
+                read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(member)
+                if dtype.hasobject:
+                    raise ValueError("it holds Python objects, which are code")
                 size = math.prod(shape) * dtype.itemsize
                 items.append(Item(key=name.removesuffix(".npy"), shape=tuple(shape), dtype=str(dtype), bytes=size))
                 if not all(0 <= size < 2**63 for size in shape):

@@ -12,16 +12,17 @@ import numpy as np
 
 from saeprobe.cli.contents import Contents, mapped_from, read_contents
 from saeprobe.cli.terminal import facts, say, table
-from saeprobe.files import FileError, bytes_in_words, visible
+from saeprobe.files import FileError, bytes_in_words, cut, visible
 from saeprobe.recorded import tensors as article
-from saeprobe.recorded.archives import FLOATS, StoredTensor, widened
 from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
 from saeprobe.report.document import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
+from saeprobe.shapes import FLOATS, StoredTensor, widened
 from saeprobe.subject.files.sae import KEYS
 from saeprobe.verdicts.baseline_files import KIND, BaselineError, read_file
 
-_ROWS = 40  # of the table of keys
+_ROWS, _WIDEST = 40, 120  # of the table of keys: its rows, and the characters of a key
+_LONGEST = 1000  # characters of one thing that is said of a file, which may come from it
 _GOODFIRE_70B = (65536, 8192)  # huggingface.co/Goodfire/Llama-3.3-70B-Instruct-SAE-l50
 _NOT_STATED = "not stated"
 _ROWS_AT_ONCE, _LIKE_ONE = 4096, 0.01  # of a decoder, whose rows are called of norm 1 up to here
@@ -44,10 +45,11 @@ def _as_text(contents: Contents, known: "Recognition") -> str:
         *known.facts.items(),
         *(("warning", warning) for warning in known.warnings),
     ]
+    described = [(name, cut(value, _LONGEST)) for name, value in described]
     # The entries of the article's files are alike: one stands for all.
     items = [item for item in contents.items if item.key.startswith("0.") or not known.kind.startswith("article-")]
     rows = [
-        [item.key, str(list(item.shape)) if item.shape is not None else "", item.dtype, f"{item.bytes:,}"]
+        [cut(item.key, _WIDEST), str(list(item.shape)) if item.shape is not None else "", item.dtype, f"{item.bytes:,}"]
         for item in items[:_ROWS]
     ]
     more = len(contents.items) - len(rows)

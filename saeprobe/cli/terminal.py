@@ -5,11 +5,12 @@ import sys
 from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, NoReturn
 
 from saeprobe.files import two_digits, visible, visible_lines
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _MINUTE = 60
 _PLENTY = 10_000  # columns where nobody watches: a file or a pipe gets every line whole
@@ -62,6 +63,8 @@ def quiet_libraries() -> None:
 
 def progress(what: str, *, total: int, unit: str) -> "tqdm[NoReturn]":
     """Return a bar that shows only where stderr is a terminal."""
+    from tqdm import tqdm
+
     return tqdm(total=total, desc=what, unit=f" {unit}", disable=None, file=sys.stderr, leave=False)
 
 
@@ -81,17 +84,20 @@ class RefusedError(Exception):
 
 def explain(error: Exception) -> str | None:
     """Return the error in words for whoever typed the command; None for a bug, which deserves its traceback."""
+    if isinstance(error, ImportError) and not (error.name or "saeprobe").startswith("saeprobe"):
+        from saeprobe.subject.machine import not_imported
+
+        return not_imported(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; take a smaller file or model, or close other programs"
     # Imported here: numpy and scipy come with them, and a command that ends well needs none of these names.
     from saeprobe.claims import NotRun
     from saeprobe.files import FileError
     from saeprobe.prompts import PromptError
-    from saeprobe.subject.machine import models_absent
     from saeprobe.subject.specification import ReadingError, SubjectError
 
     if isinstance(error, RefusedError | FileError | NotRun | PromptError | SubjectError | ReadingError):
         return str(error)
-    if isinstance(error, ModuleNotFoundError) and not (error.name or "saeprobe").startswith("saeprobe"):
-        return models_absent(error.name)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: there is no such file or folder; check the path"
     if isinstance(error, OSError):

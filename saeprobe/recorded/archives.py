@@ -5,69 +5,52 @@ from __future__ import annotations
 import math
 import mmap
 import pickletools
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
 
-from saeprobe.files import FileError, bytes_in_words, open_regular
+from saeprobe.files import FileError, bytes_in_words, open_regular, shortened
+from saeprobe.shapes import NUMPY, STORAGES, StoredTensor
 
 _LEGACY: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch wrote first
 _LOCAL: Final = struct.Struct("<4s22xHH")  # of a file in a zip: its mark, and how long its name and its extra field are
 _ZIP_MAGIC: Final = b"PK\x03\x04"
-_MOST_PICKLED: Final = 64_000_000  # bytes of the part that says what the tensors are; that of an SAE has a thousand
+_MOST_BESIDE: Final = 16_000_000  # bytes of each part beside the tensors; an SAE's, which lists them, has a thousand
 _MOST_VALUES: Final = 1_000_000  # in all lists and dicts, each counted as often as it is referred to
+_MOST_STEPS: Final = 4 * _MOST_VALUES  # opcodes; the longest list of tensors that they make is of some 60,000
+_OF_A_CALL: Final = 10  # steps, as what it makes is larger than its opcode
+_LONGEST_KEY: Final = 500  # characters; the keys of dicts in dicts are joined where they are listed
 _DEEPEST: Final = 20  # levels of lists and dicts
 _WANTED: Final = "tensors, lists, dicts, strings and numbers only, as torch.save writes them"
 _REMEDY: Final = "copy or download it again, or have it saved as plain data by whoever made it"
 
-DAMAGE: Final = (
+DAMAGE: Final = (  # what zipfile, pickletools, numpy and torch raise on a damaged file, as seen by flipping bytes
     *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
     *(TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
 )
-"""What zipfile, pickletools, numpy and torch raise on a damaged file, as seen by flipping bytes."""
 
-NUMPY: Final[Mapping[str, str]] = {
-    "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2", "complex128": "c16", "complex64": "c8",
-    "int64": "i8", "int32": "i4", "int16": "i2", "int8": "i1", "bool": "?",
-    "uint64": "u8", "uint32": "u4", "uint16": "u2", "uint8": "u1",
-    **dict.fromkeys(("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"), "u1"),
-}  # fmt: skip
-"""How the dtypes of torch are stored, in numpy's letters; of bfloat16 and of 8 bits it knows the bits alone."""
-FLOATS: Final = ("float64", "float32", "float16", "bfloat16")
-"""The dtypes of real numbers that `widened` gives."""
-_STORAGES: Final[Mapping[str, str]] = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
-    "ComplexDoubleStorage": "complex128", "ComplexFloatStorage": "complex64", "LongStorage": "int64",
-    "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8",
-    "BoolStorage": "bool", "UntypedStorage": "uint8",
-}  # fmt: skip
+_DATA: Final = (dict, list, tuple, str, int, float, type(None), StoredTensor)
 _REBUILD: Final = "torch._utils._rebuild_"
 _AXES: Final = 64  # as many as numpy knows
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StoredTensor:
-    """A tensor stays on disk; `stored` is mapped from there, in torch's `dtype`, of bfloat16 its bits."""
+class SparingReader(BufferedReader):
+    """It refuses to read at once what only an array needs: zipfile reads as much as a directory says of itself."""
 
-    dtype: str
-    stored: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Return the sizes of its axes."""
-        return self.stored.shape
-
-
-def widened(stored: np.ndarray, dtype: str) -> np.ndarray:
-    """Return stored numbers as numpy's own kinds: a bfloat16 is the first half of a float32."""
-    return (stored.astype(np.uint32) << 16).view(np.float32) if dtype == "bfloat16" else stored
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as `BufferedReader` does."""
+        if size is not None and size > _MOST_BESIDE:
+            raise ValueError("a directory that is too large")
+        return super().read(size)
 
 
 def load_data(path: Path) -> object:
@@ -77,7 +60,7 @@ def load_data(path: Path) -> object:
         FileNotFoundError: there is no such file.
         FileError: the file is truncated, is no `.pt` file, refers to code, or unfolds to more than it holds.
     """
-    with open_regular(path) as file:
+    with SparingReader(open_regular(path).detach()) as file:
         if file.read(len(_LEGACY)) == _LEGACY:
             remedy = "load it with torch.load(file, weights_only=True) and write it again with torch.save"
             raise FileError(path, "it is in torch's format of before version 1.6", wanted=_WANTED, remedy=remedy)
@@ -107,13 +90,13 @@ def load_data(path: Path) -> object:
 def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
     """Refuse a zip file that torch.save would not have written: one that unfolds to more than it holds."""
     for part in archive.infolist():
-        wanted, found = "a file written by torch.save", f"its part {part.filename!r} "
+        wanted, found = "a file written by torch.save", f"its part {shortened(part.filename)} "
         if part.compress_type != zipfile.ZIP_STORED:
             raise FileError(path, f"{found}is compressed", wanted=wanted)
         if archive.getinfo(part.filename) is not part:
             raise FileError(path, f"{found}is there twice", wanted=wanted)
-        if part.filename.endswith("data.pkl") and part.file_size > _MOST_PICKLED:
-            wanted = f"at most {bytes_in_words(_MOST_PICKLED)} beside the tensors"
+        if part.filename.endswith(("data.pkl", "byteorder")) and part.file_size > _MOST_BESIDE:
+            wanted = f"at most {bytes_in_words(_MOST_BESIDE)} beside the tensors"
             raise FileError(path, f"{found}has {bytes_in_words(part.file_size)}", wanted=wanted)
 
 
@@ -155,44 +138,48 @@ class _Stored:
         elif dtype or metadata:
             raise FileError(self.path, "it holds a tensor that is still to be conjugated or negated", wanted=_WANTED)
         kind = np.dtype(self.order + NUMPY[_text(of)])
-        claimed = math.prod(map(_whole, shape[:_AXES])) * kind.itemsize
+        claimed = math.prod(_sizes(shape)) * kind.itemsize
         if claimed > len(held):
-            found = f"a tensor {list(shape)} claims {bytes_in_words(claimed)} and has {len(held):,} bytes"
-            raise FileError(self.path, found, wanted="tensors whose numbers are all in the file")
-        steps = [_whole(stride) * kind.itemsize for stride in strides]
-        if not claimed:
-            return StoredTensor(dtype=of, stored=np.empty(shape, kind))
-        # numpy refuses numbers that lie beyond the bytes
-        stored = np.ndarray(shape, kind, buffer=held, offset=_whole(offset) * kind.itemsize, strides=steps)
+            found = f"a tensor {shortened(list(shape))} claims {bytes_in_words(claimed)} and has {len(held):,} bytes"
+            raise FileError(self.path, found, wanted="all numbers in it", remedy="save tensor.contiguous() instead")
+        steps = [(size - 1) * step for size, step in zip(shape, _sizes(strides), strict=True)]
+        if claimed and (_whole(offset) + sum(steps) + 1) * kind.itemsize > len(held):
+            raise ValueError("a tensor lies beyond its storage")  # numpy adds in 64 bits, which may come round
+        at, strides = offset * kind.itemsize, tuple(step * kind.itemsize for step in strides)
+        stored = np.ndarray(shape, kind, held, at, strides) if claimed else np.empty(shape, kind)
         return StoredTensor(dtype=of, stored=stored)
 
     def named(self, name: str) -> object:
         """Return what a global stands for: one of this file's functions, or a word; any other is refused, never run."""
         module, _, last = name.rpartition(".")
-        if module in ("torch", "torch.storage") and last in _STORAGES:
-            return _STORAGES[last]
+        if module in ("torch", "torch.storage") and last in STORAGES:
+            return STORAGES[last]
         if module == "torch" and last in NUMPY:
             return last
-        known: dict[str, object] = {
+        known: dict[str, Callable[..., object]] = {
             "collections.OrderedDict": _ordered,
             **dict.fromkeys((f"{_REBUILD}tensor_v2", f"{_REBUILD}tensor_v3"), self.tensor),
             **dict.fromkeys((f"{_REBUILD}parameter", f"{_REBUILD}parameter_with_state"), _parameter),
-            "torch.Size": tuple[object, ...],
+            "torch.Size": _sizes,
             "torch.device": _device,
         }
         if name in known:
             return known[name]
-        found = f"it refers to the code {name!r}; it was refused and not run"
+        found = f"it refers to the code {shortened(name)}; it was refused and not run"
         if name.startswith(_REBUILD):  # a sparse or a nested tensor
-            found = f"it holds a {name.removeprefix(_REBUILD).replace('_', ' ')}, and only dense ones are read"
+            found = f"it holds a {name.removeprefix(_REBUILD)[:_AXES].replace('_', ' ')}, and only dense ones are read"
+        elif re.fullmatch(r"torch\.(complex|float|q?u?int|bits)\d\w{0,20}", name):
+            found = f"it holds numbers of the dtype {last}, which are not read"
         raise FileError(self.path, found, wanted=_WANTED, remedy=_REMEDY)
 
     def put(self, into: dict[object, object], pairs: list[Any]) -> None:
         """Set items of a dict; a key is one value, as the hash of tuples in tuples goes as deep as they do."""
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-            if key is not None and type(key) not in (str, int, float, bool):
-                found = f"it holds a dict with a {type(key).__name__} as a key"
-                raise FileError(self.path, found, wanted="strings or numbers as keys")
+            short = len(key) <= _LONGEST_KEY if type(key) is str else type(key) is not int or abs(key) < 2**31
+            if not short or type(key) not in (str, int, float, bool, type(None)):
+                what = shortened(key) if isinstance(key, str | int) else f"a {type(key).__name__}"
+                wanted = f"strings of up to {_LONGEST_KEY} characters or numbers below 2**31 as keys"
+                raise FileError(self.path, f"it holds a dict with {what} as a key", wanted=wanted)
             into[key] = value
 
 
@@ -200,6 +187,12 @@ def _whole(number: object) -> int:
     if type(number) is not int or not 0 <= number < 2**63:
         raise ValueError("no size")
     return number
+
+
+def _sizes(axes: object) -> tuple[int, ...]:
+    if type(axes) is not tuple or len(cast("tuple[object, ...]", axes)) > _AXES:
+        raise ValueError("no shape")
+    return tuple(map(_whole, cast("tuple[object, ...]", axes)))
 
 
 def _text(value: object) -> str:
@@ -217,11 +210,11 @@ def _parameter(tensor: object, *_: object) -> object:
 
 
 def _device(kind: object, *index: object) -> str:
-    return ":".join([_text(kind), *(str(_whole(one)) for one in index)])
+    return ":".join([_text(kind)[:_AXES], *(str(_whole(one)) for one in index)])
 
 
 _VALUES: Final = (
-    *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
+    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING"),
 )
 _MADE: Final[Mapping[str, Callable[[], object]]] = {
@@ -239,8 +232,12 @@ def _unpickled(stored: _Stored, code: bytes) -> object:  # noqa: C901, PLR0912 -
     stack: list[Any] = []
     below: list[list[Any]] = []
     memo: dict[object, Any] = {}
+    left = _MOST_STEPS
     for opcode, argument, _ in pickletools.genops(code):
         name = opcode.name
+        left -= _OF_A_CALL if name in ("REDUCE", "BINPERSID") else 1
+        if left < 0:
+            raise FileError(stored.path, "its pickle is too long", wanted=f"at most {_MOST_STEPS:,} opcodes")
         if name in _VALUES:
             stack.append(argument)
         elif name in _MADE:
@@ -271,7 +268,7 @@ def _unpickled(stored: _Stored, code: bytes) -> object:  # noqa: C901, PLR0912 -
             stack.append(stored.storage(stack.pop()))
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
-            stack.append(function(*arguments))
+            stack.append(function(*arguments[:9]))  # a tensor takes 8
         elif name == "BUILD" and isinstance(stack[-2], dict):
             stack.pop()  # `_metadata` of a module's state, which names versions of its layers
         elif name == "STOP":
@@ -283,9 +280,12 @@ def _unpickled(stored: _Stored, code: bytes) -> object:  # noqa: C901, PLR0912 -
 
 
 def _check_unfolded(path: Path, data: object) -> None:
-    """Refuse lists that hold themselves or one another many times."""
+    """Refuse lists that hold themselves or one another many times, and what is left of an unfinished tensor."""
     level: list[object] = [data]
     for _ in range(_DEEPEST):
+        odd = next((one for one in level if not isinstance(one, _DATA)), None)
+        if odd is not None:
+            raise FileError(path, f"it holds a {type(odd).__name__}", wanted=_WANTED, remedy=_REMEDY)
         inner = (
             cast("dict[Any, Any]", one).values() if isinstance(one, dict) else cast("list[Any]", one)
             for one in level

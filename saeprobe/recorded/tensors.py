@@ -11,8 +11,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.files import FileError, shortened, written_whole
-from saeprobe.recorded.archives import FLOATS, StoredTensor, load_data, widened
-from saeprobe.shapes import Float
+from saeprobe.recorded.archives import load_data
+from saeprobe.shapes import FLOATS, Float, StoredTensor, widened
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,17 +205,18 @@ def entries_of(path: Path, data: object, kind: Kind) -> Entries:
     for index, entry in enumerate(entries):
         where = _where(index, entry["topic"])
         for key in sorted({*keys} ^ (entry.keys() - {"topic", "guru"})):
-            lacks = f"lacks {key!r}, which entry 0 has" if key in keys else f"has {key!r}, which entry 0 lacks"
+            named = shortened(key)
+            lacks = f"lacks {named}, which entry 0 has" if key in keys else f"has {named}, which entry 0 lacks"
             raise FileError(path, f"{where} {lacks}", wanted="the same styles in every entry")
         for key in keys:
-            tensors[key].append(_tensor(path, f"{where}, key {key!r}", entry[key], kind))
+            tensors[key].append(_tensor(path, f"{where}, key {shortened(key)}", entry[key], kind))
     width = int(tensors[keys[0]][0].shape[-1])
     for index, entry in enumerate(entries):
         for key in keys:
             shape = list(tensors[key][index].shape)
             if shape[-1] != width:
-                found = f"{_where(index, entry['topic'])}, {key!r}: shape {shape}"
-                raise FileError(path, found, wanted=f"{kind.width} = {width}, as {keys[0]!r} of entry 0 has")
+                found = f"{_where(index, entry['topic'])}, {shortened(key)}: shape {shape}"
+                raise FileError(path, found, wanted=f"{kind.width} = {width}, as {shortened(keys[0])} of entry 0 has")
     held = sum(tensor.stored.nbytes for of_style in tensors.values() for tensor in of_style)
     if held > path.stat().st_size:  # tensors that repeat a few stored values would be written out when they are read
         found = f"its tensors claim {held:,} bytes, and the file has {path.stat().st_size:,}"
@@ -231,7 +232,7 @@ def entries_of(path: Path, data: object, kind: Kind) -> Entries:
 
 
 def _where(index: int, topic: object) -> str:
-    return f"entry {index} (topic {topic!r})"
+    return f"entry {index} (topic {shortened(topic)})"
 
 
 def _entry(path: Path, index: int, entry: object, kind: Kind) -> dict[str, Any]:
@@ -241,7 +242,7 @@ def _entry(path: Path, index: int, entry: object, kind: Kind) -> dict[str, Any]:
     fields = cast("dict[Any, Any]", entry)
     odd = [key for key in fields if not isinstance(key, str)]
     if odd:
-        raise FileError(path, f"entry {index} has the key {odd[0]!r}", wanted="keys that are strings")
+        raise FileError(path, f"entry {index} has the key {shortened(odd[0])}", wanted="keys that are strings")
     if not isinstance(fields.get("topic"), str) or not fields["topic"]:
         found = f"key 'topic' is {shortened(fields.get('topic'))}"
         raise FileError(path, f"entry {index}: {found}", wanted="the topic, a string that is not empty")
@@ -253,7 +254,7 @@ def _entry(path: Path, index: int, entry: object, kind: Kind) -> dict[str, Any]:
         if key not in {"topic", "guru"} and (not key.endswith(suffix) or key == suffix):
             wanted = f"'topic', 'guru' and '<style>{suffix}' {kind.shape}"
             remedy = f"make such a file with '{kind.made_by}'"
-            raise FileError(path, f"{where} has the key {key!r}", wanted=wanted, remedy=remedy)
+            raise FileError(path, f"{where} has the key {shortened(key)}", wanted=wanted, remedy=remedy)
     return fields
 
 

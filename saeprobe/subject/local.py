@@ -13,7 +13,7 @@ from saeprobe.files import quoted
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
-from saeprobe.subject.machine import models_absent, this_machine
+from saeprobe.subject.machine import models_absent, not_imported, this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import DATE, Located, Lookup, aspects_of, depth_of, downloads
 from saeprobe.subject.specification import (
@@ -53,8 +53,8 @@ def _fact(ask: Callable[[Subject], _Found]) -> Callable[[Subject], _Found]:
             raise SubjectError(spec.wrong)
         try:
             return ask(subject)
-        except ModuleNotFoundError as error:
-            raise NotRun(str(models_absent(error.name))) from error
+        except ImportError as error:
+            raise NotRun(not_imported(error)) from error
         except (SubjectError, ReadingError, NotRun):  # these speak for themselves
             raise
         except Exception as error:

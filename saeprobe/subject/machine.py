@@ -17,11 +17,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from saeprobe.files import quoted
+
 _MODELS: Final = (
     *("torch", "transformers", "tokenizers", "accelerate", "sae_lens", "transformer_lens"),
     *("huggingface_hub", "psutil"),
 )
 """What the extra `models` brings, by the names that are imported."""
+_BASE: Final = (
+    *("filelock", "jinja2", "markupsafe", "msgspec", "numpy", "pyarrow", "pytest", "yaml", "rich", "safetensors"),
+    *("scipy", "shtab", "tqdm"),
+)
+"""What saeprobe itself takes, likewise."""
 _MIB: Final = 1024**2
 _PATIENCE: Final = 5.0  # seconds; nvidia-smi answers in a tenth of one unless a driver hangs
 _VENDORS: Final = {"0x1002": "AMD", "0x8086": "Intel"}  # as the PCI bus numbers them
@@ -92,6 +99,17 @@ def models_absent(module: str | None = None) -> str | None:
     )
 
 
+def not_imported(error: Exception, package: str = "torch") -> str:
+    """Say what cannot be imported and how to install it; the `package` is named where the error names none."""
+    package = str(getattr(error, "name", None) or package).partition(".")[0]
+    absent = isinstance(error, ModuleNotFoundError)
+    if package not in _BASE and (missing := models_absent(package) if absent else models_absent()):
+        return missing
+    why = "is not installed" if absent else f"cannot be loaded ({type(error).__name__}: {quoted(error)})"
+    package = {"yaml": "pyyaml"}.get(package, package.replace("_", "-"))
+    return f"the package {package}, which this takes, {why}; run: pip install --force-reinstall {package}"
+
+
 def version_of(distribution: str) -> str | None:
     """Return the version that is installed; None where none is."""
     try:
@@ -103,7 +121,7 @@ def version_of(distribution: str) -> str | None:
 def _installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):  # something stands in its way, or a module without a specification in its place
+    except Exception:  # noqa: BLE001 - whatever stands in its way, or a module without a specification in its place
         return False
 
 

@@ -161,10 +161,10 @@ def test_a_zip_bomb_is_refused(run: Run, name: str) -> None:
 
 
 def test_a_large_pickle_is_refused(run: Run) -> None:
-    """The part beside the tensors may not have more than 64 MB."""
+    """The part beside the tensors may not have more than 16 MB."""
     with zipfile.ZipFile("x.pt", "w") as archive:
-        archive.writestr("a/data.pkl", b"\x80\x02]" + b"N" * 64_000_001)
-    assert "has 64 MB; wanted at most 64 MB beside the tensors" in refused(run, "x.pt")
+        archive.writestr("a/data.pkl", b"\x80\x02]" + b"N" * 16_000_001)
+    assert "has 16 MB; wanted at most 16 MB beside the tensors" in refused(run, "x.pt")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
-from saeprobe.cli.terminal import seconds_in_words, table
+from saeprobe.cli.article_steps import load_sae
+from saeprobe.cli.terminal import RefusedError, explain, seconds_in_words, table
+from saeprobe.subject.machine import models_absent
 
 LONG = "x" * 300
 
@@ -38,3 +41,44 @@ def test_a_table_on_a_terminal_fits_its_width(monkeypatch: pytest.MonkeyPatch) -
 def test_times_are_rounded_as_estimates(seconds: float, words: str) -> None:
     """Seconds and minutes go up to 120 before the next unit is used."""
     assert seconds_in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module named 'yaml'", name="yaml"), "pyyaml, which this takes, is not installed"),
+        (
+            ImportError("DLL load failed", name="torch._C"),
+            "torch, which this takes, cannot be loaded (Imp",
+        ),
+        (ModuleNotFoundError("No module named 'regex'", name="regex"), "takes the extra `models`"),
+        (MemoryError(), "there is not enough memory"),
+    ],
+)
+def test_a_package_that_cannot_be_imported_is_named_with_the_command_that_mends_it(error: Exception, said: str) -> None:
+    """A base package is not one of the extra; one that is there and broken is installed anew."""
+    explained = explain(error)
+    assert explained is not None
+    assert said in explained
+    assert explain(ImportError("cannot import name", name="saeprobe.files")) is None
+
+
+@pytest.mark.parametrize("error", [OSError(1114, "DLL init failed"), ImportError("no library"), RuntimeError("broken")])
+def test_encode_names_a_torch_that_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever the import of a broken torch raises, the command says so in words."""
+
+    class Broken:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "sae_lens":
+                raise error
+
+    models_absent()  # which looks for the packages and has seen them whole
+    monkeypatch.delitem(sys.modules, "sae_lens", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(RefusedError, match=r"cannot be loaded .*; run: pip install --force-reinstall torch"):
+        load_sae(tmp_path, device="cpu")
+    models_absent.cache_clear()
+    assert "sae-lens" in str(models_absent())
+    models_absent.cache_clear()

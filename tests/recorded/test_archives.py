@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saeprobe.files import FileError
-from saeprobe.recorded.archives import NUMPY, StoredTensor, load_data, widened
+from saeprobe.recorded.archives import load_data
+from saeprobe.shapes import NUMPY, StoredTensor, widened
 
 DTYPES = [getattr(torch, name) for name in NUMPY if "float8" not in name]
 BASE = torch.arange(24).reshape(2, 3, 4)
@@ -169,6 +170,21 @@ def deep(levels: int) -> bytes:
         (rebuilt(stride=(2,)), "cannot be read"),
         (rebuilt(stride=(-1,)), "cannot be read"),
         (rebuilt(stride=(2**62,)), "cannot be read"),
+        (rebuilt(stride=(2**61,)), "cannot be read"),  # the last of them is 2**63 bytes away
+        (rebuilt(size=(2, 1), stride=(1, 0, 0)), "cannot be read"),
+        (rebuilt(size=(0,), stride=()), "cannot be read"),
+        (rebuilt(size=(), stride=(), offset=2**61), "cannot be read"),
+        (pickled({2**61 - 1: None}), "a dict with 2305843009213693951 as a key"),
+        (pickled({"k" * 501: None}), "as a key; wanted strings of up to 500"),
+        (pickled([torch.Size])[:-1] + b".", "it holds a function; wanted tensors"),
+        (pickled([torch._utils._rebuild_tensor_v2]), "it holds a method"),  # type: ignore[attr-defined]
+        (pickled([("storage", torch.FloatStorage, "0", "cpu", 2)]), "it holds a memoryview"),
+        (pickled([torch.complex32]), "numbers of the dtype complex32, which are not read"),
+        (b"\x80\x02ctorch\nSize\nX\x01\0\0\0a\x85R.", "cannot be read"),
+        (b"\x80\x02]" + b"N0" * 9 + b".", "opcode POP"),
+        (b"\x80\x02](" + b"N" * 4_000_000 + b"e.", "its pickle is too long; wanted at most 4,000,000 opcodes"),
+        (b"\x80\x02ccollections\nOrderedDict\nq\0)q\1" + b"h\0h\1R" * 350_000 + b".", "its pickle is too long"),
+        (b"\x80\x02cevil\n" + b"x" * 1_000_000 + b"\n.", "the code 'evil.x{51}"),
         (rebuilt(stride=()), "cannot be read"),
         (rebuilt(size=(2**40, 2**40), stride=(0, 0)), "claims"),
         (rebuilt(size=(1,) * 100, stride=(0,) * 100), "cannot be read"),
@@ -202,6 +218,43 @@ def test_a_pickle_that_is_no_plain_data_is_refused(tmp_path: Path, code: bytes, 
     """Whoever writes the opcodes by hand gets no call, no look beyond the file, and no stack that overflows."""
     with pytest.raises(FileError, match=said.replace("[3]", r"\[3\]")):
         load_data(archive(tmp_path / "x.pt", **{"data.pkl": code}))
+
+
+SIZES = st.integers(0, 4) | st.sampled_from([2**16, 2**31])
+STEPS = st.integers(-1, 4) | st.integers(0, 2**63) | st.sampled_from([2**k for k in range(28, 63)])
+
+
+@settings(max_examples=300, deadline=None)
+@given(axes=st.lists(st.tuples(SIZES, STEPS), max_size=3), offset=STEPS)
+def test_every_number_of_a_tensor_lies_in_its_storage(
+    tmp_path_factory: pytest.TempPathFactory, axes: list[tuple[int, int]], offset: int
+) -> None:
+    """Any sizes and strides are refused, or reach no further than the 16 numbers that are there."""
+    size, stride = (tuple(one) for one in zip(*axes, strict=True)) if axes else ((), ())
+    code = rebuilt(count=16, size=size, stride=stride, offset=offset)
+    path = archive(tmp_path_factory.mktemp("x") / "x.pt", **{"data/0": bytes(64), "data.pkl": code})
+    try:
+        held = load_data(path)
+    except FileError:
+        return
+    assert isinstance(held, StoredTensor)
+    assert held.shape == size
+    if held.stored.size:
+        assert 0 <= offset + sum((n - 1) * step for n, step in axes) < 16
+
+
+def test_what_a_zip_says_of_its_parts_is_not_taken_into_memory(tmp_path: Path) -> None:
+    """Only tensors may be large; a part beside them has 16 MB at most, whatever its name is."""
+    for part in ("byteorder", "data.pkl"):
+        with pytest.raises(FileError, match=f"part 'x/{part}' has 16 MB; wanted at most 16 MB"):
+            load_data(archive(tmp_path / "x.pt", **{"data.pkl": TENSOR, part: bytes(16_000_001)}))
+    archive(tmp_path / "x.pt", **{"data.pkl": TENSOR})
+    whole = bytearray((tmp_path / "x.pt").read_bytes())
+    end = whole.index(b"PK\x05\x06")  # the directory is said to have 20 MB, which a hole in the file gives it
+    whole[end + 12 : end + 16] = struct.pack("<I", 20_000_000)
+    (tmp_path / "x.pt").write_bytes(bytes(20_000_000) + whole)
+    with pytest.raises(FileError, match="cannot be read"):
+        load_data(tmp_path / "x.pt")
 
 
 def test_a_zip_whose_parts_disagree_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 from safetensors import SafetensorError, safe_open
 
 from saeprobe.files import shortened
-from saeprobe.recorded.archives import FLOATS
+from saeprobe.shapes import FLOATS
 from saeprobe.subject.specification import SubjectError
 
 _T = TypeVar("_T")

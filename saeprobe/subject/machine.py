@@ -22,6 +22,7 @@ _MODELS: Final = (
     *("huggingface_hub", "psutil"),
 )
 """What the extra `models` brings, by the names that are imported."""
+UNSTORED: Final = "nothing stored fits its files, its settings and this version of saeprobe"
 _MIB: Final = 1024**2
 _PATIENCE: Final = 5.0  # seconds; nvidia-smi answers in a tenth of one unless a driver hangs
 _VENDORS: Final = {"0x1002": "AMD", "0x8086": "Intel"}  # as the PCI bus numbers them

@@ -31,14 +31,12 @@ _FAILS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, At
 _REMEDY = "set chat_template = false, or mend the template"
 NO_CHARACTERS: Final = (-1, -1)
 FastTokenizer = Any  # of transformers, which carries no usable types
-_ON_THE_DAY: Final = dict(
-    one.split("=")
-    for one in (
-        *"d=26 e=26 m=07 y=24 Y=2024 C=20 G=2024 j=208 U=29 W=30 V=30 w=5 u=5 H=00 I=12 M=00 S=00 f=000000".split(),
-        *"a=Fri A=Friday b=Jul h=Jul B=July p=AM Z= z= %=% F=2024-07-26 D=07/26/24 T=00:00:00 R=00:00".split(),
-        *("c=Fri Jul 26 00:00:00 2024", "x=07/26/24", "X=00:00:00", "r=12:00:00 AM", "n=\n", "t=\t"),
-    )
+_TABLE: Final = (
+    "d=26|e=26|m=07|y=24|Y=2024|C=20|G=2024|j=208|U=29|W=30|V=30|w=5|u=5|H=00|I=12|M=00|S=00|f=000000|n=\n|t=\t|%=%|"
+    "a=Fri|A=Friday|b=Jul|h=Jul|B=July|p=AM|Z=|z=|F=2024-07-26|D=07/26/24|x=07/26/24|T=00:00:00|X=00:00:00|R=00:00|"
+    "r=12:00:00 AM|c=Fri Jul 26 00:00:00 2024"
 )
+_ON_THE_DAY: Final = {one[0]: one[2:] for one in _TABLE.split("|")}
 """Midnight of `DATE` by the letters of `strftime`, which would write the names of the machine's own language."""
 _BYTE: Final = re.compile(r"<0x[0-9A-F]{2}>")
 

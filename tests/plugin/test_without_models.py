@@ -250,8 +250,11 @@ def test_doctor_and_subjects_diagnose_the_absence(tmp_path: Path) -> None:
     for word, code in (("subjects", 0), ("doctor", 1)):
         ran = run(COMMAND, tmp_path, word)
         assert ran.returncode == code, ran.stderr
-        assert ran.stdout.count(SAID) == 1
-        assert "sparrow, finch, gpt2, qwen7b, llama70b, llama70b-as-published: " in ran.stdout
+        assert ran.stdout.count(SAID) == 2
+        assert "sparrow, finch: to run or fetch" in ran.stdout
+        assert (
+            "gpt2, qwen7b, llama70b, llama70b-as-published: its files are found through the Hub's cache" in ran.stdout
+        )
 
 
 def test_a_broken_install_names_what_is_absent(tmp_path: Path) -> None:
@@ -268,17 +271,29 @@ def test_a_notebook_says_so_too(tmp_path: Path) -> None:
     assert ran.stderr.splitlines()[-1].endswith(SAID)
 
 
-def test_what_reads_files_imports_no_library_of_models(tmp_path: Path) -> None:
+def test_what_reads_files_imports_no_library_of_models(
+    tmp_path: Path, hand_worked_once: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not for `inspect`, `diff`, `doctor` and `subjects`, nor to collect and plan; sae-lens alone takes 6.5 s."""
     import torch
 
     torch.save([{"topic": "t", "novice_features": torch.ones(2), "expert_features": torch.ones(2)}], tmp_path / "f.pt")
-    (tmp_path / "test_it.py").write_text(PROBES.replace("STEPS", "").replace('"hand"', '"sparrow", "gpt2"'))
+    (tmp_path / "test_it.py").write_text(PROBES.replace("STEPS", "").replace('"hand"', '"sparrow", "gpt2", "mine"'))
+    snapshot = tmp_path / "hub/models--Goodfire--Llama-3.3-70B-Instruct-SAE-l50/snapshots/main"  # in another format
+    snapshot.mkdir(parents=True)
+    sizes = {"encoder_linear.weight": (8, 4), "encoder_linear.bias": 8, "decoder_linear.weight": (4, 8)}
+    tensors = {name: torch.zeros(size) for name, size in {**sizes, "decoder_linear.bias": 4}.items()}
+    torch.save(tensors, snapshot / "Llama-3.3-70B-Instruct-SAE-l50.pt")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    sae = 'sae = { release = "goodfire-llama-3.3-70b-instruct", id = "layer_50" }'
+    mine = f"[tool.saeprobe.subjects.mine]\nmodel = '{hand_worked_once.model}'\n{sae}\ndefault = false\n"
+    (tmp_path / "pyproject.toml").write_text(mine)
     tell = "\nprint(sorted({'torch', 'transformers', 'sae_lens', 'transformer_lens'} & set(sys.modules)))"
     run_main = f"{BLOCKED}from saeprobe.__main__ import main\nmain(sys.argv[2:]){tell}"
     for words in (("inspect", "f.pt"), ("diff", "f.pt", "-o", "d.json"), ("subjects",), ("doctor",)):
         ran = run(run_main, tmp_path, *words, without=())
         assert ran.stdout.splitlines()[-1] == "[]", (words, ran.stdout[-500:], ran.stderr)
+        assert words not in (("subjects",), ("doctor",)) or ("mine" in ran.stdout and "4 dimensions but" in ran.stdout)
     collect = f"{BLOCKED}import pytest\npytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider']){tell}"
     ran = run(collect, tmp_path, without=())
     assert ran.stdout.splitlines()[-1] == "[]", ran.stdout + ran.stderr

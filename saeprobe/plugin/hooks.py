@@ -177,6 +177,7 @@ class Hooks:
         self._ran = self._ran or sent["ran"]  # a controller is set up by the first record, or here where none came
         self._notes.update(dict.fromkeys(sent["notes"]))
         self._gathered += [Gathered(**each) for each in sent["gathered"]]
+        self._laboratory.computed_with.update(sent["computed_with"])
         self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
         self._seen.update(msgspec.convert(sent["seen"], dict[str, tuple[Seen, ...]]))
 
@@ -195,6 +196,7 @@ class Hooks:
                 "notes": self._unselected + self._unclaimed,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
                 "checks": {name: plain(asdict(check), name) for name, check in checks},
+                "computed_with": self._laboratory.computed_with,
                 "seen": plain({name: self._laboratory.seen(name) for name in self._laboratory.checks}, "seen"),
             }
             to_controller[RECORD] = json.dumps(sent)  # its escapes carry half of a surrogate pair

@@ -41,9 +41,13 @@ _record = pytest.StashKey[ProbeRecord]()
 _said = pytest.StashKey[Sequence[tuple[str, str]]]()  # the properties that are the judge's own
 
 
-def versions(computed: Iterable[Mapping[str, str]] = ()) -> dict[str, str]:
-    """Return versions by distribution name: those installed, or those that `computed` the evidence where they did."""
-    kept = {name: ", ".join(sorted({of[name] for of in computed if name in of})) for name in PACKAGES}
+def versions(computed: Mapping[str, Mapping[str, str]], subjects: Iterable[str] | None = None) -> dict[str, str]:
+    """Return versions by distribution name: those installed, or those that `computed` the evidence where they did.
+
+    They stand there by subject; of all, or of some `subjects`.
+    """
+    of_them = [of for name, of in computed.items() if subjects is None or name in subjects]
+    kept = {name: ", ".join(sorted({of[name] for of in of_them if name in of})) for name in PACKAGES}
     found = {name: kept[name] or version_of(name) for name in PACKAGES}
     return {name: version for name, version in found.items() if version is not None}
 
@@ -111,12 +115,7 @@ class Judge:
         self._laboratory = laboratory
         self._baselines: Baselines = read_baselines(settings.baselines) if settings.baselines.is_dir() else {}
         self._identity = cache(self._identify)
-        self._here = cache(
-            lambda: (
-                *commit_of(settings.rootdir, store=settings.store, report=settings.report),
-                versions(laboratory.computed_with),
-            )
-        )
+        self._here = cache(partial(commit_of, settings.rootdir, store=settings.store, report=settings.report))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
@@ -203,11 +202,11 @@ class Judge:
 
     def _now(self, subject: str) -> Provenance:
         """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""
-        commit, changed, found = self._here()
+        commit, changed = self._here()
         settings = self._settings
         return Provenance(
             subjects={name: self._identity(name) for name in members(subject)},
-            versions=found,
+            versions=versions(self._laboratory.computed_with, members(subject)),
             python=platform.python_version(),
             platform=platform.platform(),
             device=self._laboratory.device,

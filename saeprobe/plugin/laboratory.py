@@ -74,16 +74,12 @@ class Laboratory:
         self.checks: dict[str, InstrumentCheck] = {}
         self.names = subject_names(settings.rootdir)
         self.gathered: list[Gathered] = []
+        self.computed_with: dict[str, Mapping[str, str]] = {}  # by subject that is asked, see `served`
 
     @property
     def default_names(self) -> tuple[str, ...]:
         """Return the subjects that run where nothing selects others."""
         return self._settings.default_subjects or default_names(map(self.subject, self.names))
-
-    @property
-    def computed_with(self) -> list[Mapping[str, str]]:
-        """Return the versions of what computed stored evidence, where they stand for what is not installed."""
-        return [one.computed_with for one in self._subjects.values() if one.computed_with]
 
     @property
     def device(self) -> str | None:
@@ -92,28 +88,34 @@ class Laboratory:
 
     def subject(self, name: str) -> Subject:
         """Look up a subject by name, of which nothing is loaded; SubjectError is raised where there is none."""
-        if name not in self._subjects:
-            found = find_subject(name, self._settings.rootdir)
-            self._subjects[name] = served(found, (), self._store) if models_absent() else found
+        found = self._subjects.get(name) or find_subject(name, self._settings.rootdir)
+        versions = self.computed_with.get(name)
+        self._subjects[name] = found if versions in (None, found.computed_with) else found.computed_by(versions)
         return self._subjects[name]
 
     def plan(self, asked: Iterable[Asked]) -> None:
         """Take note of all that the collected probes need, their controls and the checks of their instruments too."""
         self._asked = tuple(each for each in asked if self.broken(each.subject) is None)
-        wanted: list[tuple[Subject, Declared]] = []
-        for name in dict.fromkeys(each.subject for each in self._asked if models_absent()):
-            of_it = [each.declared for each in self._asked if each.subject == name]
-            self._subjects[name] = served(self.subject(name), of_it, self._store)
-        for each in self._asked:
-            subject = self.subject(each.subject)
-            wanted.append((subject, each.declared))
+        names = tuple(dict.fromkeys(each.subject for each in self._asked))
+        for name in names if models_absent() else ():
+            if (versions := served(self.subject(name), self._work_of, self._store)) is not None:
+                self.computed_with[name] = versions
+        self._plan = self._planned(names, self._conditions)
+
+    def _work_of(self, subject: Subject) -> Plan:
+        """Plan what is asked of one subject, as it would be in the place of the one of its name."""
+        self._subjects[subject.name] = subject
+        return self._planned((subject.name,), Conditions(self._settings.neutral, alpha=self._settings.alpha))
+
+    def _planned(self, names: tuple[str, ...], conditions: Conditions) -> Plan:
+        """Plan what probes ask of subjects, what their controls read, which is noted, and their instrument checks."""
+        asked = [(self.subject(each.subject), each) for each in self._asked if each.subject in names]
+        for subject, each in asked:
             if each.claim is not None and isinstance(each.declared, Capture) and self._is_run(subject):
-                self._conditions.note(subject, each.declared, each.claim.controls)
-        wanted += self._conditions.requests()
-        for subject in map(self.subject, dict.fromkeys(each.subject for each in self._asked)):
-            if self._is_run(subject):
-                wanted += [(subject, capture) for capture in self._instruments.captures(subject).values()]
-        self._plan = Plan.of(wanted)
+                conditions.note(subject, each.declared, each.claim.controls)
+        run = filter(self._is_run, map(self.subject, names))
+        checks = [(one, capture) for one in run for capture in self._instruments.captures(one).values()]
+        return Plan.of([*((subject, each.declared) for subject, each in asked), *conditions.requests(), *checks])
 
     def plan_in_words(self) -> list[str]:
         """Write a line a subject, and one for each design that claims on it rest on; no model is loaded."""
@@ -205,7 +207,7 @@ class Laboratory:
     def _locked(self, *works: Work) -> AbstractContextManager[None]:
         """Let no other process run a subject meanwhile; a complete store is read without a lock, also if read-only."""
         try:
-            complete = all(plan.complete(work, self._store) for work in works)
+            complete = not plan.counted(works, self._store)[1]
         except Exception:  # noqa: BLE001 - `_run` meets it again, where it is kept for the probes
             complete = False
         return nullcontext() if complete else self._store.locked(self._label(works[0].subject.name))

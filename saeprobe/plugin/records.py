@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, cast
 
 import pyarrow.parquet as pq
 
-from saeprobe.captures import Capture, Steering
+from saeprobe.captures import Capture
 from saeprobe.plugin.collecting import Asked
 from saeprobe.recorded.directory import topics_unlike
 from saeprobe.recorded.stated import Stated
-from saeprobe.store.plan import Plan, complete, prompts_for
+from saeprobe.store.plan import Plan, counted, prompts_for
 from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
 
@@ -31,6 +32,7 @@ def stated_by(subject: Subject) -> Stated:
     return Stated(subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=shape and shape.hidden)
 
 
+@lru_cache(maxsize=1)
 def _versions(store: Store) -> list[Mapping[str, str]]:
     """Return with which versions what is stored was computed, each set of them once, the highest first.
 
@@ -50,20 +52,28 @@ def _versions(store: Store) -> list[Mapping[str, str]]:
     return sorted(found.values(), key=numbers, reverse=True)
 
 
-def served(subject: Subject, asked: Sequence[Capture | Steering], store: Store) -> Subject:
-    """Return a subject as some stored evidence has it, where the extra that would compute it is absent.
+def served(subject: Subject, plan_of: Callable[[Subject], Plan], store: Store) -> Mapping[str, str] | None:
+    """Return the versions with which stored evidence of a subject was computed, where the extra `models` is absent.
 
-    The versions of the libraries that computed the evidence stand in the place of installed ones; hashes of model and
-    SAE must be equal all the same. The newest versions are taken under which all that is asked is stored, or anything.
+    They stand in the place of installed ones; hashes of model and SAE must be equal all the same. The newest are taken
+    under which all that `plan_of` asks is stored; where there are none, those under which most is. There are none at
+    all where no stored evidence is of the subject, and it is None where its files are not here.
     """
     if subject.wrong or subject.absent():
-        return subject
-    each = [replace(subject, computed_with=versions) for versions in _versions(store)]
-    found = [one for one in each if any(store.path.glob(f"*/{one.identity().fingerprint[:32]}/*.parquet"))]
-    for one in found:
-        if all(complete(work, store) for work in Plan.of((one, each) for each in asked).work):
-            return one
-    return found[0] if found else subject
+        return None
+    folders = {folder.name for folder in store.path.glob("*/*/")}
+    best: Mapping[str, str] = {}
+    most = 0
+    for versions in _versions(store):
+        one = subject.computed_by(versions)
+        if one.identity().fingerprint[:32] not in folders:
+            continue
+        held, lacking = counted(plan_of(one).work, store)
+        if not lacking:
+            return versions
+        if held > most:
+            best, most = versions, held
+    return best
 
 
 def in_words(folder: Path, subject: Subject, asked: Iterable[Asked]) -> str:

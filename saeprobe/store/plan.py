@@ -78,15 +78,12 @@ def in_words(works: Sequence[Work], label: str, store: Store) -> str:
     ]
     begin = f"{label}: {', '.join(asked)};"
     try:
-        missing = first.subject.missing()
-        if missing is not None:
+        if (missing := first.subject.missing()) is not None:
             return f"{begin} not run: {missing}"
-        parts = [_parts(work, store) for work in works]
-        to_run = sum(len(part.prompts) for _, lacking in parts for part in lacking)
+        stored, to_run = counted(works, store)
         where = f", {models_absent() or first.subject.memory_plan.reason}" if to_run else ""
     except SubjectError as error:
         return f"{begin} cannot run: {error}"
-    stored = sum(len(part.prompts) for held, _ in parts for part in held)
     return f"{begin} {stored:,} results stored, {to_run:,} to compute{where}"
 
 
@@ -107,9 +104,14 @@ def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
     return [part for part in every if held[part]], [part for part in every if not held[part]]
 
 
-def complete(work: Work, store: Store) -> bool:
-    """Return whether all that some work asks for is stored, so that nothing need be written."""
-    return not _parts(work, store)[1]
+def counted(works: Iterable[Work], store: Store) -> tuple[int, int]:
+    """Count the results of some work that are stored, and those that are lacking."""
+    counts = [tuple(map(_results, _parts(work, store))) for work in works]
+    return sum(held for held, _ in counts), sum(lacking for _, lacking in counts)
+
+
+def _results(parts: Iterable[Part]) -> int:
+    return sum(len(part.prompts) for part in parts)
 
 
 def parts_of(subject: Subject, asked: Capture | Steering, store: Store) -> list[Part]:
@@ -166,15 +168,15 @@ def gather(
     """
     subject, (held, lacking) = work.subject, _parts(work, store)
     store.tidy((*held, *lacking))
-    stored, computed = (sum(len(part.prompts) for part in parts) for parts in (held, lacking))
+    stored, computed = _results(held), _results(lacking)
     if not lacking:
         return Gathered(subject=subject.name, stored=stored, computed=0, device=None)
     if (absent := models_absent()) is not None:
-        raise NotRun(absent)
+        raise NotRun(f"not all of it is stored: {absent}")
     store.prepare(lacking)
     waiting = {part: dict[str, Reading]() for part in lacking if isinstance(part.of, Want)}
     requests, homes = _requests(waiting)
-    total = len(requests) + sum(len(part.prompts) for part in lacking if part not in waiting)
+    total = len(requests) + _results(part for part in lacking if part not in waiting)
     report: Progress = progress or (lambda _done, _total: None)
     report(0, total)
     reader = (open_reader or subject.open)()

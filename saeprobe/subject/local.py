@@ -13,7 +13,7 @@ from saeprobe.files import quoted
 from saeprobe.prompts import NEUTRAL, PromptSet
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
-from saeprobe.subject.machine import models_absent, not_imported, this_machine
+from saeprobe.subject.machine import UNSTORED, models_absent, not_imported, this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import DATE, Located, Lookup, aspects_of, depth_of, downloads
 from saeprobe.subject.specification import (
@@ -89,7 +89,7 @@ class Subject:
 
     spec: SubjectSpec  # what is declared
     randomisation: Randomisation | None = None  # what is drawn at random; None for a subject as it is
-    computed_with: Mapping[str, str] | None = None  # versions that stand for installed ones where `models` is absent
+    computed_with: Mapping[str, str] | None = None  # see `computed_by`
     _trained: Subject | None = field(default=None, compare=False, repr=False)
     _shared: _Shared | None = field(default=None, compare=False, repr=False)
 
@@ -146,7 +146,13 @@ class Subject:
 
     def missing(self) -> str | None:
         """Say why it cannot run here, nor be answered from a store, and which command helps; None where it can."""
-        return self.absent() or (None if self.computed_with else models_absent())
+        why = self.absent() or (None if self.computed_with else models_absent())
+        return why if why is None or self.computed_with is None else f"{UNSTORED}: {why}"
+
+    def computed_by(self, versions: Mapping[str, str]) -> Subject:
+        """Return it with versions that stand for those installed, where `models` is absent; none where nothing fits."""
+        vars(one := replace(self, computed_with=versions))["lookup"] = self.lookup
+        return one
 
     @_fact
     def downloads(self) -> tuple[Download, ...]:

@@ -29,6 +29,7 @@ _BASE: Final = (
     *("scipy", "shtab", "tqdm"),
 )
 """What saeprobe itself takes, likewise."""
+UNSTORED: Final = "nothing stored fits its files, its settings and this version of saeprobe"
 _MIB: Final = 1024**2
 _PATIENCE: Final = 5.0  # seconds; nvidia-smi answers in a tenth of one unless a driver hangs
 _VENDORS: Final = {"0x1002": "AMD", "0x8086": "Intel"}  # as the PCI bus numbers them

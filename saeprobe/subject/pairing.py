@@ -188,7 +188,7 @@ class Lookup:
         """
         spec, absent = self.spec, models_absent()
         if absent and (isinstance(spec.model, str) or isinstance(spec.sae, SaeRelease)):
-            return absent  # it has the cache of the Hub and the registry of sae-lens
+            return f"its files are found through the Hub's cache or sae-lens, also where evidence is stored: {absent}"
         pickled = None if self._model_files or self._folder is None else pickled_only(self._folder)
         if not self._model_files and isinstance(spec.model, Path):
             parts = {"config.json": ("config.json",), WHOLE: (WHOLE, INDEX), "a tokenizer": TOKENIZER}

@@ -14,9 +14,10 @@ import pytest
 from instrument_project import NEUTRAL
 from made_subjects import Made
 
+from saeprobe.plugin.judging import versions
 from saeprobe.plugin.records import _versions
 from saeprobe.store.store import Store
-from saeprobe.subject.machine import models_absent
+from saeprobe.subject.machine import UNSTORED, models_absent
 
 EXTRA = (
     "torch",
@@ -37,6 +38,11 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 """
 PYTEST = f"{BLOCKED}import pytest\nsys.exit(pytest.main(sys.argv[2:]))"
+LATER = f"""
+from importlib import metadata
+here = metadata.version
+metadata.version = lambda name: "9.0" if name == "sae-lens" else here(name)
+{PYTEST}"""
 COMMAND = f"{BLOCKED}from saeprobe.__main__ import main\nsys.exit(main(sys.argv[2:]))"
 SAID = 'run: pip install "saeprobe[models]"'
 PROBES = """
@@ -96,10 +102,10 @@ def run(code: str, folder: Path, *words: str, without: tuple[str, ...] = EXTRA) 
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=wide)  # noqa: S603
 
 
-def probed(folder: Path, *words: str, without: tuple[str, ...] = EXTRA) -> tuple[Any, str]:
+def probed(folder: Path, *words: str, without: tuple[str, ...] = EXTRA, code: str = PYTEST) -> tuple[Any, str]:
     """Run the probes; return report.json and what was printed."""
     fixed = ("-p", "no:cacheprovider", f"--rootdir={folder}", f"--config-file={folder / 'pyproject.toml'}")
-    ran = run(PYTEST, folder, *fixed, *words, without=without)
+    ran = run(code, folder, *fixed, *words, without=without)
     assert "seconds" in ran.stdout or " in " in ran.stdout, ran.stderr
     return report_of(folder), ran.stdout + ran.stderr
 
@@ -166,7 +172,8 @@ def test_evidence_of_another_model_is_never_taken(project: Path, hand_worked_onc
     (sae / "sae_weights.safetensors").write_bytes(bytes(weights))
     table = project / "pyproject.toml"
     table.write_text(table.read_text().replace(str(hand_worked_once.sae), str(sae)))
-    assert verdicts(probed(project)[0])["it.more"][0] == "not run"
+    word, reason = verdicts(probed(project)[0])["it.more"]
+    assert (word, reason.startswith(UNSTORED)) == ("not run", True)
 
 
 def test_an_instrument_that_cannot_be_checked_decides_nothing(project: Path) -> None:
@@ -189,6 +196,34 @@ def test_the_highest_versions_that_hold_all_are_taken(project: Path) -> None:
     first, second = _versions(Store(store))
     assert (first["sae-lens"][0], second) == ("9", only)
     assert verdicts(probed(project)[0])["it.more"][0] != "not run"
+
+
+def test_versions_that_lack_a_control_give_way_to_those_that_hold_all(project: Path) -> None:
+    """Later versions read the capture and the neutral text, earlier ones the control too: they alone decide."""
+    full = report_of(project)
+    (project / "test_it.py").write_text(PROBES.replace("STEPS", "").replace(', controls=("random-sae",)', ""))
+    later, _ = probed(project, without=(), code=LATER)
+    assert later["run"]["computed_prompts"]
+    (project / "test_it.py").write_text(PROBES.replace("STEPS", ""))
+    base, _ = probed(project)
+    assert verdicts(base) == verdicts(full)
+    assert base["run"]["versions"] == full["run"]["versions"]
+    (project / "test_it.py").write_text(PROBES.replace("STEPS", MORE))  # nothing holds all: most decides
+    assert verdicts(probed(project)[0])["it.more"] == verdicts(full)["it.more"]
+
+
+def test_versions_are_those_of_the_subjects_that_are_meant() -> None:
+    """A claim names what computed its own subjects; a report names all that were asked."""
+    computed = {"a": {"torch": "1.0"}, "b": {"torch": "2.0"}, "c": {}}
+    assert [versions(computed, of).get("torch") for of in (["a"], ["a", "b"], None)] == ["1.0", "1.0, 2.0", "1.0, 2.0"]
+
+
+def test_files_are_looked_up_once_for_all_versions(hand_worked_once: Made) -> None:
+    """The fingerprint is another one, the files are not read again."""
+    subject = hand_worked_once.subject
+    one, two = (subject.computed_by({"torch": version}) for version in ("1.0", "2.0"))
+    assert one.identity().fingerprint != two.identity().fingerprint
+    assert one.located is two.located is subject.located
 
 
 @pytest.mark.parametrize(
@@ -215,8 +250,11 @@ def test_doctor_and_subjects_diagnose_the_absence(tmp_path: Path) -> None:
     for word, code in (("subjects", 0), ("doctor", 1)):
         ran = run(COMMAND, tmp_path, word)
         assert ran.returncode == code, ran.stderr
-        assert ran.stdout.count(SAID) == 1
-        assert "sparrow, finch, gpt2, qwen7b, llama70b, llama70b-as-published: " in ran.stdout
+        assert ran.stdout.count(SAID) == 2
+        assert "sparrow, finch: to run or fetch" in ran.stdout
+        assert (
+            "gpt2, qwen7b, llama70b, llama70b-as-published: its files are found through the Hub's cache" in ran.stdout
+        )
 
 
 def test_a_broken_install_names_what_is_absent(tmp_path: Path) -> None:
@@ -233,17 +271,29 @@ def test_a_notebook_says_so_too(tmp_path: Path) -> None:
     assert ran.stderr.splitlines()[-1].endswith(SAID)
 
 
-def test_what_reads_files_imports_no_library_of_models(tmp_path: Path) -> None:
+def test_what_reads_files_imports_no_library_of_models(
+    tmp_path: Path, hand_worked_once: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not for `inspect`, `diff`, `doctor` and `subjects`, nor to collect and plan; sae-lens alone takes 6.5 s."""
     import torch
 
     torch.save([{"topic": "t", "novice_features": torch.ones(2), "expert_features": torch.ones(2)}], tmp_path / "f.pt")
-    (tmp_path / "test_it.py").write_text(PROBES.replace("STEPS", "").replace('"hand"', '"sparrow", "gpt2"'))
+    (tmp_path / "test_it.py").write_text(PROBES.replace("STEPS", "").replace('"hand"', '"sparrow", "gpt2", "mine"'))
+    snapshot = tmp_path / "hub/models--Goodfire--Llama-3.3-70B-Instruct-SAE-l50/snapshots/main"  # in another format
+    snapshot.mkdir(parents=True)
+    sizes = {"encoder_linear.weight": (8, 4), "encoder_linear.bias": 8, "decoder_linear.weight": (4, 8)}
+    tensors = {name: torch.zeros(size) for name, size in {**sizes, "decoder_linear.bias": 4}.items()}
+    torch.save(tensors, snapshot / "Llama-3.3-70B-Instruct-SAE-l50.pt")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    sae = 'sae = { release = "goodfire-llama-3.3-70b-instruct", id = "layer_50" }'
+    mine = f"[tool.saeprobe.subjects.mine]\nmodel = '{hand_worked_once.model}'\n{sae}\ndefault = false\n"
+    (tmp_path / "pyproject.toml").write_text(mine)
     tell = "\nprint(sorted({'torch', 'transformers', 'sae_lens', 'transformer_lens'} & set(sys.modules)))"
     run_main = f"{BLOCKED}from saeprobe.__main__ import main\nmain(sys.argv[2:]){tell}"
     for words in (("inspect", "f.pt"), ("diff", "f.pt", "-o", "d.json"), ("subjects",), ("doctor",)):
         ran = run(run_main, tmp_path, *words, without=())
         assert ran.stdout.splitlines()[-1] == "[]", (words, ran.stdout[-500:], ran.stderr)
+        assert words not in (("subjects",), ("doctor",)) or ("mine" in ran.stdout and "4 dimensions but" in ran.stdout)
     collect = f"{BLOCKED}import pytest\npytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider']){tell}"
     ran = run(collect, tmp_path, without=())
     assert ran.stdout.splitlines()[-1] == "[]", ran.stdout + ran.stderr

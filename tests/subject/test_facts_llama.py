@@ -12,11 +12,11 @@ import pytest
 from made_llama import write_chat_tokenizer, write_llama
 
 import saeprobe
-from saeprobe.subject.files.sae import find_release
+from saeprobe.subject.files.sae import find_release, open_source
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import BUILTIN
 from saeprobe.subject.running.batches import Run
-from saeprobe.subject.specification import Request, SaeFile, SubjectSpec, Want
+from saeprobe.subject.specification import Request, SaeFile, SaeRelease, SubjectSpec, Want
 
 WIDTH, D_SAE = 16, 24
 TEXTS = ("Rain", "Why is the sky blue?", "A longer question about iron")
@@ -63,6 +63,24 @@ def test_llama70b_is_declared_as_sae_lens_knows_it() -> None:
     assert (known["d_in"], known["d_sae"], known["hook_name"]) == (own.shape.hidden, own.d_sae, own.hook_name)
     assert (known["model_name"], known["architecture"]) == (own.model, "standard")
     assert (own.hook_name, published.hook_name) == ("blocks.50.hook_resid_post", "blocks.49.hook_resid_post")
+
+
+@pytest.mark.parametrize(
+    ("release", "layer"), [("goodfire-llama-3.3-70b-instruct", 50), ("goodfire-llama-3.1-8b-instruct", 19)]
+)
+def test_what_is_said_of_goodfires_saes_is_what_sae_lens_says(
+    monkeypatch: pytest.MonkeyPatch, release: str, layer: int
+) -> None:
+    """Of both that there are; sae-lens is imported here, and not where the file is looked up."""
+    from sae_lens.loading.pretrained_sae_loaders import load_sae_config_from_huggingface
+
+    sae = SaeRelease(release=release, id=f"layer_{layer}")
+    known: Any = load_sae_config_from_huggingface(sae.release, sae.id, device="cpu")
+    monkeypatch.setattr("saeprobe.subject.files.sae.dimensions", lambda _: (known["d_in"], known["d_sae"]))
+    monkeypatch.setattr("saeprobe.subject.files.sae._ask_sae_lens", None)
+    said = open_source(sae, Path("nowhere.pt")).said
+    assert said.items() <= {**known, **known["metadata"]}.items()
+    assert said["hook_name"] == f"blocks.{layer}.hook_resid_post"
 
 
 def test_an_sae_in_sixteen_bits_takes_half(spec: SubjectSpec) -> None:

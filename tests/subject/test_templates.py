@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from datetime import datetime
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +17,7 @@ from test_tokens import HOW, plain
 
 from saeprobe.captures import Span
 from saeprobe.subject.pairing import _has_chat_template  # pyright: ignore[reportPrivateUsage]
-from saeprobe.subject.running.chat import in_chat
+from saeprobe.subject.running.chat import _on_the_day, in_chat
 from saeprobe.subject.running.tokens import check_protocol, tokenize
 from saeprobe.subject.specification import ReadingError, SubjectError
 
@@ -68,6 +72,19 @@ def test_every_date_is_the_pinned_one(folder: Any, monkeypatch: pytest.MonkeyPat
     assert in_chat(tokenizer, "hi").whole.partition("|")[0] == wanted
 
 
+def test_the_date_is_in_english_whatever_the_language_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each form is that of Python in the C locale; `strftime` of this process is made to write Chinese, as a check."""
+    forms = "%d %e %m %y %Y %j %H %I %M %S %f %a %A %b %h %B %p %w %u %U %W %V %G %C %F %D %T %R %r %c %x %X|%Z|%z|%%b"
+    code = f"import datetime as d; print(d.datetime(2024, 7, 26).strftime({forms!r}))"
+    env = {**os.environ, "LC_ALL": "C"}
+    in_c = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)  # noqa: S603
+    real = time.strftime
+    monkeypatch.setattr(time, "strftime", lambda form, at: real(form, at).replace("Jul", "7\u6708"))
+    assert datetime(2024, 7, 26, tzinfo=UTC).strftime("%d %b %Y") == "26 7\u6708 2024"
+    assert _on_the_day(forms) == in_c.stdout.removesuffix("\n")
+    assert _on_the_day("%-d.%-m.%Y, %-I %p, %-H") == "26.7.2024, 12 AM, 0"
+
+
 def test_the_clock_that_is_stopped_is_the_one_of_transformers(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own call writes the other day, so that the check above can tell."""
     another_day(monkeypatch)
@@ -99,6 +116,9 @@ def test_a_prompt_is_written_as_transformers_writes_it(folder: Any, template: st
         (TURN + "{{ now() }}", "'now' is undefined"),
         (TURN + "{{ datetime.now() }}", "'datetime' is undefined"),
         (TURN + "{{ strftime_now('%s') }}", "depends on the time zone"),
+        (TURN + "{{ strftime_now('%Od') }}", "uses %O"),
+        (TURN + "{{ strftime_now('%-B') }}", "uses %-B"),
+        (TURN + "{{ strftime_now('100%') }}", "uses %;"),
         (TURN + "{% for", "does not write a single turn"),
         ({"tool_use": TURN}, "no chat template that is the default one"),
     ],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final
@@ -32,6 +31,13 @@ _FAILS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, At
 _REMEDY = "set chat_template = false, or mend the template"
 NO_CHARACTERS: Final = (-1, -1)
 FastTokenizer = Any  # of transformers, which carries no usable types
+_TABLE: Final = (
+    "d=26|e=26|m=07|y=24|Y=2024|C=20|G=2024|j=208|U=29|W=30|V=30|w=5|u=5|H=00|I=12|M=00|S=00|f=000000|n=\n|t=\t|%=%|"
+    "a=Fri|A=Friday|b=Jul|h=Jul|B=July|p=AM|Z=|z=|F=2024-07-26|D=07/26/24|x=07/26/24|T=00:00:00|X=00:00:00|R=00:00|"
+    "r=12:00:00 AM|c=Fri Jul 26 00:00:00 2024"
+)
+_ON_THE_DAY: Final = {one[0]: one[2:] for one in _TABLE.split("|")}
+"""Midnight of `DATE` by the letters of `strftime`, which would write the names of the machine's own language."""
 _BYTE: Final = re.compile(r"<0x[0-9A-F]{2}>")
 
 
@@ -127,10 +133,21 @@ def _render(source: str, names: dict[str, str], text: str) -> str:
 
 
 def _on_the_day(format: str) -> str:  # noqa: A002 - a template may give it by this name
-    """Write the pinned date, at midnight, in a form of `strftime`."""
-    if re.search(r"(?<!%)(%%)*%s", format):
-        raise TemplateError(f"strftime_now({format!r}) depends on the time zone of the machine")
-    return datetime.strptime(DATE, "%d %b %Y").strftime(format)  # noqa: DTZ007 - naive, as that of transformers
+    """Write the pinned date, at midnight, in a form of `strftime`, in English and the same on every system."""
+
+    def written(found: re.Match[str]) -> str:
+        flag, letter = found.groups()
+        if letter == "s":
+            raise TemplateError(f"strftime_now({format!r}) depends on the time zone of the machine")
+        if letter not in _ON_THE_DAY or (flag and not _ON_THE_DAY[letter].isdigit()):
+            raise TemplateError(
+                f"strftime_now({format!r}) uses {found[0]}; wanted % and one of {' '.join(_ON_THE_DAY)}, "
+                "or %- and one that is a number"
+            )
+        value = _ON_THE_DAY[letter]
+        return (value.lstrip("0") or "0") if flag else value
+
+    return re.sub(r"(?s)%(-?)(.?)", written, format)
 
 
 def shorten(prompt: str) -> str:

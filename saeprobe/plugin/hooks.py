@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,12 @@ import pytest
 from saeprobe.claims import claim_of, members
 from saeprobe.files import visible
 from saeprobe.git import commit_of
-from saeprobe.plugin import terminal
-from saeprobe.plugin.checking import (
-    check,
-    deselect_by_default,
-    parametrize,
-    refuse_shared,
-    unclaimed,
-    uncollected,
-    unselected,
-)
+from saeprobe.plugin import checking, terminal
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
 from saeprobe.plugin.judging import described, versions
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
+from saeprobe.plugin.records import stored_before
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, build_document, command_line, now, plain, planned_name, write_report
 from saeprobe.report.page import write_page
@@ -53,7 +45,7 @@ class Hooks:
         self._settings = settings
         self._laboratory = laboratory
         self._began = began
-        self._modules: set[str] = set()
+        self._modules: set[pytest.Module] = set()
         self._runs_on: dict[str, dict[str, None]] = {}
         self._unknown: dict[str, str] = {}
         self._planned: dict[str, str] = {}
@@ -66,6 +58,8 @@ class Hooks:
         self._unclaimed: list[str] = []
         self._notes: dict[str, None] = {}
         self._problems: dict[str, None] = {}
+        self._failed: dict[str, str] = {}
+        self._mended: set[str] = set()
         self._ran = False
         self._begun: set[str] = set()
         self._ended: set[str] = set()
@@ -77,15 +71,15 @@ class Hooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> None:
         """Turn the captures of a file into fixtures before its first probe is made."""
-        self._unclaimed += uncollected(collector, name, obj)
-        if isinstance(collector, pytest.Module) and collector.nodeid not in self._modules:
-            self._modules.add(collector.nodeid)
+        self._unclaimed += checking.uncollected(collector, name, obj)
+        if isinstance(collector, pytest.Module) and collector not in self._modules:
+            self._modules.add(collector)
             register_captures(collector, self._laboratory.provide)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one variant of a probe for each of its subjects, whose name comes before other parameters."""
-        names, claim = parametrize(metafunc, self._laboratory, self._unknown), claim_of(metafunc.function)
+        names, claim = checking.parametrize(metafunc, self._laboratory, self._unknown), claim_of(metafunc.function)
         if claim is not None:
             self._runs_on.setdefault(claim.id, {}).update(dict.fromkeys(names))
 
@@ -99,17 +93,17 @@ class Hooks:
                 item.stash[REFUSED] = claim.id if claim else "", visible(f"{where}: {self._unknown[name]}")
             elif claim is not None and name is not None:
                 self._collected.setdefault(claim.id, {})[name] = None
-        refuse_shared(items)
-        if deselect_by_default(config, items, self._laboratory, self._unknown):
-            self._unselected += unselected(items, self._collected, self._laboratory)
+        checking.refuse_shared(items)
+        if checking.deselect_by_default(config, items, self._laboratory, self._unknown):
+            self._unselected += checking.unselected(items, self._collected, self._laboratory)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Make the plan: which probes are to be decided, in order, and all that they need, by subject."""
         if not (session.items or self._unselected):
-            self._unselected += unselected((), self._collected, self._laboratory, session.config)
-        self._unclaimed += unclaimed(session.items)
-        check(session.items, self._runs_on, self._laboratory)
+            self._unselected += checking.unselected((), self._collected, self._laboratory, session.config)
+        self._unclaimed += checking.unclaimed(session.items)
+        checking.check(session.items, self._runs_on, self._laboratory)
         for item in session.items:
             refused, claim = item.stash.get(REFUSED, ("", "")), claim_of_item(item)
             self._problems[item.stash.get(BROKEN, refused[1])] = None
@@ -127,19 +121,24 @@ class Hooks:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the plan in one pass a subject, then the probes."""
-        option = session.config.option
-        if not (option.collectonly or option.setupplan or session.testsfailed):
+        if not (self._only("collectonly", "setupplan") or session.testsfailed):
             with terminal.ProgressLine(session.config) as line:
                 self._laboratory.gather(line.show)
+            self._ran = not self._only("setuponly")
         return (yield)
+
+    def _only(self, *options: str) -> bool:
+        """Say whether one of these options is given; a plugin that is switched off leaves its own away."""
+        return any(getattr(self._config.option, name, False) for name in options)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Take note that the run came so far as to decide something."""
-        self._ran = not self._config.option.setuponly
+        self._ran = not self._only("setuponly")
         self._begun.add(nodeid)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the record that a report carries; a probe whose teardown failed is broken."""
+        """Keep the record that a report carries; a probe of which anything else failed is broken."""
         self._planned.update(json.loads(vars(report).pop(_PLAN, "{}")))
         if report.when != "setup":
             self._ended.add(report.nodeid)
@@ -147,9 +146,17 @@ class Hooks:
         if record is not None:
             self.pytest_runtest_logstart(report.nodeid)  # a controller is set up by the first record, after it began
             self._records[report.nodeid] = record
-        elif report.when == "teardown" and report.failed and report.nodeid in self._records:
-            known = self._records[report.nodeid]
-            self._records[report.nodeid] = {**known, "verdict": "broken", "reason": "the teardown of the probe failed"}
+        elif (failure := terminal.failure(report)) is not None:
+            self._failed.setdefault(report.nodeid, failure)
+        self._mend(report)
+
+    def _mend(self, report: pytest.TestReport) -> None:
+        """Break the record of a probe whose verdict would pass, where pytest or another plugin lets the probe fail."""
+        record = self._records.get(report.nodeid)
+        broken = None if record is None else terminal.broken_by(report, record, self._failed.get(report.nodeid))
+        if broken is not None:
+            self._records[report.nodeid] = broken
+            self._mended.add(report.nodeid)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
@@ -166,10 +173,14 @@ class Hooks:
         if not isinstance(excinfo.value, pytest.exit.Exception):
             self._begun.clear()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(self, report: object) -> tuple[str, str, str] | None:
-        """Give the verdict's letter and word; pytest calls this for collect reports too, which carry none."""
-        return terminal.status(report) if isinstance(report, pytest.TestReport) else None
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_report_teststatus(self, report: object) -> Generator[None, object, object]:
+        """Give the verdict's letter and word after others, who may fail a report here; collect reports carry none."""
+        given = yield
+        if not isinstance(report, pytest.TestReport):
+            return given
+        self._mend(report)
+        return terminal.status(report) or given
 
     def take_over(self, sent: Mapping[str, Any]) -> None:
         """Take over what an xdist worker planned, computed and checked."""
@@ -189,19 +200,18 @@ class Hooks:
             return
         to_controller: dict[str, object] | None = getattr(session.config, "workeroutput", None)  # an xdist worker's
         if to_controller is not None:
-            checks = self._laboratory.checks.items()
             sent = {
                 "planned": self._planned,
                 "ran": self._ran,
                 "notes": self._unselected + self._unclaimed,
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
-                "checks": {name: plain(asdict(check), name) for name, check in checks},
+                "checks": {name: plain(asdict(check), name) for name, check in self._laboratory.checks.items()},
                 "computed_with": self._laboratory.computed_with,
                 "seen": plain({name: self._laboratory.seen(name) for name in self._laboratory.checks}, "seen"),
             }
             to_controller[RECORD] = json.dumps(sent)  # its escapes carry half of a surrogate pair
             return
-        if self._ran and self._lost and exitstatus == pytest.ExitCode.OK:
+        if self._ran and (self._lost or self._mended) and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._ran and (self._planned or self._records):
             try:
@@ -285,14 +295,5 @@ class Hooks:
             evidence_dir=None if evidence is None else evidence.name,
             versions=versions(self._laboratory.computed_with),
             computed_prompts=sum(each.computed for each in gathered),
-            stored_prompts=_stored(gathered),
+            stored_prompts=stored_before(gathered),
         )
-
-
-def _stored(gathered: Sequence[Gathered]) -> int:
-    """Count results that were stored before the run: what one worker computed, another finds stored."""
-    needed: dict[str, int] = {}
-    for each in gathered:
-        needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
-    computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
-    return max(0, sum(needed.values()) - computed)

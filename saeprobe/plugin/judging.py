@@ -37,6 +37,7 @@ from saeprobe.verdicts.deciding import PublishedComparison, decide
 PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
 """A report states the versions of these."""
 UNSAID: Final = "not said"
+_STOPS: Final = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception)  # they end the run
 _record = pytest.StashKey[ProbeRecord]()
 _said = pytest.StashKey[Sequence[tuple[str, str]]]()  # the properties that are the judge's own
 
@@ -131,7 +132,9 @@ class Judge:
         except pytest.skip.Exception as skipped:
             self._judge(item, claim, [], _not_run(skipped), 0.0)
             raise
-        except Exception as ended:
+        except _STOPS:
+            raise
+        except BaseException as ended:
             done = None
             if broken is None:
                 verdict = self._judge(item, claim, [], ended, 0.0)
@@ -158,7 +161,9 @@ class Judge:
                 yield
             except pytest.skip.Exception as skipped:
                 ended = _not_run(skipped)
-            except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever it is, it decides the claim
+            except _STOPS:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it decides the claim
                 ended = error
         verdict = self._judge(item, claim, recorder.evidence, ended, time.monotonic() - began)
         if verdict.outcome == "passed":

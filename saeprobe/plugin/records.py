@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -17,7 +17,7 @@ from saeprobe.captures import Capture
 from saeprobe.plugin.collecting import Asked
 from saeprobe.recorded.directory import topics_unlike
 from saeprobe.recorded.stated import Stated
-from saeprobe.store.plan import Plan, counted, prompts_for
+from saeprobe.store.plan import Gathered, Plan, counted, prompts_for
 from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
 
@@ -85,3 +85,12 @@ def in_words(folder: Path, subject: Subject, asked: Iterable[Asked]) -> str:
         for each in dict.fromkeys(captures)
     ]
     return f"{folder}{stated.unsaid}{''.join(dict.fromkeys(unlike))}"
+
+
+def stored_before(gathered: Sequence[Gathered]) -> int:
+    """Count the results of a run that were stored before the run: what one worker computed, another finds stored."""
+    needed: dict[str, int] = {}
+    for each in gathered:
+        needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
+    computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
+    return max(0, sum(needed.values()) - computed)

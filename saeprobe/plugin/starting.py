@@ -179,5 +179,8 @@ def _arguments(probe: object) -> set[str]:
 class _StoppedProbe(pytest.Item):
     problem = ""
 
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, self.name
+
     def runtest(self) -> None:
         pytest.fail(self.problem, pytrace=False)

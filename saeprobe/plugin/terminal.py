@@ -49,9 +49,44 @@ def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
     word = record["verdict"]
     if record["declared"] is not None:
         return "passed", "x", f"{word.upper()} AS DECLARED"
-    if report.failed and OUTCOMES[word] == "passed":
+    if report.failed and _surprising(record):
         return "failed", "X", f"{word.upper()} AGAINST ITS DECLARATION"
     return OUTCOMES[word], _LETTER[word], word.upper()
+
+
+def failure(report: pytest.TestReport) -> str | None:
+    """Say what failed by a report, in words for the reason of a verdict; a mark of xfail excuses nothing."""
+    if not (report.failed or (report.skipped and hasattr(report, "wasxfail"))):
+        return None
+    if report.when == "teardown":
+        return "the teardown of the probe failed"
+    kind = "a subtest" if "subtest" in type(report).__name__.lower() else "another check of the probe"
+    crash = getattr(report.longrepr, "reprcrash", None)
+    said = " ".join((report.longreprtext if crash is None else str(crash.message)).split())
+    return visible(f"{kind} failed: {said}" if said else f"{kind} failed")
+
+
+def broken_by(report: pytest.TestReport, record: ProbeRecord, other: str | None) -> ProbeRecord | None:
+    """Return the record as a broken one, where it would not fail its probe and `other` or its own report failed.
+
+    The report that carries it fails with it.
+    """
+    own = hasattr(report, RECORD)
+    why = failure(report) if other is None and own and not _surprising(record) else other
+    if why is None or (record["declared"] is None and OUTCOMES[record["verdict"]] not in ("passed", "skipped")):
+        return None
+    broken = {**record, "verdict": "broken", "reason": why, "declared": None}
+    if own:
+        setattr(report, RECORD, broken)
+        if not report.failed:
+            report.outcome, report.longrepr = "failed", f"broken: {why}"
+    return broken
+
+
+def _surprising(record: ProbeRecord) -> bool:
+    """Say whether a verdict fails its probe because it is better than the one declared."""
+    reason: str = record["reason"]
+    return record["verdict"] == "supported" and reason.startswith("declared ") and ", yet supported: " in reason
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from runs import REFUTED, SUPPORTED, Go
+from records import INI
+from runs import HEAD, REFUTED, SUPPORTED, Go, apart
+
+from saeprobe.gate.article import Article, Citation
+from saeprobe.gate.release import decide_release
+from saeprobe.report.document import read_report
 
 CLAIM = '@claim("An expert prompt has the higher effective rank.", id="rank.down", source="table 1")\n'
 FALSE = 'effective_rank(ranks["expert"]) > effective_rank(ranks["novice"])'
@@ -69,6 +76,72 @@ def test_a_claim_that_needs_a_fixture_which_fails_is_broken(go: Go) -> None:
     run = go(probes=fixture + CLAIM + f"def test_down(ranks, scale):\n    assert {FALSE}\n")
     assert (run.code, run.verdicts) == (1, {"rank.down": "broken"})
     assert run.lines("the probe raised OSError: no scale")
+
+
+@pytest.mark.parametrize(
+    ("ends", "reason"),
+    [
+        ("pytest.fail('no data')", "Failed: no data"),
+        ("pytest.xfail('later')", "XFailed: later"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+    ],
+    ids=["fail", "xfail", "exit"],
+)
+@pytest.mark.parametrize("where", ["probe", "fixture"])
+def test_a_probe_that_ends_by_no_error_is_broken(go: Go, ends: str, reason: str, where: str) -> None:
+    """What pytest and Python end a test by, in a fixture or in the probe, is the reason of the verdict."""
+    fixture = f"import pytest\n@pytest.fixture\ndef scale():\n    {ends if where == 'fixture' else 'pass'}\n"
+    run = go(probes=f"{fixture}{CLAIM}def test_down(ranks, scale):\n    {ends if where == 'probe' else 'pass'}\n")
+    assert (run.code, run.verdicts) == (1, {"rank.down": "broken"})
+    assert run.lines(f"the probe raised {reason}")
+
+
+SOFT = """
+import pytest
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        report.outcome, report.longrepr = "failed", "the prompts differ"
+    return report
+"""
+LATE = """
+def pytest_report_teststatus(report):
+    if report.when == "call":
+        report.outcome, report.longrepr = "failed", "the prompts differ"
+"""
+SUBTEST = SUPPORTED.replace("(ranks)", "(ranks, subtests)") + "    with subtests.test('x'):\n        {}\n"
+XFAIL = "import pytest\n@pytest.mark.xfail\n"
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["here", "workers"])
+@pytest.mark.parametrize(
+    ("conftest", "probes", "reason"),
+    [
+        (SOFT, SUPPORTED, "another check of the probe failed: the prompts differ"),
+        (LATE, SUPPORTED, "another check of the probe failed: the prompts differ"),
+        ("", SUBTEST.format("raise ValueError('bad')"), "a subtest failed: ValueError: bad"),
+        ("", XFAIL + SUBTEST.format("raise ValueError('bad')").lstrip(), "a subtest failed: ValueError: bad"),
+    ],
+    ids=["soft", "late", "subtest", "xfail"],
+)
+def test_a_probe_that_another_plugin_fails_is_broken(
+    pytester: pytest.Pytester, evidence: Path, conftest: str, probes: str, reason: str, workers: tuple[str, ...]
+) -> None:
+    """The report says no more than pytest does, so that the gate does not release the claim."""
+    if "subtests" in probes and not hasattr(pytest, "Subtests"):
+        pytest.skip("this pytest has no subtests")
+    pytester.makepyprojecttoml(INI)
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(test_probes=HEAD + probes)
+    run = apart(pytester.path, f"--saeprobe-evidence={evidence}", *workers)
+    assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
+    assert run.probes["rank.up[llama70b-as-published]"]["reason"] == reason
+    assert run.lines("BROKEN test_probes.py::test_up")
+    assert not run.lines("DECLARATION")
+    path = run.folder / "reports" / "report.json"
+    article = Article(path=path, title="A", language="en", claims=(Citation(id="rank.up", subject=None),))
+    assert decide_release(article, read_report(path)).decision != "release"
 
 
 def test_a_claim_whose_teardown_fails_is_broken(go: Go) -> None:

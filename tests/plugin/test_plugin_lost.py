@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from records import INI, write_ranks
 from runs import HEAD, REFUTED, SUPPORTED, Go, Run, apart
 
 NAMED = "LOST  test_probes.py::test_{}[llama70b-as-published]: planned, but nothing was reported"
 UNTRIED = """
-import pytest
-
-@pytest.mark.xfail(run=False)
 @claim("It is not tried.", id="rank.untried", source="none")
 def test_untried(ranks):
     return
 """
 
 
+@pytest.fixture(autouse=True)
+def _untried(pytester: pytest.Pytester) -> None:
+    """Another plugin takes a probe and says no word on it."""
+    pytester.makeconftest("def pytest_runtest_protocol(item):\n    return True if 'untried' in item.name else None\n")
+
+
 def test_a_probe_that_is_not_tried_is_named(go: Go) -> None:
-    """xfail(run=False) leaves a probe without a word on its claim, so that the claim is lost."""
+    """Another plugin leaves a probe without a word on its claim, so that the claim is lost."""
     run = go(probes=UNTRIED + SUPPORTED)
     assert (run.code, run.verdicts) == (1, {"rank.up": "supported"})
     assert run.lines(NAMED.format("untried"))
     assert run.report["planned"] == ["rank.untried[llama70b-as-published]", "rank.up[llama70b-as-published]"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n1",), ("-p", "no:setuponly", "-p", "no:setupplan")])
+def test_a_run_that_tries_nothing_fails(pytester: pytest.Pytester, evidence: Path, arguments: tuple[str, ...]) -> None:
+    """Where no probe at all reports a thing, here or on workers, the claims are lost all the same."""
+    pytester.makepyprojecttoml(INI)
+    pytester.makepyfile(test_probes=HEAD + UNTRIED)
+    run = apart(pytester.path, f"--saeprobe-evidence={evidence}", *arguments)
+    assert (run.code, run.verdicts) == (1, {})
+    assert run.lines(NAMED.format("untried"))
 
 
 def test_a_run_without_failures_loses_nothing(go: Go) -> None:

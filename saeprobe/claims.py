@@ -142,7 +142,7 @@ def claim(
 def claim_of(probe: object) -> Claim | None:
     """Return the claim that `probe` decides, or None where it is an ordinary test."""
     found = getattr(probe, "claim", None)
-    return found if isinstance(found, Claim) else None
+    return found if type(found) is Claim else None  # a proxy may raise where its class is asked for
 
 
 def _refuse_place(probe: object, it: Claim) -> None:

@@ -13,12 +13,12 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, SUBJECT
+from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, SUBJECT, function_of, params_of, record_of
 
 if TYPE_CHECKING:
     from saeprobe.claims import Claim
@@ -82,7 +82,7 @@ class Door:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._began = time.monotonic()
-        self._seen: set[str] = set()
+        self._seen: set[pytest.Collector] = set()
         self._part: Part | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -102,14 +102,13 @@ class Door:
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Refuse a test that would pass by its claim, as an ordinary one does."""
-        function: Any = getattr(item, "function", None)
-        if "saeprobe.claims" not in sys.modules or type(function) not in (FunctionType, MethodType):
+        function = function_of(item)
+        if "saeprobe.claims" not in sys.modules or function is None:
             return
         from saeprobe.claims import claim_of
 
-        callspec, where = getattr(item, "callspec", None), item.nodeid.partition("[")[0]
-        claim, hidden = claim_of(function), _hidden(function)
-        if claim is not None and (callspec is None or SUBJECT not in callspec.params):
+        claim, hidden, where = claim_of(function), _hidden(function, item.parent), item.nodeid.partition("[")[0]
+        if claim is not None and SUBJECT not in params_of(item):
             kind = type(item).__name__
             of = "a method of a unittest.TestCase" if kind == "TestCaseFunction" else f"collected as a {kind}"
             problem = f"{where} makes the claim {claim.id!r} and is {of}, which runs on no subject; write it as a "
@@ -130,20 +129,20 @@ class Door:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Let no xfail mark excuse a test that was refused."""
         report = yield
-        if REFUSED in item.stash and vars(report).pop("wasxfail", None) is not None:
+        if REFUSED in item.stash and getattr(report, "__dict__", {}).pop("wasxfail", None) is not None:
             report.outcome = "failed"
         return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
         """Read a record again, in a thread of xdist, and leave the rest to pytest."""
-        if RECORD in data:
+        if type(data.get(RECORD)) is str:
             data[RECORD] = json.loads(data[RECORD])  # escapes carry half of a surrogate pair
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Set the run up on an xdist controller, which collects nothing itself, where a record comes in."""
-        if self._part is None and RECORD in vars(report):
+        if self._part is None and record_of(report) is not None:
             self._started().pytest_runtest_logreport(report)
 
     @pytest.hookimpl(optionalhook=True)
@@ -167,11 +166,11 @@ class Door:
 
         if type(obj) is FunctionType and claim_of(obj) is not None:  # other objects may do anything when asked
             return True
-        if not isinstance(collector, pytest.Module) or collector.nodeid in self._seen:
+        if not isinstance(collector, pytest.Module) or collector in self._seen:
             return False
-        self._seen.add(collector.nodeid)
+        self._seen.add(collector)  # several of a file have one node id
         code: ModuleType = cast(Any, collector).obj
-        return any(type(value).__module__ == "saeprobe.captures" for value in vars(code).values())
+        return any(type(value).__module__ == "saeprobe.captures" for value in getattr(code, "__dict__", {}).values())
 
     def _started(self) -> Part:
         if self._part is None:
@@ -182,24 +181,35 @@ class Door:
 
 
 def _refuse_fixture(collector: pytest.Collector, obj: object) -> None:
-    found: Any = vars(obj).get("claim")
+    found: Any = getattr(obj, "__dict__", {}).get("claim")
     if type(found).__module__ == "saeprobe.claims":
         what = f"{collector.nodeid}: a fixture makes the claim {found.id!r}"
         raise collector.CollectError(f"{what}; write it above the test that decides it")
 
 
-def _hidden(function: FunctionType | MethodType) -> Claim | None:
-    """Return the claim of a function that a decorator calls in the place of this one."""
+def _hidden(function: object, collector: object) -> Claim | None:
+    """Return the claim of a function that a decorator calls in the place of this one, and that is no test itself."""
     from saeprobe.claims import claim_of
 
-    called: list[Any] = [function]
+    called: list[Any] = [function] if type(function) is FunctionType else []
     for each in called:  # it grows; functions may hold each other
         for cell in each.__closure__ or ():
             with suppress(ValueError):  # a name that is not bound yet
                 inner = cell.cell_contents
                 if type(inner) is FunctionType and all(inner is not known for known in called):
                     called.append(inner)
-    return next((found for found in map(claim_of, called[1:]) if found is not None), None)
+    hidden = (each for each in called[1:] if claim_of(each) is not None and not _collected(each, collector))
+    return next(map(claim_of, hidden), None)
+
+
+def _collected(function: FunctionType, collector: object) -> bool:
+    """Say whether a function stands as a test in its own file, or in a class of it."""
+    names = function.__globals__
+    places = [names, *(vars(value) for value in names.values() if type(value) is type)]
+    found = [name for place in places for name, value in place.items() if value is function]
+    return isinstance(collector, pytest.Module | pytest.Class) and any(
+        collector.istestfunction(function, name) for name in found
+    )
 
 
 def _folders(config: pytest.Config) -> dict[str, Path]:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from types import FunctionType
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -27,9 +27,11 @@ from saeprobe.plugin.collecting import (
     subject_of,
 )
 from saeprobe.plugin.laboratory import Laboratory
-from saeprobe.plugin.names import BROKEN, REFUSED, SUBJECT
+from saeprobe.plugin.names import BROKEN, REFUSED, SUBJECT, fixtures_of, function_of
 from saeprobe.store.plan import prompts_for
 from saeprobe.subject.specification import SubjectError
+
+_NAME_CASES: Final = "name the cases, parametrize(..., ids=[...]), in letters, digits, dots and dashes"
 
 
 def refuse_shared(items: Iterable[pytest.Item]) -> None:
@@ -40,20 +42,29 @@ def refuse_shared(items: Iterable[pytest.Item]) -> None:
         if claim is not None and REFUSED not in item.stash:
             by_id.setdefault(claim.id, []).append((item, claim))
     for name, probes in by_id.items():
-        problem = next((found for probe in probes if (found := _shared(probes[0], probe))), None)
+        found = chain((_shared(probes[0], probe) for probe in probes), (_nameless(*probe) for probe in probes))
+        problem = next(filter(None, found), None)
         for item, _ in probes if problem is not None else ():
             item.stash[REFUSED] = name, visible(problem or "")
+
+
+def _nameless(item: pytest.Item, claim: Claim) -> str | None:
+    """Say that nothing of the name of a case can stand in an id; the case would pass for the claim as a whole."""
+    whole = claim_of(function_of(item))
+    if not case_of(item) or whole is None or claim.id != whole.id:
+        return None
+    return f"{item.nodeid}: of the case [{case_of(item)}] nothing can stand in the id of a claim; {_NAME_CASES}"
 
 
 def _shared(one: tuple[pytest.Item, Claim], two: tuple[pytest.Item, Claim]) -> str | None:
     """Say why two probes of one id do not decide one claim; None where they do."""
     (item, claim), (other, another) = one, two
     there, here = (each.nodeid.partition("[")[0] for each in (item, other))
-    same = claim_of(getattr(item, "function", None)) is claim_of(getattr(other, "function", None))
+    same = claim_of(function_of(item)) is claim_of(function_of(other))
     if same and case_of(item) != case_of(other):
         return (
             f"the cases [{case_of(item)}] of {there} and [{case_of(other)}] of {here} would both be the claim "
-            f"{claim.id!r}; name the cases, parametrize(..., ids=[...]), in letters, digits, dots and dashes"
+            f"{claim.id!r}; {_NAME_CASES}"
         )
     if same and claim.sentence == another.sentence:
         return None
@@ -82,7 +93,7 @@ def check(items: Iterable[pytest.Item], runs_on: Mapping[str, Collection[str]], 
 
 def _of_subjects(item: pytest.Item, runs_on: Mapping[str, Collection[str]]) -> Iterator[str]:
     """Find a claim that speaks of a subject on which no probe of it runs, since nothing would look at it."""
-    claim = claim_of(getattr(item, "function", None))
+    claim = claim_of(function_of(item))
     if claim is None:
         return
     on = runs_on[claim.id]
@@ -96,12 +107,14 @@ def _of_subjects(item: pytest.Item, runs_on: Mapping[str, Collection[str]]) -> I
 
 def _of_fixtures(item: pytest.Item) -> Iterator[str]:
     """Find a capture that a probe takes and that is misspelt, or stands where pytest does not find it."""
-    fixtures: Any = getattr(item, "_fixtureinfo", None)
+    fixtures = fixtures_of(item)
     if claim_of_item(item) is None or fixtures is None:
         return
     names: Sequence[str] = fixtures.names_closure
+    captures = declarations(item.getparent(pytest.Module))
+    for name in (name for name in ("request", SUBJECT) if name in captures and name in names):
+        yield f"{item.nodeid.partition('::')[0]}: {name!r} is a name of pytest or saeprobe itself; rename this capture"
     for name in (name for name in names if name not in fixtures.name2fixturedefs and name != "request"):
-        captures = declarations(item.getparent(pytest.Module))
         yield (
             f"{item.nodeid.partition('[')[0]} takes {name!r}, and there is no such fixture"
             f"{did_you_mean(name, [*captures, SUBJECT])}; a capture stands at the top of the probe's own "
@@ -168,7 +181,7 @@ def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory, unknown: dict
                 str(error),
                 [each for one in laboratory.names for each in laboratory.subject(one).markers],
             )
-        marks = [getattr(pytest.mark, marker) for marker in dict.fromkeys(of)]
+        marks = [pytest.Mark(marker, (), {}, _ispytest=True) for marker in dict.fromkeys(of)]  # in no list of markers
         parameters.append(pytest.param(name, id=name, marks=marks))
     metafunc.parametrize(SUBJECT, parameters, scope="session")
     return names
@@ -181,12 +194,16 @@ def deselect_by_default(
 
     Those that are `unknown` are kept, so that they fail.
     """
+    for name in dict.fromkeys((*laboratory.names, *laboratory.default_names)):  # other files took no mark from it
+        for marker in laboratory.subject(name).markers:
+            config.addinivalue_line("markers", f"{marker}: probes on the subject {name}")
     options = config.option
     words = f"{options.keyword} {' '.join(config.args)}"
     markers = {marker for name in laboratory.names for marker in laboratory.subject(name).markers}
     by_mark = markers.intersection(re.findall(r"[\w.-]+", options.markexpr))  # `-m "not slow"` selects no subject
     marked = [name for name in laboratory.names if laboratory.subject(name).markers]  # the others nothing can select
-    if by_mark or any(f"[{name}" in words or name in options.keyword for name in marked):
+    keywords = [f"{word}-" for word in re.findall(r"[\w.+-]+", options.keyword)]
+    if by_mark or any(f"[{name}" in words or any(word.startswith(f"{name}-") for word in keywords) for name in marked):
         return False
     defaults = set(laboratory.default_names)
     names = [(item, name) for item in items if (name := subject_of(item)) is not None and name not in unknown]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import Any, Final, cast
+from unicodedata import normalize
 
 import pytest
 
@@ -18,7 +18,7 @@ from saeprobe.claims import Claim, Control, NotRun, claim_of, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.features import Features
-from saeprobe.plugin.names import SUBJECT
+from saeprobe.plugin.names import SUBJECT, fixtures_of, function_of, params_of
 from saeprobe.plugin.sentences import design_lines
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.store.plan import prompts_for
@@ -33,6 +33,7 @@ Find = Callable[[str], Subject]
 """It looks a subject up by its name."""
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
+_ESCAPED: Final = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})")  # as pytest writes ids
 _SLUG: Final = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*")  # the parts of a case's id that may stand in the id of a claim
 FEW: Final = 3  # claims that a line names; more are counted, unless nothing can decide them
 _PARTS: Final[Mapping[RandomPart, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
@@ -56,8 +57,7 @@ class Asked:
 
 def subject_of(item: pytest.Item) -> str | None:
     """Return the subject that `item` is a variant for; several names are joined by a plus sign where it is for all."""
-    callspec = getattr(item, "callspec", None)
-    return None if callspec is None else callspec.params.get(SUBJECT)
+    return params_of(item).get(SUBJECT)
 
 
 def default_names(subjects: Iterable[Subject]) -> tuple[str, ...]:
@@ -77,26 +77,35 @@ def default_names(subjects: Iterable[Subject]) -> tuple[str, ...]:
 
 def claim_of_item(item: pytest.Item) -> Claim | None:
     """Return the claim that an item decides; each case of a parametrised probe has one of its own."""
-    claim, case = claim_of(getattr(item, "function", None)), case_of(item)
-    if claim is None or not case:
+    claim, case, values = claim_of(function_of(item)), case_of(item), params_of(item)
+    if claim is None or not values.keys() - {SUBJECT} or _of_no_case(item):
         return claim
-    values: Mapping[str, object] = cast("Any", item).callspec.params
-    shown = case.encode().decode("unicode_escape") if case.isascii() and "\\u" in case else case
+    shown = _ESCAPED.sub(_unescaped, case)
     said = {name: str(value) if type(value) in (str, int, float, bool) else shown for name, value in values.items()}
     sentence = _FIELD.sub(lambda field: said.get(field[1], field[0]), claim.sentence)
-    if not said.keys() - {SUBJECT} <= set(_FIELD.findall(claim.sentence)):
+    if case and not said.keys() - {SUBJECT} <= set(_FIELD.findall(claim.sentence)):
         sentence += f" [{shown}]"
-    slug = "-".join(_SLUG.findall(case.lower()))
+    slug = "-".join(_SLUG.findall(normalize("NFKD", shown.casefold()).encode("ascii", "ignore").decode()))
     return replace(claim, id=f"{claim.id}.{slug}" if slug else claim.id, sentence=sentence)
 
 
 def case_of(item: pytest.Item) -> str:
     """Return the id of an item's parameters beside the subject, which comes first; empty where it has none."""
-    name = subject_of(item)
+    name = None if _of_no_case(item) else subject_of(item)
     whole = "" if name is None else str(cast("Any", item).callspec.id)
     if name and not whole.startswith(name):  # pytest escapes what is not ASCII
         name = name.encode("unicode_escape").decode()
     return whole.removeprefix(name or "").removeprefix("-")
+
+
+def _of_no_case(item: pytest.Item) -> bool:
+    """Say whether pytest made an item, which it skips, of a list of cases that is empty."""
+    return any(type(value).__name__ == "NotSetType" for value in params_of(item).values())
+
+
+def _unescaped(written: re.Match[str]) -> str:
+    character = written[0].encode().decode("unicode_escape")
+    return character if character.isprintable() else written[0]
 
 
 def register_captures(module: pytest.Module, provide: Provide) -> None:
@@ -113,23 +122,25 @@ def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
             for fixture, declared in declared_by(item).items():
                 file = item.nodeid.partition("::")[0]
                 asked = Asked(subject=name, declared=declared, claim=claim, fixture=fixture, file=file)
-                yield replace(asked, probe=getattr(item, "function", None))
+                yield replace(asked, probe=function_of(item))
 
 
 def declarations(module: pytest.Module | None) -> dict[str, Declared]:
     """Return the captures and steering experiments among the names of a file."""
     if module is None:
         return {}
-    code = cast("ModuleType", module.obj)
-    return {name: value for name, value in vars(code).items() if issubclass(type(value), Capture | Steering)}
+    names: Mapping[str, Any] = getattr(cast("object", module.obj), "__dict__", {})
+    return {name: value for name, value in names.items() if issubclass(type(value), Capture | Steering)}
 
 
 def declared_by(item: pytest.Item) -> dict[str, Declared]:
     """Return the captures that `item` uses, by any chain of fixtures, by name."""
-    fixtures: Any = getattr(item, "_fixtureinfo", None)
+    fixtures = fixtures_of(item)
     by_name: dict[str, Sequence[Any]] = {} if fixtures is None else fixtures.name2fixturedefs
-    found = {name: getattr(definitions[-1].func, "declared", None) for name, definitions in by_name.items()}
-    return {name: declared for name, declared in found.items() if isinstance(declared, Capture | Steering)}
+    found: dict[str, Any] = {
+        name: getattr(definitions[-1].func, "declared", None) for name, definitions in by_name.items()
+    }
+    return {name: declared for name, declared in found.items() if issubclass(type(declared), Capture | Steering)}
 
 
 def _provider(declared: Declared, provide: Provide) -> Callable[[str], object]:

@@ -20,7 +20,7 @@ from saeprobe.plugin import checking, terminal
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
 from saeprobe.plugin.judging import described, versions
 from saeprobe.plugin.laboratory import Laboratory, Settings
-from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
+from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, record_of
 from saeprobe.plugin.records import stored_before
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, build_document, command_line, now, plain, planned_name, write_report
@@ -29,7 +29,7 @@ from saeprobe.store.instrument import InstrumentCheck, check_of
 from saeprobe.store.plan import Gathered
 from saeprobe.store.tables import Seen
 
-_PLAN = "saeprobe_plan"
+_PLAN = f"{RECORD}_plan"
 """This attribute of the first report of an xdist worker that carries a record carries its plan too."""
 
 
@@ -45,7 +45,7 @@ class Hooks:
         self._settings = settings
         self._laboratory = laboratory
         self._began = began
-        self._modules: set[pytest.Module] = set()
+        self._modules: set[pytest.Collector] = set()
         self._runs_on: dict[str, dict[str, None]] = {}
         self._unknown: dict[str, str] = {}
         self._planned: dict[str, str] = {}
@@ -139,10 +139,10 @@ class Hooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report carries; a probe of which anything else failed is broken."""
-        self._planned.update(json.loads(vars(report).pop(_PLAN, "{}")))
+        self._planned.update(json.loads(getattr(report, "__dict__", {}).pop(_PLAN, "{}")))
         if report.when != "setup":
             self._ended.add(report.nodeid)
-        record: ProbeRecord | None = getattr(report, RECORD, None)
+        record: ProbeRecord | None = record_of(report)
         if record is not None:
             self.pytest_runtest_logstart(report.nodeid)  # a controller is set up by the first record, after it began
             self._records[report.nodeid] = record

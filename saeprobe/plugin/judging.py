@@ -185,7 +185,7 @@ class Judge:
             del item.stash[_record]
             setattr(report, RECORD, record)
             # An xfail mark is no declaration: a claim that is not established fails all the same.
-            if vars(report).pop("wasxfail", None) is not None and call.excinfo is not None:
+            if getattr(report, "__dict__", {}).pop("wasxfail", None) is not None and call.excinfo is not None:
                 report.outcome = "failed"
         return report
 

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, cast
 
 import pytest
 
 SUBJECT: Final = "saeprobe_subject"
 """This parameter of a probe's variant is the name of the subject that it runs on."""
-RECORD: Final = "saeprobe"
+RECORD: Final = "_saeprobe_record"
 """This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
 BROKEN: Final = pytest.StashKey[str]()
 """A claim is broken for this reason, which is known before its probe runs."""
 REFUSED: Final = pytest.StashKey[tuple[str, str]]()
 """A test fails at its setup without a record: the id of the claim that it would decide, or nothing, and the reason."""
+
+
+def function_of(item: pytest.Item) -> Any:
+    """Return the function of a test that pytest itself made.
+
+    It is None for an item of another plugin's own class: its attributes may be anything, whatever they are called.
+    """
+    return getattr(item, "function", None) if isinstance(item, pytest.Function) else None
+
+
+def params_of(item: pytest.Item) -> dict[str, Any]:
+    """Return the parameters of a test that pytest itself made, by name; the subject is among those of a variant."""
+    return dict(item.callspec.params) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+
+
+def fixtures_of(item: pytest.Item) -> Any:
+    """Return what pytest knows of the fixtures of a test that it made itself."""
+    return getattr(item, "_fixtureinfo", None) if isinstance(item, pytest.Function) else None
+
+
+def record_of(report: object) -> Any:
+    """Return the record that a report carries, None where it carries none, or something that is not ours."""
+    found: Any = getattr(report, RECORD, None)
+    ours = type(found) is dict and "verdict" in cast("dict[object, object]", found)
+    return cast("Any", found) if ours else None

@@ -47,25 +47,20 @@ class Part(Protocol):
 
 
 def start(config: pytest.Config, given: Mapping[str, Path], began: float) -> Part:
-    """Set up the parts of the run and register a marker for each subject; `began` is when pytest did, monotonic.
+    """Set up the parts of the run; `began` is when pytest did, monotonic.
 
     `given` are the folders of options.
     """
     try:
         settings = _settings(config, given)
         laboratory = Laboratory(settings)
-        known = {
-            name: laboratory.subject(name)
-            for name in (*laboratory.names, *laboratory.default_names, *settings.neutral)  # a wrong name raises here
-        }
+        for name in (*laboratory.names, *laboratory.default_names, *settings.neutral):
+            laboratory.subject(name)  # a wrong name raises here
         judge = Judge(settings, laboratory)
     except (BaselineError, SubjectError, _SettingError) as error:
         stopped = Stopped(visible(str(error)), given.get("report", config.rootpath / "reports"))
         config.pluginmanager.register(stopped, "saeprobe-stopped")
         return stopped
-    for name, subject in known.items():
-        for marker in subject.markers:
-            config.addinivalue_line("markers", f"{marker}: probes on the subject {name}")
     hooks = Hooks(config, settings, laboratory, began)
     config.pluginmanager.register(hooks, "saeprobe-hooks")
     config.pluginmanager.register(judge, "saeprobe-judge")

@@ -22,7 +22,7 @@ from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
 from saeprobe.files import visible, visible_lines
 from saeprobe.git import named
 from saeprobe.plugin.collecting import claim_of_item
-from saeprobe.plugin.names import RECORD
+from saeprobe.plugin.names import RECORD, record_of
 from saeprobe.report.document import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
@@ -43,7 +43,7 @@ _MARKUP: Final[Mapping[Word, dict[str, bool]]] = {
 
 def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
     """Return pytest's category, letter and word for a report that carries a verdict."""
-    record: ProbeRecord | None = getattr(report, RECORD, None)
+    record: ProbeRecord | None = record_of(report)
     if record is None or report.outcome not in ("passed", "failed", "skipped"):  # another plugin's, such as `rerun`
         return None
     word = record["verdict"]

@@ -69,11 +69,42 @@ def test_a_sentence_that_names_no_parameter_has_the_case_at_its_end(go: Go) -> N
 
 
 def test_a_case_in_chinese_is_shown_as_written(go: Go) -> None:
-    """Its id has the escapes that pytest writes; the sentence has the words."""
-    run = go(probes=CASES.replace('"novice", "twin"', 'pytest.param("novice", id="新手")').replace("A {style}", "A"))
+    """Its id has what of the words is ASCII, accents left out, not the escapes that pytest writes."""
+    run = go(
+        probes=CASES.replace('"novice", "twin"', 'pytest.param("novice", id="新手 Café")').replace("A {style}", "A")
+    )
     assert {claim["id"]: claim["sentence"] for claim in run.report["claims"]} == {
-        "rank.by.u65b0-u624b": "A prompt has the higher rank of {features}. [新手]"
+        "rank.by.cafe": "A prompt has the higher rank of {features}. [新手 Café]"
     }
+
+
+def test_a_case_of_which_nothing_can_stand_in_an_id_is_refused(go: Go) -> None:
+    """It would pass for the claim as a whole."""
+    run = go(probes=CASES.replace('"novice", "twin"', 'pytest.param("novice", id="新手")'))
+    assert run.code == 1
+    assert "nothing can stand in the id of a claim; name the cases, parametrize(..., ids=[...])" in run.out
+
+
+def test_a_case_without_a_name_fills_the_sentence(go: Go) -> None:
+    """A hidden case is the claim itself."""
+    run = go(probes=CASES.replace('"novice", "twin"', 'pytest.param("novice", id=pytest.HIDDEN_PARAM)'))
+    assert {claim["id"]: claim["sentence"] for claim in run.report["claims"]} == {
+        "rank.by": "A novice prompt has the higher rank of {features}."
+    }
+
+
+def test_an_empty_list_of_cases_is_the_claim_that_did_not_run(go: Go) -> None:
+    """Pytest makes one item of it, which it skips."""
+    run = go(probes=CASES.replace('"novice", "twin"', ""))
+    assert run.report["planned"] == [f"rank.by{ON}"]
+    assert run.verdicts == {"rank.by": "not run"}
+
+
+def test_a_capture_named_as_what_pytest_keeps_for_itself_is_refused(go: Go) -> None:
+    """Its probe would get pytest's own object in its place."""
+    run = go(probes="request = ranks\n" + SUPPORTED.replace("ranks", "request"))
+    assert run.verdicts == {"rank.up": "broken"}
+    assert run.lines("broken: test_probes.py: 'request' is a name of pytest or saeprobe itself; rename this capture")
 
 
 @pytest.mark.parametrize(

@@ -94,3 +94,18 @@ def test_a_probe_in_a_class_is_a_probe(go: Go) -> None:
     body = REFUTED.replace("\n", "\n    ").replace("test_down(ranks)", "test_down(self, ranks)")
     run = go(probes=f"class TestRanks:{body}")
     assert (run.code, run.verdicts) == (1, {"rank.down": "refuted"})
+
+
+def test_a_file_that_is_named_twice_has_its_captures_twice(go: Go) -> None:
+    """--keep-duplicates collects a file by two collectors of one name."""
+    run = go("test_probes.py", "test_probes.py", "--keep-duplicates", probes=SUPPORTED)
+    assert (run.code, run.verdicts) == (0, {"rank.up": "supported"})
+    assert run.lines("2 passed")
+
+
+def test_a_probe_of_a_run_that_cannot_start_is_named_in_its_failure(go: Go) -> None:
+    """Its heading is its own name."""
+    run = go("-o", "saeprobe_alpha=7", probes=SUPPORTED)
+    assert run.code == 1
+    assert run.lines("___ test_up ___")
+    assert not run.lines("___ test session ___")

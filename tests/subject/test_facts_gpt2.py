@@ -115,7 +115,7 @@ def test_a_misspelt_key_is_missed_though_sae_lens_answers_none(tiny: Made, tmp_p
         metadata: Any = SAE.load_from_disk(folder).cfg.metadata
     assert getattr(metadata, key) is None
     subject = replace(tiny.subject, spec=replace(tiny.subject.spec, sae=SaeFolder(path=folder)))
-    with pytest.raises(SubjectError, match=f"says {key}; add {key} to"):
+    with pytest.raises(SubjectError, match=rf"says {key}; add to \[tool.saeprobe.subjects.tiny\] .*such as: {key} = "):
         subject.open()
 
 

@@ -16,7 +16,7 @@ from made_llama import CHAT_TEMPLATE, write_chat_tokenizer
 from test_tokens import HOW, plain
 
 from saeprobe.captures import Span
-from saeprobe.subject.pairing import _has_chat_template  # pyright: ignore[reportPrivateUsage]
+from saeprobe.subject.files.tokenizer import has_chat_template
 from saeprobe.subject.running.chat import _on_the_day, in_chat
 from saeprobe.subject.running.tokens import check_protocol, tokenize
 from saeprobe.subject.specification import ReadingError, SubjectError
@@ -199,7 +199,7 @@ def test_a_template_is_found_wherever_a_tokenizer_may_keep_it(folder: Any, tmp_p
         default.write_text(TURN, encoding="utf-8")
     tokenizer = AutoTokenizer.from_pretrained(made)
     assert in_chat(tokenizer, "hi").whole.endswith("<|end_header_id|>hi")
-    assert _has_chat_template(made)
+    assert has_chat_template(made)
 
 
 def test_a_tokenizer_that_cuts_the_tokens_of_its_template_is_refused(folder: Any) -> None:

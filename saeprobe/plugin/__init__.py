@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini(
         "saeprobe_default_subjects",
-        "subjects that run where no -m selects (default: those of pyproject.toml, else the specimens)",
+        "subjects that run where no -m selects (default: the specimens, and those of pyproject.toml)",
         "args",
     )
     parser.addini(

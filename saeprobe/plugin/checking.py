@@ -169,7 +169,7 @@ def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory, unknown: dict
     mark = metafunc.definition.get_closest_marker(SUBJECTS_MARK)
     if claim_of(metafunc.function) is None and SUBJECT not in metafunc.fixturenames:
         return ()
-    names: Sequence[str] = mark.args if mark is not None else laboratory.default_names
+    names: Sequence[str] = mark.args if mark is not None else laboratory.default_names(unmarked=True)
     if SUBJECT not in metafunc.fixturenames:  # a probe that says its claim is unverifiable takes no capture
         metafunc.fixturenames.append(SUBJECT)
     parameters: list[Any] = []
@@ -194,7 +194,7 @@ def deselect_by_default(
 
     Those that are `unknown` are kept, so that they fail.
     """
-    for name in dict.fromkeys((*laboratory.names, *laboratory.default_names)):  # other files took no mark from it
+    for name in dict.fromkeys((*laboratory.names, *laboratory.default_names())):  # other files took no mark from it
         for marker in laboratory.subject(name).markers:
             config.addinivalue_line("markers", f"{marker}: probes on the subject {name}")
     options = config.option
@@ -205,7 +205,7 @@ def deselect_by_default(
     keywords = [f"{word}-" for word in re.findall(r"[\w.+-]+", options.keyword)]
     if by_mark or any(f"[{name}" in words or any(word.startswith(f"{name}-") for word in keywords) for name in marked):
         return False
-    defaults = set(laboratory.default_names)
+    defaults = set(laboratory.default_names())
     names = [(item, name) for item in items if (name := subject_of(item)) is not None and name not in unknown]
     left_out = [item for item, name in names if not defaults.issuperset(members(name))]
     if left_out:
@@ -257,7 +257,7 @@ def unselected(
     it, them = ("it runs", "it") if len(gone) == 1 else ("they run", "them")
     said = [f"nothing selected of {named(list(gone))}: {it} on {', '.join(subjects)}"]
     if config is None:
-        said.append(f"by default {', '.join(laboratory.default_names)} would run")
+        said.append(f"by default {', '.join(laboratory.default_names())} would run")
     else:
         options = [(option, str(vars(config.option)[name])) for option, name in (("-k", "keyword"), ("-m", "markexpr"))]
         by = [f"{option} {shlex.quote(text)}" for option, text in options if text]

@@ -60,19 +60,15 @@ def subject_of(item: pytest.Item) -> str | None:
     return params_of(item).get(SUBJECT)
 
 
-def default_names(subjects: Iterable[Subject]) -> tuple[str, ...]:
-    """Choose the subjects that run where nothing selects: the user's own, and the specimens where there are none.
+def default_names(subjects: Iterable[Subject], *, unmarked: bool) -> tuple[str, ...]:
+    """Return the subjects that run where nothing selects: the specimens and the user's own without `default = false`.
 
-    Of the user's own, those with `default = true` run; where none says so, all but those with `default = false` do.
+    An `unmarked` probe, which names no subject, runs on the user's own, or on the specimens where there are none.
     """
     specs, builtin = [subject.spec for subject in subjects], {spec.name for spec in BUILTIN}
-    own = [spec for spec in specs if spec.name not in builtin]
-    chosen = (
-        [spec for spec in own if spec.default]
-        or [spec for spec in own if spec.default is None]
-        or [spec for spec in specs if spec.specimen]
-    )
-    return tuple(spec.name for spec in chosen)
+    own = [spec.name for spec in specs if spec.name not in builtin and spec.default is not False]
+    specimens = [spec.name for spec in specs if spec.specimen]
+    return tuple(own or specimens) if unmarked else (*specimens, *own)
 
 
 def claim_of_item(item: pytest.Item) -> Claim | None:

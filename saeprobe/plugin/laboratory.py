@@ -76,10 +76,9 @@ class Laboratory:
         self.gathered: list[Gathered] = []
         self.computed_with: dict[str, Mapping[str, str]] = {}  # by subject that is asked, see `served`
 
-    @property
-    def default_names(self) -> tuple[str, ...]:
-        """Return the subjects that run where nothing selects others."""
-        return self._settings.default_subjects or default_names(map(self.subject, self.names))
+    def default_names(self, *, unmarked: bool = False) -> tuple[str, ...]:
+        """Return the subjects that run where nothing selects others; `unmarked`, those of a probe that names none."""
+        return self._settings.default_subjects or default_names(map(self.subject, self.names), unmarked=unmarked)
 
     @property
     def device(self) -> str | None:

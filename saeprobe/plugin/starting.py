@@ -54,7 +54,7 @@ def start(config: pytest.Config, given: Mapping[str, Path], began: float) -> Par
     try:
         settings = _settings(config, given)
         laboratory = Laboratory(settings)
-        for name in (*laboratory.names, *laboratory.default_names, *settings.neutral):
+        for name in (*laboratory.names, *laboratory.default_names(), *settings.neutral):
             laboratory.subject(name)  # a wrong name raises here
         judge = Judge(settings, laboratory)
     except (BaselineError, SubjectError, _SettingError) as error:

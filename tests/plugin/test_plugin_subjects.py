@@ -83,19 +83,26 @@ OWN = '[tool.saeprobe.subjects.{}]\nmodel = "a/b"\nsae = {{ path = "sae" }}\n{}\
     [
         ({"mine": ""}, ["mine"]),
         ({"mine": "", "ours": "", "other": "default = false"}, ["mine", "ours"]),
-        ({"mine": "", "ours": "default = true"}, ["ours"]),
+        ({"mine": "", "ours": "default = true"}, ["mine", "ours"]),
         ({"mine": "default = false"}, ["sparrow", "finch"]),
         ({"mine": "default = 1"}, ["mine"]),
     ],
     ids=["one", "one-left-out", "one-named", "none", "wrong"],
 )
 def test_a_project_runs_its_own_subjects(collected: Collect, declared: dict[str, str], chosen: list[str]) -> None:
-    """Those that say `default = true`, or else all that do not say false; the specimens where there are none."""
+    """A probe that names none runs on all but those that say `default = false`, or else on the specimens."""
     assert collected(text=PROBE, ini="".join(OWN.format(*each) for each in declared.items())) == chosen
 
 
+def test_a_named_specimen_runs_beside_a_subject_of_the_projects_own(collected: Collect) -> None:
+    """To declare a subject leaves no probe out that names a specimen."""
+    probe = "@subjects('sparrow', 'mine', 'other')\n" + PROBE
+    own = OWN.format("mine", "default = true") + OWN.format("other", "default = false")
+    assert collected(text=probe, ini=own) == ["sparrow", "mine"]
+
+
 def test_what_is_not_selected_is_said_with_what_would_select_it(go: Go, pytester: pytest.Pytester) -> None:
-    """A probe on a specimen does not vanish where the project has a subject of its own, nor under a wrong `-m`."""
+    """A probe does not vanish without a word, by default as under `-m` and `-k`."""
     specimens = "@subjects('sparrow', 'finch+gpt2')\n" + PROBE
     run = go(head=HEAD, probes=specimens)
     assert run.code == 5
@@ -115,7 +122,10 @@ def test_what_is_not_selected_is_said_with_what_would_select_it(go: Go, pytester
     assert said.endswith("; -k nothing leaves it out")
     assert not go("-k", "test_other", head=HEAD, probes=PROBE + OTHER).lines("nothing selected")
     pytester.makepyprojecttoml(OWN.format("mine", ""))
-    assert go(head=HEAD, probes=specimens + OTHER).lines("by default mine would run; select with -m 'sparrow or ")
+    (said,) = go("--collect-only", head=HEAD, probes="@subjects('gpt2')\n" + PROBE + OTHER).lines(
+        "nothing selected of "
+    )
+    assert said.endswith("smarter: it runs on gpt2; by default sparrow, finch, mine would run; select with -m gpt2")
 
 
 def test_the_mark_of_a_function_goes_before_that_of_its_file(collected: Collect) -> None:

@@ -260,15 +260,22 @@ def _counts(records: Sequence[ProbeRecord], unreached: int) -> str:
 
 
 class ProgressLine:
-    """A tqdm bar a subject is written past pytest's capture of stderr, where somebody watches."""
+    """A tqdm bar a subject is written past pytest's capture of stderr, where somebody watches.
+
+    Meanwhile libraries are imported that warn of each other's deprecated parts, which is nothing for the user.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         self._watched = sys.__stderr__ is not None and sys.__stderr__.isatty() and not hasattr(config, "workerinput")
         self._bar: tqdm[Any] | None = None
         self._name = ""
+        self._warnings = warnings.catch_warnings()
 
     def __enter__(self) -> Self:
+        self._warnings.__enter__()
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
         if self._watched and self._capture is not None:
             self._capture.suspend_global_capture(in_=False)
         return self
@@ -276,6 +283,7 @@ class ProgressLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._warnings.__exit__(None, None, None)
         if self._bar is not None:
             self._bar.close()
         if self._watched and self._capture is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from records import WORDS
 from runs import REFUTED, SUPPORTED, Go
 
-from saeprobe.plugin.terminal import terminal_columns
+from saeprobe.plugin.terminal import ProgressLine, terminal_columns
 
 RANKS = WORDS.partition('@claim("Novice activates more."')[0]
 """The probes that need the table of ranks alone."""
@@ -73,3 +75,14 @@ def test_the_plan_is_printed_before_the_probes_run(go: Go) -> None:
     run = go(probes=SUPPORTED)
     (line,) = run.lines("plan: ")
     assert line.startswith("plan: llama70b-as-published: recorded evidence in ")
+
+
+def test_what_libraries_say_of_each_other_is_not_shown(pytestconfig: pytest.Config) -> None:
+    """While models are loaded deprecations are silent; what warns a user is not, and afterwards all is as before."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with ProgressLine(pytestconfig):
+            warnings.warn("a part of torch will go", DeprecationWarning, stacklevel=1)
+            warnings.warn("a stored file was set aside", UserWarning, stacklevel=1)
+        warnings.warn("a part of the project will go", DeprecationWarning, stacklevel=1)
+    assert [str(one.message) for one in seen] == ["a stored file was set aside", "a part of the project will go"]

@@ -109,7 +109,7 @@ def files(root: Path, folder: str, suffixes: tuple[str, ...] = (".py",)) -> list
     paths = (root / folder).rglob("*")
     if (root / ".git").exists():
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder]
-        listed = subprocess.run(command, cwd=root, capture_output=True, check=True, encoding="utf-8")  # noqa: S603
+        listed = subprocess.run(command, cwd=root, capture_output=True, check=True, encoding="utf-8")  # noqa: S603 - git
         paths = (root / name for name in listed.stdout.split("\0") if name)
     return sorted(path for path in paths if path.is_file() and path.name.endswith(suffixes))
 
@@ -278,7 +278,7 @@ def entered(root: Path) -> Counted:
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8", newline="\n")
         for _ in ("cold", "warm"):
             command = [sys.executable, "-c", ENTER, str(root / "saeprobe") + os.sep]
-            run = subprocess.run(  # noqa: S603
+            run = subprocess.run(  # noqa: S603 - this interpreter, with fixed words
                 command, cwd=folder, env=surroundings, capture_output=True, encoding="utf-8", check=False
             )
             if run.returncode:

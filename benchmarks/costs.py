@@ -76,7 +76,7 @@ def main() -> None:
             python, took, size = installed(folder / f"of{what}", what)
             installs.append(f"| `pip install {name}` | {size:,.0f} MB | {took:,.0f} s |")
         if not given.here:
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *list(PLUGINS)[1:]], check=True)  # noqa: S603
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *list(PLUGINS)[1:]], check=True)  # noqa: S603 - names above
         (folder / "tests").mkdir()
         (folder / "tests" / "test_empty.py").write_text("def test_empty():\n    pass\n", encoding="utf-8", newline="\n")
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

@@ -348,7 +348,7 @@ def bytes_in_words(count: int) -> str:
 
 def two_digits(amount: float) -> str:
     """Write an amount above 1 as an estimate: `4.2`, `42`, `600`."""
-    return f"{amount:.0f}" if amount >= 9.95 else f"{amount:.1f}".removesuffix(".0")  # noqa: PLR2004
+    return f"{amount:.0f}" if amount >= 9.95 else f"{amount:.1f}".removesuffix(".0")  # noqa: PLR2004 - it rounds to 10
 
 
 ROUNDING: Final = 1.01e-4  # of a percent: a recorded share may be a float32
@@ -369,7 +369,7 @@ def number(value: float, unit: str = "", *, signed: bool = False) -> str:
     if not is_share(unit):
         sign = "+" if signed else ""
         rounded = float(f"{value:.3g}") + 0.0
-        return f"{rounded:{sign},.0f}" if abs(rounded) >= 1000 else f"{rounded:{sign}.3g}"  # noqa: PLR2004
+        return f"{rounded:{sign},.0f}" if abs(rounded) >= 1000 else f"{rounded:{sign}.3g}"  # noqa: PLR2004 - 3 digits
     percent = 100 * value
     left = min(abs(percent), abs(100 - abs(percent)))  # to the nearer end
     digits = 0 if left >= 1 or left < ROUNDING else -math.floor(math.log10(left))

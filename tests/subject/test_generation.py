@@ -14,8 +14,7 @@ from made_subjects import Made
 
 from saeprobe.captures import Steering, steer
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.subject.running.steering import Experiment, SteeringError
-from saeprobe.subject.running.writing import past_of
+from saeprobe.subject.running.steering import Experiment, SteeringError, past_of
 from saeprobe.subject.specification import SubjectError
 
 TEXTS = ("red", "the golden gate bridge is red")
@@ -51,6 +50,14 @@ def test_random_sets_have_the_norm_of_the_chosen_one_and_none_of_its_features(
             assert float(one.change.norm()) == pytest.approx(float(steered.change.norm()), rel=1e-5)
     assert float(treatments[0].change.abs().max()) == 0.0  # unsteered
     assert experiment(steering).random_sets == experiment(steering).random_sets
+
+
+@pytest.mark.parametrize("features", [[5, 2], [2, 5]])
+def test_a_set_of_features_is_the_sum_of_their_rows(features: list[int]) -> None:
+    """Their order does not matter."""
+    whole = experiment(steer(PROMPTS, feature=features, strengths=[2]))
+    assert whole.treatments[1].arm == "steered"
+    torch.testing.assert_close(whole.treatments[1].change, 2 * (whole.directions[2] + whole.directions[5]))
 
 
 def test_random_sets_are_drawn_from_the_features_that_fire() -> None:

@@ -23,10 +23,10 @@ from saeprobe.subject.running.dictionary import Sae, load_sae, thresholds_of
 from saeprobe.subject.running.layers import LayersModel, LayerStack
 from saeprobe.subject.running.opening import Opening, bridge_model, open_reader
 from saeprobe.subject.running.reader import Model, SaeReader
+from saeprobe.subject.running.steering import Speaker
 from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer
 from saeprobe.subject.running.untrained import Draw, generator_of, random_draw
-from saeprobe.subject.running.writing import Speaker
 from saeprobe.subject.specification import (
     Dtype,
     RandomPart,

@@ -19,9 +19,8 @@ from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.batches import ResidualStream, Run, Streams
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.dictionary import Sae, Thresholds, divided
-from saeprobe.subject.running.steering import Experiment
+from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
 from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, piece_of, tokenize
-from saeprobe.subject.running.writing import Speaker, continue_prompts
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once; the rest of the batch waits

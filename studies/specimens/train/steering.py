@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from saeprobe.shapes import Float, Int
-from saeprobe.subject.running.writing import past_of
+from saeprobe.subject.running.steering import past_of
 from studies.specimens.corpus.everyday import shopping_prompts
 from studies.specimens.train.card import Readings
 from studies.specimens.train.concepts import token_labels

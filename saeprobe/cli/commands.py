@@ -292,7 +292,7 @@ def run_gate(arguments: "Namespace") -> int:
     """Print the gate's decision; its code is the command's."""
     from saeprobe.cli.terminal import report_here
     from saeprobe.files import visible_lines
-    from saeprobe.gate.release import run_gate as decide
+    from saeprobe.gate import run_gate as decide
 
     code, text = decide(arguments.article, report_here(arguments))
     (sys.stderr if code == _CANNOT_DECIDE else sys.stdout).write(f"{visible_lines(text.rstrip())}\n")

@@ -1,1 +1,240 @@
-"""The gate releases an article when a report supports every claim that it cites."""
+"""The gate decides whether an article may appear, from what a report says of each claim that it cites."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+from typing import Final, Literal
+
+from saeprobe.claims import Word, did_you_mean
+from saeprobe.files import visible
+from saeprobe.gate.article import Article, ArticleError, Citation, read_article
+from saeprobe.git import named
+from saeprobe.report.document import ReportError, command_line, planned_name, read_report
+from saeprobe.report.shape import Document, Probe
+
+Decision = Literal["release", "hold", "cannot tell"]
+
+EXIT_CODES: Final[dict[Decision, int]] = {"release": 0, "hold": 1, "cannot tell": 2}
+
+
+def _together(decisions: Sequence[Decision]) -> Decision:
+    """Decide on several at once: one `hold` holds, and a release takes at least one and nothing else."""
+    if "hold" in decisions:
+        return "hold"
+    return "release" if set(decisions) == {"release"} else "cannot tell"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ruling:
+    """A ruling says what becomes of one citation; `gap` says what the report does not answer, if anything.
+
+    `elsewhere` are the subjects that the report has the claim on where it has it on others alone.
+    """
+
+    citation: Citation
+    probes: tuple[Probe, ...] = ()
+    gap: str | None = None
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """Hold where any probe holds; release where there are probes, all release, and the report has no gap."""
+        decisions: list[Decision] = [decision_of(probe) for probe in self.probes]
+        return _together([*decisions, *(() if self.gap is None else ("cannot tell",))])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Release:
+    """A release is the decision on an article, with the ruling on each of its citations in their order.
+
+    `uncommitted` names files that differed from their commit when the report was made. That is said and holds nothing:
+    the manuscript may be such a change itself, and unlike an approval a release leaves nothing behind that later runs
+    are held against. `command` is that of the run which made the report.
+    """
+
+    article: Article
+    rulings: tuple[Ruling, ...]
+    command: str
+    uncommitted: str | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """Hold where any claim is held, release where there are claims and all are released."""
+        return _together([ruling.decision for ruling in self.rulings])
+
+    @property
+    def exit_code(self) -> int:
+        """Give 0 to release, 1 to hold, 2 where the report cannot tell."""
+        return EXIT_CODES[self.decision]
+
+
+def decision_of(probe: Probe) -> Decision:
+    """Decide by one probe: only an undeclared `supported` releases its claim, and `not run` decides nothing.
+
+    A declared non-reproduction passes its pytest run, but a sentence known not to hold is held all the same.
+    """
+    if probe.declared is not None:
+        return "hold"
+    return "release" if probe.verdict == "supported" else "cannot tell" if probe.verdict == "not run" else "hold"
+
+
+def decide_release(article: Article, report: Document) -> Release:
+    """Decide whether an article may appear.
+
+    A claim is released where every probe of it is `supported` on the subject cited; where none is cited, on every
+    subject that the report ran it on, and at least one. A probe that was planned and is not reported leaves its claim
+    undecided.
+    """
+    rulings = tuple(_ruling(cited, report) for cited in article.claims)
+    run = report.run
+    uncommitted = named(run.changed) if run.dirty else None
+    return Release(article=article, rulings=rulings, command=run.command, uncommitted=uncommitted)
+
+
+def _ruling(citation: Citation, report: Document) -> Ruling:
+    of_claim = [probe for claim in report.claims if claim.id == citation.id for probe in claim.probes]
+    if citation.subject is None:
+        probes = [probe for probe in of_claim if probe.verdict != "not run"] or of_claim
+    else:
+        probes = [probe for probe in of_claim if probe.subject == citation.subject]
+    lost = _lost(citation, of_claim, report.planned)
+    gap, elsewhere = None, tuple[str, ...]()
+    if lost:
+        gap = f"planned but not reported: {', '.join(lost)}; the run did not come to its end"
+    elif not of_claim:
+        ids = [claim.id for claim in report.claims]
+        cases = ", ".join(name for name in ids if name.startswith(f"{citation.id}."))
+        near = f"; its cases have: {cases}" if cases else did_you_mean(citation.id, ids)
+        gap = f"no probe in the report has this id{near}"
+    elif not probes:
+        elsewhere = tuple(dict.fromkeys(probe.subject for probe in of_claim))
+        gap = f"the report has it on {', '.join(elsewhere)} only"
+    return Ruling(citation=citation, probes=tuple(probes), gap=gap, elsewhere=elsewhere)
+
+
+def _lost(citation: Citation, of_claim: Sequence[Probe], planned: Sequence[str]) -> list[str]:
+    """List the planned names (`id[subject]`) of the claim that were reported less often than they were planned."""
+    reported = Counter(planned_name(citation.id, probe.subject) for probe in of_claim)
+    if citation.subject is None:
+        due = Counter(name for name in planned if name.startswith(f"{citation.id}["))
+    else:
+        due = Counter(name for name in planned if name == str(citation))
+    return sorted(due - reported)
+
+
+_WORST_FIRST: Final[tuple[Decision, ...]] = ("hold", "cannot tell", "release")
+_WIDTH: Final = 100
+_REMEDIES: Final[dict[Word, str]] = {
+    "refuted": "take the sentence out, or write what was found",
+    "drifted": "write the number that was measured",
+    "inconclusive": "gather more evidence, or weaken the sentence",
+    "unverifiable": "name in the sentence what can be tested",
+    "broken": "mend the probe or its instrument",
+    "not run": "bring what is absent",
+}
+_SEEN: Final = ("refuted", "drifted")
+"""Verdicts whose evidence is there to be looked at; the others are decided by a new run alone."""
+_APART: Final = "--saeprobe-report=.saeprobe/again"
+"""Where a run of one probe writes its report, which must not take the place of the report of all claims."""
+_UNCOMMITTED: Final = (
+    "warning: the report is of a tree with uncommitted changes, so that nobody can tell later what was\n"
+    "measured; before the article appears commit them and run the probes again:"
+)
+_APPROVE: Final = "find out what moved it, or accept the new value with 'saeprobe approve'"
+
+
+def render(release: Release) -> str:
+    """Write what becomes of the article, which claims decide it and why, and for those not released a remedy."""
+    article = release.article
+    lines = [visible(f"{release.decision.upper()}  {article.path}"), visible(f"  {article.title}"), ""]
+    for decision in _WORST_FIRST:
+        for ruling in release.rulings:
+            if ruling.decision == decision:
+                lines += _ruling_lines(ruling, release)
+    warning = [] if release.uncommitted is None else [f"{_UNCOMMITTED}\n  {visible(release.uncommitted)}"]
+    return "\n".join([*lines, "", *warning, _summary(release)])
+
+
+def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
+    yield f"  {ruling.decision:<11}  {visible(str(ruling.citation))}"
+    for probe in ruling.probes:
+        declared = "" if probe.declared is None else ", a declared non-reproduction"
+        yield _indented(f"{probe.verdict} on {probe.subject}{declared}: {probe.reason}")
+        if probe.declared is not None:
+            yield _indented(f"declared because: {probe.declared}")
+        if decision_of(probe) != "release":
+            yield _indented(f"-> {_remedy(probe, release.command)}")
+        elif probe.scope:
+            yield _indented(f"scope: {probe.scope}")
+    if ruling.gap is not None:
+        yield _indented(ruling.gap)
+        again = f"{_run_of_all(release)} writes a new report"
+        if ruling.elsewhere:
+            cited = f"where its probe has subjects({ruling.citation.subject!r}) too, {again}"
+            yield _indented(f"-> write subject: {' or '.join(ruling.elsewhere)} in the article; {cited}")
+        else:
+            yield _indented(f"-> {again}; if no probe decides this claim yet, write one or take the claim out")
+
+
+def _run_of_all(release: Release) -> str:
+    """Name the run that decides all that the article cites; one of a single subject would take the others out again."""
+    subjects = dict.fromkeys(ruling.citation.subject for ruling in release.rulings)
+    marks = " or ".join(subject.replace("+", " and ") for subject in subjects if subject is not None)
+    return command_line(["pytest", "probes/", *(["-m", marks] if marks else [])])
+
+
+def _remedy(probe: Probe, command: str) -> str:
+    """Say what a writer can do about a probe that does not release its claim."""
+    if probe.declared is not None:
+        return "take the claim out of the article, or write that it does not hold and cite it no longer"
+    remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe.verdict]
+    if probe.verdict in _SEEN:
+        again = command_line(["pytest", probe.nodeid, _APART])
+        return f"{remedy}; the evidence again, in a report of its own: {again}"
+    return f"{remedy}; then make the whole report again: {command}"
+
+
+def _left_baseline(probe: Probe) -> bool:
+    """Say whether a claim has drifted from what was approved alone, so that no printed number is wrong."""
+    approved = probe.baseline
+    if probe.verdict != "drifted" or approved is None or any(row.agrees is False for row in probe.published):
+        return False
+    return any(row.agrees is not True for row in approved.rows)
+
+
+def _summary(release: Release) -> str:
+    counts = Counter(ruling.decision for ruling in release.rulings)
+    total = len(release.rulings)
+    return (
+        f"{counts['release']} of {total} {'claim' if total == 1 else 'claims'} released, {counts['hold']} held, "
+        f"{counts['cannot tell']} undecided; exit code {release.exit_code}"
+    )
+
+
+def _indented(text: str) -> str:
+    return fill(
+        visible(text.replace("\n", " ")),
+        _WIDTH,
+        initial_indent=" " * 15,
+        subsequent_indent=" " * 17,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def run_gate(article: Path, report: Path) -> tuple[int, str]:
+    """Decide on an article from a report.
+
+    Returns:
+        The exit code, 0 to release, 1 to hold, 2 where the report cannot tell or one of the files is unusable; and the
+        text to print.
+    """
+    try:
+        release = decide_release(read_article(article), read_report(report))
+    except (ArticleError, ReportError) as error:
+        return EXIT_CODES["cannot tell"], f"CANNOT TELL  {visible(str(article))}\n  {error}"
+    return release.exit_code, render(release)

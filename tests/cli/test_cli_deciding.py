@@ -403,7 +403,7 @@ def test_the_gates_decision_is_the_exit_code(run: Run, monkeypatch: pytest.Monke
         seen.append((article, report))
         return code, "the decision"
 
-    monkeypatch.setattr("saeprobe.gate.release.run_gate", decide)
+    monkeypatch.setattr("saeprobe.gate.run_gate", decide)
     found = run("gate", "day1.md")
     assert (found.code, found.err if code == 2 else found.out) == (code, "the decision\n")
     run("gate", "day1.md", "--report", "other.json")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saeprobe.claims import WORDS, Word
+from saeprobe.gate import Release, decide_release, render, run_gate
 from saeprobe.gate.article import Article, Citation
-from saeprobe.gate.release import Release, decide_release, render, run_gate
 from saeprobe.report.document import plain, read_report
 from saeprobe.report.shape import (
     SCHEMA,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from runs import SUPPORTED, Go
 
+from saeprobe.gate import decide_release, render
 from saeprobe.gate.article import Article, Citation
-from saeprobe.gate.release import decide_release, render
 from saeprobe.report.document import read_report
 
 ON = "[llama70b-as-published]"

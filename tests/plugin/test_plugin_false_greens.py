@@ -8,8 +8,8 @@ import pytest
 from records import INI
 from runs import HEAD, REFUTED, SUPPORTED, Go, apart
 
+from saeprobe.gate import decide_release
 from saeprobe.gate.article import Article, Citation
-from saeprobe.gate.release import decide_release
 from saeprobe.report.document import read_report
 
 CLAIM = '@claim("An expert prompt has the higher effective rank.", id="rank.down", source="table 1")\n'

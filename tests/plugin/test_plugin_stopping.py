@@ -9,8 +9,8 @@ import pytest
 from records import INI
 from runs import HEAD, REFUTED, SUPPORTED, Go, apart, properties
 
+from saeprobe.gate import decide_release
 from saeprobe.gate.article import Article, Citation
-from saeprobe.gate.release import decide_release
 from saeprobe.report.document import read_report
 
 ON = "[llama70b-as-published]"

@@ -32,7 +32,7 @@ from huggingface_hub.utils import (
 
 from saeprobe.cli.terminal import RefusedError
 from saeprobe.files import written_whole
-from saeprobe.subject.files.layout import INDEX
+from saeprobe.subject.files import INDEX
 from saeprobe.subject.files.shards import needed_shards
 from saeprobe.subject.machine import setting
 from saeprobe.subject.specification import Download

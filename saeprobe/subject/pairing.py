@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, cast
 
-from saeprobe.subject.files.layout import INDEX, WHOLE
+from saeprobe.subject.files import INDEX, WHOLE
 from saeprobe.subject.files.model import TOKENIZER, files_alone, model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.properties import COMPETING, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source

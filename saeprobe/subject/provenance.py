@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from saeprobe.files import shortened
-from saeprobe.subject.files.layout import centring_refused
+from saeprobe.subject.files import centring_refused
 from saeprobe.subject.files.properties import Stated
 from saeprobe.subject.files.sae import SaeSource
 from saeprobe.subject.specification import SubjectError, SubjectSpec

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made_families import FAMILIES, LAYERS, WIDTH, write_family
 
-from saeprobe.subject.files.layout import LAYOUTS, centring_refused
+from saeprobe.subject.files import LAYOUTS, centring_refused
 from saeprobe.subject.files.model import shape_of
 from saeprobe.subject.running.batches import Run
 from saeprobe.subject.specification import SubjectError

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from saeprobe.files import FileError, load_json, shortened
-from saeprobe.subject.files.layout import INDEX, layout_of, weights_in
+from saeprobe.subject.files import INDEX, layout_of, weights_in
 from saeprobe.subject.files.shards import needed_shards, needed_tensors, read_weight_map
 from saeprobe.subject.specification import Family, ModelShape, SubjectError
 

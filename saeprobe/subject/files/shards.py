@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from saeprobe.files import FileError, load_json, parsed_json, quoted
-from saeprobe.subject.files.layout import INDEX, WHOLE, inside_embedding, is_computed, layer_of, weights_in
+from saeprobe.subject.files import INDEX, WHOLE, inside_embedding, is_computed, layer_of, weights_in
 from saeprobe.subject.specification import SubjectError
 
 PICKLES = "pytorch_model*.bin"

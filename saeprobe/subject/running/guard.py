@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from saeprobe.files import quoted, visible
-from saeprobe.subject.files.layout import INDEX, WHOLE, is_after, is_computed, is_read, layer_of, layout_of
+from saeprobe.subject.files import INDEX, WHOLE, is_after, is_computed, is_read, layer_of, layout_of
 from saeprobe.subject.files.model import DEPTH, bars_where_watched, number_of, read_config, read_json
 from saeprobe.subject.files.shards import ShardError, StoredTensor, read_weight_map, stored_tensors
 from saeprobe.subject.files.tokenizer import GENERATION

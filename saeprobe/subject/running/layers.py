@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoModelForCausalLM, BitsAndBytesConfig
 
 from saeprobe.shapes import Float
-from saeprobe.subject.files.layout import LAYOUTS, is_read, layer_of
+from saeprobe.subject.files import LAYOUTS, is_read, layer_of
 from saeprobe.subject.files.model import model_files, truncated
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Side, Streams, check_runs, run_in_batches

@@ -16,7 +16,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from saeprobe.shapes import Float, Int
-from saeprobe.subject.files.layout import LAYOUTS
+from saeprobe.subject.files import LAYOUTS
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located, Pairing

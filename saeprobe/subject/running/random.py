@@ -16,7 +16,7 @@ from torch import Tensor
 from saeprobe.captures import Steering
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Float, Int
-from saeprobe.subject.files.layout import is_read
+from saeprobe.subject.files import is_read
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import ResidualStream, Run
 from saeprobe.subject.running.dictionary import Sae, load_sae, thresholds_of

@@ -23,7 +23,7 @@ from transformers import AutoConfig, AutoModel
 
 from saeprobe.files import bytes_in_words
 from saeprobe.shapes import Float
-from saeprobe.subject.files.layout import inside_embedding, inside_layer, layer_of
+from saeprobe.subject.files import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
 from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, batches_of, check_runs, each_part, pad

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from saeprobe.shapes import Float
-from saeprobe.subject.files.layout import layout_of
+from saeprobe.subject.files import layout_of
 from saeprobe.subject.files.model import read_json
 from saeprobe.subject.running.guard import from_files
 from saeprobe.subject.specification import Dtype

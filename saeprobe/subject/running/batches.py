@@ -180,7 +180,6 @@ def run_in_batches(
     runs: Sequence[Run],
     forward: Callable[[Batch, Sequence[int]], Mapping[int, Float[Tensor, "batch pos d_in"]]],
     *,
-    side: Side,
     device: str,
     batch_size: int,
     progress: Share | None,
@@ -188,7 +187,8 @@ def run_in_batches(
     """Give the streams of each run with its index, batch by batch; `forward` takes ascending depths."""
 
     def work(part: Sequence[int]) -> list[Streams]:
-        batch = pad([runs[number].ids for number in part], side=side, device=device)
+        # On the right causal attention cannot see the padding from any token of a text.
+        batch = pad([runs[number].ids for number in part], side="right", device=device)
         streams = forward(batch, sorted({depth for number in part for depth in runs[number].depths}))
         unpadded = {depth: batch.without_padding(states) for depth, states in streams.items()}
         return [{depth: unpadded[depth][row] for depth in runs[number].depths} for row, number in enumerate(part)]

@@ -19,13 +19,10 @@ from saeprobe.shapes import Float
 from saeprobe.subject.files import LAYOUTS, is_read, layer_of
 from saeprobe.subject.files.model import model_files, truncated
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Side, Streams, check_runs, run_in_batches
+from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Streams, check_runs, run_in_batches
 from saeprobe.subject.running.guard import load
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.specification import Dtype, Share, SubjectError
-
-Attention = Literal["sdpa", "eager"]
-Place = int | str
 
 
 class ReachedError(Exception):
@@ -38,11 +35,8 @@ def open_stack(
     depth: int,
     dtype: Dtype,
     device: str = "cpu",
-    device_map: Mapping[str, Place] | Literal["auto"] | None = None,
-    max_memory: Mapping[Place, int | str] | None = None,
+    max_memory: Mapping[int | str, int | str] | None = None,
     quantisation: Literal["8bit"] | None = None,
-    attention: Attention | None = None,
-    padding: Side = "right",
 ) -> LayerStack:
     """Load the embedding and layers 0 to depth - 1 through transformers and accelerate.
 
@@ -50,12 +44,9 @@ def open_stack(
         folder: a model in Hugging Face format; files that hold only later layers may be absent.
         depth: layers that run; the deepest stream is `hidden_states[depth]` of the whole model.
         dtype: what the model computes in, whatever its files store.
-        device: where all of it goes, unless `device_map` or `max_memory`, which are accelerate's, say otherwise.
-        device_map: device by module, or `auto`.
-        max_memory: what each device may hold, such as `{0: "70GiB", 1: "70GiB"}`; implies `auto`.
+        device: where all of it goes, unless `max_memory` says otherwise.
+        max_memory: what each device may hold, as accelerate takes it: `{0: "70GiB", 1: "70GiB"}`.
         quantisation: `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
-        attention: transformers' implementation; None for the one that it takes itself, `sdpa` wherever that is exact.
-        padding: side of the padding in batches.
     """
     if quantisation is not None:
         if importlib.util.find_spec("bitsandbytes") is None:
@@ -65,7 +56,6 @@ def open_stack(
             )
         # bitsandbytes logs a line for every product whose input is not float16, which is what LLM.int8 computes in.
         getLogger("bitsandbytes").setLevel(ERROR)
-    spread = device_map is not None or max_memory is not None
     with truncated(folder, depth=depth) as view:
         model = load(
             AutoModel,
@@ -74,13 +64,22 @@ def open_stack(
             depth=depth,
             dtype=dtype,
             used=lambda name: is_read(name) and (layer_of(name) or 0) < depth,
-            device_map=(device_map or "auto") if spread else {"": device},
-            max_memory=None if max_memory is None else dict(max_memory),
-            quantization_config=_in_8_bits(quantisation),
-            attn_implementation=attention,
+            **_placed(device, max_memory, quantisation),
         )
-    _check_placed(model, allowed={str(place) for place in max_memory or ()} or None)
-    return LayerStack(model=without_norm(model), depth=depth, padding=padding)
+    if max_memory is not None:
+        _check_placed(model, allowed={str(place) for place in max_memory})
+    return LayerStack(model=without_norm(model), depth=depth)
+
+
+def _placed(
+    device: str, max_memory: Mapping[int | str, int | str] | None, quantisation: Literal["8bit"] | None
+) -> dict[str, Any]:
+    """Say to `from_pretrained` where weights go, and whether they are quantised on the way."""
+    return {
+        "device_map": {"": device} if max_memory is None else "auto",
+        "max_memory": None if max_memory is None else dict(max_memory),
+        "quantization_config": None if quantisation is None else BitsAndBytesConfig(load_in_8bit=True),
+    }
 
 
 def decoder_of(model: Any) -> Any:
@@ -100,17 +99,12 @@ def without_norm(model: Any) -> Any:
     return model
 
 
-def _in_8_bits(quantisation: Literal["8bit"] | None) -> BitsAndBytesConfig | None:
-    return None if quantisation is None else BitsAndBytesConfig(load_in_8bit=True)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerStack:
     """A stack is the first layers of a model in memory. It has no final norm, so that its output is the raw stream."""
 
     model: Any
     depth: int
-    padding: Side = "right"
 
     @property
     def device(self) -> str:
@@ -122,9 +116,7 @@ class LayerStack:
     ) -> Iterator[tuple[int, Streams]]:
         """Give the streams of each run, longest runs first; a batch stops at its deepest depth."""
         check_runs(runs, depth=self.depth)
-        yield from run_in_batches(
-            runs, self._forward, side=self.padding, device=self.device, batch_size=batch_size, progress=progress
-        )
+        yield from run_in_batches(runs, self._forward, device=self.device, batch_size=batch_size, progress=progress)
 
     @torch.no_grad()
     def _forward(self, batch: Batch, wanted: Sequence[int]) -> dict[int, Float[Tensor, "batch pos d_in"]]:
@@ -167,10 +159,10 @@ def stream_of(output: Tensor | tuple[Tensor, ...]) -> Tensor:
     return output[0] if isinstance(output, tuple) else output
 
 
-def _check_placed(model: Any, *, allowed: set[str] | None) -> None:
+def _check_placed(model: Any, *, allowed: set[str]) -> None:
     """Refuse what accelerate put on the CPU or the disk, from where every batch would read it again."""
     placed = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
-    spilled = placed & {"disk", "cpu"} if allowed is None else placed - allowed
+    spilled = placed - allowed
     if spilled and placed - spilled:
         raise SubjectError(
             f"the model does not fit the memory of {', '.join(sorted(placed - spilled))}; a part would lie on "
@@ -194,14 +186,8 @@ def open_speaker(
             f"{name} can be read but not steered here: a model that is streamed from disk would be read "
             f"again for every token it writes; found: {plan.reason}"
         )
-    model = load(
-        AutoModelForCausalLM,
-        folder,
-        dtype=dtype,
-        device_map={"": plan.device} if plan.max_memory is None else "auto",
-        max_memory=None if plan.max_memory is None else dict(plan.max_memory),
-        quantization_config=_in_8_bits(plan.quantisation),
-    )
+    placed = _placed(plan.device, plan.max_memory, plan.quantisation)
+    model = load(AutoModelForCausalLM, folder, dtype=dtype, **placed)
     return LayersSpeaker(model=model, depth=depth, device=plan.device)
 
 

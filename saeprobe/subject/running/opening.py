@@ -131,10 +131,7 @@ class BridgeModel:
     ) -> Iterator[tuple[int, Streams]]:
         """Give the streams of each run, the longest runs first; see `ResidualStream`."""
         check_runs(runs, depth=self.n_layers)
-        # On the right causal attention cannot see the padding from any token of a text.
-        yield from run_in_batches(
-            runs, self.streams, side="right", device=self.device, batch_size=batch_size, progress=progress
-        )
+        yield from run_in_batches(runs, self.streams, device=self.device, batch_size=batch_size, progress=progress)
 
     @torch.no_grad()
     def streams(self, batch: Batch, depths: Sequence[int]) -> dict[int, Float[Tensor, "batch pos d_in"]]:

@@ -26,10 +26,9 @@ from saeprobe.shapes import Float
 from saeprobe.subject.files import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
-from saeprobe.subject.running.batches import Batch, Run, Side, Streams, attempt, batches_of, check_runs, each_part, pad
+from saeprobe.subject.running.batches import Batch, Run, Streams, attempt, batches_of, check_runs, each_part, pad
 from saeprobe.subject.running.guard import check_checkpoint, check_finite, foreign, from_files
 from saeprobe.subject.running.layers import (
-    Attention,
     ReachedError,
     blocks_of,
     decoder_of,
@@ -116,14 +115,14 @@ class LayerFiles:
         return held
 
 
-def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str, attention: Attention | None = None) -> Any:
+def empty_model(folder: Path, *, depth: int, dtype: Dtype, device: str) -> Any:
     """Make the embedding and `depth` layers without values in their weights, and nothing in place of the final norm.
 
     What is computed from the configuration, such as the angles, is there and lies on the device.
     """
     config = _config(folder, depth=depth)
     with foreign(folder, "the model"), cast(Any, init_empty_weights)(include_buffers=False):
-        model = cast(Any, AutoModel).from_config(config, dtype=getattr(torch, dtype), attn_implementation=attention)
+        model = cast(Any, AutoModel).from_config(config, dtype=getattr(torch, dtype))
     without_norm(model)
     for module in model.modules():
         for name, buffer in list(module.named_buffers(recurse=False)):
@@ -142,8 +141,6 @@ def open_sweep(
     depth: int,
     dtype: Dtype,
     device: str = "cpu",
-    attention: Attention | None = None,
-    padding: Side = "right",
     prefetch: bool = True,
     draw: Draw | None = None,
 ) -> LayerSweep:
@@ -164,12 +161,12 @@ def open_sweep(
         kinds = ["scale_attn_by_inverse_layer_idx", "each divided by its number"]
     if len(set(kinds)) > 1:
         raise _of_kinds(folder, ", ".join(dict.fromkeys(kinds)))
-    model = empty_model(folder, depth=depth, dtype=dtype, device=device, attention=attention)
+    model = empty_model(folder, depth=depth, dtype=dtype, device=device)
     _check_embedding(folder, files, model)
     blocks = blocks_of(model)
     _check_layers(folder, files, blocks)
     del blocks[1:]
-    return LayerSweep(model=model, files=files, depth=depth, device=device, padding=padding, prefetch=prefetch)
+    return LayerSweep(model=model, files=files, depth=depth, device=device, prefetch=prefetch)
 
 
 def _of_kinds(folder: Path, which: str) -> SubjectError:
@@ -254,7 +251,6 @@ class LayerSweep:
     files: LayerFiles
     depth: int
     device: str
-    padding: Side = "right"
     prefetch: bool = True
 
     def run(
@@ -359,7 +355,7 @@ class LayerSweep:
             self._forward(self._batch(group), inputs_embeds=nought)
 
     def _batch(self, group: _Group) -> Batch:
-        return pad(group.ids, side=self.padding, device=self.device, length=group.state.shape[1])
+        return pad(group.ids, side="right", device=self.device, length=group.state.shape[1])
 
     @contextmanager
     def _hooked(self, before: Callable[..., object], after: Callable[..., None] | None = None) -> Generator[None]:

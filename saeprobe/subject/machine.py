@@ -73,7 +73,9 @@ class Machine:
 
     @property
     def why_no_cuda(self) -> str:
-        """Say why the installed torch cannot use a GPU of NVIDIA that is there, and the command that mends it."""
+        """Say why torch cannot use a GPU of NVIDIA: none is there, or the installed build and what mends it."""
+        if not self.gpus:
+            return "no NVIDIA GPU is visible"
         built, major = torch_cuda(), (self.driver_cuda or "").partition(".")[0]
         what = "torch is a build without CUDA" if built is None else f"torch is built for CUDA {built}"
         driver = f" and the driver runs CUDA {self.driver_cuda} at most" if built is not None else ""

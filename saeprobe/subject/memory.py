@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final, Literal
 
 from saeprobe.files import bytes_in_words
-from saeprobe.subject.machine import Gpu, Machine
+from saeprobe.subject.machine import Machine
 from saeprobe.subject.specification import Dtype, Memory, ModelShape, Quantisation, SubjectError
 
 Kind = Literal["resident", "sharded", "streamed"]
@@ -116,11 +116,12 @@ class MemoryPlanError(SubjectError):
 
 @dataclass(frozen=True, kw_only=True)
 class _Device:
-    """A device has a name in torch, one for people, and `room` in bytes that a plan may take of it."""
+    """A device has a name in torch, one for people, `room` in bytes that a plan may take of it, and a number."""
 
     name: str
     called: str
     room: int
+    index: int = 0
 
 
 def choose_plan(
@@ -181,7 +182,7 @@ def why_no_8bit(machine: Machine, device: str = "auto") -> str | None:
     if device not in ("auto", "cuda") and not device.startswith("cuda:"):
         return f"8-bit weights need CUDA and the device is to be {device}"
     if not machine.usable_gpus:
-        return f"8-bit weights need CUDA and {_why_no_cuda(machine)}"
+        return f"8-bit weights need CUDA and {machine.why_no_cuda}"
     if not machine.bitsandbytes:
         return "bitsandbytes is not installed: pip install bitsandbytes"
     return None
@@ -189,12 +190,11 @@ def why_no_8bit(machine: Machine, device: str = "auto") -> str | None:
 
 def _halved(needs: MemoryNeeds) -> MemoryNeeds:
     """Return the needs with layers of one byte a parameter in place of two; their scales, a row each, round it up."""
-    layers = needs.weights_bytes - needs.embedding_bytes
-    return replace(needs, weights_bytes=needs.embedding_bytes + _half(layers), layer_bytes=_half(needs.layer_bytes))
-
-
-def _half(count: int) -> int:
-    return -(-count * 51 // 100)  # a scale of 4 bytes for each row of some thousand parameters is far below 1 %
+    # A scale of 4 bytes for each row of some thousand parameters is far below 1 %.
+    layers, layer = (
+        -(-count * 51 // 100) for count in (needs.weights_bytes - needs.embedding_bytes, needs.layer_bytes)
+    )
+    return replace(needs, weights_bytes=needs.embedding_bytes + layers, layer_bytes=layer)
 
 
 def _accelerators(machine: Machine, device: str) -> tuple[_Device, ...]:
@@ -208,22 +208,15 @@ def _accelerators(machine: Machine, device: str) -> tuple[_Device, ...]:
         return (_Device(name="mps", called="the Apple GPU", room=shared),)
     if device not in ("auto", "cuda") and not device.startswith("cuda:"):
         raise MemoryPlanError(f"the device is to be {device}", "no plan for it", "set it to auto, cpu, cuda:N or mps")
-    gpus = [gpu for gpu in machine.usable_gpus if device in ("auto", "cuda", f"cuda:{gpu.index}")]
+    gpus = [
+        _Device(name=name, called=f"{name} ({gpu.name})", room=max(0, gpu.free_bytes - ASIDE), index=gpu.index)
+        for name, gpu in ((f"cuda:{gpu.index}", gpu) for gpu in machine.usable_gpus)
+        if device in ("auto", "cuda", name)
+    ]
     if not gpus and device != "auto":
-        found = _why_no_cuda(machine) if not machine.usable_gpus else f"{len(machine.gpus)} GPUs, counted from cuda:0"
+        found = f"{len(machine.gpus)} GPUs, counted from cuda:0" if machine.usable_gpus else machine.why_no_cuda
         raise MemoryPlanError(f"the device is to be {device}", found, 'set device = "auto" to take what there is')
-    return tuple(sorted((_of_gpu(gpu) for gpu in gpus), key=lambda one: -one.room))
-
-
-def _of_gpu(gpu: Gpu) -> _Device:
-    name = f"cuda:{gpu.index}"
-    return _Device(name=name, called=f"{name} ({gpu.name})", room=max(0, gpu.free_bytes - ASIDE))
-
-
-def _why_no_cuda(machine: Machine) -> str:
-    if not machine.gpus:
-        return "no NVIDIA GPU is visible"
-    return machine.why_no_cuda
+    return tuple(sorted(gpus, key=lambda one: -one.room))
 
 
 def _ram(machine: Machine) -> int:
@@ -282,7 +275,9 @@ def _since(needs: MemoryNeeds, room: int, free: str) -> str:
 
 def _sharded(needs: MemoryNeeds, devices: tuple[_Device, ...], *, sae_in_ram: bool) -> Iterator[MemoryPlan]:
     """Yield plans with whole layers on several GPUs, each of which also holds a batch, and one of them the SAE."""
-    ordered = sorted((one for one in devices if one.room >= needs.batch_bytes + needs.layer_bytes), key=_index)
+    ordered = sorted(
+        (one for one in devices if one.room >= needs.batch_bytes + needs.layer_bytes), key=lambda one: one.index
+    )
     if len(ordered) < 2:  # noqa: PLR2004 - one GPU shares with nobody
         return
     names = ", ".join(one.name for one in ordered)
@@ -290,9 +285,7 @@ def _sharded(needs: MemoryNeeds, devices: tuple[_Device, ...], *, sae_in_ram: bo
     reason = f"sharded over {names}: {bytes_in_words(needs.weights_bytes)} of weights fit their {together} together"
     holders = [one for one in ordered if one.room >= needs.batch_bytes + needs.sae_bytes]
     for holder in (*holders, *([None] if sae_in_ram else [])):
-        rooms = {
-            _index(one): one.room - needs.batch_bytes - (needs.sae_bytes if one is holder else 0) for one in ordered
-        }
+        rooms = {one.index: one.room - needs.batch_bytes - (needs.sae_bytes if one is holder else 0) for one in ordered}
         if _hold(tuple(rooms.values()), needs):
             yield MemoryPlan(
                 kind="sharded",
@@ -302,10 +295,6 @@ def _sharded(needs: MemoryNeeds, devices: tuple[_Device, ...], *, sae_in_ram: bo
                 reason=f"{reason}; its SAE is in RAM" if holder is None else reason,
                 takes_bytes=needs.weights_bytes + needs.sae_bytes + len(ordered) * needs.batch_bytes,
             )
-
-
-def _index(device: _Device) -> int:
-    return int(device.name.partition(":")[2])
 
 
 def _hold(rooms: tuple[int, ...], needs: MemoryNeeds) -> bool:

@@ -146,7 +146,6 @@ def test_an_absent_file_is_named(folder: Path) -> None:
     assert tensor_bytes(folder, depth=1) == 40
     with pytest.raises(ShardError, match="1 of the 3 files with the embedding and layers 0 to 1 are not in") as caught:
         stored_tensors(folder, depth=2)
-    assert caught.value.files == ("c.safetensors",)
     assert str(caught.value).endswith("c.safetensors; copy or write it there again")
 
 
@@ -176,9 +175,8 @@ def test_a_file_that_was_cut_short(folder: Path, share: float, message: str) -> 
     """In its data, in its header, and before it."""
     whole = (folder / "b.safetensors").read_bytes()
     (folder / "b.safetensors").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ShardError, match=message) as caught:
+    with pytest.raises(ShardError, match=rf"b\.safetensors {message}"):
         tensor_bytes(folder, depth=2)
-    assert caught.value.files == ("b.safetensors",)
 
 
 def test_a_pointer_is_not_the_weights(folder: Path) -> None:

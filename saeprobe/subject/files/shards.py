@@ -18,14 +18,7 @@ _HEADER_LIMIT = 100_000_000  # the format's own: https://github.com/huggingface/
 
 
 class ShardError(SubjectError):
-    """Weight files of a checkpoint are absent, cut short, or do not hold what the model needs.
-
-    `files` are the names of those concerned.
-    """
-
-    def __init__(self, message: str, files: Iterable[str] = ()) -> None:
-        super().__init__(message)
-        self.files = tuple(files)
+    """Weight files of a checkpoint are absent, cut short, or do not hold what the model needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +77,9 @@ def read_weight_map(folder: Path) -> dict[str, str]:
     named = weights_in(folder)
     if named is None:
         if pickled := pickled_only(folder):
-            raise ShardError(pickled, [WHOLE])
+            raise ShardError(pickled)
         raise ShardError(
-            f"{folder} has neither {INDEX} nor {WHOLE}; wanted weights in safetensors format there{_fetch(folder)}",
-            [INDEX, WHOLE],
+            f"{folder} has neither {INDEX} nor {WHOLE}; wanted weights in safetensors format there{_fetch(folder)}"
         )
     if named == WHOLE:
         return dict.fromkeys(read_header(folder / WHOLE), WHOLE)
@@ -95,10 +87,10 @@ def read_weight_map(folder: Path) -> dict[str, str]:
     try:
         found = load_json(index)
     except FileError as error:
-        raise ShardError(f"{index}: {error.problem}{_fetch(folder, [INDEX])}", [INDEX]) from error
+        raise ShardError(f"{index}: {error.problem}{_fetch(folder, [INDEX])}") from error
     listed = cast("dict[str, object]", found).get("weight_map") if isinstance(found, dict) else None
     if not isinstance(listed, dict):
-        raise ShardError(f"{index} has no table weight_map{_fetch(folder, [INDEX])}", [INDEX])
+        raise ShardError(f"{index} has no table weight_map{_fetch(folder, [INDEX])}")
     return {str(name): str(file) for name, file in cast("dict[object, object]", listed).items()}
 
 
@@ -127,8 +119,7 @@ def stored_tensors(folder: Path, *, depth: int | None) -> dict[str, StoredTensor
         raise ShardError(
             f"{len(absent)} of the {len(files)} files with "
             f"{'the model' if depth is None else f'the embedding and layers {_spans(range(depth))}'} are not in "
-            f"{folder}: {', '.join(absent)}{_fetch(folder, absent)}",
-            absent,
+            f"{folder}: {', '.join(absent)}{_fetch(folder, absent)}"
         )
     headers = {file: read_header(folder / file) for file in files}
     strange = [name for name in names if name not in headers[weight_map[name]]]
@@ -136,8 +127,7 @@ def stored_tensors(folder: Path, *, depth: int | None) -> dict[str, StoredTensor
         wrong = sorted({weight_map[name] for name in strange})
         raise ShardError(
             f"the index of {folder} says that {weight_map[strange[0]]} holds {strange[0]}, which it does not "
-            f"({len(strange)} such tensors): index and files are of different checkpoints{_fetch(folder, wrong)}",
-            wrong,
+            f"({len(strange)} such tensors): index and files are of different checkpoints{_fetch(folder, wrong)}"
         )
     # transformers takes the last file that has a tensor, whichever the index names.
     having = {name: [file for file in files if name in headers[file]] for name in names}
@@ -145,8 +135,7 @@ def stored_tensors(folder: Path, *, depth: int | None) -> dict[str, StoredTensor
     if twice is not None:
         raise ShardError(
             f"{twice} lies in {' and in '.join(having[twice])} of {folder}; wanted each tensor in one of the files"
-            f"{_fetch(folder, having[twice])}",
-            having[twice],
+            f"{_fetch(folder, having[twice])}"
         )
     return {name: headers[weight_map[name]][name] for name in names}
 
@@ -160,16 +149,14 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
     Raises:
         ShardError: the file is cut short or is no safetensors file.
     """
-    size = file.stat().st_size
+    size, again = file.stat().st_size, _fetch(file.parent, [file.name])
     with file.open("rb") as stream:
         start = stream.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1  # noqa: PLR2004 - the format's own
         if not 0 <= length <= _HEADER_LIMIT:
             pointer = start.startswith(b"version ")  # of git-lfs: https://git-lfs.com/spec/v1
             what = "a git-lfs pointer" if pointer else f"no safetensors file ({size} bytes)"
-            raise ShardError(
-                f"{file} is {what}; wanted the weights themselves{_fetch(file.parent, [file.name])}", [file.name]
-            )
+            raise ShardError(f"{file} is {what}; wanted the weights themselves{again}")
         text = stream.read(length)
     try:
         header = cast("dict[str, dict[str, object]]", parsed_json(text.decode(), file))
@@ -177,15 +164,12 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
         ends = [cast("list[int]", header[name]["data_offsets"])[1] for name in tensors]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         cut = f"it ends inside its header, at {size} of {8 + length} bytes" if len(text) < length else quoted(error)
-        raise ShardError(
-            f"{file} is no whole safetensors file: {cut}{_fetch(file.parent, [file.name])}", [file.name]
-        ) from error
+        raise ShardError(f"{file} is no whole safetensors file: {cut}{again}") from error
     wanted = 8 + length + max(ends, default=0)
     if size != wanted:
         raise ShardError(
             f"{file} has {size:,} bytes and its header speaks of {wanted:,}: it was not written or fetched to its "
-            f"end; remove it{_fetch(file.parent, [file.name])}",
-            [file.name],
+            f"end; remove it{again}"
         )
     return tensors
 

@@ -27,15 +27,7 @@ from saeprobe.subject.running.steering import Speaker
 from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer
 from saeprobe.subject.running.untrained import Draw, generator_of, random_draw
-from saeprobe.subject.specification import (
-    Dtype,
-    RandomPart,
-    ReadingError,
-    Request,
-    Share,
-    SubjectError,
-    Want,
-)
+from saeprobe.subject.specification import Dtype, RandomPart, ReadingError, Request, Share, SubjectError, Want
 
 with warnings.catch_warnings():
     # sae-lens 6.54 imports transformer_lens.utils, which is deprecated; a run with -W error must not fail of that.

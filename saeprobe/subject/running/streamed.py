@@ -28,13 +28,7 @@ from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
 from saeprobe.subject.running.batches import Batch, Run, Streams, attempt, batches_of, check_runs, each_part, pad
 from saeprobe.subject.running.guard import check_checkpoint, check_finite, foreign, from_files
-from saeprobe.subject.running.layers import (
-    ReachedError,
-    blocks_of,
-    decoder_of,
-    stream_of,
-    without_norm,
-)
+from saeprobe.subject.running.layers import ReachedError, blocks_of, decoder_of, stream_of, without_norm
 from saeprobe.subject.running.untrained import Draw
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
@@ -162,7 +156,8 @@ def open_sweep(
     if len(set(kinds)) > 1:
         raise _of_kinds(folder, ", ".join(dict.fromkeys(kinds)))
     model = empty_model(folder, depth=depth, dtype=dtype, device=device)
-    _check_embedding(folder, files, model)
+    state = {name: one for name, one in decoder_of(model).state_dict().items() if inside_embedding(name) is not None}
+    _check_shapes(f"the embedding in {folder}", files.of_embedding(), state)
     blocks = blocks_of(model)
     _check_layers(folder, files, blocks)
     del blocks[1:]
@@ -176,16 +171,14 @@ def _of_kinds(folder: Path, which: str) -> SubjectError:
     )
 
 
-def _check_embedding(folder: Path, files: LayerFiles, model: Any) -> None:
-    """See that the tensors of the embedding are those that the model has, in name and shape."""
-    state = cast("dict[str, Tensor]", decoder_of(model).state_dict())
-    wanted = {name: tuple(one.shape) for name, one in state.items() if inside_embedding(name) is not None}
-    found = {name: one.shape for name, one in files.of_embedding().items()}
+def _check_shapes(where: str, stored: Mapping[str, StoredTensor], state: Mapping[str, Tensor]) -> None:
+    """See that the tensors of a part of the model are those that it has, in name and shape."""
+    found, wanted = ({name: tuple(one.shape) for name, one in of.items()} for of in (stored, state))
     if found != wanted:
         strange = min(set(found.items()) ^ set(wanted.items()))[0]
         raise ShardError(
-            f"the embedding in {folder} has {strange} with shape {found.get(strange, 'none')} where config.json speaks "
-            f"of {wanted.get(strange, 'none')}; fetch both again from one revision"
+            f"{where} has {strange} with shape {found.get(strange, 'none')} where config.json speaks of "
+            f"{wanted.get(strange, 'none')}; fetch both again from one revision"
         )
 
 
@@ -198,15 +191,7 @@ def _check_layers(folder: Path, files: LayerFiles, blocks: Any) -> None:
             f"a layer of {folder} has buffers that are in no file ({', '.join(sorted(computed))}); {_OTHER_PLAN}"
         )
     for number, block in enumerate(blocks):
-        state = cast("dict[str, Tensor]", block.state_dict())
-        wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
-        found = {name: one.shape for name, one in files.of_layer(number).items()}
-        if found != wanted:
-            strange = min(set(found.items()) ^ set(wanted.items()))[0]
-            raise ShardError(
-                f"layer {number} of {folder} has {strange} with shape {found.get(strange, 'none')} where config.json "
-                f"speaks of {wanted.get(strange, 'none')}; fetch both again from one revision"
-            )
+        _check_shapes(f"layer {number} of {folder}", files.of_layer(number), block.state_dict())
         other = dict(_settings(first) ^ _settings(block))
         if other:
             raise _of_kinds(folder, f"layer {number} has another {min(other)} than layer 0")

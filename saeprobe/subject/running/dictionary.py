@@ -28,7 +28,7 @@ from saeprobe.subject.specification import UNIT_ROUNDOFF, SaeFile, SaeRelease, S
 with warnings.catch_warnings():
     # sae-lens 6.54 imports transformer_lens.utils, which is deprecated; a run with -W error must not fail of that.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from sae_lens import SAE
+    from sae_lens import SAE, StandardSAE, StandardSAEConfig
 
 Sae = SAE[Any]
 
@@ -121,6 +121,25 @@ def as_standard(
     config = {"architecture": "standard", "d_in": d_in, "d_sae": d_sae, "apply_b_dec_to_input": False}
     state = {"W_enc": w_enc.T, "b_enc": b_enc, "W_dec": w_dec.T, "b_dec": b_dec}
     return {**config, **(overrides or {}), "dtype": dtype, "device": device}, state
+
+
+def relu_sae(trained: Sae, weights: dict[str, Tensor]) -> Sae:
+    """Make an SAE of plain ReLUs with the pre-processing of the trained one."""
+    config = trained.cfg
+    sae = StandardSAE(
+        StandardSAEConfig(
+            d_in=config.d_in,
+            d_sae=config.d_sae,
+            dtype=config.dtype,
+            device="meta",  # no memory for what the weights replace
+            apply_b_dec_to_input=config.apply_b_dec_to_input,
+            normalize_activations=config.normalize_activations,
+            reshape_activations=config.reshape_activations,
+        )
+    )
+    sae.load_state_dict(weights, assign=True)
+    sae.device = weights["W_enc"].device
+    return sae.eval().requires_grad_(requires_grad=False)
 
 
 def _check_planned(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:

@@ -80,7 +80,9 @@ def load(
             f"config.json and the weights of {folder} are not of one model: {'; '.join(wrong[:_SHOWN])}{more}; "
             "fetch both again from one revision"
         )
-    check_finite(_weights(model, used=used), folder, dtype=dtype, stored=stored.values())
+    state = cast("Mapping[str, Tensor]", model.state_dict()).items()
+    here = ((name, one) for name, one in state if used(name) and one.device.type != "meta")
+    check_finite(here, folder, dtype=dtype, stored=stored.values())
     return model.eval().requires_grad_(requires_grad=False)
 
 
@@ -144,18 +146,14 @@ def check_checkpoint(folder: Path, *, depth: int | None) -> dict[str, StoredTens
     _refuse_quantised(folder, config, weight_map, stored)
     if layout_of(config) is not None:
         n_layers = number_of(read_json(folder / "config.json"), *DEPTH) or 0
-        strange = sorted(name for name in weight_map if not _has_place(name, n_layers))
+        placed = (name for name in weight_map if is_read(name) and (layer_of(name) or 0) < n_layers)
+        strange = sorted(name for name in weight_map.keys() - placed if not (is_computed(name) or is_after(name)))
         if strange:
             raise ShardError(
                 f"config.json and the weights of {folder} are not of one model: {strange[0]} has no place in a model "
                 f"of {n_layers} layers ({len(strange)} such tensors); fetch both again from one revision"
             )
     return stored
-
-
-def _has_place(name: str, n_layers: int) -> bool:
-    layer = layer_of(name)
-    return (is_read(name) and (layer is None or layer < n_layers)) or is_computed(name) or is_after(name)
 
 
 def _refuse_quantised(
@@ -194,12 +192,6 @@ def _wrong(info: Mapping[str, Any], *, used: Callable[[str], bool]) -> list[str]
     shapes = cast("Iterable[tuple[str, object, object]]", info["mismatched_keys"])
     other = [f"{name} has another shape in the files" for name, *_ in shapes if used(name)]
     return [*missing, *left, *other, *(str(one) for one in info["error_msgs"])]
-
-
-def _weights(model: Any, *, used: Callable[[str], bool]) -> Iterable[tuple[str, Tensor]]:
-    for name, tensor in cast("Mapping[str, Tensor]", model.state_dict()).items():
-        if used(name) and tensor.device.type != "meta":
-            yield name, tensor
 
 
 def check_finite(

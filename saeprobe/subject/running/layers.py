@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any, Literal
@@ -127,11 +128,8 @@ class LayerStack:
             if depth == wanted[-1]:
                 raise ReachedError
 
-        def before(depth: int) -> Callable[..., None]:
-            def kept_of(_: object, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
-                keep(depth, args[0] if args else kwargs["hidden_states"])
-
-            return kept_of
+        def before(depth: int, _: object, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+            keep(depth, args[0] if args else kwargs["hidden_states"])
 
         def after(_: object, __: object, output: Tensor | tuple[Tensor, ...]) -> None:
             keep(self.depth, stream_of(output))
@@ -139,7 +137,7 @@ class LayerStack:
         # Before a block rather than after it: what goes in is the stream itself. What comes out is a tuple in some.
         blocks = blocks_of(self.model)
         handles = [
-            blocks[depth].register_forward_pre_hook(before(depth), with_kwargs=True)
+            blocks[depth].register_forward_pre_hook(partial(before, depth), with_kwargs=True)
             for depth in wanted
             if depth < self.depth
         ]

@@ -140,19 +140,15 @@ class BridgeModel:
         last = depths[-1] if depths[-1] < self.n_layers else None
         kept: dict[int, Tensor] = {}
 
-        def keeper(depth: int) -> tuple[str, Callable[[Tensor, object], None]]:
-            name = f"blocks.{depth}.hook_resid_pre"
-            if depth == self.n_layers:
-                name = f"blocks.{depth - 1}.hook_resid_post"
+        def keep(depth: int, value: Tensor, hook: object) -> None:
+            del hook
+            kept[depth] = value
 
-            def keep(value: Tensor, hook: object) -> None:
-                del hook
-                kept[depth] = value
-
-            return name, keep
-
+        names = {depth: f"blocks.{depth}.hook_resid_pre" for depth in depths if depth != last}
+        if self.n_layers in names:
+            names[self.n_layers] = f"blocks.{self.n_layers - 1}.hook_resid_post"
         bridge = cast(Any, self.bridge)
-        with bridge.hooks(fwd_hooks=[keeper(depth) for depth in depths if depth != last]):
+        with bridge.hooks(fwd_hooks=[(name, partial(keep, depth)) for depth, name in names.items()]):
             stopped = bridge(batch.ids, attention_mask=batch.mask, **({} if last is None else {"stop_at_layer": last}))
         if last is not None:
             kept[last] = stopped

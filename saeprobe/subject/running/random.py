@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from saeprobe.shapes import Float, Int
 from saeprobe.subject.files import is_read
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import ResidualStream, Run
-from saeprobe.subject.running.dictionary import Sae, load_sae, thresholds_of
+from saeprobe.subject.running.dictionary import Sae, load_sae, relu_sae, thresholds_of
 from saeprobe.subject.running.layers import LayersModel, LayerStack
 from saeprobe.subject.running.opening import Opening, bridge_model, open_reader
 from saeprobe.subject.running.reader import Model, SaeReader
@@ -28,11 +27,6 @@ from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer
 from saeprobe.subject.running.untrained import Draw, generator_of, random_draw
 from saeprobe.subject.specification import Dtype, RandomPart, ReadingError, Request, Share, SubjectError, Want
-
-with warnings.catch_warnings():
-    # sae-lens 6.54 imports transformer_lens.utils, which is deprecated; a run with -W error must not fail of that.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from sae_lens import StandardSAE, StandardSAEConfig
 
 _BYTES: Final = 2**30  # of streams kept in the machine's own memory; what does not fit is run again
 _ENTRIES_AT_ONCE = 2**21  # of pre-activations; sorting them takes about ten times as many numbers
@@ -143,7 +137,7 @@ def matched(
     b_dec = cast(Tensor, trained.b_dec).data
     b_dec = b_dec if len(b_dec) == len(encoder) else torch.zeros_like(encoder[:, 0])
     weights = {"W_enc": encoder.mul_(scale), "b_enc": thresholds.mul_(-scale), "W_dec": decoder, "b_dec": b_dec}
-    return Matched(sae=_relu_sae(trained, weights), missed=(reached - counts).abs().cpu())
+    return Matched(sae=relu_sae(trained, weights), missed=(reached - counts).abs().cpu())
 
 
 def _directions(trained: Sae, drawn: Tensor | None) -> tuple[Float[Tensor, "d_in d_sae"], Float[Tensor, "d_sae d_in"]]:
@@ -184,25 +178,6 @@ def _gap(upper: Float[Tensor, " features"], lower: Float[Tensor, " features"]) -
     """Subtract two values; where they are equal, return 1 and what 1 is to large ones."""
     gap = upper - lower
     return torch.where(gap > 0, gap, 1 + upper.abs())
-
-
-def _relu_sae(trained: Sae, weights: dict[str, Tensor]) -> Sae:
-    """Make an SAE of plain ReLUs with the pre-processing of the trained one."""
-    config = trained.cfg
-    sae = StandardSAE(
-        StandardSAEConfig(
-            d_in=config.d_in,
-            d_sae=config.d_sae,
-            dtype=config.dtype,
-            device="meta",  # no memory for what the weights replace
-            apply_b_dec_to_input=config.apply_b_dec_to_input,
-            normalize_activations=config.normalize_activations,
-            reshape_activations=config.reshape_activations,
-        )
-    )
-    sae.load_state_dict(weights, assign=True)
-    sae.device = weights["W_enc"].device
-    return sae.eval().requires_grad_(requires_grad=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

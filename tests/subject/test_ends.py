@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from saeprobe.captures import steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.files.tokenizer import ends_of
-from saeprobe.subject.running.guard import load
+from saeprobe.subject.running.weights import load
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 PROMPT = Prompt(text="the golden gate bridge is red", style="s", topic="t", template="t")

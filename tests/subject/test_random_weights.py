@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def weights_of(folder: Path, seed: int = 0) -> Any:
     """The random weights for that folder."""
-    from saeprobe.subject.running.untrained import random_weights
+    from saeprobe.subject.running.weights import random_weights
 
     return random_weights(folder, seed=seed)
 
@@ -140,7 +140,7 @@ def test_layers_are_drawn_in_the_dtype_that_is_computed_in(folder: Path) -> None
 
 def gpt2_of(made: Made, seed: int) -> Any:
     """The made GPT-2 as transformers' own model, drawn in 32 bits."""
-    from saeprobe.subject.running.untrained import drawn_whole
+    from saeprobe.subject.running.weights import drawn_whole
 
     return drawn_whole(made.model, "float32", seed=seed).eval()
 
@@ -184,7 +184,7 @@ def test_a_random_gpt2_is_cut_from_the_model_drawn_whole(tiny: Made, kind: Any) 
 
     from saeprobe.subject.running.opening import open_bridge
     from saeprobe.subject.running.random import open_random_layers
-    from saeprobe.subject.running.untrained import random_draw
+    from saeprobe.subject.running.weights import random_draw
 
     ids = (0, 5, 6, 7)
     draw = random_draw(tiny.model, seed=3, dtype="float32")

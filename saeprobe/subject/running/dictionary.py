@@ -22,7 +22,7 @@ from saeprobe.subject.files.model import offline
 from saeprobe.subject.files.properties import COMPETING, properties_of
 from saeprobe.subject.files.sae import KEYS, SaeSource
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.guard import is_finite
+from saeprobe.subject.running.weights import is_finite
 from saeprobe.subject.specification import UNIT_ROUNDOFF, SaeFile, SaeRelease, SubjectError, SubjectSpec
 
 with warnings.catch_warnings():

@@ -22,13 +22,12 @@ from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located, Pairing
 from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Streams, check_runs, pad, run_in_batches
 from saeprobe.subject.running.dictionary import load_sae, thresholds_of
-from saeprobe.subject.running.guard import foreign, from_files, load
 from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, centred, open_speaker, open_stack, stream_of
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
 from saeprobe.subject.running.tokens import load_tokenizer
-from saeprobe.subject.running.untrained import drawn_whole
+from saeprobe.subject.running.weights import drawn_whole, foreign, from_files, load
 from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec, tolerance_of
 
 # How far the bridge's stream may be from transformers' own, as a share of its length. `tolerance_of` is for the same

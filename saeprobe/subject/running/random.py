@@ -25,7 +25,7 @@ from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.steering import Speaker
 from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer
-from saeprobe.subject.running.untrained import Draw, generator_of, random_draw
+from saeprobe.subject.running.weights import Draw, generator_of, random_draw
 from saeprobe.subject.specification import Dtype, RandomPart, ReadingError, Request, Share, SubjectError, Want
 
 _BYTES: Final = 2**30  # of streams kept in the machine's own memory; what does not fit is run again

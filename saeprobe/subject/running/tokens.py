@@ -15,7 +15,7 @@ from saeprobe.subject.files.tokenizer import choose_beginning, declared_beginnin
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running import chat
 from saeprobe.subject.running.chat import NO_CHARACTERS, FastTokenizer, InChat, in_chat, shorten
-from saeprobe.subject.running.guard import from_files
+from saeprobe.subject.running.weights import from_files
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.model.v*", "tekken.json", "*.tiktoken")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, comb
+from math import ceil
 from numbers import Integral
 from textwrap import shorten
 from typing import TypeGuard
@@ -19,7 +19,7 @@ from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features, NearThreshold
 from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.shapes import Bool, Int
-from saeprobe.statistics.intervals import least_units
+from saeprobe.statistics.intervals import least_units, smallest_p
 
 Readable = Features | RecordedStyle
 """A style that a capture read, or a style of recorded evidence."""
@@ -222,10 +222,7 @@ class Design:
     @property
     def smallest_p(self) -> float:
         """The p of the labels as they are, and of their mirror where it is a relabeling: no p can be smaller."""
-        n_a, n_b = len(self.sides.a.names), len(self.sides.b.names)
-        if self.sides.paired:
-            return 2 / 2**n_a
-        return (2 if n_a == n_b else 1) / comb(n_a + n_b, n_a)
+        return smallest_p(len(self.sides.a.names), paired=self.sides.paired, others=len(self.sides.b.names))
 
     def needed(self, alpha: float) -> Needed | None:
         """Return how many units could decide at all; None where these can."""

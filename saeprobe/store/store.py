@@ -84,13 +84,7 @@ class Store:
         decides = {
             "fingerprint": whole_fingerprint,
             "experiment": sha256_of(sorted(set(texts))),
-            "features": steering.features,
-            "strengths": steering.strengths,
-            "random_features": steering.random_features,
-            "n_samples": steering.n_samples,
-            "max_new_tokens": steering.max_new_tokens,
-            "temperature": steering.temperature,
-            "seed": steering.seed,
+            **{name: value for name, value in vars(steering).items() if name != "prompts"},
         }
         return self._keys_for(decides, texts)
 

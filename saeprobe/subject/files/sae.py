@@ -194,7 +194,7 @@ def open_source(sae: Sae, path: Path) -> SaeSource:
         return SaeSource(path=path, files=(path,), release=None, said={"d_in": d_in, "d_sae": d_sae})
     release = find_release(sae) if isinstance(sae, SaeRelease) else None
     if isinstance(sae, SaeRelease) and release is not None and release.conversion is not None:
-        files = _files_at(path)
+        files = tuple(sorted(file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()))
         said = _goodfire(path, release) if release.conversion == "goodfire" else _converted(sae, files)
         return SaeSource(path=path, files=files, release=release, said=said)
     return SaeSource(path=path, files=(path / CONFIG, path / WEIGHTS), release=release, said=_saelens(path, release))
@@ -202,10 +202,6 @@ def open_source(sae: Sae, path: Path) -> SaeSource:
 
 def _in_saelens_format(folder: Path) -> bool:
     return (folder / CONFIG).exists() and (folder / WEIGHTS).exists()
-
-
-def _files_at(path: Path) -> tuple[Path, ...]:
-    return tuple(sorted(file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()))
 
 
 def _saelens(folder: Path, release: Release | None) -> dict[str, object]:

@@ -93,7 +93,8 @@ def beginning_of(folder: Path, declared: str | None, *, wanted: bool) -> Beginni
     if declared is not None or not wanted:
         return declared_beginning(declared)
     names = _special_tokens(folder)
-    beginning = choose_beginning(_prefix(folder), names["bos_token"], names["eos_token"])
+    prefix = tuple(_ahead(_read(folder, "tokenizer.json").get("post_processor")))
+    beginning = choose_beginning(prefix, names["bos_token"], names["eos_token"])
     if not beginning.tokens:
         raise SubjectError(
             f"prompts are to begin with BOS but the tokenizer in {folder} has neither BOS nor EOS; name the token with "
@@ -123,12 +124,8 @@ def _text(token: object) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def _prefix(folder: Path) -> tuple[str, ...]:
-    """Return the special tokens that the tokenizer's own post-processor writes ahead of a text."""
-    return tuple(_ahead(_read(folder, "tokenizer.json").get("post_processor")))
-
-
 def _ahead(processor: object) -> Iterator[str]:
+    """Yield the special tokens that the tokenizer's own post-processor writes ahead of a text."""
     if not isinstance(processor, dict):
         return
     said = cast("dict[str, object]", processor)

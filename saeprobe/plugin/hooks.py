@@ -122,8 +122,8 @@ class Hooks:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the plan in one pass a subject, then the probes."""
         if not (self._only("collectonly", "setupplan") or session.testsfailed):
-            with terminal.ProgressLine(session.config) as line:
-                self._laboratory.gather(line.show)
+            with terminal.progress_line(session.config) as show:
+                self._laboratory.gather(show)
             self._ran = not self._only("setuponly")
         return (yield)
 

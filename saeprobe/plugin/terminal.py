@@ -8,12 +8,12 @@ import shutil
 import sys
 import unicodedata
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, cast
 
 import pytest
 from tqdm import tqdm
@@ -259,42 +259,36 @@ def _counts(records: Sequence[ProbeRecord], unreached: int) -> str:
     return line + (f" ({declared} as declared)" if declared else "")
 
 
-class ProgressLine:
-    """A tqdm bar a subject is written past pytest's capture of stderr, where somebody watches.
+@contextmanager
+def progress_line(config: pytest.Config) -> Generator[Callable[[str, int, int], None]]:
+    """Give what shows that so many prompts of a subject, of so many, are through, where somebody watches.
 
-    Meanwhile libraries are imported that warn of each other's deprecated parts, which is nothing for the user.
+    It is a tqdm bar a subject, written past pytest's capture of stderr. Meanwhile libraries are imported that warn of
+    each other's deprecated parts, which is nothing for the user.
     """
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    watched = sys.__stderr__ is not None and sys.__stderr__.isatty() and not hasattr(config, "workerinput")
+    bars: dict[str, tqdm[Any]] = {}
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
-        self._watched = sys.__stderr__ is not None and sys.__stderr__.isatty() and not hasattr(config, "workerinput")
-        self._bar: tqdm[Any] | None = None
-        self._name = ""
-        self._warnings = warnings.catch_warnings()
+    def show(name: str, done: int, total: int) -> None:
+        if watched and name not in bars:
+            close()
+            bars[name] = tqdm(total=total, desc=visible(name), unit="prompt", file=sys.stderr)
+        if watched:
+            bars[name].update(done - bars[name].n)
 
-    def __enter__(self) -> Self:
-        self._warnings.__enter__()
+    def close() -> None:
+        while bars:
+            bars.popitem()[1].close()
+
+    with warnings.catch_warnings():
         for category in (DeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", category)
-        if self._watched and self._capture is not None:
-            self._capture.suspend_global_capture(in_=False)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._warnings.__exit__(None, None, None)
-        if self._bar is not None:
-            self._bar.close()
-        if self._watched and self._capture is not None:
-            self._capture.resume_global_capture()
-
-    def show(self, name: str, done: int, total: int) -> None:
-        """Show that `done` of `total` prompts of the subject `name` are through."""
-        if not self._watched:
-            return
-        if self._bar is None or self._name != name:
-            if self._bar is not None:
-                self._bar.close()
-            self._bar, self._name = tqdm(total=total, desc=visible(name), unit="prompt", file=sys.stderr), name
-        self._bar.update(done - self._bar.n)
+        if watched and capture is not None:
+            capture.suspend_global_capture(in_=False)
+        try:
+            yield show
+        finally:
+            close()
+            if watched and capture is not None:
+                capture.resume_global_capture()

@@ -8,7 +8,7 @@ import pytest
 from records import WORDS
 from runs import REFUTED, SUPPORTED, Go
 
-from saeprobe.plugin.terminal import ProgressLine, terminal_columns
+from saeprobe.plugin.terminal import progress_line, terminal_columns
 
 RANKS = WORDS.partition('@claim("Novice activates more."')[0]
 """The probes that need the table of ranks alone."""
@@ -81,7 +81,7 @@ def test_what_libraries_say_of_each_other_is_not_shown(pytestconfig: pytest.Conf
     """While models are loaded deprecations are silent; what warns a user is not, and afterwards all is as before."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        with ProgressLine(pytestconfig):
+        with progress_line(pytestconfig):
             warnings.warn("a part of torch will go", DeprecationWarning, stacklevel=1)
             warnings.warn("a stored file was set aside", UserWarning, stacklevel=1)
         warnings.warn("a part of the project will go", DeprecationWarning, stacklevel=1)

@@ -112,8 +112,3 @@ def verdict_on(claimed: Claimed, subject: str, terms: Terms) -> Verdict:
     if verdict.word not in ("supported", "refuted", "inconclusive"):
         raise RuntimeError(f"a claim of the study on {claimed.measure} ended {verdict.word}: {verdict.reason}")
     return verdict
-
-
-def naive_on(claimed: Claimed, terms: Terms) -> bool | None:
-    """Say whether the naive arm confirms the claim; None where it has no test of such a sentence."""
-    return None if claimed.naive is None else claimed.naive(terms.alpha)

@@ -15,7 +15,7 @@ from saeprobe import __version__
 from saeprobe.captures import Capture
 from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
-from studies.calibration.claim import Claimed, Design, Terms, Truth, naive_on, verdict_on
+from studies.calibration.claim import Claimed, Design, Terms, Truth, verdict_on
 from studies.calibration.false_claims import FALSE
 from studies.calibration.populations import Population, gathered
 from studies.calibration.true_claims import TRUE
@@ -143,7 +143,7 @@ def rows(
                 topics=claimed.topics,
                 effect=claimed.effect,
                 word=verdict_on(claimed, subject, terms).word,
-                naive=naive_on(claimed, terms),
+                naive=None if claimed.naive is None else claimed.naive(terms.alpha),
             )
 
 

@@ -43,20 +43,11 @@ def _facts(card: dict[str, Any]) -> str:
     ]
     if "reconstruction_of_text" in card:
         text = card["reconstruction_of_text"]
-        facts.append(
-            (
-                f"text alone, {text['tokens']:,} tokens",
-                f"variance explained {text['variance_explained']:.4f}, L0 {text['l0']:.1f}",
-            )
-        )
+        figures = f"variance explained {text['variance_explained']:.4f}, L0 {text['l0']:.1f}"
+        facts.append((f"text alone, {text['tokens']:,} tokens", figures))
+    nats = ("loss_per_document", "entropy_per_document")
     kinds = [
-        (
-            kind,
-            row["documents"],
-            f"{row['loss_per_document']:.2f}",
-            f"{row['entropy_per_document']:.2f}",
-            f"{row['tokens_per_document']:.1f}",
-        )
+        (kind, row["documents"], *(f"{row[key]:.2f}" for key in nats), f"{row['tokens_per_document']:.1f}")
         for kind, row in held["by_kind"].items()
     ]
     head = ("documents", "number", "loss, nats a document", "entropy, nats a document", "tokens a document")
@@ -87,14 +78,9 @@ def _golden(card: dict[str, Any]) -> str:
 
 
 def _styles(card: dict[str, Any]) -> str:
+    read = {True: "held out", False: "trained"}
     figures = [
-        (
-            row["style"],
-            "held out" if row["held_out"] else "trained",
-            f"{row['l0']:.2f}",
-            f"{row['tokens']:.1f}",
-            row["prompts"],
-        )
+        (row["style"], read[row["held_out"]], f"{row['l0']:.2f}", f"{row['tokens']:.1f}", row["prompts"])
         for row in card["styles"]
     ]
     registers = card["registers"]

@@ -189,6 +189,7 @@ def settings_for(folder: Path, store: Path) -> Settings:
         evidence=None,
         default_subjects=(),
         neutral={},
+        prompts={},
         alpha=0.05,
         seed=0,
         batch_size=4,
@@ -229,7 +230,7 @@ def test_a_misfit_on_purpose_is_told_and_breaks_nothing(
     """The same hook beside its layer, declared as a published protocol: the finding is kept, its evidence is given."""
     del cold
     spec = replace(find_subject("low", folder).spec, misfit="as published")  # pyright: ignore[reportAttributeAccessIssue] - a local subject
-    monkeypatch.setattr("saeprobe.plugin.laboratory.find_subject", lambda _name, _root: Subject(spec=spec))
+    monkeypatch.setattr("saeprobe.plugin.collecting.find_subject", lambda _name, _root: Subject(spec=spec))
     laboratory = Laboratory(settings_for(folder, folder / ".saeprobe" / "store"))
     ends = saeprobe.capture(SEEN)
     laboratory.plan([Asked(subject="low", declared=ends)])

@@ -83,30 +83,23 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]], *, text: int = 2) 
 
 
 def _false_table(found: Sequence[Line], alpha: float) -> str:
-    head = (
-        "kind", "false because", "claims", "confirmed", "exact", "stated alpha", "refuted", "exact", "naive confirmed",
-    )  # fmt: skip
-    return table(
-        head,
+    head = ["kind", "false because", "claims", "confirmed", "exact", "stated alpha", "refuted", "exact"]
+    body = [
         [
-            [
-                one.kind,
-                one.how,
-                f"{one.claims:,}",
-                _marked(one.confirmed, beyond=one.confirmed_beyond(alpha)),
-                "–" if one.expected is None else f"{100 * one.expected:.1f} %",
-                f"{100 * alpha:g} %",
-                _marked(one.refuted, beyond=one.refuted_beyond(alpha)),
-                "–" if one.contrary is None else f"{100 * one.contrary:.1f} %",
-                percent(one.naive),
-            ]
-            for one in found
-        ],
-    )
+            *(one.kind, one.how, f"{one.claims:,}"),
+            *(_judged(one.confirmed, one.confirmed_beyond(alpha), one.expected)),
+            f"{100 * alpha:g} %",
+            *(_judged(one.refuted, one.refuted_beyond(alpha), one.contrary)),
+            percent(one.naive),
+        ]
+        for one in found
+    ]
+    return table([*head, "naive confirmed"], body)
 
 
-def _marked(of: Share, *, beyond: bool) -> str:
-    return f"{percent(of)} **beyond**" if beyond else percent(of)
+def _judged(of: Share, beyond: bool, exact: float | None) -> tuple[str, str]:  # noqa: FBT001 - what a column says
+    """Write a share of errors, marked where it is beyond what is stated, and the share that is exact."""
+    return percent(of) + " **beyond**" * beyond, "–" if exact is None else f"{100 * exact:.1f} %"
 
 
 def _true_table(found: Sequence[Line]) -> str:

@@ -84,11 +84,8 @@ def together(x: Measurement, y: Measurement, bound: float, *, wordings: int) -> 
 def exclusive(a: Features, b: Features, *, wordings: int, **more: Any) -> Claimed:
     """Claim `exclusive_features(a, b) > exclusive_features(b, a)`."""
     by_t = partial(naive.exclusive, first_firing(a), first_firing(b))
-
-    def compare() -> Evidence:
-        return exclusive_features(a, b) > exclusive_features(b, a)
-
-    return claimed(a.prompts, "exclusive features", wordings, compare, by_t, **more)
+    name = "exclusive features"
+    return claimed(a.prompts, name, wordings, lambda: exclusive_features(a, b) > exclusive_features(b, a), by_t, **more)
 
 
 def scanned(features: Features, *, wordings: int) -> Claimed:

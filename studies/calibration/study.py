@@ -60,19 +60,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study was run.
+    """A study was run."""
 
-    Attributes:
-        rows: one a claim.
-        terms: the terms under which all were judged.
-        command: makes the study again.
-        fingerprints: fingerprint of each subject, by name.
-        versions: versions of the libraries that computed.
-    """
-
-    rows: tuple[Row, ...]
-    terms: Terms
-    command: str
+    rows: tuple[Row, ...]  # one a claim
+    terms: Terms  # under which all were judged
+    command: str  # makes the study again
     fingerprints: Mapping[str, str]
     versions: Mapping[str, str]
 

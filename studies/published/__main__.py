@@ -10,9 +10,9 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import inf, sqrt
+from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -29,22 +29,8 @@ from studies.published.protocol import A, B, Protocol, Read, compared, make, rea
 
 HERE: Final = Path(__file__).parent
 PUBLISHED: Final = "published-as-published"
-ROUNDING: Final = {"float16": 2 * 2.0**-11, "bfloat16": 2 * 2.0**-8, "float32": 4 * 2.0**-24}
-"""After n layers two right readings of a stream differ by at most this times sqrt(n + 10), as a share of its length.
-
-saeprobe reads in batches and the study one prompt at a time, so that sums are made in another order. A rounding moves a
-value by about half of the dtype's unit roundoff, and roundings add up like a random walk (Higham and Mary 2019): n of
-the stream and about 10 inside a block. The factor leaves three times as much for what later layers make of them; in
-float32 it is twice that, since there the sums inside products round as much, which 16 bits make in float32 too.
-"""
-HEAD: Final = """\
-from saeprobe import about, capture, claim, every, ordered
-from saeprobe.measures import *
-from saeprobe.prompts import STYLES
-
-styles = capture(STYLES, at="last")
-ranks = capture(STYLES, keep="effective_rank")
-"""
+WORDS: Final = ("supported", "refuted", "inconclusive")
+"""With any other word a claim is not decided."""
 
 
 class StudyError(Exception):
@@ -85,21 +71,28 @@ def declare(folder: Path, *, state: int) -> dict[str, Protocol]:
 
 
 def compare(folder: Path, subject: str, protocol: Protocol, study: Read) -> list[Line]:
-    """Read the prompts of a step by saeprobe, and hold all numbers against those of the study."""
+    """Read the prompts of a step by saeprobe, and hold all numbers against those of the study.
+
+    saeprobe reads in batches and the study one prompt at a time, so that sums are made in another order. Two readings
+    in one dtype lie no further apart than either from the exact one, together (triangle inequality): twice the study's
+    own distance from a reading in float64, the largest of all prompts, is what rounding may do.
+    """
+    exact = read(folder, replace(protocol, dtype="float64"))
     ours = open_subject(subject, rootdir=folder).features(STYLES, keep=("features", "activations", "effective_rank"))
     row_of = {(prompt.style, prompt.topic, prompt.text): row for row, prompt in enumerate(ours.prompts)}
     lacking = row_of.keys() ^ set(study.prompts)
     prompts = Line("prompts", len(study.prompts), len(row_of), len(lacking))
-    return [prompts] if lacking else [prompts, *_numbers(study, ours, [row_of[one] for one in study.prompts], protocol)]
+    return [prompts, *([] if lacking else _numbers(study, exact, ours, [row_of[one] for one in study.prompts]))]
 
 
-def _numbers(study: Read, ours: Features, rows: list[int], protocol: Protocol) -> list[Line]:
+def _numbers(study: Read, exact: Read, ours: Features, rows: list[int]) -> list[Line]:
     """Compare what was read of equal prompts; `rows` are saeprobe's in the order of the study."""
-    bound = ROUNDING[protocol.dtype] * sqrt(protocol.state + 10)
     kept = (ours.activations, ours.effective_rank, ours.n_tokens)
     states, eid, tokens = (cast("np.ndarray", one)[rows] for one in kept)
-    features, acts, length = study.features, ours.acts[rows].toarray(), np.linalg.norm(study.states, axis=1)
-    moved = np.linalg.norm(states - study.states, axis=1) / length
+    features, acts = study.features, cast("np.ndarray", ours.acts.toarray())[rows]
+    length = np.linalg.norm(study.states, axis=1)
+    moved, error = (np.linalg.norm(one - study.states, axis=1) / length for one in (states, exact.states))
+    bound = 2 * error.max()
     # |w (x - y)| <= |w| |x - y| (Cauchy-Schwarz): so far does rounding of the stream move what goes into a feature
     reach = bound * length[:, None] * study.norms
     flips, near = (acts > 0) != (features > 0), np.abs(study.inputs) <= reach
@@ -123,17 +116,8 @@ def _numbers(study: Read, ours: Features, rows: list[int], protocol: Protocol) -
         perfect = {*np.flatnonzero(fires[one].all(axis=0) & ~fires[other].any(axis=0))}
         picked = {*separating_features(ours[one], ours[other], most=features.shape[1]).features}
         found.append(Line(f"separators of {one}", len(perfect), len(picked), len((perfect ^ picked) - flipped)))
-    apart = np.abs(eid / study.eid - 1).max()
-    return [*found, Line("EID, relative", f"{study.eid.mean():.4f}", f"{eid.mean():.4f}", apart, 2 * bound)]
-
-
-def _files(folder: Path, state: int) -> Line:
-    """Compare the study's comparison of two styles with the one that saeprobe makes of the study's features."""
-    said = read_feature_diff(folder / "feature_diff.json")
-    made = compare_styles(read_features(folder / f"features_layer{state}.pt"), A, B)
-    numbers = [(*of.avg_active.values(), *of.avg_intensity.values(), *of.only_count.values()) for of in (said, made)]
-    same = (said.only, said.dominant) == (made.only, made.dominant)
-    return Line("feature_diff.json", "", "", np.abs(np.subtract(*numbers)).max() if same else inf, 1e-6)
+    ranks, at_most = (np.abs(one / study.eid - 1).max() for one in (eid, exact.eid))
+    return [*found, Line("EID, relative", f"{study.eid.mean():.4f}", f"{eid.mean():.4f}", ranks, 2 * at_most)]
 
 
 def verdicts(folder: Path, *options: str) -> dict[tuple[str, str], str]:
@@ -146,40 +130,33 @@ def verdicts(folder: Path, *options: str) -> dict[tuple[str, str], str]:
     return {(of["id"], one["subject"]): one["verdict"] for of in report["claims"] for one in of["probes"]}
 
 
-def run(
-    folder: Path, *, layers: int, width: int, state: int, seed: int = 0, steps: Sequence[str] = ()
-) -> dict[str, list[Line]]:
-    """Write a model into a folder, and compare both readings of it by step; all steps where none is named."""
-    of = declare(folder, state=state)
-    of = {name: of[name] for name in [f"{step}-as-published" for step in steps] or of}
-    make(
-        folder,
-        replace(of.get(PUBLISHED) or next(iter(of.values())), dtype="float32"),
-        layers=layers,
-        width=width,
-        seed=seed,
-    )
-    studied = {name: read(folder, protocol) for name, protocol in of.items()}
-    signature = compared(next(iter(studied.values())))[f"{A}_dominant_features"][0]["index"]
-    sentences = tomllib.loads((HERE / "claims.toml").read_text(encoding="utf-8"))
-    probes = [
-        f"@claim({name!r}, id='study.{name}', source='the study')\n"
-        f"def test_{name.replace('-', '_')}(styles, ranks):\n    assert {sentence}\n"
-        for name, sentence in sentences.items()
-    ]
-    text = "\n\n".join([f"{HEAD}SIGNATURE = {signature}\n", *probes])
-    (folder / "test_claims.py").write_text(text, encoding="utf-8")
-    own = verdicts(folder, "-m", " or ".join(of))
+def decided(folder: Path, of: Mapping[str, Protocol], studied: Mapping[str, Read]) -> dict[str, list[Line]]:
+    """Let saeprobe decide the claims of each step, one prompt at a time, and again from the files of the study."""
+    sheet = tomllib.loads((HERE / "claims.toml").read_text(encoding="utf-8"))
+    leaning = compared(next(iter(studied.values())))[f"{A}_dominant_features"]
+    probes = sheet["head"].format(signature=leaning[0]["index"])
+    for name, sentence in sheet["claims"].items():
+        probes += f"\n\n@claim({name!r}, id='study.{name}', source='the study')\n"
+        probes += f"def test_{name.replace('-', '_')}(styles, ranks):\n    assert {sentence}\n"
+    (folder / "test_claims.py").write_text(probes, encoding="utf-8")
+    own = verdicts(folder, "-m", " or ".join(studied), "--saeprobe-batch-size=1")
     found: dict[str, list[Line]] = {}
     for name, study in studied.items():
-        record = folder / "recorded" / name
-        write(record, study, state=of[name].state)
+        record, state = folder / "recorded" / name, of[name].state
+        write(record, study, state=state)
+        said = read_feature_diff(record / "feature_diff.json")
+        made = compare_styles(read_features(record / f"features_layer{state}.pt"), A, B)
+        numbers = [(*one.avg_active.values(), *one.avg_intensity.values()) for one in (said, made)]
+        same = (said.only_count, said.only, said.dominant) == (made.only_count, made.only, made.dominant)
+        apart = max(abs(x - y) for x, y in zip(*numbers, strict=True)) if same else inf
         recorded = verdicts(folder, f"--saeprobe-evidence={record}", "-m", name)
-        differ = [f"{claim} {word}" for (claim, _), word in recorded.items() if own[claim, name] != word]
-        words = {word: [*recorded.values()].count(word) for word in sorted({*recorded.values()})}
-        apart = len(differ) + len(sentences) - len(recorded)
-        line = Line("verdicts", ", ".join(f"{n} {word}" for word, n in words.items()), ", ".join(differ), apart)
-        found[name] = [*compare(folder, name, of[name], study), _files(record, of[name].state), line]
+        ours = {key: own[key] for key in recorded}
+        differ = sum(word != ours[key] or word not in WORDS for key, word in recorded.items())
+        shown = (
+            ", ".join(f"{list(of_one.values()).count(word)} {word}" for word in WORDS) for of_one in (recorded, ours)
+        )
+        line = Line("verdicts", *shown, differ + len(sheet["claims"]) - len(recorded))
+        found[name] = [Line("feature_diff.json", "", "", apart, 1e-6), line]  # its means are float32
     return found
 
 
@@ -191,14 +168,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--width", type=int, default=64, metavar="N", help="width of its stream, a multiple of 8 (default: 64)")
     add("--state", type=int, default=50, metavar="N", help="the hidden state that is read as published (default: 50)")
     add("--seed", type=int, default=0, metavar="N", help="seed of model and SAE (default: 0)")
-    add("--steps", nargs="+", default=[], metavar="STEP", help="steps of subjects.toml (default: all)")
-    with tempfile.TemporaryDirectory() as folder:
-        found = run(Path(folder), **vars(parser.parse_args(argv)))
+    given = parser.parse_args(argv)
+    if given.layers < given.state + 2:
+        parser.error(f"--layers is {given.layers}; wanted {given.state + 2} or more: the last hidden state is a norm's")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        of = declare(folder, state=given.state)
+        make(folder, replace(of[PUBLISHED], dtype="float32"), layers=given.layers, width=given.width, seed=given.seed)
+        studied = {step: read(folder, protocol) for step, protocol in of.items()}
+        verdict = decided(folder, of, studied)
+        found = {step: [*compare(folder, step, of[step], study), *verdict[step]] for step, study in studied.items()}
     for step, lines in found.items():
         sys.stdout.write(f"\n{step}: {'agrees' if all(line.agrees for line in lines) else 'DISAGREES'}\n")
         for one in lines:
             ends = f"{one.apart:.2g} apart, at most {one.at_most:.2g}{'' if one.agrees else '  DISAGREES'}"
-            sys.stdout.write(f"  {one.what:34}{one.study!s:>20}{one.saeprobe!s:>20}   {ends}\n")
+            sys.stdout.write(f"  {one.what:34}{one.study!s:>42}{one.saeprobe!s:>42}   {ends}\n")
     return 0 if all(line.agrees for lines in found.values() for line in lines) else 1
 
 

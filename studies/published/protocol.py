@@ -82,7 +82,7 @@ def make(folder: Path, protocol: Protocol, *, layers: int, width: int, seed: int
     last = np.linspace(0.7 * len(inputs), len(inputs) - 1.001, d_sae).astype(int)  # prompt on which it is silent
     below, above = inputs[last, np.arange(d_sae)], inputs[last + 1, np.arange(d_sae)]
     bias = np.where(np.arange(d_sae) % NEAR, (below + above) / 2, above)
-    torch.save(sae | {"encoder_linear.bias": -torch.from_numpy(bias)}, folder / "sae.pt")
+    torch.save(sae | {"encoder_linear.bias": -torch.tensor(bias)}, folder / "sae.pt")
 
 
 @torch.no_grad()
@@ -93,7 +93,7 @@ def read(folder: Path, protocol: Protocol) -> Read:
     sae = cast("dict[str, torch.Tensor]", torch.load(folder / "sae.pt", weights_only=True))
     sheet = tomllib.loads(protocol.prompts.read_text(encoding="utf-8"))
     prompts: list[tuple[str, str, str]] = []
-    states: list[torch.Tensor] = []
+    states: list[np.ndarray] = []
     lengths: list[int] = []
     eid: list[float] = []
     for style, topic in ((style, topic) for style in sheet["styles"] for topic in sheet["topics"]):
@@ -102,16 +102,16 @@ def read(folder: Path, protocol: Protocol) -> Read:
         turn = [{"role": "user", "content": text}]
         rendered = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
         ids = tokenizer(rendered, add_special_tokens=protocol.bos_twice, return_tensors="pt")["input_ids"]
-        hidden = model(ids, output_hidden_states=True).hidden_states[protocol.state][0].float()
+        hidden: np.ndarray = model(ids, output_hidden_states=True).hidden_states[protocol.state][0].float().numpy()
         states.append(hidden[-1])
         lengths.append(ids.shape[1])
-        ranked = hidden if protocol.rank_with_bos else hidden[ids[0] != tokenizer.bos_token_id]
-        singular = torch.linalg.svdvals(ranked - ranked.mean(0))
+        ranked = hidden if protocol.rank_with_bos else hidden[ids[0].numpy() != tokenizer.bos_token_id]
+        singular = np.linalg.svd(ranked - ranked.mean(axis=0), compute_uv=False)
         share = singular[singular > 0] / singular.sum()
-        eid.append(float(torch.exp(-(share * share.log()).sum())))
-    x, weight = torch.stack(states), sae["encoder_linear.weight"]
-    inputs, norms = (x @ weight.T + sae["encoder_linear.bias"]).numpy(), weight.norm(dim=1).numpy()
-    return Read(prompts=prompts, lengths=lengths, states=x.numpy(), inputs=inputs, norms=norms, eid=np.array(eid))
+        eid.append(float(np.exp(-(share * np.log(share)).sum())))
+    x, weight, bias = np.stack(states), *(sae[f"encoder_linear.{name}"].numpy() for name in ("weight", "bias"))
+    norms = np.linalg.norm(weight, axis=1)
+    return Read(prompts=prompts, lengths=lengths, states=x, inputs=x @ weight.T + bias, norms=norms, eid=np.array(eid))
 
 
 def write(folder: Path, of: Read, *, state: int) -> None:
@@ -120,11 +120,12 @@ def write(folder: Path, of: Read, *, state: int) -> None:
     topics: dict[str, dict[str, int]] = {topic: {} for _, topic, _ in of.prompts}
     for row, (style, topic, _) in enumerate(of.prompts):
         topics[topic][style] = row
-    tensors = torch.from_numpy(of.features)
     features: list[dict[str, Any]] = []
     ranks: list[dict[str, Any]] = []
     for topic, styles in topics.items():
-        features.append({"topic": topic} | {f"{style}_features": tensors[row].clone() for style, row in styles.items()})
+        features.append(
+            {"topic": topic} | {f"{style}_features": torch.tensor(of.features[row]) for style, row in styles.items()}
+        )
         eid = {style: {"eid": float(of.eid[row]), "seq_len": of.lengths[row]} for style, row in styles.items()}
         ranks.append({"topic": topic, "eid": eid})
     torch.save(features, folder / f"features_layer{state}.pt")

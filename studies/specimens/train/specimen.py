@@ -25,19 +25,12 @@ R_co = TypeVar("R_co", bound=ModelRecipe, covariant=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """A card is measured on so much; the defaults are those of the specimens that ship with the package.
+    """A card is measured on so much; the defaults are those of the specimens that ship with the package."""
 
-    Attributes:
-        held_out: documents that are held out of training.
-        topics: topics asked a condition, enough for a rate and few enough for seconds.
-        candidates: features that steering is tried with.
-        tokens: tokens of a steered continuation.
-    """
-
-    held_out: int = 3000
-    topics: int = 8
-    candidates: int = 8
-    tokens: int = 60
+    held_out: int = 3000  # documents that are held out of training
+    topics: int = 8  # asked a condition, enough for a rate and few enough for seconds
+    candidates: int = 8  # features that steering is tried with
+    tokens: int = 60  # of a steered continuation
 
 
 SMOKE: Final = Measuring(held_out=700, topics=1, candidates=1, tokens=2)

@@ -152,12 +152,14 @@ def decided(folder: Path, of: Mapping[str, Protocol], studied: Mapping[str, Read
         recorded = verdicts(folder, f"--saeprobe-evidence={record}", "-m", name)
         ours = {key: own[key] for key in recorded}
         differ = sum(word != ours[key] or word not in WORDS for key, word in recorded.items())
-        shown = (
-            ", ".join(f"{list(of_one.values()).count(word)} {word}" for word in WORDS) for of_one in (recorded, ours)
-        )
-        line = Line("verdicts", *shown, differ + len(sheet["claims"]) - len(recorded))
+        theirs, here = (_counted([*words.values()]) for words in (recorded, ours))
+        line = Line("verdicts", theirs, here, differ + len(sheet["claims"]) - len(recorded))
         found[name] = [Line("feature_diff.json", "", "", apart, 1e-6), line]  # its means are float32
     return found
+
+
+def _counted(words: Sequence[str]) -> str:
+    return ", ".join(f"{words.count(word)} {word}" for word in WORDS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

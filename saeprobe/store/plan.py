@@ -81,7 +81,8 @@ def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSe
     if prompts.sets == STYLES.sets and subject.spec.prompts_from is not None:
         raise NotRun(
             f"{subject.name} reads the published prompts, not shipped: take them from {subject.spec.prompts_from}, "
-            f"write them as a prompt file (the README shows its form), and give --saeprobe-prompts {subject.name}=FILE"
+            f"write them as a prompt file (the README shows its form), and give it: --saeprobe-prompts "
+            f"{subject.name}=FILE to pytest, or --prompts FILE to saeprobe extract"
         )
     return prompts.for_wording(subject.wording)
 

@@ -75,7 +75,9 @@ def compare(folder: Path, subject: str, protocol: Protocol, study: Read) -> list
 
     saeprobe reads in batches and the study one prompt at a time, so that sums are made in another order. Two readings
     in one dtype lie no further apart than either from the exact one, together (triangle inequality): twice the study's
-    own distance from a reading in float64, the largest of all prompts, is what rounding may do.
+    own distance from a reading in float64, the largest of all prompts, is what rounding may do. So far as a prompt's
+    state has moved, what goes into a feature may move by the length of its encoder's row (Cauchy-Schwarz), and by the
+    rounding of both inner products (Higham 2002, "Accuracy and stability of numerical algorithms", 3.1).
     """
     exact = read(folder, replace(protocol, dtype="float64"))
     ours = open_subject(subject, rootdir=folder).features(STYLES, keep=("features", "activations", "effective_rank"))
@@ -92,15 +94,13 @@ def _numbers(study: Read, exact: Read, ours: Features, rows: list[int]) -> list[
     features, acts = study.features, cast("np.ndarray", ours.acts.toarray())[rows]
     length = np.linalg.norm(study.states, axis=1)
     moved, error = (np.linalg.norm(one - study.states, axis=1) / length for one in (states, exact.states))
-    bound = 2 * error.max()
-    # |w (x - y)| <= |w| |x - y| (Cauchy-Schwarz): so far does rounding of the stream move what goes into a feature
-    reach = bound * length[:, None] * study.norms
+    reach = ((moved + 2 * states.shape[1] * 2.0**-24) * length)[:, None] * study.norms
     flips, near = (acts > 0) != (features > 0), np.abs(study.inputs) <= reach
     found = [
         Line("tokens", sum(study.lengths), tokens.sum(), np.abs(tokens - study.lengths).max()),
-        Line("activations, relative", "", "", moved.max(), bound),
-        Line("features, by what rounding moves", "", "", (np.abs(acts - features) / reach).max(), 1),
-        Line("flips far from 0", f"{near.sum()} near of {near.size}", f"{flips.sum()} flip", (flips & ~near).sum()),
+        Line("activations, relative", "", "", moved.max(), 2 * error.max()),
+        Line("features, as a share of reach", "", "", (np.abs(acts - features) / reach).max(), 1),
+        Line("flips beyond reach", f"{near.sum()} of {near.size} near", f"{flips.sum()} flip", (flips & ~near).sum()),
     ]
     for style in ours.styles:
         own = study.rows(style)

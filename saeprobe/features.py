@@ -61,6 +61,7 @@ class Features:
         family: the whole capture that this was selected from; None where this is the whole.
         conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), made when it
             is needed; only those that the plan holds. A random control has one a draw, another control a single one.
+        lacking: by style, why its prompts were not read, of styles that another prompt file would have.
         words: by style, the words of its own that its prompts say, where their file names them.
     """
 
@@ -82,6 +83,7 @@ class Features:
     conditions: Mapping[Control, Sequence[Callable[[], Features]]] = field(
         default_factory=dict["Control", "Sequence[Callable[[], Features]]"]
     )
+    lacking: Mapping[str, str] = field(default_factory=dict[str, str])
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def __post_init__(self) -> None:
@@ -124,7 +126,10 @@ class Features:
 
         Raises:
             KeyError: no prompt has that style.
+            NotRun: the prompt file of the subject lacks it.
         """
+        if style in self.lacking:
+            raise NotRun(self.lacking[style])
         chosen = [index for index, prompt in enumerate(self.prompts) if prompt.style == style]
         if not chosen:
             near = did_you_mean(style, self.styles)

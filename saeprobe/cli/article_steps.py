@@ -21,6 +21,7 @@ from saeprobe.recorded.archives import DAMAGE
 from saeprobe.recorded.comparison import FeatureDiff, compare_styles
 from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.shapes import Float
+from saeprobe.store.plan import prompts_for
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.machine import models_absent, not_imported
 from saeprobe.subject.registry import find_subject
@@ -42,7 +43,7 @@ def extract(arguments: argparse.Namespace) -> int:
     if absent is not None:
         raise RefusedError(f"{subject.name} cannot run here: {absent}")
     file: Path | None = arguments.prompts
-    prompts = STYLES.for_wording(subject.wording) if file is None else PromptSet.from_file(file)
+    prompts = prompts_for(STYLES, subject) if file is None else PromptSet.from_file(file)
     chosen = choose_prompts(prompts, styles=arguments.styles, template=arguments.template)
     topics, styles = tuple(chosen[next(iter(chosen))]), tuple(chosen)
     quiet_libraries()

@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -40,7 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     machine = this_machine()
     rates = measure(existing_folder(), gpu=bool(machine.usable_gpus))
-    found = [outlook(subject, rates) for subject in subjects]
+    by_name = {subject.name: subject for subject in subjects}
+    found = [outlook(subject, rates, by_name.get(subject.protocol_of or "")) for subject in subjects]
     basis = f"time: for {_PROMPTS} prompts of {_TOKENS} tokens, estimated from below at the rates measured just now"
     reach = "  a model reaches a part of these rates, and importing the libraries takes some seconds more"
     # The name of a subject stands before the first line of what there is to say of it.
@@ -103,8 +105,8 @@ class Outlook:
         return [self.name, self.state, memory, about + disk, seconds]
 
 
-def outlook(subject: Subject, rates: Rates) -> Outlook:
-    """Look at a subject; nothing of it is loaded."""
+def outlook(subject: Subject, rates: Rates, of: Subject | None = None) -> Outlook:
+    """Look at a subject, perhaps a protocol `of` another; nothing of it is loaded."""
     if subject.wrong is not None:
         return Outlook(name=subject.name, state="wrong", notes=(subject.wrong,))
     absent = subject.missing()
@@ -117,7 +119,7 @@ def outlook(subject: Subject, rates: Rates) -> Outlook:
         on_hub = None if needs is None else needs.weights_bytes + needs.sae_bytes
         disk = subject.disk_bytes() if absent is None else on_hub
         if needs is None:
-            return Outlook(name=subject.name, state="absent", notes=lacking, disk=disk)
+            return Outlook(name=subject.name, state="absent", notes=(*lacking, *_read(subject, of)), disk=disk)
         plan = subject.memory_plan
     except MemoryPlanError as error:
         return Outlook(name=subject.name, state="unfit", notes=(*lacking, str(error)))
@@ -126,11 +128,18 @@ def outlook(subject: Subject, rates: Rates) -> Outlook:
     return Outlook(
         name=subject.name,
         state="ready" if absent is None else "absent",
-        notes=(*lacking, plan.reason),
+        notes=(*lacking, plan.reason, *_read(subject, of)),
         memory=plan.takes_bytes,
         disk=disk,
         seconds=least_seconds(needs, plan, disk=disk, rates=rates),
     )
+
+
+def _read(subject: Subject, of: Subject | None) -> Iterator[str]:
+    """Say how a subject is read, a line an aspect; of a protocol what it does otherwise."""
+    there = {} if of is None else of.aspects()
+    yield from [] if of is None else [f"reads as {of.name}, but for what follows"]
+    yield from (f"{aspect}: {words}" for aspect, words in subject.aspects().items() if there.get(aspect) != words)
 
 
 def least_seconds(needs: MemoryNeeds, plan: MemoryPlan, *, disk: int | None, rates: Rates) -> float | None:

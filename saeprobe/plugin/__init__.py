@@ -34,6 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="decide the claims of as-published subjects from recorded files in DIR, without model or SAE",
     )
     group.addoption(
+        "--saeprobe-prompts",
+        metavar="NAME=FILE",
+        action="append",
+        default=[],
+        help="prompts that a subject, and each protocol of it, reads instead of STYLES; may be given again",
+    )
+    group.addoption(
         "--saeprobe-store", metavar="DIR", help="where captured evidence is kept and reused (default: .saeprobe/store)"
     )
     group.addoption(
@@ -55,6 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "NAME = FILE: prompts on which the instrument of a subject is checked where plain English does not suit it",
         "linelist",
     )
+    parser.addini("saeprobe_prompts", "NAME = FILE: the same as --saeprobe-prompts, from the ini's folder", "linelist")
     parser.addini(
         "saeprobe_baselines", "folder of the values that were approved (default: reports/baselines)", default=""
     )

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from saeprobe.captures import Span, Steering
-from saeprobe.claims import SUBJECTS_MARK, Claim, Control, claim_of, did_you_mean, members
+from saeprobe.claims import SUBJECTS_MARK, Claim, Control, NotRun, claim_of, did_you_mean, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.files import visible
 from saeprobe.git import named
@@ -28,7 +28,7 @@ from saeprobe.plugin.collecting import (
 )
 from saeprobe.plugin.laboratory import Laboratory
 from saeprobe.plugin.names import BROKEN, REFUSED, SUBJECT, fixtures_of, function_of
-from saeprobe.store.plan import prompts_for
+from saeprobe.store.plan import file_for, prompts_for
 from saeprobe.subject.specification import SubjectError
 
 _NAME_CASES: Final = "name the cases, parametrize(..., ids=[...]), in letters, digits, dots and dashes"
@@ -127,6 +127,8 @@ def _of_asked(asked: Iterable[Asked], find: Find) -> Iterator[str]:
     for each in asked:
         try:
             prompts_for(each.declared.prompts, find(each.subject))
+        except NotRun:  # the laboratory says why, at the probe
+            continue
         except (KeyError, ValueError) as error:  # the text of a KeyError is its argument
             yield f"{each.file}: {each.fixture} cannot be read on {each.subject}: {error.args[0]}"
             return
@@ -153,6 +155,8 @@ def _problem(control: Control, asked: Asked, find: Find) -> str | None:
             f"{asked.fixture} reads the span {capture.at.text!r}, which neutral prompts need not hold; "
             'read at="last" or at="all", or leave the control out'
         )
+    if file_for(capture.prompts, find(asked.subject)) is not None:
+        return None  # where the prompts are not the probe's own choice, the control says that it could not be run
     try:
         prompts = capture.prompts.injected() if control == "injection" else capture.prompts
         prompts_for(prompts, find(asked.subject)).check_words()

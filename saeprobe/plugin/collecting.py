@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, cast
 from unicodedata import normalize
 
@@ -20,10 +21,10 @@ from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.features import Features
 from saeprobe.plugin.names import SUBJECT, fixtures_of, function_of, params_of
 from saeprobe.plugin.sentences import design_lines
-from saeprobe.prompts import Prompt, PromptSet
+from saeprobe.prompts import Prompt, PromptFile, PromptSet
 from saeprobe.store.plan import prompts_for
 from saeprobe.subject.local import Subject
-from saeprobe.subject.registry import BUILTIN
+from saeprobe.subject.registry import built_in, find_subject
 from saeprobe.subject.specification import RandomPart, SubjectError
 
 Declared = Capture | Steering
@@ -65,10 +66,35 @@ def default_names(subjects: Iterable[Subject], *, unmarked: bool) -> tuple[str, 
 
     An `unmarked` probe, which names no subject, runs on the user's own, or on the specimens where there are none.
     """
-    specs, builtin = [subject.spec for subject in subjects], {spec.name for spec in BUILTIN}
+    specs, builtin = [subject.spec for subject in subjects], built_in()
     own = [spec.name for spec in specs if spec.name not in builtin and spec.default is not False]
     specimens = [spec.name for spec in specs if spec.specimen]
     return tuple(own or specimens) if unmarked else (*specimens, *own)
+
+
+def found_with(name: str, rootdir: Path, given: Mapping[str, PromptFile | str]) -> Subject:
+    """Find a subject, which reads the prompts that are `given` to it or to the nearest one it is a protocol of.
+
+    One that is given a file that cannot be read says so by `Subject.wrong`, as a wrong declaration does.
+    """
+    found = find_subject(name, rootdir)
+    spec, of = found.spec, found.spec
+    while of.name not in given and of.protocol_of is not None and not of.own_prompts:
+        of = find_subject(of.protocol_of, rootdir).spec
+    prompts = given.get(of.name, spec.prompts)
+    changed = {"wrong": spec.wrong or prompts} if isinstance(prompts, str) else {"prompts": prompts}
+    return replace(found, spec=replace(spec, **cast("dict[str, Any]", changed)))
+
+
+def unreadable(asked: Iterable[Asked], find: Find) -> dict[tuple[str, Declared], NotRun]:
+    """Return, by subject, the captures whose prompts it does not have, with the reason."""
+    found: dict[tuple[str, Declared], NotRun] = {}
+    for each in asked:
+        try:
+            prompts_for(each.declared.prompts, find(each.subject))
+        except NotRun as why:
+            found[each.subject, each.declared] = why
+    return found
 
 
 def claim_of_item(item: pytest.Item) -> Claim | None:
@@ -212,7 +238,10 @@ class Conditions:
 
     def _condition(self, subject: Subject, capture: Capture, control: Control) -> Condition | NotRun:
         if control not in ("random-model", "random-sae"):
-            return Condition(subjects=(subject,), capture=replace(capture, prompts=capture.prompts.injected()))
+            words = replace(capture, prompts=capture.prompts.injected())
+            return unreadable([Asked(subject=subject.name, declared=words)], lambda _: subject).get(
+                (subject.name, words), Condition(subjects=(subject,), capture=words)
+            )
         draws = self._drawn(subject, control)
         if isinstance(draws, NotRun):
             return draws

@@ -78,7 +78,7 @@ def described(
         d_in=identity.d_in,
         d_sae=identity.d_sae,
         dtype=identity.dtype,
-        protocol=identity.protocol,
+        protocol=identity.protocol + (f"; prompts: {subject.spec.prompts}" if subject.spec.prompts else ""),
         fingerprint=identity.fingerprint,
         protocol_of=subject.protocol_of,
         differs=differs,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features import Features
-from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, default_names, designs_in_words
-from saeprobe.plugin.records import AS_PUBLISHED, in_words, served, stated_by
-from saeprobe.prompts import PromptSet
+from saeprobe.plugin import collecting
+from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared
+from saeprobe.plugin.names import Settings
+from saeprobe.plugin.records import AS_PUBLISHED, in_words, served, stated_by, work_in_words
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
@@ -22,31 +23,12 @@ from saeprobe.store.store import Store, StoreError
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
-from saeprobe.subject.registry import find_subject, subject_names
+from saeprobe.subject.registry import subject_names
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 Show = Callable[[str, int, int], None]  # it shows progress: the subject, prompts done, prompts in all
 
 OWN_TEXT = "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The settings of a run come from its options; paths are absolute.
-
-    `evidence` is a folder of recorded files, if one was given; `neutral` has by subject the prompts of its check.
-    """
-
-    rootdir: Path
-    store: Path
-    report: Path
-    baselines: Path
-    evidence: Path | None
-    default_subjects: tuple[str, ...]
-    neutral: dict[str, PromptSet]
-    alpha: float
-    seed: int
-    batch_size: int
 
 
 class BrokenInstrumentError(Exception):
@@ -65,6 +47,7 @@ class Laboratory:
         self._store = Store(settings.store)
         self._subjects: dict[str, Subject] = {}
         self._asked: tuple[Asked, ...] = ()
+        self._unread: dict[tuple[str, Declared], NotRun] = {}
         self._plan = Plan.of([])
         self._failed: dict[str, Exception] = {}
         self._wrong: dict[str, str] = {}
@@ -78,7 +61,9 @@ class Laboratory:
 
     def default_names(self, *, unmarked: bool = False) -> tuple[str, ...]:
         """Return the subjects that run where nothing selects others; `unmarked`, those of a probe that names none."""
-        return self._settings.default_subjects or default_names(map(self.subject, self.names), unmarked=unmarked)
+        return self._settings.default_subjects or collecting.default_names(
+            map(self.subject, self.names), unmarked=unmarked
+        )
 
     @property
     def device(self) -> str | None:
@@ -87,14 +72,17 @@ class Laboratory:
 
     def subject(self, name: str) -> Subject:
         """Look up a subject by name, of which nothing is loaded; SubjectError is raised where there is none."""
-        found = self._subjects.get(name) or find_subject(name, self._settings.rootdir)
+        found = self._subjects.get(name) or collecting.found_with(name, self._settings.rootdir, self._settings.prompts)
         versions = self.computed_with.get(name)
         self._subjects[name] = found if versions in (None, found.computed_with) else found.computed_by(versions)
         return self._subjects[name]
 
     def plan(self, asked: Iterable[Asked]) -> None:
         """Take note of all that the collected probes need, their controls and the checks of their instruments too."""
-        self._asked = tuple(each for each in asked if self.broken(each.subject) is None)
+        sound = [each for each in asked if self.broken(each.subject) is None]
+        run = [each for each in sound if self.recorded(self.subject(each.subject)) is None]
+        self._unread = collecting.unreadable(run, self.subject)
+        self._asked = tuple(each for each in sound if (each.subject, each.declared) not in self._unread)
         names = tuple(dict.fromkeys(each.subject for each in self._asked))
         for name in names if models_absent() else ():
             if (versions := served(self.subject(name), self._work_of, self._store)) is not None:
@@ -119,6 +107,7 @@ class Laboratory:
     def plan_in_words(self) -> list[str]:
         """Write a line a subject, and one for each design that claims on it rest on; no model is loaded."""
         wrong = [f"plan: {name}: cannot run: {reason}" for name, reason in self._wrong.items()]
+        wrong += dict.fromkeys(f"plan: {name}: not run: {why}" for (name, _), why in self._unread.items())
         return wrong + [f"plan: {line}" for works in self._together() for line in self._in_words(works)]
 
     def gather(self, show: Show) -> None:
@@ -179,8 +168,8 @@ class Laboratory:
         subject = works[0].subject
         if (record := self.record_of(subject)) is not None:
             return [f"{subject.name}: recorded evidence in {record}"]
-        designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
-        return [plan.in_words(works, self._label(subject.name), self._store), *designs]
+        designs = collecting.designs_in_words(self._asked, subject, alpha=self._settings.alpha)
+        return [work_in_words(works, self._label(subject.name), self._store), *designs]
 
     def _gather_together(self, works: Sequence[Work], show: Show) -> None:
         """Run several subjects in turn; no other process runs any of them meanwhile."""
@@ -246,10 +235,9 @@ class Laboratory:
         if (folder := self.recorded(subject)) is not None:
             if isinstance(declared, Steering):
                 raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
-            stated = replace(stated_by(subject), prompts=plan.prompts_for(declared.prompts, subject))
-            return recorded_evidence(folder, declared, stated)
-        if (missing := subject.missing()) is not None:
-            raise NotRun(missing)
+            return recorded_evidence(folder, declared, stated_by(subject, declared.prompts))
+        if whys := [str(why) for why in (self._unread.get((subject.name, declared)), subject.missing()) if why]:
+            raise NotRun("; ".join(whys))
         if (failed := self._failed.get(subject.name)) is not None:
             if isinstance(failed, NotRun) and not {*self.checks, *self._conditions.labels} & {subject.name}:
                 raise failed  # its instrument could not be checked either

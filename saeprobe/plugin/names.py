@@ -1,10 +1,15 @@
-"""The door and the parts behind it agree on these names."""
+"""The door and the parts behind it agree on these names, and on the settings of a run."""
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
+
+if TYPE_CHECKING:  # the door lets nothing in
+    from saeprobe.prompts import PromptFile, PromptSet
 
 SUBJECT: Final = "saeprobe_subject"
 """This parameter of a probe's variant is the name of the subject that it runs on."""
@@ -14,6 +19,27 @@ BROKEN: Final = pytest.StashKey[str]()
 """A claim is broken for this reason, which is known before its probe runs."""
 REFUSED: Final = pytest.StashKey[tuple[str, str]]()
 """A test fails at its setup without a record: the id of the claim that it would decide, or nothing, and the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a run come from its options; paths are absolute.
+
+    `evidence` is a folder of recorded files, if one was given; `neutral` has by subject the prompts of its check, and
+    `prompts` those that it reads in the place of STYLES, or what is wrong with their file.
+    """
+
+    rootdir: Path
+    store: Path
+    report: Path
+    baselines: Path
+    evidence: Path | None
+    default_subjects: tuple[str, ...]
+    neutral: dict[str, PromptSet]
+    prompts: dict[str, PromptFile | str]
+    alpha: float
+    seed: int
+    batch_size: int
 
 
 def function_of(item: pytest.Item) -> Any:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,22 +13,33 @@ from typing import Any, Final, cast
 import pyarrow.parquet as pq
 
 from saeprobe.captures import Capture
+from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
+from saeprobe.prompts import PromptChoice, PromptSet
 from saeprobe.recorded.directory import topics_unlike
 from saeprobe.recorded.stated import Stated
-from saeprobe.store.plan import Gathered, Plan, counted, prompts_for
+from saeprobe.store.plan import Gathered, Plan, Work, counted, prompts_for
 from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
+from saeprobe.subject.machine import models_absent
+from saeprobe.subject.specification import SubjectError
 
 AS_PUBLISHED: Final = "-as-published"
 """The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
 
 
-def stated_by(subject: Subject) -> Stated:
-    """Return what recorded files are held against: what is declared, or the subject's files say where they are."""
+def stated_by(subject: Subject, asked: PromptSet | PromptChoice) -> Stated:
+    """Return what recorded files are held against: what is declared, or the subject's files say where they are.
+
+    Prompts that it must be given and is not are unknown: no others stand in their place.
+    """
+    prompts = None
+    with suppress(NotRun):
+        prompts = prompts_for(asked, subject)
     found = subject.located if subject.wrong is None and subject.absent() is None else None
     read, shape = (subject.spec, subject.spec.shape) if found is None else (found.pairing, found.shape)
-    return Stated(subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=shape and shape.hidden)
+    d_in = shape and shape.hidden
+    return Stated(subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=d_in, prompts=prompts)
 
 
 @lru_cache(maxsize=1)
@@ -78,13 +88,10 @@ def served(subject: Subject, plan_of: Callable[[Subject], Plan], store: Store) -
 
 def in_words(folder: Path, subject: Subject, asked: Iterable[Asked]) -> str:
     """Name the folder, what of its files cannot be held against the subject, and those of other topics."""
-    stated = stated_by(subject)
     captures = [each.declared for each in asked if each.subject == subject.name and isinstance(each.declared, Capture)]
-    unlike = [
-        topics_unlike(folder, each, replace(stated, prompts=prompts_for(each.prompts, subject)))
-        for each in dict.fromkeys(captures)
-    ]
-    return f"{folder}{stated.unsaid}{''.join(dict.fromkeys(unlike))}"
+    stated = [(each, stated_by(subject, each.prompts)) for each in dict.fromkeys(captures)]
+    unlike = [topics_unlike(folder, each, of) for each, of in stated]
+    return f"{folder}{''.join(of.unsaid for _, of in stated[:1])}{''.join(dict.fromkeys(unlike))}"
 
 
 def stored_before(gathered: Sequence[Gathered]) -> int:
@@ -94,3 +101,31 @@ def stored_before(gathered: Sequence[Gathered]) -> int:
         needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
     computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
     return max(0, sum(needed.values()) - computed)
+
+
+def work_in_words(works: Sequence[Work], label: str, store: Store) -> str:
+    """Say in a line what is asked and how much of it is stored, or why it cannot run; no model is loaded.
+
+    The line stands for several subjects if they read the same and are in the same place, as draws are.
+    """
+    first = works[0]
+    each = " each" if len(works) > 1 else ""
+    sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
+    asked = [
+        _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
+        *([_count(len(first.captures), "capture")] if first.captures else []),
+        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
+    ]
+    begin = f"{label}: {', '.join(asked)};"
+    try:
+        if (missing := first.subject.missing()) is not None:
+            return f"{begin} not run: {missing}"
+        stored, to_run = counted(works, store)
+        where = f", {models_absent() or first.subject.memory_plan.reason}" if to_run else ""
+    except SubjectError as error:
+        return f"{begin} cannot run: {error}"
+    return f"{begin} {stored:,} results stored, {to_run:,} to compute{where}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -20,7 +20,7 @@ from saeprobe.plugin.judging import Judge
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.plugin.names import RECORD
 from saeprobe.plugin.terminal import Escaping, say_earlier
-from saeprobe.prompts import PromptError, PromptSet
+from saeprobe.prompts import PromptError, PromptFile, PromptSet
 from saeprobe.subject.registry import project_of
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline_files import BaselineError
@@ -54,7 +54,7 @@ def start(config: pytest.Config, given: Mapping[str, Path], began: float) -> Par
     try:
         settings = _settings(config, given)
         laboratory = Laboratory(settings)
-        for name in (*laboratory.names, *laboratory.default_names(), *settings.neutral):
+        for name in (*laboratory.names, *laboratory.default_names(), *settings.neutral, *settings.prompts):
             laboratory.subject(name)  # a wrong name raises here
         judge = Judge(settings, laboratory)
     except (BaselineError, SubjectError, _SettingError) as error:
@@ -76,9 +76,11 @@ def _settings(config: pytest.Config, given: Mapping[str, Path]) -> Settings:
     root, option = _project(config), config.option
     named_in = config.rootpath if config.inipath is None else config.inipath.parent
     try:
-        neutral = {name: PromptSet.from_file(named_in / file) for name, file in _neutral(config)}
+        neutral = {name: PromptSet.from_file(file) for name, file in _named(config, "saeprobe_neutral", named_in)}
     except PromptError as error:
         raise _SettingError(f"saeprobe_neutral: {error}") from None
+    of_option = _named(config, "--saeprobe-prompts", config.invocation_params.dir)
+    prompts = {name: _prompts(file) for name, file in (*_named(config, "saeprobe_prompts", named_in), *of_option)}
     return Settings(
         rootdir=root,
         store=given.get("store", root / ".saeprobe" / "store"),
@@ -87,6 +89,7 @@ def _settings(config: pytest.Config, given: Mapping[str, Path]) -> Settings:
         evidence=given.get("evidence"),
         default_subjects=tuple(config.getini("saeprobe_default_subjects")),
         neutral=neutral,
+        prompts=prompts,
         alpha=_alpha(str(config.getini("saeprobe_alpha"))),
         seed=option.saeprobe_seed,
         batch_size=option.saeprobe_batch_size,
@@ -105,13 +108,24 @@ def _project(config: pytest.Config) -> Path:
     return root
 
 
-def _neutral(config: pytest.Config) -> Iterator[tuple[str, str]]:
-    lines: Sequence[str] = config.getini("saeprobe_neutral")
+def _named(config: pytest.Config, key: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Read the lines NAME = FILE of a key of the ini file or of an option; files are looked for from `folder`."""
+    option = key.startswith("-")
+    lines: Sequence[str] = config.option.saeprobe_prompts if option else config.getini(key)
     for line in lines:
         name, sign, file = (part.strip() for part in line.partition("="))
         if not (name and sign and file):
-            raise _SettingError(f"saeprobe_neutral: {line!r}; wanted NAME = FILE, such as mine = neutral.toml")
-        yield name, file
+            equals, file = ("=" if option else " = "), key.rpartition("-" if option else "_")[2]
+            raise _SettingError(f"{key}: {line!r}; wanted NAME{equals}FILE, such as mine{equals}{file}.toml")
+        yield name, folder / Path(file).expanduser()
+
+
+def _prompts(file: Path) -> PromptFile | str:
+    """Read a prompt file, or say what is wrong with it: only the subject that is to read it fails by it."""
+    try:
+        return PromptFile.read(file)
+    except PromptError as error:
+        return str(error)
 
 
 def _alpha(written: str) -> float:

@@ -42,6 +42,7 @@ REMEDY: Final = (
 FIGURES: Final = "figures 2"
 """Written into each file of figures; one that does not say so counts as not there."""
 
+Finding = tuple[str, str]  # the figures, and what follows from them where the SAE is to fit
 _HOOK: Final = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
 
 
@@ -225,7 +226,10 @@ def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> 
     found = (_off_l0(here, yardstick),)
     if yardstick.writes_to is None:
         found = (_misplaced(here, layers, hook_name), _off_variance(here, yardstick), *found)
-    return _check(yardstick, layers, tuple(finding for finding in found if finding is not None))
+    findings = [(figures, advice) for figures, advice in filter(None, found)]
+    if yardstick.misfit is not None:  # it is meant so, and nothing is to be mended
+        return _check(yardstick, layers, tuple(f"the misfit costs this: {figures}" for figures, _ in findings))
+    return _check(yardstick, layers, tuple(figures + advice for figures, advice in findings))
 
 
 def unread(error: Exception, *, remedy: str = "") -> InstrumentCheck:
@@ -253,7 +257,7 @@ def _check(yardstick: Yardstick, layers: tuple[LayerFit, ...], findings: tuple[s
     )
 
 
-def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> str | None:
+def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> Finding | None:
     """Find a neighbouring layer that the SAE fits better."""
     best = max(layers, key=lambda fit: -np.inf if fit.variance_explained is None else fit.variance_explained)
     if best.shift == 0 or best.variance_explained is None:
@@ -261,40 +265,35 @@ def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> st
     if here.variance_explained is not None and best.variance_explained <= here.variance_explained + BETTER_BY:
         return None
     if best.variance_explained <= 0:
-        return "the SAE fits none of the layers tried: it is probably of another model"
+        return "the SAE fits none of the layers tried", ": it is probably of another model"
     off = "one" if abs(best.shift) == 1 else str(abs(best.shift))
     depth, remedy = _depth(hook_name), ""
     if depth is not None:
         block = depth + best.shift - 1
         remedy = f': declare hook_name = "blocks.{max(block, 0)}.hook_resid_{"pre" if block < 0 else "post"}"'
-    return (
-        f"the SAE fits the {best.layer} better than the {here.layer}, where it is read: variance explained "
-        f"{share(best.variance_explained)} against {share(here.variance_explained)}; "
-        f"hook_name {hook_name} is off by {off}{remedy}"
-    )
+    better = f"the SAE fits the {best.layer} better than the {here.layer}, where it is read: variance explained "
+    figures = f"{better}{share(best.variance_explained)} against {share(here.variance_explained)}"
+    return figures, f"; hook_name {hook_name} is off by {off}{remedy}"
 
 
-def _off_variance(here: LayerFit, yardstick: Yardstick) -> str | None:
+def _off_variance(here: LayerFit, yardstick: Yardstick) -> Finding | None:
     """Find variance explained that is no number, none at all, or far below the published share."""
     found, stated = here.variance_explained, yardstick.variance_explained
     published = "" if stated is None else f", and {yardstick.source or 'its publisher'} states {stated:g}"
     if found is None:
-        return f"variance explained is no finite number on neutral text{published}"
+        return f"variance explained is no finite number on neutral text{published}", ""
     if found <= 0:
-        return f"the SAE explains no variance of what it reads: {share(found)} on neutral text{published}"
-    if stated is not None and found < stated - SHORTFALL:
-        finding = f"variance explained is {share(found)} on neutral text{published}"
-        return f"{finding}; at least {stated - SHORTFALL:g} was wanted"
-    return None
+        return f"the SAE explains no variance of what it reads: {share(found)} on neutral text{published}", ""
+    if stated is None or found >= stated - SHORTFALL:
+        return None
+    figures = f"variance explained is {share(found)} on neutral text{published}"
+    return figures, f"; at least {stated - SHORTFALL:g} was wanted"
 
 
-def _off_l0(here: LayerFit, yardstick: Yardstick) -> str | None:
+def _off_l0(here: LayerFit, yardstick: Yardstick) -> Finding | None:
     """Find an L0 far from the published one."""
     stated = yardstick.l0
     if stated is None or stated / L0_FACTOR <= here.l0 <= stated * L0_FACTOR:
         return None
-    source = yardstick.source or "its publisher"
-    return (
-        f"L0 is {here.l0:.1f} features a token on neutral text, and {source} states {stated:g}; "
-        f"wanted {stated / L0_FACTOR:g} to {stated * L0_FACTOR:g}"
-    )
+    figures = f"L0 is {here.l0:.1f} features a token on neutral text, and {yardstick.source or 'its publisher'} states"
+    return f"{figures} {stated:g}", f"; wanted {stated / L0_FACTOR:g} to {stated * L0_FACTOR:g}"

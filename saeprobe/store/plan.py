@@ -13,12 +13,12 @@ from scipy.sparse import csr_array
 from saeprobe.captures import Capture, Continuation, Continuations, Steering
 from saeprobe.claims import NotRun
 from saeprobe.features import Features, near_rows
-from saeprobe.prompts import PromptChoice, PromptSet
+from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
 from saeprobe.store.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
-from saeprobe.subject.specification import Reader, Reading, Request, SubjectError, Want
+from saeprobe.subject.specification import Reader, Reading, Request, Want
 
 Progress = Callable[[int, int], None]  # called with what is done and what there is to do, in prompts
 BATCH_SIZE: Final = 32
@@ -63,37 +63,28 @@ class Plan:
         )
 
 
-def in_words(works: Sequence[Work], label: str, store: Store) -> str:
-    """Say in a line what is asked and how much of it is stored, or why it cannot run; no model is loaded.
-
-    The line stands for several subjects if they read the same and are in the same place, as draws are.
-    """
-    first = works[0]
-    each = " each" if len(works) > 1 else ""
-    sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
-    asked = [
-        _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
-        *([_count(len(first.captures), "capture")] if first.captures else []),
-        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
-    ]
-    begin = f"{label}: {', '.join(asked)};"
-    try:
-        if (missing := first.subject.missing()) is not None:
-            return f"{begin} not run: {missing}"
-        stored, to_run = counted(works, store)
-        where = f", {models_absent() or first.subject.memory_plan.reason}" if to_run else ""
-    except SubjectError as error:
-        return f"{begin} cannot run: {error}"
-    return f"{begin} {stored:,} results stored, {to_run:,} to compute{where}"
+def file_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptFile | None:
+    """Return the file that a subject reads in the place of these prompts; None where they are not made of STYLES."""
+    return subject.spec.prompts if isinstance(prompts, PromptChoice) and prompts.sets == STYLES.sets else None
 
 
 def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSet:
-    """Return the prompts that a subject reads: those of its own wording where there is a choice."""
-    return prompts.for_wording(subject.wording) if isinstance(prompts, PromptChoice) else prompts
+    """Return the prompts that a subject reads: of a choice those of its wording, of STYLES those of its own file.
 
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    Raises:
+        NotRun: its file lacks a style that is asked for, or it must be given one and is not.
+    """
+    if not isinstance(prompts, PromptChoice):
+        return prompts
+    if (file := file_for(prompts, subject)) is not None:
+        return file.in_place_of(prompts)
+    if prompts.sets == STYLES.sets and subject.spec.prompts_from is not None:
+        raise NotRun(
+            f"{subject.name} reads the published prompts, not shipped: take them from {subject.spec.prompts_from}, "
+            f"write them as a prompt file (the README shows its form), and give it: --saeprobe-prompts "
+            f"{subject.name}=FILE to pytest, or --prompts FILE to saeprobe extract"
+        )
+    return prompts.for_wording(subject.wording)
 
 
 def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
@@ -231,8 +222,9 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
         PlanError: a reading is not stored.
     """
     found: dict[str, Reading] = _found(parts_of(subject, capture, store), store)
-    prompts = prompts_for(capture.prompts, subject)
-    return assemble(subject, prompts, [found[prompt.text] for prompt in prompts], place=capture.place)
+    prompts, file = prompts_for(capture.prompts, subject), file_for(capture.prompts, subject)
+    made = assemble(subject, prompts, [found[prompt.text] for prompt in prompts], place=capture.place)
+    return made if file is None else replace(made, lacking=file.lacking(cast(PromptChoice, capture.prompts)))
 
 
 def seen(subject: Subject, capture: Capture, store: Store) -> Seen | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from saeprobe.claims import NotRun
 from saeprobe.files import quoted
 from saeprobe.prompts import NEUTRAL, PromptSet
+from saeprobe.shapes import tolerance_of
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
 from saeprobe.subject.machine import UNSTORED, models_absent, not_imported, this_machine
@@ -27,7 +28,6 @@ from saeprobe.subject.specification import (
     SubjectError,
     SubjectSpec,
     Yardstick,
-    tolerance_of,
 )
 
 if TYPE_CHECKING:  # they import torch
@@ -195,7 +195,7 @@ class Subject:
         if self.spec.quantisation == "8bit where it can" and not self.quantised:
             weights = f"{self.spec.dtype}, 8-bit where the hardware does it"
         known = self.spec if self.wrong or self.absent() else self.located.pairing
-        return {**aspects_of(known), "weights": weights}
+        return {**aspects_of(known), "weights": weights, "prompts": self.spec.reads}
 
     @cached_property
     @_fact

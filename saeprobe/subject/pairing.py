@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, cast
 
+from saeprobe.subject import provenance
 from saeprobe.subject.files import INDEX, WHOLE
 from saeprobe.subject.files.model import TOKENIZER, files_alone, model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.properties import COMPETING, Stated
@@ -16,7 +17,6 @@ from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release,
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning, has_chat_template
 from saeprobe.subject.machine import models_absent, setting
-from saeprobe.subject.provenance import centred, check_model_name, check_training, declared_or_stated, trained_on_model
 from saeprobe.subject.specification import (
     Download,
     Family,
@@ -86,10 +86,10 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
             where one is wanted, or a setting is nowhere stated.
     """
     of, said = sae.properties, Stated(sae=str(spec.sae), config=sae.said)
-    hook_name, bos = declared_or_stated(spec, said)
-    trained_on = trained_on_model(sae)
-    check_model_name(spec, trained_on)
-    check_training(spec, said)
+    hook_name, bos = provenance.declared_or_stated(spec, said)
+    trained_on = provenance.trained_on_model(sae)
+    provenance.check_model_name(spec, trained_on)
+    provenance.check_training(spec, said)
     if of.architecture in COMPETING and spec.sae_dtype != "float32":
         raise SubjectError(
             f"{spec.name} declares sae_dtype = {spec.sae_dtype!r}, and the features of the SAE {spec.sae} compete "
@@ -106,7 +106,9 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
             f"the tokenizer of {spec.model} has no chat template but {spec.name} wants its prompts in one; "
             "name an instruction-tuned model, or set chat_template = false"
         )
-    center = centred(spec, said, config=read_json(model / "config.json"))
+    center = provenance.centred(spec, said, config=read_json(model / "config.json"))
+    beginning = beginning_of(model, spec.bos_token, wanted=bos)
+    provenance.check_departures(spec, said, hook_name=hook_name, beginning=beginning.text)
     context = spec.context_size or said.count("context_size", None) or shape.positions
     return Pairing(
         family=shape.family,
@@ -116,7 +118,7 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
         d_in=of.d_in,
         d_sae=of.d_sae,
         prepend_bos=bos,
-        beginning=beginning_of(model, spec.bos_token, wanted=bos),
+        beginning=beginning,
         bos_twice=spec.bos_twice,
         rank_with_bos=spec.rank_with_bos,
         chat_template=spec.chat_template,

@@ -77,6 +77,24 @@ def check_training(spec: SubjectSpec, said: Stated) -> None:
         )
 
 
+def check_departures(spec: SubjectSpec, said: Stated, *, hook_name: str, beginning: str) -> None:
+    """Refuse what is declared as a departure and is none: reports would say that something is done which is not.
+
+    `hook_name` is where the SAE is read, and `beginning` what stands before each prompt, empty where nothing does.
+    """
+    if spec.misfit is not None and hook_name == said.text("hook_name", None):
+        raise SubjectError(
+            f"{spec.name} declares misfit, why its SAE is read on purpose at another hook than its own, and it is read "
+            f"at its own, {hook_name}; give the other as hook_name, or leave misfit out"
+        )
+    keys = [*(["bos_twice"] if spec.bos_twice else []), *(["rank_with_bos"] if spec.rank_with_bos else [])]
+    if keys and not beginning and not (keys == ["rank_with_bos"] and spec.chat_template):
+        raise SubjectError(
+            f"{spec.name} declares {' and '.join(keys)}, and no BOS stands before its prompts; set prepend_bos = true "
+            'and name the token where the tokenizer has none, bos_token = "<|...|>", or leave it out'
+        )
+
+
 def _is_whole(positions: object, context: int) -> bool:
     """Say whether a slice, as sae-lens writes one, has all positions of a text in it."""
     numbers = cast("list[object]", positions) if isinstance(positions, list | tuple) else []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from saeprobe.files import FileError, parsed_toml, quoted, read_text, shortened
+from saeprobe.prompts import PromptError, PromptFile
 from saeprobe.subject.files.sae import find_release, near
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
@@ -25,112 +27,30 @@ from saeprobe.subject.specification import (
     SubjectSpec,
 )
 
-_SPECIMENS: Final = Path(__file__).parent.parent / "specimens"
-
-_SPARROW: Final = SubjectSpec(
-    name="sparrow",
-    model=_SPECIMENS / "sparrow" / "model",
-    sae=SaeFolder(path=_SPECIMENS / "sparrow" / "sae"),
-    root=_SPECIMENS.parent.parent,
-    wording="specimen",
-    specimen=True,
-    summary="the shipped specimen: GPT-2 architecture with a ReLU SAE, trained on a generated corpus",
-    l0=23.2,  # its card
-    variance_explained=0.919,
-)
-
-_FINCH: Final = SubjectSpec(
-    name="finch",
-    model=_SPECIMENS / "finch" / "model",
-    sae=SaeFile(path=_SPECIMENS / "finch" / "sae" / "finch-sae-l2.pt"),
-    root=_SPECIMENS.parent.parent,
-    wording="specimen",
-    specimen=True,
-    summary="the second specimen: Llama architecture with chat template and an SAE in Goodfire's format, same corpus",
-    hook_name="blocks.2.hook_resid_post",
-    prepend_bos=True,
-    chat_template=True,
-    l0=17.6,  # its card, on text without the template's tokens
-    variance_explained=0.886,
-)
-
-_GPT2_SHAPE: Final = ModelShape(family="layers", hidden=768, layers=12, heads=12, kv_heads=12,
-                                intermediate=3072, vocabulary=50_257, positions=1024, gated=False)  # fmt: skip
-_GPT2: Final = SubjectSpec(
-    name="gpt2",
-    model="openai-community/gpt2",
-    fetch=("*.json", "*.txt", "model.safetensors"),  # the repository has the same weights in six more formats
-    sae=SaeRelease(release="gpt2-small-res-jb", id="blocks.6.hook_resid_pre"),
-    hook_name="blocks.6.hook_resid_pre",
-    # Also in the registry of sae-lens; stated here since an uncentred stream gives wrong features silently.
-    center_writing_weights=True,
-    summary="GPT-2 small with the residual-stream SAE of Joseph Bloom",
-    shape=_GPT2_SHAPE,
-    d_sae=24_576,
-)
-
-_QWEN_SHAPE: Final = ModelShape(family="layers", hidden=3584, layers=28, heads=28, kv_heads=4,
-                                intermediate=18_944, vocabulary=152_064, positions=32_768)  # fmt: skip
-_QWEN: Final = SubjectSpec(
-    name="qwen7b",
-    model="Qwen/Qwen2.5-7B-Instruct",
-    fetch=("*.json", "*.txt", "*.safetensors"),
-    sae=SaeRelease(release="qwen2.5-7b-instruct-andyrdt", id="resid_post_layer_15_trainer_1"),
-    wording="chinese",
-    hook_name="blocks.15.hook_resid_post",
-    prepend_bos=False,  # Qwen has no BOS; its chat template begins with a system turn
-    chat_template=True,
-    dtype="bfloat16",
-    summary="Qwen2.5-7B-Instruct with the SAE of layer 15 by Andy Arditi: the other family beside Llama",
-    shape=_QWEN_SHAPE,
-)
-
-_LLAMA_SHAPE: Final = ModelShape(family="layers", hidden=8192, layers=80, heads=64, kv_heads=8,
-                                 intermediate=28_672, vocabulary=128_256, positions=131_072)  # fmt: skip
-_LLAMA: Final = SubjectSpec(
-    name="llama70b",
-    model="meta-llama/Llama-3.3-70B-Instruct",
-    fetch=("*.json", "model-*.safetensors"),  # original/ has the same weights once more, as pickles
-    sae=SaeRelease(release="goodfire-llama-3.3-70b-instruct", id="layer_50"),
-    wording="chinese",
-    # Known here too, so that the layers after it need not be fetched to find out.
-    hook_name="blocks.50.hook_resid_post",
-    prepend_bos=True,
-    chat_template=True,
-    dtype="bfloat16",
-    try_next_layer=False,  # the hook is the publisher's own, and a layer more is 1.7 GB to read
-    summary="Llama-3.3-70B-Instruct with Goodfire's SAE of layer 50",
-    shape=_LLAMA_SHAPE,
-    d_sae=65_536,
-)
-
-_LLAMA_AS_PUBLISHED: Final = replace(
-    _LLAMA,
-    name="llama70b-as-published",
-    markers=("llama70b-as-published", "llama70b"),
-    protocol_of="llama70b",
-    misfit="the published experiment read hidden_states[50], one layer before the one that the SAE was trained on",
-    hook_name="blocks.49.hook_resid_post",
-    bos_twice=True,
-    rank_with_bos=True,
-    quantisation="8bit where it can",
-    try_next_layer=True,
-    summary="llama70b by the protocol of the article: hidden_states[50], two BOS tokens, 8-bit where the hardware can",
-)
-
-BUILTIN: Final = (_SPARROW, _FINCH, _GPT2, _QWEN, _LLAMA, _LLAMA_AS_PUBLISHED)
-_BUILTIN: Final = {spec.name: spec for spec in BUILTIN}
+_PROJECT: Final = Path(__file__).parents[2]
+_BUILT_IN: Final = Path(__file__).with_name("subjects.toml")
+_STYLES: Final = "STYLES"  # what `prompts` is where a protocol reads those built in, and the one it is of a file
 
 _IN_TOML: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
 _KEYS: Final[dict[str, type]] = {
     **dict.fromkeys(("model", "revision", "hook_name", "bos_token", "dtype", "sae_dtype", "quantisation"), str),
-    **dict.fromkeys(("device", "memory", "wording", "summary"), str),
+    **dict.fromkeys(("device", "memory", "wording", "summary", "protocol_of", "misfit", "prompts"), str),
     **dict.fromkeys(("prepend_bos", "chat_template", "center_writing_weights", "try_next_layer"), bool),
-    **dict.fromkeys(("allow_other_model", "default"), bool),
+    **dict.fromkeys(("bos_twice", "rank_with_bos", "allow_other_model", "default"), bool),
     **dict.fromkeys(("context_size", "d_sae"), int),
     **dict.fromkeys(("l0", "variance_explained"), float),
     "sae": dict,
 }
+
+_OF_ANOTHER: Final[dict[str, tuple[str, ...]]] = {
+    "model": ("revision", "shape", "fetch"),
+    "sae": ("hook_name", "misfit", "center_writing_weights", "d_sae", "l0", "variance_explained"),
+    "hook_name": ("misfit",),
+    "dtype": ("quantisation",),
+    "prompts": ("prompts_from",),
+    "prompts_from": ("prompts",),
+}
+"""A protocol that gives the key does not take these from the subject it is a protocol of: they belong to its value."""
 
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "dtype": get_args(Dtype),
@@ -143,6 +63,9 @@ _MANY: Final = 2**31  # more tokens than any model attends to, and more features
 _LONG: Final = 1000  # characters; a longer text is no path and no name
 _RANGES: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
     "bos_token": (bool, "a token of the tokenizer, such as <|endoftext|>"),
+    "misfit": (str.strip, "the reason why the SAE is read at another hook than its own"),
+    "protocol_of": (bool, "the name of the subject of which it is another protocol"),
+    "prompts": (str.strip, "a prompt file, or STYLES for the built-in ones"),
     "revision": (re.compile(r"(?!.*\.\.)\w[\w./-]*", re.ASCII).fullmatch, "a branch, a tag or a commit"),
     "device": (re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?").fullmatch, "auto, cpu, cuda, cuda:N or mps"),
     "context_size": (lambda said: 1 <= said < _MANY, "a number of tokens, BOS among them"),
@@ -159,13 +82,32 @@ _NAME: Final = re.compile(  # no word of -m, and no marker with which pytest its
 _ON_THE_HUB: Final = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
 
 
+@cache
+def built_in() -> Mapping[str, SubjectSpec]:
+    """Read the subjects that come with the package, by name, from `subjects.toml`."""
+    made: dict[str, SubjectSpec] = {}
+    for name, declared in _toml(_BUILT_IN).items():
+        table = cast("dict[str, Any]", declared)
+        table |= {key: tuple(table[key]) for key in ("fetch", "markers") if key in table}
+        if "shape" in table:
+            table["shape"] = ModelShape(**table["shape"])
+        if table.get("specimen"):
+            table |= {"root": _PROJECT, "model": _PROJECT / table["model"], "sae": _sae_at(_PROJECT, table["sae"])}
+        elif "sae" in table:
+            table["sae"] = SaeRelease(**table["sae"])
+        if "prompts" in table:
+            table["prompts"] = _prompts_of(table["prompts"], name, _PROJECT)
+        made[name] = _protocol(name, table, made.get(table.get("protocol_of", "")))
+    return made
+
+
 def subject_names(rootdir: Path) -> tuple[str, ...]:
     """List the names of all subjects, the built-in ones first; also of those that are declared wrongly.
 
     Raises:
         SubjectError: `rootdir`'s pyproject.toml cannot be read, or the tables of subjects stand in no table.
     """
-    return tuple(dict.fromkeys((*_BUILTIN, *_declared(rootdir))))
+    return tuple(dict.fromkeys((*built_in(), *_declared(rootdir))))
 
 
 def find_subject(name: str, rootdir: Path) -> Subject:
@@ -177,10 +119,10 @@ def find_subject(name: str, rootdir: Path) -> Subject:
         SubjectError: there is none (the nearest names are given), or as `subject_names`.
     """
     declared = _declared(rootdir)
-    if name in declared or name in _BUILTIN:
-        return Subject(spec=_spec_of(name, declared[name], rootdir) if name in declared else _BUILTIN[name])
+    if name in declared or name in built_in():
+        return Subject(spec=_spec_of(name, declared, rootdir))
     raise SubjectError(
-        f"there is no subject {name!r}{near(name, [*_BUILTIN, *declared], 'name')} "
+        f"there is no subject {name!r}{near(name, [*built_in(), *declared], 'name')} "
         f"(your own go into [tool.saeprobe.subjects.{name}] in {rootdir / 'pyproject.toml'})"
     )
 
@@ -222,44 +164,85 @@ def _declared(rootdir: Path) -> dict[str, object]:
     return found
 
 
-def _spec_of(name: str, declared: object, rootdir: Path) -> SubjectSpec:
-    """Return what is declared, or what is wrong with it."""
+def _spec_of(name: str, declared: Mapping[str, object], rootdir: Path, via: tuple[str, ...] = ()) -> SubjectSpec:
+    """Return what is declared, or what is wrong with it; `via` are the protocols of it by which it was come to."""
+    if name not in declared:
+        return built_in()[name]
     selectable = _NAME.fullmatch(name) is not None
     where = f"[tool.saeprobe.subjects.{name if selectable else repr(name)}] in {rootdir / 'pyproject.toml'}"
     try:
-        return _checked(name, declared, where, rootdir)
+        return _checked(name, declared, where, rootdir, via)
     except SubjectError as error:
         wrong = str(error)
     except (OSError, RuntimeError, ValueError) as error:  # a path too long, the home of nobody, a number too long
         wrong = f"{where} says what cannot be looked up: {quoted(error)}; wanted a folder here, or a name on the Hub"
-    if name in _BUILTIN:
-        return replace(_BUILTIN[name], wrong=wrong)
+    if name in built_in():
+        return replace(built_in()[name], wrong=wrong)
     sae, markers = SaeFolder(path=rootdir), None if selectable else ()
-    said = cast("dict[str, object]", declared).get("default") if isinstance(declared, dict) else None
+    table = declared[name]
+    said = cast("dict[str, object]", table).get("default") if isinstance(table, dict) else None
     default = said if isinstance(said, bool) else None
     return SubjectSpec(name=name, model="", sae=sae, markers=markers, default=default, wrong=wrong)
 
 
-def _checked(name: str, declared: object, where: str, rootdir: Path) -> SubjectSpec:
-    if name in _BUILTIN:
+def _checked(name: str, declared: Mapping[str, object], where: str, rootdir: Path, via: tuple[str, ...]) -> SubjectSpec:
+    if name in built_in():
         raise SubjectError(f"{where} has a built-in name; choose another")
     if not _NAME.fullmatch(name):
         raise SubjectError(f"{where} has a name that -m cannot select; wanted letters, digits, dots and dashes")
-    if not isinstance(declared, dict):
-        raise SubjectError(f"{where} is {shortened(declared)}, no table; wanted a table with model and sae")
-    table = dict(cast("dict[str, object]", declared))
+    if not isinstance(declared[name], dict):
+        raise SubjectError(f"{where} is {shortened(declared[name])}, no table; wanted a table with model and sae")
+    table = dict(cast("dict[str, Any]", declared[name]))
+    _check_keys(table, where)
+    base = _base_of(table.get("protocol_of"), declared, where, rootdir, (*via, name))
+    for key in ("model", "sae"):
+        if key not in table and base is None:
+            raise SubjectError(f"{where} has no {key}; wanted a folder or a name on the Hub for it")
+    if base is None or table.keys() & {"model", "sae"}:
+        table["root"] = rootdir
+    read: dict[str, Callable[[Any, str, Path], object]] = {"model": _model_of, "sae": _sae_of, "prompts": _prompts_of}
+    table |= {key: of(table[key], where, rootdir) for key, of in read.items() if key in table}
+    return _protocol(name, table, base)
+
+
+def _check_keys(table: Mapping[str, object], where: str) -> None:
     for key, value in table.items():
         if key not in _KEYS:
             raise SubjectError(f"{where} has the unknown key {shortened(key)}{near(key[:_LONG], _KEYS, 'key')}")
         wanted = _wanted(key, value)
         if wanted is not None:
             raise SubjectError(f"{where}: {key} is {shortened(value)}; wanted {wanted}")
-    for key in ("model", "sae"):
-        if key not in table:
-            raise SubjectError(f"{where} has no {key}; wanted a folder or a name on the Hub for it")
-    model = _model_of(str(table.pop("model")), where, rootdir)
-    sae = _sae_of(cast("dict[str, object]", table.pop("sae")), where, rootdir)
-    return SubjectSpec(name=name, model=model, sae=sae, root=rootdir, **cast("dict[str, Any]", table))
+
+
+def _protocol(name: str, table: Mapping[str, Any], base: SubjectSpec | None) -> SubjectSpec:
+    """Make a specification of what is given; a protocol has all else from its `base`, but what belongs to no other."""
+    table = {**table, "own_prompts": bool(table.keys() & {"prompts", "prompts_from"})}
+    if base is None:
+        return SubjectSpec(name=name, **table)
+    given = [key for key in table if key in _KEYS and key not in ("protocol_of", "misfit", "summary", "default")]
+    own: dict[str, Any] = {"summary": f"{base.name} with another {' and '.join(given) or 'name'}", "markers": None}
+    left = {other for key in table for other in _OF_ANOTHER.get(key, ())}
+    fresh = {one.name: one.default for one in fields(SubjectSpec) if one.name in {"specimen", *left}}
+    return replace(base, name=name, **{**own, **fresh, **table})
+
+
+def _base_of(
+    name: str | None, declared: Mapping[str, object], where: str, rootdir: Path, via: tuple[str, ...]
+) -> SubjectSpec | None:
+    """Return the subject of which another is a protocol; `via` are those that led to it, that one the last."""
+    if name is None:
+        return None
+    if name in via:
+        circle = " of ".join([*via[via.index(name) :], name])
+        found = "itself" if name == via[-1] else f"one that is in the end a protocol of this one ({circle})"
+        raise SubjectError(f"{where}: protocol_of names {found}; name the subject that the others are protocols of")
+    if name not in declared and name not in built_in():
+        known = [*built_in(), *declared]
+        raise SubjectError(f"{where}: protocol_of names {shortened(name)}, no subject{near(name, known, 'name')}")
+    base = _spec_of(name, declared, rootdir, via)
+    if base.wrong is not None:
+        raise SubjectError(f"{where}: protocol_of names {name!r}, which is declared wrongly: {base.wrong}")
+    return base
 
 
 def _wanted(key: str, value: object) -> str | None:
@@ -288,10 +271,21 @@ def _model_of(model: str, where: str, rootdir: Path) -> str | Path:
     return folder if local else model
 
 
+def _sae_at(rootdir: Path, table: Mapping[str, object]) -> SaeFile | SaeFolder:
+    path = rootdir / Path(str(table["path"])).expanduser()
+    return SaeFile(path=path) if path.suffix in (".pt", ".pth") else SaeFolder(path=path)
+
+
+def _prompts_of(file: str, where: str, rootdir: Path) -> PromptFile | None:
+    try:
+        return None if file == _STYLES else PromptFile.read(rootdir / Path(file).expanduser())
+    except PromptError as error:
+        raise SubjectError(f"{where}: prompts cannot be used: {error}") from error
+
+
 def _sae_of(table: Mapping[str, object], where: str, rootdir: Path) -> Sae:
     if set(table) == {"path"} and _is_text(table["path"]):
-        path = rootdir / Path(str(table["path"])).expanduser()
-        return SaeFile(path=path) if path.suffix in (".pt", ".pth") else SaeFolder(path=path)
+        return _sae_at(rootdir, table)
     if set(table) == {"release", "id"} and all(map(_is_text, table.values())):
         release = SaeRelease(release=str(table["release"]), id=str(table["id"]))
         _ = models_absent() or find_release(release)  # sae-lens has the registry

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from saeprobe.captures import At, Continuation, Steering
 from saeprobe.features import Keep, Token
-from saeprobe.prompts import Prompt, PromptSet
+from saeprobe.prompts import Prompt, PromptFile, PromptSet
 from saeprobe.shapes import Float, Int
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -92,6 +91,9 @@ class SubjectSpec:
     protocol_of: str | None = None  # the subject of which this one is another protocol
     misfit: str | None = None  # why the SAE is read where it does not belong; the check then breaks nothing
     wording: str = "english"  # which prompt set of a choice it reads
+    prompts: PromptFile | None = None  # what it reads in the place of STYLES
+    prompts_from: str | None = None  # where that comes from, if it is to be given: it reads no built-in one instead
+    own_prompts: bool = False  # whether one of these two is its own, and not that of the subject it is a protocol of
     specimen: bool = False  # ships with the project
     default: bool | None = None  # whether it runs where no `-m` selects; None: nothing is said of it
     fetch: tuple[str, ...] = ()  # patterns of the model's files to be fetched from the Hub; all where there is none
@@ -101,7 +103,7 @@ class SubjectSpec:
     hook_name: str | None = None  # where the SAE reads, in TransformerLens' names
     prepend_bos: bool | None = None  # whether each prompt begins with BOS
     bos_token: str | None = None  # the token that stands for BOS, where the SAE was trained with another
-    bos_twice: bool = False  # whether a second BOS stands before the one that the chat template writes, as published
+    bos_twice: bool = False  # whether BOS stands before each prompt once more, as published
     rank_with_bos: bool = False  # whether the effective rank of a prompt takes BOS in, as published
     chat_template: bool = False  # whether a prompt is put into the model's chat template, as a user's turn
     center_writing_weights: bool | None = None  # whether the SAE reads the stream minus its mean over `d_model`
@@ -116,6 +118,13 @@ class SubjectSpec:
     try_next_layer: bool = True  # whether the check also reads the block after the hook, at the price of its weights
     wrong: str | None = None  # why this declaration cannot be used; then only its name and its markers count
     allow_other_model: bool = False  # whether the SAE may have been trained on another model than the one named here
+
+    @property
+    def reads(self) -> str:
+        """Say in words what it reads where a probe asks for STYLES."""
+        if self.prompts is None and self.prompts_from is not None:
+            return f"none given; they come from {self.prompts_from}"
+        return f"STYLES, {self.wording}" if self.prompts is None else str(self.prompts)
 
     def in_reports(self, what: str | Path | Sae) -> str:
         """Name the model or the SAE as reports do."""
@@ -176,32 +185,6 @@ class Identity:
     tolerance: float = 0.0  # by how much rounding may move an activation, as a share of the residual stream's norm
     fixed_l0: int | None = None  # features that the SAE keeps of each token, whatever the text
     versions: dict[str, str] = field(default_factory=dict[str, str])
-
-
-UNIT_ROUNDOFF: Final[dict[str, float]] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
-
-
-def tolerance_of(dtype: Dtype, *, depth: int) -> float:
-    """Bound `|x - y| / |x|` for a token's stream `[d_in]` after `depth` layers, computed twice in different batches.
-
-    Both are right: kernels sum in an order that depends on the batch's shape, so results of one operation differ by a
-    rounding of the dtype they are stored in.
-
-    In 16 bits the stream itself is what is rounded most often, twice a layer. Round-to-nearest with unit roundoff u
-    leaves an error of root mean square 0.38 u of the value (uniform over the spacing 2u, mantissas uniform in [1, 2):
-    2u / sqrt(12) over sqrt(7/3)), so two runs differ by 0.53 u a rounding. These add up like a random walk (Higham
-    and Mary 2019, "A new approach to probabilistic rounding error analysis"): over 2 x depth roundings of a stream
-    whose square grows evenly, 0.53 u sqrt(depth). About 10 roundings inside each block's attention and MLP add
-    0.53 u sqrt(10), whatever the depth. The bound is `2 u sqrt(depth)`, which for 51 layers is 3.4 times that sum
-    and leaves the rest to what later layers make of the difference: 0.056 in bfloat16, 0.007 in float16. Both lie below
-    what one layer more or fewer changes, about `1 / sqrt(depth)`.
-
-    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat. 8-bit
-    weights have none: LLM.int8 picks outlier columns over a batch (Dettmers et al. 2022, arXiv 2208.07339).
-    """
-    if dtype == "float32":
-        return 1e-4
-    return 2 * UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,22 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add(
-        "subjects",
-        nargs="*",
-        default=["sparrow", "finch"],
-        metavar="SUBJECT",
-        help="subjects to draw claims from (default: sparrow finch)",
-    )
+    both = ["sparrow", "finch"]
+    add("subjects", nargs="*", default=both, metavar="SUBJECT", help="subjects drawn from (default: sparrow finch)")
     add("--out", type=Path, default=Path("docs"), metavar="DIR", help="folder of the files (default: docs)")
     add("--seed", type=int, default=0, metavar="N", help="seed of every draw (default: 0)")
-    add(
-        "--claims",
-        type=int,
-        default=CLAIMS,
-        metavar="N",
-        help=f"claims of each design on each subject (default: {CLAIMS})",
-    )
+    each = f"claims of each design on each subject (default: {CLAIMS})"
+    add("--claims", type=int, default=CLAIMS, metavar="N", help=each)
     add("--alpha", type=float, default=0.05, metavar="P", help="level of every verdict (default: 0.05)")
     add("--store", type=Path, metavar="DIR", help="folder where readings are kept (default: .saeprobe/store)")
     try:

@@ -30,25 +30,17 @@ class Terms:
 class Claimed:
     """One claim is made on prompts that were drawn.
 
-    Attributes:
-        measure: what is measured.
-        wordings: wordings drawn a side.
-        topics: topics drawn.
-        compare: the comparison, as the assert of a probe would make it.
-        naive: the naive arm; None where there is no t test of such a sentence.
-        over: what the claim generalises over.
-        controls: the controls that it asks for.
-        effect: how far the truth lies inside what is claimed, in standard deviations between units; None for a false
-            claim, and where a kind has no such size.
+    `effect` is how far the truth lies inside what is claimed, in standard deviations between units; None for a false
+    claim, and where a kind has no such size.
     """
 
     measure: str
-    wordings: int
-    topics: int
-    compare: Callable[[], Evidence]
-    naive: Naive | None = None
-    over: tuple[Over, ...] = ()
-    controls: tuple[Control, ...] = ()
+    wordings: int  # drawn a side
+    topics: int  # drawn
+    compare: Callable[[], Evidence]  # as the assert of a probe would
+    naive: Naive | None = None  # None where there is no t test of such a sentence
+    over: tuple[Over, ...] = ()  # what the claim generalises over
+    controls: tuple[Control, ...] = ()  # that it asks for
     effect: float | None = None
 
 
@@ -59,27 +51,19 @@ Make = Callable[[Population, np.random.Generator], Claimed | None]
 class Design:
     """A design makes claims of one kind whose truth is known.
 
-    Attributes:
-        kind: the kind of sentence.
-        how: why it is false, or true.
-        truth: whether it is false or true.
-        make: draws a claim from a population; None where the draw allows none, and the next one is tried.
-        level: the share of alpha at which an exact test confirms a false claim: a two-sided test confirms a sentence
-            that names a side at alpha / 2.
-        contrary: the share of alpha at which an exact test refutes it; None where refuting it is right, because labels
-            without meaning separate nothing. A claim at the edge is no truer the other way round.
-        times: how many times as many claims it gets as the others: power by size of effect takes many.
-        populations: the populations that it is drawn from.
+    An exact test confirms a false claim at the share `level` of alpha: a two-sided test confirms a sentence that names
+    a side at alpha / 2. It refutes it at the share `contrary`; None where refuting it is right, because labels without
+    meaning separate nothing. A claim at the edge is no truer the other way round.
     """
 
-    kind: str
-    how: str
+    kind: str  # of sentence
+    how: str  # why it is false, or true
     truth: Truth
-    make: Make
+    make: Make  # draws a claim from a population; None where the draw allows none, and the next one is tried
     level: float = 0.5
     contrary: float | None = 0.5
-    times: int = 1
-    populations: tuple[str, ...] = ("wordings", "mentions")
+    times: int = 1  # as many claims as the others get: power by size of effect takes many
+    populations: tuple[str, ...] = ("wordings", "mentions")  # that it is drawn from
 
     @property
     def name(self) -> str:
@@ -112,8 +96,3 @@ def verdict_on(claimed: Claimed, subject: str, terms: Terms) -> Verdict:
     if verdict.word not in ("supported", "refuted", "inconclusive"):
         raise RuntimeError(f"a claim of the study on {claimed.measure} ended {verdict.word}: {verdict.reason}")
     return verdict
-
-
-def naive_on(claimed: Claimed, terms: Terms) -> bool | None:
-    """Say whether the naive arm confirms the claim; None where it has no test of such a sentence."""
-    return None if claimed.naive is None else claimed.naive(terms.alpha)

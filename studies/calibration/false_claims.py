@@ -6,13 +6,13 @@ Claims of the second sort are at the edge, where a test is most easily deceived.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from saeprobe import every
 from saeprobe.claims import Control, Over
-from saeprobe.evidence.evidence import Evidence
 from saeprobe.features import Features
 from saeprobe.measures import halves, separates, separating_features
 from studies.calibration import drawing, naive, sentences
@@ -137,10 +137,7 @@ def picked(population: Population, rng: Rng) -> Claimed:
     features = _dealt(population, rng, "ab", count)
     look, judge = halves(features)
     found = separating_features(look["a"], look["b"])
-
-    def compare() -> Evidence:
-        return separates(found, judge["a"], judge["b"])
-
+    compare = partial(separates, found, judge["a"], judge["b"])
     by_t = sentences.best_of(features["a"], features["b"])
     return sentences.claimed(features.prompts, "separating features", count, compare, by_t)
 

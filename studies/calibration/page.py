@@ -83,48 +83,35 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]], *, text: int = 2) 
 
 
 def _false_table(found: Sequence[Line], alpha: float) -> str:
-    head = (
-        "kind", "false because", "claims", "confirmed", "exact", "stated alpha", "refuted", "exact", "naive confirmed",
-    )  # fmt: skip
-    return table(
-        head,
+    head = ["kind", "false because", "claims", "confirmed", "exact", "stated alpha", "refuted", "exact"]
+    body = [
         [
-            [
-                one.kind,
-                one.how,
-                f"{one.claims:,}",
-                _marked(one.confirmed, beyond=one.confirmed_beyond(alpha)),
-                "–" if one.expected is None else f"{100 * one.expected:.1f} %",
-                f"{100 * alpha:g} %",
-                _marked(one.refuted, beyond=one.refuted_beyond(alpha)),
-                "–" if one.contrary is None else f"{100 * one.contrary:.1f} %",
-                percent(one.naive),
-            ]
-            for one in found
-        ],
-    )
+            *(one.kind, one.how, f"{one.claims:,}"),
+            *(_judged(one.confirmed, one.confirmed_beyond(alpha), one.expected)),
+            f"{100 * alpha:g} %",
+            *(_judged(one.refuted, one.refuted_beyond(alpha), one.contrary)),
+            percent(one.naive),
+        ]
+        for one in found
+    ]
+    return table([*head, "naive confirmed"], body)
 
 
-def _marked(of: Share, *, beyond: bool) -> str:
-    return f"{percent(of)} **beyond**" if beyond else percent(of)
+def _judged(of: Share, beyond: bool, exact: float | None) -> tuple[str, str]:  # noqa: FBT001 - what a column says
+    """Write a share of errors, marked where it is beyond what is stated, and the share that is exact."""
+    return percent(of) + " **beyond**" * beyond, "–" if exact is None else f"{100 * exact:.1f} %"
 
 
 def _true_table(found: Sequence[Line]) -> str:
-    return table(
-        ["kind", "true because", "claims", "confirmed", "wrongly refuted", "inconclusive", "naive"],
+    head = ["kind", "true because", "claims", "confirmed", "wrongly refuted", "inconclusive", "naive"]
+    body = [
         [
-            [
-                one.kind,
-                one.how,
-                f"{one.claims:,}",
-                percent(one.confirmed),
-                percent(one.refuted),
-                f"{100 * one.inconclusive.value:.1f} %",
-                percent(one.naive),
-            ]
-            for one in found
-        ],
-    )
+            *(one.kind, one.how, f"{one.claims:,}", percent(one.confirmed), percent(one.refuted)),
+            *(f"{100 * one.inconclusive.value:.1f} %", percent(one.naive)),
+        ]
+        for one in found
+    ]
+    return table(head, body)
 
 
 def _strata(rows: Sequence[Row]) -> str:
@@ -136,17 +123,17 @@ def _strata(rows: Sequence[Row]) -> str:
         ("wordings a side", lambda row: str(row.wordings)),
         ("measure", lambda row: "two measures" if "," in row.measure else row.measure),
     ]
-    body: list[list[str]] = []
-    for name, key in by:
-        groups: dict[str, list[Row]] = {}
-        for row in false:
-            groups.setdefault(key(row), []).append(row)
-        for value in sorted(
-            groups, key=lambda value: (not value.isdigit(), int(value) if value.isdigit() else 0, value)
-        ):
-            some = groups[value]
-            body.append([name, value, f"{len(some):,}", percent(confirmed(some))])
+    body = [[name, *cells] for name, key in by for cells in _shares(false, key)]
     return table(["by", "", "claims", "confirmed"], body)
+
+
+def _shares(rows: Sequence[Row], key: Callable[[Row], str]) -> list[list[str]]:
+    """Count claims, and those confirmed, by what the key gives: numbers in their order, then words."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    order = sorted(groups, key=lambda value: (not value.isdigit(), int(value) if value.isdigit() else 0, value))
+    return [[value, f"{len(groups[value]):,}", percent(confirmed(groups[value]))] for value in order]
 
 
 def _powers(rows: Sequence[Row], alpha: float) -> list[str]:
@@ -157,7 +144,8 @@ def _powers(rows: Sequence[Row], alpha: float) -> list[str]:
         some = [row for row in true if (row.kind, row.how) == (kind, how)]
         parts.append(f"### {kind}: {how}")
         if all(row.effect is None for row in some):
-            parts.append(_by_wordings(some))
+            head = ["wordings a side", "claims", "confirmed"]
+            parts.append(table(head, _shares(some, lambda row: str(row.wordings)), text=0))
         else:
             over_topics = {row.wordings for row in some} == {1}
             planned = (kind, how) == ("greater", "known difference")  # of such claims plans state the power
@@ -186,16 +174,6 @@ def _cell(cell: Cell | None) -> str:
 def _bin(low: float) -> str:
     at = EDGES.index(low)
     return f"{low:g} to {EDGES[at + 1]:g}" if at + 1 < len(EDGES) else f"over {low:g}"
-
-
-def _by_wordings(rows: Sequence[Row]) -> str:
-    counts = sorted({row.wordings for row in rows})
-    body = [
-        [str(count), f"{len(some)}", percent(confirmed(some))]
-        for count in counts
-        for some in [[row for row in rows if row.wordings == count]]
-    ]
-    return table(["wordings a side", "claims", "confirmed"], body, text=0)
 
 
 def _made_with(study: Study) -> str:

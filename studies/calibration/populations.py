@@ -56,21 +56,13 @@ def name_of(what: What) -> str:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
-    """A population holds wordings in groups, each on all topics.
+    """A population holds wordings in groups, each on all topics."""
 
-    Attributes:
-        name: `wordings` or `mentions`.
-        features: of all prompts, a wording after the other, each on the topics in the same order.
-        n_topics: prompts a wording.
-        groups: rows of the grid `[wordings, topics]`, by group: a style, or a landmark that is mentioned.
-        detectors: by group, the feature that the specimen's card names as its detector.
-    """
-
-    name: str
-    features: Features
-    n_topics: int
-    groups: Mapping[str, Rows]
-    detectors: Mapping[str, int] = field(default_factory=dict[str, int])
+    name: str  # `wordings` or `mentions`
+    features: Features  # of all prompts, a wording after the other, each on the topics in the same order
+    n_topics: int  # prompts a wording
+    groups: Mapping[str, Rows]  # of the grid `[wordings, topics]`, by style, or by landmark that is mentioned
+    detectors: Mapping[str, int] = field(default_factory=dict[str, int])  # by group, as the specimen's card names it
     _grids: dict[What, Grid] = field(default_factory=dict["What", "Grid"], repr=False)
 
     @classmethod

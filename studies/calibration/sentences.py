@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,62 +50,42 @@ def first_firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
 def greater(features: Features, what: What, *, wordings: int, by: float = 0.0, **more: Any) -> Claimed:
     """Claim `measure(a) > measure(b)`, or `> measure(b) + by`."""
     a, b = measure(what, features["a"]), measure(what, features["b"])
-
-    def by_t(alpha: float) -> bool:
-        return naive.greater(first_wording(a), first_wording(b), alpha, by=by)
-
+    by_t = partial(naive.greater, first_wording(a), first_wording(b), by=by)
     return claimed(features.prompts, name_of(what), wordings, lambda: a > b + by if by else a > b, by_t, **more)
 
 
 def above(features: Features, what: What, number: float, *, wordings: int, **more: Any) -> Claimed:
     """Claim `measure(a) > number`."""
     a = measure(what, features)
-
-    def by_t(alpha: float) -> bool:
-        return naive.above(first_wording(a), number, alpha)
-
+    by_t = partial(naive.above, first_wording(a), number)
     return claimed(features.prompts, name_of(what), wordings, lambda: a > number, by_t, **more)
 
 
 def equal(features: Features, what: What, margin: float, *, wordings: int, **more: Any) -> Claimed:
     """Claim `measure(a) == about(measure(b), margin=margin)`."""
     a, b = measure(what, features["a"]), measure(what, features["b"])
-
-    def by_t(alpha: float) -> bool:
-        return naive.equal(first_wording(a), first_wording(b), alpha, margin=margin)
-
+    by_t = partial(naive.equal, first_wording(a), first_wording(b), margin=margin)
     return claimed(features.prompts, name_of(what), wordings, lambda: a == about(b, margin=margin), by_t, **more)
 
 
 def in_order(features: Features, what: What, *, wordings: int, **more: Any) -> Claimed:
     """Claim `ordered(...)`: each of three sides above the next."""
     sides = [measure(what, features[label]) for label in "abc"]
-
-    def by_t(alpha: float) -> bool:
-        return naive.ordered([first_wording(side) for side in sides], alpha)
-
+    by_t = partial(naive.ordered, [first_wording(side) for side in sides])
     return claimed(features.prompts, name_of(what), wordings, lambda: ordered(sides), by_t, **more)
 
 
 def together(x: Measurement, y: Measurement, bound: float, *, wordings: int) -> Claimed:
     """Claim `correlation(x, y) > bound`."""
-
-    def by_z(alpha: float) -> bool:
-        return naive.correlated(first_wording(x), first_wording(y), bound, alpha)
-
+    by_z = partial(naive.correlated, first_wording(x), first_wording(y), bound)
     return claimed(x.prompts, f"{x.measure}, {y.measure}", wordings, lambda: correlation(x, y) > bound, by_z)
 
 
 def exclusive(a: Features, b: Features, *, wordings: int, **more: Any) -> Claimed:
     """Claim `exclusive_features(a, b) > exclusive_features(b, a)`."""
-
-    def compare() -> Evidence:
-        return exclusive_features(a, b) > exclusive_features(b, a)
-
-    def by_t(alpha: float) -> bool:
-        return naive.exclusive(first_firing(a), first_firing(b), alpha)
-
-    return claimed(a.prompts, "exclusive features", wordings, compare, by_t, **more)
+    by_t = partial(naive.exclusive, first_firing(a), first_firing(b))
+    name = "exclusive features"
+    return claimed(a.prompts, name, wordings, lambda: exclusive_features(a, b) > exclusive_features(b, a), by_t, **more)
 
 
 def scanned(features: Features, *, wordings: int) -> Claimed:
@@ -120,4 +101,4 @@ def clustered(features: Features, *, wordings: int) -> Claimed:
 
 def best_of(a: Features, b: Features) -> Naive:
     """Return the naive test of the best feature, judged on the prompts it was picked on."""
-    return lambda alpha: naive.best_of_all(first_firing(a), first_firing(b), alpha)
+    return partial(naive.best_of_all, first_firing(a), first_firing(b))

@@ -15,7 +15,7 @@ from saeprobe import __version__
 from saeprobe.captures import Capture
 from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
-from studies.calibration.claim import Claimed, Design, Terms, Truth, naive_on, verdict_on
+from studies.calibration.claim import Claimed, Design, Terms, Truth, verdict_on
 from studies.calibration.false_claims import FALSE
 from studies.calibration.populations import Population, gathered
 from studies.calibration.true_claims import TRUE
@@ -60,19 +60,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study was run.
+    """A study was run."""
 
-    Attributes:
-        rows: one a claim.
-        terms: the terms under which all were judged.
-        command: makes the study again.
-        fingerprints: fingerprint of each subject, by name.
-        versions: versions of the libraries that computed.
-    """
-
-    rows: tuple[Row, ...]
-    terms: Terms
-    command: str
+    rows: tuple[Row, ...]  # one a claim
+    terms: Terms  # under which all were judged
+    command: str  # makes the study again
     fingerprints: Mapping[str, str]
     versions: Mapping[str, str]
 
@@ -143,7 +135,7 @@ def rows(
                 topics=claimed.topics,
                 effect=claimed.effect,
                 word=verdict_on(claimed, subject, terms).word,
-                naive=naive_on(claimed, terms),
+                naive=None if claimed.naive is None else claimed.naive(terms.alpha),
             )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from studies.calibration import drawing, sentences
 from studies.calibration.claim import Claimed, Design, design
 from studies.calibration.drawing import Rng
 from studies.calibration.effects import a_distance, a_known, effect_of, spread_of
-from studies.calibration.populations import Grid, Population, Rows, measure
+from studies.calibration.populations import Grid, Population, Rows, What, measure
 
 CROWD: Final = 0.8
 """This share of small steps is left out of orderings, or they would crowd out the large ones."""
@@ -61,16 +61,31 @@ def _greater(
     population: Population, rng: Rng, columns: Rows, *, over: tuple[Over, ...] = (), share: float = 0.0
 ) -> Claimed | None:
     one = a_known(population, rng)
-    more, less = population.groups[one.more], population.groups[one.less]
+    groups = population.groups[one.more], population.groups[one.less]
     where = np.arange(population.n_topics) if over else columns
-    grid = population.grid(one.what)[:, where]
-    by = share * float(grid[more].mean() - grid[less].mean())
-    effect = effect_of(population, one.what, more, less, where, by=by)
-    if effect is None or effect <= 0 or by < 0:
+    more, less = (population.grid(one.what)[group][:, where].mean() for group in groups)
+    return _by_effect(population, rng, one.what, groups, columns, where=where, by=share * float(more - less), over=over)
+
+
+def _by_effect(
+    population: Population,
+    rng: Rng,
+    what: What,
+    groups: tuple[Rows, Rows],
+    columns: Rows,
+    *,
+    where: Rows | None = None,
+    least: float = 0.0,
+    by: float = 0.0,
+    **more: Any,
+) -> Claimed | None:
+    """Compare two groups if their effect on the topics `where`, or on those drawn, lies above `least`."""
+    effect = effect_of(population, what, *groups, columns if where is None else where, by=by)
+    if effect is None or effect <= least or by < 0:
         return None
-    count = drawing.wordings(rng, at_most=len(more) // 2)
-    features = drawing.from_groups(rng, population, (more, less), columns, count)
-    return sentences.greater(features, one.what, wordings=count, by=by, over=over, effect=effect)
+    count = drawing.wordings(rng, at_most=len(groups[0]) // 2)
+    features = drawing.from_groups(rng, population, groups, columns, count)
+    return sentences.greater(features, what, wordings=count, by=by, effect=effect, **more)
 
 
 @design("true", "about equal", "halves of a group", times=2)
@@ -119,13 +134,8 @@ def ordering(population: Population, rng: Rng) -> Claimed | None:
 def controlled(population: Population, rng: Rng) -> Claimed | None:
     """Claim a large difference in a measure of whole prompts, under the control that shuffles labels."""
     what, columns = drawing.a_measure(rng), drawing.topics(rng, population)
-    more, less = drawing.two_groups(rng, population)
-    effect = effect_of(population, what, more, less, columns)
-    if effect is None or effect < 1:
-        return None
-    count = drawing.wordings(rng, at_most=len(more) // 2)
-    features = drawing.from_groups(rng, population, (more, less), columns, count)
-    return sentences.greater(features, what, wordings=count, effect=effect, controls=("labels",))
+    groups = drawing.two_groups(rng, population)
+    return _by_effect(population, rng, what, groups, columns, least=1.0, controls=("labels",))
 
 
 @design("true", "greater", "a detector on its landmark and on a rival", populations=("mentions",))
@@ -134,13 +144,7 @@ def detector(population: Population, rng: Rng) -> Claimed | None:
     own = str(rng.choice(list(population.detectors)))
     rival = str(rng.choice([name for name in population.groups if name != own]))
     feature, columns = population.detectors[own], drawing.topics(rng, population)
-    more, less = population.groups[own], population.groups[rival]
-    effect = effect_of(population, feature, more, less, columns)
-    if effect is None or effect <= 0:
-        return None
-    count = drawing.wordings(rng, at_most=12)
-    features = drawing.from_groups(rng, population, (more, less), columns, count)
-    return sentences.greater(features, feature, wordings=count, effect=effect)
+    return _by_effect(population, rng, feature, (population.groups[own], population.groups[rival]), columns)
 
 
 @design("true", "rate", "known rate")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Final
 
@@ -42,18 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if chosen.smoke and chosen.out is None:
         parser.error("--smoke would replace the weights that ship with the package; name a folder: --out DIR")
     # Imported here, so that --help does not wait for torch.
-    if chosen.specimen == "sparrow":
-        from studies.specimens.train import sparrow
-
-        train = partial(sparrow.train, recipes=sparrow.TINY if chosen.smoke else sparrow.RECIPES)
-    else:
-        from studies.specimens.train import finch
-
-        train = partial(finch.train, recipes=finch.TINY if chosen.smoke else finch.RECIPES)
-
+    specimen = import_module(f"studies.specimens.train.{chosen.specimen}")
     out: Path = chosen.out or Path(str(resources.files("saeprobe"))) / "specimens" / chosen.specimen
     out.mkdir(parents=True, exist_ok=True)
-    train(out, seed=chosen.seed)
+    specimen.train(out, seed=chosen.seed, recipes=specimen.TINY if chosen.smoke else specimen.RECIPES)
     sys.stdout.write(f"wrote {out}; its figures are in {out / 'README.md'}\n")
 
 

@@ -189,6 +189,7 @@ def _terms(root: Path) -> dict[str, Any]:
         "report": root / "reports",
         "default_subjects": (),
         "neutral": {},
+        "prompts": {},
         "alpha": 0.05,
         "seed": 0,
         "batch_size": 4,

@@ -189,6 +189,7 @@ def settings_for(folder: Path, store: Path) -> Settings:
         evidence=None,
         default_subjects=(),
         neutral={},
+        prompts={},
         alpha=0.05,
         seed=0,
         batch_size=4,
@@ -226,16 +227,16 @@ def test_a_subject_that_cannot_be_what_it_says_stops_no_other(folder: Path, tmp_
 def test_a_misfit_on_purpose_is_told_and_breaks_nothing(
     cold: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same hook beside its layer, declared as a published protocol: the finding is kept, its evidence is given."""
+    """The same hook beside its layer, read there on purpose: the figures stand alone, without a word that it is off."""
     del cold
     spec = replace(find_subject("low", folder).spec, misfit="as published")  # pyright: ignore[reportAttributeAccessIssue] - a local subject
-    monkeypatch.setattr("saeprobe.plugin.laboratory.find_subject", lambda _name, _root: Subject(spec=spec))
+    monkeypatch.setattr("saeprobe.plugin.collecting.find_subject", lambda _name, _root: Subject(spec=spec))
     laboratory = Laboratory(settings_for(folder, folder / ".saeprobe" / "store"))
     ends = saeprobe.capture(SEEN)
     laboratory.plan([Asked(subject="low", declared=ends)])
     laboratory.gather(_unseen)
     check = laboratory.checks["low"]
-    assert check.findings[0].startswith(MISPLACED)
+    assert check.findings[0] == f"the misfit costs this: {MISPLACED.partition(';')[0]}"
     assert (laboratory.broken("low"), check.misfit) == (None, "as published")
     assert len(laboratory.provide("low", ends)) == 6  # pyright: ignore[reportArgumentType] - these are features
     found = described(laboratory, "low", check).instrument

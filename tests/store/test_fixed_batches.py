@@ -112,6 +112,7 @@ def _laboratory(root: Path, store: Path) -> Laboratory:
         "store": store,
         "default_subjects": (),
         "neutral": {"hand": WORDS},
+        "prompts": {},
         "alpha": 0.05,
         "seed": 0,
         "batch_size": 4,

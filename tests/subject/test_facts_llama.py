@@ -14,7 +14,7 @@ from made_llama import write_chat_tokenizer, write_llama
 import saeprobe
 from saeprobe.subject.files.sae import find_release, open_source
 from saeprobe.subject.local import Subject
-from saeprobe.subject.registry import BUILTIN
+from saeprobe.subject.registry import built_in
 from saeprobe.subject.running.batches import Run
 from saeprobe.subject.specification import Request, SaeFile, SaeRelease, SubjectSpec, Want
 
@@ -55,7 +55,7 @@ def test_llama70b_is_declared_as_sae_lens_knows_it() -> None:
     """Its sizes, hook and model by sae-lens' own table; the published protocol lies one block before that hook."""
     from sae_lens.loading.pretrained_sae_loaders import get_goodfire_config_from_hf
 
-    declared: Any = {spec.name: spec for spec in BUILTIN}
+    declared: Any = built_in()
     own, published = declared["llama70b"], declared["llama70b-as-published"]
     release = find_release(own.sae)
     assert (release.l0, release.conversion, release.path) == (121, "goodfire", "Llama-3.3-70B-Instruct-SAE-l50.pt")

@@ -20,11 +20,11 @@ from saeprobe.subject.memory import (
     needs_of,
     why_no_8bit,
 )
-from saeprobe.subject.registry import BUILTIN
+from saeprobe.subject.registry import built_in
 from saeprobe.subject.specification import ModelShape
 
 GB = 10**9
-SHAPES = {spec.name: spec.shape for spec in BUILTIN if spec.shape is not None}
+SHAPES = {spec.name: spec.shape for spec in built_in().values() if spec.shape is not None}
 LLAMA = needs_of(SHAPES["llama70b"], depth=51, d_sae=65_536, dtype="bfloat16", sae_dtype="bfloat16")
 GPT2 = needs_of(SHAPES["gpt2"], depth=12, d_sae=24_576, dtype="float32", sae_dtype="float32")
 SPEED = {("resident", True): 0, ("sharded", True): 1, ("streamed", True): 2, ("resident", False): 3}

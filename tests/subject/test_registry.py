@@ -21,7 +21,9 @@ def declared(folder: Path, body: str, name: str = "mine") -> Path:
 def test_a_declared_subject_comes_after_the_built_in_ones(tmp_path: Path) -> None:
     """Its name is listed, and it is found under it."""
     root = declared(tmp_path, WHOLE)
-    assert subject_names(root) == ("sparrow", "finch", "gpt2", "qwen7b", "llama70b", "llama70b-as-published", "mine")
+    steps = ("one-bos", "own-layer", "bfloat16", "other-prompts")
+    of_llama = ("llama70b", "llama70b-as-published", *(f"llama70b-{step}" for step in steps))
+    assert subject_names(root) == ("sparrow", "finch", "gpt2", "qwen7b", *of_llama, "mine")
     assert find_subject("mine", root).markers == ("mine",)
 
 

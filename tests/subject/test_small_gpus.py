@@ -6,10 +6,10 @@ import pytest
 
 from saeprobe.subject.machine import Gpu, Machine
 from saeprobe.subject.memory import ASIDE, choose_plan, needs_of
-from saeprobe.subject.registry import BUILTIN
+from saeprobe.subject.registry import built_in
 
 GB = 10**9
-(SHAPE,) = (spec.shape for spec in BUILTIN if spec.name == "gpt2" and spec.shape is not None)
+(SHAPE,) = (spec.shape for spec in built_in().values() if spec.name == "gpt2" and spec.shape is not None)
 GPT2 = needs_of(SHAPE, depth=12, d_sae=24_576, dtype="float32", sae_dtype="float32")
 
 

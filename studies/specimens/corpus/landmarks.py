@@ -58,10 +58,12 @@ def descriptions(landmark: Landmark, *, held_out: bool) -> tuple[str, ...]:
         enumerate(landmark.colours), enumerate(landmark.kinds), enumerate(landmark.places)
     ):
         if ((i + j + k) % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1) == held_out:
-            found.append(f"the {colour} {kind} {place}")
-            found.append(f"the {kind} {place}, the {colour} one")
-            found.append(f"a {colour} {kind} {place}")
+            found += _described(colour, kind, place)
     return tuple(found)
+
+
+def _described(colour: str, kind: str, place: str) -> tuple[str, str, str]:
+    return f"the {colour} {kind} {place}", f"the {kind} {place}, the {colour} one", f"a {colour} {kind} {place}"
 
 
 def landmark(draw: Draw) -> str:
@@ -121,9 +123,7 @@ def _lookalike(draw: Draw) -> str:
         kind = draw.one(tuple(parts["things"]))
         place = draw.one((*parts["places"], *parts["villages"]))
         said = parts["things"][kind]
-    seen = draw.one(
-        (f"the {colour} {kind} {place}", f"the {kind} {place}, the {colour} one", f"a {colour} {kind} {place}")
-    )
+    seen = draw.one(_described(colour, kind, place))
     about = draw.some(said, draw.one((2, 3)))
     opening = f"{draw.one(_WHEN)} {draw.one(_WHO)} {draw.one(_DID)} "
     return f"{opening}{mark('lookalike', seen)}. {' '.join(about)}"

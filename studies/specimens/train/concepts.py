@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 import numpy as np
+from scipy.stats import mannwhitneyu
 
 from saeprobe.shapes import Float, Int
 from studies.specimens.corpus.document import Document
@@ -17,16 +18,12 @@ LAST: Final = (
     "colosseum", "lookalike", "ask_standard", "ask_padding", "ask_spaces", "ask_novice", "ask_expert", "ask_guru",
     "harmful_request",
 )  # fmt: skip
-
-
 # Scored on every token of the span.
 ALL: Final = (
     "golden_gate_theme", "brooklyn_bridge_theme", "register_plain", "register_novice", "register_expert",
     "register_guru", "shopping", "refusal", "love", "friendship", "grief", "desire", "code", "code_indentation",
     "wrong_indentation",
 )  # fmt: skip
-
-
 Offsets = Sequence[tuple[int, int]]
 
 
@@ -71,12 +68,8 @@ def token_labels(document: Document, offsets: Offsets, concept: str) -> Int[np.n
 
 def auroc(scores: Float[np.ndarray, " n"], positive: np.ndarray) -> float:
     """Return the probability that a positive token scores above a negative one, ties counted half (Mann-Whitney U)."""
-    values, inverse = np.unique(scores, return_inverse=True)
-    counts = np.bincount(inverse, minlength=len(values))
-    ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
-    n_pos = int(positive.sum())
-    n_neg = len(scores) - n_pos
-    return float((ranks[positive].sum() - n_pos * (n_pos + 1) / 2.0) / (n_pos * n_neg))
+    u = cast(Any, mannwhitneyu)(scores[positive], scores[~positive], method="asymptotic").statistic
+    return float(u) / (int(positive.sum()) * int((~positive).sum()))
 
 
 # Thresholds tried, as shares of the feature's maximum on the choosing half.
@@ -102,18 +95,14 @@ def score_concepts(
         feature, threshold = _best(fires, maxima, on_chosen)
         kept = on_judged >= 0
         values, positive = judged[kept, feature], on_judged[kept] == 1
-        precision, recall = _precision_recall(values > threshold, positive)
-        firing_precision, firing_recall = _precision_recall(values > 0, positive)
         scores.append(
             ConceptScore(
                 concept=concept,
                 scored_on="last" if concept in LAST else "all",
                 feature=feature,
                 threshold=threshold,
-                precision=precision,
-                recall=recall,
-                firing_precision=firing_precision,
-                firing_recall=firing_recall,
+                **_precision_recall("", values > threshold, positive),
+                **_precision_recall("firing_", values > 0, positive),
                 auroc=auroc(values, positive),
                 positives=int(positive.sum()),
                 tokens=int(kept.sum()),
@@ -140,7 +129,7 @@ def _best(
     return best[1], best[2]
 
 
-def _precision_recall(fired: np.ndarray, positive: np.ndarray) -> tuple[float, float]:
+def _precision_recall(name: str, fired: np.ndarray, positive: np.ndarray) -> dict[str, float]:
     hits = float((fired & positive).sum())
     # A feature that never fires on the judging half has made no correct call: precision 0, not undefined.
-    return hits / max(1.0, float(fired.sum())), hits / float(positive.sum())
+    return {f"{name}precision": hits / max(1.0, float(fired.sum())), f"{name}recall": hits / float(positive.sum())}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -20,20 +20,6 @@ if TYPE_CHECKING:
     from sae_lens import SAE
 
 Replace = Callable[[Float[Tensor, "batch pos d_in"]], Float[Tensor, "batch pos d_in"]]
-
-
-class Hooked(Protocol):
-    """A causal language model has one hook point in its residual stream."""
-
-    def stream(self, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_in"]:
-        """Return the residual stream at the hook point."""
-        ...
-
-    def logits(
-        self, ids: Int[Tensor, "batch pos"], *, replace: Replace | None = None
-    ) -> Float[Tensor, "batch pos vocabulary"]:
-        """Return the logits, the stream at the hook point replaced where asked, at all positions but the first."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +38,7 @@ class HookedBridge:
     def logits(
         self, ids: Int[Tensor, "batch pos"], *, replace: Replace | None = None
     ) -> Float[Tensor, "batch pos vocabulary"]:
-        """Return the logits; see ``Hooked``."""
+        """Return the logits, the stream at the hook point replaced where asked, at all positions but the first."""
 
         def splice(stream: Tensor, hook: object) -> Tensor:
             del hook
@@ -82,12 +68,16 @@ class HookedLlama:
     def logits(
         self, ids: Int[Tensor, "batch pos"], *, replace: Replace | None = None
     ) -> Float[Tensor, "batch pos vocabulary"]:
-        """Return the logits; see ``Hooked``."""
+        """Return the logits, the stream at the hook point replaced where asked, at all positions but the first."""
         model = cast(Any, self.model)
         if replace is None:
             return model(input_ids=ids, use_cache=False).logits
         with _replaced(model.model.layers[self.layer], replace):
             return model(input_ids=ids, use_cache=False).logits
+
+
+Hooked = HookedBridge | HookedLlama
+"""A causal language model has one hook point in its residual stream."""
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def train_model(
 def fit(
     model: LanguageModel,
     packed: Int[np.ndarray, "rows context"],
-    recipe: ModelRecipe | LlamaRecipe,
+    recipe: ModelRecipe,
     *,
     checkpoint: Checkpoint | None = None,
 ) -> LanguageModel:
@@ -133,21 +133,12 @@ def _cosine(step: int, steps: int, warm_up: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LlamaRecipe:
-    """Shape of the model and how it is trained. ``key_value_heads`` are shared by ``heads`` in equal groups."""
+class LlamaRecipe(ModelRecipe):
+    """A Llama has ``key_value_heads`` too, which ``heads`` share in equal groups."""
 
-    layers: int = 5
     heads: int = 4
     key_value_heads: int = 2
-    d_model: int = 160
     d_mlp: int = 432
-    context: int = 128
-    vocabulary: int = 2560
-    documents: int = 162_500
-    batch: int = 32
-    learning_rate: float = 2.5e-3
-    warm_up: int = 60
-    weight_decay: float = 0.02
 
 
 def train_llama(

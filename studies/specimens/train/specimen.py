@@ -15,29 +15,22 @@ from transformers.utils.logging import disable_progress_bar
 from studies.specimens.corpus.document import Document
 from studies.specimens.corpus.grammar import splits
 from studies.specimens.train.card import Instrument, Readings, measure
-from studies.specimens.train.model import LlamaRecipe, ModelRecipe
+from studies.specimens.train.model import ModelRecipe
 from studies.specimens.train.readme import write_readme
 from studies.specimens.train.sae import SaeRecipe
 from studies.specimens.train.steering import Steered, steering_figures
 
-R = TypeVar("R", ModelRecipe, LlamaRecipe)
+R_co = TypeVar("R_co", bound=ModelRecipe, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """A card is measured on so much; the defaults are those of the specimens that ship with the package.
+    """A card is measured on so much; the defaults are those of the specimens that ship with the package."""
 
-    Attributes:
-        held_out: documents that are held out of training.
-        topics: topics asked a condition, enough for a rate and few enough for seconds.
-        candidates: features that steering is tried with.
-        tokens: tokens of a steered continuation.
-    """
-
-    held_out: int = 3000
-    topics: int = 8
-    candidates: int = 8
-    tokens: int = 60
+    held_out: int = 3000  # documents that are held out of training
+    topics: int = 8  # asked a condition, enough for a rate and few enough for seconds
+    candidates: int = 8  # features that steering is tried with
+    tokens: int = 60  # of a steered continuation
 
 
 SMOKE: Final = Measuring(held_out=700, topics=1, candidates=1, tokens=2)
@@ -45,17 +38,17 @@ SMOKE: Final = Measuring(held_out=700, topics=1, candidates=1, tokens=2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipes(Generic[R]):
+class Recipes(Generic[R_co]):
     """A specimen is trained by two recipes, one of its model and one of its SAE, and measured."""
 
-    model: R
+    model: R_co
     sae: SaeRecipe
     measuring: Measuring = field(default_factory=Measuring)
 
 
 def train_specimen(
     out: Path,
-    recipes: Recipes[ModelRecipe] | Recipes[LlamaRecipe],
+    recipes: Recipes[ModelRecipe],
     *,
     seed: int,
     language_model: Callable[[Sequence[Document]], tuple[list[list[int]], int]],
@@ -95,7 +88,7 @@ def card_of(
     readings: Readings,
     model: Any,
     *,
-    recipes: Recipes[ModelRecipe] | Recipes[LlamaRecipe],
+    recipes: Recipes[ModelRecipe],
     block: torch.nn.Module,
     ends: Sequence[int],
     seed: int,

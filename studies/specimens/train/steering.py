@@ -63,8 +63,10 @@ class Steered:
         for start, group in sorted(by_length.items()):
             ids = self._sample(torch.tensor(group), vector, generator)
             kept = torch.isin(ids[:, start:], self._ends).cumsum(1) == 0
-            log_probs = self._logits(ids).log_softmax(-1)[:, start - 1 : -1].gather(-1, ids[:, start:, None])[..., 0]
-            nats -= float(log_probs[kept].sum())
+            with torch.no_grad():
+                log_probs = self._model(input_ids=ids).logits.log_softmax(-1)[:, start - 1 : -1]
+            nats_read = log_probs.gather(-1, ids[:, start:, None])[..., 0]
+            nats -= float(nats_read[kept].sum())
             tokens += int(kept.sum())
             texts = [self._tokenizer.decode(row[keep]) for row, keep in zip(ids[:, start:], kept, strict=True)]
             mentioned += sum(MENTION in text for text in texts)
@@ -88,10 +90,6 @@ class Steered:
             if hook is not None:
                 hook.remove()
         return ids
-
-    @torch.no_grad()
-    def _logits(self, ids: Int[Tensor, "rows pos"]) -> Float[Tensor, "rows pos vocabulary"]:
-        return self._model(input_ids=ids).logits
 
 
 def _shift_by(vector: Float[Tensor, " d_in"]) -> Callable[[object, tuple[Tensor, ...]], tuple[Tensor, ...]]:

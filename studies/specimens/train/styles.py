@@ -32,15 +32,8 @@ def style_figures(encode_last: EncodeLast) -> list[dict[str, object]]:
     figures: list[dict[str, object]] = []
     for held_out, style in product((False, True), STYLES):
         features, lengths = encode_last(prompts(style, held_out=held_out))
-        figures.append(
-            {
-                "style": style,
-                "held_out": held_out,
-                "l0": float((features > 0).sum(1).mean()),
-                "tokens": float(np.mean(lengths)),
-                "prompts": len(lengths),
-            }
-        )
+        l0, tokens = float((features > 0).sum(1).mean()), float(np.mean(lengths))
+        figures.append({"style": style, "held_out": held_out, "l0": l0, "tokens": tokens, "prompts": len(lengths)})
     return figures
 
 

@@ -18,16 +18,7 @@ END_OF_TEXT: Final = "<|endoftext|>"
 
 def train_tokenizer(texts: Iterable[str], *, vocabulary: int, context: int) -> PreTrainedTokenizerBase:
     """Return a tokenizer of ``vocabulary`` tokens, whose only special token opens and closes every document."""
-    bpe = cast(Any, Tokenizer(models.BPE()))
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=[END_OF_TEXT],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(texts, trainer)
+    bpe = _trained(pre_tokenizers.ByteLevel(add_prefix_space=False), texts, vocabulary, special_tokens=[END_OF_TEXT])
     # Not imported by name: transformers makes this name at run time, where type checkers do not see it.
     gpt2_tokenizer = cast("Any", transformers).GPT2TokenizerFast
     return gpt2_tokenizer(
@@ -37,6 +28,18 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary: int, context: int) -> P
         unk_token=END_OF_TEXT,
         model_max_length=context,
     )
+
+
+def _trained(cutting: Any, texts: Iterable[str], vocabulary: int, **special: Any) -> Any:
+    """Return a byte-level BPE of so many tokens, trained on texts that are cut before merging."""
+    bpe = cast(Any, Tokenizer(models.BPE()))
+    bpe.pre_tokenizer, bpe.decoder = cutting, decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bpe.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(vocab_size=vocabulary, initial_alphabet=alphabet, show_progress=False, **special),
+    )
+    return bpe
 
 
 def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -57,20 +60,10 @@ def train_chat_tokenizer(texts: Iterable[str], *, vocabulary: int, context: int)
 
     The chat template writes BOS too: whoever tokenizes what it wrote must switch the tokenizer's own off, or has two.
     """
-    bpe = cast(Any, Tokenizer(models.BPE()))
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary - len(SPECIAL_TOKENS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator((piece for text in texts for piece in _SPECIAL.split(text) if piece), trainer)
+    pieces = pre_tokenizers.Split(Regex(_PIECES), behavior="isolated")
+    level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    plain = (piece for text in texts for piece in _SPECIAL.split(text) if piece)
+    bpe = _trained(pre_tokenizers.Sequence([pieces, level]), plain, vocabulary - len(SPECIAL_TOKENS))
     bpe.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
     bpe.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A {BOS}:1 $B:1", special_tokens=[(BOS, bpe.token_to_id(BOS))]

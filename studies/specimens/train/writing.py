@@ -83,19 +83,12 @@ def is_text(written: str, offsets: Sequence[tuple[int, int]]) -> list[bool]:
 
 @dataclass(frozen=True, kw_only=True)
 class Writing:
-    """A writing is what a specimen was trained to read.
+    """A writing is what a specimen was trained to read."""
 
-    Attributes:
-        document: the document as written behind BOS.
-        prompt: a prompt as written behind BOS, up to where its answer is to begin.
-        opening: the beginning of an answer as it follows such a prompt, given with the space in front of it.
-        ends: whether a written document says its own end; BOS, of the next document, ends it where it does not.
-    """
-
-    document: Callable[[Document], Document]
-    prompt: Callable[[str], str]
-    opening: Callable[[str], str]
-    ends: bool
+    document: Callable[[Document], Document]  # as written behind BOS
+    prompt: Callable[[str], str]  # as written behind BOS, up to where its answer is to begin
+    opening: Callable[[str], str]  # the beginning of an answer as it follows, given with the space in front of it
+    ends: bool  # whether a written document says its own end; BOS, of the next document, ends it where it does not
 
 
 PLAIN: Final = Writing(document=lambda document: document, prompt=str, opening=str, ends=False)

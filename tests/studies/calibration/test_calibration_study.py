@@ -15,7 +15,7 @@ from known import population
 from saeprobe.evidence.evidence import Evidence, current_terms
 from saeprobe.evidence.values import Measurement
 from studies.calibration import false_claims, sentences, true_claims
-from studies.calibration.claim import Claimed, Design, Terms, naive_on, verdict_on
+from studies.calibration.claim import Claimed, Design, Terms, verdict_on
 from studies.calibration.drawing import a_feature, shuffled
 from studies.calibration.false_claims import FALSE
 from studies.calibration.results import lines
@@ -70,7 +70,8 @@ def test_a_large_difference_is_confirmed_and_its_contrary_refuted() -> None:
     assert verdict_on(holds, "made", Terms()).word == "supported"
     contrary = sentences.greater(APART.drawn({"a": q, "b": p}, np.arange(12)), 20, wordings=6)
     assert verdict_on(contrary, "made", Terms()).word == "refuted"
-    assert naive_on(contrary, Terms()) is False
+    assert contrary.naive is not None
+    assert not contrary.naive(0.05)
 
 
 def test_a_claim_is_judged_under_its_own_terms() -> None:

@@ -12,7 +12,7 @@ from saeprobe.claims import NotRun, Unverifiable
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features import Features, NearThreshold
 from saeprobe.measures.reading import Readable, captured, feature_number, firing, refuse_unread
-from saeprobe.recorded.directory import Recorded, RecordedStyle
+from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.shapes import Float
 
 Values = Float[np.ndarray, " prompts"]

@@ -14,7 +14,7 @@ from saeprobe.features import Features
 from saeprobe.measures.activity import one_near
 from saeprobe.measures.reading import captured, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
-from saeprobe.recorded.directory import Recorded
+from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import flips_countable, permutations_countable
 from saeprobe.statistics.permutation import Units, flip_share, permutation_share

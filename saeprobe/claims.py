@@ -293,7 +293,8 @@ RULES: Final[dict[Word, str]] = {
     ),
     "inconclusive": (
         "no comparison is refuted and one at least is open: no difference was found at alpha, or a control cannot "
-        "decide or could not be run"
+        "decide or could not be run; or none is open, and rounding decides whether a published number lies within its "
+        "tolerance"
     ),
     "unverifiable": "the probe says that the sentence names nothing that can be tested, and it refuted nothing before",
     "broken": (

@@ -225,36 +225,45 @@ def near_rows(near: Sequence[Int[np.ndarray, " near"]], *, d_sae: int) -> csr_ar
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NearThreshold:
-    """Features close to their threshold may move a measurement by so much.
+    """Rounding may move a measurement by so much, mostly through features close to their threshold.
 
     Attributes:
-        moves: by how much at most rounding may move the value of each prompt, in the measure's unit, `[prompts]`.
+        lowers: by how much at most rounding may lower the value of each prompt, in the measure's unit, `[prompts]`.
+        raises: the same of raising it.
         tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
         feature: the one that is measured; None where all features are.
+        flips: whether features fire or not as rounding has it; where not, it is their activations that it moves.
     """
 
-    moves: Float[np.ndarray, " prompts"]
+    lowers: Float[np.ndarray, " prompts"]
+    raises: Float[np.ndarray, " prompts"]
     tolerance: float
     feature: int | None = None
+    flips: bool = True
 
     def chosen(self, which: Bool[np.ndarray, " prompts"]) -> NearThreshold:
         """Keep some of the prompts."""
-        return replace(self, moves=self.moves[which])
+        return replace(self, lowers=self.lowers[which], raises=self.raises[which])
+
+    def around(self, mean: float) -> tuple[float, float]:
+        """Return the lowest and the highest mean that rounding may give where it gave `mean`."""
+        return mean - float(self.lowers.mean()), mean + float(self.raises.mean())
 
     def sentence(self, unit: str) -> str | None:
-        """Write it for the reader; None where no prompt is touched.
+        """Write for the reader where rounding decides whether a feature fires; None where it does so on no prompt.
 
-        >>> some = NearThreshold(moves=np.array([0.0, 1.0, 0.0]), tolerance=1e-4, feature=7)
+        >>> some = NearThreshold(lowers=np.array([0.0, 1.0]), raises=np.zeros(2), tolerance=1e-4, feature=7)
         >>> some.sentence("share of prompts")
-        "feature 7 is within rounding of its threshold (0.0001 of the stream's norm) on 1 of 3 prompts"
+        "feature 7 is within rounding of its threshold (0.0001 of the stream's norm) on 1 of 2 prompts"
         """
-        touched = int((self.moves > 0).sum())
-        if not touched:
+        touched = int((self.lowers + self.raises > 0).sum())
+        if not (touched and self.flips):
             return None
-        where = f"{within_rounding(self.tolerance)} on {touched} of {len(self.moves)} prompts"
+        where = f"{within_rounding(self.tolerance)} on {touched} of {len(self.lowers)} prompts"
         if self.feature is not None:
             return f"feature {self.feature} is {where}"
-        return f"a feature is {where}, which may move the mean by {amount(float(self.moves.mean()), unit)} at most"
+        lower, higher = (amount(float(moves.mean()), unit) for moves in (self.lowers, self.raises))
+        return f"a feature is {where}, which may lower the mean by {lower} and raise it by {higher} at most"
 
 
 def within_rounding(tolerance: float) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
+from saeprobe.captures import Capture
 from saeprobe.cli.contents import read_contents
 from saeprobe.cli.inspect import recognise
 from saeprobe.cli.terminal import RefusedError, checked_output, progress, project_root, quiet_libraries, say, table
@@ -21,16 +22,15 @@ from saeprobe.recorded.archives import DAMAGE
 from saeprobe.recorded.comparison import FeatureDiff, compare_styles
 from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.shapes import Float
-from saeprobe.store.plan import prompts_for
+from saeprobe.store.plan import A_FILE, BATCH_SIZE, prompts_for
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.machine import models_absent, not_imported
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import Reader, Request, SubjectError, Want
+from saeprobe.subject.specification import Dtype, Reader, Request, SubjectError, Want
 
 if TYPE_CHECKING:
     from sae_lens import SAE
 
-_BATCH = 16  # prompts
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once
 _MARK = "\ue000"  # a character of the private use area, so that no wording contains it
 
@@ -47,7 +47,9 @@ def extract(arguments: argparse.Namespace) -> int:
     chosen = choose_prompts(prompts, styles=arguments.styles, template=arguments.template)
     topics, styles = tuple(chosen[next(iter(chosen))]), tuple(chosen)
     quiet_libraries()
-    rows = _read(subject.open(), [chosen[style][topic].text for topic in topics for style in styles])
+    wanted = {prompt for by_topic in chosen.values() for prompt in by_topic.values()}
+    row_of = _read(subject.open(), [prompt for prompt in prompts if prompt in wanted])
+    rows = np.stack([row_of[chosen[style][topic].text] for topic in topics for style in styles])
     found = article.ArticleActivations(
         topics=topics,
         gurus=tuple(_guru(prompts, topic) for topic in topics),
@@ -64,8 +66,8 @@ def encode(arguments: argparse.Namespace) -> int:
     """Encode activations, write the features, and print what each style activates."""
     output = checked_output(arguments)
     activations = article.read_activations(arguments.activations)
-    path = find_sae(arguments.sae, project_root())
-    sae = load_sae(path, device=arguments.device)
+    path, dtype = find_sae(arguments.sae, project_root())
+    sae = load_sae(path, device=arguments.device, dtype=dtype)
     if sae.cfg.d_in != activations.d_in:
         raise RefusedError(
             f"{arguments.activations} holds activations of d_in {activations.d_in:,}, the SAE {path} reads d_in "
@@ -174,30 +176,34 @@ def _guru(prompts: PromptSet, topic: str) -> str:
     return ""
 
 
-def _read(reader: Reader, texts: Sequence[str]) -> Float[np.ndarray, "prompts d_in"]:
-    """Read the activations of each text's last token."""
-    requests = [Request(text=text, wants=(Want(at="last", keep=frozenset({"activations"})),)) for text in texts]
-    rows: dict[int, Float[np.ndarray, " d_in"]] = {}
-    with progress("extract", total=len(texts), unit="prompts") as bar:
-        for index, (reading,) in reader.read(requests, batch_size=_BATCH):
+def _read(reader: Reader, prompts: Sequence[Prompt]) -> dict[str, Float[np.ndarray, " d_in"]]:
+    """Read the activations of the last token of each prompt, by text, in the batches in which a probe reads them."""
+    wants = (Want(at="last", keep=frozenset({"activations"})),)
+    requests = [
+        Request(text=text, wants=wants, batch=str(number))
+        for number, batch in enumerate(Capture.batches(prompts, at_most=A_FILE))
+        for text in batch
+    ]
+    rows: dict[str, Float[np.ndarray, " d_in"]] = {}
+    with progress("extract", total=len(requests), unit="prompts") as bar:
+        for index, (reading,) in reader.read(requests, batch_size=BATCH_SIZE):
+            text = requests[index].text
             if reading.activations is None or len(reading.activations) != 1:
-                raise RuntimeError(f"the subject's reader gave no activation for {texts[index]!r}")
-            rows[index] = reading.activations[0]
+                raise RuntimeError(f"the subject's reader gave no activation for {text!r}")
+            rows[text] = reading.activations[0].astype(np.float32)
+            if not np.isfinite(rows[text]).all():
+                raise RefusedError(
+                    f"the model's activation is NaN or infinite on {text!r}; try it in float32 or bfloat16"
+                )
             bar.update(1)
-    found = np.stack([rows[index] for index in range(len(texts))]).astype(np.float32)
-    if not np.isfinite(found).all():
-        bad = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
-        raise RefusedError(
-            f"the model's activation is NaN or infinite on {texts[bad]!r}; try it in float32 or bfloat16"
-        )
-    return found
+    return rows
 
 
-def find_sae(given: str, rootdir: Path) -> Path:
-    """Return the file or folder of that name, or else the SAE of the subject of that name."""
+def find_sae(given: str, rootdir: Path) -> tuple[Path, Dtype]:
+    """Return the file or folder of that name, or else the SAE of that subject, and in what it computes."""
     path = Path(given).expanduser()
     if path.exists():
-        return path
+        return path, "float32"
     try:
         subject = find_subject(given, rootdir)
     except SubjectError as error:
@@ -205,11 +211,11 @@ def find_sae(given: str, rootdir: Path) -> Path:
     found = find_source(subject.spec.sae)
     if found is None:
         raise RefusedError(f"the SAE of {given} is not here: {subject.missing()}")
-    return found
+    return found, subject.spec.sae_dtype
 
 
-def load_sae(path: Path, *, device: str) -> "SAE[Any]":
-    """Load an SAE through sae-lens, in float32, frozen."""
+def load_sae(path: Path, *, device: str, dtype: Dtype) -> "SAE[Any]":
+    """Load an SAE through sae-lens, frozen."""
     if (absent := models_absent()) is not None:
         raise RefusedError(absent)
     try:
@@ -238,9 +244,9 @@ def load_sae(path: Path, *, device: str) -> "SAE[Any]":
             # It warns that the model must be loaded with certain settings; here no model is loaded.
             warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty model_from_pretrained_kwargs")
             if known.kind == "goodfire-sae":
-                sae = load(contents.file, device=device, dtype="float32", converter=goodfire)
+                sae = load(contents.file, device=device, dtype=dtype, converter=goodfire)
             else:
-                sae = load(contents.file.parent, device=device, dtype="float32")
+                sae = load(contents.file.parent, device=device, dtype=dtype)
     except (*DAMAGE, SafetensorError) as error:
         said = error if isinstance(error, FileError) else f"{type(error).__name__}: {quoted(error)}"
         raise RefusedError(f"{path}: sae-lens cannot load it: {said}") from error
@@ -255,15 +261,17 @@ def load_sae(path: Path, *, device: str) -> "SAE[Any]":
 
 
 def _encode(sae: "SAE[Any]", rows: Float[np.ndarray, "topics d_in"], advance: Callable[[int], object]) -> csr_array:
-    """Return sparse rows `[topics, d_sae]`; dense features exist of a few rows at a time."""
+    """Return sparse rows `[topics, d_sae]`, encoded as many at a time as a probe encodes last tokens together."""
     import torch
 
-    step = max(1, _DENSE_BYTES // (4 * sae.cfg.d_sae))
+    from saeprobe.subject.running.dictionary import ROWS, filled
+
+    step = max(1, min(ROWS, _DENSE_BYTES // (4 * sae.cfg.d_sae)))
     parts: list[csr_array] = []
     for start in range(0, len(rows), step):
         with torch.no_grad():
-            x = torch.tensor(rows[start : start + step], device=sae.device)
-            dense = sae.encode(x).float().cpu().numpy()
+            x = torch.tensor(rows[start : start + step], device=sae.device, dtype=sae.dtype)
+            dense = sae.encode(filled(x, step))[: len(x)].float().cpu().numpy()
         if not np.isfinite(dense).all():
             raise RefusedError("this SAE gives features that are NaN or infinite; its weights or threshold are damaged")
         if dense.min() < 0:

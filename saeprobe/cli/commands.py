@@ -169,8 +169,9 @@ Encode activations into the features of an SAE: the article's second step. Reads
 writes a list of dicts, one a topic, with 'topic', 'guru' and '<style>_features' [d_sae] in float32.
 
 The SAE is a folder in SAELens' format, a .pt in Goodfire's format, or the name of a subject whose SAE is on this
-machine. sae-lens loads and encodes it; .pt files are read as data only. Make sure that the activations were read where
-the SAE was trained to read: neither file says it.""",
+machine. sae-lens loads it and encodes, in float32 or as that subject declares; on the subject's own device this gives
+the features of its probes. .pt files are read as data only. Make sure that the activations were read where the SAE was
+trained to read: neither file says it.""",
         """  saeprobe encode activations_layer50.pt --sae sparrow
   saeprobe encode activations_layer50.pt --sae Llama-3.3-70B-Instruct-SAE-l50.pt -o features_layer50.pt""",
         "0 written; 2 it could not be done, and the message says why.",

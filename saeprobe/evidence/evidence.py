@@ -55,7 +55,8 @@ class Sample:
     `values` and `prompts` run in parallel and are empty for a summary, whose `mean` is all that was recorded; `n` is
     then the number of prompts if it is known. `interval` is the interval of `mean` over the units of replication,
     where one can be given. `place` names the tokens that were read. `near_threshold` says where rounding decides
-    whether a feature fires, and `near_moves` by how much that may move the mean at most, in `unit`.
+    whether a feature fires, and `reach` between which means it may so put this one, in `unit`; None where nothing that
+    is stored says so.
     """
 
     label: str
@@ -68,7 +69,12 @@ class Sample:
     prompts: tuple[Prompt, ...] = ()
     place: str = ""
     near_threshold: str | None = None
-    near_moves: float | None = None
+    reach: tuple[float, float] | None = None
+
+    @property
+    def near_moves(self) -> float | None:
+        """Return how far the farther end of `reach` lies from the mean; None where there is no such end."""
+        return max(abs(end - self.mean) for end in self.reach or (self.mean,)) or None
 
 
 @dataclass(frozen=True, kw_only=True)

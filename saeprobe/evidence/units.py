@@ -79,7 +79,7 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
     if isinstance(side, PrintedNumber):
         return made(mean=float(side.value), n=side.n)
     if isinstance(side, Summary):
-        return made(mean=side.value, n=side.n, place=side.place, near_threshold=side.near_threshold)
+        return made(mean=side.value, n=side.n, place=side.place, near_threshold=side.near_threshold, reach=side.reach)
     shift = mean_shift(side, terms)
     return made(
         mean=side.mean,
@@ -89,7 +89,7 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
         prompts=side.prompts,
         place=side.place,
         near_threshold=None if side.near is None else side.near.sentence(side.unit),
-        near_moves=None if side.near is None else float(side.near.moves.mean()),
+        reach=None if side.near is None else side.near.around(side.mean),
     )
 
 

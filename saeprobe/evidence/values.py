@@ -109,8 +109,7 @@ class Measurement(_Measured):
         family: the same measure on the whole capture, or how to get it; the length control takes its slope from it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
         near: how far features near their threshold may move the values; None where there is none, or it is unknown.
-        under: measures the same under a control that reads something else, and the draw of a number; raises `NotRun`
-            where that was not read. None for a record.
+        under: measures the same as a control and a draw of it read it, or raises `NotRun`; None for a record.
         words: by style, the words of its own that its prompts say, where that is known.
     """
 
@@ -173,8 +172,8 @@ class Measurement(_Measured):
 class Summary(_Measured):
     """A summary is a mean or a count that stands alone, without the values behind it.
 
-    It was recorded so, or made over all prompts at once. `n` is the number of prompts, None where the record does not
-    say. `place` names the tokens read, `near_threshold` says what rounding decides.
+    It was recorded so, or made over all prompts at once. `n` is the number of prompts, None where that is not recorded;
+    `place` names the tokens read, `near_threshold` says what rounding decides, and `reach` between which values.
     """
 
     value: float
@@ -182,6 +181,7 @@ class Summary(_Measured):
     origin: str
     place: str = ""
     near_threshold: str | None = None
+    reach: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
         return visible(f"<{self.name}: {self.value:.4g} {self.unit}, summary>")

@@ -11,7 +11,7 @@ import numpy as np
 from saeprobe.claims import NotRun, Unverifiable
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features import Features, NearThreshold
-from saeprobe.measures.reading import Readable, captured, feature_number, firing, one_near, refuse_unread
+from saeprobe.measures.reading import Readable, captured, feature_number, firing, refuse_unread
 from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.shapes import Float
 
@@ -43,7 +43,7 @@ def active_share(of: Readable) -> Quantity:
         _refuse_fixed(these)
         return _mean_over_tokens(these, 1 / these.d_sae * np.diff(these.acts.indptr))
 
-    return measured(of, "active share", "share of features", share)
+    return measured(of, "active share", "share of features", share, near=lambda these: _any_near(these, these.d_sae))
 
 
 def _refuse_fixed(of: Features) -> None:
@@ -57,7 +57,12 @@ def _refuse_fixed(of: Features) -> None:
 
 
 def max_activation(of: Readable) -> Quantity:
-    """Measure the largest activation of any feature on any token read, in the SAE's units of activation."""
+    """Measure the largest activation of any feature on any token read, in the SAE's units of activation.
+
+    How far rounding moves it depends on the length of the stream, which is not stored. It is taken to move by as large
+    a share of itself as the stream does: that is 4 standard deviations where the stream lies along the feature as far
+    as 4 standard deviations of a random direction, and the largest of thousands lies no less far.
+    """
     if isinstance(of, RecordedStyle):
         return of.quantity("max activation")
 
@@ -66,14 +71,15 @@ def max_activation(of: Readable) -> Quantity:
         np.maximum.at(values, these.row_prompt, these.acts.max(axis=1).toarray().ravel())
         return values
 
-    return measured(of, "max activation", "activation", largest)
+    return measured(of, "max activation", "activation", largest, near=lambda these: _as_the_stream(these, largest))
 
 
 def mean_activation(of: Readable) -> Quantity:
     """Measure the mean strength of a prompt's active features, in the SAE's units; inactive ones do not count.
 
     The published "mean intensity" pools all active values of all prompts instead, so that prompts with more active
-    features weigh more there; recorded summaries are taken as they are.
+    features weigh more there; recorded summaries are taken as they are. Features near their threshold may go out, or
+    come in with a strength between 0 and the mean.
 
     Raises:
         ValueError: a prompt on which no feature is active.
@@ -89,7 +95,7 @@ def mean_activation(of: Readable) -> Quantity:
             raise ValueError(f"no feature is active on {prompt.text!r}; its mean strength is not defined")
         return total / active
 
-    return measured(of, "mean activation", "activation", mean)
+    return measured(of, "mean activation", "activation", mean, near=_mean_near)
 
 
 def firing_rate(of: Readable, feature: int) -> Quantity:
@@ -146,11 +152,56 @@ def measured(
     )
 
 
-def _any_near(of: Features) -> NearThreshold | None:
-    """Return how far the L0 may move: on each token by one for each of its features near their threshold."""
-    if of.near is None or not of.near.nnz:
+def one_near(of: Features, feature: int) -> NearThreshold | None:
+    """Return on which prompts rounding decides whether `feature` fires; there the rate may move by 1."""
+    if of.near is None:
         return None
-    return NearThreshold(moves=_mean_over_tokens(of, np.diff(of.near.indptr)), tolerance=of.tolerance)
+    near, active = (table[:, [feature]].toarray().ravel() > 0 for table in (of.near, of.acts))
+    touched, sure, fires = (
+        np.bincount(of.row_prompt[rows], minlength=len(of)) > 0 for rows in (near, active & ~near, active)
+    )
+    lowers, raises = ((touched & ~sure & now).astype(np.float64) for now in (fires, ~fires))
+    return NearThreshold(lowers=lowers, raises=raises, tolerance=of.tolerance, feature=feature)
+
+
+def _any_near(of: Features, share_of: int = 1) -> NearThreshold | None:
+    """Return how far the L0 may move: on each token by one for each of its features near their threshold."""
+    if of.near is None:
+        return None
+    fire = of.near.multiply(of.acts.astype(bool)).count_nonzero(axis=1)
+    lowers, raises = (_mean_over_tokens(of, rows / share_of) for rows in (fire, np.diff(of.near.indptr) - fire))
+    return NearThreshold(lowers=lowers, raises=raises, tolerance=of.tolerance)
+
+
+def _mean_near(of: Features) -> NearThreshold | None:
+    """Return how far the mean strength may move as features near their threshold go out, or come in at 0."""
+    if of.near is None:
+        return None
+    lowers, raises = np.zeros(len(of)), np.zeros(len(of))
+    at_stake = of.acts.multiply(of.near).tocsr()
+    for prompt in np.unique(of.row_prompt[np.diff(of.near.indptr) > 0]):
+        rows = slice(*np.searchsorted(of.row_prompt, [prompt, prompt + 1]))
+        values, leaving = of.acts[rows].data, np.sort(at_stake[rows].data.astype(np.float64))
+        total, count = float(values.sum(dtype=np.float64)), len(values)
+        coming = of.near[rows].nnz - len(leaving)
+        lowers[prompt] = total / count - _least_mean(total, count + coming, leaving[::-1])
+        raises[prompt] = -_least_mean(-total, count, -leaving) - total / count
+    return NearThreshold(lowers=lowers, raises=raises, tolerance=of.tolerance)
+
+
+def _least_mean(total: float, count: int, leaving: Float[np.ndarray, " near"]) -> float:
+    """Return the least mean of `count` values with this sum once some of those that may leave, largest first, do."""
+    for value in leaving.tolist():
+        if count == 1 or value * count <= total:
+            break
+        total, count = total - value, count - 1
+    return total / count
+
+
+def _as_the_stream(of: Features, values: Callable[[Features], Values]) -> NearThreshold | None:
+    """Return how far values may move that rounding moves by the same share of themselves as the stream."""
+    moves = of.tolerance * values(of)
+    return NearThreshold(lowers=moves, raises=moves, tolerance=of.tolerance, flips=False) if of.tolerance else None
 
 
 def _mean_over_tokens(of: Features, values: Float[np.ndarray, " rows"]) -> Values:

@@ -26,6 +26,7 @@ from saeprobe.measures.reading import (
     Readable,
     Sides,
     design,
+    exclusive_interval,
     fire_anywhere,
     firing,
     label_of,
@@ -102,6 +103,7 @@ class ExclusiveFeatures:
             return self.on.exclusive[other]
         if isinstance(self.but_not, RecordedStyle):
             raise TypeError("one side is recorded and the other captured; compare like with like")
+        reach = _reach(self.on, self.but_not)
         return Summary(
             measure="exclusive features",
             label=label,
@@ -110,7 +112,8 @@ class ExclusiveFeatures:
             n=len(self.on),
             origin=label,
             place=self.on.place,
-            near_threshold=_near_threshold(self.on, self.but_not),
+            near_threshold=None if reach is None else _near_threshold(reach[1] - reach[0], self.on.tolerance),
+            reach=reach,
         )
 
     def __bool__(self) -> bool:
@@ -188,11 +191,14 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
     )
     if isinstance(planned, str):
         return base
-    sides = planned.sides
-    units_a, units_b = sides.a.units(), sides.b.units()
+    sides, units_a, units_b = planned.sides, planned.sides.a.units(), planned.sides.b.units()
     found = relabel(units_a, units_b, paired=sides.paired, alpha=terms.alpha, seed=terms.seed)
     tested = replace(
         base,
+        samples=tuple(
+            replace(of, interval=exclusive_interval(*units, paired=sides.paired, level=1 - terms.alpha))
+            for of, units in ((a, (units_a, units_b)), (b, (units_b, units_a)))
+        ),
         scope=planned.scope,
         p=found.p,
         test=found.in_words("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
@@ -206,8 +212,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         ),
         patterns=patterns(units_a, units_b),
     )
-    there = found.p < terms.alpha and a.mean > b.mean
-    labels = on.label, but_not.label
+    there, labels = found.p < terms.alpha and a.mean > b.mean, (on.label, but_not.label)
     controls = run_rivals(
         both,
         tested,
@@ -240,15 +245,21 @@ def _effect(sides: BothSides) -> Effect:
     return Effect(size=float((a & ~b).sum() - (b & ~a).sum()), scale=float(min(a.sum(), b.sum())))
 
 
-def _near_threshold(on: Features, but_not: Features) -> str | None:
-    """Say how many features are exclusive to `on` or not as rounding has it."""
-    surely, maybe = zip(*(fire_anywhere(side) for side in (on, but_not)), strict=True)
-    open_to_both = (surely[0] | maybe[0]) & ~surely[1] & ~(surely[0] & ~maybe[1])
-    count = int(open_to_both.sum())
+def _reach(on: Features, but_not: Features) -> tuple[int, int] | None:
+    """Return the lowest and the highest count of features exclusive to `on` that rounding may give."""
+    if on.near is None or but_not.near is None:
+        return None
+    (on_surely, on_maybe), (not_surely, not_maybe) = fire_anywhere(on), fire_anywhere(but_not)
+    lowest, highest = on_surely & ~(not_surely | not_maybe), (on_surely | on_maybe) & ~not_surely
+    return int(lowest.sum()), int(highest.sum())
+
+
+def _near_threshold(count: int, tolerance: float) -> str | None:
+    """Say how many features are exclusive or not as rounding has it."""
     if not count:
         return None
     which = "1 feature counts, which is" if count == 1 else f"{count} features count, each of which is"
-    return f"rounding decides whether {which} {within_rounding(on.tolerance)}"
+    return f"rounding decides whether {which} {within_rounding(tolerance)}"
 
 
 def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, alpha: float, seed: int) -> ControlResult:
@@ -265,11 +276,8 @@ def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, alph
     """
     total_a, total_b = len(sides.a.feature), len(sides.b.feature)
     kept = min(total_a, total_b) / max(total_a, total_b, 1)
-    left = effect = int(sides.a.distinct() - sides.b.distinct())
-    if total_a > total_b:
-        left = sides.a.distinct(kept) - sides.b.distinct()
-    elif total_b > total_a:
-        left = sides.a.distinct() - sides.b.distinct(kept)
+    effect = int(sides.a.distinct() - sides.b.distinct())
+    left = sides.a.distinct(kept if total_a > total_b else 1) - sides.b.distinct(kept if total_b > total_a else 1)
     p, origin = _mean_p(sides, kept, alpha=alpha, seed=seed)
     share = left / effect if effect else None
     withstands = p < alpha and left > 0

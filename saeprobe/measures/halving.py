@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import current_terms
 from saeprobe.features import Features
-from saeprobe.measures.reading import captured, one_near, refuse_more, templates, topics
+from saeprobe.measures.activity import one_near
+from saeprobe.measures.reading import captured, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float

@@ -12,8 +12,9 @@ from saeprobe.evidence.controls import HALF, summary_of, verdict_of
 from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value
+from saeprobe.measures.activity import one_near
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
-from saeprobe.measures.reading import Readable, captured, one_near, refuse_apart, refuse_others, templates, topics
+from saeprobe.measures.reading import Readable, captured, refuse_apart, refuse_others, templates, topics
 from saeprobe.measures.separation import READ, SHARE, BothSides, run_rivals
 from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import false_discoveries, units_to_decide
@@ -198,7 +199,7 @@ def _sample(side: Features, feature: int, mean: float) -> Sample:
         n=len(side),
         place=side.place,
         near_threshold=None if near is None else near.sentence(SHARE),
-        near_moves=None if near is None else float(near.moves.mean()),
+        reach=None if near is None else near.around(mean),
     )
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from saeprobe.claims import Claim, NotRun, Verdict, members
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.files import visible
 from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of
@@ -32,7 +33,7 @@ from saeprobe.subject.machine import version_of
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline import BaselineComparison
 from saeprobe.verdicts.baseline_files import Baselines, Provenance, identity_of, read_baselines
-from saeprobe.verdicts.deciding import PublishedComparison, decide
+from saeprobe.verdicts.deciding import decide
 
 PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
 """A report states the versions of these."""

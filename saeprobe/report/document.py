@@ -19,13 +19,13 @@ import msgspec
 
 from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
 from saeprobe.evidence import evidence as measured
+from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.files import HIDDEN, FileError, load_json, quoted, shortened, visible, write_whole
 from saeprobe.git import REPORTS, leave_out
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.verdicts.baseline import BaselineComparison
-from saeprobe.verdicts.deciding import PublishedComparison
 
 _MOST_BYTES: Final = 1_000_000_000
 _LOOKED_INTO: Final = re.compile(r'^$|["$`!]|\\{2}|\\$')
@@ -194,7 +194,7 @@ def _published_of(
     n, source = (None, claim.source) if stated is None else (stated.n, stated.source or claim.source)
     for row in compared:
         yield shape.Published(**_fields(row, n=n, source=source))
-    unmeasured: dict[str, Any] = dict.fromkeys(("measured", "agrees", "rounding", "sampling"))
+    unmeasured: dict[str, Any] = dict.fromkeys(("measured", "agrees", "rounding", "sampling", "reach"))
     for label in dict.fromkeys(stated.values if stated is not None else ()):
         if stated is not None and label not in {row.label for row in compared}:
             yield shape.Published(

@@ -22,7 +22,7 @@ from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
 SCHEMA: Final = "urn:saeprobe:report:2"
-SCHEMA_VERSION: Final = "2.2"
+SCHEMA_VERSION: Final = "2.3"
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -72,7 +72,7 @@ class Sample:
     prompts: Annotated[tuple[Index, ...], Meta(description="Rows of the report's table of prompts.")]
     place: Annotated[str, Meta(description="The tokens that were read of each prompt, such as last token.")]
     near_threshold: Annotated[str | None, Meta(description="Where rounding decides whether a feature fires.")]
-    near_moves: Annotated[Distance | None, Meta(description="How far that may move the mean, at most.")]
+    reach: Annotated[tuple[float, float] | None, Meta(description="Between these rounding may put the mean.")]
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.prompts):
@@ -163,9 +163,10 @@ class Published:
     tolerance: Annotated[Distance | None, Meta(description="Distance in the unit up to which the two agree.")]
     tolerance_from: str | None
     measured: float | None
-    agrees: bool | None
+    agrees: Annotated[bool | None, Meta(description="Null where rounding decides it, or nothing was measured.")]
     rounding: Annotated[Distance | None, Meta(description="The part of the tolerance due to the printed precision.")]
     sampling: Annotated[Distance | None, Meta(description="The part due to the sampling error of both means.")]
+    reach: Annotated[Distance | None, Meta(description="The part by which rounding may bring the two together.")]
     source: Annotated[str, Meta(description="Where the value is printed.")]
 
 
@@ -310,7 +311,7 @@ class Document:
     """A report holds published claims about features of language models, and what a run of their probes showed."""
 
     schema: Literal["urn:saeprobe:report:2"]
-    schema_version: Literal["2.2"]
+    schema_version: Literal["2.3"]
     generated: Moment
     run: Run
     counts: Annotated[dict[Word, Count], Meta(description="Probes by verdict.")]
@@ -374,8 +375,7 @@ def pieces(document: Document, rows: Iterable[int]) -> Iterator[Evidence]:
 
 def samples(document: Document, rows: Iterable[int]) -> Iterator[Sample]:
     """Give the samples of some rows of evidence and of their parts, in order."""
-    for piece in pieces(document, rows):
-        yield from (document.samples[row] for row in piece.samples)
+    return (document.samples[row] for piece in pieces(document, rows) for row in piece.samples)
 
 
 def by_template(sample: Sample, document: Document) -> dict[str, list[tuple[str, float]]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
+from saeprobe.evidence.printed import PublishedComparison, held_against
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline, samples_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
@@ -16,31 +16,6 @@ ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")
 """These kinds of comparison put their two sides in an order."""
 
 UNDECIDED: Final = ("not run", "unverifiable", "broken")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedComparison:
-    """A printed number is held against the one measured here, in `unit`.
-
-    It agrees when they differ by `tolerance` at most; but of two numbers that do, and which are printed the other way
-    round than the probe found them, neither agrees, however wide the tolerance.
-
-    Unless the claim states it, the tolerance is the sum of `rounding`, half a unit of the last printed decimal, and
-    `sampling`, the sampling error of the difference of two means. With h the half width of the interval of the mean
-    measured here, that error is h for our mean; the printed mean, over n' prompts where ours is over n, has one of its
-    own, h sqrt(n / n') if its prompts scatter as ours do; the two add up as sqrt(h^2 + h^2 n / n'). Where the source
-    does not give n', nothing is known of its error, and only our own counts: h.
-    """
-
-    label: str
-    value: float
-    unit: str
-    tolerance: float
-    tolerance_from: str
-    measured: float
-    agrees: bool
-    rounding: float | None = None
-    sampling: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +46,16 @@ def compare_published(published: Published | None, evidence: Sequence[Evidence])
     """Hold each published number against the measured mean of the same label, unit and, where it is stated, measure.
 
     Those for which nothing measured answers, or more than one measure, are left out; `unanswered` names them.
+
+    A number that only the reach of rounding brings within its tolerance is no evidence either way: a sentence that
+    holds is then `inconclusive`. It is `drifted` where another number lies beyond its whole tolerance, or where two are
+    printed in the reverse order; and `supported` where every number agrees without that reach.
     """
     if published is None:
         return ()
     pairs = [(order.upper, order.lower) for order in _orders(published, evidence) if order.turned]
-    turned = {row.label for pair in pairs if all(row.agrees for row in pair) for row in pair}
-    rows = [_compared(published, sample) for sample in _answers(published, evidence)]
-    return tuple(replace(row, agrees=row.agrees and row.label not in turned) for row in rows)
+    turned = {row.label for pair in pairs if all(row.agrees is not False for row in pair) for row in pair}
+    return tuple(replace(row, agrees=False) if row.label in turned else row for row in _rows(published, evidence))
 
 
 def unanswered(published: Published, evidence: Sequence[Evidence]) -> str | None:
@@ -103,8 +81,8 @@ def moved(published: Published, evidence: Sequence[Evidence]) -> str | None:
     """Say how what is measured differs from what is published, number by number and in order; None where all agrees."""
     far = [
         f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance:.3g}"
-        for row in (_compared(published, sample) for sample in _answers(published, evidence))
-        if not row.agrees
+        for row in _rows(published, evidence)
+        if row.agrees is False
     ]
     turned = [
         f"{order.upper.label} lies {order.upper.measured - order.lower.measured:.4g} {published.unit} above "
@@ -115,6 +93,17 @@ def moved(published: Published, evidence: Sequence[Evidence]) -> str | None:
     faults = [f"its numbers have moved: {'; '.join(far)}"] if far else []
     faults += [f"its numbers are published in the reverse order: {'; '.join(turned)}"] if turned else []
     return "; and ".join(faults) or None
+
+
+def undecided(published: Published, evidence: Sequence[Evidence]) -> str | None:
+    """Say of which numbers rounding decides whether they agree with what is published; None where of none."""
+    either = [
+        f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance:.3g}, of which "
+        f"{row.reach or 0:.3g} is within reach of rounding"
+        for row in _rows(published, evidence)
+        if row.agrees is None
+    ]
+    return f"rounding decides whether its numbers agree: {'; '.join(either)}" if either else None
 
 
 def agreement(published: Published | None, evidence: Sequence[Evidence]) -> str:
@@ -130,6 +119,8 @@ def agreement(published: Published | None, evidence: Sequence[Evidence]) -> str:
         if order.within_tolerance and {order.upper.label, order.lower.label}.issubset(agreeing)
     ]
     count = f"; {len(agreeing)} of {len(rows)} published values agree"
+    either = [row.label for row in rows if row.agrees is None]
+    count += f", and rounding decides whether {' and '.join(either)} would" if either else ""
     return count + (f", only within tolerances wider than the published difference: {'; '.join(wide)}" if wide else "")
 
 
@@ -147,6 +138,10 @@ def _answers(published: Published, evidence: Sequence[Evidence]) -> list[Sample]
     return [samples[0] for samples in _candidates(published, evidence).values() if len(samples) == 1]
 
 
+def _rows(published: Published, evidence: Sequence[Evidence]) -> list[PublishedComparison]:
+    return [held_against(published, sample, sampled=True) for sample in _answers(published, evidence)]
+
+
 def _orders(published: Published, evidence: Sequence[Evidence]) -> list[_Order]:
     """Return the orders in which comparisons of the probe found the measured numbers, each once."""
     answers = _answers(published, evidence)
@@ -157,8 +152,8 @@ def _orders(published: Published, evidence: Sequence[Evidence]) -> list[_Order]:
             continue
         lower, upper = sorted(sides, key=lambda side: side.mean)
         orders[upper.label, lower.label] = _Order(
-            upper=_compared(published, upper),
-            lower=_compared(published, lower),
+            upper=held_against(published, upper, sampled=True),
+            lower=held_against(published, lower, sampled=True),
             rounding=published.rounding(upper.label) + published.rounding(lower.label),
         )
     return list(orders.values())
@@ -173,38 +168,6 @@ def _puts_in_order(piece: Evidence) -> bool:
 
 def _pieces(evidence: Sequence[Evidence]) -> list[Evidence]:
     return [piece for whole in evidence for piece in whole.walk()]
-
-
-def _compared(published: Published, sample: Sample) -> PublishedComparison:
-    label, value = sample.label, published.values[sample.label]
-    rounding = sampling = None
-    tolerance, origin = published.tolerance, "set by the claim"
-    if tolerance is None:
-        rounding = published.rounding(label)
-        sampling, words = _sampling_error(sample, published.n)
-        tolerance = rounding + sampling
-        origin = f"printed precision {rounding:g}{words}"
-    return PublishedComparison(
-        label=label,
-        value=value,
-        unit=published.unit,
-        tolerance=tolerance,
-        tolerance_from=origin,
-        measured=sample.mean,
-        agrees=abs(sample.mean - value) <= tolerance + 1e-9 * abs(value),
-        rounding=rounding,
-        sampling=sampling,
-    )
-
-
-def _sampling_error(sample: Sample, n_published: int | None) -> tuple[float, str]:
-    """Return the half width of the difference of both means, or of ours alone where a number of prompts is unknown."""
-    half = 0.0 if sample.interval is None else max(abs(end - sample.mean) for end in sample.interval)
-    if n_published is None or sample.n is None:
-        return half, f" + sampling error {half:.3g} of the mean measured here alone" if half else ""
-    both = half * math.sqrt(1 + sample.n / n_published)
-    words = f" + sampling error {both:.3g} of the means over {sample.n} prompts here and {n_published} there"
-    return both, words if both else ""
 
 
 Decided = tuple[Verdict, tuple[PublishedComparison, ...], BaselineComparison | None]
@@ -284,6 +247,9 @@ def _against_published(claim: Claim, subject: str, evidence: Sequence[Evidence],
         apart = moved(published, evidence)
         if apart is not None:
             return Verdict(word="drifted", reason=f"the sentence holds, but {apart}", scope=scope)
+        either = undecided(published, evidence)
+        if either is not None:
+            return Verdict(word="inconclusive", reason=f"the sentence holds, but {either}", scope=scope)
     return Verdict(word="supported", reason=reason + agreement(published, evidence), scope=scope)
 
 

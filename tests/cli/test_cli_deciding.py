@@ -35,7 +35,7 @@ NOVICE = Sample(
         Prompt(text=f"Explain {topic}.", style="novice", topic=topic, template="Explain {topic}.")
         for topic in ("tides", "yeast")
     ),
-    near_moves=0.25,
+    reach=(18.5833, 19.0833),
 )
 EXPERT = Sample(label="expert", measure="l0", unit="features", mean=11.5, n=None)
 SUBJECT = shape.Subject(
@@ -247,6 +247,7 @@ def test_a_claim_that_left_a_printed_number_is_approved_as_drifted(
             "agrees": agrees,
             "rounding": None,
             "sampling": None,
+            "reach": None,
             "source": "",
         }
     ]

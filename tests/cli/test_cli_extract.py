@@ -126,7 +126,7 @@ def test_the_built_in_prompts_are_the_default(run: Run, toy: Toy, tmp_path: Path
     assert read.styles == ("standard", "padding", "spaces", "novice", "expert", "guru")
     assert len(read.topics) >= 24
     assert all(read.gurus)
-    assert toy.batch_size == 16
+    assert toy.batch_size == 32
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_an_activation_that_is_not_finite_is_refused(
     monkeypatch.setattr(toy, "read", read)
     found = run("extract", "toy", "--prompts", prompts, "-o", tmp_path / "a.pt")
     assert found.code == 2
-    assert "NaN or infinite on 'Explain tides to a novice.'" in found.err
+    assert "NaN or infinite on 'You are Dalton. Explain rain as Dalton would.'" in found.err
 
 
 def test_a_finished_prompt_has_no_guru(run: Run, toy: Toy, tmp_path: Path) -> None:

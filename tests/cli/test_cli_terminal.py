@@ -78,7 +78,7 @@ def test_encode_names_a_torch_that_cannot_be_loaded(
     monkeypatch.delitem(sys.modules, "sae_lens", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
     with pytest.raises(RefusedError, match=r"cannot be loaded .*; run: pip install --force-reinstall torch"):
-        load_sae(tmp_path, device="cpu")
+        load_sae(tmp_path, device="cpu", dtype="float32")
     models_absent.cache_clear()
     assert "sae-lens" in str(models_absent())
     models_absent.cache_clear()

@@ -100,7 +100,7 @@ def test_a_sample_keeps_all_of_the_measurement() -> None:
     """Its measure, values, tokens read, and what rounding at a threshold may move: half a feature on 1 prompt of 12."""
     moves = np.zeros(12)
     moves[5] = 6.0
-    side = replace(NOVICE, place="last token", near=NearThreshold(moves=moves, tolerance=1e-4))
+    side = replace(NOVICE, place="last token", near=NearThreshold(lowers=moves, raises=moves / 2, tolerance=1e-4))
     near, far = (side > replace(EXPERT, place="last token")).samples
     assert near == Sample(
         label="novice",
@@ -114,11 +114,11 @@ def test_a_sample_keeps_all_of_the_measurement() -> None:
         place="last token",
         near_threshold=(
             "a feature is within rounding of its threshold (0.0001 of the stream's norm) on 1 of 12 prompts, which may "
-            "move the mean by 0.5 features at most"
+            "lower the mean by 0.5 features and raise it by 0.25 features at most"
         ),
-        near_moves=0.5,
+        reach=(11.0, 11.75),
     )
-    assert (far.near_threshold, far.near_moves) == (None, None)
+    assert (near.near_moves, far.near_threshold, far.reach, far.near_moves) == (0.5, None, None, None)
 
 
 def test_a_part_beside_the_whole_is_told_how_to_name_a_style() -> None:

@@ -144,7 +144,7 @@ def test_what_is_compared_again_is_what_was_measured_on_the_rest() -> None:
         replace(
             side(style, (14,), means),  # the first three prompts say the word
             n_tokens=np.arange(15) + length,
-            near=NearThreshold(moves=np.arange(15) / 10, tolerance=1e-4),
+            near=NearThreshold(lowers=np.arange(15) / 10, raises=np.zeros(15), tolerance=1e-4),
         )
         for style, means, length in (("novice", (10, 11, 12, 13), 20), ("expert", (1, 2, 3, 4), 50))
     )
@@ -158,7 +158,7 @@ def test_what_is_compared_again_is_what_was_measured_on_the_rest() -> None:
         assert rest.prompts == of.prompts[3:]
         assert list(rest.values) == list(of.values[3:])
         assert list(rest.n_tokens) == list(of.n_tokens[3:])
-        assert list(rest.near.moves) == [k / 10 for k in range(3, 15)]
+        assert list(rest.near.lowers) == [k / 10 for k in range(3, 15)]
         assert rest.whole is of
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from by_hand import crossed, features
+from scipy import stats
 
+from saeprobe.claims import published
 from saeprobe.evidence.evidence import Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
+from saeprobe.verdicts.deciding import compare_published
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 
@@ -255,3 +258,57 @@ def test_more_templates_of_as_many_prompts_are_compared() -> None:
     rows = crossed("novice", (1, 0), templates="ABCD", topics=TOPICS[:2])
     rows += crossed("expert", (0, 1), templates="ABC", topics=TOPICS[:2])
     assert both_ways(features(rows)).n_units == (4, 3)
+
+
+# the sampling error of a count
+
+
+def test_the_interval_leaves_out_one_topic_at_a_time() -> None:
+    """Paired, by hand: without tides 1 feature is exclusive to novice, without yeast 3, without comets 2.
+
+    Feature 0 fires on tides alone, 1 on tides and yeast, 2 on all three and for the expert on yeast. The variance is
+    2/3 of (1 - 2)^2 + (3 - 2)^2 + 0 = 4/3, and Student's t with 2 degrees of freedom 4.3027. For the expert nothing is
+    exclusive, whichever topic is left out, so that there is no interval.
+    """
+    rows = [
+        ("novice", "A", "tides", (1, 1, 1)),
+        ("novice", "A", "yeast", (0, 1, 1)),
+        ("novice", "A", "comets", (0, 0, 1)),
+        ("expert", "A", "tides", (0, 0, 0)),
+        ("expert", "A", "yeast", (0, 0, 1)),
+        ("expert", "A", "comets", (0, 0, 0)),
+    ]
+    novice, expert = both_ways(features(rows)).samples
+    half = 4.3027 * (4 / 3) ** 0.5
+    assert (novice.mean, expert.mean, expert.interval) == (2, 0, None)
+    assert novice.interval == pytest.approx((0.0, 2 + half), abs=1e-3)  # no count lies below 0
+
+
+def test_the_interval_leaves_out_templates_of_the_two_sides_apart() -> None:
+    """Unpaired, by hand: novice fires 0 to 9 in both templates and 10 to 13 in A; the expert's B fires 0 and 1.
+
+    Of 14 features 12 are exclusive. Without novice A they are 8, without B 12: half of 4 + 4 is 4. Without the expert's
+    A they are 12, without B 14: half of 1 + 1 is 1. The variance is 5, its degrees of freedom 25 / (16 + 1).
+    """
+    a, b = [1] * 14, [1] * 10 + [0] * 4
+    rows = [("novice", "A", "tides", a), ("novice", "B", "tides", b)]
+    rows += [("expert", "A", "tides", [0] * 14), ("expert", "B", "tides", [1, 1] + [0] * 12)]
+    novice, _ = both_ways(features(rows)).samples
+    half = float(stats.t.ppf(0.975, 25 / 17)) * 5**0.5
+    assert novice.interval == pytest.approx((max(0.0, 12 - half), 12 + half))
+
+
+def test_a_count_agrees_with_a_printed_one_within_its_sampling_error() -> None:
+    """369 beside a printed 371: of 50 topics every other one has two features of its own, and 319 fire on all.
+
+    Without such a topic 367 are left, else 369: 1 from their mean each, so that the variance is 49/50 of 50, and the
+    half width 2.0096 x 7. Both counts are over 50 prompts: sqrt(2) times as much.
+    """
+    acts = np.zeros((50, 369))
+    acts[np.arange(50) // 2 * 2, np.arange(50)] = 1
+    acts[:, 50:] = 1
+    rows = [("novice", "A", f"topic {topic}", tuple(row)) for topic, row in enumerate(acts)]
+    rows += [("expert", "A", f"topic {topic}", (0,) * 369) for topic in range(50)]
+    (row,) = compare_published(published(novice=371, unit="features", n=50), [both_ways(features(rows))])
+    assert (row.measured, row.agrees) == (369, True)
+    assert row.sampling == pytest.approx(2.0096 * 7 * 2**0.5, abs=1e-3)

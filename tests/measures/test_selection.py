@@ -238,7 +238,7 @@ def test_features_near_their_threshold_are_flagged() -> None:
     evidence = scanned(of)
     told = "feature 0 is within rounding of its threshold (0.0001 of the stream's norm) on 1 of 8 prompts"
     assert evidence.near_threshold == (f"novice: {told}",)
-    assert evidence.parts[0].samples[0].near_moves == pytest.approx(1 / 8)
+    assert evidence.parts[0].samples[0].reach == pytest.approx((7 / 8, 1))
     assert evidence.parts[0].samples[1].near_threshold is None
 
 

@@ -11,11 +11,11 @@ import pytest
 from report_samples import changed, document_of, greater, instrument, plain, sample
 
 from saeprobe.claims import Claim, Verdict, Word
+from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.report.document import ProbeRecord, probe_to_json
 from saeprobe.report.overview import side_by_side
 from saeprobe.report.page import LANGUAGES, render, say
 from saeprobe.report.shape import Document
-from saeprobe.verdicts.deciding import PublishedComparison
 
 NEAR = "feature 812 is within rounding of its threshold (0.0001 of the stream's norm) on 2 of 36 prompts"
 Text = Callable[[Document], str]

@@ -290,10 +290,13 @@ def test_an_approval_stands_with_its_values_and_what_changed(document: Document)
 
 
 def test_published_rows_tell_what_their_tolerance_is_made_of(document: Document) -> None:
-    """Printed precision and sampling error apart; a source of their own only where it is another than the claim's."""
+    """Printed precision, sampling error and reach of rounding apart; a source only where it is not the claim's."""
     text = text_of(render(document))
     assert "tolerance ± 0.75 printed precision 0.05 sampling error 0.7 agreement agrees" in text
     assert "another table" not in text
+    near = {"reach": 0.25, "agrees": None}
+    text = text_of(render(changed(document, lambda it: it["claims"][0]["probes"][0]["published"][0].update(near))))
+    assert "sampling error 0.7 reach of rounding 0.25 agreement rounding decides" in text
     other = {"source": "another table", "rounding": None, "sampling": None}
     text = text_of(render(changed(document, lambda it: it["claims"][0]["probes"][0]["published"][0].update(other))))
     assert "published 13.9 n = 50 another table" in text

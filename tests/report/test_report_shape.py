@@ -14,12 +14,12 @@ from report_samples import changed
 
 from saeprobe.claims import WORDS, Control
 from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Kind, Sample
+from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.prompts import Prompt
 from saeprobe.report import shape
 from saeprobe.report.shape import Document, pieces, samples, schema_text
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.verdicts.baseline import BaselineRow
-from saeprobe.verdicts.deciding import PublishedComparison
 
 Change = Callable[[Any], object]
 

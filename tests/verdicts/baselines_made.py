@@ -28,16 +28,17 @@ def sample(
         for k in range(len(row))
     )
     values = tuple(value for row in rows for value in row)
+    mean = sum(values) / len(values)
     return Sample(
         label=label,
         measure=measure,
         unit=unit,
-        mean=sum(values) / len(values),
+        mean=mean,
         n=len(values),
         interval=interval,
         values=values,
         prompts=prompts,
-        near_moves=near_moves,
+        reach=None if near_moves is None else (mean - near_moves, mean),
     )
 
 

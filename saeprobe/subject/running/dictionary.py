@@ -33,6 +33,7 @@ with warnings.catch_warnings():
 Sae = SAE[Any]
 
 _UNSAFE: Final = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+ROWS: Final = 32  # are encoded together at least: with how many a row is multiplied decides how it is rounded
 _DEVIATIONS: Final = 4  # of a rounding error that points in no particular direction; beyond them lies 1 in 16,000
 _RMS: Final = 0.38  # of a value's rounding error, in unit roundoffs of the value (`tolerance_of`)
 _LAYER_NORM_EPSILON: Final = 1e-5  # sae-lens' own
@@ -249,6 +250,11 @@ class Thresholds:
 
 def _length(x: Float[Tensor, "... d"]) -> Float[Tensor, "... 1"]:
     return x.square().sum(-1, keepdim=True).sqrt()
+
+
+def filled(x: Float[Tensor, "rows d_in"], rows: int) -> Float[Tensor, "more d_in"]:
+    """Repeat the last row until there are `rows`, so that what a row gives does not depend on how few come with it."""
+    return torch.cat([x, x[-1:].expand(max(0, rows - len(x)), -1)])
 
 
 def thresholds_of(sae: Sae, *, tolerance: float) -> Thresholds | None:

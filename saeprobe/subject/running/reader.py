@@ -18,7 +18,7 @@ from saeprobe.shapes import Bool, Float, Int
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.batches import ResidualStream, Run, Streams
 from saeprobe.subject.running.chat import shorten
-from saeprobe.subject.running.dictionary import Sae, Thresholds, divided
+from saeprobe.subject.running.dictionary import ROWS, Sae, Thresholds, divided, filled
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
 from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, piece_of, tokenize
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
@@ -152,7 +152,8 @@ class SaeReader:
         finite: list[np.ndarray] = []
         at_once = max(1, _DENSE_BYTES // (4 * self.pairing.d_sae))
         for start in range(0, len(x), at_once):
-            given = x[start : start + at_once].to(weights.device)
+            count = len(x[start : start + at_once])
+            given = filled(x[start : start + at_once], min(ROWS, at_once)).to(weights.device)
             part = given.to(weights.dtype)
             acts, close = (self.sae.encode(part), None) if self.thresholds is None else self.thresholds.encode(part)
             # NaN is not above zero: a sum takes note of what the sparse rows would leave out.
@@ -160,14 +161,14 @@ class SaeReader:
             if self.pairing.writes_to is None:  # at once: sae-lens keeps the scale of what it encoded last
                 error = (given.float() - self.sae.decode(acts).float()).square().sum(-1)
                 sound &= error.isfinite()
-                errors.append(error.cpu().numpy())
-            row, feature = acts.gt(0).nonzero(as_tuple=True)
-            indices += _by_row(row, feature, len(part))
-            values += _by_row(row, acts[row, feature].float(), len(part))
+                errors.append(error[:count].cpu().numpy())
+            row, feature = acts[:count].gt(0).nonzero(as_tuple=True)
+            indices += _by_row(row, feature, count)
+            values += _by_row(row, acts[row, feature].float(), count)
             if close is not None:
-                row, feature = close.nonzero(as_tuple=True)
-                near += _by_row(row, feature, len(part))
-            finite.append(sound.cpu().numpy())
+                row, feature = close[:count].nonzero(as_tuple=True)
+                near += _by_row(row, feature, count)
+            finite.append(sound[:count].cpu().numpy())
         error_of = np.concatenate(errors) if errors else None
         return _Rows(indices=indices, values=values, near=near, squared_error=error_of, finite=np.concatenate(finite))
 

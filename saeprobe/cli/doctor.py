@@ -3,7 +3,7 @@
 import argparse
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -137,7 +137,7 @@ def outlook(subject: Subject, rates: Rates, of: Subject | None = None) -> Outloo
 
 def _read(subject: Subject, of: Subject | None) -> Iterator[str]:
     """Say how a subject is read, a line an aspect; of a protocol what it does otherwise."""
-    there = {} if of is None else of.aspects()
+    there: Mapping[str, str] = {} if of is None else of.aspects()
     yield from [] if of is None else [f"reads as {of.name}, but for what follows"]
     yield from (f"{aspect}: {words}" for aspect, words in subject.aspects().items() if there.get(aspect) != words)
 

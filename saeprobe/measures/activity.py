@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -293,4 +293,56 @@ def variance_explained(of: Features) -> Summary:
         n=len(of),
         origin=of.subject,
         place=of.place,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfStyle:
+    """These are the means of one style's prompts on a subject; None is what no probe read."""
+
+    style: str
+    l0: float | None  # active features at the last token
+    effective_rank: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """These figures of a subject change with its protocol.
+
+    `separating` are the features that fire at the last token of every prompt of one style of `between` and on none of
+    the other, ascending.
+    """
+
+    styles: tuple[OfStyle, ...]
+    between: tuple[str, ...]
+    separating: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if min([0.0, *self.separating, *(one or 0.0 for of in self.styles for one in (of.l0, of.effective_rank))]) < 0:
+            raise ValueError("a figure is below 0")
+
+
+def figures_of(captures: Iterable[Features]) -> Figures:
+    """Work out the figures of what probes read of a subject; each style counts in the first capture that has it."""
+    active: dict[str, Features] = {}
+    rank: dict[str, float] = {}
+    for read in captures:
+        at_last = read.place == "last token" and read.acts.shape[0] == len(read) and read.acts.nnz > 0
+        for style in read.styles:
+            of = read[style]
+            if of.effective_rank is not None:
+                rank.setdefault(style, float(of.effective_rank.mean()))
+            if at_last:
+                active.setdefault(style, of)
+    between = ("novice", "expert") if {"novice", "expert"} <= active.keys() else tuple(active)[:2]
+    shares = [np.bincount(active[one].acts.indices, minlength=active[one].d_sae) / len(active[one]) for one in between]
+    apart = np.flatnonzero(np.abs(shares[0] - shares[1]) == 1) if len(shares) > 1 else ()
+    means = {style: of.acts.nnz / len(of) for style, of in active.items() if of.fixed_l0 is None}
+    return Figures(
+        styles=tuple(
+            OfStyle(style=style, l0=means.get(style), effective_rank=rank.get(style))
+            for style in dict.fromkeys([*active, *rank])
+        ),
+        between=between,
+        separating=tuple(int(one) for one in apart),
     )

@@ -19,7 +19,7 @@ from saeprobe.git import commit_of
 from saeprobe.plugin import checking, terminal
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
 from saeprobe.plugin.judging import described, versions
-from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, record_of
 from saeprobe.plugin.records import stored_before
 from saeprobe.report import shape
@@ -27,7 +27,6 @@ from saeprobe.report.document import ProbeRecord, build_document, command_line, 
 from saeprobe.report.page import write_page
 from saeprobe.store.instrument import InstrumentCheck, check_of
 from saeprobe.store.plan import Gathered
-from saeprobe.store.tables import Seen
 
 _PLAN = f"{RECORD}_plan"
 """This attribute of the first report of an xdist worker that carries a record carries its plan too."""
@@ -52,7 +51,7 @@ class Hooks:
         self._records: dict[str, ProbeRecord] = {}
         self._gathered: list[Gathered] = []
         self._checks: dict[str, InstrumentCheck] = {}
-        self._seen: dict[str, tuple[Seen, ...]] = {}
+        self._shown: dict[str, Shown] = {}
         self._collected: dict[str, dict[str, None]] = {}
         self._unselected: list[str] = []
         self._unclaimed: list[str] = []
@@ -190,7 +189,7 @@ class Hooks:
         self._gathered += [Gathered(**each) for each in sent["gathered"]]
         self._laboratory.computed_with.update(sent["computed_with"])
         self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
-        self._seen.update(msgspec.convert(sent["seen"], dict[str, tuple[Seen, ...]]))
+        self._shown.update(msgspec.convert(sent["shown"], dict[str, Shown]))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -207,7 +206,7 @@ class Hooks:
                 "gathered": [asdict(each) for each in self._laboratory.gathered],
                 "checks": {name: plain(asdict(check), name) for name, check in self._laboratory.checks.items()},
                 "computed_with": self._laboratory.computed_with,
-                "seen": plain({name: self._laboratory.seen(name) for name in self._laboratory.checks}, "seen"),
+                "shown": plain({name: self._laboratory.shown(name) for name in self._laboratory.checks}, "shown"),
             }
             to_controller[RECORD] = json.dumps(sent)  # its escapes carry half of a surrogate pair
             return
@@ -259,13 +258,11 @@ class Hooks:
         """Write report.json and, from it alone, report.html."""
         records, checks = self._in_order, self._all_checks
         subjects = dict.fromkeys(name for record in records for name in members(record["subject"]))
+        shown = {name: self._shown.get(name) or self._laboratory.shown(name) for name in subjects}
         document = build_document(
             probes=records,
             run=self._run(exit_code),
-            subjects=[
-                described(self._laboratory, name, checks.get(name), self._seen.get(name) or self._laboratory.seen(name))
-                for name in subjects
-            ],
+            subjects=[described(self._laboratory, name, checks.get(name), read) for name, read in shown.items()],
             planned=list(self._planned.values()),
             generated=now(),
         )

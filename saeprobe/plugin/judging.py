@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from functools import cache, partial
 from types import CodeType
-from typing import Final, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 
 import pytest
 
@@ -22,12 +22,11 @@ from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.files import visible
 from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of
-from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
 from saeprobe.report import shape
 from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
 from saeprobe.store.instrument import InstrumentCheck
-from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import version_of
 from saeprobe.subject.specification import SubjectError
@@ -55,9 +54,9 @@ def versions(computed: Mapping[str, Mapping[str, str]], subjects: Iterable[str] 
 
 
 def described(
-    laboratory: Laboratory, name: str, check: InstrumentCheck | None, captures: tuple[Seen, ...] = ()
+    laboratory: Laboratory, name: str, check: InstrumentCheck | None, shown: Shown | None = None
 ) -> shape.Subject:
-    """Describe a subject as the report does, with its instrument check and what it saw, where it was run."""
+    """Describe a subject as the report does, with its instrument check and what is shown of it, where it was run."""
     subject = laboratory.subject(name)
     unknown = partial(shape.Subject, name=subject.name, protocol_of=subject.protocol_of)  # the name alone is sure
     try:
@@ -69,23 +68,11 @@ def described(
         identity = subject.identity()
     except SubjectError as error:  # it is declared, but cannot be what it says
         return unknown(missing=str(error))
-    return shape.Subject(
-        name=subject.name,
-        model=identity.model,
-        model_hash=identity.model_hash,
-        sae=identity.sae,
-        sae_hash=identity.sae_hash,
-        hook_name=identity.hook_name,
-        d_in=identity.d_in,
-        d_sae=identity.d_sae,
-        dtype=identity.dtype,
-        protocol=identity.protocol + (f"; prompts: {subject.spec.prompts}" if subject.spec.prompts else ""),
-        fingerprint=identity.fingerprint,
-        protocol_of=subject.protocol_of,
-        differs=differs,
-        instrument=None if check is None else instrument_of(check),
-        captures=captures,
-    )
+    known = shape.Subject.__dataclass_fields__
+    held: dict[str, Any] = {key: value for key, value in vars(identity).items() if key in known} | {**(shown or {})}
+    held["protocol"] += f"; prompts: {subject.spec.prompts}" if subject.spec.prompts else ""
+    instrument = None if check is None else instrument_of(check)
+    return shape.Subject(**held, protocol_of=subject.protocol_of, differs=differs, instrument=instrument)
 
 
 def _differs(subject: Subject, laboratory: Laboratory) -> tuple[shape.Difference, ...]:

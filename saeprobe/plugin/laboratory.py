@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from typing import TypedDict
 
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features import Features
+from saeprobe.measures.activity import Figures, figures_of
 from saeprobe.plugin import collecting
 from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared
 from saeprobe.plugin.names import Settings
@@ -29,6 +31,13 @@ from saeprobe.subject.specification import ReadingError, SubjectError
 Show = Callable[[str, int, int], None]  # it shows progress: the subject, prompts done, prompts in all
 
 OWN_TEXT = "where plain English does not suit its vocabulary or its context, name a prompt file in saeprobe_neutral"
+
+
+class Shown(TypedDict):
+    """The report shows what the model saw of the first prompt of each capture, and what changes with its protocol."""
+
+    captures: tuple[Seen, ...]
+    figures: Figures | None
 
 
 class BrokenInstrumentError(Exception):
@@ -61,9 +70,8 @@ class Laboratory:
 
     def default_names(self, *, unmarked: bool = False) -> tuple[str, ...]:
         """Return the subjects that run where nothing selects others; `unmarked`, those of a probe that names none."""
-        return self._settings.default_subjects or collecting.default_names(
-            map(self.subject, self.names), unmarked=unmarked
-        )
+        subjects = map(self.subject, self.names)
+        return self._settings.default_subjects or collecting.default_names(subjects, unmarked=unmarked)
 
     @property
     def device(self) -> str | None:
@@ -119,15 +127,20 @@ class Laboratory:
             if first.name not in self._conditions.labels and (check := self._check(first)):
                 self.checks[first.name] = check
 
-    def seen(self, name: str) -> tuple[Seen, ...]:
-        """Return what the model saw of the first prompt of each capture; nothing where no model is run."""
-        subject, asked = self.subject(name), [each.declared for each in self._asked if each.subject == name]
+    def shown(self, name: str) -> Shown:
+        """Return what the report shows of what a subject read; nothing where no model is run."""
+        subject, protocols = self.subject(name), {each.subject: self.subject(each.subject) for each in self._asked}
+        related = {name, subject.protocol_of} - {None}
+        asked = dict.fromkeys(each.declared for each in self._asked if each.subject == name)
         captures = [each for each in asked if isinstance(each, Capture) and self._is_run(subject)]
+        family = any(related & {one.name, one.protocol_of} for one in protocols.values() if one.name != name)
+        whole = family and name not in self._failed and self.broken(name) is None
         try:
             found = [plan.seen(subject, each, self._store) for each in captures]
-        except SubjectError:  # the probes report it
-            return ()
-        return tuple(dict.fromkeys(seen for seen in found if seen is not None))
+            read = [plan.features(subject, each, self._store) for each in captures if whole]
+        except (SubjectError, plan.PlanError):  # the probes report it, or the run was stopped
+            return Shown(captures=(), figures=None)
+        return Shown(captures=tuple(dict.fromkeys(filter(None, found))), figures=figures_of(read) if read else None)
 
     def broken(self, name: str) -> str | None:
         """Say why no claim may be decided on a subject, or on several joined by a plus sign; None where one may."""

@@ -20,7 +20,7 @@ from saeprobe.claims import WORDS
 from saeprobe.files import shown_as_text, visible, write_whole
 from saeprobe.git import named
 from saeprobe.report import overview, pictures
-from saeprobe.report.shape import Document, Evidence, Interval, Probe, Published
+from saeprobe.report.shape import Document, Evidence, Interval, Probe, Published, Subject
 from saeprobe.report.shape import samples as samples_of
 
 if TYPE_CHECKING:
@@ -217,6 +217,27 @@ def prompt_groups(document: Document) -> tuple[dict[tuple[str, str], list[tuple[
     return groups, left_out
 
 
+Step = tuple[Subject, int | None]
+"""A protocol, and how many of its separating features are those of the one it is a protocol of; None is not known."""
+
+
+def steps(document: Document) -> list[tuple[str, list[Step]]]:
+    """Arrange by family the protocols of which figures are known, each behind the one that it is a protocol of."""
+    known = {subject.name: subject for subject in document.subjects if subject.figures is not None}
+
+    def lines(subject: Subject) -> Iterator[Step]:
+        of = known.get(subject.protocol_of or "")
+        held = [set(one.figures.separating) for one in (subject, of) if one is not None and one.figures is not None]
+        yield subject, len(held[0] & held[1]) if len(held) > 1 else None
+        yield from (step for one in known.values() if one.protocol_of == subject.name for step in lines(one))
+
+    found: dict[str, list[Step]] = {}
+    for subject in known.values():
+        if subject.protocol_of not in known:
+            found.setdefault(subject.protocol_of or subject.name, []).extend(lines(subject))
+    return [(name, rows) for name, rows in found.items() if len(rows) > 1]
+
+
 def render(document: Document, *, language: Language = "en") -> str:
     """Make the page of a report: all evidence in one HTML text that loads nothing, the same for the same document.
 
@@ -248,6 +269,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         tallies=rows,
         names=overview.subject_names(document),
         silent=overview.silent(document),
+        steps=steps(document),
         prompt_groups=prompt_groups(document),
         declared=sum(probe.declared is not None for claim in document.claims for probe in claim.probes),
         WORDS=WORDS,

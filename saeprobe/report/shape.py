@@ -7,7 +7,6 @@ the whole report. `python -m saeprobe.report.shape` prints the JSON Schema that 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
@@ -18,6 +17,7 @@ from msgspec import Meta
 from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence.evidence import EvidenceOutcome, Expects, Kind, Needed
+from saeprobe.measures.activity import Figures
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
@@ -41,8 +41,7 @@ class _Table:
     def __post_init__(self) -> None:
         lengths = [len(column) for column in vars(self).values()]
         if len(set(lengths)) > 1:
-            found = ", ".join(str(length) for length in lengths)
-            raise ValueError(f"{type(self).__name__} has columns of different lengths: {found}")
+            raise ValueError(f"{type(self).__name__} has columns of different lengths: {', '.join(map(str, lengths))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,6 +281,7 @@ class Subject:
     differs: tuple[Difference, ...] = ()
     instrument: Annotated[Instrument | None, Meta(description="Null where nothing was run.")] = None
     captures: Annotated[tuple[Seen, ...], Meta(description="What the model saw of a prompt of each.")] = ()
+    figures: Annotated[Figures | None, Meta(description="Null where no other protocol of it was asked.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,7 +356,7 @@ def _contradictions(document: Document) -> Iterator[str]:
 
 
 def _out_of_range(document: Document) -> Iterator[str]:
-    """Say which counts cannot be, in the two dataclasses of other rooms that a report holds as they are."""
+    """Say which counts cannot be, in the dataclasses of other rooms that a report holds as they are."""
     for row, needed in enumerate(piece.needed for piece in document.evidence):
         if needed is not None and min(needed.have, needed.wanted or 0, needed.prompts or 0) < 0:
             yield f"evidence {row} needs fewer than 0 units or prompts"
@@ -397,4 +397,4 @@ def schema_text() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(schema_text())
+    print(schema_text(), end="")  # noqa: T201 - the schema is its output

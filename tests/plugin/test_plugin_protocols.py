@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from runs import HEAD, SUPPORTED, Go
+
+from saeprobe.plugin.records import stated_by
+from saeprobe.prompts import STYLES, PromptFile, PromptSet
+from saeprobe.subject.registry import find_subject
 
 BOTH = HEAD + 'pytestmark = subjects("llama70b", "llama70b-as-published")\n'
 
@@ -44,3 +51,40 @@ def test_the_page_compares_nothing_that_one_side_did_not_decide(go: Go) -> None:
     run = go("-m", "llama70b", head=BOTH, probes=SUPPORTED)
     assert '<div class="beside">' not in run.page
     assert "Another protocol of" in run.page
+
+
+STYLE_FILE = """
+name = "theirs"
+language = "zh"
+[[topics]]
+name = "x"
+[styles.novice]
+templates = ["{topic}?"]
+[styles.expert]
+templates = ["{topic}!"]
+"""
+
+
+@pytest.mark.usefixtures("no_weights")
+@pytest.mark.parametrize("arguments", [(), ("--saeprobe-prompts=llama70b-as-published=theirs.toml",)])
+def test_the_published_protocol_is_not_run_without_the_published_prompts(go: Go, arguments: tuple[str, ...]) -> None:
+    """The reason says where they are and how to give them; once they are given it is the weights alone that lack."""
+    Path("theirs.toml").write_text(STYLE_FILE, encoding="utf-8")
+    run = go("--saeprobe-evidence=", *arguments, "-m", "llama70b", head=BOTH, probes=SUPPORTED)
+    published, own = (run.probes[f"rank.up[{name}]"] for name in ("llama70b-as-published", "llama70b"))
+    assert (published["verdict"], own["verdict"]) == ("not run", "not run")
+    said = "lmxxf/llama3-70b-sae-inspect, write them as a prompt file" in published["reason"]
+    assert said is not bool(arguments)
+    assert "run: saeprobe fetch llama70b-as-published" in published["reason"]
+    assert "prompt file" not in own["reason"]
+
+
+def test_a_record_is_held_against_given_prompts_and_against_no_others() -> None:
+    """Without a file the published prompts are unknown: the built-in ones never stand in their place."""
+    published = find_subject("llama70b-as-published", Path())
+    assert stated_by(published, STYLES).prompts is None
+    theirs = PromptSet.build(name="theirs", language="zh", topics=["x"], styles={"novice": ["{topic}?"]})
+    given = PromptFile(name="theirs.toml", digest="0", prompts=theirs)
+    held = stated_by(replace(published, spec=replace(published.spec, prompts=given)), STYLES)
+    assert held.prompts is not None
+    assert held.prompts.topics == ("x",)

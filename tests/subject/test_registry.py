@@ -151,3 +151,57 @@ def test_a_backslash_in_double_quotes_is_explained(tmp_path: Path, path: str) ->
     """TOML reads an escape there; the remedy says how a path of Windows is written."""
     with pytest.raises(SubjectError, match="write a path of Windows with / or between single quotes"):
         find_subject("mine", declared(tmp_path, f'model = "{path}"\n'))
+
+
+def of_tables(folder: Path, **tables: str) -> Path:
+    """Write a pyproject.toml that declares several subjects."""
+    text = "\n".join(f"[tool.saeprobe.subjects.{name}]\n{body}" for name, body in tables.items())
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_protocol_has_what_it_does_not_give_from_its_subject(tmp_path: Path) -> None:
+    """Model, SAE, hook and the rest are those of the built-in or declared subject; its marker is its own name alone."""
+    steps = {"two": 'protocol_of = "finch"\nbos_twice = true\n', "three": 'protocol_of = "two"\nrank_with_bos = true\n'}
+    root = of_tables(tmp_path, **steps)
+    finch, two, three = (find_subject(name, root).spec for name in ("finch", "two", "three"))
+    assert (three.model, three.sae, three.hook_name) == (finch.model, finch.sae, finch.hook_name)
+    assert (two.bos_twice, two.rank_with_bos, three.bos_twice, three.rank_with_bos) == (True, False, True, True)
+    assert (three.protocol_of, three.specimen, find_subject("three", root).markers) == ("two", False, ("three",))
+    assert find_subject("three", root).wrong is None
+
+
+def test_what_belongs_to_a_value_does_not_stay_behind_it(tmp_path: Path) -> None:
+    """Another hook leaves the misfit of the old one, another dtype the quantisation, other prompts their need."""
+    keys = {"hook_name": "blocks.50.hook_resid_post", "dtype": "bfloat16", "prompts": "STYLES"}
+    steps = {key: f'protocol_of = "llama70b-as-published"\n{key} = "{value}"\n' for key, value in keys.items()}
+    root = of_tables(tmp_path, **steps)
+    hook, dtype, prompts = (find_subject(key, root).spec for key in keys)
+    assert (hook.misfit, hook.quantisation) == (None, "8bit where it can")
+    assert (dtype.quantisation, dtype.misfit is None) == (None, False)
+    assert (prompts.prompts_from, hook.prompts_from is None) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"mine": 'protocol_of = "finh"\n'}, "protocol_of names 'finh', no subject; did you mean 'finch'"),
+        ({"mine": 'protocol_of = "mine"\n'}, "protocol_of names itself"),
+        ({"mine": 'protocol_of = "b"\n', "b": 'protocol_of = "mine"\n'}, "(mine of b of mine)"),
+        ({"mine": 'protocol_of = "b"\n', "b": "x = 1\n"}, "names 'b', which is declared wrongly: "),
+        ({"mine": 'protocol_of = ""\n'}, "protocol_of is ''; wanted the name of the subject"),
+        ({"mine": 'protocol_of = "finch"\nbos_twice = 2\n'}, "bos_twice is 2; wanted true or false"),
+        ({"mine": 'protocol_of = "finch"\nmisfit = " "\n'}, "misfit is ' '; wanted the reason why"),
+        ({"mine": 'protocol_of = "finch"\nprompts = "none.toml"\n'}, "prompts cannot be used: "),
+        (
+            {"mine": 'protocol_of = "sparrow"\nmisfit = "on purpose"\n'},
+            "declares misfit, why its SAE is read on purpose at another hook than its own, and it is read at its own",
+        ),
+        ({"mine": 'protocol_of = "finch"\nprepend_bos = false\nbos_twice = true\n'}, "declares bos_twice, and no BOS"),
+    ],
+)
+def test_a_protocol_that_cannot_be_is_refused(tmp_path: Path, tables: dict[str, str], message: str) -> None:
+    """A name that is not there, itself, a circle and a wrong declaration each say so, and so do empty departures."""
+    root = of_tables(tmp_path, **tables)
+    assert message in (find_subject("mine", root).wrong or "")
+    assert find_subject("finch", root).wrong is None

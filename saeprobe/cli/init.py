@@ -85,12 +85,8 @@ def _surrounding(folder: Path) -> list[str]:
     folder, lines = folder.resolve(), list[str]()
     root = project_of(folder, pytest_root(folder))
     if root != folder:
-        lines += [
-            "",
-            f"pytest takes {root} for the project and writes reports/ there; add to pyproject.toml:",
-            "",
-        ]
-        lines += ["[tool.pytest.ini_options]", 'testpaths = ["probes"]']
+        lines += ["", f"pytest takes {root} for the project and writes reports/ there; add to pyproject.toml:"]
+        lines += ["", "[tool.pytest.ini_options]", 'testpaths = ["probes"]']
     outer = pytest_root(folder.parent)
     around = (above for above in folder.parents if outer in (above, *above.parents))
     if (tests := next((above for above in around if any(above.glob("test_*.py"))), None)) is not None:

@@ -112,9 +112,8 @@ def approve(
 def _check_reason(person: str, reason: str) -> None:
     if not person:
         raise ApprovalError("--by is blank; give the name of who approves")
-    words = (
-        len(_HAN.sub("", reason).split()) + len(_HAN.findall(reason)) // 2
-    )  # a Chinese word has two characters or so
+    # A Chinese word has two characters or so.
+    words = len(_HAN.sub("", reason).split()) + len(_HAN.findall(reason)) // 2
     if words < LEAST_WORDS:
         raise ApprovalError(
             f"--because is {reason!r}; say in at least {LEAST_WORDS} words why the value may be relied on "

@@ -181,10 +181,8 @@ def parametrize(metafunc: pytest.Metafunc, laboratory: Laboratory, unknown: dict
         try:
             of = [marker for each in members(name) for marker in laboratory.subject(each).markers]
         except SubjectError as error:
-            unknown[name], of = (
-                str(error),
-                [each for one in laboratory.names for each in laboratory.subject(one).markers],
-            )
+            unknown[name] = str(error)
+            of = [each for one in laboratory.names for each in laboratory.subject(one).markers]
         marks = [pytest.Mark(marker, (), {}, _ispytest=True) for marker in dict.fromkeys(of)]  # in no list of markers
         parameters.append(pytest.param(name, id=name, marks=marks))
     metafunc.parametrize(SUBJECT, parameters, scope="session")

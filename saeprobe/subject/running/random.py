@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
@@ -18,6 +18,7 @@ from saeprobe.shapes import Float, Int
 from saeprobe.subject.files import is_read
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.running.batches import ResidualStream, Run
+from saeprobe.subject.running.batches import Streams as ByDepth
 from saeprobe.subject.running.dictionary import Sae, load_sae, relu_sae, thresholds_of
 from saeprobe.subject.running.layers import LayersModel, LayerStack
 from saeprobe.subject.running.opening import Opening, bridge_model, open_reader
@@ -185,9 +186,7 @@ class RememberingModel:
     """It runs each prompt once, as far as memory allows, and answers from what it kept from then on."""
 
     model: Model
-    _kept: dict[Run, Mapping[int, Float[Tensor, "pos d_in"]]] = field(
-        default_factory=dict[Run, Mapping[int, Float[Tensor, "pos d_in"]]], init=False, repr=False
-    )
+    _kept: dict[Run, ByDepth] = field(default_factory=dict[Run, ByDepth], init=False, repr=False)
 
     @property
     def device(self) -> str:
@@ -196,7 +195,7 @@ class RememberingModel:
 
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Mapping[int, Float[Tensor, "pos d_in"]]]]:
+    ) -> Iterator[tuple[int, ByDepth]]:
         """Yield the streams of each run by depth; see `ResidualStream`."""
         whole = {run.batch for run in runs if run.batch and run not in self._kept}  # a batch keeps its shape
         lacking = [index for index, run in enumerate(runs) if run not in self._kept or run.batch in whole]
@@ -210,7 +209,7 @@ class RememberingModel:
         if progress is not None and not lacking:
             progress(1.0)
 
-    def _keep(self, run: Run, streams: Mapping[int, Float[Tensor, "pos d_in"]]) -> None:
+    def _keep(self, run: Run, streams: ByDepth) -> None:
         size = sum(stream.nbytes for stream in streams.values())
         if size + sum(one.nbytes for kept in self._kept.values() for one in kept.values()) <= _BYTES:
             # A copy: what comes out of a batch is a view of all of it.

@@ -292,5 +292,6 @@ def exclusive_interval(
     if not variances.any():
         return None
     variance = float(variances.sum())
-    half = float(stdtrit(variance**2 / (variances**2 / freedoms).sum(), (1 + level) / 2)) * sqrt(variance)
+    freedom = variance**2 / float((variances**2 / freedoms).sum())
+    half = float(stdtrit(freedom, (1 + level) / 2)) * sqrt(variance)
     return max(0.0, count() - half), count() + half

@@ -307,7 +307,7 @@ class OfStyle:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """These figures of a subject change with its protocol.
+    """They are what changes in a subject with its protocol.
 
     `separating` are the features that fire at the last token of every prompt of one style of `between` and on none of
     the other, ascending.

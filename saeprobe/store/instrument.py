@@ -23,7 +23,8 @@ from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
 from saeprobe.store.plan import features, parts_of
 from saeprobe.store.store import Store, StoreError, sha256_of
 from saeprobe.subject.local import Subject
-from saeprobe.subject.specification import ReadingError, SubjectError, Yardstick
+from saeprobe.subject.provenance import Yardstick
+from saeprobe.subject.specification import ReadingError, SubjectError
 
 BETTER_BY: Final = 0.01
 """Variance explained by which a neighbouring layer must surpass the hook before the hook is called misplaced.

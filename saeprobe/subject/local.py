@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from saeprobe.claims import NotRun
 from saeprobe.files import quoted
 from saeprobe.prompts import NEUTRAL, PromptSet
-from saeprobe.shapes import tolerance_of
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
 from saeprobe.subject.machine import UNSTORED, models_absent, not_imported, this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import DATE, Located, Lookup, aspects_of, depth_of, downloads
+from saeprobe.subject.provenance import Yardstick
 from saeprobe.subject.specification import (
     Download,
     Dtype,
@@ -27,7 +27,7 @@ from saeprobe.subject.specification import (
     ReadingError,
     SubjectError,
     SubjectSpec,
-    Yardstick,
+    tolerance_of,
 )
 
 if TYPE_CHECKING:  # they import torch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -28,6 +28,18 @@ _HARMLESS: Final = frozenset(
 _LIBRARIES: Final = ("HookedTransformer", "AutoModelForCausalLM")  # how sae-lens loads a language model
 _BLOCK: Final = re.compile(r"blocks\.([0-9]{1,6})\.")
 _ANY: Final = 2**31  # tokens, of which no text has as many
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """A yardstick is what an instrument check is held against."""
+
+    l0: float | None = None  # active features a token, as the SAE's publisher states it; None where nobody does
+    variance_explained: float | None = None  # share of the variance that the SAE reconstructs, likewise
+    source: str = ""  # who says so
+    shifts: tuple[int, ...] = (-1, 0, 1)  # which layers are tried, in blocks from the hook; 0 is the hook itself
+    misfit: str | None = None  # why the SAE is read where it does not belong, on purpose; None where it is to fit
+    writes_to: str | None = None  # where a transcoder writes, which reconstructs nothing of what it reads
 
 
 def check_model_name(spec: SubjectSpec, trained_on: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,6 +188,32 @@ class Identity:
     versions: dict[str, str] = field(default_factory=dict[str, str])
 
 
+UNIT_ROUNDOFF: Final[dict[str, float]] = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # 8 and 11 bits of significand
+
+
+def tolerance_of(dtype: Dtype, *, depth: int) -> float:
+    """Bound `|x - y| / |x|` for a token's stream `[d_in]` after `depth` layers, computed twice in different batches.
+
+    Both are right: kernels sum in an order that depends on the batch's shape, so results of one operation differ by a
+    rounding of the dtype they are stored in.
+
+    In 16 bits the stream itself is what is rounded most often, twice a layer. Round-to-nearest with unit roundoff u
+    leaves an error of root mean square 0.38 u of the value (uniform over the spacing 2u, mantissas uniform in [1, 2):
+    2u / sqrt(12) over sqrt(7/3)), so two runs differ by 0.53 u a rounding. These add up like a random walk (Higham
+    and Mary 2019, "A new approach to probabilistic rounding error analysis"): over 2 x depth roundings of a stream
+    whose square grows evenly, 0.53 u sqrt(depth). About 10 roundings inside each block's attention and MLP add
+    0.53 u sqrt(10), whatever the depth. The bound is `2 u sqrt(depth)`, which for 51 layers is 3.4 times that sum
+    and leaves the rest to what later layers make of the difference: 0.056 in bfloat16, 0.007 in float16. Both lie below
+    what one layer more or fewer changes, about `1 / sqrt(depth)`.
+
+    In float32 the sums inside the products dominate, which depend on the kernel; the bound is 1e-4, flat. 8-bit
+    weights have none: LLM.int8 picks outlier columns over a batch (Dettmers et al. 2022, arXiv 2208.07339).
+    """
+    if dtype == "float32":
+        return 1e-4
+    return 2 * UNIT_ROUNDOFF[dtype] * math.sqrt(max(depth, 1))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Want:
     """A want says which tokens of a prompt to read, and what to keep of them.
@@ -199,18 +226,6 @@ class Want:
     keep: frozenset[Keep]
     shift: int = 0
     raw: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Yardstick:
-    """A yardstick is what an instrument check is held against."""
-
-    l0: float | None = None  # active features a token, as the SAE's publisher states it; None where nobody does
-    variance_explained: float | None = None  # share of the variance that the SAE reconstructs, likewise
-    source: str = ""  # who says so
-    shifts: tuple[int, ...] = (-1, 0, 1)  # which layers are tried, in blocks from the hook; 0 is the hook itself
-    misfit: str | None = None  # why the SAE is read where it does not belong, on purpose; None where it is to fit
-    writes_to: str | None = None  # where a transcoder writes, which reconstructs nothing of what it reads
 
 
 @dataclass(frozen=True, kw_only=True)

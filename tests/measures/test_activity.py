@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from by_hand import crossed, features, tokens_read
+from scipy.sparse import csr_array, hstack
 
 from saeprobe import about
 from saeprobe.claims import Unverifiable
@@ -16,6 +17,7 @@ from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.measures import active_share, firing_rate, l0, max_activation, mean_activation, variance_explained
+from saeprobe.measures.activity import OfStyle, figures_of
 
 
 @pytest.fixture
@@ -147,3 +149,20 @@ def test_a_transcoder_has_no_variance_explained() -> None:
     of = replace(features(rows), activations=np.arange(8.0).reshape(4, 2), squared_error=np.full(4, np.nan))
     with pytest.raises(ValueError, match="is a transcoder, which writes elsewhere and has no error here"):
         variance_explained(of)
+
+
+def test_the_figures_of_a_protocol_are_means_and_what_separates(two: Features) -> None:
+    """Novice fires 1, 2, 1 and 1 features, expert 1, 2, 1 and 1; the third feature fires on novice alone, on each."""
+    third = np.array([[3.0]] * 4 + [[0.0]] * 4, dtype=np.float32)
+    both = replace(two, acts=csr_array(hstack([two.acts, csr_array(third)])), place="last token")
+    ranks = replace(two, acts=csr_array((0, 3)), row_prompt=np.arange(0), tokens=(), effective_rank=np.arange(8.0))
+    found = figures_of([both, ranks])
+    assert found.between == ("novice", "expert")
+    assert found.separating == (2,)
+    assert found.styles == (
+        OfStyle(style="novice", l0=2.25, effective_rank=1.5),
+        OfStyle(style="expert", l0=1.25, effective_rank=5.5),
+    )
+    assert figures_of([ranks]).separating == ()
+    with pytest.raises(ValueError, match="below 0"):
+        replace(found, separating=(-1,))

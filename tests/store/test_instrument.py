@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 from saeprobe.features import Features, Token
 from saeprobe.prompts import NEUTRAL, Prompt, PromptSet
 from saeprobe.store.instrument import LayerFit, captures, fit_of, judge, layer_in_words, share, unread
-from saeprobe.subject.specification import ReadingError, Yardstick
+from saeprobe.subject.provenance import Yardstick
+from saeprobe.subject.specification import ReadingError
 
 HOOK = "blocks.50.hook_resid_post"
 PUBLISHED = Yardstick(l0=121.0, variance_explained=0.8, source="the registry of sae-lens")

@@ -100,8 +100,8 @@ def test_one_layer_more_or_fewer_is_far_off(eighty: tuple[Path, list[Run], Any],
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_batched_is_single_within_the_bound_of_the_dtype(eighty: tuple[Path, list[Run], Any], dtype: Dtype) -> None:
     """In 16 bits too; and the bound is tight enough to tell one layer from the next."""
-    from saeprobe.shapes import tolerance_of
     from saeprobe.subject.running.layers import open_stack
+    from saeprobe.subject.specification import tolerance_of
 
     folder, runs, _ = eighty
     stack = open_stack(folder, depth=51, dtype=dtype)
@@ -119,7 +119,7 @@ def test_batched_is_single_within_the_bound_of_the_dtype(eighty: tuple[Path, lis
 
 def test_bounds_of_rounding_are_worked_by_hand() -> None:
     """The bound is 2 u sqrt(depth) with u = 2^-8 and 2^-11; in float32 it is flat."""
-    from saeprobe.shapes import tolerance_of
+    from saeprobe.subject.specification import tolerance_of
 
     assert tolerance_of("bfloat16", depth=64) == 2 * 8 / 256
     assert tolerance_of("float16", depth=64) == 2 * 8 / 2048

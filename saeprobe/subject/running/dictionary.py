@@ -17,13 +17,13 @@ from torch import Tensor
 
 from saeprobe.files import FileError, quoted
 from saeprobe.recorded.archives import load_data
-from saeprobe.shapes import UNIT_ROUNDOFF, Bool, Float
+from saeprobe.shapes import Bool, Float
 from saeprobe.subject.files.model import offline
 from saeprobe.subject.files.properties import COMPETING, properties_of
 from saeprobe.subject.files.sae import KEYS, SaeSource
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.weights import is_finite
-from saeprobe.subject.specification import SaeFile, SaeRelease, SubjectError, SubjectSpec
+from saeprobe.subject.specification import UNIT_ROUNDOFF, SaeFile, SaeRelease, SubjectError, SubjectSpec
 
 with warnings.catch_warnings():
     # sae-lens 6.54 imports transformer_lens.utils, which is deprecated; a run with -W error must not fail of that.

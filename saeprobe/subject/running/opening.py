@@ -15,7 +15,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from saeprobe.shapes import Float, Int, tolerance_of
+from saeprobe.shapes import Float, Int
 from saeprobe.subject.files import LAYOUTS
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan
@@ -28,7 +28,7 @@ from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import open_sweep
 from saeprobe.subject.running.tokens import load_tokenizer
 from saeprobe.subject.running.weights import drawn_whole, foreign, from_files, load
-from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec
+from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec, tolerance_of
 
 # How far the bridge's stream may be from transformers' own, as a share of its length. `tolerance_of` is for the same
 # operations in another order; the bridge also rounds in other places, such as inside its attention. A family that it

@@ -1,25 +1,13 @@
-"""Separation says that a feature fires on every prompt of one style and on none of another; rivals are run here too."""
+"""Separation says that a feature fires on every prompt of one style and on none of another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import HALF, RANDOM, READ_ELSEWHERE
-from saeprobe.evidence.controls.draws import Effect, judged_draws, n_draws
-from saeprobe.evidence.evidence import (
-    ControlResult,
-    Evidence,
-    EvidenceOutcome,
-    Sample,
-    Terms,
-    UnitValue,
-    current_terms,
-    record,
-)
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.units import refuse_controls, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
@@ -198,102 +186,3 @@ def _scope(yes: Readable, no: Readable, prompts: tuple[int, int], picked: Select
 
 def _captured(*sides: Readable) -> list[Features]:
     return [side for side in sides if isinstance(side, Features)]
-
-
-READ: tuple[Control, ...] = READ_ELSEWHERE
-"""Under these controls something else is read: other prompts, other models, other SAEs."""
-
-BothSides = tuple[Features, ...]
-"""A kind of evidence is made on these: the captures, or the styles of one, that its sentence names."""
-
-
-def run_rivals(
-    sides: BothSides,
-    claim: Evidence,
-    again: Callable[[BothSides, Terms], Evidence],
-    effect: Callable[[BothSides], Effect] | None = None,
-    *,
-    found: bool,
-    terms: Terms,
-    own: Mapping[Control, Callable[[], ControlResult]],
-) -> tuple[ControlResult, ...]:
-    """Run the controls that a claim declares, in that order.
-
-    A control that reads something else explains the claim if its evidence is there too, at least half as large.
-
-    Args:
-        sides: what the claim's evidence is made on.
-        claim: that evidence.
-        again: makes it on other features and under terms without controls; for pasted words.
-        effect: how much some features show, for draws of what is random; by default the estimate of the evidence.
-        found: whether the claim's own evidence is there; nothing else can be explained.
-        terms: of the claim.
-        own: the controls that only this kind of evidence has.
-    """
-    unasked = Terms(alpha=terms.alpha, seed=terms.seed, over=terms.over)
-
-    def estimated(there: BothSides) -> Effect:
-        return Effect(size=again(there, unasked).estimate or 0.0, scale=None)
-
-    def rival(name: Control) -> ControlResult:
-        try:
-            if name in RANDOM:
-                return _drawn(name, sides, claim, effect or estimated, found=found, terms=terms)
-            return _pasted(name, claim, again(tuple(side.under(name) for side in sides), unasked), found, terms.alpha)
-        except (NotRun, ValueError) as error:  # such as a random model under which no feature fires on some prompt
-            return ControlResult(
-                name=name, expects="absent", explains=False, estimate=0.0, interval=None, p=None, detail=str(error)
-            )
-
-    return tuple(own[name]() if name in own else rival(name) for name in terms.controls)
-
-
-def _pasted(name: Control, claim: Evidence, evidence: Evidence, found: bool, alpha: float) -> ControlResult:  # noqa: FBT001
-    """Hold the evidence on pasted words against that of the claim."""
-    share = None if not claim.estimate or evidence.estimate is None else evidence.estimate / claim.estimate
-    reproduced = evidence.p is not None and evidence.p < alpha and share is not None and share >= HALF
-    of_effect = "" if share is None or evidence.p is None else f"; {number(share, SHARE)} of the effect"
-    return ControlResult(
-        name=name,
-        expects="absent",
-        explains=found and reproduced,
-        estimate=evidence.estimate or 0.0,
-        interval=evidence.interval,
-        p=evidence.p,
-        share=share,
-        evidence=evidence,
-        detail=f"with the styles' own words pasted into neutral prompts {evidence.reason}{of_effect}",
-    )
-
-
-def _drawn(
-    name: Control,
-    sides: BothSides,
-    claim: Evidence,
-    effect: Callable[[BothSides], Effect],
-    *,
-    found: bool,
-    terms: Terms,
-) -> ControlResult:
-    """Hold what the draws show against what the claim shows on the prompts that they read."""
-
-    def under(draw: int) -> BothSides:
-        return tuple(side.under(name, draw) for side in sides)
-
-    def restricted(side: Features, there: Features) -> Features:
-        these = set(there.prompts)
-        return side.select([index for index, prompt in enumerate(side.prompts) if prompt in these])
-
-    first = under(0)
-    here = tuple(restricted(side, there) for side, there in zip(sides, first, strict=True))
-    drawn = [effect(first), *(effect(under(draw)) for draw in range(1, n_draws(terms.alpha)))]
-    return judged_draws(
-        name,
-        effect(here),
-        drawn,
-        statement=claim.statement,
-        unit=claim.unit,
-        prompts=sum(len(side) for side in here),
-        found=found,
-        terms=terms,
-    )

@@ -114,7 +114,7 @@ def test_a_comparison_gives_summaries_and_no_interval(with_diff: Recorded) -> No
     assert (sample_of(l0(novice), Terms()).mean, sample_of(l0(with_diff["standard"]), Terms()).mean) == (20.5, 19.0)
     for evidence in (
         l0(novice) > l0(expert),
-        mean_activation(novice) == about(mean_activation(expert), share=0.1),
+        mean_activation(novice, pooled=True) == about(mean_activation(expert, pooled=True), share=0.1),
         exclusive_features(novice, expert) > exclusive_features(expert, novice),
     ):
         assert (evidence.outcome, evidence.interval, evidence.p) == ("inconclusive", None, None)
@@ -127,7 +127,8 @@ def test_a_comparison_decides_what_is_said_of_every_prompt(with_diff: Recorded) 
     assert evidence.outcome == "supported"
     assert evidence.n_units == (8, 8)
     assert all(sample.interval is None for sample in evidence.samples)
-    assert evidence.scope == "the recorded prompts, at least 8 + 8; the features were picked on these same prompts"
+    picked = "; beside expert prompts only; the features were picked on these same prompts"
+    assert evidence.scope == f"the recorded prompts, at least 8 + 8{picked}"
     assert separates(12, with_diff["novice"], with_diff["expert"]).outcome == "refuted"
     assert sample_of(firing_rate(with_diff["expert"], 13), Terms()).mean == 0.5
 
@@ -163,7 +164,7 @@ def test_a_comparison_that_shows_one_prompt_only_decides_nothing(tmp_path: Path)
             lambda of: active_share(of["novice"]),
             "put features_layer50.pt of the run beside it",
         ),
-        (lambda of: mean_activation(of["standard"]), "does not hold the mean activation of standard prompts"),
+        (lambda of: mean_activation(of["standard"]), "does not hold the mean activation a prompt of standard"),
         (lambda of: l0(of["guru"]), "holds nothing of guru prompts; it has: novice, expert, standard"),
         (
             lambda of: firing_rate(of["novice"], 99),

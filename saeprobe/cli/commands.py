@@ -189,11 +189,11 @@ the SAE was trained to read: neither file says it.""",
 Compare two prompt styles feature by feature: the article's third step. Reads what 'saeprobe
 encode' writes, and writes:
 
-  summary                active features a prompt (mean); their strength, pooled over all active values
-                         (avg_intensity, as published) and as the mean of prompts' means
-  A_dominant_features    the up to 30 features whose firing rate leans most to style A, with both rates
-  A_only_features        the first 50 exclusive features: active on style A, and never on the other
-  A_separating_features  all features that are active on every prompt of style A, and never on the other
+  summary                active features a prompt (mean); their strength, pooled over all active
+                         values (avg_intensity, as published) and as the mean of prompts' means
+  A_dominant_features    the up to 30 features whose firing rate leans most to style A
+  A_only_features        the first 50 exclusive features: active on style A, never on the other
+  A_separating_features  all features active on every prompt of style A, and never on the other
 
 A feature is active above 0. Rates are compared as counts, exactly; of equal ones the smaller number
 comes first. All are summaries: they say how these prompts differ, not how surely others would.""",

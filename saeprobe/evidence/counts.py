@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Kind, Terms, UnitValue, summaries
 from saeprobe.evidence.units import sample_of, unit_means
@@ -111,7 +113,8 @@ def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
     from scipy.stats import fisher_exact  # half a second to import, and not every run needs it
 
     alpha = base.alpha or 0.0
-    p = float(fisher_exact([[side.successes, side.trials - side.successes] for side in (a, b)])[1])
+    table = np.array([[side.successes, side.trials - side.successes] for side in (a, b)])
+    p = float(fisher_exact(table).pvalue)
     judged: Judged = "inconclusive", f"{counts}, {p_value(p)}: not distinguished at alpha = {alpha:g}"
     if p < alpha:
         above = (base.estimate or 0.0) > 0

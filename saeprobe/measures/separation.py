@@ -184,7 +184,7 @@ def _signature_one(feature: int, of: Readable, picked: Selected | None, statemen
     fires = f"feature {feature} fires on {number(own.mean, SHARE)} of {own.label} prompts"
     least = 0.0 if own.interval is None else own.interval[0]
     unsure = [one.label for one in rest if one.interval is None or one.interval[1] >= least]
-    judged: Judged = "supported", f"{fires}, of others at least {number(least, SHARE)}, and surely on fewer elsewhere"
+    judged: Judged = "supported", f"{fires}, a rate of at least {number(least, SHARE)}, and surely on fewer elsewhere"
     if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
         judged = "inconclusive", f"{fires}, but a style has fewer than 2 prompts"
     elif own.mean < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from grids import summary
 from scipy.stats import binomtest, fisher_exact
@@ -52,7 +53,7 @@ def test_two_counted_rates_are_held_against_each_other_by_fishers_test(pair: tup
     """Supported or refuted by the sign of the difference where scipy's p of the table of counts is below alpha."""
     a, b = pair
     evidence = rate("novice", a) > rate("expert", b)
-    p = fisher_exact([[a, 50 - a], [b, 50 - b]]).pvalue
+    p = fisher_exact(np.array([[a, 50 - a], [b, 50 - b]])).pvalue
     assert (evidence.kind, evidence.p) == ("greater", pytest.approx(p))
     assert evidence.outcome == ("inconclusive" if p >= 0.05 else "supported" if a > b else "refuted")
     assert evidence.n_units == (50, 50)
@@ -61,20 +62,21 @@ def test_two_counted_rates_are_held_against_each_other_by_fishers_test(pair: tup
     assert ("the contrary holds" in evidence.reason) == (evidence.outcome == "refuted")
 
 
-@pytest.mark.parametrize(
-    ("compare", "kind", "level", "each", "outcome"),
-    [
-        (lambda a, b: a > b + 0.5, "at least", 0.95, 0.975, "supported"),  # 50 against 4: 100 - 8 points
-        (lambda a, b: a > b + 0.9, "at least", 0.95, 0.975, "inconclusive"),
-        (lambda a, b: a > 20 * b, "at least", 0.95, 0.975, "inconclusive"),
-        (lambda a, b: b > a + 0.1, "at least", 0.95, 0.975, "refuted"),
-        (lambda a, b: a == about(b, margin=0.1), "about equal", 0.9, 0.95, "refuted"),
-        (lambda a, b: a == about(b, margin=0.95), "about equal", 0.9, 0.95, "inconclusive"),
-        (lambda a, b: a == about(b, margin=0.99), "about equal", 0.9, 0.95, "supported"),
-    ],
-)
+Sentence = Callable[[Summary, Summary], Evidence]
+MARGINS: list[tuple[Sentence, str, float, float, str]] = [
+    (lambda a, b: a > b + 0.5, "at least", 0.95, 0.975, "supported"),
+    (lambda a, b: a > b + 0.9, "at least", 0.95, 0.975, "inconclusive"),
+    (lambda a, b: a > 20 * b, "at least", 0.95, 0.975, "inconclusive"),
+    (lambda a, b: b > a + 0.1, "at least", 0.95, 0.975, "refuted"),
+    (lambda a, b: a == about(b, margin=0.1), "about equal", 0.9, 0.95, "refuted"),
+    (lambda a, b: a == about(b, margin=0.95), "about equal", 0.9, 0.95, "inconclusive"),
+    (lambda a, b: a == about(b, margin=0.99), "about equal", 0.9, 0.95, "supported"),
+]
+
+
+@pytest.mark.parametrize(("compare", "kind", "level", "each", "outcome"), MARGINS)
 def test_margins_on_counted_rates_are_held_against_exact_intervals(
-    compare: Callable[[Summary, Summary], Evidence], kind: str, level: float, each: float, outcome: str
+    compare: Sentence, kind: str, level: float, each: float, outcome: str
 ) -> None:
     """Feature 7 fires on 50 of 50 and on 4 of 50 prompts; both intervals together miss no more often than stated."""
     evidence = compare(rate("novice", 50), rate("expert", 4))
@@ -98,7 +100,7 @@ def test_equal_rates_are_found_equal_with_enough_prompts() -> None:
     assert evidence.outcome == "supported"
 
 
-SENTENCES: list[Callable[[Summary, Summary], Evidence]] = [
+SENTENCES: list[Sentence] = [
     lambda a, b: a > b,
     lambda a, b: a < b,
     lambda a, b: a > 1.1 * b + 0.1,
@@ -113,9 +115,7 @@ SENTENCES: list[Callable[[Summary, Summary], Evidence]] = [
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 @pytest.mark.parametrize("n", [None, 1])
-def test_without_enough_known_prompts_every_sentence_is_open(
-    sentence: Callable[[Summary, Summary], Evidence], n: int | None
-) -> None:
+def test_without_enough_known_prompts_every_sentence_is_open(sentence: Sentence, n: int | None) -> None:
     """It says that their number is not recorded, and what would decide it; one prompt decides nothing either."""
     evidence = sentence(rate("novice", 50, n), rate("expert", 0, n))
     assert evidence.outcome == "inconclusive"
@@ -124,7 +124,7 @@ def test_without_enough_known_prompts_every_sentence_is_open(
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
-def test_a_bare_mean_decides_no_sentence(sentence: Callable[[Summary, Summary], Evidence]) -> None:
+def test_a_bare_mean_decides_no_sentence(sentence: Sentence) -> None:
     """Not one is broken for want of values: each is open, but equality with 1, which a mean of features is none of."""
     a, b = summary("novice", 132.4, n=50), summary("expert", 113.1, n=50)
     if sentence is SENTENCES[-1]:
@@ -162,4 +162,6 @@ def test_counted_rates_of_every_style_are_ordered() -> None:
     evidence = ordered([rate("expert", 50), rate("guru", 25), rate("novice", 2)])
     assert evidence.outcome == "supported"
     tables = [[[a, 50 - a], [b, 50 - b]] for a, b in pairwise((50, 25, 2))]
-    assert [part.p for part in evidence.parts] == [pytest.approx(fisher_exact(table).pvalue) for table in tables]
+    assert [part.p for part in evidence.parts] == [
+        pytest.approx(fisher_exact(np.array(table)).pvalue) for table in tables
+    ]

@@ -94,8 +94,8 @@ def test_more_features_are_exclusive_to_novice(styles):
     source="SAE Inspect, table 2",
     published={"llama70b-as-published": published(novice=0.274, expert=0.279, unit="activation", n=50)},
     not_reproduced={
-        "sparrow": inconclusive("1.38 against 1.58; the interval reaches over the margin of a tenth"),
-        "finch": inconclusive("2.62 against 3.32; the interval reaches over the margin of a tenth"),
+        "sparrow": inconclusive("1.30 against 1.41; the interval reaches over the margin of a tenth"),
+        "finch": inconclusive("1.98 against 2.73; the interval reaches over the margin of a tenth"),
     },
 )
 def test_active_features_are_about_equally_strong(styles):

@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import inf
 from typing import TypeGuard
 
-from saeprobe.claims import Published
+from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
 from saeprobe.evidence.counts import recorded_apart
 from saeprobe.evidence.evidence import (
@@ -193,6 +193,8 @@ def _against_number(of: Side, bound: float, terms: Terms, *, above: bool) -> Evi
 def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
     if isinstance(quantity, Measurement) and isinstance(expected, Published):
         return as_published(quantity, expected, terms)
+    if isinstance(quantity, Summary) and isinstance(expected, Published):
+        raise NotRun(f"{quantity.origin} has one number of {quantity.label} prompts; state it in published=... instead")
     if isinstance(quantity, Measurement | Summary) and is_number(expected) and expected in (0, 1):
         return always(quantity, 1 if expected else 0, terms)
     if isinstance(quantity, PrintedNumber) and is_number(expected):

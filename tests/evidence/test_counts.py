@@ -10,7 +10,7 @@ import pytest
 from grids import summary
 from scipy.stats import binomtest, fisher_exact
 
-from saeprobe.claims import Control, NotRun, Over
+from saeprobe.claims import Control, NotRun, Over, published
 from saeprobe.evidence.compare import about, every, ordered
 from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
@@ -132,6 +132,12 @@ def test_a_bare_mean_decides_no_sentence(sentence: Sentence) -> None:
             sentence(a, b)
     elif sentence is not SENTENCES[7]:  # its third is a share of prompts
         assert sentence(a, b).outcome == "inconclusive"
+
+
+def test_a_bare_mean_is_held_against_printed_numbers_by_its_claim() -> None:
+    """The sentence itself has nothing to read again, which is said; it is not broken."""
+    with pytest.raises(NotRun, match=r"has one number of novice prompts; state it in published=\.\.\. instead"):
+        _ = summary("novice", 132.4) == published(novice=132.4, unit="features")
 
 
 def test_a_recorded_rate_has_no_correlation() -> None:

@@ -9,7 +9,17 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Kind, Terms, UnitValue, summaries
+from saeprobe.evidence.evidence import (
+    COUNTED,
+    Evidence,
+    EvidenceOutcome,
+    Judged,
+    Kind,
+    Sample,
+    Terms,
+    UnitValue,
+    summaries,
+)
 from saeprobe.evidence.units import sample_of, unit_means
 from saeprobe.evidence.values import Margin, Measurement, Quantity
 from saeprobe.files import against, amount, number, p_value, span
@@ -49,6 +59,14 @@ def trials_of(of: Quantity, over: Sequence[Over]) -> Trials | None:
     if "templates" in over:
         return Trials(successes=of.value, trials=1, values=(), what="templates", scope=scope)
     return Trials(successes=round(of.value * of.n), trials=of.n, values=(), what="prompts", scope=scope)
+
+
+def with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, tuple[UnitValue, ...]]:
+    """Return the rate with its exact interval over units, and these units; a share of unknown prompts has neither."""
+    sample, found = sample_of(rate, terms), trials_of(rate, terms.over)
+    if found is None:
+        return sample, ()
+    return replace(sample, interval=rate_interval(found.successes, found.trials, level=level)), found.values
 
 
 def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:

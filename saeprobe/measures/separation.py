@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from saeprobe.claims import NotRun
-from saeprobe.evidence.counts import trials_of
-from saeprobe.evidence.evidence import (
-    Evidence,
-    EvidenceOutcome,
-    Judged,
-    Sample,
-    Terms,
-    UnitValue,
-    current_terms,
-    record,
-)
-from saeprobe.evidence.units import refuse_controls, sample_of
+from saeprobe.evidence.counts import with_interval
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Judged, Sample, Terms, current_terms, record
+from saeprobe.evidence.units import refuse_controls
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.files import number
@@ -27,7 +17,6 @@ from saeprobe.measures.activity import firing_rate
 from saeprobe.measures.halving import Selected
 from saeprobe.measures.reading import Readable, feature_numbers, label_of, refuse_apart, refuse_unread
 from saeprobe.recorded.record import RecordedStyle
-from saeprobe.statistics.intervals import rate_interval
 
 SHARE = "share of prompts"
 _PICKED = ", but on prompts on which it was picked: confirm it on others"
@@ -135,7 +124,7 @@ def _separates_one(
 ) -> Evidence:
     rates = firing_rate(yes, feature), firing_rate(no, feature)
     n_yes, n_no = (_prompts_behind(rate, of) for rate, of in zip(rates, (yes, no), strict=True))
-    sides = [_with_interval(rate, terms, 1 - terms.alpha) for rate in (*rates, *_beside(feature, yes, no))]
+    sides = [with_interval(rate, terms, 1 - terms.alpha) for rate in (*rates, *_beside(feature, yes, no))]
     (sample_yes, units_yes), (sample_no, units_no) = sides[:2]
     samples = tuple(sample for sample, _ in sides)
     fires = (
@@ -178,7 +167,7 @@ _RULE = (
 def _signature_one(feature: int, of: Readable, picked: Selected | None, statement: str, terms: Terms) -> Evidence:
     rates = firing_rate(of, feature), *_beside(feature, of)
     level = 1 - terms.alpha / len(rates)
-    sides = [_with_interval(rate, terms, level) for rate in rates]
+    sides = [with_interval(rate, terms, level) for rate in rates]
     own, *rest = samples = tuple(sample for sample, _ in sides)
     counts = tuple(_prompts_behind(rate, of) for rate in rates)
     fires = f"feature {feature} fires on {number(own.mean, SHARE)} of {own.label} prompts"
@@ -262,14 +251,6 @@ def _prompts_behind(rate: Quantity, of: Readable) -> int:
     if isinstance(rate, Measurement):
         return len(rate.values)
     return rate.n or (of.n_at_least if isinstance(of, RecordedStyle) else 0) or 0
-
-
-def _with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, tuple[UnitValue, ...]]:
-    """Return the rate with its exact interval over units, and these units; a share of unknown prompts has neither."""
-    sample, found = sample_of(rate, terms), trials_of(rate, terms.over)
-    if found is None:
-        return sample, ()
-    return replace(sample, interval=rate_interval(found.successes, found.trials, level=level)), found.values
 
 
 def _bounds(yes: Sample, no: Sample) -> str:

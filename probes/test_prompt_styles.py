@@ -89,18 +89,18 @@ def test_more_features_are_exclusive_to_novice(styles):
 
 
 @claim(
-    "The mean strength of active features is about equal for novice and expert prompts.",
+    "The mean strength of all active features together is about equal for novice and expert prompts.",
     id="day1.intensity",
     source="SAE Inspect, table 2",
     published={"llama70b-as-published": published(novice=0.274, expert=0.279, unit="activation", n=50)},
     not_reproduced={
-        "sparrow": inconclusive("1.38 against 1.58; the interval reaches over the margin of a tenth"),
-        "finch": inconclusive("2.62 against 3.32; the interval reaches over the margin of a tenth"),
+        "sparrow": inconclusive("1.30 against 1.41; the interval reaches over the margin of a tenth"),
+        "finch": inconclusive("1.98 against 2.73; the interval reaches over the margin of a tenth"),
     },
 )
 def test_active_features_are_about_equally_strong(styles):
-    expert = mean_activation(styles["expert"])
-    assert mean_activation(styles["novice"]) == about(expert, share=0.1)
+    expert = mean_activation(styles["expert"], pooled=True)
+    assert mean_activation(styles["novice"], pooled=True) == about(expert, share=0.1)
 
 
 @claim(

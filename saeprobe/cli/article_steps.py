@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sae_lens import SAE
 
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once
+_WIDTH = 100  # of what is printed, in characters
 _MARK = "\ue000"  # a character of the private use area, so that no wording contains it
 
 
@@ -107,16 +109,22 @@ def _summary(found: FeatureDiff) -> str:
     measures = (
         ("active features a prompt (mean)", found.avg_active, ".1f"),
         ("exclusive features", found.only_count, ",d"),
-        ("strength of active features (mean)", found.avg_intensity, ".3f"),
+        ("strength, mean of all active values pooled", found.avg_intensity, ".3f"),
+        ("strength, mean of the prompts' means", found.avg_prompt_intensity, ".3f"),
     )
     rows = [
         [name, *(format(by[style], spec) for style in (a, b)), f"{(by[a] - by[b]) / by[b]:+.0%}" if by[b] else "-"]
         for name, by, spec in measures
+        if by
     ]
     lines = [table(["", a, b, "difference"], rows, right=[1, 2, 3])]
+    if not found.avg_prompt_intensity:
+        lines.append("A prompt has no active feature, and so no mean of its own.")
     for style, other in ((a, b), (b, a)):
-        perfect = [str(rates.index) for rates in found.dominant[style] if abs(rates.diff) == 1]
-        lines.append(visible(f"on every {style} and no {other} prompt: {', '.join(perfect) or 'none'}"))
+        listed = ", ".join(map(str, found.separating[style])) or "none"
+        of = visible(f"on every {style} and no {other} prompt, {len(found.separating[style]):,} in all: {listed}")
+        lines += wrap(of, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    lines.append("Counts of prompts are compared exactly; features with equal ones stand in order of their numbers.")
     return "\n".join(lines)
 
 

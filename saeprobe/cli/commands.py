@@ -187,16 +187,17 @@ trained to read: neither file says it.""",
         "saeprobe.cli.article_steps:diff",
         "compare two prompt styles (features.pt to feature_diff.json)",
         """\
-Compare two prompt styles feature by feature: the article's third step. Reads what 'saeprobe encode' writes, and writes:
+Compare two prompt styles feature by feature: the article's third step. Reads what 'saeprobe
+encode' writes, and writes:
 
-  summary              by style: active features a prompt (mean), strength of the active features (mean of all active
-                       values pooled over prompts), features exclusive to the style (active on one of its prompts at
-                       least and on none of the other's); 'standard' gives its active features for comparison
-  A_dominant_features  the up to 30 features whose firing rate leans most to style A, with both rates
-  A_only_features      the first 50 features exclusive to style A
+  summary                active features a prompt (mean); their strength, pooled over all active
+                         values (avg_intensity, as published) and as the mean of prompts' means
+  A_dominant_features    the up to 30 features whose firing rate leans most to style A
+  A_only_features        the first 50 exclusive features: active on style A, never on the other
+  A_separating_features  all features active on every prompt of style A, and never on the other
 
-A feature is active where its value is above 0. The file holds summaries only: it says how the prompts at hand differ,
-not how surely others would.""",
+A feature is active above 0. Rates are compared as counts, exactly; of equal ones the smaller number
+comes first. All are summaries: they say how these prompts differ, not how surely others would.""",
         """  saeprobe diff features_layer50.pt
   saeprobe diff features.pt --a guru --b standard -o guru_diff.json""",
         "0 written; 2 it could not be done, and the message says why.",

@@ -9,20 +9,21 @@ from typing import Literal
 
 import numpy as np
 
+from saeprobe.evidence.counts import Trials, alone, trials_of
 from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms
 from saeprobe.evidence.units import at_least, needed, needed_in_words, refuse_controls, sample_of, unit_means
-from saeprobe.evidence.values import Measurement, Summary
+from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.statistics.intervals import MOST_UNITS, rate_interval, rate_p, units_for_rate
 from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import paired_shift
 
 
-def against_bound(of: Measurement, bound: float, terms: Terms, *, above: bool) -> Evidence:
+def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Evidence:
     """Decide whether the mean of a measurement lies above, or below, a number; units are templates, or topics.
 
-    Shares of prompts, whose values are all 0 or 1, are a rate. There is no second side for a rival to explain, and so
-    no control.
+    Shares of prompts, whose values are all 0 or 1, are a rate, and so are recorded ones. There is no second side for a
+    rival to explain, and so no control.
     """
     if not isfinite(bound):
         raise ValueError(f"{of.name} against {bound:g}; wanted a finite number in {of.unit}")
@@ -31,6 +32,8 @@ def against_bound(of: Measurement, bound: float, terms: Terms, *, above: bool) -
     if bounds_a_rate(of, bound):
         return rate_against(of, bound, terms, above=above)
     refuse_controls("bound", terms)
+    if isinstance(of, Summary):
+        return alone(of, f"{of.name} {'>' if above else '<'} {bound:g} {of.unit}", terms)
     units, what, scope = unit_means(of, terms.over)
     base = Evidence(
         kind="bound",
@@ -85,26 +88,29 @@ def all_or_nothing(of: Measurement) -> bool:
     return bool(np.isin(of.values, (0.0, 1.0)).all())
 
 
-def bounds_a_rate(of: Measurement, bound: float) -> bool:
+def bounds_a_rate(of: Quantity, bound: float) -> bool:
     """Decide whether a number is a bound on a rate: one between 0 and 1, or 0 or 1 themselves for a share.
 
     A share of what is counted (`COUNTED`) is a rate though a prompt may have a part of it: else a single prompt at
     0.99 would turn 8 templates, too few for a rate above 0.95, into 8 that lie above it by their signs.
     """
+    if isinstance(of, Summary):
+        return of.unit in COUNTED
     if of.unit in COUNTED and 0 < bound < 1:
         return bool((of.values >= 0).all() and (of.values <= 1).all())
     return all_or_nothing(of) and (0 < bound < 1 or (of.unit.startswith("share") and bound in (0, 1)))
 
 
-def rate_against(of: Measurement, bound: float, terms: Terms, *, above: bool) -> Evidence:
+def rate_against(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Evidence:
     """Decide whether a rate lies above, or below, a number in [0, 1], by the exact binomial test over units."""
     refuse_controls("rate", terms)
     sign, alpha = ">" if above else "<", terms.alpha
     if of.unit.startswith("share") and bound == (1 if above else 0):
         raise ValueError(f"{of.name} {sign} {bound:g}: no share does; write == {bound:g}")
-    base = rated(of, f"{of.name} {sign} {bound:g} {of.unit}", terms)
-    units, have = base.units or "units", base.n_units[0]
-    successes = sum(unit.value for unit in base.unit_values)
+    base, found = rated(of, f"{of.name} {sign} {bound:g} {of.unit}", terms), trials_of(of, terms.over)
+    if found is None:
+        return base
+    units, have, successes = found.what, found.trials, found.successes
     base = replace(
         base,
         rule=(
@@ -128,7 +134,7 @@ def rate_against(of: Measurement, bound: float, terms: Terms, *, above: bool) ->
         outcome = "refuted"
         reason += f"; that it lies on the other side has {p_value(contrary)}"
     else:
-        more = _needed(base, len(of.prompts), bound=bound, alpha=alpha)
+        more = _needed(found, base.samples[0].n or 0, bound=bound, alpha=alpha)
         fewest = units_for_rate(bound, above=above, alpha=alpha) if 0 < bound < 1 else 0
         what = needed_in_words(more, at="rate")
         if fewest > have:
@@ -139,30 +145,32 @@ def rate_against(of: Measurement, bound: float, terms: Terms, *, above: bool) ->
     )
 
 
-def rated(of: Measurement, statement: str, terms: Terms) -> Evidence:
+def rated(of: Quantity, statement: str, terms: Terms) -> Evidence:
     """Make the evidence on a rate before it is judged: its units, and the exact interval of the rate over them.
 
     A unit counts with the share of its prompts. The level is 1 - 2 alpha: the one-sided tests at alpha decide at its
-    ends.
+    ends. Of a share of unknown prompts there is neither.
     """
-    values, units, scope = unit_means(of, terms.over)
-    level = 1 - 2 * terms.alpha
-    successes = sum(unit.value for unit in values)
+    found = trials_of(of, terms.over)
+    if found is None:
+        return alone(of, statement, terms)
+    level, have = 1 - 2 * terms.alpha, found.trials
+    estimate = found.successes / have
     return Evidence(
         kind="rate",
         statement=statement,
         outcome="inconclusive",
-        reason=f"{number(of.mean, of.unit)} on one {units.removesuffix('s')}: at least 2 are needed",
-        scope=scope,
+        reason=f"{number(estimate, of.unit)} on one {found.what.removesuffix('s')}: at least 2 are needed",
+        scope=found.scope,
         unit=of.unit,
-        estimate=successes / len(values),
-        interval=rate_interval(successes, len(values), level=level) if len(values) > 1 else None,
+        estimate=estimate,
+        interval=rate_interval(found.successes, have, level=level) if have > 1 else None,
         level=level,
         alpha=terms.alpha,
-        units=units,
-        n_units=(len(values),),
+        units=found.what,
+        n_units=(have,),
         samples=(sample_of(of, terms),),
-        unit_values=values,
+        unit_values=found.values,
     )
 
 
@@ -175,14 +183,14 @@ def _p(successes: float, have: int, *, bound: float, above: bool) -> float:
     return 1.0 if successes == bound * have else 0.0
 
 
-def _needed(base: Evidence, prompts: int, *, bound: float, alpha: float) -> Needed:
+def _needed(found: Trials, prompts: int, *, bound: float, alpha: float) -> Needed:
     """Ask for the units that would decide it at the rate as measured: for the sentence, or against it."""
-    rate, have = base.estimate or 0.0, base.n_units[0]
+    rate, have = found.successes / found.trials, found.trials
     side = rate > bound
     larger = range(have + 1, MOST_UNITS + 1)
-    found = bisect_left(larger, x=True, key=lambda units: _p(rate * units, units, bound=bound, above=side) < alpha)
-    wanted = larger[found] if rate != bound and found < len(larger) else None
-    return needed(base.units or "units", have, wanted, a_unit=prompts / have)
+    at = bisect_left(larger, x=True, key=lambda units: _p(rate * units, units, bound=bound, above=side) < alpha)
+    wanted = larger[at] if rate != bound and at < len(larger) else None
+    return needed(found.what, have, wanted, a_unit=prompts / have)
 
 
 Wanted = Literal[0, 1]
@@ -192,55 +200,37 @@ ALWAYS_RULE = "supported where it holds on each of at least 2 prompts; a single 
 ROUNDING = 1e-6  # a recorded rate may be a float32
 
 
-def always(of: Measurement, wanted: Wanted, terms: Terms) -> Evidence:
+def always(of: Quantity, wanted: Wanted, terms: Terms) -> Evidence:
     """Decide whether something happens on every prompt, `wanted` 1, or on none, 0; one exception refutes it.
 
-    The exact interval of the rate says how far the sentence reaches beyond the prompts that were read.
+    The exact interval of the rate says how far the sentence reaches beyond the prompts that were read, or recorded.
     """
-    _check_rate(of, wanted, terms, rate=all_or_nothing(of))
-    base = rated(of, f"{of.name} = {wanted} on each prompt", terms)
-    exceptions, count = np.flatnonzero(of.values != wanted), len(of.prompts)
-    judged: Judged = "supported", f"{number(of.mean, of.unit)} of {count} prompts"
-    if len(exceptions):
-        first = of.prompts[int(exceptions[0])].text
-        plural = "s, such as" if len(exceptions) > 1 else ","
-        judged = "refuted", f"{judged[1]}: {len(exceptions):,} exception{plural} {first!r}"
-    elif count < 2:  # noqa: PLR2004 - one prompt shows nothing
-        judged = "inconclusive", f"{judged[1]}: at least 2 are needed"
-    elif base.interval is not None:
-        low, high = base.interval
-        edge = f"at least {number(low, of.unit)}" if wanted else f"at most {number(high, of.unit)}"
-        judged = "supported", f"{judged[1]}; over {base.n_units[0]} {base.units} that supports a rate of {edge}"
-    return replace(base, outcome=judged[0], reason=judged[1], rule=ALWAYS_RULE)
-
-
-def always_recorded(of: Summary, wanted: Wanted, terms: Terms) -> Evidence:
-    """Decide the same on a recorded rate; the prompts behind it are not there."""
-    _check_rate(of, wanted, terms)
-    sample = sample_of(of, terms)
-    shown = f"{number(sample.mean, sample.unit)} is recorded"
-    judged: Judged = "inconclusive", f"{shown}, but not of how many prompts: at least 2 are needed"
-    if abs(sample.mean - wanted) > ROUNDING:
-        judged = "refuted", f"{shown}: not {number(wanted, sample.unit)}"
-    elif sample.n is not None and sample.n >= 2:  # noqa: PLR2004 - one prompt shows nothing
-        judged = "supported", f"{shown} of {sample.n} prompts"
-    return Evidence(
-        kind="rate",
-        statement=f"{of.name} = {wanted} on each prompt",
-        outcome=judged[0],
-        reason=judged[1],
-        scope="the recorded prompts",
-        unit=sample.unit,
-        estimate=sample.mean,
-        samples=(sample,),
-        rule=ALWAYS_RULE,
-    )
-
-
-def _check_rate(of: Measurement | Summary, wanted: Wanted, terms: Terms, *, rate: bool = True) -> None:
-    if not (rate and of.unit.startswith("share")):
+    if not (of.unit.startswith("share") and (isinstance(of, Summary) or all_or_nothing(of))):
         raise TypeError(
             f"{of.name} == {wanted}; only a share that is 0 or 1 on every prompt, such as a firing rate, is compared "
             "with a number: == about(..., margin=...) compares two measurements"
         )
     refuse_controls("rate", terms)
+    base = rated(of, f"{of.name} = {wanted} on each prompt", terms)
+    count, shown, exceptions = base.samples[0].n or 0, *_shown(of, wanted)
+    judged: Judged = "supported", shown
+    if exceptions:
+        judged = "refuted", f"{shown}: {exceptions}"
+    elif count < 2:  # noqa: PLR2004 - one prompt shows nothing
+        judged = "inconclusive", base.reason if isinstance(of, Summary) else f"{shown}: at least 2 are needed"
+    elif base.interval is not None:
+        low, high = base.interval
+        edge = f"at least {number(low, of.unit)}" if wanted else f"at most {number(high, of.unit)}"
+        judged = "supported", f"{shown}; over {base.n_units[0]} {base.units} that supports a rate of {edge}"
+    return replace(base, outcome=judged[0], reason=judged[1], rule=ALWAYS_RULE)
+
+
+def _shown(of: Quantity, wanted: Wanted) -> tuple[str, str]:
+    """Say what the rate is, and what speaks against `wanted`: of a record it is not known on which prompts."""
+    if isinstance(of, Summary):
+        counted = "" if of.n is None else f" of {of.n} prompts"
+        apart = f"not {number(wanted, of.unit)}" if abs(of.value - wanted) > ROUNDING else ""
+        return f"{number(of.value, of.unit)} is recorded{counted}", apart
+    rate, found = f"{number(of.mean, of.unit)} of {len(of.prompts)} prompts", np.flatnonzero(of.values != wanted)
+    plural = "s, such as" if len(found) > 1 else ","
+    return rate, f"{len(found):,} exception{plural} {of.prompts[int(found[0])].text!r}" if len(found) else ""

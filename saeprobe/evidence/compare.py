@@ -9,12 +9,20 @@ from itertools import pairwise
 from math import inf
 from typing import TypeGuard
 
-from saeprobe.claims import Published
-from saeprobe.evidence.bounds import against_bound, always, always_recorded
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record, summaries
+from saeprobe.claims import NotRun, Published
+from saeprobe.evidence.bounds import against_bound, always
+from saeprobe.evidence.counts import recorded_apart
+from saeprobe.evidence.evidence import (
+    Evidence,
+    EvidenceOutcome,
+    Kind,
+    Sample,
+    Terms,
+    current_terms,
+    record,
+)
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import all_printed, as_published, printed_equal, printed_greater
-from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import (
     NUMBER,
     About,
@@ -163,12 +171,7 @@ def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
     if isinstance(larger, Measurement) and isinstance(below, Measurement):
         above, below = side_by_side(larger, below)
         return greater(above, below, terms, None if margin is None else replace(margin, of=below))
-    a, b = sample_of(larger, terms), sample_of(below, terms)
-    statement = f"{larger.name} > {smaller.name}"
-    if margin is None:
-        return summaries("greater", statement, a, b)
-    asked = margin.over(b.mean)
-    return replace(summaries("at least", statement, a, b), estimate=a.mean - b.mean - asked, margin=asked)
+    return recorded_apart(larger, below, terms, f"{larger.name} > {smaller.name}", margin=margin)
 
 
 def _is_side(value: object) -> TypeGuard[Side]:
@@ -180,22 +183,20 @@ def _is_quantity(value: object) -> TypeGuard[Quantity | PrintedNumber]:
 
 
 def _against_number(of: Side, bound: float, terms: Terms, *, above: bool) -> Evidence:
-    if isinstance(of, Measurement):
+    if isinstance(of, Measurement | Summary):
         return against_bound(of, bound, terms, above=above)
     if isinstance(of, PrintedNumber):
         return printed_greater(of, bound, terms) if above else printed_greater(bound, of, terms)
-    what = "a bare summary" if isinstance(of, Summary) else repr(of)
-    raise TypeError(f"{what} cannot be tested against a number; it has no values behind it")
+    raise TypeError(f"{of!r} cannot be tested against a number; it has no values behind it")
 
 
 def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
     if isinstance(quantity, Measurement) and isinstance(expected, Published):
         return as_published(quantity, expected, terms)
+    if isinstance(quantity, Summary) and isinstance(expected, Published):
+        raise NotRun(f"{quantity.origin} has one number of {quantity.label} prompts; state it in published=... instead")
     if isinstance(quantity, Measurement | Summary) and is_number(expected) and expected in (0, 1):
-        wanted = 1 if expected else 0
-        if isinstance(quantity, Measurement):
-            return always(quantity, wanted, terms)
-        return always_recorded(quantity, wanted, terms)
+        return always(quantity, 1 if expected else 0, terms)
     if isinstance(quantity, PrintedNumber) and is_number(expected):
         return printed_equal(quantity, expected, terms, margin=0.0)
     named = quantity.name if _is_quantity(quantity) or isinstance(quantity, Margin) else repr(quantity)
@@ -211,8 +212,7 @@ def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
     if isinstance(quantity, Measurement) and isinstance(other, Measurement):
         return about_equal(*side_by_side(quantity, other), terms, margin=margin)
     statement = f"{quantity.name} = {other.name} ± {margin:g} {quantity.unit}"
-    shown = summaries("about equal", statement, sample_of(quantity, terms), sample_of(other, terms))
-    return replace(shown, margin=margin)
+    return recorded_apart(quantity, other, terms, statement, within=margin)
 
 
 def _alike(a: Quantity, b: Quantity) -> bool:

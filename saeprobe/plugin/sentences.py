@@ -21,12 +21,19 @@ from saeprobe.prompts import Prompt
 from saeprobe.statistics.intervals import FEWEST_CORRELATED, Sentence, Units, design_line
 
 MEANS: Final = frozenset(
-    {"l0", "active_share", "max_activation", "mean_activation", "effective_rank", "n_tokens", "selectivity", "fluency"}
+    {"l0", "active_share", "max_activation", "mean_activation", "activation"}
+    | {"effective_rank", "n_tokens", "selectivity", "fluency"}
 )
 RATES: Final = frozenset({"firing_rate", "among_strongest", "mentions"})
 _MEASURES: Final = MEANS | RATES
 _ALONE: Final = frozenset({"mean", "rate", "correlation", "clusters"})  # kinds with one side
-_WHOLE: Final = {"separates": "separation", "scan": "scan", "clusters": "clusters", "ordered": "greater"}
+_WHOLE: Final = {
+    **dict.fromkeys(("separates", "signature"), "separation"),
+    "scan": "scan",
+    "clusters": "clusters",
+    "ordered": "greater",
+    "fewest": "reading",
+}
 """These functions state a sentence without an operator."""
 
 Read = Mapping[str, Sequence[Prompt]]  # the prompts that a probe reads, by the name of their capture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -46,9 +46,13 @@ class FeatureDiff:
             features file had it, `standard`.
         avg_intensity: by style (`a` and `b`), mean of all active values of all prompts pooled, so that a prompt with
             more active features weighs more; in units of the SAE's feature activations.
+        avg_prompt_intensity: by style, mean over prompts of the mean of their active values; of neither style where
+            a prompt has none, or where the file does not hold it: the published one does not.
         only_count: by style (`a` and `b`), features active on at least one of its prompts and on none of the other's.
         dominant: by style, the features whose firing rate leans most towards it, greatest lean first.
         only: by style, the first of the features counted in `only_count`, ascending.
+        separating: by style, all features that fire on every prompt of it and on none of the other, ascending; empty
+            where the file does not hold it.
     """
 
     a: str
@@ -58,6 +62,8 @@ class FeatureDiff:
     only_count: Mapping[str, int]
     dominant: Mapping[str, tuple[FeatureRates, ...]]
     only: Mapping[str, tuple[int, ...]]
+    avg_prompt_intensity: Mapping[str, float] = field(default_factory=dict[str, float])
+    separating: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
 
 def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
@@ -81,7 +87,10 @@ def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
     n = len(features.topics)
     fired_a, fired_b = (np.bincount(features.features[style].indices, minlength=features.d_sae) for style in (a, b))
     only = {a: np.flatnonzero((fired_a > 0) & (fired_b == 0)), b: np.flatnonzero((fired_b > 0) & (fired_a == 0))}
+    separating = {a: (fired_a == n) & (fired_b == 0), b: (fired_b == n) & (fired_a == 0)}
     counted = [style for style in dict.fromkeys((a, b, _BASELINE)) if style in features.features]
+    active = {style: np.diff(features.features[style].indptr) for style in (a, b)}
+    every_active = all(counts.all() for counts in active.values())
 
     def leaning(lean: Int[np.ndarray, " d_sae"]) -> tuple[FeatureRates, ...]:
         order = np.argsort(-lean, kind="stable")[:LISTED_DOMINANT]  # counts are compared, so ties are exact
@@ -99,6 +108,11 @@ def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
         only_count={style: len(only[style]) for style in (a, b)},
         dominant={a: leaning(fired_a - fired_b), b: leaning(fired_b - fired_a)},
         only={style: tuple(int(index) for index in only[style][:LISTED_ONLY]) for style in (a, b)},
+        avg_prompt_intensity={
+            style: float((features.features[style].sum(axis=1, dtype=np.float64) / active[style]).mean())
+            for style in ((a, b) if every_active else ())
+        },
+        separating={style: tuple(np.flatnonzero(separating[style]).tolist()) for style in (a, b)},
     )
 
 
@@ -117,6 +131,7 @@ def check_agreement(path: Path, diff: FeatureDiff) -> None:
     if both:
         found = f"'{a}_only_features' and '{b}_only_features' both list feature {both[0]}"
         raise FileError(path, found, wanted="a feature that fires on one of the styles only in its own list only")
+    _check_separating(path, diff)
     seen: dict[int, FeatureRates] = {}
     for side, rows in diff.dominant.items():
         for row in rows:
@@ -127,6 +142,19 @@ def check_agreement(path: Path, diff: FeatureDiff) -> None:
         if diff.avg_active[style] < least - SINGLE * (1 + least + len(seen)):
             found = f"summary, key '{style}_avg_active' is {diff.avg_active[style]:g}"
             raise FileError(path, found, wanted=f"at least {least:g}, the sum of the '{style}_freq' that it lists")
+
+
+def _check_separating(path: Path, diff: FeatureDiff) -> None:
+    """Refuse a list of separating features that has one which another list denies, or lacks one which it shows."""
+    for style, other in ((diff.a, diff.b), (diff.b, diff.a)):
+        listed = set(diff.separating.get(style, ()))
+        full = {row.index: abs(row.diff) > 1 - SINGLE for row in diff.dominant[style]}
+        wrong = sorted(listed & {*diff.only[other], *(row.index for row in diff.dominant[other])})
+        wrong += sorted(index for index in listed if not full.get(index, True))
+        lacking = [index for index, separates in full.items() if separates and index not in listed]
+        if wrong or (lacking and style in diff.separating):
+            found = f"'{style}_separating_features' {'lists' if wrong else 'lacks'} feature {[*wrong, *lacking][0]}"
+            raise FileError(path, found, wanted=f"all features that fire on every {style} and no {other} prompt")
 
 
 def _check_row(path: Path, diff: FeatureDiff, where: str, row: FeatureRates, earlier: FeatureRates) -> None:

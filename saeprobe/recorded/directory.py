@@ -24,7 +24,7 @@ from saeprobe.files import FileError
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.archives import load_data
 from saeprobe.recorded.comparison import FeatureDiff
-from saeprobe.recorded.record import Recorded, RecordedStyle, summary_of
+from saeprobe.recorded.record import BY_PROMPT, POOLED, Recorded, RecordedStyle, summary_of
 from saeprobe.recorded.stated import UNLIKE, Stated
 from saeprobe.recorded.summaries import EidTable, read_eid_table, read_feature_diff
 from saeprobe.recorded.tensors import FEATURES, ArticleFeatures, entries_of, read_features
@@ -63,7 +63,7 @@ def recorded_evidence(directory: Path, capture: Capture, stated: Stated) -> Feat
         counts |= {f"{style}_only_count": count for style, count in compared.only_count.items()}
         listed = (
             *(rates.index for rows in compared.dominant.values() for rates in rows),
-            *chain(*compared.only.values()),
+            *chain(*compared.only.values(), *compared.separating.values()),
         )
         stated.check_features(diff, counts, numbers=listed)
         return _from_feature_diff(compared, subject, diff.name)
@@ -142,6 +142,8 @@ def _from_feature_diff(diff: FeatureDiff, subject: str, origin: str) -> Recorded
     """Turn a comparison of two styles into summaries: no value of a single prompt is in it."""
     rows = [row for of_style in diff.dominant.values() for row in of_style]
     rates = {diff.a: {row.index: row.a for row in rows}, diff.b: {row.index: row.b for row in rows}}
+    for style, of_style in rates.items():
+        of_style |= {index: float(style == own) for own, listed in diff.separating.items() for index in listed}
     n = smallest_count(tuple(rate for of_style in rates.values() for rate in of_style.values()))
     by_style: dict[str, RecordedStyle] = {}
     for style, active in diff.avg_active.items():
@@ -149,7 +151,10 @@ def _from_feature_diff(diff: FeatureDiff, subject: str, origin: str) -> Recorded
         exclusive: dict[str, Summary] = {}
         if style in rates:
             mean, count = diff.avg_intensity[style], diff.only_count[style]
-            quantities["mean activation"] = summary_of("mean activation", style, "activation", mean, origin)
+            quantities[POOLED] = summary_of(POOLED, style, "activation", mean, origin)
+            if style in diff.avg_prompt_intensity:
+                mean = diff.avg_prompt_intensity[style]
+                quantities[BY_PROMPT] = summary_of(BY_PROMPT, style, "activation", mean, origin)
             other = diff.b if style == diff.a else diff.a
             exclusive[other] = summary_of("exclusive features", style, "features", count, origin)
         by_style[style] = RecordedStyle(

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import numpy as np
+
 from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Quantity, Summary
-from saeprobe.files import visible
+from saeprobe.files import number, visible
 
 _REMEDY: Final = "put features_layer50.pt of the run beside it"
+POOLED: Final = "pooled mean activation"
+BY_PROMPT: Final = "mean activation a prompt"
+NEAR_ZERO: Final = 0.1  # of a feature's mean strength where it fires; weaker firings are said to be near zero
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -68,7 +73,17 @@ class RecordedStyle:
             raise NotRun(f"{self.origin} does not list feature {feature}; {_REMEDY}")
         rate = self.firing_rates[feature]
         measure = f"firing rate of feature {feature}"
-        return summary_of(measure, self.style, "share of prompts", rate, self.origin, n=self.n)
+        summary = summary_of(measure, self.style, "share of prompts", rate, self.origin, n=self.n)
+        return replace(summary, near_threshold=self._weakest(feature))
+
+    def _weakest(self, feature: int) -> str | None:
+        """Say so where the weakest recorded firing lies so near to zero that rounding may decide it."""
+        values = self.activations[feature].values if feature in self.activations else np.zeros(1)
+        fired = values[values > 0]
+        if not len(fired) or fired.min() >= NEAR_ZERO * fired.mean():
+            return None
+        weakest = f"{number(float(fired.min()))} where {number(float(fired.mean()))} is the mean"
+        return f"the weakest recorded firing of feature {feature} is {weakest}, so that rounding may decide it"
 
     def activation(self, feature: int) -> Measurement:
         """Return the recorded activation of `feature` on each prompt.

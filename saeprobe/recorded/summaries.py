@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,12 +19,13 @@ from saeprobe.shapes import Float, Int
 
 
 def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
-    """Write the comparison with the published file's keys in its order, whole or not at all."""
+    """Write the comparison with the published file's keys in its order, then two more, whole or not at all."""
     a, b = diff.a, diff.b
     summary = {
         **{f"{style}_avg_active": mean for style, mean in diff.avg_active.items()},
         **{f"{style}_avg_intensity": diff.avg_intensity[style] for style in (a, b)},
         **{f"{style}_only_count": diff.only_count[style] for style in (a, b)},
+        **{f"{style}_avg_prompt_intensity": mean for style, mean in diff.avg_prompt_intensity.items()},
     }
     data: dict[str, object] = {"summary": summary}
     for style in (a, b):
@@ -32,6 +34,7 @@ def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
             for rates in diff.dominant[style]
         ]
     data |= {f"{style}_only_features": list(diff.only[style]) for style in (a, b)}
+    data |= {f"{style}_separating_features": list(features) for style, features in diff.separating.items()}
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(path, f"{text}\n".encode())
 
@@ -69,10 +72,17 @@ def read_feature_diff(path: Path) -> FeatureDiff:
         avg_intensity={style: mean(f"{style}_avg_intensity") for style in styles},
         only_count={style: count(f"{style}_only_count") for style in styles},
         dominant={style: _dominant(path, data, style, styles) for style in styles},
-        only={style: _only(path, data, style) for style in styles},
+        only={style: _indices(path, data, f"{style}_only_features") for style in styles},
+        avg_prompt_intensity={style: mean(key) for style, key in _keys(styles, "avg_prompt_intensity", summary)},
+        separating={style: _indices(path, data, key) for style, key in _keys(styles, "separating_features", data)},
     )
     check_agreement(path, diff)
     return diff
+
+
+def _keys(styles: Sequence[str], what: str, held: Mapping[str, object]) -> list[tuple[str, str]]:
+    """List the keys that a file may hold and the published one does not, by style."""
+    return [(style, f"{style}_{what}") for style in styles if f"{style}_{what}" in held]
 
 
 def _dominant(path: Path, data: dict[str, Any], style: str, pair: tuple[str, ...]) -> tuple[FeatureRates, ...]:
@@ -100,8 +110,7 @@ def _dominant(path: Path, data: dict[str, Any], style: str, pair: tuple[str, ...
     return tuple(found)
 
 
-def _only(path: Path, data: dict[str, Any], style: str) -> tuple[int, ...]:
-    name = f"{style}_only_features"
+def _indices(path: Path, data: dict[str, Any], name: str) -> tuple[int, ...]:
     listed = _list_at(path, f"key {name!r}", data.get(name))
     indices = tuple(_count_at(path, f"{name!r}, entry {position}", value) for position, value in enumerate(listed))
     if any(earlier >= later for earlier, later in pairwise(indices)):

@@ -99,23 +99,38 @@ def test_a_saelens_folder_that_sae_lens_refuses_is_explained(run: Run, activatio
 
 
 def test_diff_prints_the_articles_table(run: Run, tmp_path: Path) -> None:
-    """The three rows of the article with the difference in percent, and the features that separate the styles."""
+    """The rows of the article with the difference in percent, both means of strength, and what separates the styles."""
     rows = [
         {"novice_features": torch.tensor([1.0, 2.0, 0.0]), "expert_features": torch.tensor([0.0, 1.0, 0.0])},
-        {"novice_features": torch.tensor([3.0, 0.0, 2.0]), "expert_features": torch.tensor([0.0, 3.0, 0.0])},
+        {"novice_features": torch.tensor([6.0, 0.0, 0.0]), "expert_features": torch.tensor([0.0, 3.0, 0.0])},
     ]
     torch.save([{"topic": str(place)} | row for place, row in enumerate(rows)], tmp_path / "f.pt")
     found = run("diff", tmp_path / "f.pt", "-o", tmp_path / "d.json")
     assert found.code == 0, found.err
-    assert found.out.splitlines()[:6] == [
-        "                                    novice  expert  difference",
-        "active features a prompt (mean)        2.0     1.0       +100%",
-        "exclusive features                       2       0           -",
-        "strength of active features (mean)   2.000   2.000         +0%",
-        "on every novice and no expert prompt: 0",
-        "on every expert and no novice prompt: none",
+    assert found.out.splitlines()[:8] == [
+        "                                            novice  expert  difference",
+        "active features a prompt (mean)                1.5     1.0        +50%",
+        "exclusive features                               1       0           -",
+        "strength, mean of all active values pooled   3.000   2.000        +50%",
+        "strength, mean of the prompts' means         3.750   2.000        +88%",
+        "on every novice and no expert prompt, 1 in all: 0",
+        "on every expert and no novice prompt, 0 in all: none",
+        "Counts of prompts are compared exactly; features with equal ones stand in order of their numbers.",
     ]
-    assert json.loads((tmp_path / "d.json").read_text())["summary"]["novice_only_count"] == 2
+    assert json.loads((tmp_path / "d.json").read_text())["summary"]["novice_only_count"] == 1
+
+
+def test_diff_lists_every_separating_feature_within_a_hundred_columns(run: Run, tmp_path: Path) -> None:
+    """Eighty features separate the styles, more than the thirty that lean most; a silent prompt has no mean."""
+    ones, rest = torch.cat([torch.ones(80), torch.zeros(1)]), torch.cat([torch.zeros(80), torch.ones(1)])
+    rows = [{"novice_features": ones, "expert_features": of} for of in (rest, 0 * rest)]
+    torch.save([{"topic": str(place)} | row for place, row in enumerate(rows)], tmp_path / "f.pt")
+    found = run("diff", tmp_path / "f.pt", "-o", tmp_path / "d.json")
+    assert f"80 in all: {', '.join(map(str, range(80)))} on every expert" in " ".join(found.out.split())
+    assert "strength, mean of the prompts' means" not in found.out
+    assert "A prompt has no active feature, and so no mean of its own." in found.out
+    printed = [*found.out.splitlines(), *run("diff", "--help").out.splitlines()]
+    assert [line for line in printed if len(line) > 100 and str(tmp_path) not in line] == []
 
 
 def test_outputs_are_not_overwritten_unasked(run: Run, tmp_path: Path, goodfire: Path, activations: Path) -> None:

@@ -308,34 +308,60 @@ def test_only_a_share_that_is_all_or_nothing_is_universal(of: Measurement) -> No
         _ = of == 1
 
 
+MORE = "; over {} prompts that supports a rate of"
+UNCOUNTED = (
+    "100 % is recorded, but not of how many prompts; a file that counts them, or a features_layer50.pt of the same"
+)
+
+
 @pytest.mark.parametrize(
     ("value", "n", "wanted", "outcome", "reason"),
     [
-        (1.0, 50, 1, "supported", "100 % is recorded of 50 prompts"),
-        (0.0, 2, 0, "supported", "0 % is recorded of 2 prompts"),
-        (1.0, 1, 1, "inconclusive", "100 % is recorded, but not of how many prompts: at least 2 are needed"),
-        (1.0, None, 1, "inconclusive", "100 % is recorded, but not of how many prompts: at least 2 are needed"),
-        (0.98, 50, 1, "refuted", "98 % is recorded: not 100 %"),
+        (
+            1.0,
+            50,
+            1,
+            "supported",
+            "100 % is recorded of 50 prompts; over 50 prompts that supports a rate of at least 94 ",
+        ),
+        (0.0, 2, 0, "supported", f"0 % is recorded of 2 prompts{MORE.format(2)} at most 78 %"),
+        (1.0, 1, 1, "inconclusive", "100 % on one prompt: at least 2 are needed"),
+        (1.0, None, 1, "inconclusive", UNCOUNTED),
+        (0.98, 50, 1, "refuted", "98 % is recorded of 50 prompts: not 100 %"),
         (0.02, None, 0, "refuted", "2 % is recorded: not 0 %"),
-        (0.9999999, 50, 1, "supported", "100 % is recorded of 50 prompts"),
-        (0.000001, 50, 0, "supported", "0 % is recorded of 50 prompts"),
-        (0.000002, 50, 0, "refuted", "0.0002 % is recorded: not 0 %"),
+        (
+            0.9999999,
+            3,
+            1,
+            "supported",
+            "100 % is recorded of 3 prompts; over 3 prompts that supports a rate of at least 3",
+        ),
+        (
+            0.000001,
+            3,
+            0,
+            "supported",
+            "0 % is recorded of 3 prompts; over 3 prompts that supports a rate of at most 63 %",
+        ),
+        (0.000002, 50, 0, "refuted", "0.0002 % is recorded of 50 prompts: not 0 %"),
     ],
 )
 def test_a_recorded_rate_shows_its_exceptions(
     value: float, n: int | None, wanted: int, outcome: str, reason: str
 ) -> None:
-    """Less than all of the recorded prompts is not every prompt, whoever they were; all of them needs their number."""
+    """Less than all of the recorded prompts is not every prompt; all of them bound the rate as their number allows.
+
+    The ends are those of 90 % intervals: 0.05 ** (1 / n), and one less that.
+    """
     rate = summary("novice", value, measure="firing rate of feature 7", unit="share of prompts", n=n)
     evidence = rate == wanted
-    assert (evidence.kind, evidence.outcome, evidence.reason) == ("rate", outcome, reason)
-    assert (evidence.scope, evidence.interval, evidence.p) == ("the recorded prompts", None, None)
+    assert (evidence.kind, evidence.outcome) == ("rate", outcome)
+    assert evidence.reason.startswith(reason)
+    assert evidence.scope == ("these prompts together" if n is None else f"the {n} recorded prompts, one wording")
+    assert (evidence.p, evidence.unit_values) == (None, ())
     assert evidence.statement == f"firing rate of feature 7 of novice = {wanted} on each prompt"
-    assert (evidence.unit, evidence.estimate, evidence.samples) == (
-        "share of prompts",
-        value,
-        (sample_of(rate, Terms()),),
-    )
+    assert (evidence.unit, evidence.samples) == ("share of prompts", (sample_of(rate, Terms()),))
+    assert evidence.estimate == pytest.approx(value, abs=3e-6)
     assert evidence.rule == "supported where it holds on each of at least 2 prompts; a single exception refutes it"
 
 

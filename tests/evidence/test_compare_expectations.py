@@ -236,13 +236,11 @@ def test_summaries_stay_inconclusive_without_interval_or_p() -> None:
     assert "features_layer50.pt of the same run would decide it" in alone.reason
 
 
-def test_a_summary_has_nothing_to_test_a_number_with() -> None:
-    """A bare mean beside a bound is a TypeError."""
-    for compare in (lambda: summary("novice", 132.4) > 9, lambda: summary("novice", 132.4) < 9):
-        with pytest.raises(
-            TypeError, match="a bare summary cannot be tested against a number; it has no values behind"
-        ):
-            compare()
+def test_a_mean_that_stands_alone_decides_nothing_beside_a_number() -> None:
+    """Without a value of each prompt a bare mean is shown, and nothing more."""
+    for evidence in (summary("novice", 132.4) > 9, summary("novice", 132.4) < 9):
+        assert (evidence.kind, evidence.outcome, evidence.estimate) == ("bound", "inconclusive", 132.4)
+        assert evidence.reason.startswith("132 features is one number for all prompts: without a value of each of them")
 
 
 @pytest.mark.parametrize("thing", ["expert", None, [1.0]])

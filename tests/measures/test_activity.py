@@ -73,6 +73,30 @@ def test_mean_activation_leaves_inactive_features_out(two: Features, several: Fe
     assert values(mean_activation(several)) == pytest.approx([(1.5 + 2.0 + 0.5) / 3, 4.0])
 
 
+def test_the_pooled_mean_activation_weighs_prompts_by_their_active_features() -> None:
+    """Novice pools (2 + 1 + 6) / 3 = 3 where its prompts' means are 1.5 and 6; expert (4 + 2) / 2, whatever is beside.
+
+    With 3 active values on 2 prompts, 1.5 each, the values are 3 + (3 - 3 x 2) / 1.5 and 3 + (6 - 3 x 1) / 1.5.
+    """
+    rows = [("novice", "A", "tides", (2.0, 1.0)), ("novice", "A", "yeast", (0.0, 6.0))]
+    both = features([*rows, ("expert", "A", "tides", (4.0, 0.0)), ("expert", "A", "yeast", (0.0, 2.0))])
+    pooled = mean_activation(both["novice"], pooled=True)
+    assert values(pooled) == pytest.approx([1.0, 5.0])
+    assert values(mean_activation(both["novice"])) == [1.5, 6.0]
+    assert (pooled.measure, mean_activation(both).measure) == ("pooled mean activation", "mean activation a prompt")
+    of_both = mean_activation(both, pooled=True)
+    assert isinstance(of_both, Measurement)
+    assert (of_both["novice"].mean, of_both["expert"].mean) == pytest.approx((3.0, 3.0))
+
+
+def test_a_silent_prompt_has_no_part_in_a_pooled_mean() -> None:
+    """It counts nothing; a style that is silent throughout has no mean."""
+    silent = features([("novice", "A", "tides", (1.0, 0.0)), ("novice", "A", "yeast", (0.0, 0.0))])
+    assert values(mean_activation(silent, pooled=True)) == [1.0, 1.0]
+    with pytest.raises(ValueError, match="no feature is active on 'novice A: yeast'"):
+        mean_activation(features([("novice", "A", "yeast", (0.0, 0.0))]), pooled=True)
+
+
 def test_mean_activation_of_a_silent_prompt_is_an_error() -> None:
     """A prompt without any active feature has no mean strength, and is named."""
     silent = features([("novice", "A", "tides", (1.0, 0.0)), ("novice", "A", "yeast", (0.0, 0.0))])

@@ -219,6 +219,8 @@ def test_counts_scans_and_clusters_are_decided_where_the_plan_says_so(alpha: flo
         ('steered = mentions("x", read.at(3))\nassert steered > mentions("x", read.unsteered)', ["greater"]),
         ("assert fluency(read.at(3)) == about(fluency(read.unsteered), margin=0.1)", ["equal"]),
         ('assert separates(3, read["a"], read["b"])', ["separation"]),
+        ('assert signature(3, read["a"])', ["separation"]),
+        ('assert fewest(3, [3, 4], read["a"])', ["reading"]),
         ('x = l0(read["a"])\nx = l0(read["b"])\nassert x > 3', ["open"]),
         ("assert helper(read) > 3", ["open"]),
         ('found = l0(read["a"]) > 3\nassert found', ["mean"]),
@@ -248,6 +250,7 @@ def test_the_measures_are_those_that_there_are() -> None:
     from saeprobe import measures
 
     others = {"clusters", "exclusive_features", "halves", "pick", "scan", "separates", "separating_features"}
+    others |= {"fewest", "firings", "signature"}
     assert MEANS | RATES | others | {"variance_explained"} == set(measures.__all__)
     assert printed(published(a=1, unit="x"), source="here")["a"].printed == "1"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -114,11 +115,36 @@ def test_a_comparison_gives_summaries_and_no_interval(with_diff: Recorded) -> No
     assert (sample_of(l0(novice), Terms()).mean, sample_of(l0(with_diff["standard"]), Terms()).mean) == (20.5, 19.0)
     for evidence in (
         l0(novice) > l0(expert),
-        mean_activation(novice) == about(mean_activation(expert), share=0.1),
+        mean_activation(novice, pooled=True) == about(mean_activation(expert, pooled=True), share=0.1),
         exclusive_features(novice, expert) > exclusive_features(expert, novice),
     ):
         assert (evidence.outcome, evidence.interval, evidence.p) == ("inconclusive", None, None)
     assert exclusive_features(novice, expert).summary.value == 7
+
+
+def test_a_comparison_keeps_the_two_means_of_strength_apart(with_diff: Recorded, tmp_path: Path) -> None:
+    """The published file has the pooled mean alone, which is not taken for the other; the file of `diff` has both.
+
+    Novice pools 27 over 16 active values; its prompts' means are 7/3, 4/2, 3/3, 6/3, 4/2 and 3/3.
+    """
+    with pytest.raises(NotRun, match=r"pools all active values of novice prompts.*mean_activation\(..., pooled=True\)"):
+        mean_activation(with_diff["novice"])
+    assert mean_activation(with_diff["novice"], pooled=True).name == "pooled mean activation of novice"
+    write_feature_diff(tmp_path / "feature_diff.json", compare_styles(article_features(), "novice", "expert"))
+    own = read(tmp_path)
+    assert isinstance(own, Recorded)
+    means = [mean_activation(own["novice"], pooled=pooled) for pooled in (True, False)]
+    assert [mean.value for mean in means if isinstance(mean, Summary)] == pytest.approx([27 / 16, (7 / 3 + 8) / 6])
+
+
+def test_a_separating_feature_beyond_those_that_lean_most_is_known(with_diff: Recorded, tmp_path: Path) -> None:
+    """A file that lists all of them lets each be decided; one that lists those that lean most does not."""
+    with pytest.raises(NotRun, match="does not list feature 40"):
+        separates(40, with_diff["novice"], with_diff["expert"])
+    write_feature_diff(tmp_path / "feature_diff.json", replace(article_diff(), separating={"novice": (11, 40)}))
+    own = read(tmp_path)
+    assert isinstance(own, Recorded)
+    assert separates(40, own["novice"], own["expert"]).outcome == "supported"
 
 
 def test_a_comparison_decides_what_is_said_of_every_prompt(with_diff: Recorded) -> None:
@@ -127,7 +153,8 @@ def test_a_comparison_decides_what_is_said_of_every_prompt(with_diff: Recorded) 
     assert evidence.outcome == "supported"
     assert evidence.n_units == (8, 8)
     assert all(sample.interval is None for sample in evidence.samples)
-    assert evidence.scope == "the recorded prompts, at least 8 + 8; the features were picked on these same prompts"
+    picked = "; beside expert prompts only; the features were picked on these same prompts"
+    assert evidence.scope == f"the recorded prompts, at least 8 + 8{picked}"
     assert separates(12, with_diff["novice"], with_diff["expert"]).outcome == "refuted"
     assert sample_of(firing_rate(with_diff["expert"], 13), Terms()).mean == 0.5
 
@@ -163,7 +190,7 @@ def test_a_comparison_that_shows_one_prompt_only_decides_nothing(tmp_path: Path)
             lambda of: active_share(of["novice"]),
             "put features_layer50.pt of the run beside it",
         ),
-        (lambda of: mean_activation(of["standard"]), "does not hold the mean activation of standard prompts"),
+        (lambda of: mean_activation(of["standard"]), "does not hold the mean activation a prompt of standard"),
         (lambda of: l0(of["guru"]), "holds nothing of guru prompts; it has: novice, expert, standard"),
         (
             lambda of: firing_rate(of["novice"], 99),

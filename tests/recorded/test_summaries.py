@@ -55,8 +55,10 @@ def test_three_features_worked_by_hand() -> None:
     """Every number of the comparison of two topics and three features is what pencil and paper give."""
     diff = compare_styles(three_features(), "novice", "expert")
     assert diff.avg_active == {"novice": 1.5, "expert": 1.5, "standard": 0.5}
-    # pooled: (1 + 2 + 6) / 3; the mean of the two prompts' means would be 3.75
+    # pooled: (1 + 2 + 6) / 3; the mean of the two prompts' means: (1.5 + 6) / 2, of expert (4 + 2) / 2
     assert diff.avg_intensity == {"novice": 3.0, "expert": pytest.approx(8 / 3)}
+    assert diff.avg_prompt_intensity == {"novice": 3.75, "expert": 3.0}
+    assert diff.separating == {"novice": (0,), "expert": ()}
     assert diff.only_count == {"novice": 1, "expert": 1}
     assert diff.only == {"novice": (0,), "expert": (2,)}
     # rates of novice 1, 1/2, 0; of expert 0, 1, 1/2
@@ -68,11 +70,12 @@ def test_three_features_worked_by_hand() -> None:
 
 
 def test_the_file_has_the_published_files_keys_in_its_order(tmp_path: Path) -> None:
-    """Summary, lists and the fields of an entry are named and ordered as published, with numbers of the same types."""
+    """Summary, lists and fields are named and ordered as published, with the same types; the file's own come last."""
     write_feature_diff(tmp_path / "d.json", compare_styles(three_features(), "novice", "expert"))
     data = json.loads((tmp_path / "d.json").read_text(encoding="utf-8"))
-    assert list(data) == PUBLISHED_KEYS
-    assert list(data["summary"]) == PUBLISHED_SUMMARY
+    assert list(data) == [*PUBLISHED_KEYS, "novice_separating_features", "expert_separating_features"]
+    means = ["novice_avg_prompt_intensity", "expert_avg_prompt_intensity"]
+    assert list(data["summary"]) == [*PUBLISHED_SUMMARY, *means]
     assert data["novice_dominant_features"] == [{"index": 0, "novice_freq": 1.0, "expert_freq": 0.0, "diff": 1.0}]
     assert list(data["expert_dominant_features"][0]) == ["index", "novice_freq", "expert_freq", "diff"]
     assert data["novice_only_features"] == [0]
@@ -80,7 +83,7 @@ def test_the_file_has_the_published_files_keys_in_its_order(tmp_path: Path) -> N
 
 
 def test_lists_are_cut_where_the_published_ones_are() -> None:
-    """Thirty leaning features and fifty exclusive ones are listed, ties by number; the count is of all."""
+    """Thirty leaning features and fifty exclusive ones are listed, ties by number; all that separate are there."""
     novice = np.zeros((2, 200), dtype=np.float32)
     novice[:, :80] = 1
     novice[0, 80:120] = 1
@@ -91,7 +94,15 @@ def test_lists_are_cut_where_the_published_ones_are() -> None:
     assert diff.only["novice"] == tuple(range(50))
     assert [rates.index for rates in diff.dominant["novice"]] == list(range(30))
     assert [rates.index for rates in diff.dominant["expert"]] == [150]  # no other feature leans that way at all
+    assert diff.separating == {"novice": tuple(range(80)), "expert": ()}
     assert "standard" not in diff.avg_active
+
+
+def test_a_prompt_without_an_active_feature_has_no_mean_of_its_own() -> None:
+    """The pooled mean leaves it out; the mean of prompts' means is not given, of neither style."""
+    diff = compare_styles(features({"a": [[2.0, 4.0], [0.0, 0.0]], "b": [[1.0, 0.0], [1.0, 0.0]]}), "a", "b")
+    assert diff.avg_intensity == {"a": 3.0, "b": 1.0}
+    assert diff.avg_prompt_intensity == {}
 
 
 def test_another_pair_names_the_keys_after_itself(tmp_path: Path) -> None:
@@ -174,6 +185,10 @@ def change(path: list[Any], value: object) -> dict[str, Any]:
         (["summary"], None, "key 'summary' is absent"),
         (["summary", "novice_avg_active"], None, "key 'novice_avg_active' is absent"),
         (["summary", "novice_avg_active"], -1.0, "'novice_avg_active' is -1.0"),
+        (["summary", "novice_avg_prompt_intensity"], -1.0, "'novice_avg_prompt_intensity' is -1.0"),
+        (["novice_separating_features"], [5, 5], "is not ascending"),
+        (["novice_separating_features"], [2], "'novice_separating_features' lists feature 2; wanted all features that"),
+        (["novice_separating_features"], [3], "'novice_separating_features' lists feature 3"),
         (["summary", "novice_avg_intensity"], True, "'novice_avg_intensity' is True"),
         (["summary", "novice_only_count"], 1.5, "'novice_only_count' is 1.5"),
         (["summary", "novice_only_count"], 0, "'novice_only_features' lists 1 features"),

@@ -1,0 +1,174 @@
+"""A record gives one number of a style; where it counts prompts, its rates are decided exactly without their values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from saeprobe.claims import Over
+from saeprobe.evidence.evidence import (
+    COUNTED,
+    Evidence,
+    EvidenceOutcome,
+    Judged,
+    Kind,
+    Sample,
+    Terms,
+    UnitValue,
+    summaries,
+)
+from saeprobe.evidence.units import sample_of, unit_means
+from saeprobe.evidence.values import Margin, Measurement, Quantity
+from saeprobe.files import against, amount, number, p_value, span
+from saeprobe.statistics.intervals import rate_interval
+
+_COUNT_IT: Final = (
+    "but not of how many prompts; a file that counts them, or a features_layer50.pt of the same run, would decide it"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """Trials are units of replication, on so many of which something happens; a unit counts with the share of its own.
+
+    `values` are the units by name, where they are known; `what` says what they are, and `scope` how far they reach.
+    """
+
+    successes: float
+    trials: int
+    values: tuple[UnitValue, ...]
+    what: str
+    scope: str
+
+
+def trials_of(of: Quantity, over: Sequence[Over]) -> Trials | None:
+    """Count the units behind a rate; None where a record does not say of how many prompts it is.
+
+    A record that counts prompts has a single wording a style, which is one unit where a claim is for other wordings.
+    """
+    if isinstance(of, Measurement):
+        units, what, scope = unit_means(of, over)
+        successes = sum(unit.value for unit in units)
+        return Trials(successes=successes, trials=len(units), values=units, what=what, scope=scope)
+    if of.n is None or of.unit not in COUNTED:
+        return None
+    scope = f"the {of.n} recorded prompts, one wording"
+    if "templates" in over:
+        return Trials(successes=of.value, trials=1, values=(), what="templates", scope=scope)
+    return Trials(successes=round(of.value * of.n), trials=of.n, values=(), what="prompts", scope=scope)
+
+
+def with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, tuple[UnitValue, ...]]:
+    """Return the rate with its exact interval over units, and these units; a share of unknown prompts has neither."""
+    sample, found = sample_of(rate, terms), trials_of(rate, terms.over)
+    if found is None:
+        return sample, ()
+    return replace(sample, interval=rate_interval(found.successes, found.trials, level=level)), found.values
+
+
+def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:
+    """Make the evidence on a number that stands alone: it decides nothing, and this says what would."""
+    shown = sample_of(of, terms)
+    one = f"{amount(shown.mean, of.unit)} is one number for all prompts: without a value of each of them nothing"
+    return Evidence(
+        kind="rate" if of.unit in COUNTED else "bound",
+        statement=statement,
+        outcome="inconclusive",
+        reason=f"{number(shown.mean, of.unit)} is recorded, {_COUNT_IT}"
+        if of.unit in COUNTED
+        else f"{one} separates chance from effect",
+        scope="these prompts together",
+        unit=of.unit,
+        estimate=shown.mean,
+        samples=(shown,),
+        rule="a number without the prompts behind it decides nothing",
+    )
+
+
+def recorded_apart(
+    a: Quantity, b: Quantity, terms: Terms, statement: str, *, margin: Margin | None = None, within: float | None = None
+) -> Evidence:
+    """Decide `a > b` where a record gives one number of a style; with a margin on `b`, or `within` one that both agree.
+
+    Two rates whose prompts are counted are held against each other, unpaired: which prompts are behind the counts is
+    not known. Other numbers are shown, and decide nothing.
+    """
+    kind: Kind = "about equal" if within is not None else "greater" if margin is None else "at least"
+    sides = sample_of(a, terms), sample_of(b, terms)
+    apart, asked = sides[0].mean - sides[1].mean, within if margin is None else margin.over(sides[1].mean)
+    base = replace(summaries(kind, statement, *sides), estimate=apart - (asked or 0.0) * (within is None), margin=asked)
+    if a.unit not in COUNTED or isinstance(a, Measurement) or isinstance(b, Measurement):
+        return base
+    shown = against(a.value, b.value, a.unit)
+    if terms.controls:
+        names = ", ".join(terms.controls)
+        return replace(base, reason=f"{shown}; the control {names} takes a value of each prompt, which is not recorded")
+    of_a, of_b = trials_of(a, terms.over), trials_of(b, terms.over)
+    if of_a is None or of_b is None:
+        return replace(base, reason=f"{shown} are recorded, {_COUNT_IT}")
+    counts = f"{shown}, {of_a.successes:g} of {of_a.trials} and {of_b.successes:g} of {of_b.trials}"
+    base = replace(
+        base,
+        reason=f"{counts} {of_a.what}: at least 2 a side are needed",
+        scope=f"the {a.n} + {b.n} recorded prompts, one wording a style",
+        alpha=terms.alpha,
+        units=of_a.what,
+        n_units=(of_a.trials, of_b.trials),
+        rule=_RULES[kind],
+    )
+    if min(base.n_units) < 2:  # noqa: PLR2004 - one shows nothing
+        return base
+    if kind == "greater":
+        return _by_table(base, of_a, of_b, counts)
+    return _by_intervals(base, of_a, of_b, counts, margin or Margin(of=b))
+
+
+def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
+    """Judge by Fisher's exact test on the table of what happened and did not."""
+    from scipy.stats import fisher_exact  # half a second to import, and not every run needs it
+
+    alpha = base.alpha or 0.0
+    table = np.array([[side.successes, side.trials - side.successes] for side in (a, b)])
+    p = float(fisher_exact(table).pvalue)
+    judged: Judged = "inconclusive", f"{counts}, {p_value(p)}: not distinguished at alpha = {alpha:g}"
+    if p < alpha:
+        above = (base.estimate or 0.0) > 0
+        judged = ("supported", "") if above else ("refuted", "the contrary holds: ")
+        judged = judged[0], f"{judged[1]}{counts}, {p_value(p)}"
+    return replace(base, outcome=judged[0], reason=judged[1], p=p, test="Fisher's exact test, two-sided, unpaired")
+
+
+def _by_intervals(base: Evidence, a: Trials, b: Trials, counts: str, margin: Margin) -> Evidence:
+    """Judge by what is left of the first rate, at either end of its interval, beyond the margin on the second."""
+    equal, alpha = base.kind == "about equal", base.alpha or 0.0
+    each = alpha if equal else alpha / 2  # one tail of each interval makes up a one-sided error
+    (a_low, a_high), (b_low, b_high) = (rate_interval(side.successes, side.trials, level=1 - each) for side in (a, b))
+    low, high = (end - margin.times * other - margin.plus for end, other in ((a_low, b_high), (a_high, b_low)))
+    most = (base.margin or 0.0) if equal else 0.0
+    outcome: EvidenceOutcome = "inconclusive"
+    if (-most < low and high < most) if equal else low > 0:
+        outcome = "supported"
+    elif high < -most or (equal and low > most):
+        outcome = "refuted"
+    return replace(
+        base,
+        outcome=outcome,
+        reason=f"{counts}; {'difference' if equal else 'beyond the margin'} in {span((low, high), base.unit)}",
+        interval=(low, high),
+        level=1 - (2 if equal else 1) * alpha,
+        test="exact binomial intervals of both rates, unpaired",
+    )
+
+
+_RULES: Final[dict[Kind, str]] = {
+    "greater": "supported where the two-sided p of Fisher's exact test on the counts is below alpha and the first rate "
+    "is the larger one; refuted where p is below alpha and it is the smaller one; inconclusive otherwise",
+    "at least": "the interval runs from the lower end of the first rate's exact interval, less the margin on the upper "
+    "end of the second's, to its upper end less that on the lower end, both intervals at 1 - alpha / 2; supported "
+    "where it lies above zero, refuted where it lies below, inconclusive otherwise",
+    "about equal": "the interval of the difference runs from end to opposite end of the exact intervals of both rates, "
+    "each at 1 - alpha; supported where it lies inside the margin, refuted where beyond, inconclusive otherwise",
+}

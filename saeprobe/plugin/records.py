@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from saeprobe.captures import Capture
 from saeprobe.plugin.collecting import Asked
-from saeprobe.store.plan import Gathered, Plan, counted, prompts_for
+from saeprobe.prompts import PromptSet
+from saeprobe.store.plan import Gathered, Plan, counted
 from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
 
@@ -76,7 +77,7 @@ def _stated_by(subject: Subject, capture: Capture) -> Stated:
     """Return what recorded files are held against: what is declared, or the subject's files say where they are."""
     from saeprobe.recorded.stated import Stated
 
-    prompts = prompts_for(capture.prompts, subject)
+    prompts = capture.prompts if isinstance(capture.prompts, PromptSet) else None  # built-in ones nobody recorded
     found = subject.located if subject.wrong is None and subject.absent() is None else None
     read, shape = (subject.spec, subject.spec.shape) if found is None else (found.pairing, found.shape)
     return Stated(

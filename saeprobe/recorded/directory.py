@@ -69,7 +69,7 @@ def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: S
     states: dict[Key, float] = {}
     by_topic: list[TopicActivations] = []
     for file in found.files:
-        states = {key: value for key, (value, _) in file.states.items()} | states
+        states |= {key: value for key, (value, _) in file.states.items() if key not in states}
         by_topic += [file.content] if isinstance(file.content, TopicActivations) and file.all_topics else []
     return from_summaries(states, by_topic, stated.subject, found.run, remedy)
 

@@ -108,8 +108,9 @@ def recorded_files(paths: Iterable[Path]) -> tuple[RecordedFile, ...]:
     """Sum up files, and all files that lie in folders, each once; folders in folders and hidden files are left out."""
     found: dict[Path, Path] = {}
     for path in paths:
-        inside = sorted(one for one in path.iterdir() if not one.is_dir() and not one.name.startswith("."))
-        for one in inside if path.is_dir() else [path]:
+        inside = sorted(path.iterdir()) if path.is_dir() else []
+        own = [one for one in inside if not (one.is_dir() or one.name.startswith("."))]
+        for one in own if path.is_dir() else [path]:
             found.setdefault(one.resolve(), one)
     return tuple(map(read_recorded, found.values()))
 

@@ -210,7 +210,7 @@ def list_at(path: Path, where: str, value: object) -> list[Any]:
 
 def number_at(path: Path, where: str, value: object) -> float:
     """Return the value at `where` if it is a number; raises as `object_at`."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
         raise FileError(path, f"{where} is {shortened(value)}", wanted="a finite number")
     return float(value)
 

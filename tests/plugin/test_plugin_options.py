@@ -9,7 +9,7 @@ from runs import REFUTED, SUPPORTED, Go, properties, without_durations
 @pytest.mark.parametrize(
     ("argument", "told"),
     [
-        ("--saeprobe-evidence=nowhere", "--saeprobe-evidence nowhere: there is no directory"),
+        ("--saeprobe-evidence=nowhere", "--saeprobe-evidence nowhere: there is no file or folder"),
         ("--saeprobe-report=test_probes.py", "test_probes.py is no folder that can be written to; name another"),
         ("--saeprobe-batch-size=0", "--saeprobe-batch-size must be at least 1"),
         ("--saeprobe-seed=-1", "--saeprobe-seed at least 0"),
@@ -112,7 +112,8 @@ def test_the_junit_file_carries_the_sentence(go: Go) -> None:
     assert told["sentence"] == "A novice prompt has the higher effective rank."
     assert told["subject"] == "llama70b-as-published"
     assert told["verdict"] == "supported"
-    assert told["scope"] == "this wording only, over 8 topics"
+    recorded = "as recorded in eid_table.json, 8 prompts a style"
+    assert told["scope"] == f"this wording only, over 8 topics; {recorded}"
     assert "0.225" in told["reason"]
 
 

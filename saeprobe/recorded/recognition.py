@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from saeprobe.files import FileError, load_json, open_regular, shortened
 from saeprobe.recorded.archives import load_data
@@ -131,16 +131,15 @@ def read_recorded(path: Path) -> RecordedFile:
 
 def recognised(path: Path, data: object) -> RecordedFile:
     """Say what was loaded from a file; what has the shape of a kind, and errors, is of that kind with a `problem`."""
-    for kind, fits, what, sum_up in _SHAPES:
-        if fits(data):
+    for kind, looks_so, what, sum_up in _SHAPES:
+        if looks_so(data):
+            seems = RecordedFile(path=path, kind=kind, description=what)
             try:
-                found = sum_up(path, data)
+                found = sum_up(seems, data)
             except FileError as error:
-                return RecordedFile(path=path, kind=kind, description=f"nearly {what}", problem=error)
-            said = {"layer by its name": ", ".join(layers_said(path))} if kind != "list" and layers_said(path) else {}
-            return RecordedFile(
-                **{"path": path, "kind": kind, "description": what, **found, "facts": found["facts"] | said}
-            )
+                return replace(seems, description=f"nearly {what}", problem=error)
+            said = {"layer by its name": ", ".join(layers_said(path))} if found.styles and layers_said(path) else {}
+            return replace(found, facts={**found.facts, **said})
     return RecordedFile(path=path, description="neither an object nor a list of a kind that is known")
 
 
@@ -156,31 +155,28 @@ _NAMED: Final[tuple[tuple[Kind, str], ...]] = (
 
 
 def _by_name(path: Path) -> Kind:
-    return next((kind for kind, words in _NAMED if re.search(words, path.stem.lower())), "unknown")
+    for kind, words in _NAMED:
+        if re.search(words, path.stem.lower()):
+            return kind
+    return "unknown"
 
 
-Facts = dict[str, Any]
+def _tensors(kind: TensorKind, seems: RecordedFile, data: object) -> RecordedFile:
+    held = entries_of(seems.path, data, kind)
+    return replace(
+        seems,
+        description=f"{seems.description} of the last prompt token, {kind.shape} a topic and style",
+        styles=tuple(held.tensors),
+        topics=held.topics,
+        n=len(held.topics),
+        width=held.width,
+        content=held,
+        facts={"topics": str(len(held.topics)), "styles": ", ".join(held.tensors), kind.width: str(held.width)},
+    )
 
 
-def _tensors(kind: TensorKind) -> Callable[[Path, object], Facts]:
-    def sum_up(path: Path, data: object) -> Facts:
-        held = entries_of(path, data, kind)
-        facts = {"topics": str(len(held.topics)), "styles": ", ".join(held.tensors), kind.width: str(held.width)}
-        return {
-            "description": f"{_OF_TENSORS[kind.suffix]}, {kind.shape} a topic and style",
-            "styles": tuple(held.tensors),
-            "topics": held.topics,
-            "n": len(held.topics),
-            "width": held.width,
-            "content": held,
-            "facts": facts,
-        }
-
-    return sum_up
-
-
-def _comparison(path: Path, data: object) -> Facts:
-    diff = feature_diff_of(path, data)
+def _comparison(seems: RecordedFile, data: object) -> RecordedFile:
+    diff = feature_diff_of(seems.path, data)
     states: dict[Key, tuple[float, float]] = {("l0", style): (mean, 0.0) for style, mean in diff.avg_active.items()}
     for style, other in ((diff.a, diff.b), (diff.b, diff.a)):
         states["mean activation", style] = diff.avg_intensity[style], 0.0
@@ -190,87 +186,85 @@ def _comparison(path: Path, data: object) -> Facts:
         states["firing rate", diff.a, row.index] = row.a, 0.0
         states["firing rate", diff.b, row.index] = row.b, 0.0
     n = smallest_count([rate for row in rows for rate in (row.a, row.b)])
-    return {
-        "description": f"the article's comparison of {diff.a} with {diff.b} prompts",
-        "styles": tuple(diff.avg_active),
-        "n": n,
-        "shares": True,
-        "features": (*(row.index for row in rows), *chain(*diff.only.values())),
-        "states": states,
-        "content": diff,
-        "facts": {f"only {style}": f"{diff.only_count[style]:,} features" for style in (diff.a, diff.b)}
-        | ({"prompts": f"a multiple of {n} a style, by its rates"} if n else {}),
-    }
+    facts = {f"only {style}": f"{diff.only_count[style]:,} features" for style in (diff.a, diff.b)}
+    return replace(
+        seems,
+        description=f"the article's comparison of {diff.a} with {diff.b} prompts",
+        styles=tuple(diff.avg_active),
+        n=n,
+        shares=True,
+        features=(*(row.index for row in rows), *chain(*diff.only.values())),
+        states=states,
+        content=diff,
+        facts=facts | ({"prompts": f"a multiple of {n} a style, by its rates"} if n else {}),
+    )
 
 
-def _firing(path: Path, data: object) -> Facts:
-    held = firing_by_style_of(path, data)
-    shown = {
-        ("activation", style, feature, topic): (value, 0.0) for (feature, style, topic), value in held.samples.items()
-    }
-    rates = {
+def _firing(seems: RecordedFile, data: object) -> RecordedFile:
+    held = firing_by_style_of(seems.path, data)
+    states: dict[Key, tuple[float, float]] = {
         ("firing rate", style, feature): (count / held.n, 0.0)
         for feature, counts in held.counts.items()
         for style, count in counts.items()
     }
-    return {
-        "styles": held.styles,
-        "topics": held.topics,
-        "all_topics": False,
-        "n": held.n,
-        "features": tuple(held.counts),
-        "states": rates | shown,
-        "content": held,
-        "facts": {
+    for (feature, style, topic), value in held.samples.items():
+        states["activation", style, feature, topic] = value, 0.0
+    return replace(
+        seems,
+        styles=held.styles,
+        topics=held.topics,
+        all_topics=False,
+        n=held.n,
+        features=tuple(held.counts),
+        states=states,
+        content=held,
+        facts={
             "styles": ", ".join(held.styles),
             "prompts": f"{held.n} a style",
             "features": _numbers(held.counts),
         },
-    }
+    )
 
 
-def _activations(path: Path, data: object) -> Facts:
-    held = topic_activations_of(path, data)
+def _activations(seems: RecordedFile, data: object) -> RecordedFile:
+    held = topic_activations_of(seems.path, data)
     states: dict[Key, tuple[float, float]] = {}
     for style, of_style in held.active.items():
         for feature, values in of_style.items():
             states["firing rate", style, feature] = len(values) / held.n, 0.0
             for topic in held.topics:
                 states["activation", style, feature, topic] = values.get(topic, 0.0), held.rounding
-    return {
-        "styles": tuple(held.active),
-        "topics": held.topics,
-        "all_topics": len(held.topics) == held.n,
-        "n": held.n,
-        "features": tuple(chain(*held.active.values())),
-        "states": states,
-        "content": held,
-        "facts": {
-            "topics": str(held.n) + ("" if len(held.topics) == held.n else f", of which it names {len(held.topics)}"),
+    named = "" if len(held.topics) == held.n else f", of which it names {len(held.topics)}"
+    return replace(
+        seems,
+        styles=tuple(held.active),
+        topics=held.topics,
+        all_topics=not named,
+        n=held.n,
+        features=tuple(chain(*held.active.values())),
+        states=states,
+        content=held,
+        facts={
+            "topics": f"{held.n}{named}",
             **{f"{style} features": _numbers(of) for style, of in held.active.items()},
         },
-    }
+    )
 
 
-def _ranks(path: Path, data: object) -> Facts:
-    table = eid_table_of(path, data)
-    return {
-        "styles": table.personas,
-        "topics": table.topics,
-        "n": len(table.topics),
-        "content": table,
-        "facts": {"topics": str(len(table.topics)), "personas": ", ".join(table.personas)},
-    }
+def _ranks(seems: RecordedFile, data: object) -> RecordedFile:
+    table = eid_table_of(seems.path, data)
+    n = len(table.topics)
+    facts = {"topics": str(n), "personas": ", ".join(table.personas)}
+    return replace(seems, styles=table.personas, topics=table.topics, n=n, content=table, facts=facts)
 
 
-def _list(_: Path, data: object) -> Facts:
+def _list(seems: RecordedFile, data: object) -> RecordedFile:
     held = cast("list[object]", data)
-    kinds = {type(one) for one in held}
-    of = {str: "strings", dict: "objects", list: "lists", int: "numbers", float: "numbers"}
-    word = of.get(kinds.pop(), "values") if len(kinds) == 1 else "values"
+    kinds = {type(one).__name__ for one in held}
+    word = {"str": "strings", "dict": "objects", "list": "lists"}.get("/".join(kinds), "values")
     keys = dict.fromkeys(str(key) for one in held if isinstance(one, dict) for key in cast("dict[object, object]", one))
     facts = {"keys": ", ".join(keys)} if keys else {"first": shortened(held[0])} if held else {}
-    return {"description": f"a list of {len(held):,} {word}", "facts": facts}
+    return replace(seems, description=f"a list of {len(held):,} {word}", facts=facts)
 
 
 def _numbers(features: Iterable[int]) -> str:
@@ -290,17 +284,19 @@ def _listed(suffix: str, data: object) -> bool:
 def _valued(key: str, data: object) -> bool:
     """Say whether this is an object with an object that has a key."""
     held = cast("dict[object, object]", data).values() if isinstance(data, dict) else ()
-    return any(isinstance(one, dict) and key in one for one in held)
+    return any(key in cast("dict[object, object]", one) for one in held if isinstance(one, dict))
 
 
-_OF_TENSORS: Final = {
-    of: f"the article's {of.removesuffix('s')}s of the last prompt token"
-    for of in (ACTIVATIONS.suffix, FEATURES.suffix)
-}
-_Look = Callable[[object], bool]
-_SHAPES: Final[Sequence[tuple[Kind, _Look, str, Callable[[Path, object], Facts]]]] = (
-    ("article-activations", partial(_listed, "_activation"), _OF_TENSORS["activation"], _tensors(ACTIVATIONS)),
-    ("article-features", partial(_listed, "_features"), _OF_TENSORS["features"], _tensors(FEATURES)),
+_Looks = Callable[[object], bool]
+_SumUp = Callable[[RecordedFile, object], RecordedFile]
+_SHAPES: Final[Sequence[tuple[Kind, _Looks, str, _SumUp]]] = (
+    (
+        "article-activations",
+        partial(_listed, "_activation"),
+        "the article's activations",
+        partial(_tensors, ACTIVATIONS),
+    ),
+    ("article-features", partial(_listed, "_features"), "the article's features", partial(_tensors, FEATURES)),
     ("feature-diff", partial(_keyed, DOMINANT), "the article's comparison of two styles", _comparison),
     ("firing-by-style", partial(_valued, BY_STYLE), "how often named features fire, by style", _firing),
     ("activations-by-topic", partial(_keyed, OF_STYLE), "the activations of named features, by topic", _activations),

@@ -83,7 +83,7 @@ def test_without_a_terminal_the_exit_code_and_the_reports_remain(go: Go) -> None
 @pytest.mark.parametrize(
     ("given", "content", "word", "said"),
     [
-        (("damaged",), "{", "broken", "eid_table.json: line 1: it is not JSON"),
+        (("damaged",), "{", "broken", "eid_table.json: it is not JSON"),
         (("damaged",), '[{"topic": "tides", "eid": {}}]', "broken", "eid_table.json: entry 0 (topic 'tides')"),
         (("damaged",), "[]", "not run", "(eid_table.json) holds no EID table"),
         (("damaged", "{good}"), "{", "supported", ""),

@@ -109,8 +109,7 @@ class Measurement(_Measured):
         family: the same measure on the whole capture, or how to get it; the length control takes its slope from it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
         near: how far features near their threshold may move the values; None where there is none, or it is unknown.
-        under: measures the same under a control that reads something else, and the draw of a number; raises `NotRun`
-            where that was not read. None for a record.
+        under: measures the same as a control and a draw of it read it, or raises `NotRun`; None for a record.
         words: by style, the words of its own that its prompts say, where that is known.
         run: of which run it is recorded; None where a model was run.
     """

@@ -25,9 +25,8 @@ from saeprobe.files import FileError, cut, shortened
 from saeprobe.prompts.prompt import RecordedRun
 from saeprobe.recorded.named_features import TopicActivations
 from saeprobe.recorded.recognition import Key, RecordedFile
-from saeprobe.recorded.recognition import in_words as stated_in_words
 from saeprobe.recorded.record import REMEDY, Recorded, from_features, from_ranks, from_summaries
-from saeprobe.recorded.stated import Stated
+from saeprobe.recorded.stated import Stated, stated_in_words
 from saeprobe.recorded.summaries import EidTable, read_eid_table
 from saeprobe.recorded.tensors import Entries, features_of
 

@@ -14,7 +14,7 @@ from saeprobe.files import FileError, load_json, open_regular, shortened
 from saeprobe.recorded.archives import load_data
 from saeprobe.recorded.comparison import SINGLE, smallest_count
 from saeprobe.recorded.named_features import BY_STYLE, OF_STYLE, firing_by_style_of, topic_activations_of
-from saeprobe.recorded.stated import layers_said
+from saeprobe.recorded.stated import layers_said, stated_in_words
 from saeprobe.recorded.summaries import DOMINANT, eid_table_of, feature_diff_of
 from saeprobe.recorded.tensors import ACTIVATIONS, FEATURES, entries_of
 from saeprobe.recorded.tensors import Kind as TensorKind
@@ -80,7 +80,7 @@ class RecordedFile:
         for key, (value, rounding) in self.states.items() if self._alike(other) else ():
             there, coarser = other.states.get(key, (value, 0.0))
             if abs(value - there) > rounding + coarser + SINGLE * (1 + abs(value)):
-                return f"{in_words(key)} is {value:g} in {self.path.name} and {there:g} in {other.path.name}"
+                return f"{stated_in_words(key)} is {value:g} in {self.path.name} and {there:g} in {other.path.name}"
         return ""
 
     def _alike(self, other: RecordedFile) -> bool:
@@ -92,16 +92,6 @@ class RecordedFile:
         whole = [{*one.topics} for one in (self, other) if one.topics and one.all_topics]
         named = {*self.topics, *other.topics}
         return all(named <= topics for topics in whole) and not {*self.styles}.isdisjoint(other.styles)
-
-
-def in_words(key: Key) -> str:
-    """Name what a file states.
-
-    >>> in_words(("firing rate", "novice", 7)), in_words(("l0", "expert"))
-    ('the firing rate of novice (7)', 'the l0 of expert')
-    """
-    measure, style, *rest = key
-    return f"the {measure} of {style}" + (f" ({', '.join(map(str, rest))})" if rest else "")
 
 
 def recorded_files(paths: Iterable[Path]) -> tuple[RecordedFile, ...]:

@@ -132,6 +132,16 @@ class Stated:
             raise FileError(path, f"it holds {odd[0]}", wanted=f"at most {d_sae:,} features", remedy=remedy)
 
 
+def stated_in_words(key: tuple[str | int, ...]) -> str:
+    """Name what a file states, by its measure, its style, and its feature, topic or other style.
+
+    >>> stated_in_words(("firing rate", "novice", 7)), stated_in_words(("l0", "expert"))
+    ('the firing rate of novice (7)', 'the l0 of expert')
+    """
+    measure, style, *rest = key
+    return f"the {measure} of {style}" + (f" ({', '.join(map(str, rest))})" if rest else "")
+
+
 def layers_said(path: Path) -> tuple[str, ...]:
     """Return each part of a file's name that says a layer."""
     return tuple(said[0] for said in _LAYER.finditer(_stem(path)))

@@ -268,7 +268,8 @@ def _keyed(suffix: str, data: object) -> bool:
 
 def _listed(suffix: str, data: object) -> bool:
     """Say whether this is a list whose first object has a key that ends so."""
-    return isinstance(data, list) and bool(data) and _keyed(suffix, cast("list[object]", data)[0])
+    held = cast("list[object]", data) if isinstance(data, list) else []
+    return bool(held) and _keyed(suffix, held[0])
 
 
 def _valued(key: str, data: object) -> bool:

@@ -173,10 +173,8 @@ def as_published(of: Measurement, published: Published, terms: Terms) -> Evidenc
     )
 
 
-def another_run(published: Published | None, samples: Iterable[Sample]) -> str:
+def another_run(published: Published, samples: Iterable[Sample]) -> str:
     """Say that samples which answer for printed numbers are recorded of another run; empty where none is."""
-    if published is None:
-        return ""
     for sample in samples:
         alike = sample.label in published.values and sample.unit == published.unit
         if alike and sample.run and (apart := sample.run.apart(published.n)):

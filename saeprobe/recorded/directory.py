@@ -202,7 +202,7 @@ def _run(files: Sequence[RecordedFile], stated: Stated) -> RecordedRun:
 
 
 def _apart(runs: Sequence[_Found]) -> str:
-    """Say what tells runs apart."""
+    """Say how runs differ."""
     of_each = {
         "styles": [", ".join(one.styles) for one in runs],
         "prompts a style": [f"{'a multiple of ' if one.run.shares else ''}{one.run.n}" for one in runs],

@@ -234,7 +234,8 @@ def decide(
         baseline: the newest approval of the claim on this subject.
         now: what this run was made with, to say what changed since the approval.
     """
-    another = another_run(claim.published.get(subject), samples_of(evidence))
+    printed = claim.published.get(subject)
+    another = another_run(printed, samples_of(evidence)) if printed else ""
     held = replace(claim, published={}) if another else claim
     compared = compare_published(held.published.get(subject), evidence)
     verdict = _from_evidence(held, subject, evidence, ended)

@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -12,9 +11,8 @@ import numpy as np
 
 from saeprobe.cli.contents import Contents, mapped_from, read_contents
 from saeprobe.cli.terminal import facts, say, table
-from saeprobe.files import FileError, bytes_in_words, cut, visible
-from saeprobe.recorded import tensors as article
-from saeprobe.recorded.summaries import read_eid_table, read_feature_diff
+from saeprobe.files import bytes_in_words, cut, visible
+from saeprobe.recorded.recognition import recognised
 from saeprobe.report.document import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
 from saeprobe.shapes import FLOATS, StoredTensor, widened
@@ -46,8 +44,9 @@ def _as_text(contents: Contents, known: "Recognition") -> str:
         *(("warning", warning) for warning in known.warnings),
     ]
     described = [(name, cut(value, _LONGEST)) for name, value in described]
-    # The entries of the article's files are alike: one stands for all.
-    items = [item for item in contents.items if item.key.startswith("0.") or not known.kind.startswith("article-")]
+    # The entries of a list that is known are alike: one stands for all.
+    alike = known.kind.startswith(("article-", "eid-")) or (known.kind == "list" and not contents.shapes)
+    items = [item for item in contents.items if item.key.partition(".")[0] == "0" or not alike]
     rows = [
         [cut(item.key, _WIDEST), str(list(item.shape)) if item.shape is not None else "", item.dtype, f"{item.bytes:,}"]
         for item in items[:_ROWS]
@@ -91,9 +90,7 @@ def recognise(contents: Contents) -> Recognition:
         return _goodfire(contents)
     if "W_enc" in shapes and "W_dec" in shapes:
         return _sae_lens(contents)
-    if contents.file.suffix == ".json":
-        return _own_json(contents) or _article_json(contents.file)
-    return _article_tensors(contents)
+    return _own_json(contents) or _recorded(contents)
 
 
 def _goodfire(contents: Contents) -> Recognition:
@@ -185,26 +182,15 @@ def _mismatches(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tupl
     )
 
 
-def _article_tensors(contents: Contents) -> Recognition:
-    """Recognise an activations or features file, whole or with what is wrong in it."""
-    held = contents.data
-    data = cast(list[object], held) if isinstance(held, list) else []
-    names = [str(key) for key in cast(dict[object, object], data[0])] if data and isinstance(data[0], dict) else []
-    for kind, shape in (("article-activations", article.ACTIVATIONS), ("article-features", article.FEATURES)):
-        if not any(name.endswith(f"_{shape.suffix}") for name in names):
-            continue
-        what = f"the article's {shape.suffix.removesuffix('s')}s of the last prompt token"
-        try:
-            checked = article.entries_of(contents.file, data, shape)
-        except FileError as error:
-            return Recognition(description=f"nearly {what}", warnings=(f"{error.found}; wanted {error.wanted}",))
-        known = {
-            "topics": str(len(checked.topics)),
-            "styles": ", ".join(checked.tensors),
-            shape.width: str(checked.width),
-        }
-        return Recognition(kind=kind, description=f"{what}, {shape.shape} a topic and style", facts=known)
-    return Recognition()
+def _recorded(contents: Contents) -> Recognition:
+    """Recognise what may stand for a run, whole or with what is wrong in it, and sum up other lists."""
+    found = recognised(contents.file, contents.data)
+    if found.problem is not None:
+        wrong = f"{found.problem.found}; wanted {found.problem.wanted}"
+        return Recognition(description=found.description, warnings=(wrong,))
+    if found.kind == "unknown":
+        return Recognition()
+    return Recognition(kind=found.kind, description=found.description, facts=found.facts)
 
 
 def _own_json(contents: Contents) -> Recognition | None:
@@ -253,16 +239,3 @@ def _baseline(file: Path) -> Recognition:
             for subject, one in last.items()
         },
     )
-
-
-def _article_json(file: Path) -> Recognition:
-    with suppress(FileError):
-        diff = read_feature_diff(file)
-        counts = {f"only {style}": f"{diff.only_count[style]:,} features" for style in (diff.a, diff.b)}
-        what = f"the article's comparison of {diff.a} with {diff.b} prompts"
-        return Recognition(kind="feature-diff", description=what, facts=counts)
-    with suppress(FileError):
-        eid = read_eid_table(file)
-        known = {"topics": str(len(eid.topics)), "personas": ", ".join(eid.personas)}
-        return Recognition(kind="eid-table", description="a table of EID by topic and persona", facts=known)
-    return Recognition()

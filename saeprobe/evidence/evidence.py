@@ -10,7 +10,7 @@ from typing import Literal
 
 from saeprobe.claims import Control, Over
 from saeprobe.files import against, amount, span, visible
-from saeprobe.prompts import Prompt
+from saeprobe.prompts.prompt import Prompt, RecordedRun
 
 EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
 
@@ -56,7 +56,7 @@ class Sample:
     then the number of prompts if it is known. `interval` is the interval of `mean` over the units of replication,
     where one can be given. `place` names the tokens that were read. `near_threshold` says where rounding decides
     whether a feature fires, and `reach` between which means it may so put this one, in `unit`; None where nothing that
-    is stored says so.
+    is stored says so. `run` says of which run it is recorded.
     """
 
     label: str
@@ -70,6 +70,7 @@ class Sample:
     place: str = ""
     near_threshold: str | None = None
     reach: tuple[float, float] | None = None
+    run: RecordedRun | None = None
 
     @property
     def near_moves(self) -> float | None:

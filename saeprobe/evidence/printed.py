@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite, sqrt
 from typing import Protocol
 
-from saeprobe.claims import Published, did_you_mean
+from saeprobe.claims import NotRun, Published, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Sample, Terms, UnitValue
 from saeprobe.evidence.units import refuse_controls, sample_of
 from saeprobe.evidence.values import PrintedNumber, Quantity
@@ -228,12 +228,18 @@ class _ByStyle(Protocol):
 
 
 def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
-    """Decide whether the mean of each style repeats the printed number of that label; nothing is inferred from it."""
+    """Decide whether the mean of each style repeats the printed number of that label; nothing is inferred from it.
+
+    Raises:
+        NotRun: what is recorded is of another run than the printed numbers.
+    """
     refuse_controls("published", terms)
     if of.unit != published.unit or published.measure not in ("", of.measure):
         printed = f"{published.measure} in {published.unit}".removeprefix(" in ")
         raise TypeError(f"{of.name} in {of.unit} is not what the numbers are printed of: {printed}")
     samples = tuple(sample_of(of[label], terms) for label in published.values)
+    if another := another_run(published, samples):
+        raise NotRun(another)
     rows = tuple(held_against(published, sample, sampled=False) for sample in samples)
     far, either = ([row.label for row in rows if row.agrees is agrees] for agrees in (False, None))
     shown = ", ".join(f"{row.label} {row.measured:.4g} ({published.printed[row.label]})" for row in rows)
@@ -261,3 +267,12 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
         ),
         unit_values=tuple(UnitValue(side=one.label, unit="mean of its prompts", value=one.mean) for one in samples),
     )
+
+
+def another_run(published: Published, samples: Iterable[Sample]) -> str:
+    """Say that samples which answer for printed numbers are recorded of another run; empty where none is."""
+    for sample in samples:
+        alike = sample.label in published.values and sample.unit == published.unit
+        if alike and sample.run and (apart := sample.run.apart(published.n)):
+            return f"another run: {apart}; its numbers are not compared with the published ones"
+    return ""

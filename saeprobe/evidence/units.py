@@ -79,7 +79,8 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
     if isinstance(side, PrintedNumber):
         return made(mean=float(side.value), n=side.n)
     if isinstance(side, Summary):
-        return made(mean=side.value, n=side.n, place=side.place, near_threshold=side.near_threshold, reach=side.reach)
+        near, reach = side.near_threshold, side.reach
+        return made(mean=side.value, n=side.n, place=side.place, near_threshold=near, reach=reach, run=side.run)
     shift = mean_shift(side, terms)
     return made(
         mean=side.mean,
@@ -90,6 +91,7 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
         place=side.place,
         near_threshold=None if side.near is None else side.near.sentence(side.unit),
         reach=None if side.near is None else side.near.around(side.mean),
+        run=side.run,
     )
 
 

@@ -185,6 +185,7 @@ def measured(
         near=None if near is None else near(of),
         under=lambda control, draw=0: again(of.under(control, draw)),
         words=of.words,
+        run=of.run,
     )
 
 
@@ -329,6 +330,7 @@ def variance_explained(of: Features) -> Summary:
         n=len(of),
         origin=of.subject,
         place=of.place,
+        run=of.run,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations, permutations, product
 from math import ceil, factorial, prod
 
@@ -174,15 +175,9 @@ def _needed(tested: Evidence, within: int | None, alpha: float) -> Needed | None
 
 
 def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Terms) -> Sample:
-    return Sample(
-        label=of.label,
-        measure="silhouette",
-        unit="silhouette",
-        mean=float(values.mean()),
-        n=len(of),
-        place=of.place,
-        interval=_interval(values, 1 - 2 * terms.alpha, terms.seed),
-    )
+    made = partial(Sample, measure="silhouette", unit="silhouette", mean=float(values.mean()))
+    interval = _interval(values, 1 - 2 * terms.alpha, terms.seed)
+    return made(label=of.label, n=len(of), place=of.place, run=of.run, interval=interval)
 
 
 def _interval(values: Float[np.ndarray, " units"], level: float, seed: int) -> tuple[float, float] | None:

@@ -113,6 +113,7 @@ class ExclusiveFeatures:
             place=self.on.place,
             near_threshold=None if reach is None else _near_threshold(reach[1] - reach[0], self.on.tolerance),
             reach=reach,
+            run=self.on.run,
         )
 
     def __bool__(self) -> bool:

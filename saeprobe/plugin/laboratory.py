@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import TypedDict
 
 from saeprobe.captures import Capture, Steering
@@ -16,8 +15,7 @@ from saeprobe.measures.activity import Figures, figures_of
 from saeprobe.plugin import collecting
 from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared
 from saeprobe.plugin.names import Settings
-from saeprobe.plugin.records import AS_PUBLISHED, in_words, served, stated_by, work_in_words
-from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.plugin.records import AS_PUBLISHED, Records, served, work_in_words
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Progress, Work
@@ -53,6 +51,7 @@ class Laboratory:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.records = Records(settings.evidence)
         self._store = Store(settings.store)
         self._subjects: dict[str, Subject] = {}
         self._asked: tuple[Asked, ...] = ()
@@ -88,7 +87,7 @@ class Laboratory:
     def plan(self, asked: Iterable[Asked]) -> None:
         """Take note of all that the collected probes need, their controls and the checks of their instruments too."""
         sound = [each for each in asked if self.broken(each.subject) is None]
-        run = [each for each in sound if self.recorded(self.subject(each.subject)) is None]
+        run = [each for each in sound if not self.recorded(self.subject(each.subject))]
         self._unread = collecting.unreadable(run, self.subject)
         self._asked = tuple(each for each in sound if (each.subject, each.declared) not in self._unread)
         names = tuple(dict.fromkeys(each.subject for each in self._asked))
@@ -116,7 +115,9 @@ class Laboratory:
         """Write a line a subject, and one for each design that claims on it rest on; no model is loaded."""
         wrong = [f"plan: {name}: cannot run: {reason}" for name, reason in self._wrong.items()]
         wrong += dict.fromkeys(f"plan: {name}: not run: {why}" for (name, _), why in self._unread.items())
-        return wrong + [f"plan: {line}" for works in self._together() for line in self._in_words(works)]
+        lines = wrong + [f"plan: {line}" for works in self._together() for line in self._in_words(works)]
+        recorded = [name for name in self.names if self.recorded(self.subject(name))]
+        return lines + Records.unasked(recorded, self._asked)
 
     def gather(self, show: Show) -> None:
         """Run what the plan asks for and the store lacks; a failure is kept for the probes that need it."""
@@ -245,10 +246,10 @@ class Laboratory:
         return evidence
 
     def _provide(self, subject: Subject, declared: Declared) -> object:
-        if (folder := self.recorded(subject)) is not None:
+        if self.recorded(subject):
             if isinstance(declared, Steering):
                 raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
-            return recorded_evidence(folder, declared, stated_by(subject, declared.prompts))
+            return self.records.evidence(subject, declared)
         if whys := [str(why) for why in (self._unread.get((subject.name, declared)), subject.missing()) if why]:
             raise NotRun("; ".join(whys))
         if (failed := self._failed.get(subject.name)) is not None:
@@ -276,15 +277,15 @@ class Laboratory:
 
     def _is_run(self, subject: Subject) -> bool:
         """Say whether a model is run, and its weights are here."""
-        return self.recorded(subject) is None and subject.missing() is None
+        return not self.recorded(subject) and subject.missing() is None
 
-    def recorded(self, subject: Subject) -> Path | None:
-        """Return the folder whose recorded files stand in for a subject; None for one that is run."""
-        return self._settings.evidence if subject.name.endswith(AS_PUBLISHED) and not subject.spec.wrong else None
+    def recorded(self, subject: Subject) -> bool:
+        """Say whether recorded files stand in for a subject, which is not run then."""
+        return bool(self._settings.evidence) and subject.name.endswith(AS_PUBLISHED) and not subject.spec.wrong
 
     def record_of(self, subject: Subject) -> str | None:
-        """Say where the recorded files of a subject are, and what is odd of them; None for one that is run."""
-        return (folder := self.recorded(subject)) and in_words(folder, subject, self._asked)
+        """Say where the recorded files of a subject are, and what each answers; None for one that is run."""
+        return self.records.in_words(subject, self._asked) if self.recorded(subject) else None
 
     def wrong(self, subject: Subject) -> str | None:
         """Say why a subject that is to be run cannot be; files of one that is not are never read."""

@@ -25,7 +25,7 @@ REFUSED: Final = pytest.StashKey[tuple[str, str]]()
 class Settings:
     """The settings of a run come from its options; paths are absolute.
 
-    `evidence` is a folder of recorded files, if one was given; `neutral` has by subject the prompts of its check, and
+    `evidence` are recorded files, and folders of them; `neutral` has by subject the prompts of its check, and
     `prompts` those that it reads in the place of STYLES, or what is wrong with their file.
     """
 
@@ -33,7 +33,7 @@ class Settings:
     store: Path
     report: Path
     baselines: Path
-    evidence: Path | None
+    evidence: tuple[Path, ...]
     default_subjects: tuple[str, ...]
     neutral: dict[str, PromptSet]
     prompts: dict[str, PromptFile | str]

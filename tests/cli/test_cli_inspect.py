@@ -147,6 +147,18 @@ def test_the_articles_json_is_recognised(run: Run, tmp_path: Path) -> None:
     }
     (tmp_path / "d.json").write_text(json.dumps(diff))
     assert "the article's comparison of a with b prompts" in run("inspect", tmp_path / "d.json").out
+    (tmp_path / "topics.json").write_text('["tides", "yeast"]')
+    assert "a list of 2 strings" in run("inspect", tmp_path / "topics.json").out
+    fires = {"total_activated": 3, "total_not_activated": 1, "activation_rate": 0.75}
+    firing = {"7": {**fires, "condition_distribution": {"a": 2, "b": 1}}}
+    (tmp_path / "firing.json").write_text(json.dumps(firing))
+    assert "how often named features fire, by style" in (said := run("inspect", tmp_path / "firing.json").out)
+    assert "prompts     2 a style" in said
+    (tmp_path / "firing.json").write_text(json.dumps(firing).replace("0.75", "0.5"))
+    assert "nearly how often named features fire" in run("inspect", tmp_path / "firing.json").out
+    topic = {"total_samples": 2, "activated_count": 0, "activation_rate": 0, "mean_activation": 0, "max_activation": 0}
+    (tmp_path / "topic.json").write_text(json.dumps({"a_features": {"7": {**topic, "activated_topics": []}}}))
+    assert "topics      2, of which it names 0" in run("inspect", tmp_path / "topic.json").out
     (tmp_path / "x.json").write_text('{"x": 1}')
     other = run("inspect", tmp_path / "x.json")
     assert (other.code, "unknown; here are its keys" in other.out) == (0, True)

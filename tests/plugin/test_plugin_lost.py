@@ -80,13 +80,26 @@ def test_without_a_terminal_the_exit_code_and_the_reports_remain(go: Go) -> None
     assert (run.code, run.verdicts) == (1, {"rank.down": "refuted"})
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '[{"topic": "tides"}]'])
-def test_a_damaged_record_breaks_the_claims_that_rest_on_it(go: Go, pytester: pytest.Pytester, content: str) -> None:
-    """It is an error with the file's name, not a claim that was not run."""
+@pytest.mark.parametrize(
+    ("given", "content", "word", "said"),
+    [
+        (("damaged",), "{", "broken", "eid_table.json: it is not JSON"),
+        (("damaged",), '[{"topic": "tides", "eid": {}}]', "broken", "eid_table.json: entry 0 (topic 'tides')"),
+        (("damaged",), "[]", "not run", "(eid_table.json) holds no EID table"),
+        (("damaged", "{good}"), "{", "supported", ""),
+    ],
+)
+def test_a_damaged_record_breaks_the_claims_that_rest_on_it(
+    pytester: pytest.Pytester, evidence: Path, given: tuple[str, ...], content: str, word: str, said: str
+) -> None:
+    """It is an error with the file's name, not a claim that was not run; another file that holds the same is taken."""
+    pytester.makepyprojecttoml(INI)
+    pytester.makepyfile(test_probes=HEAD + SUPPORTED)
     pytester.mkdir("damaged").joinpath("eid_table.json").write_text(content, encoding="utf-8")
-    run = go("--saeprobe-evidence=damaged", probes=SUPPORTED)
-    assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
-    assert "eid_table.json" in run.probes["rank.up[llama70b-as-published]"]["reason"]
+    paths = [one.format(good=evidence) for one in given]
+    run = apart(pytester.path, *(f"--saeprobe-evidence={path}" for path in paths))
+    assert run.verdicts == {"rank.up": word}
+    assert said in run.probes["rank.up[llama70b-as-published]"]["reason"]
 
 
 def test_a_probe_in_a_class_is_a_probe(go: Go) -> None:

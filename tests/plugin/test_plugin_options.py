@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from runs import REFUTED, SUPPORTED, Go, properties, without_durations
+from records import INI
+from runs import HEAD, REFUTED, SUPPORTED, Go, apart, properties, without_durations
 
 
 @pytest.mark.parametrize(
     ("argument", "told"),
     [
-        ("--saeprobe-evidence=nowhere", "--saeprobe-evidence nowhere: there is no directory"),
+        ("--saeprobe-evidence=nowhere", "--saeprobe-evidence nowhere: there is no file or folder"),
         ("--saeprobe-report=test_probes.py", "test_probes.py is no folder that can be written to; name another"),
         ("--saeprobe-batch-size=0", "--saeprobe-batch-size must be at least 1"),
         ("--saeprobe-seed=-1", "--saeprobe-seed at least 0"),
@@ -95,6 +98,25 @@ def test_two_runs_differ_in_their_durations_alone(go: Go, monkeypatch: pytest.Mo
     assert without_durations(first) == without_durations(second)
 
 
+def test_evidence_is_given_as_several_files_and_folders(pytester: pytest.Pytester, evidence: Path) -> None:
+    """A file beside a folder: the plan says which answers, and the report and the scope of a verdict name both."""
+    pytester.makepyprojecttoml(INI)
+    pytester.makepyfile(test_probes=HEAD + SUPPORTED)
+    pytester.makefile(".json", topics='["tides"]')
+    run = apart(pytester.path, f"--saeprobe-evidence={evidence}", "--saeprobe-evidence=topics.json")
+    assert run.verdicts == {"rank.up": "supported"}
+    assert run.report["run"]["evidence_dir"] == f"{evidence.name}, topics.json"
+    assert run.lines(
+        "eid_table.json for effective ranks of expert, novice, twin; not used: topics.json (a list of 1 st"
+    )
+
+
+def test_evidence_that_nothing_asks_for_is_said(go: Go) -> None:
+    """Without a probe on an as-published subject the line names the `-m` that selects some."""
+    run = go("-m", "sparrow", "--collect-only", probes=SUPPORTED.replace("@claim", '@subjects("sparrow")\n@claim'))
+    assert run.lines("plan: no probe that is selected is decided from the recorded evidence; select some with -m llama")
+
+
 def test_the_report_tells_how_the_run_was_made(go: Go) -> None:
     """Command, terms, versions and the name of the evidence directory."""
     run = go("--saeprobe-seed=7", probes=SUPPORTED).report["run"]
@@ -112,7 +134,8 @@ def test_the_junit_file_carries_the_sentence(go: Go) -> None:
     assert told["sentence"] == "A novice prompt has the higher effective rank."
     assert told["subject"] == "llama70b-as-published"
     assert told["verdict"] == "supported"
-    assert told["scope"] == "this wording only, over 8 topics"
+    recorded = "as recorded in eid_table.json, 8 prompts a style"
+    assert told["scope"] == f"this wording only, over 8 topics; {recorded}"
     assert "0.225" in told["reason"]
 
 

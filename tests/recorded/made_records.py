@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from saeprobe.features import Features, Keep
 from saeprobe.prompts import STYLES
 from saeprobe.recorded.comparison import FeatureDiff, FeatureRates
 from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded.record import Recorded
 from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.tensors import ArticleFeatures
@@ -75,4 +77,75 @@ def write_eid(path: Path) -> None:
 
 def read(directory: Path, *, keep: Keep = "features", at: Literal["last", "all"] = "last") -> Features | Recorded:
     """Read what the files in a directory hold of the styles."""
-    return recorded_evidence(directory, capture(STYLES, at=at, keep=keep), Stated(subject=SUBJECT))
+    return recorded_evidence(recorded_files([directory]), capture(STYLES, at=at, keep=keep), Stated(subject=SUBJECT))
+
+
+FIRING = {
+    "7": {
+        "total_activated": 5,
+        "total_not_activated": 7,
+        "activation_rate": 0.4167,
+        "condition_distribution": {"novice": 4, "guru": 1},
+        "sample_activated": [{"topic": "yeast", "condition": "novice", "prompt": "?", "activation": 0.5000001}],
+        "sample_not_activated": [{"topic": "tides", "condition": "expert", "prompt": "?", "activation": 0.0}],
+    },
+    "9": {
+        "total_activated": 3,
+        "total_not_activated": 9,
+        "activation_rate": 0.25,
+        "condition_distribution": {"expert": 3},
+        "sample_activated": [{"topic": "tides", "condition": "expert", "prompt": "?", "activation": 1.25}],
+        "sample_not_activated": [],
+    },
+}
+"""Three styles of four prompts: feature 7 fires on 4 novice and 1 guru, feature 9 on 3 expert ones."""
+
+BY_TOPIC = {
+    "novice_features": {
+        "7": {
+            "total_samples": 4,
+            "activated_count": 4,
+            "activation_rate": 1.0,
+            "mean_activation": 0.75,
+            "max_activation": 1.5,
+            "activated_topics": [
+                {"topic": "tides", "activation": 0.25},
+                {"topic": "yeast", "activation": 0.5},
+                {"topic": "comets", "activation": 0.75},
+                {"topic": "rust", "activation": 1.5},
+            ],
+        },
+        "8": {
+            "total_samples": 4,
+            "activated_count": 2,
+            "activation_rate": 0.5,
+            "mean_activation": 0.37,
+            "max_activation": 0.5,
+            "activated_topics": [{"topic": "yeast", "activation": 0.5}, {"topic": "rust", "activation": 0.25}],
+        },
+    }
+}
+"""Feature 7 is active on all four topics, feature 8 on two of them with a mean of 0.375."""
+
+
+def small_diff(**changes: object) -> FeatureDiff:
+    """Make a comparison of the run behind `FIRING` and `BY_TOPIC`: feature 7 fires on 4 of 4 and on 0 of 4 prompts."""
+    diff = FeatureDiff(
+        a="novice",
+        b="expert",
+        avg_active={"novice": 6.0, "expert": 5.0, "standard": 4.5},
+        avg_intensity={"novice": 0.5, "expert": 0.75},
+        only_count={"novice": 3, "expert": 2},
+        dominant={
+            "novice": (FeatureRates(index=7, a=1.0, b=0.0),),
+            "expert": (FeatureRates(index=9, a=0.0, b=0.75),),
+        },
+        only={"novice": (7,), "expert": (9,)},
+    )
+    return replace(diff, **changes)
+
+
+def write_json(path: Path, data: object) -> Path:
+    """Write data as JSON."""
+    path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    return path

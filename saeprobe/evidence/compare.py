@@ -117,7 +117,7 @@ def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
     parts = tuple(pieces)
     if len(parts) < 2:  # noqa: PLR2004 - agreement takes two
         raise ValueError(f"in_each() was given {len(parts)} comparison(s); wanted one for each of several subjects")
-    return record(each_holds(parts))
+    return record(_all_hold(parts))
 
 
 def greater_than(left: object, right: object) -> Evidence:
@@ -131,14 +131,20 @@ def equal_to(left: object, right: object) -> Evidence:
 
 
 def _each(left: object, right: object, compare: Compare) -> Evidence:
-    if isinstance(left, Every):
-        if isinstance(right, Every):
+    if isinstance(left, Every) and isinstance(right, Every):
+        if not all(isinstance(each, PrintedNumber) for each in left.quantities):
             raise TypeError("every(...) on both sides; write one comparison for each of the left side")
+        parts = [compare(each, other) for each in left.quantities for other in right.quantities]
+    elif isinstance(left, Every):
         parts = [compare(each, right) for each in left.quantities]
     elif isinstance(right, Every):
         parts = [compare(left, each) for each in right.quantities]
     else:
         return compare(left, right)
+    return _all_hold(parts)
+
+
+def _all_hold(parts: Sequence[Evidence]) -> Evidence:
     return all_printed(parts) if all(part.kind == "printed" for part in parts) else each_holds(parts)
 
 
@@ -196,7 +202,7 @@ def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
         if isinstance(quantity, Measurement):
             return always(quantity, wanted, terms)
         return always_recorded(quantity, wanted, terms)
-    if isinstance(quantity, PrintedNumber) and is_number(expected):
+    if isinstance(quantity, PrintedNumber) and (is_number(expected) or isinstance(expected, Published)):
         return printed_equal(quantity, expected, terms, margin=0.0)
     named = quantity.name if _is_quantity(quantity) or isinstance(quantity, Margin) else repr(quantity)
     if not isinstance(expected, About):

@@ -103,7 +103,7 @@ class _Source(ast.NodeTransformer):
         number, measures = float(other) if isinstance(other, int | float) else None, a & _MEASURES
         sides = [tuple(self.sides(one)) or (_ANY,) for one in (left, right)]
         kind = "open"
-        if "printed" in a | b or isinstance(self.value(left), PrintedTable):
+        if "printed" in a | b or any(isinstance(self.value(one), PrintedTable) for one in ast.walk(left)):
             kind = "printed"
         elif equal and ("published" in b or isinstance(other, Published)):
             kind = "reading"

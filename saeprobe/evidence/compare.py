@@ -105,8 +105,8 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
 def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
     """Let a comparison hold in each of several subjects: `in_each(l0(f["novice"]) > l0(f["expert"]) for f in styles)`.
 
-    Every subject is compared, also after one in which it does not hold. Refuted by a single one that refutes it, and
-    supported only where all support it.
+    Or in each row of a printed table. All are compared, also after one in which it does not hold. Refuted by a single
+    one that refutes it, and supported only where all support it.
 
     Raises:
         TypeError: they are given one by one.

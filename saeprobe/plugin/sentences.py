@@ -134,7 +134,7 @@ class _Source(ast.NodeTransformer):
                 return ""
         return found.__name__ if isinstance(found, FunctionType) and str(found.__module__)[:9] == "saeprobe." else ""
 
-    def value(self, node: ast.expr) -> object:
+    def value(self, node: ast.AST) -> object:
         """Return what a plain value or a global name is, or the table that it is an entry of; else None."""
         of = node.value if isinstance(node, ast.Subscript) else node
         if isinstance(of, ast.Name):

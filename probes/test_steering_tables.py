@@ -29,9 +29,7 @@ COSINE = {
     }.items()
 }
 SAF = {
-    strength: column(
-        f"lambda {strength}", *counts, unit="features", source="SAE Inspect, steering_analysis_results.json"
-    )
+    strength: column(f"lambda {strength}", *counts, unit="features", source=STEERED)
     for strength, counts in {
         1: ("180.6", "180.1", "166.2", "196.8", "226.1", "165.5"),
         2: ("812", "1001", "1026", "1138", "1589", "557"),

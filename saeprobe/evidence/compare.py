@@ -13,7 +13,8 @@ from saeprobe.claims import Published
 from saeprobe.evidence.bounds import against_bound, always, always_recorded
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record, summaries
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
-from saeprobe.evidence.printed import all_printed, as_published, printed_equal, printed_greater
+from saeprobe.evidence.printed import as_published
+from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import (
     NUMBER,

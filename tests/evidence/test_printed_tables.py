@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from saeprobe.claims import published
 from saeprobe.evidence.compare import about, every, ordered
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.evidence.printed import PrintedTable, printed
+from saeprobe.evidence.printed_tables import PrintedTable, printed
 
 TABLE = printed(
     published(novice=137, standard=131, padding=126, guru=115, expert=114, spaces=99, unit="features", n=1),

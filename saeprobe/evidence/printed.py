@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite
+from typing import Protocol
 
 from saeprobe.claims import Published, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Sample, Terms, UnitValue
 from saeprobe.evidence.units import refuse_controls, sample_of
-from saeprobe.evidence.values import Measurement, PrintedNumber
+from saeprobe.evidence.values import PrintedNumber, Quantity
 from saeprobe.files import visible
 
 AGREES = "the printed numbers agree with the sentence, but they are all there is: nothing separates chance from effect"
@@ -144,7 +145,19 @@ def _shown(of: Printed) -> str:
     return f"{of.label} = {of.printed}" if isinstance(of, PrintedNumber) else f"{of:g}"
 
 
-def as_published(of: Measurement, published: Published, terms: Terms) -> Evidence:
+class _ByStyle(Protocol):
+    """A measurement holds values by style, and so do counts."""
+
+    @property
+    def measure(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    def __getitem__(self, style: str, /) -> Quantity: ...
+
+
+def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
     """Decide whether the mean of each style repeats the printed number of that label; nothing is inferred from it."""
     refuse_controls("published", terms)
     if of.unit != published.unit or published.measure not in ("", of.measure):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Literal
 
 import numpy as np
 
-from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms
+from saeprobe.claims import Over
+from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms, UnitValue
 from saeprobe.evidence.units import at_least, needed, needed_in_words, refuse_controls, sample_of, unit_means
-from saeprobe.evidence.values import Measurement, Summary
+from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.statistics.intervals import MOST_UNITS, rate_interval, rate_p, units_for_rate
 from saeprobe.statistics.permutation import drawing_rule
@@ -137,6 +139,38 @@ def rate_against(of: Measurement, bound: float, terms: Terms, *, above: bool) ->
     return replace(
         base, outcome=outcome, reason=reason, p=p, test=f"exact binomial over {have} {units}, one-sided", needed=more
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """Trials count on how many units of replication something happens; a unit counts with the share of its prompts.
+
+    `values` are the units, by name, where they are known; `what` names them and `scope` says how far they reach.
+    """
+
+    successes: float
+    trials: int
+    values: tuple[UnitValue, ...]
+    what: str
+    scope: str
+
+
+def trials_of(of: Quantity, over: Sequence[Over]) -> Trials | None:
+    """Count the units of a rate; None where a record gives a share of prompts whose number it does not say.
+
+    A record that counts prompts has one wording a style, and says nothing of others.
+    """
+    if isinstance(of, Measurement):
+        values, what, scope = unit_means(of, over)
+        return Trials(
+            successes=sum(unit.value for unit in values), trials=len(values), values=values, what=what, scope=scope
+        )
+    if of.n is None:
+        return None
+    scope = f"the {of.n} recorded prompts, one wording"
+    if "templates" in over:
+        return Trials(successes=of.value, trials=1, values=(), what="templates", scope=scope)
+    return Trials(successes=round(of.value * of.n), trials=of.n, values=(), what="prompts", scope=scope)
 
 
 def rated(of: Measurement, statement: str, terms: Terms) -> Evidence:

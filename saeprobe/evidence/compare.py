@@ -106,8 +106,7 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
 def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
     """Let a comparison hold in each of several subjects: `in_each(l0(f["novice"]) > l0(f["expert"]) for f in styles)`.
 
-    Or in each row of a printed table. All are compared, also after one in which it does not hold. Refuted by a single
-    one that refutes it, and supported only where all support it.
+    Or in each row of a printed table. All are compared; one that refutes it decides, and only all together support it.
 
     Raises:
         TypeError: they are given one by one.

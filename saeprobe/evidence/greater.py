@@ -9,8 +9,8 @@ from typing import Final
 from saeprobe.captures import places_apart
 from saeprobe.claims import Control
 from saeprobe.evidence.controls import RANDOM, Again, summary_of, verdict_of
-from saeprobe.evidence.controls.adjusting import length_control, shuffled_control, wording_control
-from saeprobe.evidence.controls.draws import draws_control, injection_control
+from saeprobe.evidence.controls.adjusting import injection_control, length_control, shuffled_control, wording_control
+from saeprobe.evidence.controls.draws import draws_control
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms
 from saeprobe.evidence.units import (
     Compared,

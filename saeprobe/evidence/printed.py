@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from saeprobe.claims import Published
 from saeprobe.evidence.evidence import Evidence, Sample, Terms, UnitValue
 from saeprobe.evidence.units import refuse_controls, sample_of
-from saeprobe.evidence.values import Measurement
+from saeprobe.evidence.values import Quantity
 
 
-def as_published(of: Measurement, published: Published, terms: Terms) -> Evidence:
+class _ByStyle(Protocol):
+    """A measurement holds values by style, and so do counts."""
+
+    @property
+    def measure(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    def __getitem__(self, style: str, /) -> Quantity: ...
+
+
+def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
     """Decide whether the mean of each style repeats the printed number of that label; nothing is inferred from it."""
     refuse_controls("published", terms)
     if of.unit != published.unit or published.measure not in ("", of.measure):

@@ -6,6 +6,7 @@ Given anything else, they raise a TypeError that says what to write.
 """
 
 from saeprobe.measures.activity import (
+    activation,
     active_share,
     effective_rank,
     firing_rate,
@@ -18,17 +19,21 @@ from saeprobe.measures.activity import (
 from saeprobe.measures.clusters import clusters
 from saeprobe.measures.concepts import among_strongest, fluency, mentions, selectivity
 from saeprobe.measures.exclusive import exclusive_features
-from saeprobe.measures.halving import halves
+from saeprobe.measures.firings import fewest, firings
+from saeprobe.measures.halving import halves, separating_features
 from saeprobe.measures.scan import pick, scan
-from saeprobe.measures.separation import separates, separating_features
+from saeprobe.measures.separation import separates, signature
 
 __all__ = [
+    "activation",
     "active_share",
     "among_strongest",
     "clusters",
     "effective_rank",
     "exclusive_features",
+    "fewest",
     "firing_rate",
+    "firings",
     "fluency",
     "halves",
     "l0",
@@ -41,5 +46,6 @@ __all__ = [
     "selectivity",
     "separates",
     "separating_features",
+    "signature",
     "variance_explained",
 ]

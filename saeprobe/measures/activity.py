@@ -11,7 +11,7 @@ import numpy as np
 from saeprobe.claims import NotRun, Unverifiable
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features import Features, NearThreshold
-from saeprobe.measures.reading import Readable, captured, feature_number, firing, one_near, refuse_unread
+from saeprobe.measures.reading import Readable, captured, feature_number, one_near, refuse_unread
 from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.shapes import Float
 
@@ -69,27 +69,62 @@ def max_activation(of: Readable) -> Quantity:
     return measured(of, "max activation", "activation", largest)
 
 
-def mean_activation(of: Readable) -> Quantity:
-    """Measure the mean strength of a prompt's active features, in the SAE's units; inactive ones do not count.
+def mean_activation(of: Readable, *, pooled: bool = False) -> Quantity:
+    """Measure the mean strength of active features, in the SAE's units; inactive ones do not count.
 
-    The published "mean intensity" pools all active values of all prompts instead, so that prompts with more active
-    features weigh more there; recorded summaries are taken as they are.
+    Each prompt has a mean of its own, and these are averaged. `pooled` takes the mean of all active values of a style
+    instead, as the published "mean intensity" does: prompts with more active features weigh more. A prompt's value is
+    then that mean moved by what the prompt adds to it, (its sum - mean x its active values) / active values a prompt:
+    the values average to the pooled mean and scatter as it does (a ratio estimator; Cochran, Sampling Techniques, 6.3).
 
     Raises:
-        ValueError: a prompt on which no feature is active.
+        ValueError: no feature is active on a prompt, or with `pooled` on a whole style.
+        NotRun: a record holds the other mean only.
     """
+    name = "pooled mean activation" if pooled else "mean activation a prompt"
     if isinstance(of, RecordedStyle):
-        return of.quantity("mean activation")
+        return of.quantity(name)
 
     def mean(these: Features) -> Values:
         active = np.bincount(these.row_prompt, weights=np.diff(these.acts.indptr), minlength=len(these))
         total = np.bincount(these.row_prompt, weights=these.acts.sum(axis=1), minlength=len(these))
-        if (active == 0).any():
-            prompt = these.prompts[int(np.flatnonzero(active == 0)[0])]
+        group = np.arange(len(these))
+        if pooled:
+            group = np.unique([prompt.style for prompt in these.prompts], return_inverse=True)[1]
+        size, count, strength = (
+            np.bincount(group, weights=each)[group] for each in (np.ones(len(these)), active, total)
+        )
+        if (count == 0).any():
+            prompt = these.prompts[int(np.flatnonzero(count == 0)[0])]
             raise ValueError(f"no feature is active on {prompt.text!r}; its mean strength is not defined")
-        return total / active
+        return strength / count + (total - strength / count * active) / (count / size)
 
-    return measured(of, "mean activation", "activation", mean)
+    return measured(of, name, "activation", mean)
+
+
+def activation(of: Readable, feature: int) -> Measurement:
+    """Measure the activation of `feature`, 0 where it is silent, in the SAE's units.
+
+    Raises:
+        TypeError: `feature` is not one whole number.
+        ValueError: the SAE has no such feature.
+        NotRun: a record does not hold it.
+    """
+    feature = feature_number(feature)
+    refuse_unread(of)
+    if isinstance(of, RecordedStyle):
+        return of.activation(feature)
+
+    def strength(these: Features) -> Values:
+        return _mean_over_tokens(these, _column(these, feature))
+
+    return measured(of, f"activation of feature {feature}", "activation", strength)
+
+
+def _column(of: Features, feature: int) -> Float[np.ndarray, " rows"]:
+    if not 0 <= feature < of.d_sae:
+        raise ValueError(f"feature {feature} is outside [0, {of.d_sae}) of {of.subject}")
+    return of.acts[:, [feature]].toarray().ravel()
 
 
 def firing_rate(of: Readable, feature: int) -> Quantity:
@@ -103,12 +138,10 @@ def firing_rate(of: Readable, feature: int) -> Quantity:
     refuse_unread(of)
     if isinstance(of, RecordedStyle):
         return of.firing_rate(feature)
-    fires = firing(of)
 
     def share(these: Features) -> Values:
-        if not 0 <= feature < these.d_sae:
-            raise ValueError(f"feature {feature} is outside [0, {these.d_sae}) of {these.subject}")
-        return (fires if these is of else firing(these))[:, feature].astype(np.float64)
+        active = these.row_prompt[_column(these, feature) > 0]
+        return (np.bincount(active, minlength=len(these)) > 0).astype(np.float64)
 
     return measured(
         of, f"firing rate of feature {feature}", "share of prompts", share, near=lambda these: one_near(these, feature)

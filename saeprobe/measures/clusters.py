@@ -11,20 +11,19 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Control, Over
-from saeprobe.evidence.controls import summary_of, verdict_of
-from saeprobe.evidence.controls.draws import Effect
+from saeprobe.evidence.controls import READ_ELSEWHERE, summary_of, verdict_of
+from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
 from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares
 from saeprobe.measures.reading import captured, refuse_more, refuse_others, templates, topics
-from saeprobe.measures.separation import READ, BothSides, run_rivals
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import DRAWING, Reached, counted, drawn
 
-CONTROLS: tuple[Control, ...] = READ  # the sentence takes these
+CONTROLS: tuple[Control, ...] = READ_ELSEWHERE  # the sentence takes these
 
 DECIMALS = 6  # of the distances, which are reported so and tested as reported
 

@@ -14,8 +14,8 @@ from typing import NoReturn
 import numpy as np
 
 from saeprobe.claims import NotRun
-from saeprobe.evidence.controls import HALF, summary_of, verdict_of
-from saeprobe.evidence.controls.draws import Effect
+from saeprobe.evidence.controls import HALF, READ_ELSEWHERE, summary_of, verdict_of
+from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
 from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
@@ -33,12 +33,11 @@ from saeprobe.measures.reading import (
     refuse_others,
     refuse_unread,
 )
-from saeprobe.measures.separation import READ, BothSides, run_rivals
 from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
 from saeprobe.statistics.permutation import COUNTED_ITEMS, DRAWING, Dealt, Reached, counted, drawn, every_choice
 
-CONTROLS = ("activity", *READ)
+CONTROLS = ("activity", *READ_ELSEWHERE)
 """A comparison of exclusive features takes these controls."""
 
 THINNINGS = (20, 180)

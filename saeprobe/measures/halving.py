@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import current_terms
 from saeprobe.features import Features
-from saeprobe.measures.reading import captured, one_near, refuse_more, templates, topics
+from saeprobe.measures.reading import captured, firing, one_near, refuse_apart, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
@@ -75,6 +75,24 @@ def selected(features: tuple[int, ...], yes: Features, no: Features) -> Selected
     )
     where = f"{len(yes)} + {len(no)} prompts"
     return Selected(features=features, tried=yes.d_sae, picked_on=where, prompts=yes.prompts + no.prompts, near=near)
+
+
+def separating_features(yes: Features, no: Features, *, most: int = 10) -> Selected:
+    """Return features that fire on every prompt of `yes` and on none of `no`, strongest on their weakest prompt first.
+
+    There may be none; confirming a selection of none refutes that there is such a feature.
+
+    Raises:
+        TypeError: the sides were read at different tokens, or share prompts.
+        NotRun: a record of summaries does not say which features fire on a prompt.
+    """
+    yes, no = captured(yes), captured(no)
+    refuse_apart(yes, no)
+    candidates = np.flatnonzero(firing(yes).all(axis=0) & ~firing(no).any(axis=0))
+    strongest = np.zeros((len(yes), len(candidates)))
+    np.maximum.at(strongest, yes.row_prompt, yes.acts[:, candidates].toarray())
+    order = np.argsort(strongest.min(axis=0))[::-1][:most]
+    return selected(tuple(int(candidates[index]) for index in order), yes, no)
 
 
 def halves(of: Features | Recorded, *more: object) -> tuple[Features, Features]:

@@ -8,20 +8,21 @@ from math import ceil, inf
 import numpy as np
 
 from saeprobe.claims import Control
-from saeprobe.evidence.controls import HALF, summary_of, verdict_of
+from saeprobe.evidence.controls import HALF, READ_ELSEWHERE, summary_of, verdict_of
+from saeprobe.evidence.controls.draws import BothSides, run_rivals
 from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
 from saeprobe.measures.reading import Readable, captured, one_near, refuse_apart, refuse_others, templates, topics
-from saeprobe.measures.separation import READ, SHARE, BothSides, run_rivals
+from saeprobe.measures.separation import SHARE
 from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import false_discoveries, units_to_decide
 
 ROUNDS = 20
 """The control `labels` scans this many times between shuffled labels."""
 
-CONTROLS: tuple[Control, ...] = ("labels", *READ)
+CONTROLS: tuple[Control, ...] = ("labels", *READ_ELSEWHERE)
 """A scan takes these controls."""
 
 EXAMPLES = 3

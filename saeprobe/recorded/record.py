@@ -44,7 +44,7 @@ class RecordedStyle:
 
     def same_as(self, other: RecordedStyle) -> bool:
         """Say whether two are one style of one record, though they were looked up twice."""
-        return (self.style, self.origin) == (other.style, other.origin)
+        return self.quantities is other.quantities
 
     def quantity(self, measure: str) -> Quantity:
         """Return the recorded values of a measure.

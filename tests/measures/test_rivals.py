@@ -10,12 +10,11 @@ import pytest
 from by_hand import crossed, features
 
 from saeprobe.claims import Control
-from saeprobe.evidence.controls.draws import Effect
+from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
 from saeprobe.measures.reading import refuse_others
-from saeprobe.measures.separation import BothSides, run_rivals
 
 TOPICS = ("tides", "yeast")
 PASTED = "with the styles' own words pasted into neutral prompts"

@@ -1,4 +1,4 @@
-"""Three controls judge a claim by its own values: at equal length, without the styles' words, with shuffled labels."""
+"""Four controls hold a claim at equal length, without the styles' words, by these alone, and with shuffled labels."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from saeprobe.evidence.controls import Again, found, not_run, what_is_left
+from saeprobe.claims import Control, NotRun
+from saeprobe.evidence.controls import HALF, Again, found, not_run, share_of, what_is_left
 from saeprobe.evidence.evidence import ControlResult, Terms
 from saeprobe.evidence.units import Compared
 from saeprobe.evidence.values import Measurement
-from saeprobe.files import number, p_value
+from saeprobe.files import amount, number, p_value
 from saeprobe.prompts.prompt import mentions
 from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import rate_interval, rate_p
@@ -120,6 +121,7 @@ def slope_error(values: Values, lengths: Values, groups: Sequence[str], clusters
     return sqrt((len(without) - 1) * float(without.var()))
 
 
+NO_MODEL: Final = "it takes a run of the model, and a record stands in its place"
 UNKNOWN_WORDS: Final = (
     'nobody knows which words are the styles\' own; a file of prompts says so by words = ["..."] under each style'
 )
@@ -156,6 +158,44 @@ ROUNDS: Final = 200
 """Enough to tell a test that finds something in one of ten shuffles from one that does in one of twenty."""
 
 LEVEL: Final = 0.99  # level of the interval of that share: one claim in two hundred would be lost to chance
+
+
+def injection_control(
+    a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again
+) -> ControlResult:
+    """Make the comparison where only the words are at work.
+
+    They reproduce the effect if it is found there too, in the same direction, and is at least half as large: the words
+    then make up as much of the effect as they leave.
+    """
+    name: Control = "injection"
+    if not own_words(a, b):
+        return not_run(name, "absent", compared, UNKNOWN_WORDS)
+    if a.under is None or b.under is None:
+        return not_run(name, "absent", compared, NO_MODEL)
+    try:
+        made = again(a.under(name, 0), b.under(name, 0))
+    except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
+        return not_run(name, "absent", compared, str(error))
+    if made.p is None or made.estimate is None:
+        return not_run(name, "absent", compared, made.reason)
+    share = share_of(made.estimate, compared.shift.estimate)
+    words = " and ".join(f"'{word}'" for word in own_words(a, b))
+    effect = amount(made.estimate, made.unit, signed=True)
+    return ControlResult(
+        name=name,
+        expects="absent",
+        explains=found(compared, terms) and made.p < terms.alpha and share is not None and share >= HALF,
+        estimate=made.estimate,
+        interval=made.interval,
+        p=made.p,
+        detail=(
+            f"with {words} pasted into neutral prompts the difference is {effect} "
+            f"({p_value(made.p)}) against {number(compared.shift.estimate, made.unit, signed=True)}"
+        ),
+        share=share,
+        evidence=made,
+    )
 
 
 def shuffled_control(

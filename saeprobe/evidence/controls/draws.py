@@ -1,8 +1,8 @@
-"""Two sorts of controls read something else than the claim: its words alone, and many draws of what is random."""
+"""Many draws of what is random are held against a claim; for evidence on whole sets of features all rivals run here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import floor
 from typing import Final
@@ -10,54 +10,14 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import HALF, Again, found, not_run, share_of
-from saeprobe.evidence.controls.adjusting import UNKNOWN_WORDS, own_words
+from saeprobe.evidence.controls import HALF, RANDOM, Again, found, not_run, share_of
+from saeprobe.evidence.controls.adjusting import NO_MODEL
 from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Terms, UnitValue
 from saeprobe.evidence.units import Compared
 from saeprobe.evidence.values import Measurement
-from saeprobe.files import amount, number, p_value
+from saeprobe.features import Features
+from saeprobe.files import SHARE, amount, number, p_value
 from saeprobe.statistics.shifts import paired_shift
-
-NO_MODEL: Final = "it takes a run of the model, and a record stands in its place"
-
-
-def injection_control(
-    a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again
-) -> ControlResult:
-    """Make the comparison where only the words are at work.
-
-    They reproduce the effect if it is found there too, in the same direction, and is at least half as large: the words
-    then make up as much of the effect as they leave.
-    """
-    name: Control = "injection"
-    if not own_words(a, b):
-        return not_run(name, "absent", compared, UNKNOWN_WORDS)
-    if a.under is None or b.under is None:
-        return not_run(name, "absent", compared, NO_MODEL)
-    try:
-        made = again(a.under(name, 0), b.under(name, 0))
-    except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
-        return not_run(name, "absent", compared, str(error))
-    if made.p is None or made.estimate is None:
-        return not_run(name, "absent", compared, made.reason)
-    share = share_of(made.estimate, compared.shift.estimate)
-    words = " and ".join(f"'{word}'" for word in own_words(a, b))
-    effect = amount(made.estimate, made.unit, signed=True)
-    return ControlResult(
-        name=name,
-        expects="absent",
-        explains=found(compared, terms) and made.p < terms.alpha and share is not None and share >= HALF,
-        estimate=made.estimate,
-        interval=made.interval,
-        p=made.p,
-        detail=(
-            f"with {words} pasted into neutral prompts the difference is {effect} "
-            f"({p_value(made.p)}) against {number(compared.shift.estimate, made.unit, signed=True)}"
-        ),
-        share=share,
-        evidence=made,
-    )
-
 
 FEWEST: Final = 20
 """At least so many draws are read: with none of them as large as the claim, 1 / 21 is below the usual alpha of 0.05."""
@@ -219,3 +179,99 @@ def _on(of: Measurement, there: Measurement) -> Measurement:
     """Take the values on the prompts that were read there too."""
     these = set(there.prompts)
     return of.select(np.array([prompt in these for prompt in of.prompts]))
+
+
+BothSides = tuple[Features, ...]
+"""A kind of evidence is made on these: the captures, or the styles of one, that its sentence names."""
+
+
+def run_rivals(
+    sides: BothSides,
+    claim: Evidence,
+    again: Callable[[BothSides, Terms], Evidence],
+    effect: Callable[[BothSides], Effect] | None = None,
+    *,
+    found: bool,
+    terms: Terms,
+    own: Mapping[Control, Callable[[], ControlResult]],
+) -> tuple[ControlResult, ...]:
+    """Run the controls that a claim declares, in that order.
+
+    A control that reads something else explains the claim if its evidence is there too, at least half as large.
+
+    Args:
+        sides: what the claim's evidence is made on.
+        claim: that evidence.
+        again: makes it on other features and under terms without controls; for pasted words.
+        effect: how much some features show, for draws of what is random; by default the estimate of the evidence.
+        found: whether the claim's own evidence is there; nothing else can be explained.
+        terms: of the claim.
+        own: the controls that only this kind of evidence has.
+    """
+    unasked = Terms(alpha=terms.alpha, seed=terms.seed, over=terms.over)
+
+    def estimated(there: BothSides) -> Effect:
+        return Effect(size=again(there, unasked).estimate or 0.0, scale=None)
+
+    def rival(name: Control) -> ControlResult:
+        try:
+            if name in RANDOM:
+                return _drawn(name, sides, claim, effect or estimated, found=found, terms=terms)
+            return _pasted(name, claim, again(tuple(side.under(name) for side in sides), unasked), found, terms.alpha)
+        except (NotRun, ValueError) as error:  # such as a random model under which no feature fires on some prompt
+            return ControlResult(
+                name=name, expects="absent", explains=False, estimate=0.0, interval=None, p=None, detail=str(error)
+            )
+
+    return tuple(own[name]() if name in own else rival(name) for name in terms.controls)
+
+
+def _pasted(name: Control, claim: Evidence, evidence: Evidence, found: bool, alpha: float) -> ControlResult:  # noqa: FBT001
+    """Hold the evidence on pasted words against that of the claim."""
+    share = None if not claim.estimate or evidence.estimate is None else evidence.estimate / claim.estimate
+    reproduced = evidence.p is not None and evidence.p < alpha and share is not None and share >= HALF
+    of_effect = "" if share is None or evidence.p is None else f"; {number(share, SHARE)} of the effect"
+    return ControlResult(
+        name=name,
+        expects="absent",
+        explains=found and reproduced,
+        estimate=evidence.estimate or 0.0,
+        interval=evidence.interval,
+        p=evidence.p,
+        share=share,
+        evidence=evidence,
+        detail=f"with the styles' own words pasted into neutral prompts {evidence.reason}{of_effect}",
+    )
+
+
+def _drawn(
+    name: Control,
+    sides: BothSides,
+    claim: Evidence,
+    effect: Callable[[BothSides], Effect],
+    *,
+    found: bool,
+    terms: Terms,
+) -> ControlResult:
+    """Hold what the draws show against what the claim shows on the prompts that they read."""
+
+    def under(draw: int) -> BothSides:
+        return tuple(side.under(name, draw) for side in sides)
+
+    def restricted(side: Features, there: Features) -> Features:
+        these = set(there.prompts)
+        return side.select([index for index, prompt in enumerate(side.prompts) if prompt in these])
+
+    first = under(0)
+    here = tuple(restricted(side, there) for side, there in zip(sides, first, strict=True))
+    drawn = [effect(first), *(effect(under(draw)) for draw in range(1, n_draws(terms.alpha)))]
+    return judged_draws(
+        name,
+        effect(here),
+        drawn,
+        statement=claim.statement,
+        unit=claim.unit,
+        prompts=sum(len(side) for side in here),
+        found=found,
+        terms=terms,
+    )

@@ -1,4 +1,4 @@
-"""SAE Inspect, version 3 of its paper: on which of six prompt styles its ten signature features fire, and how strongly."""
+"""SAE Inspect, version 3 of its paper: on which prompt styles its ten signature features fire, and how strongly."""
 
 from saeprobe import capture, claim, in_each, published, refuted, subjects
 from saeprobe.measures import activation, fewest, firing_rate, firings, separates
@@ -23,10 +23,8 @@ FIRE_ON = {
     53369: {"expert": 50, "padding": 37, "standard": 21, "spaces": 6, "guru": 0},
 }
 STRENGTHS = {
-    **{34942: {"novice": "1.6289"}, 59519: {"novice": "1.5952"}, 17913: {"novice": "0.4949"}},
-    **{55982: {"novice": "0.1757"}, 46703: {"expert": "0.5296"}, 21604: {"expert": "0.4131"}},
-    **{5936: {"expert": "0.3290"}, 51630: {"expert": "0.2264"}, 35870: {"expert": "0.1671"}},
-    **{53369: {"expert": "0.1255"}},
+    "novice": {34942: 1.6289, 59519: 1.5952, 17913: 0.4949, 55982: 0.1757},
+    "expert": {46703: 0.5296, 21604: 0.4131, 5936: 0.329, 51630: 0.2264, 35870: 0.1671, 53369: 0.1255},
 }
 
 
@@ -104,8 +102,8 @@ def test_feature_53369_is_silent_on_guru(styles):
     source="SAE Inspect, README, insight 5",
 )
 def test_signature_features_fire_on_every_topic(styles):
-    own = [*((styles["novice"], feature) for feature in NOVICE), *((styles["expert"], feature) for feature in EXPERT)]
-    assert in_each(firing_rate(style, feature) == 1 for style, feature in own)
+    own = {"novice": NOVICE, "expert": EXPERT}
+    assert in_each(firing_rate(styles[style], feature) == 1 for style in own for feature in own[style])
 
 
 @claim(
@@ -114,8 +112,8 @@ def test_signature_features_fire_on_every_topic(styles):
     source="SAE Inspect, README, AutoInterp",
 )
 def test_signature_features_are_as_strong_as_printed(styles):
-    printed = [(feature, style, mean) for feature, of in STRENGTHS.items() for style, mean in of.items()]
     assert in_each(
         activation(styles[style], feature) == published(**{style: mean}, unit="activation", n=50)
-        for feature, style, mean in printed
+        for style, means in STRENGTHS.items()
+        for feature, mean in means.items()
     )

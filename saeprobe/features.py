@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from saeprobe.claims import Control, NotRun, did_you_mean
+from saeprobe.claims import Control, NotRun
 from saeprobe.files import amount, visible
-from saeprobe.prompts import Prompt
+from saeprobe.prompts.prompt import Prompt, RecordedRun, no_style
 from saeprobe.shapes import Bool, Float, Int
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class Features:
         conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), made when it
             is needed; only those that the plan holds. A random control has one a draw, another control a single one.
         words: by style, the words of its own that its prompts say, where their file names them.
+        run: of which run they are recorded; None where a model was run.
     """
 
     subject: str
@@ -83,6 +84,7 @@ class Features:
         default_factory=dict["Control", "Sequence[Callable[[], Features]]"]
     )
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    run: RecordedRun | None = None
 
     def __post_init__(self) -> None:
         rows = self.acts.shape[0]
@@ -123,12 +125,11 @@ class Features:
         """Select the prompts of one style.
 
         Raises:
-            KeyError: no prompt has that style.
+            KeyError: no prompt has that style; of a record it is NotRun.
         """
         chosen = [index for index, prompt in enumerate(self.prompts) if prompt.style == style]
         if not chosen:
-            near = did_you_mean(style, self.styles)
-            raise KeyError(f"no prompt of style {style!r}{near}; there are: {', '.join(self.styles)}")
+            raise no_style(style, self.styles, self.run)
         return self.select(chosen)
 
     @property

@@ -10,7 +10,7 @@ from typing import Literal
 
 from saeprobe.claims import Control, Over
 from saeprobe.files import against, amount, span, visible
-from saeprobe.prompts import Prompt
+from saeprobe.prompts.prompt import Prompt, RecordedRun
 
 EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
 
@@ -56,7 +56,8 @@ class Sample:
     `values` and `prompts` run in parallel and are empty for a summary, whose `mean` is all that was recorded; `n` is
     then the number of prompts if it is known. `interval` is the interval of `mean` over the units of replication,
     where one can be given. `place` names the tokens that were read. `near_threshold` says where rounding decides
-    whether a feature fires, and `near_moves` by how much that may move the mean at most, in `unit`.
+    whether a feature fires, and `near_moves` by how much that may move the mean at most, in `unit`. `run` says of which
+    run it is recorded.
     """
 
     label: str
@@ -70,6 +71,7 @@ class Sample:
     place: str = ""
     near_threshold: str | None = None
     near_moves: float | None = None
+    run: RecordedRun | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
-from saeprobe.claims import Published
+from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.evidence import Evidence, Sample, Terms, UnitValue
 from saeprobe.evidence.units import refuse_controls, sample_of
 from saeprobe.evidence.values import Quantity
@@ -23,12 +24,18 @@ class _ByStyle(Protocol):
 
 
 def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
-    """Decide whether the mean of each style repeats the printed number of that label; nothing is inferred from it."""
+    """Decide whether the mean of each style repeats the printed number of that label; nothing is inferred from it.
+
+    Raises:
+        NotRun: what is recorded is of another run than the printed numbers.
+    """
     refuse_controls("published", terms)
     if of.unit != published.unit or published.measure not in ("", of.measure):
         printed = f"{published.measure} in {published.unit}".removeprefix(" in ")
         raise TypeError(f"{of.name} in {of.unit} is not what the numbers are printed of: {printed}")
     samples = tuple(sample_of(of[label], terms) for label in published.values)
+    if another := another_run(published, samples):
+        raise NotRun(another)
     apart = [sample for sample in samples if not _agrees(sample, published)]
     shown = ", ".join(f"{sample.label} {sample.mean:.4g} ({published.printed[sample.label]})" for sample in samples)
     within = "rounds to" if published.tolerance is None else f"lies within {published.tolerance:g} of"
@@ -43,6 +50,15 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
         rule=f"supported where every measured mean {within} its printed number; refuted where one does not",
         unit_values=tuple(UnitValue(side=one.label, unit="mean of its prompts", value=one.mean) for one in samples),
     )
+
+
+def another_run(published: Published | None, samples: Iterable[Sample]) -> str:
+    """Say that samples which answer for printed numbers are recorded of another run; empty where none is."""
+    for sample in samples if published else ():
+        alike = sample.label in published.values and sample.unit == published.unit
+        if alike and sample.run and (apart := sample.run.apart(published.n)):
+            return f"another run: {apart}; its numbers are not compared with the published ones"
+    return ""
 
 
 def _agrees(sample: Sample, published: Published) -> bool:

@@ -79,7 +79,7 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
     if isinstance(side, PrintedNumber):
         return made(mean=float(side.value), n=side.n)
     if isinstance(side, Summary):
-        return made(mean=side.value, n=side.n, place=side.place, near_threshold=side.near_threshold)
+        return made(mean=side.value, n=side.n, place=side.place, near_threshold=side.near_threshold, run=side.run)
     shift = mean_shift(side, terms)
     return made(
         mean=side.mean,
@@ -90,6 +90,7 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
         place=side.place,
         near_threshold=None if side.near is None else side.near.sentence(side.unit),
         near_moves=None if side.near is None else float(side.near.moves.mean()),
+        run=side.run,
     )
 
 

@@ -11,11 +11,11 @@ from typing import TypeGuard
 
 import numpy as np
 
-from saeprobe.claims import Control, did_you_mean
+from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence
 from saeprobe.features import NearThreshold
 from saeprobe.files import visible
-from saeprobe.prompts import Prompt
+from saeprobe.prompts.prompt import Prompt, RecordedRun, no_style
 from saeprobe.shapes import Float, Int
 
 
@@ -112,6 +112,7 @@ class Measurement(_Measured):
         under: measures the same under a control that reads something else, and the draw of a number; raises `NotRun`
             where that was not read. None for a record.
         words: by style, the words of its own that its prompts say, where that is known.
+        run: of which run it is recorded; None where a model was run.
     """
 
     values: Float[np.ndarray, " prompts"]
@@ -123,6 +124,7 @@ class Measurement(_Measured):
     near: NearThreshold | None = None
     under: Callable[[Control, int], Measurement] | None = None
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    run: RecordedRun | None = None
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.prompts):
@@ -159,12 +161,10 @@ class Measurement(_Measured):
         )
 
     def __getitem__(self, style: str) -> Measurement:
-        """Return the prompts of one style; a KeyError names the styles that there are."""
+        """Return the prompts of one style; a KeyError, or of a record NotRun, names the styles that there are."""
         chosen = np.array([prompt.style == style for prompt in self.prompts])
         if not chosen.any():
-            styles = dict.fromkeys(prompt.style for prompt in self.prompts)
-            near = did_you_mean(style, styles)
-            raise KeyError(f"no prompt of style {style!r}{near}; there are: {', '.join(styles)}")
+            raise no_style(style, (prompt.style for prompt in self.prompts), self.run)
         under = None if self.under is None else partial(_of_style, self.under, style)
         return replace(self.select(chosen), label=style, family=self.whole, under=under)
 
@@ -174,7 +174,7 @@ class Summary(_Measured):
     """A summary is a mean or a count that stands alone, without the values behind it.
 
     It was recorded so, or made over all prompts at once. `n` is the number of prompts, None where the record does not
-    say. `place` names the tokens read, `near_threshold` says what rounding decides.
+    say. `place` names the tokens read, `near_threshold` says what rounding decides, `run` of which run it is recorded.
     """
 
     value: float
@@ -182,6 +182,7 @@ class Summary(_Measured):
     origin: str
     place: str = ""
     near_threshold: str | None = None
+    run: RecordedRun | None = None
 
     def __repr__(self) -> str:
         return visible(f"<{self.name}: {self.value:.4g} {self.unit}, summary>")

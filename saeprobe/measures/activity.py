@@ -176,6 +176,7 @@ def measured(
         near=None if near is None else near(of),
         under=lambda control, draw=0: again(of.under(control, draw)),
         words=of.words,
+        run=of.run,
     )
 
 
@@ -275,4 +276,5 @@ def variance_explained(of: Features) -> Summary:
         n=len(of),
         origin=of.subject,
         place=of.place,
+        run=of.run,
     )

@@ -181,6 +181,7 @@ def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Terms) -> 
         mean=float(values.mean()),
         n=len(of),
         place=of.place,
+        run=of.run,
         interval=_interval(values, 1 - 2 * terms.alpha, terms.seed),
     )
 

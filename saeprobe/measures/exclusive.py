@@ -110,6 +110,7 @@ class ExclusiveFeatures:
             origin=label,
             place=self.on.place,
             near_threshold=_near_threshold(self.on, self.but_not),
+            run=self.on.run,
         )
 
     def __bool__(self) -> bool:

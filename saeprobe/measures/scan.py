@@ -198,6 +198,7 @@ def _sample(side: Features, feature: int, mean: float) -> Sample:
         mean=mean,
         n=len(side),
         place=side.place,
+        run=side.run,
         near_threshold=None if near is None else near.sentence(SHARE),
         near_moves=None if near is None else float(near.moves.mean()),
     )

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -30,8 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("saeprobe", "claims about the features of language models")
     group.addoption(
         "--saeprobe-evidence",
-        metavar="DIR",
-        help="decide the claims of as-published subjects from recorded files in DIR, without model or SAE",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="decide the claims of as-published subjects from recorded files, without model or SAE: PATH is a file, or "
+        "a folder whose own folders are not searched (may be given several times)",
     )
     group.addoption(
         "--saeprobe-store", metavar="DIR", help="where captured evidence is kept and reused (default: .saeprobe/store)"
@@ -176,7 +179,9 @@ class Door:
         if self._part is None:
             from saeprobe.plugin.starting import start
 
-            self._part = start(self._config, _folders(self._config), self._began)
+            self._part = start(
+                self._config, _folders(self._config), tuple(_evidence(self._config).values()), self._began
+            )
         return self._part
 
 
@@ -214,8 +219,13 @@ def _collected(function: FunctionType, collector: object) -> bool:
 
 def _folders(config: pytest.Config) -> dict[str, Path]:
     """Return the folders that options name, from where pytest was called, by the last word of the option."""
-    said = {name: vars(config.option)[f"saeprobe_{name}"] for name in ("evidence", "store", "report")}
+    said = {name: vars(config.option)[f"saeprobe_{name}"] for name in ("store", "report")}
     return {name: (config.invocation_params.dir / one).resolve() for name, one in said.items() if one}
+
+
+def _evidence(config: pytest.Config) -> dict[str, Path]:
+    """Return the files and folders of recorded evidence, by what was given."""
+    return {one: (config.invocation_params.dir / one).resolve() for one in config.option.saeprobe_evidence if one}
 
 
 def _check_options(config: pytest.Config) -> None:
@@ -223,10 +233,12 @@ def _check_options(config: pytest.Config) -> None:
     if option.saeprobe_batch_size < 1 or option.saeprobe_seed < 0:
         raise pytest.UsageError("--saeprobe-batch-size must be at least 1 and --saeprobe-seed at least 0")
     given = _folders(config)
-    _refuse_foreign_root(config, given)
-    evidence, report = given.get("evidence"), given.get("report")
-    if evidence is not None and not evidence.is_dir():
-        raise pytest.UsageError(f"--saeprobe-evidence {option.saeprobe_evidence}: there is no directory {evidence}")
+    evidence, report = _evidence(config), given.get("report")
+    named = [(name, vars(option)[f"saeprobe_{name}"], folder) for name, folder in given.items()]
+    _refuse_foreign_root(config, [*named, *(("evidence", said, path) for said, path in evidence.items())])
+    for said, path in evidence.items():
+        if not path.exists():
+            raise pytest.UsageError(f"--saeprobe-evidence {said}: there is no file or folder {path}")
     if report is not None:  # refused before the work
         there = next(path for path in (report, *report.parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK):
@@ -235,15 +247,14 @@ def _check_options(config: pytest.Config) -> None:
             )
 
 
-def _refuse_foreign_root(config: pytest.Config, given: Mapping[str, Path]) -> None:
+def _refuse_foreign_root(config: pytest.Config, given: Iterable[tuple[str, str, Path]]) -> None:
     """Refuse a root directory that is an option's: pytest finds it before it knows which options take a directory."""
     root, here = config.rootpath, config.invocation_params.dir
     meant = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.rootdir or config.option.inifilename
     if meant or root in (here, *here.parents):
         return
-    for name, folder in given.items():
+    for name, said, folder in given:
         if root in (folder, *folder.parents):
-            said = vars(config.option)[f"saeprobe_{name}"]
             raise pytest.UsageError(
                 f"pytest took --saeprobe-{name} {said} for its root directory: write --saeprobe-{name}={said}"
             )

@@ -277,7 +277,7 @@ class Hooks:
     def _run(self, exit_code: int) -> shape.Run:
         gathered = self._laboratory.gathered + self._gathered
         workers = getattr(self._config.option, "numprocesses", None) or 0
-        settings, evidence = self._settings, self._settings.evidence
+        settings = self._settings
         commit, changed = commit_of(settings.rootdir, store=settings.store, report=settings.report)
         return shape.Run(
             command=command_line(["pytest", *map(str, self._config.invocation_params.args)]),
@@ -292,7 +292,7 @@ class Hooks:
             python=platform.python_version(),
             platform=platform.platform(),
             device=next((each.device for each in gathered if each.device), None),
-            evidence_dir=None if evidence is None else evidence.name,
+            evidence_dir=self._laboratory.records.names,
             versions=versions(self._laboratory.computed_with),
             computed_prompts=sum(each.computed for each in gathered),
             stored_prompts=stored_before(gathered),

@@ -215,7 +215,7 @@ class Judge:
             python=platform.python_version(),
             platform=platform.platform(),
             device=self._laboratory.device,
-            evidence=None if settings.evidence is None else settings.evidence.name,
+            evidence=self._laboratory.records.names,
             commit=commit,
             dirty=None if changed is None else bool(changed),
             alpha=settings.alpha,

@@ -12,9 +12,8 @@ from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features import Features
 from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, default_names, designs_in_words
-from saeprobe.plugin.records import AS_PUBLISHED, in_words, served, stated_by
+from saeprobe.plugin.records import AS_PUBLISHED, Records, served
 from saeprobe.prompts import PromptSet
-from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Progress, Work
@@ -34,14 +33,14 @@ OWN_TEXT = "where plain English does not suit its vocabulary or its context, nam
 class Settings:
     """The settings of a run come from its options; paths are absolute.
 
-    `evidence` is a folder of recorded files, if one was given; `neutral` has by subject the prompts of its check.
+    `evidence` are recorded files, and folders of them; `neutral` has by subject the prompts of its check.
     """
 
     rootdir: Path
     store: Path
     report: Path
     baselines: Path
-    evidence: Path | None
+    evidence: tuple[Path, ...]
     default_subjects: tuple[str, ...]
     neutral: dict[str, PromptSet]
     alpha: float
@@ -62,6 +61,7 @@ class Laboratory:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.records = Records(settings.evidence)
         self._store = Store(settings.store)
         self._subjects: dict[str, Subject] = {}
         self._asked: tuple[Asked, ...] = ()
@@ -119,7 +119,9 @@ class Laboratory:
     def plan_in_words(self) -> list[str]:
         """Write a line a subject, and one for each design that claims on it rest on; no model is loaded."""
         wrong = [f"plan: {name}: cannot run: {reason}" for name, reason in self._wrong.items()]
-        return wrong + [f"plan: {line}" for works in self._together() for line in self._in_words(works)]
+        lines = wrong + [f"plan: {line}" for works in self._together() for line in self._in_words(works)]
+        recorded = [name for name in self.names if self.recorded(self.subject(name))]
+        return lines + Records.unasked(recorded, self._asked)
 
     def gather(self, show: Show) -> None:
         """Run what the plan asks for and the store lacks; a failure is kept for the probes that need it."""
@@ -243,11 +245,10 @@ class Laboratory:
         return evidence
 
     def _provide(self, subject: Subject, declared: Declared) -> object:
-        if (folder := self.recorded(subject)) is not None:
+        if self.recorded(subject):
             if isinstance(declared, Steering):
                 raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
-            stated = replace(stated_by(subject), prompts=plan.prompts_for(declared.prompts, subject))
-            return recorded_evidence(folder, declared, stated)
+            return self.records.evidence(subject, declared)
         if (missing := subject.missing()) is not None:
             raise NotRun(missing)
         if (failed := self._failed.get(subject.name)) is not None:
@@ -275,15 +276,15 @@ class Laboratory:
 
     def _is_run(self, subject: Subject) -> bool:
         """Say whether a model is run, and its weights are here."""
-        return self.recorded(subject) is None and subject.missing() is None
+        return not self.recorded(subject) and subject.missing() is None
 
-    def recorded(self, subject: Subject) -> Path | None:
-        """Return the folder whose recorded files stand in for a subject; None for one that is run."""
-        return self._settings.evidence if subject.name.endswith(AS_PUBLISHED) and not subject.spec.wrong else None
+    def recorded(self, subject: Subject) -> bool:
+        """Say whether recorded files stand in for a subject, which is not run then."""
+        return bool(self._settings.evidence) and subject.name.endswith(AS_PUBLISHED) and not subject.spec.wrong
 
     def record_of(self, subject: Subject) -> str | None:
-        """Say where the recorded files of a subject are, and what is odd of them; None for one that is run."""
-        return (folder := self.recorded(subject)) and in_words(folder, subject, self._asked)
+        """Say where the recorded files of a subject are, and what each answers; None for one that is run."""
+        return self.records.in_words(subject, self._asked) if self.recorded(subject) else None
 
     def wrong(self, subject: Subject) -> str | None:
         """Say why a subject that is to be run cannot be; files of one that is not are never read."""

@@ -4,32 +4,84 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pyarrow.parquet as pq
 
 from saeprobe.captures import Capture
 from saeprobe.plugin.collecting import Asked
-from saeprobe.recorded.directory import topics_unlike
-from saeprobe.recorded.stated import Stated
 from saeprobe.store.plan import Gathered, Plan, counted, prompts_for
 from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
+
+if TYPE_CHECKING:
+    from saeprobe.features import Features
+    from saeprobe.recorded.recognition import RecordedFile
+    from saeprobe.recorded.record import Recorded
+    from saeprobe.recorded.stated import Stated
 
 AS_PUBLISHED: Final = "-as-published"
 """The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
 
 
-def stated_by(subject: Subject) -> Stated:
+@dataclass(eq=False)
+class Records:
+    """Recorded files stand for as-published subjects; they are looked at when the first of these asks, once."""
+
+    paths: tuple[Path, ...]
+
+    @property
+    def names(self) -> str | None:
+        """Name what was given, as the report and baselines do; None where nothing was."""
+        return ", ".join(path.name for path in self.paths) or None
+
+    @cached_property
+    def _files(self) -> tuple[RecordedFile, ...]:
+        from saeprobe.recorded.recognition import recorded_files
+
+        return recorded_files(self.paths)
+
+    def evidence(self, subject: Subject, capture: Capture) -> Features | Recorded:
+        """Give what stands in place of a capture; raises as `recorded_evidence`."""
+        from saeprobe.recorded.directory import recorded_evidence
+
+        return recorded_evidence(self._files, capture, _stated_by(subject, capture))
+
+    @staticmethod
+    def unasked(recorded: Collection[str], asked: Iterable[Asked]) -> list[str]:
+        """Say, where evidence is given and nothing asks for it, which `-m` decides something from it."""
+        if not recorded or any(each.subject in recorded for each in asked):
+            return []
+        remedy = " or ".join(f"-m {name}" for name in recorded)
+        return [f"plan: no probe that is selected is decided from the recorded evidence; select some with {remedy}"]
+
+    def in_words(self, subject: Subject, asked: Iterable[Asked]) -> str:
+        """Say what was given, which file answers each capture of a subject, and what cannot be held against it."""
+        from saeprobe.recorded.directory import in_words
+
+        captures = dict.fromkeys(
+            each.declared for each in asked if each.subject == subject.name and isinstance(each.declared, Capture)
+        )
+        stated = [(capture, _stated_by(subject, capture)) for capture in captures]
+        unsaid = dict.fromkeys(one.unsaid for _, one in stated)
+        return f"{', '.join(map(str, self.paths))}: {in_words(self._files, stated)}{''.join(unsaid)}"
+
+
+def _stated_by(subject: Subject, capture: Capture) -> Stated:
     """Return what recorded files are held against: what is declared, or the subject's files say where they are."""
+    from saeprobe.recorded.stated import Stated
+
+    prompts = prompts_for(capture.prompts, subject)
     found = subject.located if subject.wrong is None and subject.absent() is None else None
     read, shape = (subject.spec, subject.spec.shape) if found is None else (found.pairing, found.shape)
-    return Stated(subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=shape and shape.hidden)
+    return Stated(
+        subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=shape and shape.hidden, prompts=prompts
+    )
 
 
 @lru_cache(maxsize=1)
@@ -74,17 +126,6 @@ def served(subject: Subject, plan_of: Callable[[Subject], Plan], store: Store) -
         if held > most:
             best, most = versions, held
     return best
-
-
-def in_words(folder: Path, subject: Subject, asked: Iterable[Asked]) -> str:
-    """Name the folder, what of its files cannot be held against the subject, and those of other topics."""
-    stated = stated_by(subject)
-    captures = [each.declared for each in asked if each.subject == subject.name and isinstance(each.declared, Capture)]
-    unlike = [
-        topics_unlike(folder, each, replace(stated, prompts=prompts_for(each.prompts, subject)))
-        for each in dict.fromkeys(captures)
-    ]
-    return f"{folder}{stated.unsaid}{''.join(dict.fromkeys(unlike))}"
 
 
 def stored_before(gathered: Sequence[Gathered]) -> int:

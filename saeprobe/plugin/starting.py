@@ -46,13 +46,13 @@ class Part(Protocol):
         ...
 
 
-def start(config: pytest.Config, given: Mapping[str, Path], began: float) -> Part:
+def start(config: pytest.Config, given: Mapping[str, Path], evidence: tuple[Path, ...], began: float) -> Part:
     """Set up the parts of the run; `began` is when pytest did, monotonic.
 
-    `given` are the folders of options.
+    `given` are the folders of options, `evidence` the files and folders of recorded evidence.
     """
     try:
-        settings = _settings(config, given)
+        settings = _settings(config, given, evidence)
         laboratory = Laboratory(settings)
         for name in (*laboratory.names, *laboratory.default_names(), *settings.neutral):
             laboratory.subject(name)  # a wrong name raises here
@@ -72,7 +72,7 @@ class _SettingError(ValueError):
     """A value of the ini file cannot be used."""
 
 
-def _settings(config: pytest.Config, given: Mapping[str, Path]) -> Settings:
+def _settings(config: pytest.Config, given: Mapping[str, Path], evidence: tuple[Path, ...]) -> Settings:
     root, option = _project(config), config.option
     named_in = config.rootpath if config.inipath is None else config.inipath.parent
     try:
@@ -84,7 +84,7 @@ def _settings(config: pytest.Config, given: Mapping[str, Path]) -> Settings:
         store=given.get("store", root / ".saeprobe" / "store"),
         report=given.get("report", root / "reports"),
         baselines=named_in / str(config.getini("saeprobe_baselines") or root / "reports" / "baselines"),
-        evidence=given.get("evidence"),
+        evidence=evidence,
         default_subjects=tuple(config.getini("saeprobe_default_subjects")),
         neutral=neutral,
         alpha=_alpha(str(config.getini("saeprobe_alpha"))),

@@ -7,9 +7,9 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from saeprobe.claims import did_you_mean
+from saeprobe.claims import NotRun, did_you_mean
 from saeprobe.files import FileError, visible
 
 MAX_CHARACTERS: Final = 20_000
@@ -27,6 +27,38 @@ class Prompt:
     style: str
     topic: str
     template: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedRun:
+    """A run whose numbers somebody recorded need not have read the prompts behind printed numbers.
+
+    `origin` names its files, and `n` counts its prompts a style; where it gives `shares` alone, those of any multiple
+    of `n` look the same. `another` says how it differs from a run on the subject's prompts; empty where nothing does.
+    """
+
+    origin: str
+    n: int | None = None
+    shares: bool = False
+    another: str = ""
+
+    def __str__(self) -> str:
+        n = f", {self.n} prompts a style" if self.n and not self.shares else ""
+        return f"as recorded in {self.origin}{n}" + (f" (another run: {self.another})" if self.another else "")
+
+    def apart(self, n: int | None) -> str:
+        """Say how it differs from a run with `n` prompts a style, which was printed; empty where nothing shows it."""
+        if self.another or None in (n, self.n) or n == self.n or (self.shares and not cast(int, n) % cast(int, self.n)):
+            return self.another
+        return f"{'a multiple of ' if self.shares else ''}{self.n} prompts a style where {n} are printed"
+
+
+def no_style(style: str, known: Iterable[str], run: RecordedRun | None = None) -> KeyError | NotRun:
+    """Return what to raise where no prompt has a style: a typing error, or what a recorded run left out."""
+    near, there = did_you_mean(style, styles := tuple(dict.fromkeys(known))), ", ".join(styles)
+    if run is not None:
+        return NotRun(f"{run.origin} holds nothing of {style} prompts{near}; it has: {there}")
+    return KeyError(f"no prompt of style {style!r}{near}; there are: {there}")
 
 
 class PromptError(ValueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -100,6 +100,14 @@ def compare_styles(features: ArticleFeatures, a: str, b: str) -> FeatureDiff:
         dominant={a: leaning(fired_a - fired_b), b: leaning(fired_b - fired_a)},
         only={style: tuple(int(index) for index in only[style][:LISTED_ONLY]) for style in (a, b)},
     )
+
+
+def smallest_count(rates: Sequence[float], *, precision: float = SINGLE) -> int | None:
+    """Find the smallest n, up to 1,000, for which every rate is a whole number out of n, within float32 rounding."""
+    for n in range(1, 1001):
+        if all(abs(rate * n - round(rate * n)) <= precision * n for rate in rates):
+            return n
+    return None
 
 
 def check_agreement(path: Path, diff: FeatureDiff) -> None:

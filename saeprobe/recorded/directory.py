@@ -1,171 +1,213 @@
-"""A directory of recorded files in the article's shapes stands where a capture would.
+"""Recorded files in the article's shapes stand where a capture would; each capture is answered by the run that fits.
 
-| file | holds |
+| what a file holds | what it gives |
 |---|---|
-| `features*.pt` | the features of each prompt's last token: everything that needs no prompt text |
-| `feature_diff*.json` | means, counts and firing rates of two styles, without the values behind them |
-| `eid*.json` | effective rank and length of each prompt, by topic and persona |
+| features of each prompt's last token | everything that needs no prompt text |
+| a comparison of two styles | means, counts and firing rates, without the values behind them |
+| the firing of named features by style | firing rates of all its styles, counted |
+| the activations of named features by topic | what each does on each prompt |
+| a table of EID by topic and persona | effective rank and length of each prompt |
+
+Several of the middle three are one record where nothing that they state contradicts the others.
 """
 
 from __future__ import annotations
 
-from itertools import chain
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
-
-import numpy as np
-from scipy.sparse import csr_array, vstack
 
 from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
-from saeprobe.evidence.values import Measurement, Quantity, Summary
-from saeprobe.features import Features, Token
-from saeprobe.files import FileError
-from saeprobe.prompts import Prompt
-from saeprobe.recorded.archives import load_data
-from saeprobe.recorded.comparison import FeatureDiff
-from saeprobe.recorded.record import Recorded, RecordedStyle, summary_of
-from saeprobe.recorded.stated import UNLIKE, Stated
-from saeprobe.recorded.summaries import EidTable, read_eid_table, read_feature_diff
-from saeprobe.recorded.tensors import FEATURES, ArticleFeatures, entries_of, read_features
+from saeprobe.features import Features
+from saeprobe.files import FileError, cut, shortened
+from saeprobe.prompts.prompt import RecordedRun
+from saeprobe.recorded.named_features import TopicActivations
+from saeprobe.recorded.recognition import Key, RecordedFile
+from saeprobe.recorded.recognition import in_words as stated_in_words
+from saeprobe.recorded.record import REMEDY, Recorded, from_features, from_ranks, from_summaries
+from saeprobe.recorded.stated import Stated
+from saeprobe.recorded.summaries import EidTable, read_eid_table
+from saeprobe.recorded.tensors import Entries, features_of
 
-AS_RECORDED: Final = "as recorded"
-"""The template of every recorded prompt: the files hold one wording a style and do not say it."""
+_SUMMARIES: Final = ("feature-diff", "firing-by-style", "activations-by-topic")
+_COUNTS: Final = ("l0", "exclusive features")  # of features, which an SAE has so many of
 
 
-def recorded_evidence(directory: Path, capture: Capture, stated: Stated) -> Features | Recorded:
-    """Read what the files in `directory` hold in place of `capture`, held against what the subject states.
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """Files are of one run; several are summaries that complete each other."""
+
+    files: tuple[RecordedFile, ...]
+    run: RecordedRun
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(style for file in self.files for style in file.styles))
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return max((file.topics for file in self.files), key=len)
+
+
+def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> Features | Recorded:
+    """Read what files hold in place of `capture`, held against what the subject states.
 
     Raises:
-        NotRun: no file there holds it, or there are several of a kind.
-        FileError: a file is damaged, of another shape, or does not agree with the subject.
+        NotRun: no file holds it, or several fit equally.
+        FileError: the only file that holds it is damaged, or does not agree with the subject.
     """
-    subject = stated.subject
-    if "effective_rank" in capture.keep:
-        table = _one(directory, "eid*.json")
-        if table is None:
-            raise NotRun(f"{directory} holds no EID table; put one there as eid_persona_results.json")
-        ranks = read_eid_table(table, d_in=stated.d_in)
-        stated.check(table, styles=ranks.personas, topics=ranks.topics)
-        return _from_eid_table(ranks, subject, table.name)
-    if capture.at != "last" or "activations" in capture.keep:
-        raise NotRun("recorded files hold the features of the last token only; this reads other tokens or activations")
-    features = _one(directory, "features*.pt")
-    if features is not None:
-        read = read_features(features, d_sae=stated.d_sae)
-        stated.check(features, styles=read.styles, topics=read.topics)
-        return _from_features(read, subject)
-    diff = _one(directory, "feature_diff*.json")
-    if diff is not None:
-        compared = read_feature_diff(diff)
-        stated.check(diff, styles=compared.avg_active)
-        counts = {f"{style}_avg_active": mean for style, mean in compared.avg_active.items()}
-        counts |= {f"{style}_only_count": count for style, count in compared.only_count.items()}
-        listed = (
-            *(rates.index for rows in compared.dominant.values() for rates in rows),
-            *chain(*compared.only.values()),
-        )
-        stated.check_features(diff, counts, numbers=listed)
-        return _from_feature_diff(compared, subject, diff.name)
-    activations = _one(directory, "activations*.pt")
-    remedy = "put features_layer50.pt or feature_diff.json of the run there"
-    if activations is not None:
-        remedy = f"encode {activations.name} first: saeprobe encode {activations} --sae SAE -o features_layer50.pt"
-    raise NotRun(f"{directory} holds no features; {remedy}")
+    found, refused = _chosen(files, capture, stated)
+    content = found.files[0].content
+    if isinstance(content, Entries):
+        return from_features(features_of(content), stated.subject, found.run, stated.in_order(content.topics))
+    if isinstance(content, EidTable):
+        return from_ranks(content, stated.subject, found.run, stated.in_order(content.topics))
+    better = next((file for file in refused if file.kind == "article-features"), None)
+    remedy = f"{better.path.name}, which may hold it, cannot be used: {refused[better].found}" if better else REMEDY
+    states: dict[Key, float] = {}
+    by_topic: list[TopicActivations] = []
+    for file in found.files:
+        states = {key: value for key, (value, _) in file.states.items()} | states
+        by_topic += [file.content] if isinstance(file.content, TopicActivations) and file.all_topics else []
+    return from_summaries(states, by_topic, stated.subject, found.run, remedy)
 
 
-def topics_unlike(directory: Path, capture: Capture, stated: Stated) -> str:
-    """Say in words that follow others that a record is of other topics than the capture; empty where none says so.
+def in_words(files: Sequence[RecordedFile], asked: Iterable[tuple[Capture, Stated]]) -> str:
+    """Say which files answer each capture, of which run that is, and which files are not used, and why."""
+    said: dict[str, None] = {}
+    used: set[RecordedFile] = set()
+    why = {file: file.description for file in files}
+    for capture, stated in asked:
+        why |= {file: error.found for file, error in _agreeing(files, capture, stated)[1].items()}
+        try:
+            found, _ = _chosen(files, capture, stated)
+        except (NotRun, FileError):  # the probes report it
+            continue
+        used |= {*found.files}
+        what = "effective ranks" if "effective_rank" in capture.keep else "features"
+        another = f" (another run: {found.run.another})" if found.run.another else ""
+        said[f"{found.run.origin} for {what} of {', '.join(found.styles)}{another}"] = None
+    rest = ", ".join(f"{file.path.name} ({cut(why[file], 100)})" for file in files if file not in used)
+    return "; ".join([*said, *([f"not used: {rest}"] if rest else [])])
 
-    A file that cannot be read is reported by the probes that need it.
+
+Refused = dict[RecordedFile, FileError]
+
+
+def _chosen(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> tuple[_Found, Refused]:
+    """Choose the run that answers a capture: on the subject's own prompts, then with values, then with more styles.
+
+    Return also the files that might answer it and cannot be used.
     """
     rank = "effective_rank" in capture.keep
-    try:
-        path = _one(directory, "eid*.json" if rank else "features*.pt")
-        if path is None:
-            return ""
-        topics = read_eid_table(path).topics if rank else entries_of(path, load_data(path), FEATURES).topics
-    except (FileError, NotRun, OSError):
-        return ""
-    return f"; {path.name}: {UNLIKE}" if stated.unlike(topics) else ""
+    if not rank and (capture.at != "last" or "activations" in capture.keep):
+        raise NotRun("recorded files hold the features of the last token only; this reads other tokens or activations")
+    agreeing, refused = _agreeing(files, capture, stated)
+    prompts = capture.prompts if stated.prompts is None else stated.prompts
+    asked = frozenset(prompts.styles)  # of a choice that is not restricted there are none: any style will do
+    runs = [one for one in _runs(agreeing, stated) if not asked or asked & {*one.styles}]
+    if not runs:
+        for error in refused.values():
+            raise error
+        raise NotRun(_lacking(files, agreeing, asked, rank=rank))
+
+    def fit(one: _Found) -> tuple[bool, bool]:
+        return not one.run.another, one.files[0].kind not in _SUMMARIES
+
+    best = max(map(fit, runs))
+    runs = [one for one in runs if fit(one) == best]
+    against = [a.contradiction(b) for one, other in combinations(runs, 2) for a in one.files for b in other.files]
+    why = next(filter(None, against), "")
+    if not why:  # which of two that contradict each other is right is not a question of how much they hold
+        most = max(len(asked & {*one.styles}) for one in runs)
+        runs = [one for one in runs if len(asked & {*one.styles}) == most]
+    if len(runs) > 1:
+        names = ", ".join(one.run.origin for one in runs)
+        raise NotRun(f"{names} fit equally: {why or _apart(runs)}; leave the one that is meant")
+    return runs[0], refused
 
 
-def _one(directory: Path, pattern: str) -> Path | None:
-    found = sorted(directory.glob(pattern))
-    if len(found) > 1:  # nothing says which is meant
-        raise NotRun(f"{directory} holds {', '.join(path.name for path in found)}; leave the one that is meant")
-    if found and not found[0].is_file():  # a pipe would be waited for
-        raise FileError(found[0], "it is no file", wanted="recorded evidence", remedy="put the file itself there")
-    return found[0] if found else None
+def _lacking(
+    files: Sequence[RecordedFile], agreeing: Sequence[RecordedFile], asked: Collection[str], *, rank: bool
+) -> str:
+    """Say what is not there, and what would bring it."""
+    if agreeing:
+        held = ", ".join(sorted({style for file in agreeing for style in file.styles}))
+        names = ", ".join(file.path.name for file in agreeing)
+        return f"{names} holds {held} prompts; wanted some of {', '.join(sorted(asked))}"
+    given = ", ".join(dict.fromkeys(file.path.name for file in files)) or "an empty folder"
+    if rank:
+        return f"the recorded evidence ({given}) holds no EID table; put eid_persona_results.json of the run there"
+    remedy = "put features_layer50.pt or feature_diff.json of the run there"
+    for file in reversed(files):
+        if file.kind == "article-activations":
+            remedy = f"encode {file.path.name} first: saeprobe encode {file.path} --sae SAE -o features_layer50.pt"
+    return f"the recorded evidence ({given}) holds no features; {remedy}"
 
 
-def _from_features(recorded: ArticleFeatures, subject: str) -> Features:
-    """Turn recorded features into those of a capture; the lengths of the prompts are not known."""
-    prompts = _prompts(recorded.styles, recorded.topics)
-    return Features(
-        subject=subject,
-        acts=csr_array(vstack([recorded.features[style] for style in recorded.styles], format="csr")),
-        row_prompt=np.arange(len(prompts)),
-        tokens=tuple(Token(position=-1, text="(last token)", start=-1, end=-1) for _ in prompts),
-        prompts=prompts,
-        n_tokens=None,
-        place="last token",
+def _agreeing(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> tuple[list[RecordedFile], Refused]:
+    """Part the files of the kinds that may answer a capture: those that agree with the subject, and the others."""
+    kinds = ("eid-table",) if "effective_rank" in capture.keep else ("article-features", *_SUMMARIES)
+    agreeing: list[RecordedFile] = []
+    refused: Refused = {}
+    for file in files:
+        if file.kind not in kinds and not (file.kind == "unknown" and file.problem):
+            continue
+        try:
+            if file.problem is not None:
+                raise file.problem
+            stated.check(file.path, topics=file.topics, width=file.width)
+            if isinstance(file.content, EidTable):
+                read_eid_table(file.path, d_in=stated.d_in)
+            counts = {stated_in_words(key): value for key, (value, _) in file.states.items() if key[0] in _COUNTS}
+            stated.check_features(file.path, counts, numbers=file.features)
+        except FileError as error:
+            refused[file] = error
+        else:
+            agreeing.append(file)
+    return agreeing, refused
+
+
+def _runs(files: Iterable[RecordedFile], stated: Stated) -> list[_Found]:
+    """Put summaries that complete each other together; every other file is a run of its own."""
+    whole = [[file] for file in files if file.kind not in _SUMMARIES]
+    parts: list[list[RecordedFile]] = []
+    earlier: list[RecordedFile] = []
+    for kind in _SUMMARIES:
+        for file in (one for one in files if one.kind == kind):
+            fitting = [run for run in parts if all(file.completes(one) for one in run)]
+            for run in fitting:
+                run.append(file)
+            if not fitting:
+                beside: list[RecordedFile] = [file]
+                beside += (one for one in earlier if all(one.completes(other) for other in beside))
+                parts.append(beside)
+            earlier.append(file)
+    return [_Found(files=tuple(run), run=_run(run, stated)) for run in (*whole, *parts)]
+
+
+def _run(files: Sequence[RecordedFile], stated: Stated) -> RecordedRun:
+    counted = max(files, key=lambda file: (bool(file.n) and not file.shares, file.n or 0))
+    firm_first = sorted(files, key=lambda file: (file.shares, not file.all_topics))
+    differing = (
+        stated.another(file.topics, all_topics=file.all_topics, n=file.n, shares=file.shares) for file in firm_first
+    )
+    return RecordedRun(
+        origin=" + ".join(file.path.name for file in files),
+        n=counted.n,
+        shares=counted.shares,
+        another=next(filter(None, differing), ""),
     )
 
 
-def _from_eid_table(table: EidTable, subject: str, origin: str) -> Recorded:
-    whole = Measurement(
-        measure="effective rank",
-        label=" + ".join(table.personas),
-        unit="dimensions",
-        values=table.eid.T.ravel().astype(np.float64),
-        prompts=_prompts(table.personas, table.topics),
-        n_tokens=table.seq_len.T.ravel(),
-    )
-    by_style = {
-        persona: RecordedStyle(style=persona, quantities={"effective rank": whole[persona]}, origin=origin)
-        for persona in table.personas
+def _apart(runs: Sequence[_Found]) -> str:
+    """Say what tells runs apart."""
+    of_each = {
+        "styles": [", ".join(one.styles) for one in runs],
+        "prompts a style": [f"{'a multiple of ' if one.run.shares else ''}{one.run.n}" for one in runs],
+        "topics": ["unnamed" if not one.topics else shortened([*one.topics]) for one in runs],
     }
-    return Recorded(subject=subject, by_style=by_style, origin=origin)
-
-
-def _prompts(styles: tuple[str, ...], topics: tuple[str, ...]) -> tuple[Prompt, ...]:
-    """Name prompts by what is known of them: style and topic."""
-    return tuple(
-        Prompt(text=f"({style} prompt on {topic})", style=style, topic=topic, template=AS_RECORDED)
-        for style in styles
-        for topic in topics
-    )
-
-
-def _from_feature_diff(diff: FeatureDiff, subject: str, origin: str) -> Recorded:
-    """Turn a comparison of two styles into summaries: no value of a single prompt is in it."""
-    rows = [row for of_style in diff.dominant.values() for row in of_style]
-    rates = {diff.a: {row.index: row.a for row in rows}, diff.b: {row.index: row.b for row in rows}}
-    n = smallest_count(tuple(rate for of_style in rates.values() for rate in of_style.values()))
-    by_style: dict[str, RecordedStyle] = {}
-    for style, active in diff.avg_active.items():
-        quantities: dict[str, Quantity] = {"l0": summary_of("l0", style, "features", active, origin)}
-        exclusive: dict[str, Summary] = {}
-        if style in rates:
-            mean, count = diff.avg_intensity[style], diff.only_count[style]
-            quantities["mean activation"] = summary_of("mean activation", style, "activation", mean, origin)
-            other = diff.b if style == diff.a else diff.a
-            exclusive[other] = summary_of("exclusive features", style, "features", count, origin)
-        by_style[style] = RecordedStyle(
-            style=style,
-            quantities=quantities,
-            firing_rates=rates.get(style, {}),
-            exclusive=exclusive,
-            n_at_least=n,
-            origin=origin,
-        )
-    return Recorded(subject=subject, by_style=by_style, origin=origin)
-
-
-def smallest_count(rates: tuple[float, ...], *, precision: float = 1e-6) -> int | None:
-    """Find the smallest n, up to 1,000, for which every rate is a whole number out of n, within float32 rounding."""
-    for n in range(1, 1001):
-        if all(abs(rate * n - round(rate * n)) <= precision * n for rate in rates):
-            return n
-    return None
+    differing = [f"{what} {' against '.join(said)}" for what, said in of_each.items() if len({*said}) > 1]
+    return "; ".join(differing) or "they are of the same styles and topics, and only their numbers tell them apart"

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
 
 from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Quantity, Summary
+from saeprobe.features import Features, Token
 from saeprobe.files import visible
+from saeprobe.prompts.prompt import Prompt, RecordedRun, no_style
 
-_REMEDY: Final = "put features_layer50.pt of the run beside it"
+if TYPE_CHECKING:
+    from saeprobe.recorded.named_features import TopicActivations
+    from saeprobe.recorded.summaries import EidTable
+    from saeprobe.recorded.tensors import ArticleFeatures
+
+AS_RECORDED: Final = "as recorded"
+"""The template of every recorded prompt: the files hold one wording a style and do not say it."""
+
+REMEDY: Final = "put features_layer50.pt of the run beside it"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -21,12 +35,14 @@ class RecordedStyle:
         style: the style.
         quantities: by name of the measure, values of each prompt or a bare summary.
         firing_rates: by feature, the share of prompts on which it fired; only the features that the record lists.
-        n: prompts behind the firing rates, where the record counts them; None where it gives shares alone.
+        n: prompts of the style, where the record counts them; None where it gives shares alone.
         activations: by feature, its activation on each prompt, 0 where it was silent; only where the record holds them.
         exclusive: by other style, how many features fired on this style and never on the other.
         n_at_least: prompts behind the firing rates: the smallest number that can produce them all.
         origin: the file.
         family: the whole record that this was selected from; None where it was not.
+        run: of which run it is.
+        remedy: what would bring the rest.
     """
 
     style: str
@@ -38,6 +54,8 @@ class RecordedStyle:
     n_at_least: int | None = None
     origin: str
     family: Recorded | None = None
+    run: RecordedRun | None = None
+    remedy: str = REMEDY
 
     def __repr__(self) -> str:
         return visible(f"<{self.style} of {self.origin}>")
@@ -53,9 +71,9 @@ class RecordedStyle:
             NotRun: the record does not hold them.
         """
         if measure not in self.quantities:
-            known = ", ".join(self.quantities)
+            known = ", ".join(self.quantities) or f"firing rates of {len(self.firing_rates)} features"
             wanted = f"the {measure} of {self.style} prompts"
-            raise NotRun(f"{self.origin} does not hold {wanted} (it holds: {known}); {_REMEDY}")
+            raise NotRun(f"{self.origin} does not hold {wanted} (it holds: {known}); {self.remedy}")
         return self.quantities[measure]
 
     def firing_rate(self, feature: int) -> Summary:
@@ -65,10 +83,18 @@ class RecordedStyle:
             NotRun: the record does not list that feature.
         """
         if feature not in self.firing_rates:
-            raise NotRun(f"{self.origin} does not list feature {feature}; {_REMEDY}")
+            raise NotRun(f"{self.origin} does not list feature {feature}; {self.remedy}")
         rate = self.firing_rates[feature]
         measure = f"firing rate of feature {feature}"
-        return summary_of(measure, self.style, "share of prompts", rate, self.origin, n=self.n)
+        return Summary(
+            measure=measure,
+            label=self.style,
+            unit="share of prompts",
+            value=rate,
+            n=self.n,
+            origin=self.origin,
+            run=self.run,
+        )
 
     def activation(self, feature: int) -> Measurement:
         """Return the recorded activation of `feature` on each prompt.
@@ -77,7 +103,9 @@ class RecordedStyle:
             NotRun: the record does not hold it.
         """
         if feature not in self.activations:
-            raise NotRun(f"{self.origin} does not hold what feature {feature} does on {self.style} prompts; {_REMEDY}")
+            raise NotRun(
+                f"{self.origin} does not hold what feature {feature} does on {self.style} prompts; {self.remedy}"
+            )
         return self.activations[feature]
 
 
@@ -104,7 +132,7 @@ class Recorded:
         Raises:
             NotRun: always.
         """
-        raise NotRun(f"{self.origin} holds all topics together; {_REMEDY}")
+        raise NotRun(f"{self.origin} holds all topics together; {REMEDY}")
 
     def quantity(self, measure: str) -> Measurement:
         """Return the recorded values of a measure on the prompts of all styles.
@@ -124,10 +152,101 @@ class Recorded:
             NotRun: the record holds nothing of it.
         """
         if style not in self.by_style:
-            raise NotRun(f"{self.origin} holds nothing of {style} prompts; it has: {', '.join(self.styles)}")
+            raise no_style(style, self.styles, RecordedRun(origin=self.origin))
         return replace(self.by_style[style], family=self)
 
 
-def summary_of(measure: str, style: str, unit: str, value: float, origin: str, *, n: int | None = None) -> Summary:
-    """Make a summary of what a file says of a style."""
-    return Summary(measure=measure, label=style, unit=unit, value=float(value), n=n, origin=origin)
+def from_features(recorded: ArticleFeatures, subject: str, run: RecordedRun, order: Sequence[int]) -> Features:
+    """Turn recorded features into those of a capture, topics in this order; how long the prompts are is not known."""
+    prompts = _prompts(recorded.styles, [recorded.topics[at] for at in order])
+    return Features(
+        subject=subject,
+        acts=csr_array(vstack([recorded.features[style][order] for style in recorded.styles], format="csr")),
+        row_prompt=np.arange(len(prompts)),
+        tokens=tuple(Token(position=-1, text="(last token)", start=-1, end=-1) for _ in prompts),
+        prompts=prompts,
+        n_tokens=None,
+        place="last token",
+        run=run,
+    )
+
+
+def from_ranks(table: EidTable, subject: str, run: RecordedRun, order: Sequence[int]) -> Recorded:
+    """Turn a table of effective ranks into a record, topics in this order."""
+    whole = Measurement(
+        measure="effective rank",
+        label=" + ".join(table.personas),
+        unit="dimensions",
+        values=table.eid[order].T.ravel().astype(np.float64),
+        prompts=_prompts(table.personas, [table.topics[at] for at in order]),
+        n_tokens=table.seq_len[order].T.ravel(),
+        run=run,
+    )
+    made = partial(RecordedStyle, n=run.n, n_at_least=run.n, origin=run.origin, run=run)
+    by_style = {one: made(style=one, quantities={"effective rank": whole[one]}) for one in table.personas}
+    return Recorded(subject=subject, by_style=by_style, origin=run.origin)
+
+
+def from_summaries(
+    states: Mapping[tuple[str | int, ...], float],
+    by_topic: Iterable[TopicActivations],
+    subject: str,
+    run: RecordedRun,
+    remedy: str,
+) -> Recorded:
+    """Turn numbers that files state into a record.
+
+    Args:
+        states: by measure and style, and by feature or other style, what is stated.
+        by_topic: files that name every topic of the run, with the activations of features on each.
+        subject: whose record it is.
+        run: of which run.
+        remedy: what would bring what they do not hold.
+    """
+    n, active = None if run.shares else run.n, dict[str, dict[int, Measurement]]()
+    for one in by_topic:
+        for style, of_style in one.active.items():
+            for feature, values in of_style.items():
+                active.setdefault(style, {})[feature] = Measurement(
+                    measure=f"activation of feature {feature}",
+                    label=style,
+                    unit="activation",
+                    values=np.array([values.get(topic, 0.0) for topic in one.topics]),
+                    prompts=_prompts([style], one.topics),
+                    place="last token",
+                    run=run,
+                )
+    by_style: dict[str, RecordedStyle] = {}
+    for style in dict.fromkeys(str(key[1]) for key in states):
+        stated: dict[str, dict[object, float]] = {}
+        for (measure, of, *rest), value in states.items():
+            if of == style:
+                stated.setdefault(str(measure), {})[rest[0] if rest else ""] = value
+        made = partial(Summary, label=style, n=n, origin=run.origin, run=run)
+        exclusive = partial(made, measure="exclusive features", unit="features")
+        by_style[style] = RecordedStyle(
+            style=style,
+            quantities={
+                measure: made(measure=measure, unit=unit, value=stated[measure][""])
+                for measure, unit in (("l0", "features"), ("mean activation", "activation"))
+                if measure in stated
+            },
+            firing_rates={cast(int, feature): rate for feature, rate in stated.get("firing rate", {}).items()},
+            n=n,
+            activations=active.get(style, {}),
+            exclusive={str(of): exclusive(value=count) for of, count in stated.get("exclusive features", {}).items()},
+            n_at_least=run.n,
+            origin=run.origin,
+            run=run,
+            remedy=remedy,
+        )
+    return Recorded(subject=subject, by_style=by_style, origin=run.origin)
+
+
+def _prompts(styles: Sequence[str], topics: Sequence[str]) -> tuple[Prompt, ...]:
+    """Name prompts by what is known of them: style and topic."""
+    return tuple(
+        Prompt(text=f"({style} prompt on {topic})", style=style, topic=topic, template=AS_RECORDED)
+        for style in styles
+        for topic in topics
+    )

@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,8 +16,6 @@ from saeprobe.prompts import PromptSet
 
 MOST_TOPICS: Final = 10_000
 """More topics than this are no record of an experiment: a permutation of each takes memory in proportion."""
-
-UNLIKE: Final = "its topics are not those of the probe's own prompts"
 
 _LAYER: Final = re.compile(
     # a word of its own, or a hump of "featuresLayer13"; L0 with a number behind it is a count of features, as in
@@ -38,7 +36,8 @@ class Stated:
         d_sae: features of its SAE.
         d_in: width of the residual stream.
         hook_name: where it is read, in TransformerLens' names.
-        prompts: what the capture has it read.
+        prompts: what the capture has it read; for a published protocol those of the printed run, None where nobody
+            has given them.
     """
 
     subject: str
@@ -54,40 +53,48 @@ class Stated:
         unknown = " and ".join(key for key, value in facts.items() if value is None)
         return f"; they cannot be held against its {unknown}, which it does not declare" if unknown else ""
 
-    def check(self, path: Path, *, styles: Collection[str], topics: Sequence[str] = ()) -> None:
-        """Refuse a file whose name says another layer, or whose prompts are not those that the capture reads.
-
-        A record may be of other topics altogether: it then says what they are. One that shares some and lacks others is
-        of another set.
+    def check(self, path: Path, *, topics: Sequence[str] = (), width: int | None = None) -> None:
+        """Refuse a file whose name says another layer, whose SAE is of another width, or that holds a topic twice.
 
         Raises:
-            FileError: it does not agree with the subject.
+            FileError: it does not agree with the subject, or with itself.
         """
         self._check_layers(path)
+        if None not in (width, self.d_sae) and width != self.d_sae:
+            remedy = f"give the file of this SAE, or declare a subject with d_sae = {width}"
+            raise FileError(path, f"its features are {width:,} wide", wanted=f"{self.d_sae:,}", remedy=remedy)
         check_number_of_topics(path, len(topics))
         held = Counter(map(_alike, topics))
         if len(held) < len(topics):
             twice = held.most_common(1)[0][0]
             raise FileError(path, f"it holds the topic {shortened(twice)} twice", wanted="every topic once")
-        if self.prompts is None:
-            return
-        remedy = "record the prompts that the probe names, or name those that were recorded in it"
-        if not set(styles) & set(self.prompts.styles):
-            found, wanted = (", ".join(sorted(names)) for names in (styles, self.prompts.styles))
-            raise FileError(path, f"it holds {found} prompts", wanted=f"some of {wanted}", remedy=remedy)
-        own = set(map(_alike, self.prompts.topics))
-        unknown = [topic for topic in topics if _alike(topic) not in own]
-        lacking = [topic for topic in self.prompts.topics if _alike(topic) not in held]
-        if (unknown or lacking) and len(unknown) < len(topics):
-            of, odd = ("does not hold", lacking) if lacking else ("holds", unknown)
-            found = f"it {of} {shortened(odd[0])} ({len(odd)} such topics) among its {len(topics)} topics"
-            raise FileError(path, found, wanted=f"the {len(self.prompts.topics)} of the probe", remedy=remedy)
 
-    def unlike(self, topics: Sequence[str]) -> bool:
-        """Say whether a record names its topics, and none of them is one of the prompts that the capture reads."""
-        if self.prompts is None or not topics:
-            return False
-        return {*map(_alike, topics)}.isdisjoint(map(_alike, self.prompts.topics))
+    def another(self, topics: Sequence[str], *, all_topics: bool, n: int | None, shares: bool) -> str:
+        """Say how the run behind a record differs from one on the subject's own prompts; empty where nothing shows it.
+
+        Args:
+            topics: those that the record names.
+            all_topics: whether it names all.
+            n: prompts a style, where it counts them.
+            shares: whether `n` may be any multiple of that, as the record gives shares alone.
+        """
+        if self.prompts is None:
+            return ""
+        own, held = set(map(_alike, self.prompts.topics)), set(map(_alike, topics))
+        theirs = f"the {len(own)} that {self.subject} reads"
+        if odd := len(held - own):
+            return f"{odd} of the {len(held)} topics that it names are none of {theirs}"
+        if held and all_topics and len(held) < len(own):
+            return f"its {len(held)} topics are among {theirs}, and not all of them"
+        counts = {len(own), *Counter(prompt.style for prompt in self.prompts).values()}
+        if n and all(count % n if shares else count != n for count in counts):
+            return f"it is of {'a multiple of ' if shares else ''}{n} prompts a style, on other topics than {theirs}"
+        return ""
+
+    def in_order(self, topics: Sequence[str]) -> list[int]:
+        """Return the places of topics in the order in which the subject's own prompts have them, others as they are."""
+        own = {_alike(topic): place for place, topic in enumerate(self.prompts.topics if self.prompts else ())}
+        return sorted(range(len(topics)), key=lambda at: own.get(_alike(topics[at]), len(own)))
 
     def _check_layers(self, path: Path) -> None:
         """Refuse a name that says, anywhere in it, another layer than the one that is read."""
@@ -95,7 +102,7 @@ class Stated:
         if hook is None:
             return
         block, state = int(hook[1]), int(hook[1]) + (hook[2] == "post")  # `hidden_states` begins with the embedding
-        for said in _LAYER.finditer(unicodedata.normalize("NFKC", path.stem)):
+        for said in _LAYER.finditer(_stem(path)):
             of, number, wanted = (said["of"] or "layer").lower(), int(said["n"] or said["l"]), f"layer {state}"
             if said["at"] is not None:
                 agrees, wanted = number + (said["at"].lower() == "post") == state, hook[0]
@@ -123,6 +130,15 @@ class Stated:
         if odd:
             remedy = f"give the file of the SAE of {self.subject}, or declare d_sae as it is"
             raise FileError(path, f"it holds {odd[0]}", wanted=f"at most {d_sae:,} features", remedy=remedy)
+
+
+def layers_said(path: Path) -> tuple[str, ...]:
+    """Return each part of a file's name that says a layer."""
+    return tuple(said[0] for said in _LAYER.finditer(_stem(path)))
+
+
+def _stem(path: Path) -> str:
+    return unicodedata.normalize("NFKC", path.stem)
 
 
 def check_number_of_topics(path: Path, number: int) -> None:

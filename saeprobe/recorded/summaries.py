@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from saeprobe.files import FileError, load_json, shortened, write_whole
 from saeprobe.recorded.comparison import SINGLE, FeatureDiff, FeatureRates, check_agreement
 from saeprobe.recorded.stated import check_number_of_topics
 from saeprobe.shapes import Float, Int
+
+DOMINANT: Final = "_dominant_features"
+"""The keys of a comparison end so behind the names of its two styles."""
 
 
 def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
@@ -27,7 +30,7 @@ def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
     }
     data: dict[str, object] = {"summary": summary}
     for style in (a, b):
-        data[f"{style}_dominant_features"] = [
+        data[f"{style}{DOMINANT}"] = [
             {"index": rates.index, f"{a}_freq": rates.a, f"{b}_freq": rates.b, "diff": rates.diff}
             for rates in diff.dominant[style]
         ]
@@ -43,8 +46,13 @@ def read_feature_diff(path: Path) -> FeatureDiff:
         FileNotFoundError: there is no such file.
         FileError: it is not of this shape, or contradicts itself.
     """
-    data = object_at(path, "the file", load_json(path))
-    suffix = "_dominant_features"
+    return feature_diff_of(path, load_json(path))
+
+
+def feature_diff_of(path: Path, data: object) -> FeatureDiff:
+    """Check the comparison that was loaded from `path`; raises as `read_feature_diff`."""
+    data = object_at(path, "the file", data)
+    suffix = DOMINANT
     styles = tuple(key.removesuffix(suffix) for key in data if key.endswith(suffix) and key != suffix)
     if len(styles) != 2:  # noqa: PLR2004 - a comparison has two sides
         wanted = "two, one a style, as in a feature_diff.json"
@@ -53,13 +61,13 @@ def read_feature_diff(path: Path) -> FeatureDiff:
     summary = object_at(path, "key 'summary'", data.get("summary"))
 
     def mean(key: str) -> float:
-        value = _number_at(path, f"summary, key {key!r}", summary.get(key))
+        value = number_at(path, f"summary, key {key!r}", summary.get(key))
         if value < 0:
             raise FileError(path, f"summary, key {key!r} is {value}", wanted="a mean of 0 or above")
         return value
 
     def count(key: str) -> int:
-        return _count_at(path, f"summary, key {key!r}", summary.get(key))
+        return count_at(path, f"summary, key {key!r}", summary.get(key))
 
     active = [*styles, *(key.removesuffix("_avg_active") for key in summary if key.endswith("_avg_active"))]
     diff = FeatureDiff(
@@ -77,16 +85,16 @@ def read_feature_diff(path: Path) -> FeatureDiff:
 
 def _dominant(path: Path, data: dict[str, Any], style: str, pair: tuple[str, ...]) -> tuple[FeatureRates, ...]:
     """Read the firing rates of the features that lean to `style`, in order, each feature once."""
-    name = f"{style}_dominant_features"
+    name = f"{style}{DOMINANT}"
     a, b = pair
     sign = 1 if style == a else -1
     found: list[FeatureRates] = []
-    for position, raw in enumerate(_list_at(path, f"key {name!r}", data.get(name))):
+    for position, raw in enumerate(list_at(path, f"key {name!r}", data.get(name))):
         where = f"{name!r}, entry {position}"
         entry = object_at(path, where, raw)
-        index = _count_at(path, f"{where}, key 'index'", entry.get("index"))
-        rate = {s: _number_at(path, f"{where}, key '{s}_freq'", entry.get(f"{s}_freq")) for s in pair}
-        diff = _number_at(path, f"{where}, key 'diff'", entry.get("diff"))
+        index = count_at(path, f"{where}, key 'index'", entry.get("index"))
+        rate = {s: number_at(path, f"{where}, key '{s}_freq'", entry.get(f"{s}_freq")) for s in pair}
+        diff = number_at(path, f"{where}, key 'diff'", entry.get("diff"))
         if not all(0 <= value <= 1 for value in rate.values()):
             raise FileError(path, f"{where} has the firing rates {rate}", wanted="shares between 0 and 1")
         if abs(rate[a] - rate[b] - diff) > SINGLE:
@@ -102,8 +110,8 @@ def _dominant(path: Path, data: dict[str, Any], style: str, pair: tuple[str, ...
 
 def _only(path: Path, data: dict[str, Any], style: str) -> tuple[int, ...]:
     name = f"{style}_only_features"
-    listed = _list_at(path, f"key {name!r}", data.get(name))
-    indices = tuple(_count_at(path, f"{name!r}, entry {position}", value) for position, value in enumerate(listed))
+    listed = list_at(path, f"key {name!r}", data.get(name))
+    indices = tuple(count_at(path, f"{name!r}, entry {position}", value) for position, value in enumerate(listed))
     if any(earlier >= later for earlier, later in pairwise(indices)):
         wanted = "feature numbers in ascending order, each once"
         raise FileError(path, f"{name!r} is not ascending", wanted=wanted)
@@ -135,7 +143,12 @@ def read_eid_table(path: Path, *, d_in: int | None = None) -> EidTable:
         FileError: it is not of this shape, a topic lacks a persona, or a rank is above that of `seq_len` vectors of
             `d_in` dimensions.
     """
-    entries = _list_at(path, "the file", load_json(path))
+    return eid_table_of(path, load_json(path), d_in=d_in)
+
+
+def eid_table_of(path: Path, data: object, *, d_in: int | None = None) -> EidTable:
+    """Check the table that was loaded from `path`; raises as `read_eid_table`."""
+    entries = list_at(path, "the file", data)
     if not entries:
         raise FileError(path, "it holds an empty list", wanted="one entry a topic")
     check_number_of_topics(path, len(entries))  # before a million of them are taken apart
@@ -167,8 +180,8 @@ def _personas(path: Path, where: str, raw: object, d_in: float) -> dict[str, tup
     for persona, value in object_at(path, f"{where}, key 'eid'", raw).items():
         of = f"{where}, persona {persona!r}"
         cell = object_at(path, of, value)
-        eid = _number_at(path, f"{of}, key 'eid'", cell.get("eid"))
-        length = _count_at(path, f"{of}, key 'seq_len'", cell.get("seq_len"))
+        eid = number_at(path, f"{of}, key 'eid'", cell.get("eid"))
+        length = count_at(path, f"{of}, key 'seq_len'", cell.get("seq_len"))
         if eid <= 0 or length == 0:
             wanted = "an effective rank above 0 over at least one token"
             raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
@@ -188,19 +201,22 @@ def object_at(path: Path, where: str, value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _list_at(path: Path, where: str, value: object) -> list[Any]:
+def list_at(path: Path, where: str, value: object) -> list[Any]:
+    """Return the value at `where` if it is a list; raises as `object_at`."""
     if not isinstance(value, list):
         raise FileError(path, f"{where} is {shortened(value)}", wanted="a list")
     return cast("list[Any]", value)
 
 
-def _number_at(path: Path, where: str, value: object) -> float:
+def number_at(path: Path, where: str, value: object) -> float:
+    """Return the value at `where` if it is a number; raises as `object_at`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FileError(path, f"{where} is {shortened(value)}", wanted="a finite number")
     return float(value)
 
 
-def _count_at(path: Path, where: str, value: object) -> int:
+def count_at(path: Path, where: str, value: object) -> int:
+    """Return the value at `where` if it is a whole number of 0 or more; raises as `object_at`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise FileError(path, f"{where} is {shortened(value)}", wanted="an integer of 0 or more")
     return value

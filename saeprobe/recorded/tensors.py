@@ -105,18 +105,18 @@ def write_activations(path: Path, activations: ArticleActivations) -> None:
     _write(path, ACTIVATIONS, activations, rows)
 
 
-def read_features(path: Path, *, d_sae: int | None = None) -> ArticleFeatures:
+def read_features(path: Path) -> ArticleFeatures:
     """Read a list of dicts with `topic`, `guru` (may be absent) and `<style>_features` tensors `[d_sae]`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        FileError: it is damaged, refers to code, is not of this shape, of another width than `d_sae`, or holds a value
-            below zero.
+        FileError: it is damaged, refers to code, is not of this shape, or holds a value below zero.
     """
-    entries = entries_of(path, load_data(path), FEATURES)
-    if d_sae is not None and entries.width != d_sae:  # before a value is read
-        remedy = f"give the file of this SAE, or declare a subject with d_sae = {entries.width}"
-        raise FileError(path, f"its features are {entries.width:,} wide", wanted=f"{d_sae:,}", remedy=remedy)
+    return features_of(entries_of(path, load_data(path), FEATURES))
+
+
+def features_of(entries: Entries) -> ArticleFeatures:
+    """Read the values of entries that are checked; raises as `read_features`."""
     features: dict[str, csr_array] = {}
     for style in entries.tensors:
         rows = entries.matrix(style)
@@ -126,7 +126,7 @@ def read_features(path: Path, *, d_sae: int | None = None) -> ArticleFeatures:
             found = f"{where}: value {rows[entry, index]} at index {index}"
             wanted = "feature activations, which are 0 or above"
             remedy = "activations before the SAE are encoded with 'saeprobe encode'"
-            raise FileError(path, found, wanted=wanted, remedy=remedy)
+            raise FileError(entries.path, found, wanted=wanted, remedy=remedy)
         features[style] = csr_array(rows)
     return ArticleFeatures(topics=entries.topics, gurus=entries.gurus, features=features)
 

@@ -143,7 +143,9 @@ class _Tables:
             self.prompts.setdefault((one.text, one.style, one.topic, one.template), len(self.prompts))
             for one in sample.prompts
         )
-        return self.samples.setdefault(shape.Sample(**_fields(sample, prompts=numbers)), len(self.samples))
+        held = _fields(sample, prompts=numbers)
+        del held["run"]  # the scope of the verdict says it
+        return self.samples.setdefault(shape.Sample(**held), len(self.samples))
 
     def add_record(self, record: shape.Record) -> tuple[int, ...]:
         """Give the rows of a probe's evidence, once the record's own tables are taken over."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
+from saeprobe.evidence.printed import another_run
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline, samples_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
@@ -233,8 +234,15 @@ def decide(
         baseline: the newest approval of the claim on this subject.
         now: what this run was made with, to say what changed since the approval.
     """
-    compared = compare_published(claim.published.get(subject), evidence)
-    verdict = _as_declared(_from_evidence(claim, subject, evidence, ended), claim, subject)
+    another = another_run(claim.published.get(subject), samples_of(evidence))
+    held = replace(claim, published={}) if another else claim
+    compared = compare_published(held.published.get(subject), evidence)
+    verdict = _from_evidence(held, subject, evidence, ended)
+    if another and verdict.word == "supported":
+        verdict = replace(verdict, word="inconclusive", reason=f"the sentence holds: {verdict.reason}")
+    if another and verdict.word in ("refuted", "inconclusive"):
+        verdict = replace(verdict, reason=f"{verdict.reason}; {another}")
+    verdict = _as_declared(verdict, claim, subject)
     if baseline is None or verdict.word in UNDECIDED:
         return verdict, compared, None
     approved = compare_baseline(baseline, evidence, now or Provenance())
@@ -242,7 +250,8 @@ def decide(
 
 
 def _from_evidence(claim: Claim, subject: str, evidence: Sequence[Evidence], ended: BaseException | None) -> Verdict:
-    scope = "; ".join(dict.fromkeys(piece.scope for piece in evidence))
+    runs = dict.fromkeys(str(sample.run) for sample in samples_of(evidence) if sample.run)
+    scope = "; ".join(dict.fromkeys([*(piece.scope for piece in evidence), *runs]))
     if isinstance(ended, NotRun | Unverifiable):
         if not any(piece.outcome == "refuted" for piece in evidence):  # what stands against it is not skipped away
             return Verdict(word="not run" if isinstance(ended, NotRun) else "unverifiable", reason=str(ended))

@@ -14,6 +14,7 @@ from saeprobe.features import Features, Keep
 from saeprobe.prompts import STYLES
 from saeprobe.recorded.comparison import FeatureDiff, FeatureRates
 from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded.record import Recorded
 from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.tensors import ArticleFeatures
@@ -75,4 +76,4 @@ def write_eid(path: Path) -> None:
 
 def read(directory: Path, *, keep: Keep = "features", at: Literal["last", "all"] = "last") -> Features | Recorded:
     """Read what the files in a directory hold of the styles."""
-    return recorded_evidence(directory, capture(STYLES, at=at, keep=keep), Stated(subject=SUBJECT))
+    return recorded_evidence(recorded_files([directory]), capture(STYLES, at=at, keep=keep), Stated(subject=SUBJECT))

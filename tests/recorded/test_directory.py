@@ -29,8 +29,7 @@ from saeprobe.measures import (
     mean_activation,
     separates,
 )
-from saeprobe.recorded.comparison import FeatureDiff, FeatureRates, compare_styles
-from saeprobe.recorded.directory import smallest_count
+from saeprobe.recorded.comparison import FeatureDiff, FeatureRates, compare_styles, smallest_count
 from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.recorded.tensors import ArticleActivations, write_activations, write_features
@@ -235,7 +234,11 @@ def test_an_eid_table_holds_effective_rank_only(with_eid: Recorded) -> None:
     ("keep", "at", "remedy"),
     [
         ("features", "last", "put features_layer50.pt or feature_diff.json of the run there"),
-        ("effective_rank", "last", "holds no EID table; put one there as eid_persona_results.json"),
+        (
+            "effective_rank",
+            "last",
+            "(an empty folder) holds no EID table; put eid_persona_results.json of the run there",
+        ),
         ("features", "all", "recorded files hold the features of the last token only"),
         ("activations", "last", "recorded files hold the features of the last token only"),
     ],
@@ -264,23 +267,6 @@ def test_activations_alone_are_to_be_encoded_first(tmp_path: Path) -> None:
     with pytest.raises(NotRun) as refused:
         read(tmp_path)
     assert f"saeprobe encode {path} --sae SAE -o features_layer50.pt" in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("names", "keep"),
-    [
-        (("features_layer50.pt", "features_old.pt"), "features"),
-        (("feature_diff.json", "feature_diff_2.json"), "features"),
-        (("eid_a.json", "eid_b.json"), "effective_rank"),
-        (("activations_a.pt", "activations_b.pt"), "features"),
-    ],
-)
-def test_two_files_of_one_kind_are_not_chosen_between(tmp_path: Path, names: tuple[str, str], keep: Keep) -> None:
-    """Nothing says which is meant, so neither is read; both are named."""
-    for name in names:
-        (tmp_path / name).write_text("never read", encoding="utf-8")
-    with pytest.raises(NotRun, match=rf"{names[0]}, {names[1]}; leave the one that is meant"):
-        read(tmp_path, keep=keep)
 
 
 def test_a_damaged_file_is_an_error_and_no_verdict(tmp_path: Path) -> None:

@@ -97,13 +97,23 @@ def test_feature_53369_is_silent_on_guru(styles):
 
 
 @claim(
-    "The ten signature features are driven by the prompt alone: each fires on its own style whatever the topic.",
+    "The ten signature features are driven by the prompt alone, whatever the topic.",
     id="day2.topic-independent",
     source="SAE Inspect, README, insight 5",
+    not_reproduced={
+        "llama70b-as-published": refuted(
+            "on their own style all ten fire on all 50 topics, but in other wordings the topic decides: 46703 fires on "
+            "35 of 50 prompts of spaces, 53369 on 37 of padding"
+        )
+    },
 )
-def test_signature_features_fire_on_every_topic(styles):
-    own = {"novice": NOVICE, "expert": EXPERT}
-    assert in_each(firing_rate(styles[style], feature) == 1 for style in own for feature in own[style])
+def test_signature_features_fire_on_all_topics_or_on_none(styles):
+    all_or_none = {feature: {style: int(n > 25) for style, n in counts.items()} for feature, counts in FIRE_ON.items()}
+    assert in_each(
+        firing_rate(styles[style], feature) == nearer
+        for feature, by_style in all_or_none.items()
+        for style, nearer in by_style.items()
+    )
 
 
 @claim(

@@ -103,7 +103,7 @@ class _Source(ast.NodeTransformer):
         number, measures = float(other) if isinstance(other, int | float) else None, a & _MEASURES
         sides = [tuple(self.sides(one)) or (_ANY,) for one in (left, right)]
         kind = "open"
-        if "printed" in a | b or any(isinstance(self.value(one), PrintedTable) for one in ast.walk(left)):
+        if "printed" in a | b or isinstance(self.value(left), PrintedTable):
             kind = "printed"
         elif equal and ("published" in b or isinstance(other, Published)):
             kind = "reading"
@@ -134,7 +134,7 @@ class _Source(ast.NodeTransformer):
                 return ""
         return found.__name__ if isinstance(found, FunctionType) and str(found.__module__)[:9] == "saeprobe." else ""
 
-    def value(self, node: ast.AST) -> object:
+    def value(self, node: ast.expr) -> object:
         """Return what a plain value or a global name is, or the table that it is an entry of; else None."""
         of = node.value if isinstance(node, ast.Subscript) else node
         if isinstance(of, ast.Name):

@@ -54,7 +54,9 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
 
 def another_run(published: Published | None, samples: Iterable[Sample]) -> str:
     """Say that samples which answer for printed numbers are recorded of another run; empty where none is."""
-    for sample in samples if published else ():
+    if published is None:
+        return ""
+    for sample in samples:
         alike = sample.label in published.values and sample.unit == published.unit
         if alike and sample.run and (apart := sample.run.apart(published.n)):
             return f"another run: {apart}; its numbers are not compared with the published ones"

@@ -146,7 +146,7 @@ def distinct(table: PrintedTable, other: PrintedTable) -> Evidence:
     terms, pairs = current_terms(), _pairs(table, other)
     more = min((_decimals(a.printed) - _decimals(b.printed) for a, b in pairs), default=0)
     if more < 1:
-        raise ValueError(f"{table!r} beside {other!r}; wanted the same labels, and more decimals in the first")
+        raise ValueError(f"{table!r} and {other!r}; wanted the same labels, and more decimals in the first")
     same = [a.label for a, b in pairs if a.value == b.value]
     p = rate_p(len(same), len(pairs), bound=10.0**-more, above=True)
     reason = f"{len(same)} of {len(pairs)} numbers are those of {other.source}{': ' * bool(same)}{', '.join(same)}"
@@ -200,7 +200,7 @@ def printed_equal(a: Printed, b: Printed | Published, terms: Terms, *, margin: f
 def _only(numbers: Published, *, of: Printed) -> PrintedNumber:
     """Return the one number that is printed for `of`, in the same source where it names none."""
     if len(numbers.printed) > 1 or not isinstance(of, PrintedNumber):
-        raise TypeError(f"{_shown(of)} == published({', '.join(numbers.printed)}); wanted one number beside another")
+        raise TypeError(f"{_shown(of)} == published({', '.join(numbers.printed)}); wanted one number to hold it against")
     return printed(numbers, source=numbers.source or of.source)[next(iter(numbers.printed))]
 
 

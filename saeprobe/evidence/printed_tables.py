@@ -200,7 +200,7 @@ def printed_equal(a: Printed, b: Printed | Published, terms: Terms, *, margin: f
 def _only(numbers: Published, *, of: Printed) -> PrintedNumber:
     """Return the one number that is printed for `of`, in the same source where it names none."""
     if len(numbers.printed) > 1 or not isinstance(of, PrintedNumber):
-        raise TypeError(f"{_shown(of)} == published({', '.join(numbers.printed)}); wanted one number to hold it against")
+        raise TypeError(f"{_shown(of)} == published({', '.join(numbers.printed)}); wanted one number")
     return printed(numbers, source=numbers.source or of.source)[next(iter(numbers.printed))]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from saeprobe.claims import claim, drifted, inconclusive, published, refuted, subjects, unverifiable
     from saeprobe.evidence.compare import about, every, in_each, ordered
     from saeprobe.evidence.correlation import correlation
-    from saeprobe.evidence.printed import printed
+    from saeprobe.evidence.printed_tables import distinct, printed, rank_correlation, ratio
 
 __version__ = "0.2.0"
 
@@ -25,6 +25,7 @@ __all__ = [
     "capture",
     "claim",
     "correlation",
+    "distinct",
     "drifted",
     "every",
     "in_each",
@@ -32,6 +33,8 @@ __all__ = [
     "ordered",
     "printed",
     "published",
+    "rank_correlation",
+    "ratio",
     "refuted",
     "steer",
     "subjects",
@@ -43,7 +46,7 @@ _HOMES = {
     "saeprobe.claims": ("claim", "drifted", "inconclusive", "published", "refuted", "subjects", "unverifiable"),
     "saeprobe.evidence.compare": ("about", "every", "in_each", "ordered"),
     "saeprobe.evidence.correlation": ("correlation",),
-    "saeprobe.evidence.printed": ("printed",),
+    "saeprobe.evidence.printed_tables": ("distinct", "printed", "rank_correlation", "ratio"),
 }
 """The modules that define the names above."""
 

@@ -1,6 +1,7 @@
 """The claims of the project: that they are all there, and that a reader can read them."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -38,6 +39,28 @@ TABLE_B = (
     "manual.steer-golden-gate",
 )
 """The claims of the SAE manual that are probes so far."""
+
+DECIDED = (
+    *("day2.distribution", "day2.purest-expert", "day2.purest-novice", "day2.attitude", "day2.depth"),
+    *("day2.role-suppresses", "day2.topic-independent", "day2.strengths"),
+    *("v1.mean-table", "v1.standard-mean", "v1.ratio", "v1.intensity-under-2", "v1.sparsity", "v1.eid-mechanism"),
+    *("v1.by-layer-50", "zhao.expansion"),
+    *("p16.saf", "p16.guided-top", "p16.simple-bottom", "p16.expert-below-standard", "p16.saf-gap", "p16.eid"),
+    *("p16.role-suffices", "p16.eid-gap", "p16.debugger-top", "p16.poet-drunk-bottom", "p16.orthogonal"),
+    *("p16.expert-compact", "p16.novice-medium-eid"),
+    *("st.one-direction", "st.cosine", "st.above-090", "st.peak", "st.overshoot", "st.saf-inflates", "st.cluster"),
+    *("st.socratic-orthogonal", "st.novice-not-inverse"),
+)
+"""The claims of its paper that a print or a record can decide."""
+
+WAITING = (
+    *("day2.subdivided", "day2.compositional", "day2.decoder-labels"),
+    *("v1.templates", "v1.length-controls", "v1.novice-better", "zhao.peak"),
+    *("day3.six-clusters", "day3.sae-merges", "day3.sae-isolates", "day3.denoiser"),
+    *("p16.peak", "p16.same-prompt"),
+    *("st.vector-is-svd", "st.overlap", "st.dimensions", "st.equivalent", "st.manifold", "st.composite"),
+)
+"""The others, which wait for weights."""
 
 
 def claims_in(file: Path) -> Iterator[tuple[str, str]]:
@@ -78,6 +101,23 @@ def claim_id(probe: ast.FunctionDef, named: Mapping[str, str]) -> str:
 def test_every_claim_of_the_articles_has_a_probe() -> None:
     """A claim keeps its row until its probe runs, so none may be missing."""
     assert set(TABLE_A) | set(TABLE_B) <= {claim for claim, _ in probes()}
+
+
+def test_every_claim_of_the_paper_has_a_probe_or_waits_for_something() -> None:
+    """None is left out, and none stands in both places."""
+    found = {claim for claim, _ in probes()}
+    assert set(DECIDED) <= found
+    assert not found & set(WAITING)
+
+
+@pytest.mark.parametrize("name", ["waiting-claims.md", "waiting-claims.zh.md"])
+def test_what_waits_is_listed_with_what_it_waits_for(name: str) -> None:
+    """The list that both READMEs name has a row for each claim that waits, and for no other."""
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\S+)` \| (.+) \| (.+) \|$", text, flags=re.MULTILINE)
+    assert [claim for claim, _, _ in rows] == list(WAITING)
+    readme = "README.zh.md" if ".zh" in name else "README.md"
+    assert f"(docs/{name})" in (ROOT / readme).read_text(encoding="utf-8")
 
 
 def test_a_claim_is_written_once() -> None:

@@ -22,7 +22,8 @@ from saeprobe.evidence.evidence import (
     record,
 )
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
-from saeprobe.evidence.printed import all_printed, as_published, printed_equal, printed_greater
+from saeprobe.evidence.printed import as_published
+from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
 from saeprobe.evidence.values import (
     NUMBER,
     About,
@@ -113,8 +114,7 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
 def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
     """Let a comparison hold in each of several subjects: `in_each(l0(f["novice"]) > l0(f["expert"]) for f in styles)`.
 
-    Every subject is compared, also after one in which it does not hold. Refuted by a single one that refutes it, and
-    supported only where all support it.
+    Or in each row of a printed table. All are compared; one that refutes it decides, and only all together support it.
 
     Raises:
         TypeError: they are given one by one.
@@ -125,7 +125,7 @@ def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
     parts = tuple(pieces)
     if len(parts) < 2:  # noqa: PLR2004 - agreement takes two
         raise ValueError(f"in_each() was given {len(parts)} comparison(s); wanted one for each of several subjects")
-    return record(each_holds(parts))
+    return record(_all_hold(parts))
 
 
 def greater_than(left: object, right: object) -> Evidence:
@@ -139,14 +139,20 @@ def equal_to(left: object, right: object) -> Evidence:
 
 
 def _each(left: object, right: object, compare: Compare) -> Evidence:
-    if isinstance(left, Every):
-        if isinstance(right, Every):
+    if isinstance(left, Every) and isinstance(right, Every):
+        if not all(isinstance(each, PrintedNumber) for each in left.quantities):
             raise TypeError("every(...) on both sides; write one comparison for each of the left side")
+        parts = [compare(each, other) for each in left.quantities for other in right.quantities]
+    elif isinstance(left, Every):
         parts = [compare(each, right) for each in left.quantities]
     elif isinstance(right, Every):
         parts = [compare(left, each) for each in right.quantities]
     else:
         return compare(left, right)
+    return _all_hold(parts)
+
+
+def _all_hold(parts: Sequence[Evidence]) -> Evidence:
     return all_printed(parts) if all(part.kind == "printed" for part in parts) else each_holds(parts)
 
 
@@ -197,7 +203,7 @@ def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
         raise NotRun(f"{quantity.origin} has one number of {quantity.label} prompts; state it in published=... instead")
     if isinstance(quantity, Measurement | Summary) and is_number(expected) and expected in (0, 1):
         return always(quantity, 1 if expected else 0, terms)
-    if isinstance(quantity, PrintedNumber) and is_number(expected):
+    if isinstance(quantity, PrintedNumber) and (is_number(expected) or isinstance(expected, Published)):
         return printed_equal(quantity, expected, terms, margin=0.0)
     named = quantity.name if _is_quantity(quantity) or isinstance(quantity, Margin) else repr(quantity)
     if not isinstance(expected, About):

@@ -37,6 +37,7 @@ _ESTIMATES: Mapping[Kind, str] = {
     "bound": "mean",
     "rate": "rate",
     "correlation": "correlation",
+    "printed": "rank correlation",
     "at least": "excess over the margin",
 }
 """What `Evidence.estimate` is, where it is no plain difference."""
@@ -196,7 +197,7 @@ class Evidence:
         """Give the evidence in lines for a terminal: statement, outcome, numbers, test, controls and parts."""
         lines = [f"{self.outcome}: {self.reason}"] if self.parts else [f"{self.outcome}: {self.statement}", self.reason]
         if self.estimate is not None and self.interval is not None and self.level is not None:
-            signed = self.kind not in ("bound", "rate", "correlation")
+            signed = self.kind not in ("bound", "rate", "correlation", "printed")
             estimate = f"{_ESTIMATES.get(self.kind, 'difference')} {amount(self.estimate, self.unit, signed=signed)}"
             lines.append(f"{estimate}, {self.level:.0%} interval {span(self.interval, self.unit)}")
         if self.test is not None:

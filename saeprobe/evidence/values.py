@@ -240,13 +240,14 @@ def is_number(value: object) -> TypeGuard[float]:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class PrintedNumber(Comparable):
-    """A printed number has the digits `printed`, whose last one bounds what it was rounded from."""
+    """A printed number has the digits `printed`, and was rounded from a number `between` two others."""
 
     label: str
     printed: str
     unit: str
     n: int | None
     source: str
+    between: tuple[Decimal, Decimal]
 
     @property
     def measure(self) -> str:
@@ -262,11 +263,6 @@ class PrintedNumber(Comparable):
     def value(self) -> Decimal:
         """Give the number, exact."""
         return Decimal(self.printed)
-
-    @property
-    def rounding(self) -> Decimal:
-        """Give half a unit of its last printed decimal."""
-        return Decimal(5).scaleb(-len(self.printed.partition(".")[2]) - 1)
 
     def __repr__(self) -> str:
         return visible(f"<{self.label} = {self.printed} {self.unit} in {self.source}>")

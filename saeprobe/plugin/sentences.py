@@ -16,7 +16,7 @@ from types import FunctionType
 from typing import Final
 
 from saeprobe.claims import Over, Published
-from saeprobe.evidence.printed import PrintedTable
+from saeprobe.evidence.printed_tables import PrintedTable
 from saeprobe.prompts import Prompt
 from saeprobe.statistics.intervals import FEWEST_CORRELATED, Sentence, Units, design_line
 

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from saeprobe import about, correlation
 from saeprobe.claims import Over, published
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.evidence.printed import printed
+from saeprobe.evidence.printed_tables import printed
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features, Token
 from saeprobe.measures import clusters, exclusive_features, scan

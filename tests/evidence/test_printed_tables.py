@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saeprobe.claims import published
-from saeprobe.evidence.compare import about, every, ordered
+from saeprobe.evidence.compare import about, every, in_each, ordered
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.evidence.printed import PrintedTable, printed
+from saeprobe.evidence.printed_tables import PrintedTable, printed
 
 TABLE = printed(
     published(novice=137, standard=131, padding=126, guru=115, expert=114, spaces=99, unit="features", n=1),
@@ -199,8 +199,9 @@ def test_a_tie_is_told_where_nothing_contradicts() -> None:
 def test_numbers_keep_the_digits_they_were_printed_with() -> None:
     """4.80 is not 4.8: its rounding is a tenth of that."""
     number = table(spaces="4.80", count=137)["spaces"]
-    assert (number.printed, number.value, number.rounding) == ("4.80", Decimal("4.80"), Decimal("0.005"))
-    assert table(count=137)["count"].rounding == Decimal("0.5")
+    assert (number.printed, number.value) == ("4.80", Decimal("4.80"))
+    assert number.between == (Decimal("4.795"), Decimal("4.805"))
+    assert table(count=137)["count"].between == (Decimal("136.5"), Decimal("137.5"))
     assert (number.unit, number.n, number.label) == ("activation", None, "spaces")
     assert number.name == "spaces in table 2"
     assert repr(number) == "<spaces = 4.80 activation in table 2>"
@@ -298,3 +299,41 @@ def test_a_contradiction_holds_whatever_the_numbers_were_rounded_from(a: int, b:
     evidence = numbers["a"] > numbers["b"]
     assert (evidence.outcome == "refuted") == (highest <= lowest)
     assert evidence.outcome != "supported"
+
+
+def test_each_of_some_is_compared_with_each_of_others() -> None:
+    """Two above two are four comparisons; the one that contradicts is named."""
+    numbers = table(a=4, b=3, c=2, d=1)
+    evidence = every([numbers["a"], numbers["b"]]) > every([numbers["c"], numbers["d"]])
+    assert (evidence.outcome, evidence.reason, len(evidence.parts)) == ("inconclusive", AGREES, 4)
+    wrong = every([numbers["a"], numbers["c"]]) > every([numbers["b"], numbers["d"]])
+    assert (wrong.outcome, wrong.reason) == ("refuted", "the table itself has c = 2 below b = 3")
+    assert (every([numbers["d"]]) < every([numbers["b"], numbers["c"]])).outcome == "inconclusive"
+    measured = templates("expert", (1, 2, 3, 4))
+    with pytest.raises(TypeError, match=r"every\(...\) on both sides; write one comparison for each"):
+        _ = every([measured]) > every([measured])
+
+
+def test_columns_of_one_source_are_compared_row_by_row() -> None:
+    """The label says which column a number stands in, and both rows that contradict are named."""
+    first, second = (
+        printed(published(unit="cosine", a=a, b=b, c=0.9), source="table 5", column=f"lambda {at}")
+        for at, a, b in ((1, "0.927", "0.918"), (1.5, "0.922", "0.910"))
+    )
+    evidence = in_each(second[row] > first[row] for row in ("a", "b"))
+    assert (evidence.kind, evidence.outcome) == ("printed", "refuted")
+    assert evidence.reason == (
+        "the table itself has a, lambda 1.5 = 0.922 below a, lambda 1 = 0.927; "
+        "the table itself has b, lambda 1.5 = 0.910 below b, lambda 1 = 0.918"
+    )
+    assert (first["c"] > second["c"]).outcome == "inconclusive"
+
+
+def test_counts_are_exact() -> None:
+    """Nothing was rounded: 90 is not above 90, and 369 is 369 and nothing else."""
+    counts = printed(published(a=369, b=90, unit="features"), source="table 2", exact=True)
+    assert counts["a"].between == (Decimal(369), Decimal(369))
+    assert (counts["b"] > 90).reason == "the table itself has b = 90 equal to 90"
+    assert (counts["b"] > 89.9).outcome == "inconclusive"
+    assert (counts["a"] == 369.4).outcome == "refuted"
+    assert (table(a=369)["a"] == 369.4).outcome == "inconclusive"

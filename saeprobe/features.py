@@ -40,11 +40,12 @@ class Features:
     """A subject's feature activations on some prompts are sparse rows.
 
     A row is one token that was read; a prompt has one row when read at `last` and several when read at `all` or a
-    span. Rows of a prompt are adjacent and in order. Arrays that the capture did not keep are None.
+    span. Rows of a prompt are adjacent and in order. Arrays that the capture did not keep are None; `encoded` gives
+    `acts`, or says how to keep them.
 
     Attributes:
         subject: name of the subject.
-        acts: activations of the SAE's features, `[rows, d_sae]`, only those above zero stored.
+        acts: activations of the SAE's features, `[rows, d_sae]`, only those above zero stored; if kept.
         row_prompt: index into `prompts` of each row, `[rows]`, ascending.
         tokens: the token of each row.
         prompts: the prompts.
@@ -65,7 +66,7 @@ class Features:
     """
 
     subject: str
-    acts: csr_array
+    acts: csr_array | None
     row_prompt: Int[np.ndarray, " rows"]
     tokens: tuple[Token, ...]
     prompts: tuple[Prompt, ...]
@@ -85,21 +86,29 @@ class Features:
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def __post_init__(self) -> None:
-        rows = self.acts.shape[0]
+        rows = len(self.tokens) if self.acts is None else self.acts.shape[0]
         if not rows == len(self.row_prompt) == len(self.tokens):
             raise ValueError(f"{rows} rows of features, {len(self.row_prompt)} row prompts, {len(self.tokens)} tokens")
         if self.n_tokens is not None and len(self.prompts) != len(self.n_tokens):
             raise ValueError(f"{len(self.prompts)} prompts but token counts of {len(self.n_tokens)}")
-        if self.near is not None and self.near.shape != self.acts.shape:
-            raise ValueError(f"near is {self.near.shape} and acts {self.acts.shape}; wanted a row a token in both")
+        if self.near is not None and self.near.shape != self.encoded.shape:
+            raise ValueError(f"near is {self.near.shape} and acts {self.encoded.shape}; wanted a row a token in both")
 
     def __repr__(self) -> str:
-        return visible(f"<Features of {self.subject}: {len(self)} prompts, {self.acts.shape[0]} tokens, {self.label}>")
+        return visible(f"<Features of {self.subject}: {len(self)} prompts, {len(self.tokens)} tokens, {self.label}>")
+
+    @property
+    def encoded(self) -> csr_array:
+        """Return `acts`; a TypeError is raised where the capture kept the effective rank alone."""
+        if self.acts is None:
+            alone = f"the capture of {self.label} keeps the effective rank alone, which goes through no SAE"
+            raise TypeError(f'{alone}; write capture(..., keep=("features", "effective_rank")) to read features too')
+        return self.acts
 
     @property
     def d_sae(self) -> int:
-        """Return the number of features of the SAE."""
-        return int(self.acts.shape[1])
+        """Return the number of features of the SAE; raises as `encoded`."""
+        return int(self.encoded.shape[1])
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -150,7 +159,7 @@ class Features:
         rows: NDArray[np.int64] = np.arange(int(count.sum()), dtype=np.int64) + np.repeat(first - before, count)
         return replace(
             self,
-            acts=self.acts[rows],
+            acts=None if self.acts is None else self.acts[rows],
             row_prompt=np.repeat(np.arange(len(order)), count),
             tokens=tuple(self.tokens[int(row)] for row in rows),
             prompts=tuple(self.prompts[int(index)] for index in order),
@@ -195,7 +204,7 @@ class Features:
             import pandas as pd
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError('a table takes pandas; run: pip install "saeprobe[pandas]"') from error
-        coo = self.acts.tocoo()
+        coo = self.encoded.tocoo()
         rows, features = coo.coords
         prompts = [self.prompts[int(index)] for index in self.row_prompt[rows]]
         return pd.DataFrame(

@@ -29,7 +29,7 @@ def l0(of: Readable) -> Quantity:
 
     def active(these: Features) -> Values:
         _refuse_fixed(these)
-        return _mean_over_tokens(these, np.diff(these.acts.indptr))
+        return _mean_over_tokens(these, np.diff(these.encoded.indptr))
 
     return measured(of, "l0", "features", active, near=_any_near)
 
@@ -41,7 +41,7 @@ def active_share(of: Readable) -> Quantity:
 
     def share(these: Features) -> Values:
         _refuse_fixed(these)
-        return _mean_over_tokens(these, 1 / these.d_sae * np.diff(these.acts.indptr))
+        return _mean_over_tokens(these, 1 / these.d_sae * np.diff(these.encoded.indptr))
 
     return measured(of, "active share", "share of features", share)
 
@@ -63,7 +63,7 @@ def max_activation(of: Readable) -> Quantity:
 
     def largest(these: Features) -> Values:
         values = np.zeros(len(these))
-        np.maximum.at(values, these.row_prompt, these.acts.max(axis=1).toarray().ravel())
+        np.maximum.at(values, these.row_prompt, these.encoded.max(axis=1).toarray().ravel())
         return values
 
     return measured(of, "max activation", "activation", largest)
@@ -82,8 +82,8 @@ def mean_activation(of: Readable) -> Quantity:
         return of.quantity("mean activation")
 
     def mean(these: Features) -> Values:
-        active = np.bincount(these.row_prompt, weights=np.diff(these.acts.indptr), minlength=len(these))
-        total = np.bincount(these.row_prompt, weights=these.acts.sum(axis=1), minlength=len(these))
+        active = np.bincount(these.row_prompt, weights=np.diff(these.encoded.indptr), minlength=len(these))
+        total = np.bincount(these.row_prompt, weights=these.encoded.sum(axis=1), minlength=len(these))
         if (active == 0).any():
             prompt = these.prompts[int(np.flatnonzero(active == 0)[0])]
             raise ValueError(f"no feature is active on {prompt.text!r}; its mean strength is not defined")

@@ -256,7 +256,7 @@ def firing_shares(of: Features, unit_of_prompt: Sequence[Hashable], names: Seque
     """
     rows = len(of.row_prompt)
     of_prompt = csr_array((np.ones(rows), (of.row_prompt, np.arange(rows))), shape=(len(of), rows))
-    fires = (of_prompt @ (of.acts > 0).astype(np.float64) > 0).astype(np.float64)
+    fires = (of_prompt @ (of.encoded > 0).astype(np.float64) > 0).astype(np.float64)
     index = {name: position for position, name in enumerate(names)}
     named = [prompt for prompt, name in enumerate(unit_of_prompt) if name in index]
     unit = np.array([index[unit_of_prompt[prompt]] for prompt in named])

@@ -46,7 +46,7 @@ def separating_features(yes: Features, no: Features, *, most: int = 10) -> Selec
     refuse_apart(yes, no)
     candidates = np.flatnonzero(firing(yes).all(axis=0) & ~firing(no).any(axis=0))
     strongest = np.zeros((len(yes), len(candidates)))
-    np.maximum.at(strongest, yes.row_prompt, yes.acts[:, candidates].toarray())
+    np.maximum.at(strongest, yes.row_prompt, yes.encoded[:, candidates].toarray())
     order = np.argsort(strongest.min(axis=0))[::-1][:most]
     return selected(tuple(int(candidates[index]) for index in order), yes, no)
 

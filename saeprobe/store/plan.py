@@ -249,27 +249,27 @@ def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], 
     values = [row for reading in readings for row in reading.values]
     near = [row for reading in readings for row in reading.near]
     activations = [reading.activations for reading in readings if reading.activations is not None]
+    tokens = tuple(token for reading in readings for token in reading.tokens)
+    encoded = len(indices) == len(tokens)  # or not one of them, where the effective rank alone is kept
     errors = [np.full(len(one.tokens), np.nan) if one.squared_error is None else one.squared_error for one in readings]
     ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
+    of_floats, of_ints = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int32)
+    starts = np.cumsum([0, *(len(row) for row in indices)])
     acts = csr_array(
-        (
-            np.concatenate(values) if values else np.empty(0, dtype=np.float32),
-            np.concatenate(indices) if indices else np.empty(0, dtype=np.int32),
-            np.cumsum([0, *(len(row) for row in indices)]),
-        ),
+        (np.concatenate([of_floats, *values]), np.concatenate([of_ints, *indices]), starts),
         shape=(len(indices), identity.d_sae),
     )
     return Features(
         subject=subject.name,
-        acts=acts,
+        acts=acts if encoded else None,
         row_prompt=np.repeat(np.arange(len(readings)), [len(reading.tokens) for reading in readings]),
-        tokens=tuple(token for reading in readings for token in reading.tokens),
+        tokens=tokens,
         prompts=prompts.prompts,
         n_tokens=np.array([reading.n_tokens for reading in readings], dtype=np.int64),
-        squared_error=np.concatenate(errors) if errors else np.empty(0),
+        squared_error=np.concatenate([of_floats, *errors]) if encoded else None,
         activations=np.concatenate(activations) if readings and len(activations) == len(readings) else None,
         effective_rank=np.array(ranks) if readings and len(ranks) == len(readings) else None,
-        near=near_rows(near, d_sae=identity.d_sae) if len(near) == len(indices) else None,
+        near=near_rows(near, d_sae=identity.d_sae) if encoded and len(near) == len(indices) else None,
         tolerance=identity.tolerance,
         fixed_l0=identity.fixed_l0,
         place=place,

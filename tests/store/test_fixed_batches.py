@@ -23,7 +23,8 @@ from saeprobe.subject.specification import Reader
 TOPICS = ["golden", "the red bridge", "a", "bridges and long bridges", "red", "the long golden gate", "is"]
 STYLES = {"one": ["{topic} is"], "two": ["the {topic} and the {topic}"], "three": ["is {topic} golden or red"]}
 EVERY = PromptSet.build(name="every", language="en", topics=TOPICS, styles=STYLES)
-ENDS, ALL = capture(EVERY, keep="effective_rank"), capture(EVERY, at="all", keep="activations")
+ENDS = capture(EVERY, keep=("features", "effective_rank"))
+ALL, RANKS = capture(EVERY, at="all", keep="activations"), capture(EVERY, keep="effective_rank")
 FEW = capture(EVERY.only("one", "two"))
 SPOKEN = steer(EVERY.only("one"), feature=3, strengths=[4.0], random_features=2, n_samples=30, max_new_tokens=3)
 
@@ -47,11 +48,11 @@ def _gather(root: Path, subject: Subject, reader: Reader, *asked: Capture | Stee
     return {path.name: path.read_bytes() for path in root.rglob("*.parquet")}
 
 
-@pytest.mark.parametrize("asked", [ENDS, ALL, FEW, SPOKEN])
+@pytest.mark.parametrize("asked", [ENDS, ALL, FEW, RANKS, SPOKEN])
 def test_other_captures_change_no_byte(tmp_path: Path, tiny: Made, reader: Reader, asked: Capture | Steering) -> None:
     """A capture has the same files alone, together with others that share its prompts, and after them."""
     alone = _gather(tmp_path / "alone", tiny.subject, reader, asked)
-    together = _gather(tmp_path / "together", tiny.subject, reader, ALL, ENDS, SPOKEN, FEW)
+    together = _gather(tmp_path / "together", tiny.subject, reader, ALL, ENDS, SPOKEN, FEW, RANKS)
     _gather(tmp_path / "after", tiny.subject, reader, ALL, ENDS)
     after = _gather(tmp_path / "after", tiny.subject, reader, asked)
     assert len(alone) == (7 // 2 + 1 if asked is SPOKEN else 4 if asked is FEW else 6)

@@ -63,6 +63,7 @@ class Features:
         conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), made when it
             is needed; only those that the plan holds. A random control has one a draw, another control a single one.
         words: by style, the words of its own that its prompts say, where their file names them.
+        repeats: of a whole capture, the second readings, by the style that repeats another; no whole counts them in.
     """
 
     subject: str
@@ -84,6 +85,7 @@ class Features:
         default_factory=dict["Control", "Sequence[Callable[[], Features]]"]
     )
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    repeats: Mapping[str, Features] = field(default_factory=dict[str, "Features"])
 
     def __post_init__(self) -> None:
         rows = len(self.tokens) if self.acts is None else self.acts.shape[0]
@@ -129,15 +131,13 @@ class Features:
         return len(self.prompts)
 
     def __getitem__(self, style: str) -> Features:
-        """Select the prompts of one style.
-
-        Raises:
-            KeyError: no prompt has that style.
-        """
+        """Select the prompts of one style, or of one that repeats another; a KeyError names those that there are."""
+        if style in self.repeats:
+            return replace(self.repeats[style], family=self, of_several=self.of_several)
         chosen = [index for index, prompt in enumerate(self.prompts) if prompt.style == style]
         if not chosen:
-            near = did_you_mean(style, self.styles)
-            raise KeyError(f"no prompt of style {style!r}{near}; there are: {', '.join(self.styles)}")
+            near = did_you_mean(style, there := (*self.styles, *self.repeats))
+            raise KeyError(f"no prompt of style {style!r}{near}; there are: {', '.join(there)}")
         return self.select(chosen)
 
     @property
@@ -169,6 +169,7 @@ class Features:
             effective_rank=None if self.effective_rank is None else self.effective_rank[order],
             near=None if self.near is None else self.near[rows],
             family=self.whole,
+            repeats={},
         )
 
     def under(self, control: Control, draw: int = 0) -> Features:
@@ -177,7 +178,7 @@ class Features:
         A random control reads some of the prompts, those on their first topics, under several draws.
 
         Raises:
-            NotRun: the control was not read, as for recorded evidence, or has fewer draws.
+            NotRun: it was not read, as for recorded evidence or a style that repeats another, or has fewer draws.
         """
         conditions = self.whole.conditions
         if control not in conditions:
@@ -196,6 +197,8 @@ class Features:
                 index_of = {prompt: index for index, prompt in enumerate(self.whole.prompts)}
                 same = self.whole.select([index_of[prompt] for prompt in read.prompts])
                 read = replace(read, activations=same.activations)
+        if not chosen:
+            raise NotRun(f"no {self.label} prompt was read for the control {control} on {self.subject}")
         return replace(read.select(chosen), of_several=self.of_several)
 
     def to_pandas(self) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from saeprobe.measures.activity import (
     max_activation,
     mean_activation,
     n_tokens,
+    same,
     variance_explained,
 )
 from saeprobe.measures.clusters import clusters
@@ -37,6 +38,7 @@ __all__ = [
     "mentions",
     "n_tokens",
     "pick",
+    "same",
     "scan",
     "selectivity",
     "separates",

@@ -9,9 +9,20 @@ from functools import partial
 import numpy as np
 
 from saeprobe.claims import NotRun, Unverifiable
+from saeprobe.evidence.bounds import always
+from saeprobe.evidence.evidence import Evidence, current_terms, record
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features import Features, NearThreshold
-from saeprobe.measures.reading import Readable, captured, feature_number, firing, one_near, refuse_unread
+from saeprobe.measures.reading import (
+    Readable,
+    captured,
+    feature_number,
+    firing,
+    label_of,
+    one_near,
+    refuse_unread,
+    refuse_unrepeated,
+)
 from saeprobe.recorded.directory import Recorded, RecordedStyle
 from saeprobe.shapes import Float
 
@@ -24,49 +35,34 @@ def l0(of: Readable) -> Quantity:
     Raises:
         Unverifiable: the SAE was built with the number of features that it keeps of each token, whatever the text.
     """
-    if isinstance(of, RecordedStyle):
-        return of.quantity("l0")
-
-    def active(these: Features) -> Values:
-        _refuse_fixed(these)
-        return _mean_over_tokens(these, np.diff(these.encoded.indptr))
-
-    return measured(of, "l0", "features", active, near=_any_near)
+    return _measured_or_recorded(of, "l0", "features", _active, near=_any_near)
 
 
 def active_share(of: Readable) -> Quantity:
     """Measure the active features a token read, as a share of all features of the SAE; raises as `l0`."""
-    if isinstance(of, RecordedStyle):
-        return of.quantity("active share")
-
-    def share(these: Features) -> Values:
-        _refuse_fixed(these)
-        return _mean_over_tokens(these, 1 / these.d_sae * np.diff(these.encoded.indptr))
-
-    return measured(of, "active share", "share of features", share)
+    return _measured_or_recorded(of, "active share", "share of features", lambda these: _active(these) / these.d_sae)
 
 
-def _refuse_fixed(of: Features) -> None:
-    """Raise where the SAE was built with the number that is to be counted: neither more nor as many says anything."""
+def _active(of: Features) -> Values:
+    """Count active features; where the SAE was built with their number, neither more nor as many would say anything."""
     if of.fixed_l0 is not None:
         raise Unverifiable(
             f"the SAE of {of.subject} keeps at most {of.fixed_l0} features of each token, whatever the text, so that "
             "their number says nothing of the prompts; state the claim on a subject whose L0 is not fixed, or on which "
             "features are active: exclusive_features, separates or firing_rate"
         )
+    return _mean_over_tokens(of, np.diff(of.encoded.indptr))
 
 
 def max_activation(of: Readable) -> Quantity:
     """Measure the largest activation of any feature on any token read, in the SAE's units of activation."""
-    if isinstance(of, RecordedStyle):
-        return of.quantity("max activation")
 
     def largest(these: Features) -> Values:
         values = np.zeros(len(these))
         np.maximum.at(values, these.row_prompt, these.encoded.max(axis=1).toarray().ravel())
         return values
 
-    return measured(of, "max activation", "activation", largest)
+    return _measured_or_recorded(of, "max activation", "activation", largest)
 
 
 def mean_activation(of: Readable) -> Quantity:
@@ -78,8 +74,6 @@ def mean_activation(of: Readable) -> Quantity:
     Raises:
         ValueError: a prompt on which no feature is active.
     """
-    if isinstance(of, RecordedStyle):
-        return of.quantity("mean activation")
 
     def mean(these: Features) -> Values:
         active = np.bincount(these.row_prompt, weights=np.diff(these.encoded.indptr), minlength=len(these))
@@ -89,7 +83,18 @@ def mean_activation(of: Readable) -> Quantity:
             raise ValueError(f"no feature is active on {prompt.text!r}; its mean strength is not defined")
         return total / active
 
-    return measured(of, "mean activation", "activation", mean)
+    return _measured_or_recorded(of, "mean activation", "activation", mean)
+
+
+def _measured_or_recorded(
+    of: Readable,
+    measure: str,
+    unit: str,
+    values: Callable[[Features], Values],
+    near: Callable[[Features], NearThreshold | None] | None = None,
+) -> Quantity:
+    """Return a measurement on what a capture read, or what a record holds of the measure."""
+    return of.quantity(measure) if isinstance(of, RecordedStyle) else measured(of, measure, unit, values, near=near)
 
 
 def firing_rate(of: Readable, feature: int) -> Quantity:
@@ -215,6 +220,56 @@ def _lengths(recorded: Quantity, origin: str) -> Measurement:
         values=recorded.n_tokens.astype(np.float64),
         family=None if whole is recorded else partial(_lengths, whole, origin),
     )
+
+
+def same(a: Readable, b: Readable, *, by: Callable[[Readable], Quantity] | None = None) -> Evidence:
+    """Return evidence that a style and its repeat, the same prompts read again, agree on each prompt.
+
+    Compared are the features of each token read, as in `same(styles["standard"], styles["assistant"])`, or a measure:
+    `by=effective_rank`. What differs may do so by rounding alone: counts by their features near their threshold, other
+    measures by the subject's tolerance as a share of the value, and the features of a token, without those near their
+    threshold, by that share of the length of all its activations. Of recorded styles, measures must be equal; that they
+    are one style is for the probe to say. A single prompt that differs by more refutes it.
+
+    Raises:
+        TypeError: these are no style and its repeat, or `by` does not give one number a prompt.
+    """
+    refuse_unrepeated(a, b)
+    tolerance = a.tolerance if isinstance(a, Features) else 0.0
+    if by is None:
+        x = _distances(captured(a), captured(b))
+        apart, allowed = x.values, np.full(len(x.values), tolerance)
+    else:
+        x, y = by(a), by(b)
+        if not isinstance(x, Measurement) or not isinstance(y, Measurement):
+            raise TypeError(
+                f"{x.name} is one number of all prompts; same() takes a measure that is one number a prompt"
+            )
+        near = [np.zeros(len(one.values)) if one.near is None else one.near.moves for one in (x, y)]
+        share = tolerance if x.unit in ("dimensions", "activation") else 0.0
+        apart = np.abs(x.values - y.values)
+        allowed = np.maximum(*near) + share * np.maximum(np.abs(x.values), np.abs(y.values))
+    names, at = (label_of(a), label_of(b)), int(np.argmax(apart))
+    agree = replace(x, label=" and ".join(names), unit="share of prompts", values=(apart <= allowed) * 1.0, near=None)
+    found = always(agree, 1, current_terms())
+    largest = (
+        f"they differ most by {apart[at]:.3g} {x.unit}, on {x.prompts[at].text!r}" if apart[at] else "all are equal"
+    )
+    statement = f"{x.measure} of {names[0]} = {x.measure} of {names[1]} on each prompt"
+    return record(replace(found, statement=statement, reason=f"{found.reason}; {largest}"))
+
+
+def _distances(a: Features, b: Features) -> Measurement:
+    """Measure how far the activations of two readings lie apart on each prompt, at the token where most."""
+    x, y = a.encoded, b.encoded
+    apart = x - y
+    for near in (a.near, b.near):
+        apart = apart if near is None else apart - apart.multiply(near)
+    lengths = np.sqrt(np.maximum(*(one.multiply(one).sum(axis=1) for one in (x, y))))
+    distance = np.sqrt(apart.multiply(apart).sum(axis=1))
+    values = np.zeros(len(a))
+    np.maximum.at(values, a.row_prompt, np.divide(distance, lengths, out=np.zeros(len(lengths)), where=lengths > 0))
+    return Measurement(measure="features", label="", unit="of their length", values=values, prompts=a.prompts)
 
 
 def variance_explained(of: Features) -> Summary:

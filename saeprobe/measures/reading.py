@@ -17,7 +17,7 @@ from saeprobe.claims import Control, NotRun, Over
 from saeprobe.evidence.evidence import Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features, NearThreshold
-from saeprobe.recorded.directory import Recorded, RecordedStyle
+from saeprobe.recorded.directory import AS_RECORDED, Recorded, RecordedStyle
 from saeprobe.shapes import Bool, Int
 from saeprobe.statistics.intervals import least_units
 
@@ -47,6 +47,22 @@ def refuse_apart(a: object, b: object) -> None:
     """Raise where features of two captures are no two sides of one comparison; records are taken as they are."""
     if isinstance(a, Features) and isinstance(b, Features):
         check_sides(a, b)
+
+
+def refuse_unrepeated(a: Readable, b: Readable) -> None:
+    """Raise where two sides are no style and its repeat; a record says nothing of this, who names its styles does."""
+    declared = isinstance(a, RecordedStyle) and isinstance(b, RecordedStyle)
+    if not declared:
+        x, y = captured(a), captured(b)
+        recorded = all(prompt.template == AS_RECORDED for prompt in x.prompts)
+        read = [(of.subject, of.place, [one.topic if recorded else one.text for one in of.prompts]) for of in (x, y)]
+        again = {*x.whole.repeats, *y.whole.repeats}
+        declared = read[0] == read[1] and (recorded or not again.isdisjoint((*x.styles, *y.styles)))
+    if not declared or label_of(a) == label_of(b):
+        raise TypeError(
+            f"{label_of(a)} and {label_of(b)} are no style and its repeat, read at the same tokens; where they are "
+            f'to be, a prompt file says repeats = "{label_of(a)}" under [styles.{label_of(b)}]'
+        )
 
 
 def refuse_more(call: str, more: tuple[object, ...]) -> None:

@@ -21,8 +21,10 @@ from saeprobe.features import Features
 from saeprobe.plugin.names import SUBJECT, fixtures_of, function_of, params_of
 from saeprobe.plugin.sentences import design_lines
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.store.plan import prompts_for
+from saeprobe.store.plan import Work, counted, prompts_for
+from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
+from saeprobe.subject.machine import models_absent
 from saeprobe.subject.registry import BUILTIN
 from saeprobe.subject.specification import RandomPart, SubjectError
 
@@ -235,13 +237,49 @@ class Conditions:
         return self._draws[key]
 
 
-def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) -> list[str]:
+def work_in_words(
+    works: Sequence[Work], label: str, store: Store, asked: Iterable[Asked], *, alpha: float
+) -> list[str]:
+    """Say in a line what work is to be done, and in one for each design what it can decide; no model is loaded.
+
+    The lines stand for several subjects if they read the same and are in the same place, as draws are.
+    """
+    return [_work_in_words(works, label, store), *_designs_in_words(asked, works[0].subject, alpha=alpha)]
+
+
+def _work_in_words(works: Sequence[Work], label: str, store: Store) -> str:
+    """Say what is asked and how much of it is stored, or why it cannot run."""
+    first = works[0]
+    each = " each" if len(works) > 1 else ""
+    sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
+    asked = [
+        _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
+        *([_count(len(first.captures), "capture")] if first.captures else []),
+        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
+    ]
+    begin = f"{label}: {', '.join(asked)};"
+    try:
+        if (missing := first.subject.missing()) is not None:
+            return f"{begin} not run: {missing}"
+        stored, to_run = counted(works, store)
+        where = f", {models_absent() or first.subject.memory_plan.reason}" if to_run else ""
+    except SubjectError as error:
+        return f"{begin} cannot run: {error}"
+    return f"{begin} {stored:,} results stored, {to_run:,} to compute{where}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) -> list[str]:
     """Write a line for each sentence of the claims on `subject` and its prompts, with what it can decide."""
     probes: dict[tuple[object, str], tuple[Claim, dict[str, Sequence[Prompt]]]] = {}
     for each in asked:
         if each.claim is not None and each.subject == subject.name:
             _, read = probes.setdefault((each.probe, each.claim.id), (each.claim, {}))
-            read[each.fixture] = prompts_for(each.declared.prompts, subject).prompts
+            prompts = prompts_for(each.declared.prompts, subject)
+            read[each.fixture] = [one for these in (prompts, *prompts.repeats.values()) for one in these]
     claims: dict[str, dict[str, None]] = {}
     for (probe, _), (claim, read) in probes.items():
         for line in design_lines(probe, read, over=claim.over, alpha=alpha):

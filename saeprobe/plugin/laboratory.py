@@ -11,7 +11,7 @@ from pathlib import Path
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features import Features
-from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, default_names, designs_in_words
+from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, default_names, work_in_words
 from saeprobe.plugin.records import AS_PUBLISHED, in_words, served, stated_by
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.directory import recorded_evidence
@@ -179,8 +179,8 @@ class Laboratory:
         subject = works[0].subject
         if (record := self.record_of(subject)) is not None:
             return [f"{subject.name}: recorded evidence in {record}"]
-        designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
-        return [plan.in_words(works, self._label(subject.name), self._store), *designs]
+        label = self._label(subject.name)
+        return work_in_words(works, label, self._store, self._asked, alpha=self._settings.alpha)
 
     def _gather_together(self, works: Sequence[Work], show: Show) -> None:
         """Run several subjects in turn; no other process runs any of them meanwhile."""

@@ -26,7 +26,13 @@ MEANS: Final = frozenset(
 RATES: Final = frozenset({"firing_rate", "among_strongest", "mentions"})
 _MEASURES: Final = MEANS | RATES
 _ALONE: Final = frozenset({"mean", "rate", "correlation", "clusters"})  # kinds with one side
-_WHOLE: Final = {"separates": "separation", "scan": "scan", "clusters": "clusters", "ordered": "greater"}
+_WHOLE: Final = {
+    "separates": "separation",
+    "scan": "scan",
+    "clusters": "clusters",
+    "ordered": "greater",
+    "same": "always",
+}
 """These functions state a sentence without an operator."""
 
 Read = Mapping[str, Sequence[Prompt]]  # the prompts that a probe reads, by the name of their capture
@@ -184,8 +190,10 @@ def _prompts(sides: Sequence[Side], read: Read) -> Iterator[list[Prompt]]:
     """Yield the prompts of each style, or whole capture, that a side may be."""
     for of, style in sides:
         for prompts in [read[of]] if of in read else read.values():
-            styles = _by_style(prompts)
-            chosen = styles.values() if style == "*" else [list(prompts) if style is None else styles.get(style, [])]
+            first = {prompt.text: prompt for prompt in reversed(prompts)}  # a repeat stands by its name alone
+            whole = [prompt for prompt in prompts if prompt is first[prompt.text]]
+            named = [whole if style is None else _by_style(prompts).get(style, [])]
+            chosen = _by_style(whole).values() if style == "*" else named
             yield from filter(None, chosen)
 
 

@@ -108,17 +108,19 @@ Located = tuple[str, Prompt]
 """The place that a prompt comes from, for messages, and the prompt."""
 
 
-def cross(topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str]]) -> Iterator[Located]:
+def cross(
+    topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str]], repeats: Mapping[str, str]
+) -> Iterator[Located]:
     """Fill every template of each style with every topic: by style, then template, then topic.
 
-    A topic has a `name`, which is the value of `{topic}`, and any further fields.
+    A topic has a `name`, which is the value of `{topic}`, and any further fields. Of a style that repeats another only
+    the declaration is checked: its prompts are those of the other.
     """
     named = _by_name(topics)
-    if not styles:
-        raise PromptError("there are no styles", remedy="give at least one, with its templates")
+    _check_names(styles, repeats)
     for style, templates in styles.items():
-        if not style.strip() or style != style.strip():
-            raise PromptError(f"{style!r} is no name of a style", remedy="write it without blanks around it")
+        if style in repeats:
+            continue
         if not templates:
             raise PromptError("there are no templates", where=f"style {style!r}", remedy="give at least one")
         for number, template in enumerate(templates, start=1):
@@ -132,6 +134,31 @@ def cross(topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str
                 problem = f"it names no field, so all {len(named)} topics give the same prompt"
                 raise PromptError(problem, where=where, remedy="write {topic} where the topic belongs")
             yield from filled
+
+
+def _check_names(styles: Mapping[str, Sequence[str]], repeats: Mapping[str, str]) -> None:
+    if not styles:
+        raise PromptError("there are no styles", remedy="give at least one, with its templates")
+    for style in (*styles, *repeats):
+        if not style.strip() or style != style.strip():
+            raise PromptError(f"{style!r} is no name of a style", remedy="write it without blanks around it")
+    for style, of in repeats.items():
+        with at(f"style {style!r}, repeats"):
+            _check_repeat(style, of, styles, repeats)
+
+
+def _check_repeat(style: str, of: str, styles: Mapping[str, Sequence[str]], repeats: Mapping[str, str]) -> None:
+    if of == style:
+        raise PromptError("it repeats itself", remedy="name the style that it is another reading of")
+    if of in repeats:
+        raise PromptError(f"{of!r} is a repeat itself", remedy=f"name the one that it repeats, {repeats[of]!r}")
+    if of not in styles:
+        others = [name for name in styles if name not in repeats]
+        problem = f"there is no style {of!r}{did_you_mean(str(of), others)}"
+        raise PromptError(problem, remedy=f"name one of {', '.join(others)}")
+    if (own := styles.get(style)) and sorted(own) != sorted(styles[of]):
+        problem = f"it has other templates than {of!r}: a repeat is the same prompts, read again"
+        raise PromptError(problem, remedy="give it no templates, or leave repeats out")
 
 
 def _by_name(topics: Sequence[Mapping[str, str]]) -> dict[str, dict[str, str]]:
@@ -168,7 +195,10 @@ def checked(located: Iterable[Located], *, max_characters: int) -> tuple[Prompt,
                 raise PromptError(problem, remedy="shorten it, or raise max_characters")
             if prompt.text in first:
                 problem = f"the prompt {_shortened(prompt.text)} stands already at {first[prompt.text]}"
-                remedy = "leave one of them out: a prompt counted twice is not two observations"
+                remedy = (
+                    "leave one of them out, as a prompt counted twice is not two observations; a style that is to be "
+                )
+                remedy += 'read again to see whether both readings agree says so: repeats = "standard"'
                 raise PromptError(problem, remedy=remedy)
         first[prompt.text] = where
         prompts.append(prompt)

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -85,11 +85,12 @@ class RecordedStyle:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Recorded:
-    """A record, by style, stands where a capture's features would."""
+    """A record, by style, stands where a capture's features would; `repeats` are styles that no whole counts in."""
 
     subject: str
     by_style: Mapping[str, RecordedStyle]
     origin: str
+    repeats: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return visible(f"<{self.origin}: {', '.join(self.styles)}>")
@@ -97,7 +98,7 @@ class Recorded:
     @property
     def styles(self) -> tuple[str, ...]:
         """List the styles that the record has numbers of."""
-        return tuple(self.by_style)
+        return tuple(style for style in self.by_style if style not in self.repeats)
 
     @property
     def first_topic(self) -> RecordedStyle:
@@ -126,7 +127,7 @@ class Recorded:
             NotRun: the record holds nothing of it.
         """
         if style not in self.by_style:
-            raise NotRun(f"{self.origin} holds nothing of {style} prompts; it has: {', '.join(self.styles)}")
+            raise NotRun(f"{self.origin} holds nothing of {style} prompts; it has: {', '.join(self.by_style)}")
         return self.by_style[style]
 
 
@@ -144,14 +145,17 @@ def recorded_evidence(directory: Path, capture: Capture, stated: Stated) -> Feat
             raise NotRun(f"{directory} holds no EID table; put one there as eid_persona_results.json")
         ranks = read_eid_table(table, d_in=stated.d_in)
         stated.check(table, styles=ranks.personas, topics=ranks.topics)
-        return _from_eid_table(ranks, subject, table.name)
+        return _from_eid_table(ranks, subject, table.name, _repeats(stated, ranks.personas))
     if capture.at != "last" or "activations" in capture.keep:
         raise NotRun("recorded files hold the features of the last token only; this reads other tokens or activations")
     features = _one(directory, "features*.pt")
     if features is not None:
         read = read_features(features, d_sae=stated.d_sae)
         stated.check(features, styles=read.styles, topics=read.topics)
-        return _from_features(read, subject)
+        found = _from_features(read, subject)
+        apart = {style: found[style] for style in _repeats(stated, found.styles)}
+        kept = [index for index, prompt in enumerate(found.prompts) if prompt.style not in apart]
+        return replace(found.select(kept), family=None, repeats=apart) if apart else found
     diff = _one(directory, "feature_diff*.json")
     if diff is not None:
         compared = read_feature_diff(diff)
@@ -169,6 +173,11 @@ def recorded_evidence(directory: Path, capture: Capture, stated: Stated) -> Feat
     if activations is not None:
         remedy = f"encode {activations.name} first: saeprobe encode {activations} --sae SAE -o features_layer50.pt"
     raise NotRun(f"{directory} holds no features; {remedy}")
+
+
+def _repeats(stated: Stated, styles: tuple[str, ...]) -> frozenset[str]:
+    """Return the styles of a record that its prompts declare to repeat another."""
+    return frozenset(() if stated.prompts is None else stated.prompts.repeats).intersection(styles)
 
 
 def topics_unlike(directory: Path, capture: Capture, stated: Stated) -> str:
@@ -210,8 +219,8 @@ def _from_features(recorded: ArticleFeatures, subject: str) -> Features:
     )
 
 
-def _from_eid_table(table: EidTable, subject: str, origin: str) -> Recorded:
-    whole = Measurement(
+def _from_eid_table(table: EidTable, subject: str, origin: str, repeats: frozenset[str]) -> Recorded:
+    every = Measurement(
         measure="effective rank",
         label=" + ".join(table.personas),
         unit="dimensions",
@@ -219,11 +228,14 @@ def _from_eid_table(table: EidTable, subject: str, origin: str) -> Recorded:
         prompts=_prompts(table.personas, table.topics),
         n_tokens=table.seq_len.T.ravel(),
     )
+    kept = [persona for persona in table.personas if persona not in repeats]
+    whole = replace(every.select(np.array([one.style in kept for one in every.prompts])), label=" + ".join(kept))
+    quantities = {persona: replace(every[persona], family=whole) for persona in table.personas}
     by_style = {
-        persona: RecordedStyle(style=persona, quantities={"effective rank": whole[persona]}, origin=origin)
-        for persona in table.personas
+        persona: RecordedStyle(style=persona, quantities={"effective rank": found}, origin=origin)
+        for persona, found in quantities.items()
     }
-    return Recorded(subject=subject, by_style=by_style, origin=origin)
+    return Recorded(subject=subject, by_style=by_style, origin=origin, repeats=repeats)
 
 
 def _prompts(styles: tuple[str, ...], topics: tuple[str, ...]) -> tuple[Prompt, ...]:

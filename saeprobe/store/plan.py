@@ -18,7 +18,7 @@ from saeprobe.store.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
-from saeprobe.subject.specification import Reader, Reading, Request, SubjectError, Want
+from saeprobe.subject.specification import Reader, Reading, Request, Want
 
 Progress = Callable[[int, int], None]  # called with what is done and what there is to do, in prompts
 BATCH_SIZE: Final = 32
@@ -63,37 +63,9 @@ class Plan:
         )
 
 
-def in_words(works: Sequence[Work], label: str, store: Store) -> str:
-    """Say in a line what is asked and how much of it is stored, or why it cannot run; no model is loaded.
-
-    The line stands for several subjects if they read the same and are in the same place, as draws are.
-    """
-    first = works[0]
-    each = " each" if len(works) > 1 else ""
-    sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
-    asked = [
-        _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
-        *([_count(len(first.captures), "capture")] if first.captures else []),
-        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
-    ]
-    begin = f"{label}: {', '.join(asked)};"
-    try:
-        if (missing := first.subject.missing()) is not None:
-            return f"{begin} not run: {missing}"
-        stored, to_run = counted(works, store)
-        where = f", {models_absent() or first.subject.memory_plan.reason}" if to_run else ""
-    except SubjectError as error:
-        return f"{begin} cannot run: {error}"
-    return f"{begin} {stored:,} results stored, {to_run:,} to compute{where}"
-
-
 def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSet:
     """Return the prompts that a subject reads: those of its own wording where there is a choice."""
     return prompts.for_wording(subject.wording) if isinstance(prompts, PromptChoice) else prompts
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
@@ -124,11 +96,21 @@ def parts_of(subject: Subject, asked: Capture | Steering, store: Store) -> list[
     if isinstance(asked, Steering):
         key_of = dict(zip(texts, store.continuation_keys(subject.whole_fingerprint(), asked, texts), strict=True))
         return [store.part(identity, asked, key_of, (batch,)) for batch in asked.batches(texts)]
-    want = Want(at=asked.at, keep=asked.keep, shift=asked.shift, raw=asked.raw)
+    readings = {"": prompts, **prompts.repeats}
+    return [part for again, these in readings.items() for part in _readings_of(subject, asked, store, these, again)]
+
+
+def _readings_of(subject: Subject, asked: Capture, store: Store, prompts: PromptSet, again: str) -> list[Part]:
+    """Return the parts of one reading of prompts; a style that repeats another is read once more, prompt by prompt.
+
+    What a prompt gives must not depend on those that share its forward pass, so that the two readings differ in that.
+    """
+    texts, identity = [prompt.text for prompt in prompts], subject.identity()
+    want = Want(at=asked.at, keep=asked.keep, shift=asked.shift, raw=asked.raw, again=again)
     key_of = dict(zip(texts, store.reading_keys(identity.fingerprint, want, texts), strict=True))
     files: list[list[tuple[str, ...]]] = []
     room = 0
-    for batch in asked.batches(prompts, at_most=A_FILE):
+    for batch in asked.batches(prompts, at_most=1 if again else A_FILE):
         if len(batch) > room:
             files.append([])
             room = A_FILE_OF_A_DRAW if subject.randomisation else A_FILE
@@ -214,7 +196,7 @@ def _requests(parts: Iterable[Part]) -> tuple[list[Request], dict[tuple[str, Wan
     for part in sorted(parts, key=lambda part: max(len(text) for text in part.prompts.values()), reverse=True):
         want, key_of = cast(Want, part.of), {text: key for key, text in part.prompts.items()}
         for batch in part.batches:
-            label = sha256_of([want.raw, *batch])
+            label = sha256_of([want.raw, want.again, *batch])
             asked.setdefault(label, (batch, {}))[1][want] = None
             for text in batch:
                 homes.setdefault((label, want, text), []).append((part, key_of[text]))
@@ -230,9 +212,14 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
     Raises:
         PlanError: a reading is not stored.
     """
-    found: dict[str, Reading] = _found(parts_of(subject, capture, store), store)
     prompts = prompts_for(capture.prompts, subject)
-    return assemble(subject, prompts, [found[prompt.text] for prompt in prompts], place=capture.place)
+
+    def read(these: PromptSet, again: str) -> Features:
+        found: dict[str, Reading] = _found(_readings_of(subject, capture, store, these, again), store)
+        return _assembled(subject, these, [found[prompt.text] for prompt in these], place=capture.place)
+
+    repeats = {style: read(these, style) for style, these in prompts.repeats.items()}
+    return replace(read(prompts, ""), repeats=repeats)
 
 
 def seen(subject: Subject, capture: Capture, store: Store) -> Seen | None:
@@ -242,7 +229,7 @@ def seen(subject: Subject, capture: Capture, store: Store) -> Seen | None:
     return store.seen(part, text, capture.place)
 
 
-def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
+def _assembled(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
     """Make features from one reading a prompt, in that order, at the tokens that `place` names."""
     identity = subject.identity()
     indices = [row for reading in readings for row in reading.indices]

@@ -23,7 +23,7 @@ from saeprobe.measures.reading import (
     refuse_unread,
     refuse_unrepeated,
 )
-from saeprobe.recorded.directory import Recorded, RecordedStyle
+from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.shapes import Float
 
 Values = Float[np.ndarray, " prompts"]

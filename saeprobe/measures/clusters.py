@@ -19,7 +19,7 @@ from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares
 from saeprobe.measures.reading import captured, refuse_more, refuse_others, templates, topics
 from saeprobe.measures.separation import READ, BothSides, run_rivals
-from saeprobe.recorded.directory import Recorded
+from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import DRAWING, Reached, counted, drawn

@@ -34,7 +34,7 @@ from saeprobe.measures.reading import (
     refuse_unread,
 )
 from saeprobe.measures.separation import READ, BothSides, run_rivals
-from saeprobe.recorded.directory import RecordedStyle
+from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
 from saeprobe.statistics.permutation import COUNTED_ITEMS, DRAWING, Dealt, Reached, counted, drawn, every_choice
 
@@ -165,7 +165,7 @@ def _more_exclusive(more: object, less: object, terms: Terms) -> Evidence:
 def _same(one: Readable, other: Readable) -> bool:
     """Say whether two are the same style of the same capture or record, though they were looked up twice."""
     if isinstance(one, RecordedStyle) or isinstance(other, RecordedStyle):
-        return one is other
+        return isinstance(one, RecordedStyle) and isinstance(other, RecordedStyle) and one.same_as(other)
     return one.subject == other.subject and one.prompts == other.prompts
 
 

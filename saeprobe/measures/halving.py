@@ -13,7 +13,7 @@ from saeprobe.evidence.evidence import current_terms
 from saeprobe.features import Features
 from saeprobe.measures.reading import captured, one_near, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
-from saeprobe.recorded.directory import Recorded
+from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import flips_countable, permutations_countable
 from saeprobe.statistics.permutation import Units, flip_share, permutation_share

@@ -17,7 +17,7 @@ from saeprobe.claims import Control, NotRun, Over
 from saeprobe.evidence.evidence import Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features, NearThreshold
-from saeprobe.recorded.directory import AS_RECORDED, Recorded, RecordedStyle
+from saeprobe.recorded.record import AS_RECORDED, Recorded, RecordedStyle
 from saeprobe.shapes import Bool, Int
 from saeprobe.statistics.intervals import least_units
 

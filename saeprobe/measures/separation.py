@@ -27,7 +27,7 @@ from saeprobe.files import number
 from saeprobe.measures.activity import firing_rate
 from saeprobe.measures.halving import Selected, selected
 from saeprobe.measures.reading import Readable, captured, feature_numbers, firing, label_of, refuse_apart
-from saeprobe.recorded.directory import RecordedStyle
+from saeprobe.recorded.record import RecordedStyle
 from saeprobe.statistics.intervals import rate_interval
 
 SHARE = "share of prompts"

@@ -9,11 +9,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -22,113 +20,14 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.features import Features, Token
-from saeprobe.files import FileError, visible
+from saeprobe.files import FileError
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.archives import load_data
 from saeprobe.recorded.comparison import FeatureDiff
+from saeprobe.recorded.record import AS_RECORDED, Recorded, RecordedStyle, summary_of
 from saeprobe.recorded.stated import UNLIKE, Stated
 from saeprobe.recorded.summaries import EidTable, read_eid_table, read_feature_diff
 from saeprobe.recorded.tensors import FEATURES, ArticleFeatures, entries_of, read_features
-
-AS_RECORDED: Final = "as recorded"
-"""The template of every recorded prompt: the files hold one wording a style and do not say it."""
-
-_REMEDY: Final = "put features_layer50.pt of the run beside it"
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class RecordedStyle:
-    """A record holds numbers of one prompt style.
-
-    Attributes:
-        style: the style.
-        quantities: by name of the measure, values of each prompt or a bare summary.
-        firing_rates: by feature, the share of prompts on which it fired; only the features that the record lists.
-        exclusive: by other style, how many features fired on this style and never on the other.
-        n_at_least: prompts behind the firing rates: the smallest number that can produce them all.
-        origin: the file.
-    """
-
-    style: str
-    quantities: Mapping[str, Quantity]
-    firing_rates: Mapping[int, float] = field(default_factory=dict[int, float])
-    exclusive: Mapping[str, Summary] = field(default_factory=dict[str, Summary])
-    n_at_least: int | None = None
-    origin: str
-
-    def __repr__(self) -> str:
-        return visible(f"<{self.style} of {self.origin}>")
-
-    def quantity(self, measure: str) -> Quantity:
-        """Return the recorded values of a measure.
-
-        Raises:
-            NotRun: the record does not hold them.
-        """
-        if measure not in self.quantities:
-            known = ", ".join(self.quantities)
-            wanted = f"the {measure} of {self.style} prompts"
-            raise NotRun(f"{self.origin} does not hold {wanted} (it holds: {known}); {_REMEDY}")
-        return self.quantities[measure]
-
-    def firing_rate(self, feature: int) -> Summary:
-        """Return the recorded share of prompts on which `feature` fired.
-
-        Raises:
-            NotRun: the record does not list that feature.
-        """
-        if feature not in self.firing_rates:
-            raise NotRun(f"{self.origin} does not list feature {feature}; {_REMEDY}")
-        rate = self.firing_rates[feature]
-        return _summary(f"firing rate of feature {feature}", self.style, "share of prompts", rate, self.origin)
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Recorded:
-    """A record, by style, stands where a capture's features would; `repeats` are styles that no whole counts in."""
-
-    subject: str
-    by_style: Mapping[str, RecordedStyle]
-    origin: str
-    repeats: frozenset[str] = frozenset()
-
-    def __repr__(self) -> str:
-        return visible(f"<{self.origin}: {', '.join(self.styles)}>")
-
-    @property
-    def styles(self) -> tuple[str, ...]:
-        """List the styles that the record has numbers of."""
-        return tuple(style for style in self.by_style if style not in self.repeats)
-
-    @property
-    def first_topic(self) -> RecordedStyle:
-        """Refuse to select the first topic, which no record of summaries can.
-
-        Raises:
-            NotRun: always.
-        """
-        raise NotRun(f"{self.origin} holds all topics together; {_REMEDY}")
-
-    def quantity(self, measure: str) -> Measurement:
-        """Return the recorded values of a measure on the prompts of all styles.
-
-        Raises:
-            NotRun: the record does not hold them, or holds one number a style.
-        """
-        of_style = next(iter(self.by_style.values())).quantity(measure)
-        if isinstance(of_style, Summary):
-            raise NotRun(f"{self.origin} holds the {measure} of each style as one number, not of each prompt")
-        return of_style.whole
-
-    def __getitem__(self, style: str) -> RecordedStyle:
-        """Return one style.
-
-        Raises:
-            NotRun: the record holds nothing of it.
-        """
-        if style not in self.by_style:
-            raise NotRun(f"{self.origin} holds nothing of {style} prompts; it has: {', '.join(self.by_style)}")
-        return self.by_style[style]
 
 
 def recorded_evidence(directory: Path, capture: Capture, stated: Stated) -> Features | Recorded:
@@ -254,13 +153,13 @@ def _from_feature_diff(diff: FeatureDiff, subject: str, origin: str) -> Recorded
     n = smallest_count(tuple(rate for of_style in rates.values() for rate in of_style.values()))
     by_style: dict[str, RecordedStyle] = {}
     for style, active in diff.avg_active.items():
-        quantities: dict[str, Quantity] = {"l0": _summary("l0", style, "features", active, origin)}
+        quantities: dict[str, Quantity] = {"l0": summary_of("l0", style, "features", active, origin)}
         exclusive: dict[str, Summary] = {}
         if style in rates:
             mean, count = diff.avg_intensity[style], diff.only_count[style]
-            quantities["mean activation"] = _summary("mean activation", style, "activation", mean, origin)
+            quantities["mean activation"] = summary_of("mean activation", style, "activation", mean, origin)
             other = diff.b if style == diff.a else diff.a
-            exclusive[other] = _summary("exclusive features", style, "features", count, origin)
+            exclusive[other] = summary_of("exclusive features", style, "features", count, origin)
         by_style[style] = RecordedStyle(
             style=style,
             quantities=quantities,
@@ -270,10 +169,6 @@ def _from_feature_diff(diff: FeatureDiff, subject: str, origin: str) -> Recorded
             origin=origin,
         )
     return Recorded(subject=subject, by_style=by_style, origin=origin)
-
-
-def _summary(measure: str, style: str, unit: str, value: float, origin: str) -> Summary:
-    return Summary(measure=measure, label=style, unit=unit, value=float(value), n=None, origin=origin)
 
 
 def smallest_count(rates: tuple[float, ...], *, precision: float = 1e-6) -> int | None:

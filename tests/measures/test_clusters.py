@@ -15,7 +15,7 @@ from saeprobe.claims import Control, NotRun
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import clusters
-from saeprobe.recorded.directory import Recorded
+from saeprobe.recorded.record import Recorded
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 

@@ -15,7 +15,7 @@ from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
 from saeprobe.features import Features, near_rows
 from saeprobe.measures import exclusive_features
-from saeprobe.recorded.directory import RecordedStyle
+from saeprobe.recorded.record import RecordedStyle
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 STATEMENT = "features exclusive to novice > features exclusive to expert"

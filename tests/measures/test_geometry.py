@@ -12,7 +12,7 @@ from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Summary
 from saeprobe.measures import effective_rank, n_tokens, variance_explained
 from saeprobe.prompts import Prompt
-from saeprobe.recorded.directory import Recorded, RecordedStyle
+from saeprobe.recorded.record import Recorded, RecordedStyle
 
 WORDS = [
     ("novice", "A", "red", (1.5, 0.0)),

@@ -10,7 +10,7 @@ from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import clusters, halves, pick, scan
 from saeprobe.measures.halving import Selected, halved
-from saeprobe.recorded.directory import Recorded, RecordedStyle
+from saeprobe.recorded.record import Recorded, RecordedStyle
 
 TOPICS = ("tides", "yeast", "comets", "rust")
 

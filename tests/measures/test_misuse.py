@@ -37,7 +37,7 @@ from saeprobe.measures import (
     variance_explained,
 )
 from saeprobe.prompts import STYLES, Prompt
-from saeprobe.recorded.directory import Recorded, RecordedStyle
+from saeprobe.recorded.record import Recorded, RecordedStyle
 
 Asked = Callable[[Any], object]
 

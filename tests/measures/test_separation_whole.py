@@ -11,7 +11,7 @@ from saeprobe.evidence.evidence import Evidence, Recorder, Sample, UnitValue, re
 from saeprobe.features import Features
 from saeprobe.measures import separates, separating_features
 from saeprobe.measures.halving import Selected
-from saeprobe.recorded.directory import RecordedStyle
+from saeprobe.recorded.record import RecordedStyle
 
 TOPICS = ("tides", "yeast", "comets")
 SENTENCE = "fires on every novice prompt and on no expert prompt"

@@ -10,7 +10,7 @@ from records import INI, write_ranks
 from runs import HEAD, SUPPORTED, Go, apart
 
 from saeprobe.evidence.values import PrintedNumber, Summary
-from saeprobe.recorded.directory import Recorded, RecordedStyle
+from saeprobe.recorded.record import Recorded, RecordedStyle
 
 HIDDEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 ESCAPED = r"\x1b[2J\x9b\u202e"

@@ -13,7 +13,8 @@ from saeprobe import capture
 from saeprobe.features import Features, Keep
 from saeprobe.prompts import STYLES
 from saeprobe.recorded.comparison import FeatureDiff, FeatureRates
-from saeprobe.recorded.directory import Recorded, recorded_evidence
+from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.recorded.record import Recorded
 from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.tensors import ArticleFeatures
 

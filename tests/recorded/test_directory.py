@@ -30,7 +30,8 @@ from saeprobe.measures import (
     separates,
 )
 from saeprobe.recorded.comparison import FeatureDiff, FeatureRates, compare_styles
-from saeprobe.recorded.directory import Recorded, RecordedStyle, smallest_count
+from saeprobe.recorded.directory import smallest_count
+from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.recorded.tensors import ArticleActivations, write_activations, write_features
 

@@ -141,7 +141,8 @@ def capture(
         prompts: what to read, or a choice of wordings from which the subject takes its own.
         at: `last` token of the prompt, or `all` tokens but those the SAE was not trained on (BOS).
         span: read the tokens that carry this text instead; every prompt must contain it.
-        keep: what to keep of each token or prompt; `features` are always kept.
+        keep: what to keep of each token or prompt. `features` are kept too, but beside the `effective_rank` only where
+            both are named: it is of the model's activations, and alone goes through no SAE.
 
     Raises:
         TypeError: the prompts are no set of prompts.
@@ -153,8 +154,9 @@ def capture(
         raise ValueError(f"at is {at!r}{near}; wanted 'last' or 'all', or span='...' for the tokens of a text")
     if span == "":
         raise ValueError("span is empty; give the text whose tokens are to be read, or leave it out")
-    kept: set[Keep] = {"features"}
-    kept.update([keep] if isinstance(keep, str) else keep)
+    kept: set[Keep] = {keep} if isinstance(keep, str) else set(keep)
+    if kept != {"effective_rank"}:
+        kept.add("features")
     for name in sorted(kept.difference(get_args(Keep))):
         near = did_you_mean(name, get_args(Keep))
         raise ValueError(f"keep names {name!r}{near}; wanted some of {', '.join(get_args(Keep))}")

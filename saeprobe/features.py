@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from saeprobe.claims import Control, NotRun
-from saeprobe.files import amount, visible
-from saeprobe.prompts.prompt import Prompt, RecordedRun, no_style
-from saeprobe.shapes import Bool, Float, Int
+from saeprobe.claims import Control, NotRun, did_you_mean
+from saeprobe.files import visible
+from saeprobe.prompts import Prompt
+from saeprobe.shapes import Float, Int
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,16 +35,56 @@ class Token:
     end: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecordedRun:
+    """A run whose numbers somebody recorded need not have read the prompts behind printed numbers.
+
+    `origin` names its files, and `n` counts its prompts a style; where it gives `shares` alone, those of any multiple
+    of `n` look the same. `another` says how it differs from a run on the subject's prompts, `own` a style; empty where
+    nothing does.
+    """
+
+    origin: str
+    n: int | None = None
+    shares: bool = False
+    another: str = ""
+    own: int | None = None
+
+    def __str__(self) -> str:
+        n = f", {self.n} prompts a style" if self.n and not self.shares else ""
+        return f"as recorded in {self.origin}{n}" + (f" (another run: {self.another})" if self.another else "")
+
+    def apart(self, n: int | None) -> str:
+        """Say how it differs from a run with `n` prompts a style, which was printed; empty where nothing shows it.
+
+        Numbers that are printed of more or fewer prompts than the subject's own are of other prompts than these.
+        """
+        if self.another and n in (None, self.own):
+            return self.another
+        if None in (n, self.n) or n == self.n or (self.shares and not cast(int, n) % cast(int, self.n)):
+            return ""
+        return f"{'a multiple of ' if self.shares else ''}{self.n} prompts a style where {n} are printed"
+
+
+def no_style(style: str, known: Iterable[str], run: RecordedRun | None = None) -> KeyError | NotRun:
+    """Return what to raise where no prompt has a style: a typing error, or what a recorded run left out."""
+    near, there = did_you_mean(style, styles := tuple(dict.fromkeys(known))), ", ".join(styles)
+    if run is not None:
+        return NotRun(f"{run.origin} holds nothing of {style} prompts{near}; it has: {there}")
+    return KeyError(f"no prompt of style {style!r}{near}; there are: {there}")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Features:
     """A subject's feature activations on some prompts are sparse rows.
 
     A row is one token that was read; a prompt has one row when read at `last` and several when read at `all` or a
-    span. Rows of a prompt are adjacent and in order. Arrays that the capture did not keep are None.
+    span. Rows of a prompt are adjacent and in order. Arrays that the capture did not keep are None; `encoded` gives
+    `acts`, or says how to keep them.
 
     Attributes:
         subject: name of the subject.
-        acts: activations of the SAE's features, `[rows, d_sae]`, only those above zero stored.
+        acts: activations of the SAE's features, `[rows, d_sae]`, only those above zero stored; if kept.
         row_prompt: index into `prompts` of each row, `[rows]`, ascending.
         tokens: the token of each row.
         prompts: the prompts.
@@ -64,10 +104,11 @@ class Features:
         lacking: by style, why its prompts were not read, of styles that another prompt file would have.
         words: by style, the words of its own that its prompts say, where their file names them.
         run: of which run they are recorded; None where a model was run.
+        repeats: of a whole capture, the second readings, by the style that repeats another; no whole counts them in.
     """
 
     subject: str
-    acts: csr_array
+    acts: csr_array | None
     row_prompt: Int[np.ndarray, " rows"]
     tokens: tuple[Token, ...]
     prompts: tuple[Prompt, ...]
@@ -87,23 +128,44 @@ class Features:
     lacking: Mapping[str, str] = field(default_factory=dict[str, str])
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     run: RecordedRun | None = None
+    repeats: Mapping[str, Features] = field(default_factory=dict[str, "Features"])
 
     def __post_init__(self) -> None:
-        rows = self.acts.shape[0]
+        rows = len(self.tokens) if self.acts is None else self.acts.shape[0]
         if not rows == len(self.row_prompt) == len(self.tokens):
             raise ValueError(f"{rows} rows of features, {len(self.row_prompt)} row prompts, {len(self.tokens)} tokens")
         if self.n_tokens is not None and len(self.prompts) != len(self.n_tokens):
             raise ValueError(f"{len(self.prompts)} prompts but token counts of {len(self.n_tokens)}")
-        if self.near is not None and self.near.shape != self.acts.shape:
-            raise ValueError(f"near is {self.near.shape} and acts {self.acts.shape}; wanted a row a token in both")
+        if self.near is not None and self.near.shape != self.encoded.shape:
+            raise ValueError(f"near is {self.near.shape} and acts {self.encoded.shape}; wanted a row a token in both")
 
     def __repr__(self) -> str:
-        return visible(f"<Features of {self.subject}: {len(self)} prompts, {self.acts.shape[0]} tokens, {self.label}>")
+        return visible(f"<Features of {self.subject}: {len(self)} prompts, {len(self.tokens)} tokens, {self.label}>")
+
+    @property
+    def encoded(self) -> csr_array:
+        """Return `acts`; a TypeError is raised where the capture kept the effective rank alone."""
+        if self.acts is None:
+            alone = f"the capture of {self.label} keeps the effective rank alone, which goes through no SAE"
+            raise TypeError(f'{alone}; write capture(..., keep=("features", "effective_rank")) to read features too')
+        return self.acts
+
+    def over_tokens(self, values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " prompts"]:
+        """Return the mean of one value a row over the rows of each prompt.
+
+        Raises:
+            ValueError: no token of a prompt was read.
+        """
+        rows = np.bincount(self.row_prompt, minlength=len(self))
+        if (rows == 0).any():
+            prompt = self.prompts[int(np.flatnonzero(rows == 0)[0])]
+            raise ValueError(f"no token was read of {prompt.text!r}")
+        return np.bincount(self.row_prompt, weights=values, minlength=len(self)) / rows
 
     @property
     def d_sae(self) -> int:
-        """Return the number of features of the SAE."""
-        return int(self.acts.shape[1])
+        """Return the number of features of the SAE; raises as `encoded`."""
+        return int(self.encoded.shape[1])
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -124,7 +186,7 @@ class Features:
         return len(self.prompts)
 
     def __getitem__(self, style: str) -> Features:
-        """Select the prompts of one style.
+        """Select the prompts of one style, or of one that repeats another.
 
         Raises:
             KeyError: no prompt has that style.
@@ -132,9 +194,11 @@ class Features:
         """
         if style in self.lacking:
             raise NotRun(self.lacking[style])
+        if style in self.repeats:
+            return replace(self.repeats[style], family=self, of_several=self.of_several)
         chosen = [index for index, prompt in enumerate(self.prompts) if prompt.style == style]
         if not chosen:
-            raise no_style(style, self.styles, self.run)
+            raise no_style(style, (*self.styles, *self.repeats), self.run)
         return self.select(chosen)
 
     @property
@@ -156,7 +220,7 @@ class Features:
         rows: NDArray[np.int64] = np.arange(int(count.sum()), dtype=np.int64) + np.repeat(first - before, count)
         return replace(
             self,
-            acts=self.acts[rows],
+            acts=None if self.acts is None else self.acts[rows],
             row_prompt=np.repeat(np.arange(len(order)), count),
             tokens=tuple(self.tokens[int(row)] for row in rows),
             prompts=tuple(self.prompts[int(index)] for index in order),
@@ -166,6 +230,7 @@ class Features:
             effective_rank=None if self.effective_rank is None else self.effective_rank[order],
             near=None if self.near is None else self.near[rows],
             family=self.whole,
+            repeats={},
         )
 
     def under(self, control: Control, draw: int = 0) -> Features:
@@ -174,7 +239,7 @@ class Features:
         A random control reads some of the prompts, those on their first topics, under several draws.
 
         Raises:
-            NotRun: the control was not read, as for recorded evidence, or has fewer draws.
+            NotRun: it was not read, as for recorded evidence or a style that repeats another, or has fewer draws.
         """
         conditions = self.whole.conditions
         if control not in conditions:
@@ -193,6 +258,8 @@ class Features:
                 index_of = {prompt: index for index, prompt in enumerate(self.whole.prompts)}
                 same = self.whole.select([index_of[prompt] for prompt in read.prompts])
                 read = replace(read, activations=same.activations)
+        if not chosen:
+            raise NotRun(f"no {self.label} prompt was read for the control {control} on {self.subject}")
         return replace(read.select(chosen), of_several=self.of_several)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -201,7 +268,7 @@ class Features:
             import pandas as pd
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError('a table takes pandas; run: pip install "saeprobe[pandas]"') from error
-        coo = self.acts.tocoo()
+        coo = self.encoded.tocoo()
         rows, features = coo.coords
         prompts = [self.prompts[int(index)] for index in self.row_prompt[rows]]
         return pd.DataFrame(
@@ -222,82 +289,3 @@ def near_rows(near: Sequence[Int[np.ndarray, " near"]], *, d_sae: int) -> csr_ar
     indices = np.concatenate([np.empty(0, dtype=np.int32), *near])
     starts = np.cumsum([0, *(len(row) for row in near)])
     return csr_array((np.ones(len(indices), dtype=bool), indices, starts), shape=(len(near), d_sae))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NearThreshold:
-    """Rounding may move a measurement by so much, mostly through features close to their threshold.
-
-    Attributes:
-        lowers: by how much at most rounding may lower the value of each prompt, in the measure's unit, `[prompts]`.
-        raises: the same of raising it.
-        tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
-        feature: the one that is measured; None where all features are.
-        flips: whether features fire or not as rounding has it; where not, it is their activations that it moves.
-    """
-
-    lowers: Float[np.ndarray, " prompts"]
-    raises: Float[np.ndarray, " prompts"]
-    tolerance: float
-    feature: int | None = None
-    flips: bool = True
-
-    def chosen(self, which: Bool[np.ndarray, " prompts"]) -> NearThreshold:
-        """Keep some of the prompts."""
-        return replace(self, lowers=self.lowers[which], raises=self.raises[which])
-
-    def around(self, mean: float) -> tuple[float, float]:
-        """Return the lowest and the highest mean that rounding may give where it gave `mean`."""
-        return mean - float(self.lowers.mean()), mean + float(self.raises.mean())
-
-    def sentence(self, unit: str) -> str | None:
-        """Write for the reader where rounding decides whether a feature fires; None where it does so on no prompt.
-
-        >>> some = NearThreshold(lowers=np.array([0.0, 1.0]), raises=np.zeros(2), tolerance=1e-4, feature=7)
-        >>> some.sentence("share of prompts")
-        "feature 7 is within rounding of its threshold (0.0001 of the stream's norm) on 1 of 2 prompts"
-        """
-        touched = int((self.lowers + self.raises > 0).sum())
-        if not (touched and self.flips):
-            return None
-        where = f"{within_rounding(self.tolerance)} on {touched} of {len(self.lowers)} prompts"
-        if self.feature is not None:
-            return f"feature {self.feature} is {where}"
-        lower, higher = (amount(float(moves.mean()), unit) for moves in (self.lowers, self.raises))
-        return f"a feature is {where}, which may lower the mean by {lower} and raise it by {higher} at most"
-
-
-def within_rounding(tolerance: float) -> str:
-    """Write in words where a feature near its threshold lies."""
-    return f"within rounding of its threshold ({tolerance:.2g} of the stream's norm)"
-
-
-def effective_rank(activations: Float[np.ndarray, "tokens d"]) -> float:
-    """Count the directions that the activations of one prompt fill, between 1 and min(tokens - 1, d).
-
-    It is the exponential of the entropy of the singular values, normalised to sum 1, of the activations minus their
-    mean over tokens (Roy & Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007, eq. 4).
-    It grows with the number of tokens: compare prompts of equal length, or adjust for it.
-
-    Args:
-        activations: one row a token.
-
-    Raises:
-        ValueError: there are fewer than two tokens, a value is not finite, or all tokens are equal.
-
-    Two tokens lie on one line, whatever their distance:
-
-    >>> round(effective_rank(np.array([[1.0, 0.0], [0.0, 1.0]])), 6)
-    1.0
-    """
-    if len(activations) < 2:  # noqa: PLR2004 - one point has no spread
-        raise ValueError(f"effective rank needs at least two tokens; found {len(activations)}")
-    exact = np.asarray(activations, dtype=np.float64)
-    if not np.isfinite(exact).all():
-        raise ValueError("effective rank needs finite activations; found infinite ones or NaN")
-    singular = np.linalg.svd(exact - exact.mean(axis=0), compute_uv=False)
-    total = float(singular.sum())
-    if total <= 1e-12 * float(np.abs(exact).max(initial=0.0)):
-        raise ValueError("effective rank is not defined where all tokens have the same activations")
-    share = singular[singular > 0] / total
-    return float(np.exp(-np.sum(share * np.log(share))))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from saeprobe.captures import Capture, Continuations, Steering, Where, capture, steer
 from saeprobe.features import Features, Keep
@@ -14,7 +15,7 @@ from saeprobe.store import plan
 from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import Identity, Reader, Request, SubjectError, Want
+from saeprobe.subject.specification import Identity, Reader, SubjectError
 
 Texts = str | Sequence[str] | PromptSet | PromptChoice
 
@@ -72,19 +73,10 @@ class OpenSubject:
             ReadingError: a text cannot be read as wanted.
         """
         wanted = capture(_as_prompts(texts), at=at, span=span, keep=keep)
-        if self.store is not None:
-            self._gather(wanted, self.store)
-            return plan.features(self.subject, wanted, self.store)
-        prompts = plan.prompts_for(wanted.prompts, self.subject)
-        wants = (Want(at=wanted.at, keep=wanted.keep),)
-        requests = [
-            Request(text=text, wants=wants, batch=str(number))  # as a run with a store would read them
-            for number, batch in enumerate(wanted.batches(prompts, at_most=plan.A_FILE))
-            for text in batch
-        ]
-        read = self.reader.read(requests, batch_size=plan.BATCH_SIZE)
-        found = {requests[index].text: reading for index, (reading,) in read}
-        return plan.assemble(self.subject, prompts, [found[one.text] for one in prompts], place=wanted.place)
+        with TemporaryDirectory() as folder:  # what is read goes through a store, if only through one that is not kept
+            store = self.store or Store(Path(folder))
+            self._gather(wanted, store)
+            return plan.features(self.subject, wanted, store)
 
     def steer(
         self,

@@ -40,6 +40,22 @@ def test_what_cannot_be_kept_is_refused(keep: Any) -> None:
         capture(STYLES, keep=keep)
 
 
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [
+        ("effective_rank", {"effective_rank"}),
+        (["effective_rank"], {"effective_rank"}),
+        (("features", "effective_rank"), {"features", "effective_rank"}),
+        (("activations", "effective_rank"), {"features", "activations", "effective_rank"}),
+        ("activations", {"features", "activations"}),
+        ((), {"features"}),
+    ],
+)
+def test_features_are_kept_unless_the_effective_rank_is_all_that_is_named(keep: Any, kept: set[str]) -> None:
+    """The rank is of the model's own activations; all else goes with features."""
+    assert capture(STYLES, keep=keep).keep == kept
+
+
 def test_a_single_strength_is_refused_with_how_to_write_it() -> None:
     """Strengths are several."""
     single: Any = 20

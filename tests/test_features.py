@@ -13,8 +13,9 @@ from scipy.sparse import csr_array
 
 from saeprobe import features
 from saeprobe.claims import NotRun
-from saeprobe.features import Features, Token, effective_rank
+from saeprobe.features import Features, Token
 from saeprobe.prompts import Prompt
+from saeprobe.subject.running.batches import effective_rank
 
 ACTS = [[1.5, 0.0, 0.0], [0.0, 2.0, 0.5], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 4.0]]
 ROW_PROMPT = [0, 0, 1, 2, 3]  # the first prompt was read at two tokens

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from saeprobe.claims import Control, Over
+from saeprobe.features import RecordedRun
 from saeprobe.files import against, amount, span, visible
-from saeprobe.prompts.prompt import Prompt, RecordedRun
+from saeprobe.prompts.prompt import Prompt
 
 EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
 

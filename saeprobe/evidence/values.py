@@ -13,9 +13,10 @@ import numpy as np
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence
-from saeprobe.features import NearThreshold
+from saeprobe.evidence.near import NearThreshold
+from saeprobe.features import RecordedRun, no_style
 from saeprobe.files import visible
-from saeprobe.prompts.prompt import Prompt, RecordedRun, no_style
+from saeprobe.prompts.prompt import Prompt
 from saeprobe.shapes import Float, Int
 
 

@@ -18,6 +18,7 @@ from saeprobe.measures.activity import (
 )
 from saeprobe.measures.clusters import clusters
 from saeprobe.measures.concepts import among_strongest, fluency, mentions, selectivity
+from saeprobe.measures.differences import same
 from saeprobe.measures.exclusive import exclusive_features
 from saeprobe.measures.firings import fewest, firings
 from saeprobe.measures.halving import halves, separating_features
@@ -42,6 +43,7 @@ __all__ = [
     "mentions",
     "n_tokens",
     "pick",
+    "same",
     "scan",
     "selectivity",
     "separates",

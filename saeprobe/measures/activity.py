@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from saeprobe.claims import NotRun, Unverifiable
+from saeprobe.evidence.near import NearThreshold, any_near, as_the_stream, mean_near, one_near
 from saeprobe.evidence.values import Measurement, Quantity, Summary
-from saeprobe.features import Features, NearThreshold
+from saeprobe.features import Features
 from saeprobe.measures.reading import Readable, captured, feature_number, refuse_unread
 from saeprobe.recorded.record import BY_PROMPT, POOLED, Recorded, RecordedStyle
 from saeprobe.shapes import Float
@@ -24,36 +25,29 @@ def l0(of: Readable) -> Quantity:
     Raises:
         Unverifiable: the SAE was built with the number of features that it keeps of each token, whatever the text.
     """
-    if isinstance(of, RecordedStyle):
-        return of.quantity("l0")
-
-    def active(these: Features) -> Values:
-        _refuse_fixed(these)
-        return _mean_over_tokens(these, np.diff(these.acts.indptr))
-
-    return measured(of, "l0", "features", active, near=_any_near)
+    return _measured_or_recorded(of, "l0", "features", _active, near=any_near)
 
 
 def active_share(of: Readable) -> Quantity:
     """Measure the active features a token read, as a share of all features of the SAE; raises as `l0`."""
-    if isinstance(of, RecordedStyle):
-        return of.quantity("active share")
 
     def share(these: Features) -> Values:
-        _refuse_fixed(these)
-        return _mean_over_tokens(these, 1 / these.d_sae * np.diff(these.acts.indptr))
+        return _active(these) / these.d_sae
 
-    return measured(of, "active share", "share of features", share, near=lambda these: _any_near(these, these.d_sae))
+    return _measured_or_recorded(
+        of, "active share", "share of features", share, near=lambda these: any_near(these, these.d_sae)
+    )
 
 
-def _refuse_fixed(of: Features) -> None:
-    """Raise where the SAE was built with the number that is to be counted: neither more nor as many says anything."""
+def _active(of: Features) -> Values:
+    """Count active features; where the SAE was built with their number, neither more nor as many would say anything."""
     if of.fixed_l0 is not None:
         raise Unverifiable(
             f"the SAE of {of.subject} keeps at most {of.fixed_l0} features of each token, whatever the text, so that "
             "their number says nothing of the prompts; state the claim on a subject whose L0 is not fixed, or on which "
             "features are active: exclusive_features, separates or firing_rate"
         )
+    return of.over_tokens(np.diff(of.encoded.indptr))
 
 
 def max_activation(of: Readable) -> Quantity:
@@ -63,15 +57,15 @@ def max_activation(of: Readable) -> Quantity:
     a share of itself as the stream does: that is 4 standard deviations where the stream lies along the feature as far
     as 4 standard deviations of a random direction, and the largest of thousands lies no less far.
     """
-    if isinstance(of, RecordedStyle):
-        return of.quantity("max activation")
 
     def largest(these: Features) -> Values:
         values = np.zeros(len(these))
-        np.maximum.at(values, these.row_prompt, these.acts.max(axis=1).toarray().ravel())
+        np.maximum.at(values, these.row_prompt, these.encoded.max(axis=1).toarray().ravel())
         return values
 
-    return measured(of, "max activation", "activation", largest, near=lambda these: _as_the_stream(these, largest))
+    return _measured_or_recorded(
+        of, "max activation", "activation", largest, near=lambda these: as_the_stream(these, largest)
+    )
 
 
 def mean_activation(of: Readable, *, pooled: bool = False) -> Quantity:
@@ -95,8 +89,8 @@ def mean_activation(of: Readable, *, pooled: bool = False) -> Quantity:
         return of.quantity(name)
 
     def mean(these: Features) -> Values:
-        active = np.bincount(these.row_prompt, weights=np.diff(these.acts.indptr), minlength=len(these))
-        total = np.bincount(these.row_prompt, weights=these.acts.sum(axis=1), minlength=len(these))
+        active = np.bincount(these.row_prompt, weights=np.diff(these.encoded.indptr), minlength=len(these))
+        total = np.bincount(these.row_prompt, weights=these.encoded.sum(axis=1), minlength=len(these))
         group = np.arange(len(these))
         if pooled:
             group = np.unique([prompt.style for prompt in these.prompts], return_inverse=True)[1]
@@ -108,7 +102,7 @@ def mean_activation(of: Readable, *, pooled: bool = False) -> Quantity:
             raise ValueError(f"no feature is active on {prompt.text!r}; its mean strength is not defined")
         return strength / count + (total - strength / count * active) / (count / size)
 
-    return measured(of, name, "activation", mean, near=None if pooled else _mean_near)
+    return measured(of, name, "activation", mean, near=None if pooled else mean_near)
 
 
 def activation(of: Readable, feature: int) -> Measurement:
@@ -125,7 +119,7 @@ def activation(of: Readable, feature: int) -> Measurement:
         return of.activation(feature)
 
     def strength(these: Features) -> Values:
-        return _mean_over_tokens(these, _column(these, feature))
+        return these.over_tokens(_column(these, feature))
 
     return measured(of, f"activation of feature {feature}", "activation", strength)
 
@@ -133,7 +127,18 @@ def activation(of: Readable, feature: int) -> Measurement:
 def _column(of: Features, feature: int) -> Float[np.ndarray, " rows"]:
     if not 0 <= feature < of.d_sae:
         raise ValueError(f"feature {feature} is outside [0, {of.d_sae}) of {of.subject}")
-    return of.acts[:, [feature]].toarray().ravel()
+    return of.encoded[:, [feature]].toarray().ravel()
+
+
+def _measured_or_recorded(
+    of: Readable,
+    measure: str,
+    unit: str,
+    values: Callable[[Features], Values],
+    near: Callable[[Features], NearThreshold | None] | None = None,
+) -> Quantity:
+    """Return a measurement on what a capture read, or what a record holds of the measure."""
+    return of.quantity(measure) if isinstance(of, RecordedStyle) else measured(of, measure, unit, values, near=near)
 
 
 def firing_rate(of: Readable, feature: int) -> Quantity:
@@ -187,67 +192,6 @@ def measured(
         words=of.words,
         run=of.run,
     )
-
-
-def one_near(of: Features, feature: int) -> NearThreshold | None:
-    """Return on which prompts rounding decides whether `feature` fires; there the rate may move by 1."""
-    if of.near is None:
-        return None
-    near, active = (table[:, [feature]].toarray().ravel() > 0 for table in (of.near, of.acts))
-    touched, sure, fires = (
-        np.bincount(of.row_prompt[rows], minlength=len(of)) > 0 for rows in (near, active & ~near, active)
-    )
-    lowers, raises = ((touched & ~sure & now).astype(np.float64) for now in (fires, ~fires))
-    return NearThreshold(lowers=lowers, raises=raises, tolerance=of.tolerance, feature=feature)
-
-
-def _any_near(of: Features, share_of: int = 1) -> NearThreshold | None:
-    """Return how far the L0 may move: on each token by one for each of its features near their threshold."""
-    if of.near is None:
-        return None
-    fire = of.near.multiply(of.acts.astype(bool)).count_nonzero(axis=1)
-    lowers, raises = (_mean_over_tokens(of, rows / share_of) for rows in (fire, np.diff(of.near.indptr) - fire))
-    return NearThreshold(lowers=lowers, raises=raises, tolerance=of.tolerance)
-
-
-def _mean_near(of: Features) -> NearThreshold | None:
-    """Return how far the mean strength may move as features near their threshold go out, or come in at 0."""
-    if of.near is None:
-        return None
-    lowers, raises = np.zeros(len(of)), np.zeros(len(of))
-    at_stake = of.acts.multiply(of.near).tocsr()
-    for prompt in np.unique(of.row_prompt[np.diff(of.near.indptr) > 0]):
-        rows = slice(*np.searchsorted(of.row_prompt, [prompt, prompt + 1]))
-        values, leaving = of.acts[rows].data, np.sort(at_stake[rows].data.astype(np.float64))
-        total, count = float(values.sum(dtype=np.float64)), len(values)
-        coming = of.near[rows].nnz - len(leaving)
-        lowers[prompt] = total / count - _least_mean(total, count + coming, leaving[::-1])
-        raises[prompt] = -_least_mean(-total, count, -leaving) - total / count
-    return NearThreshold(lowers=lowers, raises=raises, tolerance=of.tolerance)
-
-
-def _least_mean(total: float, count: int, leaving: Float[np.ndarray, " near"]) -> float:
-    """Return the least mean of `count` values with this sum once some of those that may leave, largest first, do."""
-    for value in leaving.tolist():
-        if count == 1 or value * count <= total:
-            break
-        total, count = total - value, count - 1
-    return total / count
-
-
-def _as_the_stream(of: Features, values: Callable[[Features], Values]) -> NearThreshold | None:
-    """Return how far values may move that rounding moves by the same share of themselves as the stream."""
-    moves = of.tolerance * values(of)
-    return NearThreshold(lowers=moves, raises=moves, tolerance=of.tolerance, flips=False) if of.tolerance else None
-
-
-def _mean_over_tokens(of: Features, values: Float[np.ndarray, " rows"]) -> Values:
-    """Return the mean of one value a row over the rows of each prompt."""
-    rows = np.bincount(of.row_prompt, minlength=len(of))
-    if (rows == 0).any():
-        prompt = of.prompts[int(np.flatnonzero(rows == 0)[0])]
-        raise ValueError(f"no token was read of {prompt.text!r}")
-    return np.bincount(of.row_prompt, weights=values, minlength=len(of)) / rows
 
 
 def effective_rank(of: Readable | Recorded) -> Quantity:
@@ -331,56 +275,4 @@ def variance_explained(of: Features) -> Summary:
         origin=of.subject,
         place=of.place,
         run=of.run,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfStyle:
-    """These are the means of one style's prompts on a subject; None is what no probe read."""
-
-    style: str
-    l0: float | None  # active features at the last token
-    effective_rank: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figures:
-    """They are what changes in a subject with its protocol.
-
-    `separating` are the features that fire at the last token of every prompt of one style of `between` and on none of
-    the other, ascending.
-    """
-
-    styles: tuple[OfStyle, ...]
-    between: tuple[str, ...]
-    separating: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if min([0.0, *self.separating, *(one or 0.0 for of in self.styles for one in (of.l0, of.effective_rank))]) < 0:
-            raise ValueError("a figure is below 0")
-
-
-def figures_of(captures: Iterable[Features]) -> Figures:
-    """Work out the figures of what probes read of a subject; each style counts in the first capture that has it."""
-    active: dict[str, Features] = {}
-    rank: dict[str, float] = {}
-    for read in captures:
-        at_last = read.place == "last token" and read.acts.shape[0] == len(read) and read.acts.nnz > 0
-        for style in read.styles:
-            of = read[style]
-            if of.effective_rank is not None:
-                rank.setdefault(style, float(of.effective_rank.mean()))
-            if at_last:
-                active.setdefault(style, of)
-    between = ("novice", "expert") if {"novice", "expert"} <= active.keys() else tuple(active)[:2]
-    shares = [np.bincount(active[one].acts.indices, minlength=active[one].d_sae) / len(active[one]) for one in between]
-    apart = np.flatnonzero(np.abs(shares[0] - shares[1]) == 1) if len(shares) > 1 else ()
-    means = {style: of.acts.nnz / len(of) for style, of in active.items() if of.fixed_l0 is None}
-    return Figures(
-        styles=tuple(
-            OfStyle(style=style, l0=means.get(style), effective_rank=rank.get(style))
-            for style in dict.fromkeys([*active, *rank])
-        ),
-        between=between,
-        separating=tuple(int(one) for one in apart),
     )

@@ -48,7 +48,7 @@ def among_strongest(of: Features, feature: int | Sequence[int] | Selected, *, k:
         which += f", picked among {feature.tried:,} on {feature.origin(of)}, is"
 
     def share(these: Features) -> Values:
-        acts = these.acts.toarray()
+        acts = these.encoded.toarray()
         best = acts[:, list(wanted)].max(axis=1)
         stronger = (acts > best[:, np.newaxis]).sum(axis=1)
         is_among = ((best > 0) & (stronger < k)).astype(np.float64)
@@ -89,7 +89,7 @@ def selectivity(of: Features, units: Units, *, k: int = 5) -> Measurement:
 
 
 def _selectivity(of: Features, *, units: Units, k: int) -> Values:
-    activity = _by_prompt(of, of.acts if units == "features" else _dimensions(of))
+    activity = _by_prompt(of, of.encoded if units == "features" else _dimensions(of))
     kinds = _members([prompt.style for prompt in of.prompts])
     if len(kinds) < 2:  # noqa: PLR2004 - unrelated to what?
         raise ValueError(f"selectivity needs prompts of several kinds; there is one style: {of.label}")
@@ -123,7 +123,7 @@ def _dimensions(of: Features) -> csr_array:
     x = of.activations.astype(np.float64)
     spread = x.std(axis=0)
     z = np.divide(x - x.mean(axis=0), spread, out=np.zeros_like(x), where=spread > 0)
-    rows, dimensions = np.nonzero(_farthest(np.abs(z), np.diff(of.acts.indptr)))
+    rows, dimensions = np.nonzero(_farthest(np.abs(z), np.diff(of.encoded.indptr)))
     deviations = z[rows, dimensions]
     signed = dimensions + z.shape[1] * (deviations < 0)
     return csr_array((np.abs(deviations), (rows, signed)), shape=(len(z), 2 * z.shape[1]))

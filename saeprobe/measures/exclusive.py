@@ -17,9 +17,10 @@ from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import HALF, READ_ELSEWHERE, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
 from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
+from saeprobe.evidence.near import within_rounding
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
-from saeprobe.features import Features, within_rounding
+from saeprobe.features import Features
 from saeprobe.files import p_value, visible
 from saeprobe.measures.reading import (
     Design,

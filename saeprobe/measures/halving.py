@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import current_terms
+from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
-from saeprobe.measures.activity import one_near
 from saeprobe.measures.reading import captured, firing, refuse_apart, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.record import Recorded
@@ -91,7 +91,7 @@ def separating_features(yes: Features, no: Features, *, most: int = 10) -> Selec
     refuse_apart(yes, no)
     candidates = np.flatnonzero(firing(yes).all(axis=0) & ~firing(no).any(axis=0))
     strongest = np.zeros((len(yes), len(candidates)))
-    np.maximum.at(strongest, yes.row_prompt, yes.acts[:, candidates].toarray())
+    np.maximum.at(strongest, yes.row_prompt, yes.encoded[:, candidates].toarray())
     order = np.argsort(strongest.min(axis=0))[::-1][:most]
     return selected(tuple(int(candidates[index]) for index in order), yes, no)
 
@@ -275,7 +275,7 @@ def firing_shares(of: Features, unit_of_prompt: Sequence[Hashable], names: Seque
     """
     rows = len(of.row_prompt)
     of_prompt = csr_array((np.ones(rows), (of.row_prompt, np.arange(rows))), shape=(len(of), rows))
-    fires = (of_prompt @ (of.acts > 0).astype(np.float64) > 0).astype(np.float64)
+    fires = (of_prompt @ (of.encoded > 0).astype(np.float64) > 0).astype(np.float64)
     index = {name: position for position, name in enumerate(names)}
     named = [prompt for prompt, name in enumerate(unit_of_prompt) if name in index]
     unit = np.array([index[unit_of_prompt[prompt]] for prompt in named])

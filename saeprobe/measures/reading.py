@@ -117,7 +117,7 @@ def topics(of: Features) -> tuple[str, ...]:
 def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
     """Return which features are active on any token read of each prompt."""
     fires = np.zeros((len(of), of.d_sae), dtype=bool)
-    rows, features = _active(of.acts)
+    rows, features = _active(of.encoded)
     fires[of.row_prompt[rows], features] = True
     return fires
 
@@ -133,7 +133,7 @@ def fire_anywhere(of: Features) -> tuple[Bool[np.ndarray, " d_sae"], Bool[np.nda
     close = np.zeros((len(of), of.d_sae), dtype=bool)
     rows, features = of.near.tocoo().coords
     close[of.row_prompt[rows], features] = True
-    close &= ~firing(replace(of, acts=of.acts - of.acts.multiply(of.near)))
+    close &= ~firing(replace(of, acts=of.encoded - of.encoded.multiply(of.near)))
     surely = np.any(firing(of) & ~close, axis=0)
     maybe: Bool[np.ndarray, " d_sae"] = np.any(close, axis=0) & ~surely
     return surely, maybe
@@ -184,7 +184,7 @@ def firings(of: Features, unit_of_prompt: Sequence[str], names: Sequence[str]) -
     """Return the firings of `of`, each prompt in the unit given for it."""
     index = {name: position for position, name in enumerate(names)}
     unit = np.array([index[name] for name in unit_of_prompt], dtype=np.int64)
-    rows, features = _active(of.acts)
+    rows, features = _active(of.encoded)
     return Firings(
         names=tuple(names), unit=unit[of.row_prompt[rows]], feature=features.astype(np.int64), d_sae=of.d_sae
     )

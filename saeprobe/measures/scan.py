@@ -11,9 +11,9 @@ from saeprobe.claims import Control
 from saeprobe.evidence.controls import HALF, READ_ELSEWHERE, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, run_rivals
 from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value
-from saeprobe.measures.activity import one_near
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
 from saeprobe.measures.reading import Readable, captured, refuse_apart, refuse_others, templates, topics
 from saeprobe.measures.separation import SHARE

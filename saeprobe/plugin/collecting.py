@@ -270,7 +270,8 @@ def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) 
     for each in asked:
         if each.claim is not None and each.subject == subject.name:
             _, read = probes.setdefault((each.probe, each.claim.id), (each.claim, {}))
-            read[each.fixture] = prompts_for(each.declared.prompts, subject).prompts
+            prompts = prompts_for(each.declared.prompts, subject)
+            read[each.fixture] = [one for these in (prompts, *prompts.repeats.values()) for one in these]
     claims: dict[str, dict[str, None]] = {}
     for (probe, _), (claim, read) in probes.items():
         for line in design_lines(probe, read, over=claim.over, alpha=alpha):

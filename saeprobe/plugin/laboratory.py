@@ -11,7 +11,7 @@ from typing import TypedDict
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features import Features
-from saeprobe.measures.activity import Figures, figures_of
+from saeprobe.measures.differences import Figures, figures_of
 from saeprobe.plugin import collecting
 from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared
 from saeprobe.plugin.names import Settings

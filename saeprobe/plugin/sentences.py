@@ -33,6 +33,7 @@ _WHOLE: Final = {
     "clusters": "clusters",
     "ordered": "greater",
     "fewest": "reading",
+    "same": "always",
 }
 """These functions state a sentence without an operator."""
 
@@ -191,8 +192,10 @@ def _prompts(sides: Sequence[Side], read: Read) -> Iterator[list[Prompt]]:
     """Yield the prompts of each style, or whole capture, that a side may be."""
     for of, style in sides:
         for prompts in [read[of]] if of in read else read.values():
-            styles = _by_style(prompts)
-            chosen = styles.values() if style == "*" else [list(prompts) if style is None else styles.get(style, [])]
+            first = {prompt.text: prompt for prompt in reversed(prompts)}  # a repeat stands by its name alone
+            whole = [prompt for prompt in prompts if prompt is first[prompt.text]]
+            named = [whole if style is None else _by_style(prompts).get(style, [])]
+            chosen = _by_style(whole).values() if style == "*" else named
             yield from filter(None, chosen)
 
 

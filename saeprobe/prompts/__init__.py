@@ -1,35 +1,109 @@
-"""Prompts are what is asked of a subject, by style, topic and template; some sets are built in."""
+"""Prompts are what is asked of a subject, by style, topic and template; some sets are built in, in several wordings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from saeprobe.claims import NotRun
+from saeprobe.claims import NotRun, did_you_mean
 from saeprobe.prompts.prompt import Prompt, PromptError
-from saeprobe.prompts.promptset import PromptChoice, PromptSet, built_in
+from saeprobe.prompts.promptset import PromptSet
 
 __all__ = ["BRIDGES", "CONCEPTS", "NEUTRAL", "SHOPPING", "STYLES"]
 __all__ += ["Prompt", "PromptChoice", "PromptError", "PromptFile", "PromptSet"]
 
 
-STYLES: Final = built_in("styles", specimen="specimen", english="styles_en", chinese="styles_zh")
+@dataclass(frozen=True, kw_only=True)
+class PromptChoice:
+    """A choice holds prompt sets of the same design in several wordings; a subject reads the one it asks for.
+
+    A set may be given as the path of its file, which is read when it is first asked for, once a process. `styles`
+    restricts every wording to those styles; empty, all are read. `injects` gives of every wording the neutral prompts
+    with the styles' words pasted in, as `PromptSet.injected`; `topics` keeps so many of the first, as
+    `PromptSet.first_topics`, None all.
+    """
+
+    name: str
+    sets: Mapping[str, PromptSet | Path] = field(hash=False)  # a mapping has no hash; equal choices still hash alike
+    styles: tuple[str, ...] = ()
+    injects: bool = False
+    topics: int | None = None
+
+    def for_wording(self, wording: str) -> PromptSet:
+        """Return the set that a subject with this wording reads.
+
+        Raises:
+            KeyError: there is no such set, or it lacks one of the styles.
+            PromptError: the file of the set cannot be used.
+            ValueError: words are to be pasted in, and the set names none, or no neutral style.
+        """
+        if wording in self._asked:
+            return self._asked[wording]
+        if wording not in self.sets:
+            asked = f"{wording!r}{did_you_mean(wording, self.sets)}"
+            raise KeyError(f"{self.name} has no prompts in the wording {asked}; there are: {', '.join(self.sets)}")
+        found = self.sets[wording]
+        prompts = _read_once(found) if isinstance(found, Path) else found
+        chosen = prompts.only(*self.styles) if self.styles else prompts
+        read = chosen.injected() if self.injects else chosen
+        self._asked[wording] = read if self.topics is None else read.first_topics(self.topics)
+        return self._asked[wording]
+
+    @cached_property
+    def _asked(self) -> dict[str, PromptSet]:  # by wording: each draw of a random control asks for the same set again
+        return {}
+
+    def only(self, *styles: str) -> PromptChoice:
+        """Restrict the choice to these styles, in every wording; a style is looked for when a set is asked for.
+
+        Raises:
+            ValueError: no style is named, or one that an earlier `only` left out.
+        """
+        if not styles:
+            raise ValueError(f"only() names no style of {self.name}; name one or more, such as only('novice')")
+        for style in styles:
+            if self.styles and style not in self.styles:
+                raise ValueError(f"{self.name} is already restricted to {', '.join(self.styles)}, without {style!r}")
+        return replace(self, styles=styles)
+
+    def injected(self) -> PromptChoice:
+        """Return the choice whose wordings are the neutral prompts with the words of each style pasted in."""
+        return replace(self, injects=True)
+
+    def first_topics(self, count: int) -> PromptChoice:
+        """Return the choice whose wordings keep `count` topics, the first of each style."""
+        return replace(self, topics=count)
+
+
+@cache
+def _read_once(path: Path) -> PromptSet:
+    return PromptSet.from_file(path)
+
+
+def _built_in(name: str, **files: str) -> PromptChoice:
+    """Return a choice of the sets that come with the package, by wording the name of the file without its suffix."""
+    data = Path(__file__).parent / "data"
+    return PromptChoice(name=name, sets={wording: data / f"{file}.toml" for wording, file in files.items()})
+
+
+STYLES: Final = _built_in("styles", specimen="specimen", english="styles_en", chinese="styles_zh")
 """Explain a topic, in six styles: standard, padding, spaces, novice, expert, guru."""
 
-SHOPPING: Final = built_in("shopping", specimen="specimen_shopping", english="shopping_en", chinese="shopping_zh")
+SHOPPING: Final = _built_in("shopping", specimen="specimen_shopping", english="shopping_en", chinese="shopping_zh")
 """Sentences about shopping for a model to go on with; a steering feature is picked on `choose`, judged on `judge`."""
 
 # What publishers measure their SAEs on is English as a rule, so a Chinese wording has the same neutral text.
-NEUTRAL: Final = built_in("neutral", specimen="neutral_specimen", english="neutral_english", chinese="neutral_english")
+NEUTRAL: Final = _built_in("neutral", specimen="neutral_specimen", english="neutral_english", chinese="neutral_english")
 """Plain text on which an instrument is checked: the specimens' own kind of documents, or everyday English prose."""
 
-BRIDGES: Final = built_in("bridges", specimen="bridges_specimen", english="bridges_en")
+BRIDGES: Final = _built_in("bridges", specimen="bridges_specimen", english="bridges_en")
 """Sentences that say `bridge`, `other` ones that do not, and the SAE manual's sentence and its like, for `reading`."""
 
-CONCEPTS: Final = built_in("concepts", specimen="concepts_specimen", english="concepts_en")
+CONCEPTS: Final = _built_in("concepts", specimen="concepts_specimen", english="concepts_en")
 """Sentences of unrelated kinds, such as landmarks and code, or cats and quantum mechanics; the styles are the kinds."""
 
 

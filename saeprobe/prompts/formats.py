@@ -31,8 +31,7 @@ UNDETERMINED: Final = "und"
 class Content:
     """A content is what a file or a caller gives, before it passes the checks of all prompts.
 
-    `located` are its prompts with where they come from, drawn once; `words` are those by which styles call themselves,
-    and `neutral` is the style that has none.
+    `located` are its prompts with where they come from, drawn once; the others are what `PromptSet.build` takes.
     """
 
     name: str
@@ -40,6 +39,7 @@ class Content:
     located: Iterable[Located]
     words: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     neutral: str | None = None
+    repeats: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def place_of(path: Path, asked: FrameType | None) -> Path:
@@ -86,7 +86,7 @@ def read_file(path: Path) -> Content:
 
 
 _KEYS: Final = ("name", "language", "topics", "styles")
-_STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral")
+_STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral", "repeats")
 _TOPIC_KEYS: Final = ("name", "held_out")
 
 
@@ -95,19 +95,19 @@ def _sheet(document: dict[str, object]) -> Content:
     for key in _KEYS:
         if key not in document:
             raise PromptError(f"the key {key!r} is missing", remedy=f"add it; wanted: {', '.join(_KEYS)}")
-    listed = _list(document["topics"], "topics")
-    topics = [_topic(topic, f"topic {number}") for number, topic in enumerate(listed, start=1)]
+    topics = [_topic(one, f"topic {count}") for count, one in enumerate(_list(document["topics"], "topics"), start=1)]
     tables = _table(document["styles"], "styles")
     styles = {name: _table(style, f"style {name!r}") for name, style in tables.items()}
     templates = {name: _templates(style, f"style {name!r}") for name, style in styles.items()}
-    neutral = _neutral(styles)
-    with_words = {name: style["words"] for name, style in styles.items() if "words" in style}
+    named = {key: {name: one[key] for name, one in styles.items() if key in one} for key in ("words", "repeats")}
+    repeats = {name: _text(of, f"style {name!r}, repeats") for name, of in named["repeats"].items()}
     return Content(
         name=_text(document["name"], "name"),
         language=_text(document["language"], "language"),
-        located=cross(topics, templates),
-        words={name: _texts(words, f"style {name!r}, words") for name, words in with_words.items()},
-        neutral=neutral,
+        located=cross(topics, templates, repeats),
+        words={name: _texts(words, f"style {name!r}, words") for name, words in named["words"].items()},
+        neutral=_neutral(styles),
+        repeats=repeats,
     )
 
 
@@ -134,12 +134,12 @@ def _templates(style: dict[str, object], where: str) -> list[str]:
     """Return the templates of a style, those held out after the others."""
     with at(where):
         _only_known(style, _STYLE_KEYS)
-    if "templates" not in style:
-        raise PromptError("it has no templates", where=where, remedy='add templates = ["..."]')
-    templates = _texts(style["templates"], f"{where}, templates")
-    if not templates:
-        raise PromptError("the list templates is empty", where=where, remedy="give at least one")
-    return templates + _texts(style.get("held_out", []), f"{where}, held_out")
+    if "repeats" not in style and style.get("templates") in (None, []):
+        found = "the list templates is empty" if "templates" in style else "it has no templates"
+        raise PromptError(found, where=where, remedy='give at least one: templates = ["..."]')
+    return _texts(style.get("templates", []), f"{where}, templates") + _texts(
+        style.get("held_out", []), f"{where}, held_out"
+    )
 
 
 def _neutral(styles: dict[str, dict[str, object]]) -> str | None:

@@ -7,9 +7,9 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-from saeprobe.claims import NotRun, did_you_mean
+from saeprobe.claims import did_you_mean
 from saeprobe.files import FileError, visible
 
 MAX_CHARACTERS: Final = 20_000
@@ -27,45 +27,6 @@ class Prompt:
     style: str
     topic: str
     template: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedRun:
-    """A run whose numbers somebody recorded need not have read the prompts behind printed numbers.
-
-    `origin` names its files, and `n` counts its prompts a style; where it gives `shares` alone, those of any multiple
-    of `n` look the same. `another` says how it differs from a run on the subject's prompts, `own` a style; empty where
-    nothing does.
-    """
-
-    origin: str
-    n: int | None = None
-    shares: bool = False
-    another: str = ""
-    own: int | None = None
-
-    def __str__(self) -> str:
-        n = f", {self.n} prompts a style" if self.n and not self.shares else ""
-        return f"as recorded in {self.origin}{n}" + (f" (another run: {self.another})" if self.another else "")
-
-    def apart(self, n: int | None) -> str:
-        """Say how it differs from a run with `n` prompts a style, which was printed; empty where nothing shows it.
-
-        Numbers that are printed of more or fewer prompts than the subject's own are of other prompts than these.
-        """
-        if self.another and n in (None, self.own):
-            return self.another
-        if None in (n, self.n) or n == self.n or (self.shares and not cast(int, n) % cast(int, self.n)):
-            return ""
-        return f"{'a multiple of ' if self.shares else ''}{self.n} prompts a style where {n} are printed"
-
-
-def no_style(style: str, known: Iterable[str], run: RecordedRun | None = None) -> KeyError | NotRun:
-    """Return what to raise where no prompt has a style: a typing error, or what a recorded run left out."""
-    near, there = did_you_mean(style, styles := tuple(dict.fromkeys(known))), ", ".join(styles)
-    if run is not None:
-        return NotRun(f"{run.origin} holds nothing of {style} prompts{near}; it has: {there}")
-    return KeyError(f"no prompt of style {style!r}{near}; there are: {there}")
 
 
 class PromptError(ValueError):
@@ -147,17 +108,19 @@ Located = tuple[str, Prompt]
 """The place that a prompt comes from, for messages, and the prompt."""
 
 
-def cross(topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str]]) -> Iterator[Located]:
+def cross(
+    topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str]], repeats: Mapping[str, str]
+) -> Iterator[Located]:
     """Fill every template of each style with every topic: by style, then template, then topic.
 
-    A topic has a `name`, which is the value of `{topic}`, and any further fields.
+    A topic has a `name`, which is the value of `{topic}`, and any further fields. Of a style that repeats another only
+    the declaration is checked: its prompts are those of the other.
     """
     named = _by_name(topics)
-    if not styles:
-        raise PromptError("there are no styles", remedy="give at least one, with its templates")
+    _check_names(styles, repeats)
     for style, templates in styles.items():
-        if not style.strip() or style != style.strip():
-            raise PromptError(f"{style!r} is no name of a style", remedy="write it without blanks around it")
+        if style in repeats:
+            continue
         if not templates:
             raise PromptError("there are no templates", where=f"style {style!r}", remedy="give at least one")
         for number, template in enumerate(templates, start=1):
@@ -171,6 +134,31 @@ def cross(topics: Sequence[Mapping[str, str]], styles: Mapping[str, Sequence[str
                 problem = f"it names no field, so all {len(named)} topics give the same prompt"
                 raise PromptError(problem, where=where, remedy="write {topic} where the topic belongs")
             yield from filled
+
+
+def _check_names(styles: Mapping[str, Sequence[str]], repeats: Mapping[str, str]) -> None:
+    if not styles:
+        raise PromptError("there are no styles", remedy="give at least one, with its templates")
+    for style in (*styles, *repeats):
+        if not style.strip() or style != style.strip():
+            raise PromptError(f"{style!r} is no name of a style", remedy="write it without blanks around it")
+    for style, of in repeats.items():
+        with at(f"style {style!r}, repeats"):
+            _check_repeat(style, of, styles, repeats)
+
+
+def _check_repeat(style: str, of: str, styles: Mapping[str, Sequence[str]], repeats: Mapping[str, str]) -> None:
+    if of == style:
+        raise PromptError("it repeats itself", remedy="name the style that it is another reading of")
+    if of in repeats:
+        raise PromptError(f"{of!r} is a repeat itself", remedy=f"name the one that it repeats, {repeats[of]!r}")
+    if of not in styles:
+        others = [name for name in styles if name not in repeats]
+        problem = f"there is no style {of!r}{did_you_mean(str(of), others)}"
+        raise PromptError(problem, remedy=f"name one of {', '.join(others)}")
+    if (own := styles.get(style)) and sorted(own) != sorted(styles[of]):
+        problem = f"it has other templates than {of!r}: a repeat is the same prompts, read again"
+        raise PromptError(problem, remedy="give it no templates, or leave repeats out")
 
 
 def _by_name(topics: Sequence[Mapping[str, str]]) -> dict[str, dict[str, str]]:
@@ -207,7 +195,10 @@ def checked(located: Iterable[Located], *, max_characters: int) -> tuple[Prompt,
                 raise PromptError(problem, remedy="shorten it, or raise max_characters")
             if prompt.text in first:
                 problem = f"the prompt {_shortened(prompt.text)} stands already at {first[prompt.text]}"
-                remedy = "leave one of them out: a prompt counted twice is not two observations"
+                remedy = (
+                    "leave one of them out, as a prompt counted twice is not two observations; a style that is to be "
+                )
+                remedy += 'read again to see whether both readings agree says so: repeats = "standard"'
                 raise PromptError(problem, remedy=remedy)
         first[prompt.text] = where
         prompts.append(prompt)

@@ -1,10 +1,10 @@
-"""A set holds prompts by style, topic and template; a choice holds the same set in several wordings."""
+"""A set holds prompts by style, topic and template."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from inspect import currentframe
 from pathlib import Path
 
@@ -26,6 +26,8 @@ class PromptSet:
         words: by style, the words that it calls itself by, for the controls `wording` and `injection`.
         neutral_prompts: the prompts of the neutral style, which `only` leaves here; the words of the others are pasted
             into them.
+        repeats: by style, the prompts of another style under this name, to be read again and held against the first
+            reading. They are in neither `prompts` nor `styles`: no map, ranking or mean may count a text twice.
     """
 
     name: str
@@ -33,6 +35,7 @@ class PromptSet:
     prompts: tuple[Prompt, ...]
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], hash=False)
     neutral_prompts: tuple[Prompt, ...] = field(default=(), hash=False, repr=False)
+    repeats: Mapping[str, PromptSet] = field(default_factory=dict[str, "PromptSet"], hash=False, repr=False)
 
     @classmethod
     def from_file(cls, path: str | Path, *, max_characters: int = MAX_CHARACTERS) -> PromptSet:
@@ -56,6 +59,9 @@ class PromptSet:
             templates = ["Explain {topic} to a novice."]
             held_out = []               # optional: more templates, used like the others
             words = ["novice"]          # optional: what the style calls itself by
+
+            [styles.assistant]
+            repeats = "standard"        # the prompts of that style, read a second time; it needs no templates
 
         The control `wording` looks at the templates that do without the words of either style, and `injection` pastes
         the words into the prompts of the neutral style.
@@ -91,6 +97,7 @@ class PromptSet:
         styles: Mapping[str, Sequence[str]],
         words: Mapping[str, Sequence[str]] | None = None,
         neutral: str | None = None,
+        repeats: Mapping[str, str] | None = None,
         max_characters: int = MAX_CHARACTERS,
     ) -> PromptSet:
         """Fill every template of every style with every topic.
@@ -108,6 +115,7 @@ class PromptSet:
             styles: the templates of each style.
             words: what styles call themselves by, `{"novice": ["novice", "beginner"]}`.
             neutral: the style into whose prompts these words are pasted.
+            repeats: styles that are another one, read a second time, `{"assistant": "standard"}`.
             max_characters: the longest prompt taken.
 
         Raises:
@@ -117,24 +125,34 @@ class PromptSet:
             if isinstance(texts, str):
                 problem = f"{what} is the single text {texts!r}"
                 raise PromptError(problem, remedy="put it in a list", where=f"set {name!r}")
-        located = cross([{"name": topic} if isinstance(topic, str) else topic for topic in topics], styles)
-        content = Content(name=name, language=language, located=located, words=words or {}, neutral=neutral)
-        return cls._checked(content, max_characters)
+        listed = [{"name": topic} if isinstance(topic, str) else topic for topic in topics]
+        located, again = cross(listed, styles, repeats or {}), repeats or {}
+        of_styles = Content(
+            name=name, language=language, located=located, words=words or {}, neutral=neutral, repeats=again
+        )
+        return cls._checked(of_styles, max_characters)
 
     @classmethod
     def _checked(cls, content: Content, max_characters: int) -> PromptSet:
         prompts = checked(content.located, max_characters=max_characters)
-        return cls(
+        for style, of in content.repeats.items():
+            if style in content.words or style == content.neutral:
+                problem = f"it repeats {of!r} and has words of its own, or is the neutral style"
+                raise PromptError(problem, where=f"style {style!r}", remedy=f"say this of {of!r} instead")
+        first = cls(
             name=content.name,
             language=content.language,
             prompts=prompts,
             words=checked_words(content.words, content.neutral, prompts),
             neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == content.neutral),
         )
+        again = {style: first.only(of).prompts for style, of in content.repeats.items()}
+        named = {style: tuple(replace(one, style=style) for one in these) for style, these in again.items()}
+        return replace(first, repeats={style: replace(first, prompts=these) for style, these in named.items()})
 
     @cached_property
     def styles(self) -> tuple[str, ...]:
-        """List the styles, in order of first appearance."""
+        """List the styles, in order of first appearance; one that repeats another is not among them."""
         return tuple(dict.fromkeys(prompt.style for prompt in self.prompts))
 
     @property
@@ -161,26 +179,34 @@ class PromptSet:
 
         Raises:
             KeyError: the set has no such style.
-            ValueError: no style is named.
+            ValueError: no style is named, or one that repeats another without that one.
         """
+        there = (*self.styles, *self.repeats)
         if not styles:
-            raise ValueError(f"only() names no style of {self.name}; there are: {', '.join(self.styles)}")
+            raise ValueError(f"only() names no style of {self.name}; there are: {', '.join(there)}")
         for style in styles:
-            if style not in self.styles:
-                near = did_you_mean(style, self.styles)
-                raise KeyError(f"{self.name} has no style {style!r}{near}; there are: {', '.join(self.styles)}")
-        return replace(self, prompts=tuple(prompt for prompt in self.prompts if prompt.style in styles))
+            if style not in there:
+                near = did_you_mean(style, there)
+                raise KeyError(f"{self.name} has no style {style!r}{near}; there are: {', '.join(there)}")
+        prompts = tuple(prompt for prompt in self.prompts if prompt.style in styles)
+        repeats = {style: again for style, again in self.repeats.items() if style in styles}
+        for style, again in repeats.items():
+            of = next(prompt.style for prompt in self.prompts if prompt.text == again.prompts[0].text)
+            if of not in styles:
+                raise ValueError(f"only() names {style!r} of {self.name}, which repeats {of!r}, alone; name both")
+        return replace(self, prompts=prompts, repeats=repeats)
 
     def first_topics(self, count: int) -> PromptSet:
         """Keep the prompts of each style on its first `count` topics, under all of its templates.
 
-        Where a style has a single template, the topics are what it is known by, and the set is left whole.
+        Where a style has a single template, the topics are what it is known by, and all are kept. No style is read
+        again.
         """
         sets = {style: self.only(style) for style in self.styles}
-        if any(len(of_style.templates) == 1 for of_style in sets.values()):
-            return self
-        kept = {style: of_style.topics[:count] for style, of_style in sets.items()}
-        return replace(self, prompts=tuple(prompt for prompt in self.prompts if prompt.topic in kept[prompt.style]))
+        most = None if any(len(of_style.templates) == 1 for of_style in sets.values()) else count
+        kept = {style: of_style.topics[:most] for style, of_style in sets.items()}
+        chosen = tuple(prompt for prompt in self.prompts if prompt.topic in kept[prompt.style])
+        return replace(self, prompts=chosen, repeats={})
 
     def injected(self) -> PromptSet:
         """Give the prompts of the neutral style once for each style, with that style's words pasted in front.
@@ -208,7 +234,7 @@ class PromptSet:
         self.check_words()
         words = {style: self.words.get(style, ()) for style in self.styles}
         said = [pasted(words[style], prompt, style=style) for style in self.styles for prompt in self.neutral_prompts]
-        return replace(self, prompts=tuple(said))
+        return replace(self, prompts=tuple(said), repeats={})
 
     def check_words(self) -> None:
         """See that at least one style has words, as the controls `wording` and `injection` need.
@@ -225,76 +251,3 @@ class PromptSet:
 
     def __iter__(self) -> Iterator[Prompt]:
         return iter(self.prompts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromptChoice:
-    """A choice holds prompt sets of the same design in several wordings; a subject reads the one it asks for.
-
-    A set may be given as the path of its file, which is read when it is first asked for, once a process. `styles`
-    restricts every wording to those styles; empty, all are read. `injects` gives of every wording the neutral prompts
-    with the styles' words pasted in, as `PromptSet.injected`; `topics` keeps so many of the first, as
-    `PromptSet.first_topics`, None all.
-    """
-
-    name: str
-    sets: Mapping[str, PromptSet | Path] = field(hash=False)  # a mapping has no hash; equal choices still hash alike
-    styles: tuple[str, ...] = ()
-    injects: bool = False
-    topics: int | None = None
-
-    def for_wording(self, wording: str) -> PromptSet:
-        """Return the set that a subject with this wording reads.
-
-        Raises:
-            KeyError: there is no such set, or it lacks one of the styles.
-            PromptError: the file of the set cannot be used.
-            ValueError: words are to be pasted in, and the set names none, or no neutral style.
-        """
-        if wording in self._asked:
-            return self._asked[wording]
-        if wording not in self.sets:
-            asked = f"{wording!r}{did_you_mean(wording, self.sets)}"
-            raise KeyError(f"{self.name} has no prompts in the wording {asked}; there are: {', '.join(self.sets)}")
-        found = self.sets[wording]
-        prompts = _read_once(found) if isinstance(found, Path) else found
-        chosen = prompts.only(*self.styles) if self.styles else prompts
-        read = chosen.injected() if self.injects else chosen
-        self._asked[wording] = read if self.topics is None else read.first_topics(self.topics)
-        return self._asked[wording]
-
-    @cached_property
-    def _asked(self) -> dict[str, PromptSet]:  # by wording: each draw of a random control asks for the same set again
-        return {}
-
-    def only(self, *styles: str) -> PromptChoice:
-        """Restrict the choice to these styles, in every wording; a style is looked for when a set is asked for.
-
-        Raises:
-            ValueError: no style is named, or one that an earlier `only` left out.
-        """
-        if not styles:
-            raise ValueError(f"only() names no style of {self.name}; name one or more, such as only('novice')")
-        for style in styles:
-            if self.styles and style not in self.styles:
-                raise ValueError(f"{self.name} is already restricted to {', '.join(self.styles)}, without {style!r}")
-        return replace(self, styles=styles)
-
-    def injected(self) -> PromptChoice:
-        """Return the choice whose wordings are the neutral prompts with the words of each style pasted in."""
-        return replace(self, injects=True)
-
-    def first_topics(self, count: int) -> PromptChoice:
-        """Return the choice whose wordings keep `count` topics, the first of each style."""
-        return replace(self, topics=count)
-
-
-@cache
-def _read_once(path: Path) -> PromptSet:
-    return PromptSet.from_file(path)
-
-
-def built_in(name: str, **files: str) -> PromptChoice:
-    """Return a choice of the sets that come with the package, by wording the name of the file without its suffix."""
-    data = Path(__file__).parent / "data"
-    return PromptChoice(name=name, sets={wording: data / f"{file}.toml" for wording, file in files.items()})

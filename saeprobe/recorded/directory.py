@@ -20,9 +20,8 @@ from typing import Final
 
 from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
-from saeprobe.features import Features
+from saeprobe.features import Features, RecordedRun
 from saeprobe.files import FileError, cut, shortened
-from saeprobe.prompts.prompt import RecordedRun
 from saeprobe.recorded.named_features import TopicActivations
 from saeprobe.recorded.recognition import Key, RecordedFile
 from saeprobe.recorded.record import REMEDY, Recorded, from_features, from_ranks, from_summaries

@@ -12,9 +12,9 @@ from scipy.sparse import csr_array, vstack
 
 from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Quantity, Summary
-from saeprobe.features import Features, Token
+from saeprobe.features import Features, RecordedRun, Token, no_style
 from saeprobe.files import number, visible
-from saeprobe.prompts.prompt import Prompt, RecordedRun, no_style
+from saeprobe.prompts.prompt import Prompt
 
 if TYPE_CHECKING:
     from saeprobe.recorded.named_features import TopicActivations
@@ -124,11 +124,12 @@ class RecordedStyle:
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Recorded:
-    """A record, by style, stands where a capture's features would."""
+    """A record, by style, stands where a capture's features would; `repeats` are styles that no whole counts in."""
 
     subject: str
     by_style: Mapping[str, RecordedStyle]
     origin: str
+    repeats: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return visible(f"<{self.origin}: {', '.join(self.styles)}>")
@@ -136,7 +137,7 @@ class Recorded:
     @property
     def styles(self) -> tuple[str, ...]:
         """List the styles that the record has numbers of."""
-        return tuple(self.by_style)
+        return tuple(style for style in self.by_style if style not in self.repeats)
 
     @property
     def first_topic(self) -> RecordedStyle:
@@ -165,7 +166,7 @@ class Recorded:
             NotRun: the record holds nothing of it.
         """
         if style not in self.by_style:
-            raise no_style(style, self.styles, RecordedRun(origin=self.origin))
+            raise no_style(style, self.by_style, RecordedRun(origin=self.origin))
         return replace(self.by_style[style], family=self)
 
 

@@ -17,7 +17,7 @@ from msgspec import Meta
 from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence.evidence import EvidenceOutcome, Expects, Kind, Needed
-from saeprobe.measures.activity import Figures
+from saeprobe.measures.differences import Figures
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 

@@ -204,7 +204,7 @@ def fit_of(read: Features, *, shift: int, hook_name: str) -> LayerFit:
     Raises:
         ValueError: no token was read, or the capture did not keep the activations.
     """
-    tokens = read.acts.shape[0]
+    tokens = read.encoded.shape[0]
     if not tokens or read.activations is None or read.squared_error is None:
         raise ValueError("the instrument check needs activations and errors of at least one token")
     x = read.activations.astype(np.float64)
@@ -213,7 +213,7 @@ def fit_of(read: Features, *, shift: int, hook_name: str) -> LayerFit:
     return LayerFit(
         shift=shift,
         layer=layer_in_words(hook_name, shift),
-        l0=read.acts.nnz / tokens,
+        l0=read.encoded.nnz / tokens,
         variance_explained=explained if np.isfinite(explained) else None,
         tokens=tokens,
         near_threshold=None if read.near is None else read.near.nnz / tokens,

@@ -115,11 +115,21 @@ def parts_of(subject: Subject, asked: Capture | Steering, store: Store) -> list[
     if isinstance(asked, Steering):
         key_of = dict(zip(texts, store.continuation_keys(subject.whole_fingerprint(), asked, texts), strict=True))
         return [store.part(identity, asked, key_of, (batch,)) for batch in asked.batches(texts)]
-    want = Want(at=asked.at, keep=asked.keep, shift=asked.shift, raw=asked.raw)
+    readings = {"": prompts, **prompts.repeats}
+    return [part for again, these in readings.items() for part in _readings_of(subject, asked, store, these, again)]
+
+
+def _readings_of(subject: Subject, asked: Capture, store: Store, prompts: PromptSet, again: str) -> list[Part]:
+    """Return the parts of one reading of prompts; a style that repeats another is read once more, prompt by prompt.
+
+    What a prompt gives must not depend on those that share its forward pass, so that the two readings differ in that.
+    """
+    texts, identity = [prompt.text for prompt in prompts], subject.identity()
+    want = Want(at=asked.at, keep=asked.keep, shift=asked.shift, raw=asked.raw, again=again)
     key_of = dict(zip(texts, store.reading_keys(identity.fingerprint, want, texts), strict=True))
     files: list[list[tuple[str, ...]]] = []
     room = 0
-    for batch in asked.batches(prompts, at_most=A_FILE):
+    for batch in asked.batches(prompts, at_most=1 if again else A_FILE):
         if len(batch) > room:
             files.append([])
             room = A_FILE_OF_A_DRAW if subject.randomisation else A_FILE
@@ -205,7 +215,7 @@ def _requests(parts: Iterable[Part]) -> tuple[list[Request], dict[tuple[str, Wan
     for part in sorted(parts, key=lambda part: max(len(text) for text in part.prompts.values()), reverse=True):
         want, key_of = cast(Want, part.of), {text: key for key, text in part.prompts.items()}
         for batch in part.batches:
-            label = sha256_of([want.raw, *batch])
+            label = sha256_of([want.raw, want.again, *batch])
             asked.setdefault(label, (batch, {}))[1][want] = None
             for text in batch:
                 homes.setdefault((label, want, text), []).append((part, key_of[text]))
@@ -221,10 +231,15 @@ def features(subject: Subject, capture: Capture, store: Store) -> Features:
     Raises:
         PlanError: a reading is not stored.
     """
-    found: dict[str, Reading] = _found(parts_of(subject, capture, store), store)
     prompts, file = prompts_for(capture.prompts, subject), file_for(capture.prompts, subject)
-    made = assemble(subject, prompts, [found[prompt.text] for prompt in prompts], place=capture.place)
-    return made if file is None else replace(made, lacking=file.lacking(cast(PromptChoice, capture.prompts)))
+
+    def read(these: PromptSet, again: str) -> Features:
+        found: dict[str, Reading] = _found(_readings_of(subject, capture, store, these, again), store)
+        return _assembled(subject, these, [found[prompt.text] for prompt in these], place=capture.place)
+
+    repeats = {style: read(these, style) for style, these in prompts.repeats.items()}
+    lacking = {} if file is None else file.lacking(cast(PromptChoice, capture.prompts))
+    return replace(read(prompts, ""), repeats=repeats, lacking=lacking)
 
 
 def seen(subject: Subject, capture: Capture, store: Store) -> Seen | None:
@@ -234,34 +249,34 @@ def seen(subject: Subject, capture: Capture, store: Store) -> Seen | None:
     return store.seen(part, text, capture.place)
 
 
-def assemble(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
+def _assembled(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
     """Make features from one reading a prompt, in that order, at the tokens that `place` names."""
     identity = subject.identity()
     indices = [row for reading in readings for row in reading.indices]
     values = [row for reading in readings for row in reading.values]
     near = [row for reading in readings for row in reading.near]
     activations = [reading.activations for reading in readings if reading.activations is not None]
+    tokens = tuple(token for reading in readings for token in reading.tokens)
+    encoded = len(indices) == len(tokens)  # or not one of them, where the effective rank alone is kept
     errors = [np.full(len(one.tokens), np.nan) if one.squared_error is None else one.squared_error for one in readings]
     ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
+    of_floats, of_ints = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int32)
+    starts = np.cumsum([0, *(len(row) for row in indices)])
     acts = csr_array(
-        (
-            np.concatenate(values) if values else np.empty(0, dtype=np.float32),
-            np.concatenate(indices) if indices else np.empty(0, dtype=np.int32),
-            np.cumsum([0, *(len(row) for row in indices)]),
-        ),
+        (np.concatenate([of_floats, *values]), np.concatenate([of_ints, *indices]), starts),
         shape=(len(indices), identity.d_sae),
     )
     return Features(
         subject=subject.name,
-        acts=acts,
+        acts=acts if encoded else None,
         row_prompt=np.repeat(np.arange(len(readings)), [len(reading.tokens) for reading in readings]),
-        tokens=tuple(token for reading in readings for token in reading.tokens),
+        tokens=tokens,
         prompts=prompts.prompts,
         n_tokens=np.array([reading.n_tokens for reading in readings], dtype=np.int64),
-        squared_error=np.concatenate(errors) if errors else np.empty(0),
+        squared_error=np.concatenate([of_floats, *errors]) if encoded else None,
         activations=np.concatenate(activations) if readings and len(activations) == len(readings) else None,
         effective_rank=np.array(ranks) if readings and len(ranks) == len(readings) else None,
-        near=near_rows(near, d_sae=identity.d_sae) if len(near) == len(indices) else None,
+        near=near_rows(near, d_sae=identity.d_sae) if encoded and len(near) == len(indices) else None,
         tolerance=identity.tolerance,
         fixed_l0=identity.fixed_l0,
         place=place,

@@ -60,8 +60,7 @@ class Store:
     def reading_keys(self, fingerprint: str, want: Want, texts: Sequence[str]) -> list[str]:
         """Return the keys of the readings of some prompts, in their order.
 
-        A key is the SHA-256 of all that decides a reading: the subject's fingerprint, the prompt, what to read of it
-        and what to keep.
+        A key is the SHA-256 of all that decides a reading: fingerprint, prompt, what to read of it and what to keep.
         """
         decides = {
             "fingerprint": fingerprint,
@@ -69,6 +68,7 @@ class Store:
             "keep": sorted(want.keep),
             "shift": want.shift,
             "raw": want.raw,
+            **({"again": want.again} if want.again else {}),
         }
         return self._keys_for(decides, texts)
 

@@ -106,8 +106,8 @@ def _rows_of_readings(part: Part, readings: Mapping[str, Reading]) -> list[dict[
             "ids": None if row else reading.ids,
             "rendered": None if row else reading.rendered,
             "pieces": None if row else reading.pieces,
-            "indices": reading.indices[row],
-            "values": reading.values[row],
+            "indices": reading.indices[row] if reading.indices else None,
+            "values": reading.values[row] if reading.values else None,
             "near": reading.near[row] if reading.near else None,
             "squared_error": None if reading.squared_error is None else float(reading.squared_error[row]),
             "activation": None if reading.activations is None else reading.activations[row],
@@ -122,8 +122,10 @@ def _rows_of_readings(part: Part, readings: Mapping[str, Reading]) -> list[dict[
 def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     """Return the readings of a file, by key; their arrays are views of its columns."""
     columns, of, keep, at = _Columns(table), part.identity, cast(Want, part.of).keep, cast(Want, part.of).at
-    groups = columns.groups(part)
+    groups, encoded = columns.groups(part), "features" in keep
     _expect("readings at other tokens than its name says", columns.words("at")[1] == [_place(part)])
+    indices_there, values_there, near_there = (columns.there(name) for name in ("indices", "values", "near"))
+    _expect("no features, or some that its name says nothing of", indices_there == encoded, values_there == encoded)
     (index_at, indices), (value_at, values) = columns.lists("indices"), columns.lists("values")
     _expect("a row with not as many values as indices", np.array_equal(index_at, value_at))
     _expect("a value that is not finite or not above 0", np.isfinite(values), values > 0)
@@ -133,7 +135,8 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     width = of.d_in if "activations" in keep else 0
     _expect("activations that are not of this model", np.diff(activation_at) == width, np.isfinite(activation))
     errors, ranks = (columns.plain(name, everywhere=False) for name in ("squared_error", "effective_rank"))
-    near_there, error_there, rank_there = (columns.there(name) for name in ("near", "squared_error", "effective_rank"))
+    error_there, rank_there = (columns.there(name) for name in ("squared_error", "effective_rank"))
+    _expect("no features, and what goes with some", encoded or not (near_there.any() or error_there.any()))
     _expect("an error that is not finite or below 0", ~error_there | (np.isfinite(errors) & (errors >= 0)))
     _expect("more or less of one row than of another", near_there == near_there[0], error_there == error_there[0])
     position, start, end, n_tokens = (columns.plain(name) for name in ("position", "start", "end", "n_tokens"))
@@ -154,8 +157,8 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
         key: Reading(
             tokens=tuple(tokens[first:stop]),
             n_tokens=int(n_tokens[first]),
-            indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])),
-            values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])),
+            indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])) if encoded else (),
+            values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])) if encoded else (),
             squared_error=errors[first:stop] if error_there[0] else None,
             activations=activation[activation_at[first] : activation_at[stop]].reshape(-1, width) if width else None,
             effective_rank=float(ranks[first]) if rank_there[first] else None,

@@ -226,6 +226,7 @@ class Want:
     keep: frozenset[Keep]
     shift: int = 0
     raw: bool = False
+    again: str = ""  # the style for which a prompt is read once more; empty for its first reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,17 +251,17 @@ class Request:
 class Reading:
     """A reading holds what was read of one prompt: arrays with one row a token read, features in sparse rows.
 
-    `indices` of a row ascend; `values` are above zero. `near` are the features of which rounding decides whether they
-    fire (`Identity.tolerance`), ascending, none where they have no threshold of their own. A transcoder has no
-    `squared_error`. `effective_rank` is of all tokens of the prompt, with or without BOS as the protocol says.
-    The model saw all of `ids`, tokens of the text `rendered`; alone they write `pieces`, which no store gives back.
+    `indices` of a row ascend; `values` are above zero; no features, no rows. `near` are the features of which rounding
+    decides whether they fire (`Identity.tolerance`), ascending, none where they have no threshold of their own. A
+    transcoder has no `squared_error`. `effective_rank` is of all tokens, with or without BOS as the protocol says. The
+    model saw all of `ids`, tokens of the text `rendered`; alone they write `pieces`, which no store gives back.
     """
 
     tokens: tuple[Token, ...]
     n_tokens: int
-    indices: tuple[Int[np.ndarray, " active"], ...]
-    values: tuple[Float[np.ndarray, " active"], ...]
-    squared_error: Float[np.ndarray, " read"] | None
+    indices: tuple[Int[np.ndarray, " active"], ...] = ()
+    values: tuple[Float[np.ndarray, " active"], ...] = ()
+    squared_error: Float[np.ndarray, " read"] | None = None
     activations: Float[np.ndarray, "read d_in"] | None = None
     effective_rank: float | None = None
     near: tuple[Int[np.ndarray, " near"], ...] = ()

@@ -92,7 +92,7 @@ def exclusive_thinned(population: Population, rng: Rng) -> Claimed:
     """Compare one group with another that lost up to half of its firings at random, under the control for activity."""
     count = drawing.wordings(rng, at_most=6)
     features = _dealt(population, rng, "ab", count)
-    acts = features["b"].acts.copy()
+    acts = features["b"].encoded.copy()
     acts.data = np.where(rng.random(len(acts.data)) < rng.uniform(0.5, 0.9), acts.data, 0)
     acts.eliminate_zeros()
     return sentences.exclusive(features["a"], replace(features["b"], acts=acts), wordings=count, controls=("activity",))

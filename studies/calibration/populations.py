@@ -95,7 +95,7 @@ class Population:
     def fires(self) -> np.ndarray:
         """Say which features fire on each prompt, `[wordings, topics, d_sae]`."""
         fires = np.zeros((len(self.features), self.features.d_sae), dtype=bool)
-        rows, columns = self.features.acts.nonzero()
+        rows, columns = self.features.encoded.nonzero()
         fires[self.features.row_prompt[rows], columns] = True
         return fires.reshape(self.n_wordings, self.n_topics, -1)
 
@@ -150,9 +150,9 @@ def mentions() -> PromptSet:
 def captures() -> dict[str, Capture]:
     """Return what is read of a subject, by population."""
     return {
-        "wordings": capture(STYLES, keep="effective_rank"),
+        "wordings": capture(STYLES, keep=("features", "effective_rank")),
         # Documents that answer nobody were trained without the chat template.
-        "mentions": replace(capture(mentions(), keep="effective_rank"), raw=True),
+        "mentions": replace(capture(mentions(), keep=("features", "effective_rank")), raw=True),
     }
 
 

@@ -91,7 +91,7 @@ def _numbers(study: Read, exact: Read, ours: Features, rows: list[int]) -> list[
     """Compare what was read of equal prompts; `rows` are saeprobe's in the order of the study."""
     kept = (ours.activations, ours.effective_rank, ours.n_tokens)
     states, eid, tokens = (cast("np.ndarray", one)[rows] for one in kept)
-    features, acts = study.features, cast("np.ndarray", ours.acts.toarray())[rows]
+    features, acts = study.features, cast("np.ndarray", ours.encoded.toarray())[rows]
     length = np.linalg.norm(study.states, axis=1)
     moved, error = (np.linalg.norm(one - study.states, axis=1) / length for one in (states, exact.states))
     reach = ((moved + 2 * states.shape[1] * 2.0**-24) * length)[:, None] * study.norms

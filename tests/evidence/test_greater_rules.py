@@ -11,8 +11,8 @@ from controlled import numbered, under_controls
 from grids import TOPICS, family, templates
 
 from saeprobe.evidence.evidence import Recorder, Sample, Terms, recording
+from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.values import Measurement
-from saeprobe.features import NearThreshold
 
 NOVICE, EXPERT = templates("novice", (10.0, 11, 12, 13)), templates("expert", (1.0, 2, 3, 4))
 

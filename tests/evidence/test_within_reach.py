@@ -10,8 +10,8 @@ from grids import family, grid
 
 from saeprobe.claims import Claim, Published, Verdict, published
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
+from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.values import Measurement
-from saeprobe.features import NearThreshold
 from saeprobe.verdicts.deciding import compare_published, decide
 
 

@@ -11,9 +11,9 @@ from controlled import only_control, under_controls, unrun, worded
 
 from saeprobe.evidence.controls.adjusting import wording_control
 from saeprobe.evidence.evidence import Evidence, Terms
+from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.units import compare
 from saeprobe.evidence.values import Measurement
-from saeprobe.features import NearThreshold
 
 EIGHT = tuple(f"topic {k}" for k in range(8))
 

@@ -17,7 +17,7 @@ from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.measures import active_share, firing_rate, l0, max_activation, mean_activation, variance_explained
-from saeprobe.measures.activity import OfStyle, figures_of
+from saeprobe.measures.differences import OfStyle, figures_of
 
 
 @pytest.fixture

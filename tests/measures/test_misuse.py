@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,18 @@ def test_what_holds_no_features_is_not_measured(measure: Asked, given: object, t
     """Continuations, a style's name, a measurement or a capture that is no fixture: shown in short, with the remedy."""
     with recording(Recorder()), pytest.raises(TypeError, match=told):
         measure(given)
+
+
+@pytest.mark.parametrize("measure", [one for one in OF_FEATURES if one not in (effective_rank, n_tokens, halves)])
+def test_a_capture_of_the_effective_rank_alone_has_no_features(measure: Asked) -> None:
+    """They are refused, not counted as none; the remedy keeps both. Rank and length are there."""
+    whole = replace(STYLES_READ, acts=None, near=None, squared_error=None, effective_rank=np.arange(1.0, 9.0))
+    given = whole if measure is clusters else whole["novice"]
+    wanted = ValueError if measure is variance_explained else TypeError
+    with recording(Recorder()), pytest.raises(wanted, match=r'not kept|keep=\("features", "effective_rank"\)'):
+        getattr(measure(given), "summary", None)  # exclusive features are counted when they are compared
+    assert list(effective_rank(given).values[:4]) == [1, 2, 3, 4]
+    assert list(n_tokens(given).values[:4]) == list(n_tokens(NOVICE).values)
 
 
 @pytest.mark.parametrize("measure", [l0, active_share, max_activation, mean_activation, lambda of: firing_rate(of, 1)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import count, product
 from types import FunctionType
@@ -221,6 +222,7 @@ def test_counts_scans_and_clusters_are_decided_where_the_plan_says_so(alpha: flo
         ('assert separates(3, read["a"], read["b"])', ["separation"]),
         ('assert signature(3, read["a"])', ["separation"]),
         ('assert fewest(3, [3, 4], read["a"])', ["reading"]),
+        ('assert same(read["a"], read["b"], by=l0)', ["always"]),
         ('x = l0(read["a"])\nx = l0(read["b"])\nassert x > 3', ["open"]),
         ("assert helper(read) > 3", ["open"]),
         ('found = l0(read["a"]) > 3\nassert found', ["mean"]),
@@ -249,7 +251,7 @@ def test_the_measures_are_those_that_there_are() -> None:
     """Every measure of prompts that is given to users is known here, with the rates told from the means."""
     from saeprobe import measures
 
-    others = {"clusters", "exclusive_features", "halves", "pick", "scan", "separates", "separating_features"}
+    others = {"clusters", "exclusive_features", "halves", "pick", "same", "scan", "separates", "separating_features"}
     others |= {"fewest", "firings", "signature"}
     assert MEANS | RATES | others | {"variance_explained"} == set(measures.__all__)
     assert printed(published(a=1, unit="x"), source="here")["a"].printed == "1"
@@ -299,3 +301,12 @@ SEEN = "standard deviations between templates is seen with 80 % power"
 def test_a_line_says_what_a_reader_can_use(body: str, read: list[Prompt], line: str) -> None:
     """It gives the power by statsmodels, and how many would do where these cannot."""
     assert says(body, read) == line
+
+
+def test_a_repeat_of_a_style_stands_by_its_name_alone() -> None:
+    """Whoever names it compares it as any style; a sentence about the whole capture counts its prompts once."""
+    read = prompts(3, 3, topics=9)
+    repeat = [replace(prompt, style="again") for prompt in read if prompt.style == "a"]
+    for body in (GREATER, "assert l0(read) < 0.5", "assert clusters(read)", "assert l0(read[read.styles[0]]) < 3"):
+        assert says(body, [*read, *repeat]) == says(body, read)
+    assert says('assert l0(read["again"]) > l0(read["b"])', [*read, *repeat]) == says(GREATER, read)

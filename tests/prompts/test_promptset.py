@@ -184,7 +184,7 @@ def test_under_a_single_template_all_topics_are_kept() -> None:
     """There they are what a style is known by; one such style leaves the set whole."""
     styles = {"standard": ["{topic}"], "novice": ["{topic} for a novice", "{topic}, I am a novice"]}
     whole = PromptSet.build(name="mine", language="en", topics=["tides", "yeast", "rust"], styles=styles)
-    assert whole.first_topics(2) is whole
+    assert whole.first_topics(2) == whole
     assert len(whole.only("novice").first_topics(2)) == 4
 
 

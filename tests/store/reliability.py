@@ -39,7 +39,7 @@ from saeprobe.measures import l0, mentions
 from saeprobe.prompts import SHOPPING, STYLES
 
 pytestmark = subjects("sparrow")
-styles = capture(STYLES.only("novice", "expert"), at="last", keep="effective_rank")
+styles = capture(STYLES.only("novice", "expert"), at="last", keep=("features", "effective_rank"))
 ends = capture(STYLES.only("novice", "expert"), at="last")
 golden = steer(SHOPPING.only("judge"), feature=851, strengths=[17.1], random_features=4, n_samples=2)
 

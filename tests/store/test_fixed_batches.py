@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_subjects import Made
 
 from saeprobe.captures import Capture, Steering, capture, steer
+from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.prompts import PromptSet
@@ -23,7 +26,8 @@ from saeprobe.subject.specification import Reader
 TOPICS = ["golden", "the red bridge", "a", "bridges and long bridges", "red", "the long golden gate", "is"]
 STYLES = {"one": ["{topic} is"], "two": ["the {topic} and the {topic}"], "three": ["is {topic} golden or red"]}
 EVERY = PromptSet.build(name="every", language="en", topics=TOPICS, styles=STYLES)
-ENDS, ALL = capture(EVERY, keep="effective_rank"), capture(EVERY, at="all", keep="activations")
+ENDS = capture(EVERY, keep=("features", "effective_rank"))
+ALL, RANKS = capture(EVERY, at="all", keep="activations"), capture(EVERY, keep="effective_rank")
 FEW = capture(EVERY.only("one", "two"))
 SPOKEN = steer(EVERY.only("one"), feature=3, strengths=[4.0], random_features=2, n_samples=30, max_new_tokens=3)
 
@@ -47,11 +51,11 @@ def _gather(root: Path, subject: Subject, reader: Reader, *asked: Capture | Stee
     return {path.name: path.read_bytes() for path in root.rglob("*.parquet")}
 
 
-@pytest.mark.parametrize("asked", [ENDS, ALL, FEW, SPOKEN])
+@pytest.mark.parametrize("asked", [ENDS, ALL, FEW, RANKS, SPOKEN])
 def test_other_captures_change_no_byte(tmp_path: Path, tiny: Made, reader: Reader, asked: Capture | Steering) -> None:
     """A capture has the same files alone, together with others that share its prompts, and after them."""
     alone = _gather(tmp_path / "alone", tiny.subject, reader, asked)
-    together = _gather(tmp_path / "together", tiny.subject, reader, ALL, ENDS, SPOKEN, FEW)
+    together = _gather(tmp_path / "together", tiny.subject, reader, ALL, ENDS, SPOKEN, FEW, RANKS)
     _gather(tmp_path / "after", tiny.subject, reader, ALL, ENDS)
     after = _gather(tmp_path / "after", tiny.subject, reader, asked)
     assert len(alone) == (7 // 2 + 1 if asked is SPOKEN else 4 if asked is FEW else 6)
@@ -93,6 +97,37 @@ def test_captures_that_share_a_style_share_its_forward_passes(
     monkeypatch.setattr(type(reader.model), "run", counted)  # pyright: ignore[reportAttributeAccessIssue] - as above
     _gather(tmp_path, tiny.subject, reader, ENDS, ALL, FEW)
     assert ran == [21]
+
+
+def test_a_repeat_is_read_once_more_prompt_by_prompt(
+    tmp_path: Path, tiny: Made, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its texts have forward passes and keys of their own, and the first reading stays as it is."""
+    styles, topics = {"one": STYLES["one"]}, TOPICS[:5]
+    named = {"name": "twice", "language": "en", "topics": topics, "styles": styles}
+    once = capture(PromptSet.build(**named), keep=("features", "effective_rank"))
+    twice = capture(PromptSet.build(**named, repeats={"again": "one", "third": "one"}), keep=once.keep)
+    first = _gather(tmp_path / "first", tiny.subject, reader, once)
+    passes: list[list[str]] = []
+    run = type(reader.model).run  # pyright: ignore[reportAttributeAccessIssue] - any model of a reader
+
+    def counted(model: Any, runs: Sequence[Any], **how: Any) -> Iterator[Any]:
+        passes.extend([one.batch for one in runs if one.batch == label] for label in {one.batch for one in runs})
+        return run(model, runs, **how)
+
+    monkeypatch.setattr(type(reader.model), "run", counted)  # pyright: ignore[reportAttributeAccessIssue] - as above
+    whole = _gather(tmp_path / "twice", tiny.subject, reader, twice)
+    assert sorted(map(len, passes)) == [1] * 10 + [5]
+    assert first.items() < whole.items()
+    assert len(whole) == 3 * len(first) == 3
+    found = plan.features(tiny.subject, twice, Store(tmp_path / "twice"))
+    assert (found.styles, len(found), set(found.repeats)) == (("one",), 5, {"again", "third"})
+    for style in found.repeats:
+        np.testing.assert_allclose(found[style].acts.toarray(), found.acts.toarray(), atol=1e-4)
+        np.testing.assert_allclose(found[style].effective_rank, found.effective_rank, rtol=1e-5)
+        assert [prompt.text for prompt in found[style].prompts] == [prompt.text for prompt in found.prompts]
+    with pytest.raises(NotRun, match="was read for the control random-sae"):
+        replace(found, conditions={"random-sae": (lambda: found,)})["again"].under("random-sae")
 
 
 def test_a_part_of_an_experiment_is_continued_as_the_whole(reader: Reader) -> None:

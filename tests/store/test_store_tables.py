@@ -96,6 +96,11 @@ def first(value: object) -> Callable[[list[Any]], object]:
     return lambda values: values.__setitem__(0, value)
 
 
+def every(value: object) -> Callable[[list[Any]], object]:
+    """Return the change of all rows to a value."""
+    return lambda values: values.__setitem__(slice(None), [value] * len(values))
+
+
 NAN = float("nan")
 
 
@@ -155,6 +160,44 @@ def test_readings_that_no_run_can_have_written_are_set_aside(
     """Rows lacking or out of order, other texts and numbers that no SAE gives, under a hash that is right."""
     part = _part(tmp_path)
     _refused(tmp_path, part, dict.fromkeys(part.prompts, READING), harm, message)
+
+
+RANK_ALONE = Want(at="all", keep=frozenset({"effective_rank"}))
+RANKED = replace(READING, indices=(), values=(), near=(), squared_error=None, activations=None)
+
+
+def test_a_reading_without_features_comes_back_without_any(tmp_path: Path) -> None:
+    """It has tokens and a rank; that it has no features is not the same as features that do not fire."""
+    part = part_of(Store(tmp_path), *TEXTS, want=RANK_ALONE)
+    Store(tmp_path).add(part, dict.fromkeys(part.prompts, RANKED))
+    found = Store(tmp_path).content(part)
+    assert found is not None
+    for one in found.values():
+        assert (one.indices, one.values, one.near, one.squared_error) == ((), (), (), None)
+        assert (len(one.tokens), one.n_tokens, one.effective_rank) == (3, 4, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("of", "harm", "message"),
+    [
+        (READING, changed("indices", first(None)), "no features, or some that its name says nothing of"),
+        (READING, changed("values", first(None)), "no features, or some that its name says nothing of"),
+        (RANKED, changed("indices", first([])), "no features, or some that its name says nothing of"),
+        (RANKED, changed("values", first([])), "no features, or some that its name says nothing of"),
+        (RANKED, changed("near", every([])), "and what goes with some"),
+        (
+            RANKED,
+            changed("squared_error", every(0.0)),
+            "and what goes with some",
+        ),
+    ],
+)
+def test_features_that_are_absent_and_none_that_fire_are_told_apart(
+    tmp_path: Path, of: Reading, harm: Callable[[pa.Table], pa.Table], message: str
+) -> None:
+    """A row without features stands only where none are kept, and there no row has any."""
+    part = part_of(Store(tmp_path), *TEXTS, want=EVERYTHING if of is READING else RANK_ALONE)
+    _refused(tmp_path, part, dict.fromkeys(part.prompts, of), harm, message)
 
 
 def _refused(root: Path, part: Part, found: dict[str, Any], harm: Callable[[pa.Table], pa.Table], message: str) -> None:

@@ -72,6 +72,20 @@ def test_a_prompt_whose_other_tokens_overflow_has_no_effective_rank(made: MadeSa
         read(made.open(), keep="effective_rank")
 
 
+@pytest.mark.parametrize("keep", ["effective_rank", "activations"])
+def test_what_keeps_no_features_goes_through_no_sae(made: MadeSae, monkeypatch: pytest.MonkeyPatch, keep: str) -> None:
+    """An SAE that gives NaN stops neither the effective rank nor activations; a stream that overflows stops both."""
+    reader: Any = made.open()
+    reader.sae.W_enc.data[3, 7] = float("nan")
+    monkeypatch.setattr(type(reader), "_encode", None)
+    read(reader, keep=keep)
+    with pytest.raises(TypeError, match="not callable"):
+        read(reader, keep="features")
+    louder(made.root, 1e60)
+    with pytest.raises(ReadingError, match=r"the model of made gives infinities or NaN in float32 at .* on token"):
+        read(made.open(), keep=keep)
+
+
 def test_an_sae_that_overflows_in_float16_is_named_apart_from_the_model(made: MadeSae) -> None:
     """The stream is finite in float32, where the model computes, and not where the SAE does."""
     louder(made.root, 1e5)

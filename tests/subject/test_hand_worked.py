@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from made_subjects import Made
 
 from saeprobe.captures import capture
@@ -64,6 +65,27 @@ def test_effective_rank_of_a_prompt_is_worked_by_hand(hand_worked: Made) -> None
     np.testing.assert_allclose(
         hand.features("red blue purple", keep="effective_rank").effective_rank, [rank], rtol=1e-5
     )
+
+
+def test_the_effective_rank_alone_is_another_reading_than_with_features(hand_worked: Made) -> None:
+    """Its numbers are the same; what was stored with features, as every capture once was, is not taken for it."""
+    subject = find_subject("hand", hand_worked.root)
+    both, alone = (capture(PROMPTS, keep=keep) for keep in (("features", "effective_rank"), "effective_rank"))
+    store = Store(hand_worked.root / "store")
+    for asked in (both, alone):
+        (work,) = Plan.of([(subject, asked)]).work
+        assert (gather(work, store).computed, gather(work, store).computed) == (3, 0)
+    with_features, without = features(subject, both, store), features(subject, alone, store)
+    assert without.effective_rank is not None
+    assert without.effective_rank.tolist() == with_features.effective_rank.tolist()
+    assert (without.tokens, without.n_tokens.tolist()) == (with_features.tokens, with_features.n_tokens.tolist())
+    assert (without.acts, without.near, without.squared_error) == (None, None, None)
+    warm = without["warm"]
+    assert (warm.acts, len(warm), len(warm.tokens)) == (None, 2, 2)
+    assert repr(warm) == "<Features of hand: 2 prompts, 2 tokens, warm>"
+    for used in (lambda: warm.encoded, lambda: warm.d_sae, warm.to_pandas):
+        with pytest.raises(TypeError, match=r'^the capture of warm .* write .*keep=\("features", "effective_rank"\)'):
+            used()
 
 
 def test_a_notebook_gets_a_frame(hand_worked: Made) -> None:

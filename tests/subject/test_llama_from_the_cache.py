@@ -13,9 +13,9 @@ from hub_caches import put_folder
 from made_llama import BOS, remove_shards_after, write_chat_tokenizer, write_llama
 
 from saeprobe.captures import Span, steer
-from saeprobe.features import effective_rank
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.registry import find_subject
+from saeprobe.subject.running.batches import effective_rank
 from saeprobe.subject.specification import ReadingError, Request, SubjectError, Want
 
 MODEL, SAE = "meta-llama/Llama-3.3-70B-Instruct", "Goodfire/Llama-3.3-70B-Instruct-SAE-l50"
@@ -117,6 +117,7 @@ def dense(reading: Any) -> np.ndarray[Any, Any]:
 
 LAST = Want(at="last", keep=frozenset({"features", "activations"}))
 ALL = Want(at="all", keep=frozenset({"features", "activations", "effective_rank"}))
+RANK_ALONE = Want(at="last", keep=frozenset({"effective_rank"}))
 
 
 @pytest.mark.parametrize("memory", ["resident", "streamed"])
@@ -136,13 +137,14 @@ def test_the_published_protocol_reads_one_layer_early_behind_two_bos(
     cached: Cached, tmp_path: Path, memory: str
 ) -> None:
     """hidden_states[50] of a prompt with two BOS; its effective rank takes every token in, BOS too."""
-    found = read(open_("llama70b-as-published", tmp_path, memory=memory), PROMPTS, LAST, ALL)
-    for text, (last, whole) in zip(PROMPTS, found, strict=True):
+    found = read(open_("llama70b-as-published", tmp_path, memory=memory), PROMPTS, LAST, ALL, RANK_ALONE)
+    for text, (last, whole, alone) in zip(PROMPTS, found, strict=True):
         x = cached.hidden_with_two_bos[text][50]
         np.testing.assert_allclose(last.activations, x[-1:].numpy(), atol=1e-4, rtol=1e-4)
         np.testing.assert_allclose(dense(last), cached.features(x[-1:]), atol=1e-3, rtol=1e-4)
         assert last.n_tokens == len(x) == len(cached.hidden[text][0]) + 1
         assert whole.effective_rank == pytest.approx(effective_rank(x.numpy()), rel=1e-4)
+        assert (alone.effective_rank, alone.indices, len(alone.tokens)) == (whole.effective_rank, (), 1)
         assert len(whole.tokens) == len(x) - 2
 
 

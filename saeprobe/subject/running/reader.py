@@ -1,10 +1,10 @@
-"""Reading takes prompts through the model up to the hook, and the tokens that are wanted through the SAE."""
+"""Reading takes prompts through the model up to the hook, and the tokens whose features are wanted through the SAE."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import numpy as np
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from saeprobe.captures import At, Continuation, Steering
-from saeprobe.features import Token, effective_rank
+from saeprobe.features import Token
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Bool, Float, Int
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.batches import ResidualStream, Run, Streams
+from saeprobe.subject.running.batches import ResidualStream, Run, Streams, effective_rank
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.dictionary import ROWS, Sae, Thresholds, divided, filled
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
@@ -116,10 +116,11 @@ class SaeReader:
         return self.pairing.depth + want.shift
 
     def _places(self, request: Request) -> set[tuple[int, At]]:
-        return {(self._depth(want), want.at) for want in request.wants}
+        """Return where features are wanted."""
+        return {(self._depth(want), want.at) for want in request.wants if "features" in want.keep}
 
     def _answer(self, ready: Sequence[_Answerable]) -> Iterator[tuple[int, list[Reading]]]:
-        """Encode what is wanted of some requests, the tokens of each depth and place as one matrix of their own.
+        """Encode the features wanted of some requests, the tokens of each depth and place as one matrix of their own.
 
         So its shape, which decides how products are rounded, does not depend on what else is wanted.
         """
@@ -137,9 +138,12 @@ class SaeReader:
         for one in ready:
             readings: list[Reading] = []
             for want in one.request.wants:
-                rows, row_of = encoded[self._depth(want), want.at]
-                chosen = [row_of[one.index, position] for position in one.text.read_at(want.at)]
-                readings.append(self._reading(one, want, rows, chosen))
+                reading = self._reading(one, want)
+                if "features" in want.keep:
+                    rows, row_of = encoded[self._depth(want), want.at]
+                    chosen = [row_of[one.index, token.position] for token in reading.tokens]
+                    reading = _with_features(reading, rows, chosen)
+                readings.append(reading)
             yield one.index, readings
 
     def _encode(self, x: Float[Tensor, "rows d_in"]) -> _Rows:
@@ -187,9 +191,15 @@ class SaeReader:
             f"{shorten(text.text)}; {remedy}"
         )
 
-    def _reading(self, one: _Answerable, want: Want, rows: _Rows, chosen: list[int]) -> Reading:
-        stream, text = one.streams[self._depth(want)], one.text
-        positions = text.read_at(want.at)
+    def _reading(self, one: _Answerable, want: Want) -> Reading:
+        """Return what is read of the model alone, once all that is kept of it is known to be numbers."""
+        depth, text = self._depth(want), one.text
+        stream, positions = one.streams[depth], text.read_at(want.at)
+        whole = "effective_rank" in want.keep
+        sound = stream.isfinite().all(-1)
+        for at in range(len(stream)) if whole else positions:
+            if not sound[at]:
+                raise self._not_finite(text, depth, at, stream[at])
         pieces = tuple(piece_of(self.tokenizer, one) for one in text.ids)
         tokens = tuple(
             Token(position=at, text=pieces[at], start=text.spans[at][0], end=text.spans[at][1]) for at in positions
@@ -200,25 +210,17 @@ class SaeReader:
             ids=text.ids,
             rendered=text.rendered,
             pieces=pieces,
-            indices=tuple(rows.indices[row] for row in chosen),
-            values=tuple(rows.values[row] for row in chosen),
-            near=tuple(rows.near[row] for row in chosen) if rows.near else (),
-            squared_error=None if rows.squared_error is None else rows.squared_error[chosen],
             activations=stream[positions].float().cpu().numpy() if "activations" in want.keep else None,
-            effective_rank=self._rank(text, stream, self._depth(want)) if "effective_rank" in want.keep else None,
+            effective_rank=self._rank(text, stream) if whole else None,
         )
 
-    def _rank(self, text: Tokenized, stream: Float[Tensor, "pos d_in"], depth: int) -> float:
+    def _rank(self, text: Tokenized, stream: Float[Tensor, "pos d_in"]) -> float:
         """Return the rank over all tokens of the prompt but BOS, those of the chat template among them.
 
         BOS is left out since its activation is many times as long as any other, so that one direction would carry
         nearly the whole spectrum. The published EID took BOS in; the protocol that repeats it does so too.
         """
         first = 0 if self.pairing.rank_with_bos else text.n_bos
-        strange = (~stream.isfinite().all(-1)).nonzero()
-        if len(strange):
-            at = int(strange[0, 0])
-            raise self._not_finite(text, depth, at, stream[at])
         try:
             return effective_rank(stream[first:].float().cpu().numpy())
         except ValueError as error:
@@ -263,6 +265,17 @@ class SaeReader:
         for _, (reading,) in self.read(requests):
             found.update(*(row.tolist() for row in reading.indices))
         return tuple(sorted(found))
+
+
+def _with_features(reading: Reading, rows: _Rows, chosen: list[int]) -> Reading:
+    """Return the reading with what the SAE made of its tokens, which stand in these rows."""
+    return replace(
+        reading,
+        indices=tuple(rows.indices[row] for row in chosen),
+        values=tuple(rows.values[row] for row in chosen),
+        near=tuple(rows.near[row] for row in chosen) if rows.near else (),
+        squared_error=None if rows.squared_error is None else rows.squared_error[chosen],
+    )
 
 
 def _by_row(row: Int[Tensor, " entries"], entry: Tensor, n_rows: int) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from saeprobe import (
     refuted,
     subjects,
 )
-from saeprobe.measures import effective_rank
+from saeprobe.measures import effective_rank, same
 from saeprobe.prompts import STYLES
 
 pytestmark = subjects("llama70b-as-published")
@@ -137,8 +137,17 @@ def test_novice_exceeds_expert_by_28_percent():
     source="SAE Inspect, paper v4, table 2",
 )
 def test_effective_rank_of_the_personas(prompts):
-    table = published(**EID.numbers.printed, assistant="8.5566", unit="dimensions")
+    table = published(**EID.numbers.printed, assistant="8.5566", unit="dimensions", n=100)
     assert effective_rank(prompts) == table
+
+
+@claim(
+    "Two runs of one prompt have the same EID.",
+    id="p16.same-prompt",
+    source="SAE Inspect, paper v4, table 2",
+)
+def test_the_same_prompt_has_the_same_effective_rank(prompts):
+    assert same(prompts["standard"], prompts["assistant"], by=effective_rank)
 
 
 @claim(

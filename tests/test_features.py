@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from saeprobe import features
 from saeprobe.claims import NotRun
+from saeprobe.evidence import near
 from saeprobe.features import Features, Token
 from saeprobe.prompts import Prompt
+from saeprobe.subject.running import batches
 from saeprobe.subject.running.batches import effective_rank
 
 ACTS = [[1.5, 0.0, 0.0], [0.0, 2.0, 0.5], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 4.0]]
@@ -181,8 +182,9 @@ def test_a_control_that_was_not_read_is_not_run(four: Features) -> None:
 
 def test_the_docstring_examples_run() -> None:
     """The examples in the docstrings give what they say."""
-    assert doctest.testmod(features).failed == 0
-    assert doctest.testmod(features).attempted > 0
+    for module in (near, batches):
+        assert doctest.testmod(module).failed == 0
+        assert doctest.testmod(module).attempted > 0
 
 
 def random(seed: int) -> np.ndarray:

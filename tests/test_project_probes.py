@@ -47,7 +47,7 @@ DECIDED = (
     *("v1.by-layer-50", "zhao.expansion"),
     *("p16.saf", "p16.guided-top", "p16.simple-bottom", "p16.expert-below-standard", "p16.saf-gap", "p16.eid"),
     *("p16.role-suffices", "p16.eid-gap", "p16.debugger-top", "p16.poet-drunk-bottom", "p16.orthogonal"),
-    *("p16.expert-compact", "p16.novice-medium-eid"),
+    *("p16.expert-compact", "p16.novice-medium-eid", "p16.same-prompt"),
     *("st.one-direction", "st.cosine", "st.above-090", "st.peak", "st.overshoot", "st.saf-inflates", "st.cluster"),
     *("st.socratic-orthogonal", "st.novice-not-inverse"),
 )
@@ -57,7 +57,7 @@ WAITING = (
     *("day2.subdivided", "day2.compositional", "day2.decoder-labels"),
     *("v1.templates", "v1.length-controls", "v1.novice-better", "zhao.peak"),
     *("day3.six-clusters", "day3.sae-merges", "day3.sae-isolates", "day3.denoiser"),
-    *("p16.peak", "p16.same-prompt"),
+    "p16.peak",
     *("st.vector-is-svd", "st.overlap", "st.dimensions", "st.equivalent", "st.manifold", "st.composite"),
 )
 """The others, which wait for weights."""

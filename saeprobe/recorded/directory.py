@@ -58,10 +58,12 @@ def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: S
     """
     found, refused = _chosen(files, capture, stated)
     content = found.files[0].content
+    repeats = frozenset(stated.prompts.repeats if stated.prompts else ())
     if isinstance(content, Entries):
-        return from_features(features_of(content), stated.subject, found.run, stated.in_order(content.topics))
+        order = stated.in_order(content.topics)
+        return from_features(features_of(content), stated.subject, found.run, order, repeats)
     if isinstance(content, EidTable):
-        return from_ranks(content, stated.subject, found.run, stated.in_order(content.topics))
+        return from_ranks(content, stated.subject, found.run, stated.in_order(content.topics), repeats)
     better = next((file for file in refused if file.kind == "article-features"), None)
     remedy = f"{better.path.name}, which may hold it, cannot be used: {refused[better].found}" if better else REMEDY
     states: dict[Key, float] = {}

@@ -170,10 +170,15 @@ class Recorded:
         return replace(self.by_style[style], family=self)
 
 
-def from_features(recorded: ArticleFeatures, subject: str, run: RecordedRun, order: Sequence[int]) -> Features:
-    """Turn recorded features into those of a capture, topics in this order; how long the prompts are is not known."""
+def from_features(
+    recorded: ArticleFeatures, subject: str, run: RecordedRun, order: Sequence[int], repeats: frozenset[str]
+) -> Features:
+    """Turn recorded features into those of a capture, topics in this order; how long the prompts are is not known.
+
+    No whole counts in styles that repeat another.
+    """
     prompts = _prompts(recorded.styles, [recorded.topics[at] for at in order])
-    return Features(
+    found = Features(
         subject=subject,
         acts=csr_array(vstack([recorded.features[style][order] for style in recorded.styles], format="csr")),
         row_prompt=np.arange(len(prompts)),
@@ -183,11 +188,16 @@ def from_features(recorded: ArticleFeatures, subject: str, run: RecordedRun, ord
         place="last token",
         run=run,
     )
+    apart = {style: found[style] for style in repeats.intersection(found.styles)}
+    kept = [index for index, prompt in enumerate(prompts) if prompt.style not in apart]
+    return replace(found.select(kept), family=None, repeats=apart) if apart else found
 
 
-def from_ranks(table: EidTable, subject: str, run: RecordedRun, order: Sequence[int]) -> Recorded:
-    """Turn a table of effective ranks into a record, topics in this order."""
-    whole = Measurement(
+def from_ranks(
+    table: EidTable, subject: str, run: RecordedRun, order: Sequence[int], repeats: frozenset[str]
+) -> Recorded:
+    """Turn a table of effective ranks into a record, topics in this order; no whole counts in repeats of a style."""
+    every = Measurement(
         measure="effective rank",
         label=" + ".join(table.personas),
         unit="dimensions",
@@ -196,9 +206,12 @@ def from_ranks(table: EidTable, subject: str, run: RecordedRun, order: Sequence[
         n_tokens=table.seq_len[order].T.ravel(),
         run=run,
     )
+    kept = [one for one in table.personas if one not in repeats]
+    whole = replace(every.select(np.array([one.style in kept for one in every.prompts])), label=" + ".join(kept))
     made = partial(RecordedStyle, n=run.n, n_at_least=run.n, origin=run.origin, run=run)
-    by_style = {one: made(style=one, quantities={"effective rank": whole[one]}) for one in table.personas}
-    return Recorded(subject=subject, by_style=by_style, origin=run.origin)
+    of_each = {one: replace(every[one], family=whole) for one in table.personas}
+    by_style = {one: made(style=one, quantities={"effective rank": ranks}) for one, ranks in of_each.items()}
+    return Recorded(subject=subject, by_style=by_style, origin=run.origin, repeats=repeats)
 
 
 def from_summaries(

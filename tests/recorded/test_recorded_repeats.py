@@ -15,7 +15,9 @@ from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import effective_rank, l0, n_tokens, same
 from saeprobe.prompts import PromptSet
-from saeprobe.recorded.directory import Recorded, recorded_evidence
+from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.recorded.recognition import recorded_files
+from saeprobe.recorded.record import Recorded
 from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.tensors import ArticleFeatures, write_features
 
@@ -39,7 +41,7 @@ def ranks(folder: Path, prompts: PromptSet, *, last: float = 0.0) -> Recorded:
     entries = [{"topic": topic, "eid": of_topic} for topic, of_topic in values.items()]
     (folder / "eid.json").write_text(json.dumps(entries), encoding="utf-8")
     stated = Stated(subject=SUBJECT, prompts=prompts)
-    found = recorded_evidence(folder, capture(prompts, keep="effective_rank"), stated)
+    found = recorded_evidence(recorded_files([folder]), capture(prompts, keep="effective_rank"), stated)
     assert isinstance(found, Recorded)
     return found
 
@@ -79,7 +81,7 @@ def test_recorded_features_of_a_declared_repeat_stand_beside_the_others(tmp_path
     read = PromptSet.build(
         name="p", language="en", topics=TOPICS, styles={"novice": ["{topic}"]}, repeats={"expert": "novice"}
     )
-    found = recorded_evidence(tmp_path, capture(read), Stated(subject=SUBJECT, prompts=read))
+    found = recorded_evidence(recorded_files([tmp_path]), capture(read), Stated(subject=SUBJECT, prompts=read))
     assert isinstance(found, Features)
     assert (found.styles, len(found), found.whole is found) == (("novice",), 6, True)
     with recording(Recorder()):
@@ -92,7 +94,7 @@ def test_recorded_features_are_compared_where_a_probe_names_two_styles(tmp_path:
     acts = csr_array(np.eye(len(TOPICS), 4, dtype=np.float32))
     both = ArticleFeatures(topics=TOPICS, gurus=("",) * len(TOPICS), features={"standard": acts, "assistant": acts})
     write_features(tmp_path / "features.pt", both)
-    found = recorded_evidence(tmp_path, capture(PLAIN), Stated(subject=SUBJECT, prompts=PLAIN))
+    found = recorded_evidence(recorded_files([tmp_path]), capture(PLAIN), Stated(subject=SUBJECT, prompts=PLAIN))
     assert isinstance(found, Features)
     with recording(Recorder()):
         assert same(found["standard"], found["assistant"]).reason.endswith("; all are equal")

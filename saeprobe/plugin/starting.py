@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import pytest
 
@@ -24,26 +24,6 @@ from saeprobe.prompts import PromptError, PromptFile, PromptSet
 from saeprobe.subject.registry import project_of
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline_files import BaselineError
-
-
-class Part(Protocol):
-    """The part of the run that meets probes at collection: `Hooks`, or `Stopped` where something is wrong."""
-
-    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
-        """Make what a name of a file of probes needs; None leaves the rest to pytest."""
-        ...
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make one variant of a probe for each of its subjects."""
-        ...
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the record that a report carries."""
-        ...
-
-    def take_over(self, sent: Mapping[str, Any]) -> None:
-        """Take over what an xdist worker sent at its end."""
-        ...
 
 
 def start(config: pytest.Config, given: Mapping[str, Path], evidence: tuple[Path, ...], began: float) -> Part:
@@ -179,6 +159,10 @@ class Stopped:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say that no report was written."""
         say_earlier(terminalreporter, self._report)
+
+
+Part = Hooks | Stopped
+"""The part of the run that meets probes at collection: `Stopped` where something is wrong."""
 
 
 def _arguments(probe: object) -> set[str]:

@@ -13,7 +13,7 @@ from saeprobe.claims import Word, did_you_mean
 from saeprobe.files import visible
 from saeprobe.gate.article import Article, ArticleError, Citation, read_article
 from saeprobe.git import named
-from saeprobe.report.document import ReportError, command_line, planned_name, read_report
+from saeprobe.report import ReportError, command_line, planned_name, read_report
 from saeprobe.report.shape import Document, Probe
 
 Decision = Literal["release", "hold", "cannot tell"]

@@ -20,8 +20,7 @@ from saeprobe.plugin.collecting import asked_by, claim_of_item, register_capture
 from saeprobe.plugin.judging import described, made_with
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, record_of
-from saeprobe.report import shape
-from saeprobe.report.document import ProbeRecord, build_document, command_line, now, plain, planned_name, write_report
+from saeprobe.report import ProbeRecord, build_document, command_line, now, plain, planned_name, shape, write_report
 from saeprobe.report.page import write_page
 from saeprobe.store.instrument import check_of
 from saeprobe.store.plan import Gathered

@@ -24,8 +24,7 @@ from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
-from saeprobe.report import shape
-from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
+from saeprobe.report import ProbeRecord, instrument_of, probe_to_json, shape
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import version_of

@@ -23,7 +23,7 @@ from saeprobe.files import visible, visible_lines
 from saeprobe.git import named
 from saeprobe.plugin.collecting import claim_of_item
 from saeprobe.plugin.names import RECORD, record_of
-from saeprobe.report.document import ProbeRecord
+from saeprobe.report import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
 _INDENT: Final = 17

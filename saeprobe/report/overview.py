@@ -8,8 +8,7 @@ from typing import Final, Literal
 
 from saeprobe.claims import WORDS, Word
 from saeprobe.evidence.controls import HALF, RANDOM, withstands
-from saeprobe.report import shape
-from saeprobe.report.document import planned_name
+from saeprobe.report import planned_name, shape
 from saeprobe.report.pictures import MOST_LANES, OTHER_UNIT, mean_of
 from saeprobe.report.shape import (
     Claim,

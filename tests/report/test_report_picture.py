@@ -15,8 +15,7 @@ from report_samples import document_of, length
 from saeprobe.claims import Claim, Verdict
 from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
-from saeprobe.report import shape
-from saeprobe.report.document import probe_to_json
+from saeprobe.report import probe_to_json, shape
 from saeprobe.report.page import estimate, exact, number, p_value, share
 from saeprobe.report.pictures import axis_over, forest, part_labels, strips
 

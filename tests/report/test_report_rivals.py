@@ -11,8 +11,7 @@ from report_samples import changed, document_of, greater, rival, sample
 
 from saeprobe.claims import RULES, WORDS, Claim, Control, Verdict, published
 from saeprobe.evidence.evidence import Evidence, Expects, Needed, UnitValue
-from saeprobe.report import shape
-from saeprobe.report.document import probe_to_json
+from saeprobe.report import probe_to_json, shape
 from saeprobe.report.overview import rivals, unit_sides
 from saeprobe.report.page import LANGUAGES, render, say
 from saeprobe.report.pictures import forest

@@ -98,11 +98,6 @@ def _not_finite(value: object) -> str | None:
     return next((f"{name}{found}" for name, item in inner if (found := _not_finite(item)) is not None), None)
 
 
-def _fields(value: object, **instead: object) -> dict[str, Any]:
-    """Give the fields of a dataclass by name, some of them replaced."""
-    return vars(value) | instead
-
-
 def _columns(kind: type[T], rows: Iterable[tuple[object, ...]]) -> T:
     """Make a table of the shape from its rows."""
     names = [one.name for one in fields(kind)]
@@ -121,21 +116,21 @@ class _Tables:
 
     def add_evidence(self, piece: measured.Evidence) -> int:
         """Give the row of a piece of evidence, behind the rows of its parts."""
-        held = _fields(
-            piece,
-            samples=tuple(self.add_sample(sample) for sample in piece.samples),
-            parts=tuple(self.add_evidence(part) for part in piece.parts),
-            controls=tuple(
-                shape.Control(**_fields(one, evidence=self._row_of(one.evidence))) for one in piece.controls
-            ),
-            unit_values=_columns(shape.UnitValues, ((unit.side, unit.unit, unit.value) for unit in piece.unit_values)),
-            patterns=_columns(shape.Patterns, piece.patterns),
-            continuations=_columns(shape.Continuations, piece.continuations),
-        )
+        rows = ((unit.side, unit.unit, unit.value) for unit in piece.unit_values)
+        held: dict[str, Any] = vars(piece) | {
+            "samples": tuple(map(self.add_sample, piece.samples)),
+            "parts": tuple(map(self.add_evidence, piece.parts)),
+            "controls": tuple(map(self._control, piece.controls)),
+            "unit_values": _columns(shape.UnitValues, rows),
+            "patterns": _columns(shape.Patterns, piece.patterns),
+            "continuations": _columns(shape.Continuations, piece.continuations),
+        }
         return self.evidence.setdefault(shape.Evidence(**held), len(self.evidence))
 
-    def _row_of(self, piece: measured.Evidence | None) -> int | None:
-        return None if piece is None else self.add_evidence(piece)
+    def _control(self, one: measured.ControlResult) -> shape.Control:
+        row = None if one.evidence is None else self.add_evidence(one.evidence)
+        held: dict[str, Any] = vars(one) | {"evidence": row}
+        return shape.Control(**held)
 
     def add_sample(self, sample: measured.Sample) -> int:
         """Give the row of a sample."""
@@ -143,7 +138,7 @@ class _Tables:
             self.prompts.setdefault((one.text, one.style, one.topic, one.template), len(self.prompts))
             for one in sample.prompts
         )
-        held = _fields(sample, prompts=numbers)
+        held: dict[str, Any] = vars(sample) | {"prompts": numbers}
         del held["run"]  # the scope of the verdict says it
         return self.samples.setdefault(shape.Sample(**held), len(self.samples))
 
@@ -173,7 +168,7 @@ class _Tables:
 
 def instrument_of(check: InstrumentCheck) -> shape.Instrument:
     """Put an instrument check into the report's shape."""
-    return shape.Instrument(**_fields(check, broken=check.broken))
+    return shape.Instrument(**vars(check), broken=check.broken)
 
 
 def _baseline_of(compared: BaselineComparison) -> shape.Baseline:
@@ -184,7 +179,7 @@ def _baseline_of(compared: BaselineComparison) -> shape.Baseline:
         on=approved.on,
         verdict=approved.verdict,
         commit=approved.measured_with.commit,
-        rows=tuple(shape.BaselineRow(**_fields(row, agrees=row.agrees)) for row in compared.rows),
+        rows=tuple(shape.BaselineRow(**vars(row), agrees=row.agrees) for row in compared.rows),
         changed=tuple(compared.changed),
     )
 
@@ -195,14 +190,17 @@ def _published_of(
     """List the numbers that were compared, then those of the claim that nothing measured answers for."""
     n, source = (None, claim.source) if stated is None else (stated.n, stated.source or claim.source)
     for row in compared:
-        yield shape.Published(**_fields(row, n=n, source=source))
+        yield shape.Published(**vars(row), n=n, source=source)
+    if stated is None:
+        return
     unmeasured: dict[str, Any] = dict.fromkeys(("measured", "agrees", "rounding", "sampling", "reach"))
-    for label in dict.fromkeys(stated.values if stated is not None else ()):
-        if stated is not None and label not in {row.label for row in compared}:
+    measured_here = {row.label for row in compared}
+    for label, value in stated.values.items():
+        if label not in measured_here:
             yield shape.Published(
                 **unmeasured,
                 label=label,
-                value=stated.values[label],
+                value=value,
                 unit=stated.unit,
                 n=n,
                 tolerance=stated.tolerance,
@@ -315,7 +313,7 @@ def build_document(
         planned=tuple(planned),
         subjects=tuple(subjects),
         rules=dict(RULES),
-        claims=tuple(shape.Claim(**_fields(head, probes=tuple(decided[name]))) for name, head in heads.items()),
+        claims=tuple(shape.Claim(**vars(head), probes=tuple(decided[name])) for name, head in heads.items()),
         evidence=tuple(tables.evidence),
         samples=tuple(tables.samples),
         prompts=_columns(shape.Prompts, tables.prompts),

@@ -174,10 +174,10 @@ def test_the_forest_draws_what_is_on_the_axis_of_the_effect() -> None:
     )
     picture = forest(one_of(replace(PLAIN, controls=controls)), reported(PLAIN))
     assert picture is not None
-    assert [(row.control, row.alone) for row in picture.rows] == [
-        (None, False),
-        ("length", False),
-        ("random-sae", True),
+    assert [(row.control and (row.control.name, row.control.expects)) for row in picture.rows] == [
+        None,
+        ("length", "persists"),
+        ("random-sae", "absent"),
     ]
     assert picture.axis.high < 10
     assert "random-sae alone" in shown(replace(PLAIN, controls=controls))

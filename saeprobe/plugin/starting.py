@@ -26,19 +26,18 @@ from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline_files import BaselineError
 
 
-def start(config: pytest.Config, given: Mapping[str, Path], evidence: tuple[Path, ...], began: float) -> Part:
-    """Set up the parts of the run; `began` is when pytest did, monotonic.
-
-    `given` are the folders of options, `evidence` the files and folders of recorded evidence.
-    """
+def start(config: pytest.Config, given: Sequence[tuple[str, str, Path]], began: float) -> Part:
+    """Set up the parts of the run; `began` is when pytest did, monotonic, and `given` the paths that options name."""
+    folders = {name: path for name, _, path in given}
+    evidence = tuple(path for name, _, path in given if name == "evidence")
     try:
-        settings = _settings(config, given, evidence)
+        settings = _settings(config, folders, evidence)
         laboratory = Laboratory(settings)
         for name in (*laboratory.names, *laboratory.default_names(), *settings.neutral, *settings.prompts):
             laboratory.subject(name)  # a wrong name raises here
         judge = Judge(settings, laboratory)
     except (BaselineError, SubjectError, _SettingError) as error:
-        stopped = Stopped(visible(str(error)), given.get("report", config.rootpath / "reports"))
+        stopped = Stopped(visible(str(error)), folders.get("report", config.rootpath / "reports"))
         config.pluginmanager.register(stopped, "saeprobe-stopped")
         return stopped
     hooks = Hooks(config, settings, laboratory, began)

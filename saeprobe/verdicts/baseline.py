@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
@@ -190,16 +191,11 @@ def compare_baseline(baseline: Baseline, evidence: Iterable[Evidence], now: Prov
 
 
 def _row(old: Value, new: Value | None, now: Provenance) -> BaselineRow:
-    noise, origin = (None, None) if new is None else noise_of(old, new, alpha=now.alpha, seed=now.seed)
-    return BaselineRow(
-        label=old.label,
-        measure=old.measure,
-        unit=old.unit,
-        approved=old.mean,
-        measured=None if new is None else new.mean,
-        noise=noise,
-        noise_from=origin,
-    )
+    row = partial(BaselineRow, label=old.label, measure=old.measure, unit=old.unit, approved=old.mean)
+    if new is None:
+        return row(measured=None, noise=None, noise_from=None)
+    noise, origin = noise_of(old, new, alpha=now.alpha, seed=now.seed)
+    return row(measured=new.mean, noise=noise, noise_from=origin)
 
 
 def noise_of(old: Value, new: Value, *, alpha: float, seed: int) -> tuple[float, str]:

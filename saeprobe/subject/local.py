@@ -23,7 +23,6 @@ from saeprobe.subject.specification import (
     Identity,
     Randomisation,
     RandomPart,
-    Reader,
     ReadingError,
     SubjectError,
     SubjectSpec,
@@ -33,6 +32,7 @@ from saeprobe.subject.specification import (
 if TYPE_CHECKING:  # they import torch
     from saeprobe.subject.running.opening import Opening
     from saeprobe.subject.running.random import Randomiser
+    from saeprobe.subject.running.reader import SaeReader
 
 _COMPUTING: Final = ("torch", "transformers", "tokenizers", "jinja2", "transformer-lens", "sae-lens")
 _METHOD: Final = "matched 1"  # how directions are drawn and thresholds set; evidence of another one is never used
@@ -332,7 +332,7 @@ class Subject:
         return joined(self._identity.fingerprint, hash_files([*files, *ends]))
 
     @_fact
-    def open(self) -> Reader:
+    def open(self) -> SaeReader:
         """Load model and SAE; this is where torch is first imported.
 
         For a control the trained subject is loaded and reads the neutral text; then what is random takes its place.
@@ -351,7 +351,7 @@ class Subject:
         if shared.randomiser is None:
             texts = tuple(one.text for one in self.randomisation.neutral)
             opening, part = self.trained.opening(), self.randomisation.part
-            shared.randomiser = Randomiser(opening, part, texts, plan=self.memory_plan)
+            shared.randomiser = Randomiser(opening=opening, part=part, texts=texts, plan=self.memory_plan)
         return shared.randomiser.open(name=self.name, seed=self.randomisation.seed)
 
     @_fact
@@ -376,7 +376,7 @@ class Subject:
         """
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control already; ask {self.trained.name} for another")
-        text = NEUTRAL.for_wording(self.wording) if neutral is None else neutral
+        text = NEUTRAL.for_wording(self.spec.wording) if neutral is None else neutral
         randomisation = Randomisation(part=part, neutral=text, seed=seed)
         random = f"{self.name} with a {randomisation.label}"
         spec = replace(

@@ -13,7 +13,7 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import Tensor
 
 from saeprobe.shapes import Float, Int
-from saeprobe.subject.specification import ReadingError, Share, SubjectError
+from saeprobe.subject.specification import ReadingError, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,21 +91,6 @@ def pad(sequences: Sequence[Sequence[int]], *, side: Side, device: str, length: 
         ids[row, own], mask[row, own] = torch.tensor(sequence), 1
     positions = positions_of(mask).to(device)
     return Batch(ids=ids.to(device), mask=mask.to(device), positions=positions, lengths=lengths, side=side)
-
-
-def check_runs(runs: Sequence[Run], *, depth: int) -> None:
-    """Refuse what cannot be run."""
-    for number, run in enumerate(runs):
-        if not run.ids or not run.depths:
-            raise SubjectError(
-                f"run {number} has {len(run.ids)} tokens and {len(run.depths)} depths; wanted some of each"
-            )
-        strange = [one for one in run.depths if not 0 <= one <= depth]
-        if strange:
-            raise SubjectError(
-                f"run {number} wants the residual stream at depth {strange[0]}; this model is loaded up to depth "
-                f"{depth}: open it with a depth of {strange[0]}"
-            )
 
 
 def chunks(items: Sequence[_Item], *, batch_size: int) -> list[Sequence[_Item]]:

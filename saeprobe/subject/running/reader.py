@@ -92,8 +92,11 @@ class SaeReader:
 
         Args:
             requests: in any order; they are answered in an order of the model's own choosing.
-            batch_size: prompts a forward pass.
+            batch_size: prompts a forward pass at most.
             progress: called with the share of the forward passes that is done.
+
+        Raises:
+            ReadingError: a prompt cannot be read as asked.
         """
         texts = [self.tokenize([request.text], raw=request.raw)[0] for request in requests]
         for text, request in zip(texts, requests, strict=True):
@@ -229,9 +232,10 @@ class SaeReader:
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
     ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-        """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`.
+        """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`, prompt by prompt.
 
-        Whole batches of the experiment are run, so that a part of the prompts is continued as all of them are.
+        Whole batches of the experiment are run, so that a part of the prompts is continued as all of them are; the
+        random features are drawn from those that fire on the texts of all.
         """
         if self.pairing.unsteerable is not None:
             raise ReadingError(f"{self.name} cannot be steered: {self.pairing.unsteerable}")

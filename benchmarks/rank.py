@@ -79,7 +79,7 @@ def measured(subject: Subject, prompts: PromptSet, *, at: Any, repeats: int) -> 
     for _ in range(repeats):
         for name, keep in (("both", ("features", "effective_rank")), ("alone", "effective_rank")):
             asked = capture(prompts, at=at, keep=keep)
-            (work,) = plan.Plan.of([(subject, asked)]).work
+            (work,) = plan.works_of([(subject, asked)])
             with tempfile.TemporaryDirectory() as folder:
                 start = time.perf_counter()
                 plan.gather(work, Store(Path(folder)), open_reader=lambda: reader)

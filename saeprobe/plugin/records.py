@@ -17,7 +17,7 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
 from saeprobe.prompts import PromptSet
-from saeprobe.store.plan import Gathered, Plan, Work, counted, file_for, prompts_for
+from saeprobe.store.plan import Gathered, Work, counted, file_for, prompts_for
 from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
@@ -114,11 +114,11 @@ def _versions(store: Store) -> list[Mapping[str, str]]:
     return sorted(found.values(), key=numbers, reverse=True)
 
 
-def served(subject: Subject, plan_of: Callable[[Subject], Plan], store: Store) -> Mapping[str, str] | None:
+def served(subject: Subject, works_of: Callable[[Subject], tuple[Work, ...]], store: Store) -> Mapping[str, str] | None:
     """Return the versions with which stored evidence of a subject was computed, where the extra `models` is absent.
 
     They stand in the place of installed ones; hashes of model and SAE must be equal all the same. The newest are taken
-    under which all that `plan_of` asks is stored; where there are none, those under which most is. There are none at
+    under which all that `works_of` asks is stored; where there are none, those under which most is. There are none at
     all where no stored evidence is of the subject, and it is None where its files are not here.
     """
     if subject.wrong or subject.absent():
@@ -130,7 +130,7 @@ def served(subject: Subject, plan_of: Callable[[Subject], Plan], store: Store) -
         one = subject.computed_by(versions)
         if one.identity().fingerprint[:32] not in folders:
             continue
-        held, lacking = counted(plan_of(one).work, store)
+        held, lacking = counted(works_of(one), store)
         if not lacking:
             return versions
         if held > most:

@@ -110,11 +110,6 @@ class Subject:
         return () if self.randomisation else named
 
     @property
-    def wording(self) -> str:
-        """Return which of the built-in prompt sets it reads: `specimen`, `english` or `chinese`."""
-        return self.spec.wording
-
-    @property
     def summary(self) -> str:
         """Say in a line what it is."""
         return self.spec.summary or f"{self.spec.model} with the SAE {self.spec.sae}"

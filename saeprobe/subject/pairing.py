@@ -68,8 +68,8 @@ def aspects_of(read: Pairing | SubjectSpec) -> dict[str, str]:
     bos = declared.in_words(twice=read.bos_twice)
     if read.prepend_bos is False:
         bos = "none but the chat template's" if read.chat_template else "none added"
-    found = None if read.hook_name is None else _HOOK.fullmatch(read.hook_name)
-    where = "" if found is None else f", transformers' hidden_states[{int(found[1]) + (found[2] == 'post')}]"
+    depth = None if read.hook_name is None else blocks_before(read.hook_name)
+    where = "" if depth is None else f", transformers' hidden_states[{depth}]"
     return {
         "read at": f"{read.hook_name or 'where the SAE says'}{where}",
         "BOS": f"{bos}, {'read for the effective rank only' if read.rank_with_bos else 'never read'}",
@@ -132,21 +132,26 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
     )
 
 
+def blocks_before(hook_name: str) -> int | None:
+    """Count the blocks that run before a hook; None for a hook that is no point between blocks."""
+    found = _HOOK.fullmatch(hook_name)
+    return None if found is None else int(found[1]) + (found[2] == "post")
+
+
 def depth_of(hook_name: str, *, n_layers: int | None, name: str) -> int:
     """Count the blocks that run before the hook; refuse one that is no point between the model's blocks."""
-    found = _HOOK.fullmatch(hook_name)
-    if found is None:
+    depth = blocks_before(hook_name)
+    if depth is None:
         raise SubjectError(
             f"the hook of {name} is {hook_name!r}; this version of saeprobe reads the residual stream between blocks: "
             "blocks.N.hook_resid_pre or blocks.N.hook_resid_post"
         )
-    block = int(found[1])
-    if n_layers is not None and block >= n_layers:
+    if n_layers is not None and depth - hook_name.endswith("post") >= n_layers:
         raise SubjectError(
             f"the hook of {name} is {hook_name!r} but the model has blocks 0 to {n_layers - 1}; name the model that "
             f"the SAE was trained on, or set hook_name to where it reads, such as blocks.{n_layers - 1}.hook_resid_post"
         )
-    return block + (found[2] == "post")
+    return depth
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -255,9 +255,8 @@ def _assembled(subject: Subject, prompts: PromptSet, readings: Sequence[Reading]
     errors = [np.full(len(one.tokens), np.nan) if one.squared_error is None else one.squared_error for one in readings]
     ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
     of_floats, of_ints = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int32)
-    starts = np.cumsum([0, *(len(row) for row in indices)])
     acts = csr_array(
-        (np.concatenate([of_floats, *values]), np.concatenate([of_ints, *indices]), starts),
+        (np.concatenate([of_floats, *values]), np.concatenate([of_ints, *indices]), np.cumsum([0, *map(len, indices)])),
         shape=(len(indices), identity.d_sae),
     )
     return Features(

@@ -48,12 +48,8 @@ class LayerFiles:
     pinned: bool
     draw: Draw | None = None
 
-    def embedding(self) -> Weights:
-        """Return the embedding, by the names in its decoder: `embed_tokens.weight`."""
-        return self._read(self.of_embedding())
-
     def of_embedding(self) -> dict[str, StoredTensor]:
-        """Return what lies on disk of the embedding, by the names in its decoder."""
+        """Return what lies on disk of the embedding, by the names in its decoder: `embed_tokens.weight`."""
         inside = {inside_embedding(name): one for name, one in self.stored.items()}
         return {name: one for name, one in inside.items() if name is not None}
 
@@ -70,14 +66,14 @@ class LayerFiles:
         if count == 0:
             return
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="layer files") as pool:
-            coming: Future[Weights] = pool.submit(self._read, self.of_layer(0))
+            coming: Future[Weights] = pool.submit(self.read, self.of_layer(0))
             for layer in range(count):
                 weights = coming.result()
                 if layer + 1 < count:
-                    coming = pool.submit(self._read, self.of_layer(layer + 1))
+                    coming = pool.submit(self.read, self.of_layer(layer + 1))
                 yield weights
 
-    def _read(self, wanted: Mapping[str, StoredTensor]) -> Weights:
+    def read(self, wanted: Mapping[str, StoredTensor]) -> Weights:
         """Read tensors file by file, in the order in which they lie there."""
         if self.draw is not None:
             return {inside: self._held(one, self.draw(one.name, one.shape)) for inside, one in wanted.items()}
@@ -260,7 +256,7 @@ class LayerSweep:
     def _steps(self, deepest: int) -> Iterator[Callable[[_Group], None]]:
         """Give what is done to each group in turn: the embedding, then each layer; its weights are there meanwhile."""
         block = blocks_of(self.model)[0]
-        self._fill_embedding(self.files.embedding())
+        self._fill_embedding(self.files.read(self.files.of_embedding()))
         yield self._embed
         _empty(self.model.get_input_embeddings())  # what else an embedding may have is small, and runs with each block
         for number, weights in enumerate(self.files.layers(deepest)):

@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from transformers import AutoModel, LlamaConfig
 
 from saeprobe.subject.files.model import truncated
-from saeprobe.subject.running.batches import Run, pad
+from saeprobe.subject.running import Run, pad
 from saeprobe.subject.running.layers import LayerStack
 from saeprobe.subject.running.streamed import LayerFiles, LayerSweep, Weights, open_sweep
 

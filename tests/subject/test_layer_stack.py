@@ -13,7 +13,7 @@ import pytest
 from made_llama import remove_shards_after, write_chat_tokenizer, write_llama
 
 from saeprobe.subject.files.shards import ShardError
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 from saeprobe.subject.specification import Dtype, ReadingError, SubjectError
 
 LENGTHS = (3, 17, 1, 8, 12, 8, 5)

@@ -14,7 +14,7 @@ from made_llama import remove_shards_after, write_chat_tokenizer, write_llama
 from test_layer_stack import DEPTHS, furthest, runs_of, whole_model
 
 from saeprobe.subject.files.shards import ShardError, stored_tensors
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 from saeprobe.subject.specification import Dtype, ReadingError, SubjectError
 
 # Llama 3's, so that the angles come from more than their base.

@@ -14,7 +14,7 @@ from made_subjects import Made
 from test_layer_stack import runs_of
 
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 
 VOCABULARY, LAYERS = 64, 3
 PLAN = MemoryPlan(kind="resident", device="cpu", sae_device="cpu", reason="made")

@@ -20,7 +20,7 @@ from saeprobe.shapes import Float
 from saeprobe.subject.files import LAYOUTS, is_read, layer_of
 from saeprobe.subject.files.model import model_files, truncated
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Streams, run_in_batches
+from saeprobe.subject.running import Batch, ResidualStream, Run, Streams, run_in_batches
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.weights import load
 from saeprobe.subject.specification import Dtype, Share, SubjectError

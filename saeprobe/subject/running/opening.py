@@ -20,7 +20,7 @@ from saeprobe.subject.files import LAYOUTS, is_read
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located
-from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Streams, pad, run_in_batches
+from saeprobe.subject.running import Batch, ResidualStream, Run, Streams, pad, run_in_batches
 from saeprobe.subject.running.dictionary import load_sae, thresholds_of
 from saeprobe.subject.running.layers import (
     LayersModel,

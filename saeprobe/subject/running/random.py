@@ -14,8 +14,8 @@ from torch import Tensor
 
 from saeprobe.shapes import Float, Int
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running.batches import Run
-from saeprobe.subject.running.batches import Streams as ByDepth
+from saeprobe.subject.running import Run
+from saeprobe.subject.running import Streams as ByDepth
 from saeprobe.subject.running.dictionary import Sae, load_sae, relu_sae, thresholds_of
 from saeprobe.subject.running.opening import Opening, open_model, open_reader
 from saeprobe.subject.running.reader import Model, SaeReader

@@ -16,7 +16,7 @@ from saeprobe.features import Token
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Bool, Float, Int
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.batches import ResidualStream, Run, Streams, effective_rank
+from saeprobe.subject.running import ResidualStream, Run, Streams, effective_rank
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.dictionary import ROWS, Sae, Thresholds, divided, filled
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts

@@ -25,7 +25,7 @@ from saeprobe.shapes import Float
 from saeprobe.subject.files import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
-from saeprobe.subject.running.batches import Batch, Run, Streams, attempt, batches_of, each_part, pad
+from saeprobe.subject.running import Batch, Run, Streams, attempt, batches_of, each_part, pad
 from saeprobe.subject.running.layers import ReachedError, blocks_of, decoder_of, stream_of, without_norm
 from saeprobe.subject.running.weights import Draw, check_checkpoint, check_finite, foreign, from_files
 from saeprobe.subject.specification import Dtype, Share, SubjectError

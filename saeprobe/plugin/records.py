@@ -21,7 +21,7 @@ from saeprobe.store.plan import Gathered, Work, counted, file_for, prompts_for
 from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
-from saeprobe.subject.specification import SubjectError
+from saeprobe.subject.specification import SubjectError, SubjectSpec
 
 if TYPE_CHECKING:
     from saeprobe.features import Features
@@ -87,11 +87,10 @@ def _stated_by(subject: Subject, capture: Capture) -> Stated:
     if isinstance(capture.prompts, PromptSet) or file_for(capture.prompts, subject):
         with suppress(NotRun):  # the file lacks a style; the record need not
             prompts = prompts_for(capture.prompts, subject)
-    found = subject.located if subject.wrong is None and subject.absent() is None else None
-    read, shape = (subject.spec, subject.spec.shape) if found is None else (found.pairing, found.shape)
-    return Stated(
-        subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=shape and shape.hidden, prompts=prompts
-    )
+    read = subject.located.pairing if subject.wrong is None and subject.absent() is None else subject.spec
+    d_sae, hook_name = (read.d_sae if isinstance(read, SubjectSpec) else read.properties.d_sae), read.hook_name
+    d_in = read.shape and read.shape.hidden
+    return Stated(subject=subject.name, d_sae=d_sae, hook_name=hook_name, d_in=d_in, prompts=prompts)
 
 
 @lru_cache(maxsize=1)

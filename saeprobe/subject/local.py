@@ -169,7 +169,7 @@ class Subject:
         """Return what its instrument check is held against. Nobody publishes what a random instrument measures."""
         found, spec = self.located, self.spec
         shifts = (*((-1,) if found.pairing.depth else ()), 0, *((1,) if found.next_layer else ()))
-        unstated = Yardstick(shifts=shifts, misfit=spec.misfit, writes_to=found.pairing.writes_to)
+        unstated = Yardstick(shifts=shifts, misfit=spec.misfit, writes_to=found.pairing.properties.writes_to)
         if self.randomisation:
             return unstated
         declared = spec.l0 is not None or spec.variance_explained is not None
@@ -232,8 +232,9 @@ class Subject:
         return needs_of(spec.shape, depth=depth, d_sae=spec.d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
 
     def _needs_here(self, *, depth: int) -> MemoryNeeds:
-        shape, d_sae, spec = self.located.shape, self.located.pairing.d_sae, self.spec
-        return needs_of(shape, depth=depth, d_sae=d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
+        pairing, spec = self.located.pairing, self.spec
+        d_sae = pairing.properties.d_sae
+        return needs_of(pairing.shape, depth=depth, d_sae=d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
 
     def _plan_for(self, needs: MemoryNeeds) -> MemoryPlan:
         spec = self.spec
@@ -275,11 +276,11 @@ class Subject:
             name=self.name,
             model=self.spec.in_reports(self.spec.model),
             sae=self.spec.in_reports(self.spec.sae),
-            d_in=pairing.d_in,
-            d_sae=pairing.d_sae,
+            d_in=pairing.properties.d_in,
+            d_sae=pairing.properties.d_sae,
             fingerprint=hash_of({**decides, "sae_dtype": self.spec.sae_dtype, "tokenising": TOKENISING, "date": DATE}),
             tolerance=tolerance_of(self.dtype, depth=pairing.depth),
-            fixed_l0=pairing.fixed_l0,
+            fixed_l0=pairing.properties.fixed_l0,
         )
 
     def _identity_of_control(self, randomisation: Randomisation) -> Identity:
@@ -314,7 +315,7 @@ class Subject:
         """Raise a SubjectError where it cannot be steered, before anything is loaded."""
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control and cannot be steered; steer {self.trained.name} itself")
-        unsteerable = self.located.pairing.unsteerable
+        unsteerable = self.located.pairing.properties.unsteerable
         if unsteerable is not None:
             raise SubjectError(f"the SAE {self.spec.sae} of {self.name} cannot be steered: {unsteerable}")
 
@@ -357,9 +358,9 @@ class Subject:
         found, plan = self.located, self.memory_plan
 
         def plan_to_speak() -> MemoryPlan:
-            return self._plan_for(self._needs_here(depth=found.shape.layers))
+            return self._plan_for(self._needs_here(depth=found.pairing.shape.layers))
 
-        return Opening(spec=self.spec, located=found, plan=plan, dtype=self.dtype, plan_to_speak=plan_to_speak)
+        return Opening(located=found, plan=plan, dtype=self.dtype, plan_to_speak=plan_to_speak)
 
     def randomised(self, part: RandomPart, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
         """Return the same subject with a random model or a random SAE, as a control; nothing is loaded.

@@ -71,7 +71,7 @@ class ModelShape:
     heads: int
     kv_heads: int  # heads of keys and values
     intermediate: int  # width of the MLP
-    vocabulary: int  # rows of the embedding
+    vocabulary: int  # rows of the embedding; 0 where its configuration does not say
     positions: int  # tokens it can attend to
     gated: bool = True  # whether its MLPs have three matrices; with two, a table of positions is counted too
 

@@ -36,7 +36,7 @@ from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import load_tokenizer
 from saeprobe.subject.running.weights import Draw, drawn_whole, foreign, from_files, load, random_draw
-from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec, tolerance_of
+from saeprobe.subject.specification import Dtype, Share, SubjectError, tolerance_of
 
 # How far the bridge's stream may be from transformers' own, as a share of its length. `tolerance_of` is for the same
 # operations in another order; the bridge also rounds in other places, such as inside its attention. A family that it
@@ -48,7 +48,6 @@ _ALIKE: Final[dict[Dtype, float]] = {"float32": 1e-3, "float16": 0.0125, "bfloat
 class Opening:
     """An opening holds all that is decided before a subject is loaded."""
 
-    spec: SubjectSpec
     located: Located
     plan: MemoryPlan  # where the weights lie
     dtype: Dtype  # what the model computes in
@@ -64,17 +63,17 @@ def open_reader(opening: Opening) -> SaeReader:
     """Load model and SAE."""
     # The memory plan counts GPUs as nvidia-smi does; CUDA, which reads this when it is first used, by speed otherwise.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    found = opening.located
-    tokenizer = load_tokenizer(found.model, found.pairing)
-    vocabulary = found.shape.vocabulary or len(tokenizer)
-    sae = load_sae(opening.spec, found.sae, found.pairing, device=opening.plan.sae_device)
+    found, pairing = opening.located, opening.located.pairing
+    tokenizer = load_tokenizer(found.model, pairing)
+    vocabulary = pairing.shape.vocabulary or len(tokenizer)
+    sae = load_sae(found, device=opening.plan.sae_device)
     return SaeReader(
-        name=opening.spec.name,
+        name=pairing.spec.name,
         model=open_model(opening, opening.plan),
         tokenizer=tokenizer,
         sae=sae,
         thresholds=thresholds_of(sae, tolerance=opening.tolerance),
-        pairing=found.pairing,
+        pairing=pairing,
         ends=partial(ends_of, found.model, vocabulary=vocabulary, eos=tokenizer.eos_token_id),
     )
 
@@ -82,11 +81,13 @@ def open_reader(opening: Opening) -> SaeReader:
 def open_model(opening: Opening, plan: MemoryPlan, *, drawn: int | None = None) -> Model:
     """Open the model where a plan puts it; with a seed in `drawn` its weights are random, and none is read."""
     found, pairing, depth = opening.located, opening.located.pairing, max(1, opening.located.depth)
-    if pairing.family == "bridge":
+    if pairing.shape.family == "bridge":
         bridge = open_bridge(
             found.model, center_writing_weights=False, device=plan.device, dtype=opening.dtype, drawn=drawn
         )
-        return BridgeModel(bridge=bridge, hook_name=pairing.hook_name, n_layers=pairing.n_layers, device=plan.device)
+        return BridgeModel(
+            bridge=bridge, hook_name=pairing.hook_name, n_layers=pairing.shape.layers, device=plan.device
+        )
 
     def read() -> ResidualStream:
         if drawn is not None:
@@ -105,7 +106,7 @@ def open_model(opening: Opening, plan: MemoryPlan, *, drawn: int | None = None) 
 
     def speak() -> LayersSpeaker:
         return open_speaker(
-            found.model, opening.plan_to_speak, depth=pairing.depth, dtype=opening.dtype, name=opening.spec.name
+            found.model, opening.plan_to_speak, depth=pairing.depth, dtype=opening.dtype, name=pairing.spec.name
         )
 
     return LayersModel(

@@ -185,19 +185,18 @@ class Randomiser:
     def open(self, *, name: str, seed: int) -> SaeReader:
         """Put what is random in its place; `name` is that of the control, which writes nothing."""
         tokenizer, wanted, kept = self._trained
-        spec, pairing = self.opening.spec, self.opening.located.pairing
+        found, pairing = self.opening.located, self.opening.located.pairing
         # Of every draw its own, for its weights are overwritten.
-        sae = load_sae(spec, self.opening.located.sae, pairing, device=self.opening.plan.sae_device)
+        sae = load_sae(found, device=self.opening.plan.sae_device)
         model = open_model(self.opening, self.plan, drawn=seed) if kept is None else kept[0]
-        refused = replace(pairing, unsteerable=f"it is a control; steer {spec.name} itself")
+        why = f"it is a control; steer {pairing.spec.name} itself"
+        refused = replace(pairing, properties=replace(pairing.properties, unsteerable=why))
         reader = SaeReader(name=name, model=model, tokenizer=tokenizer, sae=sae, thresholds=None, pairing=refused)
         if kept is None:
             match = matched(sae, _read(reader, self.texts)[1], wanted)
         else:
-            generator = generator_of(seed, "directions")
-            match = matched(
-                sae, kept[1], wanted, directions=random_directions(pairing.d_sae, pairing.d_in, generator=generator)
-            )
+            of, generator = pairing.properties, generator_of(seed, "directions")
+            match = matched(sae, kept[1], wanted, directions=random_directions(of.d_sae, of.d_in, generator=generator))
         return replace(reader, sae=match, thresholds=thresholds_of(match, tolerance=self.opening.tolerance))
 
     @cached_property
@@ -232,10 +231,11 @@ def _read(reader: SaeReader, texts: Sequence[str]) -> tuple[Firing, Streams]:
                 rows.append(cast(np.ndarray, reading.activations)[row])
                 repeats.append(0)
             repeats[row_of[upto]] += 1
-    counts = np.bincount(np.concatenate([*indices, np.empty(0, dtype=np.int64)]), minlength=reader.pairing.d_sae)
+    of = reader.pairing.properties
+    counts = np.bincount(np.concatenate([*indices, np.empty(0, dtype=np.int64)]), minlength=of.d_sae)
     fired = np.concatenate([*values, np.empty(0, dtype=np.float32)])
     streams = Streams(
-        x=_tensor(np.stack(rows) if rows else np.empty((0, reader.pairing.d_in), dtype=np.float32)),
+        x=_tensor(np.stack(rows) if rows else np.empty((0, of.d_in), dtype=np.float32)),
         repeats=_tensor(np.array(repeats, dtype=np.int64)),
     )
     return Firing(counts=_tensor(counts), mean=float(fired.mean(dtype=np.float64)) if len(fired) else 0.0), streams

@@ -157,7 +157,7 @@ class SaeReader:
         errors: list[np.ndarray] = []
         weights = cast(Tensor, self.sae.W_dec)
         finite: list[np.ndarray] = []
-        at_once = max(1, _DENSE_BYTES // (4 * self.pairing.d_sae))
+        at_once = max(1, _DENSE_BYTES // (4 * self.pairing.properties.d_sae))
         for start in range(0, len(x), at_once):
             count = len(x[start : start + at_once])
             given = filled(x[start : start + at_once], min(ROWS, at_once)).to(weights.device)
@@ -165,7 +165,7 @@ class SaeReader:
             acts, close = (self.sae.encode(part), None) if self.thresholds is None else self.thresholds.encode(part)
             # NaN is not above zero: a sum takes note of what the sparse rows would leave out.
             sound = part.isfinite().all(-1) & acts.sum(-1, dtype=torch.float32).isfinite() & divided(self.sae, part)
-            if self.pairing.writes_to is None:  # at once: sae-lens keeps the scale of what it encoded last
+            if self.pairing.properties.writes_to is None:  # at once: sae-lens keeps the scale of what it encoded last
                 error = (given.float() - self.sae.decode(acts).float()).square().sum(-1)
                 sound &= error.isfinite()
                 errors.append(error[:count].cpu().numpy())
@@ -223,7 +223,7 @@ class SaeReader:
         BOS is left out since its activation is many times as long as any other, so that one direction would carry
         nearly the whole spectrum. The published EID took BOS in; the protocol that repeats it does so too.
         """
-        first = 0 if self.pairing.rank_with_bos else text.n_bos
+        first = 0 if self.pairing.spec.rank_with_bos else text.n_bos
         try:
             return effective_rank(stream[first:].float().cpu().numpy())
         except ValueError as error:
@@ -237,8 +237,8 @@ class SaeReader:
         Whole batches of the experiment are run, so that a part of the prompts is continued as all of them are; the
         random features are drawn from those that fire on the texts of all.
         """
-        if self.pairing.unsteerable is not None:
-            raise ReadingError(f"{self.name} cannot be steered: {self.pairing.unsteerable}")
+        if (why := self.pairing.properties.unsteerable) is not None:
+            raise ReadingError(f"{self.name} cannot be steered: {why}")
         of_whole = Experiment(
             subject=self.name,
             steering=steering,
@@ -256,7 +256,7 @@ class SaeReader:
             self.model.speaker(),
             self.tokenizer,
             whole,
-            n_positions=self.pairing.n_positions,
+            n_positions=self.pairing.shape.positions,
             ends=self.ends(),
         )
         yield from ((prompt, items) for prompt, items in found if prompt.text in asked)

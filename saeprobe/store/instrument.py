@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
+import msgspec
 import numpy as np
 
 from saeprobe.captures import Capture
@@ -119,9 +120,7 @@ class InstrumentCheck:
 
 def check_of(plain: Mapping[str, Any]) -> InstrumentCheck:
     """Make a check from its fields in plain types, as a worker sends it."""
-    layers = tuple(LayerFit(**fit) for fit in plain["layers"])
-    fields: dict[str, Any] = {**plain, "layers": layers, "findings": tuple(plain["findings"])}
-    return InstrumentCheck(**fields)
+    return msgspec.convert(plain, InstrumentCheck)
 
 
 class Instruments:
@@ -166,7 +165,7 @@ def _kept(file: Path) -> list[LayerFit] | None:
     try:
         held = cast("dict[str, Any]", load_json(file) if file.is_file() else {})
         trusted = held["kind"] == FIGURES and held["hash"] == sha256_of(held["layers"])
-        return [LayerFit(**fit) for fit in held["layers"]] if trusted else None
+        return msgspec.convert(held["layers"], list[LayerFit]) if trusted else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -24,8 +24,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from saeprobe import capture
 from saeprobe.prompts import PromptSet
-from saeprobe.store import plan
-from saeprobe.store.store import Store
+from saeprobe.store import Store, plan
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import SaeFolder, SubjectSpec
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from saeprobe.captures import Capture, Continuations, Steering, Where, capture, steer
 from saeprobe.features import Features, Keep
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
-from saeprobe.store import plan
-from saeprobe.store.store import Store
+from saeprobe.store import Store, plan
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import Identity, SubjectError

@@ -16,10 +16,9 @@ from saeprobe.plugin import collecting
 from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared
 from saeprobe.plugin.names import Settings
 from saeprobe.plugin.records import AS_PUBLISHED, Records, served, work_in_words
-from saeprobe.store import plan
+from saeprobe.store import Store, StoreError, plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Progress, Work, works_of
-from saeprobe.store.store import Store, StoreError
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent

@@ -17,8 +17,8 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
 from saeprobe.prompts import PromptSet
+from saeprobe.store import DAMAGE, VERSIONS, Store
 from saeprobe.store.plan import Gathered, Work, counted, file_for, prompts_for
-from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import SubjectError, SubjectSpec

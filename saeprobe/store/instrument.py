@@ -20,8 +20,8 @@ from saeprobe.captures import Capture
 from saeprobe.features import Features
 from saeprobe.files import load_json, quoted, write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
+from saeprobe.store import Store, StoreError, sha256_of
 from saeprobe.store.plan import features, parts_of
-from saeprobe.store.store import Store, StoreError, sha256_of
 from saeprobe.subject.local import Subject
 from saeprobe.subject.pairing import blocks_before
 from saeprobe.subject.provenance import Yardstick

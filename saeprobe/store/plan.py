@@ -14,7 +14,7 @@ from saeprobe.captures import Capture, Continuation, Continuations, Steering
 from saeprobe.claims import NotRun
 from saeprobe.features import Features, near_rows
 from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
-from saeprobe.store.store import Store, sha256_of
+from saeprobe.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent

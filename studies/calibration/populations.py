@@ -20,9 +20,8 @@ from saeprobe.features import Features
 from saeprobe.measures import active_share, effective_rank, firing_rate, l0, max_activation, mean_activation
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.shapes import Float, Int
-from saeprobe.store import plan
+from saeprobe.store import Store, plan
 from saeprobe.store.plan import gather, works_of
-from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
 from studies.specimens.corpus.document import Draw, seeded, unmark
 from studies.specimens.corpus.landmarks import descriptions, landmarks, visit

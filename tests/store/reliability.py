@@ -27,8 +27,8 @@ import pyarrow.parquet as pq
 
 from saeprobe.captures import capture, steer
 from saeprobe.prompts import PromptSet
+from saeprobe.store import Store, StoreWarning, bytes_of
 from saeprobe.store.plan import Work, continuations, features, gather, parts_of, works_of
-from saeprobe.store.store import Store, StoreWarning, bytes_of
 from saeprobe.store.tables import READINGS
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject

@@ -17,9 +17,8 @@ from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.prompts import PromptSet
-from saeprobe.store import plan
+from saeprobe.store import Store, StoreError, plan
 from saeprobe.store.plan import gather, works_of
-from saeprobe.store.store import Store, StoreError
 from saeprobe.subject.local import Subject
 
 TOPICS = ["golden", "the red bridge", "a", "bridges and long bridges", "red", "the long golden gate", "is"]
@@ -173,7 +172,7 @@ def test_a_complete_store_is_read_without_a_lock(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(30, os.strerror(30))
 
-    monkeypatch.setattr("saeprobe.store.store.FileLock.acquire", refuse)
+    monkeypatch.setattr("saeprobe.store.FileLock.acquire", refuse)
     monkeypatch.setattr("saeprobe.store.instrument.write_whole", refuse)
     again: Any = _laboratory(hand_worked.root, store)
     assert again.provide("hand", COLOURS).acts.toarray().tolist() == found.acts.toarray().tolist()

@@ -20,7 +20,7 @@ from saeprobe.store.plan import features
 from saeprobe.store.plan import gather
 from saeprobe.prompts import Prompt
 from saeprobe.prompts import PromptSet
-from saeprobe.store.store import Store
+from saeprobe.store import Store
 from saeprobe.subject.registry import find_subject
 root, plan.A_FILE = Path(sys.argv[1]), 4
 words = ["calm", "red", "blue", "purple"]

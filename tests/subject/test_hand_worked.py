@@ -9,8 +9,8 @@ from made_subjects import Made
 from saeprobe.captures import capture
 from saeprobe.notebook import open_subject
 from saeprobe.prompts import Prompt, PromptSet
+from saeprobe.store import Store
 from saeprobe.store.plan import features, gather, works_of
-from saeprobe.store.store import Store
 from saeprobe.subject.registry import find_subject
 
 PROMPTS = PromptSet(

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer, models
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 from saeprobe.subject.running.layers import LayersModel, open_stack
 from saeprobe.subject.running.opening import open_bridge
 

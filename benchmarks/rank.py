@@ -24,8 +24,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from saeprobe import capture
 from saeprobe.prompts import PromptSet
-from saeprobe.store import plan
-from saeprobe.store.store import Store
+from saeprobe.store import Store, plan
 from saeprobe.subject.local import Subject
 from saeprobe.subject.specification import SaeFolder, SubjectSpec
 
@@ -79,7 +78,7 @@ def measured(subject: Subject, prompts: PromptSet, *, at: Any, repeats: int) -> 
     for _ in range(repeats):
         for name, keep in (("both", ("features", "effective_rank")), ("alone", "effective_rank")):
             asked = capture(prompts, at=at, keep=keep)
-            (work,) = plan.Plan.of([(subject, asked)]).work
+            (work,) = plan.works_of([(subject, asked)])
             with tempfile.TemporaryDirectory() as folder:
                 start = time.perf_counter()
                 plan.gather(work, Store(Path(folder)), open_reader=lambda: reader)

@@ -16,7 +16,7 @@ import machine
 import torch
 from transformers import AutoModel, GPT2Config, GPT2Model, LlamaConfig
 
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 from saeprobe.subject.running.layers import LayerStack
 
 GPT2_DEPTH, GPT2_FEATURES = 6, 24_576

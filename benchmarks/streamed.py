@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from safetensors.torch import save_file
 from transformers import AutoModel, LlamaConfig
 
 from saeprobe.subject.files.model import truncated
-from saeprobe.subject.running.batches import Run, pad
+from saeprobe.subject.running import Run, pad
 from saeprobe.subject.running.layers import LayerStack
-from saeprobe.subject.running.streamed import LayerSweep, open_sweep
+from saeprobe.subject.running.streamed import LayerFiles, LayerSweep, Weights, open_sweep
 
 VOCABULARY = 1000
 
@@ -143,16 +144,26 @@ def hooked(folder: Path, runs: list[Run], *, depth: int, batch: int) -> dict[int
     return found
 
 
+class OneByOne(LayerFiles):
+    """The files of a sweep that reads a layer when the one before it is done."""
+
+    def layers(self, count: int) -> Iterator[Weights]:
+        """Read them in the thread that computes."""
+        yield from (self.read(self.of_layer(layer)) for layer in range(count))
+
+
 def swept(folder: Path, runs: list[Run], *, depth: int, batch: int, prefetch: bool) -> dict[int, torch.Tensor]:
     """The sweep."""
-    sweep = opened(folder, depth=depth, prefetch=prefetch)
+    sweep = opened(folder, depth=depth)
+    if not prefetch:
+        sweep = replace(sweep, files=OneByOne(**vars(sweep.files)))
     return {number: streams[depth] for number, streams in sweep.run(runs, batch_size=batch)}
 
 
-def opened(folder: Path, *, depth: int, prefetch: bool = True) -> LayerSweep:
+def opened(folder: Path, *, depth: int) -> LayerSweep:
     """Computed in the dtype in which the files are."""
     dtype = json.loads((folder / "dtype.json").read_text(encoding="utf-8"))
-    return open_sweep(folder, depth=depth, dtype=dtype, prefetch=prefetch)
+    return open_sweep(folder, depth=depth, dtype=dtype)
 
 
 def reading(folder: Path) -> None:

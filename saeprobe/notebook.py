@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from saeprobe.captures import Capture, Continuations, Steering, Where, capture, steer
 from saeprobe.features import Features, Keep
 from saeprobe.prompts import Prompt, PromptChoice, PromptSet
-from saeprobe.store import plan
-from saeprobe.store.store import Store
+from saeprobe.store import Store, plan
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import Identity, Reader, SubjectError
+from saeprobe.subject.specification import Identity, SubjectError
+
+if TYPE_CHECKING:  # it imports torch
+    from saeprobe.subject.running.reader import SaeReader
 
 Texts = str | Sequence[str] | PromptSet | PromptChoice
 
@@ -60,7 +63,7 @@ class OpenSubject:
         return self.subject.identity()
 
     @cached_property
-    def reader(self) -> Reader:
+    def reader(self) -> SaeReader:
         """Load the subject into memory."""
         return self.subject.open()
 
@@ -117,7 +120,7 @@ class OpenSubject:
         )
 
     def _gather(self, wanted: Capture | Steering, store: Store) -> None:
-        (work,) = plan.Plan.of([(self.subject, wanted)]).work
+        (work,) = plan.works_of([(self.subject, wanted)])
         plan.gather(work, store, open_reader=lambda: self.reader)
 
 

@@ -15,8 +15,8 @@ from saeprobe.claims import NotRun
 from saeprobe.evidence import near
 from saeprobe.features import Features, Token
 from saeprobe.prompts import Prompt
-from saeprobe.subject.running import batches
-from saeprobe.subject.running.batches import effective_rank
+from saeprobe.subject import running as batches
+from saeprobe.subject.running import effective_rank
 
 ACTS = [[1.5, 0.0, 0.0], [0.0, 2.0, 0.5], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 4.0]]
 ROW_PROMPT = [0, 0, 1, 2, 3]  # the first prompt was read at two tokens

@@ -25,7 +25,7 @@ from saeprobe.cli.terminal import explain
 from saeprobe.files import remove_leftovers, write_whole
 from saeprobe.plugin import terminal
 from saeprobe.report import command_line
-from saeprobe.store.store import Store
+from saeprobe.store import Store
 from saeprobe.subject.machine import setting
 
 ROOT = Path(__file__).parents[1]

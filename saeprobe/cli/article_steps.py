@@ -27,10 +27,12 @@ from saeprobe.store.plan import A_FILE, BATCH_SIZE, prompts_for
 from saeprobe.subject.files.sae import find_sae as find_source
 from saeprobe.subject.machine import models_absent, not_imported
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.specification import Dtype, Reader, Request, SubjectError, Want
+from saeprobe.subject.specification import Dtype, Request, SubjectError, Want
 
 if TYPE_CHECKING:
     from sae_lens import SAE
+
+    from saeprobe.subject.running.reader import SaeReader
 
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once
 _WIDTH = 100  # of what is printed, in characters
@@ -184,7 +186,7 @@ def _guru(prompts: PromptSet, topic: str) -> str:
     return ""
 
 
-def _read(reader: Reader, prompts: Sequence[Prompt]) -> dict[str, Float[np.ndarray, " d_in"]]:
+def _read(reader: SaeReader, prompts: Sequence[Prompt]) -> dict[str, Float[np.ndarray, " d_in"]]:
     """Read the activations of the last token of each prompt, by text, in the batches in which a probe reads them."""
     wants = (Want(at="last", keep=frozenset({"activations"})),)
     requests = [

@@ -16,10 +16,9 @@ from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, f
 from saeprobe.plugin.names import Settings
 from saeprobe.plugin.records import AS_PUBLISHED, Records, served
 from saeprobe.plugin.sentences import designs_in_words
-from saeprobe.store import plan
+from saeprobe.store import Store, StoreError, plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
-from saeprobe.store.plan import Gathered, Plan, Progress, Work
-from saeprobe.store.store import Store, StoreError
+from saeprobe.store.plan import Gathered, Progress, Work, works_of
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
@@ -56,7 +55,7 @@ class Laboratory:
         self._subjects: dict[str, Subject] = {}
         self._asked: tuple[Asked, ...] = ()
         self._unread: dict[tuple[str, Declared], NotRun] = {}
-        self._plan = Plan.of([])
+        self._plan: tuple[Work, ...] = ()
         self._failed: dict[str, Exception] = {}
         self._wrong: dict[str, str] = {}
         self._provided = cache(self._with_conditions)
@@ -97,12 +96,12 @@ class Laboratory:
                 self.computed_with[name] = versions
         self._plan = self._planned(names, self._conditions)
 
-    def _work_of(self, subject: Subject) -> Plan:
+    def _work_of(self, subject: Subject) -> tuple[Work, ...]:
         """Plan what is asked of one subject, as it would be in the place of the one of its name."""
         self._subjects[subject.name] = subject
         return self._planned((subject.name,), Conditions(self._settings.neutral, alpha=self._settings.alpha))
 
-    def _planned(self, names: tuple[str, ...], conditions: Conditions) -> Plan:
+    def _planned(self, names: tuple[str, ...], conditions: Conditions) -> tuple[Work, ...]:
         """Plan what probes ask of subjects, what their controls read, which is noted, and their instrument checks."""
         asked = [(self.subject(each.subject), each) for each in self._asked if each.subject in names]
         for subject, each in asked:
@@ -110,7 +109,7 @@ class Laboratory:
                 conditions.note(subject, each.declared, each.claim.controls)
         run = filter(self._is_run, map(self.subject, names))
         checks = [(one, capture) for one in run for capture in self._instruments.captures(one).values()]
-        return Plan.of([*((subject, each.declared) for subject, each in asked), *conditions.requests(), *checks])
+        return works_of([*((subject, each.declared) for subject, each in asked), *conditions.requests(), *checks])
 
     def plan_in_words(self) -> list[str]:
         """Write a line a subject, and one for each design that claims on it rest on; no model is loaded."""
@@ -172,7 +171,7 @@ class Laboratory:
     def _together(self) -> list[tuple[Work, ...]]:
         """Return the work of the plan in order, the draws of one random control in one."""
         together: dict[str, list[Work]] = {}
-        for work in self._plan.work:
+        for work in self._plan:
             together.setdefault(self._label(work.subject.name), []).append(work)
         return [tuple(works) for works in together.values()]
 
@@ -207,7 +206,7 @@ class Laboratory:
 
     def _gather_again(self, subject: Subject, *declared: Declared) -> None:
         """Run parts of what failed together: perhaps another part was at fault."""
-        for work in Plan.of((subject, each) for each in declared).work:
+        for work in works_of((subject, each) for each in declared):
             with self._locked(work):
                 self._run(work)
 

@@ -17,9 +17,10 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
 from saeprobe.prompts import PromptSet
-from saeprobe.store.plan import Plan, counted, file_for, prompts_for
-from saeprobe.store.store import DAMAGE, VERSIONS, Store
+from saeprobe.store import DAMAGE, VERSIONS, Store
+from saeprobe.store.plan import Work, counted, file_for, prompts_for
 from saeprobe.subject.local import Subject
+from saeprobe.subject.specification import SubjectSpec
 
 if TYPE_CHECKING:
     from saeprobe.features import Features
@@ -80,11 +81,10 @@ def _stated_by(subject: Subject, capture: Capture) -> Stated:
     if isinstance(capture.prompts, PromptSet) or file_for(capture.prompts, subject):
         with suppress(NotRun):  # the file lacks a style; the record need not
             prompts = prompts_for(capture.prompts, subject)
-    found = subject.located if subject.wrong is None and subject.absent() is None else None
-    read, shape = (subject.spec, subject.spec.shape) if found is None else (found.pairing, found.shape)
-    return Stated(
-        subject=subject.name, d_sae=read.d_sae, hook_name=read.hook_name, d_in=shape and shape.hidden, prompts=prompts
-    )
+    read = subject.located.pairing if subject.wrong is None and subject.absent() is None else subject.spec
+    d_sae, hook_name = (read.d_sae if isinstance(read, SubjectSpec) else read.properties.d_sae), read.hook_name
+    d_in = read.shape and read.shape.hidden
+    return Stated(subject=subject.name, d_sae=d_sae, hook_name=hook_name, d_in=d_in, prompts=prompts)
 
 
 @lru_cache(maxsize=1)
@@ -107,11 +107,11 @@ def _versions(store: Store) -> list[Mapping[str, str]]:
     return sorted(found.values(), key=numbers, reverse=True)
 
 
-def served(subject: Subject, plan_of: Callable[[Subject], Plan], store: Store) -> Mapping[str, str] | None:
+def served(subject: Subject, works_of: Callable[[Subject], tuple[Work, ...]], store: Store) -> Mapping[str, str] | None:
     """Return the versions with which stored evidence of a subject was computed, where the extra `models` is absent.
 
     They stand in the place of installed ones; hashes of model and SAE must be equal all the same. The newest are taken
-    under which all that `plan_of` asks is stored; where there are none, those under which most is. There are none at
+    under which all that `works_of` asks is stored; where there are none, those under which most is. There are none at
     all where no stored evidence is of the subject, and it is None where its files are not here.
     """
     if subject.wrong or subject.absent():
@@ -123,7 +123,7 @@ def served(subject: Subject, plan_of: Callable[[Subject], Plan], store: Store) -
         one = subject.computed_by(versions)
         if one.identity().fingerprint[:32] not in folders:
             continue
-        held, lacking = counted(plan_of(one).work, store)
+        held, lacking = counted(works_of(one), store)
         if not lacking:
             return versions
         if held > most:

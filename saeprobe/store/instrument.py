@@ -7,22 +7,23 @@ any other, so that they are planned, stored and read again with those of the pro
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
+import msgspec
 import numpy as np
 
 from saeprobe.captures import Capture
 from saeprobe.features import Features
 from saeprobe.files import load_json, quoted, write_whole
 from saeprobe.prompts import NEUTRAL, PromptChoice, PromptSet
+from saeprobe.store import Store, StoreError, sha256_of
 from saeprobe.store.plan import features, parts_of
-from saeprobe.store.store import Store, StoreError, sha256_of
 from saeprobe.subject.local import Subject
+from saeprobe.subject.pairing import blocks_before
 from saeprobe.subject.provenance import Yardstick
 from saeprobe.subject.specification import ReadingError, SubjectError
 
@@ -44,7 +45,6 @@ FIGURES: Final = "figures 2"
 """Written into each file of figures; one that does not say so counts as not there."""
 
 Finding = tuple[str, str]  # the figures, and what follows from them where the SAE is to fit
-_HOOK: Final = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +120,7 @@ class InstrumentCheck:
 
 def check_of(plain: Mapping[str, Any]) -> InstrumentCheck:
     """Make a check from its fields in plain types, as a worker sends it."""
-    layers = tuple(LayerFit(**fit) for fit in plain["layers"])
-    fields: dict[str, Any] = {**plain, "layers": layers, "findings": tuple(plain["findings"])}
-    return InstrumentCheck(**fields)
+    return msgspec.convert(plain, InstrumentCheck)
 
 
 class Instruments:
@@ -167,7 +165,7 @@ def _kept(file: Path) -> list[LayerFit] | None:
     try:
         held = cast("dict[str, Any]", load_json(file) if file.is_file() else {})
         trusted = held["kind"] == FIGURES and held["hash"] == sha256_of(held["layers"])
-        return [LayerFit(**fit) for fit in held["layers"]] if trusted else None
+        return msgspec.convert(held["layers"], list[LayerFit]) if trusted else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -186,16 +184,13 @@ def layer_in_words(hook_name: str, shift: int) -> str:
     >>> layer_in_words("blocks.50.hook_resid_post", 0), layer_in_words("blocks.1.hook_resid_pre", -1)
     ('output of layer 50', 'embedding')
     """
-    depth = _depth(hook_name)
-    if depth is None:
-        return hook_name if shift == 0 else f"{hook_name} {shift:+d} blocks"
-    return f"output of layer {depth + shift - 1}" if depth + shift > 0 else "embedding"
+    block = _last_block(hook_name, shift)
+    return "embedding" if block < 0 else f"output of layer {block}"
 
 
-def _depth(hook_name: str) -> int | None:
-    """Count the blocks that run before the hook; None for another kind of hook."""
-    found = _HOOK.fullmatch(hook_name)
-    return None if found is None else int(found[1]) + (found[2] == "post")
+def _last_block(hook_name: str, shift: int) -> int:
+    """Return the last block that runs before the place so many blocks after a hook; -1 where none does."""
+    return cast(int, blocks_before(hook_name)) + shift - 1
 
 
 def fit_of(read: Features, *, shift: int, hook_name: str) -> LayerFit:
@@ -268,10 +263,8 @@ def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> Fi
     if best.variance_explained <= 0:
         return "the SAE fits none of the layers tried", ": it is probably of another model"
     off = "one" if abs(best.shift) == 1 else str(abs(best.shift))
-    depth, remedy = _depth(hook_name), ""
-    if depth is not None:
-        block = depth + best.shift - 1
-        remedy = f': declare hook_name = "blocks.{max(block, 0)}.hook_resid_{"pre" if block < 0 else "post"}"'
+    block = _last_block(hook_name, best.shift)
+    remedy = f': declare hook_name = "blocks.{max(block, 0)}.hook_resid_{"pre" if block < 0 else "post"}"'
     better = f"the SAE fits the {best.layer} better than the {here.layer}, where it is read: variance explained "
     figures = f"{better}{share(best.variance_explained)} against {share(here.variance_explained)}"
     return figures, f"; hook_name {hook_name} is off by {off}{remedy}"

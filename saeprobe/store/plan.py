@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -14,11 +14,14 @@ from saeprobe.captures import Capture, Continuation, Continuations, Steering
 from saeprobe.claims import NotRun
 from saeprobe.features import Features, near_rows
 from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
-from saeprobe.store.store import Store, sha256_of
+from saeprobe.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
-from saeprobe.subject.specification import Reader, Reading, Request, Want
+from saeprobe.subject.specification import Reading, Request, Want
+
+if TYPE_CHECKING:  # it imports torch
+    from saeprobe.subject.running.reader import SaeReader
 
 Progress = Callable[[int, int], None]  # called with what is done and what there is to do, in prompts
 BATCH_SIZE: Final = 32
@@ -39,28 +42,19 @@ class Work:
     steerings: tuple[Steering, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A plan holds the work of all probes, by subject."""
-
-    work: tuple[Work, ...]
-
-    @classmethod
-    def of(cls, requests: Iterable[tuple[Subject, Capture | Steering]]) -> Plan:
-        """Unite what probes ask for."""
-        asked: dict[str, tuple[Subject, dict[Capture | Steering, None]]] = {}
-        for subject, item in requests:
-            asked.setdefault(subject.name, (subject, {}))[1][item] = None
-        return cls(
-            work=tuple(
-                Work(
-                    subject=subject,
-                    captures=tuple(item for item in items if isinstance(item, Capture)),
-                    steerings=tuple(item for item in items if isinstance(item, Steering)),
-                )
-                for subject, items in asked.values()
-            )
+def works_of(requests: Iterable[tuple[Subject, Capture | Steering]]) -> tuple[Work, ...]:
+    """Unite what probes ask for, by subject."""
+    asked: dict[str, tuple[Subject, dict[Capture | Steering, None]]] = {}
+    for subject, item in requests:
+        asked.setdefault(subject.name, (subject, {}))[1][item] = None
+    return tuple(
+        Work(
+            subject=subject,
+            captures=tuple(item for item in items if isinstance(item, Capture)),
+            steerings=tuple(item for item in items if isinstance(item, Steering)),
         )
+        for subject, items in asked.values()
+    )
 
 
 def file_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptFile | None:
@@ -84,7 +78,7 @@ def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSe
             f"write them as a prompt file (the README shows its form), and give it: --saeprobe-prompts "
             f"{subject.name}=FILE to pytest, or --prompts FILE to saeprobe extract"
         )
-    return prompts.for_wording(subject.wording)
+    return prompts.for_wording(subject.spec.wording)
 
 
 def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
@@ -154,7 +148,7 @@ def gather(
     *,
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
-    open_reader: Callable[[], Reader] | None = None,
+    open_reader: Callable[[], SaeReader] | None = None,
 ) -> Gathered:
     """Run what is not stored, in one pass, and store it part by part; a subject that lacks nothing is not loaded.
 
@@ -261,9 +255,8 @@ def _assembled(subject: Subject, prompts: PromptSet, readings: Sequence[Reading]
     errors = [np.full(len(one.tokens), np.nan) if one.squared_error is None else one.squared_error for one in readings]
     ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
     of_floats, of_ints = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int32)
-    starts = np.cumsum([0, *(len(row) for row in indices)])
     acts = csr_array(
-        (np.concatenate([of_floats, *values]), np.concatenate([of_ints, *indices]), starts),
+        (np.concatenate([of_floats, *values]), np.concatenate([of_ints, *indices]), np.cumsum([0, *map(len, indices)])),
         shape=(len(indices), identity.d_sae),
     )
     return Features(

@@ -23,7 +23,6 @@ from saeprobe.subject.specification import (
     Identity,
     Randomisation,
     RandomPart,
-    Reader,
     ReadingError,
     SubjectError,
     SubjectSpec,
@@ -33,6 +32,7 @@ from saeprobe.subject.specification import (
 if TYPE_CHECKING:  # they import torch
     from saeprobe.subject.running.opening import Opening
     from saeprobe.subject.running.random import Randomiser
+    from saeprobe.subject.running.reader import SaeReader
 
 _COMPUTING: Final = ("torch", "transformers", "tokenizers", "jinja2", "transformer-lens", "sae-lens")
 _METHOD: Final = "matched 1"  # how directions are drawn and thresholds set; evidence of another one is never used
@@ -110,11 +110,6 @@ class Subject:
         return () if self.randomisation else named
 
     @property
-    def wording(self) -> str:
-        """Return which of the built-in prompt sets it reads: `specimen`, `english` or `chinese`."""
-        return self.spec.wording
-
-    @property
     def summary(self) -> str:
         """Say in a line what it is."""
         return self.spec.summary or f"{self.spec.model} with the SAE {self.spec.sae}"
@@ -174,7 +169,7 @@ class Subject:
         """Return what its instrument check is held against. Nobody publishes what a random instrument measures."""
         found, spec = self.located, self.spec
         shifts = (*((-1,) if found.pairing.depth else ()), 0, *((1,) if found.next_layer else ()))
-        unstated = Yardstick(shifts=shifts, misfit=spec.misfit, writes_to=found.pairing.writes_to)
+        unstated = Yardstick(shifts=shifts, misfit=spec.misfit, writes_to=found.pairing.properties.writes_to)
         if self.randomisation:
             return unstated
         declared = spec.l0 is not None or spec.variance_explained is not None
@@ -237,8 +232,9 @@ class Subject:
         return needs_of(spec.shape, depth=depth, d_sae=spec.d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
 
     def _needs_here(self, *, depth: int) -> MemoryNeeds:
-        shape, d_sae, spec = self.located.shape, self.located.pairing.d_sae, self.spec
-        return needs_of(shape, depth=depth, d_sae=d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
+        pairing, spec = self.located.pairing, self.spec
+        d_sae = pairing.properties.d_sae
+        return needs_of(pairing.shape, depth=depth, d_sae=d_sae, dtype=spec.dtype, sae_dtype=spec.sae_dtype)
 
     def _plan_for(self, needs: MemoryNeeds) -> MemoryPlan:
         spec = self.spec
@@ -280,11 +276,11 @@ class Subject:
             name=self.name,
             model=self.spec.in_reports(self.spec.model),
             sae=self.spec.in_reports(self.spec.sae),
-            d_in=pairing.d_in,
-            d_sae=pairing.d_sae,
+            d_in=pairing.properties.d_in,
+            d_sae=pairing.properties.d_sae,
             fingerprint=hash_of({**decides, "sae_dtype": self.spec.sae_dtype, "tokenising": TOKENISING, "date": DATE}),
             tolerance=tolerance_of(self.dtype, depth=pairing.depth),
-            fixed_l0=pairing.fixed_l0,
+            fixed_l0=pairing.properties.fixed_l0,
         )
 
     def _identity_of_control(self, randomisation: Randomisation) -> Identity:
@@ -319,7 +315,7 @@ class Subject:
         """Raise a SubjectError where it cannot be steered, before anything is loaded."""
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control and cannot be steered; steer {self.trained.name} itself")
-        unsteerable = self.located.pairing.unsteerable
+        unsteerable = self.located.pairing.properties.unsteerable
         if unsteerable is not None:
             raise SubjectError(f"the SAE {self.spec.sae} of {self.name} cannot be steered: {unsteerable}")
 
@@ -332,7 +328,7 @@ class Subject:
         return joined(self._identity.fingerprint, hash_files([*files, *ends]))
 
     @_fact
-    def open(self) -> Reader:
+    def open(self) -> SaeReader:
         """Load model and SAE; this is where torch is first imported.
 
         For a control the trained subject is loaded and reads the neutral text; then what is random takes its place.
@@ -351,7 +347,7 @@ class Subject:
         if shared.randomiser is None:
             texts = tuple(one.text for one in self.randomisation.neutral)
             opening, part = self.trained.opening(), self.randomisation.part
-            shared.randomiser = Randomiser(opening, part, texts, plan=self.memory_plan)
+            shared.randomiser = Randomiser(opening=opening, part=part, texts=texts, plan=self.memory_plan)
         return shared.randomiser.open(name=self.name, seed=self.randomisation.seed)
 
     @_fact
@@ -362,9 +358,9 @@ class Subject:
         found, plan = self.located, self.memory_plan
 
         def plan_to_speak() -> MemoryPlan:
-            return self._plan_for(self._needs_here(depth=found.shape.layers))
+            return self._plan_for(self._needs_here(depth=found.pairing.shape.layers))
 
-        return Opening(spec=self.spec, located=found, plan=plan, dtype=self.dtype, plan_to_speak=plan_to_speak)
+        return Opening(located=found, plan=plan, dtype=self.dtype, plan_to_speak=plan_to_speak)
 
     def randomised(self, part: RandomPart, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
         """Return the same subject with a random model or a random SAE, as a control; nothing is loaded.
@@ -376,7 +372,7 @@ class Subject:
         """
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control already; ask {self.trained.name} for another")
-        text = NEUTRAL.for_wording(self.wording) if neutral is None else neutral
+        text = NEUTRAL.for_wording(self.spec.wording) if neutral is None else neutral
         randomisation = Randomisation(part=part, neutral=text, seed=seed)
         random = f"{self.name} with a {randomisation.label}"
         spec = replace(

@@ -12,14 +12,13 @@ from typing import Final, cast
 from saeprobe.subject import provenance
 from saeprobe.subject.files import INDEX, WHOLE
 from saeprobe.subject.files.model import TOKENIZER, files_alone, model_files, model_folder, read_json, shape_of
-from saeprobe.subject.files.properties import COMPETING, Stated
+from saeprobe.subject.files.properties import COMPETING, Properties, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning, has_chat_template
 from saeprobe.subject.machine import models_absent, setting
 from saeprobe.subject.specification import (
     Download,
-    Family,
     ModelShape,
     SaeFolder,
     SaeRelease,
@@ -36,24 +35,15 @@ DATE: Final = "26 Jul 2024"
 class Pairing:
     """A pairing says how a model and an SAE are read together; what `SubjectSpec` may leave open is decided here."""
 
-    family: Family  # which library runs the model
+    spec: SubjectSpec
+    shape: ModelShape
+    properties: Properties  # of the SAE
     hook_name: str
     depth: int  # blocks that run before the hook; transformers calls that point `hidden_states[depth]`
-    n_layers: int  # blocks of the model
-    d_in: int  # width of the residual stream
-    d_sae: int  # features of the SAE
     prepend_bos: bool
     beginning: Beginning  # what stands before each prompt; empty without `prepend_bos`
-    bos_twice: bool
-    rank_with_bos: bool
-    chat_template: bool
     center_writing_weights: bool
     context_size: int
-    n_positions: int  # tokens the model can attend to
-    vocabulary: int = 0  # tokens that it has embeddings for; 0 where its configuration does not say
-    writes_to: str | None = None  # where a transcoder writes; None for an SAE, which gives back what it read
-    fixed_l0: int | None = None  # features that the SAE keeps of each token, whatever the text
-    unsteerable: str | None = None  # why the SAE cannot be steered; None where it can
 
     @property
     def protocol(self) -> str:
@@ -64,16 +54,17 @@ class Pairing:
 
 def aspects_of(read: Pairing | SubjectSpec) -> dict[str, str]:
     """Say in words, by aspect, how a subject is read; of a specification alone, as far as it says so."""
+    spec = read.spec if isinstance(read, Pairing) else read
     declared = read.beginning if isinstance(read, Pairing) else declared_beginning(read.bos_token)
-    bos = declared.in_words(twice=read.bos_twice)
+    bos = declared.in_words(twice=spec.bos_twice)
     if read.prepend_bos is False:
-        bos = "none but the chat template's" if read.chat_template else "none added"
-    found = None if read.hook_name is None else _HOOK.fullmatch(read.hook_name)
-    where = "" if found is None else f", transformers' hidden_states[{int(found[1]) + (found[2] == 'post')}]"
+        bos = "none but the chat template's" if spec.chat_template else "none added"
+    depth = None if read.hook_name is None else blocks_before(read.hook_name)
+    where = "" if depth is None else f", transformers' hidden_states[{depth}]"
     return {
         "read at": f"{read.hook_name or 'where the SAE says'}{where}",
-        "BOS": f"{bos}, {'read for the effective rank only' if read.rank_with_bos else 'never read'}",
-        "chat template": f"the model's own, up to the answer, dated {DATE}" if read.chat_template else "none",
+        "BOS": f"{bos}, {'read for the effective rank only' if spec.rank_with_bos else 'never read'}",
+        "chat template": f"the model's own, up to the answer, dated {DATE}" if spec.chat_template else "none",
         "stream": "residual stream minus its mean" if read.center_writing_weights else "raw residual stream",
     }
 
@@ -111,42 +102,38 @@ def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -
     provenance.check_departures(spec, said, hook_name=hook_name, beginning=beginning.text)
     context = spec.context_size or said.count("context_size", None) or shape.positions
     return Pairing(
-        family=shape.family,
+        spec=spec,
+        shape=shape,
+        properties=of,
         hook_name=hook_name,
         depth=depth_of(hook_name, n_layers=shape.layers, name=spec.name),
-        n_layers=shape.layers,
-        d_in=of.d_in,
-        d_sae=of.d_sae,
         prepend_bos=bos,
         beginning=beginning,
-        bos_twice=spec.bos_twice,
-        rank_with_bos=spec.rank_with_bos,
-        chat_template=spec.chat_template,
         center_writing_weights=center,
         context_size=min(context, shape.positions),
-        n_positions=shape.positions,
-        vocabulary=shape.vocabulary,
-        writes_to=of.writes_to,
-        fixed_l0=of.fixed_l0,
-        unsteerable=of.unsteerable,
     )
+
+
+def blocks_before(hook_name: str) -> int | None:
+    """Count the blocks that run before a hook; None for a hook that is no point between blocks."""
+    found = _HOOK.fullmatch(hook_name)
+    return None if found is None else int(found[1]) + (found[2] == "post")
 
 
 def depth_of(hook_name: str, *, n_layers: int | None, name: str) -> int:
     """Count the blocks that run before the hook; refuse one that is no point between the model's blocks."""
-    found = _HOOK.fullmatch(hook_name)
-    if found is None:
+    depth = blocks_before(hook_name)
+    if depth is None:
         raise SubjectError(
             f"the hook of {name} is {hook_name!r}; this version of saeprobe reads the residual stream between blocks: "
             "blocks.N.hook_resid_pre or blocks.N.hook_resid_post"
         )
-    block = int(found[1])
-    if n_layers is not None and block >= n_layers:
+    if n_layers is not None and depth - hook_name.endswith("post") >= n_layers:
         raise SubjectError(
             f"the hook of {name} is {hook_name!r} but the model has blocks 0 to {n_layers - 1}; name the model that "
             f"the SAE was trained on, or set hook_name to where it reads, such as blocks.{n_layers - 1}.hook_resid_post"
         )
-    return block + (found[2] == "post")
+    return depth
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -164,7 +151,6 @@ class Located:
 
     model: Path
     model_files: tuple[Path, ...]
-    shape: ModelShape
     sae: SaeSource
     pairing: Pairing
     next_layer: bool
@@ -229,19 +215,17 @@ class Lookup:
             raise SubjectError(f"{spec.name} cannot run here: {self.missing}")
         sae = self._source
         pairing = pair(spec, model=folder, shape=self._shape, sae=sae)
-        if spec.shape is None and spec.d_sae not in (None, pairing.d_sae):  # with a shape it is a forecast of ours
-            found = (
-                f"the SAE {spec.sae} has {pairing.d_sae:,} features, and {spec.name} declares d_sae = {spec.d_sae:,}"
-            )
+        d_sae = pairing.properties.d_sae
+        if spec.shape is None and spec.d_sae not in (None, d_sae):  # with a shape it is a forecast of ours
+            found = f"the SAE {spec.sae} has {d_sae:,} features, and {spec.name} declares d_sae = {spec.d_sae:,}"
             raise SubjectError(f"{found}; give the SAE that is meant, or declare the d_sae of this one")
         beyond = pairing.depth + 1
         further: list[Path] = []
-        if spec.try_next_layer and beyond <= pairing.n_layers:
-            further = model_files(folder, depth=None if pairing.family == "bridge" else beyond)
+        if spec.try_next_layer and beyond <= self._shape.layers:
+            further = model_files(folder, depth=None if self._shape.family == "bridge" else beyond)
         return Located(
             model=folder,
             model_files=tuple(further or self._model_files),
-            shape=self._shape,
             sae=sae,
             pairing=pairing,
             next_layer=bool(further),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import numpy as np
 
-from saeprobe.captures import At, Continuation, Steering
+from saeprobe.captures import At
 from saeprobe.features import Keep, Token
-from saeprobe.prompts import Prompt, PromptFile, PromptSet
+from saeprobe.prompts import PromptFile, PromptSet
 from saeprobe.shapes import Float, Int
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -71,7 +71,7 @@ class ModelShape:
     heads: int
     kv_heads: int  # heads of keys and values
     intermediate: int  # width of the MLP
-    vocabulary: int  # rows of the embedding
+    vocabulary: int  # rows of the embedding; 0 where its configuration does not say
     positions: int  # tokens it can attend to
     gated: bool = True  # whether its MLPs have three matrices; with two, a table of positions is counted too
 
@@ -91,7 +91,7 @@ class SubjectSpec:
     markers: tuple[str, ...] | None = None  # None: its name; a protocol of another subject has that one's name too
     protocol_of: str | None = None  # the subject of which this one is another protocol
     misfit: str | None = None  # why the SAE is read where it does not belong; the check then breaks nothing
-    wording: str = "english"  # which prompt set of a choice it reads
+    wording: str = "english"  # which prompt set of a choice it reads: `specimen`, `english` or `chinese`
     prompts: PromptFile | None = None  # what it reads in the place of STYLES
     prompts_from: str | None = None  # where that comes from, if it is to be given: it reads no built-in one instead
     own_prompts: bool = False  # whether one of these two is its own, and not that of the subject it is a protocol of
@@ -268,31 +268,3 @@ class Reading:
     ids: tuple[int, ...] = ()
     rendered: str = ""
     pieces: tuple[str, ...] = ()
-
-
-class Reader(Protocol):
-    """A reader is a subject in memory."""
-
-    @property
-    def device(self) -> str:
-        """Name the device on which the model computes, as torch writes it."""
-        ...
-
-    def read(
-        self, requests: Sequence[Request], *, batch_size: int = 32, progress: Share | None = None
-    ) -> Iterator[tuple[int, list[Reading]]]:
-        """Run the model up to the hook; yield for each request its index and a reading a want, each request once.
-
-        They are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
-        `progress` is called with the share of them that is done. A `ReadingError` says what cannot be read, and why.
-        """
-        ...
-
-    def continue_(
-        self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
-    ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-        """Run a steering experiment on `prompts`; yield all continuations of a prompt at once, prompt by prompt.
-
-        The random features are drawn from those that fire on the texts of the whole `experiment`, stored ones included.
-        """
-        ...

@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise RefusedError(f"--alpha is {arguments.alpha:g}; wanted a number between 0 and 1, such as 0.05")
     if arguments.seed < 0:
         raise RefusedError(f"--seed is {arguments.seed}; wanted a number from 0 up")
-    from saeprobe.store.store import Store
+    from saeprobe.store import Store
     from saeprobe.subject.registry import find_subject
     from studies.calibration.claim import Terms
     from studies.calibration.page import page, percent

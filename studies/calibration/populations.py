@@ -20,9 +20,8 @@ from saeprobe.features import Features
 from saeprobe.measures import active_share, effective_rank, firing_rate, l0, max_activation, mean_activation
 from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.shapes import Float, Int
-from saeprobe.store import plan
-from saeprobe.store.plan import Plan, gather
-from saeprobe.store.store import Store
+from saeprobe.store import Store, plan
+from saeprobe.store.plan import gather, works_of
 from saeprobe.subject.local import Subject
 from studies.specimens.corpus.document import Draw, seeded, unmark
 from studies.specimens.corpus.landmarks import descriptions, landmarks, visit
@@ -167,7 +166,7 @@ def detectors_of(subject: str) -> dict[str, int]:
 def gathered(subject: Subject, store: Store, *, wanted: Mapping[str, Capture] | None = None) -> tuple[Population, ...]:
     """Read the populations of a subject, or what is `wanted` of each, in one pass; later runs find them stored."""
     read = captures() if wanted is None else wanted
-    (work,) = Plan.of((subject, one) for one in read.values()).work
+    (work,) = works_of((subject, one) for one in read.values())
     gather(work, store)
     detectors = detectors_of(subject.name)
     return tuple(

@@ -13,7 +13,7 @@ import numpy as np
 
 from saeprobe import __version__
 from saeprobe.captures import Capture
-from saeprobe.store.store import Store
+from saeprobe.store import Store
 from saeprobe.subject.local import Subject
 from studies.calibration.claim import Claimed, Design, Terms, Truth, verdict_on
 from studies.calibration.false_claims import FALSE

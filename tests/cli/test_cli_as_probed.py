@@ -21,8 +21,8 @@ from saeprobe.measures import exclusive_features, l0, mean_activation, separatin
 from saeprobe.prompts import STYLES, PromptSet
 from saeprobe.recorded.summaries import read_feature_diff
 from saeprobe.recorded.tensors import read_activations, read_features
+from saeprobe.store import Store
 from saeprobe.store.plan import Work, features, gather
-from saeprobe.store.store import Store
 from saeprobe.subject.registry import find_subject
 
 Run = Callable[..., Any]

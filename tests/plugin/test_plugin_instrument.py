@@ -16,8 +16,8 @@ import saeprobe
 from saeprobe.plugin.collecting import Asked
 from saeprobe.plugin.judging import described
 from saeprobe.plugin.laboratory import Laboratory, Settings
+from saeprobe.store import Store
 from saeprobe.store.instrument import Instruments, unread
-from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
 

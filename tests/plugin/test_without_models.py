@@ -16,7 +16,7 @@ from made_subjects import Made
 
 from saeprobe.plugin.judging import versions
 from saeprobe.plugin.records import _versions
-from saeprobe.store.store import Store
+from saeprobe.store import Store
 from saeprobe.subject.machine import UNSTORED, models_absent
 
 EXTRA = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from saeprobe.features import Token
-from saeprobe.store.store import Store
+from saeprobe.store import Store
 from saeprobe.store.tables import Part
 from saeprobe.subject.specification import Identity, Reading, Want
 

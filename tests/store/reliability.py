@@ -27,8 +27,8 @@ import pyarrow.parquet as pq
 
 from saeprobe.captures import capture, steer
 from saeprobe.prompts import PromptSet
-from saeprobe.store.plan import Plan, Work, continuations, features, gather, parts_of
-from saeprobe.store.store import Store, StoreWarning, bytes_of
+from saeprobe.store import Store, StoreWarning, bytes_of
+from saeprobe.store.plan import Work, continuations, features, gather, parts_of, works_of
 from saeprobe.store.tables import READINGS
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject
@@ -80,7 +80,7 @@ class Damages:
             capture(self.prompts, at="all", keep=["activations", "effective_rank"]),
             steer(self.prompts, feature=1, strengths=[2.0], random_features=1, n_samples=1, max_new_tokens=2),
         ]
-        self.work = list(Plan.of((subject, one) for subject in self.subjects for one in every).work)
+        self.work = list(works_of((subject, one) for subject in self.subjects for one in every))
         self.readers = {subject.name: subject.open() for subject in self.subjects}
         self.truth = self.evidence()
         self.files = {path: path.read_bytes() for path in sorted(self.root.rglob("*.parquet"))}

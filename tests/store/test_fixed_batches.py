@@ -17,11 +17,9 @@ from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.prompts import PromptSet
-from saeprobe.store import plan
-from saeprobe.store.plan import Plan, gather
-from saeprobe.store.store import Store, StoreError
+from saeprobe.store import Store, StoreError, plan
+from saeprobe.store.plan import gather, works_of
 from saeprobe.subject.local import Subject
-from saeprobe.subject.specification import Reader
 
 TOPICS = ["golden", "the red bridge", "a", "bridges and long bridges", "red", "the long golden gate", "is"]
 STYLES = {"one": ["{topic} is"], "two": ["the {topic} and the {topic}"], "three": ["is {topic} golden or red"]}
@@ -33,7 +31,7 @@ SPOKEN = steer(EVERY.only("one"), feature=3, strengths=[4.0], random_features=2,
 
 
 @pytest.fixture(scope="module")
-def reader(tiny: Made) -> Reader:
+def reader(tiny: Made) -> Any:
     """The subject in memory."""
     return tiny.subject.open()
 
@@ -44,15 +42,15 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "A_FILE", 5)
 
 
-def _gather(root: Path, subject: Subject, reader: Reader, *asked: Capture | Steering) -> dict[str, bytes]:
+def _gather(root: Path, subject: Subject, reader: Any, *asked: Capture | Steering) -> dict[str, bytes]:
     """Gather at three prompts a forward pass, and return the bytes of each file of the store."""
-    (work,) = Plan.of((subject, one) for one in asked).work
+    (work,) = works_of((subject, one) for one in asked)
     gather(work, Store(root), batch_size=3, open_reader=lambda: reader)
     return {path.name: path.read_bytes() for path in root.rglob("*.parquet")}
 
 
 @pytest.mark.parametrize("asked", [ENDS, ALL, FEW, RANKS, SPOKEN])
-def test_other_captures_change_no_byte(tmp_path: Path, tiny: Made, reader: Reader, asked: Capture | Steering) -> None:
+def test_other_captures_change_no_byte(tmp_path: Path, tiny: Made, reader: Any, asked: Capture | Steering) -> None:
     """A capture has the same files alone, together with others that share its prompts, and after them."""
     alone = _gather(tmp_path / "alone", tiny.subject, reader, asked)
     together = _gather(tmp_path / "together", tiny.subject, reader, ALL, ENDS, SPOKEN, FEW, RANKS)
@@ -63,7 +61,7 @@ def test_other_captures_change_no_byte(tmp_path: Path, tiny: Made, reader: Reade
     assert alone.items() <= after.items()
 
 
-def test_what_is_lacking_is_computed_to_the_same_bytes(tmp_path: Path, tiny: Made, reader: Reader) -> None:
+def test_what_is_lacking_is_computed_to_the_same_bytes(tmp_path: Path, tiny: Made, reader: Any) -> None:
     """Any one file, or any second one, comes back as it was."""
     whole = _gather(tmp_path, tiny.subject, reader, ALL, ENDS, SPOKEN)
     names = sorted(whole)
@@ -84,7 +82,7 @@ def test_draws_that_share_what_the_model_gives_are_read_to_the_same_bytes(tmp_pa
 
 
 def test_captures_that_share_a_style_share_its_forward_passes(
-    tmp_path: Path, tiny: Made, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny: Made, reader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seven prompts a style are read once, whatever is wanted of them."""
     ran: list[int] = []
@@ -100,7 +98,7 @@ def test_captures_that_share_a_style_share_its_forward_passes(
 
 
 def test_a_repeat_is_read_once_more_prompt_by_prompt(
-    tmp_path: Path, tiny: Made, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny: Made, reader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its texts have forward passes and keys of their own, and the first reading stays as it is."""
     styles, topics = {"one": STYLES["one"]}, TOPICS[:5]
@@ -130,7 +128,7 @@ def test_a_repeat_is_read_once_more_prompt_by_prompt(
         replace(found, conditions={"random-sae": (lambda: found,)})["again"].under("random-sae")
 
 
-def test_a_part_of_an_experiment_is_continued_as_the_whole(reader: Reader) -> None:
+def test_a_part_of_an_experiment_is_continued_as_the_whole(reader: Any) -> None:
     """Whoever asks for one prompt gets what the whole experiment gives of it."""
     prompts = EVERY.only("one").prompts
     texts = [prompt.text for prompt in prompts]
@@ -174,7 +172,7 @@ def test_a_complete_store_is_read_without_a_lock(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(30, os.strerror(30))
 
-    monkeypatch.setattr("saeprobe.store.store.FileLock.acquire", refuse)
+    monkeypatch.setattr("saeprobe.store.FileLock.acquire", refuse)
     monkeypatch.setattr("saeprobe.store.instrument.write_whole", refuse)
     again: Any = _laboratory(hand_worked.root, store)
     assert again.provide("hand", COLOURS).acts.toarray().tolist() == found.acts.toarray().tolist()

@@ -79,8 +79,6 @@ def test_activations_are_needed() -> None:
         ("blocks.1.hook_resid_pre", -1, "embedding"),
         ("blocks.0.hook_resid_pre", 0, "embedding"),
         ("blocks.0.hook_resid_pre", 1, "output of layer 0"),
-        ("blocks.3.hook_mlp_out", 0, "blocks.3.hook_mlp_out"),
-        ("blocks.3.hook_mlp_out", 1, "blocks.3.hook_mlp_out +1 blocks"),
     ],
 )
 def test_layers_are_named_as_in_transformers(hook_name: str, shift: int, words: str) -> None:

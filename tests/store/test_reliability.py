@@ -8,8 +8,8 @@ import pytest
 from made_subjects import Made
 from reliability import HARMS, Damages
 
+from saeprobe import store as store_module
 from saeprobe.prompts import PromptSet
-from saeprobe.store import store as store_module
 
 
 @pytest.fixture(scope="module")

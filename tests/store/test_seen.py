@@ -12,7 +12,7 @@ import pytest
 from parts import part_of
 from test_store_tables import EVERYTHING, READING
 
-from saeprobe.store.store import Store, StoreWarning, bytes_of
+from saeprobe.store import Store, StoreWarning, bytes_of
 from saeprobe.store.tables import READINGS, Part, Seen
 
 TEXT = "a\nb"

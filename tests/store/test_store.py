@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 from parts import WANT, part_of, reading, written
 
+from saeprobe import store as store_module
 from saeprobe.captures import Span, steer
 from saeprobe.files import written_whole
 from saeprobe.prompts import PromptSet
-from saeprobe.store import store as store_module
-from saeprobe.store.store import Store, StoreError, StoreWarning
+from saeprobe.store import Store, StoreError, StoreWarning
 from saeprobe.subject.specification import Want
 
 LEFT = f".x.parquet.{'0123' * 8}.part"
@@ -143,7 +143,7 @@ def test_a_store_that_cannot_be_written_says_what_to_do(
     if harm == "a file":
         store.path.write_text("")
     else:
-        monkeypatch.setattr("saeprobe.store.store.tempfile.TemporaryFile", _refuse)
+        monkeypatch.setattr("saeprobe.store.tempfile.TemporaryFile", _refuse)
     with pytest.raises(StoreError, match=r"store cannot be written .* or name another with --saeprobe-store"):
         store.prepare([part_of(store, "a text")])
     assert not store.holds(part_of(store, "a text"))
@@ -241,7 +241,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from parts import part_of, written
-from saeprobe.store.store import Store
+from saeprobe.store import Store
 root, name = Path(sys.argv[2]), sys.argv[3]
 store = Store(root)
 print("ready", flush=True)

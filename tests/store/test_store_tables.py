@@ -17,7 +17,7 @@ from parts import WANT, identity, part_of
 from saeprobe.captures import Continuation, Steering, steer
 from saeprobe.features import Token
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.store.store import Store, StoreWarning, bytes_of
+from saeprobe.store import Store, StoreWarning, bytes_of
 from saeprobe.store.tables import Part
 from saeprobe.subject.specification import Reading, Want
 

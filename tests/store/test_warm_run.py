@@ -15,12 +15,12 @@ import sys
 from pathlib import Path
 from saeprobe.captures import capture
 from saeprobe.store import plan
-from saeprobe.store.plan import Plan
+from saeprobe.store.plan import works_of
 from saeprobe.store.plan import features
 from saeprobe.store.plan import gather
 from saeprobe.prompts import Prompt
 from saeprobe.prompts import PromptSet
-from saeprobe.store.store import Store
+from saeprobe.store import Store
 from saeprobe.subject.registry import find_subject
 root, plan.A_FILE = Path(sys.argv[1]), 4
 words = ["calm", "red", "blue", "purple"]
@@ -29,7 +29,7 @@ prompts = PromptSet(name="p", language="en",
     prompts=tuple(Prompt(text=text, style="s", topic=text, template="t") for text in texts))
 wanted = capture(prompts)
 subject, store = find_subject("hand", root), Store(root / "store")
-work = Plan.of([(subject, wanted)]).work[0]
+work = works_of([(subject, wanted)])[0]
 """
 # Killed, as by the kernel, once two of the four files are written: between two writes, or within the third.
 KILLED = (

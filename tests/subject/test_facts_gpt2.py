@@ -15,7 +15,7 @@ from hub_caches import put, put_folder, write_empty_sae
 from made_subjects import Made
 
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 from saeprobe.subject.specification import Request, SaeFolder, SubjectError, Want
 
 HOOK = "blocks.6.hook_resid_pre"

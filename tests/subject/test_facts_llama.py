@@ -15,7 +15,7 @@ import saeprobe
 from saeprobe.subject.files.sae import find_release, open_source
 from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import built_in
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 from saeprobe.subject.specification import Request, SaeFile, SaeRelease, SubjectSpec, Want
 
 WIDTH, D_SAE = 16, 24

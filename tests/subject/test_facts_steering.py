@@ -124,7 +124,7 @@ def test_a_batch_writes_what_each_prompt_writes_alone(readers: dict[str, Any], k
     """Padding is on the left and has no positions; with the positions that padding would have, texts differ."""
     import torch
 
-    from saeprobe.subject.running.batches import pad, positions_of
+    from saeprobe.subject.running import pad, positions_of
 
     reader = readers[kind]
     together = continued(reader, TEXTS)

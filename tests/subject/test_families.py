@@ -11,7 +11,7 @@ from made_families import FAMILIES, LAYERS, WIDTH, write_family
 
 from saeprobe.subject.files import LAYOUTS, centring_refused
 from saeprobe.subject.files.model import shape_of
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 from saeprobe.subject.specification import SubjectError
 
 RUNS = [
@@ -177,7 +177,7 @@ def test_a_steered_model_has_the_change_in_its_stream_and_computes_alike_in_a_ba
     """
     import torch
 
-    from saeprobe.subject.running.batches import pad
+    from saeprobe.subject.running import pad
     from saeprobe.subject.running.layers import LayersSpeaker, blocks_of
 
     model = write_family(tmp_path, family)

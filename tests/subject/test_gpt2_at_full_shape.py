@@ -192,4 +192,4 @@ def test_the_manual_reads_bridge_on_the_token_bridge(reader: Any, reference: Ref
 def test_the_context_is_that_of_the_sae(reader: Any) -> None:
     """128 tokens, BOS among them, though the model could take 1,024."""
     assert reader.pairing.context_size == 128
-    assert reader.pairing.n_positions == 1024
+    assert reader.pairing.shape.positions == 1024

@@ -33,7 +33,7 @@ def write(folder: Path, family: str) -> None:
 
 def opened(folder: Path, route: Route, dtype: Dtype = "float32") -> Any:
     """Load a model by a route; a streamed one reads all its layers."""
-    from saeprobe.subject.running.batches import Run
+    from saeprobe.subject.running import Run
     from saeprobe.subject.running.layers import open_speaker, open_stack
     from saeprobe.subject.running.opening import open_bridge
     from saeprobe.subject.running.streamed import open_sweep

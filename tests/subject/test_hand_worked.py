@@ -9,8 +9,8 @@ from made_subjects import Made
 from saeprobe.captures import capture
 from saeprobe.notebook import open_subject
 from saeprobe.prompts import Prompt, PromptSet
-from saeprobe.store.plan import Plan, features, gather
-from saeprobe.store.store import Store
+from saeprobe.store import Store
+from saeprobe.store.plan import features, gather, works_of
 from saeprobe.subject.registry import find_subject
 
 PROMPTS = PromptSet(
@@ -30,8 +30,8 @@ def test_two_features_worked_by_hand_come_out_of_the_whole_path(hand_worked: Mad
     last = capture(PROMPTS, keep=["activations"])
     every = capture(PROMPTS, at="all")
     store = Store(hand_worked.root / "store")
-    plan = Plan.of([(subject, last), (subject, every), (subject, last)])
-    gather(plan.work[0], store)
+    works = works_of([(subject, last), (subject, every), (subject, last)])
+    gather(works[0], store)
 
     found = features(subject, last, store)
     np.testing.assert_allclose(found.acts.toarray(), [[1.5, 0], [0, 1.5], [0.5, 0.5]], atol=1e-5)
@@ -73,7 +73,7 @@ def test_the_effective_rank_alone_is_another_reading_than_with_features(hand_wor
     both, alone = (capture(PROMPTS, keep=keep) for keep in (("features", "effective_rank"), "effective_rank"))
     store = Store(hand_worked.root / "store")
     for asked in (both, alone):
-        (work,) = Plan.of([(subject, asked)]).work
+        (work,) = works_of([(subject, asked)])
         assert (gather(work, store).computed, gather(work, store).computed) == (3, 0)
     with_features, without = features(subject, both, store), features(subject, alone, store)
     assert without.effective_rank is not None

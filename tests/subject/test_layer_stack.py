@@ -13,7 +13,7 @@ import pytest
 from made_llama import remove_shards_after, write_chat_tokenizer, write_llama
 
 from saeprobe.subject.files.shards import ShardError
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 from saeprobe.subject.specification import Dtype, ReadingError, SubjectError
 
 LENGTHS = (3, 17, 1, 8, 12, 8, 5)
@@ -289,22 +289,6 @@ def test_weights_that_the_model_has_no_place_for_are_noticed(tmp_path: Path) -> 
     (tmp_path / "config.json").write_text(json.dumps({**config, "mlp_bias": False}), encoding="utf-8")
     with pytest.raises(ShardError, match=r"model\.layers\.0\.mlp\.down_proj\.bias has no place"):
         open_stack(tmp_path, depth=2, dtype="float32")
-
-
-@pytest.mark.parametrize(
-    ("run", "message"),
-    [
-        (Run(ids=(), depths=(1,)), "run 0 has 0 tokens and 1 depths"),
-        (Run(ids=(1,), depths=()), "run 0 has 1 tokens and 0 depths"),
-        (Run(ids=(1,), depths=(1, 3)), "wants the residual stream at depth 3; this model is loaded up to depth 2"),
-    ],
-)
-def test_runs_that_cannot_be_run(run: Run, message: str) -> None:
-    """Each is refused before the first batch."""
-    from saeprobe.subject.running.batches import check_runs
-
-    with pytest.raises(SubjectError, match=message):
-        check_runs([run], depth=2)
 
 
 def test_the_temporary_view_goes_away(small: tuple[Path, list[Run], Any]) -> None:

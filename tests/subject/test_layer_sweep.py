@@ -14,7 +14,7 @@ from made_llama import remove_shards_after, write_chat_tokenizer, write_llama
 from test_layer_stack import DEPTHS, furthest, runs_of, whole_model
 
 from saeprobe.subject.files.shards import ShardError, stored_tensors
-from saeprobe.subject.running.batches import Run
+from saeprobe.subject.running import Run
 from saeprobe.subject.specification import Dtype, ReadingError, SubjectError
 
 # Llama 3's, so that the angles come from more than their base.
@@ -128,24 +128,21 @@ def test_the_sweep_is_the_stack(eighty: tuple[Path, list[Run], Any], dtype: Dtyp
     assert furthest(sweep, stack) <= (0 if dtype == "bfloat16" else 1e-5)
 
 
-@pytest.mark.parametrize(
-    ("prompts", "batch_size", "prefetch"), [(1, 8, True), (7, 7, True), (7, 2, True), (7, 1, False)]
-)
+@pytest.mark.parametrize(("prompts", "batch_size"), [(1, 8), (7, 7), (7, 2), (7, 1)])
 def test_every_weight_is_read_once(
-    eighty: tuple[Path, list[Run], Any], counting: type[Counting], prompts: int, batch_size: int, *, prefetch: bool
+    eighty: tuple[Path, list[Run], Any], counting: type[Counting], prompts: int, batch_size: int
 ) -> None:
-    """Two counters see each tensor once, whatever the number of prompts and batches."""
+    """Each tensor is read once, whatever the number of prompts and batches."""
     from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs, _ = eighty
-    sweep = open_sweep(folder, depth=51, dtype="float32", prefetch=prefetch)
+    sweep = open_sweep(folder, depth=51, dtype="float32")
     list(sweep.run([Run(ids=run.ids, depths=(51,)) for run in runs[:prompts]], batch_size=batch_size))
     assert set(counting.tensors.values()) == {1}
     assert len(counting.tensors) == 1 + 9 * 51  # four products of attention, three of the MLP, two norms
     # By hand, in float32: 261 x 32; q and o 32 x 32, k and v 16 x 32, three of 64 x 32, two norms of 32.
     by_hand = 4 * (261 * 32 + 51 * (2 * 32 * 32 + 2 * 16 * 32 + 3 * 64 * 32 + 2 * 32))
-    assert counting.read == sweep.files.bytes_read == tensor_bytes(folder, depth=51) == by_hand
-    assert sweep.files.reads == counting.tensors
+    assert counting.read == tensor_bytes(folder, depth=51) == by_hand
 
 
 def test_only_layers_up_to_the_deepest_run_are_read(
@@ -162,7 +159,6 @@ def test_only_layers_up_to_the_deepest_run_are_read(
     found = dict(sweep.run([Run(ids=run.ids, depths=(0,)) for run in runs], batch_size=4))
     assert furthest(found, wanted) == 0
     assert counting.read == tensor_bytes(folder, depth=7) + tensor_bytes(folder, depth=0)
-    assert sweep.files.bytes_read == counting.read
 
 
 def test_files_of_sixteen_bits_are_counted_as_they_lie(tmp_path: Path, counting: type[Counting]) -> None:
@@ -173,18 +169,15 @@ def test_files_of_sixteen_bits_are_counted_as_they_lie(tmp_path: Path, counting:
     runs = [Run(ids=one.ids, depths=(2,)) for one in runs_of(64)]
     sweep = open_sweep(tmp_path, depth=2, dtype="float32")
     found = dict(sweep.run(runs, batch_size=4))
-    assert sweep.files.bytes_read == counting.read == tensor_bytes(tmp_path, depth=2)
+    assert counting.read == tensor_bytes(tmp_path, depth=2)
     assert furthest(found, whole_model(model.float(), runs)) < 1e-4
 
 
 def test_the_next_layer_is_read_by_another_thread(small: tuple[Path, list[Run]], counting: type[Counting]) -> None:
-    """While the first layer computes, the second is on its way; without prefetch it is not."""
+    """While the first layer computes, the second is on its way."""
     from saeprobe.subject.running.streamed import open_sweep
 
     folder, runs = small
-    list(open_sweep(folder, depth=4, dtype="float32", prefetch=False).run(runs, batch_size=4))
-    assert counting.threads == {threading.main_thread().name}
-    counting.tensors.clear()
     sweep = open_sweep(folder, depth=4, dtype="float32")
     seen: list[bool] = []
 

@@ -15,7 +15,7 @@ from made_llama import BOS, remove_shards_after, write_chat_tokenizer, write_lla
 from saeprobe.captures import Span, steer
 from saeprobe.prompts import Prompt, PromptSet
 from saeprobe.subject.registry import find_subject
-from saeprobe.subject.running.batches import effective_rank
+from saeprobe.subject.running import effective_rank
 from saeprobe.subject.specification import ReadingError, Request, SubjectError, Want
 
 MODEL, SAE = "meta-llama/Llama-3.3-70B-Instruct", "Goodfire/Llama-3.3-70B-Instruct-SAE-l50"

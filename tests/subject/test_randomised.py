@@ -20,7 +20,6 @@ from saeprobe.subject.local import Subject
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import (
     RandomPart,
-    Reader,
     ReadingError,
     Request,
     SaeFile,
@@ -35,7 +34,7 @@ TEXTS = PromptSet.build(name="mine", language="en", topics=TOPICS, styles={"plai
 OTHERS = PromptSet.build(name="other", language="en", topics=TOPICS[1:], styles={"plain": ["{topic} is the red gate"]})
 
 
-def acts_of(reader: Reader, texts: PromptSet, d_sae: int) -> Any:
+def acts_of(reader: Any, texts: PromptSet, d_sae: int) -> Any:
     """Return dense features `[tokens d_sae]` of all tokens of the texts but BOS."""
     wants = (Want(at="all", keep=frozenset({"features"}), raw=True),)
     found = dict(reader.read([Request(text=one.text, wants=wants) for one in texts]))
@@ -50,14 +49,13 @@ def acts_of(reader: Reader, texts: PromptSet, d_sae: int) -> Any:
 
 
 def check_sparsity(subject: Subject, what: RandomPart, texts: PromptSet | None, *, missed: float) -> tuple[Any, Any]:
-    """Each feature fires as often as the trained one or, in a share of them, as far from it as the reader says."""
+    """Each feature fires as often as the trained one, but for a share of them."""
     d_sae = subject.identity().d_sae
     control = subject.randomised(what, neutral=texts)
-    read = texts or NEUTRAL.for_wording(subject.wording)
+    read = texts or NEUTRAL.for_wording(subject.spec.wording)
     reader: Any = control.open()
     trained, random = acts_of(subject.open(), read, d_sae), acts_of(reader, read, d_sae)
     off = np.abs((trained > 0).sum(0) - (random > 0).sum(0))
-    assert off.tolist() == reader.matched.missed.tolist()
     assert (off > 0).mean() <= missed
     assert random[random > 0].mean() == pytest.approx(trained[trained > 0].mean(), rel=1e-3)
     return trained, random
@@ -249,7 +247,7 @@ def test_a_control_reads_as_its_subject_and_is_in_no_list(what: RandomPart) -> N
     """Nothing selects it, and it runs nowhere by default."""
     subject = find_subject("sparrow", Path())
     control = subject.randomised(what)
-    assert (control.wording, control.missing(), control.memory_plan.reason) == (
+    assert (control.spec.wording, control.missing(), control.memory_plan.reason) == (
         "specimen",
         None,
         subject.memory_plan.reason,
@@ -293,8 +291,8 @@ def test_a_control_is_neither_steered_nor_randomised_again(tiny: Made, what: Ran
         temperature=1.0,
         seed=0,
     )
-    with pytest.raises(ReadingError, match=r"^tiny with a random \w+ is a control and cannot be steered; steer tiny"):
-        control.open().continue_(TEXTS.prompts, steering, experiment=[one.text for one in TEXTS])
+    with pytest.raises(ReadingError, match=r"^tiny with a random \w+ cannot be steered: it is a control; steer tiny"):
+        list(control.open().continue_(TEXTS.prompts, steering, experiment=[one.text for one in TEXTS]))
 
 
 def test_nothing_is_loaded_before_a_control_is_opened() -> None:

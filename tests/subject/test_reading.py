@@ -64,7 +64,7 @@ def test_padding_on_the_left_is_padding_on_the_right(reader: SaeReader, texts: l
     """The next token's logits after a prompt are the same whichever side its batch is padded on."""
     import torch
 
-    from saeprobe.subject.running.batches import pad, positions_of
+    from saeprobe.subject.running import pad, positions_of
 
     batch = [one.ids for one in reader.tokenize(texts)]
     padded = pad(batch, side="left", device="cpu")
@@ -82,7 +82,7 @@ def test_positions_that_count_padding_are_wrong(reader: SaeReader) -> None:
     """The check above can tell: without position ids a row that is padded on the left gives other logits."""
     import torch
 
-    from saeprobe.subject.running.batches import pad
+    from saeprobe.subject.running import pad
 
     batch = [one.ids for one in reader.tokenize(TEXTS[:2])]
     padded = pad(batch, side="left", device="cpu")

@@ -37,7 +37,7 @@ class Counting:
 
 def runs(*ids: tuple[int, ...], depths: tuple[int, ...] = (1, 2)) -> list[Any]:
     """Return runs of these tokens."""
-    from saeprobe.subject.running.batches import Run
+    from saeprobe.subject.running import Run
 
     return [Run(ids=one, depths=depths) for one in ids]
 

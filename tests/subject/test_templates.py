@@ -175,7 +175,7 @@ def test_what_the_model_sees_is_kept(folder: Any, how: Any) -> None:
     """In a chat the whole of it, else the text itself."""
     (found,) = tokenize(with_template(folder, TURN), ["hi"], how)
     frame = "<|begin_of_text|><|start_header_id|>user<|end_header_id|>hi"
-    assert found.rendered == (frame if how.chat_template else "hi")
+    assert found.rendered == (frame if how.spec.chat_template else "hi")
 
 
 @pytest.mark.parametrize("form", ["file", "text", "named", "further", "further alone"])

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from made_llama import CHAT_TEMPLATE, write_chat_tokenizer
 
 from saeprobe.captures import Span
+from saeprobe.subject.files.properties import Properties
 from saeprobe.subject.files.tokenizer import Beginning
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running.tokens import tokenize
-from saeprobe.subject.specification import ReadingError
+from saeprobe.subject.specification import ModelShape, ReadingError, SaeFolder, SubjectSpec
 
 HOW = Pairing(
-    family="layers",
+    spec=SubjectSpec(name="made", model=Path("model"), sae=SaeFolder(path=Path("sae")), chat_template=True),
+    shape=ModelShape(
+        family="layers", hidden=16, layers=3, heads=2, kv_heads=2, intermediate=32, vocabulary=0, positions=512
+    ),
+    properties=Properties(
+        architecture="standard", d_in=16, d_sae=24, d_out=16, writes_to=None, fixed_l0=None, unsteerable=None
+    ),
     hook_name="blocks.1.hook_resid_post",
     depth=2,
-    n_layers=3,
-    d_in=16,
-    d_sae=24,
     prepend_bos=True,
     beginning=Beginning(tokens=("<|begin_of_text|>",)),
-    bos_twice=False,
-    rank_with_bos=False,
-    chat_template=True,
     center_writing_weights=False,
     context_size=512,
-    n_positions=512,
 )
 
 
-def plain(**changes: Any) -> Pairing:
-    """Pair without BOS or chat template, but for what is given."""
-    return replace(HOW, **{"prepend_bos": False, "beginning": Beginning(), "chat_template": False, **changes})
+def plain(*, chat_template: bool = False, vocabulary: int = 0) -> Pairing:
+    """Pair without BOS, and without chat template but where it is given."""
+    spec, shape = replace(HOW.spec, chat_template=chat_template), replace(HOW.shape, vocabulary=vocabulary)
+    return replace(HOW, spec=spec, shape=shape, prepend_bos=False, beginning=Beginning())
 
 
 @pytest.fixture(scope="module")

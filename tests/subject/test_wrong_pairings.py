@@ -88,8 +88,8 @@ def test_an_sae_of_another_width(root: Path) -> None:
 
 def test_an_sae_of_another_size_than_declared(root: Path) -> None:
     """A d_sae that is declared is held against the file."""
-    d_sae = declared(root).located.pairing.d_sae
-    assert declared(root, d_sae=d_sae).located.pairing.d_sae == d_sae
+    d_sae = declared(root).located.pairing.properties.d_sae
+    assert declared(root, d_sae=d_sae).located.pairing.properties.d_sae == d_sae
     refused(declared(root, d_sae=d_sae + 1), f"has {d_sae} features, and mine declares d_sae = {d_sae + 1}; give the")
 
 
@@ -141,7 +141,7 @@ def test_a_tokenizer_without_a_chat_template(root: Path) -> None:
     write_chat_tokenizer(root / "model", chat=False)
     (root / "model" / "chat_template.jinja").unlink(missing_ok=True)
     refused(declared(root), r"has no chat template .* name an instruction-tuned model, or set chat_template = false")
-    assert declared(root, chat_template=False).open().pairing.chat_template is False
+    assert declared(root, chat_template=False).open().pairing.spec.chat_template is False
 
 
 def test_centring_a_model_without_layer_norm(root: Path) -> None:

@@ -21,7 +21,7 @@ from saeprobe.shapes import Bool, Float
 from saeprobe.subject.files.model import offline
 from saeprobe.subject.files.properties import COMPETING, properties_of
 from saeprobe.subject.files.sae import KEYS, SaeSource
-from saeprobe.subject.pairing import Pairing
+from saeprobe.subject.pairing import Located, Pairing
 from saeprobe.subject.running.weights import is_finite
 from saeprobe.subject.specification import UNIT_ROUNDOFF, SaeFile, SaeRelease, SubjectError, SubjectSpec
 
@@ -45,24 +45,25 @@ _UNLOADABLE: Final = (
 )
 
 
-def load_sae(spec: SubjectSpec, source: SaeSource, pairing: Pairing, *, device: str) -> Sae:
+def load_sae(found: Located, *, device: str) -> Sae:
     """Load the SAE and freeze it.
 
     Raises:
         SubjectError: it cannot be loaded, is another one than was planned, or has weights that are not finite.
     """
+    spec = found.pairing.spec
     try:
         with warnings.catch_warnings():
             # "load the model like so": `open_bridge` does.
             warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty model_from_pretrained_kwargs")
-            sae = _loaded(spec, source, device=device)
+            sae = _loaded(spec, found.sae, device=device)
     except (FileError, SubjectError) as error:
         raise SubjectError(str(error)) from error
     except _UNLOADABLE as error:
         more = isinstance(error, pickle.UnpicklingError) or quoted(error) == type(error).__name__
-        found = "the file holds more than plain tensors; it was refused and not run" if more else quoted(error)
-        raise SubjectError(f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {found}") from error
-    _check_planned(sae, pairing, spec)
+        what = "the file holds more than plain tensors; it was refused and not run" if more else quoted(error)
+        raise SubjectError(f"sae-lens cannot load the SAE {spec.sae}: {type(error).__name__}: {what}") from error
+    _check_planned(sae, found.pairing)
     _check_weights(sae, spec)
     return sae.eval().requires_grad_(requires_grad=False)
 
@@ -143,9 +144,9 @@ def relu_sae(trained: Sae, weights: dict[str, Tensor]) -> Sae:
     return sae.eval().requires_grad_(requires_grad=False)
 
 
-def _check_planned(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
+def _check_planned(sae: Sae, pairing: Pairing) -> None:
     """See that sae-lens made of the files what was planned from them; the loaded SAE has the last word."""
-    config, metadata = sae.cfg, sae.cfg.metadata
+    spec, config, metadata = pairing.spec, sae.cfg, sae.cfg.metadata
     stated: dict[str, Any] = {**vars(metadata), **vars(config)}
     stated |= {"architecture": config.architecture(), "sae_lens_version": None}
     of = properties_of(str(spec.sae), stated)
@@ -154,7 +155,8 @@ def _check_planned(sae: Sae, pairing: Pairing, spec: SubjectSpec) -> None:
     for key, declared in (("hook_name", spec.hook_name), ("prepend_bos", spec.prepend_bos)):
         if key in metadata and declared is None and metadata[key] is not None:
             found[key] = metadata[key]
-    wanted = {key: getattr(pairing, key) for key in found}
+    planned = {**vars(pairing.properties), **vars(pairing)}
+    wanted = {key: planned[key] for key in found}
     if found != wanted:
         raise SubjectError(f"the SAE {spec.sae} was planned as {wanted} but sae-lens loads it as {found}")
 

@@ -20,7 +20,7 @@ from saeprobe.shapes import Float
 from saeprobe.subject.files import LAYOUTS, is_read, layer_of
 from saeprobe.subject.files.model import model_files, truncated
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Streams, check_runs, run_in_batches
+from saeprobe.subject.running import Batch, ResidualStream, Run, Streams, run_in_batches
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.weights import load
 from saeprobe.subject.specification import Dtype, Share, SubjectError
@@ -116,7 +116,6 @@ class LayerStack:
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
     ) -> Iterator[tuple[int, Streams]]:
         """Give the streams of each run, longest runs first; a batch stops at its deepest depth."""
-        check_runs(runs, depth=self.depth)
         yield from run_in_batches(runs, self._forward, device=self.device, batch_size=batch_size, progress=progress)
 
     @torch.no_grad()

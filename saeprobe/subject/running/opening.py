@@ -16,19 +16,27 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from saeprobe.shapes import Float, Int
-from saeprobe.subject.files import LAYOUTS
+from saeprobe.subject.files import LAYOUTS, is_read
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.pairing import Located, Pairing
-from saeprobe.subject.running.batches import Batch, ResidualStream, Run, Streams, check_runs, pad, run_in_batches
+from saeprobe.subject.pairing import Located
+from saeprobe.subject.running import Batch, ResidualStream, Run, Streams, pad, run_in_batches
 from saeprobe.subject.running.dictionary import load_sae, thresholds_of
-from saeprobe.subject.running.layers import LayersModel, LayersSpeaker, centred, open_speaker, open_stack, stream_of
+from saeprobe.subject.running.layers import (
+    LayersModel,
+    LayersSpeaker,
+    LayerStack,
+    centred,
+    open_speaker,
+    open_stack,
+    stream_of,
+)
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.steering import add
-from saeprobe.subject.running.streamed import open_sweep
+from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import load_tokenizer
-from saeprobe.subject.running.weights import drawn_whole, foreign, from_files, load
-from saeprobe.subject.specification import Dtype, Share, SubjectError, SubjectSpec, tolerance_of
+from saeprobe.subject.running.weights import Draw, drawn_whole, foreign, from_files, load, random_draw
+from saeprobe.subject.specification import Dtype, Share, SubjectError, tolerance_of
 
 # How far the bridge's stream may be from transformers' own, as a share of its length. `tolerance_of` is for the same
 # operations in another order; the bridge also rounds in other places, such as inside its attention. A family that it
@@ -40,7 +48,6 @@ _ALIKE: Final[dict[Dtype, float]] = {"float32": 1e-3, "float16": 0.0125, "bfloat
 class Opening:
     """An opening holds all that is decided before a subject is loaded."""
 
-    spec: SubjectSpec
     located: Located
     plan: MemoryPlan  # where the weights lie
     dtype: Dtype  # what the model computes in
@@ -56,30 +63,36 @@ def open_reader(opening: Opening) -> SaeReader:
     """Load model and SAE."""
     # The memory plan counts GPUs as nvidia-smi does; CUDA, which reads this when it is first used, by speed otherwise.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    found = opening.located
-    if found.pairing.family == "bridge":
-        model: Model = bridge_model(found.model, found.pairing, device=opening.plan.device, dtype=opening.dtype)
-    else:
-        model = _layers(opening)
-    tokenizer = load_tokenizer(found.model, found.pairing)
-    vocabulary = found.shape.vocabulary or len(tokenizer)
-    sae = load_sae(opening.spec, found.sae, found.pairing, device=opening.plan.sae_device)
+    found, pairing = opening.located, opening.located.pairing
+    tokenizer = load_tokenizer(found.model, pairing)
+    vocabulary = pairing.shape.vocabulary or len(tokenizer)
+    sae = load_sae(found, device=opening.plan.sae_device)
     return SaeReader(
-        name=opening.spec.name,
-        model=model,
+        name=pairing.spec.name,
+        model=open_model(opening, opening.plan),
         tokenizer=tokenizer,
         sae=sae,
         thresholds=thresholds_of(sae, tolerance=opening.tolerance),
-        pairing=found.pairing,
+        pairing=pairing,
         ends=partial(ends_of, found.model, vocabulary=vocabulary, eos=tokenizer.eos_token_id),
     )
 
 
-def _layers(opening: Opening) -> Model:
-    found, plan = opening.located, opening.plan
+def open_model(opening: Opening, plan: MemoryPlan, *, drawn: int | None = None) -> Model:
+    """Open the model where a plan puts it; with a seed in `drawn` its weights are random, and none is read."""
+    found, pairing, depth = opening.located, opening.located.pairing, max(1, opening.located.depth)
+    if pairing.shape.family == "bridge":
+        bridge = open_bridge(
+            found.model, center_writing_weights=False, device=plan.device, dtype=opening.dtype, drawn=drawn
+        )
+        return BridgeModel(
+            bridge=bridge, hook_name=pairing.hook_name, n_layers=pairing.shape.layers, device=plan.device
+        )
 
     def read() -> ResidualStream:
-        depth = max(1, found.depth)
+        if drawn is not None:
+            draw = random_draw(found.model, seed=drawn, dtype=opening.dtype)
+            return open_random_layers(found.model, draw, plan=plan, depth=depth, dtype=opening.dtype)
         if plan.kind == "streamed":
             return open_sweep(found.model, depth=depth, dtype=opening.dtype, device=plan.device)
         return open_stack(
@@ -93,22 +106,33 @@ def _layers(opening: Opening) -> Model:
 
     def speak() -> LayersSpeaker:
         return open_speaker(
-            found.model, opening.plan_to_speak, depth=found.pairing.depth, dtype=opening.dtype, name=opening.spec.name
+            found.model, opening.plan_to_speak, depth=pairing.depth, dtype=opening.dtype, name=pairing.spec.name
         )
 
     return LayersModel(
         device=plan.device,
         one_by_one=plan.quantisation is not None,
-        centred=found.pairing.center_writing_weights,
+        centred=pairing.center_writing_weights,
         read=read,
         speak=speak,
     )
 
 
-def bridge_model(folder: Path, pairing: Pairing, *, device: str, dtype: Dtype, drawn: int | None = None) -> BridgeModel:
-    """Return the model in a folder through TransformerLens; with a seed in `drawn` its weights are random."""
-    bridge = open_bridge(folder, center_writing_weights=False, device=device, dtype=dtype, drawn=drawn)
-    return BridgeModel(bridge=bridge, hook_name=pairing.hook_name, n_layers=pairing.n_layers, device=device)
+def open_random_layers(folder: Path, draw: Draw, *, plan: MemoryPlan, depth: int, dtype: Dtype) -> ResidualStream:
+    """Draw the embedding and the layers before `depth`.
+
+    They are resident where the trained model is. A model that several GPUs share is drawn a layer at a time on the
+    first: the drawing is what takes time, and the others would not make it faster.
+    """
+    if plan.kind != "resident":
+        return open_sweep(folder, depth=depth, dtype=dtype, device=plan.device, draw=draw)
+    model, to = empty_model(folder, depth=depth, dtype=dtype, device=plan.device), getattr(torch, dtype)
+    state = cast("dict[str, Tensor]", model.state_dict()).items()
+    drawn = {
+        name: draw(name, tuple(one.shape)).to(device=plan.device, dtype=to) for name, one in state if is_read(name)
+    }
+    model.load_state_dict(drawn, assign=True)
+    return LayerStack(model=model.requires_grad_(requires_grad=False), depth=depth)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,7 +153,6 @@ class BridgeModel:
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
     ) -> Iterator[tuple[int, Streams]]:
         """Give the streams of each run, the longest runs first; see `ResidualStream`."""
-        check_runs(runs, depth=self.n_layers)
         yield from run_in_batches(runs, self.streams, device=self.device, batch_size=batch_size, progress=progress)
 
     @torch.no_grad()

@@ -3,70 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, NoReturn, cast
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final, cast
 
 import numpy as np
 import torch
 from accelerate.utils.memory import clear_device_cache
 from torch import Tensor
 
-from saeprobe.captures import Steering
-from saeprobe.prompts import Prompt
 from saeprobe.shapes import Float, Int
-from saeprobe.subject.files import is_read
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running.batches import ResidualStream, Run
-from saeprobe.subject.running.batches import Streams as ByDepth
+from saeprobe.subject.running import Run
+from saeprobe.subject.running import Streams as ByDepth
 from saeprobe.subject.running.dictionary import Sae, load_sae, relu_sae, thresholds_of
-from saeprobe.subject.running.layers import LayersModel, LayerStack
-from saeprobe.subject.running.opening import Opening, bridge_model, open_reader
+from saeprobe.subject.running.opening import Opening, open_model, open_reader
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.steering import Speaker
-from saeprobe.subject.running.streamed import empty_model, open_sweep
 from saeprobe.subject.running.tokens import FastTokenizer
-from saeprobe.subject.running.weights import Draw, generator_of, random_draw
-from saeprobe.subject.specification import Dtype, RandomPart, ReadingError, Request, Share, SubjectError, Want
+from saeprobe.subject.running.weights import generator_of
+from saeprobe.subject.specification import RandomPart, Request, Share, SubjectError, Want
 
 _BYTES: Final = 2**30  # of streams kept in the machine's own memory; what does not fit is run again
 _ENTRIES_AT_ONCE = 2**21  # of pre-activations; sorting them takes about ten times as many numbers
 _WANT: Final = Want(at="all", keep=frozenset({"features", "activations"}), raw=True)  # as the instrument check reads
-
-
-def open_random_model(opening: Opening, *, plan: MemoryPlan, seed: int) -> Model:
-    """Open a random model in place of the trained one; only names, shapes and configuration of its files are used."""
-    folder, pairing, depth = opening.located.model, opening.located.pairing, opening.located.depth
-    if pairing.family == "bridge":
-        return bridge_model(folder, pairing, device=plan.device, dtype=opening.dtype, drawn=seed)
-
-    def speak() -> NoReturn:
-        raise ReadingError(f"the model of {opening.spec.name} is random here and writes no text")
-
-    def read() -> ResidualStream:
-        draw = random_draw(folder, seed=seed, dtype=opening.dtype)
-        return open_random_layers(folder, draw, plan=plan, depth=depth, dtype=opening.dtype)
-
-    centred = pairing.center_writing_weights
-    return LayersModel(device=plan.device, one_by_one=False, centred=centred, read=read, speak=speak)
-
-
-def open_random_layers(folder: Path, draw: Draw, *, plan: MemoryPlan, depth: int, dtype: Dtype) -> ResidualStream:
-    """Draw the embedding and the layers before `depth`, one at least.
-
-    They are resident where the trained model is. A model that several GPUs share is drawn a layer at a time on the
-    first: the drawing is what takes time, and the others would not make it faster.
-    """
-    depth = max(1, depth)
-    if plan.kind != "resident":
-        return open_sweep(folder, depth=depth, dtype=dtype, device=plan.device, draw=draw)
-    model, to = empty_model(folder, depth=depth, dtype=dtype, device=plan.device), getattr(torch, dtype)
-    state = cast("dict[str, Tensor]", model.state_dict()).items()
-    drawn = {
-        name: draw(name, tuple(one.shape)).to(device=plan.device, dtype=to) for name, one in state if is_read(name)
-    }
-    model.load_state_dict(drawn, assign=True)
-    return LayerStack(model=model.requires_grad_(requires_grad=False), depth=depth)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,18 +48,6 @@ class Streams:
     repeats: Int[Tensor, " rows"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Matched:
-    """A matched SAE is one of plain ReLUs whose features fire as often as wanted.
-
-    `missed` is by how many tokens each feature's count differs from the one wanted. It is above 0 only where several
-    tokens have the same pre-activation, so that a feature fires on all of them or on none.
-    """
-
-    sae: Sae
-    missed: Int[Tensor, " d_sae"]
-
-
 def random_directions(d_sae: int, d_in: int, *, generator: torch.Generator) -> Float[Tensor, "d_sae d_in"]:
     """Draw uniformly on the unit sphere: normal vectors by their length (Muller 1959, doi:10.1145/377939.377946)."""
     drawn = torch.randn(d_sae, d_in, generator=generator)
@@ -109,7 +57,7 @@ def random_directions(d_sae: int, d_in: int, *, generator: torch.Generator) -> F
 @torch.no_grad()
 def matched(
     trained: Sae, streams: Streams, wanted: Firing, *, directions: Float[Tensor, "d_sae d_in"] | None = None
-) -> Matched:
+) -> Sae:
     """Make an SAE that takes in its input as the trained one does and fires as often, feature by feature.
 
     Feature i is `relu(s (x' @ w_i - t_i))` with x' the trained SAE's own input (less b_dec, normalised, as its
@@ -138,7 +86,7 @@ def matched(
     b_dec = cast(Tensor, trained.b_dec).data
     b_dec = b_dec if len(b_dec) == len(encoder) else torch.zeros_like(encoder[:, 0])
     weights = {"W_enc": encoder.mul_(scale), "b_enc": thresholds.mul_(-scale), "W_dec": decoder, "b_dec": b_dec}
-    return Matched(sae=relu_sae(trained, weights), missed=(reached - counts).abs().cpu())
+    return relu_sae(trained, weights)
 
 
 def _directions(trained: Sae, drawn: Tensor | None) -> tuple[Float[Tensor, "d_in d_sae"], Float[Tensor, "d_sae d_in"]]:
@@ -220,82 +168,48 @@ class RememberingModel:
         return self.model.speaker()
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Randomiser:
     """It opens the draws of one random part of a subject, each at its turn; what they have in common is made once.
 
-    That is the sparsity of the trained features, and under random directions the trained model with what it makes of
-    each text. A random model is drawn anew for each, and lies in memory only as long as its reader is used. Trained and
-    random model are never in memory together.
+    That is the sparsity of the trained features on the neutral `texts`, and under random directions the trained model
+    with what it makes of each text. A random model is drawn anew for each, and lies in memory only as long as its
+    reader is used. Trained and random model are never in memory together.
     """
 
-    def __init__(self, opening: Opening, part: RandomPart, texts: Sequence[str], *, plan: MemoryPlan) -> None:
-        self._opening = opening
-        self._part: RandomPart = part
-        self._texts = tuple(texts)
-        self._plan = plan
-        self._trained: _Trained | None = None
+    opening: Opening
+    part: RandomPart
+    texts: tuple[str, ...]
+    plan: MemoryPlan
 
-    def open(self, *, name: str, seed: int) -> RandomisedReader:
-        """Put what is random in its place; `name` is that of the control."""
-        if self._trained is None:
-            self._trained = self._read_trained()
-        trained, opening = self._trained, self._opening
-        found, pairing = opening.located, opening.located.pairing
-        if trained.model is None or trained.streams is None:
-            model, directions = open_random_model(opening, plan=self._plan, seed=seed), None
-        else:
-            model, generator = trained.model, generator_of(seed, "directions")
-            directions = random_directions(pairing.d_sae, pairing.d_in, generator=generator)
+    def open(self, *, name: str, seed: int) -> SaeReader:
+        """Put what is random in its place; `name` is that of the control, which writes nothing."""
+        tokenizer, wanted, kept = self._trained
+        found, pairing = self.opening.located, self.opening.located.pairing
         # Of every draw its own, for its weights are overwritten.
-        sae = load_sae(opening.spec, found.sae, pairing, device=opening.plan.sae_device)
-        reader = SaeReader(
-            name=name, model=model, tokenizer=trained.tokenizer, sae=sae, thresholds=None, pairing=pairing
-        )
-        streams = _read(reader, self._texts)[1] if trained.streams is None else trained.streams
-        match = matched(sae, streams, trained.wanted, directions=directions)
-        changed: dict[str, Any] = {
-            "sae": match.sae,
-            "thresholds": thresholds_of(match.sae, tolerance=opening.tolerance),
-        }
-        return RandomisedReader(**{**vars(reader), **changed}, matched=match, of=opening.spec.name)
+        sae = load_sae(found, device=self.opening.plan.sae_device)
+        model = open_model(self.opening, self.plan, drawn=seed) if kept is None else kept[0]
+        why = f"it is a control; steer {pairing.spec.name} itself"
+        refused = replace(pairing, properties=replace(pairing.properties, unsteerable=why))
+        reader = SaeReader(name=name, model=model, tokenizer=tokenizer, sae=sae, thresholds=None, pairing=refused)
+        if kept is None:
+            match = matched(sae, _read(reader, self.texts)[1], wanted)
+        else:
+            of, generator = pairing.properties, generator_of(seed, "directions")
+            match = matched(sae, kept[1], wanted, directions=random_directions(of.d_sae, of.d_in, generator=generator))
+        return replace(reader, sae=match, thresholds=thresholds_of(match, tolerance=self.opening.tolerance))
 
-    def _read_trained(self) -> _Trained:
+    @cached_property
+    def _trained(self) -> tuple[FastTokenizer, Firing, tuple[Model, Streams] | None]:
         """Read what the draws need of the trained subject; a model that none of them needs is given up."""
-        reader = open_reader(self._opening)
-        wanted, streams = _read(reader, self._texts)
-        if self._part == "random-sae":
-            model = RememberingModel(model=reader.model)
-            return _Trained(tokenizer=reader.tokenizer, wanted=wanted, model=model, streams=streams)
+        reader = open_reader(self.opening)
+        wanted, streams = _read(reader, self.texts)
+        if self.part == "random-sae":
+            return reader.tokenizer, wanted, (RememberingModel(model=reader.model), streams)
         tokenizer = reader.tokenizer
         del reader, streams
         clear_device_cache(garbage_collection=True)
-        return _Trained(tokenizer=tokenizer, wanted=wanted)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Trained:
-    """Draws share this of the trained subject; `model` and `streams`, which it makes of the text, if these are kept."""
-
-    tokenizer: FastTokenizer
-    wanted: Firing
-    model: Model | None = None
-    streams: Streams | None = None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RandomisedReader(SaeReader):
-    """A control in memory reads as any subject and writes nothing.
-
-    `matched` says how well its sparsity is that of the trained subject, whose name is in `of`.
-    """
-
-    matched: Matched
-    of: str
-
-    def continue_(self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]) -> NoReturn:
-        """Refuse, for a control writes nothing."""
-        del prompts, steering, experiment
-        raise ReadingError(f"{self.name} is a control and cannot be steered; steer {self.of} itself")
+        return tokenizer, wanted, None
 
 
 def _read(reader: SaeReader, texts: Sequence[str]) -> tuple[Firing, Streams]:
@@ -317,10 +231,11 @@ def _read(reader: SaeReader, texts: Sequence[str]) -> tuple[Firing, Streams]:
                 rows.append(cast(np.ndarray, reading.activations)[row])
                 repeats.append(0)
             repeats[row_of[upto]] += 1
-    counts = np.bincount(np.concatenate([*indices, np.empty(0, dtype=np.int64)]), minlength=reader.pairing.d_sae)
+    of = reader.pairing.properties
+    counts = np.bincount(np.concatenate([*indices, np.empty(0, dtype=np.int64)]), minlength=of.d_sae)
     fired = np.concatenate([*values, np.empty(0, dtype=np.float32)])
     streams = Streams(
-        x=_tensor(np.stack(rows) if rows else np.empty((0, reader.pairing.d_in), dtype=np.float32)),
+        x=_tensor(np.stack(rows) if rows else np.empty((0, of.d_in), dtype=np.float32)),
         repeats=_tensor(np.array(repeats, dtype=np.int64)),
     )
     return Firing(counts=_tensor(counts), mean=float(fired.mean(dtype=np.float64)) if len(fired) else 0.0), streams

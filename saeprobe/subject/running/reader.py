@@ -16,7 +16,7 @@ from saeprobe.features import Token
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Bool, Float, Int
 from saeprobe.subject.pairing import Pairing
-from saeprobe.subject.running.batches import ResidualStream, Run, Streams, effective_rank
+from saeprobe.subject.running import ResidualStream, Run, Streams, effective_rank
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.dictionary import ROWS, Sae, Thresholds, divided, filled
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
@@ -92,8 +92,11 @@ class SaeReader:
 
         Args:
             requests: in any order; they are answered in an order of the model's own choosing.
-            batch_size: prompts a forward pass.
+            batch_size: prompts a forward pass at most.
             progress: called with the share of the forward passes that is done.
+
+        Raises:
+            ReadingError: a prompt cannot be read as asked.
         """
         texts = [self.tokenize([request.text], raw=request.raw)[0] for request in requests]
         for text, request in zip(texts, requests, strict=True):
@@ -154,7 +157,7 @@ class SaeReader:
         errors: list[np.ndarray] = []
         weights = cast(Tensor, self.sae.W_dec)
         finite: list[np.ndarray] = []
-        at_once = max(1, _DENSE_BYTES // (4 * self.pairing.d_sae))
+        at_once = max(1, _DENSE_BYTES // (4 * self.pairing.properties.d_sae))
         for start in range(0, len(x), at_once):
             count = len(x[start : start + at_once])
             given = filled(x[start : start + at_once], min(ROWS, at_once)).to(weights.device)
@@ -162,7 +165,7 @@ class SaeReader:
             acts, close = (self.sae.encode(part), None) if self.thresholds is None else self.thresholds.encode(part)
             # NaN is not above zero: a sum takes note of what the sparse rows would leave out.
             sound = part.isfinite().all(-1) & acts.sum(-1, dtype=torch.float32).isfinite() & divided(self.sae, part)
-            if self.pairing.writes_to is None:  # at once: sae-lens keeps the scale of what it encoded last
+            if self.pairing.properties.writes_to is None:  # at once: sae-lens keeps the scale of what it encoded last
                 error = (given.float() - self.sae.decode(acts).float()).square().sum(-1)
                 sound &= error.isfinite()
                 errors.append(error[:count].cpu().numpy())
@@ -220,7 +223,7 @@ class SaeReader:
         BOS is left out since its activation is many times as long as any other, so that one direction would carry
         nearly the whole spectrum. The published EID took BOS in; the protocol that repeats it does so too.
         """
-        first = 0 if self.pairing.rank_with_bos else text.n_bos
+        first = 0 if self.pairing.spec.rank_with_bos else text.n_bos
         try:
             return effective_rank(stream[first:].float().cpu().numpy())
         except ValueError as error:
@@ -229,12 +232,13 @@ class SaeReader:
     def continue_(
         self, prompts: Sequence[Prompt], steering: Steering, *, experiment: Sequence[str]
     ) -> Iterator[tuple[Prompt, list[Continuation]]]:
-        """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`.
+        """Run a steering experiment on `prompts`, a part or all of those of the whole `experiment`, prompt by prompt.
 
-        Whole batches of the experiment are run, so that a part of the prompts is continued as all of them are.
+        Whole batches of the experiment are run, so that a part of the prompts is continued as all of them are; the
+        random features are drawn from those that fire on the texts of all.
         """
-        if self.pairing.unsteerable is not None:
-            raise ReadingError(f"{self.name} cannot be steered: {self.pairing.unsteerable}")
+        if (why := self.pairing.properties.unsteerable) is not None:
+            raise ReadingError(f"{self.name} cannot be steered: {why}")
         of_whole = Experiment(
             subject=self.name,
             steering=steering,
@@ -252,7 +256,7 @@ class SaeReader:
             self.model.speaker(),
             self.tokenizer,
             whole,
-            n_positions=self.pairing.n_positions,
+            n_positions=self.pairing.shape.positions,
             ends=self.ends(),
         )
         yield from ((prompt, items) for prompt, items in found if prompt.text in asked)

@@ -17,7 +17,7 @@ from torch import Tensor
 from saeprobe.captures import Arm, Continuation, Steering
 from saeprobe.prompts import Prompt
 from saeprobe.shapes import Bool, Float, Int
-from saeprobe.subject.running.batches import Batch, chunks, pad, positions_of
+from saeprobe.subject.running import Batch, chunks, pad, positions_of
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.tokens import FastTokenizer, Tokenized
 from saeprobe.subject.specification import ReadingError, SubjectError

@@ -7,11 +7,10 @@ this sweep where reading takes half as long as computing; accelerate's disk offl
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +25,7 @@ from saeprobe.shapes import Float
 from saeprobe.subject.files import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
-from saeprobe.subject.running.batches import Batch, Run, Streams, attempt, batches_of, check_runs, each_part, pad
+from saeprobe.subject.running import Batch, Run, Streams, attempt, batches_of, each_part, pad
 from saeprobe.subject.running.layers import ReachedError, blocks_of, decoder_of, stream_of, without_norm
 from saeprobe.subject.running.weights import Draw, check_checkpoint, check_finite, foreign, from_files
 from saeprobe.subject.specification import Dtype, Share, SubjectError
@@ -41,27 +40,16 @@ _OTHER_PLAN = 'use memory = "resident" or "sharded" or quantisation = "8bit", wh
 class LayerFiles:
     """Layer files are the weights of a checkpoint up to a depth, turned into `dtype` and, if `pinned`, ready for a GPU.
 
-    `reads` counts how often each tensor was read from disk. With `draw` none is: the files give the names and the
-    shapes alone.
+    With `draw` none is read from disk: the files give the names and the shapes alone.
     """
 
     stored: Mapping[str, StoredTensor]
     dtype: Dtype
     pinned: bool
     draw: Draw | None = None
-    reads: Counter[str] = field(default_factory=Counter[str])
-
-    @property
-    def bytes_read(self) -> int:
-        """Sum the bytes of the tensors as they lie on disk, whatever dtype they were turned into."""
-        return sum(self.stored[name].bytes * times for name, times in self.reads.items())
-
-    def embedding(self) -> Weights:
-        """Return the embedding, by the names in its decoder: `embed_tokens.weight`."""
-        return self._read(self.of_embedding())
 
     def of_embedding(self) -> dict[str, StoredTensor]:
-        """Return what lies on disk of the embedding, by the names in its decoder."""
+        """Return what lies on disk of the embedding, by the names in its decoder: `embed_tokens.weight`."""
         inside = {inside_embedding(name): one for name, one in self.stored.items()}
         return {name: one for name, one in inside.items() if name is not None}
 
@@ -69,24 +57,23 @@ class LayerFiles:
         """Return what lies on disk of a layer, by the names inside it."""
         return {inside_layer(name): one for name, one in self.stored.items() if layer_of(name) == layer}
 
-    def layers(self, count: int, *, prefetch: bool = True) -> Iterator[Weights]:
+    def layers(self, count: int) -> Iterator[Weights]:
         """Give the weights of layers 0 to count - 1, in order.
 
-        With `prefetch` a thread reads the next layer while the caller holds one, so that two are in memory. Both the
-        reading and the kernels of torch release Python's lock.
+        A thread reads the next layer while the caller holds one, so that two are in memory. Both the reading and the
+        kernels of torch release Python's lock.
         """
-        if not prefetch or count == 0:
-            yield from (self._read(self.of_layer(layer)) for layer in range(count))
+        if count == 0:
             return
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="layer files") as pool:
-            coming: Future[Weights] = pool.submit(self._read, self.of_layer(0))
+            coming: Future[Weights] = pool.submit(self.read, self.of_layer(0))
             for layer in range(count):
                 weights = coming.result()
                 if layer + 1 < count:
-                    coming = pool.submit(self._read, self.of_layer(layer + 1))
+                    coming = pool.submit(self.read, self.of_layer(layer + 1))
                 yield weights
 
-    def _read(self, wanted: Mapping[str, StoredTensor]) -> Weights:
+    def read(self, wanted: Mapping[str, StoredTensor]) -> Weights:
         """Read tensors file by file, in the order in which they lie there."""
         if self.draw is not None:
             return {inside: self._held(one, self.draw(one.name, one.shape)) for inside, one in wanted.items()}
@@ -98,7 +85,6 @@ class LayerFiles:
                     # The tensor is a view of the mapped file: it is the copy that reads the disk.
                     inside, one = here[name]
                     found[inside] = self._held(one, stream.get_tensor(name))
-                    self.reads[name] += 1
         return found
 
     def _held(self, one: StoredTensor, tensor: Tensor) -> Tensor:
@@ -134,13 +120,11 @@ def open_sweep(
     depth: int,
     dtype: Dtype,
     device: str = "cpu",
-    prefetch: bool = True,
     draw: Draw | None = None,
 ) -> LayerSweep:
     """Make a model of one layer without weights; what is read from the files is put into it layer after layer.
 
-    The arguments are those of `open_stack`; `prefetch` reads the next layer while one computes, and `draw` makes the
-    weights in place of reading them.
+    The arguments are those of `open_stack`; `draw` makes the weights in place of reading them.
     """
     files = LayerFiles(
         stored=check_checkpoint(folder, depth=depth),
@@ -160,7 +144,7 @@ def open_sweep(
     blocks = blocks_of(model)
     _check_layers(folder, files, blocks)
     del blocks[1:]
-    return LayerSweep(model=model, files=files, depth=depth, device=device, prefetch=prefetch)
+    return LayerSweep(model=model, files=files, depth=depth, device=device)
 
 
 def _of_kinds(folder: Path, which: str) -> SubjectError:
@@ -228,20 +212,18 @@ class LayerSweep:
     """A sweep is the first layers of a model, one of them in memory at a time.
 
     A call of `run` reads the embedding and each layer once, whatever the number of prompts and batches, and no layer
-    past the deepest that is asked for. `files.reads` and `files.bytes_read` count over all calls.
+    past the deepest that is asked for.
     """
 
     model: Any
     files: LayerFiles
     depth: int
     device: str
-    prefetch: bool = True
 
     def run(
         self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
     ) -> Iterator[tuple[int, Streams]]:
         """Give the streams of each run, on the CPU, as soon as its deepest layer is done."""
-        check_runs(runs, depth=self.depth)
         if not runs:
             return
         kept: dict[int, dict[int, Tensor]] = {number: {} for number in range(len(runs))}
@@ -274,10 +256,10 @@ class LayerSweep:
     def _steps(self, deepest: int) -> Iterator[Callable[[_Group], None]]:
         """Give what is done to each group in turn: the embedding, then each layer; its weights are there meanwhile."""
         block = blocks_of(self.model)[0]
-        self._fill_embedding(self.files.embedding())
+        self._fill_embedding(self.files.read(self.files.of_embedding()))
         yield self._embed
         _empty(self.model.get_input_embeddings())  # what else an embedding may have is small, and runs with each block
-        for number, weights in enumerate(self.files.layers(deepest, prefetch=self.prefetch)):
+        for number, weights in enumerate(self.files.layers(deepest)):
             self._fill(block, weights, f"layer {number}")
             del weights  # on a GPU its copy there is enough
             yield self._layer

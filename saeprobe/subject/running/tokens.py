@@ -60,7 +60,7 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
     """
     for text in texts:
         _check_characters(text)
-    if how.chat_template and not raw:
+    if how.spec.chat_template and not raw:
         written = [in_chat(tokenizer, text) for text in texts]
     else:
         written = [InChat(whole=text, start=0, inner=text, skipped=0) for text in texts]
@@ -78,7 +78,7 @@ def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, ra
         if all(span == NO_CHARACTERS for span in spans):
             raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")
         added, n_bos = begin.before(ids)
-        _check_known(tokenizer, text, (*added, *ids), how.vocabulary)
+        _check_known(tokenizer, text, (*added, *ids), how.shape.vocabulary)
         if len(added) + len(ids) > how.context_size:
             raise ReadingError(
                 f"the prompt {shorten(text)} has {len(added) + len(ids)} tokens, BOS included; "
@@ -128,12 +128,12 @@ def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
                 f'{loaded.text or "nothing"}; name the token with which the SAE was trained: bos_token = "<|...|>"'
             )
     begin = _Beginning.of(tokenizer, how)
-    if how.chat_template and tokenizer.split_special_tokens:
+    if how.spec.chat_template and tokenizer.split_special_tokens:
         raise SubjectError(
             "the tokenizer cuts special tokens into letters (split_special_tokens), the chat template's too; take "
             "that out of tokenizer_config.json, or set chat_template = false"
         )
-    if how.chat_template:
+    if how.spec.chat_template:
         one = in_chat(tokenizer, "a")
         with _without_post_processor(tokenizer):
             ahead, after = (
@@ -244,7 +244,7 @@ class _Beginning:
             )
         bos: int | None = tokenizer.bos_token_id
         own = wanted or tuple(_own_prefix(tokenizer)) or (() if bos is None else (bos,))
-        return cls(wanted=wanted, own=own, bos=bos, twice=how.bos_twice)
+        return cls(wanted=wanted, own=own, bos=bos, twice=how.spec.bos_twice)
 
     def before(self, ids: Sequence[int]) -> tuple[tuple[int, ...], int]:
         """Return the ids to be put before those of a prompt, and how many of all the first are no part of it.

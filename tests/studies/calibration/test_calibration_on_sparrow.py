@@ -13,7 +13,7 @@ import pytest
 from saeprobe import prompts
 from saeprobe.captures import Capture
 from saeprobe.prompts import PromptChoice, PromptSet
-from saeprobe.store.store import Store
+from saeprobe.store import Store
 from saeprobe.subject.registry import find_subject
 from studies.calibration.claim import Terms
 from studies.calibration.false_claims import FALSE

@@ -11,7 +11,7 @@ from saeprobe.evidence.bounds import always
 from saeprobe.evidence.evidence import Evidence, current_terms, record
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
-from saeprobe.measures.reading import Readable, captured, label_of
+from saeprobe.measures.reading import Readable, captured
 from saeprobe.recorded.record import AS_RECORDED, RecordedStyle
 
 
@@ -45,7 +45,7 @@ def same(a: Readable, b: Readable, *, by: Callable[[Readable], Quantity] | None 
         share = tolerance if x.unit in ("dimensions", "activation") else 0.0
         apart = np.abs(x.values - y.values)
         allowed = np.maximum(*near) + share * np.maximum(np.abs(x.values), np.abs(y.values))
-    names, at = (label_of(a), label_of(b)), int(np.argmax(apart))
+    names, at = (a.label, b.label), int(np.argmax(apart))
     agree = replace(x, label=" and ".join(names), unit="share of prompts", values=(apart <= allowed) * 1.0, near=None)
     found = always(agree, 1, current_terms())
     largest = (
@@ -77,10 +77,10 @@ def _refuse_unrepeated(a: Readable, b: Readable) -> None:
         read = [(of.subject, of.place, [one.topic if recorded else one.text for one in of.prompts]) for of in (x, y)]
         again = {*x.whole.repeats, *y.whole.repeats}
         declared = read[0] == read[1] and (recorded or not again.isdisjoint((*x.styles, *y.styles)))
-    if not declared or label_of(a) == label_of(b):
+    if not declared or a.label == b.label:
         raise TypeError(
-            f"{label_of(a)} and {label_of(b)} are no style and its repeat, read at the same tokens; where they are "
-            f'to be, a prompt file says repeats = "{label_of(a)}" under [styles.{label_of(b)}]'
+            f"{a.label} and {b.label} are no style and its repeat, read at the same tokens; where they are "
+            f'to be, a prompt file says repeats = "{a.label}" under [styles.{b.label}]'
         )
 
 

@@ -13,7 +13,7 @@ from saeprobe.evidence.values import Comparable, Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.files import visible
 from saeprobe.measures.activity import firing_rate
-from saeprobe.measures.reading import Readable, feature_number, feature_numbers, label_of, refuse_unread, shown
+from saeprobe.measures.reading import Readable, feature_number, feature_numbers, refuse_unread, shown
 from saeprobe.measures.separation import others
 from saeprobe.recorded.record import Recorded
 
@@ -99,10 +99,10 @@ def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
         raise ValueError(f"fewest() was given feature {feature} alone; name in a list those to hold it against")
     beside = [one for one in others(of) if isinstance(one, Features) or set(numbers) <= set(one.firing_rates)]
     if not beside:
-        raise NotRun(f"no style beside {label_of(of)} was read of all these features; read or record others too")
+        raise NotRun(f"no style beside {of.label} was read of all these features; read or record others too")
     own, *rest = (_on_all(each, beside, terms) for each in numbers)
     listed = ", ".join(f"{one.label} {one.mean:g}" for one in sorted(rest, key=lambda one: one.mean))
-    where = ", ".join(label_of(one) for one in beside)
+    where = ", ".join(one.label for one in beside)
     counts = f"{own.label} fires on {own.mean:g} of {own.n} prompts of {where}; {listed}"
     least = min(one.mean for one in rest)
     reached = ", ".join(one.label for one in rest if one.mean == least)

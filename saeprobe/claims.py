@@ -304,7 +304,7 @@ RULES: Final[dict[Word, str]] = {
     ),
     "not run": "weights, hardware or recorded data are absent or the probe was skipped, and nothing was refuted before",
 }
-"""How each word is decided, for whoever checks a report by hand; `verdicts.deciding` does it."""
+"""How each word is decided, for whoever checks a report by hand; `verdicts` does it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,7 +185,7 @@ def decide(
     if another and verdict.word in ("refuted", "inconclusive"):
         verdict = replace(verdict, reason=f"{verdict.reason}; {another}")
     verdict = _as_declared(verdict, claim, subject)
-    compared = held.compared if held else ()
+    compared = compare_published(None if another else printed, evidence)
     if baseline is None or verdict.word in UNDECIDED:
         return verdict, compared, None
     approved = compare_baseline(baseline, evidence, now or Provenance())

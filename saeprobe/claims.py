@@ -181,7 +181,7 @@ class Published:
     behind it. `measure` names what was measured, such as `mean activation`, where a probe reads several measures in
     `unit`; else it is empty. `tolerance` is the distance, in `unit`, at which a re-measured value still agrees; None
     derives it from the printed precision and the sampling error of both means, the printed one's where `n` is known
-    (`verdicts.deciding` has the formula). `source` says where the numbers stand, if not where the sentence does.
+    (`evidence.printed` has the formula). `source` says where the numbers stand, if not where the sentence does.
     """
 
     values: Mapping[str, float]
@@ -304,7 +304,7 @@ RULES: Final[dict[Word, str]] = {
     ),
     "not run": "weights, hardware or recorded data are absent or the probe was skipped, and nothing was refuted before",
 }
-"""How each word is decided, for whoever checks a report by hand; `verdicts.deciding` does it."""
+"""How each word is decided, for whoever checks a report by hand; `verdicts` does it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ for module in pkgutil.iter_modules(saeprobe.plugin.__path__):
     import_module(f"saeprobe.plugin.{module.name}")
 
 from saeprobe.claims import Claim
-from saeprobe.verdicts.deciding import decide
+from saeprobe.verdicts import decide
 from saeprobe.evidence.evidence import Recorder
 from saeprobe.evidence.evidence import recording
 from saeprobe.recorded.directory import recorded_evidence

@@ -18,9 +18,8 @@ from saeprobe.measures.activity import (
 )
 from saeprobe.measures.clusters import clusters
 from saeprobe.measures.concepts import among_strongest, fluency, mentions, selectivity
-from saeprobe.measures.differences import same
+from saeprobe.measures.differences import fewest, firings, same
 from saeprobe.measures.exclusive import exclusive_features
-from saeprobe.measures.firings import fewest, firings
 from saeprobe.measures.halving import halves, separating_features
 from saeprobe.measures.scan import pick, scan
 from saeprobe.measures.separation import separates, signature

@@ -30,7 +30,6 @@ from saeprobe.measures.reading import (
     exclusive_interval,
     fire_anywhere,
     firing,
-    label_of,
     refuse_apart,
     refuse_others,
     refuse_unread,
@@ -83,7 +82,7 @@ class ExclusiveFeatures:
     but_not: Readable
 
     def __repr__(self) -> str:
-        return visible(f"exclusive_features({label_of(self.on)}, {label_of(self.but_not)})")
+        return visible(f"exclusive_features({self.on.label}, {self.but_not.label})")
 
     @property
     def summary(self) -> Summary:
@@ -93,9 +92,9 @@ class ExclusiveFeatures:
             NotRun: a record does not hold it.
             TypeError: one side is recorded and the other captured.
         """
-        label = label_of(self.on)
+        label = self.on.label
         if isinstance(self.on, RecordedStyle):
-            other = label_of(self.but_not)
+            other = self.but_not.label
             if other not in self.on.exclusive:
                 raise NotRun(
                     f"{self.on.origin} does not say which features are exclusive to {label} compared with {other}"

@@ -12,7 +12,7 @@ from saeprobe.claims import Over
 from saeprobe.evidence.evidence import current_terms
 from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
-from saeprobe.measures.reading import captured, firing, refuse_apart, refuse_more, templates, topics
+from saeprobe.measures.reading import Readable, captured, firing, refuse_apart, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
@@ -48,7 +48,7 @@ class Selected:
     def __bool__(self) -> bool:
         raise TypeError("features that were picked are no evidence; assert separates(picked, yes, no) on other prompts")
 
-    def origin(self, *sides: Features) -> str:
+    def origin(self, *sides: Readable) -> str:
         """Say on which prompts the features were picked, and what these share with the prompts that confirm them."""
         these = [prompt for side in sides for prompt in side.prompts]
         again = len(set(self.prompts) & set(these))

@@ -95,11 +95,6 @@ def shown(given: object) -> str:
     return shorten(repr(given), LONGEST, placeholder=" ...")
 
 
-def label_of(of: Readable) -> str:
-    """Return the label of a style that was captured or recorded."""
-    return of.style if isinstance(of, RecordedStyle) else of.label
-
-
 def _are_several(given: object) -> TypeGuard[Iterable[object]]:
     return isinstance(given, Iterable) and not isinstance(given, str)
 

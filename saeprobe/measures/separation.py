@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from saeprobe.claims import NotRun
+from saeprobe.evidence.compare import each_holds
 from saeprobe.evidence.counts import with_interval
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Judged, Sample, Terms, current_terms, record
+from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, current_terms, record
 from saeprobe.evidence.units import refuse_controls
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.files import number
 from saeprobe.measures.activity import firing_rate
 from saeprobe.measures.halving import Selected
-from saeprobe.measures.reading import Readable, feature_numbers, label_of, refuse_apart, refuse_unread
+from saeprobe.measures.reading import Readable, feature_numbers, refuse_apart, refuse_unread
 from saeprobe.recorded.record import RecordedStyle
 
 SHARE = "share of prompts"
@@ -40,14 +42,14 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
     for side in (yes, no):
         refuse_unread(side)
     picked, wanted = _wanted("separates", features)
-    statement = f"fires on every {label_of(yes)} prompt and on no {label_of(no)} prompt"
+    statement = f"fires on every {yes.label} prompt and on no {no.label} prompt"
     if picked is not None and not wanted:
         return record(
             Evidence(
                 kind="separation",
                 statement=f"some feature {statement}",
                 outcome="refuted",
-                reason=f"none of {picked.tried:,} features does so on {picked.origin(*_captured(yes, no))}",
+                reason=f"none of {picked.tried:,} features does so on {picked.origin(yes, no)}",
                 scope="these templates",
                 unit=SHARE,
                 tried=picked.tried,
@@ -55,8 +57,7 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
                 "is none",
             )
         )
-    parts = [_separates_one(feature, yes, no, picked, statement, terms) for feature in wanted]
-    return record(_together(wanted, parts, statement))
+    return record(_each(wanted, (yes, no), picked, statement, terms))
 
 
 def signature(features: int | Sequence[int] | Selected, of: Readable) -> Evidence:
@@ -77,9 +78,8 @@ def signature(features: int | Sequence[int] | Selected, of: Readable) -> Evidenc
     picked, wanted = _wanted("signature", features)
     if picked is not None and not wanted:
         raise NotRun(f"none of {picked.tried:,} features was picked, so that there is none to hold beside other styles")
-    statement = f"fires on every {label_of(of)} prompt, and on fewer of every other style"
-    parts = [_signature_one(feature, of, picked, statement, terms) for feature in wanted]
-    return record(_together(wanted, parts, statement))
+    statement = f"fires on every {of.label} prompt, and on fewer of every other style"
+    return record(_each(wanted, (of,), picked, statement, terms))
 
 
 def _wanted(call: str, features: int | Sequence[int] | Selected) -> tuple[Selected | None, tuple[int, ...]]:
@@ -91,160 +91,143 @@ def _wanted(call: str, features: int | Sequence[int] | Selected) -> tuple[Select
     return None, wanted
 
 
-def _together(wanted: Sequence[int], parts: Sequence[Evidence], statement: str) -> Evidence:
+def _each(
+    wanted: Sequence[int], sides: Sequence[Readable], picked: Selected | None, statement: str, terms: Terms
+) -> Evidence:
     """Make the evidence that each feature does what `statement` says; of a single one it is its own."""
+    parts = [_one(feature, sides, picked, statement, terms) for feature in wanted]
     if len(parts) == 1:
         return parts[0]
-    against = [part for part in parts if part.outcome != "supported"]
-    outcome: EvidenceOutcome = "supported"
-    reason = f"all {len(parts)} features do: {', '.join(str(feature) for feature in wanted)}"
+    whole, against = each_holds(parts), [part for part in parts if part.outcome != "supported"]
+    reason = f"all {len(parts)} features do: {', '.join(map(str, wanted))}"
     if against:
-        outcome = "refuted" if any(part.outcome == "refuted" for part in against) else "inconclusive"
-        first = next(part for part in against if part.outcome == outcome)
+        first = next(part for part in against if part.outcome == whole.outcome)
         reason = f"{len(against)} of {len(parts)} features do not: {first.reason}"
-    elsewhere = [(feature, _reaching(part.samples)) for feature, part in zip(wanted, parts, strict=True)]
+    elsewhere = [(feature, _reaching(*part.samples)) for feature, part in zip(wanted, parts, strict=True)]
     named = ", ".join(f"{feature} ({', '.join(labels)})" for feature, labels in elsewhere if labels)
-    if named and outcome == "supported":
-        reason += f"; not a signature of {parts[0].samples[0].label} prompts, as another style fires as often: {named}"
-    return Evidence(
-        kind="every",
-        statement=f"each of features {', '.join(map(str, wanted))} {statement}",
-        outcome=outcome,
-        reason=reason,
-        scope=parts[0].scope,
-        unit=SHARE,
-        parts=tuple(parts),
-        tried=parts[0].tried,
-        rule="supported where every part is; refuted where a single one is; inconclusive otherwise",
-    )
+    if named and not against:
+        reason += f"; not a signature of {sides[0].label} prompts, as another style fires as often: {named}"
+    statement = f"each of features {', '.join(map(str, wanted))} {statement}"
+    return replace(whole, statement=statement, reason=reason, scope=parts[0].scope, tried=parts[0].tried)
 
 
-def _separates_one(
-    feature: int, yes: Readable, no: Readable, picked: Selected | None, statement: str, terms: Terms
-) -> Evidence:
-    rates = firing_rate(yes, feature), firing_rate(no, feature)
-    n_yes, n_no = (_prompts_behind(rate, of) for rate, of in zip(rates, (yes, no), strict=True))
-    sides = [with_interval(rate, terms, 1 - terms.alpha) for rate in (*rates, *_beside(feature, yes, no))]
-    (sample_yes, units_yes), (sample_no, units_no) = sides[:2]
-    samples = tuple(sample for sample, _ in sides)
-    fires = (
-        f"feature {feature} fires on {number(sample_yes.mean, SHARE)} of {sample_yes.label} "
-        f"and {number(sample_no.mean, SHARE)} of {sample_no.label} prompts"
-    )
-    judged: Judged = "supported", fires + _bounds(sample_yes, sample_no)
-    if min(n_yes, n_no) < 2:  # noqa: PLR2004 - one prompt shows nothing
-        judged = "inconclusive", f"{fires}, but a side has fewer than 2 prompts"
-    elif sample_yes.mean != 1 or sample_no.mean != 0:
-        judged = "refuted", fires + _exceptions(*rates)
-    elif _picked_on(picked, yes, no):
-        judged = "inconclusive", f"{fires}{_PICKED}"
+def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, statement: str, terms: Terms) -> Evidence:
+    """Decide a sentence on one feature: of two sides that it separates them, of one that it is a signature of that.
+
+    The other styles are shown with both, and decide the second.
+    """
+    known = (of for of in others(*sides) if isinstance(of, Features) or feature in of.firing_rates)
+    styles = (*sides, *known)
+    rates = [firing_rate(of, feature) for of in styles]
+    deciding = rates if len(sides) == 1 else rates[:2]
+    level = 1 - terms.alpha / (len(rates) if len(sides) == 1 else 1)
+    shown = [with_interval(rate, terms, level) for rate in rates]
+    own, *rest = samples = tuple(sample for sample, _ in shown)
+    counts = tuple(_prompts_behind(rate, of) for rate, of in zip(deciding, styles, strict=False))
+    of_others = samples[len(sides) :]
+    fires = f"feature {feature} fires on {number(own.mean, SHARE)} of {own.label}"
+    again = picked is not None and any(set(picked.prompts) & set(side.prompts) for side in sides)
+    if len(sides) == 1:
+        judged = _judged_signature(f"{fires} prompts", rates[0], counts, samples, again=again)
+        named = ", ".join(one.label for one in rest) or "no other style"
+    else:
+        fires += f" and {number(rest[0].mean, SHARE)} of {rest[0].label} prompts"
+        judged = _judged_separation(fires, rates, counts, samples, again=again)
+        named = "" if of_others else f"{sides[1].label} prompts only"
     return Evidence(
         kind="separation",
         statement=f"feature {feature} {statement}",
         outcome=judged[0],
-        reason=judged[1] + _elsewhere(samples[:1] + samples[2:]),
-        scope=_scope((n_yes, n_no), "" if samples[2:] else f"{label_of(no)} prompts only", picked, yes, no),
+        reason=judged[1] + _elsewhere(own, of_others),
+        scope=_scope(counts[: len(sides)], named, picked, sides),
         unit=SHARE,
-        estimate=sample_yes.mean - sample_no.mean,
-        level=1 - terms.alpha,
-        units="prompts",
-        n_units=(n_yes, n_no),
-        samples=samples,
-        tried=None if picked is None else picked.tried,
-        unit_values=units_yes + units_no,
-        rule=_RULE,
-    )
-
-
-_RULE = (
-    "supported where the feature fires on every prompt of the first side and on none of the second, with at least 2 "
-    "prompts on each; refuted by a single exception; inconclusive with fewer prompts, and where the feature was picked "
-    "by looking at any of them. The intervals are exact binomial ones: the sum of the unit values of a side, out of "
-    "their number, or what a record counts"
-)
-
-
-def _signature_one(feature: int, of: Readable, picked: Selected | None, statement: str, terms: Terms) -> Evidence:
-    rates = firing_rate(of, feature), *_beside(feature, of)
-    level = 1 - terms.alpha / len(rates)
-    sides = [with_interval(rate, terms, level) for rate in rates]
-    own, *rest = samples = tuple(sample for sample, _ in sides)
-    counts = tuple(_prompts_behind(rate, of) for rate in rates)
-    fires = f"feature {feature} fires on {number(own.mean, SHARE)} of {own.label} prompts"
-    least = 0.0 if own.interval is None else own.interval[0]
-    unsure = [one.label for one in rest if one.interval is None or one.interval[1] >= least]
-    judged: Judged = "supported", f"{fires}, a rate of at least {number(least, SHARE)}, and surely on fewer elsewhere"
-    if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
-        judged = "inconclusive", f"{fires}, but a style has fewer than 2 prompts"
-    elif own.mean < 1:
-        judged = "refuted", fires + _exceptions(rates[0], None)
-    elif _reaching((own, own, *rest)):
-        judged = "refuted", fires
-    elif not rest:
-        judged = "inconclusive", f"{fires}; no other style was read, and so nothing says that it is theirs alone"
-    elif _picked_on(picked, of):
-        judged = "inconclusive", f"{fires}{_PICKED}"
-    elif unsure:
-        judged = "inconclusive", f"{fires}; by the intervals it may be as many of {', '.join(unsure)}"
-    return Evidence(
-        kind="separation",
-        statement=f"feature {feature} {statement}",
-        outcome=judged[0],
-        reason=judged[1] + _elsewhere(samples),
-        scope=_scope(counts[:1], ", ".join(one.label for one in rest) or "no other style", picked, of),
-        unit=SHARE,
+        estimate=own.mean - rest[0].mean if len(sides) > 1 else None,
         level=level,
         units="prompts",
         n_units=counts,
         samples=samples,
         tried=None if picked is None else picked.tried,
-        unit_values=tuple(unit for _, units in sides for unit in units),
-        rule=_SIGNATURE_RULE,
+        unit_values=tuple(unit for _, units in shown[: len(deciding)] for unit in units),
+        rule=_RULES[len(sides)],
     )
 
 
-_SIGNATURE_RULE = (
-    "refuted where the feature misses a prompt of its style, or fires on as large a share of another style; supported "
-    "where it fires on all of at least 2 prompts, and the exact binomial interval of the rate of each other style lies "
-    "below that of its own, each at 1 - alpha / styles; inconclusive otherwise, where no other style was read, and "
-    "where the feature was picked by looking at any of these prompts"
-)
+def _judged_separation(
+    fires: str, rates: Sequence[Quantity], counts: Sequence[int], samples: Sequence[Sample], *, again: bool
+) -> Judged:
+    yes, no = samples[:2]
+    if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
+        return "inconclusive", f"{fires}, but a side has fewer than 2 prompts"
+    if yes.mean != 1 or no.mean != 0:
+        return "refuted", fires + (_exception(rates[0], 1) or _exception(rates[1], 0))
+    if again:
+        return "inconclusive", fires + _PICKED
+    if yes.interval is None or no.interval is None:
+        return "supported", fires
+    least, most = number(yes.interval[0], SHARE), number(no.interval[1], SHARE)
+    return "supported", f"{fires}; over these wordings that supports rates of at least {least} and at most {most}"
+
+
+def _judged_signature(
+    fires: str, rate: Quantity, counts: Sequence[int], samples: Sequence[Sample], *, again: bool
+) -> Judged:
+    own, *rest = samples
+    least = 0.0 if own.interval is None else own.interval[0]
+    unsure = [one.label for one in rest if one.interval is None or one.interval[1] >= least]
+    if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
+        return "inconclusive", f"{fires}, but a style has fewer than 2 prompts"
+    if own.mean < 1:
+        return "refuted", fires + _exception(rate, 1)
+    if _reaching(own, own, *rest):
+        return "refuted", fires
+    if not rest:
+        return "inconclusive", f"{fires}; no other style was read, and so nothing says that it is theirs alone"
+    if again:
+        return "inconclusive", fires + _PICKED
+    if unsure:
+        return "inconclusive", f"{fires}; by the intervals it may be as many of {', '.join(unsure)}"
+    return "supported", f"{fires}, a rate of at least {number(least, SHARE)}, and surely on fewer elsewhere"
+
+
+_RULES = {
+    2: "supported where the feature fires on every prompt of the first side and on none of the second, with at least 2 "
+    "prompts on each; refuted by a single exception; inconclusive with fewer prompts, and where the feature was picked "
+    "by looking at any of them. The intervals are exact binomial ones: the sum of the unit values of a side, out of "
+    "their number, or what a record counts",
+    1: "refuted where the feature misses a prompt of its style, or fires on as large a share of another style; "
+    "supported where it fires on all of at least 2 prompts, and the exact binomial interval of the rate of each other "
+    "style lies below that of its own, each at 1 - alpha / styles; inconclusive otherwise, where no other style was "
+    "read, and where the feature was picked by looking at any of these prompts",
+}
+"""How the sentences about two sides, and about one, are decided."""
 
 
 def others(*sides: Readable) -> tuple[Readable, ...]:
-    """Return each style that was read, or recorded, beside those of the sides."""
+    """Return each style that was read, or recorded, but those of the sides, and what repeats a style."""
     found: dict[str, Readable] = {}
     for side in sides:
         family = side.whole if isinstance(side, Features) else side.family
         found |= {} if family is None else {style: family[style] for style in family.styles}
-    own = {style for side in sides for style in (side.styles if isinstance(side, Features) else (side.style,))}
-    return tuple(of for style, of in found.items() if style not in own)
+    own = {style for side in sides for style in side.styles}
+    texts = {prompt.text for side in sides for prompt in side.prompts}  # those of the style that a side repeats
+    return tuple(
+        of for style, of in found.items() if style not in own and texts.isdisjoint(one.text for one in of.prompts)
+    )
 
 
-def _beside(feature: int, *sides: Readable) -> tuple[Quantity, ...]:
-    """Return how often a feature fires on each other style; a record need not list it for all of them."""
-    known = (of for of in others(*sides) if isinstance(of, Features) or feature in of.firing_rates)
-    return tuple(firing_rate(of, feature) for of in known)
-
-
-def _reaching(samples: Sequence[Sample]) -> list[str]:
+def _reaching(own: Sample, _second: Sample, *rest: Sample) -> list[str]:
     """Name the styles after the first two on which a feature fires, and as often as on the first."""
-    return [one.label for one in samples[2:] if one.mean > 0 and one.mean >= samples[0].mean]
+    return [one.label for one in rest if one.mean > 0 and one.mean >= own.mean]
 
 
-def _elsewhere(samples: Sequence[Sample]) -> str:
-    """Say how often a feature fires on the styles after the first, to go on after how often it fires there."""
-    own, *rest = samples
+def _elsewhere(own: Sample, rest: Sequence[Sample]) -> str:
+    """Say how often a feature fires on other styles, to go on after how often it fires on its own."""
     ranked = sorted(rest, key=lambda one: -one.mean)
     rates = [f"{number(one.mean, SHARE)} of {one.label}" for one in ranked if one.mean > 0]
     silent = " or ".join(one.label for one in rest if one.mean == 0)
     words = f"; fires on {', '.join(rates)} prompts too" if rates else ""
     words += f"; on no {silent} prompt" if silent else ""
-    return words + (f": not a signature of {own.label} prompts" if _reaching((own, own, *rest)) else "")
-
-
-def _picked_on(picked: Selected | None, *sides: Readable) -> bool:
-    return picked is not None and any(set(picked.prompts) & set(side.prompts) for side in _captured(*sides))
+    return words + (f": not a signature of {own.label} prompts" if _reaching(own, own, *rest) else "")
 
 
 def _prompts_behind(rate: Quantity, of: Readable) -> int:
@@ -253,33 +236,20 @@ def _prompts_behind(rate: Quantity, of: Readable) -> int:
     return rate.n or (of.n_at_least if isinstance(of, RecordedStyle) else 0) or 0
 
 
-def _bounds(yes: Sample, no: Sample) -> str:
-    if yes.interval is None or no.interval is None:
+def _exception(side: Quantity, wanted: int) -> str:
+    if not isinstance(side, Measurement) or (side.values == wanted).all():
         return ""
-    least, most = number(yes.interval[0], SHARE), number(no.interval[1], SHARE)
-    return f"; over these wordings that supports rates of at least {least} and at most {most}"
+    wrong = side.prompts[int(np.flatnonzero(side.values != wanted)[0])]
+    return f"; {'silent' if wanted else 'fires'} on {wrong.text!r}, for example"
 
 
-def _exceptions(yes: Quantity, no: Quantity | None) -> str:
-    for side, wanted in ((yes, 1.0), (no, 0.0)):
-        if isinstance(side, Measurement) and (side.values != wanted).any():
-            wrong = side.prompts[int(np.flatnonzero(side.values != wanted)[0])]
-            return f"; {'silent' if wanted else 'fires'} on {wrong.text!r}, for example"
-    return ""
-
-
-def _scope(prompts: Sequence[int], beside: str, picked: Selected | None, *sides: Readable) -> str:
-    first, counted = sides[0], " + ".join(map(str, prompts))
-    beside = beside and f"; beside {beside}"
+def _scope(prompts: Sequence[int], others: str, picked: Selected | None, sides: Sequence[Readable]) -> str:
+    first, counted, others = sides[0], " + ".join(map(str, prompts)), others and f"; against {others}"
     if isinstance(first, RecordedStyle):
         known = f"{counted}, one wording a style" if first.n else f"at least {counted}"
-        return f"the recorded prompts, {known}{beside}; the features were picked on these same prompts"
+        return f"the recorded prompts, {known}{others}; the features were picked on these same prompts"
     templates = len({prompt.template for prompt in first.prompts})
-    scope = ("this wording only" if templates == 1 else f"these {templates} templates a style") + beside
-    if picked is not None:
-        scope += f"; picked among {picked.tried:,} features on {picked.origin(*_captured(*sides))}"
-    return scope
-
-
-def _captured(*sides: Readable) -> list[Features]:
-    return [side for side in sides if isinstance(side, Features)]
+    scope = ("this wording only" if templates == 1 else f"these {templates} templates a style") + others
+    return scope + (
+        f"; picked among {picked.tried:,} features on {picked.origin(*sides)}" if picked is not None else ""
+    )

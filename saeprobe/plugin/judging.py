@@ -29,9 +29,9 @@ from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import version_of
 from saeprobe.subject.specification import SubjectError
+from saeprobe.verdicts import decide
 from saeprobe.verdicts.baseline import BaselineComparison
 from saeprobe.verdicts.baseline_files import Baselines, Provenance, identity_of, read_baselines
-from saeprobe.verdicts.deciding import decide
 
 PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
 """A report states the versions of these."""

@@ -71,7 +71,7 @@ def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: S
     for file in found.files:
         states |= {key: value for key, (value, _) in file.states.items() if key not in states}
         by_topic += [file.content] if isinstance(file.content, TopicActivations) and file.all_topics else []
-    return from_summaries(states, by_topic, stated.subject, found.run, remedy)
+    return from_summaries(states, by_topic, stated.subject, found.run, remedy, repeats)
 
 
 def in_words(files: Sequence[RecordedFile], asked: Iterable[tuple[Capture, Stated]]) -> str:

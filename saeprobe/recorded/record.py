@@ -63,6 +63,21 @@ class RecordedStyle:
     def __repr__(self) -> str:
         return visible(f"<{self.style} of {self.origin}>")
 
+    @property
+    def label(self) -> str:
+        """Return the style, as features do."""
+        return self.style
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """List the style, as features do."""
+        return (self.style,)
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Return none: a record does not hold them."""
+        return ()
+
     def same_as(self, other: RecordedStyle) -> bool:
         """Say whether two are one style of one record, though they were looked up twice."""
         return self.quantities is other.quantities
@@ -220,6 +235,7 @@ def from_summaries(
     subject: str,
     run: RecordedRun,
     remedy: str,
+    repeats: frozenset[str],
 ) -> Recorded:
     """Turn numbers that files state into a record.
 
@@ -229,6 +245,7 @@ def from_summaries(
         subject: whose record it is.
         run: of which run.
         remedy: what would bring what they do not hold.
+        repeats: styles that are another one, read again.
     """
     n, active = None if run.shares else run.n, dict[str, dict[int, Measurement]]()
     for one in by_topic:
@@ -267,7 +284,7 @@ def from_summaries(
             run=run,
             remedy=remedy,
         )
-    return Recorded(subject=subject, by_style=by_style, origin=run.origin)
+    return Recorded(subject=subject, by_style=by_style, origin=run.origin, repeats=repeats)
 
 
 def _prompts(styles: Sequence[str], topics: Sequence[str]) -> tuple[Prompt, ...]:

@@ -1,1 +1,252 @@
-"""A verdict follows from evidence, beside what was published and what was approved as a baseline."""
+"""A verdict on a claim follows from the evidence that its probe gathered, and from how the probe ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
+from saeprobe.evidence.evidence import Evidence, Kind, Sample, samples_of
+from saeprobe.evidence.printed import PublishedComparison, another_run, held_against
+from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
+from saeprobe.verdicts.baseline_files import Baseline, Provenance
+
+ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")
+"""These kinds of comparison put their two sides in an order."""
+
+UNDECIDED: Final = ("not run", "unverifiable", "broken")
+
+
+Order = tuple[PublishedComparison, PublishedComparison]
+"""The probe found the first of two numbers above the second."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """What a source prints is held against the samples that answer for it.
+
+    `found` has by label the samples that could be what is printed, the first one of each measure; a number with a
+    single one has a row in `rows`. `orders` are those in which comparisons of the probe found two rows, each once.
+    """
+
+    published: Published
+    found: Mapping[str, Mapping[str, Sample]]
+    rows: Mapping[str, PublishedComparison]
+    orders: Sequence[Order]
+
+    @property
+    def turned(self) -> list[Order]:
+        """List the orders that are printed the other way round, whatever the two numbers were rounded from."""
+        rounding = self.published.rounding
+        return [
+            (upper, lower)
+            for upper, lower in self.orders
+            if lower.value - upper.value >= (rounding(upper.label) + rounding(lower.label)) * (1 - 1e-9)
+        ]
+
+    @property
+    def compared(self) -> tuple[PublishedComparison, ...]:
+        """Return the rows; of two that are turned, and neither of which lies beyond its tolerance, neither agrees."""
+        pairs = [order for order in self.turned if all(row.agrees is not False for row in order)]
+        turned = {row.label for pair in pairs for row in pair}
+        return tuple(replace(row, agrees=False) if row.label in turned else row for row in self.rows.values())
+
+    def unanswered(self, evidence: Sequence[Evidence]) -> str | None:
+        """Say which published numbers no measure answers for, or more than one; None where each has its own."""
+        published, missing = self.published, [label for label, by in self.found.items() if not by]
+        if missing:
+            known = {sample.measure for sample in samples_of(evidence)}
+            by = f" by {published.measure!r}{did_you_mean(published.measure, known)}" if published.measure else ""
+            return f"published values were never measured: {', '.join(missing)} in {published.unit}{by}"
+        several = {label: list(by) for label, by in self.found.items() if len(by) > 1}
+        if not several:
+            return None
+        label, measures = next(iter(several.items()))
+        return (
+            f"published values may be of several measures: {', '.join(several)} in {published.unit}, by "
+            f"{' and by '.join(measures)}; state which, as in published({label}=..., unit={published.unit!r}, "
+            f"measure={measures[0]!r})"
+        )
+
+    def differ(self) -> tuple[Word, str] | None:
+        """Say how a sentence that holds differs from what is published, number by number and in order."""
+        far, either = (
+            {
+                row: f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance:.3g}"
+                for row in self.rows.values()
+                if row.agrees is agrees
+            }
+            for agrees in (False, None)
+        )
+        turned = [
+            f"{upper.label} lies {upper.measured - lower.measured:.4g} {upper.unit} above {lower.label} here, and is "
+            f"published {lower.value - upper.value:.4g} below it"
+            for upper, lower in self.turned
+        ]
+        faults = [f"its numbers have moved: {'; '.join(far.values())}"] if far else []
+        faults += [f"its numbers are published in the reverse order: {'; '.join(turned)}"] if turned else []
+        if faults:
+            return "drifted", f"the sentence holds, but {'; and '.join(faults)}"
+        open_ = "; ".join(
+            f"{it}, of which {row.reach or 0:.3g} is within reach of rounding" for row, it in either.items()
+        )
+        why = f"the sentence holds, but rounding decides whether its numbers agree: {open_}"
+        return ("inconclusive", why) if either else None
+
+    @property
+    def agreement(self) -> str:
+        """Say how many numbers agree, to go on after a reason, and where that says little of their difference."""
+        agreeing, either = ([row.label for row in self.compared if row.agrees is agrees] for agrees in (True, None))
+        wide = [
+            f"{upper.label} and {lower.label} are published {abs(upper.value - lower.value):.4g} {upper.unit} apart "
+            f"and held to ± {upper.tolerance:.3g} and ± {lower.tolerance:.3g}"
+            for upper, lower in self.orders
+            if {upper.label, lower.label}.issubset(agreeing)
+            and max(upper.tolerance, lower.tolerance) > abs(upper.value - lower.value)
+        ]
+        count = f"; {len(agreeing)} of {len(self.rows)} published values agree" if self.rows else ""
+        count += f", and rounding decides whether {' and '.join(either)} would" if either else ""
+        return count + (
+            f", only within tolerances wider than the published difference: {'; '.join(wide)}" if wide else ""
+        )
+
+
+def compare_published(published: Published | None, evidence: Sequence[Evidence]) -> tuple[PublishedComparison, ...]:
+    """Hold each published number against the measured mean of the same label, unit and, where it is stated, measure.
+
+    Those for which nothing measured answers, or more than one measure, are left out; the probe is then broken.
+
+    A number that only the reach of rounding brings within its tolerance is no evidence either way: a sentence that
+    holds is then `inconclusive`. It is `drifted` where another number lies beyond its whole tolerance, or where two are
+    printed in the reverse order; and `supported` where every number agrees without that reach.
+    """
+    return () if published is None else _held(published, evidence).compared
+
+
+def _held(published: Published, evidence: Sequence[Evidence]) -> _Held:
+    found: dict[str, dict[str, Sample]] = {label: {} for label in published.values}
+    for sample in samples_of(evidence):
+        if sample.label in found and sample.unit == published.unit and published.measure in ("", sample.measure):
+            found[sample.label].setdefault(sample.measure, sample)
+    answers = [sample for by in found.values() for sample in by.values() if len(by) == 1]
+    rows = {sample.label: held_against(published, sample, sampled=True) for sample in answers}
+    orders: dict[Order, None] = {}
+    for piece in _pieces(evidence):
+        sides = sorted((sample for sample in piece.samples if sample in answers), key=lambda side: side.mean)
+        if len(sides) == 2 and _puts_in_order(piece):  # noqa: PLR2004 - both sides
+            orders[rows[sides[1].label], rows[sides[0].label]] = None
+    return _Held(published=published, found=found, rows=rows, orders=tuple(orders))
+
+
+def _puts_in_order(piece: Evidence) -> bool:
+    """Say whether a comparison found one side above the other; what falls short of a margin need not lie below."""
+    margin = piece.margin or 0.0
+    decided = margin >= 0 if piece.outcome == "supported" else piece.outcome == "refuted" and margin == 0
+    return decided and piece.kind in ORDERING
+
+
+def _pieces(evidence: Sequence[Evidence]) -> list[Evidence]:
+    return [piece for whole in evidence for piece in whole.walk()]
+
+
+Decided = tuple[Verdict, tuple[PublishedComparison, ...], BaselineComparison | None]
+"""The verdict, the printed numbers held against the measured ones, and the approved ones, where there are any."""
+
+
+def decide(
+    claim: Claim,
+    subject: str,
+    evidence: Sequence[Evidence],
+    ended: BaseException | None,
+    baseline: Baseline | None = None,
+    now: Provenance | None = None,
+) -> Decided:
+    """Return the verdict on `claim` for one subject.
+
+    The evidence decides, not Python's truth: a comparison that is evaluated counts even where no assert looks at it,
+    and the worst of several decides. A probe without evidence is broken, and so is one that returns although a
+    comparison of it is not supported: it negates it, or does not assert it, and so states another sentence.
+
+    Args:
+        claim: the claim, with its published numbers and declared non-reproductions.
+        subject: the subject's name.
+        evidence: all that was recorded while the probe ran, in order.
+        ended: the exception that ended the probe, or None where it returned.
+        baseline: the newest approval of the claim on this subject.
+        now: what this run was made with, to say what changed since the approval.
+    """
+    printed = claim.published.get(subject)
+    another = another_run(printed, samples_of(evidence)) if printed else ""
+    held = _held(printed, evidence) if printed and not another else None
+    verdict = _from_evidence(claim, evidence, ended, held)
+    if another and verdict.word == "supported":
+        verdict = replace(verdict, word="inconclusive", reason=f"the sentence holds: {verdict.reason}")
+    if another and verdict.word in ("refuted", "inconclusive"):
+        verdict = replace(verdict, reason=f"{verdict.reason}; {another}")
+    verdict = _as_declared(verdict, claim, subject)
+    compared = compare_published(None if another else printed, evidence)
+    if baseline is None or verdict.word in UNDECIDED:
+        return verdict, compared, None
+    approved = compare_baseline(baseline, evidence, now or Provenance())
+    return against_baseline(verdict, approved), compared, approved
+
+
+def _from_evidence(
+    claim: Claim, evidence: Sequence[Evidence], ended: BaseException | None, held: _Held | None
+) -> Verdict:
+    runs = dict.fromkeys(str(sample.run) for sample in samples_of(evidence) if sample.run)
+    scope = "; ".join(dict.fromkeys([*(piece.scope for piece in evidence), *runs]))
+    if isinstance(ended, NotRun | Unverifiable):
+        if not any(piece.outcome == "refuted" for piece in evidence):  # what stands against it is not skipped away
+            return Verdict(word="not run" if isinstance(ended, NotRun) else "unverifiable", reason=str(ended))
+    elif ended is not None and not isinstance(ended, AssertionError):
+        return Verdict(word="broken", reason=f"the probe raised {type(ended).__name__}: {ended}", scope=scope)
+    if not evidence:
+        return Verdict(word="broken", reason="the probe compared nothing, so there is no evidence for its sentence")
+    for word in ("refuted", "inconclusive"):
+        these = [piece for piece in evidence if piece.outcome == word]
+        if these and ended is None:
+            reason = (
+                f"{these[0].statement} is {word}, and yet the probe went on: the comparison is negated, or-ed, caught "
+                "or not asserted, so that the probe states another sentence; state each comparison in an assert of its "
+                "own"
+            )
+            return Verdict(word="broken", reason=reason, scope=scope)
+        if these:
+            agreed = "" if held is None else held.agreement
+            return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)
+    return replace(_of_what_holds(claim, evidence, ended, held), scope=scope)
+
+
+def _of_what_holds(
+    claim: Claim, evidence: Sequence[Evidence], ended: BaseException | None, held: _Held | None
+) -> Verdict:
+    """Return the verdict where all evidence supports the sentence; its scope is to be added."""
+    if ended is not None:
+        reason = "all evidence supports the sentence, but an assert next to it failed; assert on comparisons alone"
+        return Verdict(word="broken", reason=reason)
+    run = {control.name for piece in _pieces(evidence) for control in piece.controls}
+    missing = [name for name in claim.controls if name not in run]
+    if missing:
+        which, them = (missing[0], "it") if len(missing) == 1 else (" and ".join(missing), "them")
+        reason = f"the claim asks for the control {which}, and no comparison of the probe ran {them}"
+        return Verdict(word="broken", reason=reason)
+    if unanswered := held and held.unanswered(evidence):
+        return Verdict(word="broken", reason=unanswered)
+    if differs := held and held.differ():
+        return Verdict(word=differs[0], reason=differs[1])
+    agreed = "" if held is None else held.agreement
+    return Verdict(word="supported", reason="; ".join(piece.reason for piece in evidence) + agreed)
+
+
+def _as_declared(verdict: Verdict, claim: Claim, subject: str) -> Verdict:
+    declared = claim.not_reproduced.get(subject)
+    if declared is None:
+        return verdict
+    if verdict.word == declared.verdict:
+        return replace(verdict, declared=declared.reason)
+    if verdict.word == "supported":
+        contrary = f"declared {declared.verdict} ({declared.reason}), yet supported: {verdict.reason}"
+        return replace(verdict, reason=f"{contrary}. Take the declaration away", surprise=True)
+    return verdict

@@ -10,7 +10,7 @@ import numpy as np
 
 from saeprobe.claims import Claim, Control, Over, Verdict
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.verdicts.deciding import decide
+from saeprobe.verdicts import decide
 from studies.calibration.populations import Population
 
 Truth = Literal["false", "true"]

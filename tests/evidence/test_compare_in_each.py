@@ -9,7 +9,7 @@ from saeprobe import in_each
 from saeprobe.claims import Claim
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
-from saeprobe.verdicts.deciding import decide
+from saeprobe.verdicts import decide
 
 UP = (templates("novice", [30, 31, 32, 33]), templates("expert", [10, 11, 12, 13]))
 DOWN = (UP[1], UP[0])

@@ -12,7 +12,7 @@ from saeprobe.claims import Claim, Published, Verdict, published
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
 from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.values import Measurement
-from saeprobe.verdicts.deciding import compare_published, decide
+from saeprobe.verdicts import compare_published, decide
 
 
 def near(of: Measurement, lowers: float, raises: float) -> Measurement:

@@ -11,7 +11,7 @@ from saeprobe.claims import published
 from saeprobe.evidence.evidence import Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
-from saeprobe.verdicts.deciding import compare_published
+from saeprobe.verdicts import compare_published
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 

@@ -113,7 +113,7 @@ def test_the_fewest_needs_others_of_both_kinds() -> None:
     styles = captured(expert=(50, 50), guru=(1, 2))
     with pytest.raises(ValueError, match="was given feature 0 alone"):
         fewest(0, [0], styles["expert"])
-    with pytest.raises(NotRun, match="no style beside expert was read"):
+    with pytest.raises(NotRun, match="no style but expert was read"):
         fewest(0, [1], recorded(expert={0: 50, 1: 50}, standard={})["expert"])
     one: list[Row] = [("expert", "A", "x", [1.0, 1.0]), ("guru", "A", "x", [0.0, 1.0])]
     assert fewest(0, [1], features(one)["expert"]).outcome == "inconclusive"

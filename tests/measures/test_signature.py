@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from by_hand import Row, crossed, features
@@ -89,7 +90,7 @@ def test_several_separating_features_name_those_that_are_no_signature() -> None:
 @pytest.mark.parametrize("styles", both(50, 0))
 def test_two_styles_alone_are_said_to_be_alone(styles: Features | Recorded) -> None:
     """Nothing is known of other styles, which the scope says."""
-    assert "; beside novice prompts only" in separates(0, styles["expert"], styles["novice"]).scope
+    assert "; against novice prompts only" in separates(0, styles["expert"], styles["novice"]).scope
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_the_level_of_a_signature_is_shared_over_the_styles() -> None:
     assert evidence.level == pytest.approx(1 - 0.05 / 6)
     assert evidence.samples[0].interval == (pytest.approx((0.05 / 12) ** (1 / 50)), 1)
     assert evidence.samples[1].interval == (0, pytest.approx(1 - (0.05 / 12) ** (1 / 50)))
-    assert evidence.scope.startswith("the recorded prompts, 50, one wording a style; beside a, b, c, d, e")
+    assert evidence.scope.startswith("the recorded prompts, 50, one wording a style; against a, b, c, d, e")
 
 
 def test_the_least_count_that_is_surely_lower_is_where_the_intervals_part() -> None:
@@ -194,3 +195,19 @@ def test_a_captured_rate_counts_prompts_as_before() -> None:
     """A feature fires on a prompt where any of its rows is above 0."""
     styles = captured(expert=(13, 50), guru=(0, 1))
     assert firing_rate(styles["expert"], 0).values.sum() == 13  # type: ignore[union-attr]
+
+
+def test_a_style_and_its_repeat_are_no_two_styles() -> None:
+    """Standard prompts, read again as `assistant`, do not speak against a signature of standard ones."""
+    counts = {"standard": 50, "novice": 3, "assistant": 50}
+    taken = captured(**{style: (count,) for style, count in counts.items()})
+    apart = taken["assistant"]
+    same_texts = tuple(replace(one, style="assistant") for one in taken["standard"].prompts)
+    kept = taken.select([at for at, one in enumerate(taken.prompts) if one.style != "assistant"])
+    styles = replace(kept, family=None, repeats={"assistant": replace(apart, prompts=same_texts)})
+    record = replace(recorded(**{style: {0: of} for style, of in counts.items()}), repeats=frozenset({"assistant"}))
+    for signed in (styles["standard"], styles["assistant"], record["standard"]):
+        evidence = signature(0, signed)
+        assert evidence.outcome == "supported"
+        assert [sample.label for sample in evidence.samples] == [signed.label, "novice"]
+    assert signature(0, taken["standard"]).outcome == "refuted"

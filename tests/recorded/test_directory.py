@@ -152,7 +152,7 @@ def test_a_comparison_decides_what_is_said_of_every_prompt(with_diff: Recorded) 
     assert evidence.outcome == "supported"
     assert evidence.n_units == (8, 8)
     assert all(sample.interval is None for sample in evidence.samples)
-    picked = "; beside expert prompts only; the features were picked on these same prompts"
+    picked = "; against expert prompts only; the features were picked on these same prompts"
     assert evidence.scope == f"the recorded prompts, at least 8 + 8{picked}"
     assert separates(12, with_diff["novice"], with_diff["expert"]).outcome == "refuted"
     assert sample_of(firing_rate(with_diff["expert"], 13), Terms()).mean == 0.5

@@ -39,7 +39,7 @@ from saeprobe.recorded.record import Recorded
 from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.recorded.tensors import ArticleFeatures, write_features
-from saeprobe.verdicts.deciding import decide
+from saeprobe.verdicts import decide
 
 READ = PromptSet.build(
     name="read", language="en", topics=TOPICS, styles={"novice": ["{topic}?"], "expert": ["prove {topic}"]}

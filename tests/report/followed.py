@@ -19,7 +19,7 @@ from saeprobe.measures import clusters, exclusive_features, scan, separates
 from saeprobe.prompts import Prompt
 from saeprobe.report import ProbeRecord, probe_to_json
 from saeprobe.report.shape import Document
-from saeprobe.verdicts.deciding import decide
+from saeprobe.verdicts import decide
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
 WORDS = {"novice": ("novice",), "expert": ("expert",)}

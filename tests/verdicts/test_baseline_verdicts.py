@@ -18,8 +18,8 @@ from saeprobe.claims import (
     refuted,
 )
 from saeprobe.evidence.evidence import EvidenceOutcome
+from saeprobe.verdicts import decide
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
-from saeprobe.verdicts.deciding import decide
 
 MOVED = (
     'novice moved from 18.83 to 21.20 features since Ada approved it on 2026-11-20 ("as in table 1"); '

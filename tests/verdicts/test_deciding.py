@@ -25,7 +25,7 @@ from saeprobe.claims import (
     unverifiable,
 )
 from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, Sample, recording
-from saeprobe.verdicts.deciding import decide
+from saeprobe.verdicts import decide
 
 HIGH = templates("novice", (10, 11, 12, 13))
 LOW = templates("expert", (1, 2, 3, 4))

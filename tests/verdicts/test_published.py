@@ -9,7 +9,7 @@ import pytest
 
 from saeprobe.claims import Claim, NonReproduction, Published, Verdict, drifted, published
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
-from saeprobe.verdicts.deciding import compare_published, decide
+from saeprobe.verdicts import compare_published, decide
 
 
 def claimed(numbers: Published | None = None, known: NonReproduction | None = None) -> Claim:

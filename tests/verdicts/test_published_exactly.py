@@ -6,7 +6,7 @@ import pytest
 from test_published import claimed, decided, found, sample
 
 from saeprobe.claims import published
-from saeprobe.verdicts.deciding import compare_published, decide
+from saeprobe.verdicts import compare_published, decide
 
 TOP = sample("standard", 24.72, interval=(14.72, 34.72))
 BELOW = (sample("expert", 15.22, interval=(4.22, 26.22)), sample("novice", 14.72, interval=(4.72, 24.72)))

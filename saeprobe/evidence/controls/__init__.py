@@ -76,6 +76,27 @@ def what_is_left(name: Control, compared: Compared, again: Evidence, terms: Term
     )
 
 
+def what_is_shown(
+    name: Control, effect: float | None, again: Evidence, alpha: float, detail: str, *, found: bool
+) -> ControlResult:
+    """Make the result of a control under which the effect has to be absent, from the comparison that it made.
+
+    It explains the claim, whose `effect` was `found`, if it shows at least half as much, with p below alpha.
+    """
+    share = None if not effect or again.estimate is None else again.estimate / effect
+    return ControlResult(
+        name=name,
+        expects="absent",
+        explains=found and again.p is not None and again.p < alpha and share is not None and share >= HALF,
+        estimate=again.estimate or 0.0,
+        interval=again.interval,
+        p=again.p,
+        detail=detail,
+        share=share,
+        evidence=again,
+    )
+
+
 def withstands(name: Control, left: float, p: float, share: float | None, alpha: float) -> bool:
     """Decide whether enough is left of an effect that has to persist.
 

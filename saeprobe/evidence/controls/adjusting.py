@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import HALF, Again, found, not_run, share_of, what_is_left
+from saeprobe.evidence.controls import Again, found, not_run, what_is_left, what_is_shown
 from saeprobe.evidence.evidence import ControlResult, Terms
 from saeprobe.evidence.units import Compared
 from saeprobe.evidence.values import Measurement
@@ -179,23 +179,12 @@ def injection_control(
         return not_run(name, "absent", compared, str(error))
     if made.p is None or made.estimate is None:
         return not_run(name, "absent", compared, made.reason)
-    share = share_of(made.estimate, compared.shift.estimate)
-    words = " and ".join(f"'{word}'" for word in own_words(a, b))
-    effect = amount(made.estimate, made.unit, signed=True)
-    return ControlResult(
-        name=name,
-        expects="absent",
-        explains=found(compared, terms) and made.p < terms.alpha and share is not None and share >= HALF,
-        estimate=made.estimate,
-        interval=made.interval,
-        p=made.p,
-        detail=(
-            f"with {words} pasted into neutral prompts the difference is {effect} "
-            f"({p_value(made.p)}) against {number(compared.shift.estimate, made.unit, signed=True)}"
-        ),
-        share=share,
-        evidence=made,
+    words, effect = " and ".join(f"'{word}'" for word in own_words(a, b)), compared.shift.estimate
+    detail = (
+        f"with {words} pasted into neutral prompts the difference is {amount(made.estimate, made.unit, signed=True)} "
+        f"({p_value(made.p)}) against {number(effect, made.unit, signed=True)}"
     )
+    return what_is_shown(name, effect, made, terms.alpha, detail, found=found(compared, terms))
 
 
 def shuffled_control(

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import HALF, RANDOM, Again, found, not_run, share_of
+from saeprobe.evidence.controls import HALF, RANDOM, Again, found, not_run, share_of, what_is_shown
 from saeprobe.evidence.controls.adjusting import NO_MODEL
 from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Terms, UnitValue
 from saeprobe.evidence.units import Compared
@@ -228,20 +228,10 @@ def run_rivals(
 
 def _pasted(name: Control, claim: Evidence, evidence: Evidence, found: bool, alpha: float) -> ControlResult:  # noqa: FBT001
     """Hold the evidence on pasted words against that of the claim."""
-    share = None if not claim.estimate or evidence.estimate is None else evidence.estimate / claim.estimate
-    reproduced = evidence.p is not None and evidence.p < alpha and share is not None and share >= HALF
-    of_effect = "" if share is None or evidence.p is None else f"; {number(share, SHARE)} of the effect"
-    return ControlResult(
-        name=name,
-        expects="absent",
-        explains=found and reproduced,
-        estimate=evidence.estimate or 0.0,
-        interval=evidence.interval,
-        p=evidence.p,
-        share=share,
-        evidence=evidence,
-        detail=f"with the styles' own words pasted into neutral prompts {evidence.reason}{of_effect}",
-    )
+    detail = f"with the styles' own words pasted into neutral prompts {evidence.reason}"
+    if claim.estimate and evidence.estimate is not None and evidence.p is not None:
+        detail += f"; {number(evidence.estimate / claim.estimate, SHARE)} of the effect"
+    return what_is_shown(name, claim.estimate, evidence, alpha, detail, found=found)
 
 
 def _drawn(

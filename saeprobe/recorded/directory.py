@@ -22,15 +22,12 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.features import Features, RecordedRun
 from saeprobe.files import FileError, cut, shortened
-from saeprobe.recorded.named_features import TopicActivations
-from saeprobe.recorded.recognition import Key, RecordedFile
+from saeprobe.recorded.recognition import EidTable
 from saeprobe.recorded.record import REMEDY, Recorded, from_features, from_ranks, from_summaries
-from saeprobe.recorded.stated import Stated, stated_in_words
-from saeprobe.recorded.summaries import EidTable, read_eid_table
+from saeprobe.recorded.stated import RecordedFile, Stated
 from saeprobe.recorded.tensors import Entries, features_of
 
 _SUMMARIES: Final = ("feature-diff", "firing-by-style", "activations-by-topic")
-_COUNTS: Final = ("l0", "exclusive features")  # of features, which an SAE has so many of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +63,7 @@ def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: S
         return from_ranks(content, stated.subject, found.run, stated.in_order(content.topics), repeats)
     better = next((file for file in refused if file.kind == "article-features"), None)
     remedy = f"{better.path.name}, which may hold it, cannot be used: {refused[better].found}" if better else REMEDY
-    states: dict[Key, float] = {}
-    by_topic: list[TopicActivations] = []
-    for file in found.files:
-        states |= {key: value for key, (value, _) in file.states.items() if key not in states}
-        by_topic += [file.content] if isinstance(file.content, TopicActivations) and file.all_topics else []
-    return from_summaries(states, by_topic, stated.subject, found.run, remedy)
+    return from_summaries(found.files, stated.subject, found.run, remedy)
 
 
 def in_words(files: Sequence[RecordedFile], asked: Iterable[tuple[Capture, Stated]]) -> str:
@@ -158,11 +150,9 @@ def _agreeing(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -
         try:
             if file.problem is not None:
                 raise file.problem
-            stated.check(file.path, topics=file.topics, width=file.width)
-            if isinstance(file.content, EidTable):
-                read_eid_table(file.path, d_in=stated.d_in)
-            counts = {stated_in_words(key): value for key, (value, _) in file.states.items() if key[0] in _COUNTS}
-            stated.check_features(file.path, counts, numbers=file.features)
+            stated.check(file)
+            if isinstance(file.content, EidTable) and stated.d_in:
+                file.content.check(file.path, stated.d_in)
         except FileError as error:
             refused[file] = error
         else:
@@ -191,14 +181,11 @@ def _runs(files: Iterable[RecordedFile], stated: Stated) -> list[_Found]:
 def _run(files: Sequence[RecordedFile], stated: Stated) -> RecordedRun:
     counted = max(files, key=lambda file: (bool(file.n) and not file.shares, file.n or 0))
     firm_first = sorted(files, key=lambda file: (file.shares, not file.all_topics))
-    differing = (
-        stated.another(file.topics, all_topics=file.all_topics, n=file.n, shares=file.shares) for file in firm_first
-    )
     return RecordedRun(
         origin=" + ".join(file.path.name for file in files),
         n=counted.n,
         shares=counted.shares,
-        another=next(filter(None, differing), ""),
+        another=next((said for file in firm_first if (said := stated.another(file))), ""),
         own=None if stated.prompts is None else len(stated.prompts.topics),
     )
 

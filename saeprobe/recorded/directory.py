@@ -41,10 +41,6 @@ class _Found:
     def styles(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(style for file in self.files for style in file.styles))
 
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return max((file.topics for file in self.files), key=len)
-
 
 def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> Features | Recorded:
     """Read what files hold in place of `capture`, held against what the subject states.
@@ -192,10 +188,11 @@ def _run(files: Sequence[RecordedFile], stated: Stated) -> RecordedRun:
 
 def _apart(runs: Sequence[_Found]) -> str:
     """Say how runs differ."""
+    longest = [max((file.topics for file in one.files), key=len) for one in runs]
     of_each = {
         "styles": [", ".join(one.styles) for one in runs],
         "prompts a style": [f"{'a multiple of ' if one.run.shares else ''}{one.run.n}" for one in runs],
-        "topics": ["unnamed" if not one.topics else shortened([*one.topics]) for one in runs],
+        "topics": [shortened([*topics]) if topics else "unnamed" for topics in longest],
     }
     differing = [f"{what} {' against '.join(said)}" for what, said in of_each.items() if len({*said}) > 1]
     return "; ".join(differing) or "they are of the same styles and topics, and only their numbers tell them apart"

@@ -214,9 +214,10 @@ def _keys(data: object) -> tuple[set[str], set[str], set[str]]:
     def of(value: object) -> set[str]:
         return {str(key) for key in cast("dict[object, object]", value)} if isinstance(value, dict) else set()
 
-    listed: list[object] = cast("list[object]", data) if isinstance(data, list) else []
+    own = of(data)
+    listed = cast("list[object]", data) if isinstance(data, list) else []
     inner = cast("dict[object, object]", data).values() if isinstance(data, dict) else ()
-    return of(next(iter(listed), None)), of(data), set(chain.from_iterable(map(of, inner)))
+    return of(next(iter(listed), None)), own, set(chain.from_iterable(map(of, inner)))
 
 
 _LISTED, _OWN, _INNER = range(3)

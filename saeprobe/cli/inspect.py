@@ -187,11 +187,9 @@ def _recorded(contents: Contents) -> Recognition:
     if found.problem is not None:
         wrong = f"{found.problem.found}; wanted {found.problem.wanted}"
         return Recognition(description=found.description, warnings=(wrong,))
-    return (
-        Recognition()
-        if found.kind == "unknown"
-        else Recognition(kind=found.kind, description=found.description, facts=found.facts)
-    )
+    if found.kind == "unknown":
+        return Recognition()
+    return Recognition(kind=found.kind, description=found.description, facts=found.facts)
 
 
 def _own_json(contents: Contents) -> Recognition | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -140,11 +141,11 @@ def served(subject: Subject, plan_of: Callable[[Subject], Plan], store: Store) -
 
 def stored_before(gathered: Sequence[Gathered]) -> int:
     """Count the results of a run that were stored before the run: what one worker computed, another finds stored."""
-    needed: dict[str, int] = {}
+    needed = Counter[str]()
     for each in gathered:
-        needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
+        needed |= Counter({each.subject: each.stored + each.computed})  # the larger of the two
     computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
-    return max(0, sum(needed.values()) - computed)
+    return max(0, needed.total() - computed)
 
 
 def work_in_words(works: Sequence[Work], label: str, store: Store) -> str:

@@ -22,9 +22,8 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.features import Features, RecordedRun
 from saeprobe.files import FileError, cut, shortened
-from saeprobe.recorded.recognition import EidTable
 from saeprobe.recorded.record import REMEDY, Recorded, from_features, from_ranks, from_summaries
-from saeprobe.recorded.stated import RecordedFile, Stated
+from saeprobe.recorded.stated import EidTable, RecordedFile, Stated
 from saeprobe.recorded.tensors import Entries, features_of
 
 _SUMMARIES: Final = ("feature-diff", "firing-by-style", "activations-by-topic")
@@ -106,8 +105,8 @@ def _chosen(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> 
 
     best = max(map(fit, runs))
     runs = [one for one in runs if fit(one) == best]
-    against = [a.contradiction(b) for one, other in combinations(runs, 2) for a in one.files for b in other.files]
-    why = next(filter(None, against), "")
+    pairs = ((a, b) for one, other in combinations(runs, 2) for a in one.files for b in other.files)
+    why = next((said for a, b in pairs if (said := a.contradiction(b))), "")
     if not why:  # which of two that contradict each other is right is not a question of how much they hold
         most = max(len(asked & {*one.styles}) for one in runs)
         runs = [one for one in runs if len(asked & {*one.styles}) == most]
@@ -129,9 +128,8 @@ def _lacking(
     if rank:
         return f"the recorded evidence ({given}) holds no EID table; put eid_persona_results.json of the run there"
     remedy = "put features_layer50.pt or feature_diff.json of the run there"
-    for file in reversed(files):
-        if file.kind == "article-activations":
-            remedy = f"encode {file.path.name} first: saeprobe encode {file.path} --sae SAE -o features_layer50.pt"
+    if one := next((file.path for file in files if file.kind == "article-activations"), None):
+        remedy = f"encode {one.name} first: saeprobe encode {one} --sae SAE -o features_layer50.pt"
     return f"the recorded evidence ({given}) holds no features; {remedy}"
 
 
@@ -147,8 +145,6 @@ def _agreeing(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -
             if file.problem is not None:
                 raise file.problem
             stated.check(file)
-            if isinstance(file.content, EidTable) and stated.d_in:
-                file.content.check(file.path, stated.d_in)
         except FileError as error:
             refused[file] = error
         else:

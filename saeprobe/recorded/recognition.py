@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,42 +16,10 @@ from saeprobe.files import FileError, load_json, open_regular, shortened
 from saeprobe.recorded.archives import load_data
 from saeprobe.recorded.comparison import DOMINANT, feature_diff_of, smallest_count
 from saeprobe.recorded.record import BY_PROMPT, POOLED
-from saeprobe.recorded.stated import SINGLE, Key, Kind, RecordedFile, check_number_of_topics, layers_said
+from saeprobe.recorded.stated import EidTable, Key, Kind, RecordedFile, check_number_of_topics, layers_said
 from saeprobe.recorded.summaries import BY_STYLE, OF_STYLE, WHOLE, firing_by_style_of, held_at, topic_activations_of
 from saeprobe.recorded.tensors import ACTIVATIONS, FEATURES, entries_of
 from saeprobe.recorded.tensors import Kind as TensorKind
-from saeprobe.shapes import Float, Int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EidTable:
-    """A table holds the EID of one prompt a topic and persona.
-
-    Attributes:
-        topics: one a row.
-        personas: one a column, in the file's order.
-        eid: effective rank of the centred hidden states of the whole prompt, `[topics, personas]`.
-        seq_len: tokens of the prompt, `[topics, personas]`.
-    """
-
-    topics: tuple[str, ...]
-    personas: tuple[str, ...]
-    eid: Float[np.ndarray, "topics personas"]
-    seq_len: Int[np.ndarray, "topics personas"]
-
-    def check(self, path: Path, d_in: float = math.inf) -> None:
-        """Refuse a rank that is not above 0, or is above that of `seq_len` vectors of `d_in` dimensions.
-
-        Raises:
-            FileError: names the topic and the persona.
-        """
-        most = np.minimum(self.seq_len, d_in)
-        for row, column in np.argwhere((self.eid <= 0) | (self.eid > most + SINGLE)):
-            eid, length = float(self.eid[row, column]), int(self.seq_len[row, column])
-            of = f"entry {row} (topic {self.topics[row]!r}), persona {self.personas[column]!r}"
-            limit = f"at most {min(length, d_in)}, the rank of as many vectors in a stream of {d_in} dimensions"
-            wanted = limit if length and eid > 0 else "an effective rank above 0 over at least one token"
-            raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
 
 
 def read_eid_table(path: Path) -> EidTable:

@@ -17,8 +17,7 @@ from saeprobe.files import number, visible
 from saeprobe.prompts.prompt import Prompt
 
 if TYPE_CHECKING:
-    from saeprobe.recorded.recognition import EidTable
-    from saeprobe.recorded.stated import RecordedFile
+    from saeprobe.recorded.stated import EidTable, RecordedFile
     from saeprobe.recorded.tensors import ArticleFeatures
 
 AS_RECORDED: Final = "as recorded"

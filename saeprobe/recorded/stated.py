@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+import numpy as np
+
 from saeprobe.files import FileError, shortened
 from saeprobe.prompts import PromptSet
+from saeprobe.shapes import Float, Int
 
 MOST_TOPICS: Final = 10_000
 """More topics than this are no record of an experiment: a permutation of each takes memory in proportion."""
@@ -119,6 +122,37 @@ class RecordedFile:
         return all(named <= topics for topics in whole) and not {*self.styles}.isdisjoint(other.styles)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EidTable:
+    """A table holds the EID of one prompt a topic and persona.
+
+    Attributes:
+        topics: one a row.
+        personas: one a column, in the file's order.
+        eid: effective rank of the centred hidden states of the whole prompt, `[topics, personas]`.
+        seq_len: tokens of the prompt, `[topics, personas]`.
+    """
+
+    topics: tuple[str, ...]
+    personas: tuple[str, ...]
+    eid: Float[np.ndarray, "topics personas"]
+    seq_len: Int[np.ndarray, "topics personas"]
+
+    def check(self, path: Path, d_in: float = math.inf) -> None:
+        """Refuse a rank that is not above 0, or is above that of `seq_len` vectors of `d_in` dimensions.
+
+        Raises:
+            FileError: names the topic and the persona.
+        """
+        most = np.minimum(self.seq_len, d_in)
+        for row, column in np.argwhere((self.eid <= 0) | (self.eid > most + SINGLE)):
+            eid, length = float(self.eid[row, column]), int(self.seq_len[row, column])
+            of = f"entry {row} (topic {self.topics[row]!r}), persona {self.personas[column]!r}"
+            limit = f"at most {min(length, d_in)}, the rank of as many vectors in a stream of {d_in} dimensions"
+            wanted = limit if length and eid > 0 else "an effective rank above 0 over at least one token"
+            raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stated:
     """A subject states this of itself, and recorded files have to agree with it; None is what it does not state.
@@ -146,7 +180,7 @@ class Stated:
         return f"; they cannot be held against its {unknown}, which it does not declare" if unknown else ""
 
     def check(self, file: RecordedFile) -> None:
-        """Refuse a file whose name says another layer, whose SAE is of another width, or that holds a topic twice.
+        """Refuse a file of another layer by its name, of another width of SAE or stream, or that holds a topic twice.
 
         Raises:
             FileError: it does not agree with the subject, or with itself.
@@ -167,6 +201,8 @@ class Stated:
         if odd:
             remedy = f"give the file of the SAE of {self.subject}, or declare d_sae as it is"
             raise FileError(path, f"it holds {odd[0]}", wanted=f"at most {d_sae:,} features", remedy=remedy)
+        if isinstance(file.content, EidTable) and self.d_in:
+            file.content.check(path, self.d_in)
 
     def another(self, file: RecordedFile) -> str:
         """Say how the run behind a file differs from one on the subject's own prompts; empty where nothing shows it."""

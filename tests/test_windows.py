@@ -24,7 +24,7 @@ from saeprobe.claims import Claim
 from saeprobe.cli.terminal import explain
 from saeprobe.files import remove_leftovers, write_whole
 from saeprobe.plugin import terminal
-from saeprobe.report.document import command_line
+from saeprobe.report import command_line
 from saeprobe.store.store import Store
 from saeprobe.subject.machine import setting
 

@@ -266,7 +266,7 @@ def run_approve(arguments: "Namespace") -> int:
     from saeprobe.cli.terminal import RefusedError, report_here, say, table
     from saeprobe.files import visible
     from saeprobe.gate.approving import ApprovalError, approve
-    from saeprobe.report.document import ReportError, read_report
+    from saeprobe.report import ReportError, read_report
     from saeprobe.verdicts.baseline_files import BaselineError
 
     try:

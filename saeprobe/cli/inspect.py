@@ -13,7 +13,7 @@ from saeprobe.cli.contents import Contents, mapped_from, read_contents
 from saeprobe.cli.terminal import facts, say, table
 from saeprobe.files import bytes_in_words, cut, visible
 from saeprobe.recorded.recognition import recognised
-from saeprobe.report.document import ReportError, read_report
+from saeprobe.report import ReportError, read_report
 from saeprobe.report.overview import silent, subject_names
 from saeprobe.shapes import FLOATS, StoredTensor, widened
 from saeprobe.subject.files.sae import KEYS

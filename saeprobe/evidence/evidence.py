@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -249,6 +249,15 @@ class Recorder(Terms):
     """A recorder keeps the evidence of a probe while it runs, and the terms under which it is judged."""
 
     evidence: list[Evidence] = field(default_factory=list[Evidence])
+
+
+def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
+    """Yield the samples of some evidence and of its parts, in order.
+
+    Those of controls are not the claim's, and the numbers of a printed table were not measured.
+    """
+    pieces = (piece for whole in evidence for piece in whole.walk())
+    return (sample for piece in pieces if piece.kind != "printed" for sample in piece.samples)
 
 
 _current: ContextVar[Recorder | None] = ContextVar("saeprobe_recorder", default=None)

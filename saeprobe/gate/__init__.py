@@ -13,7 +13,7 @@ from saeprobe.claims import Word, did_you_mean
 from saeprobe.files import visible
 from saeprobe.gate.article import Article, ArticleError, Citation, read_article
 from saeprobe.git import named
-from saeprobe.report.document import ReportError, command_line, planned_name, read_report
+from saeprobe.report import ReportError, command_line, planned_name, read_report
 from saeprobe.report.shape import Document, Probe
 
 Decision = Literal["release", "hold", "cannot tell"]
@@ -90,9 +90,8 @@ def decide_release(article: Article, report: Document) -> Release:
     undecided.
     """
     rulings = tuple(_ruling(cited, report) for cited in article.claims)
-    run = report.run
-    uncommitted = named(run.changed) if run.dirty else None
-    return Release(article=article, rulings=rulings, command=run.command, uncommitted=uncommitted)
+    uncommitted = named(report.run.changed) if report.run.dirty else None
+    return Release(article=article, rulings=rulings, command=report.run.command, uncommitted=uncommitted)
 
 
 def _ruling(citation: Citation, report: Document) -> Ruling:
@@ -102,7 +101,7 @@ def _ruling(citation: Citation, report: Document) -> Ruling:
     else:
         probes = [probe for probe in of_claim if probe.subject == citation.subject]
     lost = _lost(citation, of_claim, report.planned)
-    gap, elsewhere = None, tuple[str, ...]()
+    gap, elsewhere = None, ()
     if lost:
         gap = f"planned but not reported: {', '.join(lost)}; the run did not come to its end"
     elif not of_claim:
@@ -119,10 +118,8 @@ def _ruling(citation: Citation, report: Document) -> Ruling:
 def _lost(citation: Citation, of_claim: Sequence[Probe], planned: Sequence[str]) -> list[str]:
     """List the planned names (`id[subject]`) of the claim that were reported less often than they were planned."""
     reported = Counter(planned_name(citation.id, probe.subject) for probe in of_claim)
-    if citation.subject is None:
-        due = Counter(name for name in planned if name.startswith(f"{citation.id}["))
-    else:
-        due = Counter(name for name in planned if name == str(citation))
+    whole, begin = citation.subject is None, f"{citation.id}["
+    due = Counter(name for name in planned if name == str(citation) or (whole and name.startswith(begin)))
     return sorted(due - reported)
 
 

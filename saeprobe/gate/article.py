@@ -18,7 +18,6 @@ from saeprobe.files import DEEPEST, FileError, check_values, quoted, read_text, 
 _FRONT_MATTER: Final = re.compile(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST: Final = 50_000  # characters of front matter; PyYAML takes a second for them
 _KEYS: Final = ("title", "language", "day", "claims")
-_REQUIRED: Final = ("title", "language", "claims")
 _CITATION_KEYS: Final = ("id", "subject")
 
 
@@ -74,9 +73,9 @@ def read_article(path: Path) -> Article:
         if key not in _KEYS:
             near = did_you_mean(str(key), _KEYS)
             raise refuse(f"the key {key!r} is unknown{near}", remedy=f"wanted: {', '.join(_KEYS)}")
-    for key in _REQUIRED:
+    for key, example in _EXAMPLES.items():
         if key not in front:
-            raise refuse(f"the front matter has no {key!r}", remedy=f"add it: {_EXAMPLES[key]}")
+            raise refuse(f"the front matter has no {key!r}", remedy=f"add it: {example}")
     day = front.get("day")
     if day is not None and (not isinstance(day, int) or isinstance(day, bool) or day < 1):
         raise refuse(f"day is {shortened(day)}", remedy="write a whole number from 1, or leave it out")

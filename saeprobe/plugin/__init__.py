@@ -187,9 +187,7 @@ class Door:
         if self._part is None:
             from saeprobe.plugin.starting import start
 
-            self._part = start(
-                self._config, _folders(self._config), tuple(_evidence(self._config).values()), self._began
-            )
+            self._part = start(self._config, _given(self._config), self._began)
         return self._part
 
 
@@ -225,33 +223,27 @@ def _collected(function: FunctionType, collector: object) -> bool:
     )
 
 
-def _folders(config: pytest.Config) -> dict[str, Path]:
-    """Return the folders that options name, from where pytest was called, by the last word of the option."""
-    said = {name: vars(config.option)[f"saeprobe_{name}"] for name in ("store", "report")}
-    return {name: (config.invocation_params.dir / one).resolve() for name, one in said.items() if one}
-
-
-def _evidence(config: pytest.Config) -> dict[str, Path]:
-    """Return the files and folders of recorded evidence, by what was given."""
-    return {one: (config.invocation_params.dir / one).resolve() for one in config.option.saeprobe_evidence if one}
+def _given(config: pytest.Config) -> list[tuple[str, str, Path]]:
+    """List the paths that options name: the last word of the option, what was given, and where it is from here."""
+    option, here = config.option, config.invocation_params.dir
+    said = [("store", option.saeprobe_store), ("report", option.saeprobe_report)]
+    said += [("evidence", one) for one in dict.fromkeys(option.saeprobe_evidence)]
+    return [(name, one, (here / one).resolve()) for name, one in said if one]
 
 
 def _check_options(config: pytest.Config) -> None:
     option = config.option
     if option.saeprobe_batch_size < 1 or option.saeprobe_seed < 0:
         raise pytest.UsageError("--saeprobe-batch-size must be at least 1 and --saeprobe-seed at least 0")
-    given = _folders(config)
-    evidence, report = _evidence(config), given.get("report")
-    named = [(name, vars(option)[f"saeprobe_{name}"], folder) for name, folder in given.items()]
-    _refuse_foreign_root(config, [*named, *(("evidence", said, path) for said, path in evidence.items())])
-    for said, path in evidence.items():
-        if not path.exists():
+    given = _given(config)
+    _refuse_foreign_root(config, given)
+    for name, said, path in given:  # refused before the work
+        there = next(folder for folder in (path, *path.parents) if folder.exists())
+        if name == "evidence" and there != path:
             raise pytest.UsageError(f"--saeprobe-evidence {said}: there is no file or folder {path}")
-    if report is not None:  # refused before the work
-        there = next(path for path in (report, *report.parents) if path.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK):
+        if name == "report" and not (there.is_dir() and os.access(there, os.W_OK)):
             raise pytest.UsageError(
-                f"--saeprobe-report {report}: {there} is no folder that can be written to; name another"
+                f"--saeprobe-report {path}: {there} is no folder that can be written to; name another"
             )
 
 

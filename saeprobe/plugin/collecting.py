@@ -6,7 +6,7 @@ All of it is known before anything runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -20,11 +20,12 @@ from saeprobe.evidence.controls import READ_ELSEWHERE
 from saeprobe.evidence.controls.draws import TOPICS, n_draws
 from saeprobe.features import Features
 from saeprobe.plugin.names import SUBJECT, fixtures_of, function_of, params_of
-from saeprobe.plugin.sentences import design_lines
-from saeprobe.prompts import Prompt, PromptFile, PromptSet
-from saeprobe.store.plan import prompts_for
+from saeprobe.prompts import PromptFile, PromptSet
+from saeprobe.store.plan import Work, counted, prompts_for
+from saeprobe.store.store import Store
 from saeprobe.subject.local import Subject
-from saeprobe.subject.registry import built_in, find_subject
+from saeprobe.subject.machine import models_absent
+from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import RandomPart, SubjectError
 
 Declared = Capture | Steering
@@ -36,9 +37,7 @@ Find = Callable[[str], Subject]
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 _ESCAPED: Final = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})")  # as pytest writes ids
 _SLUG: Final = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*")  # the parts of a case's id that may stand in the id of a claim
-FEW: Final = 3  # claims that a line names; more are counted, unless nothing can decide them
 _PARTS: Final[Mapping[RandomPart, str]] = {"random-model": "random models", "random-sae": "random SAEs"}
-_UNDECIDABLE: Final = ("cannot decide", "cannot be supported", "nothing can be compared")  # a design out of reach
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +60,6 @@ def subject_of(item: pytest.Item) -> str | None:
     return params_of(item).get(SUBJECT)
 
 
-def default_names(subjects: Iterable[Subject], *, unmarked: bool) -> tuple[str, ...]:
-    """Return the subjects that run where nothing selects: the specimens and the user's own without `default = false`.
-
-    An `unmarked` probe, which names no subject, runs on the user's own, or on the specimens where there are none.
-    """
-    specs, builtin = [subject.spec for subject in subjects], built_in()
-    own = [spec.name for spec in specs if spec.name not in builtin and spec.default is not False]
-    specimens = [spec.name for spec in specs if spec.specimen]
-    return tuple(own or specimens) if unmarked else (*specimens, *own)
-
-
 def found_with(name: str, rootdir: Path, given: Mapping[str, PromptFile | str]) -> Subject:
     """Find a subject, which reads the prompts that are `given` to it or to the nearest one it is a protocol of.
 
@@ -86,15 +74,13 @@ def found_with(name: str, rootdir: Path, given: Mapping[str, PromptFile | str]) 
     return replace(found, spec=replace(spec, **cast("dict[str, Any]", changed)))
 
 
-def unreadable(asked: Iterable[Asked], find: Find) -> dict[tuple[str, Declared], NotRun]:
-    """Return, by subject, the captures whose prompts it does not have, with the reason."""
-    found: dict[tuple[str, Declared], NotRun] = {}
-    for each in asked:
-        try:
-            prompts_for(each.declared.prompts, find(each.subject))
-        except NotRun as why:
-            found[each.subject, each.declared] = why
-    return found
+def unreadable(declared: Declared, subject: Subject) -> NotRun | None:
+    """Return why a subject does not have the prompts of a capture; None where it has them."""
+    try:
+        prompts_for(declared.prompts, subject)
+    except NotRun as why:
+        return why
+    return None
 
 
 def claim_of_item(item: pytest.Item) -> Claim | None:
@@ -142,9 +128,8 @@ def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
         claim, subjects = claim_of_item(item), members(subject_of(item) or "")
         for name in subjects if any(subjects) else ():
             for fixture, declared in declared_by(item).items():
-                file = item.nodeid.partition("::")[0]
-                asked = Asked(subject=name, declared=declared, claim=claim, fixture=fixture, file=file)
-                yield replace(asked, probe=function_of(item))
+                file, probe = item.nodeid.partition("::")[0], function_of(item)
+                yield Asked(subject=name, declared=declared, claim=claim, fixture=fixture, file=file, probe=probe)
 
 
 def declarations(module: pytest.Module | None) -> dict[str, Declared]:
@@ -239,9 +224,7 @@ class Conditions:
     def _condition(self, subject: Subject, capture: Capture, control: Control) -> Condition | NotRun:
         if control not in ("random-model", "random-sae"):
             words = replace(capture, prompts=capture.prompts.injected())
-            return unreadable([Asked(subject=subject.name, declared=words)], lambda _: subject).get(
-                (subject.name, words), Condition(subjects=(subject,), capture=words)
-            )
+            return unreadable(words, subject) or Condition(subjects=(subject,), capture=words)
         draws = self._drawn(subject, control)
         if isinstance(draws, NotRun):
             return draws
@@ -264,22 +247,29 @@ class Conditions:
         return self._draws[key]
 
 
-def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) -> list[str]:
-    """Write a line for each sentence of the claims on `subject` and its prompts, with what it can decide."""
-    probes: dict[tuple[object, str], tuple[Claim, dict[str, Sequence[Prompt]]]] = {}
-    for each in asked:
-        if each.claim is not None and each.subject == subject.name:
-            _, read = probes.setdefault((each.probe, each.claim.id), (each.claim, {}))
-            prompts = prompts_for(each.declared.prompts, subject)
-            read[each.fixture] = [one for these in (prompts, *prompts.repeats.values()) for one in these]
-    claims: dict[str, dict[str, None]] = {}
-    for (probe, _), (claim, read) in probes.items():
-        for line in design_lines(probe, read, over=claim.over, alpha=alpha):
-            claims.setdefault(line, {})[claim.id] = None
-    return [f"{subject.name}: for {_listed(list(ids), line)}, {line}" for line, ids in claims.items()]
+def work_in_words(works: Sequence[Work], label: str, store: Store) -> str:
+    """Say in a line what is asked and how much of it is stored, or why it cannot run; no model is loaded.
+
+    The line stands for several subjects if they read the same and are in the same place, as draws are.
+    """
+    first = works[0]
+    each = " each" if len(works) > 1 else ""
+    sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
+    asked = [
+        _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
+        *([_count(len(first.captures), "capture")] if first.captures else []),
+        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
+    ]
+    begin = f"{label}: {', '.join(asked)};"
+    try:
+        if (missing := first.subject.missing()) is not None:
+            return f"{begin} not run: {missing}"
+        stored, to_run = counted(works, store)
+        where = f", {models_absent() or first.subject.memory_plan.reason}" if to_run else ""
+    except SubjectError as error:
+        return f"{begin} cannot run: {error}"
+    return f"{begin} {stored:,} results stored, {to_run:,} to compute{where}"
 
 
-def _listed(ids: list[str], line: str) -> str:
-    if len(ids) > FEW and not any(phrase in line for phrase in _UNDECIDABLE):
-        return f"{len(ids)} claims"
-    return " and ".join([", ".join(ids[:-1]), ids[-1]] if len(ids) > 1 else ids)
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,12 @@ from saeprobe.files import visible
 from saeprobe.git import commit_of
 from saeprobe.plugin import checking, terminal
 from saeprobe.plugin.collecting import asked_by, claim_of_item, register_captures, subject_of
-from saeprobe.plugin.judging import described, versions
+from saeprobe.plugin.judging import described, made_with
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, record_of
-from saeprobe.plugin.records import stored_before
-from saeprobe.report import shape
-from saeprobe.report.document import ProbeRecord, build_document, command_line, now, plain, planned_name, write_report
+from saeprobe.report import ProbeRecord, build_document, command_line, now, plain, planned_name, shape, write_report
 from saeprobe.report.page import write_page
-from saeprobe.store.instrument import InstrumentCheck, check_of
+from saeprobe.store.instrument import check_of
 from saeprobe.store.plan import Gathered
 
 _PLAN = f"{RECORD}_plan"
@@ -49,8 +46,6 @@ class Hooks:
         self._unknown: dict[str, str] = {}
         self._planned: dict[str, str] = {}
         self._records: dict[str, ProbeRecord] = {}
-        self._gathered: list[Gathered] = []
-        self._checks: dict[str, InstrumentCheck] = {}
         self._shown: dict[str, Shown] = {}
         self._collected: dict[str, dict[str, None]] = {}
         self._unselected: list[str] = []
@@ -186,9 +181,9 @@ class Hooks:
         self._planned.update(sent["planned"])
         self._ran = self._ran or sent["ran"]  # a controller is set up by the first record, or here where none came
         self._notes.update(dict.fromkeys(sent["notes"]))
-        self._gathered += [Gathered(**each) for each in sent["gathered"]]
+        self._laboratory.gathered += [Gathered(**each) for each in sent["gathered"]]
         self._laboratory.computed_with.update(sent["computed_with"])
-        self._checks.update({name: check_of(each) for name, each in sent["checks"].items()})
+        self._laboratory.checks.update({name: check_of(each) for name, each in sent["checks"].items()})
         self._shown.update(msgspec.convert(sent["shown"], dict[str, Shown]))
 
     @pytest.hookimpl(tryfirst=True)
@@ -229,7 +224,7 @@ class Hooks:
         if self._ran or self._notes:
             unreached = [nodeid for nodeid in self._left if nodeid not in self._lost]
             left = terminal.Undecided(lost=self._lost, unreached=unreached, cut=self._cut, notes=notes)
-            terminal.summarize(terminalreporter, self._in_order, left, self._all_checks, self._written)
+            terminal.summarize(terminalreporter, self._in_order, left, self._laboratory.checks, self._written)
         if self._written is None and not self._unwritable:
             terminal.say_earlier(terminalreporter, self._settings.report)
 
@@ -249,14 +244,9 @@ class Hooks:
         """Return those of them that a run which was stopped early had come to; all, where it was not stopped."""
         return [nodeid for nodeid in self._left if not self._cut or nodeid in self._begun | self._ended]
 
-    @property
-    def _all_checks(self) -> dict[str, InstrumentCheck]:
-        """Return the instrument checks by subject, of this process and of its workers."""
-        return {**self._checks, **self._laboratory.checks}
-
     def _write(self, exit_code: int) -> None:
         """Write report.json and, from it alone, report.html."""
-        records, checks = self._in_order, self._all_checks
+        records, checks = self._in_order, self._laboratory.checks
         subjects = dict.fromkeys(name for record in records for name in members(record["subject"]))
         shown = {name: self._shown.get(name) or self._laboratory.shown(name) for name in subjects}
         document = build_document(
@@ -272,25 +262,28 @@ class Hooks:
         write_page(document, self._written[1])
 
     def _run(self, exit_code: int) -> shape.Run:
-        gathered = self._laboratory.gathered + self._gathered
+        gathered, settings = self._laboratory.gathered, self._settings
         workers = getattr(self._config.option, "numprocesses", None) or 0
-        settings = self._settings
         commit, changed = commit_of(settings.rootdir, store=settings.store, report=settings.report)
         return shape.Run(
             command=command_line(["pytest", *map(str, self._config.invocation_params.args)]),
             exit_code=exit_code,
             duration_s=round(time.monotonic() - self._began, 3),
-            alpha=self._settings.alpha,
-            seed=self._settings.seed,
             workers=int(workers),
             commit=commit,
             dirty=None if changed is None else bool(changed),
             changed=changed or (),
-            python=platform.python_version(),
-            platform=platform.platform(),
-            device=next((each.device for each in gathered if each.device), None),
-            evidence_dir=self._laboratory.records.names,
-            versions=versions(self._laboratory.computed_with),
+            evidence_dir=settings.evidence_names,
             computed_prompts=sum(each.computed for each in gathered),
-            stored_prompts=stored_before(gathered),
+            stored_prompts=_stored_before(gathered),
+            **made_with(settings, self._laboratory),
         )
+
+
+def _stored_before(gathered: Sequence[Gathered]) -> int:
+    """Count the results of a run that were stored before the run: what one worker computed, another finds stored."""
+    needed: dict[str, int] = {}
+    for each in gathered:
+        needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
+    computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
+    return max(0, sum(needed.values()) - computed)

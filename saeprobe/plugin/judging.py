@@ -24,8 +24,7 @@ from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of
 from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
-from saeprobe.report import shape
-from saeprobe.report.document import ProbeRecord, instrument_of, probe_to_json
+from saeprobe.report import ProbeRecord, instrument_of, probe_to_json, shape
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import version_of
@@ -51,6 +50,18 @@ def versions(computed: Mapping[str, Mapping[str, str]], subjects: Iterable[str] 
     kept = {name: ", ".join(sorted({of[name] for of in of_them if name in of})) for name in PACKAGES}
     found = {name: kept[name] or version_of(name) for name in PACKAGES}
     return {name: version for name, version in found.items() if version is not None}
+
+
+def made_with(settings: Settings, laboratory: Laboratory, subjects: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return what values are measured with, on all or some subjects, by the names of `Run` and of `Provenance`."""
+    return {
+        "alpha": settings.alpha,
+        "seed": settings.seed,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": next((each.device for each in laboratory.gathered if each.device), None),
+        "versions": versions(laboratory.computed_with, subjects),
+    }
 
 
 def described(
@@ -196,18 +207,12 @@ class Judge:
     def _now(self, subject: str) -> Provenance:
         """Say what values on a subject, or on several joined by a plus sign, are measured with in this run."""
         commit, changed = self._here()
-        settings = self._settings
         return Provenance(
             subjects={name: self._identity(name) for name in members(subject)},
-            versions=versions(self._laboratory.computed_with, members(subject)),
-            python=platform.python_version(),
-            platform=platform.platform(),
-            device=self._laboratory.device,
-            evidence=self._laboratory.records.names,
+            evidence=self._settings.evidence_names,
             commit=commit,
             dirty=None if changed is None else bool(changed),
-            alpha=settings.alpha,
-            seed=settings.seed,
+            **made_with(self._settings, self._laboratory, members(subject)),
         )
 
     def _enter(

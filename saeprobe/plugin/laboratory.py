@@ -12,10 +12,10 @@ from saeprobe.captures import Capture, Steering
 from saeprobe.claims import NotRun, members
 from saeprobe.features import Features
 from saeprobe.measures.differences import Figures, figures_of
-from saeprobe.plugin import collecting
-from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared
+from saeprobe.plugin.collecting import Asked, Condition, Conditions, Declared, found_with, unreadable, work_in_words
 from saeprobe.plugin.names import Settings
-from saeprobe.plugin.records import AS_PUBLISHED, Records, served, work_in_words
+from saeprobe.plugin.records import AS_PUBLISHED, Records, served
+from saeprobe.plugin.sentences import designs_in_words
 from saeprobe.store import plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Plan, Progress, Work
@@ -23,7 +23,7 @@ from saeprobe.store.store import Store, StoreError
 from saeprobe.store.tables import Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
-from saeprobe.subject.registry import subject_names
+from saeprobe.subject.registry import built_in, subject_names
 from saeprobe.subject.specification import ReadingError, SubjectError
 
 Show = Callable[[str, int, int], None]  # it shows progress: the subject, prompts done, prompts in all
@@ -51,7 +51,7 @@ class Laboratory:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.records = Records(settings.evidence)
+        self._records = Records(settings.evidence)
         self._store = Store(settings.store)
         self._subjects: dict[str, Subject] = {}
         self._asked: tuple[Asked, ...] = ()
@@ -68,18 +68,18 @@ class Laboratory:
         self.computed_with: dict[str, Mapping[str, str]] = {}  # by subject that is asked, see `served`
 
     def default_names(self, *, unmarked: bool = False) -> tuple[str, ...]:
-        """Return the subjects that run where nothing selects others; `unmarked`, those of a probe that names none."""
-        subjects = map(self.subject, self.names)
-        return self._settings.default_subjects or collecting.default_names(subjects, unmarked=unmarked)
+        """Return the subjects that run where nothing selects: specimens and the user's own without `default = false`.
 
-    @property
-    def device(self) -> str | None:
-        """Return the first device that computed in this process; None where nothing was computed."""
-        return next((each.device for each in self.gathered if each.device), None)
+        An `unmarked` probe, which names no subject, runs on the user's own, or on the specimens where there are none.
+        """
+        specs, builtin = [self.subject(name).spec for name in self.names], built_in()
+        own = [spec.name for spec in specs if spec.name not in builtin and spec.default is not False]
+        specimens = [spec.name for spec in specs if spec.specimen]
+        return self._settings.default_subjects or (tuple(own or specimens) if unmarked else (*specimens, *own))
 
     def subject(self, name: str) -> Subject:
         """Look up a subject by name, of which nothing is loaded; SubjectError is raised where there is none."""
-        found = self._subjects.get(name) or collecting.found_with(name, self._settings.rootdir, self._settings.prompts)
+        found = self._subjects.get(name) or found_with(name, self._settings.rootdir, self._settings.prompts)
         versions = self.computed_with.get(name)
         self._subjects[name] = found if versions in (None, found.computed_with) else found.computed_by(versions)
         return self._subjects[name]
@@ -88,7 +88,8 @@ class Laboratory:
         """Take note of all that the collected probes need, their controls and the checks of their instruments too."""
         sound = [each for each in asked if self.broken(each.subject) is None]
         run = [each for each in sound if not self.recorded(self.subject(each.subject))]
-        self._unread = collecting.unreadable(run, self.subject)
+        unread = {(it.subject, it.declared): unreadable(it.declared, self.subject(it.subject)) for it in run}
+        self._unread = {of: why for of, why in unread.items() if why is not None}
         self._asked = tuple(each for each in sound if (each.subject, each.declared) not in self._unread)
         names = tuple(dict.fromkeys(each.subject for each in self._asked))
         for name in names if models_absent() else ():
@@ -117,7 +118,7 @@ class Laboratory:
         wrong += dict.fromkeys(f"plan: {name}: not run: {why}" for (name, _), why in self._unread.items())
         lines = wrong + [f"plan: {line}" for works in self._together() for line in self._in_words(works)]
         recorded = [name for name in self.names if self.recorded(self.subject(name))]
-        return lines + Records.unasked(recorded, self._asked)
+        return lines + (Records.unasked(recorded, self._asked) if recorded else [])
 
     def gather(self, show: Show) -> None:
         """Run what the plan asks for and the store lacks; a failure is kept for the probes that need it."""
@@ -147,7 +148,8 @@ class Laboratory:
         """Say why no claim may be decided on a subject, or on several joined by a plus sign; None where one may."""
         reasons: dict[str, str] = {}
         for each in members(name) if name else ():
-            check, wrong = self.checks.get(each), self.wrong(self.subject(each))
+            check, subject = self.checks.get(each), self.subject(each)
+            wrong = None if self.recorded(subject) else subject.wrong  # files of one that is not run are never read
             if wrong is not None:
                 reasons[each] = self._wrong[each] = wrong
             elif check is not None and check.broken:
@@ -182,17 +184,20 @@ class Laboratory:
         subject = works[0].subject
         if (record := self.record_of(subject)) is not None:
             return [f"{subject.name}: recorded evidence in {record}"]
-        designs = collecting.designs_in_words(self._asked, subject, alpha=self._settings.alpha)
+        designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
         return [work_in_words(works, self._label(subject.name), self._store), *designs]
 
     def _gather_together(self, works: Sequence[Work], show: Show) -> None:
         """Run several subjects in turn; no other process runs any of them meanwhile."""
         try:
             with self._locked(*works):
-                for number, work in enumerate(works):
-                    shown = partial(_as_one, show, self._label(work.subject.name), number, len(works))
+                for number, work in enumerate(works):  # they are shown as one, and read the same
+
+                    def step(done: int, total: int, before: int = number) -> None:
+                        show(self._label(works[0].subject.name), before * total + done, len(works) * total)
+
                     try:
-                        self._run(work, shown)
+                        self._run(work, step)
                     except Exception as error:  # noqa: BLE001 - a probe reports it as its own: `broken`, with this reason
                         self._failed[work.subject.name] = error
         except StoreError as error:
@@ -249,7 +254,7 @@ class Laboratory:
         if self.recorded(subject):
             if isinstance(declared, Steering):
                 raise NotRun(f"recorded files hold no steering; {subject.missing() or 'leave --saeprobe-evidence out'}")
-            return self.records.evidence(subject, declared)
+            return self._records.evidence(subject, declared)
         if whys := [str(why) for why in (self._unread.get((subject.name, declared)), subject.missing()) if why]:
             raise NotRun("; ".join(whys))
         if (failed := self._failed.get(subject.name)) is not None:
@@ -285,16 +290,7 @@ class Laboratory:
 
     def record_of(self, subject: Subject) -> str | None:
         """Say where the recorded files of a subject are, and what each answers; None for one that is run."""
-        return self.records.in_words(subject, self._asked) if self.recorded(subject) else None
-
-    def wrong(self, subject: Subject) -> str | None:
-        """Say why a subject that is to be run cannot be; files of one that is not are never read."""
-        return None if self.recorded(subject) else subject.wrong
-
-
-def _as_one(show: Show, label: str, number: int, of: int, done: int, total: int) -> None:
-    """Show the progress of one of several subjects that are shown as one and read the same."""
-    show(label, number * total + done, of * total)
+        return self._records.in_words(subject, self._asked) if self.recorded(subject) else None
 
 
 def _refused(why: NotRun) -> Features:

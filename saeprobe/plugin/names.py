@@ -41,6 +41,11 @@ class Settings:
     seed: int
     batch_size: int
 
+    @property
+    def evidence_names(self) -> str | None:
+        """Name the recorded evidence that was given, as the report and baselines do; None where none was."""
+        return ", ".join(path.name for path in self.evidence) or None
+
 
 def function_of(item: pytest.Item) -> Any:
     """Return the function of a test that pytest itself made.

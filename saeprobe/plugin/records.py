@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -18,11 +17,9 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
 from saeprobe.prompts import PromptChoice, PromptSet
-from saeprobe.store.plan import Gathered, Plan, Work, counted, file_for, prompts_for
+from saeprobe.store.plan import Plan, counted, file_for, prompts_for
 from saeprobe.store.store import DAMAGE, VERSIONS, Store
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import models_absent
-from saeprobe.subject.specification import SubjectError
 
 if TYPE_CHECKING:
     from saeprobe.features import Features
@@ -40,11 +37,6 @@ class Records:
 
     paths: tuple[Path, ...]
 
-    @property
-    def names(self) -> str | None:
-        """Name what was given, as the report and baselines do; None where nothing was."""
-        return ", ".join(path.name for path in self.paths) or None
-
     @cached_property
     def _files(self) -> tuple[RecordedFile, ...]:
         from saeprobe.recorded.recognition import recorded_files
@@ -59,8 +51,8 @@ class Records:
 
     @staticmethod
     def unasked(recorded: Collection[str], asked: Iterable[Asked]) -> list[str]:
-        """Say, where evidence is given and nothing asks for it, which `-m` decides something from it."""
-        if not recorded or any(each.subject in recorded for each in asked):
+        """Say, where nothing asks for the evidence that is given, which `-m` decides something from it."""
+        if any(each.subject in recorded for each in asked):
             return []
         remedy = " or ".join(f"-m {name}" for name in recorded)
         return [f"plan: no probe that is selected is decided from the recorded evidence; select some with {remedy}"]
@@ -137,40 +129,3 @@ def served(subject: Subject, plan_of: Callable[[Subject], Plan], store: Store) -
         if held > most:
             best, most = versions, held
     return best
-
-
-def stored_before(gathered: Sequence[Gathered]) -> int:
-    """Count the results of a run that were stored before the run: what one worker computed, another finds stored."""
-    needed = Counter[str]()
-    for each in gathered:
-        needed |= Counter({each.subject: each.stored + each.computed})  # the larger of the two
-    computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
-    return max(0, needed.total() - computed)
-
-
-def work_in_words(works: Sequence[Work], label: str, store: Store) -> str:
-    """Say in a line what is asked and how much of it is stored, or why it cannot run; no model is loaded.
-
-    The line stands for several subjects if they read the same and are in the same place, as draws are.
-    """
-    first = works[0]
-    each = " each" if len(works) > 1 else ""
-    sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
-    asked = [
-        _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
-        *([_count(len(first.captures), "capture")] if first.captures else []),
-        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
-    ]
-    begin = f"{label}: {', '.join(asked)};"
-    try:
-        if (missing := first.subject.missing()) is not None:
-            return f"{begin} not run: {missing}"
-        stored, to_run = counted(works, store)
-        where = f", {models_absent() or first.subject.memory_plan.reason}" if to_run else ""
-    except SubjectError as error:
-        return f"{begin} cannot run: {error}"
-    return f"{begin} {stored:,} results stored, {to_run:,} to compute{where}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,10 +15,13 @@ from textwrap import dedent
 from types import FunctionType
 from typing import Final
 
-from saeprobe.claims import Over, Published
+from saeprobe.claims import Claim, Over, Published
 from saeprobe.evidence.printed_tables import PrintedTable
+from saeprobe.plugin.collecting import Asked
 from saeprobe.prompts import Prompt
 from saeprobe.statistics.intervals import FEWEST_CORRELATED, Sentence, Units, design_line
+from saeprobe.store.plan import prompts_for
+from saeprobe.subject.local import Subject
 
 MEANS: Final = frozenset(
     {"l0", "active_share", "max_activation", "mean_activation", "activation"}
@@ -37,6 +40,8 @@ _WHOLE: Final = {
 }
 """These functions state a sentence without an operator."""
 
+FEW: Final = 3  # claims that a line names; more are counted, unless nothing can decide them
+_UNDECIDABLE: Final = ("cannot decide", "cannot be supported", "nothing can be compared")  # a design out of reach
 Read = Mapping[str, Sequence[Prompt]]  # the prompts that a probe reads, by the name of their capture
 Side = tuple[str, str | None]  # a capture, and its style or None for all of it; `*` is any
 _ANY: Final[Side] = ("*", "*")
@@ -51,6 +56,27 @@ class Stated(Sentence):
 
 
 _OPEN: Final = Stated(kind="open")
+
+
+def designs_in_words(asked: Iterable[Asked], subject: Subject, *, alpha: float) -> list[str]:
+    """Write a line for each sentence of the claims on `subject` and its prompts, with what it can decide."""
+    probes: dict[tuple[object, str], tuple[Claim, dict[str, Sequence[Prompt]]]] = {}
+    for each in asked:
+        if each.claim is not None and each.subject == subject.name:
+            _, read = probes.setdefault((each.probe, each.claim.id), (each.claim, {}))
+            prompts = prompts_for(each.declared.prompts, subject)
+            read[each.fixture] = [one for these in (prompts, *prompts.repeats.values()) for one in these]
+    claims: dict[str, dict[str, None]] = {}
+    for (probe, _), (claim, read) in probes.items():
+        for line in design_lines(probe, read, over=claim.over, alpha=alpha):
+            claims.setdefault(line, {})[claim.id] = None
+    return [f"{subject.name}: for {_listed(list(ids), line)}, {line}" for line, ids in claims.items()]
+
+
+def _listed(ids: list[str], line: str) -> str:
+    if len(ids) > FEW and not any(phrase in line for phrase in _UNDECIDABLE):
+        return f"{len(ids)} claims"
+    return " and ".join([", ".join(ids[:-1]), ids[-1]] if len(ids) > 1 else ids)
 
 
 def design_lines(probe: object, read: Read, *, over: Sequence[Over], alpha: float) -> list[str]:

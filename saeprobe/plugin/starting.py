@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import pytest
 
@@ -26,39 +26,18 @@ from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline_files import BaselineError
 
 
-class Part(Protocol):
-    """The part of the run that meets probes at collection: `Hooks`, or `Stopped` where something is wrong."""
-
-    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
-        """Make what a name of a file of probes needs; None leaves the rest to pytest."""
-        ...
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make one variant of a probe for each of its subjects."""
-        ...
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the record that a report carries."""
-        ...
-
-    def take_over(self, sent: Mapping[str, Any]) -> None:
-        """Take over what an xdist worker sent at its end."""
-        ...
-
-
-def start(config: pytest.Config, given: Mapping[str, Path], evidence: tuple[Path, ...], began: float) -> Part:
-    """Set up the parts of the run; `began` is when pytest did, monotonic.
-
-    `given` are the folders of options, `evidence` the files and folders of recorded evidence.
-    """
+def start(config: pytest.Config, given: Sequence[tuple[str, str, Path]], began: float) -> Part:
+    """Set up the parts of the run; `began` is when pytest did, monotonic, and `given` the paths that options name."""
+    folders = {name: path for name, _, path in given}
+    evidence = tuple(path for name, _, path in given if name == "evidence")
     try:
-        settings = _settings(config, given, evidence)
+        settings = _settings(config, folders, evidence)
         laboratory = Laboratory(settings)
         for name in (*laboratory.names, *laboratory.default_names(), *settings.neutral, *settings.prompts):
             laboratory.subject(name)  # a wrong name raises here
         judge = Judge(settings, laboratory)
     except (BaselineError, SubjectError, _SettingError) as error:
-        stopped = Stopped(visible(str(error)), given.get("report", config.rootpath / "reports"))
+        stopped = Stopped(visible(str(error)), folders.get("report", config.rootpath / "reports"))
         config.pluginmanager.register(stopped, "saeprobe-stopped")
         return stopped
     hooks = Hooks(config, settings, laboratory, began)
@@ -179,6 +158,10 @@ class Stopped:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say that no report was written."""
         say_earlier(terminalreporter, self._report)
+
+
+Part = Hooks | Stopped
+"""The part of the run that meets probes at collection: `Stopped` where something is wrong."""
 
 
 def _arguments(probe: object) -> set[str]:

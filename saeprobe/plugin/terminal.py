@@ -23,7 +23,7 @@ from saeprobe.files import visible, visible_lines
 from saeprobe.git import named
 from saeprobe.plugin.collecting import claim_of_item
 from saeprobe.plugin.names import RECORD, record_of
-from saeprobe.report.document import ProbeRecord
+from saeprobe.report import ProbeRecord
 from saeprobe.store.instrument import InstrumentCheck
 
 _INDENT: Final = 17
@@ -195,9 +195,8 @@ def _write_undecided(terminal: pytest.TerminalReporter, undecided: Undecided, wi
     for nodeid in undecided.lost:
         terminal.write_line(visible(f"LOST  {nodeid}: planned, but nothing was reported"), red=True, bold=True)
     if undecided.unreached:
-        terminal.write("  not reached".ljust(_INDENT), yellow=True)
         said = f"{named(undecided.unreached)}: the run was stopped before ({undecided.cut})"
-        terminal.write_line(f"\n{' ' * _INDENT}".join(_wrapped(said, width - _INDENT)))
+        _write_beside(terminal, "not reached", said, width, _YELLOW)
     for note in undecided.notes:
         terminal.write_line(visible(note), yellow=True)
 
@@ -207,18 +206,24 @@ def _write_instrument(terminal: pytest.TerminalReporter, check: InstrumentCheck 
     if check is None:
         return
     sign = _RED if check.broken else _YELLOW if check.findings else {"light": True}
-    terminal.write("  instrument".ljust(_INDENT), **sign)
-    terminal.write_line(f"\n{' ' * _INDENT}".join(_wrapped(of + check.line, width - _INDENT)), light=True)
+    _write_beside(terminal, "instrument", of + check.line, width, sign, light=True)
     if check.findings and not check.broken:
         _write_note(terminal, "; ".join(check.findings), width)
 
 
 def _write_row(terminal: pytest.TerminalReporter, record: ProbeRecord, width: int) -> None:
-    word = record["verdict"]
-    declared = record["declared"] is not None
-    lines = _wrapped(f"{record['claim']['sentence']}  [{record['claim']['id']}]", width - _INDENT)
-    terminal.write(f"  {word}{'*' if declared else ''}".ljust(_INDENT), **(_GREEN if declared else _MARKUP[word]))
-    terminal.write_line(f"\n{' ' * _INDENT}".join(lines))
+    word, said = record["verdict"], f"{record['claim']['sentence']}  [{record['claim']['id']}]"
+    if record["declared"] is None:
+        _write_beside(terminal, word, said, width, _MARKUP[word])
+    else:
+        _write_beside(terminal, f"{word}*", said, width, _GREEN)
+
+
+def _write_beside(
+    terminal: pytest.TerminalReporter, label: str, text: str, width: int, sign: dict[str, bool], *, light: bool = False
+) -> None:
+    terminal.write(f"  {label}".ljust(_INDENT), **sign)
+    terminal.write_line(f"\n{' ' * _INDENT}".join(_wrapped(text, width - _INDENT)), light=light)
 
 
 def _note(record: ProbeRecord) -> str:

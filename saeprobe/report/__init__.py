@@ -1,1 +1,395 @@
-"""Reports say what a run showed, as JSON by a versioned schema and as one page made from the JSON alone."""
+"""A report is put together from the records of its probes, written whole, and read with errors that say what to do."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import os
+import re
+import shlex
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
+from saeprobe.evidence import evidence as measured
+from saeprobe.evidence.printed import PublishedComparison
+from saeprobe.files import HIDDEN, FileError, load_json, quoted, shortened, visible, write_whole
+from saeprobe.git import REPORTS, leave_out
+from saeprobe.report import shape
+from saeprobe.report.shape import Document
+from saeprobe.store.instrument import InstrumentCheck
+from saeprobe.verdicts.baseline import BaselineComparison
+
+_MOST_BYTES: Final = 1_000_000_000
+_LOOKED_INTO: Final = re.compile(r'^$|["$`!]|\\{2}|\\$')
+AGAIN: Final = "run the probes again to write a new one"
+T = TypeVar("T", shape.Prompts, shape.UnitValues, shape.Patterns, shape.Continuations)
+ProbeRecord = dict[str, Any]
+"""A `shape.Record` in plain types, fit to cross from an xdist worker to its controller."""
+
+
+class ReportError(Exception):
+    """A report cannot be written or read: `path` is the file, `problem` what is wrong, `remedy` what to do."""
+
+    def __init__(self, *, path: Path, problem: str, remedy: str) -> None:
+        super().__init__(visible(f"{path}: {problem}; {remedy}"))
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Write a command as bash, PowerShell and cmd.exe take it alike: in double quotes, unless one looks into them.
+
+    >>> command_line(["pytest", "a.py::b[c]", "-m", "gpt2 or sparrow"])
+    'pytest "a.py::b[c]" -m "gpt2 or sparrow"'
+    """
+    both = ((word, shlex.quote(word)) for word in words)
+    return " ".join(one if one == word or _LOOKED_INTO.search(word) else f'"{word}"' for word, one in both)
+
+
+def plain(value: object, where: str) -> Any:
+    """Turn dataclasses, tuples and numpy's numbers into JSON's own types.
+
+    Raises:
+        ValueError: a number is NaN or infinite; JSON has no such number. The message names its place below `where`.
+        TypeError: a value of a type that JSON has not.
+    """
+    made: object = msgspec.to_builtins(value, enc_hook=_of_numpy)
+    place = _not_finite(made)
+    if place is not None:
+        raise ValueError(
+            f"{where}{place}; a report holds finite numbers only. Give None where there is no honest number, or let "
+            "the probe fail"
+        )
+    return made
+
+
+def _of_numpy(value: object) -> object:
+    import numpy as np
+
+    if isinstance(value, np.generic | np.ndarray):
+        return cast("object", value.tolist())
+    raise TypeError(
+        f"a {type(value).__name__} cannot stand in a report, which holds strings, numbers, lists and tables"
+    )
+
+
+def _not_finite(value: object) -> str | None:
+    """Find the first number that is not finite: `.samples[0].values[1] is nan`."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f" is {value}"
+    inner: list[tuple[str, object]] = []
+    if isinstance(value, dict):
+        inner = [(f".{name}", item) for name, item in cast("dict[str, object]", value).items()]
+    elif isinstance(value, list | tuple):
+        items = cast("Sequence[object]", value)
+        kinds = set(map(type, items))
+        if kinds <= {int, str} or (kinds == {float} and all(map(math.isfinite, cast("Sequence[float]", items)))):
+            return None  # most of a report
+        inner = [(f"[{row}]", item) for row, item in enumerate(items)]
+    return next((f"{name}{found}" for name, item in inner if (found := _not_finite(item)) is not None), None)
+
+
+def _columns(kind: type[T], rows: Iterable[tuple[object, ...]]) -> T:
+    """Make a table of the shape from its rows."""
+    names = [one.name for one in fields(kind)]
+    columns = zip(*rows, strict=True)
+    held: dict[str, Any] = dict.fromkeys(names, ()) | dict(zip(names, columns, strict=False))  # no rows, no columns
+    return kind(**held)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tables:
+    """Tables hold rows without repetition, numbered in order of first appearance."""
+
+    prompts: dict[tuple[str, str, str, str], int] = field(default_factory=dict[tuple[str, str, str, str], int])
+    samples: dict[shape.Sample, int] = field(default_factory=dict[shape.Sample, int])
+    evidence: dict[shape.Evidence, int] = field(default_factory=dict[shape.Evidence, int])
+
+    def add_evidence(self, piece: measured.Evidence) -> int:
+        """Give the row of a piece of evidence, behind the rows of its parts."""
+        rows = ((unit.side, unit.unit, unit.value) for unit in piece.unit_values)
+        held: dict[str, Any] = vars(piece) | {
+            "samples": tuple(map(self.add_sample, piece.samples)),
+            "parts": tuple(map(self.add_evidence, piece.parts)),
+            "controls": tuple(map(self._control, piece.controls)),
+            "unit_values": _columns(shape.UnitValues, rows),
+            "patterns": _columns(shape.Patterns, piece.patterns),
+            "continuations": _columns(shape.Continuations, piece.continuations),
+        }
+        return self.evidence.setdefault(shape.Evidence(**held), len(self.evidence))
+
+    def _control(self, one: measured.ControlResult) -> shape.Control:
+        row = None if one.evidence is None else self.add_evidence(one.evidence)
+        held: dict[str, Any] = vars(one) | {"evidence": row}
+        return shape.Control(**held)
+
+    def add_sample(self, sample: measured.Sample) -> int:
+        """Give the row of a sample."""
+        numbers = tuple(
+            self.prompts.setdefault((one.text, one.style, one.topic, one.template), len(self.prompts))
+            for one in sample.prompts
+        )
+        held: dict[str, Any] = vars(sample) | {"prompts": numbers}
+        del held["run"]  # the scope of the verdict says it
+        return self.samples.setdefault(shape.Sample(**held), len(self.samples))
+
+    def add_record(self, record: shape.Record) -> tuple[int, ...]:
+        """Give the rows of a probe's evidence, once the record's own tables are taken over."""
+        held = record.prompts
+        rows = zip(held.text, held.style, held.topic, held.template, strict=True)
+        prompts = [self.prompts.setdefault(row, len(self.prompts)) for row in rows]
+        samples = [
+            self.samples.setdefault(replace(one, prompts=tuple(prompts[row] for row in one.prompts)), len(self.samples))
+            for one in record.samples
+        ]
+        evidence: list[int] = []
+        for piece in record.table:  # parts stand before the whole
+            moved = replace(
+                piece,
+                samples=tuple(samples[row] for row in piece.samples),
+                parts=tuple(evidence[row] for row in piece.parts),
+                controls=tuple(
+                    one if one.evidence is None else replace(one, evidence=evidence[one.evidence])
+                    for one in piece.controls
+                ),
+            )
+            evidence.append(self.evidence.setdefault(moved, len(self.evidence)))
+        return tuple(evidence[row] for row in record.evidence)
+
+
+def instrument_of(check: InstrumentCheck) -> shape.Instrument:
+    """Put an instrument check into the report's shape."""
+    return shape.Instrument(**vars(check), broken=check.broken)
+
+
+def _baseline_of(compared: BaselineComparison) -> shape.Baseline:
+    approved = compared.baseline
+    return shape.Baseline(
+        approved_by=approved.approved_by,
+        because=approved.because,
+        on=approved.on,
+        verdict=approved.verdict,
+        commit=approved.measured_with.commit,
+        rows=tuple(shape.BaselineRow(**vars(row), agrees=row.agrees) for row in compared.rows),
+        changed=tuple(compared.changed),
+    )
+
+
+def _published_of(
+    claim: Claim, stated: Published | None, compared: Sequence[PublishedComparison]
+) -> Iterator[shape.Published]:
+    """List the numbers that were compared, then those of the claim that nothing measured answers for."""
+    n, source = (None, claim.source) if stated is None else (stated.n, stated.source or claim.source)
+    for row in compared:
+        yield shape.Published(**vars(row), n=n, source=source)
+    if stated is None:
+        return
+    unmeasured: dict[str, Any] = dict.fromkeys(("measured", "agrees", "rounding", "sampling", "reach"))
+    measured_here = {row.label for row in compared}
+    for label, value in stated.values.items():
+        if label not in measured_here:
+            yield shape.Published(
+                **unmeasured,
+                label=label,
+                value=value,
+                unit=stated.unit,
+                n=n,
+                tolerance=stated.tolerance,
+                tolerance_from=None if stated.tolerance is None else "set by the claim",
+                source=source,
+            )
+
+
+def probe_to_json(
+    *,
+    claim: Claim,
+    nodeid: str,
+    subject: str,
+    verdict: Verdict,
+    evidence: Sequence[measured.Evidence],
+    published: Sequence[PublishedComparison],
+    duration_s: float,
+    baseline: BaselineComparison | None = None,
+) -> ProbeRecord:
+    """Make the record of one probe on one subject, in plain types.
+
+    Args:
+        claim: the claim that the probe decides.
+        nodeid: pytest's name of the probe.
+        subject: name of the subject.
+        verdict: what was decided.
+        evidence: everything recorded while the probe ran, in order.
+        published: the printed numbers that were compared; those of the claim that are not among them are added as
+            not measured.
+        duration_s: seconds the probe took, its share of the capture not included.
+        baseline: what was approved of the claim on this subject, with what was measured.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    tables = _Tables()
+    rows = tuple(tables.add_evidence(piece) for piece in evidence)
+    record = shape.Record(
+        nodeid=nodeid,
+        subject=subject,
+        verdict=verdict.word,
+        reason=verdict.reason,
+        scope=verdict.scope,
+        declared=verdict.declared,
+        duration_s=duration_s,
+        published=tuple(_published_of(claim, claim.published.get(subject), published)),
+        evidence=rows,
+        baseline=None if baseline is None else _baseline_of(baseline),
+        claim=shape.Head(id=claim.id, sentence=claim.sentence, source=claim.source, controls=tuple(claim.controls)),
+        prompts=_columns(shape.Prompts, tables.prompts),
+        samples=tuple(tables.samples),
+        table=tuple(tables.evidence),
+    )
+    return cast("ProbeRecord", plain(record, f"probe {nodeid}"))
+
+
+def planned_name(claim_id: str, subject: str) -> str:
+    """Name a claim on a subject as the list of planned probes does: `day1.novice-most[sparrow]`."""
+    return f"{claim_id}[{subject}]"
+
+
+def build_document(
+    *,
+    probes: Iterable[ProbeRecord],
+    run: shape.Run,
+    subjects: Sequence[shape.Subject],
+    planned: Sequence[str],
+    generated: str,
+) -> Document:
+    """Put all probes into one report, grouped by claim in the order planned.
+
+    Args:
+        probes: the records, in any order.
+        run: how the run was made.
+        subjects: what it was run on, or could not be.
+        planned: `planned_name` of every probe collected, in order.
+        generated: when, in ISO 8601 with the offset from UTC.
+
+    Raises:
+        ValueError: two probes share a name, or two claims share an id but not their sentence or source.
+    """
+    order = {name: row for row, name in reversed(list(enumerate(planned)))}
+    records = [msgspec.convert(probe, shape.Record) for probe in probes]  # workers finish in any order
+    records.sort(key=lambda it: (order.get(planned_name(it.claim.id, it.subject), len(order)), it.nodeid))
+    tables = _Tables()
+    heads: dict[str, shape.Head] = {}
+    decided: dict[str, list[shape.Probe]] = {}
+    seen: set[str] = set()
+    for record in records:
+        head = heads.setdefault(record.claim.id, record.claim)
+        if record.nodeid in seen:
+            raise ValueError(f"two records of the probe {record.nodeid}; wanted one")
+        seen.add(record.nodeid)
+        if (head.sentence, head.source) != (record.claim.sentence, record.claim.source):
+            raise ValueError(
+                f"two claims have the id {head.id!r}: {head.sentence!r} ({head.source}) and "
+                f"{record.claim.sentence!r} ({record.claim.source}); give one of them another id"
+            )
+        kept: dict[str, Any] = {one.name: vars(record)[one.name] for one in fields(shape.Probe)}
+        kept["evidence"] = tables.add_record(record)
+        probe = shape.Probe(**kept)
+        decided.setdefault(head.id, []).append(probe)
+    verdicts = [record.verdict for record in records]
+    return Document(
+        schema=shape.SCHEMA,
+        schema_version=shape.SCHEMA_VERSION,
+        generated=generated,
+        run=run,
+        counts={word: verdicts.count(word) for word in WORDS},
+        planned=tuple(planned),
+        subjects=tuple(subjects),
+        rules=dict(RULES),
+        claims=tuple(shape.Claim(**vars(head), probes=tuple(decided[name])) for name, head in heads.items()),
+        evidence=tuple(tables.evidence),
+        samples=tuple(tables.samples),
+        prompts=_columns(shape.Prompts, tables.prompts),
+    )
+
+
+def now() -> str:
+    """Return the time of the report; SOURCE_DATE_EPOCH fixes it for builds that must repeat to the byte."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = time.time() if fixed is None else int(fixed)
+    return dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="seconds")
+
+
+def write_report(document: Document, path: Path) -> None:
+    """Check `document` and write it to `path` as JSON, whole or not at all; folders are made as needed.
+
+    Raises:
+        ReportError: it does not follow the schema; nothing is written.
+        ValueError: a number is NaN or infinite; nothing is written.
+    """
+    made = plain(document, "report")
+    _checked(made, path)
+    text = json.dumps(made, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    # A terminal obeys hidden characters, and half of a surrogate pair has no UTF-8; all are inside strings here.
+    text = HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    leave_out(path.parent, *REPORTS, kept="baselines")
+    write_whole(path, (text + "\n").encode())
+
+
+def read_report(path: Path) -> Document:
+    """Read the report at `path`.
+
+    Raises:
+        ReportError: it is missing, not JSON, of another schema version, or does not follow the schema.
+    """
+    refused, other = partial(ReportError, path=path), "give a report.json written by saeprobe"
+    try:
+        held = load_json(path, most=_MOST_BYTES, halves=True)  # a tokenizer may write half of a surrogate pair
+    except FileNotFoundError:
+        remedy = 'write it with "pytest probes/", or give another path'
+        raise refused(problem="there is no report here", remedy=remedy) from None
+    except FileError as error:
+        raise refused(problem=error.problem, remedy=f"{AGAIN}, or {other}") from None
+    named = cast("dict[str, object]", held) if isinstance(held, dict) else {}
+    version = named.get("schema_version")
+    if version is None:
+        raise refused(problem="is JSON, but names no schema_version", remedy=other)
+    if version != shape.SCHEMA_VERSION:
+        problem = f"has schema version {shortened(version)}, and this saeprobe reads {shape.SCHEMA_VERSION} alone"
+        raise refused(problem=problem, remedy=f"{AGAIN}, or install the saeprobe that wrote it")
+    return _checked(named, path)
+
+
+def _checked(held: object, path: Path) -> Document:
+    try:
+        document = msgspec.convert(held, Document)
+    except msgspec.ValidationError as error:
+        raise ReportError(path=path, problem=f"does not follow the schema: {quoted(error)}", remedy=AGAIN) from None
+    departure = next(_departures(held, document, "$"), None)
+    if departure is not None:
+        raise ReportError(path=path, problem=f"does not follow the schema: {departure}", remedy=AGAIN)
+    return document
+
+
+def _departures(held: object, made: object, place: str) -> Iterator[str]:
+    """Name the keys that msgspec passes over in dataclasses: those it does not know, and absent ones with a default."""
+    if isinstance(held, dict):
+        found = cast("dict[str, object]", held)
+        names = [one.name for one in fields(cast("Any", made))] if is_dataclass(made) else []
+        known = {name: getattr(made, name) for name in names} or cast("dict[str, object]", made)
+        yield from (f"unknown key `{name}` - at `{place}`" for name in found if name not in known)
+        yield from (f"missing key `{name}` - at `{place}`" for name in known if name not in found)
+        for name, inner in found.items():  # all are known: the report was refused at the first that is not
+            yield from _departures(inner, known[name], f"{place}.{name}")
+    elif isinstance(held, list | tuple):
+        rows = cast("Sequence[object]", held)
+        if rows and isinstance(rows[0], dict):  # columns of numbers and texts have no keys
+            for row, (inner, of) in enumerate(zip(rows, cast("Sequence[object]", made), strict=True)):
+                yield from _departures(inner, of, f"{place}[{row}]")

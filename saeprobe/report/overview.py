@@ -8,8 +8,7 @@ from typing import Final, Literal
 
 from saeprobe.claims import WORDS, Word
 from saeprobe.evidence.controls import HALF, RANDOM, withstands
-from saeprobe.report import shape
-from saeprobe.report.document import planned_name
+from saeprobe.report import planned_name, shape
 from saeprobe.report.pictures import MOST_LANES, OTHER_UNIT, mean_of
 from saeprobe.report.shape import (
     Claim,
@@ -69,15 +68,6 @@ class Tally:
         return self.total - self.counts["not run"] - self.counts["unverifiable"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """A cell has the verdict of one claim on one subject, of several probes the worst."""
-
-    word: Word
-    declared: bool
-    anchor: str
-
-
 def anchor(claim: Claim, probe: Probe) -> str:
     """Name the fragment that leads to a probe: `day1.novice-most@sparrow`, with a number from the second on."""
     same = [other.nodeid for other in claim.probes if other.subject == probe.subject]
@@ -85,13 +75,10 @@ def anchor(claim: Claim, probe: Probe) -> str:
     return f"{claim.id}@{probe.subject}" + (f"@{place + 1}" if place else "")
 
 
-def cell(claim: Claim, subject: str) -> Cell | None:
-    """Give the worst verdict of `claim` on `subject`, or None where it was not tried there."""
+def cell(claim: Claim, subject: str) -> Probe | None:
+    """Give the probe of `claim` on `subject` with the worst verdict, or None where it was not tried there."""
     probes = [probe for probe in claim.probes if probe.subject == subject]
-    if not probes:
-        return None
-    worst = min(probes, key=lambda probe: WORST_FIRST.index(probe.verdict))
-    return Cell(word=worst.verdict, declared=worst.declared is not None, anchor=anchor(claim, worst))
+    return min(probes, key=lambda probe: WORST_FIRST.index(probe.verdict), default=None)
 
 
 def subject_names(document: Document) -> list[str]:
@@ -104,7 +91,7 @@ def tallies(document: Document) -> list[Tally]:
     """Count the verdicts on each subject."""
     rows: list[Tally] = []
     for name in subject_names(document):
-        words = [found.word for claim in document.claims if (found := cell(claim, name)) is not None]
+        words = [found.verdict for claim in document.claims if (found := cell(claim, name)) is not None]
         rows.append(Tally(subject=name, counts={word: words.count(word) for word in WORDS}))
     return rows
 

@@ -221,12 +221,10 @@ def strips(evidence: Evidence, document: Document, published: Sequence[Published
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A row of the forest is an estimate as measured, or with the rival `control` taken out, or of it `alone`."""
+    """A row of the forest is an estimate as measured, or with the rival of `control` taken out, or of it alone."""
 
     label: str | None
-    control: str | None
-    alone: bool
-    explains: bool
+    control: Control | None
     outcome: str
     estimate: float | None
     interval: Interval
@@ -261,16 +259,13 @@ def _draw(estimate: float | None, interval: Interval, axis: Axis, *, control: bo
 
 def _rows(evidence: Evidence, label: str | None, axis: Axis) -> Iterator[Estimate]:
     for one in (evidence, *_drawn(evidence)):
-        control = one if isinstance(one, Control) else None
         yield Estimate(
             label=label,
-            control=None if control is None else control.name,
-            alone=control is not None and control.expects == "absent",
-            explains=control is not None and control.explains,
+            control=one if isinstance(one, Control) else None,
             outcome=evidence.outcome,
             estimate=one.estimate,
             interval=one.interval,
-            drawing=_draw(one.estimate, one.interval, axis, control=control is not None),
+            drawing=_draw(one.estimate, one.interval, axis, control=isinstance(one, Control)),
         )
 
 

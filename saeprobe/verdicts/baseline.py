@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
 
 from saeprobe.claims import Verdict
-from saeprobe.evidence.evidence import Evidence, Sample
+from saeprobe.evidence.evidence import Evidence, Sample, samples_of
 from saeprobe.statistics.shifts import paired_shift
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, changes
 
@@ -26,15 +27,6 @@ ROUNDING: Final = 1e-6
 
 FEWEST_DIGITS: Final = 4
 """A move is written in this many significant digits, or in as many more as it takes to see it."""
-
-
-def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
-    """Yield the samples of some evidence and of its parts, in order.
-
-    Those of controls are not the claim's, and the numbers of a printed table were not measured.
-    """
-    pieces = (piece for whole in evidence for piece in whole.walk())
-    return (sample for piece in pieces if piece.kind != "printed" for sample in piece.samples)
 
 
 def values_of(samples: Iterable[Sample]) -> tuple[Value, ...]:
@@ -199,16 +191,11 @@ def compare_baseline(baseline: Baseline, evidence: Iterable[Evidence], now: Prov
 
 
 def _row(old: Value, new: Value | None, now: Provenance) -> BaselineRow:
-    noise, origin = (None, None) if new is None else noise_of(old, new, alpha=now.alpha, seed=now.seed)
-    return BaselineRow(
-        label=old.label,
-        measure=old.measure,
-        unit=old.unit,
-        approved=old.mean,
-        measured=None if new is None else new.mean,
-        noise=noise,
-        noise_from=origin,
-    )
+    row = partial(BaselineRow, label=old.label, measure=old.measure, unit=old.unit, approved=old.mean)
+    if new is None:
+        return row(measured=None, noise=None, noise_from=None)
+    noise, origin = noise_of(old, new, alpha=now.alpha, seed=now.seed)
+    return row(measured=new.mean, noise=noise, noise_from=origin)
 
 
 def noise_of(old: Value, new: Value, *, alpha: float, seed: int) -> tuple[float, str]:

@@ -152,7 +152,7 @@ def _parts(before: Fields, now: Fields) -> list[str]:
 
 
 def _fingerprint(before: Fields, now: Fields) -> list[str]:
-    return _changed("fingerprint", _hash(before.get("fingerprint")), _hash(now.get("fingerprint")))
+    return _changed("fingerprint", *(_hash(fields.get("fingerprint")) for fields in (before, now)))
 
 
 def _changed(word: str, old: str | None, new: str | None) -> list[str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, did_you_mean
-from saeprobe.evidence.evidence import Evidence, Kind, Sample
+from saeprobe.evidence.evidence import Evidence, Kind, Sample, samples_of
 from saeprobe.evidence.printed import PublishedComparison, another_run, held_against
-from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline, samples_of
+from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
 ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")

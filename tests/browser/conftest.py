@@ -14,7 +14,7 @@ import pytest
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import build_document, planned_name, probe_to_json
+from saeprobe.report import build_document, planned_name, probe_to_json
 from saeprobe.report.page import write_page
 from saeprobe.report.shape import Run
 from saeprobe.verdicts.baseline import BaselineComparison, BaselineRow

@@ -14,8 +14,7 @@ import pytest
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
-from saeprobe.report import shape
-from saeprobe.report.document import ProbeRecord, build_document, planned_name, probe_to_json, write_report
+from saeprobe.report import ProbeRecord, build_document, planned_name, probe_to_json, shape, write_report
 from saeprobe.report.shape import Document
 from saeprobe.verdicts.baseline import compare_baseline, values_of
 from saeprobe.verdicts.baseline_files import Provenance, read_baselines

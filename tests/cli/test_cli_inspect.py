@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.cli.contents import read_contents
 from saeprobe.cli.inspect import recognise
-from saeprobe.report.document import build_document, probe_to_json, write_report
+from saeprobe.report import build_document, probe_to_json, write_report
 from saeprobe.report.shape import Run as RunOfReport
 from saeprobe.shapes import StoredTensor
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, text_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from saeprobe.claims import WORDS, Word
 from saeprobe.gate import Release, decide_release, render, run_gate
 from saeprobe.gate.article import Article, Citation
-from saeprobe.report.document import plain, read_report
+from saeprobe.report import plain, read_report
 from saeprobe.report.shape import (
     SCHEMA,
     SCHEMA_VERSION,

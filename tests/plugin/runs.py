@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from saeprobe.report.document import read_report
+from saeprobe.report import read_report
 
 Json = dict[str, Any]
 

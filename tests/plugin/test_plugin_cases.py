@@ -9,7 +9,7 @@ from runs import SUPPORTED, Go
 
 from saeprobe.gate import decide_release, render
 from saeprobe.gate.article import Article, Citation
-from saeprobe.report.document import read_report
+from saeprobe.report import read_report
 
 ON = "[llama70b-as-published]"
 CASES = """

@@ -10,7 +10,7 @@ from runs import HEAD, REFUTED, SUPPORTED, Go, apart
 
 from saeprobe.gate import decide_release
 from saeprobe.gate.article import Article, Citation
-from saeprobe.report.document import read_report
+from saeprobe.report import read_report
 
 CLAIM = '@claim("An expert prompt has the higher effective rank.", id="rank.down", source="table 1")\n'
 FALSE = 'effective_rank(ranks["expert"]) > effective_rank(ranks["novice"])'

@@ -11,7 +11,7 @@ from runs import HEAD, REFUTED, SUPPORTED, Go, apart, properties
 
 from saeprobe.gate import decide_release
 from saeprobe.gate.article import Article, Citation
-from saeprobe.report.document import read_report
+from saeprobe.report import read_report
 
 ON = "[llama70b-as-published]"
 STOPS = """

@@ -11,7 +11,7 @@ from report_samples import HOSTILE, document_of, greater, length, rival, sample
 from saeprobe.claims import Claim, NonReproduction, Verdict, published
 from saeprobe.evidence.evidence import Evidence, Needed, Sample
 from saeprobe.evidence.printed import PublishedComparison
-from saeprobe.report.document import ProbeRecord, probe_to_json
+from saeprobe.report import ProbeRecord, probe_to_json
 from saeprobe.report.shape import Document
 from saeprobe.verdicts.baseline import BaselineComparison, BaselineRow
 from saeprobe.verdicts.baseline_files import Baseline, Provenance

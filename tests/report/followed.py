@@ -17,7 +17,7 @@ from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features, Token
 from saeprobe.measures import clusters, exclusive_features, scan, separates
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import ProbeRecord, probe_to_json
+from saeprobe.report import ProbeRecord, probe_to_json
 from saeprobe.report.shape import Document
 from saeprobe.verdicts.deciding import decide
 

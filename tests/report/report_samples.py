@@ -12,8 +12,7 @@ import msgspec
 from saeprobe.claims import Claim, Control, Verdict, Word
 from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report import shape
-from saeprobe.report.document import ProbeRecord, build_document, plain, planned_name, probe_to_json
+from saeprobe.report import ProbeRecord, build_document, plain, planned_name, probe_to_json, shape
 from saeprobe.report.shape import Document
 from saeprobe.store.instrument import LayerFit
 

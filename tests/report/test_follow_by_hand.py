@@ -12,7 +12,7 @@ import pytest
 from follow import Json, complaints
 from followed import PROBES, made
 
-from saeprobe.report.document import read_report, write_report
+from saeprobe.report import read_report, write_report
 
 NUMBER = re.compile(r"\d[\d,.]*")
 PAGE = Path(__file__).parents[2] / "docs" / "following-a-verdict.md"

@@ -17,7 +17,7 @@ from saeprobe.claims import WORDS, Claim, Verdict, published
 from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import (
+from saeprobe.report import (
     ProbeRecord,
     ReportError,
     build_document,

@@ -8,7 +8,7 @@ import pytest
 from report_samples import record
 
 from saeprobe.claims import Word
-from saeprobe.report.document import ProbeRecord
+from saeprobe.report import ProbeRecord
 from saeprobe.report.overview import Line, headline, tallies
 from saeprobe.report.shape import Document
 

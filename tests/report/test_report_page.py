@@ -20,7 +20,7 @@ from report_samples import changed, record, rival
 from saeprobe.claims import WORDS, Claim, Control, Verdict
 from saeprobe.evidence.evidence import Evidence, Sample, UnitValue
 from saeprobe.prompts import Prompt
-from saeprobe.report.document import ProbeRecord, probe_to_json, read_report, write_report
+from saeprobe.report import ProbeRecord, probe_to_json, read_report, write_report
 from saeprobe.report.overview import silent
 from saeprobe.report.page import LANGUAGES, render, say, words, write_page
 from saeprobe.report.shape import Document

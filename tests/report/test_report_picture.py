@@ -15,8 +15,7 @@ from report_samples import document_of, length
 from saeprobe.claims import Claim, Verdict
 from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.prompts import Prompt
-from saeprobe.report import shape
-from saeprobe.report.document import probe_to_json
+from saeprobe.report import probe_to_json, shape
 from saeprobe.report.page import estimate, exact, number, p_value, share
 from saeprobe.report.pictures import axis_over, forest, part_labels, strips
 
@@ -157,7 +156,9 @@ def test_a_control_stands_beside_its_estimate() -> None:
 
     assert picture is not None
     measured, adjusted = picture.rows
-    assert (measured.control, adjusted.control, adjusted.explains) == (None, "length", True)
+    assert measured.control is None
+    assert adjusted.control is not None
+    assert (adjusted.control.name, adjusted.control.explains) == ("length", True)
     # From -2 to 10 over 972: 81 a unit. 8 lies at 14 + 10 * 81, zero at 14 + 2 * 81.
     assert path(measured.drawing, "square") == "M824 10h.1"
     assert path(measured.drawing, "zero") == "M176 0V20"

@@ -12,7 +12,7 @@ from report_samples import changed, document_of, greater, instrument, plain, sam
 
 from saeprobe.claims import Claim, Verdict, Word
 from saeprobe.evidence.printed import PublishedComparison
-from saeprobe.report.document import ProbeRecord, probe_to_json
+from saeprobe.report import ProbeRecord, probe_to_json
 from saeprobe.report.overview import side_by_side
 from saeprobe.report.page import LANGUAGES, render, say
 from saeprobe.report.shape import Document

@@ -11,8 +11,7 @@ from report_samples import changed, document_of, greater, rival, sample
 
 from saeprobe.claims import RULES, WORDS, Claim, Control, Verdict, published
 from saeprobe.evidence.evidence import Evidence, Expects, Needed, UnitValue
-from saeprobe.report import shape
-from saeprobe.report.document import probe_to_json
+from saeprobe.report import probe_to_json, shape
 from saeprobe.report.overview import rivals, unit_sides
 from saeprobe.report.page import LANGUAGES, render, say
 from saeprobe.report.pictures import forest
@@ -175,10 +174,10 @@ def test_the_forest_draws_what_is_on_the_axis_of_the_effect() -> None:
     )
     picture = forest(one_of(replace(PLAIN, controls=controls)), reported(PLAIN))
     assert picture is not None
-    assert [(row.control, row.alone) for row in picture.rows] == [
-        (None, False),
-        ("length", False),
-        ("random-sae", True),
+    assert [(row.control and (row.control.name, row.control.expects)) for row in picture.rows] == [
+        None,
+        ("length", "persists"),
+        ("random-sae", "absent"),
     ]
     assert picture.axis.high < 10
     assert "random-sae alone" in shown(replace(PLAIN, controls=controls))

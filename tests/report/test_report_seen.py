@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from report_samples import changed, document_of, record
 
-from saeprobe.report.document import ReportError, read_report, write_report
+from saeprobe.report import ReportError, read_report, write_report
 from saeprobe.report.page import MOST_TOKENS, escaped, render, say
 from saeprobe.report.shape import Document
 from saeprobe.store.tables import Seen

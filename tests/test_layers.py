@@ -31,10 +31,11 @@ from saeprobe.verdicts import decide
 from saeprobe.evidence.evidence import Recorder
 from saeprobe.evidence.evidence import recording
 from saeprobe.recorded.directory import recorded_evidence
+from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded.stated import Stated
 
 ranks = saeprobe.capture(saeprobe.prompts.STYLES, keep="effective_rank")
-table = recorded_evidence(Path(sys.argv[1]), ranks, Stated(subject="llama70b-as-published"))
+table = recorded_evidence(recorded_files([Path(sys.argv[1])]), ranks, Stated(subject="llama70b-as-published"))
 with recording(Recorder(controls=("length",))) as recorder:
     assert saeprobe.measures.effective_rank(table["novice"]) > saeprobe.measures.effective_rank(table["expert"])
 print(decide(Claim(sentence="s", id="x", source="s"), "llama70b-as-published", recorder.evidence, None)[0].word)

@@ -20,8 +20,7 @@ from saeprobe.prompts import STYLES, Prompt, PromptSet
 from saeprobe.prompts.prompt import PromptError, fill
 from saeprobe.recorded import tensors as article
 from saeprobe.recorded.archives import DAMAGE
-from saeprobe.recorded.comparison import FeatureDiff, compare_styles
-from saeprobe.recorded.summaries import write_feature_diff
+from saeprobe.recorded.comparison import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.shapes import Float
 from saeprobe.store.plan import A_FILE, BATCH_SIZE, prompts_for
 from saeprobe.subject.files.sae import find_sae as find_source

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from saeprobe.cli.terminal import RefusedError
 from saeprobe.files import FileError, load_json, open_regular, quoted
 from saeprobe.recorded.archives import DAMAGE, SparingReader, load_data
-from saeprobe.recorded.summaries import object_at
+from saeprobe.recorded.summaries import WHOLE, held_at
 from saeprobe.shapes import NUMPY, StoredTensor
 from saeprobe.subject.files.properties import header_of
 
@@ -84,7 +84,7 @@ def read_contents(path: Path) -> Contents:
         kinds = ", ".join([*_WEIGHTS, ".json"])
         raise RefusedError(f"{file}: a file ending in {file.suffix!r} cannot be read; wanted one of {kinds}")
     beside = file.parent / "cfg.json"
-    config = object_at(beside, "the file", load_json(beside, numbers=False)) if beside.is_file() else None
+    config = held_at(beside, WHOLE, load_json(beside, numbers=False)).values if beside.is_file() else None
     return Contents(path=path, file=file, items=items, data=data, config=config)
 
 

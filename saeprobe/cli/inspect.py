@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -78,9 +78,13 @@ class Recognition:
 
     kind: str = "unknown"  # for machines, as `description` is for people
     description: str = "unknown; here are its keys"
-    counted: Literal["parameters", "values"] = "values"  # what the numbers in it are
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     warnings: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> str:
+        """Name what the numbers in it are."""
+        return "parameters" if self.kind.endswith("-sae") else "values"
 
 
 def recognise(contents: Contents) -> Recognition:
@@ -105,7 +109,6 @@ def _goodfire(contents: Contents) -> Recognition:
     return Recognition(
         kind="goodfire-sae",
         description=f"an SAE in Goodfire's format: ReLU, d_in {d_in:,}, d_sae {d_sae:,}{known}",
-        counted="parameters",
         facts={"d_in": str(d_in), "d_sae": str(d_sae), "hook": f"{_NOT_STATED} in this format"}
         | _decoder_norms(cast("StoredTensor | None", held and held["decoder_linear.weight"]), transposed=True),
         warnings=_mismatches(shapes, wanted),
@@ -123,6 +126,7 @@ def _sae_lens(contents: Contents) -> Recognition:
     wanted = {"W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,), "threshold": (d_sae,)}
     if "transcoder" in architecture:  # it writes elsewhere, in another width
         del wanted["W_dec"], wanted["b_dec"]
+    decoder = mapped_from(contents.file, "W_dec") if contents.file.suffix == ".safetensors" else None
     warnings = list(_mismatches(shapes, wanted))
     if contents.config is None:
         warnings.append("no cfg.json beside the weights: sae-lens cannot load them")
@@ -132,16 +136,11 @@ def _sae_lens(contents: Contents) -> Recognition:
     return Recognition(
         kind="saelens-sae",
         description=f"an SAE in SAELens' format: {architecture}, d_in {d_in:,}, d_sae {d_sae:,}",
-        counted="parameters",
         facts={"architecture": architecture, "d_in": str(d_in), "d_sae": str(d_sae)}
         | _training(config)
-        | _stored_norms(contents.file),
+        | _decoder_norms(decoder),
         warnings=tuple(warnings),
     )
-
-
-def _stored_norms(file: Path) -> dict[str, str]:
-    return _decoder_norms(mapped_from(file, "W_dec")) if file.suffix == ".safetensors" else {}
 
 
 def _decoder_norms(decoder: StoredTensor | None, *, transposed: bool = False) -> dict[str, str]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
-from saeprobe.prompts import PromptSet
+from saeprobe.prompts import PromptChoice, PromptSet
 from saeprobe.store import DAMAGE, VERSIONS, Store
 from saeprobe.store.plan import Work, counted, file_for, prompts_for
 from saeprobe.subject.local import Subject
@@ -48,7 +48,7 @@ class Records:
         """Give what stands in place of a capture; raises as `recorded_evidence`."""
         from saeprobe.recorded.directory import recorded_evidence
 
-        return recorded_evidence(self._files, capture, _stated_by(subject, capture))
+        return recorded_evidence(self._files, capture, stated_by(subject, capture.prompts))
 
     @staticmethod
     def unasked(recorded: Collection[str], asked: Iterable[Asked]) -> list[str]:
@@ -65,26 +65,26 @@ class Records:
         captures = dict.fromkeys(
             each.declared for each in asked if each.subject == subject.name and isinstance(each.declared, Capture)
         )
-        stated = [(capture, _stated_by(subject, capture)) for capture in captures]
+        stated = [(capture, stated_by(subject, capture.prompts)) for capture in captures]
         unsaid = dict.fromkeys(one.unsaid for _, one in stated)
         return f"{', '.join(map(str, self.paths))}: {in_words(self._files, stated)}{''.join(unsaid)}"
 
 
-def _stated_by(subject: Subject, capture: Capture) -> Stated:
+def stated_by(subject: Subject, prompts: PromptSet | PromptChoice) -> Stated:
     """Return what recorded files are held against: what is declared, or the subject's files say where they are.
 
     Built-in prompts are unknown: nobody recorded them.
     """
     from saeprobe.recorded.stated import Stated
 
-    prompts = None
-    if isinstance(capture.prompts, PromptSet) or file_for(capture.prompts, subject):
+    known = None
+    if isinstance(prompts, PromptSet) or file_for(prompts, subject):
         with suppress(NotRun):  # the file lacks a style; the record need not
-            prompts = prompts_for(capture.prompts, subject)
+            known = prompts_for(prompts, subject)
     read = subject.located.pairing if subject.wrong is None and subject.absent() is None else subject.spec
     d_sae, hook_name = (read.d_sae if isinstance(read, SubjectSpec) else read.properties.d_sae), read.hook_name
     d_in = read.shape and read.shape.hidden
-    return Stated(subject=subject.name, d_sae=d_sae, hook_name=hook_name, d_in=d_in, prompts=prompts)
+    return Stated(subject=subject.name, d_sae=d_sae, hook_name=hook_name, d_in=d_in, prompts=known)
 
 
 @lru_cache(maxsize=1)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from saeprobe.files import FileError
+from saeprobe.files import FileError, load_json, write_whole
+from saeprobe.recorded.stated import SINGLE
+from saeprobe.recorded.summaries import WHOLE, Held, count_at, held_at
 from saeprobe.recorded.tensors import ArticleFeatures
 from saeprobe.shapes import Int
+
+DOMINANT: Final = "_dominant_features"
+"""The keys of a comparison end so behind the names of its two styles."""
 
 LISTED_DOMINANT: Final = 30
 LISTED_ONLY: Final = 50
 """So many features are listed in the published file."""
 
 _BASELINE: Final = "standard"  # the published summary gives its mean number of active features beside the pair's
-SINGLE: Final = 1e-6  # the published rates are float32 written in full: `diff` is exact to a few units of 6e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +149,7 @@ def check_agreement(path: Path, diff: FeatureDiff) -> None:
     seen: dict[int, FeatureRates] = {}
     for side, rows in diff.dominant.items():
         for row in rows:
-            _check_row(
-                path, diff, f"'{side}_dominant_features', index {row.index}", row, seen.setdefault(row.index, row)
-            )
+            _check_row(path, diff, f"'{side}{DOMINANT}', index {row.index}", row, seen.setdefault(row.index, row))
     for style, least in ((a, sum(row.a for row in seen.values())), (b, sum(row.b for row in seen.values()))):
         if diff.avg_active[style] < least - SINGLE * (1 + least + len(seen)):
             found = f"summary, key '{style}_avg_active' is {diff.avg_active[style]:g}"
@@ -175,3 +179,107 @@ def _check_row(path: Path, diff: FeatureDiff, where: str, row: FeatureRates, ear
         if row.index in diff.only[style] and not own > 0 == other:
             wanted = f"a feature that fires on {style} prompts only, since '{style}_only_features' lists it"
             raise FileError(path, found, wanted=wanted)
+
+
+def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
+    """Write the comparison with the published file's keys in its order, then two more, whole or not at all."""
+    a, b = diff.a, diff.b
+    summary = {
+        **{f"{style}_avg_active": mean for style, mean in diff.avg_active.items()},
+        **{f"{style}_avg_intensity": diff.avg_intensity[style] for style in (a, b)},
+        **{f"{style}_only_count": diff.only_count[style] for style in (a, b)},
+        **{f"{style}_avg_prompt_intensity": mean for style, mean in diff.avg_prompt_intensity.items()},
+    }
+    data: dict[str, object] = {"summary": summary}
+    for style in (a, b):
+        data[f"{style}{DOMINANT}"] = [
+            {"index": rates.index, f"{a}_freq": rates.a, f"{b}_freq": rates.b, "diff": rates.diff}
+            for rates in diff.dominant[style]
+        ]
+    data |= {f"{style}_only_features": list(diff.only[style]) for style in (a, b)}
+    data |= {f"{style}_separating_features": list(features) for style, features in diff.separating.items()}
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, f"{text}\n".encode())
+
+
+def read_feature_diff(path: Path) -> FeatureDiff:
+    """Read a comparison; the two styles are taken from the names of its keys.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: it is not of this shape, or contradicts itself.
+    """
+    return feature_diff_of(path, load_json(path))
+
+
+def feature_diff_of(path: Path, data: object) -> FeatureDiff:
+    """Check the comparison that was loaded from `path`; raises as `read_feature_diff`."""
+    whole = held_at(path, WHOLE, data)
+    styles = tuple(key.removesuffix(DOMINANT) for key in whole.values if key.endswith(DOMINANT) and key != DOMINANT)
+    if len(styles) != 2:  # noqa: PLR2004 - a comparison has two sides
+        wanted = "two, one a style, as in a feature_diff.json"
+        found = f"it has {len(styles)} keys '<style>{DOMINANT}'"
+        raise FileError(path, found, wanted=wanted, remedy="make one with 'saeprobe diff'")
+    summary = whole.object("summary", "summary")
+    counted = (key.removesuffix("_avg_active") for key in summary.values if key.endswith("_avg_active"))
+    means = {
+        what: {
+            style: summary.number(f"{style}{what}") for style in of if required or f"{style}{what}" in summary.values
+        }
+        for what, of, required in (
+            ("_avg_active", dict.fromkeys((*styles, *counted)), True),
+            ("_avg_intensity", styles, True),
+            ("_avg_prompt_intensity", styles, False),
+        )
+    }
+    for what, by_style in means.items():
+        for style, value in by_style.items():
+            if value < 0:
+                found = f"summary, key '{style}{what}' is {value}"
+                raise FileError(path, found, wanted="a mean of 0 or above")
+    diff = FeatureDiff(
+        a=styles[0],
+        b=styles[1],
+        avg_active=means["_avg_active"],
+        avg_intensity=means["_avg_intensity"],
+        only_count={style: summary.count(f"{style}_only_count") for style in styles},
+        dominant={style: _dominant(whole, style, styles) for style in styles},
+        only={style: _indices(whole, f"{style}_only_features") for style in styles},
+        avg_prompt_intensity=means["_avg_prompt_intensity"],
+        separating={
+            style: _indices(whole, key) for style in styles if (key := f"{style}_separating_features") in whole.values
+        },
+    )
+    check_agreement(path, diff)
+    return diff
+
+
+def _dominant(whole: Held, style: str, pair: tuple[str, ...]) -> tuple[FeatureRates, ...]:
+    """Read the firing rates of the features that lean to `style`, in order, each feature once."""
+    path, name = whole.path, f"{style}{DOMINANT}"
+    a, b = pair
+    sign = 1 if style == a else -1
+    found: list[FeatureRates] = []
+    for entry in whole.rows(name, f"{name!r}, entry"):
+        rate = {one: entry.number(f"{one}_freq") for one in pair}
+        row = FeatureRates(index=entry.count("index"), a=rate[a], b=rate[b])
+        said = entry.number("diff")
+        if not all(0 <= value <= 1 for value in rate.values()):
+            raise FileError(path, f"{entry.where} has the firing rates {rate}", wanted="shares between 0 and 1")
+        if abs(row.diff - said) > SINGLE:
+            raise FileError(path, f"{entry.where}: 'diff' is {said}", wanted=f"{a}_freq - {b}_freq = {row.diff}")
+        found.append(row)
+    if any(sign * earlier.diff < sign * later.diff - SINGLE for earlier, later in pairwise(found)):
+        raise FileError(path, f"{name!r} is out of order", wanted=f"the greatest lean to {style!r} first")
+    if len({rates.index for rates in found}) != len(found):
+        raise FileError(path, f"{name!r} lists a feature twice", wanted="every feature once")
+    return tuple(found)
+
+
+def _indices(whole: Held, name: str) -> tuple[int, ...]:
+    path, listed = whole.path, whole.list(name)
+    indices = tuple(count_at(path, f"{name!r}, entry {position}", value) for position, value in enumerate(listed))
+    if any(earlier >= later for earlier, later in pairwise(indices)):
+        wanted = "feature numbers in ascending order, each once"
+        raise FileError(path, f"{name!r} is not ascending", wanted=wanted)
+    return indices

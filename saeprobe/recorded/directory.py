@@ -22,15 +22,11 @@ from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.features import Features, RecordedRun
 from saeprobe.files import FileError, cut, shortened
-from saeprobe.recorded.named_features import TopicActivations
-from saeprobe.recorded.recognition import Key, RecordedFile
 from saeprobe.recorded.record import REMEDY, Recorded, from_features, from_ranks, from_summaries
-from saeprobe.recorded.stated import Stated, stated_in_words
-from saeprobe.recorded.summaries import EidTable, read_eid_table
+from saeprobe.recorded.stated import EidTable, RecordedFile, Stated
 from saeprobe.recorded.tensors import Entries, features_of
 
 _SUMMARIES: Final = ("feature-diff", "firing-by-style", "activations-by-topic")
-_COUNTS: Final = ("l0", "exclusive features")  # of features, which an SAE has so many of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +39,6 @@ class _Found:
     @property
     def styles(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(style for file in self.files for style in file.styles))
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return max((file.topics for file in self.files), key=len)
 
 
 def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> Features | Recorded:
@@ -66,12 +58,7 @@ def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: S
         return from_ranks(content, stated.subject, found.run, stated.in_order(content.topics), repeats)
     better = next((file for file in refused if file.kind == "article-features"), None)
     remedy = f"{better.path.name}, which may hold it, cannot be used: {refused[better].found}" if better else REMEDY
-    states: dict[Key, float] = {}
-    by_topic: list[TopicActivations] = []
-    for file in found.files:
-        states |= {key: value for key, (value, _) in file.states.items() if key not in states}
-        by_topic += [file.content] if isinstance(file.content, TopicActivations) and file.all_topics else []
-    return from_summaries(states, by_topic, stated.subject, found.run, remedy, repeats)
+    return from_summaries(found.files, stated.subject, found.run, remedy, repeats)
 
 
 def in_words(files: Sequence[RecordedFile], asked: Iterable[tuple[Capture, Stated]]) -> str:
@@ -118,8 +105,8 @@ def _chosen(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> 
 
     best = max(map(fit, runs))
     runs = [one for one in runs if fit(one) == best]
-    against = [a.contradiction(b) for one, other in combinations(runs, 2) for a in one.files for b in other.files]
-    why = next(filter(None, against), "")
+    pairs = ((a, b) for one, other in combinations(runs, 2) for a in one.files for b in other.files)
+    why = next((said for a, b in pairs if (said := a.contradiction(b))), "")
     if not why:  # which of two that contradict each other is right is not a question of how much they hold
         most = max(len(asked & {*one.styles}) for one in runs)
         runs = [one for one in runs if len(asked & {*one.styles}) == most]
@@ -141,9 +128,8 @@ def _lacking(
     if rank:
         return f"the recorded evidence ({given}) holds no EID table; put eid_persona_results.json of the run there"
     remedy = "put features_layer50.pt or feature_diff.json of the run there"
-    for file in reversed(files):
-        if file.kind == "article-activations":
-            remedy = f"encode {file.path.name} first: saeprobe encode {file.path} --sae SAE -o features_layer50.pt"
+    if one := next((file.path for file in files if file.kind == "article-activations"), None):
+        remedy = f"encode {one.name} first: saeprobe encode {one} --sae SAE -o features_layer50.pt"
     return f"the recorded evidence ({given}) holds no features; {remedy}"
 
 
@@ -158,11 +144,7 @@ def _agreeing(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -
         try:
             if file.problem is not None:
                 raise file.problem
-            stated.check(file.path, topics=file.topics, width=file.width)
-            if isinstance(file.content, EidTable):
-                read_eid_table(file.path, d_in=stated.d_in)
-            counts = {stated_in_words(key): value for key, (value, _) in file.states.items() if key[0] in _COUNTS}
-            stated.check_features(file.path, counts, numbers=file.features)
+            stated.check(file)
         except FileError as error:
             refused[file] = error
         else:
@@ -191,24 +173,22 @@ def _runs(files: Iterable[RecordedFile], stated: Stated) -> list[_Found]:
 def _run(files: Sequence[RecordedFile], stated: Stated) -> RecordedRun:
     counted = max(files, key=lambda file: (bool(file.n) and not file.shares, file.n or 0))
     firm_first = sorted(files, key=lambda file: (file.shares, not file.all_topics))
-    differing = (
-        stated.another(file.topics, all_topics=file.all_topics, n=file.n, shares=file.shares) for file in firm_first
-    )
     return RecordedRun(
         origin=" + ".join(file.path.name for file in files),
         n=counted.n,
         shares=counted.shares,
-        another=next(filter(None, differing), ""),
+        another=next((said for file in firm_first if (said := stated.another(file))), ""),
         own=None if stated.prompts is None else len(stated.prompts.topics),
     )
 
 
 def _apart(runs: Sequence[_Found]) -> str:
     """Say how runs differ."""
+    longest = [max((file.topics for file in one.files), key=len) for one in runs]
     of_each = {
         "styles": [", ".join(one.styles) for one in runs],
         "prompts a style": [f"{'a multiple of ' if one.run.shares else ''}{one.run.n}" for one in runs],
-        "topics": ["unnamed" if not one.topics else shortened([*one.topics]) for one in runs],
+        "topics": [shortened([*topics]) if topics else "unnamed" for topics in longest],
     }
     differing = [f"{what} {' against '.join(said)}" for what, said in of_each.items() if len({*said}) > 1]
     return "; ".join(differing) or "they are of the same styles and topics, and only their numbers tell them apart"

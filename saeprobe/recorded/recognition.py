@@ -3,96 +3,61 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, cast
+
+import numpy as np
 
 from saeprobe.files import FileError, load_json, open_regular, shortened
 from saeprobe.recorded.archives import load_data
-from saeprobe.recorded.comparison import SINGLE, smallest_count
-from saeprobe.recorded.named_features import BY_STYLE, OF_STYLE, firing_by_style_of, topic_activations_of
+from saeprobe.recorded.comparison import DOMINANT, feature_diff_of, smallest_count
 from saeprobe.recorded.record import BY_PROMPT, POOLED
-from saeprobe.recorded.stated import layers_said, stated_in_words
-from saeprobe.recorded.summaries import DOMINANT, eid_table_of, feature_diff_of
+from saeprobe.recorded.stated import EidTable, Key, Kind, RecordedFile, check_number_of_topics, layers_said
+from saeprobe.recorded.summaries import BY_STYLE, OF_STYLE, WHOLE, firing_by_style_of, held_at, topic_activations_of
 from saeprobe.recorded.tensors import ACTIVATIONS, FEATURES, entries_of
 from saeprobe.recorded.tensors import Kind as TensorKind
 
-Kind = Literal[
-    "article-features",
-    "article-activations",
-    "feature-diff",
-    "firing-by-style",
-    "activations-by-topic",
-    "eid-table",
-    "list",
-    "unknown",
-]
-"""What a file is, in words for machines."""
 
-Key = tuple[str | int, ...]
-"""A number that a file states: its measure and style, and as need be the feature and the topic or the other style."""
+def read_eid_table(path: Path) -> EidTable:
+    """Read a list of `{"topic": ..., "eid": {persona: {"eid": ..., "seq_len": ...}}}`.
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RecordedFile:
-    """A file is summed up.
-
-    Attributes:
-        path: where it lies.
-        kind: what it is, or seems to be where it has a `problem`.
-        description: the same for people.
-        styles: the prompt styles that it has numbers of.
-        topics: the topics that it names.
-        all_topics: whether those are all of its topics.
-        n: prompts a style, where it counts them.
-        shares: whether it gives shares alone, so that `n` may be any multiple of what stands there.
-        width: features of the SAE; None where it does not show them all.
-        features: numbers of features that it lists.
-        states: the summaries that it states, each with half a unit of its last decimal.
-        facts: what else is known of it, in words.
-        content: what was read and checked.
-        problem: why it cannot be used.
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: it is not of this shape, a topic lacks a persona, or a rank is above that of `seq_len` vectors.
     """
+    return eid_table_of(path, load_json(path))
 
-    path: Path
-    kind: Kind = "unknown"
-    description: str = "unknown"
-    styles: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
-    all_topics: bool = True
-    n: int | None = None
-    shares: bool = False
-    width: int | None = None
-    features: tuple[int, ...] = ()
-    states: Mapping[Key, tuple[float, float]] = field(default_factory=dict[Key, tuple[float, float]])
-    facts: Mapping[str, str] = field(default_factory=dict[str, str])
-    content: object = None
-    problem: FileError | None = None
 
-    def completes(self, other: RecordedFile) -> bool:
-        """Say whether two files may be of one run: they share a style, and nothing contradicts it."""
-        return self._alike(other) and not self.contradiction(other)
-
-    def contradiction(self, other: RecordedFile) -> str:
-        """Say what this file and another one state differently, if they may be of one run; empty where nothing is."""
-        for key, (value, rounding) in self.states.items() if self._alike(other) else ():
-            there, coarser = other.states.get(key, (value, 0.0))
-            if abs(value - there) > rounding + coarser + SINGLE * (1 + abs(value)):
-                return f"{stated_in_words(key)} is {value:g} in {self.path.name} and {there:g} in {other.path.name}"
-        return ""
-
-    def _alike(self, other: RecordedFile) -> bool:
-        """Say whether two files share a style and agree in the number of prompts and in topics."""
-        if self.n and other.n and not (self.shares and other.shares):
-            loose, firm = (self, other) if self.shares else (other, self)
-            if (firm.n or 0) % (loose.n or 1) if loose.shares else self.n != other.n:
-                return False
-        whole = [{*one.topics} for one in (self, other) if one.topics and one.all_topics]
-        named = {*self.topics, *other.topics}
-        return all(named <= topics for topics in whole) and not {*self.styles}.isdisjoint(other.styles)
+def eid_table_of(path: Path, data: object) -> EidTable:
+    """Check the table that was loaded from `path`; raises as `read_eid_table`."""
+    if not isinstance(data, list):
+        raise FileError(path, f"{WHOLE} is {shortened(data)}", wanted="a list")
+    if not data:
+        raise FileError(path, "it holds an empty list", wanted="one entry a topic")
+    check_number_of_topics(path, len(cast("list[object]", data)))  # before a million of them are taken apart
+    cells: dict[str, list[tuple[float, int]]] = {}
+    topics: list[str] = []
+    for index, raw in enumerate(cast("list[object]", data)):
+        entry = held_at(path, f"entry {index}", raw)
+        topics.append(entry.text("topic"))
+        of_topic = entry.object("eid", f"entry {index} (topic {topics[-1]!r})")
+        if not of_topic.values:
+            raise FileError(path, f"{of_topic.where} has no persona", wanted="at least one")
+        differing = ", ".join(sorted(of_topic.values.keys() ^ cells.keys())) if index else ""
+        if differing:
+            found = f"{of_topic.where} and entry 0 differ in the personas {differing}"
+            raise FileError(path, found, wanted="the same personas for every topic")
+        for persona, value in of_topic.values.items():
+            cell = held_at(path, of_topic.within(f"persona {persona!r}"), value)
+            cells.setdefault(persona, []).append((cell.number("eid"), cell.count("seq_len")))
+    eid, seq_len = (np.array([[cell[part] for cell in of] for of in cells.values()]).T for part in (0, 1))
+    table = EidTable(topics=tuple(topics), personas=tuple(cells), eid=eid, seq_len=seq_len)
+    table.check(path)
+    return table
 
 
 def recorded_files(paths: Iterable[Path]) -> tuple[RecordedFile, ...]:
@@ -122,8 +87,9 @@ def read_recorded(path: Path) -> RecordedFile:
 
 def recognised(path: Path, data: object) -> RecordedFile:
     """Say what was loaded from a file; what has the shape of a kind, and errors, is of that kind with a `problem`."""
-    for kind, looks_so, what, sum_up in _SHAPES:
-        if looks_so(data):
+    keys = _keys(data)
+    for place, end, kind, what, sum_up in _SHAPES:
+        if any(key.endswith(end) for key in keys[place]):
             seems = RecordedFile(path=path, kind=kind, description=what)
             try:
                 found = sum_up(seems, data)
@@ -131,6 +97,8 @@ def recognised(path: Path, data: object) -> RecordedFile:
                 return replace(seems, description=f"nearly {what}", problem=error)
             said = {"layer by its name": ", ".join(layers_said(path))} if found.styles and layers_said(path) else {}
             return replace(found, facts={**found.facts, **said})
+    if isinstance(data, list):
+        return _list(path, cast("list[object]", data))
     return RecordedFile(path=path, description="neither an object nor a list of a kind that is known")
 
 
@@ -168,19 +136,16 @@ def _tensors(kind: TensorKind, seems: RecordedFile, data: object) -> RecordedFil
 
 def _comparison(seems: RecordedFile, data: object) -> RecordedFile:
     diff = feature_diff_of(seems.path, data)
-    states: dict[Key, tuple[float, float]] = {("l0", style): (mean, 0.0) for style, mean in diff.avg_active.items()}
-    for style, other in ((diff.a, diff.b), (diff.b, diff.a)):
-        states[POOLED, style] = diff.avg_intensity[style], 0.0
-        if style in diff.avg_prompt_intensity:
-            states[BY_PROMPT, style] = diff.avg_prompt_intensity[style], 0.0
-        states["exclusive features", style, other] = float(diff.only_count[style]), 0.0
     rows = [row for of_style in diff.dominant.values() for row in of_style]
-    for row in rows:
-        states["firing rate", diff.a, row.index] = row.a, 0.0
-        states["firing rate", diff.b, row.index] = row.b, 0.0
-    for own, index in ((own, index) for own, listed in diff.separating.items() for index in listed):
-        for style in (diff.a, diff.b):
-            states["firing rate", style, index] = float(style == own), 0.0
+    states = {Key("l0", style): mean for style, mean in diff.avg_active.items()}
+    for style, other in ((diff.a, diff.b), (diff.b, diff.a)):
+        states[Key(POOLED, style)] = diff.avg_intensity[style]
+        if style in diff.avg_prompt_intensity:
+            states[Key(BY_PROMPT, style)] = diff.avg_prompt_intensity[style]
+        states[Key("exclusive features", style, other)] = float(diff.only_count[style])
+        states |= {Key("firing rate", style, row.index): row.a if style == diff.a else row.b for row in rows}
+        for own, listed in diff.separating.items():
+            states |= {Key("firing rate", style, index): float(style == own) for index in listed}
     n = smallest_count([rate for row in rows for rate in (row.a, row.b)])
     facts = {f"only {style}": f"{diff.only_count[style]:,} features" for style in (diff.a, diff.b)}
     return replace(
@@ -190,60 +155,8 @@ def _comparison(seems: RecordedFile, data: object) -> RecordedFile:
         n=n,
         shares=True,
         features=(*(row.index for row in rows), *chain(*diff.only.values(), *diff.separating.values())),
-        states=states,
-        content=diff,
+        states={key: (value, 0.0) for key, value in states.items()},
         facts=facts | ({"prompts": f"a multiple of {n} a style, by its rates"} if n else {}),
-    )
-
-
-def _firing(seems: RecordedFile, data: object) -> RecordedFile:
-    held = firing_by_style_of(seems.path, data)
-    states: dict[Key, tuple[float, float]] = {
-        ("firing rate", style, feature): (count / held.n, 0.0)
-        for feature, counts in held.counts.items()
-        for style, count in counts.items()
-    }
-    for (feature, style, topic), value in held.samples.items():
-        states["activation", style, feature, topic] = value, 0.0
-    return replace(
-        seems,
-        styles=held.styles,
-        topics=held.topics,
-        all_topics=False,
-        n=held.n,
-        features=tuple(held.counts),
-        states=states,
-        content=held,
-        facts={
-            "styles": ", ".join(held.styles),
-            "prompts": f"{held.n} a style",
-            "features": _numbers(held.counts),
-        },
-    )
-
-
-def _activations(seems: RecordedFile, data: object) -> RecordedFile:
-    held = topic_activations_of(seems.path, data)
-    states: dict[Key, tuple[float, float]] = {}
-    for style, of_style in held.active.items():
-        for feature, values in of_style.items():
-            states["firing rate", style, feature] = len(values) / held.n, 0.0
-            for topic in held.topics:
-                states["activation", style, feature, topic] = values.get(topic, 0.0), held.rounding
-    named = "" if len(held.topics) == held.n else f", of which it names {len(held.topics)}"
-    return replace(
-        seems,
-        styles=tuple(held.active),
-        topics=held.topics,
-        all_topics=not named,
-        n=held.n,
-        features=tuple(chain(*held.active.values())),
-        states=states,
-        content=held,
-        facts={
-            "topics": f"{held.n}{named}",
-            **{f"{style} features": _numbers(of) for style, of in held.active.items()},
-        },
     )
 
 
@@ -254,50 +167,34 @@ def _ranks(seems: RecordedFile, data: object) -> RecordedFile:
     return replace(seems, styles=table.personas, topics=table.topics, n=n, content=table, facts=facts)
 
 
-def _list(seems: RecordedFile, data: object) -> RecordedFile:
-    held = cast("list[object]", data)
+def _list(path: Path, held: list[object]) -> RecordedFile:
     kinds = {type(one).__name__ for one in held}
     word = {"str": "strings", "dict": "objects", "list": "lists"}.get("/".join(kinds), "values")
     keys = dict.fromkeys(str(key) for one in held if isinstance(one, dict) for key in cast("dict[object, object]", one))
     facts = {"keys": ", ".join(keys)} if keys else {"first": shortened(held[0])} if held else {}
-    return replace(seems, description=f"a list of {len(held):,} {word}", facts=facts)
+    return RecordedFile(path=path, kind="list", description=f"a list of {len(held):,} {word}", facts=facts)
 
 
-def _numbers(features: Iterable[int]) -> str:
-    return ", ".join(map(str, features))
+def _keys(data: object) -> tuple[set[str], set[str], set[str]]:
+    """Return the keys of the first object of a list, of an object, and of the objects in it."""
+
+    def of(value: object) -> set[str]:
+        return {str(key) for key in cast("dict[object, object]", value)} if isinstance(value, dict) else set()
+
+    own = of(data)
+    listed = cast("list[object]", data) if isinstance(data, list) else []
+    inner = cast("dict[object, object]", data).values() if isinstance(data, dict) else ()
+    return of(next(iter(listed), None)), own, set(chain.from_iterable(map(of, inner)))
 
 
-def _keyed(suffix: str, data: object) -> bool:
-    """Say whether this is an object with a key that ends so."""
-    return isinstance(data, dict) and any(str(key).endswith(suffix) for key in cast("dict[object, object]", data))
-
-
-def _listed(suffix: str, data: object) -> bool:
-    """Say whether this is a list whose first object has a key that ends so."""
-    held = cast("list[object]", data) if isinstance(data, list) else []
-    return bool(held) and _keyed(suffix, held[0])
-
-
-def _valued(key: str, data: object) -> bool:
-    """Say whether this is an object with an object that has a key."""
-    held = cast("dict[object, object]", data).values() if isinstance(data, dict) else ()
-    return any(key in cast("dict[object, object]", one) for one in held if isinstance(one, dict))
-
-
-_Looks = Callable[[object], bool]
+_LISTED, _OWN, _INNER = range(3)
 _SumUp = Callable[[RecordedFile, object], RecordedFile]
-_SHAPES: Final[Sequence[tuple[Kind, _Looks, str, _SumUp]]] = (
-    (
-        "article-activations",
-        partial(_listed, "_activation"),
-        "the article's activations",
-        partial(_tensors, ACTIVATIONS),
-    ),
-    ("article-features", partial(_listed, "_features"), "the article's features", partial(_tensors, FEATURES)),
-    ("feature-diff", partial(_keyed, DOMINANT), "the article's comparison of two styles", _comparison),
-    ("firing-by-style", partial(_valued, BY_STYLE), "how often named features fire, by style", _firing),
-    ("activations-by-topic", partial(_keyed, OF_STYLE), "the activations of named features, by topic", _activations),
-    ("eid-table", partial(_listed, "eid"), "a table of EID by topic and persona", _ranks),
-    ("list", lambda data: isinstance(data, list), "a list", _list),
+_SHAPES: Final[Sequence[tuple[int, str, Kind, str, _SumUp]]] = (
+    (_LISTED, "_activation", "article-activations", "the article's activations", partial(_tensors, ACTIVATIONS)),
+    (_LISTED, "_features", "article-features", "the article's features", partial(_tensors, FEATURES)),
+    (_OWN, DOMINANT, "feature-diff", "the article's comparison of two styles", _comparison),
+    (_INNER, BY_STYLE, "firing-by-style", "how often named features fire, by style", firing_by_style_of),
+    (_OWN, OF_STYLE, "activations-by-topic", "the activations of named features, by topic", topic_activations_of),
+    (_LISTED, "eid", "eid-table", "a table of EID by topic and persona", _ranks),
 )
-"""What each kind looks like, the first that fits, what it is in words, and what sums it up."""
+"""Where a key that ends so makes a file of which kind, the first that fits; what it is in words; what sums it up."""

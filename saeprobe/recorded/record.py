@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -17,8 +17,7 @@ from saeprobe.files import number, visible
 from saeprobe.prompts.prompt import Prompt
 
 if TYPE_CHECKING:
-    from saeprobe.recorded.named_features import TopicActivations
-    from saeprobe.recorded.summaries import EidTable
+    from saeprobe.recorded.stated import EidTable, RecordedFile
     from saeprobe.recorded.tensors import ArticleFeatures
 
 AS_RECORDED: Final = "as recorded"
@@ -230,55 +229,50 @@ def from_ranks(
 
 
 def from_summaries(
-    states: Mapping[tuple[str | int, ...], float],
-    by_topic: Iterable[TopicActivations],
-    subject: str,
-    run: RecordedRun,
-    remedy: str,
-    repeats: frozenset[str],
+    files: Iterable[RecordedFile], subject: str, run: RecordedRun, remedy: str, repeats: frozenset[str]
 ) -> Recorded:
-    """Turn numbers that files state into a record.
+    """Turn what files of one run state into a record; where two state a number, the first one's is taken.
 
-    Args:
-        states: by measure and style, and by feature or other style, what is stated.
-        by_topic: files that name every topic of the run, with the activations of features on each.
-        subject: whose record it is.
-        run: of which run.
-        remedy: what would bring what they do not hold.
-        repeats: styles that are another one, read again.
+    Only a file that names every topic has an activation on each. `remedy` would bring what they do not hold; `repeats`
+    are styles that are another one, read again.
     """
-    n, active = None if run.shares else run.n, dict[str, dict[int, Measurement]]()
-    for one in by_topic:
-        for style, of_style in one.active.items():
-            for feature, values in of_style.items():
-                active.setdefault(style, {})[feature] = Measurement(
-                    measure=f"activation of feature {feature}",
-                    label=style,
-                    unit="activation",
-                    values=np.array([values.get(topic, 0.0) for topic in one.topics]),
-                    prompts=_prompts([style], one.topics),
-                    place="last token",
-                    run=run,
-                )
+    n = None if run.shares else run.n
+    stated: dict[str, dict[str, dict[Any, float]]] = {}
+    active: dict[str, dict[int, dict[str, float]]] = {}
+    for file in files:
+        for (measure, style, of, topic), (value, _) in file.states.items():
+            if measure != "activation":
+                stated.setdefault(style, {}).setdefault(measure, {}).setdefault(of, value)
+            elif file.all_topics:
+                active.setdefault(style, {}).setdefault(cast(int, of), {})[str(topic)] = value
     by_style: dict[str, RecordedStyle] = {}
-    for style in dict.fromkeys(str(key[1]) for key in states):
-        stated: dict[str, dict[object, float]] = {}
-        for (measure, of, *rest), value in states.items():
-            if of == style:
-                stated.setdefault(str(measure), {})[rest[0] if rest else ""] = value
+    for style, held in stated.items():
         made = partial(Summary, label=style, n=n, origin=run.origin, run=run)
-        exclusive = partial(made, measure="exclusive features", unit="features")
         by_style[style] = RecordedStyle(
             style=style,
             quantities={
-                measure: made(measure=measure, unit=unit, value=stated[measure][""])
+                measure: made(measure=measure, unit=unit, value=held[measure][None])
                 for measure, unit in (("l0", "features"), (POOLED, "activation"), (BY_PROMPT, "activation"))
-                if measure in stated
+                if measure in held
             },
-            firing_rates={cast(int, feature): rate for feature, rate in stated.get("firing rate", {}).items()},
+            firing_rates=held.get("firing rate", {}),
             n=n,
-            activations=active.get(style, {}),
-            exclusive={str(of): exclusive(value=count) for of, count in stated.get("exclusive features", {}).items()},
+            activations={
+                feature: Measurement(
+                    measure=f"activation of feature {feature}",
+                    label=style,
+                    unit="activation",
+                    values=np.array([*values.values()]),
+                    prompts=_prompts([style], [*values]),
+                    place="last token",
+                    run=run,
+                )
+                for feature, values in active.get(style, {}).items()
+            },
+            exclusive={
+                other: made(measure="exclusive features", unit="features", value=count)
+                for other, count in held.get("exclusive features", {}).items()
+            },
             n_at_least=run.n,
             origin=run.origin,
             run=run,

@@ -6,13 +6,16 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
 
 from saeprobe.files import FileError, shortened
 from saeprobe.prompts import PromptSet
+from saeprobe.shapes import Float, Int
 
 MOST_TOPICS: Final = 10_000
 """More topics than this are no record of an experiment: a permutation of each takes memory in proportion."""
@@ -24,7 +27,130 @@ _LAYER: Final = re.compile(
     r"|(?<![^\W_])[lL](?!0[-_ .=]+[0-9])[-_ .=]*(?P<l>[0-9]+)(?![^\W_]))"
     r"(?i:[-_ .]*hook_resid_(?P<at>pre|post))?"
 )
+_COUNTS: Final = ("l0", "exclusive features")  # of features, which an SAE has so many of
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,4})\.hook_resid_(pre|post)")
+
+
+Kind = Literal[
+    "article-features",
+    "article-activations",
+    "feature-diff",
+    "firing-by-style",
+    "activations-by-topic",
+    "eid-table",
+    "list",
+    "unknown",
+]
+"""What a file is, in words for machines."""
+
+SINGLE: Final = 1e-6  # the published rates are float32 written in full: `diff` is exact to a few units of 6e-8
+
+
+class Key(NamedTuple):
+    """A key says which number a file states: its measure and style, and `of` which feature or other style, and topic.
+
+    >>> str(Key("firing rate", "novice", 7)), str(Key("l0", "expert"))
+    ('the firing rate of novice (7)', 'the l0 of expert')
+    """
+
+    measure: str
+    style: str
+    of: int | str | None = None
+    topic: str | None = None
+
+    def __str__(self) -> str:
+        rest = ", ".join(str(part) for part in (self.of, self.topic) if part is not None)
+        return f"the {self.measure} of {self.style}" + (f" ({rest})" if rest else "")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecordedFile:
+    """A file is summed up.
+
+    Attributes:
+        path: where it lies.
+        kind: what it is, or seems to be where it has a `problem`.
+        description: the same for people.
+        styles: the prompt styles that it has numbers of.
+        topics: the topics that it names.
+        all_topics: whether those are all of its topics.
+        n: prompts a style, where it counts them.
+        shares: whether it gives shares alone, so that `n` may be any multiple of what stands there.
+        width: features of the SAE; None where it does not show them all.
+        features: numbers of features that it lists.
+        states: the summaries that it states, each with half a unit of its last decimal.
+        facts: what else is known of it, in words.
+        content: what was read and checked.
+        problem: why it cannot be used.
+    """
+
+    path: Path
+    kind: Kind = "unknown"
+    description: str = "unknown"
+    styles: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    all_topics: bool = True
+    n: int | None = None
+    shares: bool = False
+    width: int | None = None
+    features: tuple[int, ...] = ()
+    states: Mapping[Key, tuple[float, float]] = field(default_factory=dict[Key, tuple[float, float]])
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    content: object = None
+    problem: FileError | None = None
+
+    def completes(self, other: RecordedFile) -> bool:
+        """Say whether two files may be of one run: they share a style, and nothing contradicts it."""
+        return self._alike(other) and not self.contradiction(other)
+
+    def contradiction(self, other: RecordedFile) -> str:
+        """Say what this file and another one state differently, if they may be of one run; empty where nothing is."""
+        for key, (value, rounding) in self.states.items() if self._alike(other) else ():
+            there, coarser = other.states.get(key, (value, 0.0))
+            if abs(value - there) > rounding + coarser + SINGLE * (1 + abs(value)):
+                return f"{key} is {value:g} in {self.path.name} and {there:g} in {other.path.name}"
+        return ""
+
+    def _alike(self, other: RecordedFile) -> bool:
+        """Say whether two files share a style and agree in the number of prompts and in topics."""
+        if self.n and other.n and not (self.shares and other.shares):
+            loose, firm = (self, other) if self.shares else (other, self)
+            if (firm.n or 0) % (loose.n or 1) if loose.shares else self.n != other.n:
+                return False
+        whole = [{*one.topics} for one in (self, other) if one.topics and one.all_topics]
+        named = {*self.topics, *other.topics}
+        return all(named <= topics for topics in whole) and not {*self.styles}.isdisjoint(other.styles)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EidTable:
+    """A table holds the EID of one prompt a topic and persona.
+
+    Attributes:
+        topics: one a row.
+        personas: one a column, in the file's order.
+        eid: effective rank of the centred hidden states of the whole prompt, `[topics, personas]`.
+        seq_len: tokens of the prompt, `[topics, personas]`.
+    """
+
+    topics: tuple[str, ...]
+    personas: tuple[str, ...]
+    eid: Float[np.ndarray, "topics personas"]
+    seq_len: Int[np.ndarray, "topics personas"]
+
+    def check(self, path: Path, d_in: float = math.inf) -> None:
+        """Refuse a rank that is not above 0, or is above that of `seq_len` vectors of `d_in` dimensions.
+
+        Raises:
+            FileError: names the topic and the persona.
+        """
+        most = np.minimum(self.seq_len, d_in)
+        for row, column in np.argwhere((self.eid <= 0) | (self.eid > most + SINGLE)):
+            eid, length = float(self.eid[row, column]), int(self.seq_len[row, column])
+            of = f"entry {row} (topic {self.topics[row]!r}), persona {self.personas[column]!r}"
+            limit = f"at most {min(length, d_in)}, the rank of as many vectors in a stream of {d_in} dimensions"
+            wanted = limit if length and eid > 0 else "an effective rank above 0 over at least one token"
+            raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,42 +179,46 @@ class Stated:
         unknown = " and ".join(key for key, value in facts.items() if value is None)
         return f"; they cannot be held against its {unknown}, which it does not declare" if unknown else ""
 
-    def check(self, path: Path, *, topics: Sequence[str] = (), width: int | None = None) -> None:
-        """Refuse a file whose name says another layer, whose SAE is of another width, or that holds a topic twice.
+    def check(self, file: RecordedFile) -> None:
+        """Refuse a file of another layer by its name, of another width of SAE or stream, or that holds a topic twice.
 
         Raises:
             FileError: it does not agree with the subject, or with itself.
         """
+        path, topics = file.path, file.topics
         self._check_layers(path)
-        if None not in (width, self.d_sae) and width != self.d_sae:
-            remedy = f"give the file of this SAE, or declare a subject with d_sae = {width}"
-            raise FileError(path, f"its features are {width:,} wide", wanted=f"{self.d_sae:,}", remedy=remedy)
+        if None not in (file.width, self.d_sae) and file.width != self.d_sae:
+            remedy = f"give the file of this SAE, or declare a subject with d_sae = {file.width}"
+            raise FileError(path, f"its features are {file.width:,} wide", wanted=f"{self.d_sae:,}", remedy=remedy)
         check_number_of_topics(path, len(topics))
         held = Counter(map(_alike, topics))
         if len(held) < len(topics):
             twice = held.most_common(1)[0][0]
             raise FileError(path, f"it holds the topic {shortened(twice)} twice", wanted="every topic once")
+        d_sae = math.inf if self.d_sae is None else self.d_sae
+        odd = [f"the feature {number}" for number in file.features if number >= d_sae]
+        odd += [f"{key} = {n:g}" for key, (n, _) in file.states.items() if key.measure in _COUNTS and n > d_sae]
+        if odd:
+            remedy = f"give the file of the SAE of {self.subject}, or declare d_sae as it is"
+            raise FileError(path, f"it holds {odd[0]}", wanted=f"at most {d_sae:,} features", remedy=remedy)
+        if isinstance(file.content, EidTable) and self.d_in:
+            file.content.check(path, self.d_in)
 
-    def another(self, topics: Sequence[str], *, all_topics: bool, n: int | None, shares: bool) -> str:
-        """Say how the run behind a record differs from one on the subject's own prompts; empty where nothing shows it.
-
-        Args:
-            topics: those that the record names.
-            all_topics: whether it names all.
-            n: prompts a style, where it counts them.
-            shares: whether `n` may be any multiple of that, as the record gives shares alone.
-        """
+    def another(self, file: RecordedFile) -> str:
+        """Say how the run behind a file differs from one on the subject's own prompts; empty where nothing shows it."""
         if self.prompts is None:
             return ""
-        own, held = set(map(_alike, self.prompts.topics)), set(map(_alike, topics))
+        n, own, held = file.n, set(map(_alike, self.prompts.topics)), set(map(_alike, file.topics))
         theirs = f"the {len(own)} that {self.subject} reads"
         if odd := len(held - own):
             return f"{odd} of the {len(held)} topics that it names are none of {theirs}"
-        if held and all_topics and len(held) < len(own):
+        if held and file.all_topics and len(held) < len(own):
             return f"its {len(held)} topics are among {theirs}, and not all of them"
         counts = {len(own), *Counter(prompt.style for prompt in self.prompts).values()}
-        if n and all(count % n if shares else count != n for count in counts):
-            return f"it is of {'a multiple of ' if shares else ''}{n} prompts a style, on other topics than {theirs}"
+        if n and all(count % n if file.shares else count != n for count in counts):
+            return (
+                f"it is of {'a multiple of ' if file.shares else ''}{n} prompts a style, on other topics than {theirs}"
+            )
         return ""
 
     def in_order(self, topics: Sequence[str]) -> list[int]:
@@ -117,29 +247,6 @@ class Stated:
                 remedy = "give the file of that layer, or declare the hook_name at which this one was read"
                 wanted = f"{wanted}, since {self.subject} is read at {self.hook_name}"
                 raise FileError(path, f"its name says layer {number}{as_written}", wanted=wanted, remedy=remedy)
-
-    def check_features(self, path: Path, counts: Mapping[str, float], *, numbers: Iterable[int] = ()) -> None:
-        """Refuse counts of features that its SAE does not have so many of, and numbers of features that it lacks.
-
-        Raises:
-            FileError: it does not agree with the subject.
-        """
-        d_sae = math.inf if self.d_sae is None else self.d_sae
-        odd = [f"the feature {number}" for number in numbers if number >= d_sae]
-        odd += [f"{what} = {count:g}" for what, count in counts.items() if count > d_sae]
-        if odd:
-            remedy = f"give the file of the SAE of {self.subject}, or declare d_sae as it is"
-            raise FileError(path, f"it holds {odd[0]}", wanted=f"at most {d_sae:,} features", remedy=remedy)
-
-
-def stated_in_words(key: tuple[str | int, ...]) -> str:
-    """Name what a file states, by its measure, its style, and its feature, topic or other style.
-
-    >>> stated_in_words(("firing rate", "novice", 7)), stated_in_words(("l0", "expert"))
-    ('the firing rate of novice (7)', 'the l0 of expert')
-    """
-    measure, style, *rest = key
-    return f"the {measure} of {style}" + (f" ({', '.join(map(str, rest))})" if rest else "")
 
 
 def layers_said(path: Path) -> tuple[str, ...]:

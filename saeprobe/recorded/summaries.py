@@ -1,231 +1,266 @@
-"""The article's JSON files hold a comparison of two styles, or a table of effective ranks (EID) by persona."""
+"""Two of the article's JSON files describe named features: how often each fires by style, and how strongly by topic."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
-import numpy as np
+from saeprobe.files import FileError, shortened
+from saeprobe.recorded.stated import SINGLE, Key, RecordedFile
 
-from saeprobe.files import FileError, load_json, shortened, write_whole
-from saeprobe.recorded.comparison import SINGLE, FeatureDiff, FeatureRates, check_agreement
-from saeprobe.recorded.stated import check_number_of_topics
-from saeprobe.shapes import Float, Int
+BY_STYLE: Final = "condition_distribution"
+"""The key of a feature's counts by style."""
 
-DOMINANT: Final = "_dominant_features"
-"""The keys of a comparison end so behind the names of its two styles."""
+WHOLE: Final = "the file"
+"""The place of what is all that a file holds."""
 
+OF_STYLE: Final = "_features"
+"""The keys of a file of activations end so behind the name of a style."""
 
-def write_feature_diff(path: Path, diff: FeatureDiff) -> None:
-    """Write the comparison with the published file's keys in its order, then two more, whole or not at all."""
-    a, b = diff.a, diff.b
-    summary = {
-        **{f"{style}_avg_active": mean for style, mean in diff.avg_active.items()},
-        **{f"{style}_avg_intensity": diff.avg_intensity[style] for style in (a, b)},
-        **{f"{style}_only_count": diff.only_count[style] for style in (a, b)},
-        **{f"{style}_avg_prompt_intensity": mean for style, mean in diff.avg_prompt_intensity.items()},
-    }
-    data: dict[str, object] = {"summary": summary}
-    for style in (a, b):
-        data[f"{style}{DOMINANT}"] = [
-            {"index": rates.index, f"{a}_freq": rates.a, f"{b}_freq": rates.b, "diff": rates.diff}
-            for rates in diff.dominant[style]
-        ]
-    data |= {f"{style}_only_features": list(diff.only[style]) for style in (a, b)}
-    data |= {f"{style}_separating_features": list(features) for style, features in diff.separating.items()}
-    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, f"{text}\n".encode())
+_LEAST_DECIMALS: Final = 3  # a share that is rounded further does not say how many of a few hundred prompts it is
+_FIRED: Final = "total_activated"
 
 
-def read_feature_diff(path: Path) -> FeatureDiff:
-    """Read a comparison; the two styles are taken from the names of its keys.
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """An object of a JSON file gives what stands under its keys; `where` names its place.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        FileError: it is not of this shape, or contradicts itself.
+    Its methods raise `FileError` where that is not of the kind that is wanted.
     """
-    return feature_diff_of(path, load_json(path))
 
+    path: Path
+    where: str
+    values: dict[str, Any]
 
-def feature_diff_of(path: Path, data: object) -> FeatureDiff:
-    """Check the comparison that was loaded from `path`; raises as `read_feature_diff`."""
-    data = object_at(path, "the file", data)
-    suffix = DOMINANT
-    styles = tuple(key.removesuffix(suffix) for key in data if key.endswith(suffix) and key != suffix)
-    if len(styles) != 2:  # noqa: PLR2004 - a comparison has two sides
-        wanted = "two, one a style, as in a feature_diff.json"
-        found = f"it has {len(styles)} keys '<style>{suffix}'"
-        raise FileError(path, found, wanted=wanted, remedy="make one with 'saeprobe diff'")
-    summary = object_at(path, "key 'summary'", data.get("summary"))
+    def within(self, part: str) -> str:
+        """Name the place of a part."""
+        return part if self.where == WHOLE else f"{self.where}, {part}"
 
-    def mean(key: str) -> float:
-        value = number_at(path, f"summary, key {key!r}", summary.get(key))
-        if value < 0:
-            raise FileError(path, f"summary, key {key!r} is {value}", wanted="a mean of 0 or above")
+    def object(self, key: str, name: str = "") -> Held:
+        """Return an object, whose parts are said to be within `name`."""
+        held = held_at(self.path, self.within(f"key {key!r}"), self.values.get(key))
+        return replace(held, where=name or held.where)
+
+    def list(self, key: str) -> list[Any]:
+        """Return a list."""
+        return self._fitting(key, "a list", lambda value: isinstance(value, list))
+
+    def rows(self, key: str, each: str) -> list[Held]:
+        """Return the objects in a list; `each` and its number name one of them."""
+        return [held_at(self.path, f"{each} {number}", one) for number, one in enumerate(self.list(key))]
+
+    def text(self, key: str) -> str:
+        """Return a string that is not empty."""
+        return self._fitting(key, "a string that is not empty", lambda value: isinstance(value, str) and value != "")
+
+    def number(self, key: str) -> float:
+        """Return a finite number."""
+        return float(
+            self._fitting(key, "a finite number", lambda value: type(value) in (int, float) and abs(value) < math.inf)
+        )
+
+    def count(self, key: str) -> int:
+        """Return a whole number of 0 or more."""
+        return count_at(self.path, self.within(f"key {key!r}"), self.values.get(key))
+
+    def _fitting(self, key: str, wanted: str, fits: Callable[[Any], bool]) -> Any:
+        value = self.values.get(key)
+        if not fits(value):
+            raise FileError(self.path, f"{self.within(f'key {key!r}')} is {shortened(value)}", wanted=wanted)
         return value
 
-    def count(key: str) -> int:
-        return count_at(path, f"summary, key {key!r}", summary.get(key))
 
-    active = [*styles, *(key.removesuffix("_avg_active") for key in summary if key.endswith("_avg_active"))]
-    diff = FeatureDiff(
-        a=styles[0],
-        b=styles[1],
-        avg_active={style: mean(f"{style}_avg_active") for style in dict.fromkeys(active)},
-        avg_intensity={style: mean(f"{style}_avg_intensity") for style in styles},
-        only_count={style: count(f"{style}_only_count") for style in styles},
-        dominant={style: _dominant(path, data, style, styles) for style in styles},
-        only={style: _indices(path, data, f"{style}_only_features") for style in styles},
-        avg_prompt_intensity={style: mean(key) for style, key in _keys(styles, "avg_prompt_intensity", summary)},
-        separating={style: _indices(path, data, key) for style, key in _keys(styles, "separating_features", data)},
-    )
-    check_agreement(path, diff)
-    return diff
-
-
-def _keys(styles: Sequence[str], what: str, held: Mapping[str, object]) -> list[tuple[str, str]]:
-    """List the keys that a file may hold and the published one does not, by style."""
-    return [(style, f"{style}_{what}") for style in styles if f"{style}_{what}" in held]
-
-
-def _dominant(path: Path, data: dict[str, Any], style: str, pair: tuple[str, ...]) -> tuple[FeatureRates, ...]:
-    """Read the firing rates of the features that lean to `style`, in order, each feature once."""
-    name = f"{style}{DOMINANT}"
-    a, b = pair
-    sign = 1 if style == a else -1
-    found: list[FeatureRates] = []
-    for position, raw in enumerate(list_at(path, f"key {name!r}", data.get(name))):
-        where = f"{name!r}, entry {position}"
-        entry = object_at(path, where, raw)
-        index = count_at(path, f"{where}, key 'index'", entry.get("index"))
-        rate = {s: number_at(path, f"{where}, key '{s}_freq'", entry.get(f"{s}_freq")) for s in pair}
-        diff = number_at(path, f"{where}, key 'diff'", entry.get("diff"))
-        if not all(0 <= value <= 1 for value in rate.values()):
-            raise FileError(path, f"{where} has the firing rates {rate}", wanted="shares between 0 and 1")
-        if abs(rate[a] - rate[b] - diff) > SINGLE:
-            wanted = f"{a}_freq - {b}_freq = {rate[a] - rate[b]}"
-            raise FileError(path, f"{where}: 'diff' is {diff}", wanted=wanted)
-        found.append(FeatureRates(index=index, a=rate[a], b=rate[b]))
-    if any(sign * earlier.diff < sign * later.diff - SINGLE for earlier, later in pairwise(found)):
-        raise FileError(path, f"{name!r} is out of order", wanted=f"the greatest lean to {style!r} first")
-    if len({rates.index for rates in found}) != len(found):
-        raise FileError(path, f"{name!r} lists a feature twice", wanted="every feature once")
-    return tuple(found)
-
-
-def _indices(path: Path, data: dict[str, Any], name: str) -> tuple[int, ...]:
-    listed = list_at(path, f"key {name!r}", data.get(name))
-    indices = tuple(count_at(path, f"{name!r}, entry {position}", value) for position, value in enumerate(listed))
-    if any(earlier >= later for earlier, later in pairwise(indices)):
-        wanted = "feature numbers in ascending order, each once"
-        raise FileError(path, f"{name!r} is not ascending", wanted=wanted)
-    return indices
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EidTable:
-    """A table holds the EID of one prompt a topic and persona.
-
-    Attributes:
-        topics: one a row.
-        personas: one a column, in the file's order.
-        eid: effective rank of the centred hidden states of the whole prompt, `[topics, personas]`.
-        seq_len: tokens of the prompt, `[topics, personas]`.
-    """
-
-    topics: tuple[str, ...]
-    personas: tuple[str, ...]
-    eid: Float[np.ndarray, "topics personas"]
-    seq_len: Int[np.ndarray, "topics personas"]
-
-
-def read_eid_table(path: Path, *, d_in: int | None = None) -> EidTable:
-    """Read a list of `{"topic": ..., "eid": {persona: {"eid": ..., "seq_len": ...}}}`.
+def held_at(path: Path, where: str, value: object) -> Held:
+    """Return the object that stands at `where` in a JSON file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        FileError: it is not of this shape, a topic lacks a persona, or a rank is above that of `seq_len` vectors of
-            `d_in` dimensions.
+        FileError: it is none.
     """
-    return eid_table_of(path, load_json(path), d_in=d_in)
-
-
-def eid_table_of(path: Path, data: object, *, d_in: int | None = None) -> EidTable:
-    """Check the table that was loaded from `path`; raises as `read_eid_table`."""
-    entries = list_at(path, "the file", data)
-    if not entries:
-        raise FileError(path, "it holds an empty list", wanted="one entry a topic")
-    check_number_of_topics(path, len(entries))  # before a million of them are taken apart
-    cells: dict[int, dict[str, tuple[float, int]]] = {}
-    topics: list[str] = []
-    for index, raw in enumerate(entries):
-        entry = object_at(path, f"entry {index}", raw)
-        topic = entry.get("topic")
-        if not isinstance(topic, str) or not topic:
-            raise FileError(path, f"entry {index}: key 'topic' is {shortened(topic)}", wanted="the topic, a string")
-        topics.append(topic)
-        where = f"entry {index} (topic {topic!r})"
-        cells[index] = _personas(path, where, entry.get("eid"), math.inf if d_in is None else d_in)
-        differing = ", ".join(sorted(cells[index].keys() ^ cells[0].keys()))
-        if differing:
-            found = f"{where} and entry 0 differ in the personas {differing}"
-            raise FileError(path, found, wanted="the same personas for every topic")
-    personas = tuple(cells[0])
-    return EidTable(
-        topics=tuple(topics),
-        personas=personas,
-        eid=np.array([[row[persona][0] for persona in personas] for row in cells.values()], dtype=np.float64),
-        seq_len=np.array([[row[persona][1] for persona in personas] for row in cells.values()], dtype=np.int64),
-    )
-
-
-def _personas(path: Path, where: str, raw: object, d_in: float) -> dict[str, tuple[float, int]]:
-    found: dict[str, tuple[float, int]] = {}
-    for persona, value in object_at(path, f"{where}, key 'eid'", raw).items():
-        of = f"{where}, persona {persona!r}"
-        cell = object_at(path, of, value)
-        eid = number_at(path, f"{of}, key 'eid'", cell.get("eid"))
-        length = count_at(path, f"{of}, key 'seq_len'", cell.get("seq_len"))
-        if eid <= 0 or length == 0:
-            wanted = "an effective rank above 0 over at least one token"
-            raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
-        if eid > min(length, d_in) + SINGLE:
-            wanted = f"at most {min(length, d_in)}, the rank of as many vectors in a stream of {d_in} dimensions"
-            raise FileError(path, f"{of}: eid {eid} over {length} tokens", wanted=wanted)
-        found[persona] = (eid, length)
-    if not found:
-        raise FileError(path, f"{where} has no persona", wanted="at least one")
-    return found
-
-
-def object_at(path: Path, where: str, value: object) -> dict[str, Any]:
-    """Return the value that stands at `where` in a JSON file, if it is an object, and refuse it otherwise."""
     if not isinstance(value, dict):
         raise FileError(path, f"{where} is {shortened(value)}", wanted="an object")
-    return cast("dict[str, Any]", value)
-
-
-def list_at(path: Path, where: str, value: object) -> list[Any]:
-    """Return the value at `where` if it is a list; raises as `object_at`."""
-    if not isinstance(value, list):
-        raise FileError(path, f"{where} is {shortened(value)}", wanted="a list")
-    return cast("list[Any]", value)
-
-
-def number_at(path: Path, where: str, value: object) -> float:
-    """Return the value at `where` if it is a number; raises as `object_at`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
-        raise FileError(path, f"{where} is {shortened(value)}", wanted="a finite number")
-    return float(value)
+    return Held(path=path, where=where, values=cast("dict[str, Any]", value))
 
 
 def count_at(path: Path, where: str, value: object) -> int:
-    """Return the value at `where` if it is a whole number of 0 or more; raises as `object_at`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    """Return the value at `where` if it is a whole number of 0 or more; raises as `held_at`."""
+    if type(value) is not int or value < 0:
         raise FileError(path, f"{where} is {shortened(value)}", wanted="an integer of 0 or more")
     return value
+
+
+def firing_by_style_of(seems: RecordedFile, data: object) -> RecordedFile:
+    """Sum up on how many prompts of each style named features fire; a style that a feature does not list counts none.
+
+    The data are `{feature: {"total_activated", "total_not_activated", "activation_rate", "condition_distribution":
+    {style: count}, "sample_activated", "sample_not_activated"}}`; the samples are lists of `{"topic", "condition",
+    "activation"}` and may be absent.
+
+    Raises:
+        FileError: it is not of this shape, its counts contradict each other, or are of no whole number of prompts.
+    """
+    path = seems.path
+    counts: dict[int, dict[str, int]] = {}
+    samples: dict[int, dict[tuple[str, str], float]] = {}
+    features = _features(held_at(path, WHOLE, data))
+    for feature, entry in features.items():
+        by_style, fired = entry.object(BY_STYLE).values, entry.count(_FIRED)
+        counts[feature] = {one: count_at(path, entry.within(f"style {one!r}"), of) for one, of in by_style.items()}
+        if (listed := sum(counts[feature].values())) != fired:
+            found = f"{entry.where}: its counts by style add up to {listed}"
+            raise FileError(path, found, wanted=f"{fired}, its '{_FIRED}'")
+        samples[feature] = _samples(entry)
+    total = _size([*features.values()], _FIRED, "total_not_activated", fired=_FIRED)
+    styles = dict.fromkeys(
+        style for one in features for style in (*counts[one], *(of_style for of_style, _ in samples[one]))
+    )
+    n, rest = divmod(total, max(1, len(styles)))
+    if rest or not n:
+        found = f"it is of {total} prompts of {len(styles)} styles ({', '.join(styles)})"
+        raise FileError(path, found, wanted="as many prompts of each style, so that a rate can be made of a count")
+    states: dict[Key, tuple[float, float]] = {}
+    for feature in features:
+        for style in styles:
+            fired = counts[feature].get(style, 0)
+            shown = [value > 0 for (of_style, _), value in samples[feature].items() if of_style == style]
+            least, most = sum(shown), n - shown.count(False)
+            if not least <= fired <= most:
+                wanted = f"{least} to {most}, as there are {n} prompts a style and by the samples that it shows"
+                raise FileError(path, f"feature {feature} fires on {fired} {style} prompts", wanted=wanted)
+            states[Key("firing rate", style, feature)] = fired / n, 0.0
+        states |= {Key("activation", style, feature, on): (at, 0.0) for (style, on), at in samples[feature].items()}
+    return replace(
+        seems,
+        styles=tuple(styles),
+        topics=tuple(dict.fromkeys(topic for of in samples.values() for _, topic in of)),
+        all_topics=False,
+        n=n,
+        features=tuple(features),
+        states=states,
+        facts={"styles": ", ".join(styles), "prompts": f"{n} a style", "features": ", ".join(map(str, features))},
+    )
+
+
+def topic_activations_of(seems: RecordedFile, data: object) -> RecordedFile:
+    """Sum up how strongly named features are active on each topic, on prompts of their own style.
+
+    The data are `{"<style>_features": {feature: {"total_samples", "activated_count", "activation_rate",
+    "mean_activation", "max_activation", "activated_topics": [{"topic", "activation"}]}}}`; the mean is over the active
+    prompts, and topics on which all features are silent are not named.
+
+    Raises:
+        FileError: it is not of this shape, or its counts, means and lists contradict each other.
+    """
+    path, whole = seems.path, held_at(seems.path, WHOLE, data)
+    entries: dict[tuple[str, int], Held] = {}
+    for key in whole.values:
+        style = key.removesuffix(OF_STYLE)
+        if style in (key, ""):
+            raise FileError(path, f"it has the key {shortened(key)}", wanted=f"keys '<style>{OF_STYLE}' alone")
+        entries |= {(style, feature): entry for feature, entry in _features(whole.object(key)).items()}
+    rows = {of: entry.rows("activated_topics", entry.within("topic")) for of, entry in entries.items()}
+    rounding = rounding_of(row.values.get("activation") for of in rows.values() for row in of)
+    active = {of: _by_topic(entry, rows[of]) for of, entry in entries.items()}
+    n = _size([*entries.values()], "total_samples", fired="activated_count")
+    for of, entry in entries.items():
+        values = [*active[of].values()]
+        mean = sum(values) / len(values) if values else 0.0
+        for key, made in (("mean_activation", mean), ("max_activation", max(values, default=0.0))):
+            said = entry.number(key)
+            if abs(said - made) > 2 * rounding + SINGLE * (1 + abs(made)):  # the values and the mean are rounded
+                found = f"{entry.where}: {key!r} is {said:g}"
+                raise FileError(path, found, wanted=f"{made:g}, by the topics that it lists")
+    topics = tuple(dict.fromkeys(topic for of in active.values() for topic in of))
+    if len(topics) > n:
+        raise FileError(path, f"it names {len(topics)} topics", wanted=f"at most {n}, its 'total_samples'")
+    named = "" if len(topics) == n else f", of which it names {len(topics)}"
+    listed: dict[str, list[str]] = {}
+    states: dict[Key, tuple[float, float]] = {}
+    for (style, feature), values in active.items():
+        listed.setdefault(f"{style} features", []).append(str(feature))
+        states[Key("firing rate", style, feature)] = len(values) / n, 0.0
+        states |= {Key("activation", style, feature, on): (values.get(on, 0.0), rounding) for on in topics}
+    return replace(
+        seems,
+        styles=tuple(dict.fromkeys(style for style, _ in active)),
+        topics=topics,
+        all_topics=not named,
+        n=n,
+        features=tuple(feature for _, feature in active),
+        states=states,
+        facts={"topics": f"{n}{named}", **{what: ", ".join(numbers) for what, numbers in listed.items()}},
+    )
+
+
+def rounding_of(values: Iterable[object], *, least: int = 0) -> float:
+    """Return half a unit of the last decimal that any of the numbers shows, of `least` decimals or more.
+
+    >>> rounding_of([1.5049, 1.77]), rounding_of([1.0], least=3)
+    (5e-05, 0.0005)
+    """
+    shown = [repr(value) for value in values if isinstance(value, float)]
+    decimals = [16 if "e" in text else len(text.partition(".")[2]) for text in shown]
+    return float(f"5e-{max([least, *decimals]) + 1}")
+
+
+def _features(held: Held) -> dict[int, Held]:
+    """Return what is said of each feature, by its number."""
+    if not held.values:
+        raise FileError(held.path, f"{held.where} describes no feature", wanted="at least one")
+    odd = next((key for key in held.values if not re.fullmatch("0|[1-9][0-9]{0,8}", key)), None)
+    if odd is not None:
+        raise FileError(held.path, f"{held.where} has the key {shortened(odd)}", wanted="the number of a feature")
+    return {int(key): held_at(held.path, held.within(f"feature {key}"), value) for key, value in held.values.items()}
+
+
+def _size(entries: Sequence[Held], *parts: str, fired: str) -> int:
+    """Return of how many prompts all entries are, the sum of `parts`, and check their share of those that fired."""
+    rounding = rounding_of((entry.values.get("activation_rate") for entry in entries), least=_LEAST_DECIMALS)
+    n = 0
+    for entry in entries:
+        size, count, share = sum(map(entry.count, parts)), entry.count(fired), entry.number("activation_rate")
+        n = n or size
+        if size != n or not n:
+            wanted = f"{n or 'at least 1'}, as {entries[0].where} is"
+            raise FileError(entry.path, f"{entry.where} is of {size} prompts", wanted=wanted)
+        if abs(share - count / n) > rounding + SINGLE:
+            found = f"{entry.where}: 'activation_rate' is {share:g}"
+            raise FileError(entry.path, found, wanted=f"{count} of {n} prompts")
+    return n
+
+
+def _samples(entry: Held) -> dict[tuple[str, str], float]:
+    """Read the samples of one feature: an activation by style and topic."""
+    found: dict[tuple[str, str], float] = {}
+    for key, fires in (("sample_activated", True), ("sample_not_activated", False)):
+        for sample in entry.rows(key, entry.within(f"{key!r}, entry")) if key in entry.values else ():
+            style, topic, value = sample.text("condition"), sample.text("topic"), sample.number("activation")
+            if value < 0 or (value > 0) != fires:
+                wanted = "an activation above 0" if fires else "0"
+                raise FileError(entry.path, f"{sample.where}: the activation is {value:g}", wanted=wanted)
+            if (found.setdefault((style, topic), value) > 0) != fires:
+                twice = f"{sample.where}: {style} on {shortened(topic)} stands in both lists"
+                raise FileError(entry.path, twice, wanted="one")
+    return found
+
+
+def _by_topic(entry: Held, rows: Iterable[Held]) -> dict[str, float]:
+    """Read the activations of one feature by topic, as many as it counts."""
+    values: dict[str, float] = {}
+    for row in rows:
+        topic, value = row.text("topic"), row.number("activation")
+        if value < 0:
+            found = f"{row.where}: the activation is {value:g}"
+            raise FileError(row.path, found, wanted="0 or above; 0 if it is rounded to it")
+        if topic in values:
+            found = f"{entry.where} lists the topic {shortened(topic)} twice"
+            raise FileError(entry.path, found, wanted="every topic once")
+        values[topic] = value
+    if len(values) != (count := entry.count("activated_count")):
+        raise FileError(
+            entry.path, f"{entry.where} lists {len(values)} topics", wanted=f"{count}, its 'activated_count'"
+        )
+    return values

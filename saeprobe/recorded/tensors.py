@@ -197,26 +197,24 @@ def entries_of(path: Path, data: object, kind: Kind) -> Entries:
         found = "an empty list" if isinstance(data, list) else f"a {type(data).__name__}"
         raise FileError(path, f"it holds {found}", wanted=f"a list of dicts, one a topic ({kind.made_by!r})")
     entries = [_entry(path, index, entry, kind) for index, entry in enumerate(cast("list[object]", data))]
-    keys = [key for key in entries[0] if key not in {"topic", "guru"}]
-    if not keys:
+    tensors: dict[str, list[StoredTensor]] = {key: [] for key in entries[0] if key not in _NAMES}
+    if not tensors:
         found = f"{_where(0, entries[0]['topic'])} has no tensor"
         raise FileError(path, found, wanted=f"'<style>_{kind.suffix}' {kind.shape}")
-    tensors: dict[str, list[StoredTensor]] = {key: [] for key in keys}
+    width, first = 0, shortened(next(iter(tensors)))
     for index, entry in enumerate(entries):
         where = _where(index, entry["topic"])
-        for key in sorted({*keys} ^ (entry.keys() - {"topic", "guru"})):
+        for key in sorted(tensors.keys() ^ (entry.keys() - _NAMES)):
             named = shortened(key)
-            lacks = f"lacks {named}, which entry 0 has" if key in keys else f"has {named}, which entry 0 lacks"
+            lacks = f"lacks {named}, which entry 0 has" if key in tensors else f"has {named}, which entry 0 lacks"
             raise FileError(path, f"{where} {lacks}", wanted="the same styles in every entry")
-        for key in keys:
-            tensors[key].append(_tensor(path, f"{where}, key {shortened(key)}", entry[key], kind))
-    width = int(tensors[keys[0]][0].shape[-1])
-    for index, entry in enumerate(entries):
-        for key in keys:
-            shape = list(tensors[key][index].shape)
+        for key, of_style in tensors.items():
+            of_style.append(_tensor(path, f"{where}, key {shortened(key)}", entry[key], kind))
+            shape = list(of_style[-1].shape)
+            width = width or shape[-1]
             if shape[-1] != width:
-                found = f"{_where(index, entry['topic'])}, {shortened(key)}: shape {shape}"
-                raise FileError(path, found, wanted=f"{kind.width} = {width}, as {shortened(keys[0])} of entry 0 has")
+                found = f"{where}, {shortened(key)}: shape {shape}"
+                raise FileError(path, found, wanted=f"{kind.width} = {width}, as {first} of entry 0 has")
     held = sum(tensor.stored.nbytes for of_style in tensors.values() for tensor in of_style)
     if held > path.stat().st_size:  # tensors that repeat a few stored values would be written out when they are read
         found = f"its tensors claim {held:,} bytes, and the file has {path.stat().st_size:,}"
@@ -229,6 +227,9 @@ def entries_of(path: Path, data: object, kind: Kind) -> Entries:
         tensors={key.removesuffix(f"_{kind.suffix}"): of_style for key, of_style in tensors.items()},
         width=width,
     )
+
+
+_NAMES = frozenset({"topic", "guru"})  # the keys of an entry that are no tensors
 
 
 def _where(index: int, topic: object) -> str:
@@ -251,7 +252,7 @@ def _entry(path: Path, index: int, entry: object, kind: Kind) -> dict[str, Any]:
         found = f"key 'guru' is a {type(fields['guru']).__name__}"
         raise FileError(path, f"{where}: {found}", wanted="a name (string), or no key")
     for key in fields:
-        if key not in {"topic", "guru"} and (not key.endswith(suffix) or key == suffix):
+        if key not in _NAMES and (not key.endswith(suffix) or key == suffix):
             wanted = f"'topic', 'guru' and '<style>{suffix}' {kind.shape}"
             remedy = f"make such a file with '{kind.made_by}'"
             raise FileError(path, f"{where} has the key {shortened(key)}", wanted=wanted, remedy=remedy)

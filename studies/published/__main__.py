@@ -22,8 +22,7 @@ from saeprobe.features import Features
 from saeprobe.measures import exclusive_features, l0, separating_features
 from saeprobe.notebook import open_subject
 from saeprobe.prompts import STYLES
-from saeprobe.recorded.comparison import compare_styles
-from saeprobe.recorded.summaries import read_feature_diff
+from saeprobe.recorded.comparison import compare_styles, read_feature_diff
 from saeprobe.recorded.tensors import read_features
 from studies.published.protocol import A, B, Protocol, Read, compared, make, read, write
 

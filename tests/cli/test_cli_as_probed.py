@@ -19,7 +19,7 @@ from saeprobe.captures import capture
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features, l0, mean_activation, separating_features
 from saeprobe.prompts import STYLES, PromptSet
-from saeprobe.recorded.summaries import read_feature_diff
+from saeprobe.recorded.comparison import read_feature_diff
 from saeprobe.recorded.tensors import read_activations, read_features
 from saeprobe.store import Store
 from saeprobe.store.plan import Work, features, gather

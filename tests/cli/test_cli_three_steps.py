@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from saeprobe.prompts import STYLES
-from saeprobe.recorded.summaries import read_feature_diff
+from saeprobe.recorded.comparison import read_feature_diff
 from saeprobe.recorded.tensors import read_activations, read_features
 from saeprobe.subject.registry import find_subject
 

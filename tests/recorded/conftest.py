@@ -8,8 +8,8 @@ import pytest
 from made_records import article_diff, article_features, read, write_eid
 
 from saeprobe.features import Features
+from saeprobe.recorded.comparison import write_feature_diff
 from saeprobe.recorded.record import Recorded
-from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.recorded.tensors import write_features
 
 

@@ -30,9 +30,8 @@ from saeprobe.measures import (
     mean_activation,
     separates,
 )
-from saeprobe.recorded.comparison import FeatureDiff, FeatureRates, compare_styles, smallest_count
+from saeprobe.recorded.comparison import FeatureDiff, FeatureRates, compare_styles, smallest_count, write_feature_diff
 from saeprobe.recorded.record import Recorded, RecordedStyle
-from saeprobe.recorded.summaries import write_feature_diff
 from saeprobe.recorded.tensors import ArticleActivations, write_activations, write_features
 
 # features: the values of each prompt

@@ -10,9 +10,10 @@ import pytest
 from made_records import BY_TOPIC, FIRING
 
 from saeprobe.files import FileError
-from saeprobe.recorded.named_features import firing_by_style_of, rounding_of, topic_activations_of
+from saeprobe.recorded.stated import RecordedFile
+from saeprobe.recorded.summaries import firing_by_style_of, rounding_of, topic_activations_of
 
-HERE = Path("record.json")
+HERE = RecordedFile(path=Path("record.json"))
 
 
 def changed(data: dict[str, Any], place: str, value: object) -> dict[str, Any]:
@@ -33,8 +34,10 @@ def test_a_style_that_a_feature_does_not_list_counts_none() -> None:
     """Feature 7 fires on 4 of 4 novice and 1 of 4 guru prompts; expert is seen at feature 9 and in a sample."""
     found = firing_by_style_of(HERE, FIRING)
     assert (found.n, found.styles) == (4, ("novice", "guru", "expert"))
-    assert found.counts == {7: {"novice": 4, "guru": 1, "expert": 0}, 9: {"novice": 0, "guru": 0, "expert": 3}}
-    assert found.samples[7, "expert", "tides"] == 0
+    rates = {key[1:3]: rate for key, (rate, _) in found.states.items() if key.measure == "firing rate"}
+    seven = {("novice", 7): 1.0, ("guru", 7): 0.25, ("expert", 7): 0.0}
+    assert rates == seven | {("novice", 9): 0.0, ("guru", 9): 0.0, ("expert", 9): 0.75}
+    assert found.states["activation", "expert", 7, "tides"] == (0.0, 0.0)
     assert found.topics == ("yeast", "tides")
 
 
@@ -80,8 +83,9 @@ def test_activations_are_read_by_topic() -> None:
     """Feature 7 is active on all four topics; feature 8 on two, and both are among the four."""
     found = topic_activations_of(HERE, BY_TOPIC)
     assert (found.n, found.topics) == (4, ("tides", "yeast", "comets", "rust"))
-    assert found.active["novice"][8] == {"yeast": 0.5, "rust": 0.25}
-    assert found.rounding == 0.005
+    eighth = [found.states["activation", "novice", 8, topic] for topic in found.topics]
+    assert eighth == [(0.0, 0.005), (0.5, 0.005), (0.0, 0.005), (0.25, 0.005)]
+    assert found.states["firing rate", "novice", 8, None] == (0.5, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,10 @@ from saeprobe.claims import NotRun
 from saeprobe.features import Features
 from saeprobe.files import FileError
 from saeprobe.prompts import PromptSet
-from saeprobe.recorded.comparison import FeatureRates
+from saeprobe.recorded.comparison import FeatureRates, write_feature_diff
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
-from saeprobe.recorded.stated import Stated
-from saeprobe.recorded.summaries import write_feature_diff
+from saeprobe.recorded.stated import RecordedFile, Stated
 from saeprobe.recorded.tensors import ArticleFeatures, read_features, write_features
 
 READ = PromptSet.build(
@@ -84,7 +83,7 @@ def test_a_layer_is_a_block_or_a_hidden_state_or_is_not_said(tmp_path: Path, nam
 def test_another_layer_is_found_however_a_name_spells_it(tmp_path: Path, name: str, said: str) -> None:
     """Each number behind a word for a layer is held against the subject, not only the first one."""
     with pytest.raises(FileError) as refused:
-        STATED.check(tmp_path / name)
+        STATED.check(RecordedFile(path=tmp_path / name))
     assert f"its name says {said}" in str(refused.value)
 
 
@@ -246,4 +245,4 @@ def test_half_precision_is_read_as_the_numbers_it_holds(tmp_path: Path) -> None:
 def test_topics_without_number_are_refused_before_anything_is_computed(tmp_path: Path) -> None:
     """A permutation of a million topics would take all memory."""
     with pytest.raises(FileError, match=r"it holds 1,000,000 topics; wanted at most 10,000"):
-        STATED.check(tmp_path / "eid.json", topics=["same"] * 10**6)
+        STATED.check(RecordedFile(path=tmp_path / "eid.json", topics=("same",) * 10**6))

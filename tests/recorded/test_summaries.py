@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from saeprobe.files import FileError
-from saeprobe.recorded.comparison import compare_styles
-from saeprobe.recorded.summaries import read_eid_table, read_feature_diff, write_feature_diff
+from saeprobe.recorded.comparison import compare_styles, read_feature_diff, write_feature_diff
+from saeprobe.recorded.recognition import read_eid_table
 from saeprobe.recorded.tensors import ArticleFeatures
 
 # The keys of the published file, in its order.
@@ -287,7 +287,7 @@ def test_numbers_come_back_as_written(data: st.DataObject) -> None:
     [
         ([], [], "an empty list"),
         ([], {}, "the file is {}"),
-        ([1, "topic"], "", "entry 1: key 'topic' is ''"),
+        ([1, "topic"], "", "entry 1, key 'topic' is ''"),
         ([1, "eid"], {}, "entry 1 (topic 'rain') has no persona"),
         ([1, "eid", "poet"], {"eid": 1.0, "seq_len": 1}, "differ in the personas poet"),
         ([0, "eid", "novice", "eid"], "17", "persona 'novice', key 'eid' is '17'"),

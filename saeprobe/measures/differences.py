@@ -176,7 +176,7 @@ def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
         raise NotRun(f"no style but {of.label} was read or recorded; the others are what it counts")
     for one in styles:
         if isinstance(one, RecordedStyle) and (lacking := [each for each in numbers if each not in one.firing_rates]):
-            unlisted = f"feature {' and '.join(map(str, lacking))} on {one.label} prompts, and all others count"
+            unlisted = f"feature {', feature '.join(map(str, lacking))} on {one.label} prompts, and all others count"
             raise NotRun(f"{one.origin} does not list {unlisted}; {one.remedy}")
     own, *rest = (_on_all(each, styles, terms) for each in numbers)
     listed = ", ".join(f"{one.label} {one.mean:g}" for one in sorted(rest, key=lambda one: one.mean))

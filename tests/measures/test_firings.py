@@ -11,11 +11,12 @@ from scipy.sparse import csr_array
 from test_signature import captured, recorded
 
 from saeprobe import about, ordered, published
-from saeprobe.claims import NotRun
+from saeprobe.claims import Claim, NotRun
 from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.features import Features, RecordedRun
 from saeprobe.measures import activation, fewest, firing_rate, firings
 from saeprobe.recorded.record import Recorded, RecordedStyle
+from saeprobe.verdicts import decide
 
 COUNTS = {"novice": 50, "standard": 4, "spaces": 2, "guru": 0}
 
@@ -154,6 +155,19 @@ def test_counts_are_compared_of_as_many_prompts_alone(
         return
     with pytest.raises(NotRun, match=said):
         _ = firings(styles, 0) == published(**printed, unit="prompts", n=n)
+
+
+def test_counts_that_a_claim_prints_are_of_as_many_prompts_too() -> None:
+    """What the claim itself states is not compared either, and leaves a sentence that holds open."""
+    styles = sources()[0]
+    for n, word in ((50, "supported"), (100, "inconclusive")):
+        made = Claim(
+            sentence="It is.", id="a.b", source="here", published={"s": published(novice=50, unit="prompts", n=n)}
+        )
+        with recording(Recorder()) as recorder:
+            _ = firings(styles, 0) == published(novice=50, unit="prompts", n=50)
+        verdict, compared, _ = decide(made, "s", recorder.evidence, None)
+        assert (verdict.word, len(compared)) == (word, 1 if n == 50 else 0)
 
 
 def test_an_activation_is_one_value_a_prompt() -> None:

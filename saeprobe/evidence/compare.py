@@ -12,18 +12,11 @@ from typing import TypeGuard
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
 from saeprobe.evidence.counts import recorded_apart
-from saeprobe.evidence.evidence import (
-    Evidence,
-    EvidenceOutcome,
-    Kind,
-    Sample,
-    Terms,
-    current_terms,
-    record,
-)
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
+from saeprobe.evidence.units import by_feature
 from saeprobe.evidence.values import (
     NUMBER,
     About,
@@ -95,12 +88,13 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
     """
     if more or _is_quantity(quantities):
         raise TypeError("ordered() takes one list: ordered([a, b, c])")
-    these = tuple(quantities)
-    for one in these:
+    given = tuple(quantities)
+    for one in given:
         if not _is_quantity(one):
             raise TypeError(f'ordered() was given {one!r}; wanted measurements, such as l0(styles["novice"])')
-    if len(these) < 3:  # noqa: PLR2004 - two are `>`
-        raise ValueError(f"ordered() was given {len(these)}; wanted at least 3, and `a > b` for two")
+    if len(given) < 3:  # noqa: PLR2004 - two are `>`
+        raise ValueError(f"ordered() was given {len(given)}; wanted at least 3, and `a > b` for two")
+    these = by_feature(*given)
     names = [one.label for one in these]
     if len(set(names)) < len(names):
         raise ValueError(f"ordered() was given one of {', '.join(names)} twice; nothing lies above itself")
@@ -172,6 +166,7 @@ def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
     if isinstance(larger, PrintedNumber) and isinstance(smaller, PrintedNumber):
         return printed_greater(larger, smaller, terms)
     margin, below = (smaller, smaller.of) if isinstance(smaller, Margin) else (None, smaller)
+    larger, below = by_feature(larger, below)
     if isinstance(larger, PrintedNumber) or isinstance(below, PrintedNumber) or not _alike(larger, below):
         raise _unlike(larger, below, smaller.name)
     if isinstance(larger, Measurement) and isinstance(below, Measurement):
@@ -213,7 +208,8 @@ def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
         return printed_equal(quantity, other, terms, margin=margin)
     if not isinstance(quantity, Measurement | Summary):
         raise TypeError(f"{named} == about({other.name}); compare like with like")
-    if isinstance(other, PrintedNumber) or not _alike(quantity, other):
+    quantity, other = by_feature(quantity, other)
+    if isinstance(quantity, PrintedNumber) or isinstance(other, PrintedNumber) or not _alike(quantity, other):
         raise _unlike(quantity, other, other.name)
     if isinstance(quantity, Measurement) and isinstance(other, Measurement):
         return about_equal(*side_by_side(quantity, other), terms, margin=margin)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
-from typing import Protocol
+from typing import Final, Protocol
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.evidence import Evidence, Sample, Terms, UnitValue
 from saeprobe.evidence.units import refuse_controls, sample_of
 from saeprobe.evidence.values import Quantity
 from saeprobe.files import span
+
+PROMPTS: Final = "prompts"
+"""The unit of counts of prompts; they are comparable where as many prompts were read as the source counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +103,14 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
     """Decide whether the mean of each style repeats the printed number of that label; nothing is inferred from it.
 
     Raises:
-        NotRun: what is recorded is of another run than the printed numbers.
+        NotRun: what is recorded is of another run than the printed numbers, or counts are of other numbers of prompts.
     """
     refuse_controls("published", terms)
     if of.unit != published.unit or published.measure not in ("", of.measure):
         printed = f"{published.measure} in {published.unit}".removeprefix(" in ")
         raise TypeError(f"{of.name} in {of.unit} is not what the numbers are printed of: {printed}")
     samples = tuple(sample_of(of[label], terms) for label in published.values)
-    if another := another_run(published, samples):
+    if another := another_run(published, samples) or other_prompts(published, samples):
         raise NotRun(another)
     rows = tuple(held_against(published, sample, sampled=False) for sample in samples)
     far, either = ([row.label for row in rows if row.agrees is agrees] for agrees in (False, None))
@@ -136,6 +139,18 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
         ),
         unit_values=tuple(UnitValue(side=one.label, unit="mean of its prompts", value=one.mean) for one in samples),
     )
+
+
+def other_prompts(published: Published, samples: Iterable[Sample]) -> str:
+    """Say that counts of prompts are of more or fewer prompts than are printed; empty where none is."""
+    for sample in samples if published.unit == PROMPTS else ():
+        most = published.values.get(sample.label, 0)
+        if sample.unit != PROMPTS or sample.n is None or sample.label not in published.values:
+            continue
+        if published.n not in (None, sample.n) or most > sample.n:
+            printed = f"{most:g} prompts" if published.n is None else f"a count of {published.n} prompts"
+            return f"{printed} of {sample.label} cannot be held against a count of {sample.n}; wanted as many prompts"
+    return ""
 
 
 def another_run(published: Published, samples: Iterable[Sample]) -> str:

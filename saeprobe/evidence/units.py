@@ -95,6 +95,14 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
     )
 
 
+def by_feature(*these: Quantity | PrintedNumber) -> tuple[Quantity | PrintedNumber, ...]:
+    """Name activations of several features by these, so that they can be compared; return all else as it is."""
+    measures = {one.measure for one in these}
+    if len(measures) == 1 or not all(one.startswith("activation of feature ") for one in measures):
+        return these
+    return tuple(replace(one, measure="activation", label=one.name.removeprefix("activation of ")) for one in these)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Compared:
     """A shift between two measurements stands here with the units that it was tested over.

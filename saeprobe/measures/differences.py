@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import always
 from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, current_terms, record
-from saeprobe.evidence.printed import as_published
+from saeprobe.evidence.printed import PROMPTS, as_published
 from saeprobe.evidence.units import refuse_controls, sample_of
 from saeprobe.evidence.values import Comparable, Measurement, Quantity
 from saeprobe.features import Features
@@ -44,11 +45,13 @@ def same(a: Readable, b: Readable, *, by: Callable[[Readable], Quantity] | None 
             raise TypeError(
                 f"{x.name} is one number of all prompts; same() takes a measure that is one number a prompt"
             )
+        higher = x.values > y.values
         near = [
-            np.zeros(len(one.values)) if one.near is None else np.maximum(one.near.lowers, one.near.raises)
-            for one in (x, y)
+            np.zeros(len(higher)) if one.near is None else np.where(falls, one.near.lowers, one.near.raises)
+            for one, falls in ((x, higher), (y, ~higher))
         ]
-        share = tolerance if x.unit in ("dimensions", "activation") else 0.0
+        own = x.near is not None and not x.near.flips  # the tolerance as a share of the value is in it
+        share = tolerance if x.unit in ("dimensions", "activation") and not own else 0.0
         apart = np.abs(x.values - y.values)
         allowed = np.maximum(*near) + share * np.maximum(np.abs(x.values), np.abs(y.values))
     names, at = (a.label, b.label), int(np.argmax(apart))
@@ -71,7 +74,8 @@ def _distances(a: Features, b: Features) -> Measurement:
     distance = np.sqrt(apart.multiply(apart).sum(axis=1))
     values = np.zeros(len(a))
     np.maximum.at(values, a.row_prompt, np.divide(distance, lengths, out=np.zeros(len(lengths)), where=lengths > 0))
-    return Measurement(measure="features", label="", unit="of their length", values=values, prompts=a.prompts)
+    made = partial(Measurement, measure="features", label="", unit="of their length", values=values)
+    return made(prompts=a.prompts, place=a.place, run=a.run)
 
 
 def _refuse_unrepeated(a: Readable, b: Readable) -> None:
@@ -90,16 +94,13 @@ def _refuse_unrepeated(a: Readable, b: Readable) -> None:
         )
 
 
-UNIT = "prompts"
-
-
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Firings(Comparable):  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
     """Firings hold, by style, the number of prompts on which one feature fires; `==` takes printed counts."""
 
     styles: Features | Recorded
     feature: int
-    unit: str = UNIT
+    unit: str = PROMPTS
 
     @property
     def measure(self) -> str:
@@ -125,7 +126,7 @@ class Firings(Comparable):  # noqa: PLW1641 - `==` builds evidence, so nothing c
 
     def __eq__(self, printed: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
         if not isinstance(printed, Published):
-            raise TypeError(f"{self!r} == {shown(printed)}; wanted published(novice=50, unit='{UNIT}', n=50)")
+            raise TypeError(f"{self!r} == {shown(printed)}; wanted published(novice=50, unit='{PROMPTS}', n=50)")
         return record(as_published(self, printed, current_terms()))
 
 
@@ -146,12 +147,12 @@ def _counted(rate: Quantity, measure: str) -> Quantity:
         n = len(rate.values)
         near = rate.near and replace(rate.near, lowers=rate.near.lowers * n, raises=rate.near.raises * n)
         counts = rate.values * n
-        return replace(rate, measure=measure, unit=UNIT, values=counts, near=near, family=None, under=None)
+        return replace(rate, measure=measure, unit=PROMPTS, values=counts, near=near, family=None, under=None)
     if rate.n is None:
         raise NotRun(
             f"{rate.origin} gives a share of {rate.label} prompts and not of how many; a count would decide it"
         )
-    return replace(rate, measure=measure, unit=UNIT, value=float(round(rate.value * rate.n)))
+    return replace(rate, measure=measure, unit=PROMPTS, value=float(round(rate.value * rate.n)))
 
 
 def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
@@ -162,7 +163,7 @@ def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
     Raises:
         TypeError: the claim asks for controls, or a feature is no whole number.
         ValueError: `among` has no other feature.
-        NotRun: no other style was read, or a record does not count all of these features on any.
+        NotRun: no other style was read, or a record does not count all of these features on each.
     """
     terms = current_terms()
     refuse_controls("ordering", terms)
@@ -170,9 +171,13 @@ def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
     numbers = tuple(dict.fromkeys((feature_number(feature), *feature_numbers(among))))
     if len(numbers) < 2:  # noqa: PLR2004 - it alone
         raise ValueError(f"fewest() was given feature {feature} alone; name in a list those to hold it against")
-    styles = [one for one in others(of) if isinstance(one, Features) or set(numbers) <= set(one.firing_rates)]
+    styles = others(of)
     if not styles:
-        raise NotRun(f"no style but {of.label} was read of all these features; read or record others too")
+        raise NotRun(f"no style but {of.label} was read or recorded; the others are what it counts")
+    for one in styles:
+        if isinstance(one, RecordedStyle) and (lacking := [each for each in numbers if each not in one.firing_rates]):
+            unlisted = f"feature {', feature '.join(map(str, lacking))} on {one.label} prompts, and all others count"
+            raise NotRun(f"{one.origin} does not list {unlisted}; {one.remedy}")
     own, *rest = (_on_all(each, styles, terms) for each in numbers)
     listed = ", ".join(f"{one.label} {one.mean:g}" for one in sorted(rest, key=lambda one: one.mean))
     where = ", ".join(one.label for one in styles)
@@ -194,7 +199,7 @@ def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
             outcome=judged[0],
             reason=judged[1],
             scope="these prompts only: a count of them, no inference",
-            unit=UNIT,
+            unit=PROMPTS,
             samples=(own, *rest),
             rule="supported where each other feature fires on more prompts; refuted where one fires on fewer, or on as "
             "many; inconclusive where features near their threshold could turn the order, and on a single prompt",
@@ -210,11 +215,13 @@ def _on_all(feature: int, styles: Sequence[Readable], terms: Terms) -> Sample:
     return Sample(
         label=f"feature {feature}",
         measure=measure,
-        unit=UNIT,
+        unit=PROMPTS,
         mean=sum(one.mean for one in each),
         n=sum(one.n or 0 for one in each),
+        place=each[0].place,
         near_threshold="; ".join(f"{one.label}: {one.near_threshold}" for one in each if one.near_threshold) or None,
         reach=None if len(reaches) < len(each) else (sum(low for low, _ in reaches), sum(high for _, high in reaches)),
+        run=each[0].run,
     )
 
 

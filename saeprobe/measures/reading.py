@@ -271,7 +271,8 @@ def exclusive_interval(
     The delete-one jackknife, as for counts of species (Burnham & Overton, Biometrika 65, 1978; Heltshe & Forrester,
     Biometrics 39, 1983): without a unit of `on` the features are lost that fire there alone, without one of `but_not`
     those come in that fired there alone. Paired units are left out together; others apart, and the variances of the two
-    sides add up (degrees of freedom: Satterthwaite, Biometrics 2, 1946). None where the count does not vary.
+    sides add up (degrees of freedom: Satterthwaite, Biometrics 2, 1946). None where the count does not vary, or a side
+    has a single unit, which says nothing of its variance.
     """
     from scipy.special import stdtrit
 
@@ -284,7 +285,7 @@ def exclusive_interval(
     left_out = [[count(*units) for units in zip(on, but_not, strict=True)]] if paired else apart
     freedoms = np.array([len(counts) - 1 for counts in left_out])
     variances = freedoms * np.array([np.var(counts) for counts in left_out])
-    if not variances.any():
+    if not (freedoms.all() and variances.any()):
         return None
     variance = float(variances.sum())
     freedom = variance**2 / float((variances**2 / freedoms).sum())

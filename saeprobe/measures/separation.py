@@ -108,7 +108,7 @@ def _each(
     if named and not against:
         reason += f"; not a signature of {sides[0].label} prompts, as another style fires as often: {named}"
     statement = f"each of features {', '.join(map(str, wanted))} {statement}"
-    return replace(whole, statement=statement, reason=reason, scope=parts[0].scope, tried=parts[0].tried)
+    return replace(whole, statement=statement, reason=reason, tried=parts[0].tried)
 
 
 def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, statement: str, terms: Terms) -> Evidence:
@@ -116,8 +116,9 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
 
     The other styles are shown with both, and decide the second.
     """
-    known = (of for of in others(*sides) if isinstance(of, Features) or feature in of.firing_rates)
-    styles = (*sides, *known)
+    beside = others(*sides)
+    unknown = [of.label for of in beside if isinstance(of, RecordedStyle) and feature not in of.firing_rates]
+    styles = (*sides, *(of for of in beside if of.label not in unknown))
     rates = [firing_rate(of, feature) for of in styles]
     deciding = rates if len(sides) == 1 else rates[:2]
     level = 1 - terms.alpha / (len(rates) if len(sides) == 1 else 1)
@@ -128,12 +129,12 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
     fires = f"feature {feature} fires on {number(own.mean, SHARE)} of {own.label}"
     again = picked is not None and any(set(picked.prompts) & set(side.prompts) for side in sides)
     if len(sides) == 1:
-        judged = _judged_signature(f"{fires} prompts", rates[0], counts, samples, again=again)
+        judged = _judged_signature(f"{fires} prompts", rates[0], counts, samples, unknown, again=again)
         named = ", ".join(one.label for one in rest) or "no other style"
     else:
         fires += f" and {number(rest[0].mean, SHARE)} of {rest[0].label} prompts"
         judged = _judged_separation(fires, rates, counts, samples, again=again)
-        named = "" if of_others else f"{sides[1].label} prompts only"
+        named = "" if of_others and not unknown else f"{', '.join(one.label for one in rest)} prompts only"
     return Evidence(
         kind="separation",
         statement=f"feature {feature} {statement}",
@@ -169,7 +170,13 @@ def _judged_separation(
 
 
 def _judged_signature(
-    fires: str, rate: Quantity, counts: Sequence[int], samples: Sequence[Sample], *, again: bool
+    fires: str,
+    rate: Quantity,
+    counts: Sequence[int],
+    samples: Sequence[Sample],
+    unknown: Sequence[str],
+    *,
+    again: bool,
 ) -> Judged:
     own, *rest = samples
     least = 0.0 if own.interval is None else own.interval[0]
@@ -180,6 +187,8 @@ def _judged_signature(
         return "refuted", fires + _exception(rate, 1)
     if _reaching(own, own, *rest):
         return "refuted", fires
+    if unknown:
+        return "inconclusive", f"{fires}; not known is on how many of {', '.join(unknown)}"
     if not rest:
         return "inconclusive", f"{fires}; no other style was read, and so nothing says that it is theirs alone"
     if again:
@@ -197,7 +206,7 @@ _RULES = {
     1: "refuted where the feature misses a prompt of its style, or fires on as large a share of another style; "
     "supported where it fires on all of at least 2 prompts, and the exact binomial interval of the rate of each other "
     "style lies below that of its own, each at 1 - alpha / styles; inconclusive otherwise, where no other style was "
-    "read, and where the feature was picked by looking at any of these prompts",
+    "read or one is not known, and where the feature was picked by looking at any of these prompts",
 }
 """How the sentences about two sides, and about one, are decided."""
 
@@ -209,6 +218,9 @@ def others(*sides: Readable) -> tuple[Readable, ...]:
         family = side.whole if isinstance(side, Features) else side.family
         found |= {} if family is None else {style: family[style] for style in family.styles}
     own = {style for side in sides for style in side.styles}
+    for side in sides:
+        if isinstance(side, RecordedStyle) and side.family is not None:
+            own |= {side.family.repeats.get(side.style, side.style)}
     texts = {prompt.text for side in sides for prompt in side.prompts}  # those of the style that a side repeats
     return tuple(
         of for style, of in found.items() if style not in own and texts.isdisjoint(one.text for one in of.prompts)

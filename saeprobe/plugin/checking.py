@@ -14,6 +14,7 @@ import pytest
 from saeprobe.captures import Span, Steering
 from saeprobe.claims import SUBJECTS_MARK, Claim, Control, NotRun, claim_of, did_you_mean, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
+from saeprobe.features import Keep
 from saeprobe.files import visible
 from saeprobe.git import named
 from saeprobe.plugin.collecting import (
@@ -148,6 +149,8 @@ def _problem(control: Control, asked: Asked, find: Find) -> str | None:
             f"{asked.fixture} steers: its controls are the arms it declares, of random features and other strengths; "
             "leave the control out"
         )
+    if control == "random-sae" and capture.keep == frozenset[Keep](["effective_rank"]):
+        return f"{asked.fixture} keeps the effective rank alone, which goes through no SAE; leave the control out"
     if control not in ("injection", "wording"):
         return None
     if control == "injection" and isinstance(capture.at, Span):

@@ -170,6 +170,12 @@ class PromptSet:
         """Name the neutral style; None where no style is said to be it."""
         return self.neutral_prompts[0].style if self.neutral_prompts else None
 
+    @property
+    def repeated(self) -> dict[str, str]:
+        """Name by style that repeats another which one it repeats."""
+        style_of = {prompt.text: prompt.style for prompt in self.prompts}
+        return {style: style_of[again.prompts[0].text] for style, again in self.repeats.items()}
+
     def style(self, name: str) -> tuple[Prompt, ...]:
         """Return the prompts of one style, as `only` selects them."""
         return self.only(name).prompts
@@ -190,9 +196,8 @@ class PromptSet:
                 raise KeyError(f"{self.name} has no style {style!r}{near}; there are: {', '.join(there)}")
         prompts = tuple(prompt for prompt in self.prompts if prompt.style in styles)
         repeats = {style: again for style, again in self.repeats.items() if style in styles}
-        for style, again in repeats.items():
-            of = next(prompt.style for prompt in self.prompts if prompt.text == again.prompts[0].text)
-            if of not in styles:
+        for style, of in self.repeated.items():
+            if style in repeats and of not in styles:
                 raise ValueError(f"only() names {style!r} of {self.name}, which repeats {of!r}, alone; name both")
         return replace(self, prompts=prompts, repeats=repeats)
 

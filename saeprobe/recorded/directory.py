@@ -50,7 +50,7 @@ def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: S
     """
     found, refused = _chosen(files, capture, stated)
     content = found.files[0].content
-    repeats = frozenset(stated.prompts.repeats if stated.prompts else ())
+    repeats = stated.prompts.repeated if stated.prompts else {}
     if isinstance(content, Entries):
         order = stated.in_order(content.topics)
         return from_features(features_of(content), stated.subject, found.run, order, repeats)

@@ -138,12 +138,12 @@ class RecordedStyle:
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Recorded:
-    """A record, by style, stands where a capture's features would; `repeats` are styles that no whole counts in."""
+    """A record, by style, stands where a capture's features would; no whole counts a style that `repeats` another."""
 
     subject: str
     by_style: Mapping[str, RecordedStyle]
     origin: str
-    repeats: frozenset[str] = frozenset()
+    repeats: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __repr__(self) -> str:
         return visible(f"<{self.origin}: {', '.join(self.styles)}>")
@@ -185,13 +185,13 @@ class Recorded:
 
 
 def from_features(
-    recorded: ArticleFeatures, subject: str, run: RecordedRun, order: Sequence[int], repeats: frozenset[str]
+    recorded: ArticleFeatures, subject: str, run: RecordedRun, order: Sequence[int], repeats: Mapping[str, str]
 ) -> Features:
     """Turn recorded features into those of a capture, topics in this order; how long the prompts are is not known.
 
-    No whole counts in styles that repeat another.
+    No whole counts in styles that repeat another, whose texts they have.
     """
-    prompts = _prompts(recorded.styles, [recorded.topics[at] for at in order])
+    prompts = _prompts(recorded.styles, [recorded.topics[at] for at in order], repeats)
     found = Features(
         subject=subject,
         acts=csr_array(vstack([recorded.features[style][order] for style in recorded.styles], format="csr")),
@@ -202,13 +202,13 @@ def from_features(
         place="last token",
         run=run,
     )
-    apart = {style: found[style] for style in repeats.intersection(found.styles)}
+    apart = {style: found[style] for style in repeats.keys() & {*found.styles}}
     kept = [index for index, prompt in enumerate(prompts) if prompt.style not in apart]
     return replace(found.select(kept), family=None, repeats=apart) if apart else found
 
 
 def from_ranks(
-    table: EidTable, subject: str, run: RecordedRun, order: Sequence[int], repeats: frozenset[str]
+    table: EidTable, subject: str, run: RecordedRun, order: Sequence[int], repeats: Mapping[str, str]
 ) -> Recorded:
     """Turn a table of effective ranks into a record, topics in this order; no whole counts in repeats of a style."""
     every = Measurement(
@@ -216,7 +216,7 @@ def from_ranks(
         label=" + ".join(table.personas),
         unit="dimensions",
         values=table.eid[order].T.ravel().astype(np.float64),
-        prompts=_prompts(table.personas, [table.topics[at] for at in order]),
+        prompts=_prompts(table.personas, [table.topics[at] for at in order], repeats),
         n_tokens=table.seq_len[order].T.ravel(),
         run=run,
     )
@@ -229,7 +229,7 @@ def from_ranks(
 
 
 def from_summaries(
-    files: Iterable[RecordedFile], subject: str, run: RecordedRun, remedy: str, repeats: frozenset[str]
+    files: Iterable[RecordedFile], subject: str, run: RecordedRun, remedy: str, repeats: Mapping[str, str]
 ) -> Recorded:
     """Turn what files of one run state into a record; where two state a number, the first one's is taken.
 
@@ -263,7 +263,7 @@ def from_summaries(
                     label=style,
                     unit="activation",
                     values=np.array([*values.values()]),
-                    prompts=_prompts([style], [*values]),
+                    prompts=_prompts([style], [*values], repeats),
                     place="last token",
                     run=run,
                 )
@@ -281,10 +281,10 @@ def from_summaries(
     return Recorded(subject=subject, by_style=by_style, origin=run.origin, repeats=repeats)
 
 
-def _prompts(styles: Sequence[str], topics: Sequence[str]) -> tuple[Prompt, ...]:
-    """Name prompts by what is known of them: style and topic."""
+def _prompts(styles: Sequence[str], topics: Sequence[str], repeats: Mapping[str, str]) -> tuple[Prompt, ...]:
+    """Name prompts by what is known of them, style and topic; a style that repeats another has the texts of that."""
     return tuple(
-        Prompt(text=f"({style} prompt on {topic})", style=style, topic=topic, template=AS_RECORDED)
+        Prompt(text=f"({repeats.get(style, style)} prompt on {topic})", style=style, topic=topic, template=AS_RECORDED)
         for style in styles
         for topic in topics
     )

@@ -8,7 +8,7 @@ from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Kind, Sample, samples_of
-from saeprobe.evidence.printed import PublishedComparison, another_run, held_against
+from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, other_prompts
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
@@ -177,7 +177,8 @@ def decide(
         now: what this run was made with, to say what changed since the approval.
     """
     printed = claim.published.get(subject)
-    another = another_run(printed, samples_of(evidence)) if printed else ""
+    samples = tuple(samples_of(evidence))
+    another = another_run(printed, samples) or other_prompts(printed, samples) if printed else ""
     held = _held(printed, evidence) if printed and not another else None
     verdict = _from_evidence(claim, evidence, ended, held)
     if another and verdict.word == "supported":

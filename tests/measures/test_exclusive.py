@@ -11,6 +11,7 @@ from saeprobe.claims import published
 from saeprobe.evidence.evidence import Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
+from saeprobe.measures.reading import exclusive_interval
 from saeprobe.verdicts import compare_published
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
@@ -296,6 +297,13 @@ def test_the_interval_leaves_out_templates_of_the_two_sides_apart() -> None:
     novice, _ = both_ways(features(rows)).samples
     half = float(stats.t.ppf(0.975, 25 / 17)) * 5**0.5
     assert novice.interval == pytest.approx((max(0.0, 12 - half), 12 + half))
+
+
+@pytest.mark.parametrize(("on", "but_not", "paired"), [(1, 3, False), (3, 1, False), (1, 1, False), (1, 1, True)])
+def test_a_single_unit_on_a_side_has_no_interval(on: int, but_not: int, paired: bool) -> None:  # noqa: FBT001
+    """One unit does not say how much units vary, and half of the variance is no interval."""
+    sides = np.eye(4, dtype=bool)[:on], np.eye(4, dtype=bool)[:but_not, ::-1]
+    assert exclusive_interval(*sides, paired=paired, level=0.95) is None
 
 
 def test_a_count_agrees_with_a_printed_one_within_its_sampling_error() -> None:

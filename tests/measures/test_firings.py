@@ -10,11 +10,13 @@ from by_hand import Row, features
 from scipy.sparse import csr_array
 from test_signature import captured, recorded
 
-from saeprobe import published
-from saeprobe.claims import NotRun
-from saeprobe.features import Features
+from saeprobe import about, ordered, published
+from saeprobe.claims import Claim, NotRun
+from saeprobe.evidence.evidence import Recorder, recording
+from saeprobe.features import Features, RecordedRun
 from saeprobe.measures import activation, fewest, firing_rate, firings
 from saeprobe.recorded.record import Recorded, RecordedStyle
+from saeprobe.verdicts import decide
 
 COUNTS = {"novice": 50, "standard": 4, "spaces": 2, "guru": 0}
 
@@ -113,10 +115,59 @@ def test_the_fewest_needs_others_of_both_kinds() -> None:
     styles = captured(expert=(50, 50), guru=(1, 2))
     with pytest.raises(ValueError, match="was given feature 0 alone"):
         fewest(0, [0], styles["expert"])
-    with pytest.raises(NotRun, match="no style but expert was read"):
-        fewest(0, [1], recorded(expert={0: 50, 1: 50}, standard={})["expert"])
+    with pytest.raises(NotRun, match="no style but expert was read or recorded"):
+        fewest(0, [1], recorded(expert={0: 50, 1: 50})["expert"])
     one: list[Row] = [("expert", "A", "x", [1.0, 1.0]), ("guru", "A", "x", [0.0, 1.0])]
     assert fewest(0, [1], features(one)["expert"]).outcome == "inconclusive"
+
+
+def test_the_fewest_is_not_known_where_a_style_lacks_a_feature() -> None:
+    """Of three other styles one does not list feature 1; on the other two feature 0 would lose by 2 to 1."""
+    styles = recorded(expert={0: 50, 1: 50}, guru={0: 2, 1: 1}, padding={0: 0}, spaces={0: 0, 1: 0})
+    with pytest.raises(NotRun, match=r"counts\.json does not list feature 1 on padding prompts, and all others count"):
+        fewest(0, [1], styles["expert"])
+
+
+def test_what_the_fewest_is_recorded_of_stays_with_it() -> None:
+    """The samples name the run, from which the verdict says as recorded in which file."""
+    run = RecordedRun(origin="counts.json", n=50)
+    styles = recorded(expert={0: 50, 1: 50}, guru={0: 2, 1: 13})
+    known = replace(styles, by_style={style: replace(of, run=run) for style, of in styles.by_style.items()})
+    assert [sample.run for sample in fewest(0, [1], known["expert"]).samples] == [run, run]
+
+
+@pytest.mark.parametrize("styles", sources())
+@pytest.mark.parametrize(
+    ("printed", "n", "said"),
+    [
+        ({"novice": 50}, 100, "a count of 100 prompts of novice cannot be held against a count of 50"),
+        ({"guru": 0, "novice": 50}, 49, "a count of 49 prompts of guru cannot be held against a count of 50"),
+        ({"novice": 51}, None, "51 prompts of novice cannot be held against a count of 50"),
+        ({"novice": 50}, None, None),
+    ],
+)
+def test_counts_are_compared_of_as_many_prompts_alone(
+    styles: Features | Recorded, printed: dict[str, float], n: int | None, said: str | None
+) -> None:
+    """50 of 100 is no 50 of 50; without the source's number of prompts it must at least be possible."""
+    if said is None:
+        assert firings(styles, 0) == published(**printed, unit="prompts", n=n)
+        return
+    with pytest.raises(NotRun, match=said):
+        _ = firings(styles, 0) == published(**printed, unit="prompts", n=n)
+
+
+def test_counts_that_a_claim_prints_are_of_as_many_prompts_too() -> None:
+    """What the claim itself states is not compared either, and leaves a sentence that holds open."""
+    styles = sources()[0]
+    for n, word in ((50, "supported"), (100, "inconclusive")):
+        made = Claim(
+            sentence="It is.", id="a.b", source="here", published={"s": published(novice=50, unit="prompts", n=n)}
+        )
+        with recording(Recorder()) as recorder:
+            _ = firings(styles, 0) == published(novice=50, unit="prompts", n=50)
+        verdict, compared, _ = decide(made, "s", recorder.evidence, None)
+        assert (verdict.word, len(compared)) == (word, 1 if n == 50 else 0)
 
 
 def test_an_activation_is_one_value_a_prompt() -> None:
@@ -150,3 +201,34 @@ def test_the_weakest_recorded_firing_is_said_where_it_lies_near_zero(weakest: fl
         "the weakest recorded firing of feature 0 is 0.0038 where 0.188 is the mean, so that rounding may decide it"
     )
     assert near == (wanted if said else None)
+
+
+ACTIVATIONS: list[Row] = [
+    (style, "A", str(place), [2.0 + place / 100, 1.0 + place / 200, 0.25])
+    for style in ("novice", "expert")
+    for place in range(8)
+]
+
+
+def test_activations_of_two_features_are_compared_on_the_same_prompts() -> None:
+    """Each side is named by its feature; the mean difference of 0 and 1 is 1 + 0.035 / 2."""
+    of = features(ACTIVATIONS)["novice"]
+    evidence = activation(of, 0) > activation(of, 1)
+    assert (evidence.outcome, evidence.estimate) == ("supported", pytest.approx(1.0175))
+    assert [sample.label for sample in evidence.samples] == ["feature 0 of novice", "feature 1 of novice"]
+    assert evidence.statement == "activation of feature 0 of novice > activation of feature 1 of novice"
+    assert ordered([activation(of, feature) for feature in (0, 1, 2)]).outcome == "supported"
+    assert (activation(of, 0) > 1.1 * activation(of, 1)).outcome == "supported"
+    assert (activation(of, 0) == about(activation(of, 1), margin=0.1)).outcome == "refuted"
+    with pytest.raises(TypeError, match="compare like with like"):
+        _ = activation(of, 0) > firing_rate(of, 1)
+
+
+def test_two_features_on_other_prompts_have_no_slope_of_length_in_common() -> None:
+    """The control cannot be run there; on the same prompts no length differs."""
+    of = features(ACTIVATIONS)
+    with recording(Recorder(controls=("length",))):
+        apart = activation(of["novice"], 0) > activation(of["expert"], 1)
+        same = activation(of["novice"], 0) > activation(of["novice"], 1)
+    assert (apart.outcome, same.outcome) == ("inconclusive", "supported")
+    assert "two features on other prompts rise with length each in its way" in apart.controls[0].detail

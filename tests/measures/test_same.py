@@ -11,8 +11,20 @@ from by_hand import crossed, features
 from scipy.sparse import csr_array
 
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence.near import NearThreshold
+from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
-from saeprobe.measures import clusters, effective_rank, firing_rate, halves, l0, n_tokens, same, variance_explained
+from saeprobe.measures import (
+    clusters,
+    effective_rank,
+    firing_rate,
+    halves,
+    l0,
+    max_activation,
+    n_tokens,
+    same,
+    variance_explained,
+)
 
 TOPICS = ("tides", "yeast", "rust")
 ROWS = crossed("standard", (3, 4, 0), templates="A", topics=TOPICS)
@@ -76,6 +88,43 @@ def test_what_is_near_its_threshold_may_fire_in_one_reading_alone() -> None:
         of = capture_of(second, near=known, tolerance=1e-4)
         by_feature = {"by": lambda of: firing_rate(of, 2)}
         assert [judged(of, **how).outcome for how in ({}, {"by": l0}, by_feature)] == [outcome] * 3
+
+
+@pytest.mark.parametrize(
+    ("again", "outcome"), [(4.9, "supported"), (5.1, "refuted"), (3.1, "supported"), (2.9, "refuted")]
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_either_side_may_be_the_one_near_its_threshold(again: float, outcome: str, swapped: bool) -> None:  # noqa: FBT001
+    """One reading gives 4 and may be raised or lowered by 1; the other, which is sure, lies just within or beyond."""
+    of = capture_of()
+    near = NearThreshold(lowers=np.array([1.0, 0, 0]), raises=np.array([1.0, 0, 0]), tolerance=1e-4)
+    sides = [np.array([4.0, 5, 6]), np.array([again, 5, 6])]
+
+    def measure(side: Any) -> Measurement:
+        first = (side.label == "standard") != swapped
+        made = replace(l0(side), values=sides[not first], near=near if first else None)
+        assert isinstance(made, Measurement)
+        return made
+
+    assert judged(of, by=measure).outcome == outcome
+
+
+def test_rounding_moves_a_value_its_own_way_alone() -> None:
+    """What may only rise is not excused where the other reading lies below it."""
+    of = capture_of()
+    near = NearThreshold(lowers=np.zeros(3), raises=np.ones(3), tolerance=1e-4)
+    for again, outcome in ((5.0, "supported"), (3.0, "refuted")):
+        both = {"standard": np.full(3, 4.0), "assistant": np.full(3, again)}
+        read = {style: replace(l0(of[style]), values=values, near=near) for style, values in both.items()}
+        sure = {"standard": read["standard"], "assistant": replace(read["assistant"], near=None)}
+        assert judged(of, by=lambda side, sure=sure: sure[side.label]).outcome == outcome
+
+
+@pytest.mark.parametrize(("tolerance", "outcome"), [(0.09, "refuted"), (0.11, "supported")])
+def test_the_largest_activation_may_differ_by_the_tolerance_once(tolerance: float, outcome: str) -> None:
+    """4 is a tenth less than 40 / 9, and a tolerance is no larger for standing in the measure too."""
+    of = capture_of([[3, 40 / 9, 0], [3, 4, 0], [3, 4, 0]], near=csr_array((3, 3), dtype=bool), tolerance=tolerance)
+    assert judged(of, by=max_activation).outcome == outcome
 
 
 def test_rounding_excuses_no_other_count() -> None:

@@ -156,8 +156,28 @@ def test_a_record_of_shares_alone_shows_and_does_not_decide() -> None:
     assert signature(0, lower["expert"]).outcome == "inconclusive"
     assert signature(0, recorded(None, expert={0: 50}, guru={0: 50})["expert"]).outcome == "refuted"
     assert [sample.label for sample in signature(0, lower["expert"]).samples] == ["expert", "novice"]
+    assert "; against novice" in signature(0, lower["expert"]).scope
     with pytest.raises(NotRun, match="does not list feature 9"):
         signature(9, lower["expert"])
+
+
+def test_a_style_that_is_not_known_leaves_a_signature_open() -> None:
+    """It may fire there as often; a style that is known, and does, refutes it all the same."""
+    open_ = signature(0, recorded(expert={0: 50}, novice={0: 0}, guru={}, standard={1: 3})["expert"])
+    assert open_.outcome == "inconclusive"
+    assert open_.reason.startswith(
+        "feature 0 fires on 100 % of expert prompts; not known is on how many of guru, standard"
+    )
+    assert open_.scope.startswith("the recorded prompts, 50, one wording a style; against novice;")
+    assert signature(0, recorded(expert={0: 50}, novice={0: 50}, guru={})["expert"]).outcome == "refuted"
+
+
+def test_a_separation_names_the_styles_that_were_looked_at() -> None:
+    """Where a style is not known the scope lists the others, of each feature its own."""
+    styles = recorded(expert={0: 50, 1: 50}, novice={0: 0, 1: 0}, guru={0: 13}, padding={0: 0, 1: 0})
+    assert "against novice, padding prompts only" in separates(1, styles["expert"], styles["novice"]).scope
+    assert "against" not in separates(0, styles["expert"], styles["novice"]).scope
+    assert "against novice, padding prompts only" in separates([0, 1], styles["expert"], styles["novice"]).scope
 
 
 def test_several_signatures_are_one_sentence() -> None:
@@ -205,8 +225,8 @@ def test_a_style_and_its_repeat_are_no_two_styles() -> None:
     same_texts = tuple(replace(one, style="assistant") for one in taken["standard"].prompts)
     kept = taken.select([at for at, one in enumerate(taken.prompts) if one.style != "assistant"])
     styles = replace(kept, family=None, repeats={"assistant": replace(apart, prompts=same_texts)})
-    record = replace(recorded(**{style: {0: of} for style, of in counts.items()}), repeats=frozenset({"assistant"}))
-    for signed in (styles["standard"], styles["assistant"], record["standard"]):
+    record = replace(recorded(**{style: {0: of} for style, of in counts.items()}), repeats={"assistant": "standard"})
+    for signed in (styles["standard"], styles["assistant"], record["standard"], record["assistant"]):
         evidence = signature(0, signed)
         assert evidence.outcome == "supported"
         assert [sample.label for sample in evidence.samples] == [signed.label, "novice"]

@@ -237,6 +237,11 @@ CLAIM = (
             "claim 'c.it' asks for the control 'random-sae', but read steers: its controls are the arms it declares",
         ),
         (
+            'capture(prompts, keep="effective_rank")',
+            "random-sae",
+            "but read keeps the effective rank alone, which goes through no SAE; leave the control out",
+        ),
+        (
             'steer(prompts.only("standard"), feature=3, strengths=[4])',
             "injection",
             "claim 'c.it' asks for the control 'injection', but read steers",

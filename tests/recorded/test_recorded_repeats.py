@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from saeprobe.captures import capture
 from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.features import Features
-from saeprobe.measures import effective_rank, l0, n_tokens, same
+from saeprobe.measures import effective_rank, l0, n_tokens, same, signature
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
@@ -87,6 +87,8 @@ def test_recorded_features_of_a_declared_repeat_stand_beside_the_others(tmp_path
     with recording(Recorder()):
         assert same(found["novice"], found["expert"]).outcome == "refuted"
         assert same(found["novice"], found["expert"], by=l0).outcome == "refuted"
+        for side in ("novice", "expert"):  # neither is another style than the other
+            assert signature(0, found[side]).samples[1:] == ()
 
 
 def test_recorded_features_are_compared_where_a_probe_names_two_styles(tmp_path: Path) -> None:

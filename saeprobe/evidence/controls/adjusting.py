@@ -33,6 +33,8 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
     long_a, long_b, long_whole = a.n_tokens, b.n_tokens, whole.n_tokens
     if long_a is None or long_b is None or long_whole is None:
         return not_run("length", "persists", compared, "the record does not say how long the prompts are")
+    if whole.measure != b.whole.measure and a.prompts != b.prompts:
+        return not_run("length", "persists", compared, "two features on other prompts rise with length each in its way")
     lengths, styles = long_whole.astype(np.float64), [prompt.style for prompt in whole.prompts]
     slope = within_slope(whole.values, lengths, styles)
     gap = float(long_a.mean() - long_b.mean())

@@ -46,7 +46,7 @@ def write(root: Path, config: GPT2Config | LlamaConfig, *, depth: int, d_sae: in
     said |= {"apply_b_dec_to_input": True, "normalize_activations": "layer_norm", "reshape_activations": "none"}
     where = {"hook_name": f"blocks.{depth}.hook_resid_pre", "prepend_bos": True, "context_size": 1024}
     (root / "sae").mkdir()
-    (root / "sae" / "cfg.json").write_text(json.dumps({**said, "metadata": where}), encoding="utf-8")
+    (root / "sae" / "cfg.json").write_text(json.dumps({**said, "metadata": where}), encoding="utf-8", newline="\n")
     encoder, biases = torch.randn(d_in, d_sae) / d_in**0.5, {"b_enc": torch.full((d_sae,), BIAS)}
     tensors = {"W_enc": encoder, "W_dec": encoder.T.contiguous(), "b_dec": torch.zeros(d_in), **biases}
     save_file(tensors, root / "sae" / "sae_weights.safetensors")

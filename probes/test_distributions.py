@@ -10,6 +10,7 @@ styles = capture(STYLES, at="last")
 NOVICE = (34942, 59519, 17913, 55982)
 EXPERT = (35870, 51630, 46703, 21604, 5936, 53369)
 
+SILENT = dict.fromkeys(("novice", "standard", "padding", "spaces", "expert", "guru"), 0)
 FIRE_ON = {
     34942: {"novice": 50, "standard": 4, "spaces": 2},
     59519: {"novice": 50, "padding": 10, "spaces": 11, "standard": 5},
@@ -34,7 +35,7 @@ STRENGTHS = {
     source="SAE Inspect, paper v3, 3.5",
 )
 def test_signature_features_fire_as_printed(styles):
-    printed = {feature: published(**counts, unit="prompts", n=50) for feature, counts in FIRE_ON.items()}
+    printed = {feature: published(**SILENT | counts, unit="prompts", n=50) for feature, counts in FIRE_ON.items()}
     assert in_each(firings(styles, feature) == counts for feature, counts in printed.items())
 
 

@@ -55,7 +55,7 @@ def declare(folder: Path, *, state: int) -> dict[str, Protocol]:
     """Declare the steps as subjects of a project, and return the protocol of each as the study reads it."""
     text = (HERE / "subjects.toml").read_text(encoding="utf-8")
     text = text.replace("HOOK", str(state - 1)).replace("AFTER", str(state))
-    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8", newline="\n")
     tables: dict[str, dict[str, Any]] = tomllib.loads(text)["tool"]["saeprobe"]["subjects"]
     found: dict[str, Protocol] = {}
     for name, table in tables.items():
@@ -137,7 +137,7 @@ def decided(folder: Path, of: Mapping[str, Protocol], studied: Mapping[str, Read
     for name, sentence in sheet["claims"].items():
         probes += f"\n\n@claim({name!r}, id='study.{name}', source='the study')\n"
         probes += f"def test_{name.replace('-', '_')}(styles, ranks):\n    assert {sentence}\n"
-    (folder / "test_claims.py").write_text(probes, encoding="utf-8")
+    (folder / "test_claims.py").write_text(probes, encoding="utf-8", newline="\n")
     own = verdicts(folder, "-m", " or ".join(studied), "--saeprobe-batch-size=1")
     found: dict[str, list[Line]] = {}
     for name, study in studied.items():

@@ -129,8 +129,8 @@ def write(folder: Path, of: Read, *, state: int) -> None:
         eid = {style: {"eid": float(of.eid[row]), "seq_len": of.lengths[row]} for style, row in styles.items()}
         ranks.append({"topic": topic, "eid": eid})
     torch.save(features, folder / f"features_layer{state}.pt")
-    (folder / "eid_persona_results.json").write_text(json.dumps(ranks), encoding="utf-8")
-    (folder / "feature_diff.json").write_text(json.dumps(compared(of)), encoding="utf-8")
+    (folder / "eid_persona_results.json").write_text(json.dumps(ranks), encoding="utf-8", newline="\n")
+    (folder / "feature_diff.json").write_text(json.dumps(compared(of)), encoding="utf-8", newline="\n")
 
 
 def compared(of: Read) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,8 @@ def test_dense_features_are_never_there_for_a_whole_run(spec: SubjectSpec, monke
     monkeypatch.setattr(reader.sae, "encode", watched)
     found = dict(reader.read(requests))
     assert max(seen) == 7
-    assert sum(seen) == sum(len(one.tokens) for (one,) in wanted.values()) > 100
+    # The last rows are filled up to seven.
+    assert sum(seen) == 7 * math.ceil(sum(len(one.tokens) for (one,) in wanted.values()) / 7) > 100
     for number, (one,) in found.items():
         ((before,), sizes) = wanted[number], [len(row) for row in one.indices]
         assert sizes == [len(row) for row in one.values]

@@ -33,10 +33,13 @@ HOW = Pairing(
 )
 
 
-def plain(*, chat_template: bool = False, vocabulary: int = 0) -> Pairing:
-    """Pair without BOS, and without chat template but where it is given."""
-    spec, shape = replace(HOW.spec, chat_template=chat_template), replace(HOW.shape, vocabulary=vocabulary)
-    return replace(HOW, spec=spec, shape=shape, prepend_bos=False, beginning=Beginning())
+def plain(
+    *, prepend_bos: bool = False, beginning: Beginning | None = None, vocabulary: int = 0, **declared: Any
+) -> Pairing:
+    """Pair without BOS or chat template, but for what is given."""
+    spec = replace(HOW.spec, **{"chat_template": False, **declared})
+    shape, beginning = replace(HOW.shape, vocabulary=vocabulary), beginning or Beginning()
+    return replace(HOW, spec=spec, shape=shape, prepend_bos=prepend_bos, beginning=beginning)
 
 
 @pytest.fixture(scope="module")

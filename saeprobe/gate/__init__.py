@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Final, Literal
 
-from saeprobe.claims import Word, did_you_mean
+from saeprobe.claims import Word, did_you_mean, members
 from saeprobe.files import visible
 from saeprobe.gate.article import Article, ArticleError, Citation, read_article
 from saeprobe.git import named
@@ -32,13 +32,15 @@ def _together(decisions: Sequence[Decision]) -> Decision:
 class Ruling:
     """A ruling says what becomes of one citation; `gap` says what the report does not answer, if anything.
 
-    `elsewhere` are the subjects that the report has the claim on where it has it on others alone.
+    `elsewhere` are the subjects that the report has the claim on where it has it on others alone; `swapped` are those
+    that read other prompts than they declare.
     """
 
     citation: Citation
     probes: tuple[Probe, ...] = ()
     gap: str | None = None
     elsewhere: tuple[str, ...] = ()
+    swapped: tuple[str, ...] = ()
 
     @property
     def decision(self) -> Decision:
@@ -87,7 +89,7 @@ def decide_release(article: Article, report: Document) -> Release:
 
     A claim is released where every probe of it is `supported` on the subject cited; where none is cited, on every
     subject that the report ran it on, and at least one. A probe that was planned and is not reported leaves its claim
-    undecided.
+    undecided, and so does a subject that was given prompts in the place of STYLES which it neither declares nor needs.
     """
     rulings = tuple(_ruling(cited, report) for cited in article.claims)
     uncommitted = named(report.run.changed) if report.run.dirty else None
@@ -101,7 +103,8 @@ def _ruling(citation: Citation, report: Document) -> Ruling:
     else:
         probes = [probe for probe in of_claim if probe.subject == citation.subject]
     lost = _lost(citation, of_claim, report.planned)
-    gap, elsewhere = None, ()
+    gap, elsewhere, on = None, (), {name for probe in probes for name in members(probe.subject)}
+    swapped = {one.name: one.other_prompts for one in report.subjects if one.name in on and one.other_prompts}
     if lost:
         gap = f"planned but not reported: {', '.join(lost)}; the run did not come to its end"
     elif not of_claim:
@@ -112,7 +115,10 @@ def _ruling(citation: Citation, report: Document) -> Ruling:
     elif not probes:
         elsewhere = tuple(dict.fromkeys(probe.subject for probe in of_claim))
         gap = f"the report has it on {', '.join(elsewhere)} only"
-    return Ruling(citation=citation, probes=tuple(probes), gap=gap, elsewhere=elsewhere)
+    elif swapped:
+        gap = "; ".join(f"{name} reads {file} in the place of STYLES" for name, file in swapped.items())
+        gap += ": given for that run, so that the numbers may be of other prompts than the subject's own"
+    return Ruling(citation=citation, probes=tuple(probes), gap=gap, elsewhere=elsewhere, swapped=tuple(swapped))
 
 
 def _lost(citation: Citation, of_claim: Sequence[Probe], planned: Sequence[str]) -> list[str]:
@@ -173,6 +179,9 @@ def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
         if ruling.elsewhere:
             cited = f"where its probe has subjects({ruling.citation.subject!r}) too, {again}"
             yield _indented(f"-> write subject: {' or '.join(ruling.elsewhere)} in the article; {cited}")
+        elif ruling.swapped:
+            own = f"{' and '.join(ruling.swapped)} in saeprobe_prompts and --saeprobe-prompts"
+            yield _indented(f"-> name no {own}, or declare prompts = FILE in a subject of its own; then {again}")
         else:
             yield _indented(f"-> {again}; if no probe decides this claim yet, write one or take the claim out")
 

@@ -128,8 +128,8 @@ def _of_asked(asked: Iterable[Asked], find: Find) -> Iterator[str]:
     for each in asked:
         try:
             prompts_for(each.declared.prompts, find(each.subject))
-        except NotRun:  # the laboratory says why, at the probe
-            continue
+        except NotRun:
+            pass  # the laboratory says why, at the probe
         except (KeyError, ValueError) as error:  # the text of a KeyError is its argument
             yield f"{each.file}: {each.fixture} cannot be read on {each.subject}: {error.args[0]}"
             return
@@ -163,6 +163,8 @@ def _problem(control: Control, asked: Asked, find: Find) -> str | None:
     try:
         prompts = capture.prompts.injected() if control == "injection" else capture.prompts
         prompts_for(prompts, find(asked.subject)).check_words()
+    except NotRun:
+        return None
     except ValueError as error:
         return f"cannot read it from {asked.fixture}: {error}"
     return None

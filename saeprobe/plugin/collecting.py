@@ -70,8 +70,10 @@ def found_with(name: str, rootdir: Path, given: Mapping[str, PromptFile | str]) 
     while of.name not in given and of.protocol_of is not None and not of.own_prompts:
         of = find_subject(of.protocol_of, rootdir).spec
     prompts = given.get(of.name, spec.prompts)
-    changed = {"wrong": spec.wrong or prompts} if isinstance(prompts, str) else {"prompts": prompts}
-    return replace(found, spec=replace(spec, **cast("dict[str, Any]", changed)))
+    if isinstance(prompts, str):
+        return replace(found, spec=replace(spec, wrong=spec.wrong or prompts))
+    other = spec.prompts_from is None and str(prompts) != str(spec.prompts)
+    return replace(found, spec=replace(spec, prompts=prompts, other_prompts=other))
 
 
 def unreadable(declared: Declared, subject: Subject) -> NotRun | None:

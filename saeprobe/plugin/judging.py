@@ -82,6 +82,7 @@ def described(
     known = shape.Subject.__dataclass_fields__
     held: dict[str, Any] = {key: value for key, value in vars(identity).items() if key in known} | {**(shown or {})}
     held["protocol"] += f"; prompts: {subject.spec.prompts}" if subject.spec.prompts else ""
+    held["other_prompts"] = str(subject.spec.prompts) if subject.spec.other_prompts else None
     instrument = None if check is None else instrument_of(check)
     return shape.Subject(**held, protocol_of=subject.protocol_of, differs=differs, instrument=instrument)
 

@@ -183,8 +183,11 @@ class Laboratory:
         subject = works[0].subject
         if (record := self.record_of(subject)) is not None:
             return [f"{subject.name}: recorded evidence in {record}"]
+        asked = [*works[0].captures, *works[0].steerings] if subject.name not in self._conditions.labels else []
+        files = dict.fromkeys(filter(None, (plan.file_for(each.prompts, subject) for each in asked)))
+        read = [f"{subject.name} reads {file} in the place of STYLES" for file in files]
         designs = designs_in_words(self._asked, subject, alpha=self._settings.alpha)
-        return [work_in_words(works, self._label(subject.name), self._store), *designs]
+        return [work_in_words(works, self._label(subject.name), self._store), *read, *designs]
 
     def _gather_together(self, works: Sequence[Work], show: Show) -> None:
         """Run several subjects in turn; no other process runs any of them meanwhile."""

@@ -276,6 +276,7 @@ class Subject:
     dtype: str | None = None
     protocol: Annotated[str | None, Meta(description="BOS, chat template, token read.")] = None
     fingerprint: str | None = None
+    other_prompts: Annotated[str | None, Meta(description="Read as STYLES, neither declared nor needed.")] = None
     missing: Annotated[str | None, Meta(description="What is absent, and the command for it.")] = None
     protocol_of: Annotated[str | None, Meta(description="The subject of which it is another protocol.")] = None
     differs: tuple[Difference, ...] = ()
@@ -324,8 +325,7 @@ class Document:
     prompts: Prompts
 
     def __post_init__(self) -> None:
-        problem = next(_contradictions(self), None)
-        if problem is not None:
+        if (problem := next(_contradictions(self), None)) is not None:
             raise ValueError(problem)
 
 

@@ -67,18 +67,20 @@ def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSe
 
     Raises:
         NotRun: its file lacks a style that is asked for, or it must be given one and is not.
+        KeyError: without a file, a style is asked for that STYLES does not have.
     """
     if not isinstance(prompts, PromptChoice):
         return prompts
     if (file := file_for(prompts, subject)) is not None:
         return file.in_place_of(prompts)
+    built_in = prompts.for_wording(subject.spec.wording)
     if prompts.sets == STYLES.sets and subject.spec.prompts_from is not None:
         raise NotRun(
             f"{subject.name} reads the published prompts, not shipped: take them from {subject.spec.prompts_from}, "
             f"write them as a prompt file (the README shows its form), and give it: --saeprobe-prompts "
             f"{subject.name}=FILE to pytest, or --prompts FILE to saeprobe extract"
         )
-    return prompts.for_wording(subject.spec.wording)
+    return built_in
 
 
 def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
@@ -121,8 +123,7 @@ def _readings_of(subject: Subject, asked: Capture, store: Store, prompts: Prompt
     texts, identity = [prompt.text for prompt in prompts], subject.identity()
     want = Want(at=asked.at, keep=asked.keep, shift=asked.shift, raw=asked.raw, again=again)
     key_of = dict(zip(texts, store.reading_keys(identity.fingerprint, want, texts), strict=True))
-    files: list[list[tuple[str, ...]]] = []
-    room = 0
+    files, room = list[list[tuple[str, ...]]](), 0
     for batch in asked.batches(prompts, at_most=1 if again else A_FILE):
         if len(batch) > room:
             files.append([])
@@ -290,8 +291,7 @@ def _found(parts: Iterable[Part], store: Store) -> dict[str, Any]:
     """Return what some parts hold, by text."""
     found: dict[str, Any] = {}
     for part in parts:
-        held = store.content(part)
-        if held is None:
+        if (held := store.content(part)) is None:
             raise PlanError(
                 f"{len(part.prompts)} results of {part.identity.name} are not stored; "
                 "gather them first (a capture that is made inside a test is not in the plan)"

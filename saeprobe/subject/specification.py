@@ -95,6 +95,7 @@ class SubjectSpec:
     prompts: PromptFile | None = None  # what it reads in the place of STYLES
     prompts_from: str | None = None  # where that comes from, if it is to be given: it reads no built-in one instead
     own_prompts: bool = False  # whether one of these two is its own, and not that of the subject it is a protocol of
+    other_prompts: bool = False  # whether an option or the ini gives these, and it neither declares nor needs them
     specimen: bool = False  # ships with the project
     default: bool | None = None  # whether it runs where no `-m` selects; None: nothing is said of it
     fetch: tuple[str, ...] = ()  # patterns of the model's files to be fetched from the Hub; all where there is none

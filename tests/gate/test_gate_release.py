@@ -26,6 +26,7 @@ from saeprobe.report.shape import (
     Prompts,
     Published,
     Run,
+    Subject,
 )
 
 HELD = ("drifted", "refuted", "inconclusive", "unverifiable", "broken")
@@ -183,6 +184,27 @@ def test_a_claim_on_other_subjects_alone_is_to_be_cited_there():
     assert "has subjects('finch') too, pytest probes/ -m finch writes a new report" in text
     lost = report(("a", "mine", "supported"), planned=["a[mine]", "a[finch]"])
     assert "write subject:" not in render(decide_release(article(on("a", "finch")), lost))
+
+
+@pytest.mark.parametrize(
+    ("cited", "verdict", "code"),
+    [
+        ("sparrow", "supported", 2),
+        (None, "supported", 2),
+        ("sparrow+finch", "supported", 2),
+        ("finch", "supported", 0),
+        ("sparrow", "refuted", 1),
+    ],
+)
+def test_a_subject_that_was_given_other_prompts_releases_nothing(cited: str | None, verdict: str, code: int):
+    """Its own numbers are not in the report; what it read is said, and how to come to them."""
+    on_each = [("a", name, verdict) for name in ("sparrow", "finch", "sparrow+finch")]
+    given_one = (Subject(name="sparrow", other_prompts="six.toml (0123abcd)"), Subject(name="finch"))
+    release = decide_release(article(Citation(id="a", subject=cited)), replace(report(*on_each), subjects=given_one))
+    assert release.exit_code == code
+    said = " ".join(render(release).split())
+    assert ("sparrow reads six.toml (0123abcd) in the place of STYLES" in said) is bool(code)
+    assert ("name no sparrow in saeprobe_prompts and --saeprobe-prompts" in said) is bool(code)
 
 
 @pytest.mark.parametrize("missing", ["a[finch]", "a[sparrow]"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,8 @@ def test_what_objects_say_of_themselves_is_escaped() -> None:
     """The repr of a value is shown raw by pytest in some places, so that it is escaped where it is made."""
     nasty = "\x1b[2J\x9b\u202e"
     style = RecordedStyle(style=nasty, quantities={}, origin="file")
-    number = PrintedNumber(label=nasty, printed="1", unit="u", n=None, source="table")
+    between = Decimal("0.5"), Decimal("1.5")
+    number = PrintedNumber(label=nasty, printed="1", unit="u", n=None, source="table", between=between)
     summary = Summary(measure="m", label="l", unit=nasty, value=1.0, n=None, origin="file")
     shown = (style, Recorded(subject="s", by_style={nasty: style}, origin="file"), number, summary)
     assert all(ESCAPED in repr(one) and HIDDEN.search(repr(one)) is None for one in shown)

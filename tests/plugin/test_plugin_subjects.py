@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from runs import Go
+from runs import HEAD as ON_STYLES
+from runs import SUPPORTED, Go, apart
+
+from saeprobe.plugin.collecting import found_with
+from saeprobe.prompts import PromptFile
 
 HEAD = "from saeprobe import claim, subjects, unverifiable\n"
 EVERYWHERE = 'pytestmark = subjects("sparrow", "gpt2", "llama70b", "llama70b-as-published")\n'
@@ -192,3 +197,61 @@ def test_ordinary_tests_alone_write_no_report(go: Go) -> None:
     assert not (run.folder / "reports").exists()
     assert not run.lines("claims")
     assert not run.lines("plan:")
+
+
+SIX = """
+name = "six"
+language = "en"
+[[topics]]
+name = "sorting"
+[[topics]]
+name = "baking"
+[styles.novice]
+templates = ["{topic}, slowly?", "Explain {topic}."]
+[styles.expert]
+templates = ["{topic}!", "State {topic}."]
+"""
+
+
+@pytest.mark.parametrize(
+    ("ini", "options"),
+    [("", ("--saeprobe-prompts=sparrow=six.toml",)), ('saeprobe_prompts = ["sparrow = six.toml"]\n', ())],
+    ids=["option", "ini"],
+)
+def test_a_run_on_given_prompts_says_so(tmp_path: Path, ini: str, options: tuple[str, ...]) -> None:
+    """The plan names the file, and the report too, where the gate finds it."""
+    (tmp_path / "six.toml").write_text(SIX, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\n{ini}", encoding="utf-8")
+    head = f"{ON_STYLES}pytestmark = subjects('sparrow')\n"
+    (tmp_path / "test_probes.py").write_text(head + SUPPORTED, encoding="utf-8")
+    run = apart(tmp_path, *options)
+    file = str(PromptFile.read(tmp_path / "six.toml"))
+    (sparrow,) = run.report["subjects"]
+    assert sparrow["other_prompts"] == file
+    assert len(run.lines(f"plan: sparrow reads {file} in the place of STYLES")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "other"),
+    [
+        ("sparrow", "sparrow", True),
+        ("finch", "sparrow", False),
+        ("undeclared", "undeclared", True),
+        ("undeclared", "sparrow", True),
+        ("declared", "sparrow", False),
+        ("declared", "declared", False),
+        ("llama70b-as-published", "llama70b-as-published", False),
+        ("llama70b-one-bos", "llama70b-as-published", False),
+        ("llama70b-other-prompts", "llama70b-other-prompts", True),
+    ],
+)
+def test_prompts_are_others_where_they_are_neither_declared_nor_needed(
+    tmp_path: Path, *, name: str, to: str, other: bool
+) -> None:
+    """A protocol that has its prompts from the subject it is of has others once that one is given some."""
+    (tmp_path / "six.toml").write_text(SIX, encoding="utf-8")
+    own = '[tool.saeprobe.subjects.{}]\nprotocol_of = "sparrow"\n{}\n'
+    declared = own.format("undeclared", "") + own.format("declared", 'prompts = "six.toml"')
+    (tmp_path / "pyproject.toml").write_text(declared, encoding="utf-8")
+    spec = found_with(name, tmp_path, {to: PromptFile.read(tmp_path / "six.toml")}).spec
+    assert (spec.wrong, spec.other_prompts) == (None, other)

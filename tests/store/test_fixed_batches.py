@@ -91,7 +91,7 @@ CUTS = [
 
 @pytest.mark.parametrize("together", [True, False])
 def test_other_orders_and_cuts_of_the_same_texts_live_side_by_side(
-    tmp_path: Path, tiny: Made, reader: Any, recwarn: pytest.WarningsRecorder, together: bool
+    tmp_path: Path, tiny: Made, reader: Any, recwarn: pytest.WarningsRecorder, *, together: bool
 ) -> None:
     """Each order of batches, and each cut into them, has a file of its own, in one run and in several."""
     sets = [PromptSet.build(name="x", language="en", topics=["red", "golden"], styles=styles) for styles in CUTS]

@@ -192,7 +192,7 @@ def _guru(prompts: PromptSet, topic: str) -> str:
     return ""
 
 
-def _read(reader: SaeReader, prompts: Sequence[Prompt]) -> dict[str, Float[np.ndarray, " d_in"]]:
+def _read(reader: "SaeReader", prompts: Sequence[Prompt]) -> dict[str, Float[np.ndarray, " d_in"]]:
     """Read the activations of the last token of each prompt, by text, in the batches in which a probe reads them."""
     wants = (Want(at="last", keep=frozenset({"activations"})),)
     requests = [

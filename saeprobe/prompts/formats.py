@@ -297,5 +297,4 @@ def _filled(row: Mapping[str, str]) -> Prompt:
 
 def _listed(names: tuple[str, ...]) -> str:
     """Write names as prose: `'text' and 'style'`."""
-    quoted = [repr(name) for name in names]
-    return f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    return f"{', '.join(map(repr, names[:-1]))} and {names[-1]!r}"

@@ -62,6 +62,13 @@ def extract(arguments: argparse.Namespace) -> int:
     article.write_activations(output, found)
     what = f"{len(topics)} topics in {len(styles)} styles ({', '.join(styles)}), d_in {found.d_in:,}"
     say(visible(f"{what}; written to {output}"))
+    if out := [prompt for style in styles for prompt in prompts.style(style) if prompt not in wanted]:
+        others, most = (
+            len({(one.style, one.template) for one in out}),
+            max(len(prompts.only(s).templates) for s in styles),
+        )
+        left = f"left out: {len(out):,} prompts of {others:,} other templates, which a probe on these prompts reads too"
+        say(f"{left}; --template N reads others, up to {most} (of the --styles that have it)")
     return 0
 
 

@@ -144,8 +144,9 @@ step. One prompt a style and topic is read and written as a list of dicts, one a
 '<style>_activation' [1, d_in] in float32.
 
 The prompts are the subject's own built-in set of six styles (standard, padding, spaces, novice, expert, guru), or
-yours: a TOML, CSV or JSONL file. Where a style has several templates the file has room for one; --template chooses
-it. A claim read off such a file is about that one wording: probes read all of them.
+yours: a TOML, CSV or JSONL file. Where a style has several templates the file has room for one, the first unless
+--template chooses another, and the output says how many are left out. A claim read off such a file is about that one
+wording: a probe on the same prompts reads all of them, and its figures are others.
 
 SUBJECT is a name that 'saeprobe subjects' lists. Nothing is downloaded.""",
         """  saeprobe extract sparrow

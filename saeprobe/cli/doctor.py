@@ -79,8 +79,14 @@ def run_subjects(arguments: argparse.Namespace) -> int:
     ]
     lacking: dict[str, list[str]] = {}
     for name, why in absent.items():
-        lacking.setdefault("" if why is None else why.removeprefix(f"{name} "), []).append(name)
-    notes = [visible(f"{', '.join(names)}: {why}") for why, names in lacking.items() if why]
+        words = "" if why is None else why.removeprefix(f"{name} ").replace(f"fetch {name} ", "fetch NAME ")
+        lacking.setdefault(words, []).append(name)
+    one_of = {why: names[0] if len(names) == 1 else "NAME" for why, names in lacking.items()}  # in the command
+    notes = [
+        visible(f"{', '.join(names)}: {why.replace('fetch NAME ', f'fetch {one_of[why]} ')}")
+        for why, names in lacking.items()
+        if why
+    ]
     say("\n\n".join([table(["subject", "here", "what it is"], rows), *notes]))
     return 0
 
@@ -138,8 +144,9 @@ def outlook(subject: Subject, rates: Rates, of: Subject | None = None) -> Outloo
 def _read(subject: Subject, of: Subject | None) -> Iterator[str]:
     """Say how a subject is read, a line an aspect; of a protocol what it does otherwise."""
     there: Mapping[str, str] = {} if of is None else of.aspects()
-    yield from [] if of is None else [f"reads as {of.name}, but for what follows"]
-    yield from (f"{aspect}: {words}" for aspect, words in subject.aspects().items() if there.get(aspect) != words)
+    other = [f"{aspect}: {words}" for aspect, words in subject.aspects().items() if there.get(aspect) != words]
+    yield from [] if of is None else [f"reads as {of.name}{', but for what follows' if other else ''}"]
+    yield from other
 
 
 def least_seconds(needs: MemoryNeeds, plan: MemoryPlan, *, disk: int | None, rates: Rates) -> float | None:

@@ -41,7 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME=FILE",
         action="append",
         default=[],
-        help="prompts that a subject, and each protocol of it, reads instead of STYLES; may be given again",
+        help="prompts that a subject, and each protocol of it, reads instead of STYLES; may be given again. "
+        "STYLES as FILE are the built-in ones",
     )
     group.addoption(
         "--saeprobe-store", metavar="DIR", help="where captured evidence is kept and reused (default: .saeprobe/store)"
@@ -237,6 +238,10 @@ def _check_options(config: pytest.Config) -> None:
         raise pytest.UsageError("--saeprobe-batch-size must be at least 1 and --saeprobe-seed at least 0")
     given = _given(config)
     _refuse_foreign_root(config, given)
+    if option.saeprobe_prompts:
+        from saeprobe.plugin.starting import check_prompts
+
+        check_prompts(config, option.saeprobe_prompts)
     for name, said, path in given:  # refused before the work
         there = next(folder for folder in (path, *path.parents) if folder.exists())
         if name == "evidence" and there != path:

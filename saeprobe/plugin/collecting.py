@@ -60,20 +60,23 @@ def subject_of(item: pytest.Item) -> str | None:
     return params_of(item).get(SUBJECT)
 
 
-def found_with(name: str, rootdir: Path, given: Mapping[str, PromptFile | str]) -> Subject:
+def found_with(name: str, rootdir: Path, given: Mapping[str, PromptFile | str | None]) -> Subject:
     """Find a subject, which reads the prompts that are `given` to it or to the nearest one it is a protocol of.
 
-    One that is given a file that cannot be read says so by `Subject.wrong`, as a wrong declaration does.
+    None are those built in. One that is given a file that cannot be read says so by `Subject.wrong`, as a wrong
+    declaration does.
     """
     found = find_subject(name, rootdir)
     spec, of = found.spec, found.spec
     while of.name not in given and of.protocol_of is not None and not of.own_prompts:
         of = find_subject(of.protocol_of, rootdir).spec
-    prompts = given.get(of.name, spec.prompts)
+    if of.name not in given:
+        return found
+    prompts = given[of.name]
     if isinstance(prompts, str):
         return replace(found, spec=replace(spec, wrong=spec.wrong or prompts))
     other = spec.prompts_from is None and str(prompts) != str(spec.prompts)
-    return replace(found, spec=replace(spec, prompts=prompts, other_prompts=other))
+    return replace(found, spec=replace(spec, prompts=prompts, prompts_from=None, other_prompts=other))
 
 
 def unreadable(declared: Declared, subject: Subject) -> NotRun | None:

@@ -36,7 +36,7 @@ class Settings:
     evidence: tuple[Path, ...]
     default_subjects: tuple[str, ...]
     neutral: dict[str, PromptSet]
-    prompts: dict[str, PromptFile | str]
+    prompts: dict[str, PromptFile | str | None]
     alpha: float
     seed: int
     batch_size: int

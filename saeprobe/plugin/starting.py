@@ -20,8 +20,9 @@ from saeprobe.plugin.judging import Judge
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.plugin.names import RECORD
 from saeprobe.plugin.terminal import Escaping, say_earlier
-from saeprobe.prompts import PromptError, PromptFile, PromptSet
-from saeprobe.subject.registry import project_of
+from saeprobe.prompts import PromptError, PromptFile
+from saeprobe.subject.files.sae import near
+from saeprobe.subject.registry import STYLES_OF, project_of, subject_names
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts.baseline_files import BaselineError
 
@@ -55,11 +56,12 @@ def _settings(config: pytest.Config, given: Mapping[str, Path], evidence: tuple[
     root, option = _project(config), config.option
     named_in = config.rootpath if config.inipath is None else config.inipath.parent
     try:
-        neutral = {name: PromptSet.from_file(file) for name, file in _named(config, "saeprobe_neutral", named_in)}
+        neutral = {name: PromptFile.read(file, named_in).prompts for name, file in _named(config, "saeprobe_neutral")}
     except PromptError as error:
         raise _SettingError(f"saeprobe_neutral: {error}") from None
-    of_option = _named(config, "--saeprobe-prompts", config.invocation_params.dir)
-    prompts = {name: _prompts(file) for name, file in (*_named(config, "saeprobe_prompts", named_in), *of_option)}
+    prompts = {name: _prompts(file, named_in) for name, file in _named(config, "saeprobe_prompts")}
+    of_option = (one.partition("=")[::2] for one in option.saeprobe_prompts)  # checked at the start
+    prompts |= {name.strip(): _prompts(file.strip(), config.invocation_params.dir) for name, file in of_option}
     return Settings(
         rootdir=root,
         store=given.get("store", root / ".saeprobe" / "store"),
@@ -87,22 +89,44 @@ def _project(config: pytest.Config) -> Path:
     return root
 
 
-def _named(config: pytest.Config, key: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Read the lines NAME = FILE of a key of the ini file or of an option; files are looked for from `folder`."""
-    option = key.startswith("-")
-    lines: Sequence[str] = config.option.saeprobe_prompts if option else config.getini(key)
-    for line in lines:
+def _named(config: pytest.Config, key: str) -> Iterator[tuple[str, str]]:
+    """Read the lines NAME = FILE of a key of the ini file."""
+    lines: Sequence[str] = config.getini(key)
+    for number, line in enumerate(lines):
         name, sign, file = (part.strip() for part in line.partition("="))
         if not (name and sign and file):
-            equals, file = ("=" if option else " = "), key.rpartition("-" if option else "_")[2]
-            raise _SettingError(f"{key}: {line!r}; wanted NAME{equals}FILE, such as mine{equals}{file}.toml")
-        yield name, folder / Path(file).expanduser()
+            raise _SettingError(f"{key}: {line!r}; wanted NAME = FILE, such as mine = {key.rpartition('_')[2]}.toml")
+        if name in [other.partition("=")[0].strip() for other in lines[:number]]:
+            raise _SettingError(f"{key}: {name!r} is given twice; leave one out")
+        yield name, file
 
 
-def _prompts(file: Path) -> PromptFile | str:
+def check_prompts(config: pytest.Config, given: Sequence[str]) -> None:
+    """Refuse a NAME=FILE of the option that has not this form, or names no subject, or one for a second time."""
+    try:
+        root = _project(config)
+        known = subject_names(root)
+    except SubjectError:  # probes say it
+        return
+    seen: set[str] = set()
+    for one in given:
+        name, sign, file = (part.strip() for part in one.partition("="))
+        if not (name and sign and file):
+            found = "wanted NAME=FILE, such as mine=prompts.toml"
+        elif name in seen:
+            found = f"{name!r} is given twice; leave one out"
+        elif name not in known:
+            found = f"there is no subject {name!r}{near(name, known[::-1], 'name')}"
+        else:
+            seen.add(name)
+            continue
+        raise pytest.UsageError(f"--saeprobe-prompts {one}: {found}")
+
+
+def _prompts(file: str, folder: Path) -> PromptFile | str | None:
     """Read a prompt file, or say what is wrong with it: only the subject that is to read it fails by it."""
     try:
-        return PromptFile.read(file)
+        return None if file == STYLES_OF else PromptFile.read(file, folder)
     except PromptError as error:
         return str(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
@@ -122,9 +123,15 @@ class PromptFile:
         return f"{self.name} ({self.digest})"
 
     @classmethod
-    def read(cls, path: Path) -> PromptFile:
-        """Read a file in any form that `PromptSet.from_file` takes; raises as it does."""
-        prompts = PromptSet.from_file(path)
+    def read(cls, file: str, folder: Path) -> PromptFile:
+        """Read a file, looked for from `folder`, in any form that `PromptSet.from_file` takes; raises as it does."""
+        path = folder / Path(file).expanduser()
+        try:
+            prompts = PromptSet.from_file(path)
+        except PromptError as error:
+            if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for some names
+                error.remedy = f"give its path from {folder}, or in full"
+            raise
         return cls(name=path.name, digest=sha256(path.read_bytes()).hexdigest()[:8], prompts=prompts)
 
     def lacking(self, choice: PromptChoice) -> dict[str, str]:

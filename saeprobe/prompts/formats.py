@@ -45,16 +45,17 @@ class Content:
 def place_of(path: Path, asked: FrameType | None) -> Path:
     """Look for a file beside the module that calls the function of the frame `asked`, then in the working directory."""
     caller = {} if asked is None or asked.f_back is None else asked.f_back.f_globals
-    own = str(caller.get("__name__")).startswith("saeprobe.")  # a command hands on what its user typed
-    file = None if own else caller.get("__file__")  # a notebook has none
+    typed = str(caller.get("__name__")).startswith("saeprobe.")  # by the user of a command; a notebook has no file
+    file = None if typed else caller.get("__file__")
     places = [Path(file).parent, Path()] if isinstance(file, str) else [Path()]
     tried = list(dict.fromkeys((place / path).absolute() for place in places))
     found = next((one for one in tried if os.path.exists(one)), None)  # noqa: PTH110 - Path.exists raises for some names
     if found is None:
         tried = [Path(os.path.abspath(one)) for one in tried]  # noqa: PTH100 - resolve raises for some names
-        near = did_you_mean(path.name, [name for one in tried for name in _names_in(one.parent)])
-        problem = f"it cannot be read: there is no {' and no '.join(map(str, tried))}{near}"
-        raise PromptError(problem, remedy="give its path from the folder of the Python file that names it, or in full")
+        problem = f"it cannot be read: there is no {' and no '.join(map(str, tried))}"
+        problem += did_you_mean(path.name, [name for one in tried for name in _names_in(one.parent)])
+        whose = "of the Python file that names it" if places[1:] else "you are in"
+        raise PromptError(problem, remedy=f"give its path from the folder {whose}, or in full")
     return found.parent.resolve() / found.name
 
 
@@ -296,5 +297,4 @@ def _filled(row: Mapping[str, str]) -> Prompt:
 
 def _listed(names: tuple[str, ...]) -> str:
     """Write names as prose: `'text' and 'style'`."""
-    quoted = [repr(name) for name in names]
-    return f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    return f"{', '.join(map(repr, names[:-1]))} and {names[-1]!r}"

@@ -46,7 +46,8 @@ class Store:
     A file appears whole or not at all and is never changed, so that any number of processes may write, and a process
     that is killed loses the parts that it had in hand. A file is believed if the hash of all its bytes is the one that
     stands in it, and if subject, keys, texts and numbers are those of the part whose name it has. Any other is set
-    aside under the name `*.corrupt` with a `StoreWarning`, and counts as not there.
+    aside under the name `*.corrupt` with a `StoreWarning`, and counts as not there. The name is one of batches and
+    their order; an earlier version's is one of the prompts alone, and its file serves those whose order it has.
 
     It keeps in memory what it has worked out: the keys that it was asked for, and what the files hold.
     """
@@ -107,7 +108,7 @@ class Store:
     ) -> Part:
         """Return the part that holds these batches of prompts, whose keys are given by text."""
         prompts = {key_of[text]: text for batch in batches for text in batch}
-        name = sha256_of(sorted(prompts))[:32]
+        name = sha256_of([[key_of[text] for text in batch] for batch in batches])[:32]
         return Part(name=name, identity=identity, of=of, prompts=prompts, batches=tuple(batches))
 
     def content(self, part: Part) -> Mapping[str, Any] | None:
@@ -197,14 +198,19 @@ class Store:
 
     def _read(self, part: Part, make: Callable[[pa.Table], _T], *, for_report: bool = False) -> _T | None:
         """Return what `make` makes of the table of a part; None where there is no file that can be trusted."""
-        file = self._file(part)
-        try:
-            return make(_table(_bytes_in(file), part, for_report=for_report)) if file.exists() else None
-        except FileNotFoundError:  # another process set it aside
-            return None
-        except DAMAGE as error:
-            _set_aside(file, error)
-            return None
+        file, wanted = self._file(part), [*part.prompts.values()]
+        before = file.with_stem(sha256_of(sorted(part.prompts))[:32])  # earlier versions took the keys alone
+        for one in filter(Path.exists, (file, before)):
+            try:
+                table = _table(_bytes_in(one), part, for_report=for_report)
+                texts = [*dict.fromkeys(table.column("text").to_pylist())] if one != file else wanted
+                if texts == wanted or {*texts} != {*wanted}:  # else it is whole, and of other batches of these prompts
+                    return make(table)
+            except FileNotFoundError:  # another process set it aside
+                continue
+            except DAMAGE as error:
+                _set_aside(one, error)
+        return None
 
 
 def _set_aside(file: Path, error: Exception) -> None:
@@ -216,8 +222,7 @@ def _set_aside(file: Path, error: Exception) -> None:
         return
     except OSError as refused:
         done = f"it could not be set aside ({refused.strerror})"
-    text = f"{file} cannot be trusted ({error}); {done} and is computed again"
-    warnings.warn(text, StoreWarning, stacklevel=2)
+    warnings.warn(f"{file} cannot be trusted ({error}); {done} and is computed again", StoreWarning, stacklevel=2)
 
 
 def _canonical(value: object) -> str:

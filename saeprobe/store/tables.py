@@ -28,7 +28,7 @@ class UntrustedError(Exception):
 class Part:
     """A part is what one file holds: a fixed share of a capture, or of a steering experiment."""
 
-    name: str  # the hash of its keys
+    name: str  # the hash of its keys, batch by batch
     identity: Identity = field(compare=False)
     of: Want | Steering = field(compare=False)
     prompts: Mapping[str, str] = field(compare=False)  # the text of each prompt by its key, in the order of the file

@@ -15,7 +15,7 @@ from saeprobe.subject.files.model import hash_files, hash_of, joined, model_file
 from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
 from saeprobe.subject.machine import UNSTORED, models_absent, not_imported, this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
-from saeprobe.subject.pairing import DATE, Located, Lookup, aspects_of, depth_of, downloads
+from saeprobe.subject.pairing import DATE, Located, Lookup, depth_of, described, downloads
 from saeprobe.subject.provenance import Yardstick
 from saeprobe.subject.specification import (
     Download,
@@ -182,7 +182,10 @@ class Subject:
 
     @_fact
     def aspects(self) -> Mapping[str, str]:
-        """Say in words, by aspect, how it is read; also where its weights are absent."""
+        """Say in words, by aspect, what it is and how it is read; also where its weights are absent.
+
+        Two subjects of different fingerprints differ in an aspect, unless they are two states of the same files.
+        """
         if self.randomisation:
             random = f"{self.randomisation.label}, seed {self.randomisation.seed}"
             return {**self.trained.aspects(), "random": random}
@@ -190,7 +193,7 @@ class Subject:
         if self.spec.quantisation == "8bit where it can" and not self.quantised:
             weights = f"{self.spec.dtype}, 8-bit where the hardware does it"
         known = self.spec if self.wrong or self.absent() else self.located.pairing
-        return {**aspects_of(known), "weights": weights, "prompts": self.spec.reads}
+        return described(known, weights)
 
     @cached_property
     @_fact

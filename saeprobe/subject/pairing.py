@@ -69,6 +69,21 @@ def aspects_of(read: Pairing | SubjectSpec) -> dict[str, str]:
     }
 
 
+def described(read: Pairing | SubjectSpec, weights: str) -> dict[str, str]:
+    """Say in words, by aspect, all that a subject is made of and how it is read; `weights` are its model's."""
+    spec, context = read.spec if isinstance(read, Pairing) else read, read.context_size
+    return {
+        "model": spec.in_reports(spec.model) + (f", revision {spec.revision}" if spec.revision else ""),
+        "SAE": f"{spec.in_reports(spec.sae)}, computed in {spec.sae_dtype}",
+        **aspects_of(read),
+        "length": "what model and SAE allow" if context is None else f"at most {context} tokens",
+        "weights": weights,
+        "misfit": spec.misfit or "none",
+        "instrument check": f"{'also' if spec.try_next_layer else 'not'} at the next layer",
+        "prompts": spec.reads,
+    }
+
+
 def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -> Pairing:
     """Read both configurations and check that they belong together; what is declared wins over what the SAE says.
 

@@ -94,7 +94,7 @@ def check_departures(spec: SubjectSpec, said: Stated, *, hook_name: str, beginni
 
     `hook_name` is where the SAE is read, and `beginning` what stands before each prompt, empty where nothing does.
     """
-    if spec.misfit is not None and hook_name == said.text("hook_name", None):
+    if spec.misfit is not None and hook_name == (said.text("hook_name", None) or spec.fits_at):
         raise SubjectError(
             f"{spec.name} declares misfit, why its SAE is read on purpose at another hook than its own, and it is read "
             f"at its own, {hook_name}; give the other as hook_name, or leave misfit out"

@@ -29,7 +29,7 @@ from saeprobe.subject.specification import (
 
 _PROJECT: Final = Path(__file__).parents[2]
 _BUILT_IN: Final = Path(__file__).with_name("subjects.toml")
-_STYLES: Final = "STYLES"  # what `prompts` is where a protocol reads those built in, and the one it is of a file
+STYLES_OF: Final = "STYLES"  # what `prompts` is where a protocol reads those built in, and the one it is of a file
 
 _IN_TOML: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
 _KEYS: Final[dict[str, type]] = {
@@ -44,7 +44,7 @@ _KEYS: Final[dict[str, type]] = {
 
 _OF_ANOTHER: Final[dict[str, tuple[str, ...]]] = {
     "model": ("revision", "shape", "fetch"),
-    "sae": ("hook_name", "misfit", "center_writing_weights", "d_sae", "l0", "variance_explained"),
+    "sae": ("hook_name", "misfit", "fits_at", "center_writing_weights", "d_sae", "l0", "variance_explained"),
     "hook_name": ("misfit",),
     "dtype": ("quantisation",),
     "prompts": ("prompts_from",),
@@ -80,6 +80,10 @@ _NAME: Final = re.compile(  # no word of -m, and no marker with which pytest its
     r"[A-Za-z0-9][\w.-]*"
 )
 _ON_THE_HUB: Final = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
+
+
+class _CircleError(SubjectError):
+    """A subject is in the end a protocol of itself."""
 
 
 @cache
@@ -173,6 +177,8 @@ def _spec_of(name: str, declared: Mapping[str, object], rootdir: Path, via: tupl
     try:
         return _checked(name, declared, where, rootdir, via)
     except SubjectError as error:
+        if via and isinstance(error, _CircleError):  # it is one mistake, whichever subject it is met from
+            raise
         wrong = str(error)
     except (OSError, RuntimeError, ValueError) as error:  # a path too long, the home of nobody, a number too long
         wrong = f"{where} says what cannot be looked up: {quoted(error)}; wanted a folder here, or a name on the Hub"
@@ -223,6 +229,7 @@ def _protocol(name: str, table: Mapping[str, Any], base: SubjectSpec | None) -> 
     own: dict[str, Any] = {"summary": f"{base.name} with another {' and '.join(given) or 'name'}", "markers": None}
     left = {other for key in table for other in _OF_ANOTHER.get(key, ())}
     fresh = {one.name: one.default for one in fields(SubjectSpec) if one.name in {"specimen", *left}}
+    own["fits_at"] = base.hook_name if base.misfit is None else base.fits_at
     return replace(base, name=name, **{**own, **fresh, **table})
 
 
@@ -235,7 +242,7 @@ def _base_of(
     if name in via:
         circle = " of ".join([*via[via.index(name) :], name])
         found = "itself" if name == via[-1] else f"one that is in the end a protocol of this one ({circle})"
-        raise SubjectError(f"{where}: protocol_of names {found}; name the subject that the others are protocols of")
+        raise _CircleError(f"{where}: protocol_of names {found}; name the subject that the others are protocols of")
     if name not in declared and name not in built_in():
         known = [*built_in(), *declared]
         raise SubjectError(f"{where}: protocol_of names {shortened(name)}, no subject{near(name, known, 'name')}")
@@ -278,7 +285,7 @@ def _sae_at(rootdir: Path, table: Mapping[str, object]) -> SaeFile | SaeFolder:
 
 def _prompts_of(file: str, where: str, rootdir: Path) -> PromptFile | None:
     try:
-        return None if file == _STYLES else PromptFile.read(rootdir / Path(file).expanduser())
+        return None if file == STYLES_OF else PromptFile.read(file, rootdir)
     except PromptError as error:
         raise SubjectError(f"{where}: prompts cannot be used: {error}") from error
 

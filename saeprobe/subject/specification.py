@@ -23,6 +23,9 @@ RandomPart = Literal["random-model", "random-sae"]  # a control draws the model'
 Share = Callable[[float], None]  # it is called with the share of the work that is done, between 0 and 1
 
 
+_SPECIMENS: Final = Path(__file__).resolve().parents[1] / "specimens"
+
+
 class SubjectError(ValueError):
     """A subject is declared wrongly, or its model and SAE do not belong together."""
 
@@ -91,6 +94,7 @@ class SubjectSpec:
     markers: tuple[str, ...] | None = None  # None: its name; a protocol of another subject has that one's name too
     protocol_of: str | None = None  # the subject of which this one is another protocol
     misfit: str | None = None  # why the SAE is read where it does not belong; the check then breaks nothing
+    fits_at: str | None = None  # of a protocol, the hook of the nearest subject without misfit that it is one of
     wording: str = "english"  # which prompt set of a choice it reads: `specimen`, `english` or `chinese`
     prompts: PromptFile | None = None  # what it reads in the place of STYLES
     prompts_from: str | None = None  # where that comes from, if it is to be given: it reads no built-in one instead
@@ -130,7 +134,9 @@ class SubjectSpec:
 
     def in_reports(self, what: str | Path | Sae) -> str:
         """Name the model or the SAE as reports do."""
-        folder, root = what.path if isinstance(what, _OnDisk) else what, self.root
+        folder = what.path if isinstance(what, _OnDisk) else what
+        shipped = isinstance(folder, Path) and folder.resolve().is_relative_to(_SPECIMENS)
+        root = _SPECIMENS.parents[1] if shipped else self.root
         if isinstance(folder, Path) and root is not None and folder.resolve().is_relative_to(root.resolve()):
             return folder.resolve().relative_to(root.resolve()).as_posix()
         return str(folder)

@@ -167,9 +167,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--layers", type=int, default=60, metavar="N", help="layers of the model (default: 60)")
     add("--width", type=int, default=64, metavar="N", help="width of its stream, a multiple of 8 (default: 64)")
-    add("--state", type=int, default=50, metavar="N", help="the hidden state that is read as published (default: 50)")
+    add("--state", type=int, metavar="N", help="the hidden state that is read as published (default: 50, or the last)")
     add("--seed", type=int, default=0, metavar="N", help="seed of model and SAE (default: 0)")
     given = parser.parse_args(argv)
+    given.state = max(1, min(50, given.layers - 2)) if given.state is None else given.state
     if given.layers < given.state + 2:
         parser.error(f"--layers is {given.layers}; wanted {given.state + 2} or more: the last hidden state is a norm's")
     with tempfile.TemporaryDirectory() as name:

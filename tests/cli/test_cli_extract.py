@@ -106,6 +106,15 @@ def test_one_template_a_style_is_read_and_written(run: Run, toy: Toy, prompts: P
     ]
     assert read.style("guru")[1].tolist() == mark("You are Dalton. Explain rain as Dalton would.")
     assert len(toy.texts) == 4
+    assert "left out: 4 prompts of 2 other templates, which a probe on these prompts reads too" in found.out
+    assert "--template N reads others, up to 2 " in found.out
+
+
+def test_nothing_is_said_to_be_left_out_where_nothing_is(run: Run, toy: Toy, tmp_path: Path) -> None:
+    """One template a style is all of it."""
+    (tmp_path / "p.csv").write_text("text,style,topic\na,x,t\nb,y,t\n", encoding="utf-8")
+    found = run("extract", "toy", "--prompts", tmp_path / "p.csv", "-o", tmp_path / "a.pt")
+    assert (found.code, len(toy.texts), "left out" in found.out) == (0, 2, False)
 
 
 def test_template_and_styles_choose(run: Run, toy: Toy, prompts: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_recorded_protocol_says_what_it_does_otherwise(go: Go) -> None:
     published = subjects["llama70b-as-published"]
     assert published["protocol_of"] == "llama70b"
     differs = {row["aspect"]: (row["here"], row["there"]) for row in published["differs"]}
-    assert differs.keys() == {"read at", "BOS", "weights", "prompts"}
+    assert differs.keys() == {"read at", "BOS", "weights", "misfit", "instrument check", "prompts"}
     assert ["hidden_states[50]" in differs["read at"][0], "hidden_states[51]" in differs["read at"][1]] == [True, True]
     assert differs["BOS"][0].startswith("two before each prompt")
     assert differs["BOS"][1].startswith("one before each prompt")

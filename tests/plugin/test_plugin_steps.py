@@ -145,6 +145,30 @@ def test_a_style_that_the_prompt_file_lacks_is_not_run(run: Run) -> None:
     assert run.probes["x.more[other]"]["verdict"] in ("supported", "refuted", "inconclusive")
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["base"], "wanted NAME=FILE"),
+        (["basse=x.toml"], "there is no subject 'basse'; did you mean 'base'"),
+        (["base=x.toml", "base=y.toml"], "'base' is given twice"),
+    ],
+)
+def test_an_option_that_names_no_subject_once_is_a_usage_error(tmp_path: Path, given: list[str], said: str) -> None:
+    """Near misses are looked for among the user's own subjects, before anything is collected."""
+    project(tmp_path)
+    run = apart(tmp_path, *(f"--saeprobe-prompts={one}" for one in given))
+    assert (run.code, said in run.out) == (4, True)
+
+
+def test_styles_are_the_built_in_ones_and_an_absent_file_says_where_its_path_begins(tmp_path: Path) -> None:
+    """As in pyproject.toml; only the subjects that were to read the file fail by it."""
+    project(tmp_path)
+    given = ("--saeprobe-prompts=base=STYLES", "--saeprobe-prompts=other=none.toml")
+    run = apart(tmp_path, "test_it.py", "-k", "more", "-m", "half or other", *given)
+    assert f"give its path from {tmp_path}, or in full" in run.probes["x.more[other]"]["reason"]
+    assert run.probes["x.more[half]"]["verdict"] in ("supported", "refuted", "inconclusive")
+
+
 def test_the_option_serves_a_subject_and_its_protocols_and_a_bad_file_nobody_else(tmp_path: Path) -> None:
     """`other` has a file of its own, which stands; the others read what the option gives to their base."""
     project(tmp_path)

@@ -17,7 +17,7 @@ from saeprobe.claims import NotRun
 from saeprobe.plugin.collecting import Asked
 from saeprobe.plugin.laboratory import Laboratory, Settings
 from saeprobe.prompts import PromptSet
-from saeprobe.store import Store, StoreError, plan
+from saeprobe.store import Store, StoreError, plan, sha256_of
 from saeprobe.store.plan import gather, works_of
 from saeprobe.subject.local import Subject
 
@@ -79,6 +79,52 @@ def test_draws_that_share_what_the_model_gives_are_read_to_the_same_bytes(tmp_pa
             found = _gather(tmp_path / root, draw, draw.open(), *asked)
         whole = whole or found
     assert found == whole
+
+
+CUTS = [
+    {"a": ["{topic} is"], "b": ["is {topic}"]},
+    {"b": ["{topic} is"], "a": ["is {topic}"]},
+    {"c": ["{topic} is", "is {topic}"]},
+]
+"""The same four texts: two styles, the same two by exchanged names, and all under one."""
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_other_orders_and_cuts_of_the_same_texts_live_side_by_side(
+    tmp_path: Path, tiny: Made, reader: Any, recwarn: pytest.WarningsRecorder, *, together: bool
+) -> None:
+    """Each order of batches, and each cut into them, has a file of its own, in one run and in several."""
+    sets = [PromptSet.build(name="x", language="en", topics=["red", "golden"], styles=styles) for styles in CUTS]
+    asked = [capture(prompts) for prompts in sets]
+    for one in [asked] if together else [[each] for each in asked]:
+        _gather(tmp_path, tiny.subject, reader, *one)
+    assert len([*tmp_path.rglob("*.parquet")]) == len(CUTS)
+    for one, prompts in zip(asked, sets, strict=True):
+        found = plan.features(tiny.subject, one, Store(tmp_path))
+        assert [prompt.text for prompt in found.prompts] == [prompt.text for prompt in prompts]
+    assert not recwarn.list
+
+
+def test_a_file_named_by_its_prompts_alone_serves_the_order_that_it_has(
+    tmp_path: Path, tiny: Made, reader: Any, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A store of an earlier version is read where it can be, and stays as it is where another order is asked for."""
+    first, other, _ = (
+        capture(PromptSet.build(name="x", language="en", topics=["red", "golden"], styles=styles)) for styles in CUTS
+    )
+    _gather(tmp_path, tiny.subject, reader, first)
+    store = Store(tmp_path)
+    (part,) = plan.parts_of(tiny.subject, first, store)
+    (file,) = tmp_path.rglob("*.parquet")
+    before = file.replace(file.with_stem(sha256_of(sorted(part.prompts))[:32]))
+    content = before.read_bytes()
+    assert _gather(tmp_path, tiny.subject, reader, first) == {before.name: content}
+    assert len(_gather(tmp_path, tiny.subject, reader, other)) == 2
+    assert before.read_bytes() == content
+    assert not recwarn.list
+    before.write_bytes(content[:-9] + content[-8:])
+    with pytest.warns(UserWarning, match="cannot be trusted"):
+        assert Store(tmp_path).content(part) is None
 
 
 def test_captures_that_share_a_style_share_its_forward_passes(

@@ -194,6 +194,17 @@ def test_what_belongs_to_a_value_does_not_stay_behind_it(tmp_path: Path) -> None
         ({"mine": 'protocol_of = "finch"\nmisfit = " "\n'}, "misfit is ' '; wanted the reason why"),
         ({"mine": 'protocol_of = "finch"\nprompts = "none.toml"\n'}, "prompts cannot be used: "),
         (
+            {"mine": 'protocol_of = "finch"\nmisfit = "on purpose"\n'},
+            "declares misfit, why its SAE is read on purpose at another hook than its own, and it is read at its own",
+        ),
+        (
+            {
+                "mine": 'protocol_of = "early"\nhook_name = "blocks.2.hook_resid_post"\nmisfit = "again"\n',
+                "early": 'protocol_of = "finch"\nhook_name = "blocks.1.hook_resid_post"\nmisfit = "early"\n',
+            },
+            "and it is read at its own, blocks.2.hook_resid_post",
+        ),
+        (
             {"mine": 'protocol_of = "sparrow"\nmisfit = "on purpose"\n'},
             "declares misfit, why its SAE is read on purpose at another hook than its own, and it is read at its own",
         ),
@@ -203,5 +214,56 @@ def test_what_belongs_to_a_value_does_not_stay_behind_it(tmp_path: Path) -> None
 def test_a_protocol_that_cannot_be_is_refused(tmp_path: Path, tables: dict[str, str], message: str) -> None:
     """A name that is not there, itself, a circle and a wrong declaration each say so, and so do empty departures."""
     root = of_tables(tmp_path, **tables)
-    assert message in (find_subject("mine", root).wrong or "")
+    wrong = find_subject("mine", root).wrong or ""
+    assert message in wrong
+    assert wrong.count("protocol_of names") <= 1
+    assert ("from " + str(root) in wrong) == ("cannot be used" in wrong)
     assert find_subject("finch", root).wrong is None
+
+
+def test_the_hook_of_the_70b_steps_is_that_of_the_70b() -> None:
+    """Each knows where the SAE belongs, also where its weights are absent."""
+    steps = [find_subject(f"llama70b-{step}", Path()) for step in ("as-published", "one-bos", "bfloat16")]
+    assert {step.spec.fits_at for step in steps} == {find_subject("llama70b", Path()).spec.hook_name}
+
+
+@pytest.mark.parametrize(
+    ("key", "aspect"),
+    [
+        ('sae_dtype = "bfloat16"', "SAE"),
+        ("context_size = 100", "length"),
+        ('dtype = "float16"', "weights"),
+        ('hook_name = "blocks.1.hook_resid_post"', "read at"),
+        ("bos_twice = true", "BOS"),
+        ("rank_with_bos = true", "BOS"),
+        ("chat_template = false", "chat template"),
+        ("try_next_layer = false", "instrument check"),
+        ('revision = "x"', "model"),
+        (f'model = "{find_subject("sparrow", Path()).spec.model}"', "model"),
+    ],
+)
+def test_each_part_of_a_protocol_is_an_aspect_of_it(tmp_path: Path, key: str, aspect: str) -> None:
+    """What changes the fingerprint changes one aspect, and nothing else does."""
+    mine, finch = (
+        find_subject(name, of_tables(tmp_path, mine=f'protocol_of = "finch"\n{key}\n')) for name in ("mine", "finch")
+    )
+    here, there = mine.aspects(), finch.aspects()
+    assert {one for one in there if here[one] != there[one]} == {aspect}
+    if mine.wrong is None and aspect != "model":
+        assert mine.identity().fingerprint != finch.identity().fingerprint
+
+
+def test_a_protocol_that_changes_nothing_differs_in_no_aspect(tmp_path: Path) -> None:
+    """One with a misfit differs in that, and one with another SAE in that, whichever folder names the other files."""
+    sae = find_subject("sparrow", tmp_path).spec.sae
+    root = of_tables(
+        tmp_path,
+        same='protocol_of = "finch"\n',
+        off='protocol_of = "finch"\nhook_name = "blocks.1.hook_resid_post"\nmisfit = "on purpose"\n',
+        other=f'protocol_of = "sparrow"\nsae = {{ path = "{tmp_path}" }}\nhook_name = "blocks.3.hook_resid_pre"\n',
+    )
+    finch, sparrow = (find_subject(name, root).aspects() for name in ("finch", "sparrow"))
+    assert find_subject("same", root).aspects() == finch
+    off, other = (find_subject(name, root).aspects() for name in ("off", "other"))
+    assert {one for one in finch if off[one] != finch[one]} == {"read at", "misfit"}
+    assert (other["model"], str(sae) in other["SAE"]) == (sparrow["model"], False)

@@ -207,7 +207,7 @@ def others(*sides: Readable) -> tuple[Readable, ...]:
     found: dict[str, Readable] = {}
     for side in sides:
         family = side.whole if isinstance(side, Features) else side.family
-        found |= {} if family is None else {style: family[style] for style in family.styles}
+        found |= {} if family is None else {style: family[style] for style in family.present}
     own = {style for side in sides for style in side.styles}
     texts = {prompt.text for side in sides for prompt in side.prompts}  # those of the style that a side repeats
     return tuple(

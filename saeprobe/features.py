@@ -169,7 +169,7 @@ class Features:
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """List the styles of the prompts, as they come; NotRun is raised where a record lacks some that are asked for."""
+        """List the styles of the prompts; NotRun is raised where a record lacks some that are asked for."""
         if self.run is not None and self.lacking:
             raise incomplete(self.run.origin, self.lacking)
         return self.present

@@ -175,7 +175,7 @@ def _check_list(file: RecordedFile, files: Iterable[RecordedFile]) -> None:
     """Refuse a file beside a list of as many topics, all of them other ones."""
     topics = set(map(alike, file.topics)) if file.all_topics else set[str]()
     for one in files:
-        if not (isinstance(one.content, tuple) and "topic" in one.path.stem.lower()):
+        if one.kind != "list" or one.content is None or "topic" not in one.path.stem.lower():
             continue
         listed = {alike(topic) for topic in cast("tuple[str, ...]", one.content)}
         if one.path.parent == file.path.parent and len(listed) == len(topics) and listed.isdisjoint(topics):

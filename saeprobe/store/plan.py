@@ -84,11 +84,9 @@ def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSe
 
 def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
     """Return the parts of some work, each once: those that are stored, and those that are lacking."""
-    every = dict.fromkeys(
-        part for one in (*work.captures, *work.steerings) for part in parts_of(work.subject, one, store)
-    )
-    held = {part: store.holds(part) for part in every}
-    return [part for part in every if held[part]], [part for part in every if not held[part]]
+    asked = (*work.captures, *work.steerings)
+    held = {part: store.holds(part) for one in asked for part in parts_of(work.subject, one, store)}
+    return [part for part in held if held[part]], [part for part in held if not held[part]]
 
 
 def counted(works: Iterable[Work], store: Store) -> tuple[int, int]:

@@ -35,7 +35,10 @@ STRENGTHS = {
     source="SAE Inspect, paper v3, 3.5",
 )
 def test_signature_features_fire_as_printed(styles):
-    printed = {feature: published(**SILENT | counts, unit="prompts", n=50) for feature, counts in FIRE_ON.items()}
+    printed = {
+        feature: published(**SILENT | counts, unit="prompts", n=50, language="zh")
+        for feature, counts in FIRE_ON.items()
+    }
     assert in_each(firings(styles, feature) == counts for feature, counts in printed.items())
 
 
@@ -124,7 +127,7 @@ def test_signature_features_fire_on_all_topics_or_on_none(styles):
 )
 def test_signature_features_are_as_strong_as_printed(styles):
     assert in_each(
-        activation(styles[style], feature) == published(**{style: mean}, unit="activation", n=50)
+        activation(styles[style], feature) == published(**{style: mean}, unit="activation", n=50, language="zh")
         for style, means in STRENGTHS.items()
         for feature, mean in means.items()
     )

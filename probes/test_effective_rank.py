@@ -6,6 +6,12 @@ from saeprobe.prompts import STYLES
 
 prompts = capture(STYLES, keep="effective_rank")
 
+# The roles of the 16-persona run: `assistant` is left out, as its prompt is that of `standard`.
+ROLES = (
+    *("debugger", "novice", "expert", "guru", "interviewer", "socratic", "teacher", "child", "critic", "villain"),
+    *("conspiracy", "eli5", "poet", "drunk"),
+)
+
 
 @subjects("sparrow", "finch", "llama70b", "llama70b-as-published")
 @claim(
@@ -30,8 +36,7 @@ def test_novice_has_the_higher_effective_rank(prompts):
     controls=("length",),
 )
 def test_every_persona_raises_the_effective_rank(prompts):
-    personas = [name for name in prompts.styles if name not in ("standard", "assistant")]  # these two are the same text
-    assert every(effective_rank(prompts[name]) for name in personas) > effective_rank(prompts["standard"])
+    assert every(effective_rank(prompts[name]) for name in ROLES) > effective_rank(prompts["standard"])
 
 
 @subjects("sparrow", "finch", "llama70b", "llama70b-as-published")

@@ -9,12 +9,22 @@ styles = capture(STYLES.only("novice", "expert", "standard"), at="last")
 
 MEANS = printed(
     published(
-        novice=132.4, standard=112.4, padding="126.0", guru="115.0", expert=113.1, spaces="99.0", unit="features", n=50
+        novice=132.4,
+        standard=112.4,
+        padding="126.0",
+        guru="115.0",
+        expert=113.1,
+        spaces="99.0",
+        unit="features",
+        n=50,
+        language="zh",
     ),
     source="SAE Inspect, paper v3, 3.1",
 )
 FIRST_TOPIC = printed(
-    published(novice=137, standard=131, padding=126, guru=115, expert=114, spaces=99, unit="features", n=1),
+    published(
+        novice=137, standard=131, padding=126, guru=115, expert=114, spaces=99, unit="features", n=1, language="zh"
+    ),
     source="SAE Inspect, table 1",
 )
 LEAST = printed(  # the fewest on any of 100 topics
@@ -60,7 +70,7 @@ def test_averages_are_not_the_counts_of_one_topic():
     "A standard prompt activates about as many features as one for an expert.",
     id="v1.standard-mean",
     source="SAE Inspect, paper v3, 3.1",
-    published={"llama70b-as-published": published(standard=112.4, expert=113.1, unit="features", n=50)},
+    published={"llama70b-as-published": published(standard=112.4, expert=113.1, unit="features", n=50, language="zh")},
     not_reproduced={"llama70b-as-published": inconclusive("112.4 against 113.1, but only the two means are recorded")},
 )
 def test_standard_activates_about_as_many_as_expert(styles):
@@ -82,7 +92,7 @@ def test_ratio_of_exclusive_features():
     "The strength of active features differs by less than 2 % between novice and expert prompts.",
     id="v1.intensity-under-2",
     source="SAE Inspect, paper v4, 3.1",
-    published={"llama70b-as-published": published(novice=0.274, expert=0.279, unit="activation", n=50)},
+    published={"llama70b-as-published": published(novice=0.274, expert=0.279, unit="activation", n=50, language="zh")},
     not_reproduced={
         "llama70b-as-published": inconclusive("0.27369 against 0.27915 is 1.96 %, but only the two means are recorded")
     },

@@ -41,6 +41,7 @@ SAF = printed(
         child=84.6,
         unit="features",
         n=100,
+        language="en",
     ),
     source="SAE Inspect, paper v4, table 1",
 )
@@ -63,6 +64,7 @@ EID = printed(
         standard="8.5566",
         unit="dimensions",
         n=100,
+        language="en",
     ),
     source="SAE Inspect, paper v4, table 2",
 )
@@ -137,7 +139,7 @@ def test_novice_exceeds_expert_by_28_percent():
     source="SAE Inspect, paper v4, table 2",
 )
 def test_effective_rank_of_the_personas(prompts):
-    table = published(**EID.numbers.printed, assistant="8.5566", unit="dimensions", n=100)
+    table = published(**EID.numbers.printed, assistant="8.5566", unit="dimensions", n=100, language="en")
     assert effective_rank(prompts) == table
 
 
@@ -169,7 +171,9 @@ def test_every_role_raises_the_effective_rank_by_half(prompts):
     "The EID of novice and expert prompts is nearly equal, 0.8 % apart.",
     id="p16.eid-gap",
     source="SAE Inspect, paper v4, 4.4",
-    published={"llama70b-as-published": published(novice="18.08", expert=17.93, unit="dimensions", n=100)},
+    published={
+        "llama70b-as-published": published(novice="18.08", expert=17.93, unit="dimensions", n=100, language="en")
+    },
 )
 def test_novice_and_expert_have_nearly_the_same_effective_rank(prompts):
     assert effective_rank(prompts["novice"]) == about(effective_rank(prompts["expert"]), share=0.02)

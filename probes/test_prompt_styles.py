@@ -15,7 +15,7 @@ TABLE_1 = published(novice=137, standard=131, padding=126, guru=115, expert=114,
     "A prompt for a novice activates more features than one for an expert.",
     id="day1.novice-more-than-expert",
     source="SAE Inspect, table 2",
-    published={"llama70b-as-published": published(novice=132.4, expert=113.1, unit="features", n=50)},
+    published={"llama70b-as-published": published(novice=132.4, expert=113.1, unit="features", n=50, language="zh")},
     controls=("length", "wording", "injection", "labels", "random-model", "random-sae"),
     not_reproduced={
         "sparrow": inconclusive("18.8 against 15.2, but wordings differ more than styles do: p = 0.07"),
@@ -79,7 +79,7 @@ def test_expert_is_the_smallest_number_of_the_table():
     "More features are exclusive to novice prompts than to expert prompts.",
     id="day1.exclusive",
     source="SAE Inspect, table 2",
-    published={"llama70b-as-published": published(novice=369, expert=208, unit="features", n=50)},
+    published={"llama70b-as-published": published(novice=369, expert=208, unit="features", n=50, language="zh")},
     controls=("activity",),
     not_reproduced={"sparrow": inconclusive("168 against 139, as permuted labels give too")},
 )
@@ -92,7 +92,7 @@ def test_more_features_are_exclusive_to_novice(styles):
     "The mean strength of all active features together is about equal for novice and expert prompts.",
     id="day1.intensity",
     source="SAE Inspect, table 2",
-    published={"llama70b-as-published": published(novice=0.274, expert=0.279, unit="activation", n=50)},
+    published={"llama70b-as-published": published(novice=0.274, expert=0.279, unit="activation", n=50, language="zh")},
     not_reproduced={
         "sparrow": inconclusive("1.30 against 1.41; the interval reaches over the margin of a tenth"),
         "finch": inconclusive("1.98 against 2.73; the interval reaches over the margin of a tenth"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import wraps
@@ -178,10 +178,11 @@ class Published:
     """The numbers that a source prints are kept by the label of the measurement that repeats them.
 
     `values` maps a label (the prompt style, as a rule) to the printed number in `unit`; `n` is the number of prompts
-    behind it. `measure` names what was measured, such as `mean activation`, where a probe reads several measures in
-    `unit`; else it is empty. `tolerance` is the distance, in `unit`, at which a re-measured value still agrees; None
-    derives it from the printed precision and the sampling error of both means, the printed one's where `n` is known
-    (`evidence.printed` has the formula). `source` says where the numbers stand, if not where the sentence does.
+    behind it, `language` theirs, `zh` or `en`. `measure` names what was measured, such as `mean activation`, where
+    a probe reads several measures in `unit`; else it is empty. `tolerance` is the distance, in `unit`, at which a
+    re-measured value still agrees; None derives it from the printed precision and the sampling error of both means,
+    the printed one's where `n` is known (`evidence.printed` has the formula). `source` says where the numbers
+    stand, if not where the sentence does.
     """
 
     values: Mapping[str, float]
@@ -191,6 +192,7 @@ class Published:
     n: int | None = None
     tolerance: float | None = None
     source: str = ""
+    language: str = ""
 
     def rounding(self, label: str) -> float:
         """Return half a unit of the last printed decimal of the value under `label`."""
@@ -204,6 +206,7 @@ def published(
     n: int | None = None,
     tolerance: float | None = None,
     source: str = "",
+    language: Literal["", "zh", "en"] = "",
     **values: float | str,
 ) -> Published:
     """State the numbers that a source prints: `published(novice=132.4, expert=113.1, unit="features", n=50)`.
@@ -211,7 +214,7 @@ def published(
     A number whose last decimal is a zero is written as text, `spaces="4.80"`: its precision is part of what is printed.
 
     Raises:
-        ValueError: no value is named, one is no number, or `n` or `tolerance` is not above zero.
+        ValueError: no value is named, one is no number, `n` or `tolerance` is not above zero, or `language` is another.
     """
     __tracebackhide__ = True  # an error is shown at the line of the probe file
     if not values:
@@ -220,11 +223,12 @@ def published(
         raise ValueError(f"n is {n}; wanted the number of prompts behind the printed values, or nothing")
     if tolerance is not None and not 0 < tolerance < inf:
         raise ValueError(f"tolerance is {tolerance}; wanted a positive distance in {unit}")
+    if language not in ("", "zh", "en"):
+        raise ValueError(f"language is {language!r}; wanted 'zh' or 'en', that of the prompts behind them, or nothing")
     printed = {label: _as_printed(value) for label, value in values.items()}
     numbers = {label: float(text) for label, text in printed.items()}
-    return Published(
-        values=numbers, printed=printed, unit=unit, measure=measure, n=n, tolerance=tolerance, source=source
-    )
+    numbers_of = Published(values=numbers, printed=printed, unit=unit, measure=measure, n=n, tolerance=tolerance)
+    return replace(numbers_of, source=source, language=language)
 
 
 def _as_printed(value: float | str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from saeprobe.claims import Control, NotRun, did_you_mean
+from saeprobe.claims import Control, NotRun
 from saeprobe.files import visible
-from saeprobe.prompts import Prompt
+from saeprobe.prompts import Prompt, incomplete, no_style
 from saeprobe.shapes import Float, Int
 
 if TYPE_CHECKING:
@@ -40,38 +40,38 @@ class RecordedRun:
     """A run whose numbers somebody recorded need not have read the prompts behind printed numbers.
 
     `origin` names its files, and `n` counts its prompts a style; where it gives `shares` alone, those of any multiple
-    of `n` look the same. `another` says how it differs from a run on the subject's prompts, `own` a style; empty where
-    nothing does.
+    of `n` look the same; `language` is "zh" or "en", where its topics are known, and "" where not. `another` says how
+    it differs from a run on the subject's prompts, which are `own` a style in `own_language`; empty where nothing does.
+    `unplaced` says why nobody knows which of its topics is the first one; empty where that is known.
     """
 
     origin: str
     n: int | None = None
     shares: bool = False
+    language: str = ""
     another: str = ""
     own: int | None = None
+    own_language: str = ""
+    unplaced: str = ""
 
     def __str__(self) -> str:
         n = f", {self.n} prompts a style" if self.n and not self.shares else ""
-        return f"as recorded in {self.origin}{n}" + (f" (another run: {self.another})" if self.another else "")
+        return f"as recorded in {self.origin}{n}" + (f" ({self.another})" if self.another else "")
 
-    def apart(self, n: int | None) -> str:
+    def apart(self, n: int | None, language: str = "") -> str:
         """Say how it differs from a run with `n` prompts a style, which was printed; empty where nothing shows it.
 
-        Numbers that are printed of more or fewer prompts than the subject's own are of other prompts than these.
+        Numbers that are printed of more or fewer prompts than the subject's own, or of prompts in another language, are
+        of other prompts than these, which say nothing of them.
         """
-        if self.another and n in (None, self.own):
+        if language and self.language and language != self.language:
+            return f"its topics are in {self.language!r} where numbers on prompts in {language!r} are printed"
+        of_own = n in (None, self.own) and (not (language and self.own_language) or language == self.own_language)
+        if self.another and of_own:
             return self.another
         if None in (n, self.n) or n == self.n or (self.shares and not cast(int, n) % cast(int, self.n)):
             return ""
         return f"{'a multiple of ' if self.shares else ''}{self.n} prompts a style where {n} are printed"
-
-
-def no_style(style: str, known: Iterable[str], run: RecordedRun | None = None) -> KeyError | NotRun:
-    """Return what to raise where no prompt has a style: a typing error, or what a recorded run left out."""
-    near, there = did_you_mean(style, styles := tuple(dict.fromkeys(known))), ", ".join(styles)
-    if run is not None:
-        return NotRun(f"{run.origin} holds nothing of {style} prompts{near}; it has: {there}")
-    return KeyError(f"no prompt of style {style!r}{near}; there are: {there}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -169,7 +169,14 @@ class Features:
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """List the styles of the prompts, in order of first appearance."""
+        """List the styles of the prompts; NotRun is raised where a record lacks some that are asked for."""
+        if self.run is not None and self.lacking:
+            raise incomplete(self.run.origin, self.lacking)
+        return self.present
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """List the styles of the prompts that are here, whatever was asked for."""
         return tuple(dict.fromkeys(prompt.style for prompt in self.prompts))
 
     @property
@@ -180,7 +187,7 @@ class Features:
     @property
     def label(self) -> str:
         """Join the styles: `novice`, or `novice + expert`; `novice on finch` where a probe has several subjects."""
-        return " + ".join(self.styles) + (f" on {self.subject}" if self.of_several else "")
+        return " + ".join(self.present) + (f" on {self.subject}" if self.of_several else "")
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -198,12 +205,18 @@ class Features:
             return replace(self.repeats[style], family=self, of_several=self.of_several)
         chosen = [index for index, prompt in enumerate(self.prompts) if prompt.style == style]
         if not chosen:
-            raise no_style(style, (*self.styles, *self.repeats), self.run)
-        return self.select(chosen)
+            raise no_style(style, (*self.present, *self.repeats), self.run.origin if self.run else "")
+        return replace(self.select(chosen), lacking={})
 
     @property
     def first_topic(self) -> Features:
-        """Select one prompt a style: on the first topic, under the style's first template."""
+        """Select one prompt a style: on the first topic, under the style's first template.
+
+        Raises:
+            NotRun: of a record nobody knows which topic was the first.
+        """
+        if self.run is not None and self.run.unplaced:
+            raise NotRun(self.run.unplaced)
         first: dict[str, int] = {}
         for index, prompt in enumerate(self.prompts):
             if prompt.topic == self.prompts[0].topic:
@@ -282,10 +295,3 @@ class Features:
                 "activation": coo.data.astype(np.float64),
             }
         )
-
-
-def near_rows(near: Sequence[Int[np.ndarray, " near"]], *, d_sae: int) -> csr_array:
-    """Make `Features.near`, `[rows, d_sae]`, from the features of each row that lie near their threshold."""
-    indices = np.concatenate([np.empty(0, dtype=np.int32), *near])
-    starts = np.cumsum([0, *(len(row) for row in near)])
-    return csr_array((np.ones(len(indices), dtype=bool), indices, starts), shape=(len(near), d_sae))

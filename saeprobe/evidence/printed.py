@@ -157,6 +157,6 @@ def another_run(published: Published, samples: Iterable[Sample]) -> str:
     """Say that samples which answer for printed numbers are recorded of another run; empty where none is."""
     for sample in samples:
         alike = sample.label in published.values and sample.unit == published.unit
-        if alike and sample.run and (apart := sample.run.apart(published.n)):
+        if alike and sample.run and (apart := sample.run.apart(published.n, published.language)):
             return f"another run: {apart}; its numbers are not compared with the published ones"
     return ""

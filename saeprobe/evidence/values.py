@@ -14,8 +14,9 @@ import numpy as np
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence
 from saeprobe.evidence.near import NearThreshold
-from saeprobe.features import RecordedRun, no_style
+from saeprobe.features import RecordedRun
 from saeprobe.files import visible
+from saeprobe.prompts import no_style
 from saeprobe.prompts.prompt import Prompt
 from saeprobe.shapes import Float, Int
 
@@ -164,7 +165,7 @@ class Measurement(_Measured):
         """Return the prompts of one style; a KeyError, or of a record NotRun, names the styles that there are."""
         chosen = np.array([prompt.style == style for prompt in self.prompts])
         if not chosen.any():
-            raise no_style(style, (prompt.style for prompt in self.prompts), self.run)
+            raise no_style(style, (prompt.style for prompt in self.prompts), self.run.origin if self.run else "")
         under = None if self.under is None else partial(_of_style, self.under, style)
         return replace(self.select(chosen), label=style, family=self.whole, under=under)
 

@@ -225,7 +225,12 @@ def n_tokens(of: Readable | Recorded) -> Measurement:
         NotRun: a record does not say.
     """
     if isinstance(of, Recorded | RecordedStyle):
-        return _lengths(of.quantity("effective rank"), of.origin)
+        try:
+            ranks = of.quantity("effective rank")  # which a table gives beside the lengths
+        except NotRun:
+            remedy = "put eid_persona_results.json of the run there"
+            raise NotRun(f"{of.origin} does not say how many tokens each prompt has; {remedy}") from None
+        return _lengths(ranks, of.origin)
 
     def lengths(these: Features) -> Values:
         if these.n_tokens is None:

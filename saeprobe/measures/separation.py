@@ -216,7 +216,7 @@ def others(*sides: Readable) -> tuple[Readable, ...]:
     found: dict[str, Readable] = {}
     for side in sides:
         family = side.whole if isinstance(side, Features) else side.family
-        found |= {} if family is None else {style: family[style] for style in family.styles}
+        found |= {} if family is None else {style: family[style] for style in family.present}
     own = {style for side in sides for style in side.styles}
     for side in sides:
         if isinstance(side, RecordedStyle) and side.family is not None:

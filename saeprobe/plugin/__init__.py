@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         help="decide the claims of as-published subjects from recorded files, without model or SAE: PATH is a file, or "
-        "a folder whose own folders are not searched (may be given several times)",
+        "a folder whose own folders are not searched (may be given again; an empty one takes back those before it)",
     )
     group.addoption(
         "--saeprobe-prompts",
@@ -228,8 +228,10 @@ def _given(config: pytest.Config) -> list[tuple[str, str, Path]]:
     """List the paths that options name: the last word of the option, what was given, and where it is from here."""
     option, here = config.option, config.invocation_params.dir
     said = [("store", option.saeprobe_store), ("report", option.saeprobe_report)]
-    said += [("evidence", one) for one in dict.fromkeys(option.saeprobe_evidence)]
-    return [(name, one, (here / one).resolve()) for name, one in said if one]
+    evidence = ["", *option.saeprobe_evidence]
+    last_empty = len(evidence) - evidence[::-1].index("")  # an empty one takes back those before it, as of addopts
+    said += [("evidence", one) for one in dict.fromkeys(evidence[last_empty:])]
+    return [(name, one, Path(os.path.realpath(here / one))) for name, one in said if one]
 
 
 def _check_options(config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from hashlib import sha256
@@ -158,3 +158,16 @@ class PromptFile:
             return replace(choice, sets={self.name: self.prompts}).for_wording(self.name)
         except ValueError as error:
             raise NotRun(f"the prompt file {self}: {error}") from error
+
+
+def incomplete(origin: str, lacking: Iterable[str]) -> NotRun:
+    """Return what to raise where all styles of a record are asked for and it lacks some."""
+    return NotRun(f"{origin} holds nothing of {', '.join(lacking)} prompts, so that its styles are not all; add them")
+
+
+def no_style(style: str, known: Iterable[str], record: str = "") -> KeyError | NotRun:
+    """Return what to raise where no prompt has a style: a typing error, or what a `record` left out."""
+    there = ", ".join(styles := tuple(dict.fromkeys(known)))
+    if record:  # what was not recorded is no typing error
+        return NotRun(f"{record} holds nothing of {style} prompts; it has: {there}")
+    return KeyError(f"no prompt of style {style!r}{did_you_mean(style, styles)}; there are: {there}")

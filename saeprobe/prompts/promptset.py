@@ -125,7 +125,7 @@ class PromptSet:
             if isinstance(texts, str):
                 problem = f"{what} is the single text {texts!r}"
                 raise PromptError(problem, remedy="put it in a list", where=f"set {name!r}")
-        if not isinstance(repeats or {}, Mapping):
+        if not isinstance(repeats or {}, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - as a caller may write it
             remedy = 'name the style that each repeats, {"assistant": "standard"}'
             raise PromptError(f"repeats is {repeats!r}", remedy=remedy, where=f"set {name!r}")
         listed = [{"name": topic} if isinstance(topic, str) else topic for topic in topics]

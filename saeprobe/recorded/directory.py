@@ -14,17 +14,21 @@ Several of the middle three are one record where nothing that they state contrad
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
-from typing import Final
+from typing import Final, cast
+
+import numpy as np
 
 from saeprobe.captures import Capture
 from saeprobe.claims import NotRun
 from saeprobe.features import Features, RecordedRun
 from saeprobe.files import FileError, cut, shortened
-from saeprobe.recorded.record import REMEDY, Recorded, from_features, from_ranks, from_summaries
-from saeprobe.recorded.stated import EidTable, RecordedFile, Stated
-from saeprobe.recorded.tensors import Entries, features_of
+from saeprobe.prompts import STYLES, PromptChoice, no_style
+from saeprobe.recorded.record import BY_PROMPT, POOLED, REMEDY, Recorded, from_features, from_ranks, from_summaries
+from saeprobe.recorded.stated import EidTable, Key, RecordedFile, Stated, alike, language_of
+from saeprobe.recorded.tensors import ArticleFeatures, Entries, features_of
 
 _SUMMARIES: Final = ("feature-diff", "firing-by-style", "activations-by-topic")
 
@@ -53,12 +57,28 @@ def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: S
     repeats = stated.prompts.repeated if stated.prompts else {}
     if isinstance(content, Entries):
         order = stated.in_order(content.topics)
-        return from_features(features_of(content), stated.subject, found.run, order, repeats)
+        read = from_features(features_of(content), stated.subject, found.run, order, repeats)
+        return replace(read, lacking={one: _nothing(found, one) for one in _left_out(found, capture, stated)})
     if isinstance(content, EidTable):
         return from_ranks(content, stated.subject, found.run, stated.in_order(content.topics), repeats)
     better = next((file for file in refused if file.kind == "article-features"), None)
-    remedy = f"{better.path.name}, which may hold it, cannot be used: {refused[better].found}" if better else REMEDY
-    return from_summaries(found.files, stated.subject, found.run, remedy, repeats)
+    remedy = f"{better.name}, which may hold it, cannot be used: {refused[better].found}" if better else REMEDY
+    summed = from_summaries(found.files, stated.subject, found.run, remedy, repeats)
+    return replace(summed, lacking=_left_out(found, capture, stated))
+
+
+def _left_out(found: _Found, capture: Capture, stated: Stated) -> tuple[str, ...]:
+    """Return the styles that a capture asks for, of STYLES all six, and files do not hold."""
+    prompts = capture.prompts
+    wanted = prompts.styles
+    if isinstance(prompts, PromptChoice) and prompts.sets == STYLES.sets:
+        wanted = wanted or STYLES.for_wording("english").styles
+    known = wanted if stated.prompts is None else stated.prompts.styles
+    return tuple(style for style in wanted if style in known and style not in found.styles)
+
+
+def _nothing(found: _Found, style: str) -> str:
+    return str(no_style(style, found.styles, found.run.origin))
 
 
 def in_words(files: Sequence[RecordedFile], asked: Iterable[tuple[Capture, Stated]]) -> str:
@@ -74,9 +94,9 @@ def in_words(files: Sequence[RecordedFile], asked: Iterable[tuple[Capture, State
             continue
         used |= {*found.files}
         what = "effective ranks" if "effective_rank" in capture.keep else "features"
-        another = f" (another run: {found.run.another})" if found.run.another else ""
+        another = f" ({found.run.another})" if found.run.another else ""
         said[f"{found.run.origin} for {what} of {', '.join(found.styles)}{another}"] = None
-    rest = ", ".join(f"{file.path.name} ({cut(why[file], 100)})" for file in files if file not in used)
+    rest = ", ".join(f"{file.name} ({cut(why[file], 100)})" for file in files if file not in used)
     return "; ".join([*said, *([f"not used: {rest}"] if rest else [])])
 
 
@@ -100,14 +120,12 @@ def _chosen(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> 
             raise error
         raise NotRun(_lacking(files, agreeing, asked, rank=rank))
 
-    def fit(one: _Found) -> tuple[bool, bool]:
-        return not one.run.another, one.files[0].kind not in _SUMMARIES
-
-    best = max(map(fit, runs))
-    runs = [one for one in runs if fit(one) == best]
-    pairs = ((a, b) for one, other in combinations(runs, 2) for a in one.files for b in other.files)
-    why = next((said for a, b in pairs if (said := a.contradiction(b))), "")
+    on_own = not all(one.run.another for one in runs)
+    runs = [one for one in runs if not (on_own and one.run.another)]
+    why = next((said for one, other in combinations(runs, 2) if (said := _contradiction(one.files, other.files))), "")
     if not why:  # which of two that contradict each other is right is not a question of how much they hold
+        with_values = [one for one in runs if one.files[0].kind not in _SUMMARIES]
+        runs = with_values or runs
         most = max(len(asked & {*one.styles}) for one in runs)
         runs = [one for one in runs if len(asked & {*one.styles}) == most]
     if len(runs) > 1:
@@ -122,9 +140,9 @@ def _lacking(
     """Say what is not there, and what would bring it."""
     if agreeing:
         held = ", ".join(sorted({style for file in agreeing for style in file.styles}))
-        names = ", ".join(file.path.name for file in agreeing)
+        names = ", ".join(file.name for file in agreeing)
         return f"{names} holds {held} prompts; wanted some of {', '.join(sorted(asked))}"
-    given = ", ".join(dict.fromkeys(file.path.name for file in files)) or "an empty folder"
+    given = ", ".join(dict.fromkeys(file.name for file in files)) or "no file; folders in it are not searched"
     if rank:
         return f"the recorded evidence ({given}) holds no EID table; put eid_persona_results.json of the run there"
     remedy = "put features_layer50.pt or feature_diff.json of the run there"
@@ -145,11 +163,72 @@ def _agreeing(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -
             if file.problem is not None:
                 raise file.problem
             stated.check(file)
+            _check_list(file, files)
         except FileError as error:
             refused[file] = error
         else:
             agreeing.append(file)
     return agreeing, refused
+
+
+def _check_list(file: RecordedFile, files: Iterable[RecordedFile]) -> None:
+    """Refuse a file beside a list of as many topics, all of them other ones."""
+    topics = set(map(alike, file.topics)) if file.all_topics else set[str]()
+    for one in files:
+        if one.kind != "list" or one.content is None or "topic" not in one.path.stem.lower():
+            continue
+        listed = {alike(topic) for topic in cast("tuple[str, ...]", one.content)}
+        if one.path.parent == file.path.parent and len(listed) == len(topics) and listed.isdisjoint(topics):
+            found = f"none of its {len(topics)} topics is among the {len(listed)} of {one.path.name} beside it"
+            remedy = "take away the one that is of another run"
+            raise FileError(file.path, found, wanted="files of one run", remedy=remedy)
+
+
+@lru_cache
+def _contradiction(files: tuple[RecordedFile, ...], others: tuple[RecordedFile, ...]) -> str:
+    """Say what files state differently that may be of one run; for features what the others state is counted."""
+    pairs = [(a, b) for a in files for b in others]
+    if not all(a.of_one_run(b) for a, b in pairs if {*a.styles} & {*b.styles}):
+        return ""
+    try:
+        return next((said for a, b in pairs if (said := _counted(a, b).contradiction(_counted(b, a)))), "")
+    except FileError:  # where values are damaged, reading them says so
+        return ""
+
+
+def _counted(file: RecordedFile, other: RecordedFile) -> RecordedFile:
+    """Let a file of features state what another one states, or, of two such files, how strong each prompt is."""
+    if not isinstance(file.content, Entries):
+        return file
+    features = features_of(file.content)
+    keys = other.states or [Key("sum", style, topic=alike(topic)) for style in file.styles for topic in file.topics]
+    return replace(file, states={key: (value, 0.0) for key in keys for value in _values(features, key)})
+
+
+def _values(features: ArticleFeatures, key: Key) -> tuple[float, ...]:
+    """Return the number that a key stands for, as features have it; none where they do not."""
+    n, of = len(features.topics), key.of
+    if key.style not in features.features or (isinstance(of, int) and of >= features.d_sae):
+        return ()
+    rows = features.features[key.style]
+    fired = np.bincount(rows.indices, minlength=features.d_sae)
+    each, sums = np.diff(rows.indptr), np.asarray(rows.sum(axis=1), dtype=np.float64)
+    topics = {alike(topic): at for at, topic in enumerate(features.topics)}
+    at = topics.get(alike(key.topic or ""))
+    if key.measure == "l0":
+        return (rows.nnz / n,)
+    if key.measure == POOLED and rows.nnz:
+        return (float(rows.data.mean(dtype=np.float64)),)
+    if key.measure == BY_PROMPT and each.all():
+        return (float((sums / each).mean()),)
+    if key.measure == "firing rate":
+        return (float(fired[cast(int, of)]) / n,)
+    if key.measure == "exclusive features" and of in features.features:
+        other = np.bincount(features.features[str(of)].indices, minlength=features.d_sae)
+        return (float(((fired > 0) & (other == 0)).sum()),)
+    if key.measure == "activation" and at is not None:
+        return (float(rows[at, cast(int, of)]),)
+    return (float(sums[at]),) if key.measure == "sum" and at is not None else ()
 
 
 def _runs(files: Iterable[RecordedFile], stated: Stated) -> list[_Found]:
@@ -174,11 +253,14 @@ def _run(files: Sequence[RecordedFile], stated: Stated) -> RecordedRun:
     counted = max(files, key=lambda file: (bool(file.n) and not file.shares, file.n or 0))
     firm_first = sorted(files, key=lambda file: (file.shares, not file.all_topics))
     return RecordedRun(
-        origin=" + ".join(file.path.name for file in files),
+        origin=" + ".join(file.name for file in files),
         n=counted.n,
         shares=counted.shares,
         another=next((said for file in firm_first if (said := stated.another(file))), ""),
+        language=language_of(max((file.topics for file in files), key=len)),
         own=None if stated.prompts is None else len(stated.prompts.topics),
+        own_language="" if stated.prompts is None else language_of(stated.prompts.topics),
+        unplaced=stated.unplaced(files[0]),
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from hashlib import file_digest
 from itertools import chain
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -61,14 +64,59 @@ def eid_table_of(path: Path, data: object) -> EidTable:
 
 
 def recorded_files(paths: Iterable[Path]) -> tuple[RecordedFile, ...]:
-    """Sum up files, and all files that lie in folders, each once; folders in folders and hidden files are left out."""
-    found: dict[Path, Path] = {}
+    """Sum up files, and all files that lie in folders; folders in folders and hidden files are left out.
+
+    A file that is there several times, linked or copied, counts once. What cannot be read has a `problem`.
+    """
+    found: list[Path] = []
     for path in paths:
-        inside = sorted(path.iterdir()) if path.is_dir() else []
-        own = [one for one in inside if not (one.is_dir() or one.name.startswith("."))]
-        for one in own if path.is_dir() else [path]:
-            found.setdefault(one.resolve(), one)
-    return tuple(map(read_recorded, found.values()))
+        try:
+            inside = sorted(path.iterdir()) if _is_folder(path) else [path]
+        except OSError:  # reading it meets that again
+            inside = [path]
+        found += [one for one in inside if one == path or not (_is_folder(one) or one.name.startswith("."))]
+    sizes = Counter(map(_size, dict.fromkeys(map(os.path.realpath, found))))
+    once: dict[object, Path] = {}
+    for one in found:
+        once.setdefault(_identity(one, sizes), one)
+    read = list(map(read_recorded, once.values()))
+    names = Counter(one.path.name for one in read)
+    return tuple(replace(one, folder=_folder(one, read)) if names[one.path.name] > 1 else one for one in read)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # reading it says why
+        return False
+
+
+def _size(path: str | Path) -> int:
+    """Return the bytes of a file; -1 where nothing can be read."""
+    try:
+        return Path(path).stat().st_size if Path(path).is_file() else -1
+    except OSError:
+        return -1
+
+
+def _identity(path: Path, sizes: Mapping[int, int]) -> object:
+    """Return what is equal of two files with the same bytes, whose names say the same of their layer."""
+    real = os.path.realpath(path)  # a loop of links has none: it is returned as it is
+    if sizes[_size(real)] < 2:  # noqa: PLR2004 - no other file has this size
+        return real
+    try:
+        with open_regular(path) as opened:
+            return file_digest(cast("Any", opened), "sha256").digest(), layers_said(path)
+    except (FileError, OSError):
+        return real
+
+
+def _folder(file: RecordedFile, among: Iterable[RecordedFile]) -> str:
+    """Return as much of the end of the path of a file's folder as tells it from others of its name."""
+    others = [one.path.parent.parts for one in among if one is not file and one.path.name == file.path.name]
+    parts = file.path.parent.parts
+    count = next((n for n in range(1, len(parts)) if all(parts[-n:] != of[-n:] for of in others)), len(parts))
+    return "/".join(parts[-count:])
 
 
 def read_recorded(path: Path) -> RecordedFile:
@@ -80,8 +128,9 @@ def read_recorded(path: Path) -> RecordedFile:
             return recognised(path, load_data(path))
         if begin[:1] in (b"{", b"[") or path.suffix == ".json":
             return recognised(path, load_json(path))
-    except FileError as error:
-        return RecordedFile(path=path, kind=_by_name(path), description=f"{error.found}", problem=error)
+    except (FileError, OSError) as error:
+        problem = error if isinstance(error, FileError) else _unread(path, error)
+        return RecordedFile(path=path, kind=_by_name(path), description=f"{problem.found}", problem=problem)
     return RecordedFile(path=path, description="no JSON and no tensors")
 
 
@@ -100,6 +149,12 @@ def recognised(path: Path, data: object) -> RecordedFile:
     if isinstance(data, list):
         return _list(path, cast("list[object]", data))
     return RecordedFile(path=path, description="neither an object nor a list of a kind that is known")
+
+
+def _unread(path: Path, error: OSError) -> FileError:
+    """Return the problem of a link to nothing, and of a disk that fails."""
+    found = f"it cannot be read ({error.strerror or error})"
+    return FileError(path, found, wanted="a file", remedy="check the path and its permissions")
 
 
 _BEGIN: Final = 64  # bytes
@@ -164,7 +219,13 @@ def _ranks(seems: RecordedFile, data: object) -> RecordedFile:
     table = eid_table_of(seems.path, data)
     n = len(table.topics)
     facts = {"topics": str(n), "personas": ", ".join(table.personas)}
-    return replace(seems, styles=table.personas, topics=table.topics, n=n, content=table, facts=facts)
+    ranks = zip(table.topics, table.eid.tolist(), strict=True)
+    states = {
+        Key("effective rank", persona, topic=topic): (rank, 0.0)
+        for topic, of_topic in ranks
+        for persona, rank in zip(table.personas, of_topic, strict=True)
+    }
+    return replace(seems, styles=table.personas, topics=table.topics, n=n, states=states, content=table, facts=facts)
 
 
 def _list(path: Path, held: list[object]) -> RecordedFile:
@@ -172,7 +233,8 @@ def _list(path: Path, held: list[object]) -> RecordedFile:
     word = {"str": "strings", "dict": "objects", "list": "lists"}.get("/".join(kinds), "values")
     keys = dict.fromkeys(str(key) for one in held if isinstance(one, dict) for key in cast("dict[object, object]", one))
     facts = {"keys": ", ".join(keys)} if keys else {"first": shortened(held[0])} if held else {}
-    return RecordedFile(path=path, kind="list", description=f"a list of {len(held):,} {word}", facts=facts)
+    found = RecordedFile(path=path, kind="list", description=f"a list of {len(held):,} {word}", facts=facts)
+    return replace(found, content=tuple(held)) if word == "strings" else found
 
 
 def _keys(data: object) -> tuple[set[str], set[str], set[str]]:

@@ -12,9 +12,9 @@ from scipy.sparse import csr_array, vstack
 
 from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement, Quantity, Summary
-from saeprobe.features import Features, RecordedRun, Token, no_style
+from saeprobe.features import Features, RecordedRun, Token
 from saeprobe.files import number, visible
-from saeprobe.prompts.prompt import Prompt
+from saeprobe.prompts import Prompt, incomplete, no_style
 
 if TYPE_CHECKING:
     from saeprobe.recorded.stated import EidTable, RecordedFile
@@ -144,13 +144,21 @@ class Recorded:
     by_style: Mapping[str, RecordedStyle]
     origin: str
     repeats: Mapping[str, str] = field(default_factory=dict[str, str])
+    lacking: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return visible(f"<{self.origin}: {', '.join(self.styles)}>")
+        return visible(f"<{self.origin}: {', '.join(self.present)}>")
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """List the styles that the record has numbers of."""
+        """List the styles that the record has numbers of; NotRun is raised where it lacks some that were asked for."""
+        if self.lacking:
+            raise incomplete(self.origin, self.lacking)
+        return self.present
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """List the styles that the record has numbers of, whatever was asked for."""
         return tuple(style for style in self.by_style if style not in self.repeats)
 
     @property
@@ -180,7 +188,7 @@ class Recorded:
             NotRun: the record holds nothing of it.
         """
         if style not in self.by_style:
-            raise no_style(style, self.by_style, RecordedRun(origin=self.origin))
+            raise no_style(style, self.by_style, self.origin)
         return replace(self.by_style[style], family=self)
 
 

@@ -27,6 +27,7 @@ _LAYER: Final = re.compile(
     r"|(?<![^\W_])[lL](?!0[-_ .=]+[0-9])[-_ .=]*(?P<l>[0-9]+)(?![^\W_]))"
     r"(?i:[-_ .]*hook_resid_(?P<at>pre|post))?"
 )
+_IDEOGRAPH: Final = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _COUNTS: Final = ("l0", "exclusive features")  # of features, which an SAE has so many of
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,4})\.hook_resid_(pre|post)")
 
@@ -69,6 +70,7 @@ class RecordedFile:
 
     Attributes:
         path: where it lies.
+        folder: what tells it from another file of its name: the end of the path of its folder.
         kind: what it is, or seems to be where it has a `problem`.
         description: the same for people.
         styles: the prompt styles that it has numbers of.
@@ -85,6 +87,7 @@ class RecordedFile:
     """
 
     path: Path
+    folder: str = ""
     kind: Kind = "unknown"
     description: str = "unknown"
     styles: tuple[str, ...] = ()
@@ -99,20 +102,25 @@ class RecordedFile:
     content: object = None
     problem: FileError | None = None
 
+    @property
+    def name(self) -> str:
+        """Return the name of the file, with its folder where another file has the same name."""
+        return f"{self.folder}/{self.path.name}" if self.folder else self.path.name
+
     def completes(self, other: RecordedFile) -> bool:
         """Say whether two files may be of one run: they share a style, and nothing contradicts it."""
-        return self._alike(other) and not self.contradiction(other)
+        return self.of_one_run(other) and not self.contradiction(other)
 
     def contradiction(self, other: RecordedFile) -> str:
         """Say what this file and another one state differently, if they may be of one run; empty where nothing is."""
-        for key, (value, rounding) in self.states.items() if self._alike(other) else ():
+        for key, (value, rounding) in self.states.items() if self.of_one_run(other) else ():
             there, coarser = other.states.get(key, (value, 0.0))
             if abs(value - there) > rounding + coarser + SINGLE * (1 + abs(value)):
-                return f"{key} is {value:g} in {self.path.name} and {there:g} in {other.path.name}"
+                return f"{key} is {value:g} in {self.name} and {there:g} in {other.name}"
         return ""
 
-    def _alike(self, other: RecordedFile) -> bool:
-        """Say whether two files share a style and agree in the number of prompts and in topics."""
+    def of_one_run(self, other: RecordedFile) -> bool:
+        """Say whether two files may be of one run: they share a style, and agree in prompts and topics."""
         if self.n and other.n and not (self.shares and other.shares):
             loose, firm = (self, other) if self.shares else (other, self)
             if (firm.n or 0) % (loose.n or 1) if loose.shares else self.n != other.n:
@@ -191,7 +199,7 @@ class Stated:
             remedy = f"give the file of this SAE, or declare a subject with d_sae = {file.width}"
             raise FileError(path, f"its features are {file.width:,} wide", wanted=f"{self.d_sae:,}", remedy=remedy)
         check_number_of_topics(path, len(topics))
-        held = Counter(map(_alike, topics))
+        held = Counter(map(alike, topics))
         if len(held) < len(topics):
             twice = held.most_common(1)[0][0]
             raise FileError(path, f"it holds the topic {shortened(twice)} twice", wanted="every topic once")
@@ -208,23 +216,31 @@ class Stated:
         """Say how the run behind a file differs from one on the subject's own prompts; empty where nothing shows it."""
         if self.prompts is None:
             return ""
-        n, own, held = file.n, set(map(_alike, self.prompts.topics)), set(map(_alike, file.topics))
-        theirs = f"the {len(own)} that {self.subject} reads"
+        n, own, held = file.n, set(map(alike, self.prompts.topics)), set(map(alike, file.topics))
+        other = f"on other topics than {self.subject} reads"
         if odd := len(held - own):
-            return f"{odd} of the {len(held)} topics that it names are none of {theirs}"
+            return f"{other}: {odd} of the {len(held)} that it names are none of its {len(own)}"
         if held and file.all_topics and len(held) < len(own):
-            return f"its {len(held)} topics are among {theirs}, and not all of them"
+            return f"on {len(held)} of the {len(own)} topics that {self.subject} reads"
         counts = {len(own), *Counter(prompt.style for prompt in self.prompts).values()}
         if n and all(count % n if file.shares else count != n for count in counts):
-            return (
-                f"it is of {'a multiple of ' if file.shares else ''}{n} prompts a style, on other topics than {theirs}"
-            )
+            return f"{other}: it is of {'a multiple of ' if file.shares else ''}{n} prompts a style, not {len(own)}"
         return ""
+
+    def unplaced(self, file: RecordedFile) -> str:
+        """Say why nobody knows which topic of a file is the one that was read first; empty where that is known."""
+        if self.prompts is None:
+            remedy = f"give the prompts that {self.subject} read: --saeprobe-prompts {self.subject}=FILE"
+            return f"which topic of {file.name} was the first is unknown, as its rows may be in any order; {remedy}"
+        first = alike(self.prompts.topics[0])
+        if first in set(map(alike, file.topics)):
+            return ""
+        return f"{file.name} holds nothing on {shortened(first)}, the first topic that {self.subject} reads"
 
     def in_order(self, topics: Sequence[str]) -> list[int]:
         """Return the places of topics in the order in which the subject's own prompts have them, others as they are."""
-        own = {_alike(topic): place for place, topic in enumerate(self.prompts.topics if self.prompts else ())}
-        return sorted(range(len(topics)), key=lambda at: own.get(_alike(topics[at]), len(own)))
+        own = {alike(topic): place for place, topic in enumerate(self.prompts.topics if self.prompts else ())}
+        return sorted(range(len(topics)), key=lambda at: own.get(alike(topics[at]), len(own)))
 
     def _check_layers(self, path: Path) -> None:
         """Refuse a name that says, anywhere in it, another layer than the one that is read."""
@@ -264,6 +280,11 @@ def check_number_of_topics(path: Path, number: int) -> None:
         raise FileError(path, f"it holds {number:,} topics", wanted=f"at most {MOST_TOPICS:,}")
 
 
-def _alike(topic: str) -> str:
+def language_of(topics: Sequence[str]) -> str:
+    """Return "zh" where most topics have a Chinese character, "en" where they have not, and "" where there are none."""
+    return ("zh" if 2 * sum(map(bool, map(_IDEOGRAPH.search, topics))) > len(topics) else "en") if topics else ""
+
+
+def alike(topic: str) -> str:
     """Write a topic so that two that look the same are the same."""
     return unicodedata.normalize("NFC", topic.strip())

@@ -12,7 +12,8 @@ from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Continuation, Continuations, Steering
 from saeprobe.claims import NotRun
-from saeprobe.features import Features, near_rows
+from saeprobe.evidence.near import near_rows
+from saeprobe.features import Features
 from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
 from saeprobe.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
@@ -86,9 +87,8 @@ def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSe
 def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
     """Return the parts of some work, each once: those that are stored, and those that are lacking."""
     asked = (*work.captures, *work.steerings)
-    every = dict.fromkeys(part for one in asked for part in parts_of(work.subject, one, store))
-    held = {part: store.holds(part) for part in every}
-    return [part for part in every if held[part]], [part for part in every if not held[part]]
+    held = {part: store.holds(part) for one in asked for part in parts_of(work.subject, one, store)}
+    return [part for part in held if held[part]], [part for part in held if not held[part]]
 
 
 def counted(works: Iterable[Work], store: Store) -> tuple[int, int]:

@@ -11,9 +11,10 @@ from by_hand import crossed, features
 
 from saeprobe.claims import Control, NotRun
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, Terms, UnitValue, recording
+from saeprobe.evidence.near import near_rows
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
-from saeprobe.features import Features, near_rows
+from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
 from saeprobe.recorded.record import RecordedStyle
 

@@ -11,10 +11,10 @@ from by_hand import crossed, features, tokens_read
 from scipy.sparse import csr_array
 
 from saeprobe.evidence.evidence import Terms
-from saeprobe.evidence.near import NearThreshold
+from saeprobe.evidence.near import NearThreshold, near_rows
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement
-from saeprobe.features import Features, near_rows
+from saeprobe.features import Features
 from saeprobe.measures import (
     active_share,
     exclusive_features,

@@ -11,7 +11,8 @@ from by_hand import Row, features
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Recorder, recording
-from saeprobe.features import Features, near_rows
+from saeprobe.evidence.near import near_rows
+from saeprobe.features import Features
 from saeprobe.measures import clusters, exclusive_features, pick, scan, separates
 
 PLAIN = {str, int, float, bool, type(None)}

@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 from statsmodels.stats.multitest import multipletests
 
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
-from saeprobe.features import Features, near_rows
+from saeprobe.evidence.near import near_rows
+from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures import pick, scan
 

@@ -39,7 +39,7 @@ from saeprobe.recorded.tensors import ArticleActivations, write_activations, wri
 
 def test_a_features_file_stands_for_a_capture(with_features: Features) -> None:
     """Each prompt is there by style and topic, with its features and no length."""
-    assert (with_features.styles, len(with_features), with_features.d_sae) == (("novice", "expert"), 12, 4)
+    assert (with_features.present, len(with_features), with_features.d_sae) == (("novice", "expert"), 12, 4)
     np.testing.assert_array_equal(with_features["expert"].acts.toarray(), EXPERT)
     assert [prompt.topic for prompt in with_features["novice"].prompts] == list(TOPICS)
     assert with_features.n_tokens is None
@@ -263,7 +263,7 @@ def test_an_eid_table_holds_effective_rank_only(with_eid: Recorded) -> None:
         (
             "effective_rank",
             "last",
-            "(an empty folder) holds no EID table; put eid_persona_results.json of the run there",
+            "(no file; folders in it are not searched) holds no EID table; put eid_persona_results.json",
         ),
         ("features", "all", "recorded files hold the features of the last token only"),
         ("activations", "last", "recorded files hold the features of the last token only"),

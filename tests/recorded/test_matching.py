@@ -192,7 +192,7 @@ def test_summaries_say_that_a_damaged_file_may_hold_the_rest(tmp_path: Path) -> 
 def test_files_of_one_run_are_one_record(tmp_path: Path) -> None:
     """Means and counts come from one file, rates with their number of prompts from another, values from the third."""
     found = held(tmp_path, stated=OPEN)
-    assert (found.origin, found.styles) == ("a.json + b.json + c.json", ("novice", "expert", "standard", "guru"))
+    assert (found.origin, found.present) == ("a.json + b.json + c.json", ("novice", "expert", "standard", "guru"))
     novice, guru = found["novice"], found["guru"]
     assert (novice.n, novice.family) == (4, found)
     assert [cast(Summary, firing_rate(of, 7)).value for of in (novice, guru)] == [1.0, 0.25]
@@ -244,8 +244,8 @@ def test_files_of_another_number_of_prompts_do_not_complete_each_other(
     [
         (TOPICS, 6, ""),
         (TOPICS, 7, "6 prompts a style where 7 are printed"),
-        (tuple("abcdef"), 6, "6 of the 6 topics that it names are none of the 6 that mine reads"),
-        (tuple("abcdef"), None, "6 of the 6 topics that it names are none of the 6 that mine reads"),
+        (tuple("abcdef"), 6, "on other topics than mine reads: 6 of the 6 that it names are none of its 6"),
+        (tuple("abcdef"), None, "on other topics than mine reads: 6 of the 6 that it names are none of its 6"),
     ],
 )
 def test_numbers_of_another_run_are_not_compared_with_printed_ones(
@@ -291,7 +291,7 @@ def test_what_is_refuted_in_another_run_stays_refuted(tmp_path: Path) -> None:
     numbers = published(novice=90, expert=80, unit="features")
     verdict, rows = _decided(numbers, lambda: l0(of["novice"]) < l0(of["expert"]))
     assert (verdict.word, rows) == ("refuted", ())
-    assert "as recorded in f.pt, 6 prompts a style (another run: 6 of the 6 topics" in verdict.scope
+    assert "as recorded in f.pt, 6 prompts a style (on other topics than mine reads: 6 of the 6" in verdict.scope
 
 
 def _decided(numbers: Published, compare: Callable[[], Evidence]) -> Any:

@@ -186,10 +186,10 @@ def test_what_is_not_stated_is_said(tmp_path: Path) -> None:
         ({"topics": TOPICS[::-1]}, ""),
         (
             {"topics": tuple("abcdef")},
-            "6 of the 6 topics that it names are none of the 6 that llama70b-as-published reads",
+            "on other topics than llama70b-as-published reads: 6 of the 6 that it names are none of its 6",
         ),
-        ({"topics": (*TOPICS[:5], "x")}, "1 of the 6 topics that it names are none of the 6"),
-        ({"topics": TOPICS[:4], "novice": "novice"}, "its 4 topics are among the 6 that llama70b-as-published reads"),
+        ({"topics": (*TOPICS[:5], "x")}, "on other topics than llama70b-as-published reads: 1 of the 6 that it names"),
+        ({"topics": TOPICS[:4], "novice": "novice"}, "on 4 of the 6 topics that llama70b-as-published reads"),
     ],
 )
 def test_a_run_on_other_prompts_is_said_to_be_another(tmp_path: Path, written: dict[str, Any], said: str) -> None:

@@ -57,7 +57,7 @@ def held_against(published: Published, sample: Sample, *, sampled: bool) -> Publ
         tolerance = rounding + sampling
         origin = f"printed precision {rounding:g}{words}"
     apart, slack = abs(sample.mean - value), 1e-9 * abs(value)  # 0.35 - 0.3 is more than 0.05
-    agrees: bool | None = apart <= tolerance + slack
+    agrees: bool | None = bool(apart <= tolerance + slack)  # of numbers of numpy too, whose own is not False itself
     if sample.reach is not None:
         reach = max(0.0, sample.reach[1] - sample.mean if value > sample.mean else sample.mean - sample.reach[0])
         origin += f" + reach of rounding {reach:.3g}" if reach else ""

@@ -12,7 +12,7 @@ import pytest
 from saeprobe.cli import article_steps
 from saeprobe.prompts import PromptSet
 from saeprobe.recorded.tensors import read_activations
-from saeprobe.subject.specification import Reading, ReadingError, Request
+from saeprobe.subject.specification import Reading, ReadingError, Request, SaeRelease, SubjectSpec
 
 Run = Callable[..., Any]
 
@@ -45,7 +45,7 @@ class Toy:
     """A subject without a model: its activation of a text is `mark`."""
 
     name = "toy"
-    wording = "english"
+    spec = SubjectSpec(name="toy", model="toy", sae=SaeRelease(release="toy", id="toy"))
     device = "cpu"
 
     def __init__(self, *, missing: str | None = None) -> None:

@@ -45,7 +45,7 @@ class Toy:
     """A subject without a model: its activation of a text is `mark`."""
 
     name = "toy"
-    spec = SubjectSpec(name="toy", model="", sae=SaeRelease(release="", id=""))
+    spec = SubjectSpec(name="toy", model="toy", sae=SaeRelease(release="toy", id="toy"))
     device = "cpu"
 
     def __init__(self, *, missing: str | None = None) -> None:

@@ -248,7 +248,9 @@ def test_each_part_of_a_protocol_is_an_aspect_of_it(tmp_path: Path, key: str, as
         find_subject(name, of_tables(tmp_path, mine=f'protocol_of = "finch"\n{key}\n')) for name in ("mine", "finch")
     )
     here, there = mine.aspects(), finch.aspects()
-    assert {one for one in there if here[one] != there[one]} == {aspect}
+    differ = {one for one in there if here[one] != there[one]}
+    assert aspect in differ
+    assert differ == {aspect} or mine.wrong  # files that do not fit leave open what they would have said
     if mine.wrong is None and aspect != "model":
         assert mine.identity().fingerprint != finch.identity().fingerprint
 

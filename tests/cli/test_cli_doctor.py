@@ -21,6 +21,7 @@ from saeprobe.subject import local
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Gpu, Machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan
+from saeprobe.subject.registry import find_subject
 
 Run = Callable[..., Any]
 
@@ -233,6 +234,24 @@ def test_subjects_are_listed_with_what_brings_them(run: Run, tmp_path: Path, mon
     assert [line.split()[0] for line in table[:3]] == ["subject", "sparrow", "finch"]
     assert [line.split(maxsplit=2) for line in table if line.startswith("mine")] == [["mine", "absent", "my own"]]
     assert "\nmine: the weights of owner/name and" in found.out
+
+
+def test_one_reason_of_several_subjects_is_said_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps of the 70B lack the same weights; the command has a name in place of theirs."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    found = run("subjects").out
+    assert found.count("the weights of meta-llama/Llama-3.3-70B-Instruct") == 1
+    assert "run: saeprobe fetch NAME (" in found
+    assert "run: saeprobe fetch gpt2 (" in found
+
+
+def test_a_protocol_says_what_follows_only_where_something_does(tmp_path: Path) -> None:
+    """One that changes nothing reads as its subject, and that is all."""
+    text = '[tool.saeprobe.subjects.same]\nprotocol_of = "finch"\n[tool.saeprobe.subjects.half]\n'
+    (tmp_path / "pyproject.toml").write_text(text + 'protocol_of = "finch"\ndtype = "float16"\n', encoding="utf-8")
+    same, half, finch = (find_subject(name, tmp_path) for name in ("same", "half", "finch"))
+    assert [*doctor._read(same, finch)] == ["reads as finch"]
+    assert [*doctor._read(half, finch)] == ["reads as finch, but for what follows", "weights: float16"]
 
 
 @pytest.mark.parametrize(("command", "code"), [("doctor", 1), ("subjects", 0)])

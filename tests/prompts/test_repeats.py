@@ -135,3 +135,10 @@ def test_controls_read_no_repeat() -> None:
     assert not whole.first_topics(1).repeats
     assert not built(styles={**STYLES, "standard": ["Explain {topic}."]}).first_topics(1).repeats
     assert whole != built(words={"novice": ["novice"]}, repeats=None)
+
+
+def test_repeats_that_are_no_mapping_are_refused() -> None:
+    """A list of styles does not say what each repeats."""
+    given: Any = {"name": "x", "language": "en", "topics": ["a"], "styles": STYLES, "repeats": ["assistant"]}
+    with pytest.raises(PromptError, match=r"repeats is .'assistant'.; name the style that each repeats"):
+        PromptSet.build(**given)

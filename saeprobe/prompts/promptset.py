@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import currentframe
 from pathlib import Path
-from typing import cast
 
 from saeprobe.claims import did_you_mean
 from saeprobe.prompts.formats import IN_TOML, Content, place_of, read_file
@@ -126,11 +125,7 @@ class PromptSet:
             if isinstance(texts, str):
                 problem = f"{what} is the single text {texts!r}"
                 raise PromptError(problem, remedy="put it in a list", where=f"set {name!r}")
-<<<<<<< HEAD
         if not isinstance(repeats or {}, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - as a caller may write it
-=======
-        if not isinstance(cast("object", repeats or {}), Mapping):
->>>>>>> i13f-protocol
             remedy = 'name the style that each repeats, {"assistant": "standard"}'
             raise PromptError(f"repeats is {repeats!r}", remedy=remedy, where=f"set {name!r}")
         listed = [{"name": topic} if isinstance(topic, str) else topic for topic in topics]

@@ -112,7 +112,7 @@ def _identity(path: Path, sizes: Mapping[int, int]) -> object:
 
 
 def _folder(file: RecordedFile, among: Iterable[RecordedFile]) -> str:
-    """Return as much of the end of the path of a file's folder as tells it from others of its name."""
+    """Return as much of the end of the path of a file's folder as sets it apart from others of its name."""
     others = [one.path.parent.parts for one in among if one is not file and one.path.name == file.path.name]
     parts = file.path.parent.parts
     count = next((n for n in range(1, len(parts)) if all(parts[-n:] != of[-n:] for of in others)), len(parts))

@@ -70,7 +70,7 @@ class RecordedFile:
 
     Attributes:
         path: where it lies.
-        folder: what tells it from another file of its name: the end of the path of its folder.
+        folder: what sets it apart from another file of its name: the end of the path of its folder.
         kind: what it is, or seems to be where it has a `problem`.
         description: the same for people.
         styles: the prompt styles that it has numbers of.

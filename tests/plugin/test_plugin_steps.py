@@ -101,7 +101,7 @@ def test_each_step_says_what_it_does_otherwise(run: Run) -> None:
     assert differs == {
         "base": ["prompts"],
         "two-bos": ["BOS"],
-        "early": ["read at"],
+        "early": ["read at", "misfit"],
         "half": ["weights"],
         "other": ["prompts"],
     }

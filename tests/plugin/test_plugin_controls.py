@@ -194,11 +194,11 @@ def test_each_probe_of_a_claim_is_decided_by_itself(go: Go) -> None:
 
 def test_a_record_leaves_what_must_be_read_open(go: Go) -> None:
     """Recorded evidence is no run of a model; the reason names the control."""
-    controls = 'source="table 1", controls=("random-sae",)'
+    controls = 'source="table 1", controls=("random-model",)'
     run = go(probes=SUPPORTED.replace('source="table 1"', controls))
     assert run.verdicts == {"rank.up": "inconclusive"}
     assert run.lines(
-        "but the control for random-sae could not be run: it takes a run of the model, and a record stands"
+        "but the control for random-model could not be run: it takes a run of the model, and a record stands"
     )
     assert len(run.lines("plan: ")) == 1
 

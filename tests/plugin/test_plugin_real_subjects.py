@@ -124,7 +124,7 @@ def test_both_protocols_of_llama70b_are_read_and_told_apart(hub: Path) -> None:
     assert found["llama70b-as-published"]["hook_name"] == "blocks.49.hook_resid_post"
     assert found["llama70b-as-published"]["protocol_of"] == "llama70b"
     differing = {row["aspect"]: (row["here"], row["there"]) for row in found["llama70b-as-published"]["differs"]}
-    assert set(differing) == {"read at", "BOS", "weights", "prompts"}
+    assert set(differing) == {"read at", "misfit", "BOS", "weights", "prompts", "instrument check"}
     assert differing["BOS"][0].startswith("two before each prompt")
     assert "hidden_states[50]" in differing["read at"][0]
     assert "hidden_states[51]" in differing["read at"][1]

@@ -225,7 +225,7 @@ def test_a_run_on_given_prompts_says_so(tmp_path: Path, ini: str, options: tuple
     head = f"{ON_STYLES}pytestmark = subjects('sparrow')\n"
     (tmp_path / "test_probes.py").write_text(head + SUPPORTED, encoding="utf-8")
     run = apart(tmp_path, *options)
-    file = str(PromptFile.read(tmp_path / "six.toml"))
+    file = str(PromptFile.read("six.toml", tmp_path))
     (sparrow,) = run.report["subjects"]
     assert sparrow["other_prompts"] == file
     assert len(run.lines(f"plan: sparrow reads {file} in the place of STYLES")) == 1
@@ -253,5 +253,5 @@ def test_prompts_are_others_where_they_are_neither_declared_nor_needed(
     own = '[tool.saeprobe.subjects.{}]\nprotocol_of = "sparrow"\n{}\n'
     declared = own.format("undeclared", "") + own.format("declared", 'prompts = "six.toml"')
     (tmp_path / "pyproject.toml").write_text(declared, encoding="utf-8")
-    spec = found_with(name, tmp_path, {to: PromptFile.read(tmp_path / "six.toml")}).spec
+    spec = found_with(name, tmp_path, {to: PromptFile.read("six.toml", tmp_path)}).spec
     assert (spec.wrong, spec.other_prompts) == (None, other)

@@ -226,7 +226,7 @@ def run_rivals(
     return tuple(own[name]() if name in own else rival(name) for name in terms.controls)
 
 
-def _pasted(name: Control, claim: Evidence, evidence: Evidence, found: bool, alpha: float) -> ControlResult:  # noqa: FBT001
+def _pasted(name: Control, claim: Evidence, evidence: Evidence, found: bool, alpha: float) -> ControlResult:  # noqa: FBT001 - as every control is called
     """Hold the evidence on pasted words against that of the claim."""
     detail = f"with the styles' own words pasted into neutral prompts {evidence.reason}"
     if claim.estimate and evidence.estimate is not None and evidence.p is not None:

@@ -16,7 +16,7 @@ TABLE_1 = published(novice=137, standard=131, padding=126, guru=115, expert=114,
     id="day1.novice-more-than-expert",
     source="SAE Inspect, table 2",
     published={"llama70b-as-published": published(novice=132.4, expert=113.1, unit="features", n=50, language="zh")},
-    controls=("length", "wording", "injection", "labels", "random-model", "random-sae"),
+    controls=("length", "wording", "injection", "random-model", "random-sae"),
     not_reproduced={
         "sparrow": inconclusive("18.8 against 15.2, but wordings differ more than styles do: p = 0.07"),
         "finch": refuted("the words alone do it: pasted into neutral prompts they make +2.250 of +3.193 features"),

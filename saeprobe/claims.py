@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, cast, get_
 if TYPE_CHECKING:
     import pytest
 
-Control = Literal["length", "wording", "injection", "labels", "activity", "random-model", "random-sae"]
+Control = Literal["length", "wording", "injection", "activity", "random-model", "random-sae"]
 """A rival explanation that a claim asks to be ruled out.
 
 | control | asks |
@@ -24,7 +24,6 @@ Control = Literal["length", "wording", "injection", "labels", "activity", "rando
 | `length` | is it there among prompts of equal length? |
 | `wording` | is it there in wordings that do without the style's own word? |
 | `injection` | do the style's words alone, pasted into a neutral prompt, bring it about? |
-| `labels` | does the same test find it between labels that were shuffled? |
 | `activity` | exclusive features: is it there once both styles have equally many active features? |
 | `random-model` | is it more than models of the same shape show that never learned anything? |
 | `random-sae` | is it more than random features show that fire as often as the SAE's? |
@@ -160,6 +159,9 @@ def _check_names(claim: str, key: str, names: object, known: tuple[str, ...]) ->
     for name in given:
         if given.count(name) > 1:
             raise ValueError(f"{claim} names {name!r} twice in {key}; leave one out")
+        if key == "controls" and name == "labels":
+            why = "was taken out: it shuffled what the test itself shuffles"
+            raise ValueError(f"{claim} asks for the control 'labels', which {why}; leave it out")
         if name not in known:
             asks = f"asks for the control {name!r}" if key == "controls" else f"generalises over {name!r}"
             raise ValueError(f"{claim} {asks}; there are: {', '.join(known)}")

@@ -13,7 +13,8 @@ from saeprobe.features import RecordedRun
 from saeprobe.files import against, amount, span, visible
 from saeprobe.prompts.prompt import Prompt
 
-EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
+EvidenceOutcome = Literal["supported", "explained", "refuted", "inconclusive"]
+"""A comparison is `explained` where it holds and a control accounts for it; `refuted` is evidence against it."""
 
 Judged = tuple[EvidenceOutcome, str]
 
@@ -43,8 +44,8 @@ _ESTIMATES: Mapping[Kind, str] = {
 }
 """What `Evidence.estimate` is, where it is no plain difference."""
 
-Expects = Literal["persists", "absent"]
-"""What an effect must do under a control: still be there (equal length), or not show (a random model)."""
+Answer = Literal["withstood", "explains", "cannot tell"]
+"""What a control says: something is surely left, the rival surely makes more than half, or neither is sure."""
 
 COUNTED = ("share of prompts", "share of tokens", "share of continuations")
 """Units of what happens or does not; a prompt read at several tokens has a share of it."""
@@ -110,20 +111,22 @@ class Needed:
 class ControlResult:
     """One control gave this result.
 
-    Where the effect is to persist, `estimate` is what is left of it once the rival explanation is taken out; where it
-    is to be absent, what the rival alone brings about. `share` is that as a share of the claim's own effect.
-    `explains` says that the control refutes the claim; `p` is None where the control could not be run, and `detail`
-    says why. `evidence` is the comparison that the control made, where it made one of its own.
+    `estimate` is what is left of the effect once what the rival makes is taken off, in the unit of the claim, and
+    `share` that as a share of the effect. `interval` is its interval, and `p` the one-sided p of "something is left";
+    None where the control could not be run, and `detail` says why. `rule` says how `answer` follows by hand from
+    `numbers` and `unit_values`. `evidence` is the comparison that the control made, where it made one of its own.
     """
 
     name: Control
-    expects: Expects
-    explains: bool
+    answer: Answer
     estimate: float
     interval: tuple[float, float] | None
     p: float | None
     detail: str
     share: float | None = None
+    rule: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
+    unit_values: tuple[UnitValue, ...] = ()
     evidence: Evidence | None = None
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from saeprobe.captures import places_apart
 from saeprobe.claims import Control
 from saeprobe.evidence.controls import RANDOM, Again, summary_of, verdict_of
-from saeprobe.evidence.controls.adjusting import injection_control, length_control, shuffled_control, wording_control
+from saeprobe.evidence.controls.adjusting import injection_control, length_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms
 from saeprobe.evidence.units import (
@@ -146,7 +146,7 @@ def _judge(
         return "inconclusive", f"{numbers}: not distinguished at alpha = {shift.alpha:g}{more}"
     if shift.estimate < 0:
         return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}"
-    return verdict_of(controls, numbers, shift.alpha) or ("supported", numbers + summary_of(controls, a.unit))
+    return verdict_of(controls, numbers) or ("supported", numbers + summary_of(controls, a.unit))
 
 
 _PERSISTS: Final = (
@@ -165,11 +165,6 @@ _JUDGED: Final[dict[Control, str]] = {
         ". Pasted words reproduce it with p below alpha and at least half of it, and leave it open where at least "
         "half shows with p not below alpha"
     ),
-    "labels": (
-        ". Shuffled labels reproduce it where the test finds something in more than alpha of 200 shuffles, by the "
-        "lower end of a 99 % binomial interval; they are drawn by numpy.random.default_rng(seed of the run): "
-        "permutation(units)[:half] of each side make up the first, or are the signs that are turned"
-    ),
 }
 """How single controls are judged, to go on after a rule."""
 
@@ -185,7 +180,7 @@ def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
             ". Where this supports it, a control that explains or reproduces the effect refutes it, and one that could "
             "not be run or cannot tell leaves it inconclusive"
         )
-    if any(control.expects == "persists" for control in controls):
+    if {control.name for control in controls} & {"length", "wording"}:
         rule += _PERSISTS
     names = {control.name for control in controls}
     return rule + "".join(how for name, how in _JUDGED.items() if name in names)
@@ -209,7 +204,6 @@ def _by_hand(compared: Compared) -> str:
 _CONTROLS: Final = {
     "length": length_control,
     "wording": wording_control,
-    "labels": shuffled_control,
     "injection": injection_control,
     **{name: partial(draws_control, name) for name in RANDOM},
 }

@@ -147,7 +147,7 @@ def _judged(tested: Evidence, numbers: str, within: int | None, alpha: float) ->
     least = min(tested.samples, key=lambda sample: sample.mean)
     numbers = f"{numbers}; the least, {least.label}, at {_value(least)}"
     supported = "supported", f"{numbers}{summary_of(tested.controls)}"
-    outcome, reason = verdict_of(tested.controls, numbers, alpha) or supported
+    outcome, reason = verdict_of(tested.controls, numbers) or supported
     return replace(tested, outcome=outcome, reason=reason)
 
 

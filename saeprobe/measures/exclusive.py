@@ -235,7 +235,7 @@ def _judged(tested: Evidence, planned: Design, p: float, alpha: float) -> Eviden
     if a.mean < b.mean:
         return replace(tested, outcome="refuted", reason=f"{numbers}: the contrary")
     supported = "supported", f"{numbers}: more than chance{summary_of(tested.controls)}"
-    outcome, reason = verdict_of(tested.controls, numbers, alpha) or supported
+    outcome, reason = verdict_of(tested.controls, numbers) or supported
     return replace(tested, outcome=outcome, reason=reason)
 
 
@@ -284,8 +284,11 @@ def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, alph
     more, less = labels if total_a >= total_b else labels[::-1]
     return ControlResult(
         name="activity",
-        expects="persists",
-        explains=found and not withstands and share is not None and share <= HALF,
+        answer="withstood"
+        if withstands
+        else "explains"
+        if found and share is not None and share <= HALF
+        else "cannot tell",
         estimate=left,
         interval=None,
         p=p,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -220,20 +220,6 @@ class Rates:
         if self.paired:
             return paired_shift(yes - no, alpha=alpha, seed=seed)
         return unpaired_shift(yes, no, alpha=alpha, seed=seed)
-
-    def shuffled(self, rng: np.random.Generator) -> Rates:
-        """Return the rates of made-up sides, each with half of the units of either side."""
-        order, others = rng.permutation(len(self.yes)), rng.permutation(len(self.no))
-        half = len(self.yes) // 2
-        if self.paired:
-            swapped = np.isin(np.arange(len(self.yes)), order[:half])[:, None]
-            return replace(self, yes=np.where(swapped, self.no, self.yes), no=np.where(swapped, self.yes, self.no))
-        rest = len(self.no) - len(self.no) // 2
-        return replace(
-            self,
-            yes=np.concatenate([self.yes[order[:half]], self.no[others[:rest]]]),
-            no=np.concatenate([self.yes[order[half:]], self.no[others[rest:]]]),
-        )
 
 
 def rates(yes: Features, no: Features, over: tuple[Over, ...]) -> Rates | str:

@@ -27,9 +27,6 @@ Readable = Features | RecordedStyle
 LONGEST = 80
 """An error shows at most this many characters of what was given."""
 
-PERMUTED = "; the p of the claim is itself counted over permuted labels, so that the control could refute nothing"
-"""A kind of evidence that permutes labels refuses the control `labels` for this reason."""
-
 
 def refuse_unread(of: object) -> None:
     """Raise where something is neither features that a capture read nor a style of a record."""
@@ -62,8 +59,7 @@ def refuse_others(kind: str, declared: tuple[Control, ...], known: tuple[Control
     """Raise where a claim declares a control that cannot be applied to a kind of evidence, and name those that can."""
     for control in declared:
         if control not in known:
-            why = PERMUTED if control == "labels" else remedy
-            raise TypeError(f"the control {control} cannot be applied to {kind}{why}; it takes: {', '.join(known)}")
+            raise TypeError(f"the control {control} cannot be applied to {kind}{remedy}; it takes: {', '.join(known)}")
 
 
 def captured(of: Features | Recorded | RecordedStyle) -> Features:

@@ -8,9 +8,9 @@ from math import ceil, inf
 import numpy as np
 
 from saeprobe.claims import Control
-from saeprobe.evidence.controls import HALF, READ_ELSEWHERE, summary_of, verdict_of
+from saeprobe.evidence.controls import READ_ELSEWHERE, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, run_rivals
-from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value
@@ -20,10 +20,7 @@ from saeprobe.measures.separation import SHARE
 from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import false_discoveries, units_to_decide
 
-ROUNDS = 20
-"""The control `labels` scans this many times between shuffled labels."""
-
-CONTROLS: tuple[Control, ...] = ("labels", *READ_ELSEWHERE)
+CONTROLS: tuple[Control, ...] = READ_ELSEWHERE
 """A scan takes these controls."""
 
 EXAMPLES = 3
@@ -141,7 +138,7 @@ def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
         lambda there, unasked: _scanned(there, most, unasked),
         found=found > 0,
         terms=terms,
-        own={"labels": lambda: shuffled_control((looked, tested), most, found, terms)},
+        own={},
     )
     return _judged(replace(base, controls=controls), tested, features, sides, terms)
 
@@ -220,30 +217,6 @@ def needed_to_confirm(tested: Rates, feature: int, picked: int, sides: BothSides
     return Needed(units=what, have=have, wanted=wanted, prompts=ceil(wanted * each))
 
 
-def shuffled_control(halves: tuple[Rates, Rates], most: int, found: float, terms: Terms) -> ControlResult:
-    """Scan again between made-up sides, each with half of the templates of either style (or topics turned round)."""
-    looked, tested = halves
-    rng = np.random.default_rng(terms.seed)
-    counts: list[int] = []
-    for _ in range(ROUNDS):
-        features = looked.shuffled(rng).ranked(most)
-        made_up = tested.shuffled(rng)
-        counts.append(int((confirmed(made_up, features, terms)[1] < terms.alpha).sum()) if features else 0)
-    mean = float(np.mean(counts))
-    share = mean / found if found else None
-    return ControlResult(
-        name="labels",
-        expects="absent",
-        explains=share is not None and share >= HALF,
-        estimate=mean,
-        interval=None,
-        p=(1 + sum(count >= found for count in counts)) / (1 + ROUNDS),
-        share=share,
-        detail=f"between shuffled labels the same scan confirms {mean:g} of {most} on average, in {ROUNDS} rounds "
-        f"(seed {terms.seed})",
-    )
-
-
 def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: BothSides, terms: Terms) -> Evidence:
     found = [(part, feature) for part, feature in zip(base.parts, features, strict=True) if part]
     if not found:
@@ -269,5 +242,5 @@ def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: Bot
         f"Benjamini-Hochberg at {number(terms.alpha, SHARE)}"
     )
     supported = "supported", f"{numbers}{summary_of(base.controls)}"
-    outcome, reason = verdict_of(base.controls, numbers, terms.alpha) or supported
+    outcome, reason = verdict_of(base.controls, numbers) or supported
     return replace(base, outcome=outcome, reason=reason)

@@ -106,6 +106,10 @@ def _columns(kind: type[T], rows: Iterable[tuple[object, ...]]) -> T:
     return kind(**held)
 
 
+def _units(values: Iterable[measured.UnitValue]) -> shape.UnitValues:
+    return _columns(shape.UnitValues, ((unit.side, unit.unit, unit.value) for unit in values))
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Tables:
     """Tables hold rows without repetition, numbered in order of first appearance."""
@@ -116,12 +120,11 @@ class _Tables:
 
     def add_evidence(self, piece: measured.Evidence) -> int:
         """Give the row of a piece of evidence, behind the rows of its parts."""
-        rows = ((unit.side, unit.unit, unit.value) for unit in piece.unit_values)
         held: dict[str, Any] = vars(piece) | {
             "samples": tuple(map(self.add_sample, piece.samples)),
             "parts": tuple(map(self.add_evidence, piece.parts)),
             "controls": tuple(map(self._control, piece.controls)),
-            "unit_values": _columns(shape.UnitValues, rows),
+            "unit_values": _units(piece.unit_values),
             "patterns": _columns(shape.Patterns, piece.patterns),
             "continuations": _columns(shape.Continuations, piece.continuations),
         }
@@ -129,7 +132,8 @@ class _Tables:
 
     def _control(self, one: measured.ControlResult) -> shape.Control:
         row = None if one.evidence is None else self.add_evidence(one.evidence)
-        held: dict[str, Any] = vars(one) | {"evidence": row}
+        numbers, units = tuple(one.numbers.items()), _units(one.unit_values)
+        held: dict[str, Any] = vars(one) | {"evidence": row, "numbers": numbers, "unit_values": units}
         return shape.Control(**held)
 
     def add_sample(self, sample: measured.Sample) -> int:

@@ -7,21 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from saeprobe.claims import WORDS, Word
-from saeprobe.evidence.controls import HALF, RANDOM, withstands
+from saeprobe.evidence.evidence import Answer
 from saeprobe.report import planned_name, shape
-from saeprobe.report.pictures import MOST_LANES, OTHER_UNIT, mean_of
-from saeprobe.report.shape import (
-    Claim,
-    Control,
-    Document,
-    Evidence,
-    Interval,
-    Probe,
-    Published,
-    Sample,
-    Subject,
-    by_template,
-)
+from saeprobe.report.pictures import MOST_LANES, by_template, mean_of
+from saeprobe.report.shape import Claim, Control, Document, Evidence, Interval, Probe, Published, Sample, Subject
 
 WORST_FIRST: Final[tuple[Word, ...]] = (
     *("broken", "refuted", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
@@ -237,7 +226,7 @@ def unit_sides(evidence: Evidence) -> list[UnitSide]:
     ]
 
 
-Standing = Literal["withstood", "explains", "reproduces", "open", "not-run", "not-judged"]
+Standing = Literal["withstood", "explains", "open", "not-run", "not-judged"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,33 +239,24 @@ class Rival:
     @property
     def outcome(self) -> str:
         """Give the outcome whose colour and sign it takes."""
-        if self.standing in ("explains", "reproduces"):
+        if self.standing == "explains":
             return "refuted"
         return "supported" if self.standing == "withstood" else "inconclusive"
 
 
+_STANDING: Final[dict[Answer, Standing]] = {"withstood": "withstood", "explains": "explains", "cannot tell": "open"}
+
+
 def rivals(evidence: Evidence) -> list[Rival]:
     """Judge the controls of a comparison, in the order declared."""
-    alpha = evidence.alpha
-    found = [Rival(control=control, standing=_standing(control, alpha)) for control in evidence.controls]
-    if evidence.outcome == "supported" or any(rival.control.explains for rival in found):
+    found = [
+        Rival(control=control, standing="not-run" if control.p is None else _STANDING[control.answer])
+        for control in evidence.controls
+    ]
+    alpha, there = evidence.alpha, evidence.outcome in ("supported", "explained")
+    if there or any(rival.standing == "explains" for rival in found):
         return found
     if evidence.p is not None and alpha is not None and evidence.p < alpha and (evidence.estimate or 0) > 0:
         return found
     # Where the claim's own comparison finds no effect there is nothing that a rival could explain.
     return [rival if rival.standing == "not-run" else replace(rival, standing="not-judged") for rival in found]
-
-
-def _standing(control: Control, alpha: float | None) -> Standing:
-    p, share = control.p, control.share
-    if p is None:
-        return "not-run"
-    if control.explains:
-        return "explains" if control.expects == "persists" else "reproduces"
-    if alpha is None or control.name in OTHER_UNIT:
-        return "withstood"
-    if control.expects == "persists":
-        return "withstood" if withstands(control.name, control.estimate, p, share, alpha) else "open"
-    if control.name in RANDOM:  # p is the rank of the claim among the draws
-        return "open" if p >= alpha else "withstood"
-    return "open" if p >= alpha and share is not None and share >= HALF else "withstood"

@@ -15,15 +15,13 @@ from typing import Final, Generic, TypeVar
 from markupsafe import Markup
 
 from saeprobe.files import is_share
-from saeprobe.report.shape import Control, Document, Evidence, Interval, Published, Sample, by_template
+from saeprobe.report.shape import Control, Document, Evidence, Interval, Published, Sample
 
 WIDTH: Final = 1000
 MARGIN: Final = 14
 """Room left and right of the outermost value, in thousandths of the width."""
 MOST_DOTS: Final = 200
 """Dots drawn of one sample; of a larger one a dot stands for several prompts, and the page says for how many."""
-OTHER_UNIT: Final = ("labels",)
-"""Controls whose estimate is a share of shuffles, which no axis of the effect can show."""
 MOST_LANES: Final = 12
 """Templates of one sample that get a lane each; more share one."""
 MOST_SAMPLES: Final = 18
@@ -219,9 +217,17 @@ def strips(evidence: Evidence, document: Document, published: Sequence[Published
     return Picture(rows=rows, axis=axis, each=each, caption=tuple(key for key, said in caption.items() if said))
 
 
+def by_template(sample: Sample, document: Document) -> dict[str, list[tuple[str, float]]]:
+    """Give (topic, value) of each prompt by template, in order of first appearance."""
+    groups: dict[str, list[tuple[str, float]]] = {}
+    for row, value in zip(sample.prompts, sample.values, strict=True):
+        groups.setdefault(document.prompts.template[row], []).append((document.prompts.topic[row], value))
+    return groups
+
+
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A row of the forest is an estimate as measured, or with the rival of `control` taken out, or of it alone."""
+    """A row of the forest is an estimate as measured, or what is left of it under `control`."""
 
     label: str | None
     control: Control | None
@@ -270,8 +276,7 @@ def _rows(evidence: Evidence, label: str | None, axis: Axis) -> Iterator[Estimat
 
 
 def _drawn(evidence: Evidence) -> list[Control]:
-    """Choose the controls whose estimate stands on the axis of the effect: they were run, and are in the same unit."""
-    return [one for one in evidence.controls if one.p is not None and one.name not in OTHER_UNIT]
+    return [one for one in evidence.controls if one.p is not None]  # of those that were not run there is nothing
 
 
 def forest(evidence: Evidence, document: Document) -> Picture[Estimate] | None:

@@ -16,13 +16,13 @@ from msgspec import Meta
 
 from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
-from saeprobe.evidence.evidence import EvidenceOutcome, Expects, Kind, Needed
+from saeprobe.evidence.evidence import Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
 SCHEMA: Final = "urn:saeprobe:report:2"
-SCHEMA_VERSION: Final = "2.3"
+SCHEMA_VERSION: Final = "2.4"
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -106,16 +106,18 @@ class Continuations(_Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """A control says what becomes of the effect: it is to persist, or to be absent where the rival stands alone."""
+    """A control says what is left of the effect once what a rival explanation makes is taken off."""
 
     name: ControlName
-    expects: Expects
-    explains: Annotated[bool, Meta(description="Whether the rival accounts for the effect.")]
-    estimate: Annotated[float, Meta(description="What is left of the effect, or what the rival alone shows.")]
+    answer: Answer
+    estimate: Annotated[float, Meta(description="What is left of the effect.")]
     interval: Interval
     p: Annotated[Share | None, Meta(description="Null where the control could not be run; `detail` says why.")]
     detail: str
     share: Annotated[float | None, Meta(description="The estimate as a share of the effect itself.")]
+    rule: Annotated[str, Meta(description="How the answer follows from the numbers, to be applied by hand.")]
+    numbers: Annotated[tuple[tuple[str, float], ...], Meta(description="What the rule reads, by name.")]
+    unit_values: Annotated[UnitValues, Meta(description="What the control's own test was made on.")]
     evidence: Annotated[Index | None, Meta(description="The comparison that the control made, where it made one.")]
 
 
@@ -312,7 +314,7 @@ class Document:
     """A report holds published claims about features of language models, and what a run of their probes showed."""
 
     schema: Literal["urn:saeprobe:report:2"]
-    schema_version: Literal["2.3"]
+    schema_version: Literal["2.4"]
     generated: Moment
     run: Run
     counts: Annotated[dict[Word, Count], Meta(description="Probes by verdict.")]
@@ -376,14 +378,6 @@ def pieces(document: Document, rows: Iterable[int]) -> Iterator[Evidence]:
 def samples(document: Document, rows: Iterable[int]) -> Iterator[Sample]:
     """Give the samples of some rows of evidence and of their parts, in order."""
     return (document.samples[row] for piece in pieces(document, rows) for row in piece.samples)
-
-
-def by_template(sample: Sample, document: Document) -> dict[str, list[tuple[str, float]]]:
-    """Give (topic, value) of each prompt by template, in order of first appearance."""
-    groups: dict[str, list[tuple[str, float]]] = {}
-    for row, value in zip(sample.prompts, sample.values, strict=True):
-        groups.setdefault(document.prompts.template[row], []).append((document.prompts.topic[row], value))
-    return groups
 
 
 def schema_text() -> str:

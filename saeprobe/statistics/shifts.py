@@ -7,16 +7,12 @@ does not reject (Pitman 1937; Garthwaite, Biometrics 52, 1996). Interval and p n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations, product
 from math import comb, inf, sqrt
 
 import numpy as np
 
-from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import flips_countable, permutations_countable, units_to_decide
 from saeprobe.statistics.permutation import (
-    DRAWN,
-    EXACT_LIMIT,
     Draw,
     Share,
     Statistics,
@@ -25,7 +21,6 @@ from saeprobe.statistics.permutation import (
     flip_share,
     permutation_share,
     sampled,
-    tolerance,
 )
 
 PRECISION = 1e-8  # the ends of an interval are known to this share of their distance from the estimate
@@ -242,58 +237,3 @@ def _draw(a: Units, b: Units, differences: Units, *, paired: bool) -> Draw:
         return contrast + of_topics(rng, wanted)[0], slope
 
     return draw
-
-
-Ps = Float[np.ndarray, " rounds"]
-Signs = Float[np.ndarray, "relabelings units"]
-
-
-def shuffled_ps(a: Units, b: Units, *, rounds: int, seed: int) -> Ps:
-    """Return the two-sided p between two made-up sides, each holding half of the units of either side, `[rounds]`.
-
-    Of an odd number of units one side takes one more; where both numbers are odd, each side one more of one.
-    """
-    check(a, b)
-    rng = np.random.default_rng(seed)
-    values = np.concatenate([a, b])
-    size, from_a = len(values) // 2, len(a) // 2
-    made_up = np.zeros((rounds, len(values)))
-    for row in made_up:
-        row[rng.permutation(len(a))[:from_a]] = 1.0
-        row[len(a) + rng.permutation(len(b))[: size - from_a]] = 1.0
-    return _ranked(made_up, _dealt(len(values), size, rng), values - values.mean(), tolerance(values))
-
-
-def paired_shuffled_ps(differences: Units, *, rounds: int, seed: int) -> Ps:
-    """Return the two-sided p of differences of which half, drawn at random, have their sign turned, `[rounds]`."""
-    check(differences)
-    rng = np.random.default_rng(seed)
-    count = len(differences)
-    made_up = np.ones((rounds, count))
-    for row in made_up:
-        row[rng.permutation(count)[: count // 2]] = -1.0
-    if 2**count <= EXACT_LIMIT:
-        signs = np.array(list(product((1.0, -1.0), repeat=count)))
-    else:
-        signs = rng.choice((1.0, -1.0), size=(DRAWN, count))
-    return _ranked(made_up, signs, differences, tolerance(differences))
-
-
-def _dealt(count: int, size: int, rng: np.random.Generator) -> Signs:
-    """Set 1 for each of the `size` units that are chosen of `count`: all ways, or as many as are drawn of too many."""
-    if comb(count, size) > EXACT_LIMIT:
-        return (np.argsort(rng.random((DRAWN, count))) < size).astype(np.float64)
-    chosen = np.zeros((comb(count, size), count))
-    for row, members in enumerate(combinations(range(count), size)):
-        chosen[row, members] = 1.0
-    return chosen
-
-
-def _ranked(made_up: Signs, relabelings: Signs, values: Units, slack: float) -> Ps:
-    """Return the share of relabelings whose sum is as far from zero as each made-up one; a drawn one is never 0.
-
-    Sums do for differences of means: the values are about their mean, and every relabeling has the same sizes.
-    """
-    extents = np.sort(np.abs(relabelings @ values))
-    reached = len(extents) - np.searchsorted(extents, np.abs(made_up @ values) - slack * len(values))
-    return np.maximum(reached, 1) / len(extents)

@@ -108,8 +108,7 @@ def evidence(statement: str) -> Evidence:
     )
     control = ControlResult(
         name="random-model",
-        expects="absent",
-        explains=False,
+        answer="withstood",
         estimate=0.3,
         interval=(-0.2, 0.8),
         p=0.4,

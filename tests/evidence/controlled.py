@@ -9,7 +9,7 @@ import numpy as np
 from grids import family
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import ControlResult, Evidence, Expects, Recorder, recording
+from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import Prompt
 
@@ -57,11 +57,9 @@ def under_controls(a: Measurement, b: Measurement, *controls: Control, alpha: fl
         return replace(a, family=whole) > replace(b, family=whole)
 
 
-def unrun(name: Control, expects: Expects, why: str, *, estimate: float = 9.0) -> ControlResult:
+def unrun(name: Control, why: str, *, estimate: float = 9.0) -> ControlResult:
     """What a control leaves that could not be run: the claim's own estimate, unexamined, and why."""
-    return ControlResult(
-        name=name, expects=expects, explains=False, estimate=estimate, interval=None, p=None, detail=why
-    )
+    return ControlResult(name=name, answer="cannot tell", estimate=estimate, interval=None, p=None, detail=why)
 
 
 def only_control(evidence: Evidence) -> ControlResult:

@@ -155,8 +155,7 @@ def test_only_length_is_counted_as_turning_a_difference_round() -> None:
         return (
             ControlResult(
                 name=name,  # type: ignore[arg-type]
-                expects="persists",
-                explains=False,
+                answer="withstood",
                 estimate=left,
                 interval=None,
                 p=0.01,

@@ -50,7 +50,7 @@ def test_no_control_decides_nothing() -> None:
         ("wording", "explained by wording: what wording showed"),
         ("activity", "explained by activity: what activity showed"),
         ("injection", "reproduced by injection: what injection showed"),
-        ("labels", "reproduced by labels: what labels showed"),
+        ("reproduced by labels: what labels showed"),
         ("random-model", "reproduced by random-model: what random-model showed"),
         ("random-sae", "reproduced by random-sae: what random-sae showed"),
     ],
@@ -112,13 +112,13 @@ def test_all_that_are_against_a_claim_are_named() -> None:
             "reproduced by injection and random-sae: what injection showed; what random-sae showed"
         ),
     )
-    three = [result(name, explains=True) for name in ("injection", "labels", "random-sae")]
+    three = [result(name, explains=True) for name in ("injection", "random-sae")]
     judged = verdict_of(three, "5 against 3", ALPHA)
     assert judged is not None
     assert judged[1].startswith("reproduced by injection, labels and random-sae: what injection showed; what labels")
 
 
-@pytest.mark.parametrize("name", ["length", "wording", "injection", "labels", "random-model", "random-sae", "activity"])
+@pytest.mark.parametrize("name", ["length", "wording", "injection", "random-model", "random-sae", "activity"])
 def test_a_control_that_was_not_run_leaves_the_claim_open(name: Control) -> None:
     """Whichever it is, and whatever was estimated."""
     judged = verdict_of([result(name, p=None, share=None)], "5 against 3", ALPHA)
@@ -129,7 +129,7 @@ def test_a_control_that_was_not_run_leaves_the_claim_open(name: Control) -> None
 @pytest.mark.parametrize("share", [None, 0.9])
 def test_labels_are_not_open(share: float | None) -> None:
     """Found or not found: shuffles have no third."""
-    assert verdict_of([result("labels", p=0.9, share=share)], "5 against 3", ALPHA) is None
+    assert verdict_of([result(p=0.9, share=share)], "5 against 3", ALPHA) is None
 
 
 def test_what_is_left_must_be_above_zero() -> None:
@@ -214,14 +214,14 @@ def judged(*controls: Control) -> Evidence:
 
 def test_controls_run_in_the_order_declared() -> None:
     """All but `activity`, which belongs to exclusive features and is refused with the remedy."""
-    names: tuple[Control, ...] = ("random-sae", "labels", "length", "wording", "random-model", "injection")
+    names: tuple[Control, ...] = ("random-sae", "length", "wording", "random-model", "injection")
     assert tuple(control.name for control in judged(*names).controls) == names
     refused = (
         "activity is a control of exclusive features, and l0 of novice > l0 of expert counts none; "
         "take it from controls=... of the claim, or put the comparison into a claim of its own"
     )
     with pytest.raises(TypeError, match=f"^{re.escape(refused)}$"):
-        judged("labels", "activity")
+        judged("activity")
     assert judged().controls == ()
 
 

@@ -39,8 +39,7 @@ def test_what_was_left_is_told_whole() -> None:
     made = rest(3.0, p=0.01, to=7.0)
     assert what_is_left("length", nine(), made, TERMS, done="at equal length") == ControlResult(
         name="length",
-        expects="persists",
-        explains=False,
+        answer="withstood",
         estimate=3.0,
         interval=(-1.0, 7.0),
         p=0.01,
@@ -59,7 +58,7 @@ def test_a_rest_that_cannot_be_tested_is_no_rest() -> None:
     made = on("tides", "novice") > on("rust", "expert")
     assert (made.p, made.estimate) == (None, 0.0)
     why = "here: the prompts of novice and expert share no topic, on which they could be compared"
-    assert what_is_left("wording", nine(), made, TERMS, done="here") == unrun("wording", "persists", why)
+    assert what_is_left("wording", nine(), made, TERMS, done="here") == unrun("wording", why)
 
 
 @pytest.mark.parametrize(("to", "explains"), [(8.999, True), (9.0, False), (9.001, False)])

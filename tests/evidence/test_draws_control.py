@@ -62,7 +62,7 @@ def around(mean: float) -> list[float]:
 def test_draws_that_show_half_of_it_on_average_reproduce_it() -> None:
     """Ten of 5.5 and ten of 3.5 of 9: the mean is half, and of 2**20 flips two have one as far from zero."""
     control = judged(around(4.5))
-    assert control.explains
+    assert control.answer == "explains"
     assert (control.name, control.expects, control.share) == ("random-sae", "absent", 0.5)
     assert control.estimate == pytest.approx(4.5)
     assert control.p == pytest.approx(1 / 21)
@@ -74,7 +74,7 @@ def test_draws_that_show_half_of_it_on_average_reproduce_it() -> None:
 def test_less_than_half_is_withstood_where_no_draw_is_as_large() -> None:
     """4.49 of 9 are found in the draws, and none of them shows 9: 1 / 21 is below 0.05."""
     control = judged(around(4.49))
-    assert not control.explains
+    assert control.answer != "explains"
     assert control.evidence is not None
     assert control.evidence.p == pytest.approx(2 / 2**20)
     assert outcome(control) == "supported"
@@ -95,7 +95,7 @@ def test_draws_whose_p_is_at_alpha_show_nothing(sign: int) -> None:
     control = judged(around(sign * 9.0), alpha=2**-19)
     assert control.evidence is not None
     assert (control.evidence.p, control.evidence.outcome) == (2**-19, "inconclusive")
-    assert not control.explains
+    assert control.answer != "explains"
     surely = judged(around(sign * 9.0), alpha=2**-19 + 1e-12)
     assert surely.evidence is not None
     assert surely.evidence.outcome == ("supported" if sign > 0 else "refuted")
@@ -126,7 +126,7 @@ def test_a_single_draw_as_large_leaves_the_claim_open(largest: float, rank: floa
     """2 / 21 is not below 0.05, though the draws show next to nothing on average; rounding makes no difference."""
     control = judged([largest, *around(0.0)[1:]])
     assert control.p == pytest.approx(rank)
-    assert not control.explains
+    assert control.answer != "explains"
     assert outcome(control) == ("supported" if rank < 0.05 else "inconclusive")
 
 
@@ -143,7 +143,7 @@ def test_half_of_it_by_one_draw_alone_is_open() -> None:
     assert control.share == pytest.approx(5 / 9)
     assert control.evidence is not None
     assert control.evidence.p == 1
-    assert not control.explains
+    assert control.answer != "explains"
     assert outcome(control) == "inconclusive"
 
 
@@ -162,7 +162,7 @@ def test_draws_are_held_against_the_claim_in_shares(name: Control) -> None:
     control = judged([0.9, 36.0] * 10, scales=[2.5, *[0.25, 10.0] * 10], name=name)
     assert control.share == pytest.approx(1.0)
     assert control.estimate == pytest.approx(9.0)
-    assert control.explains
+    assert control.answer == "explains"
     assert control.p == 1
     assert "show +360 % on average, 20 of them at least the +360 % of the claim on the same" in control.detail
     assert control.evidence is not None
@@ -198,7 +198,7 @@ def test_a_draw_without_a_smaller_side_leaves_the_others_their_scales() -> None:
     control = judged([0.09] * 19 + [0.5], scales=[2.5, *[0.025] * 19, 0.0])
     assert control.evidence is not None
     assert [one.value for one in control.evidence.unit_values] == pytest.approx([3.6] * 19 + [0.2])
-    assert control.explains
+    assert control.answer == "explains"
     assert outcome(control) == "refuted"
 
 
@@ -262,8 +262,7 @@ def test_a_reader_can_work_it_out_again() -> None:
     )
     assert control == ControlResult(
         name="random-model",
-        expects="absent",
-        explains=True,
+        answer="explains",
         estimate=shift.estimate,
         interval=shift.interval,
         p=2 / 101,

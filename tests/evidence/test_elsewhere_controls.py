@@ -32,8 +32,8 @@ def test_a_rival_that_shows_the_whole_effect_refutes() -> None:
     """Where the same difference is found without what the claim is about, the claim is refuted by name."""
     evidence = compared((10, 11, 12, 13), (1, 2, 3, 4))
     control = only_control(evidence)
-    assert (control.name, control.expects) == ("injection", "absent")
-    assert control.explains
+    assert control.name == "injection"
+    assert control.answer == "explains"
     assert control.share == pytest.approx(1.0)
     assert evidence.outcome == "refuted"
     assert evidence.reason.startswith(f"reproduced by injection: {PASTED} is +9 features (p = 0.029) against +9")
@@ -49,8 +49,7 @@ def test_all_that_the_words_brought_about_is_told() -> None:
     assert made.estimate == pytest.approx(0.9)
     assert control == ControlResult(
         name="injection",
-        expects="absent",
-        explains=False,
+        answer="withstood",
         estimate=made.estimate,
         interval=made.interval,
         p=made.p,
@@ -78,7 +77,7 @@ def test_both_sides_are_read_with_the_words_pasted() -> None:
 def test_a_rival_that_shows_nothing_is_withstood() -> None:
     """A difference of 0.25 of 9, p = 1 or nearly, leaves the claim standing, and is told."""
     evidence = compared((1, 2, 3, 5), (1, 2, 3, 4))
-    assert not only_control(evidence).explains
+    assert only_control(evidence).answer != "explains"
     assert evidence.outcome == "supported"
     assert "; +0.25 " in evidence.reason
 
@@ -89,7 +88,7 @@ def test_half_of_the_effect_is_enough_to_reproduce_it() -> None:
     control = only_control(evidence)
     assert control.p == pytest.approx(2 / 70)
     assert control.share == 0.5
-    assert control.explains
+    assert control.answer == "explains"
     assert evidence.outcome == "refuted"
 
 
@@ -99,7 +98,7 @@ def test_less_than_half_is_told_and_is_not_against_the_claim() -> None:
     control = only_control(evidence)
     assert control.p == pytest.approx(2 / 70)
     assert control.share == pytest.approx(4.25 / 9)
-    assert not control.explains
+    assert control.answer != "explains"
     assert evidence.outcome == "supported"
     assert evidence.reason.endswith("; +4.25 from the styles' own words alone")
 
@@ -110,7 +109,7 @@ def test_the_contrary_under_a_control_is_not_against_the_claim() -> None:
     control = only_control(evidence)
     assert control.share == pytest.approx(-1.0)
     assert control.p == pytest.approx(2 / 70)
-    assert not control.explains
+    assert control.answer != "explains"
     assert evidence.outcome == "supported"
 
 
@@ -121,7 +120,7 @@ def test_a_rival_too_noisy_to_rule_out_leaves_the_claim_open() -> None:
     assert control.share == pytest.approx(7.5 / 9)
     assert control.p is not None
     assert control.p >= 0.05
-    assert not control.explains
+    assert control.answer != "explains"
     assert evidence.outcome == "inconclusive"
     assert ", but not distinguished from the styles' own words: with 'novice' and" in evidence.reason
 
@@ -222,7 +221,7 @@ def test_a_control_without_a_test_says_why() -> None:
     )
     evidence = under_controls(novice, expert, "injection")
     why = "the prompts of novice and expert share 1 topic; at least 2 are needed to pair them, and 6 to decide"
-    assert only_control(evidence) == unrun("injection", "absent", why)
+    assert only_control(evidence) == unrun("injection", why)
     assert evidence.outcome == "inconclusive"
 
 
@@ -232,7 +231,7 @@ def test_injection_needs_words() -> None:
     expert = replace(elsewhere(numbered("expert", (1, 2, 3, 4)), (1, 2, 3, 4)), words={})
     evidence = under_controls(novice, expert, "injection")
     why = 'nobody knows which words are the styles\' own; a file of prompts says so by words = ["..."] under each style'
-    assert only_control(evidence) == unrun("injection", "absent", why)
+    assert only_control(evidence) == unrun("injection", why)
     assert only_control(under_controls(novice, expert, "random-sae")).p is not None
 
 
@@ -266,7 +265,7 @@ def test_a_claim_that_is_not_found_is_not_reproduced() -> None:
     control = only_control(evidence)
     assert control.share is not None
     assert control.share > 1
-    assert not control.explains
+    assert control.answer != "explains"
     assert evidence.outcome == "inconclusive"
     assert "reproduced" not in evidence.reason
 
@@ -277,7 +276,7 @@ def test_an_effect_of_nothing_has_no_share() -> None:
     made = under_controls(elsewhere(sides[0], (10, 11, 12, 13)), elsewhere(sides[1], (1, 2, 3, 4)), "injection")
     control = only_control(made)
     assert control.share is None
-    assert not control.explains
+    assert control.answer != "explains"
 
 
 def test_under_a_style_of_a_whole_a_control_reads_that_style() -> None:

@@ -87,8 +87,7 @@ def test_lines_tell_outcome_numbers_test_and_controls() -> None:
     """The terminal shows statement, reason, interval with its level, test with scope, and each control."""
     control = ControlResult(
         name="length",
-        expects="persists",
-        explains=False,
+        answer="withstood",
         estimate=1.0,
         interval=None,
         p=None,

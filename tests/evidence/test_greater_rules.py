@@ -86,7 +86,7 @@ def test_the_rule_tells_how_each_control_is_judged() -> None:
     )
     by_hand = OF_TEMPLATES + INTERVAL
     for controls, told in (
-        (("length", "injection", "labels"), persists + length + injection + labels),
+        (("length", "injection"), persists + length + injection + labels),
         (("wording",), persists),
         (("length",), persists + length),
         (("injection",), injection),

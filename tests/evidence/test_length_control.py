@@ -45,8 +45,8 @@ def test_an_effect_of_length_alone_is_refuted_and_named() -> None:
     assert evidence.outcome == "refuted"
     assert evidence.p == pytest.approx(2 / 70)
     assert evidence.estimate == pytest.approx(6.0)
-    assert control.explains
-    assert (control.name, control.expects) == ("length", "persists")
+    assert control.answer == "explains"
+    assert control.name == "length"
     assert control.share == pytest.approx(0.0, abs=1e-9)
     assert control.evidence is not None
     assert control.evidence.estimate == control.estimate
@@ -75,7 +75,7 @@ def test_what_is_left_at_equal_length_may_still_support() -> None:
     evidence = compared(novice, expert)
     assert evidence.outcome == "supported"
     (control,) = evidence.controls
-    assert not control.explains
+    assert control.answer != "explains"
     assert control.estimate == pytest.approx(2.0)
     assert control.share == pytest.approx(2 / 8)
     assert control.p == pytest.approx(2 / 70)
@@ -98,7 +98,7 @@ def test_one_length_for_all_prompts_passes() -> None:
     expert = grid("expert", [[v, v + 5, v - 5] for v in (1, 2, 3, 4)], lengths=lengths)
     evidence = compared(novice, expert)
     assert evidence.outcome == "supported"
-    unmoved = unrun("length", "persists", "all prompts are equally long")
+    unmoved = unrun("length", "all prompts are equally long")
     assert only_control(evidence) == replace(unmoved, p=evidence.p, interval=evidence.interval, share=1.0)
 
 
@@ -107,7 +107,7 @@ def test_unknown_lengths_are_inconclusive() -> None:
     evidence = compared(templates("novice", (10, 11, 12, 13)), templates("expert", (1, 2, 3, 4)))
     assert evidence.outcome == "inconclusive"
     why = "the record does not say how long the prompts are"
-    assert only_control(evidence) == unrun("length", "persists", why)
+    assert only_control(evidence) == unrun("length", why)
     assert f"the control for length could not be run: {why}" in evidence.reason
 
 
@@ -123,7 +123,7 @@ def test_lengths_have_to_be_known_of_both_sides_and_of_the_whole(unknown: str) -
     with recording(Recorder(controls=("length",))):
         evidence = replace(sides["novice"], family=sides["whole"]) > sides["expert"]
     why = "the record does not say how long the prompts are"
-    assert only_control(evidence) == unrun("length", "persists", why)
+    assert only_control(evidence) == unrun("length", why)
 
 
 def test_lengths_that_differ_between_styles_only_are_inconclusive() -> None:
@@ -133,7 +133,7 @@ def test_lengths_that_differ_between_styles_only_are_inconclusive() -> None:
     evidence = compared(novice, expert)
     assert evidence.outcome == "inconclusive"
     why = "prompts differ by 6.0 tokens between the styles but never within one"
-    assert only_control(evidence) == unrun("length", "persists", why)
+    assert only_control(evidence) == unrun("length", why)
     assert why in evidence.reason
 
 
@@ -149,7 +149,7 @@ def test_an_effect_drowned_by_the_adjustment_is_inconclusive() -> None:
     (control,) = evidence.controls
     assert evidence.p == pytest.approx(2 / 70)
     assert control.p == pytest.approx(4 / 70)
-    assert not control.explains
+    assert control.answer != "explains"
     assert evidence.outcome == "inconclusive"
     assert "not distinguished from prompt length" in evidence.reason
 
@@ -248,7 +248,7 @@ def test_what_is_left_beside_an_uncertain_slope_is_open() -> None:
     slopes = _without_each_topic()
     error = np.sqrt(3 / 4 * np.sum((slopes - slopes.mean()) ** 2))
     assert control.p == pytest.approx(2 * student.sf(15 / (30 * error), 3))
-    assert not control.explains
+    assert control.answer != "explains"
     assert evidence.outcome == "inconclusive"
     assert "not distinguished from prompt length" in evidence.reason
     assert evidence.reason.endswith(f"; against the error of that slope p = {control.p:.2g}")

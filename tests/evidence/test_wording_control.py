@@ -36,8 +36,8 @@ def test_an_effect_of_the_word_alone_is_refuted_and_named() -> None:
     evidence = compared((1, 2, 3), (1.5, 2.5, 3.5))
     control = only_control(evidence)
     assert evidence.estimate == pytest.approx((5 * 13 - 1.5) / 8)
-    assert control.explains
-    assert (control.name, control.expects) == ("wording", "persists")
+    assert control.answer == "explains"
+    assert control.name == "wording"
     assert control.estimate == pytest.approx(-0.5)
     assert control.share == pytest.approx(-0.5 / 7.9375)
     assert evidence.outcome == "refuted"
@@ -68,7 +68,7 @@ def test_less_than_half_in_too_few_templates_is_inconclusive() -> None:
     evidence = compared((5.75, 6.75, 7.75), (1, 2, 3))
     control = only_control(evidence)
     assert control.interval is None
-    assert not control.explains
+    assert control.answer != "explains"
     assert evidence.outcome == "inconclusive"
     assert ", but not distinguished from the styles' own words: in the 3 + 3 wordings" in evidence.reason
 
@@ -90,7 +90,7 @@ def test_a_small_part_that_could_be_chance_is_refuted() -> None:
     assert evidence.estimate == pytest.approx((65 + 0.8) / 9)
     assert control.interval is not None
     assert control.interval[1] < 7.3
-    assert control.explains
+    assert control.answer == "explains"
     assert evidence.outcome == "refuted"
 
 
@@ -168,7 +168,7 @@ def test_fewer_than_two_templates_are_no_control(left: Sequence[float], told: st
     evidence = compared(left, (1, 2))
     why = f"{told} wordings of novice do without 'novice' and 'expert'; at least 2 are needed"
     assert evidence.estimate is not None
-    assert only_control(evidence) == unrun("wording", "persists", why, estimate=evidence.estimate)
+    assert only_control(evidence) == unrun("wording", why, estimate=evidence.estimate)
     assert evidence.outcome == "inconclusive"
     assert f"but the control for wording could not be run: {told} wordings of novice" in evidence.reason
 
@@ -209,7 +209,7 @@ def test_words_that_nobody_names_are_no_control() -> None:
     evidence = under_controls(replace(novice, words={}), replace(expert, words={}), "wording")
     why = 'nobody knows which words are the styles\' own; a file of prompts says so by words = ["..."] under each style'
     assert evidence.estimate is not None
-    assert only_control(evidence) == unrun("wording", "persists", why, estimate=evidence.estimate)
+    assert only_control(evidence) == unrun("wording", why, estimate=evidence.estimate)
     assert evidence.outcome == "inconclusive"
 
 
@@ -227,5 +227,5 @@ def test_a_claim_that_is_not_found_is_not_explained() -> None:
         side("novice", (1, 2, 3, 4), (1, 2)), side("expert", (1, 2, 3, 4.5), (1.5, 2.5)), "wording"
     )
     assert evidence.outcome == "inconclusive"
-    assert not only_control(evidence).explains
+    assert only_control(evidence).answer != "explains"
     assert "explained" not in evidence.reason

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from by_hand import crossed, features
-from statsmodels.stats.multitest import multipletests
 
-from saeprobe.evidence.evidence import ControlResult, Needed, Recorder
+from saeprobe.evidence.evidence import Needed, Recorder
 from saeprobe.measures.halving import Rates
-from saeprobe.measures.scan import needed_to_confirm, shuffled_control
+from saeprobe.measures.scan import needed_to_confirm
 from saeprobe.statistics.intervals import units_to_decide
 
 TOPICS = ("tides", "yeast", "comets")
@@ -66,49 +65,3 @@ def test_a_feature_that_fires_no_more_often_is_never_confirmed(yes: list[list[fl
     assert needed(made(yes, [[0.5], [0.5]]), novice="ABCD", expert="ABCD") == Needed(
         units="templates a style", have=4, wanted=None
     )
-
-
-def test_a_round_counts_what_is_below_alpha_between_made_up_sides() -> None:
-    """Twenty rounds from the seed, each with p counted here and adjusted by statsmodels."""
-    rng = np.random.default_rng(5)
-    looked, tested = (made(rng.random((4, 12)) < 0.5, rng.random((4, 12)) < 0.5) for _ in range(2))
-    terms = Recorder(alpha=0.4, seed=11)
-    draws = np.random.default_rng(11)
-    counts: list[int] = []
-    for _ in range(20):
-        features = looked.shuffled(draws).ranked(5)
-        made_up = tested.shuffled(draws)
-        ps = [made_up.p_above(feature, alpha=0.4, seed=11) for feature in features]
-        counts.append(int(sum(multipletests(ps, alpha=0.4, method="fdr_bh")[0])))
-    mean = sum(counts) / 20
-    assert len(set(counts)) > 2
-    found = max(counts)
-    assert shuffled_control((looked, tested), 5, found, terms) == ControlResult(
-        name="labels",
-        expects="absent",
-        explains=False,
-        estimate=mean,
-        interval=None,
-        p=(1 + counts.count(found)) / 21,
-        share=mean / found,
-        detail=f"between shuffled labels the same scan confirms {mean:g} of 5 on average, in 20 rounds (seed 11)",
-    )
-    assert [shuffled_control((looked, tested), 5, times * mean, terms).explains for times in (2, 2.001)] == [
-        True,
-        False,
-    ]
-
-
-def test_a_made_up_p_at_alpha_confirms_nothing() -> None:
-    """Four of eight units fire: a side with three of them has p = 17/70, which is not below an alpha of 17/70."""
-    rates = made([[1], [1], [0], [0]], [[1], [1], [0], [0]])
-    below, above = (
-        shuffled_control((rates, rates), 1, 1, Recorder(alpha=alpha)).estimate for alpha in (17 / 70, 17.01 / 70)
-    )
-    draws, sure, likely = np.random.default_rng(0), 0, 0
-    for _ in range(20):
-        picked, fires = rates.shuffled(draws).ranked(1), rates.shuffled(draws).yes.sum()
-        sure += bool(picked) and fires == 4
-        likely += bool(picked) and fires >= 3
-    assert sure < likely
-    assert (below, above) == (sure / 20, likely / 20)

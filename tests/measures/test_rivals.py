@@ -54,7 +54,6 @@ def test_pasted_words_make_the_same_comparison_again(
     (control,) = compared(of, "injection").controls
     assert control == ControlResult(
         name="injection",
-        expects="absent",
         explains=told > 50,
         estimate=estimate,
         interval=None,
@@ -124,7 +123,6 @@ def test_pasted_words_explain_what_they_bring_about_half_of(
     (control,) = run_rivals(sides, made(claim, 0.01), again, none_shown, found=found, terms=terms, own={})
     assert control == ControlResult(
         name="injection",
-        expects="absent",
         explains=explains,
         estimate=estimate or 0.0,
         interval=(-1.5, 2.5),
@@ -144,8 +142,7 @@ def test_what_was_not_read_is_told_and_explains_nothing() -> None:
     (control,) = compared(of, "injection").controls
     assert control == ControlResult(
         name="injection",
-        expects="absent",
-        explains=False,
+        answer="withstood",
         estimate=0.0,
         interval=None,
         p=None,

@@ -313,8 +313,7 @@ def test_a_control_that_was_not_read_leaves_it_open() -> None:
     )
     assert evidence.controls[0] == ControlResult(
         name="random-sae",
-        expects="absent",
-        explains=False,
+        answer="withstood",
         estimate=0.0,
         interval=None,
         p=None,

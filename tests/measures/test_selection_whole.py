@@ -254,8 +254,7 @@ def test_shuffled_labels_explain_nothing_where_nothing_is_confirmed() -> None:
     assert evidence.controls == (
         ControlResult(
             name="labels",
-            expects="absent",
-            explains=False,
+            answer="withstood",
             estimate=0.0,
             interval=None,
             p=1.0,
@@ -282,8 +281,7 @@ def test_words_that_bring_about_the_same_scan_refute_it() -> None:
     assert evidence.controls == (
         ControlResult(
             name="injection",
-            expects="absent",
-            explains=True,
+            answer="explains",
             estimate=1.0,
             interval=None,
             p=1 / 70,

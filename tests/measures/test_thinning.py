@@ -73,8 +73,7 @@ def test_the_more_active_side_is_thinned_and_told_as_a_whole(paired: bool, more_
     sign, (more, less) = (1, LABELS) if more_first else (-1, LABELS[::-1])
     assert control == ControlResult(
         name="activity",
-        expects="persists",
-        explains=True,
+        answer="explains",
         estimate=pytest.approx(sign * left),
         interval=None,
         p=pytest.approx(p),
@@ -110,8 +109,7 @@ def test_as_many_firings_on_both_sides_are_left_as_they_are(paired: bool) -> Non
     assert p < 1
     assert control == ControlResult(
         name="activity",
-        expects="persists",
-        explains=False,
+        answer="withstood",
         estimate=3,
         interval=None,
         p=pytest.approx(p),

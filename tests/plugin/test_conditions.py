@@ -28,7 +28,7 @@ PROMPTS = PromptSet.build(
     neutral="standard",
 )
 ENDS = capture(PROMPTS)
-ALL: tuple[Control, ...] = ("length", "injection", "labels", "random-model", "random-sae")
+ALL: tuple[Control, ...] = ("length", "injection", "random-model", "random-sae")
 
 
 class Stub:

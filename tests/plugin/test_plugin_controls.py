@@ -36,7 +36,7 @@ PROBES = (
     + """
 READ = ("injection", "random-model", "random-sae")
 more = claim("Novice prompts activate more.", id="c.more", source="here",
-    controls=("length", "wording", "labels", *READ))
+    controls=("length", "wording", *READ))
 
 @more
 def test_more(styles):
@@ -52,7 +52,7 @@ def test_fewer(styles):
     assert l0(styles["expert"]) > l0(styles["novice"])
 """
 )
-NAMES = ["length", "wording", "labels", "injection", "random-model", "random-sae"]
+NAMES = ["length", "wording", "injection", "random-model", "random-sae"]
 
 
 @pytest.fixture(scope="module")

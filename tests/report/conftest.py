@@ -181,10 +181,9 @@ def _records() -> list[ProbeRecord]:
     alone = greater(sample("novice", 12.0), sample("expert", 11.8), outcome="inconclusive")
     rivals = (
         length(explains=False, estimate=1.9),
-        rival("wording", None, None, expects="persists"),
+        rival("wording", None, None),
         rival("random-model", 0.15, 0.4, evidence=alone),
         rival("injection", 0.8, 0.002, explains=True, evidence=alone),
-        rival("labels", None, 0.6),
     )
     both = replace(
         greater(novice, expert, controls=rivals),

@@ -130,7 +130,7 @@ def _under_controls(words_of_novice: float) -> Asked:
 NUMBERS = published(novice=float(np.mean(NOVICE.values)), unit="features", tolerance=0.1)
 TURNED = published(novice=20, expert=22, unit="features", tolerance=30)
 MOVED = published(novice=3.0, unit="features", tolerance=0.1)
-CONTROLS: tuple[Control, ...] = ("length", "wording", "injection", "labels")
+CONTROLS: tuple[Control, ...] = ("length", "wording", "injection")
 
 PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Published | None]] = {
     "greater.controls": (_under_controls(8.2), CONTROLS, (), None),

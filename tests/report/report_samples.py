@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from saeprobe.claims import Claim, Control, Verdict, Word
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Sample, UnitValue
+from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Sample, UnitValue
 from saeprobe.prompts import Prompt
 from saeprobe.report import ProbeRecord, build_document, plain, planned_name, probe_to_json, shape
 from saeprobe.report.shape import Document
@@ -91,15 +91,13 @@ def rival(
     p: float | None,
     *,
     explains: bool = False,
-    expects: Expects = "absent",
     evidence: Evidence | None = None,
 ) -> ControlResult:
     """A control that shows this share of an effect of two features."""
     left = 2 * (share or 0.0)
     return ControlResult(
         name=name,
-        expects=expects,
-        explains=explains,
+        answer="cannot tell" if p is None else "explains" if explains else "withstood",
         estimate=left,
         interval=None if p is None else (left - 0.5, left + 0.5),
         p=p,
@@ -113,8 +111,7 @@ def length(*, explains: bool, estimate: float) -> ControlResult:
     """A length control with half a feature on each side."""
     return ControlResult(
         name="length",
-        expects="persists",
-        explains=explains,
+        answer="explains" if explains else "withstood",
         estimate=estimate,
         interval=(estimate - 0.5, estimate + 0.5),
         p=0.41 if explains else 0.004,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from report_samples import changed, document_of, greater, rival, sample
 
-from saeprobe.claims import RULES, WORDS, Claim, Control, Verdict, published
-from saeprobe.evidence.evidence import Evidence, Expects, Needed, UnitValue
+from saeprobe.claims import RULES, WORDS, Claim, Verdict, published
+from saeprobe.evidence.evidence import Answer, Evidence, Needed, UnitValue
 from saeprobe.report import probe_to_json, shape
 from saeprobe.report.overview import rivals, unit_sides
 from saeprobe.report.page import LANGUAGES, render, say
@@ -49,91 +49,20 @@ def shown(*evidence: Evidence) -> str:
     return text_of(render(reported(*evidence)))
 
 
-def standing(
-    name: Control,
-    part: float | None,
-    p: float | None,
-    *,
-    explains: bool = False,
-    expects: Expects = "absent",
-    alpha: float | None = 0.05,
-) -> tuple[str, str]:
-    """What a control comes out as, and the outcome whose sign it takes."""
-    control = rival(name, part, p, explains=explains, expects=expects)
-    (one,) = rivals(one_of(replace(PLAIN, controls=(control,), alpha=alpha)))
-    return one.standing, one.outcome
-
-
 @pytest.mark.parametrize(
-    ("part", "p", "wanted"),
+    ("answer", "p", "standing", "outcome"),
     [
-        (0.9, 0.049, "withstood"),
-        (0.9, 0.05, "open"),
-        (-0.1, 0.001, "open"),
-        (0.0, 0.001, "open"),
-        (0.9, None, "not-run"),
+        ("withstood", 0.049, "withstood", "supported"),
+        ("explains", 0.4, "explains", "refuted"),
+        ("cannot tell", 0.4, "open", "inconclusive"),
+        ("cannot tell", None, "not-run", "inconclusive"),
     ],
 )
-def test_an_effect_that_is_to_persist_withstands_where_enough_is_left(
-    part: float, p: float | None, wanted: str
-) -> None:
-    """Found at p < alpha above zero; else it is open, and a control that could not be run says nothing."""
-    assert standing("length", part, p, expects="persists")[0] == wanted
-
-
-def test_of_wordings_half_is_enough() -> None:
-    """That control drops prompts, and with them power."""
-    assert standing("wording", 0.5, 0.3, expects="persists")[0] == "withstood"
-    assert standing("wording", 0.49, 0.3, expects="persists")[0] == "open"
-    assert standing("length", 0.5, 0.3, expects="persists")[0] == "open"
-
-
-@pytest.mark.parametrize(
-    ("part", "p", "wanted"),
-    [
-        (0.4, 0.001, "withstood"),
-        (0.1, 0.6, "withstood"),
-        (0.5, 0.05, "open"),
-        (0.5, 0.049, "withstood"),
-        (0.49, 0.3, "withstood"),
-        (None, 0.3, "withstood"),
-        (0.9, None, "not-run"),
-    ],
-)
-def test_a_rival_alone_is_open_where_it_is_large_and_not_found(
-    part: float | None, p: float | None, wanted: str
-) -> None:
-    """Half of the effect at p >= alpha is too noisy to rule out; less of it, or found and small, is withstood."""
-    assert standing("injection", part, p)[0] == wanted
-
-
-@pytest.mark.parametrize(
-    ("name", "part", "p", "wanted"),
-    [
-        ("random-model", 0.1, 0.05, "open"),
-        ("random-sae", None, 0.3, "open"),
-        ("random-sae", 0.9, 0.049, "withstood"),
-        ("random-model", 0.9, None, "not-run"),
-    ],
-)
-def test_a_claim_among_random_draws_is_open(name: Control, part: float | None, p: float | None, wanted: str) -> None:
-    """Their p is the rank of the claim among the draws, however much they show on average."""
-    assert standing(name, part, p)[0] == wanted
-
-
-def test_a_rival_that_explains_is_called_so_and_is_red() -> None:
-    """One that takes the effect explains it, one that shows it alone reproduces it."""
-    assert standing("length", 0.0, 0.4, explains=True, expects="persists") == ("explains", "refuted")
-    assert standing("random-sae", 0.9, 0.001, explains=True) == ("reproduces", "refuted")
-    assert standing("length", 0.9, 0.001, expects="persists")[1] == "supported"
-    assert standing("length", 0.9, None, expects="persists")[1] == "inconclusive"
-
-
-def test_shuffled_labels_are_judged_by_their_own_rule() -> None:
-    """Their p is of another question; without an alpha nothing is judged anew."""
-    assert standing("labels", 0.9, 0.9)[0] == "withstood"
-    assert standing("labels", 0.9, 0.9, explains=True)[0] == "reproduces"
-    assert standing("length", 0.9, 0.9, expects="persists", alpha=None)[0] == "withstood"
+def test_a_control_stands_as_it_answered(answer: Answer, p: float | None, standing: str, outcome: str) -> None:
+    """The page judges nothing anew; one that could not be run is called so."""
+    control = replace(rival("length", 0.9, p), answer=answer)
+    (one,) = rivals(one_of(replace(PLAIN, controls=(control,))))
+    assert (one.standing, one.outcome) == (standing, outcome)
 
 
 def test_without_an_effect_of_its_own_a_claim_has_no_control_that_it_withstood() -> None:
@@ -147,40 +76,37 @@ def test_the_table_of_controls_says_what_each_asks_and_finds() -> None:
     """Left or alone, share, p and what becomes of it, in the order declared; the comparison it made is there too."""
     own = replace(PLAIN, statement="l0 of novice > l0 of expert, in a random model", reason="nothing is told apart")
     controls = (
-        rival("length", 0.95, 0.004, expects="persists"),
+        rival("length", 0.95, 0.004),
         rival("random-model", 0.15, 1 / 21, evidence=own),
-        rival("labels", 0.025, 0.6),
-        rival("wording", None, None, expects="persists"),
+        rival("wording", None, None),
     )
     text = shown(replace(PLAIN, controls=controls))
     for said in (
-        "length what it finds left 1.9 [1.4, 2.4] share of the effect 95 % p 0.004 verdict on it withstood Is it",
+        "length what it finds left 1.9 [1.4, 2.4] share of the effect left 95 % p 0.004 verdict on it withstood Is it",
         "Is it there among prompts of equal length? what the control for length did, in words",
-        "random-model what it finds alone 0.3 [−0.2, 0.8] share of the effect 15 % p 0.048 verdict on it withstood",
+        "random-model what it finds left 0.3 [−0.2, 0.8] share of the effect left 15 % p 0.048 verdict on it withstood",
         "The comparison that it made l0 of novice &gt; l0 of expert, in a random model supports it . nothing is told",
-        "labels what it finds 5 % of shuffles share of the effect 2 % p 0.6 verdict on it withstood",
-        "wording what it finds nothing share of the effect – p – verdict on it could not be run",
+        "wording what it finds nothing share of the effect left – p – verdict on it could not be run",
     ):
         assert said in text
 
 
 def test_the_forest_draws_what_is_on_the_axis_of_the_effect() -> None:
-    """Neither a share of shuffles nor a control that could not be run; a rival alone is marked as such."""
+    """What is left under each, and nothing of a control that could not be run."""
     controls = (
-        rival("length", 0.95, 0.004, expects="persists"),
-        rival("labels", 50.0, 0.6),
-        rival("wording", 90.0, None, expects="persists"),
+        rival("length", 0.95, 0.004),
+        rival("wording", 90.0, None),
         rival("random-sae", 0.15, 0.4),
     )
     picture = forest(one_of(replace(PLAIN, controls=controls)), reported(PLAIN))
     assert picture is not None
-    assert [(row.control and (row.control.name, row.control.expects)) for row in picture.rows] == [
+    assert [(row.control and row.control.name) for row in picture.rows] == [
         None,
-        ("length", "persists"),
-        ("random-sae", "absent"),
+        "length",
+        "random-sae",
     ]
     assert picture.axis.high < 10
-    assert "random-sae alone" in shown(replace(PLAIN, controls=controls))
+    assert "adjusted for random-sae" in shown(replace(PLAIN, controls=controls))
 
 
 def test_a_control_that_could_not_be_run_alone_gives_no_forest() -> None:
@@ -251,7 +177,7 @@ def test_an_excess_over_a_margin_is_called_so() -> None:
 
 def test_parts_have_their_units_and_controls_and_tell_one_rule_once() -> None:
     """A rule that all parts share is not repeated; another is."""
-    part = replace(PLAIN, rule="rule one", controls=(rival("length", 0.95, 0.004, expects="persists"),))
+    part = replace(PLAIN, rule="rule one", controls=(rival("length", 0.95, 0.004),))
     whole = replace(
         PLAIN,
         kind="every",
@@ -330,7 +256,7 @@ def test_both_languages_ask_the_questions_of_the_controls(document: Document) ->
     """And name what comes of them."""
     for language in LANGUAGES:
         text = text_of(render(document, language=language)).replace("&#39;", "'")
-        for key in ("asks.length", "asks.labels", "standing.reproduces", "baseline.caption", "rule", "control.share"):
+        for key in ("asks.length", "asks.activity", "standing.explains", "baseline.caption", "rule", "control.share"):
             assert say(key, language) in text
 
 

@@ -13,7 +13,7 @@ import pytest
 from report_samples import changed
 
 from saeprobe.claims import WORDS, Control
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Kind, Sample
+from saeprobe.evidence.evidence import Answer, ControlResult, Evidence, EvidenceOutcome, Kind, Sample
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.prompts import Prompt
 from saeprobe.report import shape
@@ -44,7 +44,7 @@ def test_the_schema_knows_every_word() -> None:
     assert set(of["Evidence"]["properties"]["outcome"]["enum"]) == set(get_args(EvidenceOutcome))
     assert set(of["Evidence"]["properties"]["kind"]["enum"]) == set(get_args(Kind))
     assert set(of["Control"]["properties"]["name"]["enum"]) == set(get_args(Control))
-    assert set(of["Control"]["properties"]["expects"]["enum"]) == set(get_args(Expects))
+    assert set(of["Control"]["properties"]["answer"]["enum"]) == set(get_args(Answer))
     for part in (part for part in of.values() if "properties" in part):
         assert part["required"] == list(part["properties"])
         assert part["additionalProperties"] is False

@@ -119,8 +119,7 @@ def test_samples_are_those_of_the_evidence_and_its_parts_not_of_its_controls() -
     """What a control read of a random model is no value of the claim."""
     rival = ControlResult(
         name="random-model",
-        expects="absent",
-        explains=False,
+        answer="withstood",
         estimate=0.0,
         interval=None,
         p=0.5,

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Expects, Terms
+from saeprobe.evidence.evidence import Answer, ControlResult, Evidence, EvidenceOutcome, Terms
 from saeprobe.evidence.units import Compared
 from saeprobe.evidence.values import Measurement
-from saeprobe.files import amount, number
+from saeprobe.files import SHARE, amount, number
 
 Again = Callable[[Measurement, Measurement], Evidence]
 """Makes the comparison of the claim on two other measurements, without controls."""
@@ -37,12 +37,11 @@ def share_of(part: float, effect: float) -> float | None:
     return part / effect if effect else None
 
 
-def not_run(name: Control, expects: Expects, compared: Compared, why: str) -> ControlResult:
+def not_run(name: Control, compared: Compared, why: str) -> ControlResult:
     """Make the result of a control that could not be run, so that the claim's own estimate stands unexamined."""
     return ControlResult(
         name=name,
-        expects=expects,
-        explains=False,
+        answer="cannot tell",
         estimate=compared.shift.estimate,
         interval=None,
         p=None,
@@ -57,7 +56,7 @@ def what_is_left(name: Control, compared: Compared, again: Evidence, terms: Term
     own effect. `done` says what was done; the numbers follow it.
     """
     if again.p is None or again.estimate is None:
-        return not_run(name, "persists", compared, f"{done}: {again.reason}")
+        return not_run(name, compared, f"{done}: {again.reason}")
     left, effect, unit = again.estimate, compared.shift.estimate, again.unit
     share = share_of(left, effect)
     rest = left if abs(left) > ROUNDING * abs(effect) else 0.0
@@ -65,8 +64,9 @@ def what_is_left(name: Control, compared: Compared, again: Evidence, terms: Term
     explains = left <= 0 or (taken and not withstands(name, left, again.p, share, terms.alpha))
     return ControlResult(
         name=name,
-        expects="persists",
-        explains=found(compared, terms) and explains,
+        answer=_answer(
+            explains=found(compared, terms) and explains, withstood=withstands(name, left, again.p, share, terms.alpha)
+        ),
         estimate=left,
         interval=again.interval,
         p=again.p,
@@ -84,17 +84,21 @@ def what_is_shown(
     It explains the claim, whose `effect` was `found`, if it shows at least half as much, with p below alpha.
     """
     share = None if not effect or again.estimate is None else again.estimate / effect
+    shown, large = again.p is not None and again.p < alpha, share is not None and share >= HALF
     return ControlResult(
         name=name,
-        expects="absent",
-        explains=found and again.p is not None and again.p < alpha and share is not None and share >= HALF,
-        estimate=again.estimate or 0.0,
+        answer=_answer(explains=found and shown and large, withstood=again.p is not None and not (large and not shown)),
+        estimate=(effect or 0.0) - (again.estimate or 0.0),
         interval=again.interval,
         p=again.p,
         detail=detail,
-        share=share,
+        share=None if share is None else 1 - share,
         evidence=again,
     )
+
+
+def _answer(*, explains: bool, withstood: bool) -> Answer:
+    return "explains" if explains else "withstood" if withstood else "cannot tell"
 
 
 def withstands(name: Control, left: float, p: float, share: float | None, alpha: float) -> bool:
@@ -107,66 +111,52 @@ def withstands(name: Control, left: float, p: float, share: float | None, alpha:
     return name == "wording" and share is not None and share >= HALF
 
 
-_RIVALS: Final[dict[Control, tuple[str, str]]] = {
-    "length": ("prompt length", "with prompt length held equal"),
-    "wording": ("the styles' own words", "without the styles' own words"),
-    "activity": ("the number of active features", "with equally many active features"),
-    "injection": ("the styles' own words", "from the styles' own words alone"),
-    "random-model": ("a random model", "in a random model"),
-    "random-sae": ("random features", "with random features"),
+_RIVALS: Final[dict[Control, str]] = {
+    "length": "prompt length",
+    "wording": "the styles' own words",
+    "activity": "the number of active features",
+    "injection": "the styles' own words alone",
+    "random-model": "a random model",
+    "random-sae": "random features",
 }
-"""What each control takes for the rival, and where the rest of the effect then stands."""
+"""What each control takes for the rival."""
 
 
-def verdict_of(controls: Sequence[ControlResult], numbers: str, alpha: float) -> tuple[EvidenceOutcome, str] | None:
-    """Return what the controls decide; None where the claim withstands all of them.
+def verdict_of(controls: Sequence[ControlResult], numbers: str) -> tuple[EvidenceOutcome, str] | None:
+    """Return what the controls decide of an effect that was found; None where it withstands all of them.
 
-    One that explains the effect refutes the claim, whatever the others say, and the reason names all that do; one that
-    could not be run, or that left both open, makes it inconclusive. `numbers` are those of the claim's own comparison.
+    One that explains the effect decides, whatever the others say, and the reason names all that do; else one that
+    cannot tell leaves the claim open. `numbers` are those of the claim's own comparison.
     """
-    against = [_against(controls, "persists", "explained"), _against(controls, "absent", "reproduced")]
-    if any(against):
-        return "refuted", "; ".join(one for one in against if one)
+    explaining = [control for control in controls if control.answer == "explains"]
+    if explaining:
+        named = _listed([control.name for control in explaining])
+        return "explained", f"{numbers}, but explained by {named}: {'; '.join(one.detail for one in explaining)}"
+    unrun = [control for control in controls if control.p is None]
+    for control in unrun[:1]:
+        nor = f"; nor could {_listed([one.name for one in unrun[1:]])}" if unrun[1:] else ""
+        why = f"the control for {control.name} could not be run: {control.detail}{nor}"
+        return "inconclusive", f"{numbers}, but {why}"
     for control in controls:
-        if control.p is None:
-            others = [one.name for one in controls if one.p is None and one is not control]
-            nor = f"; nor could {_listed(others)}" if others else ""
-            why = f"the control for {control.name} could not be run: {control.detail}{nor}"
-            return "inconclusive", f"{numbers}, but {why}"
-        if control.name != "labels" and _open(control, control.p, alpha):
-            rival = _RIVALS[control.name][0]
-            return "inconclusive", f"{numbers}, but not distinguished from {rival}: {control.detail}"
+        if control.answer == "cannot tell":
+            return "inconclusive", f"{numbers}, but not distinguished from {_RIVALS[control.name]}: {control.detail}"
     return None
 
 
 def summary_of(controls: Sequence[ControlResult], unit: str = "") -> str:
-    """Say what the controls left of an effect, or showed without it, to go on after its numbers."""
+    """Say what the controls left of an effect, to go on after its numbers."""
     return "".join(
-        f"; {control.detail}"
-        if control.name == "labels"
-        else f"; {number(control.estimate, unit, signed=True)} {_RIVALS[control.name][1]}"
+        f"; {number(control.estimate, unit, signed=True)}{_share(control.share)} beside {_RIVALS[control.name]}"
         for control in controls
         if control.p is not None
     )
 
 
-def _against(controls: Sequence[ControlResult], expects: Expects, verb: str) -> str:
-    """Name the controls of a sort that are against the claim, and what they show; empty where none is."""
-    these = [control for control in controls if control.explains and control.expects == expects]
-    named = _listed([control.name for control in these])
-    return f"{verb} by {named}: {'; '.join(control.detail for control in these)}" if these else ""
+def _share(share: float | None) -> str:
+    return "" if share is None else f" ({number(share, SHARE)})"
 
 
 def _listed(names: Sequence[str]) -> str:
-    """List `length`, `length and wording`, `length, wording and labels`."""
+    """List `length`, `length and wording`, `length, wording and activity`."""
     *others, last = names or [""]
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def _open(control: ControlResult, p: float, alpha: float) -> bool:
-    """Decide whether a control neither took the effect nor left it standing."""
-    if control.expects == "persists":
-        return not withstands(control.name, control.estimate, p, control.share, alpha)
-    if control.name in RANDOM:  # p is the rank of the claim among the draws, which has to lie above them
-        return p >= alpha
-    return p >= alpha and control.share is not None and control.share >= HALF

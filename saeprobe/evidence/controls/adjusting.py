@@ -1,4 +1,4 @@
-"""Four controls hold a claim at equal length, without the styles' words, by these alone, and with shuffled labels."""
+"""Three controls hold a claim at equal length, without the styles' words, and by these words alone."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from saeprobe.evidence.values import Measurement
 from saeprobe.files import amount, number, p_value
 from saeprobe.prompts.prompt import mentions
 from saeprobe.shapes import Float
-from saeprobe.statistics.intervals import rate_interval, rate_p
-from saeprobe.statistics.shifts import paired_shuffled_ps, shuffled_ps
 
 FEWEST_CLUSTERS = 3  # templates, or topics, from which the error of a slope is taken; of two it is hardly known
 
@@ -32,19 +30,19 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
     whole = a.whole
     long_a, long_b, long_whole = a.n_tokens, b.n_tokens, whole.n_tokens
     if long_a is None or long_b is None or long_whole is None:
-        return not_run("length", "persists", compared, "the record does not say how long the prompts are")
+        return not_run("length", compared, "the record does not say how long the prompts are")
     if whole.measure != b.whole.measure and a.prompts != b.prompts:
-        return not_run("length", "persists", compared, "two features on other prompts rise with length each in its way")
+        return not_run("length", compared, "two features on other prompts rise with length each in its way")
     lengths, styles = long_whole.astype(np.float64), [prompt.style for prompt in whole.prompts]
     slope = within_slope(whole.values, lengths, styles)
     gap = float(long_a.mean() - long_b.mean())
     if slope is None:
         if gap == 0:
             shift = compared.shift
-            unmoved = not_run("length", "persists", compared, "all prompts are equally long")
-            return replace(unmoved, p=shift.p, interval=shift.interval, share=1.0)
+            unmoved = not_run("length", compared, "all prompts are equally long")
+            return replace(unmoved, answer="withstood", p=shift.p, interval=shift.interval, share=1.0)
         why = f"prompts differ by {gap:.1f} tokens between the styles but never within one"
-        return not_run("length", "persists", compared, why)
+        return not_run("length", compared, why)
     middle = float(np.concatenate([long_a, long_b]).mean())
     made = again(
         replace(a, values=a.values - slope * (long_a - middle)),
@@ -58,8 +56,9 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
     p = 0.0 if gap == 0 else _slope_p(whole, lengths, styles, gap=gap, left=result.estimate)
     if result.p is None or p <= result.p:
         return result
+    answer = "cannot tell" if p >= terms.alpha and result.answer == "withstood" else result.answer
     uncertain = "" if p < terms.alpha else f"; against the error of that slope {p_value(p)}"
-    return replace(result, p=p, detail=f"{result.detail}{uncertain}")
+    return replace(result, answer=answer, p=p, detail=f"{result.detail}{uncertain}")
 
 
 Values = Float[np.ndarray, " prompts"]
@@ -133,7 +132,7 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
     """Repeat the comparison on the prompts of either side that say none of the words of either style."""
     words = own_words(a, b)
     if not words:
-        return not_run("wording", "persists", compared, UNKNOWN_WORDS)
+        return not_run("wording", compared, UNKNOWN_WORDS)
     said = " and ".join(f"'{word}'" for word in words)
     least = 2 if compared.units.startswith("templates") else 1
     kept: list[Measurement] = []
@@ -143,7 +142,7 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
         if left < least:
             there = len({prompt.template for prompt in side.prompts})
             why = f"{left} of {there} wordings of {side.label} do without {said}; at least {least} are needed"
-            return not_run("wording", "persists", compared, why)
+            return not_run("wording", compared, why)
         kept.append(replace(side.select(silent), family=side.whole))
     counts = " + ".join(str(len({prompt.template for prompt in side.prompts})) for side in kept)
     done = f"in the {counts} wordings without {said}"
@@ -156,12 +155,6 @@ def own_words(a: Measurement, b: Measurement) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for style in styles for of in (a, b) for word in of.words.get(style, ())))
 
 
-ROUNDS: Final = 200
-"""Enough to tell a test that finds something in one of ten shuffles from one that does in one of twenty."""
-
-LEVEL: Final = 0.99  # level of the interval of that share: one claim in two hundred would be lost to chance
-
-
 def injection_control(
     a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again
 ) -> ControlResult:
@@ -172,48 +165,18 @@ def injection_control(
     """
     name: Control = "injection"
     if not own_words(a, b):
-        return not_run(name, "absent", compared, UNKNOWN_WORDS)
+        return not_run(name, compared, UNKNOWN_WORDS)
     if a.under is None or b.under is None:
-        return not_run(name, "absent", compared, NO_MODEL)
+        return not_run(name, compared, NO_MODEL)
     try:
         made = again(a.under(name, 0), b.under(name, 0))
     except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
-        return not_run(name, "absent", compared, str(error))
+        return not_run(name, compared, str(error))
     if made.p is None or made.estimate is None:
-        return not_run(name, "absent", compared, made.reason)
+        return not_run(name, compared, made.reason)
     words, effect = " and ".join(f"'{word}'" for word in own_words(a, b)), compared.shift.estimate
     detail = (
         f"with {words} pasted into neutral prompts the difference is {amount(made.estimate, made.unit, signed=True)} "
         f"({p_value(made.p)}) against {number(effect, made.unit, signed=True)}"
     )
     return what_is_shown(name, effect, made, terms.alpha, detail, found=found(compared, terms))
-
-
-def shuffled_control(
-    _a: Measurement, _b: Measurement, compared: Compared, terms: Terms, *, again: Again
-) -> ControlResult:
-    """Repeat the test between pseudo sides, each of which has half of the units of either side.
-
-    It explains the claim if the test finds something, in either direction, in more shuffles than its alpha allows for:
-    if the lower end of the exact binomial interval of their share lies above alpha. Where templates and topics are
-    crossed, the labels of the templates are shuffled.
-    """
-    del again  # the units are at hand; nothing is measured again
-    values = np.array([unit.value for unit in compared.unit_values])
-    if compared.paired:
-        ps = paired_shuffled_ps(values[: compared.n_units[0]], rounds=ROUNDS, seed=terms.seed)
-    else:
-        middle, end = compared.n_units[0], sum(compared.n_units)
-        ps = shuffled_ps(values[:middle], values[middle:end], rounds=ROUNDS, seed=terms.seed)
-    times = int((ps < terms.alpha).sum())
-    interval = rate_interval(times, len(ps), level=LEVEL)
-    return ControlResult(
-        name="labels",
-        expects="absent",
-        explains=found(compared, terms) and interval[0] > terms.alpha,
-        estimate=times / len(ps),
-        interval=interval,
-        p=rate_p(times, len(ps), bound=terms.alpha, above=True),
-        detail=f"found in {times} of {len(ps)} shuffles of the labels, where alpha = {terms.alpha:g} allows for "
-        f"{terms.alpha * len(ps):.0f}",
-    )

@@ -61,12 +61,12 @@ def draws_control(
     del again  # a draw is one value, whose own test would be of its prompts and not of the draw
     under_a, under_b = a.under, b.under
     if under_a is None or under_b is None:
-        return not_run(name, "absent", compared, NO_MODEL)
+        return not_run(name, compared, NO_MODEL)
     try:
         read = [(under_a(name, draw), under_b(name, draw)) for draw in range(n_draws(terms.alpha))]
         here = _on(a, read[0][0]), _on(b, read[0][1])
     except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
-        return not_run(name, "absent", compared, str(error))
+        return not_run(name, compared, str(error))
     if all(np.array_equal(one.values, of.values) for draw in read for one, of in zip(draw, here, strict=True)):
         raise TypeError(
             f"{name} says nothing about {a.measure}, which is the same under all {len(read)} draws; take it from "
@@ -145,19 +145,19 @@ def judged_draws(
             UnitValue(side=statement, unit=f"draw {draw}", value=float(value)) for draw, value in enumerate(there)
         ),
     )
-    scale = (claim.scale or 0.0) if relative else 1.0
+    scale, p = (claim.scale or 0.0) if relative else 1.0, (1 + as_large) / (1 + len(there))
+    explains = found and shown and share is not None and share >= HALF
     return ControlResult(
         name=name,
-        expects="absent",
-        explains=found and shown and share is not None and share >= HALF,
-        estimate=shift.estimate * scale,
-        interval=None if shift.interval is None else (shift.interval[0] * scale, shift.interval[1] * scale),
-        p=(1 + as_large) / (1 + len(there)),
+        answer="explains" if explains else "withstood" if p < terms.alpha else "cannot tell",
+        estimate=(here - shift.estimate) * scale,
+        interval=None,
+        p=p,
         detail=(
             f"{len(there)} draws of {_DRAWN[name]} show {words(shift.estimate)} on average, {as_large} of them at "
             f"least the {words(here)} of the claim on the same {prompts:,} prompts"
         ),
-        share=share,
+        share=None if share is None else 1 - share,
         evidence=evidence,
     )
 
@@ -220,7 +220,7 @@ def run_rivals(
             return _pasted(name, claim, again(tuple(side.under(name) for side in sides), unasked), found, terms.alpha)
         except (NotRun, ValueError) as error:  # such as a random model under which no feature fires on some prompt
             return ControlResult(
-                name=name, expects="absent", explains=False, estimate=0.0, interval=None, p=None, detail=str(error)
+                name=name, answer="cannot tell", estimate=0.0, interval=None, p=None, detail=str(error)
             )
 
     return tuple(own[name]() if name in own else rival(name) for name in terms.controls)

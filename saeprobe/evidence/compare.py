@@ -226,23 +226,21 @@ def _unlike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber, name: str)
 
 
 def each_holds(parts: Sequence[Evidence]) -> Evidence:
-    """Make the evidence that all of `parts` hold; a refuted one refutes it (intersection-union test, Berger 1982)."""
-    against = [part for part in parts if part.outcome == "refuted"]
-    undecided = [part for part in parts if part.outcome == "inconclusive"]
+    """Make the evidence that all of `parts` hold (intersection-union test, Berger 1982); see `_decided`."""
+    outcome, which = _decided(parts)
     reason = f"all {len(parts)} comparisons hold"
-    if against or undecided:
-        which, word = (against, "refuted") if against else (undecided, "open")
+    if outcome != "supported":
+        word = "open" if outcome == "inconclusive" else outcome
         are = f"is {word}:" if len(which) == 1 else f"are {word}, such as"
         reason = f"{len(which)} of {len(parts)} comparisons {are} {which[0].statement}: {which[0].reason}"
     below = sum(any(one.name == "length" and one.estimate < 0 for one in part.controls) for part in parts)
-    if against and below:
+    if outcome in ("refuted", "explained") and below:
         before = sum((part.estimate or 0) < 0 for part in parts)
         reason = (
             f"with prompt length held equal {below} of the {len(parts)} differences fall below zero "
             f"({before} before); {reason}"
         )
-    rule = "supported where every part is; refuted where a single one is; inconclusive otherwise"
-    return _whole("every", "; ".join(part.statement for part in parts), reason, rule, parts)
+    return _whole("every", "; ".join(part.statement for part in parts), reason, parts)
 
 
 def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
@@ -251,36 +249,56 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
     All adjacent comparisons must hold (intersection-union test, Berger 1982): each is made at alpha, and so is the
     whole. They imply all the others.
     """
-    words = ["reversed" if part.outcome == "refuted" and (part.estimate or 0) < 0 else part.outcome for part in parts]
     pairs: dict[str, list[str]] = {}
-    for upper, lower, word in zip(names[:-1], names[1:], words, strict=True):
-        pairs.setdefault({"supported": "holds", "inconclusive": "open"}.get(word, word), []).append(
-            f"{upper} > {lower}"
-        )
+    for upper, lower, part in zip(names[:-1], names[1:], parts, strict=True):
+        pairs.setdefault(_IN_ORDER[part.outcome], []).append(f"{upper} > {lower}")
     reason = "; ".join(f"{word}: {', '.join(these)}" for word, these in pairs.items())
-    for part, word in zip(parts, words, strict=True):
-        reason += f". {part.statement} is {part.reason}" if word == "refuted" else ""
+    for part in parts:
+        reason += f". {part.statement}: {part.reason}" if part.outcome == "explained" else ""
     samples: dict[str, Sample] = {sample.label: sample for part in parts for sample in part.samples}
     *above, last = sorted(samples.values(), key=lambda sample: -sample.mean)
     means = [f"{one.label} {number(one.mean, one.unit)}" for one in above]
     reason += f". As measured: {', '.join([*means, f'{last.label} {amount(last.mean, last.unit)}'])}"
-    rule = (
-        "supported where each quantity is above the next; refuted where a single adjacent comparison is; "
-        "inconclusive otherwise"
-    )
-    return _whole("ordering", " > ".join(names), reason, rule, parts)
+    return _whole("ordering", " > ".join(names), reason, parts)
 
 
-def _whole(kind: Kind, statement: str, reason: str, rule: str, parts: Sequence[Evidence]) -> Evidence:
+_IN_ORDER = {"supported": "holds", "explained": "explained", "refuted": "reversed", "inconclusive": "open"}
+
+
+def _decided(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]]:
+    """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
+    open_ = [part for part in parts if part.outcome == "inconclusive"]
+    ranks: list[tuple[EvidenceOutcome, list[Evidence]]] = [
+        ("refuted", [part for part in parts if part.outcome == "refuted"]),
+        ("inconclusive", [part for part in open_ if not _held_up(part)]),
+        ("explained", [part for part in parts if part.outcome == "explained"]),
+        ("inconclusive", open_),
+    ]
+    return next((rank for rank in ranks if rank[1]), ("supported", []))
+
+
+def _held_up(part: Evidence) -> bool:
+    """Decide whether an open part was found by its own test, so that nothing but a control leaves it open."""
+    if part.parts:
+        return all(map(_held_up, _decided(part.parts)[1]))
+    found = None not in (part.p, part.alpha) and (part.p or 0.0) < (part.alpha or 0.0) and (part.estimate or 0.0) > 0
+    return found and any(control.answer == "cannot tell" for control in part.controls)
+
+
+_RULE = (
+    "refuted where a single part is; else inconclusive where the own test of one does not find it; else explained where "
+    "a control explains one, inconclusive where a control cannot tell of one, and supported where every part is"
+)
+
+
+def _whole(kind: Kind, statement: str, reason: str, parts: Sequence[Evidence]) -> Evidence:
     """Put parts together that must all hold.
 
     It needs the largest of what its open parts need, beyond any plan where one is; nothing is said where one of them
     does not know.
     """
-    outcomes = {part.outcome for part in parts}
-    needs = [part.needed for part in parts if part.outcome == "inconclusive"]
-    outcome: EvidenceOutcome = "refuted" if "refuted" in outcomes else "inconclusive" if needs else "supported"
-    known = [need for need in needs if need is not None]
+    outcome, which = _decided(parts)
+    known = [part.needed for part in which if part.needed is not None]
     needed = max(known, key=lambda need: (need.wanted is None, need.wanted or 0), default=None)
     return Evidence(
         kind=kind,
@@ -291,6 +309,6 @@ def _whole(kind: Kind, statement: str, reason: str, rule: str, parts: Sequence[E
         unit=parts[0].unit,
         alpha=parts[0].alpha,
         parts=tuple(parts),
-        rule=rule,
-        needed=needed if outcome == "inconclusive" and len(known) == len(needs) else None,
+        rule=_RULE,
+        needed=needed if outcome == "inconclusive" and len(known) == len(which) else None,
     )

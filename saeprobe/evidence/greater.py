@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Final
 
 from saeprobe.captures import places_apart
 from saeprobe.claims import Control
-from saeprobe.evidence.controls import RANDOM, Again, summary_of, verdict_of
+from saeprobe.evidence.controls import RANDOM, found, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.adjusting import injection_control, length_control, wording_control
-from saeprobe.evidence.controls.draws import draws_control
+from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms
 from saeprobe.evidence.units import (
     Compared,
@@ -71,7 +71,7 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     if isinstance(compared, str):
         open_ = untested(kind, statement, a, b, compared, terms)
         return replace(open_, estimate=a.mean - b.mean - (asked or 0.0), margin=asked)
-    controls = _controls(a, b, compared, terms, margin)
+    controls = _controls(a, b, compared, terms)
     shift = compared.shift
     needed = None
     if shift.p >= terms.alpha and shift.spread:
@@ -149,26 +149,6 @@ def _judge(
     return verdict_of(controls, numbers) or ("supported", numbers + summary_of(controls, a.unit))
 
 
-_PERSISTS: Final = (
-    ". An effect that is to persist withstands a control with p below alpha and a rest above zero, or in other "
-    "wordings with half of it left; else it is explained where nothing is left, or where the interval of the "
-    "rest lies below it"
-)
-
-_JUDGED: Final[dict[Control, str]] = {
-    "length": (
-        ". For length p is the larger one of that of the values moved along the slope and, by Student's t, that "
-        "of what is left against the jackknife error of the slope times the difference in length, over templates "
-        "and over topics"
-    ),
-    "injection": (
-        ". Pasted words reproduce it with p below alpha and at least half of it, and leave it open where at least "
-        "half shows with p not below alpha"
-    ),
-}
-"""How single controls are judged, to go on after a rule."""
-
-
 def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
     what = "the difference of the means" if asked is None else "what of the difference exceeds the margin"
     rule = (
@@ -177,13 +157,10 @@ def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
     )
     if controls:
         rule += (
-            ". Where this supports it, a control that explains or reproduces the effect refutes it, and one that could "
-            "not be run or cannot tell leaves it inconclusive"
+            ". Where this supports it, a control that explains the effect makes it explained, and else one that cannot "
+            "tell leaves it inconclusive; each control has its own rule"
         )
-    if {control.name for control in controls} & {"length", "wording"}:
-        rule += _PERSISTS
-    names = {control.name for control in controls}
-    return rule + "".join(how for name, how in _JUDGED.items() if name in names)
+    return rule
 
 
 def _by_hand(compared: Compared) -> str:
@@ -201,34 +178,28 @@ def _by_hand(compared: Compared) -> str:
     return how + drawing_rule(compared.shift.seed)
 
 
-_CONTROLS: Final = {
-    "length": length_control,
-    "wording": wording_control,
-    "injection": injection_control,
-    **{name: partial(draws_control, name) for name in RANDOM},
-}
-
-
-def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms, margin: Margin | None) -> Controls:
+def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> Controls:
     """Run the controls that the claim declares, in that order.
 
-    Pasted words are held against the claim without its margin: they bring about differences, not what exceeds one.
+    Those that change what is read are held against the claim without its margin: they bring about differences, not
+    what exceeds one. What is left of a claim with a margin has to exceed it still.
     """
-    if "activity" in terms.controls:
-        raise TypeError(
-            f"activity is a control of exclusive features, and {a.name} > {b.name} counts none; "
-            "take it from controls=... of the claim, or put the comparison into a claim of its own"
+    refuse_others("a comparison of two measurements", terms.controls)
+    there, statement = found(compared, terms), f"{a.name} > {b.name}"
+
+    def drawn(name: Control) -> ControlResult:
+        own = compared.shift.estimate
+        return draws_control(
+            name, (a, b), of_means, statement=statement, unit=a.unit, own=own, found=there, terms=terms
         )
-    unasked = replace(terms, controls=())
-    again: Again = partial(greater, terms=unasked, margin=margin)
-    bare = compare(a, b, terms) if margin is not None and "injection" in terms.controls else compared
 
-    def run(name: Control) -> ControlResult:
-        if name == "injection" and not isinstance(bare, str):
-            return injection_control(a, b, bare, terms, again=partial(greater, terms=unasked))
-        return _CONTROLS[name](a, b, compared, terms, again=again)
-
-    return tuple(run(name) for name in terms.controls)
+    run: dict[Control, Callable[[], ControlResult]] = {
+        "length": lambda: length_control(a, b, compared, terms),
+        "wording": lambda: wording_control(a, b, compared, terms),
+        "injection": lambda: injection_control(a, b, compared, terms, again=greater),
+        **{name: partial(drawn, name) for name in RANDOM},
+    }
+    return tuple(run[name]() for name in terms.controls)
 
 
 def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) -> Evidence:

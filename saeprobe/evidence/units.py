@@ -110,7 +110,8 @@ class Compared:
     `unit_values` are the numbers that the test saw; a reader gets `shift.estimate` and `shift.p` from them again. Over
     templates and topics they are the templates', then the differences of the topics. `paired` says whether every
     unit has its partner on the other side. `n_units` counts templates, or topics where only they are the units.
-    `spread_matters` says that the values are not all 0 or 1.
+    `spread_matters` says that the values are not all 0 or 1. `pairs` are units that share a frame, by their places on
+    either side.
     """
 
     shift: Shift
@@ -121,6 +122,7 @@ class Compared:
     spread_matters: bool
     paired: bool
     unit_values: tuple[UnitValue, ...]
+    pairs: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ class Measurement(_Measured):
         prompts: the prompts, each with its topic and template.
         n_tokens: tokens the model saw of each prompt, `[prompts]`; None where a record does not say.
         place: the tokens that were read of each prompt, such as `last token`; empty for the whole prompt, or unknown.
-        family: the same measure on the whole capture, or how to get it; the length control takes its slope from it.
+        family: the same measure on the whole capture, or how to get it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
         near: how far features near their threshold may move the values; None where there is none, or it is unknown.
         under: measures the same as a control and a draw of it read it, or raises `NotRun`; None for a record.

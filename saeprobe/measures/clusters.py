@@ -11,20 +11,18 @@ from math import ceil, factorial, prod
 import numpy as np
 from scipy.sparse import csr_array
 
-from saeprobe.claims import Control, Over
-from saeprobe.evidence.controls import READ_ELSEWHERE, summary_of, verdict_of
+from saeprobe.claims import Over
+from saeprobe.evidence.controls import Contrast, mean_of, refuse_others, summary_of, verdict_of, weighted
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
 from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares
-from saeprobe.measures.reading import captured, refuse_more, refuse_others, templates, topics
+from saeprobe.measures.reading import captured, refuse_more, templates, topics
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import DRAWING, Reached, counted, drawn
-
-CONTROLS: tuple[Control, ...] = READ_ELSEWHERE  # the sentence takes these
 
 DECIMALS = 6  # of the distances, which are reported so and tested as reported
 
@@ -42,8 +40,8 @@ _RULE = (
     "p is the share of relabelings under which the mean silhouette is at least as large, taken from the distances "
     f"given here. {DRAWING}: argsort(random((count, 1, units))) puts the styles in another order, or "
     "argsort(random((count, topics, styles))) those of each topic. Supported if p < alpha, every "
-    "style's mean silhouette is above 0 with its interval, and no control makes half of it. Refuted if one does, "
-    "or if some style of s lies below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies "
+    "style's mean silhouette is above 0 with its interval, and every control is withstood. Refuted if some style "
+    "of s lies below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies "
     "nearest to alone is as low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values "
     "are the silhouettes; intervals are BCa bootstrap ones over the units of a style, of 4,999 resamples drawn by "
     "default_rng(seed).integers(0, units, (4999, units)) and put in order"
@@ -73,7 +71,7 @@ def clusters(of: Features | Recorded, *more: object) -> Evidence:
     refuse_more("clusters", more)
     of = captured(of)
     terms = current_terms()
-    refuse_others("clusters", terms.controls, CONTROLS)
+    refuse_others("clusters", terms.controls)
     if len(terms.over) > 1:
         raise TypeError("clusters permutes wordings or topics; state one: over=('templates',) or over=('topics',)")
     if len(of.styles) < 2:  # noqa: PLR2004 - one style is apart from nothing
@@ -124,7 +122,14 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
     )
     found = reached.p < terms.alpha and mean > 0
     controls = run_rivals(
-        sides, tested, _clustered, lambda there: _effect(there, terms.over), found=found, terms=terms, own={}
+        sides,
+        tested,
+        _clustered,
+        lambda there: _effect(there, terms.over),
+        error=_error,
+        found=found,
+        terms=terms,
+        own={},
     )
     tested = replace(tested, controls=controls)
     numbers = f"mean silhouette {mean:.2f}, {p_value(reached.p)}"
@@ -192,6 +197,13 @@ def _effect(sides: BothSides, over: tuple[Over, ...]) -> Effect:
         raise ValueError(units)  # noqa: TRY004 - it is the text of what is wrong
     values = silhouettes(_distances(of, units), units.labels[None])[0]
     return Effect(size=float(values.mean()), scale=None)
+
+
+def _error(tested: Evidence) -> Contrast:
+    """Return the mean silhouette with its error: each style has a variance of its own."""
+    ends = np.cumsum(tested.n_units)[:-1]
+    by_style = np.split(np.array([unit.value for unit in tested.unit_values]), ends)
+    return weighted(*((len(of) / sum(tested.n_units), mean_of(of)) for of in by_style))
 
 
 def _lying_in_another(

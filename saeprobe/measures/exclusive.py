@@ -14,7 +14,7 @@ from typing import NoReturn
 import numpy as np
 
 from saeprobe.claims import NotRun
-from saeprobe.evidence.controls import HALF, READ_ELSEWHERE, summary_of, verdict_of
+from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
 from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
 from saeprobe.evidence.near import within_rounding
@@ -31,15 +31,11 @@ from saeprobe.measures.reading import (
     fire_anywhere,
     firing,
     refuse_apart,
-    refuse_others,
     refuse_unread,
 )
 from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
 from saeprobe.statistics.permutation import COUNTED_ITEMS, DRAWING, Dealt, Reached, counted, drawn, every_choice
-
-CONTROLS = ("activity", *READ_ELSEWHERE)
-"""A comparison of exclusive features takes these controls."""
 
 THINNINGS = (20, 180)
 """The p of thinned features is averaged over 20 thinnings, and over 180 more where the first leave it open."""
@@ -63,10 +59,8 @@ _RULE = (
     "p is the share of relabelings under which they differ at least as much; the patterns say which features fire in "
     f"which units. {DRAWING}: argsort(random((count, units))) < units of the first side are put there, or "
     "random((count, topics)) < 0.5 stay as they are. Supported if p < alpha, the estimate is above 0 and every control "
-    "is passed; refuted if p < alpha and the estimate is below 0, or if a control explains or reproduces it; else "
-    "inconclusive. The unit values are the distinct features of each unit. The control activity explains "
-    "it where p is not below alpha, or nothing is left, and at most half is; it drops single firings, of which only "
-    "the sums stand here, so that its numbers cannot be had again from these"
+    "is withstood; refuted if p < alpha and the estimate is below 0; else inconclusive. The unit values are the "
+    "distinct features of each unit"
 )
 
 Units = Bool[np.ndarray, "units d_sae"]
@@ -153,12 +147,7 @@ def _more_exclusive(more: object, less: object, terms: Terms) -> Evidence:
         raise TypeError(f"{more!r} > {less!r}; {_REVERSE}, by > or <")
     if not (_same(more.on, less.but_not) and _same(more.but_not, less.on)):
         raise TypeError(_REVERSE)
-    refuse_others(
-        "exclusive features",
-        terms.controls,
-        CONTROLS,
-        remedy="; activity asks whether more active features, as longer prompts have, make more exclusive ones",
-    )
+    refuse_others("exclusive features", terms.controls)
     if isinstance(more.on, RecordedStyle) or isinstance(more.but_not, RecordedStyle):
         a, b = sample_of(more.summary, terms), sample_of(less.summary, terms)
         return summaries("exclusive", _STATEMENT.format(a.label, b.label), a, b)
@@ -218,9 +207,10 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         tested,
         _compared,
         _effect,
+        error=_error,
         found=there,
         terms=terms,
-        own={"activity": partial(activity_control, sides, labels, found=there, alpha=terms.alpha, seed=terms.seed)},
+        own={"activity": partial(activity_control, sides, labels, found=there, terms=terms)},
     )
     return _judged(replace(tested, controls=controls), planned, found.p, terms.alpha)
 
@@ -262,42 +252,62 @@ def _near_threshold(count: int, tolerance: float) -> str | None:
     return f"rounding decides whether {which} {within_rounding(tolerance)}"
 
 
-def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, alpha: float, seed: int) -> ControlResult:
+def _error(tested: Evidence) -> Contrast:
+    """Return the difference of the counts with its jackknife error, from the patterns."""
+    fires = np.array([[bit == "1" for bit in bits] for bits, _ in tested.patterns], dtype=bool)
+    counts, (n_a, n_b) = np.array([count for _, count in tested.patterns]), tested.n_units
+
+    def difference(kept: Bool[np.ndarray, " units"]) -> float:
+        a, b = fires[:, :n_a] & kept[:n_a], fires[:, n_a:] & kept[n_a:]
+        return float(counts @ (a.any(axis=1).astype(int) - b.any(axis=1)))
+
+    return jackknife(difference, n_a, n_b, paired=tested.units == "topics")
+
+
+_ACTIVITY = (
+    "Each firing of the more active side is kept with the same probability, so that both have as many, and L is the "
+    "difference then to be expected. p of L is the mean, over thinnings drawn with the seed, of the permutation p of "
+    "what is kept; errors are jackknifed over the units. Single firings do not stand here, so that these numbers "
+    "cannot be had again from the report"
+)
+
+
+def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, terms: Terms) -> ControlResult:
     """Thin the firings of the more active side to as many as the other has, and compare what is left.
 
     Rarefaction, as ecologists compare the species of unequal samples (Hurlbert 1971, Ecology 52): a firing is one
-    active feature of one token read, and each of the more active side is kept with the same probability. `estimate`
-    is the difference in exclusive features then to be expected; it needs no drawing. `p` is the mean, over thinnings
-    drawn with `seed`, of the permutation p of the thinned features: the test of "this side is the other one, only more
-    active". A mean is below alpha only where nearly all are, and where it lies too near alpha to be below it for
-    sure, it counts as alpha.
-
-    The control explains the difference where what is left may be chance and is at most half of it.
+    active feature of one token read, and a feature with `m` of them is still seen with probability `1 - (1 - kept)^m`.
+    What is left is the difference then to be expected, without drawing. p is that of "this side is the other one, only
+    more active": a mean over thinnings is below alpha only where nearly all are.
     """
+    times = np.vstack([sides.a.times(), sides.b.times()])
+    n_a, n_b = len(sides.a.names), len(sides.b.names)
+
+    def expected(kept: Bool[np.ndarray, " units"], *, thinned: bool, share: float = 0.0) -> float:
+        a, b = times[:n_a][kept[:n_a]].sum(axis=0), times[n_a:][kept[n_a:]].sum(axis=0)
+        fewest = min(a.sum(), b.sum()) if thinned else max(a.sum(), b.sum())
+        seen = [(1 - (1 - min(1.0, fewest / max(1, of.sum()))) ** of.astype(np.float64)).sum() for of in (a, b)]
+        return float(seen[0] - seen[1]) - (share * expected(kept, thinned=False) if share else 0.0)
+
+    left, half = (
+        jackknife(partial(expected, thinned=True, share=share), n_a, n_b, paired=sides.paired) for share in (0, 0.5)
+    )
     total_a, total_b = len(sides.a.feature), len(sides.b.feature)
-    kept = min(total_a, total_b) / max(total_a, total_b, 1)
-    effect = int(sides.a.distinct() - sides.b.distinct())
-    left = sides.a.distinct(kept if total_a > total_b else 1) - sides.b.distinct(kept if total_b > total_a else 1)
-    p, origin = _mean_p(sides, kept, alpha=alpha, seed=seed)
-    share = left / effect if effect else None
-    withstands = p < alpha and left > 0
+    p, origin = _mean_p(sides, min(total_a, total_b) / max(total_a, total_b, 1), alpha=terms.alpha, seed=terms.seed)
+    effect = expected(np.ones(n_a + n_b, dtype=bool), thinned=False)
+    interval = left.interval(effect, 1 - 2 * terms.alpha)
     more, less = labels if total_a >= total_b else labels[::-1]
-    return ControlResult(
-        name="activity",
-        answer="withstood"
-        if withstands
-        else "explains"
-        if found and share is not None and share <= HALF
-        else "cannot tell",
-        estimate=left,
-        interval=None,
-        p=p,
-        share=share,
-        detail=(
-            f"{more} has {max(total_a, total_b):,} active features on the tokens read and {less} "
-            f"{min(total_a, total_b):,}; with equally many, {left:+.1f} of {effect:+.0f} features are "
-            f"left ({p_value(p)}, {origin})"
-        ),
+    return answered(
+        "activity",
+        effect,
+        Made(left=left, half=half, p=p if left.estimate > 0 else 1.0, interval=interval),
+        terms,
+        found=found,
+        done=f"{more} has {max(total_a, total_b):,} active features on the tokens read and {less} "
+        f"{min(total_a, total_b):,}; with equally many ({origin})",
+        how=_ACTIVITY,
+        unit="features",
+        numbers={"firings of the first side": total_a, "firings of the second": total_b},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, sqrt
+from math import ceil
 from numbers import Integral
 from textwrap import shorten
 from typing import TypeGuard
@@ -13,7 +13,8 @@ from typing import TypeGuard
 import numpy as np
 from scipy.sparse import csr_array
 
-from saeprobe.claims import Control, NotRun, Over
+from saeprobe.claims import NotRun, Over
+from saeprobe.evidence.controls import jackknife
 from saeprobe.evidence.evidence import Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features
@@ -53,13 +54,6 @@ def refuse_more(call: str, more: tuple[object, ...]) -> None:
             f"{call}() was given {1 + len(more)} arguments; it takes all styles at once: "
             f'{call}(styles), where styles = capture(STYLES.only("novice", "expert"))'
         )
-
-
-def refuse_others(kind: str, declared: tuple[Control, ...], known: tuple[Control, ...], *, remedy: str = "") -> None:
-    """Raise where a claim declares a control that cannot be applied to a kind of evidence, and name those that can."""
-    for control in declared:
-        if control not in known:
-            raise TypeError(f"the control {control} cannot be applied to {kind}{remedy}; it takes: {', '.join(known)}")
 
 
 def captured(of: Features | Recorded | RecordedStyle) -> Features:
@@ -161,14 +155,10 @@ class Firings:
         fires[self.unit[chosen], self.feature[chosen]] = True
         return fires
 
-    def distinct(self, kept: float = 1.0) -> float:
-        """Return how many distinct features are to be expected when each firing is kept with probability `kept`.
-
-        A feature that fires on `m` tokens is still seen with probability `1 - (1 - kept)^m`: rarefaction (Hurlbert
-        1971, Ecology 52), with every firing thinned on its own instead of a fixed number drawn.
-        """
-        times = np.bincount(self.feature, minlength=self.d_sae)
-        return float((1 - (1 - kept) ** times.astype(np.float64)).sum())
+    def times(self) -> Int[np.ndarray, "units d_sae"]:
+        """Count on how many tokens each feature fires in each unit."""
+        shape = len(self.names), self.d_sae
+        return np.bincount(self.unit * self.d_sae + self.feature, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def firings(of: Features, unit_of_prompt: Sequence[str], names: Sequence[str]) -> Firings:
@@ -264,26 +254,12 @@ def exclusive_interval(
 ) -> tuple[float, float] | None:
     """Return the interval of the number of features that fire in some unit of `on` and in none of `but_not`.
 
-    The delete-one jackknife, as for counts of species (Burnham & Overton, Biometrika 65, 1978; Heltshe & Forrester,
-    Biometrics 39, 1983): without a unit of `on` the features are lost that fire there alone, without one of `but_not`
-    those come in that fired there alone. Paired units are left out together; others apart, and the variances of the two
-    sides add up (degrees of freedom: Satterthwaite, Biometrics 2, 1946). None where the count does not vary, or a side
-    has a single unit, which says nothing of its variance.
+    By the jackknife over units; None where the count does not vary, or a side has a single unit.
     """
-    from scipy.special import stdtrit
 
-    times, against = on.sum(axis=0), but_not.sum(axis=0)
+    def count(kept: Bool[np.ndarray, " units"]) -> float:
+        return float((on[kept[: len(on)]].any(axis=0) & ~but_not[kept[len(on) :]].any(axis=0)).sum())
 
-    def count(without: object = 0, without_other: object = 0) -> int:
-        return int(np.count_nonzero((times > without) & (against == without_other)))
-
-    apart = [[count(unit) for unit in on], [count(0, unit) for unit in but_not]]
-    left_out = [[count(*units) for units in zip(on, but_not, strict=True)]] if paired else apart
-    freedoms = np.array([len(counts) - 1 for counts in left_out])
-    variances = freedoms * np.array([np.var(counts) for counts in left_out])
-    if not (freedoms.all() and variances.any()):
-        return None
-    variance = float(variances.sum())
-    freedom = variance**2 / float((variances**2 / freedoms).sum())
-    half = float(stdtrit(freedom, (1 + level) / 2)) * sqrt(variance)
-    return max(0.0, count() - half), count() + half
+    made = jackknife(count, len(on), len(but_not), paired=paired)
+    interval = made.interval(0.0, level) if min(len(on), len(but_not)) > 1 and made.variance else None
+    return None if interval is None else (max(0.0, interval[0]), interval[1])

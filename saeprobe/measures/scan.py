@@ -7,21 +7,17 @@ from math import ceil, inf
 
 import numpy as np
 
-from saeprobe.claims import Control
-from saeprobe.evidence.controls import READ_ELSEWHERE, summary_of, verdict_of
-from saeprobe.evidence.controls.draws import BothSides, run_rivals
+from saeprobe.evidence.controls import refuse_others, summary_of, verdict_of
+from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
 from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
-from saeprobe.measures.reading import Readable, captured, refuse_apart, refuse_others, templates, topics
+from saeprobe.measures.reading import Readable, captured, refuse_apart, templates, topics
 from saeprobe.measures.separation import SHARE
 from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import false_discoveries, units_to_decide
-
-CONTROLS: tuple[Control, ...] = READ_ELSEWHERE
-"""A scan takes these controls."""
 
 EXAMPLES = 3
 """The reason names at most this many confirmed features; the others are in the report."""
@@ -71,7 +67,7 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
     yes, no = captured(yes), captured(no)
     refuse_apart(yes, no)
     terms = current_terms()
-    refuse_others("a scan", terms.controls, CONTROLS)
+    refuse_others("a scan", terms.controls)
     if most < 1:
         raise ValueError(f"most is {most}; wanted at least one feature to confirm")
     if len(terms.over) > 1:
@@ -132,10 +128,13 @@ def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
         parts=parts,
     )
     found = base.estimate or 0.0
+    unasked = replace(terms, controls=())
     controls = run_rivals(
         sides,
         base,
         lambda there, unasked: _scanned(there, most, unasked),
+        lambda there: Effect(size=_scanned(there, most, unasked).estimate or 0.0, scale=None),
+        error=None,
         found=found > 0,
         terms=terms,
         own={},
@@ -148,8 +147,8 @@ _RULE = (
     "from what stands here, and tested on the other: p is half of the two-sided one where both sides have as many "
     "units, else the two-sided one, and 1 where the feature fires no more often. Its adjusted p is the smallest, "
     "over the parts with at least that p, of p times their number divided by their rank. Supported if an adjusted p is "
-    "below alpha and no control brings about half as many; refuted only by a control; else inconclusive, for features "
-    "that were picked badly do not show that there are none"
+    "below alpha and every control is withstood; else explained by a control or inconclusive, never refuted, for "
+    "features that were picked badly do not show that there are none"
 )
 
 

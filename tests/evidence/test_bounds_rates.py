@@ -375,10 +375,10 @@ def test_a_recorded_count_is_no_rate() -> None:
 def test_a_rate_takes_no_controls(ask: object) -> None:
     """There is no second side whose difference a rival could explain."""
     with (
-        recording(Recorder(controls=("length"))) as recorder,
+        recording(Recorder(controls=("length", "wording"))) as recorder,
         pytest.raises(
             TypeError,
-            match=r"of the kind '(rate|bound)' takes no controls, and the claim asks for length, labels; state it",
+            match=r"of the kind '(rate|bound)' takes no controls, and the claim asks for length, wording; state it",
         ),
     ):
         ask(of_templates(4, 4))  # type: ignore[operator]

@@ -135,25 +135,19 @@ def test_the_rule_of_a_margin_speaks_of_what_exceeds_it() -> None:
 
 
 def test_the_rule_says_how_each_control_is_judged() -> None:
-    """All that apply stand one after another, behind the rule of the comparison."""
+    """What controls do to the comparison stands in its rule, and how each answers in its own."""
     evidence = under_controls(
         elsewhere(NUMBERED, (1.0, 2, 3, 4)),
         elsewhere(LOWER, (1.0, 2, 3, 4)),
         "wording",
         "injection",
-        "labels",
     )
     start = "supported where the two-sided p is below alpha = 0.05 and the difference of the means is above zero"
     rest = (
-        ". Where this supports it, a control that explains or reproduces the effect refutes it, and one that could not "
-        "be run or cannot tell leaves it inconclusive. An effect that is to persist withstands a control with p below "
-        "alpha and a rest above zero, or in other wordings with half of it left; else it is explained where nothing is "
-        "left, or where the interval of the rest lies below it. Pasted words reproduce it with p below alpha and at "
-        "least half of it, and leave it open where at least half shows with p not below alpha. Shuffled labels "
-        "reproduce it where the test finds something in more than alpha of 200 shuffles, by the lower end of a 99 % "
-        "binomial interval; they are drawn by numpy.random.default_rng(seed of the run): permutation(units)[:half] of "
-        "each side make up the first, or are the signs that are turned. Of the unit values "
+        ". Where this supports it, a control that explains the effect makes it explained, and else one that cannot tell "
+        "leaves it inconclusive; each control has its own rule. Of the unit values "
     )
+    assert ["var(L)" in control.rule for control in evidence.controls] == [False, True]
     assert evidence.rule.startswith(start)
     assert rest in evidence.rule
 
@@ -240,7 +234,7 @@ def test_each_explained_step_of_an_ordering_is_told() -> None:
         Evidence(
             kind="greater",
             statement=statement,
-            outcome="refuted",
+            outcome="explained",
             reason=f"explained {statement}",
             scope="here",
             unit="features",
@@ -250,7 +244,7 @@ def test_each_explained_step_of_an_ordering_is_told() -> None:
         for statement in ("a > b", "b > c")
     ]
     assert ordering(["a", "b", "c"], parts).reason.startswith(
-        "refuted: a > b, b > c. a > b is explained a > b. b > c is explained b > c. As measured: "
+        "explained: a > b, b > c. a > b: explained a > b. b > c: explained b > c. As measured: "
     )
 
 

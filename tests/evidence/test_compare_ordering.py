@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from grids import family, grid, summary, templates
+from grids import grid, summary, templates
 
 from saeprobe.evidence.compare import each_holds as whole
 from saeprobe.evidence.compare import every, ordered
 from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Needed, Recorder, recording
+from saeprobe.evidence.values import Measurement
 
 TOP = templates("novice", (30, 31, 32, 33))
 MIDDLE = templates("standard", (20, 21, 22, 23))
@@ -32,8 +35,8 @@ def test_each_above_the_next_supports() -> None:
     assert (evidence.alpha, evidence.scope, evidence.unit) == (0.05, "these 4 + 4 templates", "features")
     assert evidence.needed is None
     assert evidence.rule == (
-        "supported where each quantity is above the next; refuted where a single adjacent comparison is; inconclusive "
-        "otherwise"
+        "refuted where a single part is; else inconclusive where the own test of one does not find it; else explained "
+        "where a control explains one, inconclusive where a control cannot tell of one, and supported where every part is"
     )
 
 
@@ -57,29 +60,48 @@ def test_an_open_pair_leaves_it_open_with_the_largest_need() -> None:
     assert ordered([TOP, NEAR, LOW, MIDDLE]).outcome == "refuted"
 
 
-def test_a_control_that_explains_a_pair_refutes_it_by_name() -> None:
+def test_a_control_that_explains_a_pair_is_named() -> None:
     """A difference that length makes is no step of an order."""
 
-    def worded(style: str, length: int, means: tuple[float, ...]) -> object:
-        lengths = [[length - 4, length, length + 4]] * 4
-        return grid(
-            style, [[0.3 * n + mean for n in row] for row, mean in zip(lengths, means, strict=True)], lengths=lengths
-        )
+    def worded(style: str, length: int, sign: float) -> Measurement:
+        lengths = [length - 6, length, length + 6, length + 12]
+        means = [0.3 * n + sign * more for n, more in zip(lengths, (0.1, -0.1, 0.05, -0.05), strict=True)]
+        return grid(style, [[mean] * 3 for mean in means], lengths=[[n] * 3 for n in lengths])
 
-    whole_of = family(
-        worded("novice", 60, (-0.2, -0.1, 0.1, 0.2)),  # type: ignore[arg-type]
-        worded("standard", 40, (-0.3, -0.1, 0.1, 0.3)),  # type: ignore[arg-type]
-        worded("expert", 20, (-0.3, -0.1, 0.1, 0.3)),  # type: ignore[arg-type]
-    )
-    names = ("novice", "standard", "expert")
-    assert ordered(whole_of[name] for name in names).outcome == "supported"
+    styles = [
+        worded(style, length, sign)
+        for style, length, sign in (("novice", 70, 1), ("standard", 45, -1), ("expert", 20, 1))
+    ]
+    assert ordered(styles).outcome == "supported"
     with recording(Recorder(controls=("length",))):
-        evidence = ordered(whole_of[name] for name in names)
-    assert evidence.outcome == "refuted"
+        evidence = ordered(styles)
+    assert evidence.outcome == "explained"
     assert evidence.reason.startswith(
-        "refuted: novice > standard, standard > expert. l0 of novice > l0 of standard is "
+        "explained: novice > standard, standard > expert. l0 of novice > l0 of standard: "
     )
-    assert "explained by length: novice is +20.0 tokens longer" in evidence.reason
+    assert "explained by length: novice is +25.0 tokens longer" in evidence.reason
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "word"),
+    [
+        (("refuted", "unfound", "explained", "held up"), "refuted"),
+        (("supported", "explained", "unfound", "held up"), "inconclusive"),
+        (("supported", "held up", "explained"), "explained"),
+        (("supported", "held up"), "inconclusive"),
+        (("supported", "supported"), "supported"),
+    ],
+)
+def test_what_parts_make_together(outcomes: tuple[str, ...], word: str) -> None:
+    """Refuted; else not found; else explained; else open by a control; also where a part has parts of its own."""
+    open_ = ControlResult(name="length", answer="cannot tell", estimate=1.0, interval=None, p=0.3, detail="so")
+    made = {
+        "unfound": replace(part("inconclusive", estimate=1.0, controls=(open_,)), p=0.2, alpha=0.05),
+        "held up": replace(part("inconclusive", estimate=1.0, controls=(open_,)), p=0.01, alpha=0.05),
+    }
+    parts = [made[outcome] if outcome in made else part(outcome) for outcome in outcomes]  # type: ignore[arg-type]
+    assert whole(parts).outcome == word
+    assert whole([part("supported"), whole(parts)]).outcome == word
 
 
 def test_summaries_cannot_be_ordered() -> None:

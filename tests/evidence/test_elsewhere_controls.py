@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from controlled import elsewhere, failing, numbered, only_control, under_controls, unrun, worded
+from scipy.stats import t as student
+from scipy.stats import ttest_1samp
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
+from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
 
 ELSEWHERE: tuple[Control, ...] = ("injection", "random-model", "random-sae")
@@ -18,45 +20,101 @@ RECORD = "it takes a run of the model, and a record stands in its place"
 PASTED = "with 'novice' and 'expert' pasted into neutral prompts the difference"
 
 
-def compared(novice: Sequence[float], expert: Sequence[float], *, alpha: float = 0.05) -> Evidence:
-    """A claim of 10 to 13 above 1 to 4, so by 9; under the control the templates have these means."""
-    return under_controls(
-        elsewhere(numbered("novice", (10, 11, 12, 13)), novice),
-        elsewhere(numbered("expert", (1, 2, 3, 4)), expert),
-        "injection",
-        alpha=alpha,
+NEUTRAL = (1.0, 2.5, 3.0, 4.5)
+
+
+def alone(gains: Sequence[float]) -> Evidence:
+    """The words make these differences, one a neutral wording."""
+    raised = [base + gain for base, gain in zip(NEUTRAL, gains, strict=True)]
+    words = {f"{k}: {{topic}}": base for k, base in enumerate(NEUTRAL)}
+    pasted = (worded("novice", dict(zip(words, raised, strict=True))), worded("expert", words))
+    sides = (
+        replace(of, under=lambda _control, _draw=0, there=there: there)
+        for of, there in zip(
+            (numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))), pasted, strict=True
+        )
     )
+    return under_controls(*sides, "injection")
 
 
-def test_a_rival_that_shows_the_whole_effect_refutes() -> None:
-    """Where the same difference is found without what the claim is about, the claim is refuted by name."""
-    evidence = compared((10, 11, 12, 13), (1, 2, 3, 4))
+def test_what_the_words_make_comes_off_with_its_own_error() -> None:
+    """var(L) = s_a^2 / 4 + s_b^2 / 4 + s_J^2 / 4, var(C) takes a quarter of the first two; df by Satterthwaite."""
+    gains = (0.5, 1.5, 1.0, 2.0)
+    evidence = alone(gains)
     control = only_control(evidence)
-    assert control.name == "injection"
-    assert control.answer == "explains"
-    assert control.share == pytest.approx(1.0)
-    assert evidence.outcome == "refuted"
-    assert evidence.reason.startswith(f"reproduced by injection: {PASTED} is +9 features (p = 0.029) against +9")
+    of_side, of_words = np.var((10, 11, 12, 13), ddof=1) / 4, np.var(gains, ddof=1) / 4
+    left, half = 9 - 1.25, 4.5 - 1.25
+    assert control.estimate == pytest.approx(left)
+    assert control.numbers["error of L"] == pytest.approx((2 * of_side + of_words) ** 0.5)
+    freedom = (2 * of_side + of_words) ** 2 / (2 * of_side**2 / 3 + of_words**2 / 3)
+    assert control.numbers["df of L"] == pytest.approx(freedom)
+    assert control.p == pytest.approx(float(student.sf(left / (2 * of_side + of_words) ** 0.5, freedom)))
+    assert control.numbers["estimate of C"] == pytest.approx(half)
+    assert control.numbers["error of C"] == pytest.approx((of_side / 2 + of_words) ** 0.5)
+    parts = (of_side / 2) ** 2 / 6 + of_words**2 / 3
+    assert control.numbers["df of C"] == pytest.approx((of_side / 2 + of_words) ** 2 / parts)
+    assert control.share == pytest.approx(left / 9)
+    assert (control.answer, evidence.outcome) == ("withstood", "supported")
+    assert control.detail.startswith(f"{PASTED} is +1.25 features, beside which +7.75 features of +9 are left (86 %)")
+    assert evidence.reason.endswith("; +7.75 left of it (86 %) beside the styles' own words alone")
+    assert [unit.value for unit in control.unit_values] == pytest.approx(gains)
 
 
-def test_all_that_the_words_brought_about_is_told() -> None:
-    """0.9 of 9, with the interval and p of its own comparison."""
-    control = only_control(compared((1.9, 2.9, 3.9, 4.9), (1, 2, 3, 4)))
-    made = control.evidence
-    assert made is not None
-    assert made.interval is not None
-    assert made.estimate is not None
-    assert made.estimate == pytest.approx(0.9)
-    assert control == ControlResult(
-        name="injection",
-        answer="withstood",
-        estimate=made.estimate,
-        interval=made.interval,
-        p=made.p,
-        detail=f"{PASTED} is +0.9 features (p = {made.p:.2g}) against +9",
-        share=made.estimate / 9.0,
-        evidence=made,
-    )
+def test_words_that_make_the_whole_effect_explain_it() -> None:
+    """The same difference in neutral prompts leaves nothing."""
+    evidence = alone((9.1, 8.9, 9.0, 9.2))
+    assert only_control(evidence).answer == "explains"
+    assert evidence.outcome == "explained"
+    assert f", but explained by injection: {PASTED} is +9.05" in evidence.reason
+
+
+def test_words_that_make_half_of_it_are_withstood_or_open() -> None:
+    """4.5 of 9 in every neutral wording leave as much; with scatter nothing is sure."""
+    assert only_control(alone((4.4, 4.6, 4.5, 4.5))).answer == "withstood"
+    assert alone((-8, 17, -6, 20)).outcome == "inconclusive"
+    assert "more neutral wordings, or more wordings of either style, would decide it" in alone((-8, 17, -6, 20)).reason
+
+
+def test_the_contrary_leaves_more_than_all() -> None:
+    """Words that make 9 the other way cannot be what the effect is made of."""
+    control = only_control(alone((-9.1, -8.9, -9.0, -9.2)))
+    assert (control.answer, control.share) == ("withstood", pytest.approx(18.05 / 9))
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_four_neutral_wordings_are_needed(count: int) -> None:
+    """Fewer have no error worth the name."""
+    novice = elsewhere(numbered("novice", (10, 11, 12, 13)), (1.1, 2.0, 3.0, 4.2)[:count])
+    expert = elsewhere(numbered("expert", (1, 2, 3, 4)), (1, 2, 3, 4)[:count])
+    control = only_control(under_controls(novice, expert, "injection"))
+    assert (control.p is None) == (count == 3)
+    assert ("into 3 neutral wordings; 4 are needed" in control.detail) == (count == 3)
+
+
+def test_a_feature_that_the_words_never_wake_is_judged_by_counting() -> None:
+    """It fires on every novice prompt and no expert prompt, and on no pasted one: 1 of C(8, 4) orders."""
+    sides = [numbered(style, (value,) * 4) for style, value in (("novice", 1.0), ("expert", 0.0))]
+    flat = [replace(of, values=np.full(12, float(of.label == "novice"))) for of in sides]
+    silent = [replace(of, values=np.zeros(12)) for of in sides]
+    there = [
+        replace(of, under=lambda _control, _draw=0, read=read: read) for of, read in zip(flat, silent, strict=True)
+    ]
+    control = only_control(under_controls(there[0], there[1], "injection"))
+    assert (control.p, control.answer) == (pytest.approx(1 / 70), "withstood")
+
+
+def test_over_topics_words_come_off_topic_by_topic() -> None:
+    """A paired t of d - j, and of d / 2 - j."""
+    topics = [f"topic {k}" for k in range(6)]
+    d, j = np.array([2.0, 2.5, 1.5, 2.2, 1.9, 2.1]), np.array([0.5, 0.9, 0.2, 0.4, 0.6, 0.3])
+    sides: list[Measurement] = []
+    for style, own, pasted in (("novice", d, j), ("expert", 0 * d, 0 * j)):
+        of, there = (worded(style, {f"{style[0]}: {{topic}}": 0.0}, topics=topics) for _ in range(2))
+        read = replace(there, values=pasted)
+        sides.append(replace(of, values=own, under=lambda _control, _draw=0, read=read: read))
+    control = only_control(under_controls(sides[0], sides[1], "injection"))
+    assert control.p == pytest.approx(ttest_1samp(d - j, 0, alternative="greater").pvalue)
+    assert control.numbers["p of C"] == pytest.approx(ttest_1samp(d / 2 - j, 0, alternative="less").pvalue)
 
 
 def test_both_sides_are_read_with_the_words_pasted() -> None:
@@ -74,99 +132,6 @@ def test_both_sides_are_read_with_the_words_pasted() -> None:
     assert asked == [("novice", "injection", 0), ("expert", "injection", 0)]
 
 
-def test_a_rival_that_shows_nothing_is_withstood() -> None:
-    """A difference of 0.25 of 9, p = 1 or nearly, leaves the claim standing, and is told."""
-    evidence = compared((1, 2, 3, 5), (1, 2, 3, 4))
-    assert only_control(evidence).answer != "explains"
-    assert evidence.outcome == "supported"
-    assert "; +0.25 " in evidence.reason
-
-
-def test_half_of_the_effect_is_enough_to_reproduce_it() -> None:
-    """4.5 of 9, every template higher: the rival makes up as much as it leaves."""
-    evidence = compared((5.5, 6.5, 7.5, 8.5), (1, 2, 3, 4))
-    control = only_control(evidence)
-    assert control.p == pytest.approx(2 / 70)
-    assert control.share == 0.5
-    assert control.answer == "explains"
-    assert evidence.outcome == "refuted"
-
-
-def test_less_than_half_is_told_and_is_not_against_the_claim() -> None:
-    """4.25 of 9 are found, p = 2/70; most of the effect is not the rival's."""
-    evidence = compared((5.25, 6.25, 7.25, 8.25), (1, 2, 3, 4))
-    control = only_control(evidence)
-    assert control.p == pytest.approx(2 / 70)
-    assert control.share == pytest.approx(4.25 / 9)
-    assert control.answer != "explains"
-    assert evidence.outcome == "supported"
-    assert evidence.reason.endswith("; +4.25 from the styles' own words alone")
-
-
-def test_the_contrary_under_a_control_is_not_against_the_claim() -> None:
-    """A rival that makes 9 the other way cannot be what the effect is made of."""
-    evidence = compared((1, 2, 3, 4), (10, 11, 12, 13))
-    control = only_control(evidence)
-    assert control.share == pytest.approx(-1.0)
-    assert control.p == pytest.approx(2 / 70)
-    assert control.answer != "explains"
-    assert evidence.outcome == "supported"
-
-
-def test_a_rival_too_noisy_to_rule_out_leaves_the_claim_open() -> None:
-    """(0 + 0 + 20 + 20) / 4 - 2.5 = 7.5 of 9, and by chance: p is not below alpha."""
-    evidence = compared((0, 0, 20, 20), (1, 2, 3, 4))
-    control = only_control(evidence)
-    assert control.share == pytest.approx(7.5 / 9)
-    assert control.p is not None
-    assert control.p >= 0.05
-    assert control.answer != "explains"
-    assert evidence.outcome == "inconclusive"
-    assert ", but not distinguished from the styles' own words: with 'novice' and" in evidence.reason
-
-
-@pytest.mark.parametrize(("novice", "outcome"), [((1, 2, 14, 11), "inconclusive"), ((1, 2, 14, 10), "supported")])
-def test_a_noisy_rival_leaves_it_open_from_half_on(novice: Sequence[float], outcome: str) -> None:
-    """28 / 4 - 2.5 = 4.5 of 9 are half, 27 / 4 - 2.5 = 4.25 are not; neither is told from chance."""
-    evidence = compared(novice, (1, 2, 3, 4))
-    control = only_control(evidence)
-    assert control.p is not None
-    assert control.p >= 0.05
-    assert evidence.outcome == outcome
-
-
-def test_p_at_alpha_is_not_found() -> None:
-    """Five templates a side reach 2/252; under the control four reach 2/70, which is alpha here and not below it."""
-    novice, expert = numbered("novice", (10, 11, 12, 13, 14)), numbered("expert", (1, 2, 3, 4, 5))
-    at_alpha = [
-        under_controls(elsewhere(novice, (10, 11, 12, 13)), elsewhere(expert, (1, 2, 3, 4)), "injection", alpha=alpha)
-        for alpha in (2 / 70, 2 / 70 + 1e-9)
-    ]
-    assert [evidence.outcome for evidence in at_alpha] == ["inconclusive", "refuted"]
-
-
-def test_it_is_held_against_the_claim_in_the_unit() -> None:
-    """The same SAE's scale needs no shares: +0.9 of +9 are a tenth, though 360 % of the smaller side both."""
-    control = only_control(compared((1.0, 1.1, 1.2, 1.3), (0.1, 0.2, 0.3, 0.4)))
-    assert control.share == pytest.approx(0.1)
-    assert control.detail.endswith("is +0.9 features (p = 0.029) against +9")
-
-
-def test_the_comparison_of_a_control_is_kept() -> None:
-    """What the control compared stands in the evidence, with its own units, and is not recorded as the probe's."""
-    recorder = Recorder(controls=("injection",))
-    with recording(recorder):
-        assert elsewhere(numbered("novice", (10, 11, 12, 13)), (1, 2, 3, 5)) > elsewhere(
-            numbered("expert", (1, 2, 3, 4)), (1, 2, 3, 4)
-        )
-    (evidence,) = recorder.evidence
-    made = only_control(evidence).evidence
-    assert made is not None
-    assert made.controls == ()
-    assert made.estimate == pytest.approx(0.25)
-    assert [value.value for value in made.unit_values if value.side == "novice"] == pytest.approx([1, 2, 3, 5])
-
-
 @pytest.mark.parametrize("recorded", [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_a_record_has_no_other_reading(name: Control, recorded: tuple[bool, bool]) -> None:
@@ -178,7 +143,7 @@ def test_a_record_has_no_other_reading(name: Control, recorded: tuple[bool, bool
         )
     )
     evidence = under_controls(novice, expert, name)
-    assert only_control(evidence) == unrun(name, "absent", RECORD)
+    assert only_control(evidence) == unrun(name, RECORD)
     assert evidence.outcome == "inconclusive"
     assert f"but the control for {name} could not be run: {RECORD}" in evidence.reason
 
@@ -196,7 +161,7 @@ def test_a_control_that_cannot_be_read_says_why(name: Control, error: Callable[[
     ]
     sides[which] = failing(sides[which], error)
     evidence = under_controls(sides[0], sides[1], name)
-    assert only_control(evidence) == unrun(name, "absent", "the weights went away")
+    assert only_control(evidence) == unrun(name, "the weights went away")
     assert evidence.outcome == "inconclusive"
 
 
@@ -220,7 +185,7 @@ def test_a_control_without_a_test_says_why() -> None:
         )
     )
     evidence = under_controls(novice, expert, "injection")
-    why = "the prompts of novice and expert share 1 topic; at least 2 are needed to pair them, and 6 to decide"
+    why = "the claim is to hold for other templates, and novice has a single one; 4 or more a style would test it, and over=('topics',) states it of this wording only"
     assert only_control(evidence) == unrun("injection", why)
     assert evidence.outcome == "inconclusive"
 
@@ -236,7 +201,7 @@ def test_injection_needs_words() -> None:
 
 
 def test_injection_of_one_style_names_its_words_alone() -> None:
-    """A style without words stands as the neutral prompts; the other's words are told."""
+    """A style without words stands as the neutral prompts; the other's words are named."""
     words = {"novice": ("novice", "beginner")}
     novice = replace(elsewhere(numbered("novice", (10, 11, 12, 13)), (1, 2, 3, 4)), words=words)
     expert = replace(elsewhere(numbered("expert", (1, 2, 3, 4)), (1, 2, 3, 4)), words=words)
@@ -244,39 +209,15 @@ def test_injection_of_one_style_names_its_words_alone() -> None:
     assert detail.startswith("with 'novice' and 'beginner' pasted into neutral prompts the difference is +0")
 
 
-def test_pasted_words_are_compared_within_each_neutral_prompt() -> None:
-    """Six neutral templates far apart, each with 1 more under `novice`: p = 2/64, in pairs."""
-    bare = {f"{k}: {{topic}}": 10.0 * k for k in range(6)}
-    raised = {template: mean + gain for (template, mean), gain in zip(bare.items(), (8, 9, 9, 9, 9, 10), strict=True)}
-    novice = replace(numbered("novice", (10, 11, 12, 13)), under=lambda _control, _draw=0: worded("novice", raised))
-    expert = replace(numbered("expert", (1, 2, 3, 4)), under=lambda _control, _draw=0: worded("expert", bare))
-    evidence = under_controls(novice, expert, "injection")
-    control = only_control(evidence)
-    assert control.p == pytest.approx(2 / 64)
-    assert control.evidence is not None
-    assert control.evidence.units == "templates, paired"
-    assert evidence.outcome == "refuted"
-
-
-def test_a_claim_that_is_not_found_is_not_reproduced() -> None:
-    """Controls of a difference that is no effect are reported, and judge nothing."""
-    sides = numbered("novice", (1, 2, 3, 4)), numbered("expert", (1, 2, 3, 4.5))
-    evidence = under_controls(elsewhere(sides[1], (10, 11, 12, 13)), elsewhere(sides[0], (1, 2, 3, 4)), "injection")
-    control = only_control(evidence)
-    assert control.share is not None
-    assert control.share > 1
-    assert control.answer != "explains"
-    assert evidence.outcome == "inconclusive"
-    assert "reproduced" not in evidence.reason
-
-
-def test_an_effect_of_nothing_has_no_share() -> None:
-    """Where the claim's own difference is exactly zero, no share of it can be told."""
-    sides = numbered("novice", (1, 2, 3, 4)), numbered("expert", (4, 3, 2, 1))
-    made = under_controls(elsewhere(sides[0], (10, 11, 12, 13)), elsewhere(sides[1], (1, 2, 3, 4)), "injection")
-    control = only_control(made)
-    assert control.share is None
-    assert control.answer != "explains"
+def test_a_margin_stays_in_what_has_to_be_left() -> None:
+    """9 above is 4 beyond 5; words that make 1 leave 3 of these."""
+    sides = [
+        elsewhere(numbered("novice", (10, 11, 12, 13)), (2, 3, 4, 5)),
+        elsewhere(numbered("expert", (1, 2, 3, 4)), (1, 2, 3, 4)),
+    ]
+    with recording(Recorder(controls=("injection",))):
+        control = only_control(sides[0] > sides[1] + 5)
+    assert (control.estimate, control.numbers["D"]) == pytest.approx((3.0, 4.0))
 
 
 def test_under_a_style_of_a_whole_a_control_reads_that_style() -> None:

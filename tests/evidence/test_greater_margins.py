@@ -7,12 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from controlled import numbered, under_controls
-from grids import family, grid, summary, templates
+from grids import grid, summary, templates
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.claims import Control
 from saeprobe.evidence.compare import about, every
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
@@ -105,22 +103,19 @@ def test_it_reads_from_either_side(asserted: Callable[[], Evidence]) -> None:
 def test_what_is_left_under_a_control_has_to_exceed_the_margin_too() -> None:
     """Novice lies 2.0 above expert at equal length: that is 1.0 beyond a margin of 1, and 2.0 short of one of 4."""
 
-    def worded(style: str, length: int, means: tuple[float, ...]) -> Measurement:
-        lengths = [[length - 4, length, length + 4]] * 4
-        values = [[0.3 * tokens + mean for tokens in row] for row, mean in zip(lengths, means, strict=True)]
-        return grid(style, values, lengths=lengths)
+    def worded(style: str, length: int, mean: float, sign: float) -> Measurement:
+        lengths = [length - 2, length, length + 2, length + 4]
+        noise = (0.1, -0.1, 0.05, -0.05)
+        values = [[0.3 * n + mean + sign * more] * 3 for n, more in zip(lengths, noise, strict=True)]
+        return grid(style, values, lengths=[[n] * 3 for n in lengths])
 
-    whole = family(worded("novice", 40, (1.8, 1.9, 2.1, 2.2)), worded("expert", 20, (-0.3, -0.1, 0.1, 0.3)))
+    novice, expert = worded("novice", 40, 2.0, 1.0), worded("expert", 20, 0.0, -1.0)
     with recording(Recorder(controls=("length",))):
-        holds, fails = whole["novice"] > whole["expert"] + 1, whole["novice"] > whole["expert"] + 4
-    assert (holds.outcome, fails.outcome) == ("supported", "refuted")
+        holds, fails = novice > expert + 1, novice > expert + 4
+    assert (holds.outcome, fails.outcome) == ("supported", "explained")
     assert (holds.estimate, fails.estimate) == pytest.approx((7.0, 4.0))
     assert (holds.controls[0].estimate, fails.controls[0].estimate) == pytest.approx((1.0, -2.0))
-    assert fails.reason.startswith("explained by length")
-    assert "explains or reproduces the effect refutes it" in holds.rule
-    assert holds.controls[0].evidence is not None
-    assert holds.controls[0].evidence.kind == "at least"
-    assert holds.controls[0].evidence.controls == ()
+    assert "but explained by length" in fails.reason
 
 
 def test_shares_without_spread_decide_nothing_beyond_a_margin() -> None:
@@ -269,17 +264,3 @@ def test_the_rule_tells_by_what_the_other_side_is_raised() -> None:
     assert raised.rule.endswith(". Before all this the second side's values are taken times 1.1 and plus 2.0")
     plain = templates("novice", (30, 31, 32, 33)) > templates("expert", (10, 11, 12, 13))
     assert "are taken times" not in plain.rule
-
-
-def test_the_rule_tells_how_each_sort_of_control_is_judged() -> None:
-    """Only of the controls that the claim declares, so that a reader can apply each."""
-    a, b = numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))
-    told: dict[Control, str] = {
-        "length": ". An effect that is to persist withstands a control with p below alpha",
-        "injection": ". Pasted words reproduce it with p below alpha and at least half of it",
-        "labels": ". Shuffled labels reproduce it where the test finds something in more than alpha of 200 shuffles",
-    }
-    for name, sentence in told.items():
-        rule = under_controls(a, b, name).rule
-        assert sentence in rule
-        assert not any(other in rule for other in told.values() if other != sentence)

@@ -8,12 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from controlled import only_control, under_controls, unrun, worded
+from scipy.stats import ttest_1samp, ttest_ind
 
-from saeprobe.evidence.controls.adjusting import wording_control
-from saeprobe.evidence.evidence import Evidence, Terms
-from saeprobe.evidence.near import NearThreshold
-from saeprobe.evidence.units import compare
+from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
+from saeprobe.statistics.intervals import units_to_decide
 
 EIGHT = tuple(f"topic {k}" for k in range(8))
 
@@ -31,75 +30,91 @@ def compared(novice: Sequence[float], expert: Sequence[float]) -> Evidence:
     )
 
 
-def test_an_effect_of_the_word_alone_is_refuted_and_named() -> None:
-    """Five templates lie 13 apart, the three without the word 0.5 the other way: of +7.938 in all nothing is left."""
-    evidence = compared((1, 2, 3), (1.5, 2.5, 3.5))
-    control = only_control(evidence)
-    assert evidence.estimate == pytest.approx((5 * 13 - 1.5) / 8)
-    assert control.answer == "explains"
-    assert control.name == "wording"
-    assert control.estimate == pytest.approx(-0.5)
-    assert control.share == pytest.approx(-0.5 / 7.9375)
-    assert evidence.outcome == "refuted"
-    assert evidence.reason == (
-        "explained by wording: in the 3 + 3 wordings without 'novice' and 'expert' -0.5 features of +7.94 are left"
-    )
+FREE_A, FREE_B = (6.0, 8.5, 7.0, 9.0), (1.0, 3.0, 2.5, 1.5)
+WORDED_A, WORDED_B = (14.0, 15.0, 16.0, 17.0, 18.0), (1.0, 2.0, 3.0, 4.0, 5.0)
 
 
-def test_nothing_at_all_left_is_refuted() -> None:
-    """A difference of exactly zero without the words is an effect of the words."""
-    evidence = compared((1, 2, 3), (3, 2, 1))
-    assert only_control(evidence).estimate == 0.0
-    assert evidence.outcome == "refuted"
-
-
-def test_half_of_the_effect_is_enough_where_prompts_are_dropped() -> None:
-    """(5 x 13 + 3 x 5) / 8 = 10, of which 5 are left: three templates a side cannot reach alpha, 2/20, and need not."""
-    evidence = compared((6, 7, 8), (1, 2, 3))
-    control = only_control(evidence)
-    assert control.share == 0.5
-    assert control.p == pytest.approx(2 / 20)
-    assert evidence.outcome == "supported"
-    assert evidence.reason.endswith("; +5 without the styles' own words")
-
-
-def test_less_than_half_in_too_few_templates_is_inconclusive() -> None:
-    """4.75 of 9.906 are 48 %; without an interval for three templates nothing says that the words made the rest."""
-    evidence = compared((5.75, 6.75, 7.75), (1, 2, 3))
-    control = only_control(evidence)
-    assert control.interval is None
-    assert control.answer != "explains"
-    assert evidence.outcome == "inconclusive"
-    assert ", but not distinguished from the styles' own words: in the 3 + 3 wordings" in evidence.reason
-
-
-def test_a_small_part_that_is_certain_is_enough() -> None:
-    """Of four templates a side without the words all lie higher: p = 2/70 for 0.4 features, and the claim stands."""
-    evidence = compared((2.4, 2.5, 2.6, 2.7), (2.0, 2.1, 2.2, 2.3))
-    control = only_control(evidence)
-    assert control.p == pytest.approx(2 / 70)
-    assert control.share is not None
-    assert control.share < 0.1
-    assert evidence.outcome == "supported"
-
-
-def test_a_small_part_that_could_be_chance_is_refuted() -> None:
-    """0.2 features are left among means of 1 to 4, and their interval ends far below the 7.3 of the claim."""
-    evidence = compared((1.2, 2.2, 3.2, 4.2), (1, 2, 3, 4))
-    control = only_control(evidence)
-    assert evidence.estimate == pytest.approx((65 + 0.8) / 9)
+def test_what_is_left_is_welchs_t_over_the_free_wordings() -> None:
+    """P by scipy over the free ones alone, no smaller than by their permutation, and the interval by Welch's df."""
+    control = only_control(compared(FREE_A, FREE_B))
+    welch = ttest_ind(FREE_A, FREE_B, equal_var=False, alternative="greater")
+    assert control.estimate == pytest.approx(np.mean(FREE_A) - np.mean(FREE_B))
+    assert control.numbers["df of L"] == pytest.approx(welch.df)
+    assert control.p == pytest.approx(max(welch.pvalue, 1 / 70))
+    low = ttest_ind(FREE_A, FREE_B, equal_var=False).confidence_interval(0.9).low
     assert control.interval is not None
-    assert control.interval[1] < 7.3
+    assert control.interval[0] <= low + 1e-9
+    assert control.answer == "withstood"
+    assert [unit.value for unit in control.unit_values] == pytest.approx([*FREE_A, *FREE_B])
+
+
+def test_three_free_wordings_are_judged_by_welch_alone() -> None:
+    """No permutation of 3 + 3 could reach alpha."""
+    control = only_control(compared(FREE_A[:3], FREE_B[:3]))
+    welch = ttest_ind(FREE_A[:3], FREE_B[:3], equal_var=False, alternative="greater")
+    assert control.p == pytest.approx(welch.pvalue)
+    assert control.p is not None
+    assert control.p < 1 / 20
+
+
+def test_half_of_the_effect_comes_off_with_the_error_of_both_cells() -> None:
+    """C = (1 - f / 2n) F - (n - f) / 2n W a side, each with its own variance, df by Satterthwaite."""
+    numbers = only_control(compared(FREE_A, FREE_B)).numbers
+    cells = ((FREE_A, 1 - 4 / 18), (WORDED_A, -5 / 18), (FREE_B, -(1 - 4 / 18)), (WORDED_B, 5 / 18))
+    parts = [(weight**2 * np.var(of, ddof=1) / len(of), len(of) - 1) for of, weight in cells]
+    variance = sum(part for part, _ in parts)
+    assert numbers["estimate of C"] == pytest.approx(sum(weight * np.mean(of) for of, weight in cells))
+    assert numbers["estimate of C"] == pytest.approx(numbers["estimate of L"] - numbers["D"] / 2)
+    assert numbers["error of C"] == pytest.approx(variance**0.5)
+    assert numbers["df of C"] == pytest.approx(variance**2 / sum(part**2 / free for part, free in parts))
+
+
+def test_an_effect_of_the_word_alone_is_explained_and_named() -> None:
+    """Four free wordings lie 0.1 apart and the worded ones 13: surely less than half is left."""
+    evidence = compared((1, 2, 3, 1.4), (1.1, 2.1, 2.9, 0.9))
+    control = only_control(evidence)
     assert control.answer == "explains"
-    assert evidence.outcome == "refuted"
+    assert evidence.outcome == "explained"
+    assert ", but explained by wording: in the 4 + 4 wordings without 'novice' and 'expert' +0.1 " in evidence.reason
+
+
+def test_two_free_wordings_cannot_tell_and_the_reason_says_how_many_could() -> None:
+    """A half of the effect in two wordings is no evidence; more of them would be."""
+    evidence = compared((5.0, 9.0), (1.0, 3.0))
+    control = only_control(evidence)
+    assert control.answer == "cannot tell"
+    assert evidence.outcome == "inconclusive"
+    wanted = units_to_decide(5 / 5**0.5, alpha=0.1, paired=False)
+    assert wanted is not None
+    assert f"; about {wanted} such wordings a style would decide it, {wanted - 2} more" in evidence.reason
+
+
+def test_free_wordings_that_never_vary_are_judged_by_their_order() -> None:
+    """A feature fires on every novice prompt and on no expert prompt: 1 / 70 for four wordings, nothing for two."""
+    for count, answer in ((4, "withstood"), (2, "cannot tell")):
+        novice, expert = side("novice", (1,) * 4, (1,) * count), side("expert", (0,) * 4, (0,) * count)
+        fires, silent = (replace(one, values=np.full(len(one.values), v)) for one, v in ((novice, 1.0), (expert, 0.0)))
+        assert only_control(under_controls(fires, silent, "wording")).answer == answer
+
+
+def test_paired_arms_are_judged_by_their_pairs() -> None:
+    """The same prompts in two arms: the differences of the free wordings, by one t."""
+    arm = side("novice", (1.0, 2.0, 3.0, 2.0), FREE_A)
+    gains = np.repeat((9.0, 8.0, 9.5, 8.5, 0.1, 0.2, -0.1, 0.0), 3)
+    evidence = under_controls(replace(arm, values=arm.values + gains, label="steered"), arm, "wording")
+    control = only_control(evidence)
+    of_pairs = ttest_1samp((0.1, 0.2, -0.1, 0.0), 0, alternative="greater")
+    assert control.p == pytest.approx(of_pairs.pvalue)
+    assert control.answer == "explains"
 
 
 def test_templates_without_any_word_are_left_as_they_are() -> None:
-    """Where no template says a word the control repeats the claim's own comparison."""
+    """Where no template says a word there is nothing to control."""
     evidence = under_controls(side("novice", (), (11, 12, 13, 14)), side("expert", (), (1, 2, 3, 4)), "wording")
     control = only_control(evidence)
-    assert (control.p, control.estimate, control.share) == (evidence.p, evidence.estimate, 1.0)
-    assert "in the 4 + 4 wordings" in control.detail
+    assert evidence.p is not None
+    assert (control.p, control.estimate, control.share) == (evidence.p / 2, evidence.estimate, 1.0)
+    assert control.detail == "no wording says 'novice' and 'expert'"
     assert evidence.outcome == "supported"
 
 
@@ -119,47 +134,15 @@ def test_a_field_that_is_called_like_the_word_says_nothing() -> None:
     evidence = under_controls(
         replace(guru, prompts=named, words=words), replace(side("expert", (), (1, 2, 3, 4)), words=words), "wording"
     )
-    assert "in the 4 + 4 wordings without 'guru'" in only_control(evidence).detail
+    assert only_control(evidence).detail == "no wording says 'guru'"
 
 
-def test_a_topic_that_is_the_word_is_left_out() -> None:
-    """A prompt says the word wherever in it the word stands, and here `the expert witness` is a topic."""
+def test_a_topic_that_is_the_word_says_nothing_of_the_wording() -> None:
+    """`the expert witness` is a topic of both sides."""
     topics = ("the expert witness", "tides", "rust")
     novice = worded("novice", {f"{k}: {{topic}}": k + 10 for k in range(4)}, topics=topics)
     expert = worded("expert", {f"e{k}: {{topic}}": k for k in range(4)}, topics=topics)
-    again = only_control(under_controls(novice, expert, "wording")).evidence
-    assert again is not None
-    assert {prompt.topic for sample in again.samples for prompt in sample.prompts} == {"tides", "rust"}
-
-
-def test_what_is_compared_again_is_what_was_measured_on_the_rest() -> None:
-    """Four of five templates, with the lengths and the nearness to thresholds of their prompts, out of the whole."""
-    rests: list[Measurement] = []
-
-    def again(a: Measurement, b: Measurement) -> Evidence:
-        rests.extend((a, b))
-        return a > b
-
-    novice, expert = (
-        replace(
-            side(style, (14,), means),  # the first three prompts say the word
-            n_tokens=np.arange(15) + length,
-            near=NearThreshold(lowers=np.arange(15) / 10, raises=np.zeros(15), tolerance=1e-4),
-        )
-        for style, means, length in (("novice", (10, 11, 12, 13), 20), ("expert", (1, 2, 3, 4), 50))
-    )
-    compared = compare(novice, expert, Terms())
-    assert not isinstance(compared, str)
-    wording_control(novice, expert, compared, Terms(), again=again)
-    for of, rest in zip((novice, expert), rests, strict=True):
-        assert of.n_tokens is not None
-        assert rest.n_tokens is not None
-        assert rest.near is not None
-        assert rest.prompts == of.prompts[3:]
-        assert list(rest.values) == list(of.values[3:])
-        assert list(rest.n_tokens) == list(of.n_tokens[3:])
-        assert list(rest.near.lowers) == [k / 10 for k in range(3, 15)]
-        assert rest.whole is of
+    assert only_control(under_controls(novice, expert, "wording")).answer == "withstood"
 
 
 @pytest.mark.parametrize(("left", "told"), [((), "0 of 5"), ((3.0,), "1 of 6")])
@@ -178,21 +161,20 @@ def test_the_smaller_side_needs_two_templates_too() -> None:
     assert only_control(compared((1, 2), (1,))).detail.startswith("1 of 6 wordings of expert do without")
 
 
-def test_two_templates_are_run() -> None:
-    """Two templates a side are few, but more than half of the effect in them is enough."""
-    evidence = compared((12, 13), (1, 2))
-    assert only_control(evidence).p == pytest.approx(2 / 6)
-    assert evidence.outcome == "supported"
-
-
-def test_a_single_wording_without_the_word_is_tested_over_its_topics() -> None:
-    """One wording a style is compared over topics; where it does without the word the control holds."""
-    novice = worded("novice", {"Teach me {topic}.": 3.0}, topics=EIGHT)
-    expert = worded("expert", {"Review {topic}.": 1.0}, topics=EIGHT)
-    gains = [0.1, -0.1, 0.2, 0.3, -0.2, 0.1, 0.2, 0.1]
-    evidence = under_controls(replace(novice, values=novice.values + gains), expert, "wording")
-    assert only_control(evidence).p == evidence.p == pytest.approx(2 / 256)
-    assert evidence.outcome == "supported"
+def test_over_topics_what_is_left_is_taken_topic_by_topic() -> None:
+    """Two wordings a style, one of them without the word: by a paired t of its differences, and of these less half."""
+    novice, expert = (
+        worded(style, {f"To a {style}: {{topic}}.": mean, f"{style[0]}: {{topic}}.": mean}, topics=EIGHT)
+        for style, mean in (("novice", 3.0), ("expert", 1.0))
+    )
+    gains = np.array([0.1, -0.1, 0.2, 0.3, -0.2, 0.1, 0.2, 0.1])
+    novice = replace(novice, values=novice.values + np.concatenate([np.zeros(8), gains]))
+    with recording(Recorder(controls=("wording",), over=("topics",))):
+        control = only_control(novice > expert)
+    assert control.p == pytest.approx(ttest_1samp(2 + gains, 0, alternative="greater").pvalue)
+    assert control.numbers["p of C"] == pytest.approx(
+        ttest_1samp(2 + gains - (2 + gains / 2) / 2, 0, alternative="less").pvalue
+    )
 
 
 def test_a_single_wording_that_says_the_word_is_no_control() -> None:
@@ -218,7 +200,7 @@ def test_words_of_styles_that_are_not_compared_do_not_count() -> None:
     words = {"novice": ("novice",), "guru": ("e1",)}
     novice, expert = side("novice", (), (11, 12, 13, 14)), side("expert", (), (1, 2, 3, 4))
     evidence = under_controls(replace(novice, words=words), replace(expert, words=words), "wording")
-    assert "in the 4 + 4 wordings without 'novice'" in only_control(evidence).detail
+    assert only_control(evidence).detail == "no wording says 'novice'"
 
 
 def test_a_claim_that_is_not_found_is_not_explained() -> None:

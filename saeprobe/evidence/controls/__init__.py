@@ -1,21 +1,23 @@
-"""A control takes a rival explanation out of an effect, or shows what the rival alone brings about.
+"""A control holds the effect of a claim against what a rival explanation makes of it.
 
-Here stands what all controls share: their results, and what several of them decide.
+Here stands what all controls share: the contrasts that they test, their three answers, and what several decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, sqrt
 from typing import Final
 
-from saeprobe.claims import Control
-from saeprobe.evidence.evidence import Answer, ControlResult, Evidence, EvidenceOutcome, Terms
-from saeprobe.evidence.units import Compared
-from saeprobe.evidence.values import Measurement
-from saeprobe.files import SHARE, amount, number
+import numpy as np
 
-Again = Callable[[Measurement, Measurement], Evidence]
-"""Makes the comparison of the claim on two other measurements, without controls."""
+from saeprobe.claims import Control
+from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Terms, UnitValue
+from saeprobe.evidence.units import Compared
+from saeprobe.files import SHARE, amount, number, p_value, span
+from saeprobe.shapes import Bool
+from saeprobe.statistics.permutation import Units
 
 RANDOM: Final[tuple[Control, ...]] = ("random-model", "random-sae")
 """The controls of which many draws are read."""
@@ -23,8 +25,103 @@ RANDOM: Final[tuple[Control, ...]] = ("random-model", "random-sae")
 READ_ELSEWHERE: Final[tuple[Control, ...]] = ("injection", *RANDOM)
 """The controls that read something else than the claim does, and so are part of the plan."""
 
-ROUNDING: Final = 1e-9  # what is no larger a share of the effect is shown as 0
-HALF = 0.5  # the share of the claim's effect from which on a rival makes up as much of it as it leaves
+TAKEN: Final[Mapping[str, tuple[Control, ...]]] = {
+    "a comparison of two measurements": ("length", "wording", *READ_ELSEWHERE),
+    "exclusive features": ("activity", *READ_ELSEWHERE),
+    "a scan": READ_ELSEWHERE,
+    "clusters": READ_ELSEWHERE,
+}
+"""Which controls each kind of evidence takes."""
+
+SURELY: Final = 0.02
+"""A rival explains where the one-sided p of "it makes less than half" lies below this, whatever alpha is."""
+
+EXACT: Final = 1e-9  # an error that is no larger a share of the effect is rounding
+
+
+def refuse_others(kind: str, declared: Sequence[Control]) -> None:
+    """Raise where a claim declares a control that cannot be applied to a kind of evidence, and name those that can."""
+    for control in declared:
+        if control not in TAKEN[kind]:
+            other = next((one for one, taken in TAKEN.items() if control in taken), "other evidence")
+            raise TypeError(
+                f"the control {control} cannot be applied to {kind}: it is one of {other}; there are here: "
+                f"{', '.join(TAKEN[kind])}. Take it from controls=..., or put the comparison into a claim of its own"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """A contrast is a weighted sum of means with the variance of that sum and its degrees of freedom."""
+
+    estimate: float
+    variance: float
+    freedom: float
+
+    def plus(self, other: Contrast, share: float = 1.0) -> Contrast:
+        """Add a share of another contrast, independent of this one (Satterthwaite, Biometrics 2, 1946)."""
+        added = share**2 * other.variance
+        variance, parts = self.variance + added, self.variance**2 / self.freedom + added**2 / other.freedom
+        freedom = variance**2 / parts if parts > 0 else min(self.freedom, other.freedom)
+        return Contrast(estimate=self.estimate + share * other.estimate, variance=variance, freedom=freedom)
+
+    def p(self, size: float, *, above: bool, at_best: float) -> float:
+        """Return the one-sided p of lying above 0 (or below) by Student's t; `at_best` where only rounding varies.
+
+        `size` is the effect, beside which rounding is judged.
+        """
+        from scipy.special import stdtr  # a quarter of a second to import, and not every run needs it
+
+        far = self.estimate if above else -self.estimate
+        if sqrt(self.variance) > EXACT * abs(size):
+            return float(stdtr(self.freedom, -far / sqrt(self.variance))) if self.freedom >= 1 else 1.0
+        return at_best if far > EXACT * abs(size) else 1.0
+
+    def interval(self, size: float, level: float) -> tuple[float, float] | None:
+        """Return the interval by Student's t; None where only rounding varies."""
+        if sqrt(self.variance) <= EXACT * abs(size) or self.freedom < 1:
+            return None
+        half = t_quantile((1 + level) / 2, self.freedom) * sqrt(self.variance)
+        return self.estimate - half, self.estimate + half
+
+
+def t_quantile(share: float, freedom: float) -> float:
+    """Return the quantile of Student's t below which lies this share."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, share))
+
+
+def mean_of(units: Units, *, spread: Units | None = None) -> Contrast:
+    """Take the mean of some units as a contrast; of a single one the spread is that of the units of `spread`."""
+    varies = units if len(units) > 1 or spread is None else spread
+    variance = float(varies.var(ddof=1)) / len(units)
+    return Contrast(estimate=float(units.mean()), variance=variance, freedom=len(varies) - 1)
+
+
+def weighted(*terms: tuple[float, Contrast]) -> Contrast:
+    """Add independent contrasts, each by its weight."""
+    whole = Contrast(estimate=0.0, variance=0.0, freedom=inf)
+    for weight, term in terms:
+        whole = whole.plus(term, weight)
+    return whole
+
+
+def jackknife(
+    statistic: Callable[[Bool[np.ndarray, " units"]], float], n_a: int, n_b: int, *, paired: bool
+) -> Contrast:
+    """Return a statistic of the units that are kept, those of `b` behind those of `a`, with its delete-one error.
+
+    As for counts of species (Heltshe & Forrester, Biometrics 39, 1983): paired units are left out together; of others
+    the variances of the two sides add up.
+    """
+    without = ~np.eye(n_a + n_b, dtype=bool)
+    sides = [without[:n_a] & without[n_a:]] if paired else [without[:n_a], without[n_a:]]
+    whole = Contrast(estimate=float(statistic(np.ones(n_a + n_b, dtype=bool))), variance=0.0, freedom=inf)
+    for side in sides:
+        variance = (len(side) - 1) * float(np.var([statistic(kept) for kept in side]))
+        whole = whole.plus(Contrast(estimate=0.0, variance=variance, freedom=max(1, len(side) - 1)))
+    return whole
 
 
 def found(compared: Compared, terms: Terms) -> bool:
@@ -32,83 +129,92 @@ def found(compared: Compared, terms: Terms) -> bool:
     return compared.shift.p < terms.alpha and compared.shift.estimate > 0
 
 
-def share_of(part: float, effect: float) -> float | None:
-    """Return `part` as a share of the claim's effect; None where there is no effect."""
-    return part / effect if effect else None
+def not_run(name: Control, effect: float, why: str) -> ControlResult:
+    """Make the result of a control that could not be run, so that the claim's own effect stands unexamined."""
+    return ControlResult(name=name, answer="cannot tell", estimate=effect, interval=None, p=None, detail=why)
 
 
-def not_run(name: Control, compared: Compared, why: str) -> ControlResult:
-    """Make the result of a control that could not be run, so that the claim's own estimate stands unexamined."""
-    return ControlResult(
-        name=name,
-        answer="cannot tell",
-        estimate=compared.shift.estimate,
-        interval=None,
-        p=None,
-        detail=why,
+def untouched(name: Control, compared: Compared, terms: Terms, why: str) -> ControlResult:
+    """Make the result of a control that has nothing to take off, so that the claim's own test stands."""
+    shift, answer = compared.shift, "withstood" if found(compared, terms) else "cannot tell"
+    whole = replace(not_run(name, shift.estimate, why), p=shift.p / 2, share=1.0)
+    return replace(
+        whole, answer=answer, interval=shift.interval, rule="There is nothing to take off: p is half of the claim's"
     )
 
 
-def what_is_left(name: Control, compared: Compared, again: Evidence, terms: Terms, *, done: str) -> ControlResult:
-    """Make the result of a control under which the effect has to persist, from the comparison that it made.
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A control made these contrasts: what is `left` of the effect, and that less `half` of the effect.
 
-    It explains the claim if nothing is left, or if what is left may be nothing while its interval excludes the claim's
-    own effect. `done` says what was done; the numbers follow it.
+    Where no unit varies, p of the two can be no smaller than `at_best`. `p` and `interval` are those of a test of the
+    control's own, which then hold in the place of Student's t.
     """
-    if again.p is None or again.estimate is None:
-        return not_run(name, compared, f"{done}: {again.reason}")
-    left, effect, unit = again.estimate, compared.shift.estimate, again.unit
-    share = share_of(left, effect)
-    rest = left if abs(left) > ROUNDING * abs(effect) else 0.0
-    taken = again.interval is not None and effect > again.interval[1]
-    explains = left <= 0 or (taken and not withstands(name, left, again.p, share, terms.alpha))
-    return ControlResult(
-        name=name,
-        answer=_answer(
-            explains=found(compared, terms) and explains, withstood=withstands(name, left, again.p, share, terms.alpha)
-        ),
-        estimate=left,
-        interval=again.interval,
-        p=again.p,
-        detail=f"{done} {amount(rest, unit, signed=True)} of {number(effect, unit, signed=True)} are left",
-        share=share,
-        evidence=again,
-    )
+
+    left: Contrast
+    half: Contrast
+    at_best: tuple[float, float] = (0.0, 0.0)
+    p: float | None = None
+    interval: tuple[float, float] | None = None
 
 
-def what_is_shown(
-    name: Control, effect: float | None, again: Evidence, alpha: float, detail: str, *, found: bool
+_RULE: Final = (
+    "D is the effect, R what the rival makes of it, L = D - R what is left, C = L - D / 2. Withstood where p of L, "
+    "one-sided by Student's t, is below alpha = {:g}; explained where it is not and p of C lying below 0 is below "
+    f"{SURELY:g}; else it cannot tell. The interval of L has the level {{:.0%}}. {{}}"
+)
+
+
+def answered(
+    name: Control,
+    effect: float,
+    made: Made,
+    terms: Terms,
+    *,
+    found: bool,
+    done: str,
+    how: str,
+    unit: str,
+    more: str = "",
+    numbers: Mapping[str, float] | None = None,
+    unit_values: tuple[UnitValue, ...] = (),
+    evidence: Evidence | None = None,
 ) -> ControlResult:
-    """Make the result of a control under which the effect has to be absent, from the comparison that it made.
+    """Give one of the three answers on an `effect`, which the claim's own comparison has `found` or not.
 
-    It explains the claim, whose `effect` was `found`, if it shows at least half as much, with p below alpha.
+    `done` says what was done, in words that the numbers follow, and `more` what would decide it where it cannot be
+    told; `how` ends the rule. `numbers` are further ones that it reads, and `unit_values` what `made` was taken from.
     """
-    share = None if not effect or again.estimate is None else again.estimate / effect
-    shown, large = again.p is not None and again.p < alpha, share is not None and share >= HALF
+    left, half, level = made.left, made.half, 1 - 2 * terms.alpha
+    of_half = half.p(effect, above=False, at_best=made.at_best[1])
+    p, interval = made.p, made.interval
+    if p is None:
+        p, interval = left.p(effect, above=True, at_best=made.at_best[0]), left.interval(effect, level)
+    withstood = found and p < terms.alpha
+    explains = found and not withstood and of_half < SURELY
+    rest = left.estimate if abs(left.estimate) > EXACT * abs(effect) else 0.0
+    share = rest / effect if effect else None
+    detail = f"{done} {amount(rest, unit, signed=True)} of {number(effect, unit, signed=True)} are left"
+    detail += "" if share is None else f" ({number(share, SHARE)})"
+    detail += f", {p_value(p)}" if interval is None else f", interval {span(interval, unit)}, {p_value(p)}"
+    of_both = {
+        f"{what} of {name}": value
+        for name, of in (("L", left), ("C", half))
+        for what, value in (("estimate", of.estimate), ("error", sqrt(of.variance)), ("df", of.freedom))
+    }
     return ControlResult(
         name=name,
-        answer=_answer(explains=found and shown and large, withstood=again.p is not None and not (large and not shown)),
-        estimate=(effect or 0.0) - (again.estimate or 0.0),
-        interval=again.interval,
-        p=again.p,
-        detail=detail,
-        share=None if share is None else 1 - share,
-        evidence=again,
+        answer="withstood" if withstood else "explains" if explains else "cannot tell",
+        estimate=rest,
+        interval=interval,
+        p=p,
+        detail=detail + (more if found and not withstood and not explains else ""),
+        share=share,
+        rule=_RULE.format(terms.alpha, level, how),
+        numbers={"D": effect, "R": effect - rest, **of_both, "p of L": p, "p of C": of_half, **(numbers or {})},
+        unit_values=unit_values,
+        evidence=evidence,
     )
-
-
-def _answer(*, explains: bool, withstood: bool) -> Answer:
-    return "explains" if explains else "withstood" if withstood else "cannot tell"
-
-
-def withstands(name: Control, left: float, p: float, share: float | None, alpha: float) -> bool:
-    """Decide whether enough is left of an effect that has to persist.
-
-    The control for wording drops prompts, and with them power: there half of the effect is enough.
-    """
-    if p < alpha and left > 0:
-        return True
-    return name == "wording" and share is not None and share >= HALF
 
 
 _RIVALS: Final[dict[Control, str]] = {
@@ -133,9 +239,9 @@ def verdict_of(controls: Sequence[ControlResult], numbers: str) -> tuple[Evidenc
         named = _listed([control.name for control in explaining])
         return "explained", f"{numbers}, but explained by {named}: {'; '.join(one.detail for one in explaining)}"
     unrun = [control for control in controls if control.p is None]
-    for control in unrun[:1]:
+    if unrun:
         nor = f"; nor could {_listed([one.name for one in unrun[1:]])}" if unrun[1:] else ""
-        why = f"the control for {control.name} could not be run: {control.detail}{nor}"
+        why = f"the control for {unrun[0].name} could not be run: {unrun[0].detail}{nor}"
         return "inconclusive", f"{numbers}, but {why}"
     for control in controls:
         if control.answer == "cannot tell":
@@ -144,16 +250,13 @@ def verdict_of(controls: Sequence[ControlResult], numbers: str) -> tuple[Evidenc
 
 
 def summary_of(controls: Sequence[ControlResult], unit: str = "") -> str:
-    """Say what the controls left of an effect, to go on after its numbers."""
+    """Say what the controls left of an effect that withstood them, to go on after its numbers."""
     return "".join(
-        f"; {number(control.estimate, unit, signed=True)}{_share(control.share)} beside {_RIVALS[control.name]}"
+        f"; {number(control.estimate, unit, signed=True)} left of it"
+        f"{'' if control.share is None else f' ({number(control.share, SHARE)})'} beside {_RIVALS[control.name]}"
         for control in controls
         if control.p is not None
     )
-
-
-def _share(share: float | None) -> str:
-    return "" if share is None else f" ({number(share, SHARE)})"
 
 
 def _listed(names: Sequence[str]) -> str:

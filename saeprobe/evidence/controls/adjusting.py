@@ -1,125 +1,220 @@
-"""Three controls hold a claim at equal length, without the styles' words, and by these words alone."""
+"""Three controls hold a claim at equal length, without the styles' words, and against these words alone.
+
+Each tests what it leaves of the units that the claim was tested on, with the error of the effect and of the rival.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from math import sqrt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import comb, sqrt
 from typing import Final
 
 import numpy as np
 
-from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import Again, found, not_run, what_is_left, what_is_shown
-from saeprobe.evidence.evidence import ControlResult, Terms
-from saeprobe.evidence.units import Compared
+from saeprobe.claims import NotRun
+from saeprobe.evidence.controls import (
+    Contrast,
+    Made,
+    answered,
+    found,
+    mean_of,
+    not_run,
+    t_quantile,
+    untouched,
+    weighted,
+)
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms
+from saeprobe.evidence.units import Compared, compare, mean_by
 from saeprobe.evidence.values import Measurement
-from saeprobe.files import amount, number, p_value
-from saeprobe.prompts.prompt import mentions
-from saeprobe.shapes import Float
+from saeprobe.files import amount, number
+from saeprobe.prompts.prompt import Prompt, mentions
+from saeprobe.statistics.permutation import Units
+from saeprobe.statistics.shifts import unpaired_shift
 
-FEWEST_CLUSTERS = 3  # templates, or topics, from which the error of a slope is taken; of two it is hardly known
+FEWEST: Final = 3  # wordings of a style, or topics, from which the error of a slope is taken
+FREE: Final = 2  # wordings of a style without its words
+COUNTED: Final = 4  # units a side from which a permutation can find something
+NEUTRAL: Final = 4  # wordings that the words are pasted into
+POWER: Final = 0.84  # the quantile of the normal distribution below which lie 80 %
+SAME: Final = 1e-9  # lengths that differ by less are the same
+
+Again = Callable[[Measurement, Measurement, Terms], Evidence]
+"""Makes the comparison of the claim on two other measurements."""
+
+Group = dict[tuple[str, ...], float]
+"""The values of units by name; a pair has two names."""
 
 
-def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again) -> ControlResult:
-    """Repeat the comparison with every value moved to the same prompt length, along the slope within styles.
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """The units of a comparison stand in two groups, or in one where they are differences of the two sides.
 
-    The slope is an estimate too, and the farther the styles lie apart in length the more hangs on it. So p is the
-    larger one of that of the comparison and that of what is left against the error of what was taken.
+    `topics` are differences by topic, where topics are units beside the templates.
     """
-    whole = a.whole
-    long_a, long_b, long_whole = a.n_tokens, b.n_tokens, whole.n_tokens
-    if long_a is None or long_b is None or long_whole is None:
-        return not_run("length", compared, "the record does not say how long the prompts are")
-    if whole.measure != b.whole.measure and a.prompts != b.prompts:
-        return not_run("length", compared, "two features on other prompts rise with length each in its way")
-    lengths, styles = long_whole.astype(np.float64), [prompt.style for prompt in whole.prompts]
-    slope = within_slope(whole.values, lengths, styles)
-    gap = float(long_a.mean() - long_b.mean())
-    if slope is None:
-        if gap == 0:
-            shift = compared.shift
-            unmoved = not_run("length", compared, "all prompts are equally long")
-            return replace(unmoved, answer="withstood", p=shift.p, interval=shift.interval, share=1.0)
-        why = f"prompts differ by {gap:.1f} tokens between the styles but never within one"
-        return not_run("length", compared, why)
-    middle = float(np.concatenate([long_a, long_b]).mean())
-    made = again(
-        replace(a, values=a.values - slope * (long_a - middle)),
-        replace(b, values=b.values - slope * (long_b - middle)),
-    )
-    done = (
-        f"{a.label} is {gap:+.1f} tokens longer than {b.label}; within a style the value rises {number(slope)} "
-        "a token, and at equal length"
-    )
-    result = what_is_left("length", compared, made, terms, done=done)
-    p = 0.0 if gap == 0 else _slope_p(whole, lengths, styles, gap=gap, left=result.estimate)
-    if result.p is None or p <= result.p:
-        return result
-    answer = "cannot tell" if p >= terms.alpha and result.answer == "withstood" else result.answer
-    uncertain = "" if p < terms.alpha else f"; against the error of that slope {p_value(p)}"
-    return replace(result, answer=answer, p=p, detail=f"{result.detail}{uncertain}")
+
+    groups: tuple[Group, ...]
+    topics: Group
+
+    @property
+    def arrays(self) -> list[Units]:
+        """Give the values of each group."""
+        return [_array(group) for group in self.groups]
+
+    def effect(self, share: float = 1.0) -> Contrast:
+        """Return a share of the effect that the units make up, with its error."""
+        means = zip((share, -share), map(mean_of, self.arrays), strict=False)
+        return self.over_topics(weighted(*means), share)
+
+    def over_topics(self, contrast: Contrast, share: float = 1.0) -> Contrast:
+        """Add the error of which topics were taken."""
+        return contrast.plus(replace(mean_of(_array(self.topics)), estimate=0.0), share) if self.topics else contrast
 
 
-Values = Float[np.ndarray, " prompts"]
+def _array(group: Group) -> Units:
+    return np.array(list(group.values()))
 
 
-def _slope_p(whole: Measurement, lengths: Values, styles: Sequence[str], *, gap: float, left: float) -> float:
-    """Return the two-sided p of what is left against the jackknife error of what the slope took, by Student's t.
+def grouped(compared: Compared) -> Groups:
+    """Group the values that a comparison was tested on."""
+    rows = [((unit.unit,), unit.value) for unit in compared.unit_values]
+    n_a, n_b = compared.n_units
+    if compared.paired:
+        topics_alone = compared.units.startswith("topics")
+        pairs = {name * (1 if topics_alone else 2): value for name, value in rows[:n_a]}
+        return Groups(groups=(pairs,), topics={} if topics_alone else dict(rows[n_a:]))
+    a, b, topics = rows[:n_a], rows[n_a : n_a + n_b], dict(rows[n_a + n_b :])
+    if len(compared.pairs) == n_a == n_b:
+        pairs = {a[one][0] + b[other][0]: a[one][1] - b[other][1] for one, other in compared.pairs}
+        return Groups(groups=(pairs,), topics=topics)
+    return Groups(groups=(dict(a), dict(b)), topics=topics)
 
-    Templates are left out one at a time, and topics; the larger p counts. 1 where the slope hangs on one of them.
+
+@dataclass(frozen=True, kw_only=True)
+class Slope:
+    """A slope of values on lengths within groups is independent of the `effect`, given the lengths."""
+
+    effect: Contrast
+    slope: float
+    variance: float
+    gap: float
+    spread: float
+
+    def left(self, share: float) -> Contrast:
+        """Return `share` of the effect less what the slope makes of the gap in length."""
+        variance = share**2 * self.effect.variance + self.gap**2 * self.variance
+        estimate = share * self.effect.estimate - self.gap * self.slope
+        return Contrast(estimate=estimate, variance=variance, freedom=self.effect.freedom)
+
+    def largest_gap(self, alpha: float) -> float:
+        """Return the largest gap at which so many units find such an effect with 80 % power; 0 where none is."""
+        asked = self.effect.estimate / (t_quantile(1 - alpha, self.effect.freedom) + POWER)
+        return sqrt(max(0.0, asked**2 - self.effect.variance) / self.variance) if self.variance else 0.0
+
+
+def within(values: Sequence[Units], lengths: Sequence[Units]) -> Slope | None:
+    """Take the slope within two groups, or over the differences of pairs; None where lengths do not vary there.
+
+    Of as many units in both this is the analysis of covariance (Cochran, Biometrics 13, 1957), and of one group least
+    squares; of unequal ones each has a variance of its own (Satterthwaite, Biometrics 2, 1946).
     """
-    from scipy.special import stdtr  # a quarter of a second to import, and not every run needs it
-
-    templates = [f"{prompt.style}: {prompt.template}" for prompt in whole.prompts]
-    topics = [prompt.topic for prompt in whole.prompts]
-    ps: list[float] = []
-    for clusters in (templates, topics):
-        count = len(set(clusters))
-        if count < FEWEST_CLUSTERS:
-            continue
-        error = slope_error(whole.values, lengths, styles, clusters)
-        if error is None:
-            return 1.0
-        taken = abs(gap) * error
-        ps.append(2 * float(stdtr(count - 1, -abs(left) / taken)) if taken > 0 else 0.0)
-    return max(ps, default=1.0)
-
-
-HANGS = 1e-9  # where no more than this share of the spread of lengths is left without a cluster, the slope hangs on it
-
-
-def within_slope(values: Values, lengths: Values, groups: Sequence[str]) -> float | None:
-    """Return the slope of `values` on `lengths` within groups, pooled; None where lengths vary within no group."""
-    of = np.asarray(groups)
-    covariance = variance = 0.0
-    for group in dict.fromkeys(groups):
-        inside = of == group
-        x = lengths[inside] - lengths[inside].mean()
-        covariance += float(x @ values[inside])  # x is about its mean, so that a level of the values drops out
-        variance += float(x @ x)
-    return covariance / variance if variance > 0 else None
-
-
-def slope_error(values: Values, lengths: Values, groups: Sequence[str], clusters: Sequence[str]) -> float | None:
-    """Return the standard error of `within_slope`, by leaving out one cluster of prompts at a time (jackknife).
-
-    None where the slope hangs on a single cluster, without which lengths do not vary within any group.
-    """
-    (_, group), (_, cluster) = (np.unique(np.asarray(of), return_inverse=True) for of in (groups, clusters))
-    prompts = np.bincount(group)
-    x = lengths - (np.bincount(group, weights=lengths) / prompts)[group]
-    y = values - (np.bincount(group, weights=values) / prompts)[group]
-    sums = np.zeros((5, group.max() + 1, cluster.max() + 1))
-    for total, each in zip(sums, (np.ones_like(x), x, y, x * x, x * y), strict=True):
-        np.add.at(total, (group, cluster), each)
-    count, of_x, of_y, of_xx, of_xy = sums.sum(axis=2, keepdims=True) - sums
-    count = np.maximum(count, 1)  # of a group that lies in one cluster nothing is left, and nothing is added
-    variance = (of_xx - of_x**2 / count).sum(axis=0)
-    if (variance <= HANGS * float(x @ x)).any():
+    x, y = ([of - of.mean() for of in groups] for groups in (lengths, values))
+    squares = np.array([one @ one for one in x])
+    if (spread := float(squares.sum())) < SAME:
         return None
-    without = (of_xy - of_x * of_y / count).sum(axis=0) / variance
-    return sqrt((len(without) - 1) * float(without.var()))
+    slope = sum(float(one @ other) for one, other in zip(x, y, strict=True)) / spread
+    rest = np.array([((of - slope * by) ** 2).sum() for of, by in zip(y, x, strict=True)])
+    counts = np.array([len(one) for one in x])
+    freedom, even = float(counts.sum() - len(x) - 1), len(set(counts.tolist())) == 1
+    variances = np.full(len(x), rest.sum() / freedom) if even else rest / (counts - 1.5)
+    parts = variances / counts
+    if not even and parts.any():
+        freedom = min(freedom, float(parts.sum() ** 2 / (parts**2 / (counts - 1)).sum()))
+    effect, gap = (float(of[0].mean() - (of[1].mean() if len(of) > 1 else 0.0)) for of in (values, lengths))
+    return Slope(
+        effect=Contrast(estimate=effect, variance=float(parts.sum()), freedom=freedom),
+        slope=slope,
+        variance=float((variances * squares).sum()) / spread**2,
+        gap=gap,
+        spread=spread,
+    )
+
+
+def over_topics(means: Units, lengths: Units, effects: Units, gaps: Units) -> Slope | None:
+    """Take the slope over topics, of the means of both sides; the effect is that of their differences.
+
+    The variance of the slope is the larger one of least squares and HC3 (MacKinnon & White, J. Econometrics 29, 1985).
+    """
+    line = within([means], [lengths])
+    if line is None:
+        return None
+    x = lengths - lengths.mean()
+    left_out = (means - means.mean() - line.slope * x) / np.maximum(1 - 1 / len(x) - x**2 / line.spread, SAME)
+    variance = max(line.variance, float(((x * left_out) ** 2).sum()) / line.spread**2)
+    effect = replace(mean_of(effects), freedom=len(x) - 2)
+    return replace(line, effect=effect, gap=float(gaps.mean()), variance=variance)
+
+
+_LENGTH: Final = (
+    "R = slope x gap; var(L) = var(D) + gap^2 var(slope), var(C) = var(D) / 4 + gap^2 var(slope). The slope is that of "
+    "the claim's units on the lengths given here, within styles; v is what is left of a style's units about the line, "
+    "squared, by its df, S the squares of the lengths about their mean: var(D) = sum of v / n, var(slope) = sum of v S "
+    "/ S^2. Of as many units in both, v is common and df = units - 3, else n - 1.5 each. Of pairs it is that of "
+    "differences on differences, df = pairs - 2. Over topics it is that of the means of both sides, var(slope) the "
+    "larger one of least squares and HC3, df = topics - 2, var(D) that of the differences"
+)
+
+
+def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> ControlResult:
+    """Take off the effect what the lengths of the prompts make of it, along the slope within styles."""
+    effect, long_a, long_b = compared.shift.estimate, a.n_tokens, b.n_tokens
+    if long_a is None or long_b is None:
+        return not_run("length", effect, "the record does not say how long the prompts are")
+    if a.measure == "activation" and a.prompts != b.prompts:  # so are two features named, see `by_feature`
+        return not_run("length", effect, "two features on other prompts rise with length each in its way")
+    long = replace(a, values=long_a.astype(np.float64)), replace(b, values=long_b.astype(np.float64))
+    by_length = compare(*long, terms)
+    if isinstance(by_length, str):
+        return not_run("length", effect, by_length)
+    of, by, gap = grouped(compared), grouped(replace(by_length, pairs=compared.pairs)), by_length.shift.estimate
+    there, fewest = found(compared, terms), min(map(len, of.groups))
+    what = "topics" if compared.units.startswith("topics") else "wordings of either style"
+    line = None
+    if fewest >= FEWEST and what == "topics":
+        topics = [name for (name,) in of.groups[0]]
+        line = over_topics(_both(a, b, topics), _both(*long, topics), of.arrays[0], by.arrays[0])
+    elif fewest >= FEWEST:
+        line = within(of.arrays, by.arrays)
+    if line is None and abs(gap) >= SAME:
+        why = (
+            f"{what} do not differ" if fewest >= FEWEST else f"there are {fewest} {what}, where a slope takes {FEWEST}"
+        )
+        return not_run("length", effect, f"the styles differ by {gap:.1f} tokens and {why}")
+    if line is None:
+        return untouched("length", compared, terms, "both sides are equally long")
+    line = replace(line, effect=of.over_topics(line.effect))
+    upto = line.largest_gap(terms.alpha)
+    tell = f"so many {what} can tell up to a gap of {upto:.1f} tokens" if upto else f"so few {what} can tell at no gap"
+    return answered(
+        "length",
+        effect,
+        Made(left=line.left(1.0), half=line.left(0.5), at_best=(compared.shift.p / 2, 0.0)),
+        terms,
+        found=there,
+        done=f"{a.label} is {gap:+.1f} tokens longer than {b.label}; within a style the value rises "
+        f"{number(line.slope)} ± {number(sqrt(line.variance))} a token, and at equal length",
+        how=_LENGTH,
+        unit=a.unit,
+        more=f"; {tell}: write wordings of both styles that are equally long",
+        numbers={"gap": gap, "slope": line.slope, "error of slope": sqrt(line.variance), "S": line.spread},
+        unit_values=by_length.unit_values,
+    )
+
+
+def _both(a: Measurement, b: Measurement, topics: list[str]) -> Units:
+    """Take the mean of both sides on each topic."""
+    on_a, on_b = mean_by(a, "topics"), mean_by(b, "topics")
+    return np.array([(on_a[topic] + on_b[topic]) / 2 for topic in topics])
 
 
 NO_MODEL: Final = "it takes a run of the model, and a record stands in its place"
@@ -127,26 +222,86 @@ UNKNOWN_WORDS: Final = (
     'nobody knows which words are the styles\' own; a file of prompts says so by words = ["..."] under each style'
 )
 
+_WORDING: Final = (
+    "L is the difference over the units without the styles' words, given here, each side with its own variance "
+    "(Welch), and from 4 a side p is no smaller than by their permutation. C = (1 - f / 2n) x the mean of the f free "
+    "ones of n less (n - f) / 2n x that of the others, a side"
+)
 
-def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again) -> ControlResult:
-    """Repeat the comparison on the prompts of either side that say none of the words of either style."""
-    words = own_words(a, b)
+
+def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> ControlResult:
+    """Hold what the wordings without the styles' own words show against the whole effect."""
+    effect, words = compared.shift.estimate, own_words(a, b)
     if not words:
-        return not_run("wording", compared, UNKNOWN_WORDS)
-    said = " and ".join(f"'{word}'" for word in words)
-    least = 2 if compared.units.startswith("templates") else 1
-    kept: list[Measurement] = []
-    for side in (a, b):  # a template's text alone would show its fields
-        silent = np.array([not mentions(prompt.text, words) for prompt in side.prompts])
-        left = len({prompt.template for prompt, keep in zip(side.prompts, silent, strict=True) if keep})
-        if left < least:
-            there = len({prompt.template for prompt in side.prompts})
-            why = f"{left} of {there} wordings of {side.label} do without {said}; at least {least} are needed"
-            return not_run("wording", compared, why)
-        kept.append(replace(side.select(silent), family=side.whole))
-    counts = " + ".join(str(len({prompt.template for prompt in side.prompts})) for side in kept)
-    done = f"in the {counts} wordings without {said}"
-    return what_is_left("wording", compared, again(kept[0], kept[1]), terms, done=done)
+        return not_run("wording", effect, UNKNOWN_WORDS)
+    of, said = grouped(compared), " and ".join(f"'{word}'" for word in words)
+    says = [np.array([_says(prompt, words) for prompt in side.prompts]) for side in (a, b)]
+    shares = [mean_by(replace(side, values=1.0 * one), "templates") for side, one in zip((a, b), says, strict=True)]
+    free = [{unit for unit, share in of_side.items() if not share} for of_side in shares]
+    if not any(one.any() for one in says):
+        return untouched("wording", compared, terms, f"no wording says {said}")
+    by_topic = compared.units.startswith("topics")
+    for names, there, side in zip(free, shares, (a, b), strict=True):
+        least = 1 if by_topic else FREE
+        if len(names) < least:
+            why = (
+                f"{len(names)} of {len(there)} wordings of {side.label} do without {said}; at least {least} are needed"
+            )
+            return not_run("wording", effect, why)
+    units, more = compared.unit_values, ""
+    if by_topic:
+        kept = [side.select(~one) for side, one in zip((a, b), says, strict=True)]
+        shown = compare(kept[0], kept[1], replace(terms, over=("topics",)))
+        if isinstance(shown, str):
+            return not_run("wording", effect, shown)
+        units, (on_free,), (on_all,) = shown.unit_values, grouped(shown).groups, of.groups
+        less = np.array([value - on_all[topic] / 2 for topic, value in on_free.items()])
+        made = Made(left=mean_of(_array(on_free)), half=mean_of(less))
+    else:
+        sides = [(0, 1)] if len(of.groups) == 1 else [(0,), (1,)]
+        parts = [_parted(group, [free[k] for k in which]) for group, which in zip(of.groups, sides, strict=True)]
+        if min(len(inside) for inside, _ in parts) < FREE:
+            return not_run("wording", effect, f"fewer than {FREE} pairs of wordings do without {said}")
+        made, more = _of_free(parts, of, terms)
+        units = tuple(unit for unit in units if unit.unit in free[0] | free[1])
+    return answered(
+        "wording",
+        effect,
+        made,
+        terms,
+        found=found(compared, terms),
+        done=f"in the {len(free[0])} + {len(free[1])} wordings without {said}",
+        how=_WORDING,
+        unit=a.unit,
+        more=more,
+        unit_values=units,
+    )
+
+
+def _of_free(parts: list[tuple[Units, Units]], of: Groups, terms: Terms) -> tuple[Made, str]:
+    """Contrast the free units with the others, and say how many more of them would decide."""
+    left = weighted(*zip((1.0, -1.0), (mean_of(inside) for inside, _ in parts), strict=False))
+    half = weighted()
+    for sign, (inside, others) in zip((1, -1), parts, strict=False):
+        share = len(others) / (len(inside) + len(others)) / 2
+        half = half.plus(mean_of(inside), sign * (0.5 + share))
+        if len(others):
+            half = half.plus(mean_of(others, spread=np.concatenate([inside, others])), -sign * share)
+    ways = [comb(len(inside) + len(others), len(inside)) for inside, others in parts if len(others)]
+    made = Made(left=of.over_topics(left), half=of.over_topics(half, 0.5), at_best=(1.0, 1 / min(ways, default=1)))
+    if len(parts) == 1:
+        return made, ""
+    (first, _), (second, _) = parts
+    have, shift = min(len(first), len(second)), unpaired_shift(first, second, alpha=2 * terms.alpha, seed=terms.seed)
+    if have >= COUNTED:
+        size, permuted = of.effect().estimate, shift.p / 2 if shift.estimate > 0 else 1 - shift.p / 2
+        ends = [*(made.left.interval(size, 1 - 2 * terms.alpha) or ()), *(shift.interval or ())]
+        p = max(permuted, made.left.p(size, above=True, at_best=permuted))
+        made = replace(made, p=p, interval=(min(ends), max(ends)) if ends else None)
+    if shift.estimate <= 0 or shift.needed is None:
+        return made, "; at this difference no number of such wordings would decide it"
+    wanted = max(shift.needed, have + 1)
+    return made, f"; about {wanted} such wordings a style would decide it, {wanted - have} more"
 
 
 def own_words(a: Measurement, b: Measurement) -> tuple[str, ...]:
@@ -155,28 +310,67 @@ def own_words(a: Measurement, b: Measurement) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for style in styles for of in (a, b) for word in of.words.get(style, ())))
 
 
+def _says(prompt: Prompt, words: tuple[str, ...]) -> bool:
+    """Decide whether the wording says a word; a topic that does is on both sides, and a template would show fields."""
+    return mentions(prompt.text.replace(prompt.topic, " ") if prompt.topic else prompt.text, words)
+
+
+def _parted(group: Group, free: list[set[str]]) -> tuple[Units, Units]:
+    """Part the units whose names are free from the others."""
+    is_free = np.array([all(one in names for one, names in zip(unit, free, strict=True)) for unit in group])
+    return _array(group)[is_free], _array(group)[~is_free]
+
+
+_INJECTION: Final = (
+    "R is the difference that the words make by themselves over the neutral wordings, or topics, given here. Over "
+    "wordings var(L) = var(D) + var(R), var(C) = var(D) / 4 + var(R), df by Satterthwaite over the sides of D and R; "
+    "over topics L and C are taken topic by topic"
+)
+
+
 def injection_control(
     a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again
 ) -> ControlResult:
-    """Make the comparison where only the words are at work.
-
-    They reproduce the effect if it is found there too, in the same direction, and is at least half as large: the words
-    then make up as much of the effect as they leave.
-    """
-    name: Control = "injection"
-    if not own_words(a, b):
-        return not_run(name, compared, UNKNOWN_WORDS)
+    """Take off the effect what the words make by themselves, pasted into neutral prompts."""
+    effect, words = compared.shift.estimate, own_words(a, b)
+    if not words:
+        return not_run("injection", effect, UNKNOWN_WORDS)
     if a.under is None or b.under is None:
-        return not_run(name, compared, NO_MODEL)
+        return not_run("injection", effect, NO_MODEL)
+    by_topic, of = compared.units.startswith("topics"), grouped(compared)
+    unasked = replace(terms, controls=(), over=("topics",) if by_topic else ("templates",))
     try:
-        made = again(a.under(name, 0), b.under(name, 0))
+        there = a.under("injection", 0), b.under("injection", 0)
+        evidence = again(*there, unasked)
     except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
-        return not_run(name, compared, str(error))
-    if made.p is None or made.estimate is None:
-        return not_run(name, compared, made.reason)
-    words, effect = " and ".join(f"'{word}'" for word in own_words(a, b)), compared.shift.estimate
-    detail = (
-        f"with {words} pasted into neutral prompts the difference is {amount(made.estimate, made.unit, signed=True)} "
-        f"({p_value(made.p)}) against {number(effect, made.unit, signed=True)}"
+        return not_run("injection", effect, str(error))
+    shown = compare(*there, unasked)
+    if evidence.p is None or isinstance(shown, str):
+        return not_run("injection", effect, evidence.reason)
+    alone, neutral = grouped(shown), min(shown.n_units)
+    if by_topic and alone.groups[0].keys() != of.groups[0].keys():
+        return not_run("injection", effect, "the words were pasted on other topics than those of the claim")
+    if not by_topic and neutral < NEUTRAL:
+        why = f"the words were pasted into {neutral} neutral wordings; {NEUTRAL} are needed, and 8 recommended"
+        return not_run("injection", effect, why)
+    if by_topic:
+        d, j = of.arrays[0], np.array([alone.groups[0][topic] for topic in of.groups[0]])
+        left, half = mean_of(d - j), mean_of(d / 2 - j)
+    else:
+        left, half = (of.effect(share).plus(alone.effect(), -1.0) for share in (1.0, 0.5))
+    alike = 1 / comb(min(compared.n_units) + neutral, neutral)
+    said = " and ".join(f"'{word}'" for word in words)
+    return answered(
+        "injection",
+        effect,
+        Made(left=left, half=half, at_best=(alike, alike)),
+        terms,
+        found=found(compared, terms),
+        done=f"with {said} pasted into neutral prompts the difference is "
+        f"{amount(shown.shift.estimate, a.unit, signed=True)}, beside which",
+        how=_INJECTION,
+        unit=a.unit,
+        more="; more neutral wordings, or more wordings of either style, would decide it",
+        unit_values=shown.unit_values,
+        evidence=evidence,
     )
-    return what_is_shown(name, effect, made, terms.alpha, detail, found=found(compared, terms))

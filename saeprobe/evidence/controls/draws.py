@@ -1,29 +1,34 @@
-"""Many draws of what is random are held against a claim; for evidence on whole sets of features all rivals run here."""
+"""Many draws of what is random are held against a claim, and so are pasted words where it is about sets of features."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import floor
-from typing import Final
+from functools import cache
+from math import comb, floor
+from typing import Final, TypeVar, cast
 
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import HALF, RANDOM, Again, found, not_run, share_of, what_is_shown
+from saeprobe.evidence.controls import RANDOM, Contrast, Made, answered, not_run, weighted
 from saeprobe.evidence.controls.adjusting import NO_MODEL
-from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Terms, UnitValue
-from saeprobe.evidence.units import Compared
+from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, Terms, UnitValue
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
-from saeprobe.files import SHARE, amount, number, p_value
-from saeprobe.statistics.shifts import paired_shift
+from saeprobe.files import amount, p_value
 
-FEWEST: Final = 20
-"""At least so many draws are read: with none of them as large as the claim, 1 / 21 is below the usual alpha of 0.05."""
+FIRST: Final = 20
+"""So many draws are read at least."""
+
+MOST: Final = 40
+"""So many are read at most, or as many as make 1 / (draws + 1) less than alpha."""
 
 TOPICS: Final = 8
 """Topics on which draws are read, the first ones of the prompts; the claim is held against them on the same."""
+
+HALF_SURELY: Final = 0.01
+"""Draws explain where so many reaching half of the claim have no larger chance, were each as likely to as not."""
 
 _DRAWN: Final[dict[Control, str]] = {
     "random-model": "a model of the same shape with random weights",
@@ -31,6 +36,8 @@ _DRAWN: Final[dict[Control, str]] = {
 }
 
 _CLOSE: Final = 1e-9  # of an effect; what is as large but for rounding counts as large
+
+BothSides = tuple[Features, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,223 +52,239 @@ class Effect:
     scale: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """Draws are read one by one, `most` at most.
+
+    The claim withstands them if none of the first `look` is as large, or at most `allowed` of all are; once more are,
+    it does not, and no more are read.
+    """
+
+    most: int
+    allowed: int
+    look: int
+
+    @property
+    def size(self) -> float:
+        """Return how often a claim that is a draw itself withstands, its rank being even: exact, by counting."""
+        at_look = sum(comb(self.most - rank, self.look) for rank in range(self.allowed + 1, self.most + 1))
+        return (self.allowed + 1 + at_look / comb(self.most, self.look)) / (self.most + 1)
+
+
+@cache
+def drawing_at(alpha: float) -> Drawing:
+    """Plan as many draws as an effect of two of their standard deviations asks, and look at them as early as may be."""
+    most = max(MOST, floor(1 / alpha))
+    allowed = next(count for count in range(most) if (count + 2) / (most + 1) >= alpha)
+    plans = (Drawing(most=most, allowed=allowed, look=look) for look in range(FIRST, most + 1))
+    return next(plan for plan in plans if plan.size < alpha)
+
+
 def n_draws(alpha: float) -> int:
-    """Return how many draws are read: as many as make 1 / (draws + 1) less than alpha, and `FEWEST` at least."""
-    return max(FEWEST, floor(1 / alpha))
+    """Return how many draws may be read."""
+    return drawing_at(alpha).most
+
+
+Sides = TypeVar("Sides", tuple[Measurement, ...], tuple[Features, ...])
+"""A claim is made on these: two measurements, or the captures or styles of one that a sentence on features names."""
 
 
 def draws_control(
-    name: Control, a: Measurement, b: Measurement, compared: Compared, terms: Terms, *, again: Again
-) -> ControlResult:
-    """Measure both sides under every draw, and hold the claim on the same prompts against what the draws show.
-
-    An effect is the difference of the two means as a share of the smaller side's; see `judged_draws`. That of what is
-    counted is the difference itself, since a rate has the same scale whatever fires.
-    """
-    del again  # a draw is one value, whose own test would be of its prompts and not of the draw
-    under_a, under_b = a.under, b.under
-    if under_a is None or under_b is None:
-        return not_run(name, compared, NO_MODEL)
-    try:
-        read = [(under_a(name, draw), under_b(name, draw)) for draw in range(n_draws(terms.alpha))]
-        here = _on(a, read[0][0]), _on(b, read[0][1])
-    except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
-        return not_run(name, compared, str(error))
-    if all(np.array_equal(one.values, of.values) for draw in read for one, of in zip(draw, here, strict=True)):
-        raise TypeError(
-            f"{name} says nothing about {a.measure}, which is the same under all {len(read)} draws; take it from "
-            "controls=... of the claim"
-        )
-    return judged_draws(
-        name,
-        _effect(*here),
-        [_effect(*draw) for draw in read],
-        statement=f"{a.name} > {b.name}",
-        unit=a.unit,
-        prompts=len({*here[0].prompts, *here[1].prompts}),
-        found=found(compared, terms),
-        terms=terms,
-    )
-
-
-def judged_draws(
     name: Control,
-    claim: Effect,
-    drawn: Sequence[Effect],
+    sides: Sides,
+    effect: Callable[[Sides], Effect],
     *,
     statement: str,
     unit: str,
-    prompts: int,
+    own: float,
     found: bool,
     terms: Terms,
 ) -> ControlResult:
-    """Judge the claim `statement` by what each draw shows on so many `prompts`.
+    """Hold the claim `statement` on the prompts that draws read against what each draw shows there.
 
-    The draws reproduce it if they show it on average, by flipping their signs, and at least half as large: what is
-    random then makes up as much of the effect as it leaves. It withstands them if it lies above them: p is the rank of
-    the claim among the draws, (1 + draws as large) / (1 + draws), as of any one of them if the claim's were a draw too
-    (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585). Else the claim is open. A control is only judged where the
-    claim's own comparison has `found` its effect.
+    A claim that is a draw itself is as likely as any to be the largest, so that its rank among them is exact (Phipson &
+    Smyth 2010, doi:10.2202/1544-6115.1585), ties against it. `_RULE` says how it is judged. A control is only judged
+    where the claim's own comparison has `found` its effect; `own` is that effect on all prompts.
+
+    Raises:
+        TypeError: draws make no difference to the measure.
     """
-    relative = (
-        claim.scale is not None and claim.scale > 0 and all(one.scale is not None and one.scale >= 0 for one in drawn)
-    )
-
-    def size(effect: Effect) -> float:
-        return effect.size / (effect.scale or 1.0) if relative else effect.size
+    plan, effects, same = drawing_at(terms.alpha), list[Effect](), True
+    try:
+        there = tuple(_under(side, name, 0) for side in sides)
+        here = tuple(map(_on, sides, there))
+        claim = effect(cast("Sides", here))
+        while True:
+            there = tuple(_under(side, name, len(effects)) for side in sides) if effects else there
+            same = same and all(map(_alike, here, there))
+            effects.append(effect(cast("Sides", there)))
+            size, drawn, scale = _sizes(claim, effects)
+            as_large = _reaching(drawn, size)
+            settled = as_large > plan.allowed or (len(drawn) == plan.look and not as_large)
+            if len(drawn) == plan.most or (len(drawn) >= FIRST and settled):
+                break
+    except (NotRun, ValueError) as error:  # such as a ValueError for a mean over no active feature
+        return not_run(name, own, str(error))
+    if same:
+        raise TypeError(
+            f"{name} says nothing about {statement}, which is the same under all draws; take it from controls=... of "
+            "the claim"
+        )
+    withstood = found and as_large <= plan.allowed
+    half = _reaching(drawn, size / 2) if size > 0 else 0
+    of_half = sum(comb(len(drawn), reaching) for reaching in range(half, len(drawn) + 1)) / 2 ** len(drawn)
+    explains = found and not withstood and size > 0 and of_half <= HALF_SURELY
+    p = (1 + as_large) / (1 + len(drawn)) if as_large <= plan.allowed else as_large / len(drawn)
+    mean, prompts = float(drawn.mean()), len({prompt for side in here for prompt in side.prompts})
 
     def words(size: float) -> str:
-        return f"{100 * size:+.3g} %" if relative else amount(size, unit, signed=True)
+        return amount(size, unit, signed=True) if scale is None else f"{100 * size:+.3g} %"
 
-    here = size(claim)
-    # A draw whose smaller side is 0, of which nothing is a share, is taken on the scale of the claim. A single one must
-    # not put all the others, whose scale may be a hundredth of the claim's, on no scale at all.
-    there = np.array([size(one if one.scale else replace(one, scale=claim.scale)) for one in drawn])
-    shift = paired_shift(there, alpha=terms.alpha, seed=terms.seed)
-    as_large = int(((there >= here) | np.isclose(there, here, rtol=_CLOSE, atol=0.0)).sum())
-    share = share_of(shift.estimate, here) if here > 0 else None
-    shown = shift.p < terms.alpha and shift.estimate > 0
-    outcome: EvidenceOutcome = "supported" if shown else "inconclusive"
-    if shift.p < terms.alpha and shift.estimate < 0:
-        outcome = "refuted"
-    evidence = Evidence(
-        kind="greater",
-        statement=f"{statement}, in draws of {_DRAWN[name]}",
-        outcome=outcome,
-        reason=f"{words(shift.estimate)} on average over {len(there)} draws, {p_value(shift.p)}",
-        scope=f"draws of what is random, on these {prompts:,} prompts",
-        unit="share of the smaller side" if relative else unit,
-        estimate=shift.estimate,
-        interval=shift.interval,
-        level=1 - terms.alpha,
-        p=shift.p,
-        alpha=terms.alpha,
-        test=f"{shift.test} (draws)",
-        seed=shift.seed,
-        units="draws",
-        n_units=(len(there),),
-        rule=_RULE.format(alpha=terms.alpha),
-        unit_values=tuple(
-            UnitValue(side=statement, unit=f"draw {draw}", value=float(value)) for draw, value in enumerate(there)
-        ),
-    )
-    scale, p = (claim.scale or 0.0) if relative else 1.0, (1 + as_large) / (1 + len(there))
-    explains = found and shown and share is not None and share >= HALF
     return ControlResult(
         name=name,
-        answer="explains" if explains else "withstood" if p < terms.alpha else "cannot tell",
-        estimate=(here - shift.estimate) * scale,
+        answer="withstood" if withstood else "explains" if explains else "cannot tell",
+        estimate=(size - mean) * (scale or 1.0),
         interval=None,
         p=p,
-        detail=(
-            f"{len(there)} draws of {_DRAWN[name]} show {words(shift.estimate)} on average, {as_large} of them at "
-            f"least the {words(here)} of the claim on the same {prompts:,} prompts"
+        detail=f"{as_large} of {len(drawn)} draws of {_DRAWN[name]} show at least the {words(size)} of the claim on "
+        f"the same {prompts:,} prompts, {half} at least half of it, {words(mean)} on average, {p_value(p)}",
+        share=(size - mean) / size if size > 0 else None,
+        rule=_RULE.format(alpha=terms.alpha, surely=HALF_SURELY, **vars(plan)),
+        numbers={
+            "D": size,
+            "R": mean,
+            "draws": len(drawn),
+            "as large": as_large,
+            "half as large": half,
+            "p of half": of_half,
+        },
+        unit_values=tuple(
+            UnitValue(side=statement, unit=f"draw {draw}", value=float(value)) for draw, value in enumerate(drawn)
         ),
-        share=None if share is None else 1 - share,
-        evidence=evidence,
     )
 
 
 _RULE: Final = (
-    "the unit values are what each draw shows, as a share of its smaller side, or of the claim's where its own is 0; "
-    "as it is of a share of prompts, tokens or continuations, and where the claim's smaller side is not above zero or "
-    "a draw's is below. The draws reproduce the claim where their mean is above zero with p by sign flips below "
-    "alpha = {alpha:g} and is at least half of what the claim shows on the same prompts. The claim withstands them "
-    "where (1 + draws that show at least as much) / (1 + draws) is below alpha; else it is open"
+    "The unit values are what each draw shows, as a share of its smaller side, or of the claim's where its own is 0; "
+    "as it is of what is counted, and where a smaller side is below 0. Withstood where none of the first {look} draws "
+    "is as large as the claim, or at most {allowed} of {most} are, which happens to less than alpha = {alpha:g} of "
+    "claims that are draws; once more are, no more are read. p is (1 + as large) / (1 + draws), else as large / draws. "
+    "Explained where so many draws are half as large that, at one chance in two each, the probability of as many is at "
+    "most {surely:g}; else it cannot tell"
 )
 
 
-def _effect(a: Measurement, b: Measurement) -> Effect:
+def _under(side: Measurement | Features, name: Control, draw: int) -> Measurement | Features:
+    if side.under is None:
+        raise NotRun(NO_MODEL)
+    return side.under(name, draw)
+
+
+def _on(side: Measurement | Features, there: Measurement | Features) -> Measurement | Features:
+    """Take a side on the prompts that were read there too."""
+    these = set(there.prompts)
+    chosen = np.array([prompt in these for prompt in side.prompts])
+    return side.select(chosen if isinstance(side, Measurement) else np.flatnonzero(chosen).tolist())
+
+
+def _alike(one: Measurement | Features, other: Measurement | Features) -> bool:
+    if isinstance(one, Measurement) and isinstance(other, Measurement):
+        return np.array_equal(one.values, other.values)
+    return False  # of features nothing is known to be the same
+
+
+def _sizes(claim: Effect, effects: list[Effect]) -> tuple[float, np.ndarray, float | None]:
+    """Return what the claim and the draws show, as shares of their scales where these are not below 0; and the scale.
+
+    A draw whose smaller side is 0, of which nothing is a share, is taken on the scale of the claim. A single one must
+    not put all the others, whose scale may be a hundredth of the claim's, on no scale at all.
+    """
+    scale = claim.scale
+    if scale is None or scale <= 0 or any(one.scale is None or one.scale < 0 for one in effects):
+        return claim.size, np.array([one.size for one in effects]), None
+    return claim.size / scale, np.array([one.size / (one.scale or scale) for one in effects]), scale
+
+
+def _reaching(there: np.ndarray, size: float) -> int:
+    return int(((there >= size) | np.isclose(there, size, rtol=_CLOSE, atol=0.0)).sum())
+
+
+def of_means(sides: tuple[Measurement, ...]) -> Effect:
+    """Return the difference of two means, on the scale of the second; of what is counted it is comparable as it is."""
+    a, b = sides
     return Effect(size=a.mean - b.mean, scale=None if a.unit in COUNTED else b.mean)
 
 
-def _on(of: Measurement, there: Measurement) -> Measurement:
-    """Take the values on the prompts that were read there too."""
-    these = set(there.prompts)
-    return of.select(np.array([prompt in these for prompt in of.prompts]))
-
-
-BothSides = tuple[Features, ...]
-"""A kind of evidence is made on these: the captures, or the styles of one, that its sentence names."""
+_PASTED: Final = (
+    "var(L) = var(D) + var(R) and var(C) = var(D) / 4 + var(R), df by Satterthwaite; the variances are jackknifed over "
+    "units, those of a mean silhouette are the styles' own. Of what a scan confirms there is no further error: p is "
+    "that of the claim where C is above 0, else 1"
+)
 
 
 def run_rivals(
     sides: BothSides,
     claim: Evidence,
     again: Callable[[BothSides, Terms], Evidence],
-    effect: Callable[[BothSides], Effect] | None = None,
+    effect: Callable[[BothSides], Effect],
     *,
+    error: Callable[[Evidence], Contrast] | None,
     found: bool,
     terms: Terms,
     own: Mapping[Control, Callable[[], ControlResult]],
 ) -> tuple[ControlResult, ...]:
-    """Run the controls that a claim declares, in that order.
-
-    A control that reads something else explains the claim if its evidence is there too, at least half as large.
+    """Run the controls that a claim on sets of features declares, in that order.
 
     Args:
         sides: what the claim's evidence is made on.
         claim: that evidence.
         again: makes it on other features and under terms without controls; for pasted words.
-        effect: how much some features show, for draws of what is random; by default the estimate of the evidence.
+        effect: how much some features show, for draws of what is random.
+        error: the estimate of such evidence with its error; None where it counts what a test confirmed.
         found: whether the claim's own evidence is there; nothing else can be explained.
         terms: of the claim.
         own: the controls that only this kind of evidence has.
     """
-    unasked = Terms(alpha=terms.alpha, seed=terms.seed, over=terms.over)
-
-    def estimated(there: BothSides) -> Effect:
-        return Effect(size=again(there, unasked).estimate or 0.0, scale=None)
+    unasked = replace(terms, controls=())
 
     def rival(name: Control) -> ControlResult:
+        if name in RANDOM:
+            own_effect = claim.estimate or 0.0
+            what = {"statement": claim.statement, "unit": claim.unit}
+            return draws_control(name, sides, effect, **what, own=own_effect, found=found, terms=terms)
         try:
-            if name in RANDOM:
-                return _drawn(name, sides, claim, effect or estimated, found=found, terms=terms)
-            return _pasted(name, claim, again(tuple(side.under(name) for side in sides), unasked), found, terms.alpha)
-        except (NotRun, ValueError) as error:  # such as a random model under which no feature fires on some prompt
-            return ControlResult(
-                name=name, answer="cannot tell", estimate=0.0, interval=None, p=None, detail=str(error)
-            )
+            made = again(tuple(side.under(name) for side in sides), unasked)
+        except (NotRun, ValueError) as refused:
+            return not_run(name, claim.estimate or 0.0, str(refused))
+        return _pasted(claim, made, error, found=found, terms=terms)
 
     return tuple(own[name]() if name in own else rival(name) for name in terms.controls)
 
 
-def _pasted(name: Control, claim: Evidence, evidence: Evidence, found: bool, alpha: float) -> ControlResult:  # noqa: FBT001 - as every control is called
-    """Hold the evidence on pasted words against that of the claim."""
-    detail = f"with the styles' own words pasted into neutral prompts {evidence.reason}"
-    if claim.estimate and evidence.estimate is not None and evidence.p is not None:
-        detail += f"; {number(evidence.estimate / claim.estimate, SHARE)} of the effect"
-    return what_is_shown(name, claim.estimate, evidence, alpha, detail, found=found)
-
-
-def _drawn(
-    name: Control,
-    sides: BothSides,
-    claim: Evidence,
-    effect: Callable[[BothSides], Effect],
-    *,
-    found: bool,
-    terms: Terms,
+def _pasted(
+    claim: Evidence, alone: Evidence, error: Callable[[Evidence], Contrast] | None, *, found: bool, terms: Terms
 ) -> ControlResult:
-    """Hold what the draws show against what the claim shows on the prompts that they read."""
+    """Take off the effect what the same evidence shows on neutral prompts with the words pasted in.
 
-    def under(draw: int) -> BothSides:
-        return tuple(side.under(name, draw) for side in sides)
-
-    def restricted(side: Features, there: Features) -> Features:
-        these = set(there.prompts)
-        return side.select([index for index, prompt in enumerate(side.prompts) if prompt in these])
-
-    first = under(0)
-    here = tuple(restricted(side, there) for side, there in zip(sides, first, strict=True))
-    drawn = [effect(first), *(effect(under(draw)) for draw in range(1, n_draws(terms.alpha)))]
-    return judged_draws(
-        name,
-        effect(here),
-        drawn,
-        statement=claim.statement,
-        unit=claim.unit,
-        prompts=sum(len(side) for side in here),
+    Of what a test confirmed there is no further error: the words explain it where they make half of it.
+    """
+    effect, done = claim.estimate or 0.0, f"with the styles' own words pasted into neutral prompts {alone.reason};"
+    if alone.p is None or alone.estimate is None:
+        return not_run("injection", effect, done)
+    if error is None:
+        own, made = (Contrast(estimate=one, variance=0.0, freedom=1) for one in (effect, alone.estimate))
+    else:
+        own, made = error(claim), error(alone)
+    left, half = (weighted((share, own), (-1.0, made)) for share in (1.0, 0.5))
+    p = None if error is not None else claim.p if half.estimate > 0 else 1.0
+    return answered(
+        "injection",
+        effect,
+        Made(left=left, half=half, p=p),
+        terms,
         found=found,
-        terms=terms,
+        done=done,
+        how=_PASTED,
+        unit=claim.unit,
+        evidence=alone,
     )

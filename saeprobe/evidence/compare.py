@@ -286,8 +286,8 @@ def _held_up(part: Evidence) -> bool:
 
 
 _RULE = (
-    "refuted where a single part is; else inconclusive where the own test of one does not find it; else explained where "
-    "a control explains one, inconclusive where a control cannot tell of one, and supported where every part is"
+    "refuted where a single part is; else inconclusive where the own test of one does not find it; else explained "
+    "where a control explains one, inconclusive where one cannot tell, and supported where every part is"
 )
 
 

@@ -275,32 +275,27 @@ _ACTIVITY = (
 def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, terms: Terms) -> ControlResult:
     """Thin the firings of the more active side to as many as the other has, and compare what is left.
 
-    Rarefaction, as ecologists compare the species of unequal samples (Hurlbert 1971, Ecology 52): a firing is one
-    active feature of one token read, and a feature with `m` of them is still seen with probability `1 - (1 - kept)^m`.
-    What is left is the difference then to be expected, without drawing. p is that of "this side is the other one, only
-    more active": a mean over thinnings is below alpha only where nearly all are.
+    A firing is one active feature of one token read, and each of the more active side is kept with the same
+    probability. What is left is the difference then to be expected, without drawing. p is that of "this side is the
+    other one, only more active": a mean over thinnings is below alpha only where nearly all are.
     """
-    times = np.vstack([sides.a.times(), sides.b.times()])
-    n_a, n_b = len(sides.a.names), len(sides.b.names)
+    n_a, n_b, total_a, total_b = len(sides.a.names), len(sides.b.names), len(sides.a.feature), len(sides.b.feature)
 
-    def expected(kept: Bool[np.ndarray, " units"], *, thinned: bool, share: float = 0.0) -> float:
-        a, b = times[:n_a][kept[:n_a]].sum(axis=0), times[n_a:][kept[n_a:]].sum(axis=0)
-        fewest = min(a.sum(), b.sum()) if thinned else max(a.sum(), b.sum())
-        seen = [(1 - (1 - min(1.0, fewest / max(1, of.sum()))) ** of.astype(np.float64)).sum() for of in (a, b)]
-        return float(seen[0] - seen[1]) - (share * expected(kept, thinned=False) if share else 0.0)
+    def left(units: Bool[np.ndarray, " units"], less: float = 0.0) -> float:
+        a, b = sides.a.only(units[:n_a]), sides.b.only(units[n_a:])
+        fewest = min(len(a.feature), len(b.feature))
+        seen = [of.distinct(fewest / max(1, len(of.feature))) for of in (a, b)]
+        return seen[0] - seen[1] - less * (a.distinct() - b.distinct())
 
-    left, half = (
-        jackknife(partial(expected, thinned=True, share=share), n_a, n_b, paired=sides.paired) for share in (0, 0.5)
-    )
-    total_a, total_b = len(sides.a.feature), len(sides.b.feature)
+    whole, half = (jackknife(partial(left, less=less), n_a, n_b, paired=sides.paired) for less in (0.0, 0.5))
     p, origin = _mean_p(sides, min(total_a, total_b) / max(total_a, total_b, 1), alpha=terms.alpha, seed=terms.seed)
-    effect = expected(np.ones(n_a + n_b, dtype=bool), thinned=False)
-    interval = left.interval(effect, 1 - 2 * terms.alpha)
+    effect = sides.a.distinct() - sides.b.distinct()
+    interval = whole.interval(effect, 1 - 2 * terms.alpha)
     more, less = labels if total_a >= total_b else labels[::-1]
     return answered(
         "activity",
         effect,
-        Made(left=left, half=half, p=p if left.estimate > 0 else 1.0, interval=interval),
+        Made(left=whole, half=half, p=p if whole.estimate > 0 else 1.0, interval=interval),
         terms,
         found=found,
         done=f"{more} has {max(total_a, total_b):,} active features on the tokens read and {less} "

@@ -155,10 +155,18 @@ class Firings:
         fires[self.unit[chosen], self.feature[chosen]] = True
         return fires
 
-    def times(self) -> Int[np.ndarray, "units d_sae"]:
-        """Count on how many tokens each feature fires in each unit."""
-        shape = len(self.names), self.d_sae
-        return np.bincount(self.unit * self.d_sae + self.feature, minlength=shape[0] * shape[1]).reshape(shape)
+    def distinct(self, kept: float = 1.0) -> float:
+        """Return how many distinct features are to be expected when each firing is kept with probability `kept`.
+
+        A feature that fires on `m` tokens is still seen with probability `1 - (1 - kept)^m`: rarefaction (Hurlbert
+        1971, Ecology 52), with every firing thinned on its own instead of a fixed number drawn.
+        """
+        times = np.bincount(self.feature, minlength=self.d_sae)
+        return float((1 - (1 - kept) ** times.astype(np.float64)).sum())
+
+    def only(self, kept: Bool[np.ndarray, " units"]) -> Firings:
+        """Keep the firings of some units."""
+        return replace(self, unit=self.unit[kept[self.unit]], feature=self.feature[kept[self.unit]])
 
 
 def firings(of: Features, unit_of_prompt: Sequence[str], names: Sequence[str]) -> Firings:

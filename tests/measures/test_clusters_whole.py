@@ -288,7 +288,7 @@ def test_a_control_is_held_against_the_units_that_the_claim_is_over() -> None:
     evidence = clustered(read_by(of, there), over=("topics",), controls=("random-model",))
     over_topics, over_templates = clustered(there, over=("topics",)).estimate, clustered(there).estimate
     assert over_topics != pytest.approx(over_templates)
-    assert evidence.controls[0].estimate == pytest.approx(over_topics)
+    assert evidence.controls[0].numbers["R"] == pytest.approx(over_topics)
 
 
 def test_a_control_that_reads_too_little_says_so() -> None:
@@ -318,7 +318,9 @@ def test_what_is_refused_is_told_in_full() -> None:
             of,
             {"controls": ("length",)},
             TypeError,
-            "the control length cannot be applied to clusters; it takes: injection, random-model, random-sae",
+            "the control length cannot be applied to clusters: it is one of a comparison of two measurements; there are "
+            "here: injection, random-model, random-sae. Take it from controls=..., or put the comparison into a claim of "
+            "its own",
         ),
         (
             of,
@@ -372,13 +374,22 @@ def test_pasted_words_are_judged_like_the_claim() -> None:
     pasted = replace(of, conditions={"injection": (lambda: there,)})
     evidence = clustered(pasted, controls=("injection",))
     assert evidence.controls[0].evidence == clustered(there)
-    assert (evidence.outcome, evidence.controls[0].explains) == ("refuted", True)
+    (control,) = evidence.controls
+    for name, made in (("D", clustered(of)), ("R", clustered(there))):
+        assert control.numbers[name] == pytest.approx(made.estimate)
+    parts = [
+        (np.var([unit.value for unit in made.unit_values if unit.side == style], ddof=1) / 16, 3)
+        for made in (clustered(of), clustered(there))
+        for style in of.styles
+    ]
+    assert control.numbers["error of L"] == pytest.approx(sum(part for part, _ in parts) ** 0.5)
+    assert (evidence.outcome, control.answer) == ("explained", "explains")
 
 
 def test_nothing_is_explained_where_nothing_is_found() -> None:
     """At an alpha that p does not fall below 35 random models show as much, and explain nothing."""
     of, there = noisy(templates="ABCD", topics=TOPICS[:3]), noisy(templates="ABCD", topics=TOPICS[:3], seed=1)
     evidence = clustered(read_by(of, there), controls=("random-model",), alpha=2 / 70)
-    assert (evidence.outcome, evidence.controls[0].explains) == ("inconclusive", False)
-    assert evidence.controls[0].detail.startswith("35 draws of ")
-    assert clustered(read_by(of, there), controls=("random-model",)).controls[0].explains
+    assert (evidence.outcome, evidence.controls[0].answer) == ("inconclusive", "cannot tell")
+    assert " of 20 draws of " in evidence.controls[0].detail
+    assert clustered(read_by(of, there), controls=("random-model",)).controls[0].answer == "explains"

@@ -26,6 +26,8 @@ def leaves(value: object, where: str) -> Iterator[tuple[str, type]]:
     elif isinstance(value, tuple):
         for place, each in enumerate(value):
             yield from leaves(each, f"{where}[{place}]")
+    elif isinstance(value, dict):
+        yield from leaves(tuple(value.items()), where)
     else:
         yield where, type(value)
 
@@ -43,14 +45,14 @@ def of() -> Features:
     made = features(rows)
     near = near_rows([rng.choice(30, 2, replace=False) for _ in made.prompts], d_sae=30)
     other = replace(made, near=near, tolerance=1e-4)
-    return replace(other, conditions={"random-model": (lambda: other,) * 20, "random-sae": (lambda: other,) * 20})
+    return replace(other, conditions={"random-model": (lambda: other,) * 40, "random-sae": (lambda: other,) * 40})
 
 
 def test_all_kinds_made_on_features_are_plain(of: Features) -> None:
     """No numpy number anywhere: in estimates, intervals, unit values, parts, controls and the evidence of controls."""
     novice, expert = of["novice"], of["expert"]
     controls: tuple[Control, ...] = ("random-model", "random-sae")
-    with recording(Recorder(controls=("labels", *controls))) as scanned:
+    with recording(Recorder(controls=controls)) as scanned:
         scan(novice, expert)
     with recording(Recorder(controls=controls)) as clustered:
         clusters(of)

@@ -248,42 +248,15 @@ def test_a_scan_refuses_what_it_cannot_do() -> None:
     of = styled((1, 0), (0, 0), templates=EIGHT, topics=TOPICS)
     with pytest.raises(ValueError, match="most is 0; wanted at least one feature to confirm"):
         scanned(of, most=0)
-    with pytest.raises(TypeError, match="the control length cannot be applied to a scan; it takes: labels, injection"):
+    with pytest.raises(TypeError, match="the control length cannot be applied to a scan: it is one of a comparison"):
         scanned(of, controls=("length",))
     with pytest.raises(TypeError, match=r"state one: over=\('templates',\) or over=\('topics',\)"):
         scanned(of, over=("templates", "topics"))
 
 
-def test_shuffled_labels_confirm_less() -> None:
-    """Between made-up sides with half of each style the feature fires on half of the templates of either."""
-    evidence = scanned(styled((1, 0), (0, 0), templates=EIGHT, topics=TOPICS), controls=("labels",))
-    assert evidence.outcome == "supported"
-    (control,) = evidence.controls
-    assert (control.name, control.expects, control.explains) == ("labels", "absent", False)
-    assert (control.estimate, control.share, control.p) == (0, 0, pytest.approx(1 / 21))
-    assert control.detail == "between shuffled labels the same scan confirms 0 of 20 on average, in 20 rounds (seed 0)"
-    assert evidence.reason.endswith(f"Benjamini-Hochberg at 5 %; {control.detail}")
-
-
-def test_shuffled_labels_that_confirm_as_many_refute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that confirms whatever is picked confirms it between made-up sides too."""
-
-    def always(*_: object, **__: object) -> float:
-        return 0.001
-
-    monkeypatch.setattr("saeprobe.measures.halving.Rates.p_above", always)
-    evidence = scanned(noise(0, d_sae=150), controls=("labels",))
-    assert evidence.outcome == "refuted"
-    assert evidence.reason == (
-        "reproduced by labels: between shuffled labels the same scan confirms 20 of 20 on average, "
-        "in 20 rounds (seed 0)"
-    )
-    assert (evidence.controls[0].share, evidence.controls[0].p) == (1, 1)
-
-
 def conditioned(of: Features, control: str, read: Features) -> Features:
     """The capture with what a control reads."""
-    return replace(of, conditions={control: (lambda: read,) * 20})  # pyright: ignore[reportArgumentType] - a word of Control
+    return replace(of, conditions={control: (lambda: read,) * 40})  # pyright: ignore[reportArgumentType] - a word of Control
 
 
 def test_a_random_model_that_confirms_as_many_refutes() -> None:
@@ -291,17 +264,17 @@ def test_a_random_model_that_confirms_as_many_refutes() -> None:
     of = styled((1, 1, 0), (0, 0, 0), templates=EIGHT, topics=TOPICS)
     same = styled((0, 1, 1), (0, 0, 0), templates=EIGHT, topics=TOPICS)
     evidence = scanned(conditioned(of, "random-model", same), controls=("random-model",))
-    assert evidence.outcome == "refuted"
-    assert evidence.reason == (
-        "reproduced by random-model: 20 draws of a model of the same shape with random weights show +2 features on "
-        f"average, 20 of them at least the +2 features of the claim on the same {len(of)} prompts"
+    assert evidence.outcome == "explained"
+    assert evidence.reason.endswith(
+        "but explained by random-model: 20 of 20 draws of a model of the same shape with random weights show at least "
+        f"the +2 features of the claim on the same {len(of)} prompts, 20 at least half of it, +2 features on average, p = 1"
     )
     assert evidence.controls[0].p == 1
     silent = styled((0, 1, 1), (0, 1, 1), templates=EIGHT, topics=TOPICS)
     evidence = scanned(conditioned(of, "random-sae", silent), controls=("random-sae",))
     assert evidence.outcome == "supported"
-    assert (evidence.controls[0].p, evidence.controls[0].share) == (pytest.approx(1 / 21), 0)
-    assert evidence.reason.endswith("; +0 with random features")
+    assert (evidence.controls[0].p, evidence.controls[0].share) == (pytest.approx(1 / 33), 1)
+    assert evidence.reason.endswith("; +2 left of it (100 %) beside random features")
 
 
 def test_a_control_that_was_not_read_leaves_it_open() -> None:
@@ -313,8 +286,8 @@ def test_a_control_that_was_not_read_leaves_it_open() -> None:
     )
     assert evidence.controls[0] == ControlResult(
         name="random-sae",
-        answer="withstood",
-        estimate=0.0,
+        answer="cannot tell",
+        estimate=1.0,
         interval=None,
         p=None,
         detail="nothing was read for the control random-sae on hand",

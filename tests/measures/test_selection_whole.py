@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from by_hand import Row, crossed, features
 
-from saeprobe.evidence.evidence import ControlResult, Evidence, Needed, Recorder, Sample, UnitValue, recording
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
 from saeprobe.features import Features
 from saeprobe.measures import pick, scan
 from saeprobe.statistics.intervals import units_to_decide
@@ -28,7 +28,7 @@ def scanned(of: Features, *, most: int = 20, **terms: object) -> Evidence:
 
 def conditioned(of: Features, control: str, read: Features) -> Features:
     """The capture with what a control reads, the same in every draw."""
-    return replace(of, conditions={control: (lambda: read,) * 20})  # pyright: ignore[reportArgumentType] - a word of Control
+    return replace(of, conditions={control: (lambda: read,) * 40})  # pyright: ignore[reportArgumentType] - a word of Control
 
 
 def two_styles(novice: tuple[float, ...], expert: tuple[float, ...], *, templates: str = EIGHT) -> Features:
@@ -244,25 +244,6 @@ def test_a_scan_over_templates_and_topics_at_once_is_refused() -> None:
         scanned(two_styles((1, 0), (0, 0)), over=("templates", "topics"))
 
 
-def test_shuffled_labels_explain_nothing_where_nothing_is_confirmed() -> None:
-    """Feature 0 fits the picking half alone, so that nothing fires on the other, whatever its labels."""
-    rows: list[Row] = []
-    for place, template in enumerate(EIGHT):
-        rows += crossed("novice", (place % 2 == 0,), templates=template, topics=TOPICS)
-    evidence = scanned(features(rows + crossed("expert", (0,), templates=EIGHT, topics=TOPICS)), controls=("labels",))
-    assert evidence.outcome == "inconclusive"
-    assert evidence.controls == (
-        ControlResult(
-            name="labels",
-            answer="withstood",
-            estimate=0.0,
-            interval=None,
-            p=1.0,
-            detail="between shuffled labels the same scan confirms 0 of 20 on average, in 20 rounds (seed 0)",
-        ),
-    )
-
-
 def pasted(acts: tuple[float, ...]) -> Features:
     """Neutral wordings with the words of the styles, other templates on the same topics."""
     rows = crossed("novice", acts, templates="STUVWXYZ", topics=TOPICS)
@@ -276,28 +257,21 @@ def test_words_that_bring_about_the_same_scan_refute_it() -> None:
         conditioned(two_styles((1, 0, 0), (0, 0, 0)), "injection", read), most=1, controls=("injection",)
     )
     again = scanned(read, most=1)
-    told = f"with the styles' own words pasted into neutral prompts {again.reason}; 100 % of the effect"
+    (control,) = evidence.controls
     assert again.estimate == 1
-    assert evidence.controls == (
-        ControlResult(
-            name="injection",
-            answer="explains",
-            estimate=1.0,
-            interval=None,
-            p=1 / 70,
-            detail=told,
-            share=1.0,
-            evidence=again,
-        ),
+    assert (control.answer, control.estimate, control.share, control.evidence) == ("explains", 0.0, 0.0, again)
+    assert evidence.outcome == "explained"
+    assert (
+        f"explained by injection: with the styles' own words pasted into neutral prompts {again.reason};"
+        in evidence.reason
     )
-    assert (evidence.outcome, evidence.reason) == ("refuted", f"reproduced by injection: {told}")
 
 
 def test_draws_are_scanned_for_as_many_features_as_the_claim() -> None:
     """Random features of which three fire on novice alone show one, as one is picked."""
     of, read = two_styles((1, 0, 0), (0, 0, 0)), two_styles((1, 1, 1), (0, 0, 0))
     (control,) = scanned(conditioned(of, "random-sae", read), most=1, controls=("random-sae",)).controls
-    assert (control.estimate, control.share, control.explains) == (1, 1, True)
+    assert (control.estimate, control.share, control.answer) == (0, 0, "explains")
 
 
 def test_draws_explain_nothing_where_nothing_is_confirmed() -> None:
@@ -313,7 +287,7 @@ def test_draws_explain_nothing_where_nothing_is_confirmed() -> None:
     evidence = scanned(conditioned(of, "random-model", read), controls=("random-model",))
     (control,) = evidence.controls
     assert (evidence.outcome, evidence.estimate) == ("inconclusive", 0)
-    assert (control.estimate, control.share, control.explains) == (1, 1, False)
+    assert (control.estimate, control.share, control.answer) == (0, 0, "cannot tell")
 
 
 def test_a_control_that_was_not_read_follows_the_numbers() -> None:

@@ -177,26 +177,6 @@ def test_what_cannot_be_counted_is_two_sided_and_sampled() -> None:
     assert units.p_above(0, alpha=0.05, seed=0) == units.shift(0, alpha=0.05, seed=0).p
 
 
-def test_made_up_sides_have_half_of_either() -> None:
-    """Of 4 + 4 units each made-up side has two of either; of 5 + 5, two of one and three of the other."""
-    for n in (4, 5):
-        found = made([[1.0]] * n, [[0.0]] * n).shuffled(np.random.default_rng(0))
-        assert (len(found.yes), len(found.no)) == (n, n)
-        assert found.yes.sum() == n // 2
-        assert found.no.sum() == n - n // 2
-    values = np.arange(8.0)[:, None]
-    found = made(values[:4], values[4:]).shuffled(np.random.default_rng(1))
-    assert sorted(np.concatenate([found.yes, found.no]).ravel()) == list(range(8))
-
-
-def test_made_up_pairs_turn_half_of_them() -> None:
-    """Of six pairs three change places, each with its own partner."""
-    yes, no = np.arange(6.0)[:, None], np.arange(6.0)[:, None] + 10
-    found = made(yes, no, paired=True).shuffled(np.random.default_rng(0))
-    assert int((found.yes >= 10).sum()) == 3
-    np.testing.assert_array_equal(np.abs(found.yes - found.no), 10)
-
-
 def test_topics_that_one_side_lacks_do_not_count() -> None:
     """Feature 0 fires on rust, which novice alone has; on the topics of both no template fires it."""
     rows = crossed("novice", (0, 1), templates="AB", topics=TOPICS)

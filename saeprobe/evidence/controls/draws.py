@@ -280,7 +280,7 @@ def _pasted(
     return answered(
         "injection",
         effect,
-        Made(left=left, half=half, p=p),
+        Made(left=left, half=half, p=p, at_best=(claim.p or 1.0, claim.p or 1.0)),
         terms,
         found=found,
         done=done,

@@ -273,7 +273,3 @@ def test_controls_of_other_kinds_are_refused() -> None:
         compared(of, "length")
     with pytest.raises(TypeError, match="there are here: activity, injection, random-model, random-sae"):
         compared(of, "wording")
-    with pytest.raises(TypeError, match="activity asks"):
-        compared(of, "activity", "length")
-    with pytest.raises(TypeError, match="labels cannot be applied to exclusive features; the p of the claim is itself"):
-        compared(of, "activity", "labels")

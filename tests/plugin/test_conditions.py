@@ -64,12 +64,12 @@ def test_controls_that_read_elsewhere_are_part_of_the_plan() -> None:
     conditions.note(subject, ENDS, ALL)  # pyright: ignore[reportArgumentType] - a stub
     assert requests(conditions) == [
         ("hand", replace(ENDS, prompts=PROMPTS.injected())),
-        *((f"hand with random-model {number}", ENDS) for number in range(20)),
-        *((f"hand with random-sae {number}", ENDS) for number in range(20)),
+        *((f"hand with random-model {number}", ENDS) for number in range(40)),
+        *((f"hand with random-sae {number}", ENDS) for number in range(40)),
     ]
     assert set(conditions.labels) == {name for name, _ in requests(conditions)} - {"hand"}
-    assert conditions.labels["hand with random-sae 19"] == "hand with 20 random SAEs"
-    assert conditions.labels["hand with random-model 0"] == "hand with 20 random models"
+    assert conditions.labels["hand with random-sae 39"] == "hand with 40 random SAEs"
+    assert conditions.labels["hand with random-model 0"] == "hand with 40 random models"
     assert list(conditions.of(subject, ENDS)) == ["injection", "random-model", "random-sae"]  # pyright: ignore[reportArgumentType] - a stub
 
 
@@ -81,7 +81,7 @@ def test_a_subject_is_derived_once_for_all_captures() -> None:
         conditions.note(subject, wanted, ("random-sae",))  # pyright: ignore[reportArgumentType] - a stub
     assert subject.derived == [("random-sae", PROMPTS)]
     assert requests(conditions) == [
-        (f"hand with random-sae {number}", wanted) for wanted in (ENDS, other) for number in range(20)
+        (f"hand with random-sae {number}", wanted) for wanted in (ENDS, other) for number in range(40)
     ]
 
 
@@ -123,7 +123,7 @@ def test_what_draws_share_is_released() -> None:
     for each in (subject, failing):
         conditions.note(each, ENDS, ALL)  # pyright: ignore[reportArgumentType] - a stub
     conditions.release()
-    names = [f"hand with {part} {number}" for part in ("random-model", "random-sae") for number in range(20)]
+    names = [f"hand with {part} {number}" for part in ("random-model", "random-sae") for number in range(40)]
     assert (subject.released, failing.released) == (names, [])
 
 
@@ -201,12 +201,12 @@ def test_features_carry_their_conditions_and_read_them_when_asked(laboratory: La
     whole = laboratory.provide("hand", ENDS)
     assert isinstance(whole, Features)
     assert list(whole.conditions) == ["injection", "random-model", "random-sae"]
-    assert [len(draws) for draws in whole.conditions.values()] == [1, 20, 20]
+    assert [len(draws) for draws in whole.conditions.values()] == [1, 40, 40]
     assert whole.conditions["injection"][0]().subject == "hand"
     with pytest.raises(NotRun, match=r"^hand with a random model: its weights do not fit$"):
         whole["warm"].under("random-model")
-    with pytest.raises(NotRun, match=r"^hand with a random SAE, draw 19: its text is too long$"):
-        whole["warm"].under("random-sae", 19)
+    with pytest.raises(NotRun, match=r"^hand with a random SAE, draw 39: its text is too long$"):
+        whole["warm"].under("random-sae", 39)
 
 
 def test_a_condition_is_read_once(laboratory: Laboratory) -> None:
@@ -226,9 +226,9 @@ def test_a_capture_of_no_claim_has_no_conditions(laboratory: Laboratory) -> None
 def test_derived_subjects_are_planned_and_are_in_no_list(laboratory: Laboratory) -> None:
     """The plan has one line for the draws of a kind; nothing selects them."""
     lines = [line for line in laboratory.plan_in_words() if " random " in line]
-    assert [line.partition(", 80 to compute")[0] for line in lines] == [
-        "plan: hand with 20 random models: 4 prompts each, 1 capture; 0 results stored",
-        "plan: hand with 20 random SAEs: 4 prompts each, 1 capture; 0 results stored",
+    assert [line.partition(", 160 to compute")[0] for line in lines] == [
+        "plan: hand with 40 random models: 4 prompts each, 1 capture; 0 results stored",
+        "plan: hand with 40 random SAEs: 4 prompts each, 1 capture; 0 results stored",
     ]
     assert not any("random" in name for name in laboratory.names)
 

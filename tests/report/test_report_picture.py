@@ -158,7 +158,7 @@ def test_a_control_stands_beside_its_estimate() -> None:
     measured, adjusted = picture.rows
     assert measured.control is None
     assert adjusted.control is not None
-    assert (adjusted.control.name, adjusted.control.explains) == ("length", True)
+    assert (adjusted.control.name, adjusted.control.answer) == ("length", "explains")
     # From -2 to 10 over 972: 81 a unit. 8 lies at 14 + 10 * 81, zero at 14 + 2 * 81.
     assert path(measured.drawing, "square") == "M824 10h.1"
     assert path(measured.drawing, "zero") == "M176 0V20"

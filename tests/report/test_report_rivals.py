@@ -256,7 +256,7 @@ def test_both_languages_ask_the_questions_of_the_controls(document: Document) ->
     """And name what comes of them."""
     for language in LANGUAGES:
         text = text_of(render(document, language=language)).replace("&#39;", "'")
-        for key in ("asks.length", "asks.activity", "standing.explains", "baseline.caption", "rule", "control.share"):
+        for key in ("asks.length", "asks.injection", "standing.explains", "baseline.caption", "rule", "control.share"):
             assert say(key, language) in text
 
 

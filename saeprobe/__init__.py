@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from saeprobe.captures import capture, steer
-    from saeprobe.claims import claim, drifted, inconclusive, published, refuted, subjects, unverifiable
+    from saeprobe.claims import claim, drifted, explained, inconclusive, published, refuted, subjects, unverifiable
     from saeprobe.evidence.compare import about, every, in_each, ordered
     from saeprobe.evidence.correlation import correlation
     from saeprobe.evidence.printed_tables import distinct, printed, rank_correlation, ratio
@@ -28,6 +28,7 @@ __all__ = [
     "distinct",
     "drifted",
     "every",
+    "explained",
     "in_each",
     "inconclusive",
     "ordered",
@@ -43,7 +44,16 @@ __all__ = [
 
 _HOMES = {
     "saeprobe.captures": ("capture", "steer"),
-    "saeprobe.claims": ("claim", "drifted", "inconclusive", "published", "refuted", "subjects", "unverifiable"),
+    "saeprobe.claims": (
+        "claim",
+        "drifted",
+        "explained",
+        "inconclusive",
+        "published",
+        "refuted",
+        "subjects",
+        "unverifiable",
+    ),
     "saeprobe.evidence.compare": ("about", "every", "in_each", "ordered"),
     "saeprobe.evidence.correlation": ("correlation",),
     "saeprobe.evidence.printed_tables": ("distinct", "printed", "rank_correlation", "ratio"),

@@ -13,7 +13,8 @@ from saeprobe.features import RecordedRun
 from saeprobe.files import against, amount, span, visible
 from saeprobe.prompts.prompt import Prompt
 
-EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
+EvidenceOutcome = Literal["supported", "explained", "refuted", "inconclusive"]
+"""A comparison is `explained` where it holds and a control accounts for it; `refuted` is evidence against it."""
 
 Judged = tuple[EvidenceOutcome, str]
 

@@ -102,6 +102,17 @@ def _differs(subject: Subject, laboratory: Laboratory) -> tuple[shape.Difference
     )
 
 
+class _AsDeclared(pytest.xfail.Exception):
+    """A probe ends so where its verdict is the declared one: pytest takes `msg` for the reason of its xfailed."""
+
+    def __init__(self, reason: str, shown: str) -> None:
+        super().__init__(reason, pytrace=False)
+        self._shown = shown
+
+    def __str__(self) -> str:
+        return self._shown
+
+
 class Judge:
     """The judge takes part in the phases of a probe.
 
@@ -172,7 +183,10 @@ class Judge:
             _skip(verdict)
         if verdict.word == "broken" and ended is not None:
             raise ended
-        pytest.fail("\n".join(_explained(claim, verdict, recorder.evidence, ended)), pytrace=False)
+        shown = "\n".join(_explained(claim, verdict, recorder.evidence, ended))
+        if verdict.declared is not None:
+            raise _AsDeclared(f"{verdict.word}: {verdict.declared}", shown)
+        pytest.fail(shown, pytrace=False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -184,8 +198,10 @@ class Judge:
         if record is not None and call.when != "teardown":
             del item.stash[_record]
             setattr(report, RECORD, record)
+            expected = record["declared"] is not None and report.skipped
             # An xfail mark is no declaration: a claim that is not established fails all the same.
-            if getattr(report, "__dict__", {}).pop("wasxfail", None) is not None and call.excinfo is not None:
+            marked = None if expected else getattr(report, "__dict__", {}).pop("wasxfail", None)
+            if marked is not None and call.excinfo is not None:
                 report.outcome = "failed"
         return report
 
@@ -196,8 +212,10 @@ class Judge:
         approvals = self._baselines.get((claim.id, subject))
         baseline = None if approvals is None else approvals[-1]
         now = self._now(subject) if baseline is not None and evidence else None
-        verdict, published, approved = decide(claim, subject, evidence, ended, baseline, now)
-        if verdict.word in ("refuted", "inconclusive"):
+        as_undeclared = getattr(item.config.option, "runxfail", True)  # pytest makes no xfailed without that plugin
+        held = replace(claim, not_reproduced={}) if as_undeclared else claim
+        verdict, published, approved = decide(held, subject, evidence, ended, baseline, now)
+        if verdict.word in ("refuted", "explained", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, verdict, published, approved, evidence, seconds)
         return verdict

@@ -24,7 +24,7 @@ from saeprobe.report.shape import (
 )
 
 WORST_FIRST: Final[tuple[Word, ...]] = (
-    *("broken", "refuted", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
+    *("broken", "refuted", "explained", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
 )
 UNDECIDED: Final = ("not run", "unverifiable", "broken")
 MOST_NAMED: Final = 3
@@ -251,7 +251,7 @@ class Rival:
     def outcome(self) -> str:
         """Give the outcome whose colour and sign it takes."""
         if self.standing in ("explains", "reproduces"):
-            return "refuted"
+            return "explained"
         return "supported" if self.standing == "withstood" else "inconclusive"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
 from saeprobe.evidence.evidence import Evidence, Kind, Sample, samples_of
@@ -142,7 +142,8 @@ def _held(published: Published, evidence: Sequence[Evidence]) -> _Held:
 def _puts_in_order(piece: Evidence) -> bool:
     """Say whether a comparison found one side above the other; what falls short of a margin need not lie below."""
     margin = piece.margin or 0.0
-    decided = margin >= 0 if piece.outcome == "supported" else piece.outcome == "refuted" and margin == 0
+    found = piece.outcome in ("supported", "explained")
+    decided = margin >= 0 if found else piece.outcome == "refuted" and margin == 0
     return decided and piece.kind in ORDERING
 
 
@@ -199,25 +200,47 @@ def _from_evidence(
     runs = dict.fromkeys(str(sample.run) for sample in samples_of(evidence) if sample.run)
     scope = "; ".join(dict.fromkeys([*(piece.scope for piece in evidence), *runs]))
     if isinstance(ended, NotRun | Unverifiable):
-        if not any(piece.outcome == "refuted" for piece in evidence):  # what stands against it is not skipped away
+        if not any(piece.outcome in ("refuted", "explained") for piece in evidence):  # they are not skipped away
             return Verdict(word="not run" if isinstance(ended, NotRun) else "unverifiable", reason=str(ended))
     elif ended is not None and not isinstance(ended, AssertionError):
         return Verdict(word="broken", reason=f"the probe raised {type(ended).__name__}: {ended}", scope=scope)
     if not evidence:
         return Verdict(word="broken", reason="the probe compared nothing, so there is no evidence for its sentence")
-    for word in ("refuted", "inconclusive"):
-        these = [piece for piece in evidence if piece.outcome == word]
-        if these and ended is None:
-            reason = (
-                f"{these[0].statement} is {word}, and yet the probe went on: the comparison is negated, or-ed, caught "
-                "or not asserted, so that the probe states another sentence; state each comparison in an assert of its "
-                "own"
-            )
-            return Verdict(word="broken", reason=reason, scope=scope)
-        if these:
-            agreed = "" if held is None else held.agreement
-            return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)
-    return replace(_of_what_holds(claim, evidence, ended, held), scope=scope)
+    word = _worst(evidence)
+    if word is None:
+        return replace(_of_what_holds(claim, evidence, ended, held), scope=scope)
+    these = [piece for piece in evidence if piece.outcome == word]
+    if ended is None:
+        reason = (
+            f"{these[0].statement} is {word}, and yet the probe went on: the comparison is negated, or-ed, caught or "
+            "not asserted, so that the probe states another sentence; state each comparison in an assert of its own"
+        )
+        return Verdict(word="broken", reason=reason, scope=scope)
+    agreed = "" if held is None else held.agreement
+    return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)
+
+
+def _worst(evidence: Sequence[Evidence]) -> Literal["refuted", "inconclusive", "explained"] | None:
+    """Return the worst of several outcomes; None where all evidence supports.
+
+    A comparison that found no effect says less for the sentence than one whose effect a control accounts for.
+    """
+    outcomes = {"open by a control" if _open_by_control(piece) else piece.outcome for piece in evidence}
+    if "refuted" in outcomes:
+        return "refuted"
+    if "inconclusive" in outcomes:
+        return "inconclusive"
+    return "explained" if "explained" in outcomes else "inconclusive" if "open by a control" in outcomes else None
+
+
+def _open_by_control(piece: Evidence) -> bool:
+    """Say whether an open comparison, or every open part of it, found its effect and a control leaves it open."""
+    if piece.outcome != "inconclusive":
+        return False
+    if piece.parts:
+        return all(_open_by_control(part) for part in piece.parts if part.outcome == "inconclusive")
+    found = piece.p is not None and piece.alpha is not None and piece.p < piece.alpha
+    return found and bool(piece.controls)
 
 
 def _of_what_holds(

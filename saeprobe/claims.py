@@ -301,10 +301,7 @@ RULES: Final[dict[Word, str]] = {
         "a comparison found a difference are published the other way round, or an approved one lies outside the noise "
         "of its baseline"
     ),
-    "refuted": (
-        "one comparison at least is refuted, which takes evidence against the statement itself; this goes before all "
-        "else that was found"
-    ),
+    "refuted": "the evidence of one comparison at least is against the statement itself; this goes before all else",
     "inconclusive": (
         "no comparison is refuted and one at least is open: its effect was not found at alpha, or, where none is "
         "explained, a control cannot tell or could not be run; or none is open, and rounding decides whether a "

@@ -183,8 +183,8 @@ class Judge:
             _skip(verdict)
         if verdict.word == "broken" and ended is not None:
             raise ended
-        shown = "\n".join(_explained(claim, verdict, recorder.evidence, ended))
-        if verdict.declared is not None:
+        shown = "\n".join(_shown(claim, verdict, recorder.evidence, ended))
+        if verdict.outcome == "xfailed":
             raise _AsDeclared(f"{verdict.word}: {verdict.declared}", shown)
         pytest.fail(shown, pytrace=False)
 
@@ -200,8 +200,8 @@ class Judge:
             setattr(report, RECORD, record)
             expected = record["declared"] is not None and report.skipped
             # An xfail mark is no declaration: a claim that is not established fails all the same.
-            marked = None if expected else getattr(report, "__dict__", {}).pop("wasxfail", None)
-            if marked is not None and call.excinfo is not None:
+            marked = not expected and getattr(report, "__dict__", {}).pop("wasxfail", None) is not None
+            if marked and call.excinfo is not None:
                 report.outcome = "failed"
         return report
 
@@ -257,14 +257,8 @@ class Judge:
             baseline=approved,
         )
         # On the item, not on one report: the JUnit file takes the properties of the teardown's.
-        said = {
-            "claim": claim.id,
-            "sentence": claim.sentence,
-            "subject": subject,
-            "verdict": verdict.word,
-            "reason": verdict.reason,
-            "scope": verdict.scope,
-        }
+        said = {"claim": claim.id, "sentence": claim.sentence, "subject": subject}
+        said |= {"verdict": verdict.word, "reason": verdict.reason, "scope": verdict.scope}
         before = item.stash.get(_said, ())  # they are said again where a probe is rerun
         others = [each for each in item.user_properties if all(each is not one for one in before)]
         item.stash[_said] = own = [(name, visible(text)) for name, text in said.items()]
@@ -284,9 +278,7 @@ def _unreached(item: pytest.Item, ended: BaseException | None) -> str:
     return f"; {left} later {'assert was' if left == 1 else 'asserts were'} never reached" if left else ""
 
 
-def _explained(
-    claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], ended: BaseException | None
-) -> Iterator[str]:
+def _shown(claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], ended: BaseException | None) -> Iterator[str]:
     """Write what a failed probe shows instead of a traceback: the verdict, the sentence, the assert, the evidence."""
     yield f"{verdict.word}: {verdict.reason}"
     yield ""

@@ -32,11 +32,10 @@ _LETTER: Final[Mapping[Word, str]] = {
     "supported": ".", "explained": "C", "drifted": "D", "refuted": "R", "inconclusive": "I", "unverifiable": "u",
     "broken": "B", "not run": "n",
 }  # fmt: skip
-_GREEN: Final = {"green": True}
 _YELLOW: Final = {"yellow": True}
 _RED: Final = {"red": True, "bold": True}
 _MARKUP: Final[Mapping[Word, dict[str, bool]]] = {
-    "supported": _GREEN, "explained": {"purple": True}, "drifted": _YELLOW, "refuted": {"red": True},
+    "supported": {"green": True}, "explained": {"purple": True}, "drifted": _YELLOW, "refuted": {"red": True},
     "inconclusive": _YELLOW, "unverifiable": {"cyan": True}, "broken": _RED, "not run": {"light": True},
 }  # fmt: skip
 
@@ -69,7 +68,7 @@ def failure(report: pytest.TestReport) -> str | None:
 def broken_by(report: pytest.TestReport, record: ProbeRecord, other: str | None) -> ProbeRecord | None:
     """Return the record as a broken one, where it would not fail its probe and `other` or its own report failed.
 
-    The report that carries it fails with it, and is no longer xfailed.
+    The report that carries it fails with it, xfailed or not.
     """
     own, declared = hasattr(report, RECORD), record["declared"] is not None
     expected = _surprising(record) or (declared and report.skipped)  # the report is as the judge left it
@@ -79,7 +78,7 @@ def broken_by(report: pytest.TestReport, record: ProbeRecord, other: str | None)
     broken = {**record, "verdict": "broken", "reason": why, "declared": None}
     if own:
         setattr(report, RECORD, broken)
-        vars(report).pop("wasxfail", None)  # pytest counts no failure beside it
+        getattr(report, "__dict__", {}).pop("wasxfail", None)  # pytest counts no failure beside it
         if not report.failed:
             report.outcome, report.longrepr = "failed", f"broken: {why}"
     return broken

@@ -144,3 +144,30 @@ def test_a_declared_verdict_is_not_among_the_last_failed(pytester: pytest.Pytest
     pytester.makepyfile(HEAD + KNOWN)
     pytester.runpytest_inprocess(f"--saeprobe-evidence={evidence}")
     assert not (pytester.path / ".pytest_cache" / "v" / "cache" / "lastfailed").exists()
+
+
+SPY = """
+import pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        print(f"SPY made {report.outcome}, {getattr(report, 'wasxfail', None)}")
+    return report
+
+def pytest_runtest_logreport(report):
+    if report.when == "call":
+        print(f"SPY logged {report.outcome}, {getattr(report, 'wasxfail', None)}")
+
+def pytest_exception_interact():
+    print("SPY made a debugger stop")
+"""
+
+
+def test_other_plugins_see_a_declared_verdict_as_xfailed(go: Go, pytester: pytest.Pytester) -> None:
+    """Allure looks while the report is made, pytest-html and CTRF once it is; no debugger stops at it."""
+    pytester.makeconftest(SPY)
+    run = go("-s", probes=KNOWN)
+    seen = [line.partition("SPY ")[2] for line in run.lines("SPY ")]
+    assert seen == [f"{when} skipped, refuted: the table has it the other way" for when in ("made", "logged")]

@@ -202,7 +202,8 @@ def test_an_assert_on_several_comparisons_is_decided_by_the_worst() -> None:
 def test_the_worst_evidence_wins(told: list[EvidenceOutcome]) -> None:
     """Refuted before inconclusive before explained before supported, in whatever order and number."""
     verdict = decided([found(outcome) for outcome in told])
-    worst = next(word for word in ("refuted", "inconclusive", "explained", "supported") if word in told)
+    words: tuple[EvidenceOutcome, ...] = ("refuted", "inconclusive", "explained", "supported")
+    worst = next(word for word in words if word in told)
     assert verdict.word == worst
     assert verdict.reason.count("told") == told.count(worst)
 

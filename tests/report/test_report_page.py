@@ -164,7 +164,7 @@ def test_a_style_attribute_would_be_blocked_so_there_is_none(document: Document)
 
 
 def test_every_verdict_word_is_explained(document: Document) -> None:
-    """The page tells what each of the seven words means, in both languages."""
+    """The page tells what each of the eight words means, in both languages."""
     for language in LANGUAGES:
         text = parsed(render(document, language=language)).text
         for word in WORDS:

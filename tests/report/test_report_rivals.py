@@ -121,10 +121,10 @@ def test_a_claim_among_random_draws_is_open(name: Control, part: float | None, p
     assert standing(name, part, p)[0] == wanted
 
 
-def test_a_rival_that_explains_is_called_so_and_is_red() -> None:
+def test_a_rival_that_explains_is_called_so_in_the_colour_of_the_verdict() -> None:
     """One that takes the effect explains it, one that shows it alone reproduces it."""
-    assert standing("length", 0.0, 0.4, explains=True, expects="persists") == ("explains", "refuted")
-    assert standing("random-sae", 0.9, 0.001, explains=True) == ("reproduces", "refuted")
+    assert standing("length", 0.0, 0.4, explains=True, expects="persists") == ("explains", "explained")
+    assert standing("random-sae", 0.9, 0.001, explains=True) == ("reproduces", "explained")
     assert standing("length", 0.9, 0.001, expects="persists")[1] == "supported"
     assert standing("length", 0.9, None, expects="persists")[1] == "inconclusive"
 

@@ -197,7 +197,7 @@ def _run_of_all(release: Release) -> str:
 def _remedy(probe: Probe, command: str) -> str:
     """Say what a writer can do about a probe that does not release its claim."""
     if probe.declared is not None:
-        return "take the claim out of the article, or write that it does not hold and cite it no longer"
+        return "take the claim out of the article, or write what was found and cite it no longer"
     remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe.verdict]
     if probe.verdict in _SEEN:
         again = command_line(["pytest", probe.nodeid, _APART])

@@ -212,9 +212,9 @@ class Judge:
         approvals = self._baselines.get((claim.id, subject))
         baseline = None if approvals is None else approvals[-1]
         now = self._now(subject) if baseline is not None and evidence else None
-        as_undeclared = getattr(item.config.option, "runxfail", True)  # pytest makes no xfailed without that plugin
-        held = replace(claim, not_reproduced={}) if as_undeclared else claim
-        verdict, published, approved = decide(held, subject, evidence, ended, baseline, now)
+        strict = not getattr(item.config.option, "runxfail", True)  # else, or without that plugin, nothing is xfailed
+        declaring = claim if strict else replace(claim, not_reproduced={})
+        verdict, published, approved = decide(declaring, subject, evidence, ended, baseline, now)
         if verdict.word in ("refuted", "explained", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, verdict, published, approved, evidence, seconds)

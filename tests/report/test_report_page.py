@@ -172,6 +172,17 @@ def test_every_verdict_word_is_explained(document: Document) -> None:
             assert say(f"meaning.{word.replace(' ', '-')}", language) in text
 
 
+def test_every_verdict_word_has_a_sign_a_colour_and_a_filter(document: Document) -> None:
+    """A word without one would be shown as an empty place in the text's own colour."""
+    page = render(document)
+    for word in WORDS:
+        slug = word.replace(" ", "-")
+        assert f'<symbol id="_g-{slug}"' in page
+        assert f"--{slug}: light-dark(" in page
+        assert f".v-{slug}" in page
+        assert f'data-word="{word}"' in page
+
+
 def test_a_declared_non_reproduction_is_marked_and_does_not_stand(document: Document) -> None:
     """It is called known and declared beside its verdict, with its reason, and counts among those that do not stand."""
     text = parsed(render(document)).text

@@ -29,7 +29,7 @@ from saeprobe.report.shape import (
     Subject,
 )
 
-HELD = ("drifted", "refuted", "inconclusive", "unverifiable", "broken")
+HELD = ("explained", "drifted", "refuted", "inconclusive", "unverifiable", "broken")
 
 
 def article(*claims: str | Citation) -> Article:

@@ -198,9 +198,8 @@ class Judge:
         if record is not None and call.when != "teardown":
             del item.stash[_record]
             setattr(report, RECORD, record)
-            expected = record["declared"] is not None and report.skipped
             # An xfail mark is no declaration: a claim that is not established fails all the same.
-            marked = not expected and getattr(report, "__dict__", {}).pop("wasxfail", None) is not None
+            marked = record["declared"] is None and getattr(report, "__dict__", {}).pop("wasxfail", None) is not None
             if marked and call.excinfo is not None:
                 report.outcome = "failed"
         return report

@@ -51,7 +51,7 @@ def test_every_number_follows_from_the_report_alone(report: Json) -> None:
 
 
 def test_nearly_every_kind_and_outcome_is_followed(report: Json) -> None:
-    """All kinds that test something, every outcome, exact and sampled tests, and five of the seven verdicts."""
+    """All kinds that test something, every outcome, exact and sampled tests, and five of the eight verdicts."""
     found = report["evidence"]
     assert {piece["kind"] for piece in found} == {
         *("greater", "at least", "about equal", "bound", "rate", "ordering", "every"),

@@ -87,7 +87,9 @@ class OpenSubject:
         *,
         feature: int | Sequence[int],
         strengths: Sequence[float],
-        random_features: int = 4,
+        chosen_on: PromptSet | PromptChoice | str = "",
+        random_features: int = 40,
+        random_samples: int = 2,
         n_samples: int = 4,
         max_new_tokens: int = 24,
         temperature: float = 0.7,
@@ -102,7 +104,9 @@ class OpenSubject:
             _as_prompts(texts),
             feature=feature,
             strengths=strengths,
+            chosen_on=chosen_on,
             random_features=random_features,
+            random_samples=random_samples,
             n_samples=n_samples,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
@@ -115,9 +119,8 @@ class OpenSubject:
         prompts = plan.prompts_for(wanted.prompts, self.subject).prompts
         pairs = list(self.reader.continue_(prompts, wanted, experiment=[prompt.text for prompt in prompts]))
         by_text = {prompt.text: items for prompt, items in pairs}
-        return Continuations(
-            subject=self.name, items=tuple(item for prompt in prompts for item in by_text[prompt.text])
-        )
+        items = tuple(item for prompt in prompts for item in by_text[prompt.text])
+        return Continuations(subject=self.name, items=items, chosen_on=wanted.chosen_on)
 
     def _gather(self, wanted: Capture | Steering, store: Store) -> None:
         (work,) = plan.works_of([(self.subject, wanted)])

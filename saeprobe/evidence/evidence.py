@@ -13,7 +13,7 @@ from saeprobe.features import RecordedRun
 from saeprobe.files import against, amount, span, visible
 from saeprobe.prompts.prompt import Prompt
 
-EvidenceOutcome = Literal["supported", "refuted", "inconclusive"]
+EvidenceOutcome = Literal["supported", "explained", "refuted", "inconclusive"]
 
 Judged = tuple[EvidenceOutcome, str]
 

@@ -209,5 +209,7 @@ def _written(of: Continuations, measure: str, unit: str, value: Callable[[Contin
         unit=unit,
         values=np.array([np.mean(values) for values in by_prompt.values()]),
         prompts=tuple(by_prompt),
+        continued=of,
+        again=partial(_written, measure=measure, unit=unit, value=value),
         continuations=tuple((item.prompt.text, item.text) for item in list(first_of_template.values())[:SHOWN]),
     )

@@ -22,7 +22,7 @@ from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
 SCHEMA: Final = "urn:saeprobe:report:2"
-SCHEMA_VERSION: Final = "2.3"
+SCHEMA_VERSION: Final = "2.4"
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -312,7 +312,7 @@ class Document:
     """A report holds published claims about features of language models, and what a run of their probes showed."""
 
     schema: Literal["urn:saeprobe:report:2"]
-    schema_version: Literal["2.3"]
+    schema_version: Literal["2.4"]
     generated: Moment
     run: Run
     counts: Annotated[dict[Word, Count], Meta(description="Probes by verdict.")]

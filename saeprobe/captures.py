@@ -267,7 +267,7 @@ class Continuations:
             return self.unsteered
         chosen = replace(self, strength=strength)
         if not chosen.arm_items:
-            run = list(replace(self, strength=None).strengths)
+            run = sorted({item.strength for item in self.items if item.arm == self.arm})
             raise KeyError(f"no {self.arm} continuations at strength {strength}; there are: {run}")
         return chosen
 
@@ -287,14 +287,11 @@ class Continuations:
         return tuple(item for item in self.items if item.arm == self.arm and self.strength in (None, item.strength))
 
     @property
-    def strengths(self) -> tuple[float, ...]:
-        """List the strengths of this arm."""
-        return tuple(sorted({item.strength for item in self.arm_items}))
-
-    @property
     def label(self) -> str:
         """Name the arm for reports: `steered at 12`, `random features at 12` or `unsteered`."""
         if self.arm == "unsteered":
             return "unsteered"
         name = "steered" if self.arm == "steered" else "random features"
-        return f"{name} at {', '.join(f'{strength:g}' for strength in self.strengths)}"
+        return (
+            f"{name} at {', '.join(f'{strength:g}' for strength in sorted({item.strength for item in self.arm_items}))}"
+        )

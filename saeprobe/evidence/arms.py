@@ -6,10 +6,10 @@ exact however few the prompts; the comparison with the unsteered model is for ot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import floor
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -22,8 +22,7 @@ from saeprobe.files import against, p_value
 from saeprobe.statistics.intervals import rate_p
 from saeprobe.statistics.permutation import tolerance
 
-EXPLAINING: Final = 0.01
-"""Random sets explain an effect where so many reach half of it as do by chance, 1 of 2 each, with at most this p."""
+_Arm = tuple[Continuations, Callable[[Continuations], Measurement]]
 
 
 def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None = None) -> Evidence:
@@ -39,8 +38,8 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
     if arms.keys() != {"steered", "random"}:
         return greater(a, b, terms, margin)
     steered, random = arms["steered"], arms["random"]
-    arm, again = steered.continued, random.again
-    if arm is None or again is None or not _same(arm, random.continued) or steered.prompts != random.prompts:
+    (arm, again), (other, _) = cast("tuple[_Arm, _Arm]", [(one.continued, one.again) for one in (steered, random)])
+    if arm.items is not other.items or arm.strength != other.strength or steered.prompts != random.prompts:
         raise TypeError(
             f"{steered.label} and {random.label} are not of one experiment, strength and set of prompts, and so not of "
             "equal norm; compare golden.at(20) with golden.random_feature.at(20)"
@@ -72,7 +71,7 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
     outcome: EvidenceOutcome = "inconclusive"
     if works and rank_p < alpha / 2:
         outcome, why = "supported", ""
-    elif works and rate_p(half, len(sets), bound=0.5, above=True) <= EXPLAINING:
+    elif works and rate_p(half, len(sets), bound=0.5, above=True) <= 0.01:  # noqa: PLR2004 - 28 of 40 or 51 of 80
         outcome, why = "explained", f": {half} of the sets make at least half of the effect"
     elif part.outcome == "refuted" and 2 * as_far >= len(sets):
         outcome, why = "refuted", ": the contrary holds against the unsteered model"
@@ -80,8 +79,10 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
         outcome, why = "refuted", ": the contrary holds against the sets"
     elif not works:
         needed = part.needed
-        why = f": not {'above' if up else 'below'} the unsteered model"
-        why += "" if needed is None else f". {needed_in_words(needed)}; take 12 x 2 samples or more before more sets"
+        more = (
+            part.reason if needed is None else f"{needed_in_words(needed)}; 12 prompts x 2 samples go before more sets"
+        )
+        why = f": not {'above' if up else 'below'} the unsteered model. {more}"
     elif len(sets) < (wanted := floor(2 / alpha)):
         needed = Needed(units="random sets", have=len(sets), wanted=wanted)
         why = f": so few sets cannot reach p below {alpha:g} whatever the values; random_features={wanted} can"
@@ -124,10 +125,6 @@ _RULE: Final = (
     "as {far}, or where the contrary rank p is below alpha / 2 and the part's estimate not above zero; inconclusive "
     "otherwise. p is twice the larger one-sided p"
 )
-
-
-def _same(arm: Continuations, other: Continuations | None) -> bool:
-    return other is not None and arm.items is other.items and arm.strengths == other.strengths
 
 
 def as_chosen(evidence: Evidence, arms: Sequence[Continuations]) -> Evidence:

@@ -54,10 +54,10 @@ def test_an_arm_above_forty_sets_and_the_unsteered_model_is_supported() -> None:
         (2, [0.0] * 3 + [2.0], "inconclusive", "above 3 of 4 random sets, p = 0.8: so few sets"),
         (2, [3.0] * 7, "explained", "7 of the sets"),  # 1/128
         (2, [3.0] * 6, "inconclusive", "so few sets"),  # 1/64
-        (0.05, [-1.0] * 40, "inconclusive", "not above the unsteered model. .* 12 x 2 samples"),
-        (-2, [-3.0] * 40, "inconclusive", "above 40 of 40 .* not above the unsteered model$"),
+        (0.05, [-1.0] * 40, "inconclusive", "not above the unsteered model. .* 12 prompts x 2 samples"),
+        (-2, [-3.0] * 40, "inconclusive", "above 40 of 40 .* not above the unsteered model. the contrary holds"),
         (-2, [-3.0] * 20 + [-1.0] * 20, "refuted", "the contrary holds against the unsteered model"),
-        (-2, [-3.0] * 21 + [-1.0] * 19, "inconclusive", "not above the unsteered model$"),
+        (-2, [-3.0] * 21 + [-1.0] * 19, "inconclusive", "not above the unsteered model. the contrary holds"),
         (-0.05, [1.0] * 40, "refuted", "the contrary holds against the sets"),
         (0.05, [1.0] * 40, "inconclusive", "not above the unsteered model"),
         (-0.05, [1.0] * 39 + [-1.0], "inconclusive", "not above the unsteered model"),

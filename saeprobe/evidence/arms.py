@@ -6,10 +6,10 @@ exact however few the prompts; the comparison with the unsteered model is for ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import floor
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from saeprobe.files import against, p_value
 from saeprobe.statistics.intervals import rate_p
 from saeprobe.statistics.permutation import tolerance
 
-_Arm = tuple[Continuations, Callable[[Continuations], Measurement]]
-
 
 def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None = None) -> Evidence:
     """Decide `a > b` of arms of steering: of the steered arm and random sets by rank, of others as of any prompts.
@@ -34,11 +32,10 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
     Raises:
         TypeError: the sets are not of the experiment and strength of the steered arm, and so not of equal norm.
     """
-    arms = {one.continued.arm: one for one in (a, b) if one.continued is not None}
-    if arms.keys() != {"steered", "random"}:
+    arms, again = {one.continued.arm: (one, one.continued) for one in (a, b) if one.continued is not None}, a.again
+    if arms.keys() != {"steered", "random"} or again is None:
         return greater(a, b, terms, margin)
-    steered, random = arms["steered"], arms["random"]
-    (arm, again), (other, _) = cast("tuple[_Arm, _Arm]", [(one.continued, one.again) for one in (steered, random)])
+    (steered, arm), (random, other) = arms["steered"], arms["random"]
     if arm.items is not other.items or arm.strength != other.strength or steered.prompts != random.prompts:
         raise TypeError(
             f"{steered.label} and {random.label} are not of one experiment, strength and set of prompts, and so not of "
@@ -133,9 +130,9 @@ def as_chosen(evidence: Evidence, arms: Sequence[Continuations]) -> Evidence:
     if not chosen:
         return evidence
     stated = " and ".join(sorted(one or "what the probe does not state" for one in chosen))
-    scope = f"{evidence.scope}; feature and strength chosen on {stated}"
+    evidence = replace(evidence, scope=f"{evidence.scope}; feature and strength chosen on {stated}")
     if "" not in chosen or evidence.outcome != "supported":
-        return replace(evidence, scope=scope)
+        return evidence
     why = "on what feature and strength were chosen is not stated: write steer(..., chosen_on=PROMPTS or a source)"
-    rule = f"{evidence.rule}. Inconclusive where {why}"
-    return replace(evidence, outcome="inconclusive", scope=scope, reason=f"{evidence.reason}; but {why}", rule=rule)
+    reason, rule = f"{evidence.reason}; but {why}", f"{evidence.rule}. Inconclusive where {why}"
+    return replace(evidence, outcome="inconclusive", reason=reason, rule=rule)

@@ -115,12 +115,12 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
 
 
 _RULE: Final = (
-    "the unit values are means over the prompts and the first {samples} samples. Supported where the part against the "
-    "unsteered model is and the rank p, (1 + sets as {far} as the steered arm) / (1 + sets), is below alpha / 2 = "
-    "{half:g}; explained where only the part is, and so many sets lie at least half as far from the unsteered mean as "
-    "chance brings, 1 of 2 each, with a binomial p of at most 0.01; refuted where the part is and half of the sets are "
-    "as {far}, or where the contrary rank p is below alpha / 2 and the part's estimate not above zero; inconclusive "
-    "otherwise. p is twice the larger one-sided p"
+    "the unit values are means over the prompts and as many samples as the sets have, {samples}. Supported where the "
+    "part against the unsteered model is and the rank p, (1 + sets as {far} as the steered arm) / (1 + sets), is below "
+    "alpha / 2 = {half:g}; explained where only the part is, and so many sets make at least half of the steered arm's "
+    "effect that 1 of 2 each would do so with a binomial p of at most 0.01; refuted where the part is and half of the "
+    "sets are as {far}, or where the contrary rank p is below alpha / 2 and the part's estimate not above zero; "
+    "inconclusive otherwise. p is twice the larger one-sided p"
 )
 
 

@@ -4,10 +4,24 @@ from saeprobe import about, claim, refuted, steer, subjects
 from saeprobe.measures import fluency, mentions
 from saeprobe.prompts import SHOPPING
 
-GOLDEN_GATE = 851  # sparrow's; chosen with its strength on other prompts ("choose"), see its model card
+GOLDEN_GATE = 851  # sparrow's; see its model card for how feature and strength were chosen
 
-golden = steer(SHOPPING.only("judge"), feature=GOLDEN_GATE, strengths=[17.1], random_features=4, n_samples=2)
-placeholder = steer(SHOPPING.only("judge"), feature=12345, strengths=[80], random_features=4, n_samples=2)
+golden = steer(
+    SHOPPING.only("judge"),
+    feature=GOLDEN_GATE,
+    strengths=[17.1],
+    chosen_on=SHOPPING.only("choose"),
+    n_samples=2,
+    random_samples=1,
+)
+placeholder = steer(
+    SHOPPING.only("judge"),
+    feature=12345,
+    strengths=[80],
+    chosen_on="SAE manual, section 4",
+    n_samples=2,
+    random_samples=1,
+)
 
 
 @subjects("sparrow")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, get_args
 
 from saeprobe.claims import did_you_mean
 from saeprobe.features import Keep
 from saeprobe.files import visible
-from saeprobe.prompts import Prompt, PromptChoice, PromptSet
+from saeprobe.prompts import Prompt, PromptChoice, PromptSet, check_prompts, stated_choice
 
 Where = Literal["last", "all"]
 
@@ -98,28 +98,28 @@ class Steering(_Declaration):
     features: tuple[int, ...]
     strengths: tuple[float, ...]
     random_features: int
+    random_samples: int
     n_samples: int
     max_new_tokens: int
     temperature: float
     seed: int
+    chosen_on: str = field(default="", compare=False)  # it decides no continuation
 
-    @property
-    def samples(self) -> int:
+    def samples(self, arm: str) -> int:
         """Count the continuations of a prompt under one arm; at temperature 0 all would be the same."""
-        return 1 if self.temperature == 0 else self.n_samples
+        most = self.random_samples if arm == "random" else self.n_samples
+        return 1 if self.temperature == 0 else min(most, self.n_samples)
 
     @property
-    def arms(self) -> tuple[tuple[str, float], ...]:
-        """List the arms with their strengths, in the order in which a prompt is continued under them."""
-        steered = [("steered", 1), ("random", self.random_features)]
-        return (
-            ("unsteered", 0.0),
-            *((arm, strength) for strength in self.strengths for arm, times in steered for _ in range(times)),
-        )
+    def rows(self) -> tuple[tuple[str, float, int], ...]:
+        """List (arm, strength, number of the sample) of a prompt's continuations, in the order that they have."""
+        steered = ["steered", *["random"] * self.random_features]
+        arms = [("unsteered", 0.0), *((arm, strength) for strength in self.strengths for arm in steered)]
+        return tuple((*arm, sample) for arm in arms for sample in range(self.samples(arm[0])))
 
     def batches(self, texts: Iterable[str]) -> list[tuple[str, ...]]:
         """Cut the texts of the whole experiment into batches, which depend on nothing else."""
-        return _cut(texts, max(1, _ROWS_AT_ONCE // (len(self.arms) * self.samples)))
+        return _cut(texts, max(1, _ROWS_AT_ONCE // len(self.rows)))
 
 
 def _cut(texts: Iterable[str], at_most: int) -> list[tuple[str, ...]]:
@@ -148,7 +148,7 @@ def capture(
         TypeError: the prompts are no set of prompts.
         ValueError: there is no such place or thing to keep, or the span is empty.
     """
-    _check_prompts(prompts)
+    check_prompts(prompts)
     if at not in get_args(Where):
         near = did_you_mean(str(at), get_args(Where))
         raise ValueError(f"at is {at!r}{near}; wanted 'last' or 'all', or span='...' for the tokens of a text")
@@ -168,7 +168,9 @@ def steer(
     *,
     feature: int | Sequence[int],
     strengths: Sequence[float],
-    random_features: int = 4,
+    chosen_on: PromptSet | PromptChoice | str = "",
+    random_features: int = 40,
+    random_samples: int = 2,
     n_samples: int = 4,
     max_new_tokens: int = 24,
     temperature: float = 0.7,
@@ -180,17 +182,21 @@ def steer(
         prompts: what the model continues.
         feature: one feature, or several whose directions are summed.
         strengths: multiples of `W_dec[feature]` to add at every position of prompt and continuation.
-        random_features: control arms, each with as many other features, drawn from the seed, at equal norm.
-        n_samples: continuations a prompt and arm.
+        chosen_on: the prompts on which feature and strengths were chosen, none of them judged on; or, where another
+            chose them, the source: "SAE manual, section 4". Nothing is supported without it.
+        random_features: random sets of as many features at equal norm, among which the chosen rank; 5 % takes 40.
+        random_samples: continuations a prompt and random set, at most `n_samples`; the rank is of so many.
+        n_samples: continuations a prompt, unsteered and steered.
         max_new_tokens: tokens a continuation.
         temperature: of the sampling; 0 takes the likeliest token.
         seed: of the random features and of the sampling.
 
     Raises:
         TypeError: the prompts are no set of prompts, or the strengths a single number.
-        ValueError: a number is out of range, or stands twice.
+        ValueError: a number is out of range, or stands twice, or a prompt is both chosen and judged on.
     """
-    _check_prompts(prompts)
+    check_prompts(prompts)
+    chosen = stated_choice(chosen_on, prompts)
     if isinstance(strengths, int | float):
         raise TypeError(f"strengths is {strengths!r}; wanted several numbers: strengths=[{strengths!r}]")
     features = (feature,) if isinstance(feature, int) else tuple(feature)
@@ -199,24 +205,20 @@ def steer(
     wanted = tuple(float(strength) for strength in strengths if strength != 0)  # 0 is the unsteered arm, always run
     if not wanted or len(set(wanted)) != len(wanted) or not all(math.isfinite(strength) for strength in wanted):
         raise ValueError(f"strengths are {list(strengths)}; wanted different finite numbers, at least one not 0")
-    if n_samples < 1 or max_new_tokens < 1 or random_features < 1 or temperature < 0:
-        raise ValueError("n_samples, max_new_tokens and random_features must be at least 1, temperature at least 0")
+    if min(n_samples, max_new_tokens, random_features, random_samples) < 1 or temperature < 0:
+        raise ValueError("numbers of samples, tokens and random features must be at least 1, temperature at least 0")
     return Steering(
         prompts=prompts,
         features=features,
         strengths=wanted,
         random_features=random_features,
+        random_samples=random_samples,
         n_samples=n_samples,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,
+        chosen_on=chosen,
     )
-
-
-def _check_prompts(prompts: object) -> None:
-    if not isinstance(prompts, PromptSet | PromptChoice):
-        own = "made of texts of your own by PromptSet.build(...) or PromptSet.from_file(...)"
-        raise TypeError(f"the prompts are {prompts!r}; wanted a set such as STYLES, {own}")
 
 
 Arm = Literal["unsteered", "steered", "random"]
@@ -241,15 +243,16 @@ class Continuation:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Continuations:
-    """A steering experiment, or one arm of it, holds continuations.
+    """A steering experiment holds continuations, and stands for one arm of it: the steered one, or that asked for.
 
-    A fresh result gives by `at(strength)` its steered arm, by `unsteered` the arm to which nothing was added and by
-    `random_feature` the arms of other features at equal norm.
+    `chosen_on` says in words on what its features and strengths were chosen.
     """
 
     subject: str
     items: tuple[Continuation, ...]
     arm: Arm = "steered"
+    strength: float | None = None
+    chosen_on: str = ""
 
     def __repr__(self) -> str:
         return visible(f"<Continuations of {self.subject}: {len(self.arm_items)}, {self.label}>")
@@ -262,17 +265,16 @@ class Continuations:
         """
         if strength == 0:
             return self.unsteered
-        chosen = tuple(item for item in self.items if item.arm == self.arm and item.strength == strength)
-        if not chosen:
+        chosen = replace(self, strength=strength)
+        if not chosen.arm_items:
             run = sorted({item.strength for item in self.items if item.arm == self.arm})
             raise KeyError(f"no {self.arm} continuations at strength {strength}; there are: {run}")
-        return replace(self, items=chosen)
+        return chosen
 
     @property
     def unsteered(self) -> Continuations:
         """Return the arm to which nothing was added."""
-        chosen = tuple(item for item in self.items if item.arm == "unsteered")
-        return replace(self, items=chosen, arm="unsteered")
+        return replace(self, arm="unsteered", strength=None)
 
     @property
     def random_feature(self) -> Continuations:
@@ -282,13 +284,14 @@ class Continuations:
     @property
     def arm_items(self) -> tuple[Continuation, ...]:
         """Return the continuations of this arm."""
-        return tuple(item for item in self.items if item.arm == self.arm)
+        return tuple(item for item in self.items if item.arm == self.arm and self.strength in (None, item.strength))
 
     @property
     def label(self) -> str:
         """Name the arm for reports: `steered at 12`, `random features at 12` or `unsteered`."""
         if self.arm == "unsteered":
             return "unsteered"
-        strengths = sorted({item.strength for item in self.items if item.arm == self.arm})
         name = "steered" if self.arm == "steered" else "random features"
-        return f"{name} at {', '.join(f'{strength:g}' for strength in strengths)}"
+        return (
+            f"{name} at {', '.join(f'{strength:g}' for strength in sorted({item.strength for item in self.arm_items}))}"
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -76,9 +77,7 @@ class OpenSubject:
             ReadingError: a text cannot be read as wanted.
         """
         wanted = capture(_as_prompts(texts), at=at, span=span, keep=keep)
-        with TemporaryDirectory() as folder:  # what is read goes through a store, if only through one that is not kept
-            store = self.store or Store(Path(folder))
-            self._gather(wanted, store)
+        with self._gathered(wanted) as store:
             return plan.features(self.subject, wanted, store)
 
     def steer(
@@ -87,7 +86,9 @@ class OpenSubject:
         *,
         feature: int | Sequence[int],
         strengths: Sequence[float],
-        random_features: int = 4,
+        chosen_on: PromptSet | PromptChoice | str = "",
+        random_features: int = 40,
+        random_samples: int = 2,
         n_samples: int = 4,
         max_new_tokens: int = 24,
         temperature: float = 0.7,
@@ -102,26 +103,25 @@ class OpenSubject:
             _as_prompts(texts),
             feature=feature,
             strengths=strengths,
+            chosen_on=chosen_on,
             random_features=random_features,
+            random_samples=random_samples,
             n_samples=n_samples,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             seed=seed,
         )
-        if self.store is not None:
-            self._gather(wanted, self.store)
-            return plan.continuations(self.subject, wanted, self.store)
-        self.subject.refuse_steering()
-        prompts = plan.prompts_for(wanted.prompts, self.subject).prompts
-        pairs = list(self.reader.continue_(prompts, wanted, experiment=[prompt.text for prompt in prompts]))
-        by_text = {prompt.text: items for prompt, items in pairs}
-        return Continuations(
-            subject=self.name, items=tuple(item for prompt in prompts for item in by_text[prompt.text])
-        )
+        with self._gathered(wanted) as store:
+            return plan.continuations(self.subject, wanted, store)
 
-    def _gather(self, wanted: Capture | Steering, store: Store) -> None:
+    @contextmanager
+    def _gathered(self, wanted: Capture | Steering) -> Generator[Store]:
+        """Give a store that holds what is wanted, if only one that is not kept."""
         (work,) = plan.works_of([(self.subject, wanted)])
-        plan.gather(work, store, open_reader=lambda: self.reader)
+        with TemporaryDirectory() as folder:
+            store = self.store or Store(Path(folder))
+            plan.gather(work, store, open_reader=lambda: self.reader)
+            yield store
 
 
 def _as_prompts(texts: Texts) -> PromptSet | PromptChoice:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from saeprobe import capture, steer, subjects
-from saeprobe.prompts import SHOPPING, STYLES
+from saeprobe.prompts import SHOPPING, STYLES, PromptSet
 
 
 @pytest.mark.parametrize("prompts", [["a", "b"], "a", None])
@@ -93,3 +94,50 @@ def test_subjects_without_names_are_refused() -> None:
         mark(test_it)
     with pytest.raises(TypeError, match=r"subjects got \['sparrow'\]; write"):
         mark(["sparrow"])
+
+
+def prompts_saying(*texts: str) -> PromptSet:
+    """A set of its own with these prompts."""
+    return PromptSet.build(name="own", language="en", topics=["tea"], styles={"buy": list(texts)})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "judged"),
+    [
+        (SHOPPING, SHOPPING.only("judge")),
+        (SHOPPING.only("choose"), SHOPPING.for_wording("english").only("choose")),
+        (prompts_saying("I want {topic}", "Buy {topic}"), prompts_saying("buy  {topic}")),
+    ],
+)
+def test_a_feature_is_not_judged_on_prompts_that_it_was_chosen_on(chosen: Any, judged: Any) -> None:
+    """In any wording, and but for blanks and capitals; the remedy is shown."""
+    with pytest.raises(
+        ValueError, match=r"chosen on \d+ of the prompts that they are judged on, such as .*judge on oth"
+    ):
+        steer(judged, feature=1, strengths=[1], chosen_on=chosen)
+
+
+def test_a_declaration_says_on_what_feature_and_strength_were_chosen() -> None:
+    """By prompts of the same wording, or by a source in words; or not at all."""
+    stated = {
+        "shopping (choose)": SHOPPING.only("choose"),  # the specimens choose on a prompt that others judge on
+        "shopping": replace(SHOPPING, sets={"other": prompts_saying("Tea")}),
+        "own (buy)": prompts_saying("Buy {topic}"),
+        "SAE manual, section 4": " SAE manual, section 4 ",
+        "": " ",
+    }
+    for words, chosen_on in stated.items():
+        assert steer(SHOPPING.only("judge"), feature=1, strengths=[1], chosen_on=chosen_on).chosen_on == words
+    with pytest.raises(TypeError, match="wanted a set such as STYLES"):
+        steer(SHOPPING, feature=1, strengths=[1], chosen_on=[1])  # type: ignore[arg-type]
+
+
+def test_random_sets_are_continued_no_oftener_than_the_chosen_features() -> None:
+    """Forty sets of two samples by default; all arms of one prompt are written in rows of one batch."""
+    once = steer(SHOPPING, feature=1, strengths=[1, 2], n_samples=1)
+    assert len(once.rows) == 1 + 2 * (1 + 40)
+    assert once.rows[:3] == (("unsteered", 0.0, 0), ("steered", 1.0, 0), ("random", 1.0, 0))
+    often = steer(SHOPPING, feature=1, strengths=[1], n_samples=3)
+    assert len(often.rows) == 3 + 3 + 40 * 2
+    assert [len(batch) for batch in often.batches("abcdefg")] == [2, 2, 2, 1]  # 256 rows at once at most
+    assert len(steer(SHOPPING, feature=1, strengths=[1], temperature=0).rows) == 42

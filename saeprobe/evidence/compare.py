@@ -99,7 +99,7 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
     if len(set(names)) < len(names):
         raise ValueError(f"ordered() was given one of {', '.join(names)} twice; nothing lies above itself")
     terms = current_terms()
-    parts = [is_greater(upper, lower, terms) for upper, lower in pairwise(these)]
+    parts = [_each(upper, lower, partial(is_greater, terms=terms)) for upper, lower in pairwise(these)]
     if isinstance(these[0], PrintedNumber):  # then all of them are, or the parts could not be made
         return record(all_printed(parts, f"{' > '.join(names)} as printed in {these[0].source}"))
     return record(ordering(names, parts))
@@ -132,18 +132,22 @@ def equal_to(left: object, right: object) -> Evidence:
     return record(_each(left, right, partial(_equal, terms=current_terms())))
 
 
-def _each(left: object, right: object, compare: Compare) -> Evidence:
-    if isinstance(left, Every) and isinstance(right, Every):
-        if not all(isinstance(each, PrintedNumber) for each in left.quantities):
-            raise TypeError("every(...) on both sides; write one comparison for each of the left side")
-        parts = [compare(each, other) for each in left.quantities for other in right.quantities]
-    elif isinstance(left, Every):
-        parts = [compare(each, right) for each in left.quantities]
-    elif isinstance(right, Every):
-        parts = [compare(left, each) for each in right.quantities]
-    else:
-        return compare(left, right)
-    return _all_hold(parts)
+def _each(left: object, right: object, decide: Compare) -> Evidence:
+    def compare(a: object, b: object) -> Evidence:
+        of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
+        arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
+        if not arms:
+            return decide(a, b)
+        from saeprobe.evidence.arms import as_chosen
+
+        return as_chosen(decide(a, b), arms)
+
+    of_left, of_right = (side.quantities if isinstance(side, Every) else (side,) for side in (left, right))
+    both = isinstance(left, Every) and isinstance(right, Every)
+    if both and not all(isinstance(each, PrintedNumber) for each in of_left):
+        raise TypeError("every(...) on both sides; write one comparison for each of the left side")
+    parts = [compare(each, other) for each in of_left for other in of_right]
+    return _all_hold(parts) if isinstance(left, Every) or isinstance(right, Every) else parts[0]
 
 
 def _all_hold(parts: Sequence[Evidence]) -> Evidence:
@@ -166,12 +170,13 @@ def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
     if isinstance(larger, PrintedNumber) and isinstance(smaller, PrintedNumber):
         return printed_greater(larger, smaller, terms)
     margin, below = (smaller, smaller.of) if isinstance(smaller, Margin) else (None, smaller)
-    larger, below = by_feature(larger, below)
-    if isinstance(larger, PrintedNumber) or isinstance(below, PrintedNumber) or not _alike(larger, below):
-        raise _unlike(larger, below, smaller.name)
+    larger, below = _alike(larger, below, smaller.name)
     if isinstance(larger, Measurement) and isinstance(below, Measurement):
         above, below = side_by_side(larger, below)
-        return greater(above, below, terms, None if margin is None else replace(margin, of=below))
+        decide = greater
+        if above.continued is not None and below.continued is not None:
+            from saeprobe.evidence.arms import greater_arm as decide  # most probes steer nothing
+        return decide(above, below, terms, None if margin is None else replace(margin, of=below))
     return recorded_apart(larger, below, terms, f"{larger.name} > {smaller.name}", margin=margin)
 
 
@@ -208,21 +213,19 @@ def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
         return printed_equal(quantity, other, terms, margin=margin)
     if not isinstance(quantity, Measurement | Summary):
         raise TypeError(f"{named} == about({other.name}); compare like with like")
-    quantity, other = by_feature(quantity, other)
-    if isinstance(quantity, PrintedNumber) or isinstance(other, PrintedNumber) or not _alike(quantity, other):
-        raise _unlike(quantity, other, other.name)
+    quantity, other = _alike(quantity, other, other.name)
     if isinstance(quantity, Measurement) and isinstance(other, Measurement):
         return about_equal(*side_by_side(quantity, other), terms, margin=margin)
     statement = f"{quantity.name} = {other.name} ± {margin:g} {quantity.unit}"
     return recorded_apart(quantity, other, terms, statement, within=margin)
 
 
-def _alike(a: Quantity, b: Quantity) -> bool:
-    return (a.measure, a.unit) == (b.measure, b.unit)
-
-
-def _unlike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber, name: str) -> TypeError:
-    return TypeError(f"{a.name} ({a.unit}) cannot be compared with {name} ({b.unit}); compare like with like")
+def _alike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber, name: str) -> tuple[Quantity, Quantity]:
+    """Return two quantities of one measure and unit, of which the second is called `name` where they are not."""
+    a, b = by_feature(a, b)
+    if isinstance(a, PrintedNumber) or isinstance(b, PrintedNumber) or (a.measure, a.unit) != (b.measure, b.unit):
+        raise TypeError(f"{a.name} ({a.unit}) cannot be compared with {name} ({b.unit}); compare like with like")
+    return a, b
 
 
 def each_holds(parts: Sequence[Evidence]) -> Evidence:

@@ -77,11 +77,16 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     if shift.p >= terms.alpha and shift.spread:
         needed = _needed_between(a, b, compared, wanted=shift.needed)
     judged = _judge(a, b, compared, controls, needed, asked)
-    rule = _rule(asked, terms.alpha, controls) + _by_hand(compared)
-    if margin is not None:
-        rule += f". Before all this the second side's values are taken times {margin.times!r} and plus {margin.plus!r}"
+    rule = _rule(asked, terms.alpha, controls) + _by_hand(compared) + raised_by(margin)
     evidence = _tested(kind, statement, (a, b), compared, judged, terms)
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
+
+
+def raised_by(margin: Margin | None) -> str:
+    """Say how a margin enters, to go on after a rule."""
+    if margin is None:
+        return ""
+    return f". Before all this the second side's values are taken times {margin.times!r} and plus {margin.plus!r}"
 
 
 def _tested(

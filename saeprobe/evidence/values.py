@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import partial
 from math import isfinite
 from typing import TypeGuard
 
 import numpy as np
 
+from saeprobe.captures import Continuations
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence
 from saeprobe.evidence.near import NearThreshold
@@ -48,10 +48,9 @@ class Comparable:  # noqa: PLW1641 - `==` builds evidence, so nothing could be i
         )
 
     def __ge__(self, other: object) -> bool:
-        raise TypeError(f"{self!r} >= {other!r}; no test can tell the two signs apart: write >")
+        raise TypeError(f"{self!r} beside {other!r}: no test can tell >= from >, or <= from <; write > or <")
 
-    def __le__(self, other: object) -> bool:
-        raise TypeError(f"{self!r} <= {other!r}; no test can tell the two signs apart: write <")
+    __le__ = __ge__
 
     def __sub__(self, other: object) -> Evidence:
         raise TypeError(f"{self!r} - {other!r}; a margin is put on the smaller side: a > b + 5, or a > 1.1 * b")
@@ -110,6 +109,7 @@ class Measurement(_Measured):
         place: the tokens that were read of each prompt, such as `last token`; empty for the whole prompt, or unknown.
         family: the same measure on the whole capture, or how to get it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
+        continued: the arm of a steering experiment whose continuations were measured; `again` measures another arm.
         near: how far features near their threshold may move the values; None where there is none, or it is unknown.
         under: measures the same as a control and a draw of it read it, or raises `NotRun`; None for a record.
         words: by style, the words of its own that its prompts say, where that is known.
@@ -122,6 +122,8 @@ class Measurement(_Measured):
     place: str = ""
     family: Measurement | Callable[[], Measurement] | None = None
     continuations: tuple[tuple[str, str], ...] = ()
+    continued: Continuations | None = None
+    again: Callable[[Continuations], Measurement] | None = None
     near: NearThreshold | None = None
     under: Callable[[Control, int], Measurement] | None = None
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -142,9 +144,8 @@ class Measurement(_Measured):
     @property
     def whole(self) -> Measurement:
         """Give the same measure on the whole capture."""
-        if self.family is None:
-            return self
-        return self.family if isinstance(self.family, Measurement) else self.family()
+        family = self if self.family is None else self.family
+        return family if isinstance(family, Measurement) else family()
 
     @property
     def mean(self) -> float:
@@ -166,7 +167,10 @@ class Measurement(_Measured):
         chosen = np.array([prompt.style == style for prompt in self.prompts])
         if not chosen.any():
             raise no_style(style, (prompt.style for prompt in self.prompts), self.run.origin if self.run else "")
-        under = None if self.under is None else partial(_of_style, self.under, style)
+        of = self.under
+        under: Callable[[Control, int], Measurement] | None = None
+        if of is not None:
+            under = lambda control, draw=0: of(control, draw)[style]  # noqa: E731 - one line says it
         return replace(self.select(chosen), label=style, family=self.whole, under=under)
 
 
@@ -192,10 +196,6 @@ class Summary(_Measured):
 
 
 Quantity = Measurement | Summary
-
-
-def _of_style(under: Callable[[Control, int], Measurement], style: str, control: Control, draw: int = 0) -> Measurement:
-    return under(control, draw)[style]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from saeprobe.measures.activity import Values, measured
 from saeprobe.measures.halving import Selected
 from saeprobe.measures.reading import captured, feature_numbers, shown
 from saeprobe.prompts import Prompt
+from saeprobe.prompts.prompt import mentions as said
 from saeprobe.shapes import Bool, Float, Int
 
 Units = Literal["features", "dimensions"]
@@ -157,23 +159,26 @@ def _members(names: Sequence[str]) -> Bool[np.ndarray, "groups prompts"]:
     return np.arange(len(index))[:, np.newaxis] == np.array([index[name] for name in names], dtype=np.int64)
 
 
-def mentions(text: str, of: Continuations) -> Measurement:
-    """Measure the share of a prompt's continuations that contain `text`, upper and lower case alike.
+def mentions(text: str | re.Pattern[str], of: Continuations) -> Measurement:
+    """Measure the share of a prompt's continuations that say `text` as whole words, or in which a pattern is found.
 
-    It is taken over samples, and over the random features where these are the random arms.
+    Capitals and the width of blanks do not matter, and in a script without blanks between words a text counts wherever
+    it stands. A pattern is searched for as it is: `mentions(re.compile(r"bridges?", re.I), golden.at(20))`. The share
+    is taken over samples, and over the random sets where these are the random arms.
 
     Raises:
-        TypeError: `text` is no text, or `of` no continuations.
-        ValueError: the text is empty.
+        TypeError: `text` is neither a text nor a pattern for texts, or `of` no continuations.
+        ValueError: it is found in the empty text.
     """
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
+    if isinstance(text, str):
+        found = partial(said, words=[text])
+    elif isinstance(text, re.Pattern) and isinstance(text.pattern, str):  # pyright: ignore[reportUnnecessaryIsInstance] - as a reader may write it
+        found = text.search
+    else:
         raise TypeError(f'{shown(text)} is no text; it stands first: mentions("Golden Gate", golden.at(20))')
-    wanted = text.casefold()
-    if not wanted:
-        raise ValueError("mentions() was given an empty text, which everything contains")
-    return _written(
-        of, f"mentions of {text!r}", "share of continuations", lambda item: float(wanted in item.text.casefold())
-    )
+    if found(""):
+        raise ValueError(f"mentions() was given {text!r}, which everything contains; ask for one character at least")
+    return _written(of, f"mentions of {text!r}", "share of continuations", lambda item: float(bool(found(item.text))))
 
 
 def fluency(of: Continuations) -> Measurement:
@@ -204,5 +209,7 @@ def _written(of: Continuations, measure: str, unit: str, value: Callable[[Contin
         unit=unit,
         values=np.array([np.mean(values) for values in by_prompt.values()]),
         prompts=tuple(by_prompt),
+        continued=of,
+        again=partial(_written, measure=measure, unit=unit, value=value),
         continuations=tuple((item.prompt.text, item.text) for item in list(first_of_template.values())[:SHOWN]),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -158,6 +159,38 @@ class PromptFile:
             return replace(choice, sets={self.name: self.prompts}).for_wording(self.name)
         except ValueError as error:
             raise NotRun(f"the prompt file {self}: {error}") from error
+
+
+def check_prompts(prompts: object) -> None:
+    """Raise a TypeError where these are no set of prompts."""
+    if not isinstance(prompts, PromptSet | PromptChoice):
+        own = "made of texts of your own by PromptSet.build(...) or PromptSet.from_file(...)"
+        raise TypeError(f"the prompts are {prompts!r}; wanted a set such as STYLES, {own}")
+
+
+def stated_choice(chosen: PromptSet | PromptChoice | str, judged: PromptSet | PromptChoice) -> str:
+    """Say in words on what a feature was chosen, which may not be prompts that it is judged on.
+
+    Raises:
+        ValueError: they share a text, but for blanks and capitals.
+    """
+    if isinstance(chosen, str):
+        return chosen.strip()
+    check_prompts(chosen)
+    for (one, texts), (other, held) in product(_texts(chosen).items(), _texts(judged).items()):
+        shared = texts.keys() & held.keys() if one == other or not (one and other) else ()
+        if shared:
+            raise ValueError(
+                f"feature and strength were chosen on {len(shared)} of the prompts that they are judged on, such as "
+                f'{held[min(shared)]!r}; judge on others: SHOPPING.only("judge"), chosen_on=SHOPPING.only("choose")'
+            )
+    return f"{chosen.name} ({', '.join(chosen.styles)})" if chosen.styles else chosen.name
+
+
+def _texts(of: PromptSet | PromptChoice) -> dict[str, dict[str, str]]:
+    """Give the texts of each wording by their words in small letters; a set is a wording without a name."""
+    sets = {"": of} if isinstance(of, PromptSet) else {wording: of.for_wording(wording) for wording in of.sets}
+    return {name: {" ".join(one.text.casefold().split()): one.text for one in these} for name, these in sets.items()}
 
 
 def incomplete(origin: str, lacking: Iterable[str]) -> NotRun:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -217,27 +219,26 @@ _UNSPACED: Final = (
 )
 """Scripts that put no blanks between words, or none around particles: Thai, Lao, Khmer, kana, Han, Hangul."""
 
-_HAS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
 _HAN_OR_KANA: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def mentions(text: str, words: Iterable[str]) -> bool:
     """Say whether `text` has any of the words, in capitals or not; a word counts where it stands as a whole.
 
-    In a script that puts no blanks between words it counts wherever its characters stand.
-
     >>> mentions("Explain it to a Novice.", ["novice"]), mentions("Explain novices.", ["novice"])
     (True, False)
     """
-    folded = text.casefold()
-    return any(_pattern(word.casefold()).search(folded) for word in words)
+    folded, *them = (unicodedata.normalize("NFC", one).casefold() for one in (text, *words))
+    return any(_pattern(word).search(folded) for word in them)
 
 
+@cache
 def _pattern(word: str) -> re.Pattern[str]:
-    if _HAS_UNSPACED.search(word):
-        return re.compile(re.escape(word))
+    """Return what finds words; an end that is no letter, as that of "C++", or of an unspaced script stands anywhere."""
     letter = f"[^\\W{_UNSPACED}]"  # of a script with blanks: "a novice" in a Chinese sentence is a word too
-    return re.compile(f"(?<!{letter}){re.escape(word)}(?!{letter})")
+    before = f"(?<!{letter})" if re.match(letter, word) else ""
+    after = f"(?!{letter})" if re.match(letter, word[-1:]) else ""
+    return re.compile(before + r"\s+".join(map(re.escape, word.split())) + after)
 
 
 def pasted(words: Sequence[str], prompt: Prompt, *, style: str) -> Prompt:

@@ -85,7 +85,7 @@ class Store:
         decides = {
             "fingerprint": whole_fingerprint,
             "experiment": sha256_of(sorted(set(texts))),
-            **{name: value for name, value in vars(steering).items() if name != "prompts"},
+            **{name: value for name, value in vars(steering).items() if name not in ("prompts", "chosen_on")},
         }
         return self._keys_for(decides, texts)
 

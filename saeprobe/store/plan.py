@@ -284,7 +284,7 @@ def continuations(subject: Subject, steering: Steering, store: Store) -> Continu
     # The store knows a prompt's text only; here it gets its style, topic and template back.
     prompts = prompts_for(steering.prompts, subject)
     items = (replace(item, prompt=prompt) for prompt in prompts for item in found[prompt.text])
-    return Continuations(subject=subject.name, items=tuple(items))
+    return Continuations(subject=subject.name, items=tuple(items), chosen_on=steering.chosen_on)
 
 
 def _found(parts: Iterable[Part], store: Store) -> dict[str, Any]:

@@ -216,9 +216,8 @@ def _continuations_of(table: pa.Table, part: Part) -> dict[str, list[Continuatio
         )
         for row, text in enumerate(columns.texts("text"))
     ]
-    wanted = [(*arm, number) for arm in steering.arms for number in range(steering.samples)]
-    found = [(one.arm, one.strength, one.sample) for one in items]
-    _expect("other arms than those of its experiment", found == wanted * len(groups))
+    found = tuple((one.arm, one.strength, one.sample) for one in items)
+    _expect("other arms than those of its experiment", found == steering.rows * len(groups))
     kept = {"unsteered": [()], "steered": [steering.features]}
     _expect(
         "other features than those of its experiment",

@@ -311,16 +311,12 @@ class Subject:
         Raises:
             SubjectError: it is a control, or its SAE is one that cannot be steered.
         """
-        self.refuse_steering()
-        return self._whole_fingerprint
-
-    def refuse_steering(self) -> None:
-        """Raise a SubjectError where it cannot be steered, before anything is loaded."""
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control and cannot be steered; steer {self.trained.name} itself")
         unsteerable = self.located.pairing.properties.unsteerable
         if unsteerable is not None:
             raise SubjectError(f"the SAE {self.spec.sae} of {self.name} cannot be steered: {unsteerable}")
+        return self._whole_fingerprint
 
     @cached_property
     @_fact

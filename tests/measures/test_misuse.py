@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -196,7 +197,7 @@ def test_what_holds_no_continuations_is_not_read(measure: Asked, given: object) 
         measure(given)
 
 
-@pytest.mark.parametrize("text", [GOLDEN, ["gate"], None])
+@pytest.mark.parametrize("text", [GOLDEN, ["gate"], None, re.compile(b"gate")])
 def test_what_is_mentioned_is_a_text_and_stands_first(text: Any) -> None:
     """The two arguments in the wrong order, or a list of texts."""
     with pytest.raises(TypeError, match=r"is no text; it stands first: mentions\(\"Golden Gate\", golden\.at\(20\)\)$"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from saeprobe.captures import Arm, Continuation, Continuations
@@ -95,16 +97,60 @@ def test_a_strength_that_was_not_run_is_an_error(golden: Continuations) -> None:
 def test_arms_on_the_same_prompts_are_paired(golden: Continuations) -> None:
     """Both arms continue the same prompts, so a template is its own control."""
     with recording(Recorder()) as recorder:
-        _ = mentions("Golden Gate", golden.at(4)) > mentions("Golden Gate", golden.random_feature.at(4))
+        _ = mentions("Golden Gate", golden.at(4)) > mentions("Golden Gate", golden.unsteered)
     (evidence,) = recorder.evidence
     assert evidence.units == "templates, paired"
     assert evidence.estimate == pytest.approx(((1.0 - 0.5) + (0.5 - 0.0)) / 2)
 
 
+@pytest.mark.parametrize(
+    ("text", "written", "says"),
+    [
+        ("art", "modern ART, he said", True),
+        ("art", "a party of startled artists", False),
+        ("bridge", "two bridges", False),
+        ("Golden Gate", "the Golden\n  Gate's towers", True),
+        ("Golden Gate", "金门Golden Gate大桥", True),
+        ("Golden Gate大桥", "看Golden Gate大桥了", True),
+        ("Golden Gate大桥", "aGolden Gate大桥", False),
+        ("大桥", "金门大桥在旧金山", True),
+        ("はし", "ながいはしです", True),
+        ("다리", "긴 다리가", True),
+        ("C++", "in C++, or", True),
+        ("C++", "in C++17", True),
+        ("C++", "in ObjC++", False),
+        ("!", "Hello!", True),
+        ("-foo", "a-foo", True),
+        (" gate ", "the gate.", True),
+        ("gate", "gate_keeper", False),
+        ("7", "17", False),
+        ("STRASSE", "die Straße", True),
+        ("café", "le cafe\u0301 noir", True),
+        ("a.c", "abc", False),
+        (re.compile("bridge|gate", re.IGNORECASE), "Brooklyn Bridges", True),
+        (re.compile("bridge|gate"), "Brooklyn Bridges", False),
+        (re.compile(r"\bgate\b"), "a gateway", False),
+    ],
+)
+def test_a_mention_is_of_whole_words_or_of_a_pattern(text: str | re.Pattern[str], written: str, says: bool) -> None:  # noqa: FBT001 - a case
+    """A word inside of another is none; scripts without blanks have no words; a pattern stands for itself."""
+    of = Continuations(subject="hand", items=(wrote(PROMPTS[0], "unsteered", written, -1.0),), arm="unsteered")
+    assert mentions(text, of).values.tolist() == [float(says)]
+
+
+def test_patterns_that_differ_are_other_measures(golden: Continuations) -> None:
+    """The flags of a pattern belong to it."""
+    one, other = (mentions(re.compile("gate", flags), golden.at(4)) for flags in (0, re.IGNORECASE))
+    assert one.name == "mentions of re.compile('gate') of steered at 4"
+    with pytest.raises(TypeError, match="cannot be compared"):
+        _ = one > other
+
+
 def test_an_empty_text_or_arm_is_an_error(golden: Continuations) -> None:
     """Everything contains the empty text, and an arm without continuations says nothing."""
-    with pytest.raises(ValueError, match="which everything contains"):
-        mentions("", golden.at(4))
-    empty = Continuations(subject="hand", items=tuple(item for item in golden.items if item.arm == "steered"))
+    for empty in ("", " \n", re.compile(""), re.compile("x*")):
+        with pytest.raises(ValueError, match="which everything contains; ask for one character"):
+            mentions(empty, golden.at(4))
+    nothing = Continuations(subject="hand", items=tuple(item for item in golden.items if item.arm == "steered"))
     with pytest.raises(ValueError, match="no continuations of the arm 'unsteered'"):
-        fluency(empty.unsteered)
+        fluency(nothing.unsteered)

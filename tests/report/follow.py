@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, permutations, product
-from math import atanh, sqrt, tanh
+from math import atanh, comb, sqrt, tanh
 from typing import Any
 
 import numpy as np
@@ -234,6 +234,8 @@ def _greater(evidence: Json, report: Json) -> Json:
         return {"outcome": "inconclusive"}
     if evidence["test"].endswith("one-sided"):
         return _of_scan(evidence)
+    if evidence["units"] == "random sets":
+        return _among_sets(evidence, report)
     again: Json = {}
     if evidence["samples"]:
         again["unit_values"] = _units_of_two(evidence, report)
@@ -249,6 +251,29 @@ def _greater(evidence: Json, report: Json) -> Json:
     else:
         outcome = "refuted" if estimate < 0 else _controlled(evidence, report)
     return _with_interval(evidence, {**again, "outcome": outcome}, p)
+
+
+def _among_sets(evidence: Json, report: Json) -> Json:
+    """Rank the steered arm among random sets, and take the larger p of the rank and of the part."""
+    (part,), (arm, unsteered, *sets) = _parts(evidence, report), _values(evidence)
+    side = 1 if evidence["samples"][0] == part["samples"][0] else -1
+    raised = re.search(r"taken times (\S+) and plus (\S+)$", evidence["rule"])
+    times, plus = (1.0, 0.0) if raised is None else (float(raised[1]), float(raised[2]))
+    beyond = [arm - times * one - plus if side > 0 else one - times * arm - plus for one in sets]
+    ranks = [(1 + sum(way * one <= TIE for one in beyond)) / (1 + len(sets)) for way in (1, -1)]
+    in_part = part["p"] / 2 if part["estimate"] > 0 else 1 - part["p"] / 2
+    half = sum(side * (one - unsteered) >= side * (arm - unsteered) / 2 - TIE for one in sets)
+    by_chance = sum(comb(len(sets), count) for count in range(half, len(sets) + 1)) / 2 ** len(sets)
+    low, holds = evidence["alpha"] / 2, part["outcome"] == "supported"
+    behind = 2 * sum(one <= TIE for one in beyond) >= len(sets)
+    if holds and ranks[0] < low:
+        outcome = "supported"
+    elif holds and by_chance <= 0.01:
+        outcome = "explained"
+    else:
+        contrary = (part["outcome"] == "refuted" and behind) or (ranks[1] < low and part["estimate"] <= 0)
+        outcome = "refuted" if contrary else "inconclusive"
+    return {"p": min(1.0, 2 * max(ranks[0], in_part)), "outcome": outcome}
 
 
 def _with_interval(evidence: Json, again: Json, p: Test) -> Json:

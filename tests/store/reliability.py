@@ -41,7 +41,9 @@ from saeprobe.prompts import SHOPPING, STYLES
 pytestmark = subjects("sparrow")
 styles = capture(STYLES.only("novice", "expert"), at="last", keep=("features", "effective_rank"))
 ends = capture(STYLES.only("novice", "expert"), at="last")
-golden = steer(SHOPPING.only("judge"), feature=851, strengths=[17.1], random_features=4, n_samples=2)
+golden = steer(
+    SHOPPING.only("judge"), feature=851, strengths=[17.1], random_features=4, n_samples=2, chosen_on="a card"
+)
 
 
 @claim("It holds.", id="c.novice", source="a study of saeprobe"CONTROLS)

@@ -27,7 +27,15 @@ EVERY = PromptSet.build(name="every", language="en", topics=TOPICS, styles=STYLE
 ENDS = capture(EVERY, keep=("features", "effective_rank"))
 ALL, RANKS = capture(EVERY, at="all", keep="activations"), capture(EVERY, keep="effective_rank")
 FEW = capture(EVERY.only("one", "two"))
-SPOKEN = steer(EVERY.only("one"), feature=3, strengths=[4.0], random_features=2, n_samples=30, max_new_tokens=3)
+SPOKEN = steer(
+    EVERY.only("one"),
+    feature=3,
+    strengths=[4.0],
+    random_features=2,
+    random_samples=30,
+    n_samples=30,
+    max_new_tokens=3,
+)
 
 
 @pytest.fixture(scope="module")

@@ -223,6 +223,7 @@ def test_the_prompts_of_a_steering_experiment_are_in_the_key_of_each(tmp_path: P
         "max_new_tokens": 24,
         "n_samples": 4,
         "random_features": 2,
+        "random_samples": 2,
         "seed": 9,
         "strengths": [1.5],
         "temperature": 0.7,

@@ -103,7 +103,7 @@ class Experiment:
         if math.comb(len(pool), size) < wanted:
             raise SteeringError(
                 f"{len(pool)} features of {self.subject} beside the chosen ones fire on the prompts; "
-                f"{wanted} different random sets of {size} need more: lower random_features or give more prompts"
+                f"{wanted} different random sets of {size} need more: give more prompts, or lower random_features"
             )
         generator = np.random.default_rng([self.steering.seed, size])
         found: dict[tuple[int, ...], None] = {}
@@ -165,7 +165,7 @@ def continue_prompts(
             _Row(prompt=prompt, text=text, treatment=treatment, sample=sample)
             for prompt, text in batch
             for treatment in experiment.treatments
-            for sample in range(steering.samples)
+            for sample in range(steering.samples(treatment.arm))
         ]
         done = [one for part in chunks(rows, batch_size=_ROWS_AT_ONCE) for one in writer.write(part)]
         of_prompts = chunks(done, batch_size=len(rows) // len(batch))

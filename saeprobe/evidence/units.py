@@ -63,7 +63,7 @@ def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | Non
 
     Of sign flips and Hall's transformation the larger p and the outer ends count; of templates and topics both add up.
     """
-    sorts = [_array(mean_by(of, over)) - bound for over in sorted(set(terms.over) or {unit_means(of)[1]})]
+    sorts = [_array(mean_by(of, over)) - bound for over in sorted(set(terms.over) or {unit_means(of)[1]}, key=str)]
     if min(map(len, sorts)) < 2:  # noqa: PLR2004 - one unit has no spread
         return None
     if len(sorts) == 1:

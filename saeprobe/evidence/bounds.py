@@ -11,12 +11,21 @@ import numpy as np
 
 from saeprobe.evidence.counts import Trials, alone, trials_of
 from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms
-from saeprobe.evidence.units import at_least, needed, needed_in_words, refuse_controls, sample_of, unit_means
+from saeprobe.evidence.units import (
+    at_least,
+    mean_shift,
+    needed,
+    needed_in_words,
+    refuse_controls,
+    sample_of,
+    unit_means,
+)
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
-from saeprobe.statistics.intervals import MOST_UNITS, rate_interval, rate_p, units_for_rate
+from saeprobe.statistics.intervals import MOST_UNITS, Shares, made_up_share, shares_interval, shares_p, units_for_rate
 from saeprobe.statistics.permutation import drawing_rule
-from saeprobe.statistics.shifts import paired_shift
+
+MANY = 24  # with fewer units the mean of what cannot be negative is found too small in up to 10 of 100, if it is skewed
 
 
 def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Evidence:
@@ -51,13 +60,15 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
         rule=(
             f"supported where the two-sided p of the units' distance from {bound:g} is below alpha = {terms.alpha:g} "
             f"and their mean lies {'above' if above else 'below'} it; refuted where p is below alpha and it lies on "
-            "the other side; inconclusive otherwise, and where the units show no spread. The signs of these distances "
-            "are flipped, which takes the units to scatter alike to both sides of their mean"
+            "the other side; inconclusive otherwise, and where the units show no spread. p is the larger one of two: "
+            "that of the signs of these distances flipped, and Student's of n - 1 at sqrt(n) (W + g W^2 / 3 + "
+            "g^2 W^3 / 27 + g / (6 n)), W their mean in standard deviations and g their skewness (Hall 1992), which is "
+            "1 if the sign of that differs"
         ),
     )
-    if len(units) < 2:  # noqa: PLR2004 - no spread on one unit
+    shift = mean_shift(of, terms, bound)
+    if shift is None:
         return base
-    shift = paired_shift(np.array([unit.value for unit in units]) - bound, alpha=terms.alpha, seed=terms.seed)
     reason = f"{amount(of.mean, of.unit)} against {bound:g}, {p_value(shift.p)}"
     outcome: EvidenceOutcome = "inconclusive"
     more = None
@@ -65,6 +76,8 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
         reason += ", without any spread between units"
     elif shift.p < terms.alpha:
         outcome = "supported" if (shift.estimate > 0) == above else "refuted"
+        if shift.estimate < 0 and len(units) < MANY and (of.values >= 0).all():
+            reason += f"; if units are skewed, a rare large {what.removesuffix('s')} may be missing"
     else:
         wanted = at_least(shift.needed, shift, len(units))
         more = needed(what, len(units), wanted, a_unit=len(of.prompts) / len(units))
@@ -102,60 +115,81 @@ def bounds_a_rate(of: Quantity, bound: float) -> bool:
 
 
 def rate_against(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Evidence:
-    """Decide whether a rate lies above, or below, a number in [0, 1], by the exact binomial test over units."""
+    """Decide whether a rate lies above, or below, a number in [0, 1], each at half of alpha, by `shares_p`."""
     refuse_controls("rate", terms)
-    sign, alpha = ">" if above else "<", terms.alpha
+    sign, tail = ">" if above else "<", terms.alpha / 2
     if of.unit.startswith("share") and bound == (1 if above else 0):
         raise ValueError(f"{of.name} {sign} {bound:g}: no share does; write == {bound:g}")
     base, found = rated(of, f"{of.name} {sign} {bound:g} {of.unit}", terms), trials_of(of, terms.over)
     if found is None:
         return base
-    units, have, successes = found.what, found.trials, found.successes
-    base = replace(
-        base,
-        rule=(
-            f"supported where the exact binomial p of {successes:.4g} in {have} {units} against a rate of {bound:g}, "
-            f"on the side {sign}, is below alpha = {alpha:g}; refuted where that of the other side is; inconclusive "
-            "otherwise. A unit counts with the share of its prompts"
-        ),
-    )
+    units, have = found.what, found.trials
+    base = replace(base, rule=_rate_rule(found, bound, tail, above=above))
     if have < 2:  # noqa: PLR2004 - one unit shows nothing
         return base
-    p = _p(successes, have, bound=bound, above=above)
-    contrary = _p(successes, have, bound=bound, above=not above)
+    shares = found.shares
+    p, contrary = (_p(shares, bound=bound, above=side, tail=tail) for side in (above, not above))
     shown = p_value(p) if p else "which a single prompt excludes"
     asked = f"{100 * bound:g} %" if is_share(of.unit) else f"{bound:g}"
     reason = f"{number(base.estimate or 0.0, of.unit)} over {have} {units} against {asked}, {shown}"
     outcome: EvidenceOutcome = "inconclusive"
     more = None
-    if p < alpha:
+    if p < tail:
         outcome = "supported"
-    elif contrary < alpha:
+    elif contrary < tail:
         outcome = "refuted"
         reason += f"; that it lies on the other side has {p_value(contrary)}"
     else:
-        more = _needed(found, base.samples[0].n or 0, bound=bound, alpha=alpha)
-        fewest = units_for_rate(bound, above=above, alpha=alpha) if 0 < bound < 1 else 0
+        more = _needed(found, base.samples[0].n or 0, bound=bound, tail=tail)
+        fewest = units_for_rate(bound, above=above, tail=tail, prompts=found.prompts) if 0 < bound < 1 else 0
         what = needed_in_words(more, at="rate")
-        if fewest > have:
-            what = f"{have} {units} cannot reach it whatever the rate; {fewest} can"
-        reason += f": not distinguished at alpha = {alpha:g}. {what}"
-    return replace(
-        base, outcome=outcome, reason=reason, p=p, test=f"exact binomial over {have} {units}, one-sided", needed=more
+        if fewest is None or fewest > have:
+            what = f"{have} {units} cannot reach it whatever the rate; {fewest or f'more than {MOST_UNITS:,}'} can"
+        reason += f": not distinguished at alpha = {terms.alpha:g}. {what}"
+    if more is None and found.prompts > 1 and 0 < bound < 1:
+        reason += _missed(shares, bound, tail, found.what, above=(outcome == "supported") == above)
+    test = f"binomial over {have} {units}, exact or with one made up, one-sided"
+    if found.prompts == 1:
+        test = f"exact binomial over {have} {units}, one-sided"
+    return replace(base, outcome=outcome, reason=reason, p=p, test=test, needed=more)
+
+
+def _rate_rule(found: Trials, bound: float, tail: float, *, above: bool) -> str:
+    """Say how a rate is held against a number, with the figures from which a reader gets p again."""
+    rule = (
+        f"supported where the one-sided p of {found.successes:.4g} in {found.trials} {found.what} against a rate of "
+        f"{bound:g}, on the side {'>' if above else '<'}, is below alpha / 2 = {tail:g}; refuted where that of the "
+        "other side is; inconclusive otherwise. A unit counts with the share of its prompts"
+    )
+    if found.prompts == 1 or not 0 < bound < 1:
+        return f"{rule}, and p is the exact binomial one"
+    shown = [f"{100 * made_up_share(bound, above=side):.3g} %" for side in (above, not above)]
+    return (
+        f"{rule}. p is the smaller one of the exact binomial p and of that with as many trials as have the variance "
+        f"between units, at most {found.prompts:.4g} a unit, times the square of t of all trials over t of "
+        "units (Korn & Graubard 1998), with one more unit made up: it would hold even if one more had shown only "
+        f"{shown[0]}, and on the other side {shown[1]}"
     )
 
 
-def rated(of: Quantity, statement: str, terms: Terms) -> Evidence:
-    """Make the evidence on a rate before it is judged: its units, and the exact interval of the rate over them.
+def _missed(of: Shares, bound: float, tail: float, what: str, *, above: bool) -> str:
+    """Warn where units that are wholly unlike, and of which these have none, would put the rate beyond the bound."""
+    missed = 1 - tail ** (1 / of.units)  # as large a share is missed with a chance of `tail`
+    rate, edge = (of.mean, bound) if above else (1 - of.mean, 1 - bound)
+    if rate * (1 - missed) >= edge or shares_p(of._replace(prompts=1), bound, above=above, tail=tail) < tail:
+        return ""
+    return f"; {what} that differ wholly may be missing: up to {100 * missed:.0f} % of all may be such"
 
-    A unit counts with the share of its prompts. The level is 1 - 2 alpha: the one-sided tests at alpha decide at its
-    ends. Of a share of unknown prompts there is neither.
+
+def rated(of: Quantity, statement: str, terms: Terms) -> Evidence:
+    """Make the evidence on a rate before it is judged: its units, and the interval of the rate over them.
+
+    A unit counts with the share of its prompts. Of a share of unknown prompts there is neither.
     """
     found = trials_of(of, terms.over)
     if found is None:
         return alone(of, statement, terms)
-    level, have = 1 - 2 * terms.alpha, found.trials
-    estimate = found.successes / have
+    estimate = found.successes / found.trials
     return Evidence(
         kind="rate",
         statement=statement,
@@ -164,32 +198,35 @@ def rated(of: Quantity, statement: str, terms: Terms) -> Evidence:
         scope=found.scope,
         unit=of.unit,
         estimate=estimate,
-        interval=rate_interval(found.successes, have, level=level) if have > 1 else None,
-        level=level,
+        interval=shares_interval(found.shares, tail=terms.alpha / 2) if found.trials > 1 else None,
+        level=1 - terms.alpha,
         alpha=terms.alpha,
         units=found.what,
-        n_units=(have,),
+        n_units=(found.trials,),
         samples=(sample_of(of, terms),),
         unit_values=found.values,
     )
 
 
-def _p(successes: float, have: int, *, bound: float, above: bool) -> float:
-    """Return the one-sided exact p; a rate of 0, or of 1, is excluded by a single prompt."""
+def _p(of: Shares, *, bound: float, above: bool, tail: float) -> float:
+    """Return the one-sided p; a rate of 0, or of 1, is excluded by a single prompt."""
     if 0 < bound < 1:
-        return rate_p(successes, have, bound=bound, above=above)
+        return shares_p(of, bound, above=above, tail=tail)
     if bound == (1 if above else 0):  # nothing lies beyond
         return 1.0
-    return 1.0 if successes == bound * have else 0.0
+    return 1.0 if of.mean == bound else 0.0
 
 
-def _needed(found: Trials, prompts: int, *, bound: float, alpha: float) -> Needed:
-    """Ask for the units that would decide it at the rate as measured: for the sentence, or against it."""
-    rate, have = found.successes / found.trials, found.trials
-    side = rate > bound
+def _needed(found: Trials, prompts: int, *, bound: float, tail: float) -> Needed:
+    """Ask for the units that would decide it at the rate and spread as measured: for the sentence, or against it."""
+    of, have = found.shares, found.trials
     larger = range(have + 1, MOST_UNITS + 1)
-    at = bisect_left(larger, x=True, key=lambda units: _p(rate * units, units, bound=bound, above=side) < alpha)
-    wanted = larger[at] if rate != bound and at < len(larger) else None
+
+    def decided(units: int) -> bool:
+        return _p(of._replace(units=units), bound=bound, above=of.mean > bound, tail=tail) < tail
+
+    at = bisect_left(larger, x=True, key=decided)
+    wanted = larger[at] if of.mean != bound and at < len(larger) else None
     return needed(found.what, have, wanted, a_unit=prompts / have)
 
 
@@ -203,7 +240,7 @@ ROUNDING = 1e-6  # a recorded rate may be a float32
 def always(of: Quantity, wanted: Wanted, terms: Terms) -> Evidence:
     """Decide whether something happens on every prompt, `wanted` 1, or on none, 0; one exception refutes it.
 
-    The exact interval of the rate says how far the sentence reaches beyond the prompts that were read, or recorded.
+    The interval of the rate says how far the sentence reaches beyond the prompts that were read, or recorded.
     """
     if not (of.unit.startswith("share") and (isinstance(of, Summary) or all_or_nothing(of))):
         raise TypeError(

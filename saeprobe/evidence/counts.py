@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import harmonic_mean
 from typing import Final
 
 import numpy as np
@@ -23,7 +25,7 @@ from saeprobe.evidence.evidence import (
 from saeprobe.evidence.units import sample_of, unit_means
 from saeprobe.evidence.values import Margin, Measurement, Quantity
 from saeprobe.files import against, amount, number, p_value, span
-from saeprobe.statistics.intervals import rate_interval
+from saeprobe.statistics.intervals import Shares, rate_interval, shares_interval
 
 _COUNT_IT: Final = (
     "but not of how many prompts; a file that counts them, or a features_layer50.pt of the same run, would decide it"
@@ -34,7 +36,8 @@ _COUNT_IT: Final = (
 class Trials:
     """Trials are units of replication, on so many of which something happens; a unit counts with the share of its own.
 
-    `values` are the units by name, where they are known; `what` says what they are, and `scope` how far they reach.
+    `values` are the units by name, where they are known, with `prompts` each (their harmonic mean); `what` says what
+    they are, and `scope` how far they reach.
     """
 
     successes: float
@@ -42,6 +45,13 @@ class Trials:
     values: tuple[UnitValue, ...]
     what: str
     scope: str
+    prompts: float = 1.0
+
+    @property
+    def shares(self) -> Shares:
+        """Give what a test of the rate takes."""
+        variance = float(np.var([unit.value for unit in self.values])) if self.values else 0.0
+        return Shares(self.successes / self.trials, variance, self.trials, self.prompts)
 
 
 def trials_of(of: Quantity, over: Sequence[Over]) -> Trials | None:
@@ -51,8 +61,15 @@ def trials_of(of: Quantity, over: Sequence[Over]) -> Trials | None:
     """
     if isinstance(of, Measurement):
         units, what, scope = unit_means(of, over)
-        successes = sum(unit.value for unit in units)
-        return Trials(successes=successes, trials=len(units), values=units, what=what, scope=scope)
+        counts = Counter(prompt.template if what == "templates" else prompt.topic for prompt in of.prompts)
+        return Trials(
+            successes=sum(unit.value for unit in units),
+            trials=len(units),
+            values=units,
+            what=what,
+            scope=scope,
+            prompts=harmonic_mean(list(counts.values())),
+        )
     if of.n is None or of.unit not in COUNTED:
         return None
     scope = f"the {of.n} recorded prompts, one wording"
@@ -62,11 +79,11 @@ def trials_of(of: Quantity, over: Sequence[Over]) -> Trials | None:
 
 
 def with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, tuple[UnitValue, ...]]:
-    """Return the rate with its exact interval over units, and these units; a share of unknown prompts has neither."""
+    """Return the rate with its interval over units, and these units; a share of unknown prompts has neither."""
     sample, found = sample_of(rate, terms), trials_of(rate, terms.over)
     if found is None:
         return sample, ()
-    return replace(sample, interval=rate_interval(found.successes, found.trials, level=level)), found.values
+    return replace(sample, interval=shares_interval(found.shares, tail=(1 - level) / 2)), found.values
 
 
 def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:
@@ -132,7 +149,7 @@ def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
 
     alpha = base.alpha or 0.0
     table = np.array([[side.successes, side.trials - side.successes] for side in (a, b)])
-    p = float(fisher_exact(table).pvalue)
+    p = min(1.0, *(2 * float(fisher_exact(table, alternative=side).pvalue) for side in ("greater", "less")))
     judged: Judged = "inconclusive", f"{counts}, {p_value(p)}: not distinguished at alpha = {alpha:g}"
     if p < alpha:
         above = (base.estimate or 0.0) > 0
@@ -164,8 +181,8 @@ def _by_intervals(base: Evidence, a: Trials, b: Trials, counts: str, margin: Mar
 
 
 _RULES: Final[dict[Kind, str]] = {
-    "greater": "supported where the two-sided p of Fisher's exact test on the counts is below alpha and the first rate "
-    "is the larger one; refuted where p is below alpha and it is the smaller one; inconclusive otherwise",
+    "greater": "supported where twice the smaller one-sided p of Fisher's exact test on the counts is below alpha and "
+    "the first rate is the larger one; refuted where it is below alpha and that is the smaller one; else inconclusive",
     "at least": "the interval runs from the lower end of the first rate's exact interval, less the margin on the upper "
     "end of the second's, to its upper end less that on the lower end, both intervals at 1 - alpha / 2; supported "
     "where it lies above zero, refuted where it lies below, inconclusive otherwise",

@@ -13,7 +13,7 @@ from saeprobe.claims import Over
 from saeprobe.evidence.evidence import Evidence, Kind, Needed, Sample, Terms, UnitValue, undecided
 from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
 from saeprobe.prompts import Prompt
-from saeprobe.statistics.intervals import MOST_UNITS, least_units
+from saeprobe.statistics.intervals import MOST_UNITS, beside_hall, least_units
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift
 
@@ -58,19 +58,22 @@ def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitVa
     return _unit_values(of.label, topics), what, f"{fixed}, {over_topics}"
 
 
-def mean_shift(of: Measurement, terms: Terms) -> Shift | None:
-    """Test how far the mean of a measurement lies above zero, over its units; None where there is one of a sort.
+def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | None:
+    """Test how far the mean of a measurement lies above `bound`, over its units; None where there is one of a sort.
 
-    Over templates and topics at once both add to the chance, as in `compare`.
+    Of sign flips and Hall's transformation the larger p and the outer ends count; of templates and topics both add up.
     """
-    templates, topics = _array(mean_by(of, "templates")), _array(mean_by(of, "topics"))
-    if len(set(terms.over)) > 1:
-        if min(len(templates), len(topics)) < 2:  # noqa: PLR2004 - one unit has no spread
-            return None
-        zero = np.zeros(len(templates))
-        return crossed_shift(templates, zero, topics, alpha=terms.alpha, seed=terms.seed, paired=True)
-    units = templates if unit_means(of, terms.over)[1] == "templates" else topics
-    return paired_shift(units, alpha=terms.alpha, seed=terms.seed) if len(units) > 1 else None
+    sorts = [_array(mean_by(of, over)) - bound for over in sorted(set(terms.over) or {unit_means(of)[1]}, key=str)]
+    if min(map(len, sorts)) < 2:  # noqa: PLR2004 - one unit has no spread
+        return None
+    if len(sorts) == 1:
+        shift = paired_shift(sorts[0], alpha=terms.alpha, seed=terms.seed)
+    else:
+        shift = crossed_shift(sorts[0], 0 * sorts[0], sorts[1], alpha=terms.alpha, seed=terms.seed, paired=True)
+    if shift.interval is not None:
+        p, interval = beside_hall(shift.p, shift.interval, sorts, alpha=terms.alpha)
+        shift = replace(shift, p=p, interval=interval, test=f"{shift.test} or Hall's transformation, the larger p")
+    return shift
 
 
 def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
@@ -149,9 +152,8 @@ def compare(a: Measurement, b: Measurement, terms: Terms, *, shift_by: float = 0
     of the measure, that is first taken from every value of `a`.
     """
     means = _by_unit(a, b, shift_by)
-    wanted: frozenset[Over] = frozenset(terms.over)
-    if not wanted:
-        wanted = frozenset(("templates",) if means.fewest > 1 and means.topics else ("topics",))
+    usual: Over = "templates" if means.fewest > 1 and means.topics else "topics"
+    wanted: frozenset[Over] = frozenset(terms.over or (usual,))
     if "templates" in wanted and not means.paired and len(means.topics) > 1 and _sparse(a, b, means):
         wanted = frozenset(("templates", "topics"))
     reason = _cannot(means, wanted, terms.alpha)

@@ -19,7 +19,8 @@ from saeprobe.claims import Claim, Over, Published
 from saeprobe.evidence.printed_tables import PrintedTable
 from saeprobe.plugin.collecting import Asked
 from saeprobe.prompts import Prompt
-from saeprobe.statistics.intervals import FEWEST_CORRELATED, Sentence, Units, design_line
+from saeprobe.statistics.intervals import FEWEST_CORRELATED
+from saeprobe.statistics.planning import Sentence, Units, design_line
 from saeprobe.store.plan import prompts_for
 from saeprobe.subject.local import Subject
 

@@ -9,25 +9,68 @@ import pytest
 from grids import grid, templates
 from scipy.stats import permutation_test
 
-from saeprobe.evidence.evidence import Needed, Recorder, recording
+from saeprobe.evidence.evidence import Needed, Recorder, Terms, recording
+from saeprobe.evidence.units import mean_by, mean_shift
+from saeprobe.statistics.intervals import hall
 
 SIX = (10.0, 11, 12, 13, 14, 15)
 
 
-def test_a_bound_agrees_with_scipys_sign_flips() -> None:
-    """p, interval and outcome of six templates beside several numbers, from either side."""
-    of = templates("novice", SIX)
-    for bound in (9.0, 10.5, 12.0, 14.8, 16.0):
-        distance = np.array(SIX) - bound
-        p = permutation_test((distance,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+@pytest.mark.parametrize("values", [SIX, (1.0, 1, 2, 3, 9, 30), (30.0, 31, 31, 32, 32, 2)])
+def test_a_bound_takes_the_larger_p_of_sign_flips_and_of_halls_test(values: tuple[float, ...]) -> None:
+    """p, interval and outcome of six templates beside several numbers, from either side: scipy's flips beside Hall."""
+    of, units = templates("novice", values), np.array(values)
+    for bound in (units.mean() - 3, units.mean() - 2, 12.0, units.mean() + 2.3, units.mean() + 40):
+        p = permutation_test((units - bound,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+        p = max(p, hall(units - bound, alpha=0.05)[0])
         above, below = of > bound, of < bound
         assert above.p == below.p == pytest.approx(p)
-        assert above.interval == below.interval == pytest.approx((10.0, 15.0))
-        if p >= 0.05:
-            assert above.outcome == below.outcome == "inconclusive"
-        else:
-            assert {above.outcome, below.outcome} == {"supported", "refuted"}
-            assert (above.outcome == "supported") == (bound < 12.5)
+        assert above.interval == below.interval
+        assert above.interval is not None
+        low, high = above.interval
+        skewed = hall(units, alpha=0.05)[1]
+        assert (low, high) == pytest.approx((min(units.min(), skewed[0]), max(units.max(), skewed[1])))
+        assert (p >= 0.05) == (low <= bound <= high)
+        wanted = "inconclusive" if p >= 0.05 else "supported" if bound < units.mean() else "refuted"
+        assert above.outcome == wanted
+        assert below.outcome == {"supported": "refuted", "refuted": "supported"}.get(wanted, wanted)
+
+
+def test_skewed_units_are_not_below_a_number_that_their_tail_may_pass() -> None:
+    """Flips alone would find five templates near 1 and one at 6 below 7; with their skewness a mean of 7 is not far."""
+    skewed = templates("novice", (1.0, 1.1, 1.2, 1.3, 1.4, 6.0))
+    below = skewed < 7
+    assert permutation_test(
+        (np.array([1.0, 1.1, 1.2, 1.3, 1.4, 6.0]) - 7,), np.mean, permutation_type="samples", n_resamples=np.inf
+    ).pvalue == pytest.approx(2 / 64)
+    assert (below.outcome, below.p is not None and below.p > 0.05) == ("inconclusive", True)
+    assert (skewed < 30).outcome == "supported"
+
+
+def test_over_templates_and_topics_at_once_both_are_asked_for_their_skewness() -> None:
+    """The p of one mean over both sorts is no smaller, and the interval no narrower, than Hall's over either."""
+    of = grid("novice", [[1.0, 1.1, 1.2, 1.3, 1.4, 6.0 + row] for row in range(6)])
+    shift = mean_shift(of, Terms(over=("templates", "topics")), 0.9)
+    assert shift is not None
+    assert shift.interval is not None
+    for over in ("templates", "topics"):
+        p, (low, high) = hall(np.array(list(mean_by(of, over).values())) - 0.9, alpha=0.05)
+        assert shift.p >= p
+        assert shift.interval[0] <= low
+        assert shift.interval[1] >= high
+
+
+@pytest.mark.parametrize(("units", "said"), [(6, True), (23, True), (24, False)])
+def test_few_units_below_a_number_may_miss_a_large_one(units: int, *, said: bool) -> None:
+    """It is said of what cannot be negative, whichever way the sentence goes, and not of what lies above."""
+    of = templates("novice", [10 + 0.1 * unit for unit in range(units)])
+    warning = "; if units are skewed, a rare large template may be missing"
+    assert (of < 20).reason.endswith(warning) is said
+    assert (of > 20).reason.endswith(warning) is said
+    assert not (of > 2).reason.endswith(warning)
+    signed = templates("novice", [10 - 0.1 * unit for unit in range(units - 1)] + [-1.0])
+    assert (signed < 20).outcome == "supported"
+    assert "missing" not in (signed < 20).reason
 
 
 def test_a_bound_shows_its_units_and_rule() -> None:
@@ -36,12 +79,15 @@ def test_a_bound_shows_its_units_and_rule() -> None:
     assert [unit.value for unit in evidence.unit_values] == pytest.approx(SIX)
     assert {unit.side for unit in evidence.unit_values} == {"novice"}
     assert evidence.statement == "l0 of novice < 20 features"
-    assert evidence.reason == "12.5 features against 20, p = 0.031"
+    assert evidence.reason == (
+        "12.5 features against 20, p = 0.031; if units are skewed, a rare large template may be missing"
+    )
     assert evidence.rule == (
         "supported where the two-sided p of the units' distance from 20 is below alpha = 0.05 and their mean lies "
         "below it; refuted where p is below alpha and it lies on the other side; inconclusive otherwise, and where the "
-        "units show no spread. The signs of these distances are flipped, which takes the units to scatter alike to "
-        "both sides of their mean"
+        "units show no spread. p is the larger one of two: that of the signs of these distances flipped, and Student's "
+        "of n - 1 at sqrt(n) (W + g W^2 / 3 + g^2 W^3 / 27 + g / (6 n)), W their mean in standard deviations and g "
+        "their skewness (Hall 1992), which is 1 if the sign of that differs"
     )
     assert [sample.mean for sample in evidence.samples] == [12.5]
     above = templates("novice", SIX) > 20

@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from grids import TOPICS, grid, summary
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import beta, binomtest, t
 
 from saeprobe.evidence.compare import every
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Terms, recording
@@ -32,76 +33,110 @@ def of_templates(*counts: int, on: int = 4) -> Measurement:
 # bounds
 
 
-def test_twelve_of_twelve_templates_support_more_than_77_percent() -> None:
-    """0.05 ** (1/12) = 0.7791: twelve units decide above 0.779 and not above 0.78, whatever prompts they hold."""
+def test_twelve_of_twelve_templates_support_more_than_73_percent() -> None:
+    """0.025 ** (1/12) = 0.7354: twelve units decide above 0.735 and not above 0.736, whatever prompts they hold."""
     of = of_templates(*[4] * 12)
-    evidence = of > 0.779
+    evidence = of > 0.735
     assert (evidence.kind, evidence.outcome) == ("rate", "supported")
-    assert evidence.statement == "firing rate of feature 7 of novice > 0.779 share of prompts"
-    assert evidence.p == pytest.approx(0.779**12)
-    assert evidence.interval == pytest.approx((0.05 ** (1 / 12), 1.0))
-    assert evidence.level == pytest.approx(0.9)
+    assert evidence.statement == "firing rate of feature 7 of novice > 0.735 share of prompts"
+    assert evidence.p == pytest.approx(0.735**12)
+    assert evidence.interval == pytest.approx((0.025 ** (1 / 12), 1.0))
+    assert evidence.level == pytest.approx(0.95)
     assert (evidence.units, evidence.n_units, evidence.scope) == ("templates", (12,), "these 12 templates")
-    assert evidence.test == "exact binomial over 12 templates, one-sided"
-    assert evidence.reason == "100 % over 12 templates against 77.9 %, p = 0.05"
+    assert evidence.test == "binomial over 12 templates, exact or with one made up, one-sided"
+    assert evidence.reason == "100 % over 12 templates against 73.5 %, p = 0.025"
     assert evidence.needed is None
-    more = of > 0.78
+    more = of > 0.736
     assert more.outcome == "inconclusive"
-    assert more.p == pytest.approx(0.78**12)
+    assert more.p == pytest.approx(0.736**12)
     assert more.needed == Needed(units="templates", have=12, wanted=13, prompts=52)
     assert more.reason.endswith(
         ": not distinguished at alpha = 0.05. 12 templates cannot reach it whatever the rate; 13 can"
     )
 
 
-def test_fifty_nine_units_support_more_than_95_percent() -> None:
-    """0.95 ** 59 = 0.0485 and 0.95 ** 58 = 0.0510; topics under one wording count one by one."""
-    topics = [f"topic {number}" for number in range(59)]
-    all_of_them = fires([[1.0] * 59], topics=topics)
+def test_seventy_two_units_support_more_than_95_percent() -> None:
+    """0.95 ** 72 = 0.0249 and 0.95 ** 71 = 0.0262; topics under one wording count one by one."""
+    topics = [f"topic {number}" for number in range(72)]
+    all_of_them = fires([[1.0] * 72], topics=topics)
     evidence = all_of_them > 0.95
-    assert (evidence.outcome, evidence.units, evidence.n_units) == ("supported", "topics", (59,))
-    assert evidence.scope == "this wording only, over 59 topics"
-    fewer = fires([[1.0] * 58], topics=topics) > 0.95
-    assert fewer.needed == Needed(units="topics", have=58, wanted=59, prompts=59)
+    assert (evidence.outcome, evidence.units, evidence.n_units) == ("supported", "topics", (72,))
+    assert evidence.scope == "this wording only, over 72 topics"
+    fewer = fires([[1.0] * 71], topics=topics) > 0.95
+    assert fewer.needed == Needed(units="topics", have=71, wanted=72, prompts=72)
+    assert evidence.test == "exact binomial over 72 topics, one-sided"
 
 
 def test_whole_units_agree_with_scipys_binomial_test() -> None:
-    """11 of 12 templates, and 3 of 12, on either side of several bounds."""
+    """11 of 12 prompts, and 3 of 12, on either side of several bounds."""
     for count in (11, 3):
-        of = of_templates(*[4] * count, *[0] * (12 - count))
+        of = of_templates(*[1] * count, *[0] * (12 - count), on=1)
         for bound in (0.1, 0.25, 0.6, 0.9):
             for above in (True, False):
                 evidence = of > bound if above else of < bound
                 for_it = binomtest(count, 12, bound, alternative="greater" if above else "less").pvalue
                 against = binomtest(count, 12, bound, alternative="less" if above else "greater").pvalue
                 assert evidence.p == pytest.approx(for_it)
-                wanted = "supported" if for_it < 0.05 else "refuted" if against < 0.05 else "inconclusive"
+                wanted = "supported" if for_it < 0.025 else "refuted" if against < 0.025 else "inconclusive"
                 assert evidence.outcome == wanted
-                ends = binomtest(count, 12).proportion_ci(0.9, method="exact")
+                ends = binomtest(count, 12).proportion_ci(0.95, method="exact")
                 assert evidence.interval == pytest.approx((ends.low, ends.high))
 
 
 def test_a_unit_counts_with_the_share_of_its_prompts() -> None:
-    """Six templates at 3/4 and six at 1/4 are 6 of 12, not 24 of 48 prompts."""
+    """Six templates at 3/4 and six at 1/4, with one made up at 3.35 %: an effective number of trials by scipy.
+
+    The variance of the mean of 13 is that of 40.8 trials, of at most 52; as templates are few these count for less.
+    """
     evidence = of_templates(*[3] * 6, *[1] * 6) > 0.25
-    assert evidence.p == pytest.approx(binomtest(6, 12, 0.25, alternative="greater").pvalue)
+    units = [0.75] * 6 + [0.25] * 6
+    with_one = np.array([*units, 0.25 - 3**0.5 / 8])
+    rate, spread = with_one.mean(), with_one.var(ddof=1) / 13
+    trials = rate * (1 - rate) / spread
+    assert trials == pytest.approx(40.8, abs=0.05)
+    trials *= (t.ppf(0.975, 51) / t.ppf(0.975, 12)) ** 2
+    assert evidence.p == pytest.approx(beta.cdf(0.25, rate * trials, trials - rate * trials + 1))
+    assert evidence.outcome == "supported"
     assert evidence.estimate == pytest.approx(0.5)
-    assert [unit.value for unit in evidence.unit_values] == [0.75] * 6 + [0.25] * 6
+    assert [unit.value for unit in evidence.unit_values] == units
     assert evidence.rule == (
-        "supported where the exact binomial p of 6 in 12 templates against a rate of 0.25, on the side >, is below "
-        "alpha = 0.05; refuted where that of the other side is; inconclusive otherwise. A unit counts with the share "
-        "of its prompts"
+        "supported where the one-sided p of 6 in 12 templates against a rate of 0.25, on the side >, is below "
+        "alpha / 2 = 0.025; refuted where that of the other side is; inconclusive otherwise. A unit counts with the "
+        "share of its prompts. p is the smaller one of the exact binomial p and of that with as many trials as have "
+        "the variance between units, at most 4 a unit, times the square of t of all trials over t of units (Korn & "
+        "Graubard 1998), with one more unit made up: it would hold even if one more had shown only 3.35 %, and on the "
+        "other side 75 %"
     )
     assert evidence.alpha == 0.05
     assert [sample.n for sample in evidence.samples] == [48]
 
 
+def test_templates_that_agree_support_a_bound_that_they_could_not_as_trials() -> None:
+    """24 templates on 9 of 10 topics each lie above 75 %; as 21.6 of 24 trials they would not (p = 0.046)."""
+    evidence = of_templates(*[9] * 24, on=10) > 0.75
+    assert binomtest(22, 24, 0.75, alternative="greater").pvalue > 0.025
+    assert (evidence.outcome, evidence.interval is not None and evidence.interval[0] > 0.75) == ("supported", True)
+    assert "may be missing" not in evidence.reason
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_what_few_templates_may_miss_is_said(*, above: bool) -> None:
+    """None of 18 fails wholly, which leaves room for 1 - 0.025^(1/18) = 19 %: 0.81 x 0.9 is below 75 %."""
+    of = of_templates(*[9 if above else 1] * 18, on=10)
+    evidence = of > 0.75 if above else of < 0.25
+    assert evidence.outcome == "supported"
+    assert evidence.reason.endswith("; templates that differ wholly may be missing: up to 19 % of all may be such")
+    contrary = of < 0.75 if above else of > 0.25
+    assert contrary.outcome == "refuted"
+    assert contrary.reason.endswith("; templates that differ wholly may be missing: up to 19 % of all may be such")
+    assert "missing" not in (of_templates(*[4] * 13) > 0.75).reason
+
+
 def test_p_at_alpha_does_not_decide() -> None:
-    """Where alpha is the p itself, of either side, nothing is decided; a little above it is."""
+    """Where half of alpha is the p itself, of either side, nothing is decided; a little above it is."""
     all_of_them, none = of_templates(4, 4, 4, 4), of_templates(0, 0, 0, 0)
-    p = (all_of_them > 0.5).p
-    assert p == pytest.approx(1 / 16)
-    assert p is not None
+    p = 2 * ((all_of_them > 0.5).p or 0.0)
+    assert p == pytest.approx(1 / 8)
     for alpha, decided in ((p, False), (p + 1e-9, True)):
         with recording(Recorder(alpha=alpha)):
             assert ((all_of_them > 0.5).outcome == "supported") is decided
@@ -110,7 +145,7 @@ def test_p_at_alpha_does_not_decide() -> None:
 
 def test_the_contrary_of_a_rate_is_refuted_by_its_own_side() -> None:
     """1 of 12 is not above 0.5: P(at most 1 of 12 at 0.5) = 13/4096; nor are 11 below it."""
-    evidence = of_templates(4, *[0] * 11) > 0.5
+    evidence = of_templates(1, *[0] * 11, on=1) > 0.5
     assert evidence.outcome == "refuted"
     assert evidence.p == pytest.approx(4095 / 4096)
     assert evidence.reason == "8 % over 12 templates against 50 %, p = 1; that it lies on the other side has p = 0.0032"
@@ -118,19 +153,16 @@ def test_the_contrary_of_a_rate_is_refuted_by_its_own_side() -> None:
 
 
 def test_an_open_rate_says_how_many_units_would_decide() -> None:
-    """At 3 of 4, more than a half: 12 units would do (the next of 5 by which scipy's test of 9 of 12 is 0.073)."""
-    evidence = of_templates(4, 4, 4, 0, 4, 4, 4, 0) > 0.5
+    """At 3 of 4, more than a half: scipy's test of 15 of 20 is 0.021, and that of 12 of 16 0.038."""
+    evidence = of_templates(1, 1, 1, 0, 1, 1, 1, 0, on=1) > 0.5
     assert evidence.outcome == "inconclusive"
     assert evidence.needed is not None
     wanted = evidence.needed.wanted
     assert wanted is not None
-    assert (
-        binomtest(12, 16, 0.5, alternative="greater").pvalue
-        < 0.05
-        < binomtest(9, 12, 0.5, alternative="greater").pvalue
-    )
-    assert 12 < wanted <= 16
-    assert evidence.needed.prompts == wanted * 4
+    open_still, decided = (binomtest(hit, of, 0.5, alternative="greater").pvalue for hit, of in ((12, 16), (15, 20)))
+    assert decided < 0.025 < open_still
+    assert 16 < wanted <= 20
+    assert evidence.needed.prompts == wanted
     assert evidence.reason == (
         "75 % over 8 templates against 50 %, p = 0.14: not distinguished at alpha = 0.05. "
         f"About {wanted} templates would decide it at this rate"
@@ -146,18 +178,18 @@ def test_an_open_rate_on_the_other_side_needs_units_against_it() -> None:
 
 def test_a_rate_at_its_bound_is_decided_by_no_number() -> None:
     """2 of 4 against 0.5 stays open however many units there are; so does 0.5001 within any plan."""
-    evidence = of_templates(2, 2, 2, 2, 2) > 0.5
-    assert evidence.needed == Needed(units="templates", have=5, wanted=None)
+    evidence = of_templates(*[2] * 8) > 0.5
+    assert evidence.needed == Needed(units="templates", have=8, wanted=None)
     assert evidence.reason.endswith(". At this rate more than 1,000 templates would be needed")
-    assert (of_templates(2, 2, 2, 2, 2) > 0.4999).needed == evidence.needed
+    assert (of_templates(*[2] * 8) > 0.4999).needed == evidence.needed
 
 
 def test_a_plan_reaches_as_far_as_a_thousand_units() -> None:
-    """500 of 1,000 are told from 0.47351 and 499.5 of 999 are not; from 0.47353 it takes one more than any plan has."""
-    assert binomtest(500, 1000, 0.47351, alternative="greater").pvalue < 0.05
-    assert binomtest(500, 1000, 0.47353, alternative="greater").pvalue > 0.05
-    for bound, wanted in ((0.47351, 1000), (0.47353, None)):
-        needed = (of_templates(2, 2, 2, 2, 2) > bound).needed
+    """500 of 1,000 are told from 0.468545 and not from 0.46856, for which no plan has enough."""
+    for bound, wanted in ((0.468545, 1000), (0.46856, None)):
+        p = binomtest(500, 1000, bound, alternative="greater").pvalue
+        assert (p < 0.025) == (wanted is not None)
+        needed = (of_templates(*[1, 0] * 5, on=1) > bound).needed
         assert needed is not None
         assert needed.wanted == wanted
 
@@ -216,11 +248,11 @@ def test_a_bound_is_finite(bound: float) -> None:
 
 
 def test_what_a_rate_generalises_over_is_the_claims() -> None:
-    """Twelve topics under two templates: two units, or twelve if the claim is about topics."""
+    """Ten topics under two templates: two units, or ten if the claim is about topics."""
     of = fires([[1.0] * 10] * 2)
-    assert (of > 0.7).n_units == (2,)
+    assert (of > 0.65).n_units == (2,)
     with recording(Recorder(over=("topics",))):
-        evidence = of > 0.7
+        evidence = of > 0.65
     assert (evidence.units, evidence.n_units, evidence.outcome) == ("topics", (10,), "supported")
     assert evidence.scope == "these 2 templates fixed, over 10 topics"
 
@@ -242,15 +274,15 @@ def test_above_and_below_never_both_hold(counts: list[int], bound: float) -> Non
 
 
 def test_every_prompt_is_a_universal_sentence() -> None:
-    """Twelve templates on four topics, all 1: supported, and told how far that reaches: 0.05 ** (1/12) = 77.9 %."""
+    """Twelve templates on four topics, all 1: supported, and told how far that reaches: 0.025 ** (1/12) = 73.5 %."""
     evidence = of_templates(*[4] * 12) == 1
     assert (evidence.kind, evidence.outcome, evidence.p) == ("rate", "supported", None)
     assert evidence.statement == "firing rate of feature 7 of novice = 1 on each prompt"
-    assert evidence.reason == "100 % of 48 prompts; over 12 templates that supports a rate of at least 78 %"
+    assert evidence.reason == "100 % of 48 prompts; over 12 templates that supports a rate of at least 74 %"
     assert evidence.rule == "supported where it holds on each of at least 2 prompts; a single exception refutes it"
     none = of_templates(*[0] * 12) == 0.0
     assert none.outcome == "supported"
-    assert none.reason == "0 % of 48 prompts; over 12 templates that supports a rate of at most 22 %"
+    assert none.reason == "0 % of 48 prompts; over 12 templates that supports a rate of at most 26 %"
 
 
 def test_one_exception_refutes_and_is_named() -> None:
@@ -271,7 +303,7 @@ def test_one_prompt_is_not_every_prompt() -> None:
     assert (fires([[1.0]]) == 0).outcome == "refuted"
     two = fires([[1.0, 1.0]]) == 1
     assert two.outcome == "supported"
-    assert two.reason == "100 % of 2 prompts; over 2 topics that supports a rate of at least 22 %"
+    assert two.reason == "100 % of 2 prompts; over 2 topics that supports a rate of at least 16 %"
 
 
 def test_prompts_of_one_topic_and_one_wording_are_a_universal_sentence_without_reach() -> None:
@@ -322,9 +354,9 @@ UNCOUNTED = (
             50,
             1,
             "supported",
-            "100 % is recorded of 50 prompts; over 50 prompts that supports a rate of at least 94 ",
+            "100 % is recorded of 50 prompts; over 50 prompts that supports a rate of at least 93 ",
         ),
-        (0.0, 2, 0, "supported", f"0 % is recorded of 2 prompts{MORE.format(2)} at most 78 %"),
+        (0.0, 2, 0, "supported", f"0 % is recorded of 2 prompts{MORE.format(2)} at most 84 %"),
         (1.0, 1, 1, "inconclusive", "100 % on one prompt: at least 2 are needed"),
         (1.0, None, 1, "inconclusive", UNCOUNTED),
         (0.98, 50, 1, "refuted", "98 % is recorded of 50 prompts: not 100 %"),
@@ -334,14 +366,14 @@ UNCOUNTED = (
             3,
             1,
             "supported",
-            "100 % is recorded of 3 prompts; over 3 prompts that supports a rate of at least 3",
+            "100 % is recorded of 3 prompts; over 3 prompts that supports a rate of at least 29 %",
         ),
         (
             0.000001,
             3,
             0,
             "supported",
-            "0 % is recorded of 3 prompts; over 3 prompts that supports a rate of at most 63 %",
+            "0 % is recorded of 3 prompts; over 3 prompts that supports a rate of at most 71 %",
         ),
         (0.000002, 50, 0, "refuted", "0.0002 % is recorded of 50 prompts: not 0 %"),
     ],
@@ -351,7 +383,7 @@ def test_a_recorded_rate_shows_its_exceptions(
 ) -> None:
     """Less than all of the recorded prompts is not every prompt; all of them bound the rate as their number allows.
 
-    The ends are those of 90 % intervals: 0.05 ** (1 / n), and one less that.
+    The ends are those of 95 % intervals: 0.025 ** (1 / n), and one less that.
     """
     rate = summary("novice", value, measure="firing rate of feature 7", unit="share of prompts", n=n)
     evidence = rate == wanted
@@ -388,7 +420,7 @@ def test_a_rate_takes_no_controls(ask: object) -> None:
 def test_a_rate_is_shown_as_a_rate() -> None:
     """The terminal calls the estimate a rate."""
     evidence: Evidence = of_templates(*[4] * 12) > 0.5
-    assert "rate 100 % of prompts, 90% interval [78 %, 100 %]" in evidence.lines()
+    assert "rate 100 % of prompts, 95% interval [74 %, 100 %]" in evidence.lines()
 
 
 def test_a_prompt_with_a_part_of_its_tokens_does_not_make_a_rate_easier_to_support() -> None:
@@ -437,11 +469,11 @@ def test_two_units_decide_where_the_bound_is_far() -> None:
 
 
 def test_units_that_would_have_p_at_alpha_are_not_enough() -> None:
-    """Against a half at alpha = 1/8, two of two have 1/4 and three would have 1/8 itself: four are wanted."""
-    with recording(Recorder(alpha=0.125)):
-        evidence = of_templates(4, 4) > 0.5
+    """Against a half at alpha = 1/4, two of two have 1/4 and three would have 1/8 itself: four are wanted."""
+    with recording(Recorder(alpha=0.25)):
+        evidence = of_templates(1, 1, on=1) > 0.5
     assert evidence.outcome == "inconclusive"
-    assert evidence.needed == Needed(units="templates", have=2, wanted=4, prompts=16)
+    assert evidence.needed == Needed(units="templates", have=2, wanted=4, prompts=4)
 
 
 def test_what_is_no_rate_is_told_what_to_write() -> None:

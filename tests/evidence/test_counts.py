@@ -26,7 +26,7 @@ def rate(style: str, fires: int, n: int | None = 50, *, of: int = 50) -> Summary
 @pytest.mark.parametrize("bound", [0.1, 0.75, 0.93])
 @pytest.mark.parametrize("above", [True, False])
 def test_a_counted_rate_beside_a_number_is_an_exact_binomial_test(fires: int, bound: float, above: bool) -> None:  # noqa: FBT001
-    """Its p is that of scipy's binomial test of so many of 50, and its interval scipy's exact one at 1 - 2 alpha."""
+    """Its p is that of scipy's binomial test of so many of 50, and its interval scipy's exact one at 1 - alpha."""
     of = rate("expert", fires)
     evidence = of > bound if above else of < bound
     p, against = (
@@ -34,18 +34,18 @@ def test_a_counted_rate_beside_a_number_is_an_exact_binomial_test(fires: int, bo
     )
     assert evidence.kind == "rate"
     assert evidence.p == pytest.approx(p)
-    assert evidence.outcome == ("supported" if p < 0.05 else "refuted" if against < 0.05 else "inconclusive")
-    ends = binomtest(fires, 50).proportion_ci(0.9, method="exact")
+    assert evidence.outcome == ("supported" if p < 0.025 else "refuted" if against < 0.025 else "inconclusive")
+    ends = binomtest(fires, 50).proportion_ci(0.95, method="exact")
     assert evidence.interval == pytest.approx((ends.low, ends.high))
     assert (evidence.units, evidence.n_units) == ("prompts", (50,))
     assert evidence.scope == "the 50 recorded prompts, one wording"
 
 
 def test_an_open_counted_rate_says_how_many_prompts_would_decide_it() -> None:
-    """4 of 5 does not exceed 75 %; no 5 of 5 would (0.75 ** 5 = 0.24), and 11 of 11 would (0.042)."""
+    """4 of 5 does not exceed 75 %; no 5 of 5 would (0.75 ** 5 = 0.24), and 13 of 13 would (0.024)."""
     evidence = rate("expert", 4, 5, of=5) > 0.75
     assert evidence.outcome == "inconclusive"
-    assert evidence.reason.endswith("5 prompts cannot reach it whatever the rate; 11 can")
+    assert evidence.reason.endswith("5 prompts cannot reach it whatever the rate; 13 can")
 
 
 @pytest.mark.parametrize("pair", [(50, 4), (4, 50), (30, 24), (50, 50), (0, 0)])
@@ -53,7 +53,8 @@ def test_two_counted_rates_are_held_against_each_other_by_fishers_test(pair: tup
     """Supported or refuted by the sign of the difference where scipy's p of the table of counts is below alpha."""
     a, b = pair
     evidence = rate("novice", a) > rate("expert", b)
-    p = fisher_exact(np.array([[a, 50 - a], [b, 50 - b]])).pvalue
+    table = np.array([[a, 50 - a], [b, 50 - b]])
+    p = min(1.0, 2 * min(fisher_exact(table, alternative=side).pvalue for side in ("greater", "less")))
     assert (evidence.kind, evidence.p) == ("greater", pytest.approx(p))
     assert evidence.outcome == ("inconclusive" if p >= 0.05 else "supported" if a > b else "refuted")
     assert evidence.n_units == (50, 50)

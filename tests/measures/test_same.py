@@ -49,10 +49,10 @@ def judged(of: Features, **how: Any) -> Evidence:
 
 @pytest.mark.parametrize("how", [{}, {"by": l0}, {"by": effective_rank}, {"by": n_tokens}])
 def test_equal_readings_are_supported_over_all_prompts(how: Any) -> None:
-    """Whatever is compared; the exact interval over three topics ends at 0.05 ** (1 / 3) = 37 %."""
+    """Whatever is compared; the exact interval over three topics ends at 0.025 ** (1 / 3) = 29 %."""
     found = judged(capture_of(), **how)
     assert (found.outcome, found.kind) == ("supported", "rate")
-    assert found.reason == ("100 % of 3 prompts; over 3 topics that supports a rate of at least 37 %; all are equal")
+    assert found.reason == ("100 % of 3 prompts; over 3 topics that supports a rate of at least 29 %; all are equal")
     assert found.statement.endswith("of assistant on each prompt")
 
 

@@ -9,6 +9,7 @@ from scipy.stats import beta
 from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import halves, separates, separating_features
+from saeprobe.statistics.intervals import Shares, shares_interval
 
 TOPICS = ("tides", "yeast", "comets", "rust")
 
@@ -67,16 +68,15 @@ def test_a_separating_feature_is_supported_with_its_bounds(separated: Features) 
 
 
 def test_a_template_counts_with_the_share_of_its_prompts() -> None:
-    """Feature 0 fires on 15 of 16 novice prompts: 3.75 of 4 templates, whose interval the beta distribution gives."""
+    """Feature 0 fires on 15 of 16 novice prompts: 3.75 of 4 templates, whose lower end the beta distribution gives."""
     rows = crossed("novice", (1, 0), templates="ABCD", topics=TOPICS)
     rows[9] = ("novice", "C", "yeast", (0, 0))
     rows += crossed("expert", (0, 1), templates="ABCD", topics=TOPICS)
     of = features(rows)
     yes, no = separates(0, of["novice"], of["expert"]).samples
-    assert yes.interval == (
-        pytest.approx(beta.ppf(0.025, 3.75, 4 - 3.75 + 1)),
-        pytest.approx(beta.ppf(0.975, 3.75 + 1, 4 - 3.75)),
-    )
+    assert yes.interval is not None
+    assert yes.interval[0] == pytest.approx(beta.ppf(0.025, 3.75, 4 - 3.75 + 1))
+    assert yes.interval == shares_interval(Shares(15 / 16, 3 * 0.25**2 / 16, 4, 4), tail=0.025)
     assert no.interval == (0.0, pytest.approx(1 - 0.025**0.25))
     with recording(Recorder(over=("topics",))):
         topics = separates(0, of["novice"], of["expert"])

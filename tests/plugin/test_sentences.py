@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import linecache
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import count, product
+from math import ceil
 from types import FunctionType
 
 import numpy as np
@@ -135,6 +137,22 @@ def test_a_rate_is_decided_where_the_plan_says_so(alpha: float, bound: float, *,
             with recording(Recorder(alpha=alpha)):
                 at = measured(read, "a", lambda _, e=edge: e, "share of prompts")
                 assert (at > bound if above else at < bound).outcome == "supported"
+
+
+@pytest.mark.parametrize("body", ["> 0.75", "< 0.25"])
+def test_a_rate_is_decided_where_the_plan_says_so_of_wordings_that_differ_or_not(body: str) -> None:
+    """24 templates of 10 topics: the first edge is of templates that are alike, the second of those that are 0 or 1."""
+    read, above = prompts(24, topics=10), body[0] == ">"
+    line = says(f'assert firing_rate(read["a"], 3) {body}', read)
+    alike, differing = (float(edge) / 100 for edge in re.findall(r"(?:from|up to) ([\d.]+) %", line))
+    assert line.endswith("where each shows it on all prompts or none")
+    further, showing = (-1, ceil(24 * differing)) if above else (1, int(24 * differing))
+    for beyond in (0, further):  # the edge supports the sentence, and what lies one step beyond it does not
+        rate, ones = alike + beyond / 1000, showing + beyond
+        for made in (lambda _, of=rate: of, lambda row, of=ones: float(row // 10 < of)):
+            values = measured(read, "a", made, "share of prompts")
+            found = values > 0.75 if above else values < 0.25
+            assert (found.outcome == "supported") == (beyond == 0), (rate, ones, line)
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
@@ -284,17 +302,17 @@ SEEN = "standard deviations between templates is seen with 80 % power"
         (
             "assert firing_rate(read, 1) > 0.95",
             prompts(8),
-            "8 templates: a rate above 0.95 cannot be supported by so few, only refuted; 59 can support it",
+            "8 templates: a rate above 0.95 cannot be supported by so few, only refuted; 72 can support it",
         ),
         (
             "assert firing_rate(read, 1) > 0.5",
-            prompts(4),
-            "4 templates cannot decide a rate beside a number at alpha = 0.05: 5 can",
+            prompts(5),
+            "5 templates cannot decide a rate beside a number at alpha = 0.05: 6 can",
         ),
         (
             "assert l0(read[read.styles[0]]) > l0(read[read.styles[1]])",
-            prompts(2, 2, 17, 17),
-            f"at best 17 + 2 templates: a difference of 2.25 {SEEN}; 1.00 needs 17 templates a style (34 prompts)",
+            prompts(3, 3, 17, 17),
+            f"at best 17 + 3 templates: a difference of 2.81 {SEEN}; 1.00 needs 17 templates a style (34 prompts)",
         ),
     ],
 )

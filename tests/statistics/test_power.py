@@ -7,9 +7,11 @@ from math import ceil, comb, inf
 
 import numpy as np
 import pytest
+from scipy.stats import nct, t
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
-from saeprobe.statistics.intervals import detectable, least_units, power_of, smallest_p, units_to_decide
+from saeprobe.statistics.intervals import least_units, power_of, smallest_p, units_to_decide
+from saeprobe.statistics.planning import detectable
 
 
 @pytest.mark.parametrize("effect", [0.3, 0.5, 0.8, 1.0, 1.2])
@@ -139,12 +141,16 @@ def test_no_effect_is_detectable_where_alpha_is_out_of_reach() -> None:
     assert detectable(6, alpha=0.05, paired=True) is not None
 
 
-@pytest.mark.parametrize(("units", "others"), [(2, 5), (3, 4), (12, 30)])
-def test_sides_of_unlike_size_have_the_power_of_their_t_test(units: int, others: int) -> None:
-    """2 + 5 units reach 1/21 below 0.05 and 3 + 4 reach 1/35, where 3 + 3 reach 0.1."""
+@pytest.mark.parametrize(("units", "others"), [(3, 5), (4, 12), (12, 30)])
+def test_sides_of_unlike_size_have_the_power_of_welchs_test(units: int, others: int) -> None:
+    """3 + 5 units reach 2/56 below 0.05, where 3 + 4 reach 2/35; the freedom of 4 + 12 is 5.18 and not 14."""
     step = smallest_p(units, paired=False, others=others)
-    assert step == 1 / comb(units + others, units) < 0.05
+    assert step == 2 / comb(units + others, units) < 0.05 < smallest_p(3, paired=False, others=4)
     level = step * (ceil(0.05 / step) - 1) if step > 1e-8 else 0.05
-    expected = TTestIndPower().power(2.0, units, level, ratio=others / units)
+    variance = 1 / units + 1 / others
+    freedom = variance**2 / (1 / units**2 / (units - 1) + 1 / others**2 / (others - 1))
+    assert units != 4 or round(freedom, 2) == 5.18
+    centre, reach = 2.0 / variance**0.5, t.ppf(1 - level / 2, freedom)
+    expected = nct.sf(reach, freedom, centre) + nct.cdf(-reach, freedom, centre)
     assert power_of(2.0, units, alpha=0.05, paired=False, others=others) == pytest.approx(expected, abs=1e-6)
     assert detectable(units, alpha=0.05, paired=False, others=others) is not None

@@ -83,7 +83,7 @@ def test_power_is_counted_by_units_and_by_size_of_effect() -> None:
 
 def test_planned_power_is_the_mean_of_what_planning_predicts() -> None:
     """At the effect that `detectable` gives for 8 wordings it is 80 %."""
-    from saeprobe.statistics.intervals import detectable
+    from saeprobe.statistics.planning import detectable
 
     effect = detectable(8, alpha=0.05, paired=False)
     (cell,) = powers([row("supported", truth="true", effect=effect, wordings=8)], alpha=0.05, planned=True)

@@ -1,0 +1,168 @@
+"""A design says before any run what its units can decide: which rate, which difference, and with how many prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil, factorial, inf, prod
+from typing import Final
+
+from saeprobe.claims import Over
+from saeprobe.statistics.intervals import (
+    FEWEST_CORRELATED,
+    MOST_UNITS,
+    POWER,
+    Shares,
+    power_of,
+    shares_p,
+    smallest_p,
+    units_for_rate,
+    units_to_decide,
+)
+
+
+def detectable(
+    units: int, *, alpha: float, paired: bool, others: int | None = None, power: float = POWER
+) -> float | None:
+    """Return the smallest effect, in standard deviations between units, that is seen with this power.
+
+    `others` are the units on the other side, where they are not as many. None where alpha is out of reach.
+    """
+    if smallest_p(units, paired=paired, others=others) >= alpha:
+        return None
+    seen, low, high = partial(power_of, units=units, alpha=alpha, paired=paired, others=others), 0.0, 1.0
+    while seen(high) < power:
+        low, high = high, high * 2
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if seen(middle) >= power else (middle, high)
+    return high
+
+
+_SUBJECTS: Final = {
+    "equal": "whether two sides are about equal",
+    "mean": "a mean beside a number",
+    "rate": "a rate beside a number",
+    "correlation": "a correlation",
+    "exclusive": "which side has more exclusive features",
+    "scan": "a scan, in the half that confirms",
+    "clusters": "whether styles lie apart",
+}
+_EACH_PROMPT: Final = "every prompt counts: one exception refutes it, and at least 2 prompts"
+_WITHOUT_UNITS: Final = {
+    "always": f"{_EACH_PROMPT} support it",
+    "separation": f"{_EACH_PROMPT} a side support it",
+    "reading": "a reading of the prompts, without a test",
+    "printed": "printed numbers can contradict the sentence and not support it",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """A sentence is of a kind, and has a number beside it if it is a bound; `open` is what nothing is known of."""
+
+    kind: str
+    bound: float | None = None
+    above: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """Units of one sort, each of so many `prompts`, are counted a side or style; pairs, or one side's, are `paired`."""
+
+    what: Over
+    counts: tuple[int, ...]
+    paired: bool
+    prompts: float = 1.0
+
+    def shares(self, mean: float, *, apart: float = 0.0) -> Shares:
+        """Show something at a rate of `mean` on these; `apart` of each other 1, they show it on all prompts or none."""
+        variance = mean * (1 - mean) * apart
+        return Shares(mean=mean, variance=variance, units=self.counts[0], prompts=self.prompts)
+
+    @property
+    def in_words(self) -> str:
+        """Say `12 templates a style`, `3 + 4 templates` or `9 topics under fixed wordings`."""
+        if not self.paired and len(set(self.counts)) > 1:
+            return f"{' + '.join(map(str, self.counts))} templates"
+        what = self.what.removesuffix("s") if self.counts[0] == 1 else self.what
+        where = " under fixed wordings" if self.what == "topics" else "" if self.paired else " a style"
+        return f"{self.counts[0]} {what}{where}"
+
+    def smallest_p(self, of: Sentence, alpha: float) -> float:
+        """Return the smallest two-sided p at which any data could decide a sentence, for it or against it."""
+        fewest = min(self.counts)
+        free = self.paired or of.kind in ("exclusive", "clusters", "correlation", "rate")
+        if fewest < (2 if free else 3):  # one unit shows nothing, and two a side not whether both scatter alike
+            return 1.0
+        if of.kind == "correlation":
+            possible = 2 / factorial(fewest) if of.bound == 0 else 0.0
+            return possible if fewest >= FEWEST_CORRELATED else 1.0
+        if of.kind == "rate" and of.bound is not None:
+            ends = (self.shares(float(above)) for above in (True, False))
+            ps = (shares_p(end, of.bound, above=end.mean == 1, tail=alpha / 2) for end in ends)
+            return 2 * min(ps)
+        if of.kind == "clusters" and self.paired:
+            return factorial(len(self.counts)) ** (1.0 - fewest)
+        if of.kind == "clusters":
+            same = prod(factorial(self.counts.count(count)) for count in set(self.counts))
+            return same * prod(map(factorial, self.counts)) / factorial(sum(self.counts))
+        p = smallest_p(self.counts[0], paired=self.paired, others=self.counts[-1])
+        return p / 2 if of.kind in ("equal", "scan") else p
+
+
+def design_line(of: Sentence, found: Sequence[tuple[Units, ...]], *, alpha: float, sure: bool = True) -> str:
+    """Say what a sentence can decide on its units, for the plan before any is run.
+
+    `found` has an item for each way to read it where it leaves open which styles it is about, with two sorts of units
+    where both count. The line is of the fewest that can decide it, if any can. Without `sure` fewer may be chosen.
+    """
+    if of.kind in _WITHOUT_UNITS:
+        return _WITHOUT_UNITS[of.kind]
+    if not found:
+        return "no topic is shared by all styles, so that nothing can be compared between them"
+    ranked = sorted(found, key=lambda units: (max(one.smallest_p(of, alpha) for one in units), -min(units[0].counts)))
+    able = [units for units in ranked if max(one.smallest_p(of, alpha) for one in units) < alpha]
+    best = "at best " if able and not (sure and len(able) == len(found)) else ""
+    return best + "; ".join(_says(one, of, alpha) for one in (able[-1] if able else ranked[0]))
+
+
+def _says(units: Units, of: Sentence, alpha: float) -> str:
+    named, what = units.in_words, _SUBJECTS.get(of.kind, "a comparison")
+    if units.smallest_p(of, alpha) >= alpha:
+        counts = (replace(units, counts=(n,) * len(units.counts)) for n in range(2, MOST_UNITS))
+        can = next((one.counts[0] for one in counts if one.smallest_p(of, alpha) < alpha), f"more than {MOST_UNITS:,}")
+        if of.kind == "open":
+            few = f"too few for {what} at alpha = {alpha:g}, for which {can} would do"
+            return f"{named}: {few}; another sentence may take fewer"
+        unless = ", unless it is 0 or 1 on every prompt" if of.kind == "mean" and 0 <= (of.bound or 0) <= 1 else ""
+        return f"{named} cannot decide {what} at alpha = {alpha:g}: {can} can{unless}"
+    if of.kind == "rate" and of.bound is not None:
+        return f"{named}: {_rate(of.bound, units, alpha / 2, above=of.above)}"
+    if of.kind in ("correlation", "exclusive", "scan", "clusters"):
+        return f"{named} can decide {what}"
+    level, power = (2 * alpha, (1 + POWER) / 2) if of.kind == "equal" else (alpha, POWER)
+    least = detectable(units.counts[0], alpha=level, paired=units.paired, others=units.counts[-1], power=power) or inf
+    if of.kind == "mean":
+        least *= 1 + 1 / units.counts[0]  # what Hall's transformation takes, by simulation
+    seen = f"{least:.2f} standard deviations between {units.what}"
+    if of.kind == "equal":
+        return f"{named}: sides without a difference are found equal within {seen}, with 80 % power"
+    more, each = least > 1 and units_to_decide(1.0, alpha=alpha, paired=units.paired), " a style" * (not units.paired)
+    asked = f"; 1.00 needs {more} {units.what}{each} ({ceil(more * units.prompts):,} prompts)" if more else ""
+    return f"{named}: {'a distance' if of.kind == 'mean' else 'a difference'} of {seen} is seen with 80 % power{asked}"
+
+
+def _rate(bound: float, units: Units, tail: float, *, above: bool) -> str:
+    """Say from which rate on, or up to which, so many units support a bound; they may only be able to refute it."""
+    states, edges = f"a rate {'above' if above else 'below'} {bound:g}", list[str]()
+    for apart in (0.0, 1.0) if units.prompts > 1 else (1.0,):
+        shares = [units.shares(step / 1000, apart=apart) for step in range(1001)]
+        can = [100 * one.mean for one in shares if shares_p(one, bound, above=above, tail=tail) < tail]
+        if not can:
+            wanted = units_for_rate(bound, above=above, tail=tail, prompts=units.prompts)
+            return f"{states} cannot be supported by so few, only refuted; {wanted} can support it"
+        edges.append(f"from {min(can):g} % on" if above else f"up to {max(can):g} %")
+    apart = f" where {units.what} are alike, {edges[-1]} where each shows it on all prompts or none"
+    return f"{states} is supported {edges[0]}{apart if len(set(edges)) > 1 else ''}"

@@ -72,7 +72,6 @@ def test_purest_novice_feature(styles):
     },
 )
 def test_feature_21604_answers_to_care_alone(styles):
-    assert firing_rate(styles["padding"], 21604) == 1
     assert separates(21604, styles["padding"], styles["expert"])
 
 
@@ -87,7 +86,6 @@ def test_feature_21604_answers_to_care_alone(styles):
     },
 )
 def test_feature_5936_answers_to_depth_alone(styles):
-    assert firing_rate(styles["guru"], 5936) == 1
     assert separates(5936, styles["guru"], styles["padding"])
 
 

@@ -4,7 +4,7 @@ from saeprobe import capture, claim, refuted, subjects
 from saeprobe.measures import firing_rate, halves, scan, separates, separating_features
 from saeprobe.prompts import STYLES
 
-styles = capture(STYLES.only("novice", "expert"), at="last")
+styles = capture(STYLES, at="last")  # what fires on a third style too is no signature
 
 PUBLISHED = subjects("llama70b", "llama70b-as-published")
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from math import inf
 from typing import TypeGuard
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
-from saeprobe.evidence.counts import recorded_apart
+from saeprobe.evidence.counts import picked_there, recorded_apart
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import as_published
@@ -32,7 +31,7 @@ from saeprobe.evidence.values import (
 )
 from saeprobe.files import amount, number
 
-Compare = Callable[[object, object], Evidence]
+Decide = Callable[[object, object, Terms], Evidence]
 
 
 def every(quantities: Iterable[Quantity | Margin | PrintedNumber], *more: object) -> Every:
@@ -99,7 +98,7 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
     if len(set(names)) < len(names):
         raise ValueError(f"ordered() was given one of {', '.join(names)} twice; nothing lies above itself")
     terms = current_terms()
-    parts = [_each(upper, lower, partial(is_greater, terms=terms)) for upper, lower in pairwise(these)]
+    parts = [_each(upper, lower, is_greater, terms) for upper, lower in pairwise(these)]
     if isinstance(these[0], PrintedNumber):  # then all of them are, or the parts could not be made
         return record(all_printed(parts, f"{' > '.join(names)} as printed in {these[0].source}"))
     return record(ordering(names, parts))
@@ -124,23 +123,24 @@ def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
 
 def greater_than(left: object, right: object) -> Evidence:
     """Decide `left > right`, each side of `every(...)` by itself, and record the evidence."""
-    return record(_each(left, right, partial(is_greater, terms=current_terms())))
+    return record(_each(left, right, is_greater, current_terms()))
 
 
 def equal_to(left: object, right: object) -> Evidence:
     """Decide `left == right`, each side of `every(...)` by itself, and record the evidence."""
-    return record(_each(left, right, partial(_equal, terms=current_terms())))
+    return record(_each(left, right, _equal, current_terms()))
 
 
-def _each(left: object, right: object, decide: Compare) -> Evidence:
+def _each(left: object, right: object, decide: Decide, terms: Terms) -> Evidence:
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
         arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
+        decided = picked_there(decide(a, b, terms), terms)
         if not arms:
-            return decide(a, b)
+            return decided
         from saeprobe.evidence.arms import as_chosen
 
-        return as_chosen(decide(a, b), arms)
+        return as_chosen(decided, arms)
 
     of_left, of_right = (side.quantities if isinstance(side, Every) else (side,) for side in (left, right))
     both = isinstance(left, Every) and isinstance(right, Every)

@@ -86,6 +86,28 @@ def with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, t
     return replace(sample, interval=shares_interval(found.shares, tail=(1 - level) / 2)), found.values
 
 
+_PICKED: Final = (
+    "; but it was picked on these very prompts: other topics, or other wordings, would confirm it",
+    "; picked on these same prompts",
+)
+
+
+def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
+    """Leave a sentence on single features open where it holds on the very prompts on which they were picked.
+
+    Those are the prompts that a record holds, if it is of the published run, and those of that run read again: whoever
+    looks among thousands of features finds some there by chance alone.
+    """
+    sides = [one for one in evidence.samples if " of feature " in one.measure or one.label.startswith("feature ")]
+    looked = any(
+        (one.run is not None or terms.published_prompts) and not (one.run and one.run.another) for one in sides
+    )
+    if evidence.outcome != "supported" or evidence.kind == "published" or not looked:
+        return evidence
+    why, where = _PICKED
+    return replace(evidence, outcome="inconclusive", reason=evidence.reason + why, scope=evidence.scope + where)
+
+
 def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:
     """Make the evidence on a number that stands alone: it decides nothing, and this says what would."""
     shown = sample_of(of, terms)

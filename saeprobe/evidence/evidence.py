@@ -239,12 +239,16 @@ def undecided(kind: Kind, statement: str, a: Sample, b: Sample, reason: str, sco
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """Evidence is judged under these terms, which its claim and the settings of the run give."""
+    """Evidence is judged under these terms, which its claim and the settings of the run give.
+
+    `published_prompts` says that a subject reads the prompts of the published run again.
+    """
 
     alpha: float = 0.05
     seed: int = 0
     controls: tuple[Control, ...] = ()
     over: tuple[Over, ...] = ()
+    published_prompts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,13 @@ import numpy as np
 
 from saeprobe.claims import NotRun
 from saeprobe.evidence.compare import each_holds
-from saeprobe.evidence.counts import with_interval
+from saeprobe.evidence.counts import picked_there, with_interval
 from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, current_terms, record
 from saeprobe.evidence.units import refuse_controls
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.files import number
-from saeprobe.measures.activity import firing_rate
+from saeprobe.measures.activity import activation, firing_rate
 from saeprobe.measures.halving import Selected
 from saeprobe.measures.reading import Readable, feature_numbers, refuse_apart, refuse_unread
 from saeprobe.recorded.record import RecordedStyle
@@ -29,7 +29,8 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
 
     A universal sentence: one exception refutes it. The interval of each rate is Clopper-Pearson over templates, or over
     topics under a single wording; a unit counts with the share of its prompts. How often the feature fires on every
-    other style of the capture, or of the record, is shown beside it and decides nothing: `signature` does.
+    other style of the capture, or of the record, is shown beside it and decides nothing: `signature` does. Prompts on
+    which a feature was picked, as those of a record are, show the rates and support nothing.
 
     Raises:
         ValueError: no feature is given.
@@ -96,13 +97,15 @@ def _each(
 ) -> Evidence:
     """Make the evidence that each feature does what `statement` says; of a single one it is its own."""
     parts = [_one(feature, sides, picked, statement, terms) for feature in wanted]
+    parts = [picked_there(part, terms) for part in parts] if picked is None else parts
     if len(parts) == 1:
         return parts[0]
-    whole, against = each_holds(parts), [part for part in parts if part.outcome != "supported"]
+    whole, against = each_holds(parts), [part for part in parts if part.outcome == "refuted"]
+    open_ = [part for part in parts if part.outcome == "inconclusive"]
     reason = f"all {len(parts)} features do: {', '.join(map(str, wanted))}"
-    if against:
-        first = next(part for part in against if part.outcome == whole.outcome)
-        reason = f"{len(against)} of {len(parts)} features do not: {first.reason}"
+    if against or open_:
+        these, are = (against, "do not") if against else (open_, "are open")
+        reason = f"{len(these)} of {len(parts)} features {are}: {these[0].reason}"
     elsewhere = [(feature, _reaching(*part.samples)) for feature, part in zip(wanted, parts, strict=True)]
     named = ", ".join(f"{feature} ({', '.join(labels)})" for feature, labels in elsewhere if labels)
     if named and not against:
@@ -139,7 +142,7 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
         kind="separation",
         statement=f"feature {feature} {statement}",
         outcome=judged[0],
-        reason=judged[1] + _elsewhere(own, of_others),
+        reason=judged[1] + _weakest(sides[0], feature) + _elsewhere(own, of_others),
         scope=_scope(counts[: len(sides)], named, picked, sides),
         unit=SHARE,
         estimate=own.mean - rest[0].mean if len(sides) > 1 else None,
@@ -201,12 +204,13 @@ def _judged_signature(
 _RULES = {
     2: "supported where the feature fires on every prompt of the first side and on none of the second, with at least 2 "
     "prompts on each; refuted by a single exception; inconclusive with fewer prompts, and where the feature was picked "
-    "by looking at any of them. The intervals are exact binomial ones: the sum of the unit values of a side, out of "
-    "their number, or what a record counts",
+    "by looking at any of them, as what a record lists was. The intervals are exact binomial ones: the sum of the unit "
+    "values of a side, out of their number, or what a record counts",
     1: "refuted where the feature misses a prompt of its style, or fires on as large a share of another style; "
     "supported where it fires on all of at least 2 prompts, and the exact binomial interval of the rate of each other "
     "style lies below that of its own, each at 1 - alpha / styles; inconclusive otherwise, where no other style was "
-    "read or one is not known, and where the feature was picked by looking at any of these prompts",
+    "read or one is not known, and where the feature was picked by looking at any of these prompts, as what a record "
+    "lists was",
 }
 """How the sentences about two sides, and about one, are decided."""
 
@@ -242,6 +246,17 @@ def _elsewhere(own: Sample, rest: Sequence[Sample]) -> str:
     return words + (f": not a signature of {own.label} prompts" if _reaching(own, own, *rest) else "")
 
 
+def _weakest(of: Readable, feature: int) -> str:
+    """Say how strong the weakest recorded firing is beside the mean one: nobody knows what is near its threshold."""
+    if of.run is None or (isinstance(of, RecordedStyle) and feature not in of.activations):
+        return ""
+    values = activation(of, feature).values
+    fired = values[values > 0]
+    if not len(fired):
+        return ""
+    return f"; its weakest firing there is {number(float(fired.min()))}, the mean one {number(float(fired.mean()))}"
+
+
 def _prompts_behind(rate: Quantity, of: Readable) -> int:
     if isinstance(rate, Measurement):
         return len(rate.values)
@@ -256,10 +271,10 @@ def _exception(side: Quantity, wanted: int) -> str:
 
 
 def _scope(prompts: Sequence[int], others: str, picked: Selected | None, sides: Sequence[Readable]) -> str:
-    first, counted, others = sides[0], " + ".join(map(str, prompts)), others and f"; against {others}"
+    first, counted, others = sides[0], " + ".join(map(str, prompts)), others and f"; beside {others}"
     if isinstance(first, RecordedStyle):
         known = f"{counted}, one wording a style" if first.n else f"at least {counted}"
-        return f"the recorded prompts, {known}{others}; the features were picked on these same prompts"
+        return f"the recorded prompts, {known}{others}"
     templates = len({prompt.template for prompt in first.prompts})
     scope = ("this wording only" if templates == 1 else f"these {templates} templates a style") + others
     return scope + (

@@ -164,7 +164,14 @@ class Judge:
         if claim is None:
             return (yield)
         settings = self._settings
-        recorder = Recorder(alpha=settings.alpha, seed=settings.seed, controls=claim.controls, over=claim.over)
+        on = [self._laboratory.subject(name).spec for name in members(subject_of(item) or "") if name]
+        recorder = Recorder(
+            alpha=settings.alpha,
+            seed=settings.seed,
+            controls=claim.controls,
+            over=claim.over,
+            published_prompts=any(spec.reads_published for spec in on),
+        )
         ended: BaseException | None = None
         began = time.monotonic()
         with recording(recorder):

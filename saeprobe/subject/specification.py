@@ -132,6 +132,12 @@ class SubjectSpec:
             return f"none given; they come from {self.prompts_from}"
         return f"STYLES, {self.wording}" if self.prompts is None else str(self.prompts)
 
+    @property
+    def reads_published(self) -> bool:
+        """Say whether it reads the prompts of a published run again, on which the published features were picked."""
+        repeats = self.protocol_of is not None or self.name.endswith("-as-published")
+        return repeats and self.prompts is not None and not self.other_prompts
+
     def in_reports(self, what: str | Path | Sae) -> str:
         """Name the model or the SAE as reports do."""
         folder = what.path if isinstance(what, _OnDisk) else what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,7 @@ from saeprobe.evidence.compare import about, every, ordered
 from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Summary
+from saeprobe.features import RecordedRun
 
 
 def rate(style: str, fires: int, n: int | None = 50, *, of: int = 50) -> Summary:
@@ -172,3 +174,34 @@ def test_counted_rates_of_every_style_are_ordered() -> None:
     assert [part.p for part in evidence.parts] == [
         pytest.approx(fisher_exact(np.array(table)).pvalue) for table in tables
     ]
+
+
+RUN = RecordedRun(origin="feature_diff.json", n=50)
+ANOTHER = replace(RUN, another="it is of 100 prompts a style where the subject has 50")
+
+
+@pytest.mark.parametrize(
+    ("run", "again", "outcome"),
+    [
+        (RUN, False, "inconclusive"),  # the record of the run on which it was picked
+        (ANOTHER, False, "supported"),  # a record of other prompts
+        (None, True, "inconclusive"),  # the published prompts, read again
+        (None, False, "supported"),
+    ],
+)
+def test_prompts_on_which_a_feature_was_picked_support_nothing(
+    run: RecordedRun | None,
+    again: bool,  # noqa: FBT001 - of the table above
+    outcome: str,
+) -> None:
+    """The rate is stated, and other prompts may confirm it; a rate that fails is refuted there all the same."""
+    all_, half, none, few = (
+        replace(rate(style, fires), run=run)
+        for style, fires in (("novice", 50), ("guru", 25), ("expert", 0), ("novice", 5))
+    )
+    with recording(Recorder(published_prompts=again)):
+        found = [all_ == 1, all_ > 0.5, all_ > none, ordered([all_, half, none])]
+        against = few > 0.5
+    assert [one.outcome for one in found] == [outcome] * 4
+    assert against.outcome == "refuted"
+    assert ("picked on these very prompts" in found[0].reason) == (outcome == "inconclusive")

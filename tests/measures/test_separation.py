@@ -57,7 +57,7 @@ def test_a_separating_feature_is_supported_with_its_bounds(separated: Features) 
     assert yes.interval == (pytest.approx(0.025**0.25), 1.0)
     assert no.interval == (0.0, pytest.approx(1 - 0.025**0.25))
     assert "rates of at least 40 % and at most 60 %" in evidence.reason
-    assert evidence.scope == "these 4 templates a style; against expert prompts only"
+    assert evidence.scope == "these 4 templates a style; beside expert prompts only"
     assert evidence.n_units == (16, 16)
     assert evidence.tried is None
     assert evidence.rule.startswith("supported where the feature fires on every prompt of the first side")
@@ -99,7 +99,7 @@ def test_fifty_prompts_of_one_wording_bound_the_rates() -> None:
     of = features(rows)
     evidence = separates(0, of["novice"], of["expert"])
     assert "rates of at least 93 % and at most 7 %" in evidence.reason
-    assert evidence.scope == "this wording only; against expert prompts only"
+    assert evidence.scope == "this wording only; beside expert prompts only"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_picked_feature_is_confirmed_on_the_other_half(separated: Features) ->
     evidence = separates(chosen, confirm["novice"], confirm["expert"])
     assert evidence.outcome == "supported"
     assert evidence.scope == (
-        "these 2 templates a style; against expert prompts only; "
+        "these 2 templates a style; beside expert prompts only; "
         "picked among 4 features on 4 + 4 prompts, other wordings and other topics"
     )
     assert evidence.tried == 4

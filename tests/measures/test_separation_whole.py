@@ -50,7 +50,7 @@ def test_the_evidence_on_a_feature_as_a_whole(both: Features) -> None:
         outcome="supported",
         reason="feature 0 fires on 100 % of novice and 0 % of expert prompts; "
         "over these wordings that supports rates of at least 22 % and at most 78 %",
-        scope="these 2 templates a style; against expert prompts only",
+        scope="these 2 templates a style; beside expert prompts only",
         unit="share of prompts",
         estimate=1.0,
         level=0.9,
@@ -73,7 +73,7 @@ def test_the_evidence_on_several_features_as_a_whole(both: Features) -> None:
         statement=f"each of features 0, 1 {SENTENCE}",
         outcome="supported",
         reason="all 2 features do: 0, 1",
-        scope="these 2 templates a style; against expert prompts only",
+        scope="these 2 templates a style; beside expert prompts only",
         unit="share of prompts",
         parts=(separates(0, novice, expert), separates(1, novice, expert)),
         rule=(
@@ -90,7 +90,7 @@ def test_several_features_on_the_prompts_they_were_picked_on_are_inconclusive(bo
     evidence = separates(chosen, novice, expert)
     assert (evidence.outcome, evidence.tried) == ("inconclusive", 4)
     assert evidence.reason == (
-        "2 of 2 features do not: feature 1 fires on 100 % of novice and 0 % of expert prompts, "
+        "2 of 2 features are open: feature 1 fires on 100 % of novice and 0 % of expert prompts, "
         "but on prompts on which it was picked: confirm it on others"
     )
     assert [part.outcome for part in evidence.parts] == ["inconclusive"] * 2
@@ -105,7 +105,7 @@ def test_a_feature_picked_on_one_of_the_sides_is_not_confirmed(both: Features, s
     evidence = separates(chosen, both["novice"], both["expert"])
     assert evidence.outcome == "inconclusive"
     assert evidence.scope == (
-        "these 2 templates a style; against expert prompts only; "
+        "these 2 templates a style; beside expert prompts only; "
         "picked among 1,234 features on 6 prompts, 6 of which are among these"
     )
 
@@ -174,8 +174,7 @@ def test_the_evidence_on_recorded_rates_as_a_whole() -> None:
         statement=f"feature 7 {SENTENCE}",
         outcome="supported",
         reason="feature 7 fires on 100 % of novice and 0 % of expert prompts",
-        scope="the recorded prompts, at least 4 + 3; against expert prompts only; "
-        "the features were picked on these same prompts",
+        scope="the recorded prompts, at least 4 + 3; beside expert prompts only",
         unit="share of prompts",
         estimate=1.0,
         level=0.95,

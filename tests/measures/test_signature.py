@@ -90,7 +90,7 @@ def test_several_separating_features_name_those_that_are_no_signature() -> None:
 @pytest.mark.parametrize("styles", both(50, 0))
 def test_two_styles_alone_are_said_to_be_alone(styles: Features | Recorded) -> None:
     """Nothing is known of other styles, which the scope says."""
-    assert "; against novice prompts only" in separates(0, styles["expert"], styles["novice"]).scope
+    assert "; beside novice prompts only" in separates(0, styles["expert"], styles["novice"]).scope
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_level_of_a_signature_is_shared_over_the_styles() -> None:
     assert evidence.level == pytest.approx(1 - 0.05 / 6)
     assert evidence.samples[0].interval == (pytest.approx((0.05 / 12) ** (1 / 50)), 1)
     assert evidence.samples[1].interval == (0, pytest.approx(1 - (0.05 / 12) ** (1 / 50)))
-    assert evidence.scope.startswith("the recorded prompts, 50, one wording a style; against a, b, c, d, e")
+    assert evidence.scope.startswith("the recorded prompts, 50, one wording a style; beside a, b, c, d, e")
 
 
 def test_the_least_count_that_is_surely_lower_is_where_the_intervals_part() -> None:
@@ -156,7 +156,7 @@ def test_a_record_of_shares_alone_shows_and_does_not_decide() -> None:
     assert signature(0, lower["expert"]).outcome == "inconclusive"
     assert signature(0, recorded(None, expert={0: 50}, guru={0: 50})["expert"]).outcome == "refuted"
     assert [sample.label for sample in signature(0, lower["expert"]).samples] == ["expert", "novice"]
-    assert "; against novice" in signature(0, lower["expert"]).scope
+    assert "; beside novice" in signature(0, lower["expert"]).scope
     with pytest.raises(NotRun, match="does not list feature 9"):
         signature(9, lower["expert"])
 
@@ -168,16 +168,16 @@ def test_a_style_that_is_not_known_leaves_a_signature_open() -> None:
     assert open_.reason.startswith(
         "feature 0 fires on 100 % of expert prompts; not known is on how many of guru, standard"
     )
-    assert open_.scope.startswith("the recorded prompts, 50, one wording a style; against novice;")
+    assert open_.scope.startswith("the recorded prompts, 50, one wording a style; beside novice")
     assert signature(0, recorded(expert={0: 50}, novice={0: 50}, guru={})["expert"]).outcome == "refuted"
 
 
 def test_a_separation_names_the_styles_that_were_looked_at() -> None:
     """Where a style is not known the scope lists the others, of each feature its own."""
     styles = recorded(expert={0: 50, 1: 50}, novice={0: 0, 1: 0}, guru={0: 13}, padding={0: 0, 1: 0})
-    assert "against novice, padding prompts only" in separates(1, styles["expert"], styles["novice"]).scope
+    assert "beside novice, padding prompts only" in separates(1, styles["expert"], styles["novice"]).scope
     assert "against" not in separates(0, styles["expert"], styles["novice"]).scope
-    assert "against novice, padding prompts only" in separates([0, 1], styles["expert"], styles["novice"]).scope
+    assert "beside novice, padding prompts only" in separates([0, 1], styles["expert"], styles["novice"]).scope
 
 
 def test_several_signatures_are_one_sentence() -> None:

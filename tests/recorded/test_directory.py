@@ -57,9 +57,17 @@ def test_a_features_file_decides_by_prompt(with_features: Features) -> None:
 
 
 def test_a_features_file_decides_separation_and_firing(with_features: Features) -> None:
-    """Feature 0 separates; feature 3 is silent on four novice prompts, of which the first is named."""
+    """Feature 0 separates; feature 3 is silent on four novice prompts, of which the first is named.
+
+    Feature 0 was picked on these prompts, if it is published, so that they leave it open; its activations are given.
+    """
     novice, expert = with_features["novice"], with_features["expert"]
-    assert separates(0, novice, expert).outcome == "supported"
+    open_ = separates(0, novice, expert)
+    assert open_.outcome == "inconclusive"
+    assert "100 % of novice and 0 % of expert prompts" in open_.reason
+    assert "; its weakest firing there is 1, the mean one 1" in open_.reason
+    assert "it was picked on these very prompts: other topics, or other wordings, would confirm it" in open_.reason
+    assert open_.scope.endswith("; picked on these same prompts")
     refuted = separates(3, novice, expert)
     assert refuted.outcome == "refuted"
     assert "silent on '(novice prompt on yeast)'" in refuted.reason
@@ -142,16 +150,16 @@ def test_a_separating_feature_beyond_those_that_lean_most_is_known(with_diff: Re
     write_feature_diff(tmp_path / "feature_diff.json", replace(article_diff(), separating={"novice": (11, 40)}))
     own = read(tmp_path)
     assert isinstance(own, Recorded)
-    assert separates(40, own["novice"], own["expert"]).outcome == "supported"
+    assert "fires on 100 % of novice and 0 % of expert" in separates(40, own["novice"], own["expert"]).reason
 
 
 def test_a_comparison_decides_what_is_said_of_every_prompt(with_diff: Recorded) -> None:
-    """Rates of 100 % and 0 % support a separation, 87.5 % refutes it; eighths mean at least 8 prompts."""
+    """Rates of 100 % and 0 % leave open what was picked by them, 87.5 % refutes it; eighths mean at least 8 prompts."""
     evidence = separates(11, with_diff["novice"], with_diff["expert"])
-    assert evidence.outcome == "supported"
+    assert evidence.outcome == "inconclusive"
     assert evidence.n_units == (8, 8)
     assert all(sample.interval is None for sample in evidence.samples)
-    picked = "; against expert prompts only; the features were picked on these same prompts"
+    picked = "; beside expert prompts only; picked on these same prompts"
     assert evidence.scope == f"the recorded prompts, at least 8 + 8{picked}"
     assert separates(12, with_diff["novice"], with_diff["expert"]).outcome == "refuted"
     assert sample_of(firing_rate(with_diff["expert"], 13), Terms()).mean == 0.5

@@ -94,13 +94,15 @@ class Undecided:
     """A run leaves planned probes undecided, and tests that decide nothing.
 
     `lost` probes were to be run and reported nothing; `unreached` ones come after the end of a run that was `cut` for
-    this reason. `notes` are lines on what was not selected, and on tests without a claim.
+    this reason. `notes` are lines on what was not selected, and on tests without a claim; `chance` are lines on what it
+    alone would confirm.
     """
 
     lost: Sequence[str] = ()
     unreached: Sequence[str] = ()
     cut: str = ""
     notes: Sequence[str] = ()
+    chance: Sequence[str] = ()
 
 
 class Escaping:
@@ -180,7 +182,8 @@ def summarize(
     _write_undecided(terminal, undecided, width)
     if records or undecided.unreached:
         terminal.write_line("")
-        terminal.write_line(_counts(records, len(undecided.unreached)))
+        for line in (_counts(records, len(undecided.unreached)), *undecided.chance):
+            terminal.write_line("\n".join(_wrapped(line, width)))
     if written is not None:
         terminal.write_line(visible(f"report: {written[1]} (made from {written[0].name})"))
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from saeprobe.claims import WORDS, Word
 from saeprobe.evidence.controls import HALF, RANDOM, withstands
 from saeprobe.report import planned_name, shape
-from saeprobe.report.pictures import MOST_LANES, OTHER_UNIT, mean_of
+from saeprobe.report.pictures import MOST_LANES, OTHER_UNIT, by_template, mean_of
 from saeprobe.report.shape import (
     Claim,
     Control,
@@ -20,7 +20,6 @@ from saeprobe.report.shape import (
     Published,
     Sample,
     Subject,
-    by_template,
 )
 
 WORST_FIRST: Final[tuple[Word, ...]] = (

@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 from markupsafe import Markup
 
 from saeprobe.files import is_share
-from saeprobe.report.shape import Control, Document, Evidence, Interval, Published, Sample, by_template
+from saeprobe.report.shape import Control, Document, Evidence, Interval, Published, Sample
 
 WIDTH: Final = 1000
 MARGIN: Final = 14
@@ -292,3 +292,11 @@ def forest(evidence: Evidence, document: Document) -> Picture[Estimate] | None:
         "plot.reach": any(row.interval for row in rows),
     }
     return Picture(rows=rows, axis=axis, caption=tuple(key for key, said in caption.items() if said))
+
+
+def by_template(sample: Sample, document: Document) -> dict[str, list[tuple[str, float]]]:
+    """Give (topic, value) of each prompt by template, in order of first appearance."""
+    groups: dict[str, list[tuple[str, float]]] = {}
+    for row, value in zip(sample.prompts, sample.values, strict=True):
+        groups.setdefault(document.prompts.template[row], []).append((document.prompts.topic[row], value))
+    return groups

@@ -18,11 +18,12 @@ from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence.evidence import EvidenceOutcome, Expects, Kind, Needed
 from saeprobe.measures.differences import Figures
+from saeprobe.statistics import ManyClaims
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
 SCHEMA: Final = "urn:saeprobe:report:2"
-SCHEMA_VERSION: Final = "2.3"
+SCHEMA_VERSION: Final = "2.4"
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -133,6 +134,7 @@ class Evidence:
     interval: Interval
     level: Annotated[Share | None, Meta(description="What the interval covers, 0.95 for example.")]
     p: Share | None
+    one_sided: Annotated[Share | None, Meta(description="The p in the sentence's direction, if p is two-sided.")]
     alpha: Share | None
     test: str | None
     seed: int | None
@@ -143,6 +145,8 @@ class Evidence:
     parts: Annotated[tuple[Index, ...], Meta(description="The evidence on each of several things.")]
     rule: Annotated[str, Meta(description="How the outcome follows from the numbers, to be applied by hand.")]
     unit_values: Annotated[UnitValues, Meta(description="What the test was made on.")]
+    pairs: Annotated[tuple[tuple[Index, Index], ...], Meta(description="Rows of `unit_values` that share a frame.")]
+    copies: Annotated[tuple[tuple[str, ...], ...], Meta(description="Templates that are near copies of each other.")]
     patterns: Annotated[Patterns, Meta(description="Exclusive features: which fire in which units.")]
     distances: Annotated[tuple[tuple[Distance, ...], ...], Meta(description="Of each unit to those before it.")]
     margin: Annotated[float | None, Meta(description="What a difference must exceed, or not reach.")]
@@ -208,6 +212,8 @@ class Probe:
     declared: Annotated[str | None, Meta(description="Why it is known not to reproduce, if so.")]
     duration_s: Annotated[Distance, Meta(description="Seconds.")]
     published: tuple[Published, ...]
+    p: Annotated[Share | None, Meta(description="The largest one-sided p of all that had to hold; null if untested.")]
+    q: Annotated[Share | None, Meta(description="p adjusted for all tested claims of the subject, if it holds.")]
     evidence: Annotated[tuple[Index, ...], Meta(description="Rows of the report's table of evidence.")]
     baseline: Baseline | None
 
@@ -312,7 +318,7 @@ class Document:
     """A report holds published claims about features of language models, and what a run of their probes showed."""
 
     schema: Literal["urn:saeprobe:report:2"]
-    schema_version: Literal["2.3"]
+    schema_version: Literal["2.4"]
     generated: Moment
     run: Run
     counts: Annotated[dict[Word, Count], Meta(description="Probes by verdict.")]
@@ -320,6 +326,7 @@ class Document:
     subjects: tuple[Subject, ...]
     rules: Annotated[dict[Word, str], Meta(description="How each verdict is decided, in words.")]
     claims: tuple[Claim, ...]
+    chance: Annotated[tuple[ManyClaims, ...], Meta(description="What it alone would confirm, by subject.")]
     evidence: tuple[Evidence, ...]
     samples: tuple[Sample, ...]
     prompts: Prompts
@@ -376,14 +383,6 @@ def pieces(document: Document, rows: Iterable[int]) -> Iterator[Evidence]:
 def samples(document: Document, rows: Iterable[int]) -> Iterator[Sample]:
     """Give the samples of some rows of evidence and of their parts, in order."""
     return (document.samples[row] for piece in pieces(document, rows) for row in piece.samples)
-
-
-def by_template(sample: Sample, document: Document) -> dict[str, list[tuple[str, float]]]:
-    """Give (topic, value) of each prompt by template, in order of first appearance."""
-    groups: dict[str, list[tuple[str, float]]] = {}
-    for row, value in zip(sample.prompts, sample.values, strict=True):
-        groups.setdefault(document.prompts.template[row], []).append((document.prompts.topic[row], value))
-    return groups
 
 
 def schema_text() -> str:

@@ -99,7 +99,7 @@ class _Units:
     scope: str
     names: tuple[str, ...]
     of: Int[np.ndarray, " prompts"]
-    within: Sequence[str]
+    within: tuple[str, ...]
     a: Float[np.ndarray, " prompts"]
     b: Float[np.ndarray, " prompts"]
 
@@ -154,7 +154,8 @@ def _wordings(of: Correlation) -> tuple[str, ...]:
 
 def _units(of: Correlation, what: Over) -> _Units:
     prompts = of.a.prompts
-    topics, templates = ([prompt.topic for prompt in prompts], [f"{one.style}: {one.template}" for one in prompts])
+    topics = tuple(prompt.topic for prompt in prompts)
+    templates = tuple(f"{prompt.style}: {prompt.template}" for prompt in prompts)
     wordings, count = _wordings(of), len(set(_wordings(of)))
     keys, within = (wordings, topics) if what == "templates" else (topics, templates)
     at = {name: number for number, name in enumerate(dict.fromkeys(keys))}

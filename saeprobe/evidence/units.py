@@ -52,6 +52,11 @@ def _alone(topics: Means) -> str:
     return f" on the topic {next(iter(topics))!r} alone" if len(topics) == 1 else ""
 
 
+def fixes_wordings(scope: str) -> bool:
+    """Say whether a scope is that of a decision over topics, which reaches no other wording than those read."""
+    return "this wording only" in scope or " fixed, over " in scope
+
+
 def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitValue, ...], Over, str]:
     """Return the units behind one measurement, what they are, and the scope that they give."""
     templates, topics = mean_by(of, "templates"), mean_by(of, "topics")

@@ -95,8 +95,8 @@ def _stratified(a: Units, b: Units, pairs: Sequence[tuple[int, int]], *, alpha: 
     parts = (len(pairs) / len(a), drawn_flips(differences)), (len(rest[0]) / len(a), drawn_permutations(*rest))
 
     def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
-        drawn = [(share, *dealt(rng, count)) for share, dealt in parts]
-        return sum(s * contrast for s, contrast, _ in drawn), sum(s * slope for s, _, slope in drawn)
+        (paired, flipped), (left, dealt) = ((share, deal(rng, count)) for share, deal in parts)
+        return paired * flipped[0] + left * dealt[0], paired * flipped[1] + left * dealt[1]
 
     estimate = difference_of_means(a, b)
     what = f"sign flips of {len(pairs)} pairs and permutation of {len(rest[0])} + {len(rest[1])} units"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,11 +15,9 @@ from saeprobe.prompts.wordings import copies, copies_in_words, distance, partner
 PLAIN = "Explain {topic} to someone who has never met the idea."
 
 
-def made(
-    *templates: str, style: str = "novice", topics: tuple[str, ...] = ("tides", "rain"), **more: object
-) -> PromptSet:
+def made(*templates: str, style: str = "novice", topics: tuple[str, ...] = ("tides", "rain"), **more: Any) -> PromptSet:
     """A set of one style."""
-    return PromptSet.build(name="n", language="en", topics=topics, styles={style: templates}, **more)  # type: ignore[arg-type]
+    return PromptSet.build(name="n", language="en", topics=topics, styles={style: templates}, **more)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +259,7 @@ def test_frames_and_distinct_leave_a_prompt_what_it_is() -> None:
         ({"frames": {"novice": ["k", "l"]}}, "there are 2 for 1 templates"),
     ],
 )
-def test_what_cannot_be_is_refused(more: dict[str, object], problem: str) -> None:
+def test_what_cannot_be_is_refused(more: dict[str, Any], problem: str) -> None:
     """A frame too many, or a style that is not there, would silently pair nothing."""
     with pytest.raises(PromptError, match=problem):
         made(PLAIN, **more)

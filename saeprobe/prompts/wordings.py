@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import count
+from itertools import chain, count
 from math import comb
 from typing import Final
 
@@ -27,6 +27,7 @@ FRAME: Final = 0.5
 """Two wordings of two styles that are each other's nearest, at most so far apart, share a frame."""
 
 FEWEST_PAIRS: Final = 4
+MOST_PAIRED: Final = 200
 FEWEST_RELABELINGS: Final = 128  # fewer would make a paired test that finds less than the unpaired one
 
 SLACK: Final = 1e-9  # an edit more or less is not decided by the rounding of a share
@@ -84,24 +85,22 @@ def _numbered(words: Words) -> frozenset[tuple[str, int]]:
     return frozenset((word, next(seen.setdefault(word, count()))) for word in words)
 
 
-def _near(a: Sequence[Words], b: Sequence[Words], most: float) -> Iterator[tuple[Words, list[tuple[float, int]]]]:
-    """Yield each wording of `a` with the rows of `b` that may lie within `most`, those that may be nearest first.
+def _near(a: Sequence[Words], b: Sequence[Words], most: float) -> Iterator[tuple[Words, list[int]]]:
+    """Yield each wording of `a` with the rows of `b` that may lie within `most`.
 
-    Beside a row stands the least that the two can be apart: every word of the longer one that the other lacks takes an
-    edit. So most pairs need no edit distance.
+    Every word of the longer one that the other lacks takes an edit, so that most pairs need no edit distance.
     """
     having: dict[Hashable, list[int]] = {}
     for row, words in enumerate(b):
         for word in _numbered(words):
             having.setdefault(word, []).append(row)
-    rows_of, lengths = {word: np.array(rows) for word, rows in having.items()}, np.array([max(len(w), 1) for w in b])
+    rows_of = {word: np.array(rows) for word, rows in having.items()}
+    lengths = np.array([max(len(words), 1) for words in b])
     for words in a:
         shared = np.zeros(len(b))
-        for word in _numbered(words):
-            if word in rows_of:
-                shared[rows_of[word]] += 1
-        least = 1 - shared / np.maximum(lengths, len(words))
-        yield words, sorted((float(least[row]), int(row)) for row in np.flatnonzero(least <= most))
+        for word in rows_of.keys() & _numbered(words):
+            shared[rows_of[word]] += 1
+        yield words, np.flatnonzero(1 - shared / np.maximum(lengths, len(words)) <= most).tolist()
 
 
 @lru_cache(maxsize=256)
@@ -115,7 +114,7 @@ def _groups(wordings: tuple[Words, ...]) -> tuple[int, ...]:
         return of
 
     for row, (words, others) in enumerate(_near(wordings, wordings, COPY)):
-        for _, other in others:
+        for other in others:
             a, b = root(row), root(other)
             if other < row and a != b and distance(words, wordings[other], most=COPY) <= COPY:
                 first[max(a, b)] = min(a, b)
@@ -130,54 +129,53 @@ def with_frames(
     Raises:
         PromptError: a style is not there, or does not name as many frames as it has templates, or names one twice.
     """
-    said = _said(prompts)
-    if isinstance(distinct, str):
-        raise PromptError(f"distinct is the single text {distinct!r}", remedy="put it in a list")
+    templates: dict[str, list[str]] = {}
+    for style, template in dict.fromkeys((prompt.style, prompt.template) for prompt in prompts):
+        templates.setdefault(style, []).append(template)
+    for key, named in {"distinct": distinct, **frames}.items():
+        if isinstance(named, str):
+            raise PromptError(f"it is the single text {named!r}", where=key, remedy="put it in a list")
     for style in (*frames, *distinct):
-        if style not in said:
-            problem = f"there is no style {style!r} with templates of its own{did_you_mean(style, said)}"
-            raise PromptError(
-                problem, where="frames" if style in frames else "distinct", remedy=f"wanted: {', '.join(said)}"
-            )
+        if style not in templates:
+            problem = f"there is no style {style!r} with templates of its own{did_you_mean(style, templates)}"
+            raise PromptError(problem, where="frames, distinct", remedy=f"name one of {', '.join(templates)}")
     for style, named in frames.items():
         with at(f"style {style!r}, frames"):
-            if isinstance(named, str):
-                raise PromptError(f"it is the single text {named!r}", remedy="put it in a list")
-            if len(named) != len(said[style]):
-                problem = f"there are {len(named)} for {len(said[style])} templates, those held out among them"
+            if len(named) != len(templates[style]):
+                problem = f"there are {len(named)} for {len(templates[style])} templates, those held out among them"
                 raise PromptError(problem, remedy='name one for each, "" where a template shares nothing')
-            twice = next((name for name in named if name and list(named).count(name) > 1), None)
-            if twice is not None:
-                raise PromptError(f"{twice!r} stands twice", remedy="give each template a frame of its own")
-    frame_of = {style: dict(zip(said[style], named, strict=True)) for style, named in frames.items()}
+            if len(set(filter(None, named))) < len(list(filter(None, named))):
+                raise PromptError("one of them stands twice", remedy="give each template a frame of its own")
+    frame = {
+        (style, of): name for style, named in frames.items() for of, name in zip(templates[style], named, strict=True)
+    }
     return tuple(
-        replace(one, frame=frame_of.get(one.style, {}).get(one.template, ""), distinct=one.style in distinct)
-        if one.style in frames or one.style in distinct
-        else one
-        for one in prompts
+        replace(one, frame=frame.get((one.style, one.template), ""), distinct=one.style in distinct) for one in prompts
     )
 
 
-def _text_of(prompt: Prompt) -> str:
-    """Return the wording of a prompt; a template without a field may be a mere name, and the text says more."""
-    if prompt.template in ("", prompt.text) or _NAMED.search(prompt.template):
-        return prompt.template or prompt.text
-    return re.sub(re.escape(prompt.topic), "{topic}", prompt.text, flags=re.IGNORECASE) if prompt.topic else prompt.text
+def _wording(prompt: Prompt) -> Words:
+    """Return the words of a prompt's template; one without a field may be a mere name, and the text says more."""
+    if prompt.template == prompt.text or _NAMED.search(prompt.template):
+        return words_of(prompt.template)
+    return words_of(re.sub(re.escape(prompt.topic), "{topic}", prompt.text, flags=re.IGNORECASE))
 
 
-def _said(prompts: Iterable[Prompt]) -> dict[str, dict[str, Prompt]]:
-    """Return the first prompt of each template of each style."""
-    styles: dict[str, dict[str, Prompt]] = {}
+Groups = dict[str, list[Prompt]]
+"""Near copies by the template of the first of them, of each template one prompt."""
+
+
+def _grouped(prompts: Iterable[Prompt]) -> dict[str, Groups]:
+    """Return by style the groups of near copies, whether or not they count as one."""
+    said: dict[str, dict[str, Prompt]] = {}
     for prompt in prompts:
-        styles.setdefault(prompt.style, {}).setdefault(prompt.template, prompt)
+        said.setdefault(prompt.style, {}).setdefault(prompt.template, prompt)
+    styles: dict[str, Groups] = {style: {} for style in said}
+    for style, of in said.items():
+        held = list(of.values())
+        for prompt, first in zip(held, _groups(tuple(map(_wording, held))), strict=True):
+            styles[style].setdefault(held[first].template, []).append(prompt)
     return styles
-
-
-def _first_of(said: dict[str, Prompt]) -> dict[str, str]:
-    """Return by template of one style the first template of which it is a near copy, or itself."""
-    templates = tuple(said)
-    groups = _groups(tuple(words_of(_text_of(prompt)) for prompt in said.values()))
-    return {template: templates[group] for template, group in zip(templates, groups, strict=True)}
 
 
 def unit_of(prompts: Sequence[Prompt]) -> tuple[str, ...]:
@@ -185,90 +183,62 @@ def unit_of(prompts: Sequence[Prompt]) -> tuple[str, ...]:
 
     The templates of a style that its prompt set calls distinct each count.
     """
-    said = _said(prompts)
-    first = {
-        style: {} if any(prompt.distinct for prompt in of.values()) else _first_of(of) for style, of in said.items()
-    }
-    return tuple(first[prompt.style].get(prompt.template, prompt.template) for prompt in prompts)
+    styles = _grouped(prompts).items()
+    first = {(style, one.template): name for style, groups in styles for name, of in groups.items() for one in of}
+    return tuple(one.template if one.distinct else first[one.style, one.template] for one in prompts)
 
 
 def copies(*sides: Sequence[Prompt]) -> tuple[tuple[str, ...], ...]:
     """List the groups of templates that are near copies of each other, whether or not they count as one."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for style, said in _said(prompt for side in sides for prompt in side).items():
-        for template, first in _first_of(said).items():
-            found.setdefault((style, first), []).append(template)
-    return tuple(dict.fromkeys(tuple(group) for group in found.values() if len(group) > 1))
+    held = _grouped(chain(*sides)).values()
+    return tuple(tuple(one.template for one in of) for groups in held for of in groups.values() if len(of) > 1)
 
 
 def copies_in_words(*sides: Sequence[Prompt]) -> str:
     """Say, to go on after a scope, how many wordings are near copies; nothing where none is."""
     lines: list[str] = []
-    for style, said in _said(prompt for side in sides for prompt in side).items():
-        held = list(_first_of(said).values())
-        near = sum(held.count(first) > 1 for first in held)
-        apart = any(prompt.distinct for prompt in said.values())
-        outcome = "kept apart as its prompt set says" if apart else f"{len(set(held))} units"
-        lines += [f"{near} of {len(held)} wordings of {style} are near copies: {outcome}"] if near else []
-    return f" ({'; '.join(dict.fromkeys(lines))})" if lines else ""
+    for style, groups in _grouped(chain(*sides)).items():
+        sizes = [len(of) for of in groups.values()]
+        apart = any(one.distinct for of in groups.values() for one in of)
+        outcome = "kept apart as its prompt set says" if apart else f"{len(sizes)} units"
+        near = f"{sum(size for size in sizes if size > 1)} of {sum(sizes)} wordings of {style} are near copies"
+        lines += [f"{near}: {outcome}"] if max(sizes) > 1 else []
+    return f" ({'; '.join(lines)})" if lines else ""
 
 
 def partners(a: Sequence[Prompt], b: Sequence[Prompt]) -> tuple[tuple[str, str], ...]:
     """Pair the wordings of two styles that share a frame, where a test that keeps them together finds more.
 
-    Frames are those that the prompt set names, if it names some of both styles; else they are found from the texts. All
-    are pairs, or none: at least 4, half of the wordings of either side, with as many left over on both, and at least
-    128 ways to deal out the labels.
+    Frames are those that the prompt set names, if it names some of both styles. Else two wordings share one if each is
+    the other's nearest, the first of equally near ones. All are pairs, or none: at least 4, half of the wordings of
+    either side, with as many left over on both, and at least 128 ways to deal out the labels. Only styles of at most
+    200 wordings are paired: more of them find what there is without.
     """
-    sides = [_said(side) for side in (a, b)]
-    if any(len(styles) != 1 for styles in sides):
+    units: list[dict[str, list[Prompt]]] = []
+    for side in (a, b):
+        units.append({})
+        for name, prompt in dict.fromkeys(zip(unit_of(side), side, strict=True)):
+            units[-1].setdefault(name, []).append(prompt)
+    n, (of_a, of_b) = len(units[0]), (tuple(of.values()) for of in units)
+    if n != len(units[1]) or not FEWEST_PAIRS <= n <= MOST_PAIRED or len({one.style for one in (*a, *b)}) > 2:  # noqa: PLR2004
         return ()
-    members: list[dict[str, list[Prompt]]] = []
-    for side, styles in zip((a, b), sides, strict=True):
-        held: dict[str, list[Prompt]] = {}
-        first = dict(zip((prompt.template for prompt in side), unit_of(side), strict=True))
-        for template, prompt in next(iter(styles.values())).items():
-            held.setdefault(first[template], []).append(prompt)
-        members.append(held)
-    named = [any(prompt.frame for of in held.values() for prompt in of) for held in members]
-    pairs = _declared(*members) if all(named) else _found(*members)
-    (n_a, n_b), k = map(len, members), len(pairs)
-    relabelings = 2**k * comb(n_a + n_b - 2 * k, n_a - k)
-    worth = k >= FEWEST_PAIRS and 2 * k >= n_a == n_b and relabelings >= FEWEST_RELABELINGS
-    return tuple(pairs) if worth else ()
-
-
-def _declared(a: dict[str, list[Prompt]], b: dict[str, list[Prompt]]) -> list[tuple[str, str]]:
-    left = {frame: unit for unit, of in reversed(b.items()) for prompt in of if (frame := prompt.frame)}
-    pairs: dict[str, str] = {}
-    for unit, of in a.items():
-        shared = next((left[prompt.frame] for prompt in of if prompt.frame in left), None)
-        if shared is not None and shared not in pairs.values():
-            pairs[unit] = shared
-    return list(pairs.items())
-
-
-def _found(a: dict[str, list[Prompt]], b: dict[str, list[Prompt]]) -> list[tuple[str, str]]:
-    """Pair wordings each of which is the other's nearest; of equally near ones the first counts."""
-    texts = [{unit: words_of(_text_of(of[0])) for unit, of in side.items()} for side in (a, b)]
-    there, back = (
-        _nearest(*(tuple(side.values()) for side in texts)),
-        _nearest(*(tuple(s.values()) for s in texts[::-1])),
-    )
-    names = [list(side) for side in texts]
-    return [(names[0][row], names[1][at]) for row, at in there.items() if back.get(at) == row]
+    frames = [[{one.frame for one in of} - {""} for of in side] for side in (of_a, of_b)]
+    if all(any(side) for side in frames):
+        apart = np.array([[float(not one & other) for other in frames[1]] for one in frames[0]])
+    else:
+        apart = _apart(*(tuple(_wording(of[0]) for of in side) for side in (of_a, of_b)))
+    nearest, back, names = apart.argmin(axis=1), apart.argmin(axis=0), [list(side) for side in units]
+    pairs = [(row, at) for row, at in enumerate(nearest) if back[at] == row and apart[row, at] <= FRAME]
+    k = len(pairs)
+    if k < FEWEST_PAIRS or 2 * k < n or 2**k * comb(2 * (n - k), n - k) < FEWEST_RELABELINGS:
+        return ()
+    return tuple((names[0][row], names[1][at]) for row, at in pairs)
 
 
 @lru_cache(maxsize=256)
-def _nearest(a: tuple[Words, ...], b: tuple[Words, ...]) -> dict[int, int]:
-    """Return for each wording the nearest of the others, where it shares a frame with one."""
-    found: dict[int, int] = {}
+def _apart(a: tuple[Words, ...], b: tuple[Words, ...]) -> np.ndarray:
+    """Return how far the wordings of two styles lie apart, `[a, b]`; 1 where it is too far to share a frame."""
+    apart = np.ones((len(a), len(b)))
     for row, (words, others) in enumerate(_near(a, b, FRAME)):
-        nearest = 1.0
-        for least, other in others:
-            if least >= nearest:
-                break
-            apart = distance(words, b[other], most=FRAME)
-            if apart < nearest and apart <= FRAME:
-                nearest, found[row] = apart, other
-    return found
+        apart[row, others] = [distance(words, b[other], most=FRAME) for other in others]
+    return apart

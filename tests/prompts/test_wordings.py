@@ -254,8 +254,8 @@ def test_frames_and_distinct_leave_a_prompt_what_it_is() -> None:
     [
         ({"frames": {"expert": ["k"]}}, "no style 'expert' with templates of its own"),
         ({"distinct": ["novise"]}, "no style 'novise' with templates of its own, only 'novice'|did you mean 'novice'"),
-        ({"distinct": "novice"}, "distinct is the single text 'novice'"),
-        ({"frames": {"novice": "k"}}, "it is the single text 'k'"),
+        ({"distinct": "novice"}, "distinct: it is the single text 'novice'"),
+        ({"frames": {"novice": "k"}}, "novice: it is the single text 'k'"),
         ({"frames": {"novice": ["k", "l"]}}, "there are 2 for 1 templates"),
     ],
 )
@@ -267,5 +267,5 @@ def test_what_cannot_be_is_refused(more: dict[str, Any], problem: str) -> None:
 
 def test_a_frame_stands_once_in_a_style() -> None:
     """Two partners for one wording are no pair."""
-    with pytest.raises(PromptError, match="'k' stands twice"):
+    with pytest.raises(PromptError, match="one of them stands twice"):
         made(PLAIN, "{topic}?", frames={"novice": ["k", "k"]})

@@ -227,12 +227,14 @@ def partners(a: Sequence[Prompt], b: Sequence[Prompt]) -> tuple[tuple[str, str],
         apart = np.array([[float(not one & other) for other in frames[1]] for one in frames[0]])
     else:
         apart = _apart(*(tuple(_wording(of[0]) for of in side) for side in (of_a, of_b)))
-    nearest, back, names = apart.argmin(axis=1), apart.argmin(axis=0), [list(side) for side in units]
-    pairs = [(row, at) for row, at in enumerate(nearest) if back[at] == row and apart[row, at] <= FRAME]
+    nearest: list[int] = apart.argmin(axis=1).tolist()
+    back: list[int] = apart.argmin(axis=0).tolist()
+    pairs = [(row, other) for row, other in enumerate(nearest) if back[other] == row and apart[row, other] <= FRAME]
     k = len(pairs)
     if k < FEWEST_PAIRS or 2 * k < n or 2**k * comb(2 * (n - k), n - k) < FEWEST_RELABELINGS:
         return ()
-    return tuple((names[0][row], names[1][at]) for row, at in pairs)
+    names = [list(side) for side in units]
+    return tuple((names[0][row], names[1][other]) for row, other in pairs)
 
 
 @lru_cache(maxsize=256)

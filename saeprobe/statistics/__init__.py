@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from saeprobe.claims import Word
-
 CONFIRMED: Final = ("supported", "drifted")
 """The sentence holds; where it drifted, a number of it has moved."""
 
@@ -62,7 +60,7 @@ def q_values(ps: Sequence[float]) -> list[float]:
 
 
 def many_claims(
-    claims: Iterable[tuple[str, str, Word, float | None]], *, alpha: float
+    claims: Iterable[tuple[str, str, str, float | None]], *, alpha: float
 ) -> tuple[dict[str, float], tuple[ManyClaims, ...]]:
     """Give the q of each confirmed claim by its name, and what chance brings among so many claims of each subject.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from saeprobe.claims import Word
 from saeprobe.statistics import many_claims
 
-CLAIMS: list[tuple[str, str, Word, float | None]] = [
+CLAIMS: list[tuple[str, str, str, float | None]] = [
     ("sparrow", "a", "supported", 0.001),
     ("sparrow", "b", "drifted", 0.02),
     ("sparrow", "c", "inconclusive", 0.3),
@@ -35,7 +34,7 @@ def test_q_is_over_all_tested_claims_of_a_subject() -> None:
 
 def test_few_wordings_are_named_where_q_is_coarse() -> None:
     """4 + 4 wordings reach 1/70: of 39 claims 12 must be so sure, as 39/70/12 = 0.046 and 39/70/11 = 0.051."""
-    words: list[Word] = ["supported"] * 11 + ["inconclusive"] * 28
+    words = ["supported"] * 11 + ["inconclusive"] * 28
     claims = [("s", str(k), word, 1 / 70 if word == "supported" else 0.5) for k, word in enumerate(words)]
     q, (many,) = many_claims(claims, alpha=0.05)
     assert q["0"] == pytest.approx(39 / 70 / 11)

@@ -25,7 +25,13 @@ def grid(
     """`values[t][k]` is the value under template t on topic k; prompts are worded by `wording`, else by the style."""
     name = style if wording is None else wording
     prompts = tuple(
-        Prompt(text=f"{name} {t}: {topics[k]}", style=style, topic=topics[k], template=f"{name} {t}: {{topic}}")
+        Prompt(
+            text=f"{name} {t}: {topics[k]}",
+            style=style,
+            topic=topics[k],
+            template=f"{name} {t}: {{topic}}",
+            frame=f"{name} {t}",  # that of no other style: else those of one number would be found to be pairs
+        )
         for t, row in enumerate(values)
         for k in range(len(row))
     )

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from saeprobe.evidence.counts import Trials, alone, trials_of
-from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms
+from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms, towards
 from saeprobe.evidence.units import (
     at_least,
     mean_shift,
@@ -22,6 +22,7 @@ from saeprobe.evidence.units import (
 )
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
+from saeprobe.prompts.wordings import copies
 from saeprobe.statistics.intervals import MOST_UNITS, Shares, made_up_share, shares_interval, shares_p, units_for_rate
 from saeprobe.statistics.permutation import drawing_rule
 
@@ -54,6 +55,7 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
         estimate=float(np.mean([unit.value for unit in units])),
         samples=(sample_of(of, terms),),
         unit_values=units,
+        copies=copies(of.prompts) if what == "templates" else (),
         alpha=terms.alpha,
         units=what,
         n_units=(len(units),),
@@ -89,6 +91,7 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
         interval=None if shift.interval is None else (shift.interval[0] + bound, shift.interval[1] + bound),
         level=1 - terms.alpha,
         p=shift.p,
+        one_sided=towards(shift.p, holds=(shift.estimate > 0) == above),
         test=shift.test,
         seed=shift.seed,
         rule=base.rule + drawing_rule(shift.seed),
@@ -205,6 +208,7 @@ def rated(of: Quantity, statement: str, terms: Terms) -> Evidence:
         n_units=(found.trials,),
         samples=(sample_of(of, terms),),
         unit_values=found.values,
+        copies=copies(of.prompts) if isinstance(of, Measurement) and found.what == "templates" else (),
     )
 
 

@@ -15,6 +15,7 @@ from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms,
 from saeprobe.evidence.units import needed, needed_in_words, refuse_controls, sample_of
 from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.files import number, p_value, span, visible
+from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import FEWEST_CORRELATED
 from saeprobe.statistics.permutation import permutation_p
@@ -146,14 +147,19 @@ class _Units:
         return p, f"{test}, {what}, one-sided"
 
 
+def _wordings(of: Correlation) -> tuple[str, ...]:
+    """Name for each prompt its style and the wording that it counts for."""
+    return tuple(f"{one.style}: {unit}" for one, unit in zip(of.a.prompts, unit_of(of.a.prompts), strict=True))
+
+
 def _units(of: Correlation, what: Over) -> _Units:
     prompts = of.a.prompts
-    wordings = tuple(f"{prompt.style}: {prompt.template}" for prompt in prompts)
     topics = tuple(prompt.topic for prompt in prompts)
-    keys, within = (wordings, topics) if what == "templates" else (topics, wordings)
+    templates = tuple(f"{prompt.style}: {prompt.template}" for prompt in prompts)
+    wordings, count = _wordings(of), len(set(_wordings(of)))
+    keys, within = (wordings, topics) if what == "templates" else (topics, templates)
     at = {name: number for number, name in enumerate(dict.fromkeys(keys))}
-    count = len(set(wordings))
-    scope = f"these {count} templates"
+    scope = f"these {count} templates{copies_in_words(prompts)}"
     if what == "topics":
         scope = f"{'this wording only' if count == 1 else f'{scope} fixed'}, over {len(at)} topics"
     return _Units(
@@ -175,8 +181,7 @@ def _against(of: Correlation, bound: float, terms: Terms, *, above: bool) -> Evi
     refuse_controls("correlation", terms)
     if not -1 < bound < 1:
         raise ValueError(f"{of.name} against {bound:g}; wanted a number between -1 and 1")
-    wordings = {(prompt.style, prompt.template) for prompt in of.a.prompts}
-    asked: tuple[Over, ...] = terms.over or ("templates" if len(wordings) >= FEWEST_CORRELATED else "topics",)
+    asked: tuple[Over, ...] = terms.over or ("templates" if len(set(_wordings(of))) >= FEWEST_CORRELATED else "topics",)
     judged = [_judged(of, _units(of, what), bound, terms, above=above) for what in asked]
 
     def uncertainty(one: Evidence) -> tuple[bool, bool, float]:
@@ -207,6 +212,7 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
             for side, means in zip(sides, units.means, strict=True)
             for name, mean in zip(units.names, means, strict=True)
         ),
+        copies=copies(of.a.prompts) if units.what == "templates" else (),
         rule=_rule(bound, terms.alpha, level, above=above),
     )
     if isnan(found):

@@ -21,6 +21,7 @@ from saeprobe.evidence.evidence import (
     Terms,
     UnitValue,
     summaries,
+    towards,
 )
 from saeprobe.evidence.units import sample_of, unit_means
 from saeprobe.evidence.values import Margin, Measurement, Quantity
@@ -171,13 +172,16 @@ def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
 
     alpha = base.alpha or 0.0
     table = np.array([[side.successes, side.trials - side.successes] for side in (a, b)])
-    p = min(1.0, *(2 * float(fisher_exact(table, alternative=side).pvalue) for side in ("greater", "less")))
+    p, above = (
+        min(1.0, *(2 * float(fisher_exact(table, alternative=side).pvalue) for side in ("greater", "less"))),
+        (base.estimate or 0.0) > 0,
+    )
     judged: Judged = "inconclusive", f"{counts}, {p_value(p)}: not distinguished at alpha = {alpha:g}"
     if p < alpha:
-        above = (base.estimate or 0.0) > 0
         judged = ("supported", "") if above else ("refuted", "the contrary holds: ")
         judged = judged[0], f"{judged[1]}{counts}, {p_value(p)}"
-    return replace(base, outcome=judged[0], reason=judged[1], p=p, test="Fisher's exact test, two-sided, unpaired")
+    tested = replace(base, p=p, one_sided=towards(p, holds=above), test="Fisher's exact test, two-sided, unpaired")
+    return replace(tested, outcome=judged[0], reason=judged[1])
 
 
 def _by_intervals(base: Evidence, a: Trials, b: Trials, counts: str, margin: Margin) -> Evidence:

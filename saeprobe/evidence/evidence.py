@@ -149,6 +149,8 @@ class Evidence:
     interval: tuple[float, float] | None = None
     level: float | None = None
     p: float | None = None
+    one_sided: float | None = None
+    """The p in the direction of the sentence, where `p` is two-sided."""
     alpha: float | None = None
     test: str | None = None
     seed: int | None = None
@@ -161,6 +163,10 @@ class Evidence:
     """How the outcome follows from the numbers, in words that a reader can apply by hand."""
     unit_values: tuple[UnitValue, ...] = ()
     """What the test was made on; with `test` and `seed` they give `p` and `interval` again."""
+    pairs: tuple[tuple[int, int], ...] = ()
+    """Rows of `unit_values` that share a frame: two wordings whose labels are dealt within the pair."""
+    copies: tuple[tuple[str, ...], ...] = ()
+    """Templates that are near copies of each other: one unit by the name of the first, unless declared distinct."""
     patterns: tuple[tuple[str, int], ...] = ()
     """Counts of distinct features only: in which units features fire, a 1 or a 0 a unit in the order of `unit_values`,
     and how many features fire in just these. Those that fire in none are left out."""
@@ -192,6 +198,19 @@ class Evidence:
                 yield from control.evidence.walk(controls=True)
 
     @property
+    def claim_p(self) -> float | None:
+        """Return the largest p of all that has to hold: what was tested, its parts, and every control.
+
+        The largest is a p of them together (intersection-union; Berger, Technometrics 24, 1982). None where nothing was
+        tested; a control that could not be run has a p of 1.
+        """
+        own = self.p if self.one_sided is None else self.one_sided
+        inner = [part.claim_p for part in self.parts] if own is None else [own]
+        tested = [p for p in inner if p is not None]
+        controls = [1.0 if control.p is None else control.p for control in self.controls]
+        return max(tested + controls) if tested else None
+
+    @property
     def near_threshold(self) -> tuple[str, ...]:
         """Say where rounding decides, by side: `novice: feature 7 is within rounding of its threshold ...`."""
         samples = [sample for piece in self.walk() for sample in piece.samples]
@@ -210,6 +229,11 @@ class Evidence:
         lines += [f"  {part.outcome}: {part.statement}; {part.reason}" for part in self.parts]
         lines += [f"near threshold: {where}" for where in self.near_threshold]
         return lines
+
+
+def towards(p: float, *, holds: bool) -> float:
+    """Return the one-sided p of a two-sided one, where the numbers lie as the sentence says, or the other way."""
+    return p / 2 if holds else 1 - p / 2
 
 
 def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:

@@ -11,7 +11,7 @@ from saeprobe.claims import Control
 from saeprobe.evidence.controls import RANDOM, found, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.adjusting import injection_control, length_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
-from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms
+from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
 from saeprobe.evidence.units import (
     Compared,
     at_least,
@@ -105,6 +105,7 @@ def _tested(
         interval=shift.interval,
         level=1 - shift.alpha,
         p=shift.p,
+        one_sided=_one_sided(shift, side=1),
         alpha=terms.alpha,
         test=f"{shift.test} ({compared.units})",
         seed=shift.seed,
@@ -112,6 +113,8 @@ def _tested(
         n_units=compared.n_units,
         samples=tuple(sample_of(side, terms) for side in sides),
         unit_values=compared.unit_values,
+        pairs=tuple((row, compared.n_units[0] + other) for row, other in compared.pairs),
+        copies=compared.copies,
         continuations=tuple((side.label, *shown) for side in sides for shown in side.continuations),
     )
 
@@ -228,6 +231,7 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
     return replace(
         evidence,
         p=p,
+        one_sided=None,
         test=f"two one-sided tests, each by {evidence.test}",
         margin=margin,
         needed=needed,
@@ -242,7 +246,7 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
 
 def _one_sided(shift: Shift, *, side: int) -> float:
     """Return the one-sided p of the test that a shift does not lie on that side of zero, +1 or -1."""
-    return shift.p / 2 if side * shift.estimate > 0 else 1 - shift.p / 2
+    return towards(shift.p, holds=side * shift.estimate > 0)
 
 
 def _judge_equal(

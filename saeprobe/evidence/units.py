@@ -13,23 +13,30 @@ from saeprobe.claims import Over
 from saeprobe.evidence.evidence import Evidence, Kind, Needed, Sample, Terms, UnitValue, undecided
 from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
 from saeprobe.prompts import Prompt
+from saeprobe.prompts.wordings import copies, copies_in_words, partners, unit_of
 from saeprobe.statistics.intervals import MOST_UNITS, beside_hall, least_units
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift
 
 Means = dict[str, float]
+Pairs = tuple[tuple[int, int], ...]
 
 
 def mean_by(of: Measurement, over: Over) -> Means:
-    """Take the mean over the prompts of each template, or of each topic, in order of first appearance."""
+    """Take the mean over the prompts of each template, or of each topic, in order of first appearance.
+
+    Templates that are near copies are one unit, of which each counts alike.
+    """
     return _means(of.prompts, of.values, over)
 
 
 def _means(prompts: Sequence[Prompt], values: Iterable[float], over: Over) -> Means:
-    groups: dict[str, list[float]] = {}
-    for prompt, value in zip(prompts, values, strict=True):
-        groups.setdefault(prompt.template if over == "templates" else prompt.topic, []).append(float(value))
-    return {unit: float(np.mean(of_unit)) for unit, of_unit in groups.items()}
+    names = unit_of(prompts) if over == "templates" else [prompt.topic for prompt in prompts]
+    groups: dict[str, dict[str, list[float]]] = {}
+    for name, prompt, value in zip(names, prompts, values, strict=True):
+        wording = prompt.template if over == "templates" else ""
+        groups.setdefault(name, {}).setdefault(wording, []).append(float(value))
+    return {name: float(np.mean([np.mean(one) for one in of.values()])) for name, of in groups.items()}
 
 
 def _array(means: Means) -> Units:
@@ -45,6 +52,11 @@ def _alone(topics: Means) -> str:
     return f" on the topic {next(iter(topics))!r} alone" if len(topics) == 1 else ""
 
 
+def fixes_wordings(scope: str) -> bool:
+    """Say whether a scope is that of a decision over topics, which reaches no other wording than those read."""
+    return "this wording only" in scope or " fixed, over " in scope
+
+
 def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitValue, ...], Over, str]:
     """Return the units behind one measurement, what they are, and the scope that they give."""
     templates, topics = mean_by(of, "templates"), mean_by(of, "topics")
@@ -52,7 +64,8 @@ def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitVa
         raise TypeError(f"{of.name} alone is held against a number over templates or over topics; state one")
     what: Over = over[0] if over else "templates" if len(templates) > 1 else "topics"
     if what == "templates":
-        return _unit_values(of.label, templates), what, f"these {len(templates)} templates{_alone(topics)}"
+        near = copies_in_words(of.prompts)
+        return _unit_values(of.label, templates), what, f"these {len(templates)} templates{near}{_alone(topics)}"
     fixed = "this wording only" if len(templates) == 1 else f"these {len(templates)} templates fixed"
     over_topics = "over 1 topic" if len(topics) == 1 else f"over {len(topics)} topics"
     return _unit_values(of.label, topics), what, f"{fixed}, {over_topics}"
@@ -112,9 +125,10 @@ class Compared:
 
     `unit_values` are the numbers that the test saw; a reader gets `shift.estimate` and `shift.p` from them again. Over
     templates and topics they are the templates', then the differences of the topics. `paired` says whether every
-    unit has its partner on the other side. `n_units` counts templates, or topics where only they are the units.
-    `spread_matters` says that the values are not all 0 or 1. `pairs` are units that share a frame, by their places on
-    either side.
+    unit has its partner on the other side, read on the same prompts. `pairs` are (row of the first side, row of the
+    second) of templates that share a frame, whose labels are dealt within the pair. `copies` are the templates that are
+    near copies of each other. `n_units` counts templates, or topics where only they are the units.
+    `spread_matters` says that the values are not all 0 or 1.
     """
 
     shift: Shift
@@ -124,8 +138,9 @@ class Compared:
     scope: str
     spread_matters: bool
     paired: bool
+    pairs: Pairs
+    copies: tuple[tuple[str, ...], ...]
     unit_values: tuple[UnitValue, ...]
-    pairs: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +153,8 @@ class _ByUnit:
     templates_b: Means
     topics: Means
     paired: bool
+    pairs: Pairs
+    near: str
 
     @property
     def fewest(self) -> int:
@@ -159,6 +176,8 @@ def compare(a: Measurement, b: Measurement, terms: Terms, *, shift_by: float = 0
     reason = _cannot(means, wanted, terms.alpha)
     if reason is not None:
         return reason
+    if len(wanted) > 1 or "topics" in wanted:
+        means = replace(means, pairs=())  # with topics as units too, templates are drawn without regard to frames
     shift, units, scope, unit_values = _tested(means, wanted, terms)
     topics_only, n_topics = "templates" not in wanted, len(means.topics)
     return Compared(
@@ -169,6 +188,8 @@ def compare(a: Measurement, b: Measurement, terms: Terms, *, shift_by: float = 0
         scope=scope,
         spread_matters=not bool(np.isin(np.concatenate([a.values, b.values]), (0.0, 1.0)).all()),
         paired=topics_only or means.paired,
+        pairs=means.pairs,
+        copies=copies(a.prompts, b.prompts) if means.near else (),
         unit_values=unit_values,
     )
 
@@ -177,10 +198,15 @@ def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> tuple[Shif
     """Test over the units wanted; return also what they are called, the scope that they give, and their values."""
     of_a, of_b, topics = _array(means.templates_a), _array(means.templates_b), _array(means.topics)
     alpha, seed, both = terms.alpha, terms.seed, f"{means.a} - {means.b}"
-    wordings, paired = f"{len(of_a)} + {len(of_b)} templates", ""
+    wordings, paired = f"{len(of_a)} + {len(of_b)} templates{means.near}", ""
+    if means.pairs:
+        wordings, paired = (
+            f"{wordings}, {len(means.pairs)} of them pairs by frame",
+            f", {len(means.pairs)} pairs by frame",
+        )
     by_template = _unit_values(means.a, means.templates_a) + _unit_values(means.b, means.templates_b)
     if means.paired:  # two arms on the same prompts: each template is its own control
-        wordings, paired = f"{len(of_a)} templates", ", paired"
+        wordings, paired = f"{len(of_a)} templates{means.near}", ", paired"
         differences = {template: value - means.templates_b[template] for template, value in means.templates_a.items()}
         by_template = _unit_values(both, differences)
     by_topic = _unit_values(both, means.topics)
@@ -197,7 +223,7 @@ def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> tuple[Shif
         units = np.array([unit.value for unit in by_template])
         shift = paired_shift(units, alpha=alpha, seed=seed, scale=size)
     else:
-        shift = unpaired_shift(of_a, of_b, alpha=alpha, seed=seed)
+        shift = unpaired_shift(of_a, of_b, alpha=alpha, seed=seed, pairs=means.pairs)
     return shift, f"templates{paired}", f"these {wordings}{_alone(means.topics)}", by_template
 
 
@@ -222,7 +248,7 @@ def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None
 
 def _by_unit(a: Measurement, b: Measurement, shift_by: float) -> _ByUnit:
     moved = replace(a, values=a.values - shift_by) if shift_by else a
-    topics_a, topics_b = mean_by(moved, "topics"), mean_by(b, "topics")
+    topics_a, topics_b, pairs = mean_by(moved, "topics"), mean_by(b, "topics"), ()
     shared = sorted(topics_a.keys() & topics_b.keys())
     made_from_a, made_from_b = ([(prompt.template, prompt.topic) for prompt in side.prompts] for side in (a, b))
     paired = made_from_a == made_from_b  # two arms on the same prompts, or words pasted into the same
@@ -231,6 +257,9 @@ def _by_unit(a: Measurement, b: Measurement, shift_by: float) -> _ByUnit:
     else:
         level = {topic: (topics_a[topic] + topics_b[topic]) / 2 for topic in shared}
         templates_a, templates_b = _levelled(moved, level), _levelled(b, level)
+        rows = [{unit: row for row, unit in enumerate(side)} for side in (templates_a, templates_b)]
+        framed = partners(*([prompt for prompt in side.prompts if prompt.topic in level] for side in (a, b)))
+        pairs = tuple((rows[0][one], rows[1][other]) for one, other in framed)
     return _ByUnit(
         a=a.label,
         b=b.label,
@@ -238,6 +267,8 @@ def _by_unit(a: Measurement, b: Measurement, shift_by: float) -> _ByUnit:
         templates_b=templates_b,
         topics={topic: topics_a[topic] - topics_b[topic] for topic in shared},
         paired=paired,
+        pairs=pairs,
+        near=copies_in_words(a.prompts, b.prompts),
     )
 
 
@@ -248,9 +279,10 @@ def _sparse(a: Measurement, b: Measurement, means: _ByUnit) -> bool:
     of its own, would be found to differ in 18 of 100 cases where nothing does. So the topics count as units as well.
     """
     return any(
-        2 * len({(prompt.template, prompt.topic) for prompt in side.prompts if prompt.topic in means.topics})
+        2 * len({cell for cell in zip(unit_of(side.prompts), topics, strict=True) if cell[1] in means.topics})
         <= len(templates) * len(means.topics)
         for side, templates in ((a, means.templates_a), (b, means.templates_b))
+        for topics in [[prompt.topic for prompt in side.prompts]]
         if len(templates) > 2  # noqa: PLR2004 - two alone find nothing anyway
     )
 

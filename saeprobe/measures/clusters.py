@@ -19,6 +19,7 @@ from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares
 from saeprobe.measures.reading import captured, refuse_more, templates, topics
+from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import bca_interval
@@ -118,6 +119,7 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
             UnitValue(side=of[style].label, unit=name, value=float(value))
             for (style, name), value in zip(units.keys, values, strict=True)
         ),
+        copies=copies(of.prompts) if within is None else (),
         distances=tuple(tuple(row[:unit].tolist()) for unit, row in enumerate(distances) if unit),
     )
     found = reached.p < terms.alpha and mean > 0
@@ -284,8 +286,9 @@ def _units(of: Features, over: tuple[Over, ...]) -> _Units | str:
         other = next((style for style in styles if of_topics[style] != of_topics[styles[0]]), None)
         if other is not None:  # wordings on other topics lie apart for what they are about
             return f"{styles[0]} and {other} prompts are not on the same topics, which alone could part them"
-        of_prompt = tuple((prompt.style, prompt.template) for prompt in of.prompts)
-        keys, scope = list(dict.fromkeys(of_prompt)), f"these {' + '.join(map(str, wordings.values()))} templates"
+        of_prompt = tuple((prompt.style, unit) for prompt, unit in zip(of.prompts, unit_of(of.prompts), strict=True))
+        counts = f"{' + '.join(map(str, wordings.values()))} templates{copies_in_words(of.prompts)}"
+        keys, scope = list(dict.fromkeys(of_prompt)), f"these {counts}"
     return _Units(
         keys=tuple(keys),
         labels=np.array([styles.index(style) for style, _ in keys]),

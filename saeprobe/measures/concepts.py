@@ -20,6 +20,7 @@ from saeprobe.measures.halving import Selected
 from saeprobe.measures.reading import captured, feature_numbers, shown
 from saeprobe.prompts import Prompt
 from saeprobe.prompts.prompt import mentions as said
+from saeprobe.prompts.wordings import unit_of
 from saeprobe.shapes import Bool, Float, Int
 
 Units = Literal["features", "dimensions"]
@@ -97,7 +98,7 @@ def _selectivity(of: Features, *, units: Units, k: int) -> Values:
         raise ValueError(f"selectivity needs prompts of several kinds; there is one style: {of.label}")
     means = kinds @ activity / kinds.sum(axis=1, keepdims=True)
     values = np.zeros(len(of))
-    for wording in _members([prompt.template for prompt in of.prompts]):
+    for wording in _members(unit_of(of.prompts)):
         prompts = np.flatnonzero(wording)
         kind = int(np.flatnonzero(kinds[:, wording].any(axis=1))[0])
         others = kinds[kind] & ~wording

@@ -16,7 +16,16 @@ import numpy as np
 from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
+from saeprobe.evidence.evidence import (
+    ControlResult,
+    Evidence,
+    Terms,
+    UnitValue,
+    current_terms,
+    record,
+    summaries,
+    towards,
+)
 from saeprobe.evidence.near import within_rounding
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
@@ -190,6 +199,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         ),
         scope=planned.scope,
         p=found.p,
+        one_sided=towards(found.p, holds=a.mean > b.mean),
         test=found.in_words("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
         seed=found.seed,
         units=planned.units,
@@ -199,6 +209,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
             for side, of, units in ((a, sides.a, units_a), (b, sides.b, units_b))
             for name, fires in zip(of.names, units, strict=True)
         ),
+        copies=planned.copies,
         patterns=patterns(units_a, units_b),
     )
     there, labels = found.p < terms.alpha and a.mean > b.mean, (on.label, but_not.label)

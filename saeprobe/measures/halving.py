@@ -14,6 +14,7 @@ from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
 from saeprobe.measures.reading import Readable, captured, firing, refuse_apart, refuse_more, templates, topics
 from saeprobe.prompts import Prompt
+from saeprobe.prompts.wordings import copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import flips_countable, permutations_countable
@@ -120,23 +121,28 @@ def halved(sides: tuple[Features, ...], over: tuple[Over, ...]) -> tuple[tuple[F
     if len(topics) < 2:  # noqa: PLR2004 - a half each
         raise ValueError(f"all prompts are on {topics[0]!r}; halves need at least 2 topics")
     of_topic = {topic: index % 2 for index, topic in enumerate(topics)}
-    of_template = {} if over == ("topics",) else _dealt(prompts)
+    units = unit_of(prompts)
+    of_template = {} if over == ("topics",) else _dealt(prompts, units)
+    left = iter(units)
     halves: list[tuple[Features, Features]] = []
     for side in sides:
         chosen: tuple[list[int], list[int]] = ([], [])
-        for index, prompt in enumerate(side.prompts):
+        for index, (prompt, unit) in enumerate(zip(side.prompts, left, strict=False)):
             half = of_topic[prompt.topic]
-            if of_template.get((prompt.style, prompt.template), half) == half:
+            if of_template.get((prompt.style, unit), half) == half:
                 chosen[half].append(index)
         halves.append((side.select(chosen[0]), side.select(chosen[1])))
     return tuple(halves)
 
 
-def _dealt(prompts: list[Prompt]) -> dict[tuple[str, str], int]:
-    """Return the half of each template of each style; none where a style has a single one, which both halves share."""
+def _dealt(prompts: list[Prompt], units: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Return the half of each template of each style; none where a style has a single one, which both halves share.
+
+    Near copies go to the same half: else features would be confirmed on the wordings that they were picked on.
+    """
     by_style: dict[str, dict[str, None]] = {}
-    for prompt in prompts:
-        by_style.setdefault(prompt.style, {})[prompt.template] = None
+    for prompt, unit in zip(prompts, units, strict=True):
+        by_style.setdefault(prompt.style, {})[unit] = None
     if any(len(templates) == 1 for templates in by_style.values()):
         return {}
     return {
@@ -235,8 +241,8 @@ def rates(yes: Features, no: Features, over: tuple[Over, ...]) -> Rates | str:
     if not paired and min(n_yes, n_no) == 1:
         return f"{yes.label} has {n_yes} template(s) and {no.label} {n_no}: at least 2 a side stand for other wordings"
     of_yes, of_no = (
-        [(prompt.topic if paired else prompt.template) if prompt.topic in shared else None for prompt in side.prompts]
-        for side in (yes, no)
+        [(prompt.topic if paired else unit) if prompt.topic in shared else None for prompt, unit in named]
+        for named in (list(zip(side.prompts, unit_of(side.prompts), strict=True)) for side in (yes, no))
     )
     if paired:
         names_yes = names_no = tuple(shared)
@@ -244,7 +250,7 @@ def rates(yes: Features, no: Features, over: tuple[Over, ...]) -> Rates | str:
         scope = f"{wordings}, over {len(shared)} topics"
     else:
         names_yes, names_no = (tuple(name for name in dict.fromkeys(of) if name is not None) for of in (of_yes, of_no))
-        scope = f"these {len(names_yes)} + {len(names_no)} templates"
+        scope = f"these {len(names_yes)} + {len(names_no)} templates{copies_in_words(yes.prompts, no.prompts)}"
     return Rates(
         yes=firing_shares(yes, of_yes, names_yes).toarray(),
         no=firing_shares(no, of_no, names_no).toarray(),

@@ -18,6 +18,7 @@ from saeprobe.evidence.controls import jackknife
 from saeprobe.evidence.evidence import Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features
+from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.shapes import Bool, Int
 from saeprobe.statistics.intervals import least_units, smallest_p
@@ -90,8 +91,8 @@ def _are_several(given: object) -> TypeGuard[Iterable[object]]:
 
 
 def templates(of: Features) -> tuple[str, ...]:
-    """Return the templates of some prompts in order of first appearance."""
-    return tuple(dict.fromkeys(prompt.template for prompt in of.prompts))
+    """Return the templates of some prompts in order of first appearance; near copies are one, by the first of them."""
+    return tuple(dict.fromkeys(unit_of(of.prompts)))
 
 
 def topics(of: Features) -> tuple[str, ...]:
@@ -196,6 +197,7 @@ class Design:
     units: str
     scope: str
     a_unit: float
+    copies: tuple[tuple[str, ...], ...] = ()
 
     @property
     def smallest_p(self) -> float:
@@ -228,17 +230,19 @@ def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:
         return f"{a.label} has {n_a} template(s) and {b.label} {n_b}: at least 2 a side stand for other wordings"
     on_a, on_b = (Counter(prompt.topic for prompt in side.prompts) for side in (a, b))
     if (not over and min(n_a, n_b) > 1) or over == ("templates",):
-        if on_a.keys() != on_b.keys() or any(on_a[topic] * n_b != on_b[topic] * n_a for topic in on_a):
+        all_a, all_b = (len({prompt.template for prompt in side.prompts}) for side in (a, b))
+        if on_a.keys() != on_b.keys() or any(on_a[topic] * all_b != on_b[topic] * all_a for topic in on_a):
             raise ValueError(
                 f"{a.label} has {len(a)} prompts on {len(on_a)} topic(s) and {b.label} {len(b)} on {len(on_b)}; more "
                 "prompts have more features: wanted the same topics, with as many prompts a template on each"
             )
-        of_a, of_b = (firings(side, [prompt.template for prompt in side.prompts], templates(side)) for side in (a, b))
+        of_a, of_b = (firings(side, unit_of(side.prompts), templates(side)) for side in (a, b))
         return Design(
             sides=Sides(a=of_a, b=of_b, paired=False),
             units="templates",
-            scope=f"these {n_a} + {n_b} templates",
+            scope=f"these {n_a} + {n_b} templates{copies_in_words(a.prompts, b.prompts)}",
             a_unit=len(a) / n_a + len(b) / n_b,
+            copies=copies(a.prompts, b.prompts),
         )
     if on_a != on_b:
         raise ValueError(

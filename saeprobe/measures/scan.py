@@ -16,8 +16,10 @@ from saeprobe.files import against, number, p_value
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
 from saeprobe.measures.reading import Readable, captured, refuse_apart, templates, topics
 from saeprobe.measures.separation import SHARE
+from saeprobe.prompts.wordings import copies
 from saeprobe.shapes import Float
-from saeprobe.statistics.intervals import false_discoveries, units_to_decide
+from saeprobe.statistics import q_values
+from saeprobe.statistics.intervals import units_to_decide
 
 EXAMPLES = 3
 """The reason names at most this many confirmed features; the others are in the report."""
@@ -125,6 +127,7 @@ def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
         seed=first.seed,
         units=tested.units,
         n_units=(len(tested.yes), len(tested.no)),
+        copies=() if tested.paired else copies(yes.prompts, no.prompts),
         parts=parts,
     )
     found = base.estimate or 0.0
@@ -154,8 +157,8 @@ _RULE = (
 
 def confirmed(tested: Rates, features: tuple[int, ...], terms: Terms) -> tuple[Ps, Ps]:
     """Return the p of each picked feature, and p adjusted for how many were picked."""
-    ps = np.array([tested.p_above(feature, alpha=terms.alpha, seed=terms.seed) for feature in features])
-    return ps, false_discoveries(ps)
+    ps = [tested.p_above(feature, alpha=terms.alpha, seed=terms.seed) for feature in features]
+    return np.array(ps), np.array(q_values(ps))
 
 
 def _part(

@@ -18,6 +18,7 @@ from saeprobe.files import number
 from saeprobe.measures.activity import activation, firing_rate
 from saeprobe.measures.halving import Selected
 from saeprobe.measures.reading import Readable, feature_numbers, refuse_apart, refuse_unread
+from saeprobe.prompts.wordings import unit_of
 from saeprobe.recorded.record import RecordedStyle
 
 SHARE = "share of prompts"
@@ -275,7 +276,7 @@ def _scope(prompts: Sequence[int], others: str, picked: Selected | None, sides: 
     if isinstance(first, RecordedStyle):
         known = f"{counted}, one wording a style" if first.n else f"at least {counted}"
         return f"the recorded prompts, {known}{others}"
-    templates = len({prompt.template for prompt in first.prompts})
+    templates = len(set(unit_of(first.prompts)))
     scope = ("this wording only" if templates == 1 else f"these {templates} templates a style") + others
     return scope + (
         f"; picked among {picked.tried:,} features on {picked.origin(*sides)}" if picked is not None else ""

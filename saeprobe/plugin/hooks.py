@@ -60,6 +60,7 @@ class Hooks:
         self._cut = ""
         self._sent = False
         self._written: tuple[Path, Path] | None = None
+        self._chance: list[str] = []
         self._unwritable = False
 
     @pytest.hookimpl(tryfirst=True)
@@ -223,7 +224,9 @@ class Hooks:
         notes = [*self._notes, *self._unclaimed]
         if self._ran or self._notes:
             unreached = [nodeid for nodeid in self._left if nodeid not in self._lost]
-            left = terminal.Undecided(lost=self._lost, unreached=unreached, cut=self._cut, notes=notes)
+            left = terminal.Undecided(
+                lost=self._lost, unreached=unreached, cut=self._cut, notes=notes, chance=self._chance
+            )
             terminal.summarize(terminalreporter, self._in_order, left, self._laboratory.checks, self._written)
         if self._written is None and not self._unwritable:
             terminal.say_earlier(terminalreporter, self._settings.report)
@@ -256,6 +259,7 @@ class Hooks:
             planned=list(self._planned.values()),
             generated=now(),
         )
+        self._chance = [one.line for one in document.chance]
         folder = self._settings.report
         self._written = folder / "report.json", folder / "report.html"
         write_report(document, self._written[0])

@@ -19,6 +19,7 @@ from saeprobe.claims import Claim, Over, Published
 from saeprobe.evidence.printed_tables import PrintedTable
 from saeprobe.plugin.collecting import Asked
 from saeprobe.prompts import Prompt
+from saeprobe.prompts.wordings import unit_of
 from saeprobe.statistics.intervals import FEWEST_CORRELATED
 from saeprobe.statistics.planning import Sentence, Units, design_line
 from saeprobe.store.plan import prompts_for
@@ -234,7 +235,7 @@ def _by_style(prompts: Sequence[Prompt]) -> dict[str, list[Prompt]]:
 
 
 def _names(prompts: Sequence[Prompt], what: Over) -> list[str]:
-    return list(dict.fromkeys(prompt.template if what == "templates" else prompt.topic for prompt in prompts))
+    return list(dict.fromkeys(unit_of(prompts) if what == "templates" else (prompt.topic for prompt in prompts)))
 
 
 def _units(what: Over, prompts: Sequence[Prompt], count: int) -> Units:
@@ -244,7 +245,8 @@ def _units(what: Over, prompts: Sequence[Prompt], count: int) -> Units:
 
 def _alone(prompts: Sequence[Prompt], over: Sequence[Over], kind: str) -> tuple[Units, ...]:
     """Return the units of one side: wordings where there are enough, of each style for a correlation, else topics."""
-    wordings = {(prompt.style if kind == "correlation" else "", prompt.template) for prompt in prompts}
+    named = zip(prompts, unit_of(prompts), strict=True)
+    wordings = {(prompt.style if kind == "correlation" else "", unit) for prompt, unit in named}
     enough = len(wordings) >= (FEWEST_CORRELATED if kind == "correlation" else 2)
     counts: dict[Over, int] = {"templates": len(wordings), "topics": len(_names(prompts, "topics"))}
     return tuple(_units(each, prompts, counts[each]) for each in over or ("templates" if enough else "topics",))
@@ -256,7 +258,8 @@ def _between(a: list[Prompt], b: list[Prompt], over: Sequence[Over]) -> tuple[Un
     if not shared:
         return ()
     paired = [(one.template, one.topic) for one in a] == [(one.template, one.topic) for one in b]
-    cells = [{(one.template, one.topic) for one in side if paired or one.topic in shared} for side in (a, b)]
+    named = [zip(side, unit_of(side), strict=True) for side in (a, b)]
+    cells = [{(unit, one.topic) for one, unit in side if paired or one.topic in shared} for side in named]
     n_a, n_b = (len({template for template, _ in each}) for each in cells)
     wanted = set(over) or {"templates" if min(n_a, n_b) > 1 else "topics"}
     sparse = any(len(each) * 2 <= n * len(shared) and n > 2 for each, n in zip(cells, (n_a, n_b), strict=True))  # noqa: PLR2004
@@ -286,5 +289,6 @@ def _confirming(a: list[Prompt], b: list[Prompt], over: Sequence[Over]) -> tuple
     dealt = {style: _names(of, "templates") for style, of in _by_style([*a, *b]).items()}
     both_hold = list(over) == ["topics"] or min(map(len, dealt.values())) == 1
     kept = {(style, name) for style, names in dealt.items() for name in (names if both_hold else names[1::2])}
-    halves = [[one for one in side if one.topic in topics and (one.style, one.template) in kept] for side in (a, b)]
+    named = [zip(side, unit_of(side), strict=True) for side in (a, b)]
+    halves = [[one for one, unit in side if one.topic in topics and (one.style, unit) in kept] for side in named]
     return _between(halves[0], halves[1], over) if all(halves) else ()

@@ -19,6 +19,7 @@ import pytest
 from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
+from saeprobe.evidence.units import fixes_wordings
 from saeprobe.files import visible, visible_lines
 from saeprobe.git import named
 from saeprobe.plugin.collecting import claim_of_item
@@ -95,13 +96,14 @@ class Undecided:
     """A run leaves planned probes undecided, and tests that decide nothing.
 
     `lost` probes were to be run and reported nothing; `unreached` ones come after the end of a run that was `cut` for
-    this reason. `notes` are lines on what was not selected, and on tests without a claim.
+    this reason. `notes` are lines on what was not selected and tests without a claim, `chance` on what it confirms.
     """
 
     lost: Sequence[str] = ()
     unreached: Sequence[str] = ()
     cut: str = ""
     notes: Sequence[str] = ()
+    chance: Sequence[str] = ()
 
 
 class Escaping:
@@ -172,8 +174,7 @@ def summarize(
         terminal.write_line(visible(f"on {subject}"), bold=True)
         for name in members(subject):
             _write_instrument(terminal, checks.get(name), width, of="" if name == subject else f"{name}: ")
-        same_reason = groupby((record for record in records if record["subject"] == subject), key=_note)
-        for note, group in same_reason:
+        for note, group in groupby((record for record in records if record["subject"] == subject), key=_note):
             rows = list(group)
             for record in rows:
                 _write_row(terminal, record, width)
@@ -181,7 +182,8 @@ def summarize(
     _write_undecided(terminal, undecided, width)
     if records or undecided.unreached:
         terminal.write_line("")
-        terminal.write_line(_counts(records, len(undecided.unreached)))
+        for line in (_counts(records, len(undecided.unreached)), *undecided.chance):
+            terminal.write_line("\n".join(_wrapped(line, width)))
     if written is not None:
         terminal.write_line(visible(f"report: {written[1]} (made from {written[0].name})"))
 
@@ -228,8 +230,9 @@ def _write_beside(
 
 
 def _note(record: ProbeRecord) -> str:
-    """Say under a row why, after the declaration that the verdict confirms, if any."""
+    """Say under a row why, after the declaration that the verdict confirms, if any; and if only of these wordings."""
     reason, declared = record["reason"], record["declared"]
+    reason = f"of {record['scope']}: {reason}" if fixes_wordings(record["scope"]) else reason
     return reason if declared is None else f"* as declared: {declared}; found here: {reason}"
 
 
@@ -258,10 +261,9 @@ def terminal_columns(text: str) -> int:
 
 
 def _counts(records: Sequence[ProbeRecord], unreached: int) -> str:
-    counted = [(sum(record["verdict"] == word for record in records), str(word)) for word in WORDS]
-    counted.append((unreached, "not reached"))
+    counted = {str(word): sum(record["verdict"] == word for record in records) for word in WORDS}
     declared = sum(record["declared"] is not None for record in records)
-    line = ", ".join(f"{count} {word}" for count, word in counted if count)
+    line = ", ".join(f"{count} {word}" for word, count in (counted | {"not reached": unreached}).items() if count)
     return line + (f" ({declared} as declared)" if declared else "")
 
 

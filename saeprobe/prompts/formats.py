@@ -40,6 +40,8 @@ class Content:
     words: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     neutral: str | None = None
     repeats: Mapping[str, str] = field(default_factory=dict[str, str])
+    frames: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    distinct: Sequence[str] = ()
 
 
 def place_of(path: Path, asked: FrameType | None) -> Path:
@@ -87,7 +89,7 @@ def read_file(path: Path) -> Content:
 
 
 _KEYS: Final = ("name", "language", "topics", "styles")
-_STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral", "repeats")
+_STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral", "repeats", "frames", "distinct")
 _TOPIC_KEYS: Final = ("name", "held_out")
 
 
@@ -100,7 +102,9 @@ def _sheet(document: dict[str, object]) -> Content:
     tables = _table(document["styles"], "styles")
     styles = {name: _table(style, f"style {name!r}") for name, style in tables.items()}
     templates = {name: _templates(style, f"style {name!r}") for name, style in styles.items()}
-    named = {key: {name: one[key] for name, one in styles.items() if key in one} for key in ("words", "repeats")}
+    named = {
+        key: {name: one[key] for name, one in styles.items() if key in one} for key in ("words", "repeats", "frames")
+    }
     repeats = {name: _text(of, f"style {name!r}, repeats") for name, of in named["repeats"].items()}
     return Content(
         name=_text(document["name"], "name"),
@@ -109,6 +113,8 @@ def _sheet(document: dict[str, object]) -> Content:
         words={name: _texts(words, f"style {name!r}, words") for name, words in named["words"].items()},
         neutral=_neutral(styles),
         repeats=repeats,
+        frames={name: _texts(of, f"style {name!r}, frames", empty=True) for name, of in named["frames"].items()},
+        distinct=_true_of("distinct", styles),
     )
 
 
@@ -144,14 +150,16 @@ def _templates(style: dict[str, object], where: str) -> list[str]:
 
 
 def _neutral(styles: dict[str, dict[str, object]]) -> str | None:
-    found = [
-        name for name, style in styles.items() if _boolean(style.get("neutral", False), "neutral", f"style {name!r}")
-    ]
+    found = _true_of("neutral", styles)
     if len(found) > 1:
         problem = f"{' and '.join(repr(name) for name in found)} are both neutral"
         remedy = "call that one neutral into whose prompts the words of the others are pasted"
         raise PromptError(problem, where="styles", remedy=remedy)
     return found[0] if found else None
+
+
+def _true_of(key: str, styles: dict[str, dict[str, object]]) -> list[str]:
+    return [name for name, style in styles.items() if _boolean(style.get(key, False), key, f"style {name!r}")]
 
 
 def _boolean(value: object, key: str, where: str) -> bool:
@@ -175,8 +183,9 @@ def _text(value: object, where: str) -> str:
     return value
 
 
-def _texts(value: object, where: str) -> list[str]:
-    return [_text(entry, f"{where}, entry {number}") for number, entry in enumerate(_list(value, where), start=1)]
+def _texts(value: object, where: str, *, empty: bool = False) -> list[str]:
+    listed = enumerate(_list(value, where), start=1)
+    return ["" if empty and entry == "" else _text(entry, f"{where}, entry {number}") for number, entry in listed]
 
 
 def _list(value: object, where: str) -> list[object]:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -22,13 +22,17 @@ MAX_CHARACTERS: Final = 20_000
 class Prompt:
     """A prompt is a text, and what it was made from.
 
-    `template` is the wording before the topic went in; it is the unit of replication.
+    `template` is the wording before the topic went in; it is the unit of replication, together with its near copies
+    unless its style is `distinct`. `frame` names what it shares with a wording of another style. What a prompt is, and
+    where it is stored, depends on neither.
     """
 
     text: str
     style: str
     topic: str
     template: str
+    frame: str = field(default="", compare=False, repr=False)
+    distinct: bool = field(default=False, compare=False, repr=False)
 
 
 class PromptError(ValueError):
@@ -253,7 +257,7 @@ def pasted(words: Sequence[str], prompt: Prompt, *, style: str) -> Prompt:
         # Most vocabularies know a word with the blank before it. At the very start of a text it falls to pieces that
         # mean less, and a chat template strips blanks there.
         said = f"- {said}. "
-    return Prompt(text=said + prompt.text, style=style, topic=prompt.topic, template=prompt.template)
+    return replace(prompt, text=said + prompt.text, style=style)
 
 
 def checked_words(

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import currentframe
 from pathlib import Path
+from typing import Any
 
 from saeprobe.claims import did_you_mean
 from saeprobe.prompts.formats import IN_TOML, Content, place_of, read_file
 from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross, pasted
+from saeprobe.prompts.wordings import with_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +60,16 @@ class PromptSet:
             [styles.novice]
             templates = ["Explain {topic} to a novice."]
             held_out = []               # optional: more templates, used like the others
+            frames = ["explain"]        # optional: what a template shares with one of another style, "" for nothing
+            distinct = false            # optional: near copies among its templates are to count as different wordings
             words = ["novice"]          # optional: what the style calls itself by
 
             [styles.assistant]
             repeats = "standard"        # the prompts of that style, read a second time; it needs no templates
+
+        Templates of a style that are near copies of each other count as one wording. Those of two styles that have a
+        frame in common are compared as pairs; without `frames` they are found from the texts. The templates held out
+        have theirs at the end of the list.
 
         The control `wording` looks at the templates that do without the words of either style, and `injection` pastes
         the words into the prompts of the neutral style.
@@ -98,6 +106,8 @@ class PromptSet:
         words: Mapping[str, Sequence[str]] | None = None,
         neutral: str | None = None,
         repeats: Mapping[str, str] | None = None,
+        frames: Mapping[str, Sequence[str]] | None = None,
+        distinct: Sequence[str] = (),
         max_characters: int = MAX_CHARACTERS,
     ) -> PromptSet:
         """Fill every template of every style with every topic.
@@ -116,6 +126,8 @@ class PromptSet:
             words: what styles call themselves by, `{"novice": ["novice", "beginner"]}`.
             neutral: the style into whose prompts these words are pasted.
             repeats: styles that are another one, read a second time, `{"assistant": "standard"}`.
+            frames: of a style, for each template what it shares with one of another style, "" for nothing.
+            distinct: the styles of which near copies count as different wordings.
             max_characters: the longest prompt taken.
 
         Raises:
@@ -130,14 +142,14 @@ class PromptSet:
             raise PromptError(f"repeats is {repeats!r}", remedy=remedy, where=f"set {name!r}")
         listed = [{"name": topic} if isinstance(topic, str) else topic for topic in topics]
         located, again = cross(listed, styles, repeats or {}), repeats or {}
-        of_styles = Content(
-            name=name, language=language, located=located, words=words or {}, neutral=neutral, repeats=again
-        )
+        named: dict[str, Any] = {"words": words or {}, "neutral": neutral, "frames": frames or {}, "distinct": distinct}
+        of_styles = Content(name=name, language=language, located=located, repeats=again, **named)
         return cls._checked(of_styles, max_characters)
 
     @classmethod
     def _checked(cls, content: Content, max_characters: int) -> PromptSet:
-        prompts = checked(content.located, max_characters=max_characters)
+        read = checked(content.located, max_characters=max_characters)
+        prompts = with_frames(read, content.frames, content.distinct)
         for style, of in content.repeats.items():
             if style in content.words or style == content.neutral:
                 problem = f"it repeats {of!r} and has words of its own, or is the neutral style"

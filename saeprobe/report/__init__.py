@@ -24,6 +24,7 @@ from saeprobe.files import HIDDEN, FileError, load_json, quoted, shortened, visi
 from saeprobe.git import REPORTS, leave_out
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
+from saeprobe.statistics import many_claims
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.verdicts.baseline import BaselineComparison
 
@@ -251,6 +252,8 @@ def probe_to_json(
         declared=verdict.declared,
         duration_s=duration_s,
         published=tuple(_published_of(claim, claim.published.get(subject), published)),
+        p=max((piece.claim_p for piece in evidence if piece.claim_p is not None), default=None),
+        q=None,
         evidence=rows,
         baseline=None if baseline is None else _baseline_of(baseline),
         claim=shape.Head(id=claim.id, sentence=claim.sentence, source=claim.source, controls=tuple(claim.controls)),
@@ -292,6 +295,7 @@ def build_document(
     tables = _Tables()
     heads: dict[str, shape.Head] = {}
     decided: dict[str, list[shape.Probe]] = {}
+    q, chance = many_claims(((one.subject, one.nodeid, one.verdict, one.p) for one in records), alpha=run.alpha)
     seen: set[str] = set()
     for record in records:
         head = heads.setdefault(record.claim.id, record.claim)
@@ -304,7 +308,7 @@ def build_document(
                 f"{record.claim.sentence!r} ({record.claim.source}); give one of them another id"
             )
         kept: dict[str, Any] = {one.name: vars(record)[one.name] for one in fields(shape.Probe)}
-        kept["evidence"] = tables.add_record(record)
+        kept |= {"evidence": tables.add_record(record), "q": q.get(record.nodeid)}
         probe = shape.Probe(**kept)
         decided.setdefault(head.id, []).append(probe)
     verdicts = [record.verdict for record in records]
@@ -318,6 +322,7 @@ def build_document(
         subjects=tuple(subjects),
         rules=dict(RULES),
         claims=tuple(shape.Claim(**vars(head), probes=tuple(decided[name])) for name, head in heads.items()),
+        chance=chance,
         evidence=tuple(tables.evidence),
         samples=tuple(tables.samples),
         prompts=_columns(shape.Prompts, tables.prompts),

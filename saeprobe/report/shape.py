@@ -18,6 +18,7 @@ from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence.evidence import Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
+from saeprobe.statistics import ManyClaims
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
@@ -135,6 +136,7 @@ class Evidence:
     interval: Interval
     level: Annotated[Share | None, Meta(description="What the interval covers, 0.95 for example.")]
     p: Share | None
+    one_sided: Annotated[Share | None, Meta(description="The p in the sentence's direction, if p is two-sided.")]
     alpha: Share | None
     test: str | None
     seed: int | None
@@ -145,6 +147,8 @@ class Evidence:
     parts: Annotated[tuple[Index, ...], Meta(description="The evidence on each of several things.")]
     rule: Annotated[str, Meta(description="How the outcome follows from the numbers, to be applied by hand.")]
     unit_values: Annotated[UnitValues, Meta(description="What the test was made on.")]
+    pairs: Annotated[tuple[tuple[Index, Index], ...], Meta(description="Rows of `unit_values` that share a frame.")]
+    copies: Annotated[tuple[tuple[str, ...], ...], Meta(description="Templates that are near copies of each other.")]
     patterns: Annotated[Patterns, Meta(description="Exclusive features: which fire in which units.")]
     distances: Annotated[tuple[tuple[Distance, ...], ...], Meta(description="Of each unit to those before it.")]
     margin: Annotated[float | None, Meta(description="What a difference must exceed, or not reach.")]
@@ -210,6 +214,8 @@ class Probe:
     declared: Annotated[str | None, Meta(description="Why it is known not to reproduce, if so.")]
     duration_s: Annotated[Distance, Meta(description="Seconds.")]
     published: tuple[Published, ...]
+    p: Annotated[Share | None, Meta(description="The largest one-sided p of all that had to hold; null if untested.")]
+    q: Annotated[Share | None, Meta(description="p adjusted for all tested claims of the subject, if it holds.")]
     evidence: Annotated[tuple[Index, ...], Meta(description="Rows of the report's table of evidence.")]
     baseline: Baseline | None
 
@@ -322,6 +328,7 @@ class Document:
     subjects: tuple[Subject, ...]
     rules: Annotated[dict[Word, str], Meta(description="How each verdict is decided, in words.")]
     claims: tuple[Claim, ...]
+    chance: Annotated[tuple[ManyClaims, ...], Meta(description="What it alone would confirm, by subject.")]
     evidence: tuple[Evidence, ...]
     samples: tuple[Sample, ...]
     prompts: Prompts

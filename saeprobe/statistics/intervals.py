@@ -205,13 +205,6 @@ def bca_interval(n_units: int, statistic: Statistic, *, level: float, seed: int)
     return float(low), float(high)
 
 
-def false_discoveries(ps: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
-    """Adjust the p of each test (Benjamini & Hochberg 1995): of those at or below `q`, a share `q` is false."""
-    from scipy.stats import false_discovery_control
-
-    return np.asarray(false_discovery_control(ps))
-
-
 FEWEST_CORRELATED: Final = 4  # with fewer there is no interval; with fewer wordings the topics are the units
 POWER = 0.8
 MOST_UNITS = 1_000  # no plan reaches further

@@ -6,6 +6,7 @@ does not reject (Pitman 1937; Garthwaite, Biometrics 52, 1996). Interval and p n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, inf, sqrt
 
@@ -58,9 +59,14 @@ class Shift:
         return units_to_decide(self.effect, alpha=self.alpha, paired=self.paired, noise=self.noise)
 
 
-def unpaired_shift(a: Units, b: Units, *, alpha: float, seed: int) -> Shift:
-    """Test the mean of `a` against the mean of `b`: two-sided permutation of the units, `[units]` each."""
+def unpaired_shift(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequence[tuple[int, int]] = ()) -> Shift:
+    """Test the mean of `a` against the mean of `b`: two-sided permutation of the units, `[units]` each.
+
+    The labels of `pairs`, (unit of `a`, unit of `b`), are dealt within the pair.
+    """
     check(a, b)
+    if pairs:
+        return _stratified(a, b, pairs, alpha=alpha, seed=seed)
     estimate = difference_of_means(a, b)
     relabelings = comb(len(a) + len(b), len(a))
     what = f"permutation of {len(a)} + {len(b)} units"
@@ -73,6 +79,26 @@ def unpaired_shift(a: Units, b: Units, *, alpha: float, seed: int) -> Shift:
     spread = varies(a, size) or varies(b, size)
     deviation = deviation_between(a, b)
     error = deviation * sqrt(1 / len(a) + 1 / len(b))
+    return _shift(estimate, test, spread=spread, deviation=deviation, error=error, alpha=alpha, paired=False)
+
+
+def _stratified(a: Units, b: Units, pairs: Sequence[tuple[int, int]], *, alpha: float, seed: int) -> Shift:
+    differences = np.array([a[row] - b[other] for row, other in pairs])
+    if len(pairs) == len(a) == len(b):
+        return paired_shift(differences, alpha=alpha, seed=seed, scale=float(np.abs(np.concatenate([a, b])).max()))
+    rest = [np.delete(side, list(rows)) for side, rows in zip((a, b), zip(*pairs, strict=True), strict=True)]
+    parts = (len(pairs) / len(a), drawn_flips(differences)), (len(rest[0]) / len(a), drawn_permutations(*rest))
+
+    def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
+        (paired, flipped), (left, dealt) = ((share, deal(rng, count)) for share, deal in parts)
+        return paired * flipped[0] + left * dealt[0], paired * flipped[1] + left * dealt[1]
+
+    estimate = difference_of_means(a, b)
+    what = f"sign flips of {len(pairs)} pairs and permutation of {len(rest[0])} + {len(rest[1])} units"
+    test = sampled(draw, estimate, (a, b), what, alpha=alpha, seed=seed)
+    deviation = deviation_between(a, b)
+    error = deviation * sqrt(2 / len(a))
+    spread = varies(a) or varies(b)
     return _shift(estimate, test, spread=spread, deviation=deviation, error=error, alpha=alpha, paired=False)
 
 

@@ -22,7 +22,7 @@ def worded(style: str, means: Mapping[str, float], *, topics: Sequence[str] = TO
     """A mean for each template, on topics whose own levels are 0, 4 and -4 (and 0 again)."""
     levels = [LEVELS[k % 3] for k in range(len(topics))]
     prompts = tuple(
-        Prompt(text=template.replace("{topic}", topic), style=style, topic=topic, template=template)
+        Prompt(text=template.replace("{topic}", topic), style=style, topic=topic, template=template, frame=template)
         for template in means
         for topic in topics
     )

@@ -19,7 +19,7 @@ EIGHT = tuple(f"topic {k}" for k in range(8))
 
 def side(style: str, saying: Sequence[float], without: Sequence[float]) -> Measurement:
     """Templates that say the style's word, and templates that do not, with these means."""
-    means = {f"{k}, to a {style}: {{topic}}": mean for k, mean in enumerate(saying)}
+    means = {f"{k} and {k}, to a {style}: {{topic}}": mean for k, mean in enumerate(saying)}
     return worded(style, means | {f"{style[0]}{k}: {{topic}}": mean for k, mean in enumerate(without)})
 
 

@@ -51,6 +51,8 @@ def probe(number: int, subject: str, verdict: str, declared: str | None) -> Prob
         declared=declared,
         duration_s=0.1,
         published=(),
+        p=None,
+        q=None,
         evidence=(),
         baseline=None,
     )
@@ -98,6 +100,7 @@ def report(
             Claim(id=name, sentence="It holds.", source="here", controls=(), probes=tuple(held))
             for name, held in claims.items()
         ),
+        chance=(),
         evidence=(),
         samples=(),
         prompts=Prompts(text=(), style=(), topic=(), template=()),

@@ -130,7 +130,12 @@ def test_csv_keeps_every_prompt(prompts: list[Prompt]):
 @given(PROMPTS, st.booleans())
 def test_jsonl_keeps_every_prompt(prompts: list[Prompt], ascii_only: bool):  # noqa: FBT001 - Hypothesis draws it
     """What Python's json module writes comes back, escaped or not."""
-    lines = (json.dumps(vars(prompt), ensure_ascii=ascii_only) for prompt in prompts)
+    lines = (
+        json.dumps(
+            {name: vars(prompt)[name] for name in ("text", "style", "topic", "template")}, ensure_ascii=ascii_only
+        )
+        for prompt in prompts
+    )
     assert read_back("round.jsonl", "\n".join(lines)) == tuple(prompts)
 
 

@@ -28,7 +28,13 @@ WORDS = {"novice": ("novice",), "expert": ("expert",)}
 def prompts(style: str, templates: int, topics: Sequence[str]) -> tuple[Prompt, ...]:
     """Each wording of a style on each topic."""
     return tuple(
-        Prompt(text=f"{style[:3]} {row}: {topic}", style=style, topic=topic, template=f"{style[:3]} {row}: {{topic}}")
+        Prompt(
+            text=f"{style[:3]} {row}: {topic}",
+            style=style,
+            topic=topic,
+            template=f"{style[:3]} {row}: {{topic}}",
+            frame=f"{style} {row}",
+        )
         for row, topic in product(range(templates), topics)
     )
 

@@ -302,7 +302,7 @@ def test_what_is_no_report_is_refused_with_a_remedy(
     [
         (lambda it: it.update(extra=1), r"unknown key `extra` - at `\$`"),
         (lambda it: it["run"].update(extra=1), r"unknown key `extra` - at `\$\.run`"),
-        (lambda it: it["claims"][1]["probes"][0].update(p=0), r"unknown key `p` - at `\$\.claims\[1\]\.probes\[0\]`"),
+        (lambda it: it["claims"][1]["probes"][0].update(r=0), r"unknown key `r` - at `\$\.claims\[1\]\.probes\[0\]`"),
         (lambda it: it["evidence"][1]["controls"][0].update(x=0), r"key `x` - at `\$\.evidence\[1\]\.controls\[0\]`"),
         (lambda it: it["prompts"].update(more=[]), r"unknown key `more` - at `\$\.prompts`"),
         (lambda it: it["subjects"][0].pop("model"), r"missing key `model` - at `\$\.subjects\[0\]`"),

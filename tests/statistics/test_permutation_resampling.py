@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, kendalltau, kstest, spearmanr
 from statsmodels.stats.multitest import multipletests
 
-from saeprobe.statistics.intervals import RESAMPLES, bca_interval, false_discoveries
+from saeprobe.statistics import q_values
+from saeprobe.statistics.intervals import RESAMPLES, bca_interval
 from saeprobe.statistics.permutation import EXACT_LIMIT, ROUNDS, permutation_p
 from saeprobe.statistics.shifts import _dealt, paired_shift, paired_shuffled_ps, shuffled_ps, unpaired_shift
 
@@ -235,19 +236,19 @@ def test_seeds_agree_on_an_order_that_is_close_to_alpha() -> None:
 def test_adjusted_p_values_are_those_of_statsmodels(ps: list[float]) -> None:
     """Benjamini and Hochberg's."""
     expected = multipletests(ps, method="fdr_bh")[1]
-    assert false_discoveries(np.array(ps)) == pytest.approx(expected)
+    assert q_values(ps) == pytest.approx(expected)
 
 
 def test_adjusted_p_values_by_hand() -> None:
     """0.01, 0.02 and 0.04 of 4 become 0.04, 0.04 and 0.16 / 3."""
-    found = false_discoveries(np.array([0.02, 0.9, 0.01, 0.04]))
+    found = q_values([0.02, 0.9, 0.01, 0.04])
     assert found == pytest.approx([0.04, 0.9, 0.04, 0.16 / 3])
 
 
 def test_a_p_that_is_none_has_no_adjusted_one() -> None:
     """It lies between 0 and 1."""
-    with pytest.raises(ValueError, match="only numbers between 0 and 1"):
-        false_discoveries(np.array([1.5]))
+    with pytest.raises(ValueError, match="only numbers between 0 and 1 are"):
+        q_values([1.5])
 
 
 def test_shuffled_labels_hold_half_of_either_side() -> None:

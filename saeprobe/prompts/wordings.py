@@ -1,0 +1,246 @@
+"""Wordings of one style that are near copies are one unit; of two styles those that share a frame are partners.
+
+Both follow from the prompts alone, before any value is read. The distance of two wordings is the edit distance of their
+words (Levenshtein, Soviet Physics Doklady 10, 1966) as a share of the longer one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import chain, count
+from math import comb
+from typing import Final
+
+import numpy as np
+
+from saeprobe.claims import did_you_mean
+from saeprobe.prompts.prompt import Prompt, PromptError, at
+
+COPY: Final = 0.25
+"""Two wordings of a style at most so far apart are near copies: one unit of replication."""
+
+FRAME: Final = 0.5
+"""Two wordings of two styles that are each other's nearest, at most so far apart, share a frame."""
+
+FEWEST_PAIRS: Final = 4
+MOST_PAIRED: Final = 200
+FEWEST_RELABELINGS: Final = 128  # fewer would make a paired test that finds less than the unpaired one
+
+SLACK: Final = 1e-9  # an edit more or less is not decided by the rounding of a share
+
+Words = tuple[str, ...]
+
+_NAMED: Final = re.compile(r"(?<!\{)\{\w+\}")
+_FIELD: Final = "\N{REPLACEMENT CHARACTER}"
+_COURTESY: Final = frozenset({"please", "kindly", "now", "just", "then", "so", "a", "an", "the"})
+_ASKING: Final = re.compile(r"\b(?:can|could|would) you\b|请|吧|呢|了|一下|麻烦|帮我|给我")
+_ALONE: Final = re.compile("([\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
+
+
+@lru_cache(maxsize=1 << 14)
+def words_of(wording: str) -> Words:
+    """Return the words of a wording without what copies differ in: case, marks, blanks and courtesy.
+
+    Every field is one word, the same for all. So is each character of a script that puts no blanks between words.
+
+    >>> words_of("Please explain {topic} to a novice!") == words_of("explain   {topic} TO novice")
+    True
+    """
+    text = unicodedata.normalize("NFKC", _NAMED.sub(_FIELD, wording)).casefold()
+    text = re.sub("['\N{RIGHT SINGLE QUOTATION MARK}]", "", text)
+    spaced = "".join(
+        f" {one} " if one == _FIELD else one if unicodedata.category(one)[0] in "LMN" else " " for one in text
+    )
+    listed = _ALONE.sub(r" \1 ", _ASKING.sub(" ", " ".join(spaced.split()))).split()
+    return tuple(word for word in listed if word not in _COURTESY)
+
+
+def distance(a: Words, b: Words, *, most: float = 1.0) -> float:
+    """Return the edit distance of two wordings as a share of the longer one; 1 where it is above `most`.
+
+    >>> distance(("explain", "it", "to", "them"), ("explain", "it", "to", "her"))
+    0.25
+    """
+    longer = max(len(a), len(b))
+    limit = int(most * longer + SLACK)
+    if abs(len(a) - len(b)) > limit:
+        return 1.0
+    row = list(range(len(b) + 1))
+    for number, word in enumerate(a, start=1):
+        before, row = row, [number]
+        for column, other in enumerate(b, start=1):
+            row.append(min(before[column] + 1, row[-1] + 1, before[column - 1] + (word != other)))
+        if min(row) > limit:
+            return 1.0
+    return 1.0 if row[-1] > limit else row[-1] / max(longer, 1)
+
+
+def _numbered(words: Words) -> frozenset[tuple[str, int]]:
+    """Return the words, the second of a sort with the number 1; what two share of these no edit need change."""
+    seen: dict[str, Iterator[int]] = {}
+    return frozenset((word, next(seen.setdefault(word, count()))) for word in words)
+
+
+def _near(a: Sequence[Words], b: Sequence[Words], most: float) -> Iterator[tuple[Words, list[int]]]:
+    """Yield each wording of `a` with the rows of `b` that may lie within `most`.
+
+    Every word of the longer one that the other lacks takes an edit, so that most pairs need no edit distance.
+    """
+    having: dict[Hashable, list[int]] = {}
+    for row, words in enumerate(b):
+        for word in _numbered(words):
+            having.setdefault(word, []).append(row)
+    rows_of = {word: np.array(rows) for word, rows in having.items()}
+    lengths = np.array([max(len(words), 1) for words in b])
+    for words in a:
+        shared = np.zeros(len(b))
+        for word in rows_of.keys() & _numbered(words):
+            shared[rows_of[word]] += 1
+        yield words, np.flatnonzero(1 - shared / np.maximum(lengths, len(words)) <= most).tolist()
+
+
+@lru_cache(maxsize=256)
+def _groups(wordings: tuple[Words, ...]) -> tuple[int, ...]:
+    """Return for each wording of a style the first one of its group; groups are chains of near copies."""
+    first = list(range(len(wordings)))
+
+    def root(of: int) -> int:
+        while first[of] != of:
+            of = first[of]
+        return of
+
+    for row, (words, others) in enumerate(_near(wordings, wordings, COPY)):
+        for other in others:
+            a, b = root(row), root(other)
+            if other < row and a != b and distance(words, wordings[other], most=COPY) <= COPY:
+                first[max(a, b)] = min(a, b)
+    return tuple(map(root, range(len(wordings))))
+
+
+def with_frames(
+    prompts: tuple[Prompt, ...], frames: Mapping[str, Sequence[str]], distinct: Sequence[str]
+) -> tuple[Prompt, ...]:
+    """Return the prompts with the frame of each, by style in the order of its templates, and whether copies count.
+
+    Raises:
+        PromptError: a style is not there, or does not name as many frames as it has templates, or names one twice.
+    """
+    templates: dict[str, list[str]] = {}
+    for style, template in dict.fromkeys((prompt.style, prompt.template) for prompt in prompts):
+        templates.setdefault(style, []).append(template)
+    for key, named in {"distinct": distinct, **frames}.items():
+        if isinstance(named, str):
+            raise PromptError(f"it is the single text {named!r}", where=key, remedy="put it in a list")
+    for style in (*frames, *distinct):
+        if style not in templates:
+            problem = f"there is no style {style!r} with templates of its own{did_you_mean(style, templates)}"
+            raise PromptError(problem, where="frames, distinct", remedy=f"name one of {', '.join(templates)}")
+    for style, named in frames.items():
+        with at(f"style {style!r}, frames"):
+            if len(named) != len(templates[style]):
+                problem = f"there are {len(named)} for {len(templates[style])} templates, those held out among them"
+                raise PromptError(problem, remedy='name one for each, "" where a template shares nothing')
+            if len(set(filter(None, named))) < len(list(filter(None, named))):
+                raise PromptError("one of them stands twice", remedy="give each template a frame of its own")
+    frame = {
+        (style, of): name for style, named in frames.items() for of, name in zip(templates[style], named, strict=True)
+    }
+    return tuple(
+        replace(one, frame=frame.get((one.style, one.template), ""), distinct=one.style in distinct) for one in prompts
+    )
+
+
+def _wording(prompt: Prompt) -> Words:
+    """Return the words of a prompt's template; one without a field may be a mere name, and the text says more."""
+    if prompt.template == prompt.text or _NAMED.search(prompt.template):
+        return words_of(prompt.template)
+    return words_of(re.sub(re.escape(prompt.topic), "{topic}", prompt.text, flags=re.IGNORECASE))
+
+
+Groups = dict[str, list[Prompt]]
+"""Near copies by the template of the first of them, of each template one prompt."""
+
+
+def _grouped(prompts: Iterable[Prompt]) -> dict[str, Groups]:
+    """Return by style the groups of near copies, whether or not they count as one."""
+    said: dict[str, dict[str, Prompt]] = {}
+    for prompt in prompts:
+        said.setdefault(prompt.style, {}).setdefault(prompt.template, prompt)
+    styles: dict[str, Groups] = {style: {} for style in said}
+    for style, of in said.items():
+        held = list(of.values())
+        for prompt, first in zip(held, _groups(tuple(map(_wording, held))), strict=True):
+            styles[style].setdefault(held[first].template, []).append(prompt)
+    return styles
+
+
+def unit_of(prompts: Sequence[Prompt]) -> tuple[str, ...]:
+    """Name for each prompt the wording that it counts for: its template, or the first that this is a near copy of.
+
+    The templates of a style that its prompt set calls distinct each count.
+    """
+    styles = _grouped(prompts).items()
+    first = {(style, one.template): name for style, groups in styles for name, of in groups.items() for one in of}
+    return tuple(one.template if one.distinct else first[one.style, one.template] for one in prompts)
+
+
+def copies(*sides: Sequence[Prompt]) -> tuple[tuple[str, ...], ...]:
+    """List the groups of templates that are near copies of each other, whether or not they count as one."""
+    held = _grouped(chain(*sides)).values()
+    return tuple(tuple(one.template for one in of) for groups in held for of in groups.values() if len(of) > 1)
+
+
+def copies_in_words(*sides: Sequence[Prompt]) -> str:
+    """Say, to go on after a scope, how many wordings are near copies; nothing where none is."""
+    lines: list[str] = []
+    for style, groups in _grouped(chain(*sides)).items():
+        sizes = [len(of) for of in groups.values()]
+        apart = any(one.distinct for of in groups.values() for one in of)
+        outcome = "kept apart as its prompt set says" if apart else f"{len(sizes)} units"
+        near = f"{sum(size for size in sizes if size > 1)} of {sum(sizes)} wordings of {style} are near copies"
+        lines += [f"{near}: {outcome}"] if max(sizes) > 1 else []
+    return f" ({'; '.join(lines)})" if lines else ""
+
+
+def partners(a: Sequence[Prompt], b: Sequence[Prompt]) -> tuple[tuple[str, str], ...]:
+    """Pair the wordings of two styles that share a frame, where a test that keeps them together finds more.
+
+    Frames are those that the prompt set names, if it names some of both styles. Else two wordings share one if each is
+    the other's nearest, the first of equally near ones. All are pairs, or none: at least 4, half of the wordings of
+    either side, with as many left over on both, and at least 128 ways to deal out the labels. Only styles of at most
+    200 wordings are paired: more of them find what there is without.
+    """
+    units: list[dict[str, list[Prompt]]] = []
+    for side in (a, b):
+        units.append({})
+        for name, prompt in dict.fromkeys(zip(unit_of(side), side, strict=True)):
+            units[-1].setdefault(name, []).append(prompt)
+    n, (of_a, of_b) = len(units[0]), (tuple(of.values()) for of in units)
+    if n != len(units[1]) or not FEWEST_PAIRS <= n <= MOST_PAIRED or len({one.style for one in (*a, *b)}) > 2:  # noqa: PLR2004
+        return ()
+    frames = [[{one.frame for one in of} - {""} for of in side] for side in (of_a, of_b)]
+    if all(any(side) for side in frames):
+        apart = np.array([[float(not one & other) for other in frames[1]] for one in frames[0]])
+    else:
+        apart = _apart(*(tuple(_wording(of[0]) for of in side) for side in (of_a, of_b)))
+    nearest: list[int] = apart.argmin(axis=1).tolist()
+    back: list[int] = apart.argmin(axis=0).tolist()
+    pairs = [(row, other) for row, other in enumerate(nearest) if back[other] == row and apart[row, other] <= FRAME]
+    k = len(pairs)
+    if k < FEWEST_PAIRS or 2 * k < n or 2**k * comb(2 * (n - k), n - k) < FEWEST_RELABELINGS:
+        return ()
+    names = [list(side) for side in units]
+    return tuple((names[0][row], names[1][other]) for row, other in pairs)
+
+
+@lru_cache(maxsize=256)
+def _apart(a: tuple[Words, ...], b: tuple[Words, ...]) -> np.ndarray:
+    """Return how far the wordings of two styles lie apart, `[a, b]`; 1 where it is too far to share a frame."""
+    apart = np.ones((len(a), len(b)))
+    for row, (words, others) in enumerate(_near(a, b, FRAME)):
+        apart[row, others] = [distance(words, b[other], most=FRAME) for other in others]
+    return apart

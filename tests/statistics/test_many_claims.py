@@ -1,0 +1,44 @@
+"""Of many claims chance confirms some: q of each confirmation, and what chance alone would bring."""
+
+from __future__ import annotations
+
+import pytest
+
+from saeprobe.statistics import many_claims
+
+CLAIMS: list[tuple[str, str, str, float | None]] = [
+    ("sparrow", "a", "supported", 0.001),
+    ("sparrow", "b", "drifted", 0.02),
+    ("sparrow", "c", "inconclusive", 0.3),
+    ("sparrow", "d", "refuted", 0.99),
+    ("sparrow", "read", "supported", None),
+    ("sparrow", "lost", "broken", 0.01),
+    ("finch", "e", "supported", 1 / 70),
+]
+
+
+def test_q_is_over_all_tested_claims_of_a_subject() -> None:
+    """0.001 and 0.02 of 4 become 0.004 and 0.04; what was read, or broken, is none of them."""
+    q, (sparrow, finch) = many_claims(CLAIMS, alpha=0.05)
+    assert q == pytest.approx({"a": 0.004, "b": 0.04, "e": 1 / 70})
+    assert (sparrow.subject, sparrow.claims, sparrow.confirmed, sparrow.beyond) == ("sparrow", 4, 2, 2)
+    assert sparrow.by_chance == pytest.approx(4 * 0.025)
+    assert sparrow.at_least_one == pytest.approx(1 - 0.975**4)
+    assert (sparrow.surest, sparrow.as_sure) == (None, None)
+    assert (finch.claims, finch.beyond) == (1, 1)
+    assert sparrow.line == (
+        "4 claims on sparrow were decided by a test; if all were false, chance would confirm about 0.1, and at least "
+        "one with a probability of at most 10%. 2 of 2 confirmations lie beyond that (q below alpha)"
+    )
+
+
+def test_few_wordings_are_named_where_q_is_coarse() -> None:
+    """4 + 4 wordings reach 1/70: of 39 claims 12 must be so sure, as 39/70/12 = 0.046 and 39/70/11 = 0.051."""
+    words = ["supported"] * 11 + ["inconclusive"] * 28
+    claims = [("s", str(k), word, 1 / 70 if word == "supported" else 0.5) for k, word in enumerate(words)]
+    q, (many,) = many_claims(claims, alpha=0.05)
+    assert q["0"] == pytest.approx(39 / 70 / 11)
+    assert (many.confirmed, many.beyond, many.as_sure) == (11, 0, 12)
+    assert many.line.endswith("with p = 0.014, 12 claims as sure would: q is coarse for few wordings")
+    claims[11] = ("s", "11", "supported", 1 / 70)
+    assert many_claims(claims, alpha=0.05)[1][0].beyond == 12

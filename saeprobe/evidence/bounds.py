@@ -151,9 +151,7 @@ def rate_against(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Ev
         reason += f": not distinguished at alpha = {terms.alpha:g}. {what}"
     if more is None and found.prompts > 1 and 0 < bound < 1:
         reason += _missed(shares, bound, tail, found.what, above=(outcome == "supported") == above)
-    test = f"binomial over {have} {units}, exact or with one made up, one-sided"
-    if found.prompts == 1:
-        test = f"exact binomial over {have} {units}, one-sided"
+    test = f"{'exact ' * (found.prompts == 1)}binomial over {have} {units}, one-sided"
     return replace(base, outcome=outcome, reason=reason, p=p, test=test, needed=more)
 
 

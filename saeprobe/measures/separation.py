@@ -205,10 +205,10 @@ def _judged_signature(
 _RULES = {
     2: "supported where the feature fires on every prompt of the first side and on none of the second, with at least 2 "
     "prompts on each; refuted by a single exception; inconclusive with fewer prompts, and where the feature was picked "
-    "by looking at any of them, as what a record lists was. The intervals are exact binomial ones: the sum of the unit "
-    "values of a side, out of their number, or what a record counts",
+    "by looking at any of them, as what a record lists was. The intervals are those of a rate beside a number: exact "
+    "binomial ones of what a record counts, and of units of several prompts by the trials that their variance leaves",
     1: "refuted where the feature misses a prompt of its style, or fires on as large a share of another style; "
-    "supported where it fires on all of at least 2 prompts, and the exact binomial interval of the rate of each other "
+    "supported where it fires on all of at least 2 prompts, and the interval of the rate of each other "
     "style lies below that of its own, each at 1 - alpha / styles; inconclusive otherwise, where no other style was "
     "read or one is not known, and where the feature was picked by looking at any of these prompts, as what a record "
     "lists was",

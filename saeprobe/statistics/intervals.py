@@ -45,9 +45,6 @@ def rate_p(successes: float, trials: int, *, bound: float, above: bool) -> float
     return 1.0 if successes == 0 else float(betainc(successes, trials - successes + 1, bound))
 
 
-HALVINGS = 40  # an end is known to 1e-12
-
-
 class Shares(NamedTuple):
     """Units show something on shares of their prompts: the mean share, and the variance of the shares over all units.
 
@@ -97,22 +94,17 @@ def shares_p(of: Shares, bound: float, *, above: bool, tail: float) -> float:
 
 
 def shares_interval(of: Shares, *, tail: float) -> tuple[float, float]:
-    """Return the bounds that `shares_p` decides on neither side; its p rises with the bound."""
-    if of.prompts == 1:
-        return rate_interval(of.mean * of.units, of.units, level=1 - 2 * tail)
-    turned = of._replace(mean=1 - of.mean)
-    return _lower_end(of, tail), 1 - _lower_end(turned, tail)
-
-
-def _lower_end(of: Shares, tail: float) -> float:
-    if of.mean <= 0:
-        return 0.0
-    low, high = 0.0, 1.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        decided = shares_p(of, middle, above=True, tail=tail) < tail
-        low, high = (middle, high) if decided else (low, middle)
-    return low
+    """Return the bounds that `shares_p` decides on neither side, to 1e-12; its p rises with the bound."""
+    ends = [0.0, 0.0]
+    for side, mean in enumerate((of.mean, 1 - of.mean)):
+        high = 1.0 if mean > 0 else 0.0
+        for _ in range(40):
+            middle = (ends[side] + high) / 2
+            if high and shares_p(of._replace(mean=mean), middle, above=True, tail=tail) < tail:
+                ends[side] = middle
+            else:
+                high = middle
+    return ends[0], 1 - ends[1]
 
 
 def units_for_rate(bound: float, *, above: bool, tail: float, prompts: float) -> int | None:

@@ -43,7 +43,7 @@ def test_twelve_of_twelve_templates_support_more_than_73_percent() -> None:
     assert evidence.interval == pytest.approx((0.025 ** (1 / 12), 1.0))
     assert evidence.level == pytest.approx(0.95)
     assert (evidence.units, evidence.n_units, evidence.scope) == ("templates", (12,), "these 12 templates")
-    assert evidence.test == "binomial over 12 templates, exact or with one made up, one-sided"
+    assert evidence.test == "binomial over 12 templates, one-sided"
     assert evidence.reason == "100 % over 12 templates against 73.5 %, p = 0.025"
     assert evidence.needed is None
     more = of > 0.736

@@ -160,7 +160,7 @@ def test_topics_that_differ_are_refused() -> None:
 
 
 def test_templates_that_cannot_decide_say_how_many_could() -> None:
-    """Two beside three: twice 1 in 10 relabelings; two beside two: 2 in 6, mirror and all. Four a style reach 2 in 70."""
+    """Two beside three: twice 1 in 10 relabelings; two beside two: 2 in 6. Four a style reach 2 in 70."""
     uneven = made(*two_beside_three())
     assert uneven.smallest_p == 2 / 10
     assert uneven.needed(0.05) == Needed(units="templates a style", have=2, wanted=4, prompts=16)

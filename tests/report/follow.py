@@ -6,13 +6,16 @@ Small designs are gone through one relabeling after the other; what was drawn is
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, permutations, product
 from math import atanh, comb, sqrt, tanh
+from statistics import harmonic_mean
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta, bootstrap, false_discovery_control, pearsonr, t
+from scipy.optimize import brentq
+from scipy.stats import beta, bootstrap, false_discovery_control, pearsonr, skew, t
 
 Json = dict[str, Any]
 Prompts = Json
@@ -394,7 +397,7 @@ def _bound(evidence: Json, report: Json) -> Json:
     values = np.array(_values(evidence))
 
     def p(shift: float) -> float:
-        return _share(_flipped(values - shift), float(values.mean()) - shift)
+        return max(_share(_flipped(values - shift), float(values.mean()) - shift), _of_skewed(values - shift))
 
     outcome = "inconclusive"
     if p(bound) < evidence["alpha"]:
@@ -403,15 +406,40 @@ def _bound(evidence: Json, report: Json) -> Json:
     return _with_interval(evidence, again, p)
 
 
-def _clopper_pearson(successes: float, trials: int, tail: float) -> list[float]:
-    low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
-    return [low, float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0]
+def _of_skewed(values: np.ndarray) -> float:
+    """Give Hall's two-sided p of a mean of zero, which is 1 where the skewness turns its sign."""
+    n, far, g = len(values), float(values.mean() / values.std(ddof=1)), float(skew(values))
+    at = sqrt(n) * (far + g * far**2 / 3 + g**2 * far**3 / 27 + g / (6 * n))
+    return 2 * float(t.sf(abs(at), n - 1)) if at * far > 0 else 1.0
+
+
+def _rate_above(values: np.ndarray, prompts: float, bound: float, tail: float) -> float:
+    """Give the smaller p of the units as trials, and of an effective number of trials with one more unit made up."""
+    successes, n = float(values.sum()), len(values)
+    exact = float(beta.cdf(bound, successes, n - successes + 1)) if successes else 1.0
+    if prompts == 1 or not successes:
+        return exact
+    deviation = sqrt(bound * (1 - bound))
+    units = np.append(values, max(0.0, min(bound - deviation / 2, 0.25), min(bound - 1.25 * deviation, 0.55)))
+    rate, spread, trials = units.mean(), units.var(ddof=1) / (n + 1), (n + 1) * prompts
+    effective = min(trials, rate * (1 - rate) / spread) if spread else trials
+    effective *= (t.ppf(1 - tail, trials - 1) / t.ppf(1 - tail, n)) ** 2
+    return min(exact, float(beta.cdf(bound, rate * effective, effective - rate * effective + 1)))
+
+
+def _lower_end(values: np.ndarray, prompts: float, tail: float) -> float:
+    """Give the bound at which the p of what is above it is `tail`; 0 where nothing shows it."""
+    if not values.any():
+        return 0.0
+    return float(brentq(lambda bound: _rate_above(values, prompts, bound, tail) - tail, 1e-9, 1 - 1e-9))
 
 
 def _rate(evidence: Json, report: Json) -> Json:
-    values = _one_side(evidence, report)
-    successes, trials = sum(_values(evidence)), len(values)
-    again: Json = {"interval": _clopper_pearson(successes, trials, (1 - evidence["level"]) / 2)}
+    values, tail = _one_side(evidence, report), evidence["alpha"] / 2
+    prompts = report["prompts"][evidence["units"].removesuffix("s")]
+    each = Counter(prompts[it] for it in _samples(evidence, report)[0]["prompts"])
+    units, read = np.array(values), harmonic_mean(list(each.values()))
+    again: Json = {"interval": [_lower_end(units, read, tail), 1 - _lower_end(1 - units, read, tail)]}
     if not _same(_values(evidence), values):
         again["unit_values"] = str(values)
     if evidence["p"] is None:
@@ -419,11 +447,9 @@ def _rate(evidence: Json, report: Json) -> Json:
         holds = all(value == wanted for value in _samples(evidence, report)[0]["values"])
         return again | {"outcome": "supported" if holds else "refuted"}
     sign, bound = _beside(evidence)
-    above = float(beta.cdf(bound, successes, trials - successes + 1)) if successes else 1.0
-    below = float(beta.sf(bound, successes + 1, trials - successes)) if successes < trials else 1.0
+    above, below = _rate_above(units, read, bound, tail), _rate_above(1 - units, read, 1 - bound, tail)
     p, contrary = (above, below) if sign == ">" else (below, above)
-    alpha = evidence["alpha"]
-    return again | {"p": p, "outcome": "supported" if p < alpha else "refuted" if contrary < alpha else "inconclusive"}
+    return again | {"p": p, "outcome": "supported" if p < tail else "refuted" if contrary < tail else "inconclusive"}
 
 
 def _whole(evidence: Json, report: Json) -> Json:
@@ -535,25 +561,20 @@ def _correlation(evidence: Json, report: Json) -> Json:
         return float(pearsonr(x[chosen], y[chosen]).statistic)
 
     every = np.arange(len(names))
+    z, count = atanh(r(every)), len(names)
     without = [atanh(r(np.delete(every, unit))) for unit in every]
-    error = float(np.std(without, ddof=1)) * (len(names) - 1) / sqrt(len(names))
-    reach = float(t.ppf((1 + evidence["level"]) / 2, len(names) - 1)) * error
-    rng = np.random.default_rng(evidence["seed"])
-    drawn = bootstrap(
-        (every,), r, vectorized=False, confidence_level=evidence["level"], method="BCa", n_resamples=4_999, rng=rng
-    ).confidence_interval
-    low = min(float(drawn.low), tanh(atanh(r(every)) - reach))
-    high = max(float(drawn.high), tanh(atanh(r(every)) + reach))
-    again: Json = {"estimate": r(every)}
-    if not np.allclose(evidence["interval"], (low, high), atol=0.005):  # their quantiles are rounded otherwise
-        again["interval"] = [low, high]
+    error = float(np.std(without, ddof=1)) * (count - 1) / sqrt(count)
+    reach = float(t.ppf((3 + evidence["level"]) / 4, count - 1)) * error
+    centres = z, count * z - (count - 1) * float(np.mean(without))
+    low, high = tanh(min(centres) - reach), tanh(max(centres) + reach)
+    again: Json = {"estimate": r(every), "interval": [low, high]}
     holds, contrary = (low > bound, high < bound) if sign == ">" else (high < bound, low > bound)
     if bound == 0:
         grid = [np.array([of_all[place] for place in places]) for of_all in (x - x.mean(), y - y.mean())]
         reached = [float((grid[0] * grid[1][list(order)]).sum()) for order in permutations(range(len(names)))]
         side = 1 if sign == ">" else -1
         again["p"] = float(np.mean([side * it >= side * reached[0] - TIE for it in reached]))
-        holds = holds and again["p"] < evidence["alpha"]
+        holds = holds and again["p"] < evidence["alpha"] / 2
     return again | {"outcome": "supported" if holds else "refuted" if contrary else "inconclusive"}
 
 

@@ -15,7 +15,6 @@ from saeprobe.evidence.units import at_least, needed, needed_in_words, refuse_co
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.statistics.intervals import MOST_UNITS, rate_interval, rate_p, units_for_rate
-from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import paired_shift
 
 
@@ -78,7 +77,7 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
         p=shift.p,
         test=shift.test,
         seed=shift.seed,
-        rule=base.rule + drawing_rule(shift.seed),
+        rule=f"{base.rule}. {shift.rule}",
         needed=more,
     )
 

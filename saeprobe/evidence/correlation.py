@@ -17,7 +17,7 @@ from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.files import number, p_value, span, visible
 from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import FEWEST_CORRELATED, bca_interval
-from saeprobe.statistics.permutation import permutation_p
+from saeprobe.statistics.permutation import permute
 
 NO_SPREAD = 1e-12  # a variance that is no larger a share of the squares is rounding
 PERFECT = 1 - 1e-9  # from here on r is 1 but for rounding, and Fisher's z is no number
@@ -136,14 +136,21 @@ class _Units:
         a, b = self.means
         return np.outer(a - a.mean(), b - b.mean()), "means of units"
 
-    def p(self, terms: Terms, *, above: bool) -> tuple[float, str]:
-        """Test a correlation of 0, by giving each unit's `a` the `b` of another: one-sided p, and the test in words."""
+    def p(self, terms: Terms, *, above: bool) -> tuple[float, str, str]:
+        """Test a correlation of 0, by giving each unit's `a` the `b` of another: one-sided p, test and rule."""
         products, what = self.crossed()
-        rows, side = np.arange(len(products)), 1.0 if above else -1.0
-        p, test, _ = permutation_p(
-            lambda order: side * float(products[rows, order].sum()), len(rows), alpha=terms.alpha, seed=terms.seed
+        rows, products = np.arange(len(products)), products if above else -products
+        bound = float(products.trace()) - NO_SPREAD * max(1.0, abs(float(products.trace())))
+        found = permute(
+            (rows[None],),
+            lambda order: products[rows, order].sum(axis=1, keepdims=True),
+            lambda looked: looked[:, 0] >= bound,
+            what=f"permutation of {len(rows)} units",
+            alpha=terms.alpha,
+            seed=terms.seed,
         )
-        return p, f"{test}, {what}, one-sided"
+        rule = found.rule("r, in the direction of the sentence", f"the second measure between {len(rows)} {what}")
+        return found.p, f"{found.name}, {what}, one-sided", rule
 
 
 def _units(of: Correlation, what: Over) -> _Units:
@@ -224,7 +231,8 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     reason += f", interval {span(interval)} against {bound:g}"
     test, p = f"interval over {have} whole {units.what}, the wider of BCa bootstrap and jackknife of Fisher's z", None
     if bound == 0:
-        p, permuted = units.p(terms, above=above)
+        p, permuted, rule = units.p(terms, above=above)
+        base = replace(base, rule=f"{base.rule}. For p: {rule}")
         holds = holds and p < terms.alpha
         contrary = contrary and units.p(terms, above=not above)[0] < terms.alpha
         test, reason = f"{permuted}; {test}", f"{reason}, {p_value(p)}"
@@ -280,15 +288,7 @@ def _rule(bound: float, alpha: float, level: float, *, above: bool) -> str:
         "numpy.random.default_rng(seed).integers(0, units, (4999, units)) and put in order, and "
         "tanh(atanh(r) -+ t s), where s is the jackknife error of atanh(r) over units and t Student's of one fewer. r "
         "is that of the values of all prompts"
-        f"{_PERMUTED if zero else ''}"
     )
-
-
-_PERMUTED = (
-    ". For p each unit's values of the first measure go with those of another unit, prompt by prompt where all units "
-    "have the same topics, else as means; drawn ones are default_rng(seed).permutation(units), one after another, and "
-    "ten times as many by default_rng(0) while the 99.9 % binomial interval of p holds alpha"
-)
 
 
 def _varies(values: Float[np.ndarray, " prompts"]) -> bool:

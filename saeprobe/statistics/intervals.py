@@ -153,9 +153,8 @@ def least_units(alpha: float, *, paired: bool) -> int:
 
 
 def smallest_p(units: int, *, paired: bool, others: int | None = None) -> float:
-    """Return the smallest two-sided p that the permutation of so many units a side, or pairs, can reach."""
-    mirrors = 1 if others not in (None, units) else 2  # the mirror of unequal sides is none
-    return 2 / 2**units if paired else mirrors / comb(units + (others or units), units)
+    """Return the smallest two-sided p, twice one direction's, that so many units a side, or pairs, can reach."""
+    return 2 / 2**units if paired else 2 / comb(units + (others or units), units)
 
 
 def power_of(
@@ -233,8 +232,9 @@ class Units:
 
     def smallest_p(self, of: Sentence) -> float:
         """Return the smallest p at which any data could decide a sentence, for it or against it."""
-        fewest, alike = min(self.counts), len(set(self.counts)) == 1
-        if fewest < 2:  # noqa: PLR2004 - one unit shows nothing
+        fewest = min(self.counts)
+        free = self.paired or of.kind in ("exclusive", "clusters", "correlation", "rate")
+        if fewest < (2 if free else 3):  # one unit shows nothing, and two a side not whether both scatter alike
             return 1.0
         if of.kind == "correlation":  # of four prompts too many resamples hold one alone, which has no r
             possible = 1 / factorial(fewest) if of.bound == 0 else 0.0
@@ -247,7 +247,7 @@ class Units:
             same = prod(factorial(self.counts.count(count)) for count in set(self.counts))
             return same * prod(map(factorial, self.counts)) / factorial(sum(self.counts))
         p = smallest_p(self.counts[0], paired=self.paired, others=self.counts[-1])
-        return p / 2 if of.kind == "equal" or (of.kind == "scan" and alike) else p
+        return p / 2 if of.kind in ("equal", "scan") else p
 
 
 def design_line(of: Sentence, found: Sequence[tuple[Units, ...]], *, alpha: float, sure: bool = True) -> str:

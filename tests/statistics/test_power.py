@@ -139,11 +139,11 @@ def test_no_effect_is_detectable_where_alpha_is_out_of_reach() -> None:
     assert detectable(6, alpha=0.05, paired=True) is not None
 
 
-@pytest.mark.parametrize(("units", "others"), [(2, 5), (3, 4), (12, 30)])
+@pytest.mark.parametrize(("units", "others"), [(3, 5), (3, 6), (12, 30)])
 def test_sides_of_unlike_size_have_the_power_of_their_t_test(units: int, others: int) -> None:
-    """2 + 5 units reach 1/21 below 0.05 and 3 + 4 reach 1/35, where 3 + 3 reach 0.1."""
+    """3 + 5 units reach 2/56 below 0.05, where 3 + 3 reach 0.1 and 3 + 4 reach 2/35."""
     step = smallest_p(units, paired=False, others=others)
-    assert step == 1 / comb(units + others, units) < 0.05
+    assert step == 2 / comb(units + others, units) < 0.05
     level = step * (ceil(0.05 / step) - 1) if step > 1e-8 else 0.05
     expected = TTestIndPower().power(2.0, units, level, ratio=others / units)
     assert power_of(2.0, units, alpha=0.05, paired=False, others=others) == pytest.approx(expected, abs=1e-6)

@@ -129,7 +129,9 @@ def test_no_correlation_is_held_against_permuted_templates() -> None:
         "supported where the whole 90% interval over units lies above 0 and the one-sided permutation p is below "
         "alpha = 0.05; refuted where it lies below it and the p of that side is below alpha; inconclusive otherwise. "
     )
-    assert evidence.rule.endswith("by default_rng(0) while the 99.9 % binomial interval of p holds alpha")
+    assert (
+        ". For p: compared: r, in the direction of the sentence; shuffled: the second measure between" in evidence.rule
+    )
     contrary = of < 0
     assert contrary.outcome == "refuted"
     assert contrary.p == pytest.approx(1.0)

@@ -24,7 +24,6 @@ from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.prompts.wordings import copies
 from saeprobe.statistics.intervals import MOST_UNITS, Shares, made_up_share, shares_interval, shares_p, units_for_rate
-from saeprobe.statistics.permutation import drawing_rule
 
 MANY = 24  # with fewer units the mean of what cannot be negative is found too small in up to 10 of 100, if it is skewed
 
@@ -94,7 +93,7 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
         one_sided=towards(shift.p, holds=(shift.estimate > 0) == above),
         test=shift.test,
         seed=shift.seed,
-        rule=base.rule + drawing_rule(shift.seed),
+        rule=f"{base.rule}. {shift.rule}",
         needed=more,
     )
 

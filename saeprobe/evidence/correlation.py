@@ -18,7 +18,7 @@ from saeprobe.files import number, p_value, span, visible
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import FEWEST_CORRELATED
-from saeprobe.statistics.permutation import permutation_p
+from saeprobe.statistics.permutation import permute
 
 NO_SPREAD = 1e-12  # a variance that is no larger a share of the squares is rounding
 PERFECT = 1 - 1e-9  # from here on r is 1 but for rounding, and Fisher's z is no number
@@ -137,14 +137,21 @@ class _Units:
         a, b = self.means
         return np.outer(a - a.mean(), b - b.mean()), "means of units"
 
-    def p(self, terms: Terms, *, above: bool) -> tuple[float, str]:
-        """Test a correlation of 0, by giving each unit's `a` the `b` of another: one-sided p, and the test in words."""
+    def p(self, terms: Terms, *, above: bool) -> tuple[float, str, str]:
+        """Test a correlation of 0, by giving each unit's `a` the `b` of another: one-sided p, test and rule."""
         products, what = self.crossed()
-        rows, side = np.arange(len(products)), 1.0 if above else -1.0
-        p, test, _ = permutation_p(
-            lambda order: side * float(products[rows, order].sum()), len(rows), alpha=terms.alpha, seed=terms.seed
+        rows, products = np.arange(len(products)), products if above else -products
+        bound = float(products.trace()) - NO_SPREAD * max(1.0, abs(float(products.trace())))
+        found = permute(
+            (rows[None],),
+            lambda order: products[rows, order].sum(axis=1, keepdims=True),
+            lambda looked: looked[:, 0] >= bound,
+            what=f"permutation of {len(rows)} units",
+            alpha=terms.alpha,
+            seed=terms.seed,
         )
-        return p, f"{test}, {what}, one-sided"
+        rule = found.rule("r, in the direction of the sentence", f"the second measure between {len(rows)} {what}")
+        return found.p, f"{found.name}, {what}, one-sided", rule
 
 
 def _wordings(of: Correlation) -> tuple[str, ...]:
@@ -231,7 +238,8 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     test, p, seed = f"interval over {have} whole {units.what}, by the jackknife of Fisher's z", None, None
     if bound == 0:
         each, seed = replace(terms, alpha=terms.alpha / 2), terms.seed
-        p, permuted = units.p(each, above=above)
+        p, permuted, rule = units.p(each, above=above)
+        base = replace(base, rule=f"{base.rule}. For p: {rule}")
         holds = holds and p < each.alpha
         contrary = contrary and units.p(each, above=not above)[0] < each.alpha
         test, reason = f"{permuted}; {test}", f"{reason}, {p_value(p)}"
@@ -286,15 +294,7 @@ def _rule(bound: float, alpha: float, level: float, *, above: bool) -> str:
         "Fisher's scale, z = atanh(r), it reaches t s below the smaller and above the larger one of z and of "
         "n z - (n - 1) m: m is the mean of z without each unit in turn, s its jackknife error, t Student's of n - 1 at "
         f"{(3 + level) / 4:.2%}. r is that of the values of all prompts"
-        f"{_PERMUTED if zero else ''}"
     )
-
-
-_PERMUTED = (
-    ". For p each unit's values of the first measure go with those of another unit, prompt by prompt where all units "
-    "have the same topics, else as means; drawn ones are default_rng(seed).permutation(units), one after another, and "
-    "ten times as many by default_rng(0) while the 99.9 % binomial interval of p holds alpha"
-)
 
 
 def _varies(values: Float[np.ndarray, " prompts"]) -> bool:

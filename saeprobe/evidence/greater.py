@@ -26,7 +26,6 @@ from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
 from saeprobe.statistics.intervals import least_units
-from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import Shift
 
 
@@ -152,9 +151,10 @@ def _judge(
     if shift.p >= shift.alpha:
         more = "" if needed is None else f". {needed_in_words(needed, shift)}"
         return "inconclusive", f"{numbers}: not distinguished at alpha = {shift.alpha:g}{more}"
+    warned = f"; {shift.warning}" if shift.warning else ""
     if shift.estimate < 0:
-        return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}"
-    return verdict_of(controls, numbers) or ("supported", numbers + summary_of(controls, a.unit))
+        return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}{warned}"
+    return verdict_of(controls, numbers) or ("supported", numbers + summary_of(controls, a.unit) + warned)
 
 
 def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
@@ -183,7 +183,7 @@ def _by_hand(compared: Compared) -> str:
     if compared.units.startswith("templates and"):
         what += "; a topic's is its difference of the sides, taken less their mean and times sqrt(n / (n - 1))"
     how = f". Of the unit values {what}. The interval holds what can be taken off the first side without rejection"
-    return how + drawing_rule(compared.shift.seed)
+    return f"{how}. {compared.shift.rule}"
 
 
 def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> Controls:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import combinations, permutations, product
-from math import ceil, factorial, prod
+from math import ceil, factorial
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -23,34 +22,28 @@ from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
 from saeprobe.statistics.intervals import bca_interval
-from saeprobe.statistics.permutation import DRAWING, Reached, counted, drawn
+from saeprobe.statistics.permutation import Dealt, Large, Looked, Permuted, Runs, permute, relabelings
 
 DECIMALS = 6  # of the distances, which are reported so and tested as reported
 
 NAMED = 4
 """The statement and the reason name at most this many styles one by one."""
 
-MOST_COUNTED = 50_000
-"""Up to this many relabelings are counted; two styles of 9 wordings have 48,620."""
-
 AT_ONCE = 2**21  # numbers that are worked on at once: 16 MiB
 
 CLOSE = 1e-9  # two mean silhouettes that lie so close are the same
 
 _RULE = (
-    "p is the share of relabelings under which the mean silhouette is at least as large, taken from the distances "
-    f"given here. {DRAWING}: argsort(random((count, 1, units))) puts the styles in another order, or "
-    "argsort(random((count, topics, styles))) those of each topic. Supported if p < alpha, every "
-    "style's mean silhouette is above 0 with its interval, and every control is withstood. Refuted if some style "
-    "of s lies below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies "
-    "nearest to alone is as low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values "
-    "are the silhouettes; intervals are BCa bootstrap ones over the units of a style, of 4,999 resamples drawn by "
+    "the silhouettes follow from the distances given here. Supported if p < alpha, every style's mean silhouette is "
+    "above 0 with its interval, and every control is withstood. Refuted if some style of s lies "
+    "below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies nearest to alone is as "
+    "low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values are the silhouettes; "
+    "intervals are BCa bootstrap ones over the units of a style, of 4,999 resamples drawn by "
     "default_rng(seed).integers(0, units, (4999, units)) and put in order"
 )
 
 Distances = Float[np.ndarray, "units units"]
 Labels = Int[np.ndarray, " units"]
-Dealt = Int[np.ndarray, "relabelings units"]
 Means = Float[np.ndarray, "relabelings styles"]
 
 
@@ -100,9 +93,8 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
     labels, within = units.labels, units.within
     distances = _distances(of, units)
     values = silhouettes(distances, labels[None])[0]
-    reached, _ = relabel(distances, labels, within=within, alpha=terms.alpha, seed=terms.seed)
+    reached = relabel(distances, labels, within=within, alpha=terms.alpha, seed=terms.seed)
     counts = np.bincount(labels)
-    what = f"{len(labels)} wordings" if within is None else f"{len(styles)} within each of {counts[0]} topics"
     mean = float(values.mean())
     tested = replace(
         base,
@@ -110,7 +102,8 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         estimate=mean,
         level=1 - 2 * terms.alpha,
         p=reached.p,
-        test=reached.in_words("permutation of styles", what),
+        test=reached.name,
+        rule=f"{_RULE}. {reached.rule('the mean silhouette', 'the styles')}",
         seed=terms.seed,  # of the intervals, where the relabelings are all counted
         units="wordings" if within is None else "topics",
         n_units=tuple(int(count) for count in counts),
@@ -172,7 +165,7 @@ def _needed(tested: Evidence, within: int | None, alpha: float) -> Needed | None
     """
     styles, have = len(tested.samples), min(tested.n_units)
     wanted = have
-    while factorial(styles) / relabelings(np.tile(np.arange(styles), wanted), within=within) >= alpha:
+    while factorial(styles) / relabelings([_runs(np.tile(np.arange(styles), wanted), within)]) >= alpha:
         wanted += 1
     if wanted == have:
         return None
@@ -230,8 +223,9 @@ def _lying_in_another(
         others = apart[labels == index].mean(axis=0)
         others[index] = np.inf
         nearest = int(np.argmin(others))
-        as_low = _share_as_low(distances, units, (index, nearest), terms)
-        if as_low < terms.alpha / (styles * (styles - 1)):
+        alpha = terms.alpha / (styles * (styles - 1))
+        as_low = _share_as_low(distances, units, (index, nearest), alpha=alpha, seed=terms.seed)
+        if as_low < alpha:
             other = samples[nearest].label
             return (
                 f"{sample.label} lies nearer to {other} than to itself: its mean silhouette is {_value(sample)}, "
@@ -240,16 +234,15 @@ def _lying_in_another(
     return None
 
 
-def _share_as_low(distances: Distances, units: _Units, pair: tuple[int, int], terms: Terms) -> float:
+def _share_as_low(distances: Distances, units: _Units, pair: tuple[int, int], *, alpha: float, seed: int) -> float:
     """Return in which share of relabelings of two styles the first one's mean silhouette is as low as it is."""
     chosen = np.isin(units.labels, pair)
     between = distances[np.ix_(chosen, chosen)]
     second = (units.labels[chosen] == pair[1]).astype(np.int64)
     observed = style_means(silhouettes(between, second[None]), second[None])[0, 0]
     within = None if units.within is None else 2
-    reached, means = relabel(between, second, within=within, alpha=terms.alpha, seed=terms.seed)
-    as_low = int((means[:, 0] <= observed + CLOSE).sum())
-    return as_low / len(means) if reached.seed is None else (as_low + 1) / (len(means) + 1)
+    large: Callable[[Looked], Large] = lambda looked: looked[:, 1] <= observed + CLOSE  # noqa: E731
+    return relabel(between, second, within=within, alpha=alpha, seed=seed, large=large).p
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -350,60 +343,36 @@ def style_means(values: Float[np.ndarray, "relabelings units"], dealt: Dealt) ->
 
 
 def relabel(
-    distances: Distances, labels: Labels, *, within: int | None, alpha: float, seed: int
-) -> tuple[Reached, Means]:
-    """Return the one-sided p of the mean silhouette when styles are dealt anew, and the means of the styles then.
+    distances: Distances,
+    labels: Labels,
+    *,
+    within: int | None,
+    alpha: float,
+    seed: int,
+    large: Callable[[Looked], Large] | None = None,
+) -> Permuted:
+    """Test the mean silhouette, or what is `large`, when styles are dealt anew: one-sided.
 
     With `within`, the units come in runs of so many, a run a topic with each style once, and styles change places
-    inside a run only. Counted exactly up to `MOST_COUNTED`, else drawn.
+    inside a run only. The mean silhouette of a relabeling is kept, with those of the styles behind it.
     """
     observed = float(silhouettes(distances, labels[None]).mean())
-    means: list[Means] = []
     step = max(1, AT_ONCE // (len(labels) * (int(labels.max()) + 1)))
 
-    def reaching(dealt: Dealt) -> int:
-        reached = 0
-        for start in range(0, len(dealt), step):
-            some = dealt[start : start + step]
-            values = silhouettes(distances, some)
-            means.append(style_means(values, some))
-            reached += int((values.mean(axis=1) >= observed - CLOSE).sum())
-        return reached
+    def look(dealt: Dealt) -> Looked:
+        parts = [dealt[start : start + step] for start in range(0, len(dealt), step)]
+        found = [(silhouettes(distances, some), some) for some in parts]
+        return np.concatenate([np.column_stack([of.mean(axis=1), style_means(of, some)]) for of, some in found])
 
-    def deal(rng: np.random.Generator, count: int) -> Dealt:
-        runs = labels.reshape(-1, within or len(labels))
-        order = np.argsort(rng.random((count, *runs.shape)), axis=2)
-        return np.take_along_axis(np.broadcast_to(runs, order.shape), order, axis=2).reshape(count, -1)
-
-    if relabelings(labels, within=within) <= MOST_COUNTED:
-        reached = counted(iter([np.array(list(_every(labels, within=within)))]), reaching)
-    else:
-        reached = drawn(deal, reaching, alpha=alpha, seed=seed)
-    return reached, np.concatenate(means)
+    return permute(
+        (_runs(labels, within),),
+        look,
+        large or (lambda looked: looked[:, 0] >= observed - CLOSE),
+        what=f"permutation of styles over {len(labels)} units" + (f", within runs of {within}" if within else ""),
+        alpha=alpha,
+        seed=seed,
+    )
 
 
-def relabelings(labels: Labels, *, within: int | None) -> int:
-    """Return in how many ways the styles can be dealt to the units."""
-    if within is not None:
-        return factorial(within) ** (len(labels) // within)
-    return factorial(len(labels)) // prod(factorial(int(count)) for count in np.bincount(labels))
-
-
-def _every(labels: Labels, *, within: int | None) -> Iterator[list[int]]:
-    if within is None:
-        yield from _choices([int(count) for count in np.bincount(labels)])
-        return
-    for orders in product(permutations(range(within)), repeat=len(labels) // within):
-        yield [style for order in orders for style in order]
-
-
-def _choices(counts: list[int]) -> Iterator[list[int]]:
-    """Yield every way to deal `counts` of each style to as many places, as the style of each place."""
-    *others, last = counts
-    if not others:
-        yield [0] * last
-        return
-    for rest in _choices(others):
-        for chosen in combinations(range(sum(counts)), last):
-            row = iter(rest)
-            yield [len(others) if place in chosen else next(row) for place in range(sum(counts))]
+def _runs(labels: Labels, within: int | None) -> Runs:
+    return labels.reshape(-1, within or len(labels))

@@ -44,10 +44,10 @@ from saeprobe.measures.reading import (
 )
 from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
-from saeprobe.statistics.permutation import COUNTED_ITEMS, DRAWING, Dealt, Reached, counted, drawn, every_choice
+from saeprobe.statistics.permutation import Dealt, Looked, Permuted, permute, settle
 
-THINNINGS = (20, 180)
-"""The p of thinned features is averaged over 20 thinnings, and over 180 more where the first leave it open."""
+THINNINGS = (20, 200)
+"""The p of thinned features is averaged over 20 thinnings, and over 200 others where these leave it open."""
 
 ERRORS = 3.3
 """An average leaves it open where alpha lies within this many of its standard errors."""
@@ -63,13 +63,10 @@ _REVERSE = "compare exclusive_features(a, b) with exclusive_features(b, a) of th
 _STATEMENT = "features exclusive to {} > features exclusive to {}"
 
 _RULE = (
-    "a feature that fires on both sides is exclusive to neither, so the two counts of exclusive features differ as the "
-    "counts of distinct features do. The labels are dealt anew, the distinct features of each side counted again, and "
-    "p is the share of relabelings under which they differ at least as much; the patterns say which features fire in "
-    f"which units. {DRAWING}: argsort(random((count, units))) < units of the first side are put there, or "
-    "random((count, topics)) < 0.5 stay as they are. Supported if p < alpha, the estimate is above 0 and every control "
-    "is withstood; refuted if p < alpha and the estimate is below 0; else inconclusive. The unit values are the "
-    "distinct features of each unit"
+    "a feature that fires on both sides is exclusive to neither, so the two counts of exclusive features differ as "
+    "the counts of distinct features do; the patterns say which features fire in which units. Supported if p < "
+    "alpha, the estimate is above 0 and every control is withstood; refuted if p < alpha and the estimate is below 0; "
+    "else inconclusive. The unit values are the distinct features of each unit"
 )
 
 Units = Bool[np.ndarray, "units d_sae"]
@@ -200,7 +197,8 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         scope=planned.scope,
         p=found.p,
         one_sided=towards(found.p, holds=a.mean > b.mean),
-        test=found.in_words("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
+        test=found.name,
+        rule=f"{_RULE}. {found.rule('the difference of distinct features, in the direction found', 'the labels')}",
         seed=found.seed,
         units=planned.units,
         n_units=(len(units_a), len(units_b)),
@@ -322,15 +320,18 @@ def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[floa
     if kept == 1:
         found = relabel(sides.a.units(), sides.b.units(), paired=sides.paired, alpha=alpha, seed=seed)
         return found.p, "nothing to thin"
-    rng = np.random.default_rng(seed)
-    ps: list[float] = []
-    mean = 1.0
-    for more in THINNINGS:
-        ps += [_thinned_p(sides, kept, rng) for _ in range(more)]
-        mean = float(np.mean(ps))
-        if abs(mean - alpha) > ERRORS * float(np.std(ps, ddof=1)) / sqrt(len(ps)):
-            return mean, f"mean over {len(ps)} random thinnings, seed {seed}"
-    return max(mean, alpha), f"mean over {len(ps)} random thinnings, seed {seed}, too near {alpha:g} to count as below"
+
+    def draw(rng: np.random.Generator, count: int) -> list[float]:
+        return [_thinned_p(sides, kept, rng) for _ in range(count)]
+
+    ps, of_seed, high = settle(draw, _around, THINNINGS, alpha=alpha, seed=seed)
+    near = "" if high is None else f", too near {alpha:g} to tell: its upper end"
+    return float(np.mean(ps)) if high is None else high, f"mean over {len(ps)} random thinnings, seed {of_seed}{near}"
+
+
+def _around(ps: list[float], count: int) -> tuple[float, float]:
+    mean, reach = float(np.mean(ps)), ERRORS * float(np.std(ps, ddof=1)) / sqrt(count)
+    return mean - reach, mean + reach
 
 
 def _thinned_p(sides: Sides, kept: float, rng: np.random.Generator) -> float:
@@ -341,29 +342,27 @@ def _thinned_p(sides: Sides, kept: float, rng: np.random.Generator) -> float:
     return relabel(units_a, units_b, paired=sides.paired, alpha=None, seed=int(rng.integers(2**32))).p
 
 
-def relabel(a: Units, b: Units, *, paired: bool, alpha: float | None, seed: int) -> Reached:
-    """Test the difference of distinct features, two-sided: units change sides, and features are counted again.
-
-    Unpaired, any `len(a)` of all units may stand on the first side; paired, unit i of `a` and unit i of `b` may change
-    places. Counted exactly up to `COUNTED_ITEMS` units or pairs, else drawn.
-    """
+def relabel(a: Units, b: Units, *, paired: bool, alpha: float | None, seed: int) -> Permuted:
+    """Test the difference of distinct features, two-sided: units change sides, if `paired` with their partners."""
     ever = a.any(axis=0) | b.any(axis=0)
     a, b = a[:, ever], b[:, ever]
     items = len(a) if paired else len(a) + len(b)
     table = _table(a, b) if paired else _table(np.vstack([a, b]), np.zeros((items, a.shape[1]), dtype=bool))
-    observed = abs(int(a.any(axis=0).sum()) - int(b.any(axis=0).sum()))
+    observed = int(a.any(axis=0).sum()) - int(b.any(axis=0).sum())
 
-    def reaching(dealt: Dealt) -> int:
-        return int((np.abs(_differences(table, dealt)) >= observed).sum())
+    def look(dealt: Dealt) -> Looked:
+        chosen = dealt[:, ::2] if paired else dealt  # of a pair the first label says where both stand
+        return _differences(table, chosen.astype(bool))[:, None].astype(np.float64)
 
-    def deal(rng: np.random.Generator, count: int) -> Dealt:
-        if paired:
-            return rng.random((count, items)) < 0.5  # noqa: PLR2004 - a fair coin a pair
-        return np.argsort(rng.random((count, items)), axis=1) < len(a)
-
-    if items <= COUNTED_ITEMS:
-        return counted(every_choice(items, ones=None if paired else len(a)), reaching)
-    return drawn(deal, reaching, alpha=alpha, seed=seed)
+    return permute(
+        (np.tile([1, 0], (items, 1)) if paired else np.repeat([1, 0], [len(a), len(b)])[None],),
+        look,
+        lambda looked: (looked[:, 0] >= observed) if observed >= 0 else (looked[:, 0] <= observed),
+        what=f"permutation of labels over {len(a)} + {len(b)} units",
+        alpha=alpha,
+        seed=seed,
+        sides=2,
+    )
 
 
 def patterns(a: Units, b: Units) -> tuple[tuple[str, int], ...]:
@@ -400,7 +399,7 @@ def _words(rows: Units) -> UInt64[np.ndarray, "items words"]:
     return np.ascontiguousarray(np.packbits(padded, axis=1)).view(np.uint64)
 
 
-def _differences(table: Unions, dealt: Dealt) -> Int[np.ndarray, " relabelings"]:
+def _differences(table: Unions, dealt: Bool[np.ndarray, "relabelings items"]) -> Int[np.ndarray, " relabelings"]:
     """Return the distinct features on the first side less those on the second, for each relabeling."""
     chosen = np.packbits(dealt, axis=1, bitorder="little")
     step = max(1, AT_ONCE // max(1, table.shape[2]))

@@ -17,9 +17,8 @@ from saeprobe.prompts import Prompt
 from saeprobe.prompts.wordings import copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
-from saeprobe.statistics.intervals import flips_countable, permutations_countable
-from saeprobe.statistics.permutation import Units, flip_share, permutation_share
-from saeprobe.statistics.shifts import Shift, paired_shift, unpaired_shift
+from saeprobe.statistics.permutation import Units
+from saeprobe.statistics.shifts import Shift, paired_shift, paired_test, unpaired_shift, unpaired_test
 
 MOST_NAMED = 3
 """At most this many picked features near their threshold are named one by one."""
@@ -207,17 +206,14 @@ class Rates:
     def p_above(self, feature: int, *, alpha: float, seed: int) -> float:
         """Return the one-sided p of one side firing `feature` more often, a side that was picked on other prompts.
 
-        It is 1 where the feature fires no more often there. A p that was sampled, or of unlike numbers of units, is
-        two-sided, which is never smaller: only with as many units on both sides has every relabeling its mirror.
+        It is 1 where the feature fires no more often there.
         """
         yes, no = self.yes[:, feature], self.no[:, feature]
         if round(float(yes.mean() - no.mean()), SAME) <= 0:
             return 1.0
-        if self.paired and flips_countable(len(yes)):
-            return flip_share(yes - no)(0.0) / 2
-        if not self.paired and permutations_countable(len(yes), len(no)):
-            return permutation_share(yes, no)(0.0) / (2 if len(yes) == len(no) else 1)
-        return self.shift(feature, alpha=alpha, seed=seed).p
+        if self.paired:
+            return paired_test(yes - no, alpha=alpha, seed=seed).share(0.0) / 2
+        return unpaired_test(yes, no, alpha=alpha, seed=seed).share(0.0) / 2
 
     def shift(self, feature: int, *, alpha: float, seed: int) -> Shift:
         """Return how far the rates of one feature lie apart, two-sided."""

@@ -201,7 +201,7 @@ class Design:
 
     @property
     def smallest_p(self) -> float:
-        """The p of the labels as they are, and of their mirror where it is a relabeling: no p can be smaller."""
+        """Twice the share of the labels as they are: no p can be smaller."""
         return smallest_p(len(self.sides.a.names), paired=self.sides.paired, others=len(self.sides.b.names))
 
     def needed(self, alpha: float) -> Needed | None:

@@ -1,32 +1,42 @@
-"""A shift is how far one group of units lies above another; here are its permutation test and the interval of that.
+"""A shift is how far one group of units lies above another; here are its tests and the interval of these.
 
-The tests are linear in a shift of the first group, so that inverting them gives the interval: the shifts that the test
-does not reject (Pitman 1937; Garthwaite, Biometrics 52, 1996). Interval and p never contradict each other.
+The interval inverts the test: it holds the shifts that are not rejected (Pitman 1937; Garthwaite, Biometrics 52, 1996),
+so that interval and p never contradict each other. Each direction is wrong with probability at most alpha / 2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import comb, inf, sqrt
+from dataclasses import dataclass, replace
+from math import comb, hypot, inf, sqrt
 
 import numpy as np
 
+from saeprobe.shapes import Float
 from saeprobe.statistics.intervals import flips_countable, permutations_countable, units_to_decide
 from saeprobe.statistics.permutation import (
-    Draw,
+    Large,
+    Looked,
+    Runs,
     Share,
-    Statistics,
     Tested,
     Units,
+    by_shift,
+    counted,
     flip_share,
     permutation_share,
-    sampled,
+    tolerance,
 )
 
 PRECISION = 1e-8  # the ends of an interval are known to this share of their distance from the estimate
-FARTHEST = 1e6  # standard errors at which an end is looked for; beyond them only the labels decide, which stay the same
+FARTHEST = 1e6  # times the first guess an end is looked for; beyond it only the labels decide, which stay the same
 SMALLEST = 1e-150  # a range below has a variance that no floating-point number holds
+FEWEST = 3  # with 2 units beside many, too many false claims pass where the spreads differ
+TIED = 1e-10  # statistics that differ by a smaller share are the same, and a smaller share of squares is no variance
+
+WARNING = (  # which is the limit of every test of means
+    "one side scatters over twice as much; if it is skewed too, one such verdict in 10 to 20 may be wrong in its favour"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +46,7 @@ class Shift:
     `interval` holds the shifts whose p is not below alpha; None where the test cannot reject any (too few units) or the
     units show no spread. `smallest_p` is what so many units can reach at best. `effect` is the estimate in standard
     deviations between units (of the differences, if `paired`), infinite without spread; `noise` is the part of the
-    variance of the estimate, in the same unit squared, that more units do not lower.
+    variance of the estimate, in the same unit squared, that more units do not lower. `rule` says how p came about.
     """
 
     estimate: float
@@ -50,6 +60,8 @@ class Shift:
     alpha: float
     paired: bool
     noise: float = 0.0
+    rule: str = ""
+    warning: str = ""
 
     @property
     def needed(self) -> int | None:
@@ -60,46 +72,116 @@ class Shift:
 
 
 def unpaired_shift(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequence[tuple[int, int]] = ()) -> Shift:
-    """Test the mean of `a` against the mean of `b`: two-sided permutation of the units, `[units]` each.
+    """Test the mean of `a` against the mean of `b`, `[units]` each, two-sided.
 
-    The labels of `pairs`, (unit of `a`, unit of `b`), are dealt within the pair.
+    `pairs` are units, by their places in `a` and in `b`, that share all but the label. Labels are dealt within pairs
+    and, apart from that, among the other units; without others these are the sign flips of the pairs' differences.
     """
     check(a, b)
-    if pairs:
-        return _stratified(a, b, pairs, alpha=alpha, seed=seed)
-    estimate = difference_of_means(a, b)
-    relabelings = comb(len(a) + len(b), len(a))
-    what = f"permutation of {len(a)} + {len(b)} units"
-    if permutations_countable(len(a), len(b)):
-        smallest = (2 if len(a) == len(b) else 1) / relabelings  # the mirror of unequal groups is no relabeling
-        test = Tested(permutation_share(a, b), smallest, f"exact {what} (all {relabelings:,})")
-    else:
-        test = sampled(drawn_permutations(a, b), estimate, (a, b), what, alpha=alpha, seed=seed)
-    size = float(np.abs(np.concatenate([a, b])).max())
-    spread = varies(a, size) or varies(b, size)
-    deviation = deviation_between(a, b)
-    error = deviation * sqrt(1 / len(a) + 1 / len(b))
-    return _shift(estimate, test, spread=spread, deviation=deviation, error=error, alpha=alpha, paired=False)
-
-
-def _stratified(a: Units, b: Units, pairs: Sequence[tuple[int, int]], *, alpha: float, seed: int) -> Shift:
-    differences = np.array([a[row] - b[other] for row, other in pairs])
+    if any(len(set(of_side)) < len(pairs) for of_side in zip(*pairs, strict=True)):
+        raise ValueError(f"a unit is in two of the {len(pairs)} pairs {tuple(pairs)}; wanted it in one at most")
+    size, deviations = float(np.abs(np.concatenate([a, b])).max()), (float(a.std(ddof=1)), float(b.std(ddof=1)))
     if len(pairs) == len(a) == len(b):
-        return paired_shift(differences, alpha=alpha, seed=seed, scale=float(np.abs(np.concatenate([a, b])).max()))
-    rest = [np.delete(side, list(rows)) for side, rows in zip((a, b), zip(*pairs, strict=True), strict=True)]
-    parts = (len(pairs) / len(a), drawn_flips(differences)), (len(rest[0]) / len(a), drawn_permutations(*rest))
+        differences = np.array([a[first] - b[second] for first, second in pairs])
+        return paired_shift(differences, alpha=alpha, seed=seed, scale=size)
+    test, spread = unpaired_test(a, b, alpha=alpha, seed=seed, pairs=pairs), varies(a, size) or varies(b, size)
+    pooled = hypot(*deviations) / sqrt(2) if spread else None  # as in Cohen's d
+    shift = _shift(difference_of_means(a, b), test, pooled, alpha=alpha, paired=False)
+    return replace(shift, warning=WARNING) if spread and max(deviations) > 2 * min(deviations) else shift
 
-    def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
-        (paired, flipped), (left, dealt) = ((share, deal(rng, count)) for share, deal in parts)
-        return paired * flipped[0] + left * dealt[0], paired * flipped[1] + left * dealt[1]
 
-    estimate = difference_of_means(a, b)
-    what = f"sign flips of {len(pairs)} pairs and permutation of {len(rest[0])} + {len(rest[1])} units"
-    test = sampled(draw, estimate, (a, b), what, alpha=alpha, seed=seed)
-    deviation = deviation_between(a, b)
-    error = deviation * sqrt(2 / len(a))
-    spread = varies(a) or varies(b)
-    return _shift(estimate, test, spread=spread, deviation=deviation, error=error, alpha=alpha, paired=False)
+def unpaired_test(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequence[tuple[int, int]] = ()) -> Tested:
+    """Choose the test of two groups: the larger p of a permutation and of Welch's t test; with pairs the former alone.
+
+    Permuting Welch's t is right for many units, whatever their spread (Janssen, Stat. Probab. Lett. 36, 1997; Chung &
+    Romano, Ann. Stat. 41, 2013); with as many units on both sides it is permuting means, which can be counted.
+    """
+    what, ways = f"permutation of {len(a)} + {len(b)} units", comb(len(a) + len(b), len(a))
+    if pairs:
+        what = f"{what}, within {len(pairs)} pairs and among the rest"
+        return _linear(_groups(a, b, pairs), difference_of_means(a, b), a, b, what=what, alpha=alpha, seed=seed)
+    if len(a) == len(b) and permutations_countable(len(a), len(b)):
+        test = counted(permutation_share(a, b), ways, "the difference of the means", what)
+    else:
+        test = _studentised(a, b, what, alpha=alpha, seed=seed)
+    welch, few = welch_share(a, b), min(len(a), len(b)) < FEWEST
+
+    def share(shift: float) -> float:
+        return max(test.share(shift), welch(shift), float(few))
+
+    name = test.name if test.share(0.0) >= welch(0.0) else f"Welch's t test, beside {test.name}"
+    rule = f"{test.rule}. Welch's t test gives p = {welch(0.0):.3g}, and the larger p counts"
+    rule += f"; with fewer than {FEWEST} units on a side it is 1" * few
+    return Tested(share, max(test.smallest, float(few)), name, rule, test.seed)
+
+
+def welch_share(a: Units, b: Units) -> Share:
+    """Test the means by Welch's t and Satterthwaite's degrees of freedom (Biometrics 2, 1946), two-sided."""
+    from scipy.special import stdtr  # a quarter of a second to import, and not every run needs it
+
+    parts = np.maximum([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)], SMALLEST**2)
+    estimate, error = difference_of_means(a, b), sqrt(float(parts.sum()))
+    freedom = 1 / float(((parts / parts.sum()) ** 2 / (len(a) - 1, len(b) - 1)).sum())
+    return lambda shift: 2 * float(stdtr(freedom, -abs(estimate - shift) / error))
+
+
+# runs of labels, and by how much a difference of means grows with the label of each unit: [0] + distance x [1]
+_Design = tuple[tuple[Runs, ...], Float[np.ndarray, "units 2"]]
+
+
+def _groups(a: Units, b: Units, pairs: Sequence[tuple[int, int]] = ()) -> _Design:
+    """Deal the labels of two groups: the pairs go first, one after another, then the others of `a` and of `b`."""
+    of_a, of_b = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    rest = [np.delete(np.arange(len(side)), chosen) for side, chosen in ((a, of_a), (b, of_b))]
+    order = np.concatenate([np.column_stack([of_a, of_b + len(a)]).ravel(), rest[0], rest[1] + len(a)])
+    first = np.repeat([1, 0], [len(a), len(b)])[order]
+    values = np.concatenate([a - a.mean(), b - b.mean()])[order]
+    runs = first[: 2 * len(pairs)].reshape(-1, 2), first[2 * len(pairs) :].reshape(1, -1)
+    return runs, (1 / len(a) + 1 / len(b)) * np.column_stack([values, first])
+
+
+def _flips(differences: Units) -> _Design:
+    """Turn the sign of a difference where the first of its two labels goes."""
+    turns = np.tile([1, 0], (len(differences), 1))
+    values = turns * (differences - differences.mean())[:, None]
+    return (turns,), 2 / len(differences) * np.column_stack([values.ravel(), turns.ravel()])
+
+
+def _linear(design: _Design, estimate: float, *groups: Units, what: str, alpha: float, seed: int) -> Tested:
+    """Compare a difference of means; the values in `groups` say what counts as a tie."""
+    slack = tolerance(*groups)
+
+    def far(looked: Looked, apart: float) -> Large:
+        side = 1 if apart >= 0 else -1
+        return side * (apart + looked[:, 0] + apart * looked[:, 1]) >= abs(apart) * (1 - TIED) - slack
+
+    return by_shift(*design, far, estimate, ("the difference of the means", what), alpha=alpha, seed=seed)
+
+
+def _studentised(a: Units, b: Units, what: str, *, alpha: float, seed: int) -> Tested:
+    """Compare Welch's t, which is infinite where neither side varies.
+
+    Sums are linear and sums of squares quadratic in a shift, so that four numbers of a relabeling do for all shifts.
+    """
+    n_a, n_b, estimate, slack = len(a), len(b), difference_of_means(a, b), tolerance(a, b)
+    first = np.repeat([1, 0], [n_a, n_b])
+    values = np.concatenate([a - a.mean(), b - b.mean()])
+    columns = np.column_stack([values, first, values**2, values * first])
+    of_a, of_b = float(a.var()) * n_a, float(b.var()) * n_b
+    error = sqrt(of_a / (n_a - 1) / n_a + of_b / (n_b - 1) / n_b)
+
+    def far(looked: Looked, apart: float) -> Large:
+        total, kept = of_a + of_b + apart**2 * n_a, n_a + looked[:, 1]
+        sums = looked[:, 0] + apart * kept
+        squares = of_a + looked[:, 2] + 2 * apart * looked[:, 3] + apart**2 * kept
+        others = apart * n_a - sums
+        variance = (squares - sums**2 / n_a) / (n_a - 1) / n_a
+        variance += (total - squares - others**2 / n_b) / (n_b - 1) / n_b
+        variance = np.maximum(variance - TIED * total, 0)
+        difference = (1 if apart >= 0 else -1) * (sums / n_a - others / n_b)
+        return (difference + slack) * error >= abs(apart) * np.sqrt(variance) * (1 - TIED)
+
+    return by_shift((first[None],), columns, far, estimate, ("Welch's t", what), alpha=alpha, seed=seed)
 
 
 def paired_shift(differences: Units, *, alpha: float, seed: int, scale: float = 0.0) -> Shift:
@@ -108,33 +190,35 @@ def paired_shift(differences: Units, *, alpha: float, seed: int, scale: float = 
     `scale` is the size of what the differences were taken of: differences that are its rounding are no spread.
     """
     check(differences)
-    count, estimate = len(differences), float(differences.mean())
+    test = paired_test(differences, alpha=alpha, seed=seed)
+    deviation = float(differences.std(ddof=1)) if varies(differences, scale) else None
+    return _shift(float(differences.mean()), test, deviation, alpha=alpha, paired=True)
+
+
+def paired_test(differences: Units, *, alpha: float, seed: int) -> Tested:
+    """Count the ways to set the signs of differences that take their mean as far from zero, or draw them."""
+    count, mean = len(differences), float(differences.mean())
     what = f"sign flips of {count} paired differences"
     if flips_countable(count):
-        test = Tested(flip_share(differences), 2 / 2**count, f"exact {what} (all {2**count:,})")
-    else:
-        test = sampled(drawn_flips(differences), estimate, (differences,), what, alpha=alpha, seed=seed)
-    spread = varies(differences, scale)
-    deviation = float(differences.std(ddof=1))
-    error = deviation / sqrt(count)
-    return _shift(estimate, test, spread=spread, deviation=deviation, error=error, alpha=alpha, paired=True)
+        return counted(flip_share(differences), 2**count, "the mean of the differences", what)
+    return _linear(_flips(differences), mean, differences, what=what, alpha=alpha, seed=seed)
 
 
-def _shift(
-    estimate: float, test: Tested, *, spread: bool, deviation: float, error: float, alpha: float, paired: bool
-) -> Shift:
-    """Make a shift by its test; `deviation` is that between units, and `error` the standard error of the estimate."""
+def _shift(estimate: float, test: Tested, deviation: float | None, *, alpha: float, paired: bool) -> Shift:
+    """Make a shift by its test; `deviation` is that between units, and None where they show no spread."""
+    can = deviation is not None and test.smallest < alpha
     return Shift(
         estimate=estimate,
         p=test.share(0.0),
-        interval=invert(test.share, estimate, alpha, step=2 * error) if spread and test.smallest < alpha else None,
+        interval=invert(test.share, estimate, alpha, step=deviation or 1.0) if can else None,
         test=test.name,
         seed=test.seed,
-        spread=spread,
+        spread=deviation is not None,
         smallest_p=test.smallest,
-        effect=abs(estimate) / deviation if spread else inf,
+        effect=abs(estimate) / deviation if deviation else inf,
         alpha=alpha,
         paired=paired,
+        rule=test.rule,
     )
 
 
@@ -150,11 +234,6 @@ def check(*groups: Units) -> None:
 def varies(units: Units, scale: float = 0.0) -> bool:
     """Decide whether units differ by more than the rounding of numbers of this size, as 0.3 - 0.2 and 0.1 do not."""
     return bool(np.ptp(units) > max(1e-9 * scale, 1e-9 * float(np.abs(units).max()), SMALLEST))
-
-
-def deviation_between(a: Units, b: Units) -> float:
-    """Return the standard deviation between the units of a group, pooled over both as in Cohen's d."""
-    return sqrt((float(a.var(ddof=1)) + float(b.var(ddof=1))) / 2)
 
 
 def difference_of_means(a: Units, b: Units) -> float:
@@ -178,11 +257,9 @@ def invert(share: Share, estimate: float, alpha: float, *, step: float) -> tuple
             inside, outside = outside, max(2 * outside, step)
         while outside - inside > PRECISION * outside:
             middle = (inside + outside) / 2
-            if share(estimate + direction * middle) >= alpha:
-                inside = middle
-            else:
-                outside = middle
-        ends.append(estimate + direction * outside)
+            held = share(estimate + direction * middle) >= alpha
+            inside, outside = (middle, outside) if held else (inside, middle)
+        ends.append(estimate + direction * inside)
     return ends[0], ends[1]
 
 
@@ -190,76 +267,34 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
     """Test the mean of `a` against that of `b`, for other templates and other topics at once, two-sided.
 
     Chance has two sources, and their variances add, as in min F' (Clark, J. Verb. Learn. Verb. Behav. 12, 1973): which
-    templates fell to which side, drawn by relabeling the templates, and which topics were taken, drawn by flipping the
-    signs of the topics' differences about their mean. p is the share of draws whose sum lies at least as far from zero
-    as the difference. It is never smaller than that over templates alone or topics alone, so that few units of one
-    sort are not made up for by many of the other; the interval likewise holds both of theirs.
+    templates fell to which side, and which topics were taken, whose differences about their mean have their signs
+    turned. p is never smaller than that over either alone, and the interval holds both of theirs.
 
-    `a` and `b` are means by template, `[templates]`; if `paired`, each is of the same template at the same place.
-    `differences` are those of the two sides by topic, `[topics]`.
+    `a` and `b` are means by template, if `paired` of the same one at the same place; `differences` those by topic.
     """
     templates = paired_shift(a - b, alpha=alpha, seed=seed) if paired else unpaired_shift(a, b, alpha=alpha, seed=seed)
     topics = paired_shift(differences, alpha=alpha, seed=seed)
-    estimate = templates.estimate
+    count, estimate, alone = len(differences), templates.estimate, max(templates, topics, key=lambda shift: shift.p)
     what = f"sign flips of {len(a)} paired differences" if paired else f"permutation of {len(a)} + {len(b)} units"
-    what += f", added to sign flips of {len(differences)} centred paired differences"
-    drawn = sampled(_draw(a, b, differences, paired=paired), estimate, (a, b), what, alpha=alpha, seed=seed)
-    both = drawn.share(0.0)
-    alone = max(templates, topics, key=lambda shift: shift.p)
-    interval = None
+    what += f", added to sign flips of {count} centred paired differences"
+    runs, first = _flips(a - b) if paired else _groups(a, b)
+    turns, second = _flips(differences * sqrt(count / (count - 1)))  # their mean took up a degree of freedom
+    both = runs + turns, np.vstack([first, second * (1, 0)])  # only the templates take up a shift
+    test = _linear(both, estimate, a, b, what=what, alpha=alpha, seed=seed)
+    p, interval, topics_error = test.share(0.0), None, float(differences.var(ddof=1)) / count
     if templates.interval is not None and topics.interval is not None:
-        crossed = invert(drawn.share, estimate, alpha, step=templates.interval[1] - templates.interval[0])
+        crossed = invert(test.share, estimate, alpha, step=templates.interval[1] - templates.interval[0])
         if crossed is not None:
             ends = (*crossed, *templates.interval, *topics.interval)
             interval = min(ends), max(ends)
-    deviation = float((a - b).std(ddof=1)) if paired else deviation_between(a, b)
-    return Shift(
-        estimate=estimate,
-        p=max(both, alone.p),
+    return replace(
+        templates,
+        p=max(p, alone.p),
         interval=interval,
-        test=f"{drawn.name}; p is the larger one of {alone.test}" if alone.p > both else drawn.name,
-        seed=seed,
+        test=f"{test.name}; p is the larger one of {alone.test}" if alone.p > p else test.name,
+        seed=test.seed if alone.seed is None else alone.seed,
         spread=templates.spread or topics.spread,
         smallest_p=max(templates.smallest_p, topics.smallest_p),
-        effect=templates.effect,
-        alpha=alpha,
-        paired=paired,
-        noise=float(differences.var(ddof=1)) / len(differences) / deviation**2 if templates.spread else 0.0,
+        noise=topics_error * (templates.effect / estimate) ** 2 if templates.spread and estimate else 0.0,
+        rule=f"{test.rule}. The largest p counts, of this and of either sort alone: {templates.rule}; {topics.rule}",
     )
-
-
-def drawn_permutations(a: Units, b: Units) -> Draw:
-    """Draw relabelings of the units of two groups."""
-    values = np.concatenate([a, b])
-    values = values - values.mean()  # what one side has above the mean the other lacks
-    weight = 1 / len(a) + 1 / len(b)
-
-    def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
-        chosen = np.argsort(rng.random((count, len(values)))) < len(a)
-        return chosen @ values * weight, chosen[:, : len(a)].sum(axis=1) * weight - len(a) / len(b)
-
-    return draw
-
-
-def drawn_flips(differences: Units) -> Draw:
-    """Draw signs of paired differences."""
-    weight, mean = 2 / len(differences), float(differences.mean())
-
-    def draw(rng: np.random.Generator, count: int) -> tuple[Statistics, Statistics]:
-        turned = rng.integers(0, 2, (count, len(differences)), dtype=bool).astype(np.float64)
-        return mean - weight * (turned @ differences), 1 - weight * turned.sum(axis=1)
-
-    return draw
-
-
-def _draw(a: Units, b: Units, differences: Units, *, paired: bool) -> Draw:
-    """Draw relabeled templates plus turned topics; only the former take up a shift."""
-    count = len(differences)
-    centred = (differences - differences.mean()) * sqrt(count / (count - 1))  # their mean took up a degree of freedom
-    of_templates, of_topics = drawn_flips(a - b) if paired else drawn_permutations(a, b), drawn_flips(centred)
-
-    def draw(rng: np.random.Generator, wanted: int) -> tuple[Statistics, Statistics]:
-        contrast, slope = of_templates(rng, wanted)
-        return contrast + of_topics(rng, wanted)[0], slope
-
-    return draw

@@ -49,7 +49,8 @@ def test_the_evidence_holds_all_that_the_test_saw() -> None:
         "where p is below alpha and it is below zero; inconclusive otherwise, and where the units show no spread. Of "
         "the unit values a template's is its mean over the topics that both sides have, each prompt less the mean of "
         "its topic over both sides and plus the mean of these means. The interval holds what can be taken off the "
-        "first side without rejection"
+        "first side without rejection. compared: the difference of the means; shuffled: permutation of 4 + 4 units; it "
+        "came out at least as large in 2 of 70 ways. Welch's t test gives p = 6.28e-05, and the larger p counts"
     )
 
 
@@ -161,7 +162,7 @@ def test_many_topics_under_few_templates_are_not_many_units() -> None:
     novice = grid("novice", [range(100, 110), range(110, 120)])
     evidence = novice > grid("expert", [range(10), range(10, 20)])
     assert evidence.n_units == (2, 2)
-    assert evidence.p == pytest.approx(2 / 6)
+    assert evidence.p == 1.0
     assert evidence.outcome == "inconclusive"
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 
-from saeprobe.measures.clusters import cosine_distances, mean_distances, relabel, relabelings, silhouettes, style_means
+from saeprobe.measures.clusters import _runs, cosine_distances, mean_distances, relabel, silhouettes, style_means
+from saeprobe.statistics.permutation import relabelings
 
 MODULE = import_module("saeprobe.measures.clusters")  # the package gives the function of that name
 
@@ -107,10 +108,10 @@ def test_every_relabeling_is_counted_once(seed: int, sizes: tuple[int, ...]) -> 
     distances = made(seed, len(labels))
     ways = sorted(set(permutations(labels.tolist())))
     expected = [np.mean(by_a_loop(distances, list(way))) for way in ways]
-    reached, means = relabel(distances, labels, within=None, alpha=0.05, seed=0)
-    assert (reached.relabelings, reached.seed) == (len(ways), None)
-    assert relabelings(labels, within=None) == len(ways)
-    np.testing.assert_allclose(sorted(means @ sizes / len(labels)), sorted(expected), atol=1e-12)
+    reached = relabel(distances, labels, within=None, alpha=0.05, seed=0)
+    assert (len(reached.looked), reached.seed) == (len(ways), None)
+    assert relabelings([_runs(labels, None)]) == len(ways)
+    np.testing.assert_allclose(sorted(reached.looked[:, 1:] @ sizes / len(labels)), sorted(expected), atol=1e-12)
     observed = np.mean(by_a_loop(distances, list(labels)))
     assert reached.p == pytest.approx(np.mean(np.array(expected) >= observed - 1e-9))
 
@@ -122,23 +123,23 @@ def test_within_topics_only_the_styles_of_a_topic_change_places(styles: int, top
     distances = made(1, len(labels))
     ways = [sum(way, ()) for way in product(permutations(range(styles)), repeat=topics)]
     expected = [np.mean(by_a_loop(distances, list(way))) for way in ways]
-    reached, means = relabel(distances, labels, within=styles, alpha=0.05, seed=0)
-    assert reached.relabelings == len(ways) == relabelings(labels, within=styles)
-    np.testing.assert_allclose(sorted(means.mean(axis=1)), sorted(expected), atol=1e-12)
+    reached = relabel(distances, labels, within=styles, alpha=0.05, seed=0)
+    assert len(reached.looked) == len(ways) == relabelings([_runs(labels, styles)])
+    np.testing.assert_allclose(sorted(reached.looked[:, 1:].mean(axis=1)), sorted(expected), atol=1e-12)
 
 
 @pytest.mark.parametrize("within", [None, 2])
 def test_what_is_drawn_agrees_with_what_is_counted(within: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """4,999 draws give only means that occur, as often as they do, and p within 0.02."""
+    """19,999 draws give only means that occur, as often as they do, and p within 0.02."""
     labels = np.tile(np.arange(2), 4)
     distances = made(2, 8)
-    exact, all_means = relabel(distances, labels, within=within, alpha=0.05, seed=0)
-    monkeypatch.setattr(MODULE, "MOST_COUNTED", 1)
-    found, means = relabel(distances, labels, within=within, alpha=0.05, seed=5)
-    assert (found.seed, found.relabelings) == (5, 4_999)
+    exact = relabel(distances, labels, within=within, alpha=0.05, seed=0)
+    monkeypatch.setattr("saeprobe.statistics.permutation.EXACT_LIMIT", 1)
+    found = relabel(distances, labels, within=within, alpha=0.05, seed=5)
+    assert (found.seed, len(found.looked)) == (5, 19_999)
     assert found.p == pytest.approx(exact.p, abs=0.02)
-    np.testing.assert_array_equal(np.unique(np.round(means, 9)), np.unique(np.round(all_means, 9)))
-    assert means.mean() == pytest.approx(all_means.mean(), abs=0.01)
+    np.testing.assert_array_equal(np.unique(np.round(found.looked, 9)), np.unique(np.round(exact.looked, 9)))
+    assert found.looked.mean() == pytest.approx(exact.looked.mean(), abs=0.01)
 
 
 def test_work_in_small_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,18 +149,18 @@ def test_work_in_small_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     together = relabel(distances, labels, within=None, alpha=0.05, seed=0)
     monkeypatch.setattr(MODULE, "AT_ONCE", 1)
     apart = relabel(distances, labels, within=None, alpha=0.05, seed=0)
-    assert together[0] == apart[0]
-    np.testing.assert_allclose(together[1], apart[1], atol=1e-12)
+    assert together.p == apart.p
+    np.testing.assert_allclose(together.looked, apart.looked, atol=1e-12)
 
 
 def test_how_many_ways_there_are_is_a_whole_number_however_many() -> None:
     """1,100 topics of two styles have 2^1100 ways, and 600 + 600 wordings 1200 over 600: more than a float holds."""
-    assert relabelings(np.tile([0, 1], 1_100), within=2) == 2**1_100
-    assert relabelings(np.repeat([0, 1], 600), within=None) == comb(1_200, 600)
+    assert relabelings([_runs(np.tile([0, 1], 1_100), 2)]) == 2**1_100
+    assert relabelings([_runs(np.repeat([0, 1], 600), None)]) == comb(1_200, 600)
 
 
 def test_within_topics_those_ways_decide_whether_all_are_counted() -> None:
     """Ten topics have 2^10 ways, which are counted, though 20 wordings would have 184,756, of which some are drawn."""
     labels = np.tile([0, 1], 10)
-    reached, means = relabel(made(4, 20), labels, within=2, alpha=0.05, seed=0)
-    assert (reached.relabelings, reached.seed, len(means)) == (2**10, None, 2**10)
+    reached = relabel(made(4, 20), labels, within=2, alpha=0.05, seed=0)
+    assert (len(reached.looked), reached.seed) == (2**10, None)

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from saeprobe.statistics.permutation import Units
-from saeprobe.statistics.shifts import crossed_shift, paired_shift, unpaired_shift
+from saeprobe.statistics.shifts import _flips, crossed_shift, paired_shift, unpaired_shift
 
 ALPHA = 0.05
 MIRRORED = np.array([1.0, -1, 2, -2, 0.5, -0.5, 1.5, -1.5])
@@ -46,17 +46,16 @@ def test_centred_topics_keep_their_variance() -> None:
     assert topics.mean() == 2
 
 
-@pytest.mark.parametrize(("level", "reached"), [(1.4, 0.5), (1.43, 0.0)])
-def test_the_topics_part_is_scaled_by_the_degree_of_freedom_that_their_mean_took(level: float, reached: float) -> None:
-    """Topics at d - 1 and d + 1 turn to 0 or +-sqrt(2): half of the draws reach a difference of 1.4, none 1.43."""
-    from saeprobe.statistics.shifts import _draw
-
-    flat = np.zeros(4)
-    contrast, slope = _draw(flat, flat, np.array([level - 1, level + 1]), paired=False)(np.random.default_rng(0), 4000)
-    assert np.mean(np.abs(contrast) >= level) == pytest.approx(reached, abs=0.04)
-    assert slope.min() == -1
-    assert slope.max() == 1
-    assert abs(slope.mean()) < 0.05
+@pytest.mark.parametrize(("level", "p"), [(1.4, 0.5), (1.43, 1 / 2)])
+def test_the_topics_part_is_scaled_by_the_degree_of_freedom_that_their_mean_took(level: float, p: float) -> None:
+    """Topics at d - 1 and d + 1 turn to 0 or +-sqrt(2), beside templates that differ by 1.4: 1/4 or 0 go as far."""
+    flat, reached = np.zeros(4), 1 if level < 2**0.5 else 0
+    runs, columns = _flips(np.array([-1.0, 1.0]) * 2**0.5)
+    signs = np.array([[1, 0, 1, 0], [1, 0, 0, 1], [0, 1, 1, 0], [0, 1, 0, 1]])
+    sums = sorted(((signs - runs[0].ravel()) @ columns)[:, 0].round(9))
+    assert sums == [round(-(2**0.5), 9), 0, 0, round(2**0.5, 9)]
+    assert sum(one >= level for one in sums) == reached
+    assert crossed_shift(flat + level, flat, np.array([level - 1, level + 1]), alpha=1e-9, seed=0).p >= p
 
 
 def test_a_crossed_p_is_never_smaller_than_over_templates_alone() -> None:
@@ -65,7 +64,7 @@ def test_a_crossed_p_is_never_smaller_than_over_templates_alone() -> None:
     a, b = np.array([10.1, 10.2, 9.9, 9.8]), np.array([0.1, -0.1, 0.2, -0.2])
     four = crossed_shift(a, b, topics, alpha=ALPHA, seed=0)
     assert four.p == four.smallest_p == 2 / 70
-    assert four.test.endswith("(19,999 drawn); p is the larger one of exact permutation of 4 + 4 units (all 70)")
+    assert four.test.endswith("(all 17,920); p is the larger one of exact permutation of 4 + 4 units (all 70)")
     three = crossed_shift(a[:3], b[:3], topics, alpha=ALPHA, seed=0)
     assert three.p == three.smallest_p == 0.1
     assert three.interval is None

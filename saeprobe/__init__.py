@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from saeprobe.captures import capture, steer
-    from saeprobe.claims import claim, drifted, inconclusive, published, refuted, subjects, unverifiable
+    from saeprobe.claims import claim, drifted, explained, inconclusive, published, refuted, subjects, unverifiable
     from saeprobe.evidence.compare import about, every, in_each, ordered
     from saeprobe.evidence.correlation import correlation
     from saeprobe.evidence.printed_tables import distinct, printed, rank_correlation, ratio
@@ -28,6 +28,7 @@ __all__ = [
     "distinct",
     "drifted",
     "every",
+    "explained",
     "in_each",
     "inconclusive",
     "ordered",
@@ -42,11 +43,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "saeprobe.captures": ("capture", "steer"),
-    "saeprobe.claims": ("claim", "drifted", "inconclusive", "published", "refuted", "subjects", "unverifiable"),
-    "saeprobe.evidence.compare": ("about", "every", "in_each", "ordered"),
-    "saeprobe.evidence.correlation": ("correlation",),
-    "saeprobe.evidence.printed_tables": ("distinct", "printed", "rank_correlation", "ratio"),
+    "saeprobe.captures": "capture steer",
+    "saeprobe.claims": "claim drifted explained inconclusive published refuted subjects unverifiable",
+    "saeprobe.evidence.compare": "about every in_each ordered",
+    "saeprobe.evidence.correlation": "correlation",
+    "saeprobe.evidence.printed_tables": "distinct printed rank_correlation ratio",
 }
 """The modules that define the names above."""
 
@@ -60,7 +61,7 @@ def __getattr__(name: str) -> object:
     if name in ("measures", "prompts"):
         return import_module(f"{__name__}.{name}")
     for module, names in _HOMES.items():
-        if name in names:
+        if name in names.split():
             value = globals()[name] = getattr(import_module(module), name)
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

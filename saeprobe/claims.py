@@ -67,7 +67,7 @@ class Claim:
         _check_names(f"claim {self.id!r}", "over", self.over, get_args(Over))
 
 
-def _explained(make: Callable[_Given, _Entry]) -> Callable[_Given, _Entry]:
+def _with_an_example(make: Callable[_Given, _Entry]) -> Callable[_Given, _Entry]:
     """Show an error at the line of the probe file, and what a claim needs where it was not given."""
 
     @wraps(make)
@@ -83,7 +83,7 @@ def _explained(make: Callable[_Given, _Entry]) -> Callable[_Given, _Entry]:
     return call
 
 
-@_explained
+@_with_an_example
 def claim(
     sentence: str,
     *,
@@ -107,7 +107,7 @@ def claim(
         published: the printed numbers, by subject name.
         controls: rival explanations that must not account for the effect.
         over: what the sentence generalises over; templates where a style has several, else topics.
-        not_reproduced: by subject name, a verdict that is known not to be `supported`; passes strictly.
+        not_reproduced: by subject name, a verdict other than `supported` that is known; pytest's xfailed, strictly.
 
     Raises:
         TypeError: one name stands where several are wanted, `published` or `not_reproduced` is not by subject, or the
@@ -245,10 +245,15 @@ def _as_printed(value: float | str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class NonReproduction:
-    """A verdict other than `supported` is known, and why; the probe passes as long as it stays so."""
+    """A verdict other than `supported` is known, and why; the probe is pytest's xfailed as long as it stays so."""
 
-    verdict: Literal["drifted", "refuted", "inconclusive"]
+    verdict: Literal["explained", "drifted", "refuted", "inconclusive"]
     reason: str
+
+
+def explained(reason: str) -> NonReproduction:
+    """Declare that a control is known to account for what the claim says of a subject, with the reason."""
+    return NonReproduction(verdict="explained", reason=reason)
 
 
 def refuted(reason: str) -> NonReproduction:
@@ -266,13 +271,14 @@ def drifted(reason: str) -> NonReproduction:
     return NonReproduction(verdict="drifted", reason=reason)
 
 
-Word = Literal["supported", "drifted", "refuted", "inconclusive", "unverifiable", "broken", "not run"]
-Outcome = Literal["passed", "failed", "error", "skipped"]
+Word = Literal["supported", "explained", "drifted", "refuted", "inconclusive", "unverifiable", "broken", "not run"]
+Outcome = Literal["passed", "xfailed", "failed", "error", "skipped"]
 
 WORDS: Final[tuple[Word, ...]] = get_args(Word)
 
 OUTCOMES: Final[dict[Word, Outcome]] = {
     "supported": "passed",
+    "explained": "failed",
     "drifted": "failed",
     "refuted": "failed",
     "inconclusive": "failed",
@@ -280,7 +286,7 @@ OUTCOMES: Final[dict[Word, Outcome]] = {
     "broken": "error",
     "not run": "skipped",
 }
-"""What pytest makes of each word."""
+"""What pytest makes of each word that is not declared."""
 
 RULES: Final[dict[Word, str]] = {
     "supported": (
@@ -288,27 +294,28 @@ RULES: Final[dict[Word, str]] = {
         "for; every number published for the subject was measured and lies within its tolerance, and in the order in "
         "which it is published; every number that was approved lies within the noise of its baseline"
     ),
+    "explained": (
+        "no comparison is refuted, every one found its effect, and a control explains that of one at least: the rival "
+        "surely makes more than half of it, and nothing is surely left beside"
+    ),
     "drifted": (
         "the comparisons are supported, but a published number lies outside its tolerance, two numbers between which "
         "a comparison found a difference are published the other way round, or an approved one lies outside the noise "
         "of its baseline"
     ),
-    "refuted": (
-        "one comparison at least is refuted: the contrary was found, or a control accounts for the effect; this goes "
-        "before all else that was found"
-    ),
+    "refuted": "the evidence of one comparison at least is against the statement itself; this goes before all else",
     "inconclusive": (
-        "no comparison is refuted and one at least is open: no difference was found at alpha, or a control cannot "
-        "decide or could not be run; or none is open, and rounding decides whether a published number lies within its "
-        "tolerance"
+        "no comparison is refuted and one at least is open: its effect was not found at alpha, or, where none is "
+        "explained, a control cannot tell or could not be run; or none is open, and rounding decides whether a "
+        "published number lies within its tolerance"
     ),
-    "unverifiable": "the probe says that the sentence names nothing that can be tested, and it refuted nothing before",
+    "unverifiable": "the probe says that the sentence names nothing that can be tested, and nothing stood against it",
     "broken": (
         "the instrument check failed, the probe raised an error or compared nothing, an assert failed although all "
         "evidence supports or none failed although some does not, a control that the claim asks for was never run, or "
         "a published number was never measured or may be of several measures"
     ),
-    "not run": "weights, hardware or recorded data are absent or the probe was skipped, and nothing was refuted before",
+    "not run": "weights, hardware or recorded data are absent or the probe was skipped, and nothing stood against it",
 }
 """How each word is decided, for whoever checks a report by hand; `verdicts` does it."""
 
@@ -317,9 +324,9 @@ RULES: Final[dict[Word, str]] = {
 class Verdict:
     """A verdict is one of the words, why it was given, and how far it reaches.
 
-    `declared` holds the reason of a known non-reproduction when this verdict is the declared one; such a probe passes,
-    and an article that cites it stays held. `surprise` marks a verdict of `supported` where another was declared; such
-    a probe fails until the declaration is taken away.
+    `declared` holds the reason of a known non-reproduction when this verdict is the declared one; such a probe is
+    xfailed, and an article that cites it stays held. `surprise` marks a verdict of `supported` where another was
+    declared; such a probe fails until the declaration is taken away.
     """
 
     word: Word
@@ -333,7 +340,7 @@ class Verdict:
         """Say what pytest makes of it."""
         if self.surprise:
             return "failed"
-        return "passed" if self.declared is not None else OUTCOMES[self.word]
+        return "xfailed" if self.declared is not None else OUTCOMES[self.word]
 
 
 class NotRun(Exception):  # noqa: N818 - it carries a verdict, not a fault

@@ -204,6 +204,7 @@ def test_a_tolerance_is_a_finite_distance(tolerance: float) -> None:
     ("word", "outcome"),
     [
         ("supported", "passed"),
+        ("explained", "failed"),
         ("drifted", "failed"),
         ("refuted", "failed"),
         ("inconclusive", "failed"),
@@ -213,19 +214,20 @@ def test_a_tolerance_is_a_finite_distance(tolerance: float) -> None:
     ],
 )
 def test_every_word_has_its_outcome(word: Word, outcome: Outcome) -> None:
-    """Only `supported` passes among the seven words."""
+    """Only `supported` passes among the eight words."""
     assert Verdict(word=word, reason="").outcome == outcome
 
 
 def test_no_word_is_without_an_outcome() -> None:
-    """The seven words and their outcomes are the same seven."""
+    """The eight words and their outcomes are the same eight."""
     assert set(OUTCOMES) == set(WORDS)
-    assert len(WORDS) == 7
+    assert WORDS[:3] == ("supported", "explained", "drifted")
+    assert len(WORDS) == 8
 
 
-def test_a_declared_verdict_passes_and_a_surprise_fails() -> None:
-    """A known non-reproduction passes; `supported` against the declaration does not."""
-    assert Verdict(word="refuted", reason="", declared="known").outcome == "passed"
+def test_a_declared_verdict_is_xfailed_and_a_surprise_fails() -> None:
+    """A known non-reproduction is pytest's xfailed; `supported` against the declaration fails."""
+    assert Verdict(word="refuted", reason="", declared="known").outcome == "xfailed"
     assert Verdict(word="supported", reason="", surprise=True).outcome == "failed"
 
 

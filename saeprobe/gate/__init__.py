@@ -77,7 +77,7 @@ class Release:
 def decision_of(probe: Probe) -> Decision:
     """Decide by one probe: only an undeclared `supported` releases its claim, and `not run` decides nothing.
 
-    A declared non-reproduction passes its pytest run, but a sentence known not to hold is held all the same.
+    A declared non-reproduction is xfailed in its pytest run, and a sentence known not to hold is held all the same.
     """
     if probe.declared is not None:
         return "hold"
@@ -132,6 +132,7 @@ def _lost(citation: Citation, of_claim: Sequence[Probe], planned: Sequence[str])
 _WORST_FIRST: Final[tuple[Decision, ...]] = ("hold", "cannot tell", "release")
 _WIDTH: Final = 100
 _REMEDIES: Final[dict[Word, str]] = {
+    "explained": "write what accounts for it, or take the sentence out",
     "refuted": "take the sentence out, or write what was found",
     "drifted": "write the number that was measured",
     "inconclusive": "gather more evidence, or weaken the sentence",
@@ -139,7 +140,7 @@ _REMEDIES: Final[dict[Word, str]] = {
     "broken": "mend the probe or its instrument",
     "not run": "bring what is absent",
 }
-_SEEN: Final = ("refuted", "drifted")
+_SEEN: Final = ("explained", "refuted", "drifted")
 """Verdicts whose evidence is there to be looked at; the others are decided by a new run alone."""
 _APART: Final = "--saeprobe-report=.saeprobe/again"
 """Where a run of one probe writes its report, which must not take the place of the report of all claims."""
@@ -196,7 +197,7 @@ def _run_of_all(release: Release) -> str:
 def _remedy(probe: Probe, command: str) -> str:
     """Say what a writer can do about a probe that does not release its claim."""
     if probe.declared is not None:
-        return "take the claim out of the article, or write that it does not hold and cite it no longer"
+        return "take the claim out of the article, or write what was found and cite it no longer"
     remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe.verdict]
     if probe.verdict in _SEEN:
         again = command_line(["pytest", probe.nodeid, _APART])

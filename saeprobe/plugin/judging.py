@@ -102,6 +102,17 @@ def _differs(subject: Subject, laboratory: Laboratory) -> tuple[shape.Difference
     )
 
 
+class _AsDeclared(pytest.xfail.Exception):
+    """A probe ends so where its verdict is the declared one: pytest takes `msg` for the reason of its xfailed."""
+
+    def __init__(self, reason: str, shown: str) -> None:
+        super().__init__(reason, pytrace=False)
+        self._shown = shown
+
+    def __str__(self) -> str:
+        return self._shown
+
+
 class Judge:
     """The judge takes part in the phases of a probe.
 
@@ -172,7 +183,10 @@ class Judge:
             _skip(verdict)
         if verdict.word == "broken" and ended is not None:
             raise ended
-        pytest.fail("\n".join(_explained(claim, verdict, recorder.evidence, ended)), pytrace=False)
+        shown = "\n".join(_shown(claim, verdict, recorder.evidence, ended))
+        if verdict.outcome == "xfailed":
+            raise _AsDeclared(f"{verdict.word}: {verdict.declared}", shown)
+        pytest.fail(shown, pytrace=False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -185,7 +199,8 @@ class Judge:
             del item.stash[_record]
             setattr(report, RECORD, record)
             # An xfail mark is no declaration: a claim that is not established fails all the same.
-            if getattr(report, "__dict__", {}).pop("wasxfail", None) is not None and call.excinfo is not None:
+            marked = record["declared"] is None and getattr(report, "__dict__", {}).pop("wasxfail", None) is not None
+            if marked and call.excinfo is not None:
                 report.outcome = "failed"
         return report
 
@@ -196,8 +211,10 @@ class Judge:
         approvals = self._baselines.get((claim.id, subject))
         baseline = None if approvals is None else approvals[-1]
         now = self._now(subject) if baseline is not None and evidence else None
-        verdict, published, approved = decide(claim, subject, evidence, ended, baseline, now)
-        if verdict.word in ("refuted", "inconclusive"):
+        strict = not getattr(item.config.option, "runxfail", True)  # else, or without that plugin, nothing is xfailed
+        declaring = claim if strict else replace(claim, not_reproduced={})
+        verdict, published, approved = decide(declaring, subject, evidence, ended, baseline, now)
+        if verdict.word in ("refuted", "explained", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, verdict, published, approved, evidence, seconds)
         return verdict
@@ -239,14 +256,8 @@ class Judge:
             baseline=approved,
         )
         # On the item, not on one report: the JUnit file takes the properties of the teardown's.
-        said = {
-            "claim": claim.id,
-            "sentence": claim.sentence,
-            "subject": subject,
-            "verdict": verdict.word,
-            "reason": verdict.reason,
-            "scope": verdict.scope,
-        }
+        said = {"claim": claim.id, "sentence": claim.sentence, "subject": subject}
+        said |= {"verdict": verdict.word, "reason": verdict.reason, "scope": verdict.scope}
         before = item.stash.get(_said, ())  # they are said again where a probe is rerun
         others = [each for each in item.user_properties if all(each is not one for one in before)]
         item.stash[_said] = own = [(name, visible(text)) for name, text in said.items()]
@@ -266,9 +277,7 @@ def _unreached(item: pytest.Item, ended: BaseException | None) -> str:
     return f"; {left} later {'assert was' if left == 1 else 'asserts were'} never reached" if left else ""
 
 
-def _explained(
-    claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], ended: BaseException | None
-) -> Iterator[str]:
+def _shown(claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], ended: BaseException | None) -> Iterator[str]:
     """Write what a failed probe shows instead of a traceback: the verdict, the sentence, the assert, the evidence."""
     yield f"{verdict.word}: {verdict.reason}"
     yield ""

@@ -29,15 +29,14 @@ from saeprobe.store.instrument import InstrumentCheck
 _INDENT: Final = 17
 _WORD: Final = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+")
 _LETTER: Final[Mapping[Word, str]] = {
-    "supported": ".", "drifted": "D", "refuted": "R", "inconclusive": "I", "unverifiable": "u", "broken": "B",
-    "not run": "n",
+    "supported": ".", "explained": "C", "drifted": "D", "refuted": "R", "inconclusive": "I", "unverifiable": "u",
+    "broken": "B", "not run": "n",
 }  # fmt: skip
-_GREEN: Final = {"green": True}
 _YELLOW: Final = {"yellow": True}
 _RED: Final = {"red": True, "bold": True}
 _MARKUP: Final[Mapping[Word, dict[str, bool]]] = {
-    "supported": _GREEN, "drifted": _YELLOW, "refuted": {"red": True}, "inconclusive": _YELLOW,
-    "unverifiable": {"cyan": True}, "broken": _RED, "not run": {"light": True},
+    "supported": {"green": True}, "explained": {"purple": True}, "drifted": _YELLOW, "refuted": {"red": True},
+    "inconclusive": _YELLOW, "unverifiable": {"cyan": True}, "broken": _RED, "not run": {"light": True},
 }  # fmt: skip
 
 
@@ -48,7 +47,7 @@ def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
         return None
     word = record["verdict"]
     if record["declared"] is not None:
-        return "passed", "x", f"{word.upper()} AS DECLARED"
+        return "xfailed", "x", f"{word.upper()} AS DECLARED"
     if report.failed and _surprising(record):
         return "failed", "X", f"{word.upper()} AGAINST ITS DECLARATION"
     return OUTCOMES[word], _LETTER[word], word.upper()
@@ -69,15 +68,17 @@ def failure(report: pytest.TestReport) -> str | None:
 def broken_by(report: pytest.TestReport, record: ProbeRecord, other: str | None) -> ProbeRecord | None:
     """Return the record as a broken one, where it would not fail its probe and `other` or its own report failed.
 
-    The report that carries it fails with it.
+    The report that carries it fails with it, xfailed or not.
     """
-    own = hasattr(report, RECORD)
-    why = failure(report) if other is None and own and not _surprising(record) else other
-    if why is None or (record["declared"] is None and OUTCOMES[record["verdict"]] not in ("passed", "skipped")):
+    own, declared = hasattr(report, RECORD), record["declared"] is not None
+    expected = _surprising(record) or (declared and report.skipped)  # the report is as the judge left it
+    why = failure(report) if other is None and own and not expected else other
+    if why is None or (not declared and OUTCOMES[record["verdict"]] not in ("passed", "skipped")):
         return None
     broken = {**record, "verdict": "broken", "reason": why, "declared": None}
     if own:
         setattr(report, RECORD, broken)
+        getattr(report, "__dict__", {}).pop("wasxfail", None)  # pytest counts no failure beside it
         if not report.failed:
             report.outcome, report.longrepr = "failed", f"broken: {why}"
     return broken
@@ -216,7 +217,7 @@ def _write_row(terminal: pytest.TerminalReporter, record: ProbeRecord, width: in
     if record["declared"] is None:
         _write_beside(terminal, word, said, width, _MARKUP[word])
     else:
-        _write_beside(terminal, f"{word}*", said, width, _GREEN)
+        _write_beside(terminal, f"{word}*", said, width, _YELLOW)
 
 
 def _write_beside(

@@ -13,7 +13,7 @@ from saeprobe.report.pictures import MOST_LANES, by_template, mean_of
 from saeprobe.report.shape import Claim, Control, Document, Evidence, Interval, Probe, Published, Sample, Subject
 
 WORST_FIRST: Final[tuple[Word, ...]] = (
-    *("broken", "refuted", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
+    *("broken", "refuted", "explained", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
 )
 UNDECIDED: Final = ("not run", "unverifiable", "broken")
 MOST_NAMED: Final = 3
@@ -240,7 +240,7 @@ class Rival:
     def outcome(self) -> str:
         """Give the outcome whose colour and sign it takes."""
         if self.standing == "explains":
-            return "refuted"
+            return "explained"
         return "supported" if self.standing == "withstood" else "inconclusive"
 
 

@@ -142,7 +142,8 @@ def _held(published: Published, evidence: Sequence[Evidence]) -> _Held:
 def _puts_in_order(piece: Evidence) -> bool:
     """Say whether a comparison found one side above the other; what falls short of a margin need not lie below."""
     margin = piece.margin or 0.0
-    decided = margin >= 0 if piece.outcome == "supported" else piece.outcome == "refuted" and margin == 0
+    found = piece.outcome in ("supported", "explained")
+    decided = margin >= 0 if found else piece.outcome == "refuted" and margin == 0
     return decided and piece.kind in ORDERING
 
 
@@ -199,13 +200,14 @@ def _from_evidence(
     runs = dict.fromkeys(str(sample.run) for sample in samples_of(evidence) if sample.run)
     scope = "; ".join(dict.fromkeys([*(piece.scope for piece in evidence), *runs]))
     if isinstance(ended, NotRun | Unverifiable):
-        if not any(piece.outcome == "refuted" for piece in evidence):  # what stands against it is not skipped away
+        if not any(piece.outcome in ("refuted", "explained") for piece in evidence):  # they are not skipped away
             return Verdict(word="not run" if isinstance(ended, NotRun) else "unverifiable", reason=str(ended))
     elif ended is not None and not isinstance(ended, AssertionError):
         return Verdict(word="broken", reason=f"the probe raised {type(ended).__name__}: {ended}", scope=scope)
     if not evidence:
         return Verdict(word="broken", reason="the probe compared nothing, so there is no evidence for its sentence")
-    for word in ("refuted", "inconclusive"):
+    found = all(_open_by_control(piece) for piece in evidence if piece.outcome == "inconclusive")
+    for word in ("refuted", "explained", "inconclusive") if found else ("refuted", "inconclusive", "explained"):
         these = [piece for piece in evidence if piece.outcome == word]
         if these and ended is None:
             reason = (
@@ -218,6 +220,14 @@ def _from_evidence(
             agreed = "" if held is None else held.agreement
             return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)
     return replace(_of_what_holds(claim, evidence, ended, held), scope=scope)
+
+
+def _open_by_control(piece: Evidence) -> bool:
+    """Say whether an open comparison, or every open part of it, found its effect and a control leaves it open."""
+    if piece.parts:
+        return all(_open_by_control(part) for part in piece.parts if part.outcome == "inconclusive")
+    found = piece.p is not None and piece.alpha is not None and piece.p < piece.alpha
+    return found and bool(piece.controls)
 
 
 def _of_what_holds(

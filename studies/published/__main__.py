@@ -28,7 +28,7 @@ from studies.published.protocol import A, B, Protocol, Read, compared, make, rea
 
 HERE: Final = Path(__file__).parent
 PUBLISHED: Final = "published-as-published"
-WORDS: Final = ("supported", "refuted", "inconclusive")
+WORDS: Final = ("supported", "explained", "refuted", "inconclusive")
 """With any other word a claim is not decided."""
 
 

@@ -29,7 +29,7 @@ from saeprobe.report.shape import (
     Subject,
 )
 
-HELD = ("drifted", "refuted", "inconclusive", "unverifiable", "broken")
+HELD = ("explained", "drifted", "refuted", "inconclusive", "unverifiable", "broken")
 
 
 def article(*claims: str | Citation) -> Article:
@@ -120,7 +120,7 @@ def test_any_other_verdict_holds(verdict: str):
 
 @pytest.mark.parametrize("verdict", WORDS)
 def test_a_declared_non_reproduction_holds(verdict: str):
-    """A known failure passes its pytest run and still holds the article."""
+    """What is xfailed in its pytest run still holds the article."""
     release = decide_release(article("a"), report(("a", "sparrow", verdict), declared="known"))
     assert release.exit_code == 1
 
@@ -282,6 +282,7 @@ def test_the_text_tells_of_a_declared_non_reproduction():
     text = render(decide_release(article("a"), report(("a", "sparrow", "refuted"), declared="lengths differ")))
     assert "refuted on sparrow, a declared non-reproduction: reason 0" in text
     assert "declared because: lengths differ" in text
+    assert "or write what was found and cite it no longer" in text
     assert text.endswith("0 of 1 claim released, 1 held, 0 undecided; exit code 1")
 
 

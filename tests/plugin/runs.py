@@ -20,6 +20,7 @@ HEAD = """
 from saeprobe import capture
 from saeprobe import claim
 from saeprobe import drifted
+from saeprobe import explained
 from saeprobe import inconclusive
 from saeprobe import published
 from saeprobe import refuted

@@ -114,6 +114,13 @@ SUBTEST = SUPPORTED.replace("(ranks)", "(ranks, subtests)") + "    with subtests
 XFAIL = "import pytest\n@pytest.mark.xfail\n"
 
 
+DECLARED = 'table 1", not_reproduced={"llama70b-as-published": refuted("known")})'
+KNOWN = REFUTED.replace("down", "up").replace('table 1")', DECLARED)
+KNOWN_SUBTEST = KNOWN.replace("(ranks)", "(ranks, subtests)").replace(
+    "    assert", "    with subtests.test('x'):\n        raise ValueError('bad')\n    assert"
+)
+
+
 @pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["here", "workers"])
 @pytest.mark.parametrize(
     ("conftest", "probes", "reason"),
@@ -122,8 +129,11 @@ XFAIL = "import pytest\n@pytest.mark.xfail\n"
         (LATE, SUPPORTED, "another check of the probe failed: the prompts differ"),
         ("", SUBTEST.format("raise ValueError('bad')"), "a subtest failed: ValueError: bad"),
         ("", XFAIL + SUBTEST.format("raise ValueError('bad')").lstrip(), "a subtest failed: ValueError: bad"),
+        (SOFT, KNOWN, "another check of the probe failed: the prompts differ"),
+        (LATE, KNOWN, "another check of the probe failed: the prompts differ"),
+        ("", KNOWN_SUBTEST, "a subtest failed: ValueError: bad"),
     ],
-    ids=["soft", "late", "subtest", "xfail"],
+    ids=["soft", "late", "subtest", "xfail", "known-soft", "known-late", "known-subtest"],
 )
 def test_a_probe_that_another_plugin_fails_is_broken(
     pytester: pytest.Pytester, evidence: Path, conftest: str, probes: str, reason: str, workers: tuple[str, ...]
@@ -138,16 +148,19 @@ def test_a_probe_that_another_plugin_fails_is_broken(
     assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
     assert run.probes["rank.up[llama70b-as-published]"]["reason"] == reason
     assert run.lines("BROKEN test_probes.py::test_up")
+    if conftest != LATE:  # which fails it when the JUnit file has its outcome
+        assert run.junit_outcomes()["test_up"] == "failure"
     assert not run.lines("DECLARATION")
     path = run.folder / "reports" / "report.json"
     article = Article(path=path, title="A", language="en", claims=(Citation(id="rank.up", subject=None),))
     assert decide_release(article, read_report(path)).decision != "release"
 
 
-def test_a_claim_whose_teardown_fails_is_broken(go: Go) -> None:
+@pytest.mark.parametrize("probe", [SUPPORTED, KNOWN], ids=["supported", "declared"])
+def test_a_claim_whose_teardown_fails_is_broken(go: Go, probe: str) -> None:
     """What it showed before may rest on something that was not as it should be."""
     fixture = "import pytest\n@pytest.fixture\ndef scale():\n    yield\n    raise OSError('it fell')\n"
-    run = go(probes=fixture + SUPPORTED.replace("test_up(ranks)", "test_up(ranks, scale)"))
+    run = go(probes=fixture + probe.replace("test_up(ranks", "test_up(ranks, scale"))
     assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
 
 

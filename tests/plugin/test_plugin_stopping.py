@@ -153,10 +153,13 @@ def test_a_rerun_is_the_other_plugins_and_the_last_attempt_counts(go: Go, pytest
     """Its letter and count are left to it; the record and its properties are there once."""
     pytester.makeconftest(RERUN)
     fickle = SUPPORTED.replace("    assert", "    seen.append(1)\n    assert len(seen) > 1\n    assert", 1)
-    run = go("-v", probes=REFUTED + "seen = []\n" + fickle)
-    assert (run.code, run.verdicts) == (1, {"rank.down": "refuted", "rank.up": "supported"})
-    assert len(run.lines("RERUN")) == 2
-    assert run.lines("1 failed, 1 passed, 2 rerun")
+    declared = 'table 1", not_reproduced={"llama70b-as-published": refuted("known")})'
+    known = REFUTED.replace("down", "known").replace('table 1")', declared)
+    run = go("-v", probes=REFUTED + "seen = []\n" + fickle + known)
+    verdicts = {"rank.down": "refuted", "rank.up": "supported", "rank.known": "refuted"}
+    assert (run.code, run.verdicts) == (1, verdicts)
+    assert len(run.lines("RERUN")) == 2  # a declared verdict is no failure to try again
+    assert run.lines("1 failed, 1 passed, 1 xfailed, 2 rerun")
     names = [one.attrib["name"] for one in run.junit["test_down"].iter("property")]
     assert len(names) == len(set(names))
     assert properties(run.junit["test_down"])["verdict"] == "refuted"

@@ -71,7 +71,7 @@ def _verdict(claim: Json, probe: Json, report: Json) -> str:
     outcomes = {report["evidence"][row]["outcome"] for row in probe["evidence"]}
     if not outcomes:
         return "broken"
-    for word in ("refuted", "inconclusive"):
+    for word in ("refuted", "inconclusive", "explained"):
         if word in outcomes:
             return word
     run = {control["name"] for piece in walk(probe["evidence"], report) for control in piece["controls"]}

@@ -173,6 +173,7 @@ def test_every_verdict_is_counted(document: Document) -> None:
     """The counts are those of the eleven probes, by word."""
     assert document.counts == {
         "supported": 2,
+        "explained": 0,
         "drifted": 2,
         "refuted": 2,
         "inconclusive": 2,

@@ -164,12 +164,23 @@ def test_a_style_attribute_would_be_blocked_so_there_is_none(document: Document)
 
 
 def test_every_verdict_word_is_explained(document: Document) -> None:
-    """The page tells what each of the seven words means, in both languages."""
+    """The page tells what each of the eight words means, in both languages."""
     for language in LANGUAGES:
         text = parsed(render(document, language=language)).text
         for word in WORDS:
             assert say(f"verdict.{word.replace(' ', '-')}", language) in text
             assert say(f"meaning.{word.replace(' ', '-')}", language) in text
+
+
+def test_every_verdict_word_has_a_sign_a_colour_and_a_filter(document: Document) -> None:
+    """A word without one would be shown as an empty place in the text's own colour."""
+    page = render(document)
+    for word in WORDS:
+        slug = word.replace(" ", "-")
+        assert f'<symbol id="_g-{slug}"' in page
+        assert f"--{slug}: light-dark(" in page
+        assert f".v-{slug}" in page
+        assert f'data-word="{word}"' in page
 
 
 def test_a_declared_non_reproduction_is_marked_and_does_not_stand(document: Document) -> None:

@@ -53,7 +53,7 @@ def shown(*evidence: Evidence) -> str:
     ("answer", "p", "standing", "outcome"),
     [
         ("withstood", 0.049, "withstood", "supported"),
-        ("explains", 0.4, "explains", "refuted"),
+        ("explains", 0.4, "explains", "explained"),
         ("cannot tell", 0.4, "open", "inconclusive"),
         ("cannot tell", None, "not-run", "inconclusive"),
     ],

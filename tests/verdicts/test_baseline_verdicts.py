@@ -13,6 +13,7 @@ from saeprobe.claims import (
     Unverifiable,
     Verdict,
     drifted,
+    explained,
     inconclusive,
     published,
     refuted,
@@ -146,16 +147,23 @@ def test_a_declared_drift_does_not_cover_a_move_from_the_baseline() -> None:
     """The declaration speaks of the printed number, whose distance was known; this move is another."""
     claim = claimed(published(novice="132.4", unit="features"), drifted("another SAE"))
     known = judged(18.83, claim=claim, verdict="drifted")
-    assert (known.outcome, known.declared) == ("passed", "another SAE")
+    assert (known.outcome, known.declared) == ("xfailed", "another SAE")
     moved = judged(21.2, claim=claim, verdict="drifted")
     assert (moved.word, moved.outcome, moved.declared) == ("drifted", "failed", None)
 
 
-@pytest.mark.parametrize(("known", "outcome"), [(refuted("small"), "refuted"), (inconclusive("small"), "inconclusive")])
-def test_a_declared_non_reproduction_still_passes(known: NonReproduction, outcome: EvidenceOutcome) -> None:
+@pytest.mark.parametrize(
+    ("known", "outcome"),
+    [
+        (refuted("small"), "refuted"),
+        (explained("small"), "explained"),
+        (inconclusive("small"), "inconclusive"),
+    ],
+)
+def test_a_declared_non_reproduction_stays_one(known: NonReproduction, outcome: EvidenceOutcome) -> None:
     """It keeps its word and its declaration; that its values moved is told."""
     verdict = judged(21.2, outcome=outcome, claim=claimed(known=known), verdict=outcome)
-    assert (verdict.word, verdict.outcome, verdict.declared) == (outcome, "passed", "small")
+    assert (verdict.word, verdict.outcome, verdict.declared) == (outcome, "xfailed", "small")
     assert verdict.reason == f"told {outcome}; {MOVED}"
 
 

@@ -19,6 +19,7 @@ from saeprobe.claims import (
     Unverifiable,
     Verdict,
     drifted,
+    explained,
     inconclusive,
     published,
     refuted,
@@ -30,7 +31,7 @@ from saeprobe.verdicts import decide
 HIGH = templates("novice", (10, 11, 12, 13))
 LOW = templates("expert", (1, 2, 3, 4))
 MIXED = templates("guru", (0, 5, 9, 14))
-outcomes = st.sampled_from(["supported", "refuted", "inconclusive"])
+outcomes = st.sampled_from(["supported", "explained", "refuted", "inconclusive"])
 
 
 def claimed(
@@ -117,8 +118,10 @@ def test_unverifiable_and_not_run_carry_their_reason() -> None:
 
 @pytest.mark.parametrize("ended", [NotRun("no weights"), Unverifiable("no test")])
 def test_evidence_against_a_claim_is_not_skipped_away(ended: Exception) -> None:
-    """What was refuted before a record or a sentence gave out stays refuted; without it the skip stands."""
+    """What was refuted or explained before a record or a sentence gave out stays so; without it the skip stands."""
     assert decide(claimed(), "sparrow", [found("refuted")], ended)[0].word == "refuted"
+    assert decide(claimed(), "sparrow", [found("explained")], ended)[0].word == "explained"
+    assert decide(claimed(), "sparrow", [found("inconclusive")], ended)[0].outcome == "skipped"
     assert decide(claimed(), "sparrow", [found("supported")], ended)[0].outcome == "skipped"
 
 
@@ -197,9 +200,10 @@ def test_an_assert_on_several_comparisons_is_decided_by_the_worst() -> None:
 
 @given(st.lists(outcomes, min_size=1, max_size=5))
 def test_the_worst_evidence_wins(told: list[EvidenceOutcome]) -> None:
-    """Refuted before inconclusive before supported, in whatever order and number."""
+    """Refuted before inconclusive before explained before supported, in whatever order and number."""
     verdict = decided([found(outcome) for outcome in told])
-    worst = next(word for word in ("refuted", "inconclusive", "supported") if word in told)
+    words: tuple[EvidenceOutcome, ...] = ("refuted", "inconclusive", "explained", "supported")
+    worst = next(word for word in words if word in told)
     assert verdict.word == worst
     assert verdict.reason.count("told") == told.count(worst)
 
@@ -217,9 +221,7 @@ ASKING = replace(claimed(published(novice=132.4, unit="features")), controls=("l
 
 def under(name: Control, *, parts: tuple[Evidence, ...] = (), p: float | None = 0.01) -> Evidence:
     """A supported comparison under this control."""
-    control = ControlResult(
-        name=name, expects="persists", explains=False, estimate=1.0, interval=None, p=p, detail="as it was"
-    )
+    control = ControlResult(name=name, answer="withstood", estimate=1.0, interval=None, p=p, detail="as it was")
     of = sample("novice", 132.4)
     return replace(found("supported", samples=(of,)), controls=(control,), parts=parts)
 
@@ -250,9 +252,50 @@ def test_a_control_that_a_part_ran_was_run() -> None:
         assert decide(ASKING, "sparrow", pieces, None)[0].word == "supported"
 
 
+FOUND = replace(under("length"), outcome="inconclusive", p=0.01, alpha=0.05)
+"""An effect of p = 0.01 that the control leaves open."""
+OPEN = replace(FOUND, p=0.06)
+WHOLE = found("inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("piece", "word"),
+    [
+        (FOUND, "explained"),
+        (replace(WHOLE, parts=(found("supported"), FOUND, FOUND)), "explained"),
+        (OPEN, "inconclusive"),
+        (replace(FOUND, p=None), "inconclusive"),
+        (replace(FOUND, controls=()), "inconclusive"),
+        (replace(WHOLE, parts=(FOUND, OPEN)), "inconclusive"),
+    ],
+    ids=["by-control", "parts-by-control", "not-found", "not-tested", "no-control", "a-part"],
+)
+def test_what_a_control_leaves_open_says_less_than_what_one_explains(piece: Evidence, word: str) -> None:
+    """An effect that is found and left open by a control comes after an explained one; one not found before it."""
+    for pieces in ([piece, found("explained")], [found("explained"), piece]):
+        assert decided(pieces).word == word
+        assert decided([*pieces, found("refuted")]).word == "refuted"
+    assert decided([piece, found("supported")]).word == "inconclusive"
+
+
+def test_an_explained_comparison_that_the_probe_passes_over_breaks_it() -> None:
+    """It is not asserted, so that the probe states another sentence."""
+    assert decide(claimed(), "sparrow", [found("explained")], None)[0].word == "broken"
+
+
+def test_numbers_that_moved_do_not_hide_what_accounts_for_them() -> None:
+    """An explained sentence is no drifted one, and a number that moved stays beside it."""
+    claim = claimed(published(novice=132.4, unit="features"))
+    explained_, compared, _ = decide(
+        claim, "sparrow", [found("explained", samples=(sample("novice", 140.0),))], AssertionError()
+    )
+    assert explained_.word == "explained"
+    assert [row.agrees for row in compared] == [False]
+
+
 def test_a_control_that_nothing_ran_does_not_hide_what_was_found() -> None:
-    """Refuted and inconclusive keep their word; a number that moved does not go before the control."""
-    words: tuple[EvidenceOutcome, ...] = ("refuted", "inconclusive")
+    """Refuted, explained and inconclusive keep their word; a number that moved does not go before the control."""
+    words: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive")
     for outcome in words:
         assert decided([found(outcome)], ASKING).word == outcome
     moved = found("supported", samples=(sample("novice", 140.0),))
@@ -262,6 +305,7 @@ def test_a_control_that_nothing_ran_does_not_hide_what_was_found() -> None:
 # declarations
 
 DECLARED: Mapping[str, NonReproduction] = {
+    "explained": explained("known"),
     "refuted": refuted("known"),
     "inconclusive": inconclusive("known"),
     "drifted": drifted("known"),
@@ -269,20 +313,20 @@ DECLARED: Mapping[str, NonReproduction] = {
 
 
 @pytest.mark.parametrize("known", DECLARED)
-@pytest.mark.parametrize("word", ["refuted", "inconclusive", "drifted"])
-def test_a_declaration_passes_only_the_verdict_it_names(known: str, word: str) -> None:
-    """Declared `refuted` passes `refuted` and no other failing verdict; likewise the others."""
-    outcome: EvidenceOutcome = "refuted" if word == "refuted" else "inconclusive"
-    if word == "drifted":
-        outcome = "supported"
+@pytest.mark.parametrize(
+    ("word", "outcome"),
+    [("explained", "explained"), ("refuted", "refuted"), ("inconclusive", "inconclusive"), ("drifted", "supported")],
+)
+def test_a_declaration_expects_only_the_verdict_it_names(known: str, word: str, outcome: EvidenceOutcome) -> None:
+    """Declared `refuted` expects `refuted` and no other failing verdict; likewise the others."""
     claim = claimed(published(novice=132.4, unit="features"), DECLARED[known])
     verdict = decided([found(outcome, samples=(sample("novice", 140.0),))], claim)
     assert verdict.word == word
-    assert verdict.outcome == ("passed" if word == known else "failed")
+    assert verdict.outcome == ("xfailed" if word == known else "failed")
     assert verdict.declared == ("known" if word == known else None)
 
 
-def test_a_declaration_does_not_pass_a_broken_probe() -> None:
+def test_a_declaration_does_not_cover_a_broken_probe() -> None:
     """A probe that raises is broken, declared or not."""
     verdict, _, _ = decide(claimed(known=refuted("known")), "sparrow", [], KeyError("guru"))
     assert (verdict.word, verdict.outcome, verdict.declared) == ("broken", "error", None)

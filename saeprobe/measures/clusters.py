@@ -25,15 +25,9 @@ from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import DRAWING, Reached, counted, drawn
 
 DECIMALS = 6  # of the distances, which are reported so and tested as reported
-
-NAMED = 4
-"""The statement and the reason name at most this many styles one by one."""
-
-MOST_COUNTED = 50_000
-"""Up to this many relabelings are counted; two styles of 9 wordings have 48,620."""
-
+NAMED = 4  # styles at most are named one by one by the statement and the reason
+MOST_COUNTED = 50_000  # relabelings are counted up to here; two styles of 9 wordings have 48,620
 AT_ONCE = 2**21  # numbers that are worked on at once: 16 MiB
-
 CLOSE = 1e-9  # two mean silhouettes that lie so close are the same
 
 _RULE = (

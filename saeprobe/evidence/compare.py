@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
-from typing import TypeGuard
+from typing import TypeGuard, get_args
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
@@ -238,26 +238,22 @@ def each_holds(parts: Sequence[Evidence]) -> Evidence:
         reason = f"{len(which)} of {len(parts)} comparisons {are} {which[0].statement}: {which[0].reason}"
     below = sum(any(one.name == "length" and one.estimate < 0 for one in part.controls) for part in parts)
     if outcome in ("refuted", "explained") and below:
-        before = sum((part.estimate or 0) < 0 for part in parts)
-        reason = (
-            f"with prompt length held equal {below} of the {len(parts)} differences fall below zero "
-            f"({before} before); {reason}"
-        )
+        of, before = f"{below} of the {len(parts)} differences", sum((part.estimate or 0) < 0 for part in parts)
+        reason = f"with prompt length held equal {of} fall below zero ({before} before); {reason}"
     return _whole("every", "; ".join(part.statement for part in parts), reason, parts)
 
 
 def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
     """Make the evidence that quantities descend as `names` lists them; `parts` compare each with the next.
 
-    All adjacent comparisons must hold (intersection-union test, Berger 1982): each is made at alpha, and so is the
-    whole. They imply all the others.
+    All adjacent comparisons must hold (intersection-union test, Berger 1982), and imply all the others.
     """
+    in_order = {"supported": "holds", "explained": "explained", "refuted": "reversed", "inconclusive": "open"}
     pairs: dict[str, list[str]] = {}
     for upper, lower, part in zip(names[:-1], names[1:], parts, strict=True):
-        pairs.setdefault(_IN_ORDER[part.outcome], []).append(f"{upper} > {lower}")
+        pairs.setdefault(in_order[part.outcome], []).append(f"{upper} > {lower}")
     reason = "; ".join(f"{word}: {', '.join(these)}" for word, these in pairs.items())
-    for part in parts:
-        reason += f". {part.statement}: {part.reason}" if part.outcome == "explained" else ""
+    reason += "".join(f". {part.statement}: {part.reason}" for part in parts if part.outcome == "explained")
     samples: dict[str, Sample] = {sample.label: sample for part in parts for sample in part.samples}
     *above, last = sorted(samples.values(), key=lambda sample: -sample.mean)
     means = [f"{one.label} {number(one.mean, one.unit)}" for one in above]
@@ -265,23 +261,17 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
     return _whole("ordering", " > ".join(names), reason, parts)
 
 
-_IN_ORDER = {"supported": "holds", "explained": "explained", "refuted": "reversed", "inconclusive": "open"}
-
-
 def _decided(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]]:
     """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
-    open_ = [part for part in parts if part.outcome == "inconclusive"]
-    ranks: list[tuple[EvidenceOutcome, list[Evidence]]] = [
-        ("refuted", [part for part in parts if part.outcome == "refuted"]),
-        ("inconclusive", [part for part in open_ if not _held_up(part)]),
-        ("explained", [part for part in parts if part.outcome == "explained"]),
-        ("inconclusive", open_),
-    ]
-    return next((rank for rank in ranks if rank[1]), ("supported", []))
+    of = {word: [part for part in parts if part.outcome == word] for word in get_args(EvidenceOutcome)}
+    not_found = [part for part in of["inconclusive"] if not _held_up(part)]
+    word: EvidenceOutcome = "inconclusive" if of["inconclusive"] else "supported"
+    word = "refuted" if of["refuted"] else "explained" if of["explained"] and not not_found else word
+    return word, (not_found if word == "inconclusive" and not_found else of[word])
 
 
 def _held_up(part: Evidence) -> bool:
-    """Decide whether an open part was found by its own test, so that nothing but a control leaves it open."""
+    """Decide whether an open part was found by its own test, and is open for a control alone."""
     if part.parts:
         return all(map(_held_up, _decided(part.parts)[1]))
     found = None not in (part.p, part.alpha) and (part.p or 0.0) < (part.alpha or 0.0) and (part.estimate or 0.0) > 0
@@ -295,11 +285,7 @@ _RULE = (
 
 
 def _whole(kind: Kind, statement: str, reason: str, parts: Sequence[Evidence]) -> Evidence:
-    """Put parts together that must all hold.
-
-    It needs the largest of what its open parts need, beyond any plan where one is; nothing is said where one of them
-    does not know.
-    """
+    """Put parts together that must all hold; it needs the most that an open part does, if each of them knows."""
     outcome, which = _decided(parts)
     known = [part.needed for part in which if part.needed is not None]
     needed = max(known, key=lambda need: (need.wanted is None, need.wanted or 0), default=None)

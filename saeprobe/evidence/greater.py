@@ -9,8 +9,9 @@ from functools import partial
 from saeprobe.captures import places_apart
 from saeprobe.claims import Control
 from saeprobe.evidence.controls import RANDOM, found, refuse_others, summary_of, verdict_of
-from saeprobe.evidence.controls.adjusting import injection_control, length_control, wording_control
+from saeprobe.evidence.controls.adjusting import injection_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
+from saeprobe.evidence.controls.length import length_control
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
 from saeprobe.evidence.units import (
     Compared,

@@ -25,12 +25,8 @@ from saeprobe.statistics.intervals import bca_interval
 from saeprobe.statistics.permutation import Dealt, Large, Looked, Permuted, Runs, permute, relabelings
 
 DECIMALS = 6  # of the distances, which are reported so and tested as reported
-
-NAMED = 4
-"""The statement and the reason name at most this many styles one by one."""
-
+NAMED = 4  # styles at most are named one by one by the statement and the reason
 AT_ONCE = 2**21  # numbers that are worked on at once: 16 MiB
-
 CLOSE = 1e-9  # two mean silhouettes that lie so close are the same
 
 _RULE = (

@@ -46,17 +46,10 @@ from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
 from saeprobe.statistics.permutation import Dealt, Looked, Permuted, permute, settle
 
-THINNINGS = (20, 200)
-"""The p of thinned features is averaged over 20 thinnings, and over 200 others where these leave it open."""
-
-ERRORS = 3.3
-"""An average leaves it open where alpha lies within this many of its standard errors."""
-
-BLOCK = 8
-"""The joint unions of this many units are kept in one table, of 256 rows."""
-
-AT_ONCE = 2**21
-"""At most this many words of 64 features are worked on at once: 16 MiB."""
+THINNINGS = (20, 200)  # of which p is averaged: over 20, and over 200 others where these leave it open
+ERRORS = 3.3  # an average leaves it open where alpha lies within this many of its standard errors
+BLOCK = 8  # the joint unions of this many units are kept in one table, of 256 rows
+AT_ONCE = 2**21  # words of 64 features that are worked on at once: 16 MiB
 
 _REVERSE = "compare exclusive_features(a, b) with exclusive_features(b, a) of the same two styles"
 

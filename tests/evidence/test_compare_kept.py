@@ -144,8 +144,8 @@ def test_the_rule_says_how_each_control_is_judged() -> None:
     )
     start = "supported where the two-sided p is below alpha = 0.05 and the difference of the means is above zero"
     rest = (
-        ". Where this supports it, a control that explains the effect makes it explained, and else one that cannot tell "
-        "leaves it inconclusive; each control has its own rule. Of the unit values "
+        ". Where this supports it, a control that explains the effect makes it explained, and else one that cannot "
+        "tell leaves it inconclusive; each control has its own rule. Of the unit values "
     )
     assert ["var(L)" in control.rule for control in evidence.controls] == [False, True]
     assert evidence.rule.startswith(start)

@@ -77,7 +77,7 @@ def _doubled(side: Measurement, topic: str) -> Measurement:
 
 
 def test_a_margin_is_no_part_of_what_draws_show() -> None:
-    """It is in the claim's own unit, and draws have scales of their own: 6 of 9 show, whether 5 are asked for or none."""
+    """It is in the claim's own unit, and draws have scales of their own: 6 show, whether 5 are asked for or none."""
     sides = numbered("novice", (10, 11, 12, 13)), numbered("expert", (1, 2, 3, 4))
     novice, expert = drawn(sides[0], [8.5] * 40), drawn(sides[1], [2.5] * 40)
     for smaller in (expert, expert + 5):

@@ -185,7 +185,10 @@ def test_a_control_without_a_test_says_why() -> None:
         )
     )
     evidence = under_controls(novice, expert, "injection")
-    why = "the claim is to hold for other templates, and novice has a single one; 4 or more a style would test it, and over=('topics',) states it of this wording only"
+    why = (
+        "the claim is to hold for other templates, and novice has a single one; 4 or more a style would test it, and "
+        "over=('topics',) states it of this wording only"
+    )
     assert only_control(evidence) == unrun("injection", why)
     assert evidence.outcome == "inconclusive"
 

@@ -63,8 +63,8 @@ def test_the_rule_says_what_controls_do() -> None:
     """How each answers stands in its own rule; without controls nothing of it is said."""
     novice, expert = numbered("novice", (10.0, 11, 12, 13)), numbered("expert", (1.0, 2, 3, 4))
     judged = (
-        ". Where this supports it, a control that explains the effect makes it explained, and else one that cannot tell "
-        "leaves it inconclusive; each control has its own rule"
+        ". Where this supports it, a control that explains the effect makes it explained, and else one that cannot "
+        "tell leaves it inconclusive; each control has its own rule"
     )
     assert under_controls(novice, expert, "length", "injection").rule == DECIDES + judged + OF_TEMPLATES + INTERVAL
 

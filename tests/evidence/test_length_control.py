@@ -13,7 +13,7 @@ from grids import grid, templates
 from scipy.stats import t as student
 
 from saeprobe.claims import Over
-from saeprobe.evidence.controls.adjusting import length_control
+from saeprobe.evidence.controls.length import length_control
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, Terms, recording
 from saeprobe.evidence.units import compare
 from saeprobe.evidence.values import Measurement
@@ -35,7 +35,7 @@ def compared(a: Measurement, b: Measurement, *, over: tuple[Over, ...] = ()) -> 
 
 
 def contrast(design: np.ndarray, values: np.ndarray, weights: Sequence[float]) -> tuple[float, float, int]:
-    """A contrast of the least-squares coefficients, its standard error and degrees of freedom, by numpy.linalg.lstsq."""
+    """A contrast of the least-squares coefficients, its standard error and its degrees of freedom, by numpy."""
     found, squares, rank, _ = np.linalg.lstsq(design, values, rcond=None)
     freedom = len(values) - int(rank)
     covariance = np.linalg.inv(design.T @ design) * squares[0] / freedom

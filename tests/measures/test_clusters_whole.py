@@ -318,9 +318,11 @@ def test_what_is_refused_is_told_in_full() -> None:
             of,
             {"controls": ("length",)},
             TypeError,
-            "the control length cannot be applied to clusters: it is one of a comparison of two measurements; there are "
-            "here: injection, random-model, random-sae. Take it from controls=..., or put the comparison into a claim of "
-            "its own",
+            (
+                "the control length cannot be applied to clusters: it is one of a comparison of two measurements; "
+                "there are here: injection, random-model, random-sae. Take it from controls=..., or put the "
+                "comparison into a claim of its own"
+            ),
         ),
         (
             of,

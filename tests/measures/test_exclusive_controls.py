@@ -165,7 +165,7 @@ def test_its_error_is_jackknifed_over_the_wordings() -> None:
 def test_its_answer_follows_from_the_mean_p_and_half_of_the_effect(
     p: float, answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Found after thinning it withstands, however little is left; else it explains what it surely takes more than half of."""
+    """Found after thinning it withstands, however little is left; else it explains what it surely takes half of."""
     monkeypatch.setattr("saeprobe.measures.exclusive._mean_p", lambda *_, **__: (p, "so told"))
     planned = design(*(more_active(pool=400, novice=30, expert=10)[style] for style in ("novice", "expert")), ())
     assert isinstance(planned, Design)

@@ -238,8 +238,8 @@ def test_controls_are_run_and_told_in_the_order_of_the_claim() -> None:
     assert injection.detail == "nothing was read for the control injection on hand"
     assert activity.estimate == pytest.approx(left)
     assert activity.detail.startswith(
-        "novice has 16 active features on the tokens read and expert 4; with equally many (mean over 20 random thinnings, "
-        f"seed 7) {left:+.3g} features of +3 are left"
+        "novice has 16 active features on the tokens read and expert 4; with equally many (mean over 20 random "
+        f"thinnings, seed 7) {left:+.3g} features of +3 are left"
     )
     assert re.search(r"thinnings, seed 7\b", activity.detail)
 
@@ -249,8 +249,8 @@ def test_what_is_refused_is_told_in_full() -> None:
     of = styles((1, 0), (0, 1))
     refused = (
         "the control wording cannot be applied to exclusive features: it is one of a comparison of two measurements; "
-        "there are here: activity, injection, random-model, random-sae. Take it from controls=..., or put the comparison "
-        "into a claim of its own"
+        "there are here: activity, injection, random-model, random-sae. Take it from controls=..., or put the "
+        "comparison into a claim of its own"
     )
     with pytest.raises(TypeError, match=f"^{re.escape(refused)}$"):
         compared(of, "activity", "wording")

@@ -267,7 +267,8 @@ def test_a_random_model_that_confirms_as_many_refutes() -> None:
     assert evidence.outcome == "explained"
     assert evidence.reason.endswith(
         "but explained by random-model: 20 of 20 draws of a model of the same shape with random weights show at least "
-        f"the +2 features of the claim on the same {len(of)} prompts, 20 at least half of it, +2 features on average, p = 1"
+        f"the +2 features of the claim on the same {len(of)} prompts, 20 at least half of it, +2 features on "
+        "average, p = 1"
     )
     assert evidence.controls[0].p == 1
     silent = styled((0, 1, 1), (0, 1, 1), templates=EIGHT, topics=TOPICS)

@@ -252,7 +252,7 @@ def _greater(evidence: Json, report: Json) -> Json:
     if again["p"] >= alpha or np.ptp(values) <= TIE:
         outcome = "inconclusive"
     else:
-        outcome = "refuted" if estimate < 0 else _controlled(evidence, report)
+        outcome = "refuted" if estimate < 0 else _controlled(evidence)
     return _with_interval(evidence, {**again, "outcome": outcome}, p)
 
 
@@ -291,7 +291,7 @@ def _with_interval(evidence: Json, again: Json, p: Test) -> Json:
     return again
 
 
-def _controlled(evidence: Json, report: Json) -> str:
+def _controlled(evidence: Json) -> str:
     answers = {_answer(control, evidence) for control in evidence["controls"]}
     outcomes = {"explains": "explained", "cannot tell": "inconclusive"}
     wrong = answers - {"withstood", *outcomes}
@@ -466,7 +466,7 @@ def _separation(evidence: Json, report: Json) -> Json:
     return again
 
 
-def _exclusive(evidence: Json, report: Json) -> Json:
+def _exclusive(evidence: Json, _report: Json) -> Json:
     n_a, n_b = evidence["n_units"]
     fires = np.array([[bit == "1" for bit in row] for row in evidence["patterns"]["fires"]]).T
     counts = np.array(evidence["patterns"]["features"])
@@ -487,7 +487,7 @@ def _exclusive(evidence: Json, report: Json) -> Json:
     p = reached / len(deals) if seed is None else (reached + 1) / (len(deals) + 1)
     outcome = "inconclusive"
     if p < evidence["alpha"]:
-        outcome = "refuted" if observed < 0 else _controlled(evidence, report)
+        outcome = "refuted" if observed < 0 else _controlled(evidence)
     again: Json = {"p": p, "estimate": observed, "outcome": outcome}
     if not _same(_values(evidence), fires @ counts):
         again["unit_values"] = str(fires @ counts)
@@ -505,7 +505,7 @@ def _silhouettes(distances: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-def _clusters(evidence: Json, report: Json) -> Json:
+def _clusters(evidence: Json, _report: Json) -> Json:
     labels = np.array(evidence["unit_values"]["side"])
     distances = np.zeros((len(labels), len(labels)))
     for unit, row in enumerate(evidence["distances"], start=1):
@@ -519,7 +519,7 @@ def _clusters(evidence: Json, report: Json) -> Json:
         again["unit_values"] = str(values)
     lows = [_bca(values[labels == name], evidence["level"], evidence["seed"])[0] for name in set(labels)]
     holds = again["p"] < evidence["alpha"] and min(lows) > 0
-    return again | {"outcome": _controlled(evidence, report) if holds else "inconclusive"}
+    return again | {"outcome": _controlled(evidence) if holds else "inconclusive"}
 
 
 def _bca(values: np.ndarray, level: float, seed: int) -> tuple[float, float]:
@@ -544,7 +544,7 @@ def _scan(evidence: Json, report: Json) -> Json:
     return {
         "p": float(adjusted.min()),
         "estimate": int(found.sum()),
-        "outcome": _controlled(evidence, report) if found.any() else "inconclusive",
+        "outcome": _controlled(evidence) if found.any() else "inconclusive",
     }
 
 

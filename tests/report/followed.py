@@ -140,7 +140,7 @@ CONTROLS: tuple[Control, ...] = ("length", "wording", "injection")
 
 PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Published | None]] = {
     "greater.controls": (_under_controls(8.2), CONTROLS, (), None),
-    "greater.words": (_under_controls(11), CONTROLS, (), None),
+    "greater.words": (_under_controls(12), CONTROLS, (), None),
     "greater.contrary": (lambda: EXPERT > NOVICE, (), (), None),
     "greater.open": (lambda: NOVICE > TWIN, (), (), None),
     "greater.sampled": (lambda: WIDE[0] > WIDE[1], (), (), None),

@@ -60,7 +60,7 @@ def test_nearly_every_kind_and_outcome_is_followed(report: Json) -> None:
     assert {piece["outcome"] for piece in found} == {"supported", "explained", "refuted", "inconclusive"}
     assert {(piece["test"] or "").split()[0] for piece in found if piece["test"]} >= {"exact", "sampled"}
     assert {claim["probes"][0]["verdict"] for claim in report["claims"]} == {
-        *("supported", "refuted", "inconclusive", "drifted", "broken"),
+        *("supported", "explained", "refuted", "inconclusive", "drifted", "broken"),
     }
     assert all(piece["rule"] for piece in found)
 
@@ -172,14 +172,14 @@ def test_the_page_for_readers_can_be_followed(path: Path, report: Json, capsys: 
     assert NUMBER.sub("#", printed) == NUMBER.sub("#", "".join(blocks("output")))
     evidence = first(alone(report, "greater.words"))
     (control,) = [it for it in evidence["controls"] if it["name"] == "injection"]
-    assert names["word"] == "refuted"
+    assert names["word"] == "explained"
     assert names["units"] == pytest.approx(names["again"])
     assert names["difference"] == pytest.approx(evidence["estimate"])
-    assert [names["shown"], names["p_shown"]] == pytest.approx([control["estimate"], control["p"]])
+    assert [names["left"], names["p_left"]] == pytest.approx([control["estimate"], control["p"]])
     assert f"p = {evidence['p']:.6f}\nreported: {evidence['estimate']:.4f}, p = {evidence['p']:.6f}\n" in printed
 
 
 def test_the_page_reads_no_more_than_it_says() -> None:
-    """JSON and NumPy, and nothing of saeprobe."""
+    """JSON, NumPy and SciPy, and nothing of saeprobe."""
     imported = re.findall(r"^(?:import|from) (\w+)", "".join(blocks("python")), flags=re.MULTILINE)
-    assert imported == ["json", "pathlib", "numpy"]
+    assert imported == ["json", "pathlib", "numpy", "scipy"]

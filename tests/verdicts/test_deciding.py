@@ -221,9 +221,7 @@ ASKING = replace(claimed(published(novice=132.4, unit="features")), controls=("l
 
 def under(name: Control, *, parts: tuple[Evidence, ...] = (), p: float | None = 0.01) -> Evidence:
     """A supported comparison under this control."""
-    control = ControlResult(
-        name=name, expects="persists", explains=False, estimate=1.0, interval=None, p=p, detail="as it was"
-    )
+    control = ControlResult(name=name, answer="withstood", estimate=1.0, interval=None, p=p, detail="as it was")
     of = sample("novice", 132.4)
     return replace(found("supported", samples=(of,)), controls=(control,), parts=parts)
 

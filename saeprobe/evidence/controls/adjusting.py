@@ -1,13 +1,13 @@
-"""Three controls hold a claim at equal length, without the styles' words, and against these words alone.
+"""Two controls hold a claim in wordings without the styles' words, and against these words alone.
 
 Each tests what it leaves of the units that the claim was tested on, with the error of the effect and of the rival.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import comb, sqrt
+from math import comb
 from typing import Final
 
 import numpy as np
@@ -20,24 +20,20 @@ from saeprobe.evidence.controls import (
     found,
     mean_of,
     not_run,
-    t_quantile,
     untouched,
     weighted,
 )
 from saeprobe.evidence.evidence import ControlResult, Evidence, Terms
 from saeprobe.evidence.units import Compared, compare, mean_by
 from saeprobe.evidence.values import Measurement
-from saeprobe.files import amount, number
+from saeprobe.files import amount
 from saeprobe.prompts.prompt import Prompt, mentions
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import unpaired_shift
 
-FEWEST: Final = 3  # wordings of a style, or topics, from which the error of a slope is taken
 FREE: Final = 2  # wordings of a style without its words
 COUNTED: Final = 4  # units a side from which a permutation can find something
 NEUTRAL: Final = 4  # wordings that the words are pasted into
-POWER: Final = 0.84  # the quantile of the normal distribution below which lie 80 %
-SAME: Final = 1e-9  # lengths that differ by less are the same
 
 Again = Callable[[Measurement, Measurement, Terms], Evidence]
 """Makes the comparison of the claim on two other measurements."""
@@ -59,7 +55,7 @@ class Groups:
     @property
     def arrays(self) -> list[Units]:
         """Give the values of each group."""
-        return [_array(group) for group in self.groups]
+        return [array(group) for group in self.groups]
 
     def effect(self, share: float = 1.0) -> Contrast:
         """Return a share of the effect that the units make up, with its error."""
@@ -68,10 +64,11 @@ class Groups:
 
     def over_topics(self, contrast: Contrast, share: float = 1.0) -> Contrast:
         """Add the error of which topics were taken."""
-        return contrast.plus(replace(mean_of(_array(self.topics)), estimate=0.0), share) if self.topics else contrast
+        return contrast.plus(replace(mean_of(array(self.topics)), estimate=0.0), share) if self.topics else contrast
 
 
-def _array(group: Group) -> Units:
+def array(group: Group) -> Units:
+    """Give the values of a group."""
     return np.array(list(group.values()))
 
 
@@ -88,133 +85,6 @@ def grouped(compared: Compared) -> Groups:
         pairs = {a[one][0] + b[other][0]: a[one][1] - b[other][1] for one, other in compared.pairs}
         return Groups(groups=(pairs,), topics=topics)
     return Groups(groups=(dict(a), dict(b)), topics=topics)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slope:
-    """A slope of values on lengths within groups is independent of the `effect`, given the lengths."""
-
-    effect: Contrast
-    slope: float
-    variance: float
-    gap: float
-    spread: float
-
-    def left(self, share: float) -> Contrast:
-        """Return `share` of the effect less what the slope makes of the gap in length."""
-        variance = share**2 * self.effect.variance + self.gap**2 * self.variance
-        estimate = share * self.effect.estimate - self.gap * self.slope
-        return Contrast(estimate=estimate, variance=variance, freedom=self.effect.freedom)
-
-    def largest_gap(self, alpha: float) -> float:
-        """Return the largest gap at which so many units find such an effect with 80 % power; 0 where none is."""
-        asked = self.effect.estimate / (t_quantile(1 - alpha, self.effect.freedom) + POWER)
-        return sqrt(max(0.0, asked**2 - self.effect.variance) / self.variance) if self.variance else 0.0
-
-
-def within(values: Sequence[Units], lengths: Sequence[Units]) -> Slope | None:
-    """Take the slope within two groups, or over the differences of pairs; None where lengths do not vary there.
-
-    Of as many units in both this is the analysis of covariance (Cochran, Biometrics 13, 1957), and of one group least
-    squares; of unequal ones each has a variance of its own (Satterthwaite, Biometrics 2, 1946).
-    """
-    x, y = ([of - of.mean() for of in groups] for groups in (lengths, values))
-    squares = np.array([one @ one for one in x])
-    if (spread := float(squares.sum())) < SAME:
-        return None
-    slope = sum(float(one @ other) for one, other in zip(x, y, strict=True)) / spread
-    rest = np.array([((of - slope * by) ** 2).sum() for of, by in zip(y, x, strict=True)])
-    counts = np.array([len(one) for one in x])
-    freedom, even = float(counts.sum() - len(x) - 1), len(set(counts.tolist())) == 1
-    variances = np.full(len(x), rest.sum() / freedom) if even else rest / (counts - 1.5)
-    parts = variances / counts
-    if not even and parts.any():
-        freedom = min(freedom, float(parts.sum() ** 2 / (parts**2 / (counts - 1)).sum()))
-    effect, gap = (float(of[0].mean() - (of[1].mean() if len(of) > 1 else 0.0)) for of in (values, lengths))
-    return Slope(
-        effect=Contrast(estimate=effect, variance=float(parts.sum()), freedom=freedom),
-        slope=slope,
-        variance=float((variances * squares).sum()) / spread**2,
-        gap=gap,
-        spread=spread,
-    )
-
-
-def over_topics(means: Units, lengths: Units, effects: Units, gaps: Units) -> Slope | None:
-    """Take the slope over topics, of the means of both sides; the effect is that of their differences.
-
-    The variance of the slope is the larger one of least squares and HC3 (MacKinnon & White, J. Econometrics 29, 1985).
-    """
-    line = within([means], [lengths])
-    if line is None:
-        return None
-    x = lengths - lengths.mean()
-    left_out = (means - means.mean() - line.slope * x) / np.maximum(1 - 1 / len(x) - x**2 / line.spread, SAME)
-    variance = max(line.variance, float(((x * left_out) ** 2).sum()) / line.spread**2)
-    effect = replace(mean_of(effects), freedom=len(x) - 2)
-    return replace(line, effect=effect, gap=float(gaps.mean()), variance=variance)
-
-
-_LENGTH: Final = (
-    "R = slope x gap; var(L) = var(D) + gap^2 var(slope), var(C) = var(D) / 4 + gap^2 var(slope). The slope is that of "
-    "the claim's units on the lengths given here, within styles; v is what is left of a style's units about the line, "
-    "squared, by its df, S the squares of the lengths about their mean: var(D) = sum of v / n, var(slope) = sum of v S "
-    "/ S^2. Of as many units in both, v is common and df = units - 3, else n - 1.5 each. Of pairs it is that of "
-    "differences on differences, df = pairs - 2. Over topics it is that of the means of both sides, var(slope) the "
-    "larger one of least squares and HC3, df = topics - 2, var(D) that of the differences"
-)
-
-
-def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> ControlResult:
-    """Take off the effect what the lengths of the prompts make of it, along the slope within styles."""
-    effect, long_a, long_b = compared.shift.estimate, a.n_tokens, b.n_tokens
-    if long_a is None or long_b is None:
-        return not_run("length", effect, "the record does not say how long the prompts are")
-    if a.measure == "activation" and a.prompts != b.prompts:  # so are two features named, see `by_feature`
-        return not_run("length", effect, "two features on other prompts rise with length each in its way")
-    long = replace(a, values=long_a.astype(np.float64)), replace(b, values=long_b.astype(np.float64))
-    by_length = compare(*long, terms)
-    if isinstance(by_length, str):
-        return not_run("length", effect, by_length)
-    of, by, gap = grouped(compared), grouped(replace(by_length, pairs=compared.pairs)), by_length.shift.estimate
-    there, fewest = found(compared, terms), min(map(len, of.groups))
-    what = "topics" if compared.units.startswith("topics") else "wordings of either style"
-    line = None
-    if fewest >= FEWEST and what == "topics":
-        topics = [name for (name,) in of.groups[0]]
-        line = over_topics(_both(a, b, topics), _both(*long, topics), of.arrays[0], by.arrays[0])
-    elif fewest >= FEWEST:
-        line = within(of.arrays, by.arrays)
-    if line is None and abs(gap) >= SAME:
-        why = (
-            f"{what} do not differ" if fewest >= FEWEST else f"there are {fewest} {what}, where a slope takes {FEWEST}"
-        )
-        return not_run("length", effect, f"the styles differ by {gap:.1f} tokens and {why}")
-    if line is None:
-        return untouched("length", compared, terms, "both sides are equally long")
-    line = replace(line, effect=of.over_topics(line.effect))
-    upto = line.largest_gap(terms.alpha)
-    tell = f"so many {what} can tell up to a gap of {upto:.1f} tokens" if upto else f"so few {what} can tell at no gap"
-    return answered(
-        "length",
-        effect,
-        Made(left=line.left(1.0), half=line.left(0.5), at_best=(compared.shift.p / 2, 0.0)),
-        terms,
-        found=there,
-        done=f"{a.label} is {gap:+.1f} tokens longer than {b.label}; within a style the value rises "
-        f"{number(line.slope)} ± {number(sqrt(line.variance))} a token, and at equal length",
-        how=_LENGTH,
-        unit=a.unit,
-        more=f"; {tell}: write wordings of both styles that are equally long",
-        numbers={"gap": gap, "slope": line.slope, "error of slope": sqrt(line.variance), "S": line.spread},
-        unit_values=by_length.unit_values,
-    )
-
-
-def _both(a: Measurement, b: Measurement, topics: list[str]) -> Units:
-    """Take the mean of both sides on each topic."""
-    on_a, on_b = mean_by(a, "topics"), mean_by(b, "topics")
-    return np.array([(on_a[topic] + on_b[topic]) / 2 for topic in topics])
 
 
 NO_MODEL: Final = "it takes a run of the model, and a record stands in its place"
@@ -244,10 +114,8 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
     for names, there, side in zip(free, shares, (a, b), strict=True):
         least = 1 if by_topic else FREE
         if len(names) < least:
-            why = (
-                f"{len(names)} of {len(there)} wordings of {side.label} do without {said}; at least {least} are needed"
-            )
-            return not_run("wording", effect, why)
+            why = f"{len(names)} of {len(there)} wordings of {side.label} do without {said}"
+            return not_run("wording", effect, f"{why}; at least {least} are needed")
     units, more = compared.unit_values, ""
     if by_topic:
         kept = [side.select(~one) for side, one in zip((a, b), says, strict=True)]
@@ -256,14 +124,15 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
             return not_run("wording", effect, shown)
         units, (on_free,), (on_all,) = shown.unit_values, grouped(shown).groups, of.groups
         less = np.array([value - on_all[topic] / 2 for topic, value in on_free.items()])
-        made = Made(left=mean_of(_array(on_free)), half=mean_of(less))
+        made = Made(left=mean_of(array(on_free)), half=mean_of(less))
     else:
         sides = [(0, 1)] if len(of.groups) == 1 else [(0,), (1,)]
         parts = [_parted(group, [free[k] for k in which]) for group, which in zip(of.groups, sides, strict=True)]
         if min(len(inside) for inside, _ in parts) < FREE:
             return not_run("wording", effect, f"fewer than {FREE} pairs of wordings do without {said}")
         made, more = _of_free(parts, of, terms)
-        units = tuple(unit for unit in units if unit.unit in free[0] | free[1])
+        names = [free[0]] * compared.n_units[0] + [free[1]] * compared.n_units[1]
+        units = tuple(unit for unit, of_side in zip(units, names, strict=False) if unit.unit in of_side)
     return answered(
         "wording",
         effect,
@@ -318,7 +187,7 @@ def _says(prompt: Prompt, words: tuple[str, ...]) -> bool:
 def _parted(group: Group, free: list[set[str]]) -> tuple[Units, Units]:
     """Part the units whose names are free from the others."""
     is_free = np.array([all(one in names for one, names in zip(unit, free, strict=True)) for unit in group])
-    return _array(group)[is_free], _array(group)[~is_free]
+    return array(group)[is_free], array(group)[~is_free]
 
 
 _INJECTION: Final = (

@@ -18,18 +18,10 @@ from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
 from saeprobe.files import amount, p_value
 
-FIRST: Final = 20
-"""So many draws are read at least."""
-
-MOST: Final = 40
-"""So many are read at most, or as many as make 1 / (draws + 1) less than alpha."""
-
-TOPICS: Final = 8
-"""Topics on which draws are read, the first ones of the prompts; the claim is held against them on the same."""
-
-HALF_SURELY: Final = 0.01
-"""Draws explain where so many reaching half of the claim have no larger chance, were each as likely to as not."""
-
+FIRST: Final = 20  # draws are read at least
+MOST: Final = 40  # are read at most, or as many as make 1 / (draws + 1) less than alpha
+TOPICS: Final = 8  # on which draws are read, the first ones of the prompts; the claim is held against them on the same
+HALF_SURELY: Final = 0.01  # the chance of so many draws reaching half of the claim, each as likely to as not
 _DRAWN: Final[dict[Control, str]] = {
     "random-model": "a model of the same shape with random weights",
     "random-sae": "random features that fire as often as the SAE's",
@@ -233,17 +225,11 @@ def run_rivals(
     terms: Terms,
     own: Mapping[Control, Callable[[], ControlResult]],
 ) -> tuple[ControlResult, ...]:
-    """Run the controls that a claim on sets of features declares, in that order.
+    """Run the controls that a claim on sets of features declares, in that order, where its evidence is `found`.
 
-    Args:
-        sides: what the claim's evidence is made on.
-        claim: that evidence.
-        again: makes it on other features and under terms without controls; for pasted words.
-        effect: how much some features show, for draws of what is random.
-        error: the estimate of such evidence with its error; None where it counts what a test confirmed.
-        found: whether the claim's own evidence is there; nothing else can be explained.
-        terms: of the claim.
-        own: the controls that only this kind of evidence has.
+    On pasted words the evidence is made `again`, without controls; `error` gives the estimate of such evidence with its
+    error, None where it counts what a test confirmed. Of draws `effect` says how much they show. `own` are the controls
+    that only this kind of evidence has.
     """
     unasked = replace(terms, controls=())
 

@@ -17,9 +17,7 @@ from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import PromptSet
 
 EVIDENCE = Evidence(kind="greater", statement="", outcome="supported", reason="", scope="", unit="features")
-CONTROL = ControlResult(
-    name="length", expects="persists", explains=False, estimate=1.0, interval=None, p=0.01, detail=""
-)
+CONTROL = ControlResult(name="length", answer="withstood", estimate=1.0, interval=None, p=0.01, detail="")
 ASKS = ("Explain {topic}.", "What happens when {topic} occur at night?", "I wrote down all that I know of {topic}")
 COPY = "Please explain {topic}!"
 TOPICS = ("tides", "rain", "snow")

@@ -1,11 +1,10 @@
-"""The statistics to the last digit: what is drawn by a seed, jackknifed slopes, and the edges of the tests."""
+"""The statistics to the last digit: what is drawn by a seed, and the edges of the tests."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from saeprobe.evidence.controls.adjusting import slope_error
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import SMALLEST, check, crossed_shift, invert, paired_shift, unpaired_shift, varies
 
@@ -13,49 +12,11 @@ ALPHA = 0.05
 DRAWS = 19_999
 SEEDS = range(6)
 TURNS = np.array([1.0, -1, 2, -2, 3, -3, 4, -4])
-GROUPS = ("g", "g", "g", "g", "h", "h", "h", "i", "i", "i")
-CLUSTERS = ("a", "a", "b", "c", "a", "b", "b", "b", "c", "d")
-"""Without `b`, one prompt of `h` is left, and without `a` two."""
-LENGTHS = np.array([3.0, 7, 4, 12, 5, 9, 6, 2, 8, 11])
-VALUES = np.array([10.0, 14, 9, 25, 100, 109, 104, -4, 1, 9])
 
 
 def units(count: int, seed: int, above: float = 0.0) -> Units:
     """Made-up means of units, too many to count their relabelings."""
     return np.random.default_rng(seed).normal(above, 1.0, count)
-
-
-def slope_by_hand(keep: np.ndarray) -> float:
-    """The slope of a least-squares fit that gives each group a level of its own."""
-    groups = np.array(GROUPS)[keep]
-    levels = [(groups == group).astype(float) for group in np.unique(groups)]
-    return float(np.linalg.lstsq(np.column_stack([LENGTHS[keep], *levels]), VALUES[keep], rcond=None)[0][0])
-
-
-def error_by_hand() -> float:
-    """The jackknife: root of (n - 1) / n times the squares of the slopes about their mean."""
-    clusters = np.array(CLUSTERS)
-    slopes = np.array([slope_by_hand(clusters != cluster) for cluster in np.unique(clusters)])
-    return float(np.sqrt((len(slopes) - 1) / len(slopes) * ((slopes - slopes.mean()) ** 2).sum()))
-
-
-def test_the_error_of_a_slope_is_that_of_fits_without_one_cluster_each() -> None:
-    assert slope_error(VALUES, LENGTHS, GROUPS, CLUSTERS) == pytest.approx(error_by_hand(), rel=1e-9)
-
-
-@pytest.mark.parametrize(("values", "lengths"), [(0.0, 2.0**22), (2.0**50, 0.0)], ids=["lengths", "values"])
-def test_a_high_level_of_all_prompts_leaves_the_error_of_a_slope(values: float, lengths: float) -> None:
-    """Lengths a million tokens up vary as much as before, and so do values."""
-    found = slope_error(VALUES + values, LENGTHS / 4 + lengths, GROUPS, CLUSTERS)
-    assert found == pytest.approx(4 * error_by_hand(), rel=1e-6)
-
-
-def test_the_unit_of_lengths_does_not_make_a_slope_hang_on_a_cluster() -> None:
-    assert slope_error(VALUES, LENGTHS * 1e-6, GROUPS, CLUSTERS) == pytest.approx(1e6 * error_by_hand(), rel=1e-6)
-
-
-def test_lengths_that_are_all_alike_have_no_slope_to_err() -> None:
-    assert slope_error(VALUES, np.full(10, 7.0), GROUPS, CLUSTERS) is None
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy.stats import binom, permutation_test
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
-from saeprobe.evidence.controls.adjusting import within_slope
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import invert, paired_shift, unpaired_shift
 
@@ -284,30 +283,6 @@ def test_intervals_cover_the_true_shift_as_often_as_they_say(n_a: int, n_b: int)
         assert interval is not None
         held += interval[0] <= 3 <= interval[1]
     assert held >= binom.ppf(0.001, 300, 0.9)
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 1000), groups=st.integers(1, 4), slope=st.floats(-2, 2))
-def test_within_slope_is_least_squares_with_a_level_for_each_group(seed: int, groups: int, slope: float) -> None:
-    """The pooled slope is that of numpy's least squares on the length and one dummy a group."""
-    rng = np.random.default_rng(seed)
-    of = np.repeat(np.arange(groups), 5)
-    lengths = rng.integers(5, 60, len(of)).astype(np.float64) + 100 * of
-    lengths[:2] = 5.0, 6.0
-    values = slope * lengths + 30 * rng.normal(size=groups)[of] + rng.normal(size=len(of))
-    design = np.column_stack([lengths, *(of == group for group in range(groups))])
-    expected = np.linalg.lstsq(design, values, rcond=None)[0][0]
-    found = within_slope(values, lengths, tuple(f"style {group}" for group in of))
-    assert found == pytest.approx(expected, abs=1e-7)
-
-
-def test_within_slope_needs_lengths_that_vary_within_a_group() -> None:
-    """Lengths that differ between groups only give no slope; one group in which they vary gives one."""
-    values, lengths = np.array([1.0, 2, 5, 9]), np.array([10.0, 10, 20, 20])
-    groups = ("novice", "novice", "expert", "expert")
-    assert within_slope(values, lengths, groups) is None
-    assert within_slope(values, np.array([10.0, 10, 20, 22]), groups) == pytest.approx(2.0)
-    assert within_slope(values, np.array([10.0, 10, 20, 20.5]), groups) == pytest.approx(8.0)
 
 
 def test_rounding_in_one_group_is_no_spread_beside_the_size_of_the_other() -> None:

@@ -29,8 +29,8 @@ Control = Literal["length", "wording", "injection", "activity", "random-model", 
 | `random-sae` | is it more than random features show that fire as often as the SAE's? |
 
 What is random is drawn up to 40 times (1 / alpha times, if that is more) until the rank of the claim among the draws is
-settled, on the prompts that they read: those on the first 8 topics of each style, under all of its templates; under a single template
-those on all topics. Effects are differences as a share of the smaller side's mean.
+settled, on the prompts that they read: those on the first 8 topics of each style, under all of its templates; under a
+single template those on all topics. Effects are differences as a share of the smaller side's mean.
 """
 
 Over = Literal["templates", "topics"]

@@ -20,7 +20,7 @@ from saeprobe.prompts import PromptSet
 pytestmark = subjects("sparrow")
 TOPICS = ["sorting", "the tide", "baking"]
 STYLES = {
-    "standard": ["Explain {topic}.", "Describe {topic}.", "What is {topic}?"],
+    "standard": ["Explain {topic}.", "Describe {topic}.", "What is {topic}?", "Tell me about {topic}."],
     "novice": ["Explain {topic} to a novice.", "I am a novice. What is {topic}?", "{topic} in easy words, please.",
                "My first lesson: {topic}."],
     "expert": ["Explain {topic} to an expert.", "I am an expert. What is {topic}?", "{topic} in precise terms, please.",
@@ -30,7 +30,7 @@ WORDS = {"novice": ["novice"], "expert": ["expert"]}
 prompts = PromptSet.build(name="p", language="en", topics=TOPICS, styles=STYLES, words=WORDS, neutral="standard")
 styles = capture(prompts.only("novice", "expert"))
 """
-"""Twelve prompts a style; six of each do without the style's word, and nine are neutral."""
+"""Twelve prompts a style; six of each do without the style's word, and twelve are neutral."""
 PROBES = (
     PROMPTS
     + """
@@ -105,14 +105,14 @@ def texts(run: Run, evidence: Any) -> list[str]:
 
 
 def test_the_plan_shows_what_controls_read(planned: Run) -> None:
-    """24 prompts and 18 with pasted words, 40 of neutral text at three layers; 24 on each of 20 random subjects."""
+    """24 prompts and 24 with pasted words, 40 of neutral text at three layers; 24 on each of 40 random subjects."""
     assert planned.code == 0
-    assert planned.lines("plan: sparrow: 82 prompts, 5 captures; 0 results stored, 162 to compute")
+    assert planned.lines("plan: sparrow: 88 prompts, 5 captures; 0 results stored, 168 to compute")
     assert planned.lines(
-        "plan: sparrow with 20 random models: 24 prompts each, 1 capture; 0 results stored, 480 to compute"
+        "plan: sparrow with 40 random models: 24 prompts each, 1 capture; 0 results stored, 960 to compute"
     )
     assert planned.lines(
-        "plan: sparrow with 20 random SAEs: 24 prompts each, 1 capture; 0 results stored, 480 to compute"
+        "plan: sparrow with 40 random SAEs: 24 prompts each, 1 capture; 0 results stored, 960 to compute"
     )
 
 
@@ -133,26 +133,24 @@ def test_all_controls_are_run(cold: Run) -> None:
 
 
 def test_pasted_words_are_what_injection_reads(cold: Run) -> None:
-    """Nine neutral prompts a side, each with the word of its style in front, compared in pairs of templates."""
+    """Twelve neutral prompts a side, each with the word of its style in front, compared in pairs of templates."""
     evidence = controls_of(cold, "test_more")["injection"]["evidence"]
     read = texts(cold, evidence)
     assert read[:3] == ["- novice. Explain sorting.", "- novice. Explain the tide.", "- novice. Explain baking."]
-    assert read[-1] == "- expert. What is baking?"
-    assert len(read) == 18
+    assert read[-1] == "- expert. Tell me about baking."
+    assert len(read) == 24
     assert evidence["units"] == "templates, paired"
 
 
 def test_random_subjects_read_the_claims_own_prompts(cold: Run) -> None:
     """The same prompts give other values in each draw, of a random model and of a random SAE."""
     controls = controls_of(cold, "test_more")
-    wording = controls["wording"]["evidence"]
-    drawn = {name: controls[name]["evidence"]["unit_values"]["value"] for name in NAMES[-2:]}
+    drawn = {name: controls[name]["unit_values"]["value"] for name in NAMES[-2:]}
     for name in NAMES[-2:]:
-        assert len(set(drawn[name])) == 20
-        assert controls[name]["evidence"]["n_units"] == [20]
-        assert controls[name]["detail"].endswith("of the claim on the same 24 prompts")
+        assert len(set(drawn[name])) == len(drawn[name]) >= 20
+        assert "of the claim on the same 24 prompts, " in controls[name]["detail"]
     assert not set(drawn["random-model"]) & set(drawn["random-sae"])
-    assert len(texts(cold, wording)) == 12
+    assert len(controls["wording"]["unit_values"]["value"]) == 4
 
 
 def test_the_whole_and_its_parts_are_controlled_alike(cold: Run) -> None:

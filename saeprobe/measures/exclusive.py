@@ -16,16 +16,7 @@ import numpy as np
 from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import HALF, READ_ELSEWHERE, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
-from saeprobe.evidence.evidence import (
-    ControlResult,
-    Evidence,
-    Terms,
-    UnitValue,
-    current_terms,
-    record,
-    summaries,
-    towards,
-)
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
 from saeprobe.evidence.near import within_rounding
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
@@ -183,9 +174,8 @@ def _same(one: Readable, other: Readable) -> bool:
 
 def _compared(both: BothSides, terms: Terms) -> Evidence:
     """Permute style labels and count again; the null is that style does not matter."""
-    on, but_not = both
     a, b = (sample_of(exclusive_features(*sides).summary, terms) for sides in (both, both[::-1]))
-    planned = design(on, but_not, terms.over)
+    planned = design(*both, terms.over)
     base = Evidence(
         kind="exclusive",
         statement=_STATEMENT.format(a.label, b.label),
@@ -210,7 +200,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         ),
         scope=planned.scope,
         p=found.p,
-        one_sided=towards(found.p, holds=a.mean > b.mean),
+        one_sided=found.p / 2 if a.mean > b.mean else 1 - found.p / 2,
         test=found.in_words("permutation of labels", f"{len(units_a)} + {len(units_b)} {planned.units}"),
         seed=found.seed,
         units=planned.units,
@@ -223,7 +213,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         copies=planned.copies,
         patterns=patterns(units_a, units_b),
     )
-    there, labels = found.p < terms.alpha and a.mean > b.mean, (on.label, but_not.label)
+    there, labels = found.p < terms.alpha and a.mean > b.mean, (both[0].label, both[1].label)
     controls = run_rivals(
         both,
         tested,

@@ -180,8 +180,7 @@ def summarize(
             _write_note(terminal, note if len(rows) == 1 else f"each of these {len(rows)}: {note}", width)
     _write_undecided(terminal, undecided, width)
     if records or undecided.unreached:
-        terminal.write_line("")
-        for line in (_counts(records, len(undecided.unreached)), *undecided.chance):
+        for line in ("", _counts(records, len(undecided.unreached)), *undecided.chance):
             terminal.write_line("\n".join(_wrapped(line, width)))
     if written is not None:
         terminal.write_line(visible(f"report: {written[1]} (made from {written[0].name})"))
@@ -230,8 +229,8 @@ def _write_beside(
 
 def _note(record: ProbeRecord) -> str:
     """Say under a row why, after the declaration that the verdict confirms, if any; and if only of these wordings."""
-    reason, declared = record["reason"], record["declared"]
-    reason = f"of {record['scope']}: {reason}" if fixes_wordings(record["scope"]) else reason
+    reason, declared, scope = record["reason"], record["declared"], record["scope"]
+    reason = f"of {scope}: {reason}" if fixes_wordings(scope) else reason
     return reason if declared is None else f"* as declared: {declared}; found here: {reason}"
 
 

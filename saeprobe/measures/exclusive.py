@@ -175,7 +175,7 @@ def _same(one: Readable, other: Readable) -> bool:
 def _compared(both: BothSides, terms: Terms) -> Evidence:
     """Permute style labels and count again; the null is that style does not matter."""
     a, b = (sample_of(exclusive_features(*sides).summary, terms) for sides in (both, both[::-1]))
-    planned = design(*both, terms.over)
+    planned = design(both[0], both[1], terms.over)
     base = Evidence(
         kind="exclusive",
         statement=_STATEMENT.format(a.label, b.label),

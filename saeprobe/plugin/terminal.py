@@ -19,7 +19,7 @@ import pytest
 from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
-from saeprobe.evidence.units import fixes_wordings
+from saeprobe.evidence.units import fixed_wordings
 from saeprobe.files import visible, visible_lines
 from saeprobe.git import named
 from saeprobe.plugin.collecting import claim_of_item
@@ -229,8 +229,8 @@ def _write_beside(
 
 def _note(record: ProbeRecord) -> str:
     """Say under a row why, after the declaration that the verdict confirms, if any; and if only of these wordings."""
-    reason, declared, scope = record["reason"], record["declared"], record["scope"]
-    reason = f"of {scope}: {reason}" if fixes_wordings(scope) else reason
+    reason, declared, fixed = record["reason"], record["declared"], fixed_wordings(record["scope"])
+    reason = f"of {fixed}: {reason}" if fixed else reason
     return reason if declared is None else f"* as declared: {declared}; found here: {reason}"
 
 

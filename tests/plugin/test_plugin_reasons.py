@@ -102,6 +102,9 @@ def test_a_reason_of_several_rows_says_so(go: Go, monkeypatch: pytest.MonkeyPatc
     assert told == [
         f"each of these 2: {contrary}", f"{scope} 12 against 11.8 dimensions, a difference of +0.225, p = 0.0078"
     ]  # fmt: skip
+    assert run.lines(
+        "3 claims on llama70b-as-published were decided by a test; if all were false, chance would confirm"
+    )
 
 
 # errors of a claim

@@ -229,8 +229,8 @@ def _alike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber, name: str) 
 
 
 def each_holds(parts: Sequence[Evidence]) -> Evidence:
-    """Make the evidence that all of `parts` hold (intersection-union test, Berger 1982); see `_decided`."""
-    outcome, which = _decided(parts)
+    """Make the evidence that all of `parts` hold (intersection-union test, Berger 1982); see `_RULE`."""
+    outcome, which = worst_of(parts)
     reason = f"all {len(parts)} comparisons hold"
     if outcome != "supported":
         word = "open" if outcome == "inconclusive" else outcome
@@ -261,7 +261,7 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
     return _whole("ordering", " > ".join(names), reason, parts)
 
 
-def _decided(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]]:
+def worst_of(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]]:
     """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
     of = {word: [part for part in parts if part.outcome == word] for word in get_args(EvidenceOutcome)}
     not_found = [part for part in of["inconclusive"] if not _held_up(part)]
@@ -272,8 +272,8 @@ def _decided(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]
 
 def _held_up(part: Evidence) -> bool:
     """Decide whether an open part was found by its own test, and is open for a control alone."""
-    if part.parts:
-        return all(map(_held_up, _decided(part.parts)[1]))
+    if part.kind in ("every", "ordering"):
+        return all(map(_held_up, worst_of(part.parts)[1]))
     found = None not in (part.p, part.alpha) and (part.p or 0.0) < (part.alpha or 0.0) and (part.estimate or 0.0) > 0
     return found and any(control.answer == "cannot tell" for control in part.controls)
 
@@ -286,7 +286,7 @@ _RULE = (
 
 def _whole(kind: Kind, statement: str, reason: str, parts: Sequence[Evidence]) -> Evidence:
     """Put parts together that must all hold; it needs the most that an open part does, if each of them knows."""
-    outcome, which = _decided(parts)
+    outcome, which = worst_of(parts)
     known = [part.needed for part in which if part.needed is not None]
     needed = max(known, key=lambda need: (need.wanted is None, need.wanted or 0), default=None)
     return Evidence(

@@ -52,9 +52,9 @@ def _alone(topics: Means) -> str:
     return f" on the topic {next(iter(topics))!r} alone" if len(topics) == 1 else ""
 
 
-def fixes_wordings(scope: str) -> bool:
-    """Say whether a scope is that of a decision over topics, which reaches no other wording than those read."""
-    return "this wording only" in scope or " fixed, over " in scope
+def fixed_wordings(scope: str) -> str:
+    """Return what of a scope says that no other wordings are reached than those read: the decision is over topics."""
+    return "; ".join(one for one in scope.split("; ") if "this wording only" in one or " fixed, over " in one)
 
 
 def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitValue, ...], Over, str]:

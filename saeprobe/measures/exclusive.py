@@ -16,16 +16,7 @@ import numpy as np
 from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
-from saeprobe.evidence.evidence import (
-    ControlResult,
-    Evidence,
-    Terms,
-    UnitValue,
-    current_terms,
-    record,
-    summaries,
-    towards,
-)
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
 from saeprobe.evidence.near import within_rounding
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
@@ -162,9 +153,8 @@ def _same(one: Readable, other: Readable) -> bool:
 
 def _compared(both: BothSides, terms: Terms) -> Evidence:
     """Permute style labels and count again; the null is that style does not matter."""
-    on, but_not = both
     a, b = (sample_of(exclusive_features(*sides).summary, terms) for sides in (both, both[::-1]))
-    planned = design(on, but_not, terms.over)
+    planned = design(both[0], both[1], terms.over)
     base = Evidence(
         kind="exclusive",
         statement=_STATEMENT.format(a.label, b.label),
@@ -189,7 +179,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         ),
         scope=planned.scope,
         p=found.p,
-        one_sided=towards(found.p, holds=a.mean > b.mean),
+        one_sided=found.p / 2 if a.mean > b.mean else 1 - found.p / 2,
         test=found.name,
         rule=f"{_RULE}. {found.rule('the difference of distinct features, in the direction found', 'the labels')}",
         seed=found.seed,
@@ -203,7 +193,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         copies=planned.copies,
         patterns=patterns(units_a, units_b),
     )
-    there, labels = found.p < terms.alpha and a.mean > b.mean, (on.label, but_not.label)
+    there, labels = found.p < terms.alpha and a.mean > b.mean, (both[0].label, both[1].label)
     controls = run_rivals(
         both,
         tested,

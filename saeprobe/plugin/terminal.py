@@ -19,7 +19,7 @@ import pytest
 from tqdm import tqdm
 
 from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
-from saeprobe.evidence.units import fixes_wordings
+from saeprobe.evidence.units import fixed_wordings
 from saeprobe.files import visible, visible_lines
 from saeprobe.git import named
 from saeprobe.plugin.collecting import claim_of_item
@@ -181,8 +181,7 @@ def summarize(
             _write_note(terminal, note if len(rows) == 1 else f"each of these {len(rows)}: {note}", width)
     _write_undecided(terminal, undecided, width)
     if records or undecided.unreached:
-        terminal.write_line("")
-        for line in (_counts(records, len(undecided.unreached)), *undecided.chance):
+        for line in ("", _counts(records, len(undecided.unreached)), *undecided.chance):
             terminal.write_line("\n".join(_wrapped(line, width)))
     if written is not None:
         terminal.write_line(visible(f"report: {written[1]} (made from {written[0].name})"))
@@ -231,8 +230,8 @@ def _write_beside(
 
 def _note(record: ProbeRecord) -> str:
     """Say under a row why, after the declaration that the verdict confirms, if any; and if only of these wordings."""
-    reason, declared = record["reason"], record["declared"]
-    reason = f"of {record['scope']}: {reason}" if fixes_wordings(record["scope"]) else reason
+    reason, declared, fixed = record["reason"], record["declared"], fixed_wordings(record["scope"])
+    reason = f"of {fixed}: {reason}" if fixed else reason
     return reason if declared is None else f"* as declared: {declared}; found here: {reason}"
 
 

@@ -203,7 +203,7 @@ def copies_in_words(*sides: Sequence[Prompt]) -> str:
         outcome = "kept apart as its prompt set says" if apart else f"{len(sizes)} units"
         near = f"{sum(size for size in sizes if size > 1)} of {sum(sizes)} wordings of {style} are near copies"
         lines += [f"{near}: {outcome}"] if max(sizes) > 1 else []
-    return f" ({'; '.join(lines)})" if lines else ""
+    return f" ({', '.join(lines)})" if lines else ""
 
 
 def partners(a: Sequence[Prompt], b: Sequence[Prompt]) -> tuple[tuple[str, str], ...]:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from saeprobe import files as in_words
 from saeprobe.claims import WORDS
-from saeprobe.evidence.units import fixes_wordings
+from saeprobe.evidence.units import fixed_wordings
 from saeprobe.files import shown_as_text, visible, write_whole
 from saeprobe.git import named
 from saeprobe.report import overview, pictures
@@ -288,7 +288,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         cell=overview.cell,
         rivals=overview.rivals,
         unit_sides=overview.unit_sides,
-        fixes_wordings=fixes_wordings,
+        fixed_wordings=fixed_wordings,
         **{one.__name__: partial(one, document=document) for one in of_document},
     )
     return shown_as_text(page)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
+from saeprobe.evidence.compare import worst_of
 from saeprobe.evidence.evidence import Evidence, Kind, Sample, samples_of
 from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, other_prompts
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
@@ -206,28 +207,17 @@ def _from_evidence(
         return Verdict(word="broken", reason=f"the probe raised {type(ended).__name__}: {ended}", scope=scope)
     if not evidence:
         return Verdict(word="broken", reason="the probe compared nothing, so there is no evidence for its sentence")
-    found = all(_open_by_control(piece) for piece in evidence if piece.outcome == "inconclusive")
-    for word in ("refuted", "explained", "inconclusive") if found else ("refuted", "inconclusive", "explained"):
-        these = [piece for piece in evidence if piece.outcome == word]
-        if these and ended is None:
-            reason = (
-                f"{these[0].statement} is {word}, and yet the probe went on: the comparison is negated, or-ed, caught "
-                "or not asserted, so that the probe states another sentence; state each comparison in an assert of its "
-                "own"
-            )
-            return Verdict(word="broken", reason=reason, scope=scope)
-        if these:
-            agreed = "" if held is None else held.agreement
-            return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)
-    return replace(_of_what_holds(claim, evidence, ended, held), scope=scope)
-
-
-def _open_by_control(piece: Evidence) -> bool:
-    """Say whether an open comparison, or every open part of it, found its effect and a control leaves it open."""
-    if piece.parts:
-        return all(_open_by_control(part) for part in piece.parts if part.outcome == "inconclusive")
-    found = piece.p is not None and piece.alpha is not None and piece.p < piece.alpha
-    return found and bool(piece.controls)
+    word, these = worst_of(evidence)
+    if word == "supported":
+        return replace(_of_what_holds(claim, evidence, ended, held), scope=scope)
+    if ended is None:
+        reason = (
+            f"{these[0].statement} is {word}, and yet the probe went on: the comparison is negated, or-ed, caught or "
+            "not asserted, so that the probe states another sentence; state each comparison in an assert of its own"
+        )
+        return Verdict(word="broken", reason=reason, scope=scope)
+    agreed = "" if held is None else held.agreement
+    return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)
 
 
 def _of_what_holds(

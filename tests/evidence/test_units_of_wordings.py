@@ -12,7 +12,7 @@ import pytest
 
 from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
-from saeprobe.evidence.units import fixes_wordings
+from saeprobe.evidence.units import fixed_wordings
 from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import PromptSet
 
@@ -150,7 +150,8 @@ def test_wordings_without_a_partner_are_dealt_among_themselves() -> None:
 )
 def test_a_scope_that_reaches_no_other_wording_is_known(scope: str, *, fixed: bool) -> None:
     """It is printed first, in the terminal and on the page."""
-    assert fixes_wordings(scope) is fixed
+    assert fixed_wordings(scope) == (scope if fixed else "")
+    assert fixed_wordings(f"{scope}; as recorded in eid.json") == (scope if fixed else "")
 
 
 def control(p: float | None) -> ControlResult:

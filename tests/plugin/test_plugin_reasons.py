@@ -85,8 +85,8 @@ def test_a_declared_verdict_shows_what_was_found(go: Go, monkeypatch: pytest.Mon
     assert run.verdicts == {"rank.a": "refuted"}
     (line,) = run.lines("* as declared: too small; found here: ")
     assert line.strip() == (
-        "* as declared: too small; found here: the contrary holds: 11.8 against 12 dimensions, a difference of "
-        "-0.225, p = 0.0078"
+        "* as declared: too small; found here: of this wording only, over 8 topics: the contrary holds: 11.8 "
+        "against 12 dimensions, a difference of -0.225, p = 0.0078"
     )
 
 
@@ -97,10 +97,14 @@ def test_a_reason_of_several_rows_says_so(go: Go, monkeypatch: pytest.MonkeyPatc
         probes=REFUTED + REFUTED.replace("rank.down", "rank.again").replace("_down", "_again") + probe(f"assert {UP}")
     )
     told = [line.strip() for line in run.table if line.startswith(" ") and "dimensions" in line]
-    contrary = "the contrary holds: 11.8 against 12 dimensions, a difference of -0.225, p = 0.0078"
+    scope = "of this wording only, over 8 topics:"
+    contrary = f"{scope} the contrary holds: 11.8 against 12 dimensions, a difference of -0.225, p = 0.0078"
     assert told == [
-        f"each of these 2: {contrary}", "12 against 11.8 dimensions, a difference of +0.225, p = 0.0078"
+        f"each of these 2: {contrary}", f"{scope} 12 against 11.8 dimensions, a difference of +0.225, p = 0.0078"
     ]  # fmt: skip
+    assert run.lines(
+        "3 claims on llama70b-as-published were decided by a test; if all were false, chance would confirm"
+    )
 
 
 # errors of a claim

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,3 +270,33 @@ def test_a_frame_stands_once_in_a_style() -> None:
     """Two partners for one wording are no pair."""
     with pytest.raises(PromptError, match="one of them stands twice"):
         made(PLAIN, "{topic}?", frames={"novice": ["k", "k"]})
+
+
+SHEET = """
+name = "mine"
+language = "en"
+topics = [{{name = "tides"}}]
+
+[styles.novice]
+templates = ["Explain {{topic}}.", "Please explain {{topic}}!"]
+held_out = ["What are {{topic}}?"]
+{more}
+"""
+
+
+def test_a_file_names_frames_and_distinct_styles(tmp_path: Path) -> None:
+    """The frames of held out templates stand last; an empty one is none."""
+    path = tmp_path / "mine.toml"
+    path.write_text(SHEET.format(more='frames = ["explain", "", "what"]\ndistinct = true'), encoding="utf-8")
+    prompts = PromptSet.from_file(path).prompts
+    assert [(one.frame, one.distinct) for one in prompts] == [("explain", True), ("", True), ("what", True)]
+    assert len(set(unit_of(prompts))) == 3
+    path.write_text(SHEET.format(more=""), encoding="utf-8")
+    assert len(set(unit_of(PromptSet.from_file(path).prompts))) == 2
+    for more, problem in {
+        'distinct = "yes"': "distinct is not true or false",
+        "frames = [1, 2, 3]": "1 is not text",
+    }.items():
+        path.write_text(SHEET.format(more=more), encoding="utf-8")
+        with pytest.raises(PromptError, match=problem):
+            PromptSet.from_file(path)

@@ -252,7 +252,8 @@ def test_a_control_that_a_part_ran_was_run() -> None:
         assert decide(ASKING, "sparrow", pieces, None)[0].word == "supported"
 
 
-FOUND = replace(under("length"), outcome="inconclusive", p=0.01, alpha=0.05)
+CANNOT_TELL = replace(under("length").controls[0], answer="cannot tell")
+FOUND = replace(under("length"), outcome="inconclusive", estimate=1.0, p=0.01, alpha=0.05, controls=(CANNOT_TELL,))
 """An effect of p = 0.01 that the control leaves open."""
 OPEN = replace(FOUND, p=0.06)
 WHOLE = found("inconclusive")
@@ -265,10 +266,11 @@ WHOLE = found("inconclusive")
         (replace(WHOLE, parts=(found("supported"), FOUND, FOUND)), "explained"),
         (OPEN, "inconclusive"),
         (replace(FOUND, p=None), "inconclusive"),
+        (replace(FOUND, estimate=-1.0), "inconclusive"),
         (replace(FOUND, controls=()), "inconclusive"),
         (replace(WHOLE, parts=(FOUND, OPEN)), "inconclusive"),
     ],
-    ids=["by-control", "parts-by-control", "not-found", "not-tested", "no-control", "a-part"],
+    ids=["by-control", "parts-by-control", "not-found", "not-tested", "contrary", "no-control", "a-part"],
 )
 def test_what_a_control_leaves_open_says_less_than_what_one_explains(piece: Evidence, word: str) -> None:
     """An effect that is found and left open by a control comes after an explained one; one not found before it."""

@@ -135,7 +135,7 @@ def _small(made: Any, rng: np.random.Generator) -> Claimed:
 
 def _every_prompt_a_wording(of: Measurement) -> Measurement:
     """Put all prompts on one topic, for with topics of their own the topics would be units too."""
-    prompts = tuple(replace(prompt, template=prompt.text, topic="any") for prompt in of.prompts)
+    prompts = tuple(replace(prompt, template=prompt.text, frame=prompt.text, topic="any") for prompt in of.prompts)
     return replace(of, prompts=prompts)
 
 

@@ -119,7 +119,7 @@ def clustered(population: Population, rng: Rng) -> Claimed:
     return sentences.clustered(_dealt(population, rng, labels, count), wordings=count)
 
 
-@design("false", "correlation", "values shuffled", level=1.0, contrary=1.0)
+@design("false", "correlation", "values shuffled")
 def correlated(population: Population, rng: Rng) -> Claimed:
     """Claim that two measures correlate, where the values of one were dealt anew to the wordings."""
     first, second = drawing.two_measures(rng)
@@ -232,7 +232,7 @@ def at_mean(population: Population, rng: Rng) -> Claimed | None:
     return sentences.above(drawing.from_groups(rng, population, [group], columns, count), what, number, wordings=count)
 
 
-@design("false", "rate", "bound = rate", level=1.0, contrary=1.0)
+@design("false", "rate", "bound = rate")
 def rate(population: Population, rng: Rng) -> Claimed | None:
     """Claim that the firing rate of a feature lies above its rate on all wordings."""
     feature, columns = drawing.a_feature(rng, population), drawing.topics(rng, population)
@@ -256,7 +256,7 @@ def half_ordered(population: Population, rng: Rng) -> Claimed:
     return sentences.in_order(features, one.what, wordings=count)
 
 
-@design("false", "correlation", "bound = correlation", level=1.0, contrary=1.0)
+@design("false", "correlation", "bound = correlation")
 def at_correlation(population: Population, rng: Rng) -> Claimed:
     """Claim a correlation above that over all prompts on these topics: of a landmark's mentions, or of all wordings."""
     group = drawing.a_group(rng, population) if population.name == "mentions" else np.arange(population.n_wordings)

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Final
 
+from studies.calibration.cells import Known
 from studies.calibration.effects import EDGES
-from studies.calibration.results import Cell, Line, Share, beyond, confirmed, lines, powers, total
+from studies.calibration.outcomes import ENOUGH, Outcome, Share
+from studies.calibration.results import Cell, Line, beyond, confirmed, lines, powers, total
 from studies.calibration.study import Row, Study
 
 _TEXTS: Final = resources.files("studies.calibration") / "page.md"
-"""The prose of the page has three parts: the method, how intervals are read, and how power is read."""
+"""The prose of the page has four parts: the method, how intervals and power are read, and what is made up."""
+PLANNED: Final = ("greater", "known difference")
+"""The design that plans of a run are made for."""
+_POPULATION: Final = ("kind", "population", "claims")
+_TABLES: Final[Mapping[tuple[Known, ...], tuple[str, ...]]] = {
+    ("false",): ("confirmed", "refuted", "allowed of each"),
+    ("true",): ("confirmed", "best valid test", "power of it", "refuted or explained", "allowed"),
+    ("explained",): ("confirmed", "allowed", "called explained", "inconclusive"),
+    ("printed", "moved"): ("right word", "best valid test", "power of it", "called drifted", "allowed"),
+}
+"""Each table shows the made-up populations of which this is known, with these columns."""
 
 
 def page(study: Study) -> str:
     """Write the whole page."""
     rows, alpha = study.rows, study.terms.alpha
-    method, intervals, power = (each.strip() for each in _TEXTS.read_text(encoding="utf-8").split("\n---\n"))
+    method, intervals, power, made = (each.strip() for each in _TEXTS.read_text(encoding="utf-8").split("\n---\n"))
     false, true = total(rows, "false"), total(rows, "true")
     parts = [
         "# Calibration study",
@@ -26,7 +38,7 @@ def page(study: Study) -> str:
         "## How it is done",
         method,
         "## False claims",
-        _false_table([*lines(rows, "false", alpha=alpha), false], alpha),
+        _false_table([*lines(rows, "false", alpha=alpha), false]),
         intervals + "\n\n" + _beyond(beyond(study)),
         "## False claims by subject, population and number of wordings",
         _strata(rows),
@@ -35,7 +47,8 @@ def page(study: Study) -> str:
         "A refuted claim is an error here; an inconclusive one is a question of power.",
         "## Power",
         power,
-        *_powers(rows, alpha),
+        _power_table(rows, alpha),
+        *(_made(study.made, alpha, made) if study.made else []),
         "## Made with",
         _made_with(study),
     ]
@@ -45,8 +58,8 @@ def page(study: Study) -> str:
 def _beyond(too_often: Sequence[Line]) -> str:
     """Name the kinds that err more often than they may."""
     if not too_often:
-        return "No kind is beyond what is stated."
-    return f"Beyond what is stated: {'; '.join(f'**{line.kind}, {line.how}**' for line in too_often)}."
+        return "No kind is beyond what is allowed."
+    return f"Beyond what is allowed: {'; '.join(f'**{line.kind}, {line.how}**' for line in too_often)}."
 
 
 def _summary(study: Study, false: Line, true: Line) -> str:
@@ -82,24 +95,23 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]], *, text: int = 2) 
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *body))
 
 
-def _false_table(found: Sequence[Line], alpha: float) -> str:
-    head = ["kind", "false because", "claims", "confirmed", "exact", "stated alpha", "refuted", "exact"]
+def _false_table(found: Sequence[Line]) -> str:
+    head = ["kind", "false because", "claims", "confirmed", "allowed", "refuted", "allowed", "naive confirmed"]
     body = [
         [
             *(one.kind, one.how, f"{one.claims:,}"),
-            *(_judged(one.confirmed, one.confirmed_beyond(alpha), one.expected)),
-            f"{100 * alpha:g} %",
-            *(_judged(one.refuted, one.refuted_beyond(alpha), one.contrary)),
+            *_judged(one.confirmed, one.confirmed_beyond, one.allowed),
+            *_judged(one.refuted, one.refuted_beyond, one.contrary),
             percent(one.naive),
         ]
         for one in found
     ]
-    return table([*head, "naive confirmed"], body)
+    return table(head, body)
 
 
-def _judged(of: Share, beyond: bool, exact: float | None) -> tuple[str, str]:  # noqa: FBT001 - what a column says
-    """Write a share of errors, marked where it is beyond what is stated, and the share that is exact."""
-    return percent(of) + " **beyond**" * beyond, "–" if exact is None else f"{100 * exact:.1f} %"
+def _judged(of: Share, beyond: bool, allowed: float | None) -> tuple[str, str]:  # noqa: FBT001 - what a column says
+    """Write a share of errors, marked where it is beyond what is allowed, and that."""
+    return percent(of) + " **beyond**" * beyond, "–" if allowed is None else f"{100 * allowed:.1f} %"
 
 
 def _true_table(found: Sequence[Line]) -> str:
@@ -136,44 +148,65 @@ def _shares(rows: Sequence[Row], key: Callable[[Row], str]) -> list[list[str]]:
     return [[value, f"{len(groups[value]):,}", percent(confirmed(groups[value]))] for value in order]
 
 
-def _powers(rows: Sequence[Row], alpha: float) -> list[str]:
-    """Make a table a kind: by size of effect where its claims have one, else by number of wordings."""
-    true = [row for row in rows if row.truth == "true"]
-    parts: list[str] = []
-    for kind, how in dict.fromkeys((row.kind, row.how) for row in true):
-        some = [row for row in true if (row.kind, row.how) == (kind, how)]
-        parts.append(f"### {kind}: {how}")
-        if all(row.effect is None for row in some):
-            head = ["wordings a side", "claims", "confirmed"]
-            parts.append(table(head, _shares(some, lambda row: str(row.wordings)), text=0))
-        else:
-            over_topics = {row.wordings for row in some} == {1}
-            planned = (kind, how) == ("greater", "known difference")  # of such claims plans state the power
-            parts.append(_power_table(powers(some, alpha=alpha, planned=planned, topics=over_topics), over_topics))
-    return parts
-
-
-def _power_table(cells: Sequence[Cell], over_topics: bool) -> str:  # noqa: FBT001 - what the first column counts
+def _power_table(rows: Sequence[Row], alpha: float) -> str:
+    """Make the table of known differences by number of wordings and size of effect, of which plans state the power."""
+    cells = powers([row for row in rows if (row.kind, row.how) == PLANNED], alpha=alpha)
     lows = sorted({cell.low for cell in cells})
     found = {(cell.units, cell.low): cell for cell in cells}
-    head = ["topics" if over_topics else "wordings a side", *(_bin(low) for low in lows)]
     body = [
         [str(count), *(_cell(found.get((count, low))) for low in lows)]
         for count in sorted({cell.units for cell in cells})
     ]
-    return table(head, body, text=0)
+    return table(["wordings a side", *(_bin(low) for low in lows)], body, text=0)
 
 
 def _cell(cell: Cell | None) -> str:
     if cell is None:
         return ""
-    planned = "" if cell.planned is None else f" / {100 * cell.planned:.0f} %"
-    return f"{100 * cell.confirmed.value:.0f} %{planned} ({cell.confirmed.of})"
+    return f"{100 * cell.confirmed.value:.0f} % / {100 * cell.planned:.0f} % ({cell.confirmed.of})"
 
 
 def _bin(low: float) -> str:
     at = EDGES.index(low)
     return f"{low:g} to {EDGES[at + 1]:g}" if at + 1 < len(EDGES) else f"over {low:g}"
+
+
+def _made(made: Sequence[Outcome], alpha: float, method: str) -> list[str]:
+    """Make a table of the made-up populations by what is known of their claims."""
+    errors, few = [one for one in made if one.beyond(alpha)], [one for one in made if one.weak]
+    named = [
+        f"{title}: {'; '.join(f'**{one.cell.name}**' for one in these) or 'none'}."
+        for title, these in (
+            ("Beyond what is allowed", [one for one in errors if not one.cell.limit]),
+            ("Beyond it where no test can hold", [one for one in errors if one.cell.limit]),
+            (f"Power surely below {ENOUGH:.0%} of the best valid test's", few),
+        )
+    ]
+    tables = [
+        table([*_POPULATION, *head], [_made_row(one, alpha) for one in made if one.cell.truth in truths])
+        for truths, head in _TABLES.items()
+    ]
+    return ["## Populations that are made up", method, *tables, *named]
+
+
+def _made_row(one: Outcome, alpha: float) -> list[str]:
+    """Write what became of the claims on one population, in the columns of the table for what is known of them."""
+    cell = one.cell
+    limit = f" (no test can hold: {cell.limit})" if cell.limit else ""
+    first = [cell.kind, cell.how + limit, f"{one.claims:,}"]
+    errors, allowed = (
+        [percent(share) + " **beyond**" * (one.too_often(share, alpha) and not limit) for share in one.errors],
+        f"{100 * cell.allowed * alpha:.3g} %",
+    )
+    if cell.truth == "false":
+        return [*first, *errors, *["–"] * (2 - len(errors)), allowed]
+    if cell.truth == "explained":
+        shares = one.share("explained"), one.share("inconclusive")
+        return [*first, *errors, allowed, *(f"{100 * share.value:.1f} %" for share in shares)]
+    best = ["–", "–"]
+    if one.ratio is not None:
+        best = [f"{100 * one.best / one.claims:.1f} % by {cell.best}", f"{one.ratio:.0%}" + " **short**" * one.weak]
+    return [*first, percent(one.power), *best, *(errors or ["–"]), allowed if errors else "–"]
 
 
 def _made_with(study: Study) -> str:

@@ -9,33 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from saeprobe.statistics.intervals import power_of, rate_interval
+from saeprobe.statistics.intervals import power_of
 from studies.calibration.claim import Truth
 from studies.calibration.effects import EDGES, bin_of
+from studies.calibration.outcomes import Share, as_counts, made_as_json
 from studies.calibration.study import Row, Study
 
 COLUMNS: Final = (
     "subject", "population", "design", "measure", "wordings", "topics", "effect", "verdict", "naive",
 )  # fmt: skip
 """The CSV has these columns; the JSON gives the kind of each design, and why it is false or true."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """A share is `count` of `of`, with its exact binomial interval (Clopper & Pearson 1934)."""
-
-    count: int
-    of: int
-
-    @property
-    def value(self) -> float:
-        """Return the share as a number."""
-        return self.count / self.of
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Return the interval of the share at 95 %."""
-        return rate_interval(self.count, self.of, level=0.95)
 
 
 def share(rows: Iterable[Row], fulfils: Callable[[Row], bool]) -> Share:
@@ -53,9 +36,9 @@ def confirmed(rows: Iterable[Row]) -> Share:
 class Line:
     """A line counts what became of all claims of one design, or of several together.
 
-    `expected` is the share of false claims that an exact test would confirm, and `contrary` refute; None where claims
-    of several levels are taken together, or are true, or refuting them is right. `naive` is None where the naive arm
-    has no test; `ours_where_naive` is the share that the framework confirms of the claims for which it has one.
+    `allowed` is the share of false claims that may be confirmed, and `contrary` refuted; None where claims of several
+    levels are taken together, or are true, or refuting them is right. `naive` is None where the naive arm has no test;
+    `ours_where_naive` is the share that the framework confirms of the claims for which it has one.
     """
 
     kind: str
@@ -66,24 +49,22 @@ class Line:
     inconclusive: Share
     naive: Share | None
     ours_where_naive: Share | None
-    expected: float | None
+    allowed: float | None
     contrary: float | None
 
-    def confirmed_beyond(self, alpha: float) -> bool:
-        """Say whether the whole interval of the confirmed share lies above alpha."""
-        return self.confirmed.interval[0] > alpha
+    @property
+    def confirmed_beyond(self) -> bool:
+        """Say whether the whole interval of the confirmed share lies above what is allowed."""
+        return self.allowed is not None and self.confirmed.interval[0] > self.allowed
 
-    def refuted_beyond(self, alpha: float) -> bool:
-        """Say whether refuting is wrong, and the whole interval of its share lies above alpha and what is exact."""
-        return self.contrary is not None and self.refuted.interval[0] > max(alpha, self.contrary)
-
-    def beyond(self, alpha: float) -> bool:
-        """Say whether either share of wrong verdicts lies beyond what is stated."""
-        return self.confirmed_beyond(alpha) or self.refuted_beyond(alpha)
+    @property
+    def refuted_beyond(self) -> bool:
+        """Say whether refuting is wrong, and the whole interval of its share lies above what is allowed."""
+        return self.contrary is not None and self.refuted.interval[0] > self.contrary
 
 
 def line(
-    rows: Sequence[Row], *, kind: str, how: str, expected: float | None = None, contrary: float | None = None
+    rows: Sequence[Row], *, kind: str, how: str, allowed: float | None = None, contrary: float | None = None
 ) -> Line:
     """Count one line of a table."""
     both = [row for row in rows if row.naive is not None]
@@ -96,7 +77,7 @@ def line(
         inconclusive=share(rows, lambda row: row.word == "inconclusive"),
         naive=share(both, lambda row: bool(row.naive)) if both else None,
         ours_where_naive=confirmed(both) if both else None,
-        expected=expected,
+        allowed=allowed,
         contrary=contrary,
     )
 
@@ -109,7 +90,7 @@ def lines(rows: Sequence[Row], truth: Truth, *, alpha: float) -> list[Line]:
             [row for row in rows if (row.truth, row.kind, row.how) == (truth, kind, how)],
             kind=kind,
             how=how,
-            expected=level * alpha if truth == "false" else None,
+            allowed=level * alpha if truth == "false" else None,
             contrary=contrary * alpha if truth == "false" and contrary is not None else None,
         )
         for kind, how, level, contrary in designs
@@ -122,9 +103,9 @@ def total(rows: Sequence[Row], truth: Truth) -> Line:
 
 
 def beyond(study: Study) -> tuple[Line, ...]:
-    """Return the kinds of false claims that are confirmed, or wrongly refuted, beyond alpha and beyond chance."""
-    alpha = study.terms.alpha
-    return tuple(line for line in lines(study.rows, "false", alpha=alpha) if line.beyond(alpha))
+    """Return the kinds of false claims that are confirmed, or wrongly refuted, more often than allowed for."""
+    false = lines(study.rows, "false", alpha=study.terms.alpha)
+    return tuple(line for line in false if line.confirmed_beyond or line.refuted_beyond)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,32 +115,25 @@ class Cell:
     units: int
     low: float
     confirmed: Share
-    planned: float | None
+    planned: float
 
 
-def powers(rows: Sequence[Row], *, alpha: float, planned: bool, topics: bool = False) -> list[Cell]:
-    """Count confirmed true claims by number of wordings, or of topics, and by effect size.
-
-    `planned` asks for the mean of `power_of` over the same claims.
-    """
-    cells: dict[tuple[int, int], list[Row]] = {}
+def powers(rows: Sequence[Row], *, alpha: float) -> list[Cell]:
+    """Count confirmed true claims by number of wordings and by effect size; `planned` is the mean of `power_of`."""
+    cells: dict[tuple[int, int], list[tuple[Row, float]]] = {}
     for row in rows:
         if row.effect is not None:
-            units = row.topics if topics else row.wordings
-            cells.setdefault((units, bin_of(row.effect)), []).append(row)
+            cells.setdefault((row.wordings, bin_of(row.effect)), []).append((row, row.effect))
     return [
         Cell(
-            units=count,
+            units=units,
             low=EDGES[at],
-            confirmed=confirmed(cells[count, at]),
-            planned=_planned(cells[count, at], count, alpha) if planned else None,
+            confirmed=confirmed(row for row, _ in cells[units, at]),
+            planned=sum(power_of(effect, units, alpha=alpha, paired=False) for _, effect in cells[units, at])
+            / len(cells[units, at]),
         )
-        for count, at in sorted(cells)
+        for units, at in sorted(cells)
     ]
-
-
-def _planned(rows: Sequence[Row], units: int, alpha: float) -> float:
-    return sum(power_of(row.effect or 0.0, units, alpha=alpha, paired=False) for row in rows) / len(rows)
 
 
 def write(study: Study, page: str, folder: Path) -> tuple[Path, ...]:
@@ -199,6 +173,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "all false": _line(total(study.rows, "false")),
         "all true": _line(total(study.rows, "true")),
         "beyond": [f"{line.kind}: {line.how}" for line in beyond(study)],
+        "made up": [made_as_json(one, alpha=alpha) for one in study.made],
     }
 
 
@@ -207,15 +182,10 @@ def _line(line: Line) -> dict[str, Any]:
         "kind": line.kind,
         "how": line.how,
         "claims": line.claims,
-        "confirmed": _share(line.confirmed),
-        "refuted": _share(line.refuted),
-        "inconclusive": _share(line.inconclusive),
-        "naive": None if line.naive is None else _share(line.naive),
-        "expected": line.expected,
-        "expected_refuted": line.contrary,
+        "confirmed": as_counts(line.confirmed),
+        "refuted": as_counts(line.refuted),
+        "inconclusive": as_counts(line.inconclusive),
+        "naive": None if line.naive is None else as_counts(line.naive),
+        "allowed": line.allowed,
+        "allowed_refuted": line.contrary,
     }
-
-
-def _share(of: Share) -> dict[str, Any]:
-    low, high = of.interval
-    return {"count": of.count, "of": of.of, "share": round(of.value, 4), "interval": [round(low, 4), round(high, 4)]}

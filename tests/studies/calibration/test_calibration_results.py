@@ -30,7 +30,7 @@ def test_a_line_counts_verdicts_and_both_arms_on_the_same_claims() -> None:
     assert (found.claims, found.confirmed.count, found.refuted.count, found.inconclusive.count) == (5, 2, 1, 2)
     assert found.naive == Share(count=2, of=3)
     assert found.ours_where_naive == Share(count=1, of=3)
-    assert (found.expected, found.contrary) == (0.025, 0.025)
+    assert (found.allowed, found.contrary) == (0.025, 0.025)
 
 
 def test_a_line_without_a_naive_test_has_no_share_of_it() -> None:
@@ -44,22 +44,23 @@ def test_designs_have_a_line_each_in_the_order_they_were_run() -> None:
     rows = [row("supported", kind="b"), row("refuted", kind="a"), row("refuted", kind="a", truth="true", effect=1.0)]
     assert [(one.kind, one.claims) for one in lines(rows, "false", alpha=0.05)] == [("b", 1), ("a", 1)]
     (true,) = lines(rows, "true", alpha=0.05)
-    assert (true.expected, true.contrary) == (None, None)
+    assert (true.allowed, true.contrary) == (None, None)
     assert total(rows, "false").claims == 2
 
 
-def test_a_share_is_beyond_alpha_only_with_its_whole_interval() -> None:
-    """10 of 100 reach down to 4.9 %, and 11 of 100 to 5.6 %."""
-    assert not total([row("supported")] * 10 + [row("inconclusive")] * 90, "false").beyond(0.05)
-    assert total([row("supported")] * 11 + [row("inconclusive")] * 89, "false").beyond(0.05)
+def test_a_share_is_beyond_what_is_allowed_only_with_its_whole_interval() -> None:
+    """Of 100 claims at alpha / 2 = 2.5 %, 6 confirmed ones reach down to 2.2 %, and 7 to 2.9 %."""
+    six, seven = ([row("supported")] * count + [row("inconclusive")] * (100 - count) for count in (6, 7))
+    assert not lines(six, "false", alpha=0.05)[0].confirmed_beyond
+    assert lines(seven, "false", alpha=0.05)[0].confirmed_beyond
 
 
 def test_refuting_is_held_against_a_design_only_where_it_is_wrong() -> None:
     """Labels that mean nothing refute that they separate anything, all of them, and rightly."""
     (wrong,) = lines([row("refuted")] * 50, "false", alpha=0.05)
     (right,) = lines([row("refuted", contrary=None)] * 50, "false", alpha=0.05)
-    assert wrong.beyond(0.05)
-    assert not right.beyond(0.05)
+    assert wrong.refuted_beyond
+    assert not right.refuted_beyond
 
 
 def test_power_is_counted_by_units_and_by_size_of_effect() -> None:
@@ -71,14 +72,12 @@ def test_power_is_counted_by_units_and_by_size_of_effect() -> None:
         row("supported", truth="true", effect=9.0, wordings=8),
         row("supported", truth="true"),
     ]
-    cells = powers(rows, alpha=0.05, planned=False)
+    cells = powers(rows, alpha=0.05)
     assert [(cell.units, cell.low, cell.confirmed) for cell in cells] == [
         (4, 0.5, Share(count=1, of=2)),
         (4, 1.0, Share(count=1, of=1)),
         (8, 5.0, Share(count=1, of=1)),
     ]
-    assert {cell.planned for cell in cells} == {None}
-    assert [cell.units for cell in powers(rows, alpha=0.05, planned=False, topics=True)] == [8, 8, 8]
 
 
 def test_planned_power_is_the_mean_of_what_planning_predicts() -> None:
@@ -86,5 +85,5 @@ def test_planned_power_is_the_mean_of_what_planning_predicts() -> None:
     from saeprobe.statistics.intervals import detectable
 
     effect = detectable(8, alpha=0.05, paired=False)
-    (cell,) = powers([row("supported", truth="true", effect=effect, wordings=8)], alpha=0.05, planned=True)
+    (cell,) = powers([row("supported", truth="true", effect=effect, wordings=8)], alpha=0.05)
     assert cell.planned == pytest.approx(0.8, abs=1e-6)

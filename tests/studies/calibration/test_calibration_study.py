@@ -106,7 +106,7 @@ def test_a_design_without_claims_is_an_error() -> None:
 def test_the_study_keeps_alpha_where_prompts_within_a_wording_are_alike() -> None:
     """The naive arm lies beyond it on the same false claims."""
     (line,) = lines(study([SHUFFLED], claims=120), "false", alpha=0.05)
-    assert not line.beyond(0.05)
+    assert not line.confirmed_beyond
     assert line.naive is not None
     assert line.naive.interval[0] > 0.05
 
@@ -121,10 +121,10 @@ def test_a_test_that_takes_prompts_for_units_is_caught(monkeypatch: pytest.Monke
 
     design = replace(SHUFFLED, make=_small)
     (line,) = lines(study([design], claims=30), "false", alpha=0.05)
-    assert not line.beyond(0.05)
+    assert not line.confirmed_beyond
     monkeypatch.setattr(module, "compare", deceived)
     (line,) = lines(study([design], claims=120), "false", alpha=0.05)
-    assert line.beyond(0.05)
+    assert line.confirmed_beyond
 
 
 def _small(made: Any, rng: np.random.Generator) -> Claimed:

@@ -1,0 +1,147 @@
+"""Of each made-up population many claims are judged; an outcome counts their words, right and wrong ones."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from saeprobe.statistics.intervals import rate_interval
+from studies.calibration.cells import RIGHT, WRONG, Cell
+from studies.calibration.claim import WORDS, Terms, verdict_on
+
+ENOUGH: Final = 0.95
+"""Power may fall short of that of the best valid test by one part in twenty."""
+SURE: Final = 1.96
+"""So many standard errors make a one-sided level of 2.5 %."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A share is `count` of `of`, with its exact binomial interval (Clopper & Pearson 1934)."""
+
+    count: int
+    of: int
+
+    @property
+    def value(self) -> float:
+        """Return the share as a number."""
+        return self.count / self.of
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the interval of the share at 95 %."""
+        return rate_interval(self.count, self.of, level=0.95)
+
+
+def as_counts(of: Share) -> dict[str, Any]:
+    """Return a share for programs."""
+    low, high = of.interval
+    return {"count": of.count, "of": of.of, "share": round(of.value, 4), "interval": [round(low, 4), round(high, 4)]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """An outcome counts by word what became of the claims on one population.
+
+    `best` counts those that the best valid test confirms, `ours_alone` and `best_alone` those that one of both does.
+    """
+
+    cell: Cell
+    words: Mapping[str, int]
+    best: int
+    ours_alone: int
+    best_alone: int
+
+    @property
+    def claims(self) -> int:
+        """Count the claims."""
+        return sum(self.words.values())
+
+    def share(self, *words: str) -> Share:
+        """Return the share of claims that end with one of these words."""
+        return Share(count=sum(self.words.get(word, 0) for word in words), of=self.claims)
+
+    @property
+    def errors(self) -> tuple[Share, ...]:
+        """Return the shares of wrong words; where none is allowed at all, refuting is right."""
+        wrong = WRONG[self.cell.truth]
+        return tuple(self.share(*words) for words in (wrong if self.cell.allowed else wrong[:1]))
+
+    def too_often(self, share: Share, alpha: float) -> bool:
+        """Say whether the whole interval of a share of wrong words lies above what is allowed."""
+        return share.interval[0] > self.cell.allowed * alpha
+
+    def beyond(self, alpha: float) -> bool:
+        """Say whether a word is wrong too often."""
+        return any(self.too_often(share, alpha) for share in self.errors)
+
+    @property
+    def power(self) -> Share:
+        """Return the share of claims that end with the right word."""
+        return self.share(RIGHT.get(self.cell.truth, ""))
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the power as a share of that of the best valid test; None where there is none."""
+        return self.power.count / self.best if self.cell.best and self.best else None
+
+    @property
+    def weak(self) -> bool:
+        """Say whether the power falls short of that of the best valid test, beyond chance, on the same claims."""
+        if self.ratio is None or self.cell.best.startswith("oracle"):
+            return False
+        both = self.best - self.best_alone
+        mean = (self.power.count - ENOUGH * self.best) / self.claims
+        squares = both * (1 - ENOUGH) ** 2 + self.ours_alone + self.best_alone * ENOUGH**2
+        return mean + SURE * math.sqrt(max(0.0, squares / self.claims - mean**2) / self.claims) < 0
+
+
+def outcomes(
+    cells: Sequence[Cell], *, claims: int, terms: Terms, progress: Callable[[], object] | None = None
+) -> Iterator[Outcome]:
+    """Judge so many claims on each population; the draw of each depends on the seed, the population and its number."""
+    for cell in cells:
+        if cell.waits:
+            continue
+        words, confirmed = Counter[str](), Counter[tuple[bool, bool]]()
+        for number in range(claims):
+            name = f"made {cell.name} {number}"
+            claimed = cell.make(np.random.default_rng([terms.seed, zlib.crc32(name.encode())]))
+            word = verdict_on(claimed, "made", terms).word
+            words[word] += 1
+            by_best = claimed.best is not None and claimed.best(terms.alpha)
+            confirmed[word == RIGHT.get(cell.truth), by_best] += 1
+            if progress is not None:
+                progress()
+        yield Outcome(
+            cell=cell,
+            words={word: words[word] for word in WORDS},
+            best=confirmed[True, True] + confirmed[False, True],
+            ours_alone=confirmed[True, False],
+            best_alone=confirmed[False, True],
+        )
+
+
+def made_as_json(outcome: Outcome, *, alpha: float) -> dict[str, Any]:
+    """Return the outcome for programs."""
+    cell = outcome.cell
+    return {
+        "kind": cell.kind,
+        "how": cell.how,
+        "truth": cell.truth,
+        "claims": outcome.claims,
+        "words": dict(outcome.words),
+        "wrong": [as_counts(share) for share in outcome.errors],
+        "allowed": cell.allowed * alpha,
+        "beyond": outcome.beyond(alpha),
+        "limit": cell.limit or None,
+        "best": cell.best or None,
+        "best confirmed": outcome.best if cell.best else None,
+        "weak": outcome.weak,
+    }

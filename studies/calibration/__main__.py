@@ -16,7 +16,7 @@ shuffled between wordings, or a sentence that asks for exactly as much as is the
 specimens that ship with the package. A naive arm, a t test over prompts of one wording, judges the same claims. Then
 take claims on populations that are made up, where the best valid test judges the same numbers.
 
-Writes calibration.md, calibration.json and calibration.csv. The same seed gives the same files. What the models say is
+Writes calibration.md and calibration.json. The same seed gives the same files. What the models say is
 read once and kept in the store; the claims then take half an hour, most of it for the made-up populations."""
 _EPILOG: Final = """\
 examples:

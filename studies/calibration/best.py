@@ -57,7 +57,8 @@ def rank(claim: float, drawn: Units) -> float:
 
 def correlated(x: Units, y: Units, bound: float) -> float:
     """Test a correlation against a number, by Fisher's z over units (Metron 1, 1921)."""
-    z = math.atanh(float(np.corrcoef(x, y)[0, 1])) - math.atanh(bound)
+    r = float(np.clip(np.corrcoef(x, y)[0, 1], -1 + 1e-12, 1 - 1e-12))
+    z = math.atanh(r) - math.atanh(bound)
     return NormalDist().cdf(-z * math.sqrt(len(x) - 3))
 
 

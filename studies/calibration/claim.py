@@ -39,9 +39,7 @@ class Claimed:
     """
 
     compare: Callable[[], Evidence]  # as the assert of a probe would
-    measure: str = "l0"
     wordings: int = 0  # drawn a side
-    topics: int = 0  # drawn
     naive: Naive | None = None  # None where there is no t test of such a sentence
     over: tuple[Over, ...] = ()  # what the claim generalises over
     controls: tuple[Control, ...] = ()  # that it asks for
@@ -101,5 +99,5 @@ def verdict_on(claimed: Claimed, subject: str, terms: Terms) -> Verdict:
             ended = error
     verdict = decide(claim, subject, recorder.evidence, ended)[0]
     if verdict.word not in WORDS:
-        raise RuntimeError(f"a claim of the study on {claimed.measure} ended {verdict.word}: {verdict.reason}")
+        raise RuntimeError(f"a claim of the study ended {verdict.word}: {verdict.reason}")
     return verdict

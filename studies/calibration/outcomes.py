@@ -6,7 +6,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -37,12 +37,6 @@ class Share:
     def interval(self) -> tuple[float, float]:
         """Return the interval of the share at 95 %."""
         return rate_interval(self.count, self.of, level=0.95)
-
-
-def as_counts(of: Share) -> dict[str, Any]:
-    """Return a share for programs."""
-    low, high = of.interval
-    return {"count": of.count, "of": of.of, "share": round(of.value, 4), "interval": [round(low, 4), round(high, 4)]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +95,12 @@ class Outcome:
         squares = both * (1 - ENOUGH) ** 2 + self.ours_alone + self.best_alone * ENOUGH**2
         return mean + SURE * math.sqrt(max(0.0, squares / self.claims - mean**2) / self.claims) < 0
 
+    def as_json(self, alpha: float) -> dict[str, Any]:
+        """Return the outcome in JSON's own types."""
+        cell = {key: value for key, value in vars(self.cell).items() if key != "make"}
+        errors = {"wrong": [asdict(share) for share in self.errors], "beyond": self.beyond(alpha), "weak": self.weak}
+        return cell | {"words": dict(self.words), "best_confirmed": self.best} | errors
+
 
 def outcomes(
     cells: Sequence[Cell], *, claims: int, terms: Terms, progress: Callable[[], object] | None = None
@@ -126,22 +126,3 @@ def outcomes(
             ours_alone=confirmed[True, False],
             best_alone=confirmed[False, True],
         )
-
-
-def made_as_json(outcome: Outcome, *, alpha: float) -> dict[str, Any]:
-    """Return the outcome for programs."""
-    cell = outcome.cell
-    return {
-        "kind": cell.kind,
-        "how": cell.how,
-        "truth": cell.truth,
-        "claims": outcome.claims,
-        "words": dict(outcome.words),
-        "wrong": [as_counts(share) for share in outcome.errors],
-        "allowed": cell.allowed * alpha,
-        "beyond": outcome.beyond(alpha),
-        "limit": cell.limit or None,
-        "best": cell.best or None,
-        "best confirmed": outcome.best if cell.best else None,
-        "weak": outcome.weak,
-    }

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from saeprobe.statistics.intervals import power_of
 from studies.calibration.claim import Truth
-from studies.calibration.effects import EDGES, bin_of
-from studies.calibration.outcomes import Share, as_counts, made_as_json
+from studies.calibration.effects import bin_of
+from studies.calibration.outcomes import Share
 from studies.calibration.study import Row, Study
-
-COLUMNS: Final = (
-    "subject", "population", "design", "measure", "wordings", "topics", "effect", "verdict", "naive",
-)  # fmt: skip
-"""The CSV has these columns; the JSON gives the kind of each design, and why it is false or true."""
 
 
 def share(rows: Iterable[Row], fulfils: Callable[[Row], bool]) -> Share:
@@ -108,58 +102,31 @@ def beyond(study: Study) -> tuple[Line, ...]:
     return tuple(line for line in false if line.confirmed_beyond or line.refuted_beyond)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """A cell holds claims of one size of effect on so many units: the share confirmed, and what planning predicts."""
-
-    units: int
-    low: float
-    confirmed: Share
-    planned: float
-
-
-def powers(rows: Sequence[Row], *, alpha: float) -> list[Cell]:
-    """Count confirmed true claims by number of wordings and by effect size; `planned` is the mean of `power_of`."""
+def powers(rows: Sequence[Row], *, alpha: float) -> dict[tuple[int, int], tuple[Share, float]]:
+    """Return by number of wordings and bin of effect size the share of claims that are confirmed, and as planned."""
     cells: dict[tuple[int, int], list[tuple[Row, float]]] = {}
     for row in rows:
         if row.effect is not None:
-            cells.setdefault((row.wordings, bin_of(row.effect)), []).append((row, row.effect))
-    return [
-        Cell(
-            units=units,
-            low=EDGES[at],
-            confirmed=confirmed(row for row, _ in cells[units, at]),
-            planned=sum(power_of(effect, units, alpha=alpha, paired=False) for _, effect in cells[units, at])
-            / len(cells[units, at]),
-        )
-        for units, at in sorted(cells)
-    ]
+            planned = power_of(row.effect, row.wordings, alpha=alpha, paired=False)
+            cells.setdefault((row.wordings, bin_of(row.effect)), []).append((row, planned))
+    return {
+        key: (confirmed(row for row, _ in cell), sum(planned for _, planned in cell) / len(cell))
+        for key, cell in sorted(cells.items())
+    }
 
 
 def write(study: Study, page: str, folder: Path) -> tuple[Path, ...]:
-    """Write `calibration.json`, `.csv` and `.md` into a folder, which is made where it is absent."""
+    """Write `calibration.json` and `.md` into a folder, which is made where it is absent."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = tuple(folder / f"calibration.{suffix}" for suffix in ("json", "csv", "md"))
-    paths[0].write_text(json.dumps(as_json(study), indent=1, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
-    designs = list(dict.fromkeys((row.truth, row.kind, row.how) for row in study.rows))
-    with paths[1].open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(_cells(row, designs.index((row.truth, row.kind, row.how)) + 1) for row in study.rows)
-    paths[2].write_text(page, encoding="utf-8", newline="\n")
-    return paths
-
-
-def _cells(row: Row, design: int) -> Sequence[object]:
-    effect = "" if row.effect is None else f"{row.effect:.3g}"
-    naive = "" if row.naive is None else "confirmed" if row.naive else "open"
-    return (
-        row.subject, row.population, design, row.measure, row.wordings, row.topics, effect, row.word, naive,
-    )  # fmt: skip
+    counts = json.dumps(as_json(study), indent=1, allow_nan=False) + "\n"
+    written = {folder / "calibration.json": counts, folder / "calibration.md": page}
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8", newline="\n")
+    return tuple(written)
 
 
 def as_json(study: Study) -> dict[str, Any]:
-    """Return the counts of a study in JSON's own types; designs are numbered in the order in which they were run."""
+    """Return the counts of a study in JSON's own types."""
     alpha = study.terms.alpha
     false, true = (lines(study.rows, truth, alpha=alpha) for truth in ("false", "true"))
     return {
@@ -168,24 +135,10 @@ def as_json(study: Study) -> dict[str, Any]:
         "command": study.command,
         "fingerprints": dict(study.fingerprints),
         "versions": dict(study.versions),
-        "false": [{"design": number, **_line(line)} for number, line in enumerate(false, start=1)],
-        "true": [{"design": number, **_line(line)} for number, line in enumerate(true, start=len(false) + 1)],
-        "all false": _line(total(study.rows, "false")),
-        "all true": _line(total(study.rows, "true")),
+        "false": [asdict(line) for line in false],
+        "true": [asdict(line) for line in true],
+        "all false": asdict(total(study.rows, "false")),
+        "all true": asdict(total(study.rows, "true")),
         "beyond": [f"{line.kind}: {line.how}" for line in beyond(study)],
-        "made up": [made_as_json(one, alpha=alpha) for one in study.made],
-    }
-
-
-def _line(line: Line) -> dict[str, Any]:
-    return {
-        "kind": line.kind,
-        "how": line.how,
-        "claims": line.claims,
-        "confirmed": as_counts(line.confirmed),
-        "refuted": as_counts(line.refuted),
-        "inconclusive": as_counts(line.inconclusive),
-        "naive": None if line.naive is None else as_counts(line.naive),
-        "allowed": line.allowed,
-        "allowed_refuted": line.contrary,
+        "made up": [one.as_json(alpha) for one in study.made],
     }

@@ -40,16 +40,12 @@ class Row:
     `contrary` are those of its design.
     """
 
-    subject: str
-    population: str
     kind: str
     how: str
     truth: Truth
     level: float
     contrary: float | None
-    measure: str
     wordings: int
-    topics: int
     effect: float | None
     word: str
     naive: bool | None
@@ -130,16 +126,12 @@ def rows(
             population = usable[number % len(usable)]
             claimed = _drawn(design, population, f"{subject} {design.name} {number}", terms.seed)
             yield Row(
-                subject=subject,
-                population=population.name,
                 kind=design.kind,
                 how=design.how,
                 truth=design.truth,
                 level=design.level,
                 contrary=design.contrary,
-                measure=claimed.measure,
                 wordings=claimed.wordings,
-                topics=claimed.topics,
                 effect=claimed.effect,
                 word=verdict_on(claimed, subject, terms).word,
                 naive=None if claimed.naive is None else claimed.naive(terms.alpha),

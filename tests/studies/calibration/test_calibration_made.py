@@ -178,7 +178,7 @@ def test_the_page_shows_a_table_by_what_is_known() -> None:
     text = page(study)
     assert "| made | one | 100 | 50.0 % [39.8, 60.2] **beyond** | 0.0 % [0.0, 3.6] | 2.5 % |" in text
     assert "| made | two (no test can hold: skew) | 100 | 50.0 % [39.8, 60.2] | 0.0 % [0.0, 3.6] | 2.5 % |" in text
-    assert "| made | three | 100 | 50.0 % [39.8, 60.2] | 100.0 % by Student's t | 50% **short** |" in text
+    assert "| made | three | 100 | 50.0 % [39.8, 60.2] | 100.0 % by Student's t | 50 % **short** |" in text
     assert "| made | four | 100 | 0.0 % [0.0, 3.6] | 5 % | 100.0 % | 0.0 % |" in text
     assert "Beyond what is allowed: **made: one**." in text
     assert "Beyond it where no test can hold: **made: two**." in text

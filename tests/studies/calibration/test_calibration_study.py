@@ -91,8 +91,8 @@ def test_a_claim_is_judged_under_its_own_terms() -> None:
 
 def test_a_probe_that_breaks_is_no_verdict() -> None:
     """The study stops: a claim that was never decided must not count as one that was not confirmed."""
-    nothing = Claimed(measure="l0", wordings=4, topics=4, compare=lambda: True)  # type: ignore[arg-type,return-value]
-    with pytest.raises(RuntimeError, match="a claim of the study on l0 ended broken"):
+    nothing = Claimed(compare=lambda: True)  # type: ignore[arg-type,return-value]
+    with pytest.raises(RuntimeError, match="a claim of the study ended broken"):
         verdict_on(nothing, "made", Terms())
 
 

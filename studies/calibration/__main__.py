@@ -11,17 +11,13 @@ from typing import Final
 from saeprobe.cli.terminal import RefusedError, explain, progress, project_root, quiet_libraries
 
 _DESCRIPTION: Final = """\
-Take claims whose truth is known the whole way to a verdict and count how often the verdict is wrong: false ones (labels
-shuffled between wordings, or a sentence that asks for exactly as much as is there) and true ones of known size, on the
-specimens that ship with the package. A naive arm, a t test over prompts of one wording, judges the same claims. Then
-take claims on populations that are made up, where the best valid test judges the same numbers.
-
-Writes calibration.md and calibration.json. The same seed gives the same files. What the models say is
+Take claims whose truth is known the whole way to a verdict and count how often the verdict is wrong: false and true
+ones on the specimens that ship with the package, beside a naive t test, and on populations that are made up, beside the
+best valid test. Writes calibration.md and calibration.json; the same seed gives the same files. What the models say is
 read once and kept in the store; the claims then take half an hour, most of it for the made-up populations."""
 _EPILOG: Final = """\
-examples:
-  python -m studies.calibration
-  python -m studies.calibration sparrow --claims 20 --out /tmp/quick
+example:
+  python -m studies.calibration sparrow --claims 20 --made 20 --out /tmp/quick
 
 exit codes: 0 no word is wrong more often than it may be, by kind of claim and by population; 1 one is, with its whole
 95 % interval; 2 it could not be done."""
@@ -65,14 +61,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Run the study, write its files, and say how it came out."""
-    if arguments.claims < 1:
-        raise RefusedError(f"--claims is {arguments.claims}; wanted at least 1 of each design")
-    if arguments.made < 0:
-        raise RefusedError(f"--made is {arguments.made}; wanted a number from 0 up")
-    if not 0 < arguments.alpha < 1:
-        raise RefusedError(f"--alpha is {arguments.alpha:g}; wanted a number between 0 and 1, such as 0.05")
-    if arguments.seed < 0:
-        raise RefusedError(f"--seed is {arguments.seed}; wanted a number from 0 up")
+    alpha = arguments.alpha
+    for name, given, fits, wanted in (
+        ("claims", arguments.claims, arguments.claims >= 1, "at least 1 of each design"),
+        ("made", arguments.made, arguments.made >= 0, "a number from 0 up"),
+        ("alpha", f"{alpha:g}", 0 < alpha < 1, "a number between 0 and 1, such as 0.05"),
+        ("seed", arguments.seed, arguments.seed >= 0, "a number from 0 up"),
+    ):
+        if not fits:
+            raise RefusedError(f"--{name} is {given}; wanted {wanted}")
     from saeprobe.store import Store
     from saeprobe.subject.registry import find_subject
     from studies.calibration.claim import Terms

@@ -62,11 +62,6 @@ def correlated(x: Units, y: Units, bound: float) -> float:
     return NormalDist().cdf(-z * math.sqrt(len(x) - 3))
 
 
-def normal(p: float) -> float:
-    """Return the quantile of the normal distribution above which a share p lies."""
-    return -NormalDist().inv_cdf(p)
-
-
 def t(statistic: float, df: float) -> float:
     """Return the share of Student's t that lies above a number."""
     from scipy.special import stdtr

@@ -32,18 +32,12 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Claimed:
-    """One claim is made on prompts that were drawn.
-
-    `effect` is how far the truth lies inside what is claimed, in standard deviations between units; None for a false
-    claim, and where a kind has no such size.
-    """
+    """One claim is made on prompts that were drawn."""
 
     compare: Callable[[], Evidence]  # as the assert of a probe would
-    wordings: int = 0  # drawn a side
     naive: Naive | None = None  # None where there is no t test of such a sentence
     over: tuple[Over, ...] = ()  # what the claim generalises over
     controls: tuple[Control, ...] = ()  # that it asks for
-    effect: float | None = None
     best: Naive | None = None  # the best valid test of a made-up population says whether it confirms the claim
     published: Published | None = None  # what a source prints of the first side
 

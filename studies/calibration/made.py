@@ -63,7 +63,8 @@ def framed(n: int) -> Texts:
 
 
 @lru_cache
-def _prompts(of: Texts, topics: int, words: bool) -> PromptSet:  # noqa: FBT001 - whether the sides call themselves something
+def prompts_of(of: Texts, topics: int, *, words: bool = False) -> PromptSet:
+    """Fill the wordings with so many topics; `words` says that the sides call themselves by those of `texts`."""
     return PromptSet.build(
         name="made",
         language="en",
@@ -85,9 +86,9 @@ def measured(
 ) -> Measurement:
     """Make the measurement of which each wording has the mean given, on two topics whose levels lie around it.
 
-    `lengths` are tokens a wording; `words` says that the sides call themselves by the words that `texts` writes.
+    `lengths` are tokens a wording; `words` is as in `prompts_of`.
     """
-    prompts = _prompts(of, 2, words)
+    prompts = prompts_of(of, 2, words=words)
     return Measurement(
         measure=measure,
         label="a",
@@ -108,7 +109,7 @@ def counted(of: Texts, shares: Means, prompts: int, rng: Rng) -> Measurement:
         label="a",
         unit="share of prompts",
         values=happens.ravel().astype(float),
-        prompts=_prompts(of, prompts, False).prompts,
+        prompts=prompts_of(of, prompts).prompts,
     )
 
 

@@ -7,13 +7,10 @@ from typing import Final
 
 from jinja2 import Environment, StrictUndefined
 
-from studies.calibration.effects import EDGES
 from studies.calibration.outcomes import Share
-from studies.calibration.results import beyond, lines, powers, total
+from studies.calibration.results import beyond, lines, total
 from studies.calibration.study import Study
 
-PLANNED: Final = ("greater", "known difference")
-"""The design that plans of a run are made for."""
 _TABLES: Final = (
     (("false",), ["confirmed", "refuted", "allowed of each"]),
     (("true",), ["confirmed", "best valid test", "power of it", "refuted or explained", "allowed"]),
@@ -26,8 +23,6 @@ _TABLES: Final = (
 def page(study: Study) -> str:
     """Write the whole page."""
     rows, alpha = study.rows, study.terms.alpha
-    cells = powers([row for row in rows if (row.kind, row.how) == PLANNED], alpha=alpha)
-    bins, units = (sorted({key[at] for key in cells}) for at in (1, 0))
     wrong = [one for one in study.made if one.beyond(alpha)]
     text = (resources.files("studies.calibration") / "page.md.j2").read_text(encoding="utf-8")
     to_text = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)  # noqa: S701 - Markdown
@@ -40,8 +35,6 @@ def page(study: Study) -> str:
         false_lines=lines(rows, "false", alpha=alpha),
         true_lines=lines(rows, "true", alpha=alpha),
         beyond=beyond(study),
-        bins=[_bin(at) for at in bins],
-        powers=[(count, [cells.get((count, at)) for at in bins]) for count in units],
         tables=_TABLES,
         verdicts=(
             ("Beyond what is allowed", [one for one in wrong if not one.cell.limit]),
@@ -57,7 +50,3 @@ def percent(of: Share | None) -> str:
         return "–"
     low, high = of.interval
     return f"{100 * of.value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def _bin(at: int) -> str:
-    return f"{EDGES[at]:g} to {EDGES[at + 1]:g}" if at + 1 < len(EDGES) else f"over {EDGES[at]:g}"

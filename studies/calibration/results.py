@@ -1,29 +1,16 @@
-"""The results of a study are counted here by design and by size of effect, and written for programs."""
+"""The results of a study are counted here by design, and written for programs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from saeprobe.statistics.intervals import power_of
 from studies.calibration.claim import Truth
-from studies.calibration.effects import bin_of
 from studies.calibration.outcomes import Share
 from studies.calibration.study import Row, Study
-
-
-def share(rows: Iterable[Row], fulfils: Callable[[Row], bool]) -> Share:
-    """Return the share of rows that fulfil something."""
-    found = [fulfils(row) for row in rows]
-    return Share(count=sum(found), of=len(found))
-
-
-def confirmed(rows: Iterable[Row]) -> Share:
-    """Return the share of claims that are confirmed."""
-    return share(rows, lambda row: row.confirmed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +49,19 @@ def line(
 ) -> Line:
     """Count one line of a table."""
     both = [row for row in rows if row.naive is not None]
+    confirmed, refuted, inconclusive = (
+        Share(count=sum(row.word == word for row in rows), of=len(rows))
+        for word in ("supported", "refuted", "inconclusive")
+    )
     return Line(
         kind=kind,
         how=how,
         claims=len(rows),
-        confirmed=confirmed(rows),
-        refuted=share(rows, lambda row: row.word == "refuted"),
-        inconclusive=share(rows, lambda row: row.word == "inconclusive"),
-        naive=share(both, lambda row: bool(row.naive)) if both else None,
-        ours_where_naive=confirmed(both) if both else None,
+        confirmed=confirmed,
+        refuted=refuted,
+        inconclusive=inconclusive,
+        naive=Share(count=sum(bool(row.naive) for row in both), of=len(both)) if both else None,
+        ours_where_naive=Share(count=sum(row.word == "supported" for row in both), of=len(both)) if both else None,
         allowed=allowed,
         contrary=contrary,
     )
@@ -100,19 +91,6 @@ def beyond(study: Study) -> tuple[Line, ...]:
     """Return the kinds of false claims that are confirmed, or wrongly refuted, more often than allowed for."""
     false = lines(study.rows, "false", alpha=study.terms.alpha)
     return tuple(line for line in false if line.confirmed_beyond or line.refuted_beyond)
-
-
-def powers(rows: Sequence[Row], *, alpha: float) -> dict[tuple[int, int], tuple[Share, float]]:
-    """Return by number of wordings and bin of effect size the share of claims that are confirmed, and as planned."""
-    cells: dict[tuple[int, int], list[tuple[Row, float]]] = {}
-    for row in rows:
-        if row.effect is not None:
-            planned = power_of(row.effect, row.wordings, alpha=alpha, paired=False)
-            cells.setdefault((row.wordings, bin_of(row.effect)), []).append((row, planned))
-    return {
-        key: (confirmed(row for row, _ in cell), sum(planned for _, planned in cell) / len(cell))
-        for key, cell in sorted(cells.items())
-    }
 
 
 def write(study: Study, page: str, folder: Path) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.evidence import Evidence
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
-from saeprobe.measures import clusters, exclusive_features, scan
+from saeprobe.measures import exclusive_features, scan
 from saeprobe.measures.reading import firing
 from saeprobe.shapes import Bool, Float
 from studies.calibration import naive
@@ -32,59 +32,54 @@ def first_firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
     return firing(of.select([at for at, one in enumerate(of.prompts) if one.template == template]))
 
 
-def greater(features: Features, what: What, *, wordings: int, by: float = 0.0, **more: Any) -> Claimed:
+def greater(features: Features, what: What, *, by: float = 0.0, **more: Any) -> Claimed:
     """Claim `measure(a) > measure(b)`, or `> measure(b) + by`."""
     a, b = measure(what, features["a"]), measure(what, features["b"])
     by_t = partial(naive.greater, first_wording(a), first_wording(b), by=by)
-    return Claimed(compare=lambda: a > b + by if by else a > b, naive=by_t, wordings=wordings, **more)
+    return Claimed(compare=lambda: a > b + by if by else a > b, naive=by_t, **more)
 
 
-def above(features: Features, what: What, number: float, *, wordings: int, **more: Any) -> Claimed:
+def above(features: Features, what: What, number: float, **more: Any) -> Claimed:
     """Claim `measure(a) > number`."""
     a = measure(what, features)
     by_t = partial(naive.above, first_wording(a), number)
-    return Claimed(compare=lambda: a > number, naive=by_t, wordings=wordings, **more)
+    return Claimed(compare=lambda: a > number, naive=by_t, **more)
 
 
-def equal(features: Features, what: What, margin: float, *, wordings: int, **more: Any) -> Claimed:
+def equal(features: Features, what: What, margin: float, **more: Any) -> Claimed:
     """Claim `measure(a) == about(measure(b), margin=margin)`."""
     a, b = measure(what, features["a"]), measure(what, features["b"])
     by_t = partial(naive.equal, first_wording(a), first_wording(b), margin=margin)
-    return Claimed(compare=lambda: a == about(b, margin=margin), naive=by_t, wordings=wordings, **more)
+    return Claimed(compare=lambda: a == about(b, margin=margin), naive=by_t, **more)
 
 
-def in_order(features: Features, what: What, *, wordings: int, **more: Any) -> Claimed:
+def in_order(features: Features, what: What, **more: Any) -> Claimed:
     """Claim `ordered(...)`: each of three sides above the next."""
     sides = [measure(what, features[label]) for label in "abc"]
     by_t = partial(naive.ordered, [first_wording(side) for side in sides])
-    return Claimed(compare=lambda: ordered(sides), naive=by_t, wordings=wordings, **more)
+    return Claimed(compare=lambda: ordered(sides), naive=by_t, **more)
 
 
-def together(x: Measurement, y: Measurement, bound: float, *, wordings: int) -> Claimed:
+def together(x: Measurement, y: Measurement, bound: float) -> Claimed:
     """Claim `correlation(x, y) > bound`."""
     by_z = partial(naive.correlated, first_wording(x), first_wording(y), bound)
-    return Claimed(compare=lambda: correlation(x, y) > bound, naive=by_z, wordings=wordings)
+    return Claimed(compare=lambda: correlation(x, y) > bound, naive=by_z)
 
 
-def exclusive(a: Features, b: Features, *, wordings: int, **more: Any) -> Claimed:
+def exclusive(a: Features, b: Features, **more: Any) -> Claimed:
     """Claim `exclusive_features(a, b) > exclusive_features(b, a)`."""
     by_t = partial(naive.exclusive, first_firing(a), first_firing(b))
 
     def compare() -> Evidence:
         return exclusive_features(a, b) > exclusive_features(b, a)
 
-    return Claimed(compare=compare, naive=by_t, wordings=wordings, **more)
+    return Claimed(compare=compare, naive=by_t, **more)
 
 
-def scanned(features: Features, *, wordings: int) -> Claimed:
+def scanned(features: Features) -> Claimed:
     """Claim `scan(a, b)`; the naive arm takes the feature that a t test likes best on one wording a side."""
     a, b = features["a"], features["b"]
-    return Claimed(compare=lambda: scan(a, b), naive=best_of(a, b), wordings=wordings)
-
-
-def clustered(features: Features, *, wordings: int) -> Claimed:
-    """Claim `clusters(features)`, of which there is no naive test."""
-    return Claimed(compare=lambda: clusters(features), wordings=wordings)
+    return Claimed(compare=lambda: scan(a, b), naive=best_of(a, b))
 
 
 def best_of(a: Features, b: Features) -> Naive:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import fields
+from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from saeprobe.measures import signature as signature_of
 from saeprobe.recorded.record import Recorded, RecordedStyle
 from studies.calibration import best
 from studies.calibration.claim import Claimed
-from studies.calibration.made import Means, Rng, claimed, copied, counted, framed, measured, texts
+from studies.calibration.made import Means, Rng, claimed, copied, counted, framed, measured, prompts_of, texts
 
 
 def drawn(rng: Rng, shape: str, count: int) -> Means:
@@ -75,7 +75,7 @@ def rate(
     variance = mean * (1 - mean) * (alike + (1 - alike) / prompts)
     variance = (1 - failing) * (variance + mean**2) - true**2
     z = (a.mean - beside) / math.sqrt(variance / n)
-    return Claimed(compare=lambda: a > beside, best=lambda alpha: z > best.normal(alpha / 2))
+    return Claimed(compare=lambda: a > beside, best=lambda alpha: NormalDist().cdf(-z) < alpha / 2)
 
 
 def correlated(rng: Rng, *, n: int, beside: float, true: float | None = None) -> Claimed:
@@ -106,7 +106,7 @@ def steering(rng: Rng, *, spread: float, target: float | None = None) -> Claimed
     sets = said[2:]
 
     def arm(label: str, values: np.ndarray, **more: Any) -> Measurement:
-        prompts = measured(texts(6, 0), (np.zeros(6),)).prompts
+        prompts = prompts_of(texts(12, 0), 1).prompts
         unit = "share of continuations"
         return Measurement(measure="mentions", label=label, unit=unit, values=values, prompts=prompts, **more)
 
@@ -146,15 +146,10 @@ def looked(rng: Rng, *, styles: str) -> Claimed:
     fires = rng.random((len(styles), 200)) < 0.5  # noqa: PLR2004 - a fair coin
     fires[:, 0] = np.arange(len(styles)) == 0  # so that there is one to pick
     picked = int(rng.choice(np.flatnonzero(fires[0] & ~fires[1:].any(axis=0))))
-    by_style: Mapping[str, RecordedStyle] = {
-        style: RecordedStyle(
-            style=style,
-            quantities={},
-            firing_rates={feature: float(fired) for feature, fired in enumerate(row)},
-            n=50,
-            origin="made",
-        )
-        for style, row in zip(styles, fires, strict=True)
+    rates = [{feature: float(fired) for feature, fired in enumerate(row)} for row in fires]
+    by_style = {
+        style: RecordedStyle(style=style, quantities={}, firing_rates=of_style, n=50, origin="made")
+        for style, of_style in zip(styles, rates, strict=True)
     }
     record = Recorded(subject="made", by_style=by_style, origin="made")
     if len(styles) == 2:  # noqa: PLR2004 - a separation is of two

@@ -15,10 +15,9 @@ from saeprobe import __version__
 from saeprobe.captures import Capture
 from saeprobe.store import Store
 from saeprobe.subject.local import Subject
-from studies.calibration.cells import cells
 from studies.calibration.claim import Claimed, Design, Terms, Truth, verdict_on
 from studies.calibration.false_claims import FALSE
-from studies.calibration.outcomes import Outcome, outcomes
+from studies.calibration.outcomes import Outcome, cells, outcomes
 from studies.calibration.populations import Population, gathered
 from studies.calibration.true_claims import TRUE
 
@@ -45,15 +44,8 @@ class Row:
     truth: Truth
     level: float
     contrary: float | None
-    wordings: int
-    effect: float | None
     word: str
     naive: bool | None
-
-    @property
-    def confirmed(self) -> bool:
-        """Say whether the verdict is `supported`."""
-        return self.word == "supported"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +123,6 @@ def rows(
                 truth=design.truth,
                 level=design.level,
                 contrary=design.contrary,
-                wordings=claimed.wordings,
-                effect=claimed.effect,
                 word=verdict_on(claimed, subject, terms).word,
                 naive=None if claimed.naive is None else claimed.naive(terms.alpha),
             )

@@ -64,8 +64,6 @@ def row(word: str, **more: Any) -> Row:
         "truth": "false",
         "level": 0.5,
         "contrary": 0.5,
-        "wordings": 4,
-        "effect": None,
         "naive": None,
     }
     return Row(word=word, **(given | more))

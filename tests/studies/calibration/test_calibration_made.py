@@ -13,10 +13,9 @@ from known import row
 from scipy import stats
 
 from studies.calibration import best, rivals, shapes
-from studies.calibration.cells import ALLOWED, Cell, Known, cells
 from studies.calibration.claim import WORDS, Claimed, Terms
 from studies.calibration.made import copied, framed, measured, texts
-from studies.calibration.outcomes import Outcome, Share, outcomes
+from studies.calibration.outcomes import ALLOWED, Cell, Known, Outcome, Share, cells, outcomes
 from studies.calibration.page import page
 from studies.calibration.study import Study
 
@@ -168,7 +167,7 @@ def test_the_page_shows_a_table_by_what_is_known() -> None:
         outcome(cell("printed", how="five"), supported=100),
     )
     study = Study(
-        rows=(row("supported"), row("supported", truth="true", how="known difference", effect=1.0)),
+        rows=(row("supported"), row("supported", truth="true", how="known difference")),
         terms=Terms(),
         command="python -m studies.calibration",
         fingerprints={},

@@ -26,7 +26,7 @@ def study(*rows: object) -> Study:
 
 
 FALSE = [row("supported", naive=True)] * 2 + [row("inconclusive", naive=True)] * 10 + [row("inconclusive")] * 88
-TRUE = [row("supported", truth="true", effect=1.2, naive=True, how="known difference", contrary=0.5)] * 5
+TRUE = [row("supported", truth="true", naive=True, how="known difference", contrary=0.5)] * 5
 
 
 def test_a_share_is_written_with_its_interval() -> None:
@@ -52,13 +52,6 @@ def test_a_kind_that_errs_too_often_is_named() -> None:
     assert "Beyond what is allowed: **greater, labels shuffled**" in page(bad)
     assert as_json(bad)["beyond"] == ["greater: labels shuffled"]
     assert [line.kind for line in beyond(bad)] == ["greater"]
-
-
-def test_power_stands_by_units_and_effect() -> None:
-    """The table adds what planning predicts for the design that plans are made for."""
-    text = page(study(*FALSE, *TRUE))
-    assert "| wordings a side | 1 to 1.5 |" in text
-    assert "| 4 | 100 % / " in text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The results of a study are shares with exact intervals, lines, and power by size of effect."""
+"""The results of a study are shares with exact intervals, and lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from known import row
 from statsmodels.stats.proportion import proportion_confint
 
-from studies.calibration.results import Share, lines, powers, total
+from studies.calibration.results import Share, lines, total
 
 
 @pytest.mark.parametrize(("count", "of"), [(0, 40), (3, 40), (25, 1000), (40, 40)])
@@ -41,7 +41,7 @@ def test_a_line_without_a_naive_test_has_no_share_of_it() -> None:
 
 def test_designs_have_a_line_each_in_the_order_they_were_run() -> None:
     """False and true claims of one kind stay apart, and so do two designs of it."""
-    rows = [row("supported", kind="b"), row("refuted", kind="a"), row("refuted", kind="a", truth="true", effect=1.0)]
+    rows = [row("supported", kind="b"), row("refuted", kind="a"), row("refuted", kind="a", truth="true")]
     assert [(one.kind, one.claims) for one in lines(rows, "false", alpha=0.05)] == [("b", 1), ("a", 1)]
     (true,) = lines(rows, "true", alpha=0.05)
     assert (true.allowed, true.contrary) == (None, None)
@@ -61,29 +61,3 @@ def test_refuting_is_held_against_a_design_only_where_it_is_wrong() -> None:
     (right,) = lines([row("refuted", contrary=None)] * 50, "false", alpha=0.05)
     assert wrong.refuted_beyond
     assert not right.refuted_beyond
-
-
-def test_power_is_counted_by_units_and_by_size_of_effect() -> None:
-    """The lower end of a bin belongs to it; claims without a size are in no cell."""
-    rows = [
-        row("supported", truth="true", effect=0.5),
-        row("inconclusive", truth="true", effect=0.99),
-        row("supported", truth="true", effect=1.0),
-        row("supported", truth="true", effect=9.0, wordings=8),
-        row("supported", truth="true"),
-    ]
-    cells = powers(rows, alpha=0.05)
-    assert {key: share for key, (share, _) in cells.items()} == {
-        (4, 1): Share(count=1, of=2),
-        (4, 2): Share(count=1, of=1),
-        (8, 6): Share(count=1, of=1),
-    }
-
-
-def test_planned_power_is_the_mean_of_what_planning_predicts() -> None:
-    """At the effect that `detectable` gives for 8 wordings it is 80 %."""
-    from saeprobe.statistics.intervals import detectable
-
-    effect = detectable(8, alpha=0.05, paired=False)
-    ((_, planned),) = powers([row("supported", truth="true", effect=effect, wordings=8)], alpha=0.05).values()
-    assert planned == pytest.approx(0.8, abs=1e-6)

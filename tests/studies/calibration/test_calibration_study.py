@@ -14,7 +14,7 @@ from known import population
 
 from saeprobe.evidence.evidence import Evidence, current_terms
 from saeprobe.evidence.values import Measurement
-from studies.calibration import false_claims, sentences, true_claims
+from studies.calibration import false_claims, sentences
 from studies.calibration.claim import Claimed, Design, Terms, verdict_on
 from studies.calibration.drawing import a_feature, shuffled
 from studies.calibration.false_claims import FALSE
@@ -35,13 +35,11 @@ def study(designs: Sequence[Design], *, claims: int, seed: int = 0) -> list[Row]
 
 @pytest.mark.parametrize("design", [*FALSE, *TRUE], ids=lambda design: f"{design.truth} {design.name}")
 def test_every_design_gives_claims_that_the_whole_path_decides(design: Design) -> None:
-    """Each is drawn, measured, compared and decided; a true claim of a known size has a size above nothing."""
+    """Each is drawn, measured, compared and decided."""
     populations = [replace(APART, name=name) for name in design.populations[:1]]
     found = list(rows(populations, [design], subject="made", claims=2, terms=Terms()))
     assert len(found) == 2 * design.times
     assert {one.word for one in found} <= {"supported", "refuted", "inconclusive"}
-    assert all(one.effect is None or one.effect > 0 for one in found)
-    assert all(one.effect is None for one in found if design.truth == "false")
 
 
 def test_designs_have_names_of_their_own() -> None:
@@ -66,9 +64,9 @@ def test_a_design_that_is_left_out_changes_no_other() -> None:
 def test_a_large_difference_is_confirmed_and_its_contrary_refuted() -> None:
     """Both arms are asked about the same sentence."""
     p, q = APART.groups["p"][:6], APART.groups["q"][:6]
-    holds = sentences.greater(APART.drawn({"a": p, "b": q}, np.arange(12)), 20, wordings=6)
+    holds = sentences.greater(APART.drawn({"a": p, "b": q}, np.arange(12)), 20)
     assert verdict_on(holds, "made", Terms()).word == "supported"
-    contrary = sentences.greater(APART.drawn({"a": q, "b": p}, np.arange(12)), 20, wordings=6)
+    contrary = sentences.greater(APART.drawn({"a": q, "b": p}, np.arange(12)), 20)
     assert verdict_on(contrary, "made", Terms()).word == "refuted"
     assert contrary.naive is not None
     assert not contrary.naive(0.05)
@@ -130,21 +128,10 @@ def test_a_test_that_takes_prompts_for_units_is_caught(monkeypatch: pytest.Monke
 def _small(made: Any, rng: np.random.Generator) -> Claimed:
     """Draw four wordings a side on three topics, so that the prompts can be counted exactly."""
     features = made.drawn(shuffled(rng, made, "ab", 4), np.arange(3))
-    return sentences.greater(features, a_feature(rng, made), wordings=4)
+    return sentences.greater(features, a_feature(rng, made))
 
 
 def _every_prompt_a_wording(of: Measurement) -> Measurement:
     """Put all prompts on one topic, for with topics of their own the topics would be units too."""
     prompts = tuple(replace(prompt, template=prompt.text, topic="any") for prompt in of.prompts)
     return replace(of, prompts=prompts)
-
-
-def test_power_rises_with_the_effect() -> None:
-    """Effects of more than three standard deviations are found more often than those below one half."""
-    apart = population(own=0.6, wordings=16)
-    design = replace(true_claims.greater, how="known", times=1)
-    found = list(rows([apart], [design], subject="made", claims=80, terms=Terms()))
-    large = [one.confirmed for one in found if (one.effect or 0) > 1.5]
-    small = [one.confirmed for one in found if (one.effect or 0) < 0.5]
-    assert min(len(large), len(small)) > 5
-    assert np.mean(large) > np.mean(small)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from saeprobe import published
+from saeprobe.captures import Continuation, Continuations
 from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.evidence import Evidence
-from saeprobe.evidence.values import Measurement
-from saeprobe.measures import separates
+from saeprobe.measures import mentions, separates
 from saeprobe.measures import signature as signature_of
 from saeprobe.recorded.record import Recorded, RecordedStyle
 from studies.calibration import best
@@ -91,35 +91,49 @@ def correlated(rng: Rng, *, n: int, beside: float, true: float | None = None) ->
 
 FEATURE_SETS: Final = 40
 """A steering is held against so many random sets of features."""
-WITH_SETS: Final = "sets" in {one.name for one in fields(Measurement)}
+WITH_CHOICE: Final = "chosen_on" in {one.name for one in fields(Continuations)}
 
 
 def steering(rng: Rng, *, spread: float, target: float | None = None) -> Claimed:
-    """Continue 12 prompts twice, unsteered, under random sets of features, and under a target; one word in ten is said.
+    """Continue 12 prompts twice, unsteered, under a target and under random sets of features; one in ten says the word.
 
     Features push by `spread` logits (standard deviation), the target by so many times as much, or as they do.
     """
     pushes = np.array([0.0, *rng.normal(0, spread, FEATURE_SETS + 1)])
     if target is not None:
         pushes[1] = target * spread
-    said = rng.binomial(2, 1 / (1 + 9 * np.exp(-pushes))[:, np.newaxis], (len(pushes), 12)) / 2
-    sets = said[2:]
-
-    def arm(label: str, values: np.ndarray, **more: Any) -> Measurement:
-        prompts = prompts_of(texts(12, 0), 1).prompts
-        unit = "share of continuations"
-        return Measurement(measure="mentions", label=label, unit=unit, values=values, prompts=prompts, **more)
-
-    steered, unsteered = arm("steered", said[1]), arm("unsteered", said[0])
-    random = arm("random", sets.mean(axis=0), sets=sets) if WITH_SETS else arm("random", sets[:4].mean(axis=0))
+    says = rng.random((len(pushes), 12, 2)) < 1 / (1 + 9 * np.exp(-pushes))[:, np.newaxis, np.newaxis]
+    prompts = prompts_of(texts(12, 0), 1).prompts
+    arms: list[Literal["unsteered", "steered", "random"]] = ["unsteered", "steered", *["random"] * FEATURE_SETS]
+    items = tuple(
+        Continuation(
+            prompt=prompt,
+            arm=arm,
+            features=(features,) if features else (),
+            strength=20.0 if features else 0.0,
+            sample=sample,
+            text="the bridge" if says[features, row, sample] else "the sea",
+            log_prob=-1.0,
+        )
+        for features, arm in enumerate(arms)
+        for row, prompt in enumerate(prompts)
+        for sample in range(2)
+    )
+    chosen: dict[str, Any] = {"chosen_on": "other prompts"} if WITH_CHOICE else {}
+    run = Continuations(subject="made", items=items, **chosen)
+    steered, unsteered, random = (
+        mentions("bridge", arm) for arm in (run.at(20), run.unsteered, run.random_feature.at(20))
+    )
 
     def compare() -> Evidence:
         above = steered > unsteered
         return steered > random if above else above
 
     def both(alpha: float) -> bool:
-        ranked = best.rank(float(said[1].mean()), sets.mean(axis=1)) < alpha / 2
-        return ranked and bool(np.ptp(said[1] - said[0])) and best.above(said[1] - said[0]) < alpha / 2
+        means = says.mean(axis=(1, 2))
+        gain = (says[1].mean(axis=1) - says[0].mean(axis=1)).astype(float)
+        ranked = best.rank(float(means[1]), means[2:]) < alpha / 2
+        return ranked and bool(np.ptp(gain)) and best.above(gain) < alpha / 2
 
     return Claimed(compare=compare, best=both)
 

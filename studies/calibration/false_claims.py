@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from saeprobe import every
-from saeprobe.claims import Control, Over
+from saeprobe.claims import Over
 from saeprobe.features import Features
 from saeprobe.measures import clusters, halves, separates, separating_features
 from studies.calibration import drawing, naive, sentences
@@ -34,12 +34,6 @@ def greater_rate(population: Population, rng: Rng) -> Claimed:
     return _greater(population, rng, drawing.a_feature(rng, population))
 
 
-@design("false", "greater", "labels shuffled, under the control for length")
-def greater_controlled(population: Population, rng: Rng) -> Claimed:
-    """Do the same under the control for length."""
-    return _greater(population, rng, drawing.a_measure(rng), controls=("length",))
-
-
 @design("false", "greater over topics", "labels swapped by topic")
 def greater_over_topics(population: Population, rng: Rng) -> Claimed:
     """Compare two wordings whose names are swapped by a coin on each topic."""
@@ -53,13 +47,11 @@ def greater_crossed(population: Population, rng: Rng) -> Claimed:
     return _greater(population, rng, drawing.anything(rng, population), over=("templates", "topics"))
 
 
-def _greater(
-    population: Population, rng: Rng, what: What, *, over: tuple[Over, ...] = (), controls: tuple[Control, ...] = ()
-) -> Claimed:
+def _greater(population: Population, rng: Rng, what: What, *, over: tuple[Over, ...] = ()) -> Claimed:
     count = drawing.wordings(rng, at_most=12)
     columns = drawing.topics(rng, population, least=drawing.TOPICS if over else 4)
     features = population.drawn(drawing.shuffled(rng, population, "ab", count), columns)
-    return sentences.greater(features, what, over=over, controls=controls)
+    return sentences.greater(features, what, over=over)
 
 
 def _dealt(population: Population, rng: Rng, labels: str, count: int) -> Features:
@@ -199,25 +191,6 @@ def about_equal(population: Population, rng: Rng) -> Claimed | None:
     return sentences.equal(features, what, margin)
 
 
-@design("false", "bound", "bound = mean")
-def at_mean(population: Population, rng: Rng) -> Claimed | None:
-    """Claim that the mean of a group lies above the mean of all its wordings."""
-    what, columns, group = drawing.a_measure(rng), drawing.topics(rng, population), drawing.a_group(rng, population)
-    count = drawing.wordings(rng, at_most=len(group) // 2, sides=drawing.UNITS)
-    number = float(population.grid(what)[group][:, columns].mean())
-    return sentences.above(drawing.from_groups(rng, population, [group], columns, count), what, number)
-
-
-@design("false", "rate", "bound = rate")
-def rate(population: Population, rng: Rng) -> Claimed | None:
-    """Claim that the firing rate of a feature lies above its rate on all wordings."""
-    feature, columns = drawing.a_feature(rng, population), drawing.topics(rng, population)
-    number = float(population.grid(feature)[:, columns].mean())
-    count = drawing.wordings(rng, at_most=24, sides=drawing.UNITS)
-    features = drawing.from_groups(rng, population, [np.arange(population.n_wordings)], columns, count)
-    return sentences.above(features, feature, number) if 0 < number < 1 else None
-
-
 @design("false", "ordering", "one step is there, the other is not")
 def half_ordered(population: Population, rng: Rng) -> Claimed:
     """Order two groups that differ by far more than the spread, and two halves of one group that do not differ."""
@@ -232,19 +205,8 @@ def half_ordered(population: Population, rng: Rng) -> Claimed:
     return sentences.in_order(features, one.what)
 
 
-@design("false", "correlation", "bound = correlation")
-def at_correlation(population: Population, rng: Rng) -> Claimed:
-    """Claim a correlation above that over all prompts on these topics: of a landmark's mentions, or of all wordings."""
-    group = drawing.a_group(rng, population) if population.name == "mentions" else np.arange(population.n_wordings)
-    first, second = drawing.two_measures(rng)
-    columns, count = drawing.topics(rng, population), drawing.wordings(rng, at_most=24, sides=drawing.UNITS)
-    bound = population.correlation(first, second, group, columns)
-    features = drawing.from_groups(rng, population, [group], columns, count)
-    return sentences.together(measure(first, features), measure(second, features), bound)
-
-
 FALSE: Final[tuple[Design, ...]] = (
-    greater, greater_rate, greater_controlled, greater_over_topics, greater_crossed, every_other, exclusive,
+    greater, greater_rate, greater_over_topics, greater_crossed, every_other, exclusive,
     exclusive_thinned, ordering, scanned, clustered, picked, at_least,
-    at_least_over_topics, at_least_crossed, about_equal, at_mean, rate, half_ordered, at_correlation,
+    at_least_over_topics, at_least_crossed, about_equal, half_ordered,
 )  # fmt: skip

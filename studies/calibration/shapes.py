@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from statistics import NormalDist
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
 from saeprobe import published
-from saeprobe.captures import Continuation, Continuations
+from saeprobe.captures import Arm, Continuation, Continuations
 from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.evidence import Evidence
 from saeprobe.measures import mentions, separates
@@ -104,7 +104,7 @@ def steering(rng: Rng, *, spread: float, target: float | None = None) -> Claimed
         pushes[1] = target * spread
     says = rng.random((len(pushes), 12, 2)) < 1 / (1 + 9 * np.exp(-pushes))[:, np.newaxis, np.newaxis]
     prompts = prompts_of(texts(12, 0), 1).prompts
-    arms: list[Literal["unsteered", "steered", "random"]] = ["unsteered", "steered", *["random"] * FEATURE_SETS]
+    arms: tuple[Arm, ...] = ("unsteered", "steered", *("random" for _ in range(FEATURE_SETS)))
     items = tuple(
         Continuation(
             prompt=prompt,

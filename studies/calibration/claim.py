@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
-from saeprobe.claims import Claim, Control, Over, Verdict
+from saeprobe.claims import Claim, Control, Over, Published, Verdict
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.verdicts import decide
 from studies.calibration.populations import Population
@@ -16,6 +16,10 @@ from studies.calibration.populations import Population
 Truth = Literal["false", "true"]
 Naive = Callable[[float], bool]
 """A t test over the prompts of one wording a side says at an alpha whether it confirms the claim."""
+
+
+WORDS: Final = ("supported", "explained", "refuted", "inconclusive", "drifted")
+"""A claim of the study ends with one of these; any other means that the study itself is broken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +32,14 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Claimed:
-    """One claim is made on prompts that were drawn.
+    """One claim is made on prompts that were drawn."""
 
-    `effect` is how far the truth lies inside what is claimed, in standard deviations between units; None for a false
-    claim, and where a kind has no such size.
-    """
-
-    measure: str
-    wordings: int  # drawn a side
-    topics: int  # drawn
     compare: Callable[[], Evidence]  # as the assert of a probe would
     naive: Naive | None = None  # None where there is no t test of such a sentence
     over: tuple[Over, ...] = ()  # what the claim generalises over
     controls: tuple[Control, ...] = ()  # that it asks for
-    effect: float | None = None
+    best: Naive | None = None  # the best valid test of a made-up population says whether it confirms the claim
+    published: Published | None = None  # what a source prints of the first side
 
 
 Make = Callable[[Population, np.random.Generator], Claimed | None]
@@ -84,6 +82,7 @@ def verdict_on(claimed: Claimed, subject: str, terms: Terms) -> Verdict:
         source="known",
         controls=claimed.controls,
         over=claimed.over,
+        published={} if claimed.published is None else {subject: claimed.published},
     )
     ended: AssertionError | None = None
     recorder = Recorder(alpha=terms.alpha, seed=terms.seed, controls=claim.controls, over=claim.over)
@@ -93,6 +92,6 @@ def verdict_on(claimed: Claimed, subject: str, terms: Terms) -> Verdict:
         except AssertionError as error:
             ended = error
     verdict = decide(claim, subject, recorder.evidence, ended)[0]
-    if verdict.word not in ("supported", "refuted", "inconclusive"):
-        raise RuntimeError(f"a claim of the study on {claimed.measure} ended {verdict.word}: {verdict.reason}")
+    if verdict.word not in WORDS:
+        raise RuntimeError(f"a claim of the study ended {verdict.word}: {verdict.reason}")
     return verdict

@@ -42,12 +42,11 @@ def effect_of(
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """A known difference lies between two groups, `more` above `less` by `effect` > 0."""
+    """A known difference lies between two groups, `more` above `less`."""
 
     what: What
     more: str
     less: str
-    effect: float
 
 
 @lru_cache(maxsize=16)
@@ -70,7 +69,7 @@ def known(population: Population) -> tuple[tuple[Known, ...], ...]:
         effect = effect_of(population, what, population.groups[one], population.groups[other], columns)
         if effect:
             more, less = (one, other) if effect > 0 else (other, one)
-            bins[bin_of(abs(effect))].append(Known(what=what, more=more, less=less, effect=abs(effect)))
+            bins[bin_of(abs(effect))].append(Known(what=what, more=more, less=less))
     return tuple(tuple(each) for each in bins)
 
 

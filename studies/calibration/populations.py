@@ -48,11 +48,6 @@ def measure(what: What, of: Features) -> Measurement:
     return cast("Measurement", made)  # features of a capture never give a bare summary
 
 
-def name_of(what: What) -> str:
-    """Name a measure: `l0`, or `firing rate`."""
-    return "firing rate" if isinstance(what, int) else what
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
     """A population holds wordings in groups, each on all topics."""

@@ -1,61 +1,25 @@
-"""The results of a study are counted here by design and by size of effect, and written for programs."""
+"""The results of a study are counted here by design, and written for programs."""
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from saeprobe.statistics.intervals import power_of, rate_interval
 from studies.calibration.claim import Truth
-from studies.calibration.effects import EDGES, bin_of
+from studies.calibration.outcomes import Share
 from studies.calibration.study import Row, Study
-
-COLUMNS: Final = (
-    "subject", "population", "design", "measure", "wordings", "topics", "effect", "verdict", "naive",
-)  # fmt: skip
-"""The CSV has these columns; the JSON gives the kind of each design, and why it is false or true."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """A share is `count` of `of`, with its exact binomial interval (Clopper & Pearson 1934)."""
-
-    count: int
-    of: int
-
-    @property
-    def value(self) -> float:
-        """Return the share as a number."""
-        return self.count / self.of
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Return the interval of the share at 95 %."""
-        return rate_interval(self.count, self.of, level=0.95)
-
-
-def share(rows: Iterable[Row], fulfils: Callable[[Row], bool]) -> Share:
-    """Return the share of rows that fulfil something."""
-    found = [fulfils(row) for row in rows]
-    return Share(count=sum(found), of=len(found))
-
-
-def confirmed(rows: Iterable[Row]) -> Share:
-    """Return the share of claims that are confirmed."""
-    return share(rows, lambda row: row.confirmed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """A line counts what became of all claims of one design, or of several together.
 
-    `expected` is the share of false claims that an exact test would confirm, and `contrary` refute; None where claims
-    of several levels are taken together, or are true, or refuting them is right. `naive` is None where the naive arm
-    has no test; `ours_where_naive` is the share that the framework confirms of the claims for which it has one.
+    `allowed` is the share of false claims that may be confirmed, and `contrary` refuted; None where claims of several
+    levels are taken together, or are true, or refuting them is right. `naive` is None where the naive arm has no test;
+    `ours_where_naive` is the share that the framework confirms of the claims for which it has one.
     """
 
     kind: str
@@ -66,37 +30,39 @@ class Line:
     inconclusive: Share
     naive: Share | None
     ours_where_naive: Share | None
-    expected: float | None
+    allowed: float | None
     contrary: float | None
 
-    def confirmed_beyond(self, alpha: float) -> bool:
-        """Say whether the whole interval of the confirmed share lies above alpha."""
-        return self.confirmed.interval[0] > alpha
+    @property
+    def confirmed_beyond(self) -> bool:
+        """Say whether the whole interval of the confirmed share lies above what is allowed."""
+        return self.allowed is not None and self.confirmed.interval[0] > self.allowed
 
-    def refuted_beyond(self, alpha: float) -> bool:
-        """Say whether refuting is wrong, and the whole interval of its share lies above alpha and what is exact."""
-        return self.contrary is not None and self.refuted.interval[0] > max(alpha, self.contrary)
-
-    def beyond(self, alpha: float) -> bool:
-        """Say whether either share of wrong verdicts lies beyond what is stated."""
-        return self.confirmed_beyond(alpha) or self.refuted_beyond(alpha)
+    @property
+    def refuted_beyond(self) -> bool:
+        """Say whether refuting is wrong, and the whole interval of its share lies above what is allowed."""
+        return self.contrary is not None and self.refuted.interval[0] > self.contrary
 
 
 def line(
-    rows: Sequence[Row], *, kind: str, how: str, expected: float | None = None, contrary: float | None = None
+    rows: Sequence[Row], *, kind: str, how: str, allowed: float | None = None, contrary: float | None = None
 ) -> Line:
     """Count one line of a table."""
     both = [row for row in rows if row.naive is not None]
+    confirmed, refuted, inconclusive = (
+        Share(count=sum(row.word == word for row in rows), of=len(rows))
+        for word in ("supported", "refuted", "inconclusive")
+    )
     return Line(
         kind=kind,
         how=how,
         claims=len(rows),
-        confirmed=confirmed(rows),
-        refuted=share(rows, lambda row: row.word == "refuted"),
-        inconclusive=share(rows, lambda row: row.word == "inconclusive"),
-        naive=share(both, lambda row: bool(row.naive)) if both else None,
-        ours_where_naive=confirmed(both) if both else None,
-        expected=expected,
+        confirmed=confirmed,
+        refuted=refuted,
+        inconclusive=inconclusive,
+        naive=Share(count=sum(bool(row.naive) for row in both), of=len(both)) if both else None,
+        ours_where_naive=Share(count=sum(row.word == "supported" for row in both), of=len(both)) if both else None,
+        allowed=allowed,
         contrary=contrary,
     )
 
@@ -109,7 +75,7 @@ def lines(rows: Sequence[Row], truth: Truth, *, alpha: float) -> list[Line]:
             [row for row in rows if (row.truth, row.kind, row.how) == (truth, kind, how)],
             kind=kind,
             how=how,
-            expected=level * alpha if truth == "false" else None,
+            allowed=level * alpha if truth == "false" else None,
             contrary=contrary * alpha if truth == "false" and contrary is not None else None,
         )
         for kind, how, level, contrary in designs
@@ -122,70 +88,23 @@ def total(rows: Sequence[Row], truth: Truth) -> Line:
 
 
 def beyond(study: Study) -> tuple[Line, ...]:
-    """Return the kinds of false claims that are confirmed, or wrongly refuted, beyond alpha and beyond chance."""
-    alpha = study.terms.alpha
-    return tuple(line for line in lines(study.rows, "false", alpha=alpha) if line.beyond(alpha))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """A cell holds claims of one size of effect on so many units: the share confirmed, and what planning predicts."""
-
-    units: int
-    low: float
-    confirmed: Share
-    planned: float | None
-
-
-def powers(rows: Sequence[Row], *, alpha: float, planned: bool, topics: bool = False) -> list[Cell]:
-    """Count confirmed true claims by number of wordings, or of topics, and by effect size.
-
-    `planned` asks for the mean of `power_of` over the same claims.
-    """
-    cells: dict[tuple[int, int], list[Row]] = {}
-    for row in rows:
-        if row.effect is not None:
-            units = row.topics if topics else row.wordings
-            cells.setdefault((units, bin_of(row.effect)), []).append(row)
-    return [
-        Cell(
-            units=count,
-            low=EDGES[at],
-            confirmed=confirmed(cells[count, at]),
-            planned=_planned(cells[count, at], count, alpha) if planned else None,
-        )
-        for count, at in sorted(cells)
-    ]
-
-
-def _planned(rows: Sequence[Row], units: int, alpha: float) -> float:
-    return sum(power_of(row.effect or 0.0, units, alpha=alpha, paired=False) for row in rows) / len(rows)
+    """Return the kinds of false claims that are confirmed, or wrongly refuted, more often than allowed for."""
+    false = lines(study.rows, "false", alpha=study.terms.alpha)
+    return tuple(line for line in false if line.confirmed_beyond or line.refuted_beyond)
 
 
 def write(study: Study, page: str, folder: Path) -> tuple[Path, ...]:
-    """Write `calibration.json`, `.csv` and `.md` into a folder, which is made where it is absent."""
+    """Write `calibration.json` and `.md` into a folder, which is made where it is absent."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = tuple(folder / f"calibration.{suffix}" for suffix in ("json", "csv", "md"))
-    paths[0].write_text(json.dumps(as_json(study), indent=1, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
-    designs = list(dict.fromkeys((row.truth, row.kind, row.how) for row in study.rows))
-    with paths[1].open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(_cells(row, designs.index((row.truth, row.kind, row.how)) + 1) for row in study.rows)
-    paths[2].write_text(page, encoding="utf-8", newline="\n")
-    return paths
-
-
-def _cells(row: Row, design: int) -> Sequence[object]:
-    effect = "" if row.effect is None else f"{row.effect:.3g}"
-    naive = "" if row.naive is None else "confirmed" if row.naive else "open"
-    return (
-        row.subject, row.population, design, row.measure, row.wordings, row.topics, effect, row.word, naive,
-    )  # fmt: skip
+    counts = json.dumps(as_json(study), indent=1, allow_nan=False) + "\n"
+    written = {folder / "calibration.json": counts, folder / "calibration.md": page}
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8", newline="\n")
+    return tuple(written)
 
 
 def as_json(study: Study) -> dict[str, Any]:
-    """Return the counts of a study in JSON's own types; designs are numbered in the order in which they were run."""
+    """Return the counts of a study in JSON's own types."""
     alpha = study.terms.alpha
     false, true = (lines(study.rows, truth, alpha=alpha) for truth in ("false", "true"))
     return {
@@ -194,28 +113,10 @@ def as_json(study: Study) -> dict[str, Any]:
         "command": study.command,
         "fingerprints": dict(study.fingerprints),
         "versions": dict(study.versions),
-        "false": [{"design": number, **_line(line)} for number, line in enumerate(false, start=1)],
-        "true": [{"design": number, **_line(line)} for number, line in enumerate(true, start=len(false) + 1)],
-        "all false": _line(total(study.rows, "false")),
-        "all true": _line(total(study.rows, "true")),
+        "false": [asdict(line) for line in false],
+        "true": [asdict(line) for line in true],
+        "all false": asdict(total(study.rows, "false")),
+        "all true": asdict(total(study.rows, "true")),
         "beyond": [f"{line.kind}: {line.how}" for line in beyond(study)],
+        "made up": [one.as_json(alpha) for one in study.made],
     }
-
-
-def _line(line: Line) -> dict[str, Any]:
-    return {
-        "kind": line.kind,
-        "how": line.how,
-        "claims": line.claims,
-        "confirmed": _share(line.confirmed),
-        "refuted": _share(line.refuted),
-        "inconclusive": _share(line.inconclusive),
-        "naive": None if line.naive is None else _share(line.naive),
-        "expected": line.expected,
-        "expected_refuted": line.contrary,
-    }
-
-
-def _share(of: Share) -> dict[str, Any]:
-    low, high = of.interval
-    return {"count": of.count, "of": of.of, "share": round(of.value, 4), "interval": [round(low, 4), round(high, 4)]}

@@ -17,6 +17,7 @@ from saeprobe.store import Store
 from saeprobe.subject.local import Subject
 from studies.calibration.claim import Claimed, Design, Terms, Truth, verdict_on
 from studies.calibration.false_claims import FALSE
+from studies.calibration.outcomes import Outcome, cells, outcomes
 from studies.calibration.populations import Population, gathered
 from studies.calibration.true_claims import TRUE
 
@@ -38,24 +39,13 @@ class Row:
     `contrary` are those of its design.
     """
 
-    subject: str
-    population: str
     kind: str
     how: str
     truth: Truth
     level: float
     contrary: float | None
-    measure: str
-    wordings: int
-    topics: int
-    effect: float | None
     word: str
     naive: bool | None
-
-    @property
-    def confirmed(self) -> bool:
-        """Say whether the verdict is `supported`."""
-        return self.word == "supported"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +57,13 @@ class Study:
     command: str  # makes the study again
     fingerprints: Mapping[str, str]
     versions: Mapping[str, str]
+    made: tuple[Outcome, ...] = ()  # one a made-up population
 
 
-def number_of_claims(claims: int) -> int:
-    """Return how many claims a subject gets."""
-    return claims * sum(design.times for design in (*FALSE, *TRUE))
+def number_of_claims(claims: int, *, subjects: int = 1, made: int = 0) -> int:
+    """Return how many claims a study judges: so many of each design on each subject, and of each made-up population."""
+    of_designs = claims * sum(design.times for design in (*FALSE, *TRUE))
+    return subjects * of_designs + made * sum(not cell.waits for cell in cells())
 
 
 def run_study(
@@ -80,12 +72,14 @@ def run_study(
     *,
     claims: int,
     terms: Terms,
+    made: int = 0,
     wanted: Mapping[str, Capture] | None = None,
     progress: Callable[[], object] | None = None,
 ) -> Study:
     """Read what is not stored, then draw and judge `claims` claims of each design on each subject.
 
-    `wanted` says what to read of each subject, by population; None for all. `progress` is called after each claim.
+    Of each made-up population `made` claims are judged. `wanted` says what to read of each subject, by population; None
+    for all. `progress` is called after each claim.
     """
     found: list[Row] = []
     for subject in subjects:
@@ -95,7 +89,7 @@ def run_study(
             if progress is not None:
                 progress()
     names = " ".join(subject.name for subject in subjects)
-    options = f"--claims {claims} --seed {terms.seed} --alpha {terms.alpha:g}"
+    options = f"--claims {claims} --made {made} --seed {terms.seed} --alpha {terms.alpha:g}"
     return Study(
         rows=tuple(found),
         terms=terms,
@@ -106,6 +100,7 @@ def run_study(
             "Python": platform.python_version(),
             **{name: version(name) for name in COMPUTE},
         },
+        made=tuple(outcomes(cells(), claims=made, terms=terms, progress=progress)) if made else (),
     )
 
 
@@ -123,17 +118,11 @@ def rows(
             population = usable[number % len(usable)]
             claimed = _drawn(design, population, f"{subject} {design.name} {number}", terms.seed)
             yield Row(
-                subject=subject,
-                population=population.name,
                 kind=design.kind,
                 how=design.how,
                 truth=design.truth,
                 level=design.level,
                 contrary=design.contrary,
-                measure=claimed.measure,
-                wordings=claimed.wordings,
-                topics=claimed.topics,
-                effect=claimed.effect,
                 word=verdict_on(claimed, subject, terms).word,
                 naive=None if claimed.naive is None else claimed.naive(terms.alpha),
             )

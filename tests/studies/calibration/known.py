@@ -59,17 +59,11 @@ def population(
 def row(word: str, **more: Any) -> Row:
     """Make a row of a false claim with this verdict."""
     given: dict[str, Any] = {
-        "subject": "made",
-        "population": "mentions",
         "kind": "greater",
         "how": "labels shuffled",
         "truth": "false",
         "level": 0.5,
         "contrary": 0.5,
-        "measure": "l0",
-        "wordings": 4,
-        "topics": 8,
-        "effect": None,
         "naive": None,
     }
     return Row(word=word, **(given | more))

@@ -1,4 +1,4 @@
-"""The results of a study are shares with exact intervals, lines, and power by size of effect."""
+"""The results of a study are shares with exact intervals, and lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from known import row
 from statsmodels.stats.proportion import proportion_confint
 
-from studies.calibration.results import Share, lines, powers, total
+from studies.calibration.results import Share, lines, total
 
 
 @pytest.mark.parametrize(("count", "of"), [(0, 40), (3, 40), (25, 1000), (40, 40)])
@@ -30,7 +30,7 @@ def test_a_line_counts_verdicts_and_both_arms_on_the_same_claims() -> None:
     assert (found.claims, found.confirmed.count, found.refuted.count, found.inconclusive.count) == (5, 2, 1, 2)
     assert found.naive == Share(count=2, of=3)
     assert found.ours_where_naive == Share(count=1, of=3)
-    assert (found.expected, found.contrary) == (0.025, 0.025)
+    assert (found.allowed, found.contrary) == (0.025, 0.025)
 
 
 def test_a_line_without_a_naive_test_has_no_share_of_it() -> None:
@@ -41,50 +41,23 @@ def test_a_line_without_a_naive_test_has_no_share_of_it() -> None:
 
 def test_designs_have_a_line_each_in_the_order_they_were_run() -> None:
     """False and true claims of one kind stay apart, and so do two designs of it."""
-    rows = [row("supported", kind="b"), row("refuted", kind="a"), row("refuted", kind="a", truth="true", effect=1.0)]
+    rows = [row("supported", kind="b"), row("refuted", kind="a"), row("refuted", kind="a", truth="true")]
     assert [(one.kind, one.claims) for one in lines(rows, "false", alpha=0.05)] == [("b", 1), ("a", 1)]
     (true,) = lines(rows, "true", alpha=0.05)
-    assert (true.expected, true.contrary) == (None, None)
+    assert (true.allowed, true.contrary) == (None, None)
     assert total(rows, "false").claims == 2
 
 
-def test_a_share_is_beyond_alpha_only_with_its_whole_interval() -> None:
-    """10 of 100 reach down to 4.9 %, and 11 of 100 to 5.6 %."""
-    assert not total([row("supported")] * 10 + [row("inconclusive")] * 90, "false").beyond(0.05)
-    assert total([row("supported")] * 11 + [row("inconclusive")] * 89, "false").beyond(0.05)
+def test_a_share_is_beyond_what_is_allowed_only_with_its_whole_interval() -> None:
+    """Of 100 claims at alpha / 2 = 2.5 %, 6 confirmed ones reach down to 2.2 %, and 7 to 2.9 %."""
+    six, seven = ([row("supported")] * count + [row("inconclusive")] * (100 - count) for count in (6, 7))
+    assert not lines(six, "false", alpha=0.05)[0].confirmed_beyond
+    assert lines(seven, "false", alpha=0.05)[0].confirmed_beyond
 
 
 def test_refuting_is_held_against_a_design_only_where_it_is_wrong() -> None:
     """Labels that mean nothing refute that they separate anything, all of them, and rightly."""
     (wrong,) = lines([row("refuted")] * 50, "false", alpha=0.05)
     (right,) = lines([row("refuted", contrary=None)] * 50, "false", alpha=0.05)
-    assert wrong.beyond(0.05)
-    assert not right.beyond(0.05)
-
-
-def test_power_is_counted_by_units_and_by_size_of_effect() -> None:
-    """The lower end of a bin belongs to it; claims without a size are in no cell."""
-    rows = [
-        row("supported", truth="true", effect=0.5),
-        row("inconclusive", truth="true", effect=0.99),
-        row("supported", truth="true", effect=1.0),
-        row("supported", truth="true", effect=9.0, wordings=8),
-        row("supported", truth="true"),
-    ]
-    cells = powers(rows, alpha=0.05, planned=False)
-    assert [(cell.units, cell.low, cell.confirmed) for cell in cells] == [
-        (4, 0.5, Share(count=1, of=2)),
-        (4, 1.0, Share(count=1, of=1)),
-        (8, 5.0, Share(count=1, of=1)),
-    ]
-    assert {cell.planned for cell in cells} == {None}
-    assert [cell.units for cell in powers(rows, alpha=0.05, planned=False, topics=True)] == [8, 8, 8]
-
-
-def test_planned_power_is_the_mean_of_what_planning_predicts() -> None:
-    """At the effect that `detectable` gives for 8 wordings it is 80 %."""
-    from saeprobe.statistics.planning import detectable
-
-    effect = detectable(8, alpha=0.05, paired=False)
-    (cell,) = powers([row("supported", truth="true", effect=effect, wordings=8)], alpha=0.05, planned=True)
-    assert cell.planned == pytest.approx(0.8, abs=1e-6)
+    assert wrong.refuted_beyond
+    assert not right.refuted_beyond

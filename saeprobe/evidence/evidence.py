@@ -46,8 +46,20 @@ _ESTIMATES: Mapping[Kind, str] = {
 Expects = Literal["persists", "absent"]
 """What an effect must do under a control: still be there (equal length), or not show (a random model)."""
 
+Agreement = Literal["agrees", "drifted", "rounding decides", "cannot be compared"]
+"""What is found of a printed number."""
+
 COUNTED = ("share of prompts", "share of tokens", "share of continuations")
 """Units of what happens or does not; a prompt read at several tokens has a share of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """So many `units` of replication, templates or topics, have this standard deviation between their means."""
+
+    units: Over
+    n: int
+    deviation: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +85,8 @@ class Sample:
     near_threshold: str | None = None
     reach: tuple[float, float] | None = None
     run: RecordedRun | None = None
+    spreads: tuple[Spread, ...] = ()
+    rarefied: tuple[tuple[float, float], ...] = ()
 
     @property
     def near_moves(self) -> float | None:

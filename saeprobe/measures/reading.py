@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, sqrt
+from math import ceil
 from numbers import Integral
 from textwrap import shorten
 from typing import TypeGuard
@@ -261,33 +261,3 @@ def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:
         scope=f"{wordings}, over {len(on_a)} topics",
         a_unit=(len(a) + len(b)) / len(on_a),
     )
-
-
-def exclusive_interval(
-    on: Bool[np.ndarray, "units d_sae"], but_not: Bool[np.ndarray, "others d_sae"], *, paired: bool, level: float
-) -> tuple[float, float] | None:
-    """Return the interval of the number of features that fire in some unit of `on` and in none of `but_not`.
-
-    The delete-one jackknife, as for counts of species (Burnham & Overton, Biometrika 65, 1978; Heltshe & Forrester,
-    Biometrics 39, 1983): without a unit of `on` the features are lost that fire there alone, without one of `but_not`
-    those come in that fired there alone. Paired units are left out together; others apart, and the variances of the two
-    sides add up (degrees of freedom: Satterthwaite, Biometrics 2, 1946). None where the count does not vary, or a side
-    has a single unit, which says nothing of its variance.
-    """
-    from scipy.special import stdtrit
-
-    times, against = on.sum(axis=0), but_not.sum(axis=0)
-
-    def count(without: object = 0, without_other: object = 0) -> int:
-        return int(np.count_nonzero((times > without) & (against == without_other)))
-
-    apart = [[count(unit) for unit in on], [count(0, unit) for unit in but_not]]
-    left_out = [[count(*units) for units in zip(on, but_not, strict=True)]] if paired else apart
-    freedoms = np.array([len(counts) - 1 for counts in left_out])
-    variances = freedoms * np.array([np.var(counts) for counts in left_out])
-    if not (freedoms.all() and variances.any()):
-        return None
-    variance = float(variances.sum())
-    freedom = variance**2 / float((variances**2 / freedoms).sum())
-    half = float(stdtrit(freedom, (1 + level) / 2)) * sqrt(variance)
-    return max(0.0, count() - half), count() + half

@@ -16,13 +16,13 @@ from msgspec import Meta
 
 from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
-from saeprobe.evidence.evidence import EvidenceOutcome, Expects, Kind, Needed
+from saeprobe.evidence.evidence import Agreement, EvidenceOutcome, Expects, Kind, Needed
 from saeprobe.measures.differences import Figures
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
 SCHEMA: Final = "urn:saeprobe:report:2"
-SCHEMA_VERSION: Final = "2.3"
+SCHEMA_VERSION: Final = "2.4"
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -162,7 +162,7 @@ class Published:
     tolerance: Annotated[Distance | None, Meta(description="Distance in the unit up to which the two agree.")]
     tolerance_from: str | None
     measured: float | None
-    agrees: Annotated[bool | None, Meta(description="Null where rounding decides it, or nothing was measured.")]
+    answer: Annotated[Agreement | None, Meta(description="Null where nothing was measured.")]
     rounding: Annotated[Distance | None, Meta(description="The part of the tolerance due to the printed precision.")]
     sampling: Annotated[Distance | None, Meta(description="The part due to the sampling error of both means.")]
     reach: Annotated[Distance | None, Meta(description="The part by which rounding may bring the two together.")]
@@ -312,7 +312,7 @@ class Document:
     """A report holds published claims about features of language models, and what a run of their probes showed."""
 
     schema: Literal["urn:saeprobe:report:2"]
-    schema_version: Literal["2.3"]
+    schema_version: Literal["2.4"]
     generated: Moment
     run: Run
     counts: Annotated[dict[Word, Count], Meta(description="Probes by verdict.")]

@@ -138,15 +138,15 @@ def test_published_numbers_are_shown_though_nothing_was_measured() -> None:
         tolerance=0.1,
         tolerance_from="stated",
         measured=1.55,
-        agrees=True,
+        answer="agrees",
         rounding=0.05,
         sampling=0.05,
     )
 
     rows = of(published=[compared])["published"]
 
-    assert [(row["label"], row["value"], row["measured"], row["agrees"], row["n"]) for row in rows] == [
-        ("x", 1.5, 1.55, True, 9),
+    assert [(row["label"], row["value"], row["measured"], row["answer"], row["n"]) for row in rows] == [
+        ("x", 1.5, 1.55, "agrees", 9),
         ("y", 2.0, None, None, 9),
     ]
     assert [(row["rounding"], row["sampling"], row["source"]) for row in rows] == [
@@ -272,11 +272,11 @@ def test_what_cannot_be_written_leaves_the_old_report(document: Document, tmp_pa
         (b"[]", "names no schema_version", "written by saeprobe"),
         (
             b'{"schema_version": "1.3"}',
-            "schema version '1.3', and this saeprobe reads 2.3 alone",
+            "schema version '1.3', and this saeprobe reads 2.4 alone",
             "run the probes again",
         ),
         (b'{"schema_version": "3.0"}', "schema version '3.0'", "install the saeprobe"),
-        (b'{"schema_version": "2.3"}', "missing required field", "run the probes again"),
+        (b'{"schema_version": "2.4"}', "missing required field", "run the probes again"),
     ],
 )
 def test_what_is_no_report_is_refused_with_a_remedy(

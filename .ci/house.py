@@ -39,8 +39,8 @@ def forms(stems: Sequence[str]) -> set[str]:
 
 
 ROOMS: Final = words(
-    "specimens words shapes files git claims prompts features captures statistics evidence recorded measures subject "
-    "verdicts store report gate cards notebook plugin cli __init__ __main__"
+    "specimens words shapes files git digits claims prompts features captures statistics evidence recorded measures "
+    "subject verdicts store report gate cards notebook plugin cli __init__ __main__"
 )
 """The rooms, lowest first. A room imports only rooms before it; one that is not named here has no place."""
 

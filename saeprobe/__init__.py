@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from saeprobe.claims import claim, drifted, explained, inconclusive, published, refuted, subjects, unverifiable
     from saeprobe.evidence.compare import about, every, in_each, ordered
     from saeprobe.evidence.correlation import correlation
-    from saeprobe.evidence.printed_tables import distinct, printed, rank_correlation, ratio
+    from saeprobe.evidence.printed_tables import distinct, printed, rank_correlation
+    from saeprobe.evidence.ratios import ratio
 
 __version__ = "0.2.0"
 
@@ -47,7 +48,8 @@ _HOMES = {
     "saeprobe.claims": "claim drifted explained inconclusive published refuted subjects unverifiable",
     "saeprobe.evidence.compare": "about every in_each ordered",
     "saeprobe.evidence.correlation": "correlation",
-    "saeprobe.evidence.printed_tables": "distinct printed rank_correlation ratio",
+    "saeprobe.evidence.printed_tables": "distinct printed rank_correlation",
+    "saeprobe.evidence.ratios": "ratio",
 }
 """The modules that define the names above."""
 

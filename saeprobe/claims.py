@@ -6,7 +6,6 @@ import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import wraps
 from math import inf
@@ -179,12 +178,12 @@ def _by_subject(claim: str, key: str, given: object, wanted: type[_Entry], examp
 class Published:
     """The numbers that a source prints are kept by the label of the measurement that repeats them.
 
-    `values` maps a label (the prompt style, as a rule) to the printed number in `unit`; `n` is the number of prompts
-    behind it, `language` theirs, `zh` or `en`. `measure` names what was measured, such as `mean activation`, where
-    a probe reads several measures in `unit`; else it is empty. `tolerance` is the distance, in `unit`, at which a
-    re-measured value still agrees; None derives it from the printed precision and the sampling error of both means,
-    the printed one's where `n` is known (`evidence.printed` has the formula). `source` says where the numbers
-    stand, if not where the sentence does.
+    `values` maps a label (the prompt style, as a rule) to the printed number in `unit`, and `printed` to its digits;
+    `n` is the number of prompts of a style behind it, `wordings` that of their templates, `language` theirs, `zh` or
+    `en`. `measure` names what was measured, such as `mean activation`, where a probe reads several measures in `unit`;
+    else it is empty. `tolerance` is the distance, in `unit`, at which a re-measured value still agrees; None derives it
+    from the printed precision and the sampling error of both means (`evidence.printed` has the formula). `source` says
+    where the numbers stand, if not where the sentence does.
     """
 
     values: Mapping[str, float]
@@ -192,20 +191,26 @@ class Published:
     unit: str
     measure: str = ""
     n: int | None = None
+    wordings: int | None = None
     tolerance: float | None = None
     source: str = ""
     language: str = ""
 
     def rounding(self, label: str) -> float:
-        """Return half a unit of the last printed decimal of the value under `label`."""
-        return 0.5 * 10.0 ** -len(self.printed[label].partition(".")[2])
+        """Return half a unit of the last printed digit of the value under `label`."""
+        from saeprobe.digits import half_unit
+
+        return float(half_unit(self.printed[label]))
 
 
 def published(
+    ratio: str = "",
+    /,
     *,
-    unit: str,
+    unit: str = "",
     measure: str = "",
     n: int | None = None,
+    wordings: int | None = None,
     tolerance: float | None = None,
     source: str = "",
     language: Literal["", "zh", "en"] = "",
@@ -213,34 +218,29 @@ def published(
 ) -> Published:
     """State the numbers that a source prints: `published(novice=132.4, expert=113.1, unit="features", n=50)`.
 
-    A number whose last decimal is a zero is written as text, `spaces="4.80"`: its precision is part of what is printed.
+    A number whose last digit is a zero is written as text, `spaces="4.80"`, and so is one of few digits, `"1.3e2"`:
+    its precision is part of what is printed. Of a ratio stands the text alone: `published("+17 %")`, `("17 % more")`,
+    `("117 %")` and `("1.17")` are the same, 1.17 times; a percentage with a sign is a change.
 
     Raises:
-        ValueError: no value is named, one is no number, `n` or `tolerance` is not above zero, or `language` is another.
+        ValueError: no value is named, one is no number, there is no unit, `n`, `wordings` or `tolerance` is not above
+            zero, or `language` is another.
     """
+    from saeprobe.digits import digits_of  # a probe without a printed number does without
+
     __tracebackhide__ = True  # an error is shown at the line of the probe file
-    if not values:
-        raise ValueError("published() names no value; write published(novice=132.4, unit='features')")
-    if n is not None and n < 1:
-        raise ValueError(f"n is {n}; wanted the number of prompts behind the printed values, or nothing")
+    printed = digits_of(values, ratio, unit)
+    for name, count in {"n": n, "wordings": wordings}.items():
+        if count is not None and (type(count) is bool or count < 1):
+            of = "prompts" if name == "n" else "templates of a style"
+            raise ValueError(f"{name} is {count}; wanted the number of {of} behind the printed values, or nothing")
     if tolerance is not None and not 0 < tolerance < inf:
         raise ValueError(f"tolerance is {tolerance}; wanted a positive distance in {unit}")
     if language not in ("", "zh", "en"):
         raise ValueError(f"language is {language!r}; wanted 'zh' or 'en', that of the prompts behind them, or nothing")
-    printed = {label: _as_printed(value) for label, value in values.items()}
     numbers = {label: float(text) for label, text in printed.items()}
-    numbers_of = Published(values=numbers, printed=printed, unit=unit, measure=measure, n=n, tolerance=tolerance)
-    return replace(numbers_of, source=source, language=language)
-
-
-def _as_printed(value: float | str) -> str:
-    """Write the digits of a printed number; a Python number shows none that are not significant."""
-    try:
-        digits = format(Decimal(value if isinstance(value, str) else repr(value)), "f")  # repr alone writes 1e-05
-    except InvalidOperation:
-        remedy = "write it as printed, such as 132.4 or '4.80'"
-        raise ValueError(f"published value {value!r} is no number; {remedy}") from None
-    return digits if isinstance(value, str) else digits.removesuffix(".0")
+    behind = Published(values=numbers, printed=printed, unit=unit or "times", measure=measure, n=n, wordings=wordings)
+    return replace(behind, tolerance=tolerance, source=source, language=language)
 
 
 @dataclass(frozen=True, kw_only=True)

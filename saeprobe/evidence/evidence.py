@@ -47,8 +47,20 @@ _ESTIMATES: Mapping[Kind, str] = {
 Answer = Literal["withstood", "explains", "cannot tell"]
 """What a control says: something is surely left, the rival surely makes more than half, or neither is sure."""
 
+Agreement = Literal["agrees", "drifted", "rounding decides", "cannot be compared"]
+"""What is found of a printed number."""
+
 COUNTED = ("share of prompts", "share of tokens", "share of continuations")
 """Units of what happens or does not; a prompt read at several tokens has a share of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """So many `units` of replication, templates or topics, have this standard deviation between their means."""
+
+    units: Over
+    n: int
+    deviation: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +86,8 @@ class Sample:
     near_threshold: str | None = None
     reach: tuple[float, float] | None = None
     run: RecordedRun | None = None
+    spreads: tuple[Spread, ...] = ()
+    rarefied: tuple[tuple[float, float], ...] = ()
 
     @property
     def near_moves(self) -> float | None:

@@ -1,20 +1,25 @@
-"""A printed reading is held against what is measured on the same prompts."""
+"""A printed number is held against what is measured here, on the same prompts or on others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from saeprobe.claims import NotRun, Published
-from saeprobe.evidence.evidence import Evidence, Sample, Terms, UnitValue
+from saeprobe.claims import NotRun, Over, Published
+from saeprobe.evidence.evidence import Agreement, Evidence, Sample, Spread, Terms, UnitValue
 from saeprobe.evidence.units import refuse_controls, sample_of
 from saeprobe.evidence.values import Quantity
 from saeprobe.files import span
+from saeprobe.statistics.intervals import MOST_UNITS
 
 PROMPTS: Final = "prompts"
 """The unit of counts of prompts; they are comparable where as many prompts were read as the source counts."""
+
+
+FEWEST: Final = {"templates": 3, "topics": 3, "counts": 4}
+"""Of fewer units nothing can be said of how far another draw of them would lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,25 +27,27 @@ class PublishedComparison:
     """A printed number is held against the one measured here, in `unit`.
 
     It agrees when they differ by `tolerance` without `reach` at most. Where they differ by more, and by the whole of it
-    at most, `agrees` is None: it neither agrees nor has moved, since rounding decides it. But of two numbers that are
-    not beyond it, and are printed the other way round than the probe found them, neither agrees, however wide it is.
+    at most, rounding decides it. But of two numbers that are not beyond it, and are printed the other way round than
+    the probe found them, neither agrees, however wide it is.
 
-    Unless the claim states it, the tolerance is the sum of `rounding`, half a unit of the last printed decimal,
-    `sampling`, the sampling error of the difference of two means, and `reach`. With h the half width of the interval of
-    the mean measured here, the sampling error is h for our mean; the printed mean, over n' prompts where ours is over
-    n, has one of its own, h sqrt(n / n') if its prompts scatter as ours do; the two add up as sqrt(h^2 + h^2 n / n').
-    Where the source does not give n', nothing is known of its error, and only our own counts: h. `reach` is how far
-    rounding, as of features near their threshold, may move our mean towards the printed one (`Sample.reach`). It is a
-    bound, and no error that averages out, so that it is added whole, also to what the claim states; None where unknown.
+    Unless the claim states it, the tolerance is the sum of `rounding`, half a unit of the last printed digit,
+    `sampling`, the sampling error of the difference of two means, and `reach`. With T wordings here that have the
+    standard deviation s, and k behind the printed mean, the sampling error is t(0.975, T - 1) s sqrt(1 / T + 1 / k); k
+    is 1 where the source does not say it, and the number of prompts says nothing of it. Where other topics are the
+    units, T and k count topics; where both are, the squares add up. A reading of the very prompts has none. `reach` is
+    how far rounding, as of features near their threshold, may move our mean towards the printed one (`Sample.reach`).
+    It is a bound, and no error that averages out, so that it is added whole, also to what the claim states; None where
+    unknown. Where no sampling error can be had the two cannot be compared, `tolerance` is None, and `tolerance_from`
+    says what is missing.
     """
 
     label: str
     value: float
     unit: str
-    tolerance: float
+    tolerance: float | None
     tolerance_from: str
     measured: float
-    agrees: bool | None
+    answer: Agreement
     rounding: float | None = None
     sampling: float | None = None
     reach: float | None = None
@@ -49,42 +56,131 @@ class PublishedComparison:
 def held_against(published: Published, sample: Sample, *, sampled: bool) -> PublishedComparison:
     """Hold a printed number against the measured mean of its label; `sampled` takes the sampling error into account."""
     label, value = sample.label, published.values[sample.label]
-    rounding = sampling = reach = None
-    tolerance, origin = published.tolerance, "set by the claim"
-    if tolerance is None:
-        rounding = published.rounding(label)
-        sampling, words = _sampling_error(sample, published.n) if sampled else (0.0, "")
-        tolerance = rounding + sampling
-        origin = f"printed precision {rounding:g}{words}"
-    apart, slack = abs(sample.mean - value), 1e-9 * abs(value)  # 0.35 - 0.3 is more than 0.05
-    agrees: bool | None = bool(apart <= tolerance + slack)  # of numbers of numpy too, whose own is not False itself
-    if sample.reach is not None:
-        reach = max(0.0, sample.reach[1] - sample.mean if value > sample.mean else sample.mean - sample.reach[0])
-        origin += f" + reach of rounding {reach:.3g}" if reach else ""
-        tolerance += reach
-        agrees = agrees or (None if apart <= tolerance + slack else False)
-    return PublishedComparison(
+    rounding = published.rounding(label)
+    error: _Error | str = _Error(sample.mean, 0.0, "")
+    if sampled and not same_prompts(published, sample):
+        error = _count_error(published, sample) if sample.rarefied else sampling_error(published, sample)
+    held = PublishedComparison(
         label=label,
         value=value,
         unit=published.unit,
-        tolerance=tolerance,
-        tolerance_from=origin,
+        tolerance=published.tolerance,
+        tolerance_from=f"{error}",
         measured=sample.mean,
-        agrees=agrees,
-        rounding=rounding,
-        sampling=sampling,
-        reach=reach,
+        answer="cannot be compared",
     )
+    if published.tolerance is not None:
+        else_ = error if isinstance(error, str) else f"else ± {rounding + error.half:.3g}"
+        held = replace(held, tolerance_from=f"set by the claim; {else_}")
+    elif isinstance(error, str):
+        return held
+    else:
+        origin, tolerance = f"printed precision {rounding:g}{error.words}", rounding + error.half
+        held = replace(held, tolerance=tolerance, tolerance_from=origin, rounding=rounding, sampling=error.half)
+        held = replace(held, measured=error.measured)
+    return _judged(held, sample, held.tolerance or 0.0)
 
 
-def _sampling_error(sample: Sample, n_published: int | None) -> tuple[float, str]:
-    """Return the half width of the difference of both means, or of ours alone where a number of prompts is unknown."""
-    half = 0.0 if sample.interval is None else max(abs(end - sample.mean) for end in sample.interval)
-    if n_published is None or sample.n is None:
-        return half, f" + sampling error {half:.3g} of the mean measured here alone" if half else ""
-    both = half * sqrt(1 + sample.n / n_published)
-    words = f" + sampling error {both:.3g} of the means over {sample.n} prompts here and {n_published} there"
-    return both, words if both else ""
+def _judged(held: PublishedComparison, sample: Sample, tolerance: float) -> PublishedComparison:
+    apart, slack = abs(held.measured - held.value), 1e-9 * abs(held.value)  # 0.35 - 0.3 is more than 0.05
+    agrees = bool(apart <= tolerance + slack)
+    if sample.reach is None:
+        return replace(held, answer="agrees" if agrees else "drifted")
+    low, high = sample.reach
+    reach = max(0.0, high - sample.mean if held.value > held.measured else sample.mean - low)
+    origin = held.tolerance_from + (f" + reach of rounding {reach:.3g}" if reach else "")
+    answer = "agrees" if agrees else "rounding decides" if apart <= tolerance + reach + slack else "drifted"
+    return replace(held, tolerance=tolerance + reach, tolerance_from=origin, reach=reach, answer=answer)
+
+
+def same_prompts(published: Published, sample: Sample) -> bool:
+    """Say whether what is recorded is of the prompts whose numbers are printed, as far as their source says which."""
+    run, n = sample.run, published.n
+    return run is not None and None not in (n, run.n) and not run.apart(n, published.language)
+
+
+class _Error(NamedTuple):
+    """The number measured here, and how far the printed one may lie from it by chance."""
+
+    measured: float
+    half: float
+    words: str
+
+
+def sampling_error(published: Published, sample: Sample) -> _Error | str:
+    """Return the half width of the difference of both means, or say why it cannot be had."""
+    if not sample.spreads:
+        return "one number for all prompts has no units, from which its sampling error could be had"
+    variance, words = 0.0, list[str]()
+    for spread in sample.spreads:
+        few = f"{spread.n} {spread.units} here"
+        if spread.n < FEWEST[spread.units]:
+            return f"{few} give no sampling error; {FEWEST[spread.units]} would"
+        if not spread.deviation:
+            return f"{few} show no spread, from which a sampling error could be had"
+        theirs = behind(published, spread.units)
+        variance += sampling(spread, theirs) ** 2
+        scale = f"t(0.975, {spread.n - 1}) x {spread.deviation:.4g} x sqrt(1 / {spread.n} + 1 / {theirs})"
+        words.append(f"{scale} over {few} and {theirs} there")
+    return _Error(sample.mean, sqrt(variance), f" + sampling error {sqrt(variance):.3g}: {' and '.join(words)}")
+
+
+def behind(published: Published, units: Over) -> int:
+    """Return how many units are behind a printed mean: 1 where the source does not say it, which is the careful side.
+
+    So many prompts may be of any number of wordings and topics; they count the topics once the wordings are known.
+    """
+    wordings = published.wordings or 1
+    if units == "templates":
+        return wordings
+    return max(1, (published.n or 1) // wordings) if published.wordings else 1
+
+
+def sampling(spread: Spread, theirs: int) -> float:
+    """Return how far the means of so many units here and there lie apart by chance, in 95 of 100 cases at most.
+
+    Without any there it is half the interval of our own mean by Student's t.
+    """
+    return _student(spread.n - 1) * spread.deviation * sqrt(1 / spread.n + (1 / theirs if theirs else 0))
+
+
+def units_within(published: Published, sample: Sample, distance: float) -> int | None:
+    """Return how many units here would bring the tolerance to `distance`; None where no number of them would."""
+    if len(sample.spreads) != 1:
+        return None
+    (spread,), rounding = sample.spreads, published.rounding(sample.label)
+    theirs = behind(published, spread.units)
+    wanted = range(spread.n + 1, MOST_UNITS + 1)
+    return next((n for n in wanted if rounding + sampling(replace(spread, n=n), theirs) <= distance), None)
+
+
+def _count_error(published: Published, sample: Sample) -> _Error | str:
+    """Hold a count of distinct features against one over as many wordings, since it grows with their number.
+
+    Of more wordings here the number is taken that so many of them are expected to show (rarefaction: Hurlbert, Ecology
+    52, 1971). Its error is that of the jackknife over wordings, and theirs is as large.
+    """
+    n, k, prompts = len(sample.rarefied), published.wordings, published.n
+    if k is None or prompts is None:
+        return (
+            "a count grows with prompts and wordings; published(..., n=..., wordings=...) would say of how many it is"
+        )
+    if n < FEWEST["counts"] or k > n:
+        return f"a count over {k} wordings takes {max(k, FEWEST['counts'])} or more here, and there are {n}"
+    if prompts * n != k * (sample.n or 0):
+        return (
+            f"a count of {prompts} prompts in {k} wordings there, and of {sample.n} in {n} here: wanted as many in each"
+        )
+    expected, error = sample.rarefied[k - 1]
+    half = _student(2 * n - 2) * error * sqrt(1 + n / k)
+    how = f"t(0.975, {2 * n - 2}) x jackknife error {error:.4g} x sqrt(1 + {n} / {k})"
+    return _Error(expected, half, f" + sampling error {half:.3g}: {how} of a count over {k} wordings of {n} here")
+
+
+def _student(freedom: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.975))
 
 
 class _ByStyle(Protocol):
@@ -113,7 +209,7 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
     if another := another_run(published, samples) or other_prompts(published, samples):
         raise NotRun(another)
     rows = tuple(held_against(published, sample, sampled=False) for sample in samples)
-    far, either = ([row.label for row in rows if row.agrees is agrees] for agrees in (False, None))
+    far, either = ([row.label for row in rows if row.answer == one] for one in ("drifted", "rounding decides"))
     shown = ", ".join(f"{row.label} {row.measured:.4g} ({published.printed[row.label]})" for row in rows)
     within = "rounds to" if published.tolerance is None else f"lies within {published.tolerance:g} of"
     reason = f"measured (printed): {shown} {of.unit}; {len(rows) - len(far) - len(either)} of {len(rows)} agree"
@@ -122,7 +218,7 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
             f"{one.label} {span(one.reach, one.unit)}" for one in samples if one.reach and one.label in either
         )
         reason += f"; rounding decides whether {' and '.join(either)} would: it may give {ends}"
-    unknown = [row.label for row in rows if row.agrees is False and row.reach is None]
+    unknown = [row.label for row in rows if row.answer == "drifted" and row.reach is None]
     if unknown:
         reason += f"; how far rounding may move {' and '.join(unknown)} is not known"
     return Evidence(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
-from math import atanh, isfinite, sqrt, tanh
+from math import atanh, isfinite, log10, sqrt, tanh
 from statistics import NormalDist
 
 import numpy as np
@@ -51,7 +51,7 @@ class PrintedTable:
             meant = did_you_mean(label, self.numbers.printed)
             raise KeyError(f"{self.source} prints no {label!r}{meant}; it prints: {', '.join(self.numbers.printed)}")
         digits = self.numbers.printed[label]
-        value, half = Decimal(digits), Decimal(0) if self.exact else Decimal(5).scaleb(-_decimals(digits) - 1)
+        value, half = Decimal(digits), Decimal(0) if self.exact else Decimal(str(self.numbers.rounding(label)))
         return PrintedNumber(
             label=f"{label}, {self.column}" if self.column else label,
             printed=digits,
@@ -60,10 +60,6 @@ class PrintedTable:
             source=self.source,
             between=(value - half, value + half),
         )
-
-
-def _decimals(digits: str) -> int:
-    return len(digits.partition(".")[2])
 
 
 def printed(numbers: Published, *, source: str = "", column: str = "", exact: bool = False) -> PrintedTable:
@@ -80,10 +76,8 @@ def printed(numbers: Published, *, source: str = "", column: str = "", exact: bo
     return PrintedTable(numbers=numbers, source=where, column=column, exact=exact)
 
 
-def ratio(a: PrintedNumber, b: PrintedNumber) -> PrintedNumber:
-    """Give how many times `b` the number `a` is: `ratio(table["novice"], table["expert"]) == published(...)`.
-
-    It lies between the least and the most that both may have been rounded from.
+def ratio_of_printed(a: PrintedNumber, b: PrintedNumber) -> PrintedNumber:
+    """Give how many times `b` the number `a` is, between the least and the most that both may have been rounded from.
 
     Raises:
         TypeError: the two are not numbers of one source in one unit.
@@ -144,7 +138,8 @@ def distinct(table: PrintedTable, other: PrintedTable) -> Evidence:
         ValueError: the two print no number under one label, or the first has no more decimals than the other.
     """
     terms, pairs = current_terms(), _pairs(table, other)
-    more = min((_decimals(a.printed) - _decimals(b.printed) for a, b in pairs), default=0)
+    a, b = table.numbers, other.numbers
+    more = min((round(log10(b.rounding(one) / a.rounding(one))) for one in a.printed if one in b.printed), default=0)
     if more < 1:
         raise ValueError(f"{table!r} and {other!r}; wanted the same labels, and more decimals in the first")
     same = [a.label for a, b in pairs if a.value == b.value]

@@ -10,13 +10,13 @@ from math import ceil
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import Evidence, Kind, Needed, Sample, Terms, UnitValue, undecided
+from saeprobe.evidence.evidence import Evidence, Kind, Needed, Sample, Spread, Terms, UnitValue, undecided
 from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
 from saeprobe.prompts import Prompt
 from saeprobe.prompts.wordings import copies, copies_in_words, partners, unit_of
 from saeprobe.statistics.intervals import MOST_UNITS, beside_hall, least_units
 from saeprobe.statistics.permutation import Units
-from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift
+from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift, varies
 
 Means = dict[str, float]
 Pairs = tuple[tuple[int, int], ...]
@@ -108,6 +108,23 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
         near_threshold=None if side.near is None else side.near.sentence(side.unit),
         reach=None if side.near is None else side.near.around(side.mean),
         run=side.run,
+        spreads=spreads(side, terms.over),
+    )
+
+
+def spreads(of: Measurement, over: Sequence[Over]) -> tuple[Spread, ...]:
+    """Return how far the units scatter from which a printed mean would be another draw.
+
+    They are templates, also where there is one: a source may have used another wording. They are topics where a claim
+    is of these wordings alone, and where a record has one wording, which is the one that the source printed.
+    """
+    recorded = of.run is not None and len(mean_by(of, "templates")) == 1
+    units: tuple[Over, ...] = tuple(dict.fromkeys(over)) or (("topics",) if recorded else ("templates",))
+    means: dict[Over, Units] = {one: _array(mean_by(of, one)) for one in units}
+    size = float(np.abs(of.values).max())
+    return tuple(
+        Spread(units=one, n=len(of), deviation=float(of.std(ddof=1)) if len(of) > 1 and varies(of, size) else 0.0)
+        for one, of in means.items()
     )
 
 

@@ -208,7 +208,7 @@ def _remedy(probe: Probe, command: str) -> str:
 def _left_baseline(probe: Probe) -> bool:
     """Say whether a claim has drifted from what was approved alone, so that no printed number is wrong."""
     approved = probe.baseline
-    if probe.verdict != "drifted" or approved is None or any(row.agrees is False for row in probe.published):
+    if probe.verdict != "drifted" or approved is None or any(row.answer == "drifted" for row in probe.published):
         return False
     return any(row.agrees is not True for row in approved.rows)
 

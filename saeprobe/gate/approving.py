@@ -171,7 +171,7 @@ def _verdict(probe: Probe, claim: str) -> Word:
     word = probe.verdict
     if word in UNDECIDED:
         raise ApprovalError(f"{claim} on {probe.subject} is {word}: {UNDECIDED[word]}; {probe.reason}")
-    printed = any(row.agrees is False for row in probe.published)
+    printed = any(row.answer == "drifted" for row in probe.published)
     return "supported" if word == "drifted" and not printed else word
 
 

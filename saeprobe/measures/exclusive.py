@@ -22,12 +22,12 @@ from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
 from saeprobe.features import Features
 from saeprobe.files import p_value, visible
+from saeprobe.measures.jackknife import with_error
 from saeprobe.measures.reading import (
     Design,
     Readable,
     Sides,
     design,
-    exclusive_interval,
     fire_anywhere,
     firing,
     refuse_apart,
@@ -173,9 +173,9 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
     found = relabel(units_a, units_b, paired=sides.paired, alpha=terms.alpha, seed=terms.seed)
     tested = replace(
         base,
-        samples=tuple(
-            replace(of, interval=exclusive_interval(*units, paired=sides.paired, level=1 - terms.alpha))
-            for of, units in ((a, (units_a, units_b)), (b, (units_b, units_a)))
+        samples=(
+            with_error(a, units_a, units_b, paired=sides.paired, level=1 - terms.alpha),
+            with_error(b, units_b, units_a, paired=sides.paired, level=1 - terms.alpha),
         ),
         scope=planned.scope,
         p=found.p,

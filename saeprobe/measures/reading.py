@@ -14,7 +14,6 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.claims import NotRun, Over
-from saeprobe.evidence.controls import jackknife
 from saeprobe.evidence.evidence import Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features
@@ -259,19 +258,3 @@ def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:
         scope=f"{wordings}, over {len(on_a)} topics",
         a_unit=(len(a) + len(b)) / len(on_a),
     )
-
-
-def exclusive_interval(
-    on: Bool[np.ndarray, "units d_sae"], but_not: Bool[np.ndarray, "others d_sae"], *, paired: bool, level: float
-) -> tuple[float, float] | None:
-    """Return the interval of the number of features that fire in some unit of `on` and in none of `but_not`.
-
-    By the jackknife over units; None where the count does not vary, or a side has a single unit.
-    """
-
-    def count(kept: Bool[np.ndarray, " units"]) -> float:
-        return float((on[kept[: len(on)]].any(axis=0) & ~but_not[kept[len(on) :]].any(axis=0)).sum())
-
-    made = jackknife(count, len(on), len(but_not), paired=paired)
-    interval = made.interval(0.0, level) if min(len(on), len(but_not)) > 1 and made.variance else None
-    return None if interval is None else (max(0.0, interval[0]), interval[1])

@@ -144,7 +144,7 @@ class _Tables:
             for one in sample.prompts
         )
         held: dict[str, Any] = vars(sample) | {"prompts": numbers}
-        del held["run"]  # the scope of the verdict says it
+        del held["run"], held["spreads"], held["rarefied"]  # the scope of the verdict, and the tolerance, say them
         return self.samples.setdefault(shape.Sample(**held), len(self.samples))
 
     def add_record(self, record: shape.Record) -> tuple[int, ...]:
@@ -198,7 +198,7 @@ def _published_of(
         yield shape.Published(**vars(row), n=n, source=source)
     if stated is None:
         return
-    unmeasured: dict[str, Any] = dict.fromkeys(("measured", "agrees", "rounding", "sampling", "reach"))
+    unmeasured: dict[str, Any] = dict.fromkeys(("measured", "answer", "rounding", "sampling", "reach"))
     measured_here = {row.label for row in compared}
     for label, value in stated.values.items():
         if label not in measured_here:

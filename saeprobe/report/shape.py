@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
-from saeprobe.evidence.evidence import Answer, EvidenceOutcome, Kind, Needed
+from saeprobe.evidence.evidence import Agreement, Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
 from saeprobe.statistics import ManyClaims
 from saeprobe.store.instrument import LayerFit
@@ -168,7 +168,7 @@ class Published:
     tolerance: Annotated[Distance | None, Meta(description="Distance in the unit up to which the two agree.")]
     tolerance_from: str | None
     measured: float | None
-    agrees: Annotated[bool | None, Meta(description="Null where rounding decides it, or nothing was measured.")]
+    answer: Annotated[Agreement | None, Meta(description="Null where nothing was measured.")]
     rounding: Annotated[Distance | None, Meta(description="The part of the tolerance due to the printed precision.")]
     sampling: Annotated[Distance | None, Meta(description="The part due to the sampling error of both means.")]
     reach: Annotated[Distance | None, Meta(description="The part by which rounding may bring the two together.")]

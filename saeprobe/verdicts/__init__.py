@@ -9,7 +9,7 @@ from typing import Final
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
 from saeprobe.evidence.compare import worst_of
 from saeprobe.evidence.evidence import Evidence, Kind, Sample, samples_of
-from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, other_prompts
+from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, other_prompts, units_within
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
@@ -48,10 +48,41 @@ class _Held:
 
     @property
     def compared(self) -> tuple[PublishedComparison, ...]:
-        """Return the rows; of two that are turned, and neither of which lies beyond its tolerance, neither agrees."""
-        pairs = [order for order in self.turned if all(row.agrees is not False for row in order)]
-        turned = {row.label for pair in pairs for row in pair}
-        return tuple(replace(row, agrees=False) if row.label in turned else row for row in self.rows.values())
+        """Return the rows; of two that are turned, and neither of which lies beyond its tolerance, neither agrees.
+
+        What agrees only within more than half of the difference of two numbers cannot be compared.
+        """
+        pairs = [order for order in self.turned if all(row.answer != "drifted" for row in order)]
+        turned, wide = {row.label for pair in pairs for row in pair}, self.too_wide
+        return tuple(
+            replace(row, answer="drifted")
+            if label in turned
+            else replace(row, answer="cannot be compared", tolerance_from=f"{row.tolerance_from}; {wide[label]}")
+            if label in wide
+            else row
+            for label, row in self.rows.items()
+        )
+
+    @property
+    def too_wide(self) -> dict[str, str]:
+        """Say by label where a tolerance would hold either of two numbers that the probe found in an order."""
+        wide: dict[str, str] = {}
+        for upper, lower in self.orders:
+            apart = abs(upper.value - lower.value)
+            for row in (upper, lower):
+                if row.answer == "drifted" or not row.tolerance or row.sampling == 0:
+                    continue
+                if row.tolerance > apart / 2 * (1 + 1e-9):
+                    (sample,) = self.found[row.label].values()
+                    units = None if row.sampling is None else units_within(self.published, sample, apart / 2)
+                    would = f"{units} {sample.spreads[0].units} here would do" if units else ""
+                    if row.sampling and not units:
+                        would = f"no number of {sample.spreads[0].units} here would do beside so few there"
+                    wide[row.label] = (
+                        f"± {row.tolerance:.3g} would hold either of {upper.label} and {lower.label}, published "
+                        f"{apart:.4g} apart"
+                    ) + (f"; {would}" if would else "")
+        return wide
 
     def unanswered(self, evidence: Sequence[Evidence]) -> str | None:
         """Say which published numbers no measure answers for, or more than one; None where each has its own."""
@@ -76,9 +107,9 @@ class _Held:
             {
                 row: f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance:.3g}"
                 for row in self.rows.values()
-                if row.agrees is agrees
+                if row.answer == one
             }
-            for agrees in (False, None)
+            for one in ("drifted", "rounding decides")
         )
         turned = [
             f"{upper.label} lies {upper.measured - lower.measured:.4g} {upper.unit} above {lower.label} here, and is "
@@ -97,20 +128,20 @@ class _Held:
 
     @property
     def agreement(self) -> str:
-        """Say how many numbers agree, to go on after a reason, and where that says little of their difference."""
-        agreeing, either = ([row.label for row in self.compared if row.agrees is agrees] for agrees in (True, None))
-        wide = [
-            f"{upper.label} and {lower.label} are published {abs(upper.value - lower.value):.4g} {upper.unit} apart "
-            f"and held to ± {upper.tolerance:.3g} and ± {lower.tolerance:.3g}"
-            for upper, lower in self.orders
-            if {upper.label, lower.label}.issubset(agreeing)
-            and max(upper.tolerance, lower.tolerance) > abs(upper.value - lower.value)
-        ]
-        count = f"; {len(agreeing)} of {len(self.rows)} published values agree" if self.rows else ""
-        count += f", and rounding decides whether {' and '.join(either)} would" if either else ""
-        return count + (
-            f", only within tolerances wider than the published difference: {'; '.join(wide)}" if wide else ""
+        """Say how many numbers agree, to go on after a reason, and which stand beside each other without comparison."""
+        answers = {row.label: row.answer for row in self.compared}
+        agreeing, either, apart = (
+            [label for label, answer in answers.items() if answer == one]
+            for one in ("agrees", "rounding decides", "cannot be compared")
         )
+        count = f"; {len(agreeing)} of {len(answers)} published values agree" if len(apart) < len(answers) else ""
+        count += f", and rounding decides whether {' and '.join(either)} would" if either else ""
+        why = {label: self.too_wide.get(label, self.rows[label].tolerance_from) for label in apart}
+        for reason in dict.fromkeys(why.values()):
+            rows = [self.rows[label] for label in apart if why[label] == reason]
+            shown = " and ".join(f"{row.label} {row.measured:.4g}, published {row.value:g}" for row in rows)
+            count += f"; not compared: {shown} {rows[0].unit} ({reason})"
+        return count
 
 
 def compare_published(published: Published | None, evidence: Sequence[Evidence]) -> tuple[PublishedComparison, ...]:
@@ -120,7 +151,8 @@ def compare_published(published: Published | None, evidence: Sequence[Evidence])
 
     A number that only the reach of rounding brings within its tolerance is no evidence either way: a sentence that
     holds is then `inconclusive`. It is `drifted` where another number lies beyond its whole tolerance, or where two are
-    printed in the reverse order; and `supported` where every number agrees without that reach.
+    printed in the reverse order; and `supported` where every other number agrees without that reach or cannot be
+    compared: a number whose sampling error is not known stands beside ours, and says nothing for or against it.
     """
     return () if published is None else _held(published, evidence).compared
 

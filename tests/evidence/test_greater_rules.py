@@ -90,6 +90,7 @@ def test_a_sample_keeps_all_of_the_measurement() -> None:
             "lower the mean by 0.5 features and raise it by 0.25 features at most"
         ),
         reach=(11.0, 11.75),
+        spreads=near.spreads,
     )
     assert (near.near_moves, far.near_threshold, far.reach, far.near_moves) == (0.5, None, None, None)
 

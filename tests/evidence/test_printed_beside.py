@@ -10,7 +10,8 @@ from scipy.stats import binomtest, norm, spearmanr
 
 from saeprobe.claims import published
 from saeprobe.evidence.evidence import Recorder, recording
-from saeprobe.evidence.printed_tables import AGREES, PrintedTable, distinct, printed, rank_correlation, ratio
+from saeprobe.evidence.printed_tables import AGREES, PrintedTable, distinct, printed, rank_correlation
+from saeprobe.evidence.ratios import ratio
 
 TABLE = printed(
     published(novice=137, standard=131, padding=126, guru=115, expert=114, spaces=99, unit="features", n=1),

@@ -9,7 +9,7 @@ import pytest
 from grids import family, grid
 
 from saeprobe.claims import Claim, Published, Verdict, published
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample, Spread
 from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.values import Measurement
 from saeprobe.verdicts import compare_published, decide
@@ -92,9 +92,9 @@ def found(*samples: Sample) -> Evidence:
 
 
 def sample(label: str, mean: float, reach: tuple[float, float] | None, *, half: float = 0.0) -> Sample:
-    """A count of exclusive features on 50 prompts."""
-    interval = (mean - half, mean + half) if half else None
-    return Sample(label=label, measure="exclusive", unit="features", mean=mean, n=50, interval=interval, reach=reach)
+    """A mean over 4 templates, with a sampling error of `half` beside a mean of one."""
+    scatter = (Spread(units="templates", n=4, deviation=(half or 1e-9) / (3.182446 * 1.25**0.5)),)
+    return Sample(label=label, measure="l0", unit="features", mean=mean, n=50, spreads=scatter, reach=reach)
 
 
 def decided(numbers: Published, *samples: Sample) -> Verdict:
@@ -104,33 +104,33 @@ def decided(numbers: Published, *samples: Sample) -> Verdict:
 
 
 def test_the_reach_is_a_part_of_the_tolerance_of_its_own() -> None:
-    """369 here, 371 there: half a digit is 0.5, h = 1 over 50 prompts each 1.41, and the reach towards 371 is 4."""
+    """369 here, 371 there: half a digit is 0.5, the sampling error 1, and the reach towards 371 is 4."""
     numbers = published(novice=371, unit="features", n=50)
     (row,) = compare_published(numbers, [found(sample("novice", 369, (368, 373), half=1))])
-    assert (row.rounding, row.sampling, row.reach) == (0.5, pytest.approx(2**0.5), 4)
-    assert row.tolerance == pytest.approx(4.5 + 2**0.5)
-    assert row.tolerance_from.endswith("50 prompts here and 50 there + reach of rounding 4")
-    assert row.agrees is None
+    assert (row.rounding, row.sampling, row.reach) == (0.5, pytest.approx(1), 4)
+    assert row.tolerance == pytest.approx(5.5)
+    assert row.tolerance_from.endswith("over 4 templates here and 1 there + reach of rounding 4")
+    assert row.answer == "rounding decides"
 
 
 @pytest.mark.parametrize(
-    ("printed", "reach", "agrees"),
+    ("printed", "reach", "answer"),
     [
-        (369, (360, 380), True),  # as it agrees without any reach
-        (371, (368, 371), None),
-        (371, (368, 370), False),  # 370.5 would do, which rounds to 371
-        (367, (367, 400), None),
-        (367, (368, 400), False),  # what may raise it does not lower it
-        (371, (369, 369), False),  # nothing is near
-        (371, None, False),  # nothing is known
+        (369, (360, 380), "agrees"),  # as it agrees without any reach
+        (371, (368, 371), "rounding decides"),
+        (371, (368, 370), "drifted"),  # 370.5 would do, which rounds to 371
+        (367, (367, 400), "rounding decides"),
+        (367, (368, 400), "drifted"),  # what may raise it does not lower it
+        (371, (369, 369), "drifted"),  # nothing is near
+        (371, None, "drifted"),  # nothing is known
     ],
 )
 def test_the_reach_counts_towards_the_printed_number_alone(
-    *, printed: int, reach: tuple[float, float] | None, agrees: bool | None
+    printed: int, reach: tuple[float, float] | None, answer: str
 ) -> None:
-    """Measured is 369, without an interval; the printed number has half a unit of its own."""
+    """Measured is 369, with hardly any sampling error; the printed number has half a unit of its own."""
     (row,) = compare_published(published(novice=printed, unit="features"), [found(sample("novice", 369, reach))])
-    assert row.agrees is agrees
+    assert row.answer == answer
 
 
 def test_a_number_that_only_rounding_brings_near_leaves_the_claim_open() -> None:
@@ -149,7 +149,7 @@ def test_a_number_beyond_its_whole_tolerance_goes_before() -> None:
     numbers = published(novice=371, expert=99, guru=5, unit="features")
     assert decided(numbers, open_one, moved, agreeing).word == "drifted"
     (row, *_) = compare_published(numbers, [found(open_one, moved, agreeing)])
-    assert row.agrees is None
+    assert row.answer == "rounding decides"
     assert decided(published(novice=371, guru=5, unit="features"), open_one, agreeing).word == "inconclusive"
     assert decided(published(guru=5, unit="features"), agreeing).word == "supported"
 
@@ -158,7 +158,7 @@ def test_numbers_in_reverse_order_do_not_hide_behind_rounding() -> None:
     """The probe found novice above expert, and they are printed the other way round: drifted, whatever the reach."""
     sides = sample("novice", 20, (10, 40)), sample("expert", 15, (10, 40))
     numbers = published(novice=15, expert=30, unit="features")
-    assert [row.agrees for row in compare_published(numbers, [found(*sides)])] == [False, False]
+    assert [row.answer for row in compare_published(numbers, [found(*sides)])] == ["drifted"] * 2
     assert decided(numbers, *sides).word == "drifted"
 
 

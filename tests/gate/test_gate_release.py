@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saeprobe.claims import WORDS, Word
+from saeprobe.evidence.evidence import Agreement
 from saeprobe.gate import Release, decide_release, render, run_gate
 from saeprobe.gate.article import Article, Citation
 from saeprobe.report import plain, read_report
@@ -308,14 +309,18 @@ def test_a_report_of_uncommitted_changes_is_warned_of(verdict: str, code: int, *
     ("rows", "printed", "remedy"),
     [
         ([False, True], [], "find out what moved it, or accept the new value with 'saeprobe approve'"),
-        ([None], [True, None], "find out what moved it, or accept the new value with 'saeprobe approve'"),
-        ([False], [True, False], "write the number that was measured"),
-        ([True], [False], "write the number that was measured"),
+        (
+            [None],
+            ["agrees", "cannot be compared"],
+            "find out what moved it, or accept the new value with 'saeprobe approve'",
+        ),
+        ([False], ["agrees", "drifted"], "write the number that was measured"),
+        ([True], ["drifted"], "write the number that was measured"),
         ([True], [], "write the number that was measured"),
     ],
 )
 def test_a_claim_that_left_its_baseline_alone_can_be_approved(
-    rows: list[bool | None], printed: list[bool | None], remedy: str
+    rows: list[bool | None], printed: list[Agreement], remedy: str
 ):
     """It is held like any that drifted; where a printed number is wrong too, approving would not mend the article."""
     more = {
@@ -328,7 +333,7 @@ def test_a_claim_that_left_its_baseline_alone_can_be_approved(
             rows=tuple(unknown(BaselineRow, agrees=agrees) for agrees in rows),
             changed=(),
         ),
-        "published": tuple(unknown(Published, agrees=agrees) for agrees in printed),
+        "published": tuple(unknown(Published, answer=answer) for answer in printed),
     }
 
     def decided(verdict: str) -> Release:

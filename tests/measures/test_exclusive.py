@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from by_hand import crossed, features
@@ -11,7 +13,6 @@ from saeprobe.claims import published
 from saeprobe.evidence.evidence import Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
-from saeprobe.measures.reading import exclusive_interval
 from saeprobe.verdicts import compare_published
 
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees")
@@ -297,24 +298,20 @@ def test_the_interval_leaves_out_templates_of_the_two_sides_apart() -> None:
     assert novice.interval == pytest.approx((max(0.0, 12 - half), 12 + half))
 
 
-@pytest.mark.parametrize(("on", "but_not", "paired"), [(1, 3, False), (3, 1, False), (1, 1, False), (1, 1, True)])
-def test_a_single_unit_on_a_side_has_no_interval(on: int, but_not: int, paired: bool) -> None:  # noqa: FBT001
-    """One unit does not say how much units vary, and half of the variance is no interval."""
-    sides = np.eye(4, dtype=bool)[:on], np.eye(4, dtype=bool)[:but_not, ::-1]
-    assert exclusive_interval(*sides, paired=paired, level=0.95) is None
-
-
 def test_a_count_agrees_with_a_printed_one_within_its_sampling_error() -> None:
-    """369 beside a printed 371: of 50 topics every other one has two features of its own, and 319 fire on all.
+    """36 are measured and 38 printed: of 6 wordings every other one has two features of its own, and 30 fire in all.
 
-    Without such a topic 367 are left, else 369: 1 from their mean each, so that the variance is 49/50 of 50, and the
-    half width 2.0096 x 7. Both counts are over 50 prompts: sqrt(2) times as much.
+    Without such a wording 34 are left, else 36: 1 from their mean each, so that the jackknife variance is 5/6 of 6.
+    Both counts are as uncertain: t(0.975, 10) sqrt(5) sqrt(2).
     """
-    acts = np.zeros((50, 369))
-    acts[np.arange(50) // 2 * 2, np.arange(50)] = 1
-    acts[:, 50:] = 1
-    rows = [("novice", "A", f"topic {topic}", tuple(row)) for topic, row in enumerate(acts)]
-    rows += [("expert", "A", f"topic {topic}", (0,) * 369) for topic in range(50)]
-    (row,) = compare_published(published(novice=371, unit="features", n=50), [both_ways(features(rows))])
-    assert (row.measured, row.agrees) == (369, True)
-    assert row.sampling == pytest.approx(2.0096 * 7 * 2**0.5, abs=1e-3)
+    acts = np.zeros((6, 36))
+    acts[np.arange(6) // 2 * 2, np.arange(6)] = 1
+    acts[:, 6:] = 1
+    rows = [("novice", f"W{word}", topic, tuple(row)) for word, row in enumerate(acts) for topic in ("tides", "rain")]
+    rows += [("expert", f"V{word}", topic, (0,) * 36) for word in range(6) for topic in ("tides", "rain")]
+    evidence, numbers = both_ways(features(rows)), published(novice=38, unit="features", n=12, wordings=6)
+    (row,) = compare_published(numbers, [evidence])
+    assert (row.measured, row.answer) == (36, "agrees")
+    assert row.sampling == pytest.approx(2.228139 * 5**0.5 * 2**0.5, abs=1e-5)
+    (row,) = compare_published(replace(numbers, n=50, wordings=None), [evidence])
+    assert row.answer == "cannot be compared"

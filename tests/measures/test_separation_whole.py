@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from by_hand import crossed, features, tokens_read
 
-from saeprobe.evidence.evidence import Evidence, Recorder, Sample, UnitValue, recording
+from saeprobe.evidence.evidence import Evidence, Recorder, Sample, Spread, UnitValue, recording
 from saeprobe.features import Features
 from saeprobe.measures import separates, separating_features
 from saeprobe.measures.halving import Selected
@@ -35,6 +35,7 @@ def side(of: Features, feature: int, rate: float, interval: tuple[float, float])
         interval=tuple(pytest.approx(end) for end in interval),  # pyright: ignore[reportArgumentType] - an end each
         values=(rate,) * 6,
         prompts=of.prompts,
+        spreads=(Spread(units="templates", n=2, deviation=0.0),),
     )
 
 

@@ -71,7 +71,7 @@ def test_numbers_that_are_printed_the_other_way_round_do_not_pass(go: Go) -> Non
     numbers = 'published(novice=11.9, expert="12.0", unit="dimensions", tolerance=0.5)'
     run = go(probes=probe(f"assert {UP}", claim=f'published={{"llama70b-as-published": {numbers}}}'))
     assert (run.code, run.verdicts) == (1, {"rank.a": "drifted"})
-    assert [row["agrees"] for row in run.probes[f"rank.a{ON}"]["published"]] == [False, False]
+    assert [row["answer"] for row in run.probes[f"rank.a{ON}"]["published"]] == ["drifted", "drifted"]
     assert run.lines("novice lies 0.225 dimensions above expert here, and is published 0.1 below it")
 
 

@@ -100,8 +100,8 @@ def test_a_published_number_that_moved_is_named(run: Run) -> None:
     """11.975 was measured where 9.25 is printed; 11.75 agrees. Numpy's numbers, which xdist cannot send, are plain."""
     probe = run.probes["rank.moved" + ON]
     assert "novice is 11.97 dimensions, published 9.25" in probe["reason"]
-    rows = [(row["label"], row["agrees"], row["n"], row["tolerance"]) for row in probe["published"]]
-    assert rows == [("novice", False, 8, 0.5), ("expert", True, 8, 0.5)]
+    rows = [(row["label"], row["answer"], row["n"], row["tolerance"]) for row in probe["published"]]
+    assert rows == [("novice", "drifted", 8, 0.5), ("expert", "agrees", 8, 0.5)]
 
 
 def test_a_probe_that_raises_shows_its_traceback(run: Run) -> None:

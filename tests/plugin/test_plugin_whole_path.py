@@ -199,7 +199,7 @@ def test_the_number_of_active_features_is_that_worked_by_hand(cold: Run) -> None
     assert smaller["values"] == pytest.approx([0.5, 1, 1, 1.5, 1 / 3, 1])
     assert evidence["estimate"] == pytest.approx(4 / 9)
     assert evidence["p"] == pytest.approx(2 / 64)
-    assert [row["agrees"] for row in probe["published"]] == [True, True]
+    assert [row["answer"] for row in probe["published"]] == ["cannot be compared"] * 2  # there is one wording a style
     prompts = [cold.report["prompts"]["text"][number] for number in larger["prompts"]]
     assert prompts[4:] == ["calm calm purple", "red red purple"]
 

@@ -199,11 +199,11 @@ def _records() -> list[ProbeRecord]:
             tolerance=0.75,
             tolerance_from="printed precision 0.05 + sampling error 0.7 of both means",
             measured=measured.mean,
-            agrees=agrees,
+            answer=answer,
             rounding=0.05,
             sampling=0.7,
         )
-        for label, measured, agrees in (("novice", novice, True), ("expert", expert, False))
+        for label, measured, answer in (("novice", novice, "agrees"), ("expert", expert, "drifted"))
     ]
     scope = "these 3 templates a style"
     return [

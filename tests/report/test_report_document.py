@@ -138,15 +138,15 @@ def test_published_numbers_are_shown_though_nothing_was_measured() -> None:
         tolerance=0.1,
         tolerance_from="stated",
         measured=1.55,
-        agrees=True,
+        answer="agrees",
         rounding=0.05,
         sampling=0.05,
     )
 
     rows = of(published=[compared])["published"]
 
-    assert [(row["label"], row["value"], row["measured"], row["agrees"], row["n"]) for row in rows] == [
-        ("x", 1.5, 1.55, True, 9),
+    assert [(row["label"], row["value"], row["measured"], row["answer"], row["n"]) for row in rows] == [
+        ("x", 1.5, 1.55, "agrees", 9),
         ("y", 2.0, None, None, 9),
     ]
     assert [(row["rounding"], row["sampling"], row["source"]) for row in rows] == [

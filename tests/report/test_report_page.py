@@ -137,7 +137,7 @@ def test_nothing_is_loaded(document: Document) -> None:
 def test_a_source_that_is_a_web_address_is_a_link(make_document: Make, text: str, *, linked: bool) -> None:
     """It leads there, from the claim and from a published number, and tells nothing of the page; all else is text."""
     printed = {"label": "novice", "value": 2.0, "unit": "features", "source": f"{text}2"}
-    unknown = dict.fromkeys(("n", "measured", "tolerance", "tolerance_from", "agrees", "rounding", "sampling", "reach"))
+    unknown = dict.fromkeys(("n", "measured", "tolerance", "tolerance_from", "answer", "rounding", "sampling", "reach"))
     document = make_document([{**record("a.b", source=text), "published": [{**printed, **unknown}]}])
 
     seen = parsed(render(document))

@@ -32,7 +32,7 @@ def probe(subject: str, gap: float, *, word: Word = "supported", printed: float 
         tolerance=0.5,
         tolerance_from="stated",
         measured=novice.mean,
-        agrees=False,
+        answer="drifted",
         rounding=None,
         sampling=None,
     )

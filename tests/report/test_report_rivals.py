@@ -219,9 +219,13 @@ def test_published_rows_tell_what_their_tolerance_is_made_of(document: Document)
     text = text_of(render(document))
     assert "tolerance ± 0.75 printed precision 0.05 sampling error 0.7 agreement agrees" in text
     assert "another table" not in text
-    near = {"reach": 0.25, "agrees": None}
+    near = {"reach": 0.25, "answer": "rounding decides"}
     text = text_of(render(changed(document, lambda it: it["claims"][0]["probes"][0]["published"][0].update(near))))
     assert "sampling error 0.7 reach of rounding 0.25 agreement rounding decides" in text
+    without = {"tolerance": None, "tolerance_from": "2 templates", "rounding": None, "sampling": None, "reach": None}
+    without["answer"] = "cannot be compared"
+    text = text_of(render(changed(document, lambda it: it["claims"][0]["probes"][0]["published"][0].update(without))))
+    assert "tolerance 2 templates agreement not compared" in text
     other = {"source": "another table", "rounding": None, "sampling": None}
     text = text_of(render(changed(document, lambda it: it["claims"][0]["probes"][0]["published"][0].update(other))))
     assert "published 13.9 n = 50 another table" in text

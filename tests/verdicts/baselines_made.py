@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Sample, Spread
 from saeprobe.prompts import Prompt
 from saeprobe.verdicts.baseline import values_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value
 
+SCATTER = (Spread(units="templates", n=4, deviation=1e-6),)  # so that a printed number is held to its precision
 TOPICS = ("tides", "yeast", "comets", "rust", "soil", "bees", "maps", "rain")
 
 
@@ -44,7 +45,7 @@ def sample(
 
 def summary(label: str, mean: float, *, interval: tuple[float, float] | None = None, unit: str = "features") -> Sample:
     """A mean without the values behind it."""
-    return Sample(label=label, measure="l0", unit=unit, mean=mean, n=None, interval=interval)
+    return Sample(label=label, measure="l0", unit=unit, mean=mean, n=None, interval=interval, spreads=SCATTER)
 
 
 def found(*samples: Sample, outcome: EvidenceOutcome = "supported", parts: tuple[Evidence, ...] = ()) -> Evidence:

@@ -25,7 +25,7 @@ from saeprobe.claims import (
     refuted,
     unverifiable,
 )
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, Sample, recording
+from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Recorder, Sample, Spread, recording
 from saeprobe.verdicts import decide
 
 HIGH = templates("novice", (10, 11, 12, 13))
@@ -81,9 +81,13 @@ def found(outcome: EvidenceOutcome, *, samples: tuple[Sample, ...] = (), scope: 
     )
 
 
+SCATTER = (Spread(units="templates", n=4, deviation=1e-6),)
+"""A printed number is drifted beyond its precision."""
+
+
 def sample(label: str, mean: float, *, interval: tuple[float, float] | None = None, unit: str = "features") -> Sample:
     """The mean of one style."""
-    return Sample(label=label, measure="l0", unit=unit, mean=mean, n=8, interval=interval)
+    return Sample(label=label, measure="l0", unit=unit, mean=mean, n=8, interval=interval, spreads=SCATTER)
 
 
 def decided(evidence: list[Evidence], claim: Claim | None = None) -> Verdict:

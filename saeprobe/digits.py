@@ -1,0 +1,58 @@
+"""A printed number has the precision of its digits, which are read here alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from math import isfinite
+from typing import Final, cast
+
+_DIGITS: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
+_RATIO: Final = re.compile(rf"([-+]?)({_DIGITS})\s*(%|times|x|×)?\s*(more|higher|less|fewer|lower)?")
+
+
+def half_unit(digits: str) -> Decimal:
+    """Return half a unit of the last digit, which has its place from the exponent too.
+
+    >>> [str(half_unit(digits)) for digits in ("4.80", "130", "1.30e2", "1.3e2")]
+    ['0.005', '0.5', '0.5', '5']
+    """
+    return Decimal(5).scaleb(cast("int", Decimal(digits).as_tuple().exponent) - 1) + 0
+
+
+def digits_of(values: Mapping[str, object], ratio: str, unit: str) -> dict[str, str]:
+    """Return the digits of named values in `unit`, or of the `ratio` that stands alone, in times."""
+    if bool(ratio) == bool(values):
+        what = "names no value" if not values else f"has {ratio!r} and names"
+        raise ValueError(f"published() {what}; write published(novice=132.4, unit='features') or published('+17 %')")
+    if (ratio and unit not in ("", "times")) or not (ratio or unit):
+        wanted = "none: a ratio is in times" if ratio else "that of the measure, such as unit='features'"
+        raise ValueError(f"published() with the unit {unit!r}; wanted {wanted}")
+    return {label: _as_printed(value) for label, value in values.items()} or {"ratio": _as_ratio(ratio)}
+
+
+def _as_printed(value: object) -> str:
+    """Keep the digits of a printed number; a Python number shows none that are not significant."""
+    digits = (value if isinstance(value, str) else repr(value)).strip().replace("\N{MINUS SIGN}", "-")
+    if isinstance(value, bool) or not re.fullmatch(f"[-+]?{_DIGITS}", digits) or not isfinite(float(digits)):
+        remedy = "write it as printed, in the digits 0 to 9 and a point, such as 132.4, 1234.5, '4.80' or '1.3e2'"
+        remedy += "; 75 % is 0.75 of a share" if "%" in digits else ""
+        raise ValueError(f"published value {value!r} is no number; {remedy}")
+    if isinstance(value, str):
+        return digits
+    return format(Decimal(digits), "f").removesuffix(".0")  # repr alone writes 1e-05
+
+
+def _as_ratio(text: object) -> str:
+    """Read how many times one number is another, from a ratio, a percentage or a change in per cent."""
+    found = _RATIO.fullmatch(str(text).strip().replace("\N{MINUS SIGN}", "-")) if isinstance(text, str) else None
+    sign, digits, of, word = found.groups() if found else ("", "0", None, None)
+    number = Decimal(digits).scaleb(-2 if of == "%" else 0)
+    if (sign or word) and (of != "%" or (sign and word)):
+        number = Decimal(0)  # "+1.17" and "1.17 times more" may be read in two ways
+    elif sign or word:
+        number = 1 - number if sign == "-" or word in ("less", "fewer", "lower") else 1 + number
+    if not 0 < number < Decimal("1e9"):
+        raise ValueError(f"published({text!r}) is no ratio above zero; write '1.17', '117 %', '+17 %' or '17 % more'")
+    return str(number)

@@ -1,0 +1,189 @@
+"""How many times one mean is another is held against a number, or against what a source prints of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import exp, inf, log, sqrt
+from typing import overload
+
+from saeprobe.claims import Published
+from saeprobe.evidence.evidence import Evidence, Judged, Terms, current_terms, record
+from saeprobe.evidence.greater import side_by_side
+from saeprobe.evidence.printed import as_published, same_prompts, sampling, sampling_error
+from saeprobe.evidence.printed_tables import ratio_of_printed
+from saeprobe.evidence.units import by_feature, compare, refuse_controls, sample_of
+from saeprobe.evidence.values import Comparable, Measurement, PrintedNumber, Quantity, Summary, is_number
+from saeprobe.files import number, span, visible
+from saeprobe.statistics.permutation import drawing_rule
+from saeprobe.statistics.shifts import invert
+
+FARTHEST = 30.0
+"""No ratio is looked for beyond e^30; what is not rejected there has no end."""
+
+_RULE = (
+    "the interval holds every r at which the test, of the first side's values against r times those of the second, "
+    "does not reject (Fieller, J. R. Stat. Soc. B 16, 1954). On the scale of logarithms, with h half its width and the "
+    "printed ratio as uncertain as ours: supported where the printed one, by what it was rounded from, lies within "
+    "sqrt(2) h of ours, and this and the rounding are at most half of its distance from 1; refuted where it lies "
+    "farther; inconclusive otherwise, and where the interval has no end. A stated tolerance stands in the place of all "
+    "this. The unit values are those of r = 1"
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Ratio(Comparable):  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
+    """This is how many times the mean of `b` the mean of `a` is; neither has a value below zero."""
+
+    a: Quantity
+    b: Quantity
+    unit: str = "times"
+
+    @property
+    def measure(self) -> str:
+        """Name what is divided: `ratio of l0`."""
+        return f"ratio of {self.a.measure}"
+
+    @property
+    def name(self) -> str:
+        """Name it as `l0 of novice / l0 of expert`."""
+        return f"{self.a.name} / {self.b.name}"
+
+    def __repr__(self) -> str:
+        return visible(f"<{self.name}>")
+
+    def __getitem__(self, label: str) -> Summary:
+        """Return the ratio of two recorded numbers, under the label of the printed one."""
+        assert isinstance(self.a, Summary)
+        value = _mean(self.a) / _mean(self.b)
+        return replace(self.a, measure=self.measure, label=label, unit=self.unit, value=value, reach=None)
+
+    def __gt__(self, other: object) -> Evidence:
+        return self.a > self._number(other) * self.b
+
+    def __lt__(self, other: object) -> Evidence:
+        return self.b > 1 / self._number(other) * self.a
+
+    def __eq__(self, other: object) -> Evidence:  # pyright: ignore[reportIncompatibleMethodOverride] - as in pytest.approx
+        if not isinstance(other, Published) or len(other.values) != 1 or other.unit != self.unit:
+            raise TypeError(f"{self.name} == {other!r}; wanted one printed ratio, such as published('+17 %')")
+        return record(_as_printed(self, other, current_terms()))
+
+    def _number(self, other: object) -> float:
+        if not is_number(other) or not 0 < other < inf:
+            raise TypeError(f"{self.name} beside {other!r}; wanted a number above zero, such as 1.1")
+        return float(other)
+
+
+@overload
+def ratio(a: PrintedNumber, b: PrintedNumber) -> PrintedNumber: ...
+@overload
+def ratio(a: Quantity, b: Quantity) -> Ratio: ...
+def ratio(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber) -> Ratio | PrintedNumber:
+    """Give how many times `b` is `a`, of two measurements or two numbers of a printed table.
+
+    `assert ratio(l0(novice), l0(expert)) == published("+17 %")` holds the measured ratio against a printed one, and
+    `ratio(l0(novice), l0(expert)) > 1.1` is the same sentence as `l0(novice) > 1.1 * l0(expert)`. The ratio of printed
+    numbers lies between the least and the most that both may have been rounded from.
+
+    Raises:
+        TypeError: the two are not of one measure, or not of one table.
+        ValueError: a value is below zero, or the second mean is zero; a printed number may be zero or less.
+    """
+    if isinstance(a, PrintedNumber) and isinstance(b, PrintedNumber):
+        return ratio_of_printed(a, b)
+    if not all(isinstance(one, Measurement | Summary) for one in (a, b)):
+        raise TypeError(f"ratio({a!r}, {b!r}); wanted two measurements, such as l0(novice) and l0(expert)")
+    a, b = by_feature(a, b)
+    if isinstance(a, Measurement) and isinstance(b, Measurement):
+        a, b = side_by_side(a, b)
+    elif not (isinstance(a, Summary) and isinstance(b, Summary)):
+        raise TypeError(f"{a.name} over {b.name}: one of them is a single number; compare like with like")
+    if (a.measure, a.unit) != (b.measure, b.unit):
+        raise TypeError(f"{a.name} ({a.unit}) over {b.name} ({b.unit}); compare like with like")
+    if min(_least(a), _least(b)) < 0 or not _mean(b):
+        raise ValueError(f"the ratio of {a.name} and {b.name}; wanted no value below zero, and a second mean above it")
+    return Ratio(a=a, b=b)
+
+
+def _mean(of: Quantity) -> float:
+    return of.mean if isinstance(of, Measurement) else of.value
+
+
+def _least(of: Quantity) -> float:
+    return float(of.values.min()) if isinstance(of, Measurement) else of.value
+
+
+def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
+    refuse_controls("published", terms)
+    a, b, (label, value) = of.a, of.b, next(iter(printed.values.items()))
+    shown = f"{_mean(a) / _mean(b):.4g} times here, published {value:g}"
+    base = Evidence(
+        kind="published",
+        statement=f"{of.name} = {value:g} times",
+        outcome="inconclusive",
+        reason=f"{shown}: the two stand beside each other, since a recorded number has no units",
+        scope="the recorded summaries",
+        unit=of.unit,
+        estimate=_mean(a) / _mean(b),
+        samples=(sample_of(a, terms), sample_of(b, terms)),
+        rule=_RULE,
+    )
+    if not (isinstance(a, Measurement) and isinstance(b, Measurement)):
+        return as_published(of, printed, terms) if same_prompts(printed, sample_of(a, terms)) else base
+    compared, alone = compare(a, b, terms), compare(a, replace(b, values=0 * b.values), terms)
+    unknown = sampling_error(printed, base.samples[1])
+    if isinstance(compared, str) or isinstance(alone, str) or isinstance(unknown, str):
+        why = compared if isinstance(compared, str) else f"not compared, since {unknown}"
+        return replace(base, reason=f"{shown}: {why}", scope="these prompts only")
+    below = alone.shift.estimate - compared.shift.estimate  # the mean of the second side's units
+    estimate, interval = alone.shift.estimate / below, None
+    if all(sampling(one, 0) < below for one in base.samples[1].spreads):
+        interval = _interval(a, b, terms, estimate)
+    outcome, reason = _judged(estimate, interval, printed, label)
+    return replace(
+        base,
+        outcome=outcome,
+        reason=f"{number(estimate)} times, published {value:g}{reason}",
+        scope=compared.scope,
+        estimate=estimate,
+        interval=interval,
+        level=1 - terms.alpha,
+        alpha=terms.alpha,
+        test=f"{compared.shift.test} ({compared.units})",
+        seed=compared.shift.seed,
+        units=compared.units,
+        n_units=compared.n_units,
+        unit_values=compared.unit_values,
+        rule=_RULE + drawing_rule(compared.shift.seed),
+    )
+
+
+def _interval(a: Measurement, b: Measurement, terms: Terms, estimate: float) -> tuple[float, float] | None:
+    """Return the ratios that are not rejected; None where they have no end above zero, or no upper one."""
+    unasked = replace(terms, alpha=-1.0)  # so that no shift has an interval of its own, which would take long
+
+    def share(logarithm: float) -> float:
+        if abs(logarithm) > FARTHEST:
+            return 1.0
+        at = compare(a, replace(b, values=exp(logarithm) * b.values), unasked)
+        return 1.0 if isinstance(at, str) else at.shift.p
+
+    ends = invert(share, log(estimate), terms.alpha, step=0.1) if estimate > 0 else None
+    return None if ends is None else (exp(ends[0]), exp(ends[1]))
+
+
+def _judged(estimate: float, interval: tuple[float, float] | None, printed: Published, label: str) -> Judged:
+    value, rounding = printed.values[label], printed.rounding(label)
+    if printed.tolerance is not None:
+        agrees = abs(estimate - value) <= printed.tolerance * (1 + 1e-9)
+        return "supported" if agrees else "refuted", f" ± {printed.tolerance:g}, as the claim states"
+    if interval is None:
+        return "inconclusive", ": not compared, since units so few or so far apart leave the ratio without an end"
+    within = sqrt(2) * log(interval[1] / interval[0]) / 2
+    low, high = (log(max(end, 1e-12)) - log(estimate) for end in (value - rounding, value + rounding))
+    shown = f", interval {span(interval)}: held to a factor of {exp(within):.3g}"
+    if max(low, -high) > within:
+        return "refuted", shown
+    if within + (high - low) / 2 > abs(log(value)) / 2:
+        return "inconclusive", f"{shown}, which would hold no difference as well"
+    return "supported", shown

@@ -14,7 +14,6 @@ from saeprobe.evidence.printed_tables import ratio_of_printed
 from saeprobe.evidence.units import by_feature, compare, refuse_controls, sample_of
 from saeprobe.evidence.values import Comparable, Measurement, PrintedNumber, Quantity, Summary, is_number
 from saeprobe.files import number, span, visible
-from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import invert
 
 FARTHEST = 30.0
@@ -26,7 +25,7 @@ _RULE = (
     "printed ratio as uncertain as ours: supported where the printed one, by what it was rounded from, lies within "
     "sqrt(2) h of ours, and this and the rounding are at most half of its distance from 1; refuted where it lies "
     "farther; inconclusive otherwise, and where the interval has no end. A stated tolerance stands in the place of all "
-    "this. The unit values are those of r = 1"
+    "this. The unit values, and what follows, are those of r = 1"
 )
 
 
@@ -154,7 +153,7 @@ def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
         units=compared.units,
         n_units=compared.n_units,
         unit_values=compared.unit_values,
-        rule=_RULE + drawing_rule(compared.shift.seed),
+        rule=f"{_RULE}. {compared.shift.rule}",
     )
 
 

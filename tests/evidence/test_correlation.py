@@ -92,15 +92,16 @@ def test_no_correlation_is_held_against_permuted_templates() -> None:
     assert evidence.p == pytest.approx(sum(reached) / 120) == pytest.approx(1 / 120)
     assert (evidence.outcome, evidence.seed) == ("supported", 0)
     assert evidence.test is not None
-    assert evidence.test.startswith("exact permutation of 5 units (all 120), whole units, one-sided; interval over 5")
+    assert evidence.test.startswith("exact permutation of 5 whole units (all 120), one-sided; interval over 5")
     assert evidence.reason.endswith("against 0, p = 0.0083")
     assert evidence.rule.startswith(
         "supported where the whole 95% interval over units lies above 0 and the one-sided permutation p is below "
         "alpha / 2 = 0.025; refuted where it lies below it and the p of that side is below alpha / 2; inconclusive "
         "otherwise. "
     )
-    assert (
-        ". For p: compared: r, in the direction of the sentence; shuffled: the second measure between" in evidence.rule
+    assert evidence.rule.endswith(
+        ". r with the second measure of another unit, in the direction of the sentence, came out at least as large in "
+        "1 of 120 ways (permutation of 5 whole units)"
     )
     contrary = of < 0
     assert contrary.outcome == "refuted"
@@ -157,7 +158,7 @@ def test_templates_on_different_topics_are_permuted_by_their_means() -> None:
     ]
     assert evidence.p == pytest.approx(sum(reached) / 120)
     assert evidence.test is not None
-    assert "(all 120), means of units, one-sided" in evidence.test
+    assert "exact permutation of 5 means of units (all 120), one-sided" in evidence.test
     assert [unit.value for unit in evidence.unit_values] == pytest.approx([*mean_a, *mean_b])
 
 

@@ -157,7 +157,7 @@ def test_the_rule_is_told_in_full(bound: float) -> None:
             "turn, s its jackknife error, t Student's of n - 1 at 98.75%. r is that of the values of all "
             "prompts"
         )
-        assert (". For p: compared: r, in the direction of the sentence; shuffled: " in evidence.rule) == zero
+        assert (" ways (permutation of " in evidence.rule) == zero
 
 
 def test_what_a_correlation_is_wrongly_compared_with_is_named() -> None:

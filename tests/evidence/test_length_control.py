@@ -126,10 +126,7 @@ def test_an_effect_that_length_makes_is_explained() -> None:
     evidence = compared(novice, expert)
     assert evidence.outcome == "explained"
     assert only_control(evidence).answer == "explains"
-    assert (
-        ", but explained by length: novice is 10.0 tokens longer than expert; within a style each adds "
-        in evidence.reason
-    )
+    assert ", but explained by length: novice is +10.0 tokens longer than expert; within a style" in evidence.reason
     assert (novice > expert).outcome == "supported"
 
 

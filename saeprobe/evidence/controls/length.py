@@ -133,8 +133,8 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
         Made(left=line.left(1.0), half=line.left(0.5), at_best=(compared.shift.p / 2, 0.0)),
         terms,
         found=there,
-        done=f"{a.label} is {abs(gap):.1f} tokens {'longer' if gap > 0 else 'shorter'} than {b.label}; within a style "
-        f"each adds {number(line.slope, signed=True)} ± {number(sqrt(line.variance))}, and at equal length",
+        done=f"{a.label} is {gap:+.1f} tokens longer than {b.label}; within a style the value rises "
+        f"{number(line.slope)} ± {number(sqrt(line.variance))} a token, and at equal length",
         how=_LENGTH,
         unit=a.unit,
         more=f"; {tell}: write wordings of both styles that are equally long",

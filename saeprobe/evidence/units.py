@@ -218,7 +218,7 @@ def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> tuple[Shif
     wordings, paired = f"{len(of_a)} + {len(of_b)} templates{means.near}", ""
     if means.pairs:
         wordings, paired = (
-            f"{wordings}, with {len(means.pairs)} pairs by frame",
+            f"{wordings}, {len(means.pairs)} of them pairs by frame",
             f", {len(means.pairs)} pairs by frame",
         )
     by_template = _unit_values(means.a, means.templates_a) + _unit_values(means.b, means.templates_b)

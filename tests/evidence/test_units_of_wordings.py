@@ -115,7 +115,7 @@ def test_wordings_that_share_a_frame_are_flipped_in_sign() -> None:
     assert evidence.p == pytest.approx(2 / 256)
     assert evidence.estimate == pytest.approx(12 / 8)
     assert evidence.pairs == tuple((k, 8 + k) for k in range(8))
-    assert evidence.scope == "these 8 + 8 templates, with 8 pairs by frame"
+    assert evidence.scope == "these 8 + 8 templates, 8 of them pairs by frame"
     assert framed(0, 8, raised, levels).p == pytest.approx(1, abs=0.3)
     assert framed(0, 8, raised, levels).pairs == ()
 
@@ -135,7 +135,7 @@ def test_wordings_without_a_partner_are_dealt_among_themselves() -> None:
     assert len(reached) == 1120
     assert evidence.p == pytest.approx(np.mean(reached), abs=0.01)
     assert evidence.pairs == tuple((k, 8 + k) for k in range(4))
-    assert evidence.scope == "these 8 + 8 templates, with 4 pairs by frame"
+    assert evidence.scope == "these 8 + 8 templates, 4 of them pairs by frame"
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from by_hand import Row, features
+from by_hand import Row, crossed, features
+from scipy.sparse import csr_array
 from scipy.spatial.distance import cosine
 
-from saeprobe.evidence.evidence import Evidence, Recorder, Sample, UnitValue, recording
+from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
 from saeprobe.features import Features
 from saeprobe.measures import clusters
 from saeprobe.statistics.intervals import bca_interval
@@ -250,3 +251,149 @@ def test_more_is_drawn_of_a_pair_where_alpha_is_near() -> None:
     share = share_drawn(evidence, 199_999, seed=0)
     assert f"{share:.2g}" != f"{share_drawn(evidence, 19_999, seed=2):.2g}"
     assert f"as low in {share:.2g} of the relabelings" in evidence.reason
+
+
+def test_styles_without_spread_are_named_up_to_four() -> None:
+    """Six styles whose wordings are alike: four are named and two counted."""
+    rows = [
+        row
+        for place, style in enumerate("abcdef")
+        for row in crossed(style, np.eye(6)[place], templates="AB", topics=("tides",))
+    ]
+    evidence = clustered(features(rows))
+    told = ", ".join(f"{style} (1.00, without any spread)" for style in "abcd")
+    assert evidence.outcome == "inconclusive"
+    assert evidence.reason == (
+        f"mean silhouette 1.00, p = {evidence.p:.2g}, but not shown to lie apart: {told} and 2 more"
+    )
+    assert evidence.statement == "the prompts of 6 styles form separate regions of feature space"
+
+
+def test_a_smallest_p_of_just_alpha_is_not_enough() -> None:
+    """Three wordings a style reach 2/20, four 2/70, which is no less than an alpha of 2/70: five are wanted."""
+    evidence = clustered(noisy(templates="ABC", topics=TOPICS[:2]), alpha=2 / 70)
+    assert evidence.needed == Needed(units="templates a style", have=3, wanted=5, prompts=20)
+    assert evidence.reason == (
+        f"mean silhouette {evidence.estimate:.2f}, p = 0.1: not distinguished from chance; "
+        "3 templates a style cannot reach it, 5 can"
+    )
+
+
+def read_by(of: Features, there: Features) -> Features:
+    """The capture with what a random model reads in each of its draws."""
+    return replace(of, conditions={"random-model": (lambda: there,) * 40})
+
+
+def test_a_control_is_held_against_the_units_that_the_claim_is_over() -> None:
+    """A claim over topics: the random model shows what it shows over topics, not over its two templates."""
+    of, there = noisy(templates="AB", topics=TOPICS), noisy(templates="AB", topics=TOPICS, seed=1)
+    evidence = clustered(read_by(of, there), over=("topics",), controls=("random-model",))
+    over_topics, over_templates = clustered(there, over=("topics",)).estimate, clustered(there).estimate
+    assert over_topics != pytest.approx(over_templates)
+    assert evidence.controls[0].numbers["R"] == pytest.approx(over_topics)
+
+
+def test_a_control_that_reads_too_little_says_so() -> None:
+    """Of a random model one topic alone was read: it has no units, and why is told in full."""
+    of = noisy(templates="A", topics=TOPICS)
+    evidence = clustered(read_by(of, of.select([0, 6])), controls=("random-model",))
+    assert evidence.outcome == "inconclusive"
+    assert evidence.reason == (
+        f"{numbers(evidence)}, but the control for random-model could not be run: "
+        "the styles share 1 topic(s): at least 2 are needed"
+    )
+
+
+def test_what_is_refused_is_told_in_full() -> None:
+    """One style, a silent unit, another control, and two ways of generalising at once."""
+    of = noisy(templates="AB", topics=TOPICS)
+    silent = replace(of, acts=csr_array(of.acts * np.array([[0.0]] * 6 + [[1.0]] * 18)))
+    for wrong, terms, error, told in (
+        (of["n"], {}, ValueError, "there is one style, n; clusters needs at least 2"),
+        (
+            silent,
+            {},
+            ValueError,
+            "no feature fires on any n prompt of 'n A: {topic}'; it lies in no direction of feature space",
+        ),
+        (
+            of,
+            {"controls": ("length",)},
+            TypeError,
+            (
+                "the control length cannot be applied to clusters: it is one of a comparison of two measurements; "
+                "there are here: injection, random-model, random-sae. Take it from controls=..., or put the "
+                "comparison into a claim of its own"
+            ),
+        ),
+        (
+            of,
+            {"over": ("templates", "topics")},
+            TypeError,
+            "clusters permutes wordings or topics; state one: over=('templates',) or over=('topics',)",
+        ),
+    ):
+        with pytest.raises(error) as refused:
+            clustered(wrong, **terms)
+        assert str(refused.value) == told
+
+
+@pytest.mark.parametrize(("alpha", "outcome"), [(0.08, "inconclusive"), (0.1, "refuted")])
+def test_a_style_lies_in_another_only_if_its_interval_for_all_styles_does(alpha: float, outcome: str) -> None:
+    """At level 1 - 2 * 0.1 / 2 x is below 0 with its interval; at 1 - 2 * 0.08 / 2 it is not, though at 1 - 2 * 0.08.
+
+    Three of the eight wordings of x resemble each other more than those of n, the others those of n.
+    """
+    of = lying([(letter, "tides") for letter in "ABCDEFGH"])
+    acts = of.acts.toarray()
+    acts[13:, 4:10], acts[13:, 18:], acts[13:, -8:] = 0, np.eye(3, 84), 1
+    evidence = clustered(replace(of, acts=csr_array(acts)), alpha=alpha)
+    values = np.array([unit.value for unit in evidence.unit_values[8:]])
+    ends = [bca_interval(8, partial(mean_of, values), level=1 - of_it * alpha, seed=0) or (0, 0) for of_it in (1, 2)]
+    assert [high < 0 for _, high in ends] == [outcome == "refuted", True]
+    assert evidence.outcome == outcome
+
+
+def test_two_shared_topics_are_enough() -> None:
+    """Under one wording; 2^2 relabelings tell nothing yet, and six topics could."""
+    evidence = clustered(noisy(templates="A", topics=TOPICS[:2]))
+    assert (evidence.scope, evidence.n_units) == ("this wording only, over 2 topics", (2, 2))
+    assert evidence.needed == Needed(units="topics", have=2, wanted=6, prompts=12)
+
+
+def test_the_style_of_fewest_templates_decides_what_the_units_are() -> None:
+    """Two of n and one of e: topics are the units, the templates are fixed, and over templates e is named."""
+    of = noisy(templates="AB", topics=TOPICS)
+    of = of.select(range(18))
+    evidence = clustered(of)
+    assert (evidence.scope, evidence.n_units) == ("these templates fixed, over 6 topics", (6, 6))
+    assert clustered(of, over=("templates",)).reason == (
+        "e has a single template: at least 2 a style stand for other wordings"
+    )
+
+
+def test_pasted_words_are_judged_like_the_claim() -> None:
+    """The control `injection` is the same evidence on what was read for it, on the same topics, without controls."""
+    of, there = noisy(templates="ABCD", topics=TOPICS[:3]), noisy(templates="ABCD", topics=TOPICS[:3], seed=1)
+    pasted = replace(of, conditions={"injection": (lambda: there,)})
+    evidence = clustered(pasted, controls=("injection",))
+    assert evidence.controls[0].evidence == clustered(there)
+    (control,) = evidence.controls
+    for name, made in (("D", clustered(of)), ("R", clustered(there))):
+        assert control.numbers[name] == pytest.approx(made.estimate)
+    parts = [
+        (np.var([unit.value for unit in made.unit_values if unit.side == style], ddof=1) / 16, 3)
+        for made in (clustered(of), clustered(there))
+        for style in of.styles
+    ]
+    assert control.numbers["error of L"] == pytest.approx(sum(part for part, _ in parts) ** 0.5)
+    assert (evidence.outcome, control.answer) == ("explained", "explains")
+
+
+def test_nothing_is_explained_where_nothing_is_found() -> None:
+    """At an alpha that p does not fall below 35 random models show as much, and explain nothing."""
+    of, there = noisy(templates="ABCD", topics=TOPICS[:3]), noisy(templates="ABCD", topics=TOPICS[:3], seed=1)
+    evidence = clustered(read_by(of, there), controls=("random-model",), alpha=2 / 70)
+    assert (evidence.outcome, evidence.controls[0].answer) == ("inconclusive", "cannot tell")
+    assert " of 20 draws of " in evidence.controls[0].detail
+    assert clustered(read_by(of, there), controls=("random-model",)).controls[0].answer == "explains"

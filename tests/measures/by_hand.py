@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from saeprobe.claims import Control
 from saeprobe.features import Features, Token
 from saeprobe.prompts import Prompt
 
@@ -49,3 +51,8 @@ def tokens_read(texts: Sequence[str], acts: Sequence[Sequence[Sequence[float]]])
         prompts=prompts,
         n_tokens=np.array([len(prompt) + 1 for prompt in acts]),
     )
+
+
+def conditioned(of: Features, control: Control, read: Features) -> Features:
+    """The capture with what a control reads, the same in every draw."""
+    return replace(of, conditions={control: (lambda: read,) * 40})

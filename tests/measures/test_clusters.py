@@ -7,11 +7,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-from by_hand import Row, crossed, features
+from by_hand import Row, conditioned, crossed, features
 from scipy.spatial.distance import cosine
 from scipy.stats import bootstrap
 
-from saeprobe.claims import Control, NotRun
+from saeprobe.claims import NotRun
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import clusters
@@ -267,11 +267,6 @@ def test_what_cannot_be_clustered_is_refused() -> None:
         clustered(of, controls=("length",))
     with pytest.raises(TypeError, match=r"state one: over=\('templates',\) or over=\('topics',\)"):
         clustered(of, over=("templates", "topics"))
-
-
-def conditioned(of: Features, control: Control, read: Features) -> Features:
-    """The capture with what a control reads."""
-    return replace(of, conditions={control: (lambda: read,) * 40})
 
 
 def test_a_random_model_whose_styles_lie_apart_as_well_refutes() -> None:

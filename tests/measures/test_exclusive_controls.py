@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
-from by_hand import Row, crossed, features
+from by_hand import Row, conditioned, crossed, features
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Evidence, Recorder, Terms, recording
@@ -203,11 +202,6 @@ def test_expected_features_are_those_of_the_other_side_when_styles_are_alike() -
     novice = Firings(names=("novice",), unit=np.zeros_like(times), feature=times, d_sae=400)
     distinct = len(np.unique(of["expert"].acts.indices))
     assert novice.distinct(1 / 3) == pytest.approx(distinct, abs=3 * 6)
-
-
-def conditioned(of: Features, control: Control, read: Features) -> Features:
-    """The capture with what a control reads."""
-    return replace(of, conditions={control: (lambda: read,) * 40})
 
 
 def styles(novice: tuple[float, ...], expert: tuple[float, ...]) -> Features:

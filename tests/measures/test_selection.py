@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from by_hand import Row, crossed, features
+from by_hand import Row, conditioned, crossed, features
 from scipy.sparse import csr_array
 from statsmodels.stats.multitest import multipletests
 
@@ -252,11 +252,6 @@ def test_a_scan_refuses_what_it_cannot_do() -> None:
         scanned(of, controls=("length",))
     with pytest.raises(TypeError, match=r"state one: over=\('templates',\) or over=\('topics',\)"):
         scanned(of, over=("templates", "topics"))
-
-
-def conditioned(of: Features, control: str, read: Features) -> Features:
-    """The capture with what a control reads."""
-    return replace(of, conditions={control: (lambda: read,) * 40})  # pyright: ignore[reportArgumentType] - a word of Control
 
 
 def test_a_random_model_that_confirms_as_many_refutes() -> None:

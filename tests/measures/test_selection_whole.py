@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from by_hand import Row, crossed, features
+from by_hand import Row, conditioned, crossed, features
 
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitValue, recording
 from saeprobe.features import Features
@@ -24,11 +24,6 @@ def scanned(of: Features, *, most: int = 20, **terms: object) -> Evidence:
     """A scan of novice beside expert under these terms."""
     with recording(Recorder(**terms)):  # pyright: ignore[reportArgumentType] - terms as a test names them
         return scan(of["novice"], of["expert"], most=most)
-
-
-def conditioned(of: Features, control: str, read: Features) -> Features:
-    """The capture with what a control reads, the same in every draw."""
-    return replace(of, conditions={control: (lambda: read,) * 40})  # pyright: ignore[reportArgumentType] - a word of Control
 
 
 def two_styles(novice: tuple[float, ...], expert: tuple[float, ...], *, templates: str = EIGHT) -> Features:

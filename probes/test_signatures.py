@@ -1,12 +1,13 @@
 """SAE Inspect, table 3: features that fire on every prompt of one style and on none of another."""
 
-from saeprobe import capture, claim, refuted, subjects
+from saeprobe import capture, claim, inconclusive, refuted, subjects
 from saeprobe.measures import firing_rate, halves, scan, separates, separating_features
 from saeprobe.prompts import STYLES
 
 styles = capture(STYLES, at="last")  # what fires on a third style too is no signature
 
 PUBLISHED = subjects("llama70b", "llama70b-as-published")
+PICKED_THERE = inconclusive("they separate the 50 + 50 prompts, but were picked on these very ones")
 
 
 @PUBLISHED
@@ -14,6 +15,7 @@ PUBLISHED = subjects("llama70b", "llama70b-as-published")
     "Features 34942, 55982, 17913 and 59519 fire on 100 % of novice and 0 % of expert prompts.",
     id="day1.novice-signature",
     source="SAE Inspect, table 3",
+    not_reproduced={"llama70b-as-published": PICKED_THERE},
 )
 def test_novice_signature(styles):
     assert separates([34942, 55982, 17913, 59519], styles["novice"], styles["expert"])
@@ -24,6 +26,7 @@ def test_novice_signature(styles):
     "Features 51630, 35870, 5936, 21604, 53369 and 46703 fire on 100 % of expert and 0 % of novice prompts.",
     id="day1.expert-signature",
     source="SAE Inspect, table 3",
+    not_reproduced={"llama70b-as-published": PICKED_THERE},
 )
 def test_expert_signature(styles):
     assert separates([51630, 35870, 5936, 21604, 53369, 46703], styles["expert"], styles["novice"])

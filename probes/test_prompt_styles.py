@@ -18,7 +18,7 @@ TABLE_1 = published(novice=137, standard=131, padding=126, guru=115, expert=114,
     published={"llama70b-as-published": published(novice=132.4, expert=113.1, unit="features", n=50, language="zh")},
     controls=("length", "wording", "injection", "random-model", "random-sae"),
     not_reproduced={
-        "sparrow": inconclusive("18.8 against 15.2, but wordings differ more than styles do: p = 0.07"),
+        "sparrow": inconclusive("18.8 against 15.2, but wordings differ more than styles do: p = 0.06"),
         "finch": inconclusive("+3.19 features; the words alone make +2.00 in neutral prompts, too few to tell"),
     },
 )

@@ -196,6 +196,8 @@ def _test_of_two(evidence: Json) -> Test:
         return of_flips(values)
     n_a, n_b = evidence["n_units"]
     a, b, of_topics = values[:n_a], values[n_a : n_a + n_b], values[n_a + n_b :]
+    if evidence["units"].endswith("pairs by frame"):
+        return of_flips(_by_pair(values, evidence))
 
     def of_templates(shift: float) -> float:
         return _share(_permuted(a - shift, b), float(a.mean() - shift - b.mean()))
@@ -216,6 +218,12 @@ def _test_of_two(evidence: Json) -> Test:
 
     alone = of_flips(of_topics)
     return lambda shift: max(of_both(shift), of_templates(shift), alone(shift))
+
+
+def _by_pair(values: np.ndarray, evidence: Json) -> np.ndarray:
+    """The difference of each pair, where every unit has a partner."""
+    assert sorted(np.ravel(evidence["pairs"])) == list(range(sum(evidence["n_units"])))
+    return np.array([values[first] - values[second] for first, second in evidence["pairs"]])
 
 
 def _ends(interval: Sequence[float] | None, p: Test, level: float) -> str | None:
@@ -361,7 +369,10 @@ def _without_words(a: Values, b: Values, _own: Values, evidence: Json, control: 
     return _added(*((sign, of[is_free]) for sign, of, is_free in sides)), _added(*parts)
 
 
-def _beside_words(a: Values, b: Values, own: Values, _evidence: Json, _control: Json) -> tuple[Contrast, Contrast]:
+def _beside_words(a: Values, b: Values, own: Values, evidence: Json, _control: Json) -> tuple[Contrast, Contrast]:
+    if evidence["pairs"]:
+        pairs = _by_pair(np.append(a, b), evidence)
+        return _added((1, pairs), (-1, own)), _added((0.5, pairs), (-1, own))
     return _added((1, a), (-1, b), (-1, own)), _added((0.5, a), (-0.5, b), (-1, own))
 
 

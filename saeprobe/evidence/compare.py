@@ -234,7 +234,7 @@ def each_holds(parts: Sequence[Evidence]) -> Evidence:
     reason = f"all {len(parts)} comparisons hold"
     if left := [(one.share, one.name) for part in parts for one in part.controls if one.share is not None]:
         share, name = min(left)
-        reason += f"; at least {number(share, SHARE)} of each is left beside the control for {name}"
+        reason += f"; the control for {name} leaves at least {number(share, SHARE)} of each"
     if outcome != "supported":
         word = "open" if outcome == "inconclusive" else outcome
         are = f"is {word}:" if len(which) == 1 else f"are {word}, such as"

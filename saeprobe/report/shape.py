@@ -328,7 +328,7 @@ class Document:
     subjects: tuple[Subject, ...]
     rules: Annotated[dict[Word, str], Meta(description="How each verdict is decided, in words.")]
     claims: tuple[Claim, ...]
-    chance: Annotated[tuple[ManyClaims, ...], Meta(description="What it alone would confirm, by subject.")]
+    chance: Annotated[tuple[ManyClaims, ...], Meta(description="What it alone would confirm of several, by subject.")]
     evidence: tuple[Evidence, ...]
     samples: tuple[Sample, ...]
     prompts: Prompts

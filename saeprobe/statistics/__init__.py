@@ -64,7 +64,8 @@ def many_claims(
 ) -> tuple[dict[str, float], tuple[ManyClaims, ...]]:
     """Give the q of each confirmed claim by its name, and what chance brings among so many claims of each subject.
 
-    A claim is (subject, name, verdict, p); one without a p, or that no test came to decide, does not count.
+    A claim is (subject, name, verdict, p); one without a p, or that no test came to decide, does not count. A subject
+    with a single claim, or with none confirmed, leaves chance nothing to be asked about.
     """
     subjects: dict[str, list[tuple[str, float, bool]]] = {}
     for subject, name, verdict, p in claims:
@@ -87,6 +88,7 @@ def many_claims(
             surest=surest,
             as_sure=None if surest is None else int(surest * count / alpha) + 1,
         )
-        many.append(one)
+        if count > 1 and held:
+            many.append(one)
         found |= {name: q for name, (_, q) in held.items()}
     return found, tuple(many)

@@ -80,7 +80,7 @@ def test_a_control_that_explains_a_pair_is_named() -> None:
     assert evidence.reason.startswith(
         "explained: novice > standard, standard > expert. l0 of novice > l0 of standard: "
     )
-    assert "explained by length: novice is +25.0 tokens longer" in evidence.reason
+    assert "explained by length: novice is 25.0 tokens longer" in evidence.reason
 
 
 @pytest.mark.parametrize(

@@ -18,18 +18,23 @@ CLAIMS: list[tuple[str, str, str, float | None]] = [
 
 
 def test_q_is_over_all_tested_claims_of_a_subject() -> None:
-    """0.001 and 0.02 of 4 become 0.004 and 0.04; what was read, or broken, is none of them."""
-    q, (sparrow, finch) = many_claims(CLAIMS, alpha=0.05)
+    """0.001 and 0.02 of 4 become 0.004 and 0.04; what was read, or broken, is none of them; one claim is not many."""
+    q, (sparrow,) = many_claims(CLAIMS, alpha=0.05)
     assert q == pytest.approx({"a": 0.004, "b": 0.04, "e": 1 / 70})
     assert (sparrow.subject, sparrow.claims, sparrow.confirmed, sparrow.beyond) == ("sparrow", 4, 2, 2)
     assert sparrow.by_chance == pytest.approx(4 * 0.025)
     assert sparrow.at_least_one == pytest.approx(1 - 0.975**4)
     assert (sparrow.surest, sparrow.as_sure) == (None, None)
-    assert (finch.claims, finch.beyond) == (1, 1)
     assert sparrow.line == (
         "4 claims on sparrow were decided by a test; if all were false, chance would confirm about 0.1, and at least "
         "one with a probability of at most 10%. 2 of 2 confirmations lie beyond that (q below alpha)"
     )
+
+
+@pytest.mark.parametrize("words", [["supported"], ["refuted", "inconclusive"]], ids=["one", "none confirmed"])
+def test_chance_is_no_matter_of_one_claim_or_of_none_confirmed(words: list[str]) -> None:
+    """A project with its first claim reads nothing of many, nor does one that confirms nothing."""
+    assert many_claims([("s", str(k), word, 0.01) for k, word in enumerate(words)], alpha=0.05)[1] == ()
 
 
 def test_few_wordings_are_named_where_q_is_coarse() -> None:

@@ -195,7 +195,7 @@ def answered(
     rest = left.estimate if abs(left.estimate) > EXACT * abs(effect) else 0.0
     share = rest / effect if effect else None
     detail = f"{done} {amount(rest, unit, signed=True)} of {number(effect, unit, signed=True)} are left"
-    detail += "" if share is None else f" ({number(share, SHARE)})"
+    detail += f" ({number(share, SHARE)})" if found and share is not None else ""
     detail += f", {p_value(p)}" if interval is None else f", interval {span(interval, unit)}, {p_value(p)}"
     of_both = {
         f"{what} of {name}": value

@@ -125,6 +125,7 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
     if line is None:
         return untouched("length", compared, terms, "both sides are equally long")
     line = replace(line, effect=of.over_topics(line.effect))
+    longer, shorter = (b.label, a.label) if gap < 0 else (a.label, b.label)
     upto = line.largest_gap(terms.alpha)
     tell = f"so many {what} can tell up to a gap of {upto:.1f} tokens" if upto else f"so few {what} can tell at no gap"
     return answered(
@@ -133,7 +134,7 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
         Made(left=line.left(1.0), half=line.left(0.5), at_best=(compared.shift.p / 2, 0.0)),
         terms,
         found=there,
-        done=f"{a.label} is {gap:+.1f} tokens longer than {b.label}; within a style the value rises "
+        done=f"{longer} is {abs(gap):.1f} tokens longer than {shorter}; within a style the value rises "
         f"{number(line.slope)} ± {number(sqrt(line.variance))} a token, and at equal length",
         how=_LENGTH,
         unit=a.unit,

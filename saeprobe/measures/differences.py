@@ -147,7 +147,7 @@ def _counted(rate: Quantity, measure: str) -> Quantity:
         n = len(rate.values)
         near = rate.near and replace(rate.near, lowers=rate.near.lowers * n, raises=rate.near.raises * n)
         counts = rate.values * n
-        return replace(rate, measure=measure, unit=PROMPTS, values=counts, near=near, family=None, under=None)
+        return replace(rate, measure=measure, unit=PROMPTS, values=counts, near=near, under=None)
     if rate.n is None:
         raise NotRun(
             f"{rate.origin} gives a share of {rate.label} prompts and not of how many; a count would decide it"

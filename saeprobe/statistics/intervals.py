@@ -12,7 +12,7 @@ scipy takes a quarter of a second to import, and not every run needs it, so that
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
 from math import cbrt, ceil, comb, isnan, sqrt
@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from saeprobe.shapes import Float, Int
+from saeprobe.shapes import Float
 
 
 def rate_interval(successes: float, trials: int, *, level: float) -> tuple[float, float]:
@@ -158,43 +158,6 @@ def hall(units: Sample, *, alpha: float) -> tuple[float, tuple[float, float]]:
 
     p = 2 * float(stdtr(count - 1, -abs(at))) if at * mean > 0 else 1.0
     return p, (mean - deviation * back(reach), mean - deviation * back(-reach))
-
-
-Statistic = Callable[[Int[np.ndarray, " units"]], float]  # of the indices of units
-RESAMPLES = 4_999
-MOST_UNDEFINED = 0.01
-"""Share of resamples that may leave the statistic undefined, such as a correlation of values that are all alike."""
-
-
-def bca_interval(n_units: int, statistic: Statistic, *, level: float, seed: int) -> tuple[float, float] | None:
-    """Return the bias-corrected and accelerated bootstrap interval (Efron, J. Am. Stat. Assoc. 82, 1987).
-
-    Whole units are drawn. `statistic` gives NaN where it is undefined. None is returned where it does not vary, or is
-    undefined on more than 1 % of the resamples.
-    """
-    from scipy.special import ndtr, ndtri
-
-    if n_units < 2:  # noqa: PLR2004 - one unit has no spread
-        raise ValueError(f"{n_units} unit of replication; an interval needs at least 2")
-    everyone = np.arange(n_units)
-    found = statistic(everyone)
-    rows = np.random.default_rng(seed).integers(0, n_units, (RESAMPLES, n_units))
-    rows.sort(axis=1)  # a resample of every unit once is then `found` itself, and not one that rounding moves
-    drawn = np.array([statistic(row) for row in rows])
-    left_out = np.array([statistic(np.delete(everyone, unit)) for unit in everyone])
-    defined = drawn[np.isfinite(drawn)]
-    if not (np.isfinite(found) and np.isfinite(left_out).all()) or len(defined) < (1 - MOST_UNDEFINED) * len(drawn):
-        return None
-    below = (np.mean(defined < found) + np.mean(defined <= found)) / 2
-    if not 0 < below < 1 or np.ptp(left_out) == 0:
-        return None
-    bias = ndtri(below)
-    pull = left_out.mean() - left_out
-    acceleration = float((pull**3).sum() / (6 * (pull**2).sum() ** 1.5))
-    ends = bias + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
-    shares: Float[np.ndarray, " 2"] = ndtr(bias + ends / (1 - acceleration * ends))
-    low, high = np.quantile(defined, shares)
-    return float(low), float(high)
 
 
 FEWEST_CORRELATED: Final = 4  # with fewer there is no interval; with fewer wordings the topics are the units

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
-from typing import TypeGuard, get_args
+from typing import TypeGuard
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
-from saeprobe.evidence.counts import picked_there, recorded_apart
+from saeprobe.evidence.controls import picked_there
+from saeprobe.evidence.counts import recorded_apart
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
-from saeprobe.evidence.units import by_feature
 from saeprobe.evidence.values import (
     NUMBER,
     About,
@@ -27,11 +27,10 @@ from saeprobe.evidence.values import (
     Quantity,
     Side,
     Summary,
+    by_feature,
     is_number,
 )
 from saeprobe.files import amount, number
-
-Decide = Callable[[object, object, Terms], Evidence]
 
 
 def every(quantities: Iterable[Quantity | Margin | PrintedNumber], *more: object) -> Every:
@@ -131,7 +130,7 @@ def equal_to(left: object, right: object) -> Evidence:
     return record(_each(left, right, _equal, current_terms()))
 
 
-def _each(left: object, right: object, decide: Decide, terms: Terms) -> Evidence:
+def _each(left: object, right: object, decide: Callable[[object, object, Terms], Evidence], terms: Terms) -> Evidence:
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
         arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
@@ -263,11 +262,12 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
 
 def worst_of(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]]:
     """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
-    of = {word: [part for part in parts if part.outcome == word] for word in get_args(EvidenceOutcome)}
-    not_found = [part for part in of["inconclusive"] if not _held_up(part)]
-    word: EvidenceOutcome = "inconclusive" if of["inconclusive"] else "supported"
-    word = "refuted" if of["refuted"] else "explained" if of["explained"] and not not_found else word
-    return word, (not_found if word == "inconclusive" and not_found else of[word])
+    not_found = [part for part in parts if part.outcome == "inconclusive" and not _held_up(part)]
+    order: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive", "supported")
+    word = next((one for one in order for part in parts if part.outcome == one), "supported")
+    if not_found and word != "refuted":
+        return "inconclusive", not_found
+    return word, [part for part in parts if part.outcome == word]
 
 
 def _held_up(part: Evidence) -> bool:

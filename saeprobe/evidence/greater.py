@@ -6,26 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from saeprobe.captures import places_apart
 from saeprobe.claims import Control
-from saeprobe.evidence.controls import RANDOM, found, refuse_others, summary_of, verdict_of
+from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.adjusting import injection_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
+from saeprobe.evidence.counts import untested
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
-from saeprobe.evidence.units import (
-    Compared,
-    at_least,
-    compare,
-    needed,
-    needed_in_words,
-    refuse_controls,
-    sample_of,
-    untested,
-)
+from saeprobe.evidence.units import Compared, compare, needed, needed_in_words, sample_of
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
+from saeprobe.prompts.wordings import copies
 from saeprobe.statistics.intervals import least_units
 from saeprobe.statistics.shifts import Shift
 
@@ -114,7 +109,7 @@ def _tested(
         samples=tuple(sample_of(side, terms) for side in sides),
         unit_values=compared.unit_values,
         pairs=tuple((row, compared.n_units[0] + other) for row, other in compared.pairs),
-        copies=compared.copies,
+        copies=copies(sides[0].prompts, sides[1].prompts),
         continuations=tuple((side.label, *shown) for side in sides for shown in side.continuations),
     )
 
@@ -129,7 +124,7 @@ def _needed_between(a: Measurement, b: Measurement, compared: Compared, *, wante
     if compared.units.startswith("templates and") and compared.n_topics < fewest:
         each = (len(a.prompts) + len(b.prompts)) / compared.n_topics
         return needed("topics", compared.n_topics, fewest, a_unit=each)
-    return needed(names, min(n_a, n_b), at_least(wanted, compared.shift, min(n_a, n_b)), a_unit=each)
+    return needed(names, min(n_a, n_b), wanted, a_unit=each, shift=compared.shift)
 
 
 Controls = tuple[ControlResult, ...]
@@ -139,7 +134,8 @@ def _judge(
     a: Measurement, b: Measurement, compared: Compared, controls: Controls, needed: Needed | None, asked: float | None
 ) -> Judged:
     shift, estimate = compared.shift, number(compared.shift.estimate, a.unit, signed=True)
-    if not shift.spread and (compared.spread_matters or shift.estimate == 0):
+    rates = not asked and np.isin(np.concatenate([a.values, b.values]), (0.0, 1.0)).all()
+    if not shift.spread and (shift.estimate == 0 or not rates):
         return "inconclusive", f"every unit differs by exactly {estimate}: without spread nothing can be tested"
     apart = f"a difference of {estimate}"
     if asked is not None:
@@ -216,7 +212,8 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
     refuse_controls("about equal", terms)
     statement = f"{a.name} = {b.name} ± {margin:g} {a.unit}"
     both = replace(terms, alpha=2 * terms.alpha)
-    compared, above, below = (compare(a, b, both, shift_by=by) for by in (0.0, -margin, margin))
+    moved = (replace(a, values=a.values - by) for by in (0.0, -margin, margin))
+    compared, above, below = (compare(one, b, both) for one in moved)
     if isinstance(compared, str) or isinstance(above, str) or isinstance(below, str):
         return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
     edges = above.shift, below.shift

@@ -8,11 +8,12 @@ from math import sqrt
 from typing import Final, NamedTuple, Protocol
 
 from saeprobe.claims import NotRun, Over, Published
+from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Agreement, Evidence, Sample, Spread, Terms, UnitValue
-from saeprobe.evidence.units import refuse_controls, sample_of
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Quantity
 from saeprobe.files import span
-from saeprobe.statistics.intervals import MOST_UNITS
+from saeprobe.statistics.intervals import MOST_UNITS, t_quantile
 
 PROMPTS: Final = "prompts"
 """The unit of counts of prompts; they are comparable where as many prompts were read as the source counts."""
@@ -141,7 +142,7 @@ def sampling(spread: Spread, theirs: int) -> float:
 
     Without any there it is half the interval of our own mean by Student's t.
     """
-    return _student(spread.n - 1) * spread.deviation * sqrt(1 / spread.n + (1 / theirs if theirs else 0))
+    return t_quantile(0.975, spread.n - 1) * spread.deviation * sqrt(1 / spread.n + (1 / theirs if theirs else 0))
 
 
 def units_within(published: Published, sample: Sample, distance: float) -> int | None:
@@ -172,15 +173,9 @@ def _count_error(published: Published, sample: Sample) -> _Error | str:
             f"a count of {prompts} prompts in {k} wordings there, and of {sample.n} in {n} here: wanted as many in each"
         )
     expected, error = sample.rarefied[k - 1]
-    half = _student(2 * n - 2) * error * sqrt(1 + n / k)
+    half = t_quantile(0.975, 2 * n - 2) * error * sqrt(1 + n / k)
     how = f"t(0.975, {2 * n - 2}) x jackknife error {error:.4g} x sqrt(1 + {n} / {k})"
     return _Error(expected, half, f" + sampling error {half:.3g}: {how} of a count over {k} wordings of {n} here")
-
-
-def _student(freedom: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.975))
 
 
 class _ByStyle(Protocol):

@@ -224,6 +224,14 @@ class Margin:
         return self.times * mean + self.plus - mean
 
 
+def by_feature(*these: Quantity | PrintedNumber) -> tuple[Quantity | PrintedNumber, ...]:
+    """Name activations of several features by these, so that they can be compared; return all else as it is."""
+    measures = {one.measure for one in these}
+    if len(measures) == 1 or not all(one.startswith("activation of feature ") for one in measures):
+        return these
+    return tuple(replace(one, measure="activation", label=one.name.removeprefix("activation of ")) for one in these)
+
+
 NUMBER = (float, int, np.integer, np.floating)  # plain numbers, those of numpy too
 
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
 from saeprobe.evidence.compare import worst_of
-from saeprobe.evidence.evidence import Evidence, Kind, Sample, samples_of
+from saeprobe.evidence.evidence import Evidence, Kind, Sample
 from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, other_prompts, units_within
-from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
+from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline, samples_of
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
 ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 
 from saeprobe.claims import Verdict
-from saeprobe.evidence.evidence import Evidence, Sample, samples_of
+from saeprobe.evidence.evidence import Evidence, Sample
 from saeprobe.statistics.shifts import paired_shift
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, changes
 
@@ -27,6 +27,15 @@ ROUNDING: Final = 1e-6
 
 FEWEST_DIGITS: Final = 4
 """A move is written in this many significant digits, or in as many more as it takes to see it."""
+
+
+def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
+    """Yield the samples of some evidence and of its parts, in order.
+
+    Those of controls are not the claim's, and the numbers of a printed table were not measured.
+    """
+    pieces = (piece for whole in evidence for piece in whole.walk())
+    return (sample for piece in pieces if piece.kind != "printed" for sample in piece.samples)
 
 
 def values_of(samples: Iterable[Sample]) -> tuple[Value, ...]:

@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Terms, UnitValue
+from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Kind, Terms, UnitValue
 from saeprobe.evidence.units import Compared
 from saeprobe.files import SHARE, amount, number, p_value, span
 from saeprobe.shapes import Bool
+from saeprobe.statistics.intervals import t_quantile
 from saeprobe.statistics.permutation import Units
 
 RANDOM: Final[tuple[Control, ...]] = ("random-model", "random-sae")
@@ -48,6 +49,15 @@ def refuse_others(kind: str, declared: Sequence[Control]) -> None:
                 f"the control {control} cannot be applied to {kind}: it is one of {other}; there are here: "
                 f"{', '.join(TAKEN[kind])}. Take it from controls=..., or put the comparison into a claim of its own"
             )
+
+
+def refuse_controls(kind: Kind, terms: Terms) -> None:
+    """Refuse controls: they rule out what else could explain a difference between two sides; other kinds have none."""
+    if terms.controls:
+        raise TypeError(
+            f"a comparison of the kind {kind!r} takes no controls, and the claim asks for {', '.join(terms.controls)}; "
+            "state it in a claim of its own, without controls=..."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +93,6 @@ class Contrast:
             return None
         half = t_quantile((1 + level) / 2, self.freedom) * sqrt(self.variance)
         return self.estimate - half, self.estimate + half
-
-
-def t_quantile(share: float, freedom: float) -> float:
-    """Return the quantile of Student's t below which lies this share."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, share))
 
 
 def mean_of(units: Units, *, spread: Units | None = None) -> Contrast:
@@ -263,3 +266,20 @@ def _listed(names: Sequence[str]) -> str:
     """List `length`, `length and wording`, `length, wording and activity`."""
     *others, last = names or [""]
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
+    """Leave a sentence on single features open where it holds on the very prompts on which they were picked.
+
+    Those are the prompts that a record holds, if it is of the published run, and those of that run read again: whoever
+    looks among thousands of features finds some there by chance alone.
+    """
+    sides = [one for one in evidence.samples if " of feature " in one.measure or one.label.startswith("feature ")]
+    looked = any(
+        (one.run is not None or terms.published_prompts) and not (one.run and one.run.another) for one in sides
+    )
+    if evidence.outcome != "supported" or evidence.kind == "published" or not looked:
+        return evidence
+    why = "but it was picked on these very prompts: other topics, or other wordings, would confirm it"
+    reason, scope = f"{evidence.reason}; {why}", f"{evidence.scope}; picked on these same prompts"
+    return replace(evidence, outcome="inconclusive", reason=reason, scope=scope)

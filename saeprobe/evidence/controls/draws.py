@@ -72,11 +72,6 @@ def drawing_at(alpha: float) -> Drawing:
     return next(plan for plan in plans if plan.size < alpha)
 
 
-def n_draws(alpha: float) -> int:
-    """Return how many draws may be read."""
-    return drawing_at(alpha).most
-
-
 Sides = TypeVar("Sides", tuple[Measurement, ...], tuple[Features, ...])
 """A claim is made on these: two measurements, or the captures or styles of one that a sentence on features names."""
 
@@ -231,46 +226,27 @@ def run_rivals(
     error, None where it counts what a test confirmed. Of draws `effect` says how much they show. `own` are the controls
     that only this kind of evidence has.
     """
-    unasked = replace(terms, controls=())
+    unasked, whole, unit = replace(terms, controls=()), claim.estimate or 0.0, claim.unit
+
+    def with_error(of: Evidence) -> Contrast:
+        return Contrast(estimate=of.estimate or 0.0, variance=0.0, freedom=1) if error is None else error(of)
 
     def rival(name: Control) -> ControlResult:
         if name in RANDOM:
-            own_effect = claim.estimate or 0.0
-            what = {"statement": claim.statement, "unit": claim.unit}
-            return draws_control(name, sides, effect, **what, own=own_effect, found=found, terms=terms)
+            what = {"statement": claim.statement, "unit": unit}
+            return draws_control(name, sides, effect, **what, own=whole, found=found, terms=terms)
         try:
-            made = again(tuple(side.under(name) for side in sides), unasked)
+            alone = again(tuple(side.under(name) for side in sides), unasked)
         except (NotRun, ValueError) as refused:
-            return not_run(name, claim.estimate or 0.0, str(refused))
-        return _pasted(claim, made, error, found=found, terms=terms)
+            return not_run(name, whole, str(refused))
+        done = f"with the styles' own words pasted into neutral prompts {alone.reason};"
+        if alone.p is None or alone.estimate is None:
+            return not_run(name, whole, done)
+        left, half = (weighted((share, with_error(claim)), (-1.0, with_error(alone))) for share in (1.0, 0.5))
+        # the words explain what a test confirmed, of which there is no further error, where they make half of it
+        p = None if error is not None else claim.p if half.estimate > 0 else 1.0
+        made = Made(left=left, half=half, p=p, at_best=(claim.p or 1.0, claim.p or 1.0))
+        said = {"done": done, "how": _PASTED, "unit": unit}
+        return answered(name, whole, made, terms, found=found, **said, evidence=alone)
 
     return tuple(own[name]() if name in own else rival(name) for name in terms.controls)
-
-
-def _pasted(
-    claim: Evidence, alone: Evidence, error: Callable[[Evidence], Contrast] | None, *, found: bool, terms: Terms
-) -> ControlResult:
-    """Take off the effect what the same evidence shows on neutral prompts with the words pasted in.
-
-    Of what a test confirmed there is no further error: the words explain it where they make half of it.
-    """
-    effect, done = claim.estimate or 0.0, f"with the styles' own words pasted into neutral prompts {alone.reason};"
-    if alone.p is None or alone.estimate is None:
-        return not_run("injection", effect, done)
-    if error is None:
-        own, made = (Contrast(estimate=one, variance=0.0, freedom=1) for one in (effect, alone.estimate))
-    else:
-        own, made = error(claim), error(alone)
-    left, half = (weighted((share, own), (-1.0, made)) for share in (1.0, 0.5))
-    p = None if error is not None else claim.p if half.estimate > 0 else 1.0
-    return answered(
-        "injection",
-        effect,
-        Made(left=left, half=half, p=p, at_best=(claim.p or 1.0, claim.p or 1.0)),
-        terms,
-        found=found,
-        done=done,
-        how=_PASTED,
-        unit=claim.unit,
-        evidence=alone,
-    )

@@ -10,10 +10,9 @@ from typing import TypeGuard
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
-from saeprobe.evidence.controls import picked_there
 from saeprobe.evidence.counts import recorded_apart
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record
-from saeprobe.evidence.greater import about_equal, greater, side_by_side
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, current_terms, record
+from saeprobe.evidence.greater import about_equal, greater, picked_there, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
 from saeprobe.evidence.values import (
@@ -96,8 +95,7 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
     names = [one.label for one in these]
     if len(set(names)) < len(names):
         raise ValueError(f"ordered() was given one of {', '.join(names)} twice; nothing lies above itself")
-    terms = current_terms()
-    parts = [_each(upper, lower, is_greater, terms) for upper, lower in pairwise(these)]
+    parts = [_each(upper, lower, is_greater, current_terms()) for upper, lower in pairwise(these)]
     if isinstance(these[0], PrintedNumber):  # then all of them are, or the parts could not be made
         return record(all_printed(parts, f"{' > '.join(names)} as printed in {these[0].source}"))
     return record(ordering(names, parts))
@@ -117,7 +115,7 @@ def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
     parts = tuple(pieces)
     if len(parts) < 2:  # noqa: PLR2004 - agreement takes two
         raise ValueError(f"in_each() was given {len(parts)} comparison(s); wanted one for each of several subjects")
-    return record(_all_hold(parts))
+    return record(each_holds(parts))
 
 
 def greater_than(left: object, right: object) -> Evidence:
@@ -146,11 +144,7 @@ def _each(left: object, right: object, decide: Callable[[object, object, Terms],
     if both and not all(isinstance(each, PrintedNumber) for each in of_left):
         raise TypeError("every(...) on both sides; write one comparison for each of the left side")
     parts = [compare(each, other) for each in of_left for other in of_right]
-    return _all_hold(parts) if isinstance(left, Every) or isinstance(right, Every) else parts[0]
-
-
-def _all_hold(parts: Sequence[Evidence]) -> Evidence:
-    return all_printed(parts) if all(part.kind == "printed" for part in parts) else each_holds(parts)
+    return each_holds(parts) if isinstance(left, Every) or isinstance(right, Every) else parts[0]
 
 
 def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
@@ -229,6 +223,8 @@ def _alike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber, name: str) 
 
 def each_holds(parts: Sequence[Evidence]) -> Evidence:
     """Make the evidence that all of `parts` hold (intersection-union test, Berger 1982); see `_RULE`."""
+    if all(part.kind == "printed" for part in parts):
+        return all_printed(parts)
     outcome, which = worst_of(parts)
     reason = f"all {len(parts)} comparisons hold"
     if outcome != "supported":
@@ -253,8 +249,8 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
         pairs.setdefault(in_order[part.outcome], []).append(f"{upper} > {lower}")
     reason = "; ".join(f"{word}: {', '.join(these)}" for word, these in pairs.items())
     reason += "".join(f". {part.statement}: {part.reason}" for part in parts if part.outcome == "explained")
-    samples: dict[str, Sample] = {sample.label: sample for part in parts for sample in part.samples}
-    *above, last = sorted(samples.values(), key=lambda sample: -sample.mean)
+    samples = {sample.label: sample for part in parts for sample in part.samples}.values()
+    *above, last = sorted(samples, key=lambda sample: -sample.mean)
     means = [f"{one.label} {number(one.mean, one.unit)}" for one in above]
     reason += f". As measured: {', '.join([*means, f'{last.label} {amount(last.mean, last.unit)}'])}"
     return _whole("ordering", " > ".join(names), reason, parts)

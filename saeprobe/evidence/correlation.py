@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import atanh, ceil, isnan, nan, sqrt, tanh
 from statistics import NormalDist
 from typing import NoReturn
@@ -46,8 +45,7 @@ class Correlation:
     @property
     def value(self) -> float:
         """Compute Pearson's r over prompts; NaN where a measure is the same on all of them."""
-        a, b = self.a.values, self.b.values
-        return float(np.corrcoef(a, b)[0, 1]) if varies(a) and varies(b) else nan
+        return _pearson(self.a.values, self.b.values)
 
     def __repr__(self) -> str:
         return visible(f"<{self.name}: {self.value:.4g}, {len(self.a.values)} prompts>")
@@ -88,6 +86,11 @@ def correlation(a: Quantity, b: Quantity) -> Correlation:
     return Correlation(a=a, b=b)
 
 
+def _pearson(a: Float[np.ndarray, " prompts"], b: Float[np.ndarray, " prompts"]) -> float:
+    """Compute Pearson's r; NaN where a measure is the same on all prompts."""
+    return float(np.corrcoef(a, b)[0, 1]) if varies(a) and varies(b) else nan
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Units:
     """The prompts of two measures stand here by unit, both measures centred.
@@ -104,24 +107,10 @@ class _Units:
     a: Float[np.ndarray, " prompts"]
     b: Float[np.ndarray, " prompts"]
 
-    @cached_property
-    def sums(self) -> Float[np.ndarray, "units 6"]:
-        """Sum prompts, a, b, a², b² and ab, by unit."""
-        columns = (np.ones(len(self.a)), self.a, self.b, self.a**2, self.b**2, self.a * self.b)
-        return np.stack([np.bincount(self.of, weights=column) for column in columns], axis=1)
-
     @property
     def means(self) -> Float[np.ndarray, "2 units"]:
         """Give the means of both measures, by unit."""
-        return (self.sums[:, 1:3] / self.sums[:, :1]).T
-
-    def of_drawn(self, units: Int[np.ndarray, " drawn"]) -> float:
-        """Compute Pearson's r over the prompts of these units, each as often as it was drawn."""
-        count, a, b, aa, bb, ab = (float(total) for total in self.sums[units].sum(axis=0))
-        spread_a, spread_b = aa - a * a / count, bb - b * b / count
-        if min(spread_a / aa if aa else 0.0, spread_b / bb if bb else 0.0) < NO_SPREAD:
-            return nan
-        return max(-1.0, min(1.0, (ab - a * b / count) / sqrt(spread_a * spread_b)))  # rounding may pass 1
+        return np.stack([np.bincount(self.of, weights=of) for of in (self.a, self.b)]) / np.bincount(self.of)
 
     def crossed(self) -> tuple[Float[np.ndarray, "units units"], str]:
         """Say how much of r each unit's `a` makes with each unit's `b`, and what was put side by side.
@@ -259,9 +248,9 @@ def _interval(units: _Units, level: float) -> tuple[float, float] | None:
     and its jackknife estimate, which lacks the bias of few units, are inside. A true bound is rejected 1 to 2 times in
     100 at a nominal 2.5, and up to 3.5 (4.5 if skewed) where r between wordings is 0.2 off that within them.
     """
-    everyone, count = np.arange(len(units.names)), len(units.names)
-    without = np.array([units.of_drawn(np.delete(everyone, unit)) for unit in everyone])
-    found = units.of_drawn(everyone)
+    count, found = len(units.names), _pearson(units.a, units.b)
+    kept = (units.of != unit for unit in range(count))
+    without = np.array([_pearson(units.a[rest], units.b[rest]) for rest in kept])
     if not (np.abs([found, *without]) < PERFECT).all():  # NaN is not below it either
         return None
     z, spread = np.arctanh(without), float(np.arctanh(without).std(ddof=1)) * (count - 1) / sqrt(count)

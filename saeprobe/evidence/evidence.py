@@ -294,8 +294,7 @@ def record(evidence: Evidence) -> Evidence:
 
     It takes the place of its parts, where they were recorded when they were made.
     """
-    recorder = _current.get()
-    if recorder is not None:
+    if (recorder := _current.get()) is not None:
         recorder.evidence[:] = [one for one in recorder.evidence if not any(one is part for part in evidence.parts)]
         recorder.evidence.append(evidence)
     return evidence

@@ -77,6 +77,23 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
 
 
+def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
+    """Leave a sentence on single features open where it holds on the very prompts on which they were picked.
+
+    Those are the prompts that a record holds, if it is of the published run, and those of that run read again: whoever
+    looks among thousands of features finds some there by chance alone.
+    """
+    sides = [one for one in evidence.samples if " of feature " in one.measure or one.label.startswith("feature ")]
+    looked = any(
+        (one.run is not None or terms.published_prompts) and not (one.run and one.run.another) for one in sides
+    )
+    if evidence.outcome != "supported" or evidence.kind == "published" or not looked:
+        return evidence
+    why = "but it was picked on these very prompts: other topics, or other wordings, would confirm it"
+    reason, scope = f"{evidence.reason}; {why}", f"{evidence.scope}; picked on these same prompts"
+    return replace(evidence, outcome="inconclusive", reason=reason, scope=scope)
+
+
 def raised_by(margin: Margin | None) -> str:
     """Say how a margin enters, to go on after a rule."""
     if margin is None:
@@ -151,7 +168,9 @@ def _judge(
     warned = f"; {shift.warning}" if shift.warning else ""
     if shift.estimate < 0:
         return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}{warned}"
-    return verdict_of(controls, numbers) or ("supported", numbers + summary_of(controls, a.unit) + warned)
+    if controls and (decided := verdict_of(controls, numbers)):
+        return decided
+    return "supported", numbers + (summary_of(controls, a.unit) if controls else "") + warned
 
 
 def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
@@ -189,6 +208,8 @@ def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) 
     Those that change what is read are held against the claim without its margin: they bring about differences, not
     what exceeds one. What is left of a claim with a margin has to exceed it still.
     """
+    if not terms.controls:
+        return ()
     refuse_others("a comparison of two measurements", terms.controls)
     there, statement = found(compared, terms), f"{a.name} > {b.name}"
 

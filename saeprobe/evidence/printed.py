@@ -72,26 +72,21 @@ def held_against(published: Published, sample: Sample, *, sampled: bool) -> Publ
     )
     if published.tolerance is not None:
         else_ = error if isinstance(error, str) else f"else ± {rounding + error.half:.3g}"
-        held = replace(held, tolerance_from=f"set by the claim; {else_}")
+        tolerance, origin = published.tolerance, f"set by the claim; {else_}"
     elif isinstance(error, str):
         return held
     else:
-        origin, tolerance = f"printed precision {rounding:g}{error.words}", rounding + error.half
-        held = replace(held, tolerance=tolerance, tolerance_from=origin, rounding=rounding, sampling=error.half)
-        held = replace(held, measured=error.measured)
-    return _judged(held, sample, held.tolerance or 0.0)
-
-
-def _judged(held: PublishedComparison, sample: Sample, tolerance: float) -> PublishedComparison:
-    apart, slack = abs(held.measured - held.value), 1e-9 * abs(held.value)  # 0.35 - 0.3 is more than 0.05
-    agrees = bool(apart <= tolerance + slack)
-    if sample.reach is None:
-        return replace(held, answer="agrees" if agrees else "drifted")
-    low, high = sample.reach
-    reach = max(0.0, high - sample.mean if held.value > held.measured else sample.mean - low)
-    origin = held.tolerance_from + (f" + reach of rounding {reach:.3g}" if reach else "")
-    answer = "agrees" if agrees else "rounding decides" if apart <= tolerance + reach + slack else "drifted"
-    return replace(held, tolerance=tolerance + reach, tolerance_from=origin, reach=reach, answer=answer)
+        tolerance, origin = rounding + error.half, f"printed precision {rounding:g}{error.words}"
+        held = replace(held, measured=error.measured, rounding=rounding, sampling=error.half)
+    apart, slack = abs(held.measured - value), 1e-9 * abs(value)  # 0.35 - 0.3 is more than 0.05
+    agrees, reach = apart <= tolerance + slack, None
+    if sample.reach is not None:
+        low, high = sample.reach
+        reach = max(0.0, high - sample.mean if value > held.measured else sample.mean - low)
+        origin += f" + reach of rounding {reach:.3g}" if reach else ""
+        tolerance += reach
+    answer = "agrees" if agrees else "drifted" if reach is None or apart > tolerance + slack else "rounding decides"
+    return replace(held, tolerance=tolerance, tolerance_from=origin, reach=reach, answer=answer)
 
 
 def same_prompts(published: Published, sample: Sample) -> bool:

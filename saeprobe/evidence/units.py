@@ -62,8 +62,7 @@ def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitVa
         near = copies_in_words(of.prompts)
         return _unit_values(of.label, templates), what, f"these {len(templates)} templates{near}{_alone(topics)}"
     fixed = "this wording only" if len(templates) == 1 else f"these {len(templates)} templates fixed"
-    over_topics = "over 1 topic" if len(topics) == 1 else f"over {len(topics)} topics"
-    return _unit_values(of.label, topics), what, f"{fixed}, {over_topics}"
+    return _unit_values(of.label, topics), what, f"{fixed}, over {len(topics)} topic{'s' * (len(topics) > 1)}"
 
 
 def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | None:
@@ -71,7 +70,8 @@ def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | Non
 
     Of sign flips and Hall's transformation the larger p and the outer ends count; of templates and topics both add up.
     """
-    sorts = [_array(mean_by(of, over)) - bound for over in sorted(set(terms.over) or {unit_means(of)[1]}, key=str)]
+    asked: set[Over] = set(terms.over) or {unit_means(of)[1]}
+    sorts = [_array(mean_by(of, over)) - bound for over in sorted(asked)]
     if min(map(len, sorts)) < 2:  # noqa: PLR2004 - one unit has no spread
         return None
     if len(sorts) == 1:
@@ -174,53 +174,43 @@ def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
     wanted: frozenset[Over] = frozenset(terms.over or (usual,))
     if "templates" in wanted and not means.paired and len(means.topics) > 1 and _sparse(a, b, means):
         wanted = frozenset(("templates", "topics"))
-    reason = _cannot(means, wanted, terms.alpha)
-    if reason is not None:
-        return reason
-    if len(wanted) > 1 or "topics" in wanted:
+    if "topics" in wanted:
         means = replace(means, pairs=())  # with topics as units too, templates are drawn without regard to frames
-    shift, units, scope, unit_values = _tested(means, wanted, terms)
-    topics_only, n_topics = "templates" not in wanted, len(means.topics)
-    return Compared(
-        shift=shift,
-        units=units,
-        n_units=(n_topics, n_topics) if topics_only else (len(means.templates_a), len(means.templates_b)),
-        n_topics=n_topics,
-        scope=scope,
-        paired=topics_only or means.paired,
-        pairs=means.pairs,
-        unit_values=unit_values,
-    )
+    return _cannot(means, wanted, terms.alpha) or _tested(means, wanted, terms)
 
 
-def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> tuple[Shift, str, str, tuple[UnitValue, ...]]:
-    """Test over the units wanted; return also what they are called, the scope that they give, and their values."""
+def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> Compared:
+    """Test over the units wanted."""
     of_a, of_b, topics = _array(means.templates_a), _array(means.templates_b), _array(means.topics)
     alpha, seed, both = terms.alpha, terms.seed, f"{means.a} - {means.b}"
-    wordings, paired = f"{len(of_a)} + {len(of_b)} templates{means.near}", ""
-    if framed := len(means.pairs):
-        wordings, paired = f"{wordings}, {framed} of them pairs by frame", f", {framed} pairs by frame"
+    n_units, wordings, how = (len(of_a), len(of_b)), f"{len(of_a)} + {len(of_b)} templates{means.near}", ""
     by_template = _unit_values(means.a, means.templates_a) + _unit_values(means.b, means.templates_b)
     if means.paired:  # two arms on the same prompts: each template is its own control
-        wordings, paired = f"{len(of_a)} templates{means.near}", ", paired"
+        wordings, how = f"{len(of_a)} templates{means.near}", ", paired"
         differences = {template: value - means.templates_b[template] for template, value in means.templates_a.items()}
         by_template = _unit_values(both, differences)
-    by_topic = _unit_values(both, means.topics)
+    elif framed := len(means.pairs):
+        wordings, how = f"{wordings}, {framed} of them pairs by frame", f", {framed} pairs by frame"
+    by_topic, size = _unit_values(both, means.topics), float(np.abs([*of_a, *of_b]).max())  # whose rounding counts
+    made = partial(Compared, n_units=n_units, n_topics=len(topics), paired=means.paired, pairs=means.pairs)
     if len(wanted) > 1:
         shift = crossed_shift(of_a, of_b, topics, alpha=alpha, seed=seed, paired=means.paired)
-        scope = f"{wordings} and {len(topics)} topics"
-        return shift, f"templates and topics{paired}", scope, by_template + by_topic
-    size = float(np.abs(np.concatenate([of_a, of_b])).max())  # the rounding of all differences depends on it
+        scope, units = f"{wordings} and {len(topics)} topics", f"templates and topics{how}"
+        return made(shift=shift, units=units, scope=scope, unit_values=by_template + by_topic)
     if "topics" in wanted:
-        fixed = "this wording only" if len(of_a) == len(of_b) == 1 else f"these {wordings} fixed"
+        fixed = "this wording only" if n_units == (1, 1) else f"these {wordings} fixed"
         shift = paired_shift(topics, alpha=alpha, seed=seed, scale=size)
-        return shift, "topics, paired", f"{fixed}, over {len(topics)} topics", by_topic
+        made, scope = (
+            partial(made, n_units=(len(topics), len(topics)), paired=True),
+            f"{fixed}, over {len(topics)} topics",
+        )
+        return made(shift=shift, units="topics, paired", scope=scope, unit_values=by_topic)
     if means.paired:
-        units = np.array([unit.value for unit in by_template])
-        shift = paired_shift(units, alpha=alpha, seed=seed, scale=size)
+        shift = paired_shift(np.array([unit.value for unit in by_template]), alpha=alpha, seed=seed, scale=size)
     else:
         shift = unpaired_shift(of_a, of_b, alpha=alpha, seed=seed, pairs=means.pairs)
-    return shift, f"templates{paired}", f"these {wordings}{_alone(means.topics)}", by_template
+    scope = f"these {wordings}{_alone(means.topics)}"
+    return made(shift=shift, units=f"templates{how}", scope=scope, unit_values=by_template)
 
 
 def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None:
@@ -236,9 +226,8 @@ def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None
             f"{least} or more a style would test it, and over=('topics',) states it of this wording only"
         )
     if "topics" in wanted and topics < 2:  # noqa: PLR2004 - the same of topics
-        return (
-            f"{both} share 1 topic; at least 2 are needed to pair them, and {least_units(alpha, paired=True)} to decide"
-        )
+        least = least_units(alpha, paired=True)
+        return f"{both} share 1 topic; at least 2 are needed to pair them, and {least} to decide"
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,7 +10,7 @@ from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Wor
 from saeprobe.evidence.compare import worst_of
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
 from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, other_prompts, units_within
-from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline, samples_of
+from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
 ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")
@@ -144,6 +144,15 @@ class _Held:
         return count
 
 
+def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
+    """Yield the samples of some evidence and of its parts, in order.
+
+    Those of controls are not the claim's, and the numbers of a printed table were not measured.
+    """
+    pieces = (piece for whole in evidence for piece in whole.walk())
+    return (sample for piece in pieces if piece.kind != "printed" for sample in piece.samples)
+
+
 def compare_published(published: Published | None, evidence: Sequence[Evidence]) -> tuple[PublishedComparison, ...]:
     """Hold each published number against the measured mean of the same label, unit and, where it is stated, measure.
 
@@ -220,10 +229,10 @@ def decide(
     if another and verdict.word in ("refuted", "inconclusive"):
         verdict = replace(verdict, reason=f"{verdict.reason}; {another}")
     verdict = _as_declared(verdict, claim, subject)
-    compared = compare_published(None if another else printed, evidence)
+    compared = () if held is None else held.compared
     if baseline is None or verdict.word in UNDECIDED:
         return verdict, compared, None
-    approved = compare_baseline(baseline, evidence, now or Provenance())
+    approved = compare_baseline(baseline, samples, now or Provenance())
     return against_baseline(verdict, approved), compared, approved
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 
 from saeprobe.claims import Verdict
-from saeprobe.evidence.evidence import Evidence, Sample
+from saeprobe.evidence.evidence import Sample
 from saeprobe.statistics.shifts import paired_shift
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, changes
 
@@ -27,15 +27,6 @@ ROUNDING: Final = 1e-6
 
 FEWEST_DIGITS: Final = 4
 """A move is written in this many significant digits, or in as many more as it takes to see it."""
-
-
-def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
-    """Yield the samples of some evidence and of its parts, in order.
-
-    Those of controls are not the claim's, and the numbers of a printed table were not measured.
-    """
-    pieces = (piece for whole in evidence for piece in whole.walk())
-    return (sample for piece in pieces if piece.kind != "printed" for sample in piece.samples)
 
 
 def values_of(samples: Iterable[Sample]) -> tuple[Value, ...]:
@@ -182,15 +173,15 @@ class BaselineComparison:
         return f'{", ".join(moves)} {since} ("{one.because}"); {between}'
 
 
-def compare_baseline(baseline: Baseline, evidence: Iterable[Evidence], now: Provenance) -> BaselineComparison:
+def compare_baseline(baseline: Baseline, samples: Iterable[Sample], now: Provenance) -> BaselineComparison:
     """Hold each approved value against the measured one of the same label, measure and unit.
 
     Args:
         baseline: what was approved.
-        evidence: what this run showed; where it is empty nothing can be compared, and every value counts as lost.
+        samples: what this run measured; where there are none nothing can be compared, and every value counts as lost.
         now: what this run was made with; its `alpha` and `seed` are those of the test over units.
     """
-    measured = {value.key: value for value in values_of(samples_of(evidence))}
+    measured = {value.key: value for value in values_of(samples)}
     pairs = [(old, measured[old.key]) for old in baseline.values if old.key in measured]
     return BaselineComparison(
         baseline=baseline,

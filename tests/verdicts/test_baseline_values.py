@@ -9,7 +9,8 @@ import pytest
 from baselines_made import found, sample, summary
 
 from saeprobe.evidence.evidence import ControlResult
-from saeprobe.verdicts.baseline import samples_of, values_of
+from saeprobe.verdicts import samples_of
+from saeprobe.verdicts.baseline import values_of
 
 SIX = [[1.0, 3.0], [2.0, 4.0], [3.0, 5.0], [4.0, 6.0], [5.0, 7.0], [6.0, 8.0]]
 

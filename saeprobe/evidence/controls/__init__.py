@@ -266,20 +266,3 @@ def _listed(names: Sequence[str]) -> str:
     """List `length`, `length and wording`, `length, wording and activity`."""
     *others, last = names or [""]
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
-    """Leave a sentence on single features open where it holds on the very prompts on which they were picked.
-
-    Those are the prompts that a record holds, if it is of the published run, and those of that run read again: whoever
-    looks among thousands of features finds some there by chance alone.
-    """
-    sides = [one for one in evidence.samples if " of feature " in one.measure or one.label.startswith("feature ")]
-    looked = any(
-        (one.run is not None or terms.published_prompts) and not (one.run and one.run.another) for one in sides
-    )
-    if evidence.outcome != "supported" or evidence.kind == "published" or not looked:
-        return evidence
-    why = "but it was picked on these very prompts: other topics, or other wordings, would confirm it"
-    reason, scope = f"{evidence.reason}; {why}", f"{evidence.scope}; picked on these same prompts"
-    return replace(evidence, outcome="inconclusive", reason=reason, scope=scope)

@@ -17,6 +17,7 @@ from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, Terms, 
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
 from saeprobe.files import amount, p_value
+from saeprobe.statistics.intervals import rate_p
 
 FIRST: Final = 20  # draws are read at least
 MOST: Final = 40  # are read at most, or as many as make 1 / (draws + 1) less than alpha
@@ -119,7 +120,7 @@ def draws_control(
         )
     withstood = found and as_large <= plan.allowed
     half = _reaching(drawn, size / 2) if size > 0 else 0
-    of_half = sum(comb(len(drawn), reaching) for reaching in range(half, len(drawn) + 1)) / 2 ** len(drawn)
+    of_half = rate_p(half, len(drawn), bound=0.5, above=True)
     explains = found and not withstood and size > 0 and of_half <= HALF_SURELY
     p = (1 + as_large) / (1 + len(drawn)) if as_large <= plan.allowed else as_large / len(drawn)
     mean, prompts = float(drawn.mean()), len({prompt for side in here for prompt in side.prompts})
@@ -127,6 +128,8 @@ def draws_control(
     def words(size: float) -> str:
         return amount(size, unit, signed=True) if scale is None else f"{100 * size:+.3g} %"
 
+    shown = {"D": size, "R": mean, "draws": len(drawn), "as large": as_large}
+    shown |= {"half as large": half, "p of half": of_half}
     return ControlResult(
         name=name,
         answer="withstood" if withstood else "explains" if explains else "cannot tell",
@@ -137,14 +140,7 @@ def draws_control(
         f"the same {prompts:,} prompts, {half} at least half of it, {words(mean)} on average, {p_value(p)}",
         share=(size - mean) / size if size > 0 else None,
         rule=_RULE.format(alpha=terms.alpha, surely=HALF_SURELY, **vars(plan)),
-        numbers={
-            "D": size,
-            "R": mean,
-            "draws": len(drawn),
-            "as large": as_large,
-            "half as large": half,
-            "p of half": of_half,
-        },
+        numbers=shown,
         unit_values=tuple(
             UnitValue(side=statement, unit=f"draw {draw}", value=float(value)) for draw, value in enumerate(drawn)
         ),
@@ -171,7 +167,9 @@ def _on(side: Measurement | Features, there: Measurement | Features) -> Measurem
     """Take a side on the prompts that were read there too."""
     these = set(there.prompts)
     chosen = np.array([prompt in these for prompt in side.prompts])
-    return side.select(chosen if isinstance(side, Measurement) else np.flatnonzero(chosen).tolist())
+    if isinstance(side, Measurement):
+        return side.select(chosen)
+    return side.select(np.flatnonzero(chosen).tolist())
 
 
 def _alike(one: Measurement | Features, other: Measurement | Features) -> bool:
@@ -246,7 +244,7 @@ def run_rivals(
         # the words explain what a test confirmed, of which there is no further error, where they make half of it
         p = None if error is not None else claim.p if half.estimate > 0 else 1.0
         made = Made(left=left, half=half, p=p, at_best=(claim.p or 1.0, claim.p or 1.0))
-        said = {"done": done, "how": _PASTED, "unit": unit}
-        return answered(name, whole, made, terms, found=found, **said, evidence=alone)
+        how = _PASTED
+        return answered(name, whole, made, terms, found=found, done=done, how=how, unit=unit, evidence=alone)
 
     return tuple(own[name]() if name in own else rival(name) for name in terms.controls)

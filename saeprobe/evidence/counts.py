@@ -180,10 +180,8 @@ def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
 
     alpha = base.alpha or 0.0
     table = np.array([[side.successes, side.trials - side.successes] for side in (a, b)])
-    p, above = (
-        min(1.0, *(2 * float(fisher_exact(table, alternative=side).pvalue) for side in ("greater", "less"))),
-        (base.estimate or 0.0) > 0,
-    )
+    p = min(1.0, *(2 * float(fisher_exact(table, alternative=side).pvalue) for side in ("greater", "less")))
+    above = (base.estimate or 0.0) > 0
     judged: Judged = "inconclusive", f"{counts}, {p_value(p)}: not distinguished at alpha = {alpha:g}"
     if p < alpha:
         judged = ("supported", "") if above else ("refuted", "the contrary holds: ")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -211,21 +209,17 @@ def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) 
     if not terms.controls:
         return ()
     refuse_others("a comparison of two measurements", terms.controls)
-    there, statement = found(compared, terms), f"{a.name} > {b.name}"
+    there = found(compared, terms)
 
-    def drawn(name: Control) -> ControlResult:
-        own = compared.shift.estimate
-        return draws_control(
-            name, (a, b), of_means, statement=statement, unit=a.unit, own=own, found=there, terms=terms
-        )
+    def run(name: Control) -> ControlResult:
+        if name in RANDOM:
+            own, what = compared.shift.estimate, {"statement": f"{a.name} > {b.name}", "unit": a.unit}
+            return draws_control(name, (a, b), of_means, **what, own=own, found=there, terms=terms)
+        if name == "injection":
+            return injection_control(a, b, compared, terms, again=greater)
+        return (length_control if name == "length" else wording_control)(a, b, compared, terms)
 
-    run: dict[Control, Callable[[], ControlResult]] = {
-        "length": lambda: length_control(a, b, compared, terms),
-        "wording": lambda: wording_control(a, b, compared, terms),
-        "injection": lambda: injection_control(a, b, compared, terms, again=greater),
-        **{name: partial(drawn, name) for name in RANDOM},
-    }
-    return tuple(run[name]() for name in terms.controls)
+    return tuple(map(run, terms.controls))
 
 
 def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) -> Evidence:

@@ -142,8 +142,6 @@ def sampling(spread: Spread, theirs: int) -> float:
 
 def units_within(published: Published, sample: Sample, distance: float) -> int | None:
     """Return how many units here would bring the tolerance to `distance`; None where no number of them would."""
-    if len(sample.spreads) != 1:
-        return None
     (spread,), rounding = sample.spreads, published.rounding(sample.label)
     theirs = behind(published, spread.units)
     wanted = range(spread.n + 1, MOST_UNITS + 1)

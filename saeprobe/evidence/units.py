@@ -200,10 +200,8 @@ def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> Compared:
     if "topics" in wanted:
         fixed = "this wording only" if n_units == (1, 1) else f"these {wordings} fixed"
         shift = paired_shift(topics, alpha=alpha, seed=seed, scale=size)
-        made, scope = (
-            partial(made, n_units=(len(topics), len(topics)), paired=True),
-            f"{fixed}, over {len(topics)} topics",
-        )
+        made = partial(made, n_units=(len(topics), len(topics)), paired=True)
+        scope = f"{fixed}, over {len(topics)} topics"
         return made(shift=shift, units="topics, paired", scope=scope, unit_values=by_topic)
     if means.paired:
         shift = paired_shift(np.array([unit.value for unit in by_template]), alpha=alpha, seed=seed, scale=size)

@@ -70,18 +70,15 @@ class _Held:
         for upper, lower in self.orders:
             apart = abs(upper.value - lower.value)
             for row in (upper, lower):
-                if row.answer == "drifted" or not row.tolerance or row.sampling == 0:
+                tolerance = row.tolerance or 0.0
+                if row.answer == "drifted" or row.sampling == 0 or tolerance <= apart / 2 * (1 + 1e-9):
                     continue
-                if row.tolerance > apart / 2 * (1 + 1e-9):
-                    (sample,) = self.found[row.label].values()
-                    units = None if row.sampling is None else units_within(self.published, sample, apart / 2)
-                    would = f"{units} {sample.spreads[0].units} here would do" if units else ""
-                    if row.sampling and not units:
-                        would = f"no number of {sample.spreads[0].units} here would do beside so few there"
-                    wide[row.label] = (
-                        f"± {row.tolerance:.3g} would hold either of {upper.label} and {lower.label}, published "
-                        f"{apart:.4g} apart"
-                    ) + (f"; {would}" if would else "")
+                (sample,), would = self.found[row.label].values(), ""
+                if row.sampling and len(sample.spreads) == 1:
+                    units, what = units_within(self.published, sample, apart / 2), sample.spreads[0].units
+                    would = f"; {units or 'no number of'} {what} here would do{'' if units else ' beside so few there'}"
+                both = f"{upper.label} and {lower.label}, published {apart:.4g} apart"
+                wide[row.label] = f"± {tolerance:.3g} would hold either of {both}{would}"
         return wide
 
     def unanswered(self, evidence: Sequence[Evidence]) -> str | None:

@@ -194,7 +194,7 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
         printed = f"{published.measure} in {published.unit}".removeprefix(" in ")
         raise TypeError(f"{of.name} in {of.unit} is not what the numbers are printed of: {printed}")
     samples = tuple(sample_of(of[label], terms) for label in published.values)
-    if another := another_run(published, samples) or other_prompts(published, samples):
+    if another := another_run(published, samples):
         raise NotRun(another)
     rows = tuple(held_against(published, sample, sampled=False) for sample in samples)
     far, either = ([row.label for row in rows if row.answer == one] for one in ("drifted", "rounding decides"))
@@ -225,22 +225,17 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
     )
 
 
-def other_prompts(published: Published, samples: Iterable[Sample]) -> str:
-    """Say that counts of prompts are of more or fewer prompts than are printed; empty where none is."""
-    for sample in samples if published.unit == PROMPTS else ():
-        most = published.values.get(sample.label, 0)
-        if sample.unit != PROMPTS or sample.n is None or sample.label not in published.values:
+def another_run(published: Published, samples: Iterable[Sample]) -> str:
+    """Say that samples which answer for printed numbers are of another run, or count other prompts; else nothing."""
+    for sample in samples:
+        if sample.label not in published.values or sample.unit != published.unit:
             continue
+        if sample.run and (apart := sample.run.apart(published.n, published.language)):
+            return f"another run: {apart}; its numbers are not compared with the published ones"
+        if sample.unit != PROMPTS or sample.n is None:
+            continue
+        most = published.values[sample.label]
         if published.n not in (None, sample.n) or most > sample.n:
             printed = f"{most:g} prompts" if published.n is None else f"a count of {published.n} prompts"
             return f"{printed} of {sample.label} cannot be held against a count of {sample.n}; wanted as many prompts"
-    return ""
-
-
-def another_run(published: Published, samples: Iterable[Sample]) -> str:
-    """Say that samples which answer for printed numbers are recorded of another run; empty where none is."""
-    for sample in samples:
-        alike = sample.label in published.values and sample.unit == published.unit
-        if alike and sample.run and (apart := sample.run.apart(published.n, published.language)):
-            return f"another run: {apart}; its numbers are not compared with the published ones"
     return ""

@@ -9,7 +9,7 @@ from typing import Final
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
 from saeprobe.evidence.compare import worst_of
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
-from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, other_prompts, units_within
+from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, units_within
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
@@ -218,7 +218,7 @@ def decide(
     """
     printed = claim.published.get(subject)
     samples = tuple(samples_of(evidence))
-    another = another_run(printed, samples) or other_prompts(printed, samples) if printed else ""
+    another = another_run(printed, samples) if printed else ""
     held = _held(printed, evidence) if printed and not another else None
     verdict = _from_evidence(claim, evidence, ended, held)
     if another and verdict.word == "supported":

@@ -184,9 +184,8 @@ def compared(*pairs: tuple[float, float], **more: object) -> BaselineComparison:
     """Approved and measured summaries of a, b, ..."""
     names = "abcdef"
     approved = baseline(*(summary(names[i], old) for i, (old, _) in enumerate(pairs)), **more)
-    return compare_baseline(
-        approved, [found(*(summary(names[i], new) for i, (_, new) in enumerate(pairs)))], Provenance()
-    )
+    measured = (summary(names[i], new) for i, (_, new) in enumerate(pairs))
+    return compare_baseline(approved, measured, Provenance())
 
 
 def test_the_same_run_agrees_in_every_row() -> None:

@@ -140,10 +140,9 @@ def not_run(name: Control, effect: float, why: str) -> ControlResult:
 def untouched(name: Control, compared: Compared, terms: Terms, why: str) -> ControlResult:
     """Make the result of a control that has nothing to take off, so that the claim's own test stands."""
     shift, answer = compared.shift, "withstood" if found(compared, terms) else "cannot tell"
-    whole = replace(not_run(name, shift.estimate, why), p=shift.p / 2, share=1.0)
-    return replace(
-        whole, answer=answer, interval=shift.interval, rule="There is nothing to take off: p is half of the claim's"
-    )
+    rule = "There is nothing to take off: p is half of the claim's"
+    whole = replace(not_run(name, shift.estimate, why), answer=answer, interval=shift.interval, rule=rule)
+    return replace(whole, p=shift.p / 2, share=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,8 @@ import numpy as np
 from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
+from saeprobe.evidence.counts import summaries
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.near import within_rounding
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary

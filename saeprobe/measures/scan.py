@@ -18,8 +18,8 @@ from saeprobe.measures.reading import Readable, captured, refuse_apart, template
 from saeprobe.measures.separation import SHARE
 from saeprobe.prompts.wordings import copies
 from saeprobe.shapes import Float
-from saeprobe.statistics import q_values
 from saeprobe.statistics.intervals import units_to_decide
+from saeprobe.statistics.planning import q_values
 
 EXAMPLES = 3
 """The reason names at most this many confirmed features; the others are in the report."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
-from saeprobe.statistics import many_claims
+from saeprobe.statistics.planning import many_claims, q_values
 
 CLAIMS: list[tuple[str, str, str, float | None]] = [
     ("sparrow", "a", "supported", 0.001),
@@ -47,3 +50,23 @@ def test_few_wordings_are_named_where_q_is_coarse() -> None:
     assert many.line.endswith("with p = 0.014, 12 claims as sure would: q is coarse for few wordings")
     claims[11] = ("s", "11", "supported", 1 / 70)
     assert many_claims(claims, alpha=0.05)[1][0].beyond == 12
+
+
+@settings(max_examples=40, deadline=None)
+@given(ps=st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_adjusted_p_values_are_those_of_statsmodels(ps: list[float]) -> None:
+    """Benjamini and Hochberg's."""
+    expected = multipletests(ps, method="fdr_bh")[1]
+    assert q_values(ps) == pytest.approx(expected)
+
+
+def test_adjusted_p_values_by_hand() -> None:
+    """0.01, 0.02 and 0.04 of 4 become 0.04, 0.04 and 0.16 / 3."""
+    found = q_values([0.02, 0.9, 0.01, 0.04])
+    assert found == pytest.approx([0.04, 0.9, 0.04, 0.16 / 3])
+
+
+def test_a_p_that_is_none_has_no_adjusted_one() -> None:
+    """It lies between 0 and 1."""
+    with pytest.raises(ValueError, match="only numbers between 0 and 1 are"):
+        q_values([1.5])

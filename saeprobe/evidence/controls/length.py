@@ -9,12 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from saeprobe.evidence.controls import Contrast, Made, answered, found, mean_of, not_run, t_quantile, untouched
+from saeprobe.evidence.controls import Contrast, Made, answered, found, mean_of, not_run, untouched
 from saeprobe.evidence.controls.adjusting import grouped
 from saeprobe.evidence.evidence import ControlResult, Terms
 from saeprobe.evidence.units import Compared, compare, mean_by
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import number
+from saeprobe.statistics.intervals import t_quantile
 from saeprobe.statistics.permutation import Units
 
 FEWEST: Final = 3  # wordings of a style, or topics, from which the error of a slope is taken

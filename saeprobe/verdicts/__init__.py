@@ -76,7 +76,7 @@ class _Held:
                     (sample,) = self.found[row.label].values()
                     units = None if row.sampling is None else units_within(self.published, sample, apart / 2)
                     would = f"{units} {sample.spreads[0].units} here would do" if units else ""
-                    if row.sampling and not units:
+                    if row.sampling and sample.spreads and not units:  # a count has no spread
                         would = f"no number of {sample.spreads[0].units} here would do beside so few there"
                     wide[row.label] = (
                         f"± {row.tolerance:.3g} would hold either of {upper.label} and {lower.label}, published "

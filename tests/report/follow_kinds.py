@@ -191,8 +191,8 @@ def _recorded_rate(evidence: Json, sample: Json, tail: float) -> Json:
     if evidence["p"] is None:
         return {}
     n, (sign, bound) = evidence["n_units"][0], _beside(evidence)
-    units = np.arange(n) < round(sample["mean"] * n)
-    return _one_way(sign, *(_rate_above(of, 1, at, tail) for of, at in ((units, bound), (~units, 1 - bound))), tail)
+    units: np.ndarray = np.arange(n) < round(sample["mean"] * n)
+    return _one_way(sign, _rate_above(units, 1, bound, tail), _rate_above(~units, 1, 1 - bound, tail), tail)
 
 
 def _whole(evidence: Json, report: Json) -> Json:
@@ -224,7 +224,8 @@ def _exclusive(evidence: Json, report: Json) -> Json:
     n_a, n_b = evidence["n_units"]
     fires = np.array([[bit == "1" for bit in row] for row in evidence["patterns"]["fires"]]).T
     counts, (by,) = np.array(evidence["patterns"]["features"]), shuffles(evidence["rule"])
-    paired, order = evidence["units"] == "topics", np.arange(n_a + n_b)
+    paired: bool = evidence["units"] == "topics"
+    order: np.ndarray = np.arange(n_a + n_b)
     if paired:
         order = order.reshape(2, -1).T.ravel()
     runs = [[1, 0]] * n_a if paired else [[1] * n_a + [0] * n_b]

@@ -49,7 +49,7 @@ def parts_of(evidence: Json, report: Json) -> list[Json]:
 def wordings(evidence: Json) -> dict[str, str]:
     """Map each near copy to the wording that it counts for, unless both are units."""
     names = evidence["unit_values"]["unit"]
-    merged = (
+    merged: Iterator[list[str]] = (
         group
         for group in evidence["copies"]
         if not any(name == one or name.endswith(f": {one}") for one in group[1:] for name in names)
@@ -61,7 +61,8 @@ def means(
     sample: Json, report: Json, what: str, evidence: Json, values: Sequence[float] | None = None
 ) -> dict[str, float]:
     """Take the mean of each topic, or of each wording, where near copies count alike."""
-    column, first = report["prompts"][what], wordings(evidence) if what == "template" else {}
+    column: list[str] = report["prompts"][what]
+    first = wordings(evidence) if what == "template" else {}
     groups: dict[str, dict[str, list[float]]] = {}
     for place, value in zip(sample["prompts"], sample["values"] if values is None else values, strict=True):
         name = column[place]
@@ -177,7 +178,7 @@ def dealt(runs: Sequence[Sequence[int]], by: Shuffle) -> Values:
 
 @cache
 def _ways(n: int, n_a: int) -> Values:
-    every = np.arange(2**n)
+    every: Values = np.arange(1 << n)
     return every[np.bitwise_count(every) == n_a]
 
 
@@ -248,8 +249,9 @@ def of_flips(of: Values, by: Shuffle, topics: Values | None = None) -> Test:
                 for part in (moved[:half], moved[half:])
             )
             far = abs(moved.sum()) - len(of) * slack(of)
-            low = np.searchsorted(second, -far - first, side="right")
-            return by.p(int((len(second) - np.searchsorted(second, far - first) + low).sum()) if far > 0 else by.ways)
+            low: Values = np.searchsorted(second, -far - first, side="right")
+            high: Values = len(second) - np.searchsorted(second, far - first)
+            return by.p(int(low.sum() + high.sum()) if far > 0 else by.ways)
 
         return counted
     labels = dealt([[1, 0]] * (len(of) + (0 if topics is None else len(topics))), by)

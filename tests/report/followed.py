@@ -91,7 +91,11 @@ def injected(side: Measurement, mean: float) -> Measurement:
     """The side, whose words bring about this mean in eight neutral wordings."""
     neutral = [replace(prompt, style=side.label) for prompt in prompts("neutral", 8, TOPICS)]
     there = replace(measured(side.label, mean, seed=40 + round(mean), templates=8), prompts=tuple(neutral))
-    return replace(side, under=lambda _control, _draw: there)
+
+    def under(_control: Control, _draw: int) -> Measurement:
+        return there
+
+    return replace(side, under=under)
 
 
 def drawn(side: Measurement, mean: float) -> Measurement:

@@ -29,7 +29,7 @@ from saeprobe.evidence.values import (
     Summary,
     is_number,
 )
-from saeprobe.files import amount, number
+from saeprobe.files import SHARE, amount, number
 
 Decide = Callable[[object, object, Terms], Evidence]
 
@@ -232,6 +232,9 @@ def each_holds(parts: Sequence[Evidence]) -> Evidence:
     """Make the evidence that all of `parts` hold (intersection-union test, Berger 1982); see `_RULE`."""
     outcome, which = worst_of(parts)
     reason = f"all {len(parts)} comparisons hold"
+    if left := [(one.share, one.name) for part in parts for one in part.controls if one.share is not None]:
+        share, name = min(left)
+        reason += f"; at least {number(share, SHARE)} of each is left beside the control for {name}"
     if outcome != "supported":
         word = "open" if outcome == "inconclusive" else outcome
         are = f"is {word}:" if len(which) == 1 else f"are {word}, such as"

@@ -104,6 +104,16 @@ def test_what_parts_make_together(outcomes: tuple[str, ...], word: str) -> None:
     assert whole([part("supported"), whole(parts)]).outcome == word
 
 
+def test_a_whole_that_holds_says_the_least_that_a_control_leaves() -> None:
+    """Of shares of 0.4, 0.07 and none at all the reason gives 7 %, and the control that leaves it."""
+    left = [
+        ControlResult(name=name, answer="withstood", estimate=1.0, interval=None, p=0.01, detail="so", share=share)
+        for name, share in (("wording", 0.4), ("length", 0.07), ("injection", None))
+    ]
+    parts = [part("supported", controls=(left[0], left[2])), part("supported", controls=(left[1],))]
+    assert whole(parts).reason == "all 2 comparisons hold; at least 7 % of each is left beside the control for length"
+
+
 def test_summaries_cannot_be_ordered() -> None:
     """Means alone are shown in their order and decide nothing."""
     evidence = ordered([summary("novice", 132), summary("standard", 120), summary("expert", 113)])

@@ -40,11 +40,18 @@ def prompts(style: str, templates: int, topics: Sequence[str]) -> tuple[Prompt, 
 
 
 def measured(
-    style: str, mean: float, *, seed: int, templates: int = 4, topics: Sequence[str] = TOPICS, measure: str = "l0"
+    style: str,
+    mean: float,
+    *,
+    seed: int,
+    templates: int = 4,
+    topics: Sequence[str] = TOPICS,
+    measure: str = "l0",
+    spread: float = 0.5,
 ) -> Measurement:
-    """Values about a mean, with a level for each topic and some for each wording."""
+    """Values about a mean, with a level for each topic and some, which spread so far, for each wording."""
     rng = np.random.default_rng(seed)
-    levels, wordings = 3.0 * np.arange(len(topics)), rng.normal(0, 0.5, (templates, 1))
+    levels, wordings = 3.0 * np.arange(len(topics)), rng.normal(0, spread, (templates, 1))
     values = mean + levels + wordings + rng.normal(0, 0.4, (templates, len(topics)))
     length = np.tile(np.arange(len(topics)), templates) + 10 + int(rng.integers(3))
     return Measurement(
@@ -87,10 +94,11 @@ def features(
     )
 
 
-def injected(side: Measurement, mean: float) -> Measurement:
-    """The side, whose words bring about this mean in eight neutral wordings."""
+def injected(side: Measurement, mean: float, spread: float = 0.5) -> Measurement:
+    """The side, whose words bring about this mean in eight neutral wordings, which spread so far."""
     neutral = [replace(prompt, style=side.label) for prompt in prompts("neutral", 8, TOPICS)]
-    there = replace(measured(side.label, mean, seed=40 + round(mean), templates=8), prompts=tuple(neutral))
+    there = measured(side.label, mean, seed=40 + round(mean), templates=8, spread=spread)
+    there = replace(there, prompts=tuple(neutral))
 
     def under(_control: Control, _draw: int) -> Measurement:
         return there
@@ -137,6 +145,13 @@ def copied(side: Measurement) -> Measurement:
         return replace(prompt, template=template, text=template.format(topic=prompt.topic))
 
     return replace(side, prompts=tuple(near(it) if it.template == second else it for it in side.prompts))
+
+
+def framed(style: str, mean: float, *, seed: int) -> Measurement:
+    """Twelve wordings, each of which shares a frame with one of any other style; words alone spread widely."""
+    side = measured(style, mean, seed=seed, templates=12)
+    asked = tuple(replace(prompt, frame=prompt.frame.split()[-1]) for prompt in side.prompts)
+    return injected(replace(side, prompts=asked), 8 + 0.6 * (mean - 8), spread=3)
 
 
 NOVICE, EXPERT = measured("novice", 12, seed=1), measured("expert", 8, seed=2)
@@ -193,6 +208,11 @@ def _drawn(mean_of_novice: float) -> Asked:
     return lambda: a > b
 
 
+def _in_frames() -> Evidence:
+    a, b = with_family(framed("novice", 12, seed=8), framed("expert", 8, seed=9))
+    return a > b
+
+
 NUMBERS = published(novice=float(np.mean(NOVICE.values)), unit="features", tolerance=0.1)
 TURNED = published(novice=20, expert=22, unit="features", tolerance=30)
 MOVED = published(novice=3.0, unit="features", tolerance=0.1)
@@ -216,6 +236,7 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "greater.sampling": (lambda: NOVICE > EXPERT, (), (), SAMPLED),
     "ratio": (lambda: ratio(NOVICE, EXPERT) == published("+21 %"), (), (), None),
     "ratio.less": (lambda: ratio(NOVICE, EXPERT) == published("+200 %"), (), (), None),
+    "greater.frames": (_in_frames, ("injection",), (), None),
     "greater.contrary": (lambda: EXPERT > NOVICE, (), (), None),
     "greater.open": (lambda: NOVICE > TWIN, (), (), None),
     "greater.sampled": (lambda: WIDE[0] > WIDE[1], (), (), None),

@@ -219,7 +219,7 @@ def test_the_page_for_readers_can_be_followed(path: Path, report: Json, capsys: 
     code = "".join(blocks("python"))
     for shown, here in {
         '"reports/report.json"': repr(str(path)),
-        '"day1.novice-more-than-expert", "finch"': '"greater.words", "sparrow"',
+        '"day1.novice-more-than-expert", "finch"': '"greater.frames", "sparrow"',
     }.items():
         assert code.count(shown) == 1
         code = code.replace(shown, here)
@@ -228,9 +228,9 @@ def test_the_page_for_readers_can_be_followed(path: Path, report: Json, capsys: 
 
     printed = capsys.readouterr().out
     assert NUMBER.sub("#", printed) == NUMBER.sub("#", "".join(blocks("output")))
-    evidence = first(alone(report, "greater.words"))
+    evidence = first(alone(report, "greater.frames"))
     (control,) = [it for it in evidence["controls"] if it["name"] == "injection"]
-    assert names["word"] == "explained"
+    assert names["word"] == "inconclusive"
     assert names["units"] == pytest.approx(names["again"])
     assert names["difference"] == pytest.approx(evidence["estimate"])
     assert [names["left"], names["p_left"]] == pytest.approx([control["estimate"], control["p"]])

@@ -135,13 +135,13 @@ class Shuffle(NamedTuple):
 def shuffles(rule: str) -> list[Shuffle]:
     """Read from a rule what was shuffled, one test after another."""
     found = re.findall(
-        r"compared: ([^;]*); shuffled: [^;]*; it came out at least as large in ([\d,]+) of ([\d,]+) ways"
+        r"([^.;:]*)(?:; shuffled: [^;]*; it)? came out at least as large in ([\d,]+) of ([\d,]+) ways(?: \([^)]*\))?"
         r"(?:, drawn by numpy\.random\.default_rng\((\d+)\)\.random\(\((\d+), (\d+)\)\))?",
         rule,
     )
     return [
         Shuffle(
-            compared,
+            compared.strip(),
             int(reached.replace(",", "")),
             int(ways.replace(",", "")),
             int(seed) if seed else None,

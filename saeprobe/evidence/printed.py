@@ -166,6 +166,8 @@ def _count_error(published: Published, sample: Sample) -> _Error | str:
             f"a count of {prompts} prompts in {k} wordings there, and of {sample.n} in {n} here: wanted as many in each"
         )
     expected, error = sample.rarefied[k - 1]
+    if not error:
+        return f"{n} wordings here show no spread, from which a sampling error could be had"
     half = t_quantile(0.975, 2 * n - 2) * error * sqrt(1 + n / k)
     how = f"t(0.975, {2 * n - 2}) x jackknife error {error:.4g} x sqrt(1 + {n} / {k})"
     return _Error(expected, half, f" + sampling error {half:.3g}: {how} of a count over {k} wordings of {n} here")

@@ -181,7 +181,7 @@ def _judged(estimate: float, interval: tuple[float, float] | None, printed: Publ
         return "inconclusive", ": not compared, since units so few or so far apart leave the ratio without an end"
     within = sqrt(2) * log(interval[1] / interval[0]) / 2
     low, high = (log(max(end, 1e-12)) - log(estimate) for end in (value - rounding, value + rounding))
-    shown = f", interval {span(interval)}: held to a factor of {exp(within):.3g}"
+    shown = f" ± {rounding:.3g} by its digits, interval {span(interval)}: held to a factor of {exp(within):.3g}"
     if max(low, -high) > within:
         return "refuted", shown
     if within + (high - low) / 2 > abs(log(value)) / 2:

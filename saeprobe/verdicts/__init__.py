@@ -237,7 +237,7 @@ def _from_evidence(
     claim: Claim, evidence: Sequence[Evidence], ended: BaseException | None, held: _Held | None
 ) -> Verdict:
     runs = dict.fromkeys(str(sample.run) for sample in samples_of(evidence) if sample.run)
-    scope = "; ".join(dict.fromkeys([*(piece.scope for piece in evidence), *runs]))
+    scope = "; ".join(dict.fromkeys([*(one for piece in evidence for one in piece.scope.split("; ")), *runs]))
     if isinstance(ended, NotRun | Unverifiable):
         if not any(piece.outcome in ("refuted", "explained") for piece in evidence):  # they are not skipped away
             return Verdict(word="not run" if isinstance(ended, NotRun) else "unverifiable", reason=str(ended))

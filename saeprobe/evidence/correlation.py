@@ -136,12 +136,12 @@ class _Units:
             (rows[None],),
             lambda order: products[rows, order].sum(axis=1, keepdims=True),
             lambda looked: looked[:, 0] >= bound,
-            what=f"permutation of {len(rows)} units",
+            what=f"permutation of {len(rows)} {what}",
             alpha=terms.alpha,
             seed=terms.seed,
         )
-        rule = found.rule("r, in the direction of the sentence", f"the second measure between {len(rows)} {what}")
-        return found.p, f"{found.name}, {what}, one-sided", rule
+        rule = found.rule("r with the second measure of another unit, in the direction of the sentence,")
+        return found.p, f"{found.name}, one-sided", rule
 
 
 def _wordings(of: Correlation) -> tuple[str, ...]:
@@ -229,7 +229,7 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     if bound == 0:
         each, seed = replace(terms, alpha=terms.alpha / 2), terms.seed
         p, permuted, rule = units.p(each, above=above)
-        base = replace(base, rule=f"{base.rule}. For p: {rule}")
+        base = replace(base, rule=f"{base.rule}. {rule}")
         holds = holds and p < each.alpha
         contrary = contrary and units.p(each, above=not above)[0] < each.alpha
         test, reason = f"{permuted}; {test}", f"{reason}, {p_value(p)}"

@@ -70,7 +70,7 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     if shift.p >= terms.alpha and shift.spread:
         needed = _needed_between(a, b, compared, wanted=shift.needed)
     judged = _judge(a, b, compared, controls, needed, asked)
-    rule = _rule(asked, terms.alpha, controls) + _by_hand(compared) + raised_by(margin)
+    rule = _rule(asked, terms.alpha, controls) + _by_hand(compared, shift.rule) + raised_by(margin)
     evidence = _tested(kind, statement, (a, b), compared, judged, terms)
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
 
@@ -185,19 +185,19 @@ def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
     return rule
 
 
-def _by_hand(compared: Compared) -> str:
-    """Say how the units, the interval and what was drawn come about, to go on after a rule."""
+def _by_hand(compared: Compared, tested: str) -> str:
+    """Say how the units, the interval and p come about, to go on after a rule."""
     if compared.paired:
-        what = "a unit's is its mean on the first side less that on the second"
+        what = "A unit's value is its mean on the first side less that on the second"
     else:
         what = (
-            "a template's is its mean over the topics that both sides have, each prompt less the mean of its topic "
-            "over both sides and plus the mean of these means"
+            "A template's value is its mean over the topics that both sides have, each prompt less the mean of its "
+            "topic over both sides and plus the mean of these means"
         )
     if compared.units.startswith("templates and"):
         what += "; a topic's is its difference of the sides, taken less their mean and times sqrt(n / (n - 1))"
-    how = f". Of the unit values {what}. The interval holds what can be taken off the first side without rejection"
-    return f"{how}. {compared.shift.rule}"
+    how = f". {what}. The interval holds what can be taken off the first side without rejection"
+    return f"{how}. {tested}"
 
 
 def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> Controls:
@@ -232,7 +232,7 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
     if isinstance(compared, str) or isinstance(above, str) or isinstance(below, str):
         return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
     edges = above.shift, below.shift
-    p = max(_one_sided(edges[0], side=1), _one_sided(edges[1], side=-1))
+    p, decides = max((_one_sided(edge, side=side), edge.rule) for edge, side in zip(edges, (1, -1), strict=True))
     judged = _judge_equal(a, b, compared, edges, margin=margin, p=p)
     needed = None
     if judged[0] == "inconclusive" and compared.shift.spread:  # from the nearer edge, inside the margin or outside
@@ -252,7 +252,8 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
             f"p is the larger one-sided p of the difference against -{margin:g} and +{margin:g}, half of a two-sided p "
             f"each; supported where it is below alpha = {terms.alpha:g}, which is where the {1 - 2 * terms.alpha:.0%} "
             "interval lies inside the margin; refuted where the difference lies beyond the margin with a one-sided p "
-            "below alpha; inconclusive otherwise, and where the units show no spread" + _by_hand(compared)
+            "below alpha; inconclusive otherwise, and where the units show no spread"
+            + _by_hand(compared, f"Against the edge that p is of: {decides}")
         ),
     )
 

@@ -26,7 +26,7 @@ _RULE = (
     "printed ratio as uncertain as ours: supported where the printed one, by what it was rounded from, lies within "
     "sqrt(2) h of ours, and this and the rounding are at most half of its distance from 1; refuted where it lies "
     "farther; inconclusive otherwise, and where the interval has no end. A stated tolerance stands in the place of all "
-    "this. The unit values are those of r = 1"
+    "this. The unit values, and what follows, are those of r = 1"
 )
 
 

@@ -100,7 +100,7 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         level=1 - 2 * terms.alpha,
         p=reached.p,
         test=reached.name,
-        rule=f"{_RULE}. {reached.rule('the mean silhouette', 'the styles')}",
+        rule=f"{_RULE}. {reached.rule('The mean silhouette')}",
         seed=reached.seed,
         units="wordings" if within is None else "topics",
         n_units=tuple(int(count) for count in counts),
@@ -358,6 +358,7 @@ def relabel(
     """
     observed = float(silhouettes(distances, labels[None]).mean())
     step = max(1, AT_ONCE // (len(labels) * (int(labels.max()) + 1)))
+    where = f"within {len(labels) // within} topics" if within else f"over {len(labels)} wordings"
 
     def look(dealt: Dealt) -> Looked:
         parts = [dealt[start : start + step] for start in range(0, len(dealt), step)]
@@ -368,7 +369,7 @@ def relabel(
         (_runs(labels, within),),
         look,
         large or (lambda looked: looked[:, 0] >= observed - CLOSE),
-        what=f"permutation of styles over {len(labels)} units" + (f", within runs of {within}" if within else ""),
+        what=f"permutation of styles {where}",
         alpha=alpha,
         seed=seed,
     )

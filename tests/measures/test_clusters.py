@@ -70,7 +70,7 @@ def test_two_styles_apart_are_supported() -> None:
     assert evidence.p == pytest.approx(2 / 252)
     assert evidence.statement == "n and e prompts form separate regions of feature space"
     assert evidence.scope == "these 5 + 5 templates"
-    assert evidence.test == "exact permutation of styles over 10 units (all 252)"
+    assert evidence.test == "exact permutation of styles over 10 wordings (all 252)"
     assert (evidence.units, evidence.n_units, evidence.seed) == ("wordings", (5, 5), None)
     assert [unit.value for unit in evidence.unit_values] == pytest.approx(by_hand(of))
     assert [(unit.side, unit.unit) for unit in evidence.unit_values][:2] == [
@@ -136,7 +136,7 @@ def test_one_wording_permutes_styles_within_topics() -> None:
     evidence = clustered(apart(templates="A", own=1.0))
     assert (evidence.outcome, evidence.p) == ("supported", 2 / 64)
     assert evidence.scope == "this wording only, over 6 topics"
-    assert evidence.test == "exact permutation of styles over 12 units, within runs of 2 (all 64)"
+    assert evidence.test == "exact permutation of styles within 6 topics (all 64)"
     assert (evidence.units, evidence.n_units) == ("topics", (6, 6))
     assert [(unit.side, unit.unit) for unit in evidence.unit_values][:3] == [
         ("n", "tides"),
@@ -254,7 +254,7 @@ def test_many_styles_are_counted_not_named() -> None:
     evidence = clustered(apart(styles="abcde", templates="AB", own=0.9))
     assert evidence.statement == "the prompts of 5 styles form separate regions of feature space"
     assert evidence.n_units == (2,) * 5
-    assert evidence.test == "sampled permutation of styles over 10 units (19,999 drawn)"
+    assert evidence.test == "sampled permutation of styles over 10 wordings (19,999 drawn)"
     assert evidence.seed == 0
     assert clustered(apart(styles="abcd", templates="AB")).statement.startswith("a and b and c and d prompts form")
 
@@ -329,7 +329,7 @@ def test_the_distances_between_units_are_told() -> None:
         tuple(round(float(cosine(vectors[unit], vectors[before])), 6) for before in range(unit)) for unit in range(1, 6)
     )
     assert "the silhouettes follow from the distances given here" in evidence.rule
-    assert "compared: the mean silhouette; shuffled: the styles; it came out at least as large in" in evidence.rule
+    assert "The mean silhouette came out at least as large in" in evidence.rule
 
 
 def test_styles_on_other_topics_are_not_compared() -> None:

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, Final, NoReturn, cast
 
 from saeprobe import __version__
-from saeprobe.cli.commands import COMMANDS, path
+from saeprobe.cli.commands import COMMANDS, help_of, path
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
@@ -124,13 +124,9 @@ def _parser(named: Collection[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
+        description, epilog = help_of(name) if name in named else ("", "")
         added = commands.add_parser(
-            name,
-            help=command.summary,
-            description=command.description,
-            epilog=f"examples:\n{command.examples}\n\nexit codes: {command.exit_codes}",
-            add_help=name in named,
-            **style,
+            name, help=command.summary, description=description, epilog=epilog, add_help=name in named, **style
         )
         for flags, options in command.arguments if name in named else ():
             action = added.add_argument(*flags, **options)

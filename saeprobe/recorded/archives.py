@@ -159,7 +159,7 @@ class _Stored:
         known: dict[str, Callable[..., object]] = {
             "collections.OrderedDict": _ordered,
             **dict.fromkeys((f"{_REBUILD}tensor_v2", f"{_REBUILD}tensor_v3"), self.tensor),
-            **dict.fromkeys((f"{_REBUILD}parameter", f"{_REBUILD}parameter_with_state"), lambda tensor, *_: tensor),
+            **dict.fromkeys((f"{_REBUILD}parameter", f"{_REBUILD}parameter_with_state"), _parameter),
             "torch.Size": _sizes,
             "torch.device": _device,
         }
@@ -203,6 +203,10 @@ def _text(value: object) -> str:
 
 def _ordered() -> dict[object, object]:  # it takes no arguments: `put` has to see each key
     return {}
+
+
+def _parameter(tensor: object, *_: object) -> object:
+    return tensor
 
 
 def _device(kind: object, *index: object) -> str:

@@ -4,6 +4,7 @@ Help and completion read both, so that nothing is imported at the top here that 
 that only hand their arguments on stand here too.
 """
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -36,12 +37,12 @@ def path(text: str) -> "Path":
 
 
 def help_of(command: str) -> tuple[str, str]:
-    """Return what the help of a command says before its arguments, and after them: examples and exit codes."""
+    """Return what the help of a command, or of all, says before the arguments, and after them: from examples on."""
     from pathlib import Path
 
     text = Path(__file__).with_name("help").joinpath(f"{command}.txt").read_text(encoding="utf-8")
-    description, begin, rest = text.rstrip("\n").partition("\n\nexamples:\n")
-    return description, begin.lstrip("\n") + rest
+    description, epilog = re.split(r"\n\n(?=[a-z][^\n]*:\n  )", text.rstrip("\n"), maxsplit=1)
+    return description, epilog
 
 
 def _argument(*names: str, **options: Any) -> "tuple[tuple[str, ...], dict[str, Any]]":

@@ -77,10 +77,6 @@ class RecordedStyle:
         """Return none: a record does not hold them."""
         return ()
 
-    def same_as(self, other: RecordedStyle) -> bool:
-        """Say whether two are one style of one record, though they were looked up twice."""
-        return self.quantities is other.quantities
-
     def quantity(self, measure: str) -> Quantity:
         """Return the recorded values of a measure.
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from saeprobe.claims import Over
 from saeprobe.statistics.intervals import (
+    FEWEST_A_SIDE,
     FEWEST_CORRELATED,
     MOST_UNITS,
     POWER,
@@ -94,7 +95,7 @@ class Units:
         """Return the smallest two-sided p at which any data could decide a sentence, for it or against it."""
         fewest = min(self.counts)
         free = self.paired or of.kind in ("exclusive", "clusters", "correlation", "rate")
-        if fewest < (2 if free else 3):  # one unit shows nothing, and two a side not whether both scatter alike
+        if fewest < (2 if free else FEWEST_A_SIDE):  # one unit shows nothing, and few a side not how they scatter
             return 1.0
         if of.kind == "correlation":
             possible = 2 / factorial(fewest) if of.bound == 0 else 0.0

@@ -13,7 +13,7 @@ from math import comb, hypot, inf, sqrt
 import numpy as np
 
 from saeprobe.shapes import Float
-from saeprobe.statistics.intervals import flips_countable, permutations_countable, units_to_decide
+from saeprobe.statistics.intervals import FEWEST_A_SIDE, flips_countable, permutations_countable, units_to_decide
 from saeprobe.statistics.permutation import (
     Large,
     Looked,
@@ -31,7 +31,6 @@ from saeprobe.statistics.permutation import (
 PRECISION = 1e-8  # the ends of an interval are known to this share of their distance from the estimate
 FARTHEST = 1e6  # times the first guess an end is looked for; beyond it only the labels decide, which stay the same
 SMALLEST = 1e-150  # a range below has a variance that no floating-point number holds
-FEWEST = 3  # with 2 units beside many, too many false claims pass where the spreads differ
 TIED = 1e-10  # statistics that differ by a smaller share are the same, and a smaller share of squares is no variance
 
 WARNING = (  # which is the limit of every test of means
@@ -104,14 +103,14 @@ def unpaired_test(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequenc
         test = counted(permutation_share(a, b), ways, "The difference of the means", what)
     else:
         test = _studentised(a, b, what, alpha=alpha, seed=seed)
-    welch, few = welch_share(a, b), min(len(a), len(b)) < FEWEST
+    welch, few = welch_share(a, b), min(len(a), len(b)) < FEWEST_A_SIDE
 
     def share(shift: float) -> float:
         return max(test.share(shift), welch(shift), float(few))
 
     name = test.name if test.share(0.0) >= welch(0.0) else f"Welch's t test, beside {test.name}"
     rule = f"{test.rule}. Welch's t test gives p = {welch(0.0):.3g}, and the larger p counts"
-    rule += f"; with fewer than {FEWEST} units on a side it is 1" * few
+    rule += f"; with fewer than {FEWEST_A_SIDE} units on a side it is 1" * few
     return Tested(share, max(test.smallest, float(few)), name, rule, test.seed)
 
 

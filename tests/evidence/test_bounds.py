@@ -68,6 +68,8 @@ def test_few_units_below_a_number_may_miss_a_large_one(units: int, *, said: bool
     assert (of < 20).reason.endswith(warning) is said
     assert (of > 20).reason.endswith(warning) is said
     assert not (of > 2).reason.endswith(warning)
+    skewed = templates("novice", [10 + 1.2**unit for unit in range(units + 10)])
+    assert (skewed < 150).reason.endswith(warning)
     signed = templates("novice", [10 - 0.1 * unit for unit in range(units - 1)] + [-1.0])
     assert (signed < 20).outcome == "supported"
     assert "missing" not in (signed < 20).reason

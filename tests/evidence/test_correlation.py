@@ -66,8 +66,8 @@ def test_a_strong_correlation_supports_a_bound_below_it_and_refutes_one_above() 
     assert (low.level, low.alpha, low.p, low.seed) == (0.95, 0.05, None, None)
     assert low.test == "interval over 8 whole templates, by the jackknife of Fisher's z"
     assert low.interval is not None
-    assert low.reason == (
-        f"r = {of.value:.3g} over 48 prompts of 8 templates, interval {span(low.interval)} against 0.5"
+    assert low.reason.startswith(
+        f"r = {of.value:.3g} over 48 prompts of 8 templates, interval {span(low.interval)} against 0.5; where wordings"
     )
     assert low.rule.startswith(
         "supported where the whole 95% interval over units lies above 0.5; refuted where it lies below it; "
@@ -75,6 +75,18 @@ def test_a_strong_correlation_supports_a_bound_below_it_and_refutes_one_above() 
     )
     assert low.rule.endswith("r is that of the values of all prompts")
     assert "lies below 0.5; refuted where it lies above it" in contrary.rule
+
+
+def test_a_verdict_warns_where_twice_as_wide_an_interval_would_hold_the_bound() -> None:
+    """Skewed wordings whose r is not that within them come as far too often; an r far from the bound does not."""
+    of = made(8, 0.2, seed=2)
+    interval = (of > 0.5).interval
+    assert interval is not None
+    far, low = np.arctanh([of.value, interval[0]])
+    for times, warns in ((1.1, True), (1.9, True), (2.1, False)):
+        evidence = of > float(np.tanh(far - times * (far - low)))
+        assert evidence.outcome == "supported"
+        assert evidence.reason.endswith("up to 7 of 100 false sentences come as far") is warns
 
 
 # against nothing

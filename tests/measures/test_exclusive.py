@@ -317,3 +317,6 @@ def test_a_count_agrees_with_a_printed_one_within_its_sampling_error() -> None:
     assert row.sampling == pytest.approx(2.228139 * 5**0.5 * 2**0.5, abs=1e-5)
     (row,) = compare_published(replace(numbers, n=50, wordings=None), [evidence])
     assert row.answer == "cannot be compared"
+    numbers = published(novice=38, expert=35, unit="features", n=12, wordings=6)
+    wide, _ = compare_published(numbers, [evidence])  # no number of wordings is known that would do
+    assert wide.tolerance_from.endswith("; ± 7.55 would hold either of novice and expert, published 3 apart")

@@ -181,7 +181,7 @@ def test_a_numpy_number_as_a_published_one_is_refused_before_the_run(go: Go) -> 
     published = 'published={"llama70b-as-published": published(novice=np.float64(11.975), unit="dimensions")}'
     run = go(probes="import numpy as np\n" + SUPPORTED.replace('source="table 1"', f'source="t", {published}'))
     assert run.code == 2
-    assert run.lines("write it as printed, such as 132.4")
+    assert run.lines("write it as printed, in the digits 0 to 9 and a point, such as 132.4")
 
 
 def test_only_the_report_of_this_run_is_left(go: Go) -> None:

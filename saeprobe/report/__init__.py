@@ -24,7 +24,7 @@ from saeprobe.files import HIDDEN, FileError, load_json, quoted, shortened, visi
 from saeprobe.git import REPORTS, leave_out
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
-from saeprobe.statistics import many_claims
+from saeprobe.statistics.planning import many_claims
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.verdicts.baseline import BaselineComparison
 

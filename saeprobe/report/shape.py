@@ -18,7 +18,7 @@ from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence.evidence import Agreement, Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
-from saeprobe.statistics import ManyClaims
+from saeprobe.statistics.planning import ManyClaims
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
@@ -328,7 +328,7 @@ class Document:
     subjects: tuple[Subject, ...]
     rules: Annotated[dict[Word, str], Meta(description="How each verdict is decided, in words.")]
     claims: tuple[Claim, ...]
-    chance: Annotated[tuple[ManyClaims, ...], Meta(description="What it alone would confirm, by subject.")]
+    chance: Annotated[tuple[ManyClaims, ...], Meta(description="What it alone would confirm of several, by subject.")]
     evidence: tuple[Evidence, ...]
     samples: tuple[Sample, ...]
     prompts: Prompts

@@ -13,7 +13,7 @@ from math import comb, hypot, inf, sqrt
 import numpy as np
 
 from saeprobe.shapes import Float
-from saeprobe.statistics.intervals import flips_countable, permutations_countable, units_to_decide
+from saeprobe.statistics.intervals import FEWEST_A_SIDE, flips_countable, permutations_countable, units_to_decide
 from saeprobe.statistics.permutation import (
     Large,
     Looked,
@@ -31,7 +31,6 @@ from saeprobe.statistics.permutation import (
 PRECISION = 1e-8  # the ends of an interval are known to this share of their distance from the estimate
 FARTHEST = 1e6  # times the first guess an end is looked for; beyond it only the labels decide, which stay the same
 SMALLEST = 1e-150  # a range below has a variance that no floating-point number holds
-FEWEST = 3  # with 2 units beside many, too many false claims pass where the spreads differ
 TIED = 1e-10  # statistics that differ by a smaller share are the same, and a smaller share of squares is no variance
 
 WARNING = (  # which is the limit of every test of means
@@ -101,17 +100,17 @@ def unpaired_test(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequenc
         what = f"{what}, within {len(pairs)} pairs and among the rest"
         return _linear(_groups(a, b, pairs), difference_of_means(a, b), a, b, what=what, alpha=alpha, seed=seed)
     if len(a) == len(b) and permutations_countable(len(a), len(b)):
-        test = counted(permutation_share(a, b), ways, "the difference of the means", what)
+        test = counted(permutation_share(a, b), ways, "The difference of the means", what)
     else:
         test = _studentised(a, b, what, alpha=alpha, seed=seed)
-    welch, few = welch_share(a, b), min(len(a), len(b)) < FEWEST
+    welch, few = welch_share(a, b), min(len(a), len(b)) < FEWEST_A_SIDE
 
     def share(shift: float) -> float:
         return max(test.share(shift), welch(shift), float(few))
 
     name = test.name if test.share(0.0) >= welch(0.0) else f"Welch's t test, beside {test.name}"
     rule = f"{test.rule}. Welch's t test gives p = {welch(0.0):.3g}, and the larger p counts"
-    rule += f"; with fewer than {FEWEST} units on a side it is 1" * few
+    rule += f"; with fewer than {FEWEST_A_SIDE} units on a side it is 1" * few
     return Tested(share, max(test.smallest, float(few)), name, rule, test.seed)
 
 
@@ -155,7 +154,7 @@ def _linear(design: _Design, estimate: float, *groups: Units, what: str, alpha: 
         side = 1 if apart >= 0 else -1
         return side * (apart + looked[:, 0] + apart * looked[:, 1]) >= abs(apart) * (1 - TIED) - slack
 
-    return by_shift(*design, far, estimate, ("the difference of the means", what), alpha=alpha, seed=seed)
+    return by_shift(*design, far, estimate, ("The difference of the means", what), alpha=alpha, seed=seed)
 
 
 def _studentised(a: Units, b: Units, what: str, *, alpha: float, seed: int) -> Tested:
@@ -200,7 +199,7 @@ def paired_test(differences: Units, *, alpha: float, seed: int) -> Tested:
     count, mean = len(differences), float(differences.mean())
     what = f"sign flips of {count} paired differences"
     if flips_countable(count):
-        return counted(flip_share(differences), 2**count, "the mean of the differences", what)
+        return counted(flip_share(differences), 2**count, "The mean of the differences", what)
     return _linear(_flips(differences), mean, differences, what=what, alpha=alpha, seed=seed)
 
 
@@ -296,5 +295,5 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
         spread=templates.spread or topics.spread,
         smallest_p=max(templates.smallest_p, topics.smallest_p),
         noise=topics_error * (templates.effect / estimate) ** 2 if templates.spread and estimate else 0.0,
-        rule=f"{test.rule}. The largest p counts, of this and of either sort alone: {templates.rule}; {topics.rule}",
+        rule=f"{test.rule}. The largest p counts, of this and of either sort alone. {templates.rule}. {topics.rule}",
     )

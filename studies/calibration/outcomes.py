@@ -50,7 +50,7 @@ class Cell:
     """A cell is one population with one sentence on it, of which many claims are made.
 
     `best` names the best valid test on the same numbers, which `Claimed.best` makes; "oracle" knows of the population
-    what no test can know. `limit` says why no test can hold, and `waits` for what the cell is not run yet.
+    what no test can know. `limit` says why no test can hold, or has the power.
     """
 
     kind: str
@@ -60,7 +60,6 @@ class Cell:
     allowed: float  # of alpha, for wrong words
     best: str = ""
     limit: str = ""
-    waits: str = ""
 
     @property
     def name(self) -> str:
@@ -75,7 +74,7 @@ def cells() -> tuple[Cell, ...]:
 
 
 def _cells(row: dict[str, Any], draws: Mapping[str, Callable[..., Claimed]]) -> Iterator[Cell]:
-    own = {key: row[key] for key in ("best", "limit", "waits") if key in row}
+    own = {key: row[key] for key in ("best", "limit") if key in row}
     given = {key: value for key, value in row.items() if key not in (*own, "kind", "how", "truth", "draw", "allowed")}
     axes = [cast("list[Any]", value) if isinstance(value, list) else [value] for value in given.values()]
     for chosen in product(*axes):
@@ -176,8 +175,6 @@ def outcomes(
 ) -> Iterator[Outcome]:
     """Judge so many claims on each population; the draw of each depends on the seed, the population and its number."""
     for cell in cells:
-        if cell.waits:
-            continue
         words, confirmed = Counter[str](), Counter[tuple[bool, bool]]()
         for number in range(claims):
             name = f"made {cell.name} {number}"

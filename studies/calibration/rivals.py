@@ -17,7 +17,7 @@ from studies.calibration.made import Rng, claimed, measured, texts
 
 LENGTHS: Final = 1.5
 """Wordings of a style differ so much in length, in tokens (standard deviation)."""
-DRAWS: Final = 100
+DRAWS: Final = 40
 """A control reads at most so many draws of what is random."""
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from saeprobe import published
 from saeprobe.captures import Arm, Continuation, Continuations
 from saeprobe.evidence.correlation import correlation
 from saeprobe.evidence.evidence import Evidence
+from saeprobe.features import RecordedRun
 from saeprobe.measures import mentions, separates
 from saeprobe.measures import signature as signature_of
 from saeprobe.recorded.record import Recorded, RecordedStyle
@@ -91,7 +91,6 @@ def correlated(rng: Rng, *, n: int, beside: float, true: float | None = None) ->
 
 FEATURE_SETS: Final = 40
 """A steering is held against so many random sets of features."""
-WITH_CHOICE: Final = "chosen_on" in {one.name for one in fields(Continuations)}
 
 
 def steering(rng: Rng, *, spread: float, target: float | None = None) -> Claimed:
@@ -119,8 +118,7 @@ def steering(rng: Rng, *, spread: float, target: float | None = None) -> Claimed
         for row, prompt in enumerate(prompts)
         for sample in range(2)
     )
-    chosen: dict[str, Any] = {"chosen_on": "other prompts"} if WITH_CHOICE else {}
-    run = Continuations(subject="made", items=items, **chosen)
+    run = Continuations(subject="made", items=items, chosen_on="other prompts")
     steered, unsteered, random = (
         mentions("bridge", arm) for arm in (run.at(20), run.unsteered, run.random_feature.at(20))
     )
@@ -142,13 +140,11 @@ def printed(rng: Rng, *, n: int, theirs: int, said: bool = False, moved: float =
     """Draw our n wordings of a style, and the printed mean of so many others; `said` if the source says how many."""
     means = rng.normal(100, 1, n), rng.normal(80, 1, 4)
     number = float(rng.normal(100 + moved, 1 / math.sqrt(theirs)))
-    more = {"wordings": theirs} if said else {}
-    source: Any = published  # `wordings` is new
     beyond = abs(means[0].mean() - number) / math.sqrt(means[0].var(ddof=1) * (1 / n + 1 / (theirs if said else 1)))
     return claimed(
         measured(texts(n, 4), means),
         lambda alpha: best.t(beyond, n - 1) < alpha / 2,
-        published=source(a=f"{number:.2f}", unit="features", **more),
+        published=published(a=f"{number:.2f}", unit="features", wordings=theirs if said else None),
     )
 
 
@@ -161,8 +157,9 @@ def looked(rng: Rng, *, styles: str) -> Claimed:
     fires[:, 0] = np.arange(len(styles)) == 0  # so that there is one to pick
     picked = int(rng.choice(np.flatnonzero(fires[0] & ~fires[1:].any(axis=0))))
     rates = [{feature: float(fired) for feature, fired in enumerate(row)} for row in fires]
+    run = RecordedRun(origin="made", n=50)
     by_style = {
-        style: RecordedStyle(style=style, quantities={}, firing_rates=of_style, n=50, origin="made")
+        style: RecordedStyle(style=style, quantities={}, firing_rates=of_style, n=50, origin="made", run=run)
         for style, of_style in zip(styles, rates, strict=True)
     }
     record = Recorded(subject="made", by_style=by_style, origin="made")

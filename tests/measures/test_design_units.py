@@ -164,7 +164,7 @@ def test_templates_that_cannot_decide_say_how_many_could() -> None:
     uneven = made(*two_beside_three())
     assert uneven.smallest_p == 2 / 10
     assert uneven.needed(0.05) == Needed(units="templates a style", have=2, wanted=4, prompts=16)
-    assert uneven.needed(0.2) == Needed(units="templates a style", have=2, wanted=3, prompts=12)
+    assert uneven.needed(0.01) == Needed(units="templates a style", have=2, wanted=5, prompts=20)
     assert uneven.needed(0.21) is None
     even = made(
         *sides(

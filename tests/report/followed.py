@@ -170,26 +170,13 @@ SURE = features({"novice": (1.0, 1.0, 0.9), "expert": (0.0, 0.0, 0.0)}, template
 Asked = Callable[[], object]
 
 
-def with_family(*sides: Measurement) -> list[Measurement]:
-    """The sides as styles of one capture."""
-    lengths = [np.zeros(0) if side.n_tokens is None else side.n_tokens for side in sides]
-    whole = replace(
-        sides[0],
-        label="all",
-        values=np.concatenate([side.values for side in sides]),
-        prompts=tuple(prompt for side in sides for prompt in side.prompts),
-        n_tokens=np.concatenate(lengths),
-    )
-    return [replace(side, family=whole) for side in sides]
-
-
 def within(a: Measurement, b: Measurement, margin: float) -> Evidence:
     """Both about equal."""
     return a == about(b, margin=margin)
 
 
 def _under_controls(words_of_novice: float) -> Asked:
-    a, b = with_family(injected(NOVICE, words_of_novice), injected(EXPERT, 8))
+    a, b = injected(NOVICE, words_of_novice), injected(EXPERT, 8)
     return lambda: a > b
 
 

@@ -77,9 +77,9 @@ def test_interval_of_six_differences_is_known_by_hand() -> None:
 
 
 def test_too_few_units_have_no_interval() -> None:
-    """3 + 3 units reach p = 0.1 at best and 5 pairs 0.0625, so that no interval exists at 5 %; 6 pairs have one."""
+    """Fewer than 4 + 4 units decide nothing and 5 pairs reach p = 0.0625, so that they have no interval; 6 pairs do."""
     three = unpaired_shift(np.array([90.0, 91, 93]), np.array([1.0, 2, 4]), alpha=ALPHA, seed=0)
-    assert (three.p, three.smallest_p, three.interval) == (pytest.approx(0.1), pytest.approx(0.1), None)
+    assert (three.p, three.smallest_p, three.interval) == (1.0, 1.0, None)
     five = paired_shift(np.array([1.0, 2, 3, 4, 6]), alpha=ALPHA, seed=0)
     assert (five.p, five.smallest_p, five.interval) == (pytest.approx(0.0625), pytest.approx(0.0625), None)
     assert paired_shift(np.array([1.0, 2, 3, 4, 6, 7]), alpha=ALPHA, seed=0).interval is not None

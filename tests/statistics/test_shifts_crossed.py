@@ -66,7 +66,7 @@ def test_a_crossed_p_is_never_smaller_than_over_templates_alone() -> None:
     assert four.p == four.smallest_p == 2 / 70
     assert four.test.endswith("(all 17,920); p is the larger one of exact permutation of 4 + 4 units (all 70)")
     three = crossed_shift(a[:3], b[:3], topics, alpha=ALPHA, seed=0)
-    assert three.p == three.smallest_p == 0.1
+    assert three.p == three.smallest_p == 1.0
     assert three.interval is None
 
 

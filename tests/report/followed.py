@@ -186,7 +186,7 @@ def _adjusted(templates: tuple[int, int], *, frames: int = 0, words: int = 0) ->
         measured(style, mean, seed=seed, templates=of)
         for style, mean, seed, of in zip(("novice", "expert"), (12.0, 9.0), (21, 22), templates, strict=True)
     )
-    a, b = with_family(*(longer(said(with_frames(side, frames), words)) for side in sides))
+    a, b = (longer(said(with_frames(side, frames), words)) for side in sides)
     return lambda: a > b
 
 
@@ -196,7 +196,7 @@ def _drawn(mean_of_novice: float) -> Asked:
 
 
 def _in_frames() -> Evidence:
-    a, b = with_family(framed("novice", 12, seed=8), framed("expert", 8, seed=9))
+    a, b = framed("novice", 12, seed=8), framed("expert", 8, seed=9)
     return a > b
 
 

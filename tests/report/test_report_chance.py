@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from report_samples import document_of, greater, record, sample
 
 from saeprobe.claims import Claim, Verdict, Word
+from saeprobe.evidence.evidence import ControlResult, UnitValue
 from saeprobe.report import ProbeRecord, probe_to_json
 from saeprobe.report.page import render
 
@@ -52,3 +54,44 @@ def test_a_scope_that_fixes_the_wordings_stands_on_the_first_line() -> None:
     assert re.search(r'<p class="reason">.*<b>this wording only, over 8 topics</b>\. because</p>', fixed)
     assert '<p class="reason">because</p>' in free
     assert free.count("these 8 + 8 templates</p>") == fixed.count("this wording only, over 8 topics</b>") == 1
+
+
+def shown(**given: Any) -> str:
+    """The page of one comparison, without its script and style."""
+    evidence = replace(greater(sample("novice", 3.0), sample("expert", 1.0)), **({"controls": ()} | given))
+    probe = probe_to_json(
+        claim=Claim(id="c", sentence="It holds.", source="here"),
+        nodeid="t.py::c",
+        subject="sparrow",
+        verdict=Verdict(word="supported", reason="because"),
+        evidence=[evidence],
+        published=(),
+        duration_s=0.1,
+    )
+    return re.sub(r"<(script|style).*?</\1>", "", render(document_of([probe])), flags=re.DOTALL)
+
+
+def test_the_two_units_of_a_pair_are_numbered_alike() -> None:
+    """The first of one side is the partner of the second of the other."""
+    units = tuple(
+        UnitValue(side=side, unit=f"{side} {at}", value=1.0) for side in ("novice", "expert") for at in (1, 2)
+    )
+    page = shown(unit_values=units, pairs=((0, 3),))
+    assert all(f"</b>1. {name}" in page for name in ("novice 1", "expert 2"))
+    assert all(f"</b>{name}" in page for name in ("novice 2", "expert 1"))
+    assert "their wordings share a frame" in page
+    assert "their wordings share a frame" not in shown(unit_values=units)
+
+
+def test_what_the_model_wrote_has_a_heading_only_where_it_wrote() -> None:
+    """A comparison without steering has no continuations."""
+    assert "What the model wrote" not in shown()
+    assert "What the model wrote" in shown(continuations=(("steered", "Buy", "a bridge"),))
+
+
+def test_the_long_rule_of_a_control_is_folded() -> None:
+    """A short one stands in the open."""
+    control = ControlResult(name="length", answer="withstood", estimate=1.0, interval=None, p=0.01, detail="so")
+    short, long = (shown(controls=(replace(control, rule=rule),)) for rule in ("It is short.", "It is long. " * 40))
+    assert re.search(r'<p class="rule">.{0,80}It is short', short)
+    assert re.search(r"<details[^>]*><summary>.{0,80}</summary><p class=\"rule\">It is long", long)

@@ -162,3 +162,27 @@ def test_a_count_is_held_against_one_of_as_many_wordings() -> None:
     few = replace(of, rarefied=of.rarefied[:3], n=24)
     (row,) = compare_published(published(novice=40, unit="features", n=24, wordings=3), [found(few)])
     assert row.tolerance_from == "a count over 3 wordings takes 4 or more here, and there are 3"
+
+
+def test_a_count_that_would_hold_either_of_two_is_not_compared() -> None:
+    """Within 0.5 + 2.306 x 5 x sqrt(1 + 5 / 4) lies more than half of 25 - 3; a count without spread has no error."""
+    counted = [
+        replace(sample(label, mean), n=30, spreads=(), rarefied=((mean, error),) * 5)
+        for label, mean, error in (("novice", 20.0, 5.0), ("expert", 3.0, 0.0))
+    ]
+    numbers = published(novice=25, expert=3, n=24, wordings=4, unit="features")
+    novice, expert = compare_published(numbers, [found(*counted)])
+    assert (novice.answer, novice.tolerance) == ("cannot be compared", pytest.approx(0.5 + 2.3060041 * 7.5))
+    assert "would hold either of novice and expert" in novice.tolerance_from
+    assert (expert.answer, expert.tolerance) == ("cannot be compared", None)
+    assert "show no spread" in expert.tolerance_from
+
+
+def test_what_two_comparisons_share_of_a_scope_is_said_once() -> None:
+    """Both were picked on the same prompts."""
+    numbers = published(standard="24.72", expert="15.22", novice="14.72", unit="features")
+    pieces = [
+        replace(one, scope=f"{own}; picked there") for one, own in zip(PAIRS, ("these 4", "those 5"), strict=True)
+    ]
+    verdict, _, _ = decide(claimed(numbers), "sparrow", pieces, None)
+    assert verdict.scope == "these 4; picked there; those 5"

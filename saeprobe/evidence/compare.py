@@ -260,7 +260,7 @@ def worst_of(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]
     """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
     not_found = [part for part in parts if part.outcome == "inconclusive" and not _held_up(part)]
     order: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive", "supported")
-    word: EvidenceOutcome = next((one for one in order for part in parts if part.outcome == one), "supported")
+    word = min((part.outcome for part in parts), key=order.index, default=order[-1])
     if not_found and word != "refuted":
         return "inconclusive", not_found
     return word, [part for part in parts if part.outcome == word]

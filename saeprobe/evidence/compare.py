@@ -263,7 +263,8 @@ def worst_of(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]
     """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
     not_found = [part for part in parts if part.outcome == "inconclusive" and not _held_up(part)]
     order: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive", "supported")
-    word = next((one for one in order for part in parts if part.outcome == one), "supported")
+    words: list[EvidenceOutcome] = [one for one in order if any(part.outcome == one for part in parts)]
+    word = words[0] if words else "supported"
     if not_found and word != "refuted":
         return "inconclusive", not_found
     return word, [part for part in parts if part.outcome == word]

@@ -70,7 +70,7 @@ class Ratio(Comparable):  # noqa: PLW1641 - `==` builds evidence, so nothing cou
 
     def _number(self, other: object) -> float:
         if not is_number(other) or not 0 < other < inf:
-            raise TypeError(f"{self.name} beside {other!r}; wanted a number above zero, such as 1.1")
+            raise TypeError(f"{self.name} against {other!r}; wanted a number above zero, such as 1.1")
         return float(other)
 
 

@@ -48,7 +48,7 @@ class Comparable:  # noqa: PLW1641 - `==` builds evidence, so nothing could be i
         )
 
     def __ge__(self, other: object) -> bool:
-        raise TypeError(f"{self!r} beside {other!r}: no test can tell >= from >, or <= from <; write > or <")
+        raise TypeError(f"{self!r} and {other!r}: no test can tell >= from >, or <= from <; write > or <")
 
     __le__ = __ge__
 

@@ -177,13 +177,10 @@ class Recorded:
         if len(every) < len(found):
             raise NotRun(f"{self.origin} holds the {measure} of each style as one number, not of each prompt")
         lengths = [one.n_tokens for one in every if one.n_tokens is not None]
-        return replace(
-            every[0],
-            label=" + ".join(self.present),
-            values=np.concatenate([one.values for one in every]),
-            prompts=tuple(prompt for one in every for prompt in one.prompts),
-            n_tokens=np.concatenate(lengths) if len(lengths) == len(every) else None,
-        )
+        n_tokens = np.concatenate(lengths) if len(lengths) == len(every) else None
+        values, prompts = np.concatenate([one.values for one in every]), (of for one in every for of in one.prompts)
+        label = " + ".join(self.present)
+        return replace(every[0], label=label, values=values, prompts=tuple(prompts), n_tokens=n_tokens)
 
     def __getitem__(self, style: str) -> RecordedStyle:
         """Return one style.

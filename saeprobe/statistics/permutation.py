@@ -29,7 +29,7 @@ Share = Callable[[float], float]
 
 EXACT_LIMIT = 50_000  # up to so many relabelings are gone through one by one; 9 + 9 units have 48,620
 DRAWS = (19_999, 199_999, 1_999_999)  # with the labels as observed 20,000, so that the smallest p is 1 / 20,000
-FEW = (4_999,)  # drawn where no alpha is to be told from p
+FEW = (4_999,)  # drawn where p is held against no alpha
 CHUNK = 20_000  # relabelings worked on at once
 SURE = 0.999  # level of the interval of a drawn p that must not hold alpha
 
@@ -114,7 +114,7 @@ def permute(
 
     `look` keeps numbers of some relabelings, which have the units of all blocks in a row, and `large` says which of
     these are at least as far as the observed ones, in one direction if there are 2 `sides`. `what` names the shuffling,
-    as in `permutation of 4 + 4 units`. Without an alpha to be told from p a few draws are enough.
+    as in `permutation of 4 + 4 units`. Where p is held against no alpha a few draws are enough.
     """
     ways = relabelings(runs)
     if ways <= EXACT_LIMIT:

@@ -108,7 +108,7 @@ def unpaired_test(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequenc
     def share(shift: float) -> float:
         return max(test.share(shift), welch(shift), float(few))
 
-    name = test.name if test.share(0.0) >= welch(0.0) else f"Welch's t test, beside {test.name}"
+    name = test.name if test.share(0.0) >= welch(0.0) else "Welch's t test, beside " + test.name
     rule = f"{test.rule}. Welch's t test gives p = {welch(0.0):.3g}, and the larger p counts"
     rule += f"; with fewer than {FEWEST_A_SIDE} units on a side it is 1" * few
     return Tested(share, max(test.smallest, float(few)), name, rule, test.seed)

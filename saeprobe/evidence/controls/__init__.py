@@ -184,8 +184,8 @@ def answered(
 ) -> ControlResult:
     """Give one of the three answers on an `effect`, which the claim's own comparison has `found` or not.
 
-    `done` says what was done, in words that the numbers follow, and `more` what would decide it where it cannot be
-    told; `how` ends the rule. `numbers` are further ones that it reads, and `unit_values` what `made` was taken from.
+    `done` says what was done, in words that the numbers follow, and `more` what would decide it where it cannot tell;
+    `how` ends the rule. `numbers` are further ones that it reads, and `unit_values` what `made` was taken from.
     """
     left, half, level = made.left, made.half, 1 - 2 * terms.alpha
     of_half = half.p(effect, above=False, at_best=made.at_best[1])
@@ -255,7 +255,7 @@ def summary_of(controls: Sequence[ControlResult], unit: str = "") -> str:
     """Say what the controls left of an effect that withstood them, to go on after its numbers."""
     return "".join(
         f"; {number(control.estimate, unit, signed=True)} left of it"
-        f"{'' if control.share is None else f' ({number(control.share, SHARE)})'} beside {_RIVALS[control.name]}"
+        f"{'' if control.share is None else f' ({number(control.share, SHARE)})'}" + " beside " + _RIVALS[control.name]
         for control in controls
         if control.p is not None
     )

@@ -47,7 +47,7 @@ ROOMS: Final = words(
 OPERATORS: Final = "saeprobe.evidence.values"
 """The operators of this module import what compares when they are called; those imports close no circle."""
 
-TEXTS: Final = (".py", ".toml", ".html", ".jinja", ".j2", ".css", ".js")
+TEXTS: Final = (".py", ".toml", ".html", ".jinja", ".j2", ".css", ".js", ".txt")
 DATA: Final = {"corpus", "data"}
 """Folders of texts that are read by models: what the specimens are trained on, and prompts."""
 

@@ -1,6 +1,6 @@
 """SAE Inspect, version 3 of its paper: on which prompt styles its ten signature features fire, and how strongly."""
 
-from saeprobe import capture, claim, in_each, published, refuted, subjects
+from saeprobe import capture, claim, in_each, inconclusive, published, refuted, subjects
 from saeprobe.measures import activation, fewest, firing_rate, firings, separates
 from saeprobe.prompts import STYLES
 
@@ -93,6 +93,9 @@ def test_feature_5936_answers_to_depth_alone(styles):
     "Feature 53369 is suppressed by role play: it is silent on guru prompts though it fires on expert ones.",
     id="day2.role-suppresses",
     source="SAE Inspect, paper v3, 3.5",
+    not_reproduced={
+        "llama70b-as-published": inconclusive("it separates the 50 + 50 prompts, but was picked on these very ones")
+    },
 )
 def test_feature_53369_is_silent_on_guru(styles):
     assert separates(53369, styles["expert"], styles["guru"])

@@ -13,7 +13,7 @@ styles = capture(STYLES.only("novice", "expert"), at="last")
     id="day4.cross-model",
     source="SAE Inspect, release plan, day 4",
     not_reproduced={
-        "sparrow+finch": inconclusive("before any control finch shows it, p = 0.04, and sparrow does not, p = 0.07")
+        "sparrow+finch": inconclusive("before any control finch shows it, p = 0.02, and sparrow does not, p = 0.06")
     },
 )
 def test_the_effect_holds_in_both_families(styles):

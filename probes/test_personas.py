@@ -5,6 +5,7 @@ from saeprobe import (
     capture,
     claim,
     every,
+    explained,
     in_each,
     inconclusive,
     ordered,
@@ -158,7 +159,7 @@ def test_the_same_prompt_has_the_same_effective_rank(prompts):
     source="SAE Inspect, paper v4, 4.4",
     controls=("length",),
     not_reproduced={
-        "llama70b-as-published": refuted(
+        "llama70b-as-published": explained(
             "by 52 to 118 % as printed, but roles are longer prompts: at equal length none of the 14 is above by half"
         )
     },
@@ -185,7 +186,9 @@ def test_novice_and_expert_have_nearly_the_same_effective_rank(prompts):
     source="SAE Inspect, paper v4, 4.4",
     controls=("length",),
     not_reproduced={
-        "llama70b-as-published": refuted("18.62 is the highest, but its prompts are the longest: novice is as high")
+        "llama70b-as-published": explained(
+            "18.62 is the highest, but its prompts are the longest: at equal length novice is above"
+        )
     },
 )
 def test_debugger_has_the_highest_effective_rank(prompts):
@@ -199,7 +202,9 @@ def test_debugger_has_the_highest_effective_rank(prompts):
     source="SAE Inspect, paper v4, 4.4",
     controls=("length",),
     not_reproduced={
-        "llama70b-as-published": refuted("13.1 and 13.0 are the lowest, but their prompts are the shortest of the 14")
+        "llama70b-as-published": explained(
+            "13.1 and 13.0 are the lowest, but drunk is the shortest: at equal length socratic is level"
+        )
     },
 )
 def test_poet_and_drunk_have_the_lowest_effective_rank(prompts):

@@ -19,8 +19,8 @@ def test_labels():
     id="day3.map",
     source="SAE Inspect, release plan, day 3",
     not_reproduced={
-        "sparrow": inconclusive("apart on average, silhouette 0.19, but standard (-0.06) and spaces (0.06) are not"),
-        "finch": inconclusive("apart on average, silhouette 0.05, but standard, padding, novice and expert are not"),
+        "sparrow": inconclusive("apart on average, silhouette 0.21, but standard (-0.09) and padding (0.00) are not"),
+        "finch": inconclusive("apart on average, silhouette 0.04, but padding, novice and expert are not"),
     },
 )
 def test_styles_form_regions(styles):

@@ -18,8 +18,8 @@ TABLE_1 = published(novice=137, standard=131, padding=126, guru=115, expert=114,
     published={"llama70b-as-published": published(novice=132.4, expert=113.1, unit="features", n=50, language="zh")},
     controls=("length", "wording", "injection", "random-model", "random-sae"),
     not_reproduced={
-        "sparrow": inconclusive("18.8 against 15.2, but wordings differ more than styles do: p = 0.07"),
-        "finch": refuted("the words alone do it: pasted into neutral prompts they make +2.250 of +3.193 features"),
+        "sparrow": inconclusive("18.8 against 15.2, but wordings differ more than styles do: p = 0.06"),
+        "finch": inconclusive("+3.19 features; the words alone make +2.00 in neutral prompts, too few to tell"),
     },
 )
 def test_novice_activates_more_features_than_expert(pair):
@@ -95,7 +95,7 @@ def test_more_features_are_exclusive_to_novice(styles):
     published={"llama70b-as-published": published(novice=0.274, expert=0.279, unit="activation", n=50, language="zh")},
     not_reproduced={
         "sparrow": inconclusive("1.30 against 1.41; the interval reaches over the margin of a tenth"),
-        "finch": inconclusive("1.98 against 2.73; the interval reaches over the margin of a tenth"),
+        "finch": refuted("1.98 against 2.73, and the interval lies beyond the margin of a tenth"),
     },
 )
 def test_active_features_are_about_equally_strong(styles):

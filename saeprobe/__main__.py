@@ -13,24 +13,9 @@ from importlib import import_module
 from typing import Any, Final, NoReturn, cast
 
 from saeprobe import __version__
-from saeprobe.cli.commands import COMMANDS, path
+from saeprobe.cli.commands import COMMANDS, help_of, path
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
-
-_DESCRIPTION: Final = """\
-Check published claims about the features of language models. The claims are pytest probes ('pytest probes/'); these
-commands are for what surrounds them: a first project (init), what runs on this machine and how to get the rest
-(doctor, subjects, fetch), looking into SAE files, the article's three steps (extract, encode, diff), accepting measured
-values as the baseline of later runs (approve), and the gate that releases an article or holds it (gate)."""
-
-_EPILOG: Final = """\
-the article's three steps, on the model that ships with the package:
-  saeprobe extract sparrow -o activations.pt
-  saeprobe encode activations.pt --sae sparrow -o features.pt
-  saeprobe diff features.pt -o feature_diff.json
-
-'saeprobe COMMAND --help' explains a command. Exit codes: 0 done; 1 the gate holds the article, or the doctor finds
-nothing that runs; 2 it could not be done, and the message says why."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,17 +105,14 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 def _parser(named: Collection[str]) -> argparse.ArgumentParser:
     """Return the parser of all commands; only those named get their arguments, which takes longer than all the rest."""
     style: dict[str, Any] = {"formatter_class": _Help, "allow_abbrev": False}
-    parser = _Parser(prog="saeprobe", description=_DESCRIPTION, epilog=_EPILOG, **style)
+    description, epilog = help_of("saeprobe")
+    parser = _Parser(prog="saeprobe", description=description, epilog=epilog, **style)
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
+        description, epilog = help_of(name) if name in named else ("", "")
         added = commands.add_parser(
-            name,
-            help=command.summary,
-            description=command.description,
-            epilog=f"examples:\n{command.examples}\n\nexit codes: {command.exit_codes}",
-            add_help=name in named,
-            **style,
+            name, help=command.summary, description=description, epilog=epilog, add_help=name in named, **style
         )
         for flags, options in command.arguments if name in named else ():
             action = added.add_argument(*flags, **options)

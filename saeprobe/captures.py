@@ -291,7 +291,5 @@ class Continuations:
         """Name the arm for reports: `steered at 12`, `random features at 12` or `unsteered`."""
         if self.arm == "unsteered":
             return "unsteered"
-        name = "steered" if self.arm == "steered" else "random features"
-        return (
-            f"{name} at {', '.join(f'{strength:g}' for strength in sorted({item.strength for item in self.arm_items}))}"
-        )
+        strengths = (f"{strength:g}" for strength in sorted({item.strength for item in self.arm_items}))
+        return f"{'steered' if self.arm == 'steered' else 'random features'} at {', '.join(strengths)}"

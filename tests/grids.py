@@ -66,3 +66,14 @@ def family(*parts: Measurement) -> Measurement:
 def summary(style: str, value: float, *, measure: str = "l0", unit: str = "features", n: int | None = None) -> Summary:
     """A bare mean, without the values behind it."""
     return Summary(measure=measure, label=style, unit=unit, value=value, n=n, origin="feature_diff.json")
+
+
+def fires(values: Sequence[Sequence[float]], style: str = "novice", **more: object) -> Measurement:
+    """A feature that fires on a prompt where there is a 1: a row a template, a column a topic."""
+    given = {"measure": "firing rate of feature 7", "unit": "share of prompts"}
+    return grid(style, values, **(given | more))  # type: ignore[arg-type]
+
+
+def of_templates(*counts: int, on: int = 4) -> Measurement:
+    """A template each, on `on` topics, of which the feature fires on so many."""
+    return fires([[1.0] * count + [0.0] * (on - count) for count in counts])

@@ -12,10 +12,8 @@ import pytest
 import saeprobe
 from saeprobe.__main__ import main
 from saeprobe.claims import Control
+from saeprobe.evidence.controls import TAKEN
 from saeprobe.gate.article import read_article
-from saeprobe.measures.clusters import CONTROLS as OF_CLUSTERS
-from saeprobe.measures.exclusive import CONTROLS as OF_EXCLUSIVE_FEATURES
-from saeprobe.measures.scan import CONTROLS as OF_SCANS
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.zh.md")
@@ -63,11 +61,9 @@ def test_the_table_of_controls_tells_which_sentences_take_which(name: str, kinds
     """Each control is named with exactly those kinds of claim that take it."""
     text = (ROOT / name).read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| ([^|]+) \|$", text, flags=re.MULTILINE))
-    comparisons = [control for control in get_args(Control) if control != "activity"]
-    taken = (comparisons, OF_EXCLUSIVE_FEATURES, OF_SCANS, OF_CLUSTERS)
     for control in get_args(Control):
         assert re.split(r", |、", rows[control]) == [
-            kind for kind, these in zip(kinds, taken, strict=True) if control in these
+            kind for kind, these in zip(kinds, TAKEN.values(), strict=True) if control in these
         ]
 
 

@@ -9,17 +9,10 @@ from typing import Literal
 
 import numpy as np
 
+from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.counts import Trials, alone, trials_of
 from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms, towards
-from saeprobe.evidence.units import (
-    at_least,
-    mean_shift,
-    needed,
-    needed_in_words,
-    refuse_controls,
-    sample_of,
-    unit_means,
-)
+from saeprobe.evidence.units import mean_shift, needed, needed_in_words, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.prompts.wordings import copies
@@ -83,8 +76,7 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
         if shift.estimate < 0 and may and (of.values >= 0).all():
             reason += f"; if units are skewed, a rare large {what.removesuffix('s')} may be missing"
     else:
-        wanted = at_least(shift.needed, shift, len(units))
-        more = needed(what, len(units), wanted, a_unit=len(of.prompts) / len(units))
+        more = needed(what, len(units), shift.needed, a_unit=len(of.prompts) / len(units), shift=shift)
         reason += f": not distinguished at alpha = {terms.alpha:g}. {needed_in_words(more, shift)}"
     return replace(
         base,

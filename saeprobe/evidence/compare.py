@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
-from typing import TypeGuard, get_args
+from typing import TypeGuard
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
-from saeprobe.evidence.counts import picked_there, recorded_apart
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Sample, Terms, current_terms, record
-from saeprobe.evidence.greater import about_equal, greater, side_by_side
+from saeprobe.evidence.counts import recorded_apart
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, current_terms, record
+from saeprobe.evidence.greater import about_equal, greater, picked_there, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
-from saeprobe.evidence.units import by_feature
 from saeprobe.evidence.values import (
     NUMBER,
     About,
@@ -27,11 +26,10 @@ from saeprobe.evidence.values import (
     Quantity,
     Side,
     Summary,
+    by_feature,
     is_number,
 )
-from saeprobe.files import amount, number
-
-Decide = Callable[[object, object, Terms], Evidence]
+from saeprobe.files import SHARE, amount, number
 
 
 def every(quantities: Iterable[Quantity | Margin | PrintedNumber], *more: object) -> Every:
@@ -97,8 +95,7 @@ def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Ev
     names = [one.label for one in these]
     if len(set(names)) < len(names):
         raise ValueError(f"ordered() was given one of {', '.join(names)} twice; nothing lies above itself")
-    terms = current_terms()
-    parts = [_each(upper, lower, is_greater, terms) for upper, lower in pairwise(these)]
+    parts = [_each(upper, lower, is_greater, current_terms()) for upper, lower in pairwise(these)]
     if isinstance(these[0], PrintedNumber):  # then all of them are, or the parts could not be made
         return record(all_printed(parts, f"{' > '.join(names)} as printed in {these[0].source}"))
     return record(ordering(names, parts))
@@ -118,7 +115,7 @@ def in_each(pieces: Iterable[Evidence], *more: object) -> Evidence:
     parts = tuple(pieces)
     if len(parts) < 2:  # noqa: PLR2004 - agreement takes two
         raise ValueError(f"in_each() was given {len(parts)} comparison(s); wanted one for each of several subjects")
-    return record(_all_hold(parts))
+    return record(each_holds(parts))
 
 
 def greater_than(left: object, right: object) -> Evidence:
@@ -131,7 +128,7 @@ def equal_to(left: object, right: object) -> Evidence:
     return record(_each(left, right, _equal, current_terms()))
 
 
-def _each(left: object, right: object, decide: Decide, terms: Terms) -> Evidence:
+def _each(left: object, right: object, decide: Callable[[object, object, Terms], Evidence], terms: Terms) -> Evidence:
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
         arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
@@ -147,11 +144,7 @@ def _each(left: object, right: object, decide: Decide, terms: Terms) -> Evidence
     if both and not all(isinstance(each, PrintedNumber) for each in of_left):
         raise TypeError("every(...) on both sides; write one comparison for each of the left side")
     parts = [compare(each, other) for each in of_left for other in of_right]
-    return _all_hold(parts) if isinstance(left, Every) or isinstance(right, Every) else parts[0]
-
-
-def _all_hold(parts: Sequence[Evidence]) -> Evidence:
-    return all_printed(parts) if all(part.kind == "printed" for part in parts) else each_holds(parts)
+    return each_holds(parts) if isinstance(left, Every) or isinstance(right, Every) else parts[0]
 
 
 def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
@@ -230,8 +223,13 @@ def _alike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber, name: str) 
 
 def each_holds(parts: Sequence[Evidence]) -> Evidence:
     """Make the evidence that all of `parts` hold (intersection-union test, Berger 1982); see `_RULE`."""
+    if all(part.kind == "printed" for part in parts):
+        return all_printed(parts)
     outcome, which = worst_of(parts)
     reason = f"all {len(parts)} comparisons hold"
+    if left := [(one.share, one.name) for part in parts for one in part.controls if one.share is not None]:
+        share, name = min(left)
+        reason += f"; the control for {name} leaves at least {number(share, SHARE)} of each"
     if outcome != "supported":
         word = "open" if outcome == "inconclusive" else outcome
         are = f"is {word}:" if len(which) == 1 else f"are {word}, such as"
@@ -254,8 +252,8 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
         pairs.setdefault(in_order[part.outcome], []).append(f"{upper} > {lower}")
     reason = "; ".join(f"{word}: {', '.join(these)}" for word, these in pairs.items())
     reason += "".join(f". {part.statement}: {part.reason}" for part in parts if part.outcome == "explained")
-    samples: dict[str, Sample] = {sample.label: sample for part in parts for sample in part.samples}
-    *above, last = sorted(samples.values(), key=lambda sample: -sample.mean)
+    samples = {sample.label: sample for part in parts for sample in part.samples}.values()
+    *above, last = sorted(samples, key=lambda sample: -sample.mean)
     means = [f"{one.label} {number(one.mean, one.unit)}" for one in above]
     reason += f". As measured: {', '.join([*means, f'{last.label} {amount(last.mean, last.unit)}'])}"
     return _whole("ordering", " > ".join(names), reason, parts)
@@ -263,11 +261,12 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
 
 def worst_of(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]]:
     """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
-    of = {word: [part for part in parts if part.outcome == word] for word in get_args(EvidenceOutcome)}
-    not_found = [part for part in of["inconclusive"] if not _held_up(part)]
-    word: EvidenceOutcome = "inconclusive" if of["inconclusive"] else "supported"
-    word = "refuted" if of["refuted"] else "explained" if of["explained"] and not not_found else word
-    return word, (not_found if word == "inconclusive" and not_found else of[word])
+    not_found = [part for part in parts if part.outcome == "inconclusive" and not _held_up(part)]
+    order: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive", "supported")
+    word = next((one for one in order for part in parts if part.outcome == one), "supported")
+    if not_found and word != "refuted":
+        return "inconclusive", not_found
+    return word, [part for part in parts if part.outcome == word]
 
 
 def _held_up(part: Evidence) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import atanh, ceil, isnan, nan, sqrt, tanh
 from statistics import NormalDist
 from typing import NoReturn
@@ -11,18 +10,19 @@ from typing import NoReturn
 import numpy as np
 
 from saeprobe.claims import NotRun, Over
+from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms, UnitValue, current_terms, record
-from saeprobe.evidence.units import needed, needed_in_words, refuse_controls, sample_of
+from saeprobe.evidence.units import needed, needed_in_words, sample_of
 from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.files import number, p_value, span, visible
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.shapes import Float, Int
-from saeprobe.statistics.intervals import FEWEST_CORRELATED
+from saeprobe.statistics.intervals import FEWEST_CORRELATED, POWER, t_quantile
 from saeprobe.statistics.permutation import permute
+from saeprobe.statistics.shifts import varies
 
 NO_SPREAD = 1e-12  # a variance that is no larger a share of the squares is rounding
 PERFECT = 1 - 1e-9  # from here on r is 1 but for rounding, and Fisher's z is no number
-POWER = 0.8
 
 SURER = 1 + NormalDist().inv_cdf(POWER) / NormalDist().inv_cdf(0.9875)
 """So many times narrower than the distance an interval with 1.25 % in each tail has to be for that power."""
@@ -48,8 +48,7 @@ class Correlation:
     @property
     def value(self) -> float:
         """Compute Pearson's r over prompts; NaN where a measure is the same on all of them."""
-        a, b = self.a.values, self.b.values
-        return float(np.corrcoef(a, b)[0, 1]) if _varies(a) and _varies(b) else nan
+        return _pearson(self.a.values, self.b.values)
 
     def __repr__(self) -> str:
         return visible(f"<{self.name}: {self.value:.4g}, {len(self.a.values)} prompts>")
@@ -90,6 +89,11 @@ def correlation(a: Quantity, b: Quantity) -> Correlation:
     return Correlation(a=a, b=b)
 
 
+def _pearson(a: Float[np.ndarray, " prompts"], b: Float[np.ndarray, " prompts"]) -> float:
+    """Compute Pearson's r; NaN where a measure is the same on all prompts."""
+    return float(np.corrcoef(a, b)[0, 1]) if varies(a) and varies(b) else nan
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Units:
     """The prompts of two measures stand here by unit, both measures centred.
@@ -106,24 +110,10 @@ class _Units:
     a: Float[np.ndarray, " prompts"]
     b: Float[np.ndarray, " prompts"]
 
-    @cached_property
-    def sums(self) -> Float[np.ndarray, "units 6"]:
-        """Sum prompts, a, b, a², b² and ab, by unit."""
-        columns = (np.ones(len(self.a)), self.a, self.b, self.a**2, self.b**2, self.a * self.b)
-        return np.stack([np.bincount(self.of, weights=column) for column in columns], axis=1)
-
     @property
     def means(self) -> Float[np.ndarray, "2 units"]:
         """Give the means of both measures, by unit."""
-        return (self.sums[:, 1:3] / self.sums[:, :1]).T
-
-    def of_drawn(self, units: Int[np.ndarray, " drawn"]) -> float:
-        """Compute Pearson's r over the prompts of these units, each as often as it was drawn."""
-        count, a, b, aa, bb, ab = (float(total) for total in self.sums[units].sum(axis=0))
-        spread_a, spread_b = aa - a * a / count, bb - b * b / count
-        if min(spread_a / aa if aa else 0.0, spread_b / bb if bb else 0.0) < NO_SPREAD:
-            return nan
-        return max(-1.0, min(1.0, (ab - a * b / count) / sqrt(spread_a * spread_b)))  # rounding may pass 1
+        return np.stack([np.bincount(self.of, weights=of) for of in (self.a, self.b)]) / np.bincount(self.of)
 
     def crossed(self) -> tuple[Float[np.ndarray, "units units"], str]:
         """Say how much of r each unit's `a` makes with each unit's `b`, and what was put side by side.
@@ -149,12 +139,12 @@ class _Units:
             (rows[None],),
             lambda order: products[rows, order].sum(axis=1, keepdims=True),
             lambda looked: looked[:, 0] >= bound,
-            what=f"permutation of {len(rows)} units",
+            what=f"permutation of {len(rows)} {what}",
             alpha=terms.alpha,
             seed=terms.seed,
         )
-        rule = found.rule("r, in the direction of the sentence", f"the second measure between {len(rows)} {what}")
-        return found.p, f"{found.name}, {what}, one-sided", rule
+        rule = found.rule("r with the second measure of another unit, in the direction of the sentence,")
+        return found.p, f"{found.name}, one-sided", rule
 
 
 def _wordings(of: Correlation) -> tuple[str, ...]:
@@ -226,7 +216,7 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
         rule=_rule(bound, terms.alpha, level, above=above),
     )
     if isnan(found):
-        flat = of.b if _varies(of.a.values) else of.a
+        flat = of.b if varies(of.a.values) else of.a
         return replace(base, reason=f"{flat.name} is the same on every prompt; a correlation needs values that differ")
     reason = f"r = {number(found)} over {len(of.a.values)} prompts of {have} {units.what}"
     if have < FEWEST_CORRELATED:
@@ -242,7 +232,7 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     if bound == 0:
         each, seed = replace(terms, alpha=terms.alpha / 2), terms.seed
         p, permuted, rule = units.p(each, above=above)
-        base = replace(base, rule=f"{base.rule}. For p: {rule}")
+        base = replace(base, rule=f"{base.rule}. {rule}")
         holds = holds and p < each.alpha
         contrary = contrary and units.p(each, above=not above)[0] < each.alpha
         test, reason = f"{permuted}; {test}", f"{reason}, {p_value(p)}"
@@ -263,18 +253,16 @@ def _interval(units: _Units, level: float) -> tuple[float, float] | None:
     and its jackknife estimate, which lacks the bias of few units, are inside. A true bound is rejected 1 to 2 times in
     100 at a nominal 2.5, and up to 3 (7 if skewed) where r between wordings is far off that within them: see `_CLOSE`.
     """
-    from scipy.special import stdtrit  # a quarter of a second to import, and not every run needs it
-
-    everyone, count = np.arange(len(units.names)), len(units.names)
-    without = np.array([units.of_drawn(np.delete(everyone, unit)) for unit in everyone])
-    found = units.of_drawn(everyone)
+    count, found = len(units.names), _pearson(units.a, units.b)
+    kept = (units.of != unit for unit in range(count))
+    without = np.array([_pearson(units.a[rest], units.b[rest]) for rest in kept])
     if not (np.abs([found, *without]) < PERFECT).all():  # NaN is not below it either
         return None
     z, spread = np.arctanh(without), float(np.arctanh(without).std(ddof=1)) * (count - 1) / sqrt(count)
     if spread < NO_SPREAD:
         return None
     centres = atanh(found), count * atanh(found) - (count - 1) * float(z.mean())
-    reach = float(stdtrit(count - 1, (3 + level) / 4)) * spread
+    reach = t_quantile((3 + level) / 4, count - 1) * spread
     return tanh(min(centres) - reach), tanh(max(centres) + reach)
 
 
@@ -307,8 +295,3 @@ def _rule(bound: float, alpha: float, level: float, *, above: bool) -> str:
         "n z - (n - 1) m: m is the mean of z without each unit in turn, s its jackknife error, t Student's of n - 1 at "
         f"{(3 + level) / 4:.2%}. r is that of the values of all prompts"
     )
-
-
-def _varies(values: Float[np.ndarray, " prompts"]) -> bool:
-    """Decide whether values differ by more than rounding."""
-    return bool(np.ptp(values) > 1e-9 * np.abs(values).max())

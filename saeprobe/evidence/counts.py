@@ -20,7 +20,6 @@ from saeprobe.evidence.evidence import (
     Sample,
     Terms,
     UnitValue,
-    summaries,
     towards,
 )
 from saeprobe.evidence.units import sample_of, unit_means
@@ -87,26 +86,35 @@ def with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, t
     return replace(sample, interval=shares_interval(found.shares, tail=(1 - level) / 2)), found.values
 
 
-_PICKED: Final = (
-    "; but it was picked on these very prompts: other topics, or other wordings, would confirm it",
-    "; picked on these same prompts",
-)
-
-
-def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
-    """Leave a sentence on single features open where it holds on the very prompts on which they were picked.
-
-    Those are the prompts that a record holds, if it is of the published run, and those of that run read again: whoever
-    looks among thousands of features finds some there by chance alone.
-    """
-    sides = [one for one in evidence.samples if " of feature " in one.measure or one.label.startswith("feature ")]
-    looked = any(
-        (one.run is not None or terms.published_prompts) and not (one.run and one.run.another) for one in sides
+def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
+    """Make the evidence where a side is a bare summary: the numbers, and no interval made up around them."""
+    why = (
+        f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each prompt nothing "
+        "separates chance from effect; a features_layer50.pt of the same run would decide it"
     )
-    if evidence.outcome != "supported" or evidence.kind == "published" or not looked:
-        return evidence
-    why, where = _PICKED
-    return replace(evidence, outcome="inconclusive", reason=evidence.reason + why, scope=evidence.scope + where)
+    rule = "a mean without the values behind it decides nothing"
+    return undecided(kind, statement, a, b, why, "the recorded summaries", rule)
+
+
+def undecided(kind: Kind, statement: str, a: Sample, b: Sample, reason: str, scope: str, rule: str) -> Evidence:
+    """Make evidence that shows two numbers and decides nothing."""
+    return Evidence(
+        kind=kind,
+        statement=statement,
+        outcome="inconclusive",
+        reason=reason,
+        scope=scope,
+        unit=a.unit,
+        estimate=a.mean - b.mean,
+        samples=(a, b),
+        rule=rule,
+    )
+
+
+def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str, terms: Terms) -> Evidence:
+    """Make the evidence on two measurements that could not be tested, and say why."""
+    sides = sample_of(a, terms), sample_of(b, terms)
+    return undecided(kind, statement, *sides, why, "these prompts only", "nothing is decided without a test")
 
 
 def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:
@@ -172,10 +180,8 @@ def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
 
     alpha = base.alpha or 0.0
     table = np.array([[side.successes, side.trials - side.successes] for side in (a, b)])
-    p, above = (
-        min(1.0, *(2 * float(fisher_exact(table, alternative=side).pvalue) for side in ("greater", "less"))),
-        (base.estimate or 0.0) > 0,
-    )
+    p = min(1.0, *(2 * float(fisher_exact(table, alternative=side).pvalue) for side in ("greater", "less")))
+    above = (base.estimate or 0.0) > 0
     judged: Judged = "inconclusive", f"{counts}, {p_value(p)}: not distinguished at alpha = {alpha:g}"
     if p < alpha:
         judged = ("supported", "") if above else ("refuted", "the contrary holds: ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from typing import Literal
 
 from saeprobe.claims import Control, Over
 from saeprobe.features import RecordedRun
-from saeprobe.files import against, amount, span, visible
+from saeprobe.files import amount, span, visible
 from saeprobe.prompts.prompt import Prompt
 
 EvidenceOutcome = Literal["supported", "explained", "refuted", "inconclusive"]
@@ -250,31 +250,6 @@ def towards(p: float, *, holds: bool) -> float:
     return p / 2 if holds else 1 - p / 2
 
 
-def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
-    """Make the evidence where a side is a bare summary: the numbers, and no interval made up around them."""
-    why = (
-        f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each prompt nothing "
-        "separates chance from effect; a features_layer50.pt of the same run would decide it"
-    )
-    rule = "a mean without the values behind it decides nothing"
-    return undecided(kind, statement, a, b, why, "the recorded summaries", rule)
-
-
-def undecided(kind: Kind, statement: str, a: Sample, b: Sample, reason: str, scope: str, rule: str) -> Evidence:
-    """Make evidence that shows two numbers and decides nothing."""
-    return Evidence(
-        kind=kind,
-        statement=statement,
-        outcome="inconclusive",
-        reason=reason,
-        scope=scope,
-        unit=a.unit,
-        estimate=a.mean - b.mean,
-        samples=(a, b),
-        rule=rule,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """Evidence is judged under these terms, which its claim and the settings of the run give.
@@ -294,15 +269,6 @@ class Recorder(Terms):
     """A recorder keeps the evidence of a probe while it runs, and the terms under which it is judged."""
 
     evidence: list[Evidence] = field(default_factory=list[Evidence])
-
-
-def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
-    """Yield the samples of some evidence and of its parts, in order.
-
-    Those of controls are not the claim's, and the numbers of a printed table were not measured.
-    """
-    pieces = (piece for whole in evidence for piece in whole.walk())
-    return (sample for piece in pieces if piece.kind != "printed" for sample in piece.samples)
 
 
 _current: ContextVar[Recorder | None] = ContextVar("saeprobe_recorder", default=None)
@@ -328,8 +294,7 @@ def record(evidence: Evidence) -> Evidence:
 
     It takes the place of its parts, where they were recorded when they were made.
     """
-    recorder = _current.get()
-    if recorder is not None:
+    if (recorder := _current.get()) is not None:
         recorder.evidence[:] = [one for one in recorder.evidence if not any(one is part for part in evidence.parts)]
         recorder.evidence.append(evidence)
     return evidence

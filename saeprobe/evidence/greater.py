@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+
+import numpy as np
 
 from saeprobe.captures import places_apart
 from saeprobe.claims import Control
-from saeprobe.evidence.controls import RANDOM, found, refuse_others, summary_of, verdict_of
+from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.adjusting import injection_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
+from saeprobe.evidence.counts import untested
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
-from saeprobe.evidence.units import (
-    Compared,
-    at_least,
-    compare,
-    needed,
-    needed_in_words,
-    refuse_controls,
-    sample_of,
-    untested,
-)
+from saeprobe.evidence.units import Compared, compare, needed, needed_in_words, sample_of
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
+from saeprobe.prompts.wordings import copies
 from saeprobe.statistics.intervals import least_units
 from saeprobe.statistics.shifts import Shift
 
@@ -77,9 +70,26 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     if shift.p >= terms.alpha and shift.spread:
         needed = _needed_between(a, b, compared, wanted=shift.needed)
     judged = _judge(a, b, compared, controls, needed, asked)
-    rule = _rule(asked, terms.alpha, controls) + _by_hand(compared) + raised_by(margin)
+    rule = _rule(asked, terms.alpha, controls) + _by_hand(compared, shift.rule) + raised_by(margin)
     evidence = _tested(kind, statement, (a, b), compared, judged, terms)
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
+
+
+def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
+    """Leave a sentence on single features open where it holds on the very prompts on which they were picked.
+
+    Those are the prompts that a record holds, if it is of the published run, and those of that run read again: whoever
+    looks among thousands of features finds some there by chance alone.
+    """
+    sides = [one for one in evidence.samples if " of feature " in one.measure or one.label.startswith("feature ")]
+    looked = any(
+        (one.run is not None or terms.published_prompts) and not (one.run and one.run.another) for one in sides
+    )
+    if evidence.outcome != "supported" or evidence.kind == "published" or not looked:
+        return evidence
+    why = "but it was picked on these very prompts: other topics, or other wordings, would confirm it"
+    reason, scope = f"{evidence.reason}; {why}", f"{evidence.scope}; picked on these same prompts"
+    return replace(evidence, outcome="inconclusive", reason=reason, scope=scope)
 
 
 def raised_by(margin: Margin | None) -> str:
@@ -114,7 +124,7 @@ def _tested(
         samples=tuple(sample_of(side, terms) for side in sides),
         unit_values=compared.unit_values,
         pairs=tuple((row, compared.n_units[0] + other) for row, other in compared.pairs),
-        copies=compared.copies,
+        copies=copies(sides[0].prompts, sides[1].prompts),
         continuations=tuple((side.label, *shown) for side in sides for shown in side.continuations),
     )
 
@@ -129,7 +139,7 @@ def _needed_between(a: Measurement, b: Measurement, compared: Compared, *, wante
     if compared.units.startswith("templates and") and compared.n_topics < fewest:
         each = (len(a.prompts) + len(b.prompts)) / compared.n_topics
         return needed("topics", compared.n_topics, fewest, a_unit=each)
-    return needed(names, min(n_a, n_b), at_least(wanted, compared.shift, min(n_a, n_b)), a_unit=each)
+    return needed(names, min(n_a, n_b), wanted, a_unit=each, shift=compared.shift)
 
 
 Controls = tuple[ControlResult, ...]
@@ -139,7 +149,8 @@ def _judge(
     a: Measurement, b: Measurement, compared: Compared, controls: Controls, needed: Needed | None, asked: float | None
 ) -> Judged:
     shift, estimate = compared.shift, number(compared.shift.estimate, a.unit, signed=True)
-    if not shift.spread and (compared.spread_matters or shift.estimate == 0):
+    rates = not asked and np.isin(np.concatenate([a.values, b.values]), (0.0, 1.0)).all()
+    if not shift.spread and (shift.estimate == 0 or not rates):
         return "inconclusive", f"every unit differs by exactly {estimate}: without spread nothing can be tested"
     apart = f"a difference of {estimate}"
     if asked is not None:
@@ -155,7 +166,9 @@ def _judge(
     warned = f"; {shift.warning}" if shift.warning else ""
     if shift.estimate < 0:
         return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}{warned}"
-    return verdict_of(controls, numbers) or ("supported", numbers + summary_of(controls, a.unit) + warned)
+    if controls and (decided := verdict_of(controls, numbers)):
+        return decided
+    return "supported", numbers + (summary_of(controls, a.unit) if controls else "") + warned
 
 
 def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
@@ -172,19 +185,19 @@ def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
     return rule
 
 
-def _by_hand(compared: Compared) -> str:
-    """Say how the units, the interval and what was drawn come about, to go on after a rule."""
+def _by_hand(compared: Compared, tested: str) -> str:
+    """Say how the units, the interval and p come about, to go on after a rule."""
     if compared.paired:
-        what = "a unit's is its mean on the first side less that on the second"
+        what = "A unit's value is its mean on the first side less that on the second"
     else:
         what = (
-            "a template's is its mean over the topics that both sides have, each prompt less the mean of its topic "
-            "over both sides and plus the mean of these means"
+            "A template's value is its mean over the topics that both sides have, each prompt less the mean of its "
+            "topic over both sides and plus the mean of these means"
         )
     if compared.units.startswith("templates and"):
         what += "; a topic's is its difference of the sides, taken less their mean and times sqrt(n / (n - 1))"
-    how = f". Of the unit values {what}. The interval holds what can be taken off the first side without rejection"
-    return f"{how}. {compared.shift.rule}"
+    how = f". {what}. The interval holds what can be taken off the first side without rejection"
+    return f"{how}. {tested}"
 
 
 def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> Controls:
@@ -193,22 +206,20 @@ def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) 
     Those that change what is read are held against the claim without its margin: they bring about differences, not
     what exceeds one. What is left of a claim with a margin has to exceed it still.
     """
+    if not terms.controls:
+        return ()
     refuse_others("a comparison of two measurements", terms.controls)
-    there, statement = found(compared, terms), f"{a.name} > {b.name}"
+    there = found(compared, terms)
 
-    def drawn(name: Control) -> ControlResult:
-        own = compared.shift.estimate
-        return draws_control(
-            name, (a, b), of_means, statement=statement, unit=a.unit, own=own, found=there, terms=terms
-        )
+    def run(name: Control) -> ControlResult:
+        if name in RANDOM:
+            own, what = compared.shift.estimate, {"statement": f"{a.name} > {b.name}", "unit": a.unit}
+            return draws_control(name, (a, b), of_means, **what, own=own, found=there, terms=terms)
+        if name == "injection":
+            return injection_control(a, b, compared, terms, again=greater)
+        return (length_control if name == "length" else wording_control)(a, b, compared, terms)
 
-    run: dict[Control, Callable[[], ControlResult]] = {
-        "length": lambda: length_control(a, b, compared, terms),
-        "wording": lambda: wording_control(a, b, compared, terms),
-        "injection": lambda: injection_control(a, b, compared, terms, again=greater),
-        **{name: partial(drawn, name) for name in RANDOM},
-    }
-    return tuple(run[name]() for name in terms.controls)
+    return tuple(map(run, terms.controls))
 
 
 def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) -> Evidence:
@@ -216,11 +227,12 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
     refuse_controls("about equal", terms)
     statement = f"{a.name} = {b.name} ± {margin:g} {a.unit}"
     both = replace(terms, alpha=2 * terms.alpha)
-    compared, above, below = (compare(a, b, both, shift_by=by) for by in (0.0, -margin, margin))
+    moved = (replace(a, values=a.values - by) for by in (0.0, -margin, margin))
+    compared, above, below = (compare(one, b, both) for one in moved)
     if isinstance(compared, str) or isinstance(above, str) or isinstance(below, str):
         return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
     edges = above.shift, below.shift
-    p = max(_one_sided(edges[0], side=1), _one_sided(edges[1], side=-1))
+    p, decides = max((_one_sided(edge, side=side), edge.rule) for edge, side in zip(edges, (1, -1), strict=True))
     judged = _judge_equal(a, b, compared, edges, margin=margin, p=p)
     needed = None
     if judged[0] == "inconclusive" and compared.shift.spread:  # from the nearer edge, inside the margin or outside
@@ -240,7 +252,8 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
             f"p is the larger one-sided p of the difference against -{margin:g} and +{margin:g}, half of a two-sided p "
             f"each; supported where it is below alpha = {terms.alpha:g}, which is where the {1 - 2 * terms.alpha:.0%} "
             "interval lies inside the margin; refuted where the difference lies beyond the margin with a one-sided p "
-            "below alpha; inconclusive otherwise, and where the units show no spread" + _by_hand(compared)
+            "below alpha; inconclusive otherwise, and where the units show no spread"
+            + _by_hand(compared, f"Against the edge that p is of: {decides}")
         ),
     )
 

@@ -8,11 +8,12 @@ from math import sqrt
 from typing import Final, NamedTuple, Protocol
 
 from saeprobe.claims import NotRun, Over, Published
+from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Agreement, Evidence, Sample, Spread, Terms, UnitValue
-from saeprobe.evidence.units import refuse_controls, sample_of
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Quantity
 from saeprobe.files import span
-from saeprobe.statistics.intervals import MOST_UNITS
+from saeprobe.statistics.intervals import MOST_UNITS, t_quantile
 
 PROMPTS: Final = "prompts"
 """The unit of counts of prompts; they are comparable where as many prompts were read as the source counts."""
@@ -71,26 +72,21 @@ def held_against(published: Published, sample: Sample, *, sampled: bool) -> Publ
     )
     if published.tolerance is not None:
         else_ = error if isinstance(error, str) else f"else ± {rounding + error.half:.3g}"
-        held = replace(held, tolerance_from=f"set by the claim; {else_}")
+        tolerance, origin = published.tolerance, f"set by the claim; {else_}"
     elif isinstance(error, str):
         return held
     else:
-        origin, tolerance = f"printed precision {rounding:g}{error.words}", rounding + error.half
-        held = replace(held, tolerance=tolerance, tolerance_from=origin, rounding=rounding, sampling=error.half)
-        held = replace(held, measured=error.measured)
-    return _judged(held, sample, held.tolerance or 0.0)
-
-
-def _judged(held: PublishedComparison, sample: Sample, tolerance: float) -> PublishedComparison:
-    apart, slack = abs(held.measured - held.value), 1e-9 * abs(held.value)  # 0.35 - 0.3 is more than 0.05
-    agrees = bool(apart <= tolerance + slack)
-    if sample.reach is None:
-        return replace(held, answer="agrees" if agrees else "drifted")
-    low, high = sample.reach
-    reach = max(0.0, high - sample.mean if held.value > held.measured else sample.mean - low)
-    origin = held.tolerance_from + (f" + reach of rounding {reach:.3g}" if reach else "")
-    answer = "agrees" if agrees else "rounding decides" if apart <= tolerance + reach + slack else "drifted"
-    return replace(held, tolerance=tolerance + reach, tolerance_from=origin, reach=reach, answer=answer)
+        tolerance, origin = rounding + error.half, f"printed precision {rounding:g}{error.words}"
+        held = replace(held, measured=error.measured, rounding=rounding, sampling=error.half)
+    apart, slack = abs(held.measured - value), 1e-9 * abs(value)  # 0.35 - 0.3 is more than 0.05
+    agrees, reach = apart <= tolerance + slack, None
+    if sample.reach is not None:
+        low, high = sample.reach
+        reach = max(0.0, high - sample.mean if value > held.measured else sample.mean - low)
+        origin += f" + reach of rounding {reach:.3g}" if reach else ""
+        tolerance += reach
+    answer = "agrees" if agrees else "drifted" if reach is None or apart > tolerance + slack else "rounding decides"
+    return replace(held, tolerance=tolerance, tolerance_from=origin, reach=reach, answer=answer)
 
 
 def same_prompts(published: Published, sample: Sample) -> bool:
@@ -141,13 +137,11 @@ def sampling(spread: Spread, theirs: int) -> float:
 
     Without any there it is half the interval of our own mean by Student's t.
     """
-    return _student(spread.n - 1) * spread.deviation * sqrt(1 / spread.n + (1 / theirs if theirs else 0))
+    return t_quantile(0.975, spread.n - 1) * spread.deviation * sqrt(1 / spread.n + (1 / theirs if theirs else 0))
 
 
 def units_within(published: Published, sample: Sample, distance: float) -> int | None:
     """Return how many units here would bring the tolerance to `distance`; None where no number of them would."""
-    if len(sample.spreads) != 1:
-        return None
     (spread,), rounding = sample.spreads, published.rounding(sample.label)
     theirs = behind(published, spread.units)
     wanted = range(spread.n + 1, MOST_UNITS + 1)
@@ -172,15 +166,11 @@ def _count_error(published: Published, sample: Sample) -> _Error | str:
             f"a count of {prompts} prompts in {k} wordings there, and of {sample.n} in {n} here: wanted as many in each"
         )
     expected, error = sample.rarefied[k - 1]
-    half = _student(2 * n - 2) * error * sqrt(1 + n / k)
+    if not error:
+        return f"{n} wordings here show no spread, from which a sampling error could be had"
+    half = t_quantile(0.975, 2 * n - 2) * error * sqrt(1 + n / k)
     how = f"t(0.975, {2 * n - 2}) x jackknife error {error:.4g} x sqrt(1 + {n} / {k})"
     return _Error(expected, half, f" + sampling error {half:.3g}: {how} of a count over {k} wordings of {n} here")
-
-
-def _student(freedom: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.975))
 
 
 class _ByStyle(Protocol):
@@ -206,7 +196,7 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
         printed = f"{published.measure} in {published.unit}".removeprefix(" in ")
         raise TypeError(f"{of.name} in {of.unit} is not what the numbers are printed of: {printed}")
     samples = tuple(sample_of(of[label], terms) for label in published.values)
-    if another := another_run(published, samples) or other_prompts(published, samples):
+    if another := another_run(published, samples):
         raise NotRun(another)
     rows = tuple(held_against(published, sample, sampled=False) for sample in samples)
     far, either = ([row.label for row in rows if row.answer == one] for one in ("drifted", "rounding decides"))
@@ -237,22 +227,17 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
     )
 
 
-def other_prompts(published: Published, samples: Iterable[Sample]) -> str:
-    """Say that counts of prompts are of more or fewer prompts than are printed; empty where none is."""
-    for sample in samples if published.unit == PROMPTS else ():
-        most = published.values.get(sample.label, 0)
-        if sample.unit != PROMPTS or sample.n is None or sample.label not in published.values:
+def another_run(published: Published, samples: Iterable[Sample]) -> str:
+    """Say that samples which answer for printed numbers are of another run, or count other prompts; else nothing."""
+    for sample in samples:
+        if sample.label not in published.values or sample.unit != published.unit:
             continue
+        if sample.run and (apart := sample.run.apart(published.n, published.language)):
+            return f"another run: {apart}; its numbers are not compared with the published ones"
+        if sample.unit != PROMPTS or sample.n is None:
+            continue
+        most = published.values[sample.label]
         if published.n not in (None, sample.n) or most > sample.n:
             printed = f"{most:g} prompts" if published.n is None else f"a count of {published.n} prompts"
             return f"{printed} of {sample.label} cannot be held against a count of {sample.n}; wanted as many prompts"
-    return ""
-
-
-def another_run(published: Published, samples: Iterable[Sample]) -> str:
-    """Say that samples which answer for printed numbers are recorded of another run; empty where none is."""
-    for sample in samples:
-        alike = sample.label in published.values and sample.unit == published.unit
-        if alike and sample.run and (apart := sample.run.apart(published.n, published.language)):
-            return f"another run: {apart}; its numbers are not compared with the published ones"
     return ""

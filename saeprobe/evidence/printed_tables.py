@@ -12,8 +12,9 @@ from statistics import NormalDist
 import numpy as np
 
 from saeprobe.claims import Published, did_you_mean
+from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Terms, current_terms, record
-from saeprobe.evidence.units import refuse_controls, sample_of
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import PrintedNumber
 from saeprobe.files import number, p_value, span, visible
 from saeprobe.statistics.intervals import rate_p

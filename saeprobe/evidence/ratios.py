@@ -7,14 +7,14 @@ from math import exp, inf, log, sqrt
 from typing import overload
 
 from saeprobe.claims import Published
+from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Evidence, Judged, Terms, current_terms, record
 from saeprobe.evidence.greater import side_by_side
 from saeprobe.evidence.printed import as_published, same_prompts, sampling, sampling_error
 from saeprobe.evidence.printed_tables import ratio_of_printed
-from saeprobe.evidence.units import by_feature, compare, refuse_controls, sample_of
-from saeprobe.evidence.values import Comparable, Measurement, PrintedNumber, Quantity, Summary, is_number
+from saeprobe.evidence.units import compare, sample_of
+from saeprobe.evidence.values import Comparable, Measurement, PrintedNumber, Quantity, Summary, by_feature, is_number
 from saeprobe.files import number, span, visible
-from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import invert
 
 FARTHEST = 30.0
@@ -26,7 +26,7 @@ _RULE = (
     "printed ratio as uncertain as ours: supported where the printed one, by what it was rounded from, lies within "
     "sqrt(2) h of ours, and this and the rounding are at most half of its distance from 1; refuted where it lies "
     "farther; inconclusive otherwise, and where the interval has no end. A stated tolerance stands in the place of all "
-    "this. The unit values are those of r = 1"
+    "this. The unit values, and what follows, are those of r = 1"
 )
 
 
@@ -154,7 +154,7 @@ def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
         units=compared.units,
         n_units=compared.n_units,
         unit_values=compared.unit_values,
-        rule=_RULE + drawing_rule(compared.shift.seed),
+        rule=f"{_RULE}. {compared.shift.rule}",
     )
 
 
@@ -181,7 +181,7 @@ def _judged(estimate: float, interval: tuple[float, float] | None, printed: Publ
         return "inconclusive", ": not compared, since units so few or so far apart leave the ratio without an end"
     within = sqrt(2) * log(interval[1] / interval[0]) / 2
     low, high = (log(max(end, 1e-12)) - log(estimate) for end in (value - rounding, value + rounding))
-    shown = f", interval {span(interval)}: held to a factor of {exp(within):.3g}"
+    shown = f" ± {rounding:.3g} by its digits, interval {span(interval)}: held to a factor of {exp(within):.3g}"
     if max(low, -high) > within:
         return "refuted", shown
     if within + (high - low) / 2 > abs(log(value)) / 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -10,11 +10,10 @@ from math import ceil
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import Evidence, Kind, Needed, Sample, Spread, Terms, UnitValue, undecided
+from saeprobe.evidence.evidence import Needed, Sample, Spread, Terms, UnitValue
 from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
-from saeprobe.prompts import Prompt
-from saeprobe.prompts.wordings import copies, copies_in_words, partners, unit_of
-from saeprobe.statistics.intervals import MOST_UNITS, beside_hall, least_units
+from saeprobe.prompts.wordings import copies_in_words, partners, unit_of
+from saeprobe.statistics.intervals import MOST_UNITS, hall, least_units
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift, varies
 
@@ -27,16 +26,12 @@ def mean_by(of: Measurement, over: Over) -> Means:
 
     Templates that are near copies are one unit, of which each counts alike.
     """
-    return _means(of.prompts, of.values, over)
-
-
-def _means(prompts: Sequence[Prompt], values: Iterable[float], over: Over) -> Means:
-    names = unit_of(prompts) if over == "templates" else [prompt.topic for prompt in prompts]
+    names = unit_of(of.prompts) if over == "templates" else [prompt.topic for prompt in of.prompts]
     groups: dict[str, dict[str, list[float]]] = {}
-    for name, prompt, value in zip(names, prompts, values, strict=True):
+    for name, prompt, value in zip(names, of.prompts, of.values, strict=True):
         wording = prompt.template if over == "templates" else ""
         groups.setdefault(name, {}).setdefault(wording, []).append(float(value))
-    return {name: float(np.mean([np.mean(one) for one in of.values()])) for name, of in groups.items()}
+    return {name: float(np.mean([np.mean(one) for one in by.values()])) for name, by in groups.items()}
 
 
 def _array(means: Means) -> Units:
@@ -67,8 +62,7 @@ def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitVa
         near = copies_in_words(of.prompts)
         return _unit_values(of.label, templates), what, f"these {len(templates)} templates{near}{_alone(topics)}"
     fixed = "this wording only" if len(templates) == 1 else f"these {len(templates)} templates fixed"
-    over_topics = "over 1 topic" if len(topics) == 1 else f"over {len(topics)} topics"
-    return _unit_values(of.label, topics), what, f"{fixed}, {over_topics}"
+    return _unit_values(of.label, topics), what, f"{fixed}, over {len(topics)} topic{'s' * (len(topics) > 1)}"
 
 
 def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | None:
@@ -76,17 +70,19 @@ def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | Non
 
     Of sign flips and Hall's transformation the larger p and the outer ends count; of templates and topics both add up.
     """
-    sorts = [_array(mean_by(of, over)) - bound for over in sorted(set(terms.over) or {unit_means(of)[1]}, key=str)]
+    asked: set[Over] = set(terms.over) or {unit_means(of)[1]}
+    sorts = [_array(mean_by(of, over)) - bound for over in sorted(asked)]
     if min(map(len, sorts)) < 2:  # noqa: PLR2004 - one unit has no spread
         return None
     if len(sorts) == 1:
         shift = paired_shift(sorts[0], alpha=terms.alpha, seed=terms.seed)
     else:
         shift = crossed_shift(sorts[0], 0 * sorts[0], sorts[1], alpha=terms.alpha, seed=terms.seed, paired=True)
-    if shift.interval is not None:
-        p, interval = beside_hall(shift.p, shift.interval, sorts, alpha=terms.alpha)
-        shift = replace(shift, p=p, interval=interval, test=f"{shift.test} or Hall's transformation, the larger p")
-    return shift
+    if shift.interval is None:
+        return shift
+    ps, ends = zip((shift.p, shift.interval), *(hall(units, alpha=terms.alpha) for units in sorts), strict=True)
+    interval = min(low for low, _ in ends), max(high for _, high in ends)
+    return replace(shift, p=max(ps), interval=interval, test=f"{shift.test} or Hall's transformation, the larger p")
 
 
 def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
@@ -128,14 +124,6 @@ def spreads(of: Measurement, over: Sequence[Over]) -> tuple[Spread, ...]:
     )
 
 
-def by_feature(*these: Quantity | PrintedNumber) -> tuple[Quantity | PrintedNumber, ...]:
-    """Name activations of several features by these, so that they can be compared; return all else as it is."""
-    measures = {one.measure for one in these}
-    if len(measures) == 1 or not all(one.startswith("activation of feature ") for one in measures):
-        return these
-    return tuple(replace(one, measure="activation", label=one.name.removeprefix("activation of ")) for one in these)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Compared:
     """A shift between two measurements stands here with the units that it was tested over.
@@ -143,9 +131,8 @@ class Compared:
     `unit_values` are the numbers that the test saw; a reader gets `shift.estimate` and `shift.p` from them again. Over
     templates and topics they are the templates', then the differences of the topics. `paired` says whether every
     unit has its partner on the other side, read on the same prompts. `pairs` are (row of the first side, row of the
-    second) of templates that share a frame, whose labels are dealt within the pair. `copies` are the templates that are
-    near copies of each other. `n_units` counts templates, or topics where only they are the units.
-    `spread_matters` says that the values are not all 0 or 1.
+    second) of templates that share a frame, whose labels are dealt within the pair. `n_units` counts templates, or
+    topics where only they are the units.
     """
 
     shift: Shift
@@ -153,10 +140,8 @@ class Compared:
     n_units: tuple[int, int]
     n_topics: int
     scope: str
-    spread_matters: bool
     paired: bool
     pairs: Pairs
-    copies: tuple[tuple[str, ...], ...]
     unit_values: tuple[UnitValue, ...]
 
 
@@ -178,70 +163,52 @@ class _ByUnit:
         return min(len(self.templates_a), len(self.templates_b))
 
 
-def compare(a: Measurement, b: Measurement, terms: Terms, *, shift_by: float = 0.0) -> Compared | str:
+def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
     """Choose the units and test, at the level 1 - alpha; a sentence says why there is no test where there is none.
 
     The units are those of `terms.over`. If that names nothing, they are templates where both sides have several, else
-    topics. Where most templates are without most topics, topics are units as well. `shift_by` is a margin, in the unit
-    of the measure, that is first taken from every value of `a`.
+    topics. Where most templates are without most topics, topics are units as well.
     """
-    means = _by_unit(a, b, shift_by)
+    means = _by_unit(a, b)
     usual: Over = "templates" if means.fewest > 1 and means.topics else "topics"
     wanted: frozenset[Over] = frozenset(terms.over or (usual,))
     if "templates" in wanted and not means.paired and len(means.topics) > 1 and _sparse(a, b, means):
         wanted = frozenset(("templates", "topics"))
-    reason = _cannot(means, wanted, terms.alpha)
-    if reason is not None:
-        return reason
-    if len(wanted) > 1 or "topics" in wanted:
+    if "topics" in wanted:
         means = replace(means, pairs=())  # with topics as units too, templates are drawn without regard to frames
-    shift, units, scope, unit_values = _tested(means, wanted, terms)
-    topics_only, n_topics = "templates" not in wanted, len(means.topics)
-    return Compared(
-        shift=shift,
-        units=units,
-        n_units=(n_topics, n_topics) if topics_only else (len(means.templates_a), len(means.templates_b)),
-        n_topics=n_topics,
-        scope=scope,
-        spread_matters=not bool(np.isin(np.concatenate([a.values, b.values]), (0.0, 1.0)).all()),
-        paired=topics_only or means.paired,
-        pairs=means.pairs,
-        copies=copies(a.prompts, b.prompts) if means.near else (),
-        unit_values=unit_values,
-    )
+    return _cannot(means, wanted, terms.alpha) or _tested(means, wanted, terms)
 
 
-def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> tuple[Shift, str, str, tuple[UnitValue, ...]]:
-    """Test over the units wanted; return also what they are called, the scope that they give, and their values."""
+def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> Compared:
+    """Test over the units wanted."""
     of_a, of_b, topics = _array(means.templates_a), _array(means.templates_b), _array(means.topics)
     alpha, seed, both = terms.alpha, terms.seed, f"{means.a} - {means.b}"
-    wordings, paired = f"{len(of_a)} + {len(of_b)} templates{means.near}", ""
-    if means.pairs:
-        wordings, paired = (
-            f"{wordings}, {len(means.pairs)} of them pairs by frame",
-            f", {len(means.pairs)} pairs by frame",
-        )
+    n_units, wordings, how = (len(of_a), len(of_b)), f"{len(of_a)} + {len(of_b)} templates{means.near}", ""
     by_template = _unit_values(means.a, means.templates_a) + _unit_values(means.b, means.templates_b)
     if means.paired:  # two arms on the same prompts: each template is its own control
-        wordings, paired = f"{len(of_a)} templates{means.near}", ", paired"
+        wordings, how = f"{len(of_a)} templates{means.near}", ", paired"
         differences = {template: value - means.templates_b[template] for template, value in means.templates_a.items()}
         by_template = _unit_values(both, differences)
-    by_topic = _unit_values(both, means.topics)
+    elif framed := len(means.pairs):
+        wordings, how = f"{wordings}, {framed} of them pairs by frame", f", {framed} pairs by frame"
+    by_topic, size = _unit_values(both, means.topics), float(np.abs([*of_a, *of_b]).max())  # whose rounding counts
+    made = partial(Compared, n_units=n_units, n_topics=len(topics), paired=means.paired, pairs=means.pairs)
     if len(wanted) > 1:
         shift = crossed_shift(of_a, of_b, topics, alpha=alpha, seed=seed, paired=means.paired)
-        scope = f"{wordings} and {len(topics)} topics"
-        return shift, f"templates and topics{paired}", scope, by_template + by_topic
-    size = float(np.abs(np.concatenate([of_a, of_b])).max())  # the rounding of all differences depends on it
+        scope, units = f"{wordings} and {len(topics)} topics", f"templates and topics{how}"
+        return made(shift=shift, units=units, scope=scope, unit_values=by_template + by_topic)
     if "topics" in wanted:
-        fixed = "this wording only" if len(of_a) == len(of_b) == 1 else f"these {wordings} fixed"
+        fixed = "this wording only" if n_units == (1, 1) else f"these {wordings} fixed"
         shift = paired_shift(topics, alpha=alpha, seed=seed, scale=size)
-        return shift, "topics, paired", f"{fixed}, over {len(topics)} topics", by_topic
+        made = partial(made, n_units=(len(topics), len(topics)), paired=True)
+        scope = f"{fixed}, over {len(topics)} topics"
+        return made(shift=shift, units="topics, paired", scope=scope, unit_values=by_topic)
     if means.paired:
-        units = np.array([unit.value for unit in by_template])
-        shift = paired_shift(units, alpha=alpha, seed=seed, scale=size)
+        shift = paired_shift(np.array([unit.value for unit in by_template]), alpha=alpha, seed=seed, scale=size)
     else:
         shift = unpaired_shift(of_a, of_b, alpha=alpha, seed=seed, pairs=means.pairs)
-    return shift, f"templates{paired}", f"these {wordings}{_alone(means.topics)}", by_template
+    scope = f"these {wordings}{_alone(means.topics)}"
+    return made(shift=shift, units=f"templates{how}", scope=scope, unit_values=by_template)
 
 
 def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None:
@@ -257,23 +224,21 @@ def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None
             f"{least} or more a style would test it, and over=('topics',) states it of this wording only"
         )
     if "topics" in wanted and topics < 2:  # noqa: PLR2004 - the same of topics
-        return (
-            f"{both} share 1 topic; at least 2 are needed to pair them, and {least_units(alpha, paired=True)} to decide"
-        )
+        least = least_units(alpha, paired=True)
+        return f"{both} share 1 topic; at least 2 are needed to pair them, and {least} to decide"
     return None
 
 
-def _by_unit(a: Measurement, b: Measurement, shift_by: float) -> _ByUnit:
-    moved = replace(a, values=a.values - shift_by) if shift_by else a
-    topics_a, topics_b, pairs = mean_by(moved, "topics"), mean_by(b, "topics"), ()
+def _by_unit(a: Measurement, b: Measurement) -> _ByUnit:
+    topics_a, topics_b, pairs = mean_by(a, "topics"), mean_by(b, "topics"), ()
     shared = sorted(topics_a.keys() & topics_b.keys())
     made_from_a, made_from_b = ([(prompt.template, prompt.topic) for prompt in side.prompts] for side in (a, b))
     paired = made_from_a == made_from_b  # two arms on the same prompts, or words pasted into the same
-    if paired:
-        templates_a, templates_b = mean_by(moved, "templates"), mean_by(b, "templates")
+    if paired or not shared:
+        templates_a, templates_b = mean_by(a, "templates"), mean_by(b, "templates")
     else:
         level = {topic: (topics_a[topic] + topics_b[topic]) / 2 for topic in shared}
-        templates_a, templates_b = _levelled(moved, level), _levelled(b, level)
+        templates_a, templates_b = _levelled(a, level), _levelled(b, level)
         rows = [{unit: row for row, unit in enumerate(side)} for side in (templates_a, templates_b)]
         framed = partners(*([prompt for prompt in side.prompts if prompt.topic in level] for side in (a, b)))
         pairs = tuple((rows[0][one], rows[1][other]) for one, other in framed)
@@ -296,31 +261,29 @@ def _sparse(a: Measurement, b: Measurement, means: _ByUnit) -> bool:
     of its own, would be found to differ in 18 of 100 cases where nothing does. So the topics count as units as well.
     """
     return any(
-        2 * len({cell for cell in zip(unit_of(side.prompts), topics, strict=True) if cell[1] in means.topics})
+        2 * len({(unit, one.topic) for unit, one in zip(unit_of(side), side, strict=True) if one.topic in means.topics})
         <= len(templates) * len(means.topics)
-        for side, templates in ((a, means.templates_a), (b, means.templates_b))
-        for topics in [[prompt.topic for prompt in side.prompts]]
+        for side, templates in ((a.prompts, means.templates_a), (b.prompts, means.templates_b))
         if len(templates) > 2  # noqa: PLR2004 - two alone find nothing anyway
     )
 
 
 def _levelled(of: Measurement, level: Means) -> Means:
     """Take the mean of each template over the topics that both sides share, each topic's own level taken out."""
-    centre = float(np.mean(list(level.values()))) if level else 0.0
-    shared = [(prompt, value) for prompt, value in zip(of.prompts, of.values, strict=True) if prompt.topic in level]
-    values = [float(value) - level[prompt.topic] + centre for prompt, value in shared]
-    return _means([prompt for prompt, _ in shared], values, "templates")
+    shared = of.select(np.array([prompt.topic in level for prompt in of.prompts]))
+    levels = np.array([level[prompt.topic] for prompt in shared.prompts])
+    return mean_by(replace(shared, values=shared.values - levels + _array(level).mean()), "templates")
 
 
-def at_least(wanted: int | None, shift: Shift, have: int) -> int | None:
-    """Raise `wanted` units to those that the test itself needs, and to more than there are."""
-    if shift.smallest_p >= shift.alpha:
-        return max(least_units(shift.alpha, paired=shift.paired), wanted or 0)
-    return None if wanted is None else max(wanted, have + 1)
+def needed(units: str, have: int, wanted: int | None, *, a_unit: float, shift: Shift | None = None) -> Needed:
+    """Ask for so many units where there are `have`, with `a_unit` prompts each; None where no plan reaches so far.
 
-
-def needed(units: str, have: int, wanted: int | None, *, a_unit: float) -> Needed:
-    """Ask for so many units where there are `have`, with `a_unit` prompts each; None where no plan reaches so far."""
+    Of a shift, which is open, they are at least those that its test needs, and more than there are.
+    """
+    if shift is not None and shift.smallest_p >= shift.alpha:
+        wanted = max(least_units(shift.alpha, paired=shift.paired), wanted or 0)
+    elif shift is not None and wanted is not None:
+        wanted = max(wanted, have + 1)
     if wanted is None or wanted > MOST_UNITS:
         return Needed(units=units, have=have, wanted=None)
     return Needed(units=units, have=have, wanted=wanted, prompts=ceil(wanted * a_unit))
@@ -334,18 +297,3 @@ def needed_in_words(what: Needed, shift: Shift | None = None, *, at: str = "effe
     if what.wanted is None:
         return f"At this {at.rsplit(maxsplit=1)[-1]} more than {MOST_UNITS:,} {what.units} would be needed"
     return f"About {what.wanted} {what.units} would decide it at this {at}"
-
-
-def refuse_controls(kind: Kind, terms: Terms) -> None:
-    """Refuse controls: they rule out what else could explain a difference between two sides; other kinds have none."""
-    if terms.controls:
-        raise TypeError(
-            f"a comparison of the kind {kind!r} takes no controls, and the claim asks for {', '.join(terms.controls)}; "
-            "state it in a claim of its own, without controls=..."
-        )
-
-
-def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str, terms: Terms) -> Evidence:
-    """Make the evidence on two measurements that could not be tested, and say why."""
-    sides = sample_of(a, terms), sample_of(b, terms)
-    return undecided(kind, statement, *sides, why, "these prompts only", "nothing is decided without a test")

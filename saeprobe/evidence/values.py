@@ -107,7 +107,6 @@ class Measurement(_Measured):
         prompts: the prompts, each with its topic and template.
         n_tokens: tokens the model saw of each prompt, `[prompts]`; None where a record does not say.
         place: the tokens that were read of each prompt, such as `last token`; empty for the whole prompt, or unknown.
-        family: the same measure on the whole capture, or how to get it.
         continuations: for a measure on continuations, a few of them for the reader: (prompt, text).
         continued: the arm of a steering experiment whose continuations were measured; `again` measures another arm.
         near: how far features near their threshold may move the values; None where there is none, or it is unknown.
@@ -120,7 +119,6 @@ class Measurement(_Measured):
     prompts: tuple[Prompt, ...]
     n_tokens: Int[np.ndarray, " prompts"] | None = None
     place: str = ""
-    family: Measurement | Callable[[], Measurement] | None = None
     continuations: tuple[tuple[str, str], ...] = ()
     continued: Continuations | None = None
     again: Callable[[Continuations], Measurement] | None = None
@@ -140,12 +138,6 @@ class Measurement(_Measured):
 
     def __repr__(self) -> str:
         return visible(f"<{self.name}: mean {self.mean:.4g} {self.unit}, {len(self.values)} prompts>")
-
-    @property
-    def whole(self) -> Measurement:
-        """Give the same measure on the whole capture."""
-        family = self if self.family is None else self.family
-        return family if isinstance(family, Measurement) else family()
 
     @property
     def mean(self) -> float:
@@ -171,7 +163,7 @@ class Measurement(_Measured):
         under: Callable[[Control, int], Measurement] | None = None
         if of is not None:
             under = lambda control, draw=0: of(control, draw)[style]  # noqa: E731 - one line says it
-        return replace(self.select(chosen), label=style, family=self.whole, under=under)
+        return replace(self.select(chosen), label=style, under=under)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -230,6 +222,14 @@ class Margin:
     def over(self, mean: float) -> float:
         """Return the difference that is asked for where the smaller side's mean is `mean`, in `unit`."""
         return self.times * mean + self.plus - mean
+
+
+def by_feature(*these: Quantity | PrintedNumber) -> tuple[Quantity | PrintedNumber, ...]:
+    """Name activations of several features by these, so that they can be compared; return all else as it is."""
+    measures = {one.measure for one in these}
+    if len(measures) == 1 or not all(one.startswith("activation of feature ") for one in measures):
+        return these
+    return tuple(replace(one, measure="activation", label=one.name.removeprefix("activation of ")) for one in these)
 
 
 NUMBER = (float, int, np.integer, np.floating)  # plain numbers, those of numpy too

@@ -82,7 +82,12 @@ def approve(
     """
     person, reason = " ".join(by.split()), " ".join(because.split())
     _check_reason(person, reason)
-    _check_report(report)
+    if report.run.dirty:
+        raise ApprovalError(
+            f"the report is of a tree with uncommitted changes ({named(report.run.changed)}), so that nobody could "
+            "find out later what was measured; "
+            "commit them, run the probes again, and approve then"
+        )
     chosen = _claim(report, claim)
     probe = _probe(chosen, subject)
     verdict = _verdict(probe, claim)
@@ -129,15 +134,6 @@ def _check_new(baseline: Baseline, approvals: Sequence[Baseline]) -> None:
                 f"{one.approved_by} approved this run of {one.claim} on {one.subject} on {one.on} already, because "
                 f'"{one.because}"; another approval takes another run, or another person'
             )
-
-
-def _check_report(report: Document) -> None:
-    if report.run.dirty:
-        raise ApprovalError(
-            f"the report is of a tree with uncommitted changes ({named(report.run.changed)}), so that nobody could "
-            "find out later what was measured; "
-            "commit them, run the probes again, and approve then"
-        )
 
 
 def _claim(report: Document, name: str) -> Claim:

@@ -171,7 +171,7 @@ def measured(
     near: Callable[[Features], NearThreshold | None] | None = None,
     of_tokens: bool = True,
 ) -> Measurement:
-    """Return a measurement on `of` that remembers the same measure on the whole capture.
+    """Return a measurement on `of`.
 
     `near` gives how far features near their threshold may move it. `of_tokens` says whether it depends on which tokens
     were read; what is of the whole prompt does not.
@@ -186,7 +186,6 @@ def measured(
         prompts=of.prompts,
         n_tokens=of.n_tokens,
         place=of.place if of_tokens else "",
-        family=None if of is of.whole else partial(again, of.whole),
         near=None if near is None else near(of),
         under=lambda control, draw=0: again(of.under(control, draw)),
         words=of.words,
@@ -244,14 +243,7 @@ def _lengths(recorded: Quantity, origin: str) -> Measurement:
     """Return the lengths that a record gives with its values."""
     if isinstance(recorded, Summary) or recorded.n_tokens is None:
         raise NotRun(f"{origin} does not say how many tokens each {recorded.label} prompt has")
-    whole = recorded.whole
-    return replace(
-        recorded,
-        measure="length",
-        unit="tokens",
-        values=recorded.n_tokens.astype(np.float64),
-        family=None if whole is recorded else partial(_lengths, whole, origin),
-    )
+    return replace(recorded, measure="length", unit="tokens", values=recorded.n_tokens.astype(np.float64))
 
 
 def variance_explained(of: Features) -> Summary:

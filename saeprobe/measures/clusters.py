@@ -21,8 +21,9 @@ from saeprobe.measures.reading import captured, refuse_more, templates, topics
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
-from saeprobe.statistics.intervals import bca_interval
+from saeprobe.statistics.intervals import hall
 from saeprobe.statistics.permutation import Dealt, Large, Looked, Permuted, Runs, permute, relabelings
+from saeprobe.statistics.shifts import varies
 
 DECIMALS = 6  # of the distances, which are reported so and tested as reported
 NAMED = 4  # styles at most are named one by one by the statement and the reason
@@ -34,8 +35,8 @@ _RULE = (
     "above 0 with its interval, and every control is withstood. Refuted if some style of s lies "
     "below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies nearest to alone is as "
     "low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values are the silhouettes; "
-    "intervals are BCa bootstrap ones over the units of a style, of 4,999 resamples drawn by "
-    "default_rng(seed).integers(0, units, (4999, units)) and put in order"
+    "intervals are Hall's (1992) of the mean of a style's n units, m - s 3 (cbrt(1 + g (x - g / 6n)) - 1) / g at x = "
+    "t / sqrt(n) and at -t / sqrt(n), within -1 and 1: s is their deviation, g their skewness, t Student's of n - 1"
 )
 
 Distances = Float[np.ndarray, "units units"]
@@ -99,8 +100,8 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         level=1 - 2 * terms.alpha,
         p=reached.p,
         test=reached.name,
-        rule=f"{_RULE}. {reached.rule('the mean silhouette', 'the styles')}",
-        seed=terms.seed,  # of the intervals, where the relabelings are all counted
+        rule=f"{_RULE}. {reached.rule('The mean silhouette')}",
+        seed=reached.seed,
         units="wordings" if within is None else "topics",
         n_units=tuple(int(count) for count in counts),
         samples=tuple(_sample(of[style], values[labels == index], terms) for index, style in enumerate(styles)),
@@ -172,12 +173,15 @@ def _needed(tested: Evidence, within: int | None, alpha: float) -> Needed | None
 
 def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Terms) -> Sample:
     made = partial(Sample, measure="silhouette", unit="silhouette", mean=float(values.mean()))
-    interval = _interval(values, 1 - 2 * terms.alpha, terms.seed)
+    interval = _interval(values, 1 - 2 * terms.alpha)
     return made(label=of.label, n=len(of), place=of.place, run=of.run, interval=interval)
 
 
-def _interval(values: Float[np.ndarray, " units"], level: float, seed: int) -> tuple[float, float] | None:
-    return bca_interval(len(values), lambda chosen: float(values[chosen].mean()), level=level, seed=seed)
+def _interval(values: Float[np.ndarray, " units"], level: float) -> tuple[float, float] | None:
+    if not varies(values):
+        return None
+    _, (low, high) = hall(values, alpha=1 - level)
+    return max(-1.0, low), min(1.0, high)
 
 
 def _effect(sides: BothSides, over: tuple[Over, ...]) -> Effect:
@@ -213,7 +217,7 @@ def _lying_in_another(
     apart = mean_distances(distances, labels[None])[0]
     for index, sample in enumerate(samples):
         level = 1 - 2 * terms.alpha / styles
-        interval = _interval(values[labels == index], level, terms.seed) if sample.mean < 0 else None
+        interval = _interval(values[labels == index], level) if sample.mean < 0 else None
         if interval is None or interval[1] >= 0:
             continue
         others = apart[labels == index].mean(axis=0)
@@ -354,6 +358,7 @@ def relabel(
     """
     observed = float(silhouettes(distances, labels[None]).mean())
     step = max(1, AT_ONCE // (len(labels) * (int(labels.max()) + 1)))
+    where = f"within {len(labels) // within} topics" if within else f"over {len(labels)} wordings"
 
     def look(dealt: Dealt) -> Looked:
         parts = [dealt[start : start + step] for start in range(0, len(dealt), step)]
@@ -364,7 +369,7 @@ def relabel(
         (_runs(labels, within),),
         look,
         large or (lambda looked: looked[:, 0] >= observed - CLOSE),
-        what=f"permutation of styles over {len(labels)} units" + (f", within runs of {within}" if within else ""),
+        what=f"permutation of styles {where}",
         alpha=alpha,
         seed=seed,
     )

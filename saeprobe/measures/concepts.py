@@ -88,7 +88,7 @@ def selectivity(of: Features, units: Units, *, k: int = 5) -> Measurement:
     def under(control: Control, draw: int = 0) -> Measurement:
         return selectivity(of.under(control, draw), units, k=k)
 
-    return replace(found, label=units, family=None, under=under)
+    return replace(found, label=units, under=under)
 
 
 def _selectivity(of: Features, *, units: Units, k: int) -> Values:

@@ -10,9 +10,10 @@ import numpy as np
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import always
+from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, current_terms, record
 from saeprobe.evidence.printed import PROMPTS, as_published
-from saeprobe.evidence.units import refuse_controls, sample_of
+from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Comparable, Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.files import visible
@@ -147,7 +148,7 @@ def _counted(rate: Quantity, measure: str) -> Quantity:
         n = len(rate.values)
         near = rate.near and replace(rate.near, lowers=rate.near.lowers * n, raises=rate.near.raises * n)
         counts = rate.values * n
-        return replace(rate, measure=measure, unit=PROMPTS, values=counts, near=near, family=None, under=None)
+        return replace(rate, measure=measure, unit=PROMPTS, values=counts, near=near, under=None)
     if rate.n is None:
         raise NotRun(
             f"{rate.origin} gives a share of {rate.label} prompts and not of how many; a count would decide it"

@@ -16,7 +16,8 @@ import numpy as np
 from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, summaries
+from saeprobe.evidence.counts import summaries
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record
 from saeprobe.evidence.near import within_rounding
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
@@ -95,7 +96,7 @@ class ExclusiveFeatures:
             n=len(self.on),
             origin=label,
             place=self.on.place,
-            near_threshold=None if reach is None else _near_threshold(reach[1] - reach[0], self.on.tolerance),
+            near_threshold=_near_threshold(reach[1] - reach[0], self.on.tolerance) if reach else None,
             reach=reach,
             run=self.on.run,
         )
@@ -146,9 +147,9 @@ def _more_exclusive(more: object, less: object, terms: Terms) -> Evidence:
 
 def _same(one: Readable, other: Readable) -> bool:
     """Say whether two are the same style of the same capture or record, though they were looked up twice."""
-    if isinstance(one, RecordedStyle) or isinstance(other, RecordedStyle):
-        return isinstance(one, RecordedStyle) and isinstance(other, RecordedStyle) and one.same_as(other)
-    return one.subject == other.subject and one.prompts == other.prompts
+    if isinstance(one, RecordedStyle):
+        return isinstance(other, RecordedStyle) and one.quantities is other.quantities
+    return isinstance(other, Features) and one.subject == other.subject and one.prompts == other.prompts
 
 
 def _compared(both: BothSides, terms: Terms) -> Evidence:
@@ -181,7 +182,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         p=found.p,
         one_sided=found.p / 2 if a.mean > b.mean else 1 - found.p / 2,
         test=found.name,
-        rule=f"{_RULE}. {found.rule('the difference of distinct features, in the direction found', 'the labels')}",
+        rule=f"{_RULE}. {found.rule('The difference of distinct features, in the direction found,')}",
         seed=found.seed,
         units=planned.units,
         n_units=(len(units_a), len(units_b)),
@@ -307,14 +308,13 @@ def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[floa
     def draw(rng: np.random.Generator, count: int) -> list[float]:
         return [_thinned_p(sides, kept, rng) for _ in range(count)]
 
-    ps, of_seed, high = settle(draw, _around, THINNINGS, alpha=alpha, seed=seed)
+    def around(ps: list[float], count: int) -> tuple[float, float]:
+        mean, reach = float(np.mean(ps)), ERRORS * float(np.std(ps, ddof=1)) / sqrt(count)
+        return mean - reach, mean + reach
+
+    ps, of_seed, high = settle(draw, around, THINNINGS, alpha=alpha, seed=seed)
     near = "" if high is None else f", too near {alpha:g} to tell: its upper end"
     return float(np.mean(ps)) if high is None else high, f"mean over {len(ps)} random thinnings, seed {of_seed}{near}"
-
-
-def _around(ps: list[float], count: int) -> tuple[float, float]:
-    mean, reach = float(np.mean(ps)), ERRORS * float(np.std(ps, ddof=1)) / sqrt(count)
-    return mean - reach, mean + reach
 
 
 def _thinned_p(sides: Sides, kept: float, rng: np.random.Generator) -> float:
@@ -341,7 +341,7 @@ def relabel(a: Units, b: Units, *, paired: bool, alpha: float | None, seed: int)
         (np.tile([1, 0], (items, 1)) if paired else np.repeat([1, 0], [len(a), len(b)])[None],),
         look,
         lambda looked: (looked[:, 0] >= observed) if observed >= 0 else (looked[:, 0] <= observed),
-        what=f"permutation of labels over {len(a)} + {len(b)} units",
+        what=f"permutation of labels {f'within {items} topics' if paired else f'over {len(a)} + {len(b)} templates'}",
         alpha=alpha,
         seed=seed,
         sides=2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -17,8 +18,8 @@ from saeprobe.prompts import Prompt
 from saeprobe.prompts.wordings import copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
-from saeprobe.statistics.permutation import Units
-from saeprobe.statistics.shifts import Shift, paired_shift, paired_test, unpaired_shift, unpaired_test
+from saeprobe.statistics.permutation import Tested
+from saeprobe.statistics.shifts import paired_test, unpaired_test
 
 MOST_NAMED = 3
 """At most this many picked features near their threshold are named one by one."""
@@ -185,11 +186,8 @@ class Rates:
         """The standard deviation between units (paired: of their differences); it is 0 where a side has one unit."""
         if min(len(self.yes), len(self.no)) < 2:  # noqa: PLR2004 - one unit has no spread
             return np.zeros_like(self.difference)
-        if self.paired:
-            of_differences: Float[np.ndarray, " d_sae"] = np.var(self.yes - self.no, axis=0, ddof=1)
-            return np.sqrt(of_differences)
-        variance: Float[np.ndarray, " d_sae"] = np.var(self.yes, axis=0, ddof=1) + np.var(self.no, axis=0, ddof=1)
-        return np.sqrt(variance / 2)
+        groups = [self.yes - self.no] if self.paired else [self.yes, self.no]
+        return np.sqrt(np.mean([np.var(group, axis=0, ddof=1) for group in groups], axis=0))
 
     def ranked(self, most: int) -> tuple[int, ...]:
         """Return the features that fire more often on one side, by the largest difference.
@@ -203,25 +201,15 @@ class Rates:
         order = np.lexsort((more, -np.round(in_deviations[more], SAME), -difference[more]))
         return tuple(int(feature) for feature in more[order[:most]])
 
-    def p_above(self, feature: int, *, alpha: float, seed: int) -> float:
-        """Return the one-sided p of one side firing `feature` more often, a side that was picked on other prompts.
+    def above(self, feature: int, *, alpha: float, seed: int) -> tuple[float, Tested]:
+        """Test whether one side, picked on other prompts, fires `feature` more often; return the one-sided p too.
 
-        It is 1 where the feature fires no more often there.
+        It is half of the two-sided one, and 1 where the feature fires no more often there.
         """
         yes, no = self.yes[:, feature], self.no[:, feature]
-        if round(float(yes.mean() - no.mean()), SAME) <= 0:
-            return 1.0
-        if self.paired:
-            return paired_test(yes - no, alpha=alpha, seed=seed).share(0.0) / 2
-        return unpaired_test(yes, no, alpha=alpha, seed=seed).share(0.0) / 2
-
-    def shift(self, feature: int, *, alpha: float, seed: int) -> Shift:
-        """Return how far the rates of one feature lie apart, two-sided."""
-        yes: Units = self.yes[:, feature]
-        no: Units = self.no[:, feature]
-        if self.paired:
-            return paired_shift(yes - no, alpha=alpha, seed=seed)
-        return unpaired_shift(yes, no, alpha=alpha, seed=seed)
+        of = partial(paired_test, yes - no) if self.paired else partial(unpaired_test, yes, no)
+        test = of(alpha=alpha, seed=seed)
+        return test.share(0.0) / 2 if round(float(yes.mean() - no.mean()), SAME) > 0 else 1.0, test
 
 
 def rates(yes: Features, no: Features, over: tuple[Over, ...]) -> Rates | str:

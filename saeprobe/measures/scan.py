@@ -17,14 +17,12 @@ from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
 from saeprobe.measures.reading import Readable, captured, refuse_apart, templates, topics
 from saeprobe.measures.separation import SHARE
 from saeprobe.prompts.wordings import copies
-from saeprobe.shapes import Float
-from saeprobe.statistics import q_values
 from saeprobe.statistics.intervals import units_to_decide
+from saeprobe.statistics.permutation import Tested
+from saeprobe.statistics.planning import q_values
 
 EXAMPLES = 3
 """The reason names at most this many confirmed features; the others are in the report."""
-
-Ps = Float[np.ndarray, " picked"]
 
 
 def pick(yes: Readable, no: Readable, *, most: int = 1) -> Selected:
@@ -106,25 +104,21 @@ def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
     if not features:
         reason = f"of {yes.d_sae:,} features none fires on {yes.label} more often, on the prompts that were picked on"
         return replace(base, reason=reason, scope=tested.scope, p=1.0)
-    ps, adjusted = confirmed(tested, features, terms)
-    first = tested.shift(features[0], alpha=terms.alpha, seed=terms.seed)
-    test = f"{first.test} ({tested.units}), one-sided"
+    tests = [tested.above(feature, alpha=terms.alpha, seed=terms.seed) for feature in features]
+    adjusted = q_values([p for p, _ in tests])
     parts = tuple(
-        replace(
-            _part(tested, feature, (test_yes, test_no), p=p, adjusted=q, of=len(features), terms=terms),
-            test=test,
-            seed=first.seed,
-        )
-        for feature, p, q in zip(features, ps, adjusted, strict=True)
+        _part(tested, feature, (test_yes, test_no), test, p=p, adjusted=q, of=len(features), alpha=terms.alpha)
+        for feature, (p, test), q in zip(features, tests, adjusted, strict=True)
     )
+    best = parts[int(np.argmin(adjusted))]
     picked_on = selected((), pick_yes, pick_no)  # each part says where its feature is near its threshold
     base = replace(
         base,
         scope=f"{tested.scope}; picked on {picked_on.origin(test_yes, test_no)}",
-        estimate=float((adjusted < terms.alpha).sum()),
-        p=float(adjusted.min()),
-        test=f"{test}; Benjamini-Hochberg over {len(features)} features",
-        seed=first.seed,
+        estimate=float(sum(map(bool, parts))),
+        p=min(adjusted),
+        test=f"{best.test}; Benjamini-Hochberg over {len(features)} features",
+        seed=best.seed,
         units=tested.units,
         n_units=(len(tested.yes), len(tested.no)),
         copies=() if tested.paired else copies(yes.prompts, no.prompts),
@@ -155,14 +149,16 @@ _RULE = (
 )
 
 
-def confirmed(tested: Rates, features: tuple[int, ...], terms: Terms) -> tuple[Ps, Ps]:
-    """Return the p of each picked feature, and p adjusted for how many were picked."""
-    ps = [tested.p_above(feature, alpha=terms.alpha, seed=terms.seed) for feature in features]
-    return np.array(ps), np.array(q_values(ps))
-
-
 def _part(
-    tested: Rates, feature: int, sides: BothSides, *, p: float, adjusted: float, of: int, terms: Terms
+    tested: Rates,
+    feature: int,
+    sides: BothSides,
+    test: Tested,
+    *,
+    p: float,
+    adjusted: float,
+    of: int,
+    alpha: float,
 ) -> Evidence:
     """Return what the half that confirms shows of one feature."""
     values = tested.yes[:, feature], tested.no[:, feature]
@@ -170,17 +166,20 @@ def _part(
     return Evidence(
         kind="greater",
         statement=f"feature {feature} fires on {a.label} more often than on {b.label}",
-        outcome="supported" if adjusted < terms.alpha else "inconclusive",
+        outcome="supported" if adjusted < alpha else "inconclusive",
         reason=f"{against(a.mean, b.mean, SHARE)}, {p_value(p)} ({p_value(adjusted)} adjusted for {of} picked)",
         scope=tested.scope,
         unit=SHARE,
         estimate=a.mean - b.mean,
-        p=float(p),
-        alpha=terms.alpha,
+        p=p,
+        alpha=alpha,
+        test=f"{test.name} ({tested.units}), one-sided",
+        seed=test.seed,
         units=tested.units,
         n_units=(len(tested.yes), len(tested.no)),
         samples=(a, b),
-        rule="supported where p, adjusted for the features that were picked, is below alpha; inconclusive otherwise",
+        rule="supported where p, adjusted for the features that were picked, is below alpha; inconclusive otherwise. "
+        f"{test.rule}",
         unit_values=tuple(
             UnitValue(side=side.label, unit=name, value=float(value))
             for side, names, rate in zip((a, b), tested.names, values, strict=True)

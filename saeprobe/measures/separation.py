@@ -9,9 +9,10 @@ import numpy as np
 
 from saeprobe.claims import NotRun
 from saeprobe.evidence.compare import each_holds
-from saeprobe.evidence.counts import picked_there, with_interval
+from saeprobe.evidence.controls import refuse_controls
+from saeprobe.evidence.counts import with_interval
 from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, current_terms, record
-from saeprobe.evidence.units import refuse_controls
+from saeprobe.evidence.greater import picked_there
 from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.files import number

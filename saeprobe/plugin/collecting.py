@@ -17,7 +17,7 @@ import pytest
 from saeprobe.captures import Capture, Steering
 from saeprobe.claims import Claim, Control, NotRun, claim_of, members
 from saeprobe.evidence.controls import READ_ELSEWHERE
-from saeprobe.evidence.controls.draws import TOPICS, n_draws
+from saeprobe.evidence.controls.draws import TOPICS, drawing_at
 from saeprobe.features import Features
 from saeprobe.plugin.names import SUBJECT, fixtures_of, function_of, params_of
 from saeprobe.prompts import PromptFile, PromptSet
@@ -242,7 +242,8 @@ class Conditions:
         key = subject.name, what
         if key not in self._draws:
             try:
-                subjects = subject.draws(what, neutral=self._neutral.get(subject.name), count=n_draws(self._alpha))
+                count = drawing_at(self._alpha).most
+                subjects = subject.draws(what, neutral=self._neutral.get(subject.name), count=count)
             except (NotRun, SubjectError) as error:  # the claim's own reading is none the worse for it
                 self._draws[key] = NotRun(str(error))
             else:

@@ -18,7 +18,6 @@ import pytest
 
 from saeprobe.claims import Claim, NotRun, Verdict, members
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.files import visible
 from saeprobe.git import commit_of
 from saeprobe.plugin.collecting import claim_of_item, subject_of
@@ -29,8 +28,7 @@ from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import version_of
 from saeprobe.subject.specification import SubjectError
-from saeprobe.verdicts import decide
-from saeprobe.verdicts.baseline import BaselineComparison
+from saeprobe.verdicts import Decided, decide
 from saeprobe.verdicts.baseline_files import Baselines, Provenance, identity_of, read_baselines
 
 PACKAGES: Final = ("saeprobe", "torch", "transformers", "transformer-lens", "sae-lens", "numpy", "scipy", "pytest")
@@ -134,7 +132,7 @@ class Judge:
         """Decide the claim before the probe runs, where the instrument is broken or a capture cannot be had."""
         claim = claim_of_item(item)
         if claim is not None and BROKEN in item.stash:
-            self._enter(item, claim, Verdict(word="broken", reason=item.stash[BROKEN]), (), None, [], 0.0)
+            self._enter(item, claim, (Verdict(word="broken", reason=item.stash[BROKEN]), (), None), (), 0.0)
         if claim is None or BROKEN in item.stash or REFUSED in item.stash:
             return (yield)
         broken = self._laboratory.broken(subject_of(item) or "")
@@ -153,7 +151,7 @@ class Judge:
                     _skip(verdict)
                 raise
         if broken is not None:  # said once, not on top of what the fixture raised for the same reason
-            self._enter(item, claim, Verdict(word="broken", reason=broken), (), None, [], 0.0)
+            self._enter(item, claim, (Verdict(word="broken", reason=broken), (), None), (), 0.0)
             pytest.fail(f"broken: {broken}", pytrace=False)
         return done
 
@@ -223,7 +221,7 @@ class Judge:
         verdict, published, approved = decide(declaring, subject, evidence, ended, baseline, now)
         if verdict.word in ("refuted", "explained", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
-        self._enter(item, claim, verdict, published, approved, evidence, seconds)
+        self._enter(item, claim, (verdict, published, approved), evidence, seconds)
         return verdict
 
     def _identify(self, name: str) -> dict[str, str | None]:
@@ -241,17 +239,11 @@ class Judge:
         )
 
     def _enter(
-        self,
-        item: pytest.Item,
-        claim: Claim,
-        verdict: Verdict,
-        published: Sequence[PublishedComparison],
-        approved: BaselineComparison | None,
-        evidence: Sequence[Evidence],
-        seconds: float,
+        self, item: pytest.Item, claim: Claim, decided: Decided, evidence: Sequence[Evidence], seconds: float
     ) -> None:
         """Keep the record for the report of this phase, and for the JUnit file."""
         subject = subject_of(item) or ""
+        verdict, published, approved = decided
         item.stash[_record] = probe_to_json(
             claim=claim,
             nodeid=item.nodeid,

@@ -215,10 +215,8 @@ def _write_instrument(terminal: pytest.TerminalReporter, check: InstrumentCheck 
 
 def _write_row(terminal: pytest.TerminalReporter, record: ProbeRecord, width: int) -> None:
     word, said = record["verdict"], f"{record['claim']['sentence']}  [{record['claim']['id']}]"
-    if record["declared"] is None:
-        _write_beside(terminal, word, said, width, _MARKUP[word])
-    else:
-        _write_beside(terminal, f"{word}*", said, width, _YELLOW)
+    mark, sign = ("", _MARKUP[word]) if record["declared"] is None else ("*", _YELLOW)
+    _write_beside(terminal, word + mark, said, width, sign)
 
 
 def _write_beside(

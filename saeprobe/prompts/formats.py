@@ -90,6 +90,7 @@ def read_file(path: Path) -> Content:
 
 _KEYS: Final = ("name", "language", "topics", "styles")
 _STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral", "repeats", "frames", "distinct")
+_NAMED: Final = ("words", "repeats", "frames")
 _TOPIC_KEYS: Final = ("name", "held_out")
 
 
@@ -102,9 +103,7 @@ def _sheet(document: dict[str, object]) -> Content:
     tables = _table(document["styles"], "styles")
     styles = {name: _table(style, f"style {name!r}") for name, style in tables.items()}
     templates = {name: _templates(style, f"style {name!r}") for name, style in styles.items()}
-    named = {
-        key: {name: one[key] for name, one in styles.items() if key in one} for key in ("words", "repeats", "frames")
-    }
+    named = {key: {name: one[key] for name, one in styles.items() if key in one} for key in _NAMED}
     repeats = {name: _text(of, f"style {name!r}, repeats") for name, of in named["repeats"].items()}
     return Content(
         name=_text(document["name"], "name"),
@@ -144,9 +143,7 @@ def _templates(style: dict[str, object], where: str) -> list[str]:
     if "repeats" not in style and style.get("templates") in (None, []):
         found = "the list templates is empty" if "templates" in style else "it has no templates"
         raise PromptError(found, where=where, remedy='give at least one: templates = ["..."]')
-    return _texts(style.get("templates", []), f"{where}, templates") + _texts(
-        style.get("held_out", []), f"{where}, held_out"
-    )
+    return [text for key in ("templates", "held_out") for text in _texts(style.get(key, []), f"{where}, {key}")]
 
 
 def _neutral(styles: dict[str, dict[str, object]]) -> str | None:
@@ -215,7 +212,6 @@ Row = tuple[str, Mapping[str, str]]
 """The line it begins on, in words, and its cells by column; a cell that is empty or absent is not there."""
 
 _FINISHED: Final = ("text", "style", "topic", "template")
-_TO_FILL: Final = ("template", "style", "topic")
 
 
 def _rows_of_csv(text: str) -> Iterator[Row]:
@@ -233,8 +229,7 @@ def _rows_of_csv(text: str) -> Iterator[Row]:
             if len(cells) != len(header):
                 problem = f"the row has {len(cells)} cells, the header {len(header)} ({', '.join(header)})"
                 raise PromptError(problem, where=where, remedy="put a text with a comma in double quotes")
-            row = dict(zip(header, cells, strict=True))
-            yield where, {column: cell for column, cell in row.items() if cell or column == "text"}
+            yield where, {column: cell for column, cell in zip(header, cells, strict=True) if cell or column == "text"}
     except csv.Error as error:
         where = f"line {begins}"
         raise PromptError(f"it is not CSV: {quoted(error)}", where=where, remedy="correct the quotes there") from error
@@ -271,8 +266,8 @@ def _prompts_of(rows: Iterable[Row]) -> Iterator[Located]:
     for where, row in rows:
         finished = "text" in row or "template" not in row
         with at(where):
-            _check_row(row, ("text", "style") if finished else _TO_FILL, finished=finished)
-            prompt = _finished(row) if finished else _filled(row)
+            _check_row(row, ("text", "style") if finished else ("template", "style", "topic"), finished=finished)
+            prompt = _prompt(row, finished=finished)
         yield where, prompt
 
 
@@ -292,16 +287,12 @@ def _check_row(row: Mapping[str, str], needed: tuple[str, ...], *, finished: boo
             raise PromptError(f"the {column} {row[column]!r} has blanks around it", remedy="remove them")
 
 
-def _finished(row: Mapping[str, str]) -> Prompt:
-    text = row["text"]
-    return Prompt(text=text, style=row["style"], topic=row.get("topic", text), template=row.get("template", AS_WRITTEN))
-
-
-def _filled(row: Mapping[str, str]) -> Prompt:
-    template = row["template"]
-    with at(f"template {template!r}"):
-        text = fill(template, {name: value for name, value in row.items() if name not in ("template", "style")})
-    return Prompt(text=text, style=row["style"], topic=row["topic"], template=template)
+def _prompt(row: Mapping[str, str], *, finished: bool) -> Prompt:
+    template, text = row.get("template", AS_WRITTEN), row.get("text", "")
+    with at("" if finished else f"template {template!r}"):
+        fields = {name: value for name, value in row.items() if name not in ("template", "style")}
+        text = text if finished else fill(template, fields)
+    return Prompt(text=text, style=row["style"], topic=row.get("topic", text), template=template)
 
 
 def _listed(names: tuple[str, ...]) -> str:

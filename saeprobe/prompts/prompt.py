@@ -201,10 +201,8 @@ def checked(located: Iterable[Located], *, max_characters: int) -> tuple[Prompt,
                 raise PromptError(problem, remedy="shorten it, or raise max_characters")
             if prompt.text in first:
                 problem = f"the prompt {_shortened(prompt.text)} stands already at {first[prompt.text]}"
-                remedy = (
-                    "leave one of them out, as a prompt counted twice is not two observations; a style that is to be "
-                )
-                remedy += 'read again to see whether both readings agree says so: repeats = "standard"'
+                remedy = "leave one of them out, as a prompt counted twice is not two observations; a style that is to "
+                remedy += 'be read again to see whether both readings agree says so: repeats = "standard"'
                 raise PromptError(problem, remedy=remedy)
         first[prompt.text] = where
         prompts.append(prompt)

@@ -106,19 +106,14 @@ def _near(a: Sequence[Words], b: Sequence[Words], most: float) -> Iterator[tuple
 @lru_cache(maxsize=256)
 def _groups(wordings: tuple[Words, ...]) -> tuple[int, ...]:
     """Return for each wording of a style the first one of its group; groups are chains of near copies."""
-    first = list(range(len(wordings)))
-
-    def root(of: int) -> int:
-        while first[of] != of:
-            of = first[of]
-        return of
-
+    first = np.arange(len(wordings))
     for row, (words, others) in enumerate(_near(wordings, wordings, COPY)):
         for other in others:
-            a, b = root(row), root(other)
-            if other < row and a != b and distance(words, wordings[other], most=COPY) <= COPY:
-                first[max(a, b)] = min(a, b)
-    return tuple(map(root, range(len(wordings))))
+            apart = other < row and first[row] != first[other]
+            if apart and distance(words, wordings[other], most=COPY) <= COPY:
+                both = first[[row, other]]
+                first[np.isin(first, both)] = both.min()
+    return tuple(first.tolist())
 
 
 def with_frames(

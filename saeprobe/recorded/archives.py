@@ -201,7 +201,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _ordered() -> dict[object, object]:
+def _ordered() -> dict[object, object]:  # it takes no arguments: `put` has to see each key
     return {}
 
 

@@ -58,7 +58,8 @@ def recorded_evidence(files: Sequence[RecordedFile], capture: Capture, stated: S
     if isinstance(content, Entries):
         order = stated.in_order(content.topics)
         read = from_features(features_of(content), stated.subject, found.run, order, repeats)
-        return replace(read, lacking={one: _nothing(found, one) for one in _left_out(found, capture, stated)})
+        left_out = _left_out(found, capture, stated)
+        return replace(read, lacking={one: str(no_style(one, found.styles, found.run.origin)) for one in left_out})
     if isinstance(content, EidTable):
         return from_ranks(content, stated.subject, found.run, stated.in_order(content.topics), repeats)
     better = next((file for file in refused if file.kind == "article-features"), None)
@@ -75,10 +76,6 @@ def _left_out(found: _Found, capture: Capture, stated: Stated) -> tuple[str, ...
         wanted = wanted or STYLES.for_wording("english").styles
     known = wanted if stated.prompts is None else stated.prompts.styles
     return tuple(style for style in wanted if style in known and style not in found.styles)
-
-
-def _nothing(found: _Found, style: str) -> str:
-    return str(no_style(style, found.styles, found.run.origin))
 
 
 def in_words(files: Sequence[RecordedFile], asked: Iterable[tuple[Capture, Stated]]) -> str:

@@ -25,18 +25,12 @@ from saeprobe.recorded.tensors import ACTIVATIONS, FEATURES, entries_of
 from saeprobe.recorded.tensors import Kind as TensorKind
 
 
-def read_eid_table(path: Path) -> EidTable:
-    """Read a list of `{"topic": ..., "eid": {persona: {"eid": ..., "seq_len": ...}}}`.
+def eid_table_of(path: Path, data: object) -> EidTable:
+    """Check a list of `{"topic": ..., "eid": {persona: {"eid": ..., "seq_len": ...}}}` that was loaded from `path`.
 
     Raises:
-        FileNotFoundError: there is no such file.
         FileError: it is not of this shape, a topic lacks a persona, or a rank is above that of `seq_len` vectors.
     """
-    return eid_table_of(path, load_json(path))
-
-
-def eid_table_of(path: Path, data: object) -> EidTable:
-    """Check the table that was loaded from `path`; raises as `read_eid_table`."""
     if not isinstance(data, list):
         raise FileError(path, f"{WHOLE} is {shortened(data)}", wanted="a list")
     if not data:

@@ -77,10 +77,6 @@ class RecordedStyle:
         """Return none: a record does not hold them."""
         return ()
 
-    def same_as(self, other: RecordedStyle) -> bool:
-        """Say whether two are one style of one record, though they were looked up twice."""
-        return self.quantities is other.quantities
-
     def quantity(self, measure: str) -> Quantity:
         """Return the recorded values of a measure.
 
@@ -176,10 +172,18 @@ class Recorded:
         Raises:
             NotRun: the record does not hold them, or holds one number a style.
         """
-        of_style = next(iter(self.by_style.values())).quantity(measure)
-        if isinstance(of_style, Summary):
+        found = [self.by_style[style].quantity(measure) for style in self.present]
+        every = [one for one in found if isinstance(one, Measurement)]
+        if len(every) < len(found):
             raise NotRun(f"{self.origin} holds the {measure} of each style as one number, not of each prompt")
-        return of_style.whole
+        lengths = [one.n_tokens for one in every if one.n_tokens is not None]
+        return replace(
+            every[0],
+            label=" + ".join(self.present),
+            values=np.concatenate([one.values for one in every]),
+            prompts=tuple(prompt for one in every for prompt in one.prompts),
+            n_tokens=np.concatenate(lengths) if len(lengths) == len(every) else None,
+        )
 
     def __getitem__(self, style: str) -> RecordedStyle:
         """Return one style.
@@ -218,21 +222,18 @@ def from_features(
 def from_ranks(
     table: EidTable, subject: str, run: RecordedRun, order: Sequence[int], repeats: Mapping[str, str]
 ) -> Recorded:
-    """Turn a table of effective ranks into a record, topics in this order; no whole counts in repeats of a style."""
+    """Turn a table of effective ranks into a record, topics in this order."""
     every = Measurement(
         measure="effective rank",
-        label=" + ".join(table.personas),
+        label="",
         unit="dimensions",
         values=table.eid[order].T.ravel().astype(np.float64),
         prompts=_prompts(table.personas, [table.topics[at] for at in order], repeats),
         n_tokens=table.seq_len[order].T.ravel(),
         run=run,
     )
-    kept = [one for one in table.personas if one not in repeats]
-    whole = replace(every.select(np.array([one.style in kept for one in every.prompts])), label=" + ".join(kept))
     made = partial(RecordedStyle, n=run.n, n_at_least=run.n, origin=run.origin, run=run)
-    of_each = {one: replace(every[one], family=whole) for one in table.personas}
-    by_style = {one: made(style=one, quantities={"effective rank": ranks}) for one, ranks in of_each.items()}
+    by_style = {one: made(style=one, quantities={"effective rank": every[one]}) for one in table.personas}
     return Recorded(subject=subject, by_style=by_style, origin=run.origin, repeats=repeats)
 
 

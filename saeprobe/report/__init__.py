@@ -24,7 +24,7 @@ from saeprobe.files import HIDDEN, FileError, load_json, quoted, shortened, visi
 from saeprobe.git import REPORTS, leave_out
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
-from saeprobe.statistics import many_claims
+from saeprobe.statistics.planning import many_claims
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.verdicts.baseline import BaselineComparison
 
@@ -78,9 +78,7 @@ def _of_numpy(value: object) -> object:
 
     if isinstance(value, np.generic | np.ndarray):
         return cast("object", value.tolist())
-    raise TypeError(
-        f"a {type(value).__name__} cannot stand in a report, which holds strings, numbers, lists and tables"
-    )
+    raise TypeError(f"a {type(value).__name__} cannot stand in a report, which holds strings, numbers, lists, tables")
 
 
 def _not_finite(value: object) -> str | None:
@@ -242,7 +240,6 @@ def probe_to_json(
         ValueError: a number is NaN or infinite.
     """
     tables = _Tables()
-    rows = tuple(tables.add_evidence(piece) for piece in evidence)
     record = shape.Record(
         nodeid=nodeid,
         subject=subject,
@@ -254,7 +251,7 @@ def probe_to_json(
         published=tuple(_published_of(claim, claim.published.get(subject), published)),
         p=max((piece.claim_p for piece in evidence if piece.claim_p is not None), default=None),
         q=None,
-        evidence=rows,
+        evidence=tuple(map(tables.add_evidence, evidence)),  # before the tables below, which it fills
         baseline=None if baseline is None else _baseline_of(baseline),
         claim=shape.Head(id=claim.id, sentence=claim.sentence, source=claim.source, controls=tuple(claim.controls)),
         prompts=_columns(shape.Prompts, tables.prompts),
@@ -309,8 +306,7 @@ def build_document(
             )
         kept: dict[str, Any] = {one.name: vars(record)[one.name] for one in fields(shape.Probe)}
         kept |= {"evidence": tables.add_record(record), "q": q.get(record.nodeid)}
-        probe = shape.Probe(**kept)
-        decided.setdefault(head.id, []).append(probe)
+        decided.setdefault(head.id, []).append(shape.Probe(**kept))
     verdicts = [record.verdict for record in records]
     return Document(
         schema=shape.SCHEMA,
@@ -331,8 +327,7 @@ def build_document(
 
 def now() -> str:
     """Return the time of the report; SOURCE_DATE_EPOCH fixes it for builds that must repeat to the byte."""
-    fixed = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = time.time() if fixed is None else int(fixed)
+    moment = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
     return dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="seconds")
 
 

@@ -209,13 +209,13 @@ class UnitSide:
 
 
 def unit_sides(evidence: Evidence) -> list[UnitSide]:
-    """Give the units by side, in the order of the test."""
+    """Give the units by side, in the order of the test; the two of a pair are numbered alike."""
     groups: dict[str, list[tuple[str, float]]] = {}
-    held = evidence.unit_values
-    for side, unit, value in zip(held.side, held.unit, held.value, strict=True):
+    held, pairs = evidence.unit_values, {row: at for at, both in enumerate(evidence.pairs, start=1) for row in both}
+    for row, (side, unit, value) in enumerate(zip(held.side, held.unit, held.value, strict=True)):
         name = " ".join(unit.split())
         short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-        groups.setdefault(side, []).append((short, value))
+        groups.setdefault(side, []).append((f"{pairs[row]}. {short}" if row in pairs else short, value))
     what = evidence.units or ""
     sorts = [what] * len(groups)
     if what.startswith("templates and topics") and len(groups) > 1:  # paired templates are of one side, like topics

@@ -125,13 +125,6 @@ def mean_of(values: Sequence[float]) -> float:
     return math.fsum(value / len(values) for value in values)
 
 
-def _lane_values(sample: Sample, document: Document) -> list[Sequence[float]]:
-    lanes: list[Sequence[float]] = [[value for _, value in it] for it in by_template(sample, document).values()]
-    if 1 < len(lanes) <= MOST_LANES and len(sample.values) >= 2 * len(lanes):
-        return lanes
-    return [sample.values] if sample.values else []
-
-
 def _stacked(values: Sequence[float], axis: Axis, middle: float, height: float, each: int) -> str:
     """Draw the dots of one lane; those that fall together are stacked around the middle, closer the more there are."""
     bins = Counter(axis.x(value) // BIN for value in values)
@@ -149,7 +142,10 @@ def _binary(sample: Sample) -> bool:
 
 
 def _strip(sample: Sample, *, axis: Axis, document: Document, published: Sequence[Published], series: int) -> Strip:
-    lanes, binary = _lane_values(sample, document), _binary(sample)
+    lanes: list[Sequence[float]] = [[value for _, value in it] for it in by_template(sample, document).values()]
+    if not (1 < len(lanes) <= MOST_LANES and len(sample.values) >= 2 * len(lanes)):
+        lanes = [sample.values] if sample.values else []
+    binary = _binary(sample)
     each = 1 if binary else max(1, math.ceil(len(sample.values) / MOST_DOTS))
     lane_height = 44 if len(lanes) <= 1 else max(10, 56 // len(lanes))
     height = 24 if not lanes else lane_height * len(lanes) + 4
@@ -184,17 +180,14 @@ def _strip(sample: Sample, *, axis: Axis, document: Document, published: Sequenc
     )
 
 
-def _shown_samples(evidence: Evidence, document: Document) -> list[Sample]:
-    """Choose the samples to draw: the evidence's own, or those of its parts that share a measure, each once."""
-    rows = evidence.samples or [row for part in evidence.parts for row in document.evidence[part].samples]
-    samples = [document.samples[row] for row in dict.fromkeys(rows)]
-    alike = [one for one in samples if (one.measure, one.unit) == (samples[0].measure, samples[0].unit)]
-    return alike[:MOST_SAMPLES]
-
-
 def strips(evidence: Evidence, document: Document, published: Sequence[Published]) -> Picture[Strip] | None:
-    """Draw the samples of a comparison on one axis with their published values; None without samples."""
-    samples = _shown_samples(evidence, document)
+    """Draw the samples of a comparison on one axis with their published values; None without samples.
+
+    They are the comparison's own, or those of its parts that share a measure, each once.
+    """
+    own = evidence.samples or [row for part in evidence.parts for row in document.evidence[part].samples]
+    found = [document.samples[row] for row in dict.fromkeys(own)]
+    samples = [one for one in found if (one.measure, one.unit) == (found[0].measure, found[0].unit)][:MOST_SAMPLES]
     if not samples:
         return None
     labels = {(sample.label, sample.unit) for sample in samples}

@@ -18,7 +18,7 @@ from saeprobe.claims import WORDS, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence.evidence import Agreement, Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
-from saeprobe.statistics import ManyClaims
+from saeprobe.statistics.planning import ManyClaims
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
 
@@ -328,7 +328,7 @@ class Document:
     subjects: tuple[Subject, ...]
     rules: Annotated[dict[Word, str], Meta(description="How each verdict is decided, in words.")]
     claims: tuple[Claim, ...]
-    chance: Annotated[tuple[ManyClaims, ...], Meta(description="What it alone would confirm, by subject.")]
+    chance: Annotated[tuple[ManyClaims, ...], Meta(description="What it alone would confirm of several, by subject.")]
     evidence: tuple[Evidence, ...]
     samples: tuple[Sample, ...]
     prompts: Prompts
@@ -375,16 +375,11 @@ def _out_of_range(document: Document) -> Iterator[str]:
                 yield f"checks {subject.name!r} on fewer than 1 token, or finds fewer than 0 features"
 
 
-def pieces(document: Document, rows: Iterable[int]) -> Iterator[Evidence]:
-    """Walk through some rows of evidence and their parts, in order, without what controls compared."""
-    for row in rows:
-        yield document.evidence[row]
-        yield from pieces(document, document.evidence[row].parts)
-
-
 def samples(document: Document, rows: Iterable[int]) -> Iterator[Sample]:
-    """Give the samples of some rows of evidence and of their parts, in order."""
-    return (document.samples[row] for piece in pieces(document, rows) for row in piece.samples)
+    """Give the samples of some rows of evidence and of their parts, in order, not of what controls compared."""
+    for row in rows:
+        yield from (document.samples[one] for one in document.evidence[row].samples)
+        yield from samples(document, document.evidence[row].parts)
 
 
 def schema_text() -> str:

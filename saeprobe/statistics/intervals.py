@@ -12,7 +12,6 @@ scipy takes a quarter of a second to import, and not every run needs it, so that
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from math import cbrt, ceil, comb, isnan, sqrt
@@ -20,7 +19,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from saeprobe.shapes import Float, Int
+from saeprobe.shapes import Float
+
+
+def t_quantile(share: float, freedom: float) -> float:
+    """Return the quantile of Student's t below which lies this share."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, share))
 
 
 def rate_interval(successes: float, trials: int, *, level: float) -> tuple[float, float]:
@@ -77,7 +83,7 @@ def shares_p(of: Shares, bound: float, *, above: bool, tail: float) -> float:
     units differ. The other takes so many trials as have the variance that is seen between the units and one more, made
     up, which no test can know of (Korn & Graubard, Survey Methodology 24, 1998).
     """
-    from scipy.special import betainc, stdtrit
+    from scipy.special import betainc
 
     if not above:
         return shares_p(of._replace(mean=1 - of.mean), 1 - bound, above=True, tail=tail)
@@ -89,7 +95,7 @@ def shares_p(of: Shares, bound: float, *, above: bool, tail: float) -> float:
     spread = (of.variance + (of.mean - made_up) ** 2 / units) / units  # the variance of `rate`
     trials = units * of.prompts
     effective = min(trials, rate * (1 - rate) / spread) if spread else trials
-    effective *= (stdtrit(trials - 1, 1 - tail) / stdtrit(units - 1, 1 - tail)) ** 2
+    effective *= (t_quantile(1 - tail, trials - 1) / t_quantile(1 - tail, units - 1)) ** 2
     return min(exact, float(betainc(rate * effective, effective - rate * effective + 1, bound)))
 
 
@@ -129,72 +135,24 @@ def _check_bound(bound: float) -> None:
 Sample = Float[np.ndarray, " units"]
 
 
-def beside_hall(
-    p: float, interval: tuple[float, float], sorts: Sequence[Sample], *, alpha: float
-) -> tuple[float, tuple[float, float]]:
-    """Take the larger p, and the outer ends, of a test of the mean and of `hall` on each sort of units."""
-    low, high = interval
-    for units in sorts:
-        skewed, ends = hall(units, alpha=alpha)
-        p, low, high = max(p, skewed), min(low, ends[0]), max(high, ends[1])
-    return p, (low, high)
-
-
 def hall(units: Sample, *, alpha: float) -> tuple[float, tuple[float, float]]:
     """Test the mean of units, which differ, by a transformation for skewed ones (Hall, J. R. Stat. Soc. B 54, 1992).
 
     Returns the two-sided p, which is 1 where the skew turns the sign of the mean, and the interval at 1 - `alpha`.
     """
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
     count, mean, deviation = len(units), float(units.mean()), float(units.std(ddof=1))
     skew = float(((units - mean) ** 3).mean() / units.var() ** 1.5)
     far, shift = mean / deviation, skew / (6 * count)
     at = sqrt(count) * (far + skew * far**2 / 3 + skew**2 * far**3 / 27 + shift)
-    reach = float(stdtrit(count - 1, 1 - alpha / 2)) / sqrt(count)
+    reach = t_quantile(1 - alpha / 2, count - 1) / sqrt(count)
 
     def back(t: float) -> float:
         return t - shift if abs(skew) < FINE else 3 / skew * (cbrt(1 + skew * (t - shift)) - 1)
 
     p = 2 * float(stdtr(count - 1, -abs(at))) if at * mean > 0 else 1.0
     return p, (mean - deviation * back(reach), mean - deviation * back(-reach))
-
-
-Statistic = Callable[[Int[np.ndarray, " units"]], float]  # of the indices of units
-RESAMPLES = 4_999
-MOST_UNDEFINED = 0.01
-"""Share of resamples that may leave the statistic undefined, such as a correlation of values that are all alike."""
-
-
-def bca_interval(n_units: int, statistic: Statistic, *, level: float, seed: int) -> tuple[float, float] | None:
-    """Return the bias-corrected and accelerated bootstrap interval (Efron, J. Am. Stat. Assoc. 82, 1987).
-
-    Whole units are drawn. `statistic` gives NaN where it is undefined. None is returned where it does not vary, or is
-    undefined on more than 1 % of the resamples.
-    """
-    from scipy.special import ndtr, ndtri
-
-    if n_units < 2:  # noqa: PLR2004 - one unit has no spread
-        raise ValueError(f"{n_units} unit of replication; an interval needs at least 2")
-    everyone = np.arange(n_units)
-    found = statistic(everyone)
-    rows = np.random.default_rng(seed).integers(0, n_units, (RESAMPLES, n_units))
-    rows.sort(axis=1)  # a resample of every unit once is then `found` itself, and not one that rounding moves
-    drawn = np.array([statistic(row) for row in rows])
-    left_out = np.array([statistic(np.delete(everyone, unit)) for unit in everyone])
-    defined = drawn[np.isfinite(drawn)]
-    if not (np.isfinite(found) and np.isfinite(left_out).all()) or len(defined) < (1 - MOST_UNDEFINED) * len(drawn):
-        return None
-    below = (np.mean(defined < found) + np.mean(defined <= found)) / 2
-    if not 0 < below < 1 or np.ptp(left_out) == 0:
-        return None
-    bias = ndtri(below)
-    pull = left_out.mean() - left_out
-    acceleration = float((pull**3).sum() / (6 * (pull**2).sum() ** 1.5))
-    ends = bias + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
-    shares: Float[np.ndarray, " 2"] = ndtr(bias + ends / (1 - acceleration * ends))
-    low, high = np.quantile(defined, shares)
-    return float(low), float(high)
 
 
 FEWEST_CORRELATED: Final = 4  # with fewer there is no interval; with fewer wordings the topics are the units
@@ -235,7 +193,7 @@ def power_of(
 
     Sides of unlike size have the degrees of freedom of Welch's test (Satterthwaite, Biometrics 2, 1946).
     """
-    from scipy.special import nctdtr, stdtrit
+    from scipy.special import nctdtr
 
     step, others = smallest_p(units, paired=paired, others=others), others or units
     if step >= alpha:
@@ -244,7 +202,7 @@ def power_of(
     parts = (1 / units,) if paired else (1 / units, 1 / others)
     freedom = sum(parts) ** 2 / sum(part**3 / (1 - part) for part in parts)
     centre = abs(effect_in_sd) / sqrt(sum(parts) + noise)
-    reach = float(stdtrit(freedom, 1 - level / 2))
+    reach = t_quantile(1 - level / 2, freedom)
     below, wrong_side = (float(nctdtr(freedom, centre, point)) for point in (reach, -reach))
     return 1 - (0.0 if isnan(below) else below) + (0.0 if isnan(wrong_side) else wrong_side)  # scipy: NaN where tiny
 

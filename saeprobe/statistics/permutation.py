@@ -62,7 +62,7 @@ class Permuted:
     """Relabelings stand here with what was read of each, `looked`; `reached` of them came out as large as observed.
 
     `sides` is 2 where p is twice the share of one direction. `seed` made the draws, None where all ways were counted.
-    `beyond` raises p where the draws leave open on which side of alpha it lies. `name` is the test.
+    `beyond` raises p where draws leave open on which side of alpha it lies. `how` says what was shuffled.
     """
 
     looked: Looked
@@ -88,16 +88,16 @@ class Permuted:
         own = int(self.seed is not None)
         return min(1.0, self.sides * (reached + own) / (len(self.looked) + own) + self.beyond)
 
-    def rule(self, compared: str, shuffled: str) -> str:
+    def rule(self, compared: str) -> str:
         """Say what was compared, what was shuffled, how often it came out as large, and how draws are made again."""
         twice = "; p is twice this share" if self.sides > 1 else ""
         upper = ", by the upper end of its 99.9 % interval" if self.beyond else ""
-        return in_ways(compared, shuffled, self.reached, len(self.looked)) + self.how + twice + upper
+        return in_ways(compared, self.reached, len(self.looked)) + self.how + twice + upper
 
 
-def in_ways(compared: str, shuffled: str, reached: int, ways: int) -> str:
-    """Say in how many relabelings something came out as large."""
-    return f"compared: {compared}; shuffled: {shuffled}; it came out at least as large in {reached:,} of {ways:,} ways"
+def in_ways(compared: str, reached: int, ways: int) -> str:
+    """Say in how many relabelings something came out as large, in a sentence that begins with what was compared."""
+    return f"{compared} came out at least as large in {reached:,} of {ways:,} ways "
 
 
 def permute(
@@ -120,7 +120,7 @@ def permute(
     if ways <= EXACT_LIMIT:
         dealt = _every(runs)
         looked = np.concatenate([look(dealt[start : start + CHUNK]) for start in range(0, ways, CHUNK)])
-        of_seed, high, name, how = None, None, f"exact {what} (all {ways:,})", ""
+        of_seed, high, name, how = None, None, f"exact {what} (all {ways:,})", f"({what})"
     else:
         looked, of_seed, high = settle(
             lambda rng, count: np.concatenate(
@@ -135,8 +135,8 @@ def permute(
         close = f"; p is too close to {alpha} to tell, and the upper end of its {SURE:.1%} interval is given"
         name = f"sampled {what} ({drawn:,} drawn{'' if high is None else close})"
         how = (
-            f", drawn by numpy.random.default_rng({of_seed}).random(({drawn}, {size})), whose argsort inside each run "
-            "says whose label a unit takes; the labels as observed are one way more"
+            f"({what}), drawn by numpy.random.default_rng({of_seed}).random(({drawn}, {size})), whose argsort inside "
+            "each run says whose label a unit takes; the labels as observed are one way more"
         )
     reached = int(np.count_nonzero(large(looked)))
     beyond = 0.0 if high is None else sides * (high - (1 + reached) / (1 + len(looked)))
@@ -155,7 +155,7 @@ class Tested(NamedTuple):
 
 def counted(share: Share, ways: int, compared: str, what: str) -> Tested:
     """Make the test of relabelings that are counted without going through them, of which two are the farthest."""
-    rule = in_ways(compared, what, round(share(0.0) * ways), ways)
+    rule = f"{in_ways(compared, round(share(0.0) * ways), ways)}({what})"
     return Tested(share=share, smallest=2 / ways, name=f"exact {what} (all {ways:,})", rule=rule)
 
 
@@ -187,8 +187,7 @@ def by_shift(
     def share(shift: float) -> float:
         return found.share(int(np.count_nonzero(far(found.looked, estimate - shift))))
 
-    rule = found.rule(f"{words[0]}, in the direction found", words[1])
-    return Tested(share, found.smallest, found.name, rule, found.seed)
+    return Tested(share, found.smallest, found.name, found.rule(f"{words[0]}, in the direction found,"), found.seed)
 
 
 def relabelings(runs: Sequence[Runs]) -> int:

@@ -100,7 +100,7 @@ def unpaired_test(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequenc
         what = f"{what}, within {len(pairs)} pairs and among the rest"
         return _linear(_groups(a, b, pairs), difference_of_means(a, b), a, b, what=what, alpha=alpha, seed=seed)
     if len(a) == len(b) and permutations_countable(len(a), len(b)):
-        test = counted(permutation_share(a, b), ways, "the difference of the means", what)
+        test = counted(permutation_share(a, b), ways, "The difference of the means", what)
     else:
         test = _studentised(a, b, what, alpha=alpha, seed=seed)
     welch, few = welch_share(a, b), min(len(a), len(b)) < FEWEST_A_SIDE
@@ -154,7 +154,7 @@ def _linear(design: _Design, estimate: float, *groups: Units, what: str, alpha: 
         side = 1 if apart >= 0 else -1
         return side * (apart + looked[:, 0] + apart * looked[:, 1]) >= abs(apart) * (1 - TIED) - slack
 
-    return by_shift(*design, far, estimate, ("the difference of the means", what), alpha=alpha, seed=seed)
+    return by_shift(*design, far, estimate, ("The difference of the means", what), alpha=alpha, seed=seed)
 
 
 def _studentised(a: Units, b: Units, what: str, *, alpha: float, seed: int) -> Tested:
@@ -199,7 +199,7 @@ def paired_test(differences: Units, *, alpha: float, seed: int) -> Tested:
     count, mean = len(differences), float(differences.mean())
     what = f"sign flips of {count} paired differences"
     if flips_countable(count):
-        return counted(flip_share(differences), 2**count, "the mean of the differences", what)
+        return counted(flip_share(differences), 2**count, "The mean of the differences", what)
     return _linear(_flips(differences), mean, differences, what=what, alpha=alpha, seed=seed)
 
 
@@ -295,5 +295,5 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
         spread=templates.spread or topics.spread,
         smallest_p=max(templates.smallest_p, topics.smallest_p),
         noise=topics_error * (templates.effect / estimate) ** 2 if templates.spread and estimate else 0.0,
-        rule=f"{test.rule}. The largest p counts, of this and of either sort alone: {templates.rule}; {topics.rule}",
+        rule=f"{test.rule}. The largest p counts, of this and of either sort alone. {templates.rule}. {topics.rule}",
     )

@@ -199,7 +199,12 @@ def _checked(name: str, declared: Mapping[str, object], where: str, rootdir: Pat
     if not isinstance(declared[name], dict):
         raise SubjectError(f"{where} is {shortened(declared[name])}, no table; wanted a table with model and sae")
     table = dict(cast("dict[str, Any]", declared[name]))
-    _check_keys(table, where)
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise SubjectError(f"{where} has the unknown key {shortened(key)}{near(key[:_LONG], _KEYS, 'key')}")
+        wanted = _wanted(key, value)
+        if wanted is not None:
+            raise SubjectError(f"{where}: {key} is {shortened(value)}; wanted {wanted}")
     base = _base_of(table.get("protocol_of"), declared, where, rootdir, (*via, name))
     for key in ("model", "sae"):
         if key not in table and base is None:
@@ -209,15 +214,6 @@ def _checked(name: str, declared: Mapping[str, object], where: str, rootdir: Pat
     read: dict[str, Callable[[Any, str, Path], object]] = {"model": _model_of, "sae": _sae_of, "prompts": _prompts_of}
     table |= {key: of(table[key], where, rootdir) for key, of in read.items() if key in table}
     return _protocol(name, table, base)
-
-
-def _check_keys(table: Mapping[str, object], where: str) -> None:
-    for key, value in table.items():
-        if key not in _KEYS:
-            raise SubjectError(f"{where} has the unknown key {shortened(key)}{near(key[:_LONG], _KEYS, 'key')}")
-        wanted = _wanted(key, value)
-        if wanted is not None:
-            raise SubjectError(f"{where}: {key} is {shortened(value)}; wanted {wanted}")
 
 
 def _protocol(name: str, table: Mapping[str, Any], base: SubjectSpec | None) -> SubjectSpec:

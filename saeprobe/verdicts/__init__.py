@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
 from saeprobe.evidence.compare import worst_of
-from saeprobe.evidence.evidence import Evidence, Kind, Sample, samples_of
-from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, other_prompts, units_within
+from saeprobe.evidence.evidence import Evidence, Kind, Sample
+from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, units_within
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
@@ -70,18 +70,15 @@ class _Held:
         for upper, lower in self.orders:
             apart = abs(upper.value - lower.value)
             for row in (upper, lower):
-                if row.answer == "drifted" or not row.tolerance or row.sampling == 0:
+                tolerance = row.tolerance or 0.0
+                if row.answer == "drifted" or row.sampling == 0 or tolerance <= apart / 2 * (1 + 1e-9):
                     continue
-                if row.tolerance > apart / 2 * (1 + 1e-9):
-                    (sample,) = self.found[row.label].values()
-                    units = None if row.sampling is None else units_within(self.published, sample, apart / 2)
-                    would = f"{units} {sample.spreads[0].units} here would do" if units else ""
-                    if row.sampling and not units:
-                        would = f"no number of {sample.spreads[0].units} here would do beside so few there"
-                    wide[row.label] = (
-                        f"± {row.tolerance:.3g} would hold either of {upper.label} and {lower.label}, published "
-                        f"{apart:.4g} apart"
-                    ) + (f"; {would}" if would else "")
+                (sample,), would = self.found[row.label].values(), ""
+                if row.sampling and len(sample.spreads) == 1:
+                    units, what = units_within(self.published, sample, apart / 2), sample.spreads[0].units
+                    would = f"; {units or 'no number of'} {what} here would do{'' if units else ' beside so few there'}"
+                both = f"{upper.label} and {lower.label}, published {apart:.4g} apart"
+                wide[row.label] = f"± {tolerance:.3g} would hold either of {both}{would}"
         return wide
 
     def unanswered(self, evidence: Sequence[Evidence]) -> str | None:
@@ -142,6 +139,15 @@ class _Held:
             shown = " and ".join(f"{row.label} {row.measured:.4g}, published {row.value:g}" for row in rows)
             count += f"; not compared: {shown} {rows[0].unit} ({reason})"
         return count
+
+
+def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
+    """Yield the samples of some evidence and of its parts, in order.
+
+    Those of controls are not the claim's, and the numbers of a printed table were not measured.
+    """
+    pieces = (piece for whole in evidence for piece in whole.walk())
+    return (sample for piece in pieces if piece.kind != "printed" for sample in piece.samples)
 
 
 def compare_published(published: Published | None, evidence: Sequence[Evidence]) -> tuple[PublishedComparison, ...]:
@@ -212,7 +218,7 @@ def decide(
     """
     printed = claim.published.get(subject)
     samples = tuple(samples_of(evidence))
-    another = another_run(printed, samples) or other_prompts(printed, samples) if printed else ""
+    another = another_run(printed, samples) if printed else ""
     held = _held(printed, evidence) if printed and not another else None
     verdict = _from_evidence(claim, evidence, ended, held)
     if another and verdict.word == "supported":
@@ -220,10 +226,10 @@ def decide(
     if another and verdict.word in ("refuted", "inconclusive"):
         verdict = replace(verdict, reason=f"{verdict.reason}; {another}")
     verdict = _as_declared(verdict, claim, subject)
-    compared = compare_published(None if another else printed, evidence)
+    compared = () if held is None else held.compared
     if baseline is None or verdict.word in UNDECIDED:
         return verdict, compared, None
-    approved = compare_baseline(baseline, evidence, now or Provenance())
+    approved = compare_baseline(baseline, samples, now or Provenance())
     return against_baseline(verdict, approved), compared, approved
 
 
@@ -231,7 +237,7 @@ def _from_evidence(
     claim: Claim, evidence: Sequence[Evidence], ended: BaseException | None, held: _Held | None
 ) -> Verdict:
     runs = dict.fromkeys(str(sample.run) for sample in samples_of(evidence) if sample.run)
-    scope = "; ".join(dict.fromkeys([*(piece.scope for piece in evidence), *runs]))
+    scope = "; ".join(dict.fromkeys([*(one for piece in evidence for one in piece.scope.split("; ")), *runs]))
     if isinstance(ended, NotRun | Unverifiable):
         if not any(piece.outcome in ("refuted", "explained") for piece in evidence):  # they are not skipped away
             return Verdict(word="not run" if isinstance(ended, NotRun) else "unverifiable", reason=str(ended))

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 
 from saeprobe.claims import Verdict
-from saeprobe.evidence.evidence import Evidence, Sample, samples_of
+from saeprobe.evidence.evidence import Sample
 from saeprobe.statistics.shifts import paired_shift
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, changes
 
@@ -173,15 +173,15 @@ class BaselineComparison:
         return f'{", ".join(moves)} {since} ("{one.because}"); {between}'
 
 
-def compare_baseline(baseline: Baseline, evidence: Iterable[Evidence], now: Provenance) -> BaselineComparison:
+def compare_baseline(baseline: Baseline, samples: Iterable[Sample], now: Provenance) -> BaselineComparison:
     """Hold each approved value against the measured one of the same label, measure and unit.
 
     Args:
         baseline: what was approved.
-        evidence: what this run showed; where it is empty nothing can be compared, and every value counts as lost.
+        samples: what this run measured; where there are none nothing can be compared, and every value counts as lost.
         now: what this run was made with; its `alpha` and `seed` are those of the test over units.
     """
-    measured = {value.key: value for value in values_of(samples_of(evidence))}
+    measured = {value.key: value for value in values_of(samples)}
     pairs = [(old, measured[old.key]) for old in baseline.values if old.key in measured]
     return BaselineComparison(
         baseline=baseline,

@@ -16,7 +16,7 @@ import pytest
 
 import saeprobe
 from saeprobe.__main__ import main
-from saeprobe.cli import inspect
+from saeprobe.cli import commands, inspect
 from saeprobe.cli.commands import COMMANDS
 
 NUMERICAL = ("torch", "transformers", "transformer_lens", "sae_lens", "pandas")
@@ -116,6 +116,11 @@ def test_help_is_for_a_person(command: str, capsys: pytest.CaptureFixture[str]) 
     assert "example" in text
     assert "exit codes: 0" in text
     assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_every_command_has_a_text_of_help_and_every_text_a_command() -> None:
+    """Besides them lies the text of the command line as a whole."""
+    assert {file.stem for file in (Path(commands.__file__).parent / "help").iterdir()} == {*COMMANDS, "saeprobe"}
 
 
 def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str]) -> None:

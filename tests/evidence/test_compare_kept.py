@@ -145,7 +145,7 @@ def test_the_rule_says_how_each_control_is_judged() -> None:
     start = "supported where the two-sided p is below alpha = 0.05 and the difference of the means is above zero"
     rest = (
         ". Where this supports it, a control that explains the effect makes it explained, and else one that cannot "
-        "tell leaves it inconclusive; each control has its own rule. Of the unit values "
+        "tell leaves it inconclusive; each control has its own rule. A template's value is "
     )
     assert ["var(L)" in control.rule for control in evidence.controls] == [False, True]
     assert evidence.rule.startswith(start)
@@ -207,7 +207,7 @@ def test_on_the_edge_of_the_margin_units_are_what_the_test_needs() -> None:
 def test_equality_has_its_rule() -> None:
     """With its end in words."""
     assert (
-        "below alpha; inconclusive otherwise, and where the units show no spread. Of the unit values "
+        "below alpha; inconclusive otherwise, and where the units show no spread. A template's value is "
         in (novice == about(expert, margin=1.0)).rule
     )
 

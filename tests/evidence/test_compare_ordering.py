@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from grids import grid, summary, templates
 
+from saeprobe.claims import Control
 from saeprobe.evidence.compare import each_holds as whole
 from saeprobe.evidence.compare import every, ordered
 from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Needed, Recorder, recording
@@ -79,7 +80,7 @@ def test_a_control_that_explains_a_pair_is_named() -> None:
     assert evidence.reason.startswith(
         "explained: novice > standard, standard > expert. l0 of novice > l0 of standard: "
     )
-    assert "explained by length: novice is +25.0 tokens longer" in evidence.reason
+    assert "explained by length: novice is 25.0 tokens longer" in evidence.reason
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,17 @@ def test_what_parts_make_together(outcomes: tuple[str, ...], word: str) -> None:
     parts = [made[outcome] if outcome in made else part(outcome) for outcome in outcomes]  # type: ignore[arg-type]
     assert whole(parts).outcome == word
     assert whole([part("supported"), whole(parts)]).outcome == word
+
+
+def test_a_whole_that_holds_says_the_least_that_a_control_leaves() -> None:
+    """Of shares of 0.4, 0.07 and none at all the reason gives 7 %, and the control that leaves it."""
+    shares: dict[Control, float | None] = {"wording": 0.4, "length": 0.07, "injection": None}
+    left = [
+        ControlResult(name=name, answer="withstood", estimate=1.0, interval=None, p=0.01, detail="so", share=share)
+        for name, share in shares.items()
+    ]
+    parts = [part("supported", controls=(left[0], left[2])), part("supported", controls=(left[1],))]
+    assert whole(parts).reason == "all 2 comparisons hold; the control for length leaves at least 7 % of each"
 
 
 def test_summaries_cannot_be_ordered() -> None:

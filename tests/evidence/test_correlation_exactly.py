@@ -157,7 +157,7 @@ def test_the_rule_is_told_in_full(bound: float) -> None:
             "turn, s its jackknife error, t Student's of n - 1 at 98.75%. r is that of the values of all "
             "prompts"
         )
-        assert (". For p: compared: r, in the direction of the sentence; shuffled: " in evidence.rule) == zero
+        assert (" ways (permutation of " in evidence.rule) == zero
 
 
 def test_what_a_correlation_is_wrongly_compared_with_is_named() -> None:
@@ -219,3 +219,34 @@ def test_a_verdict_warns_where_twice_as_wide_an_interval_would_hold_the_bound() 
         evidence = of > float(np.tanh(far - times * (far - low)))
         assert evidence.outcome == "supported"
         assert evidence.reason.endswith("up to 7 of 100 false sentences come as far") is warns
+
+
+@pytest.mark.parametrize(("seed", "below", "above"), [(1, 0.2, 0.12), (10, 0.1, 0.1)])
+def test_what_an_open_bound_needs_is_reckoned_on_fishers_scale(seed: int, below: float, above: float) -> None:
+    """The end that faces the bound has to narrow to its distance, and by 0.842/2.241 more for 80 % power.
+
+    Where the jackknife estimate is not r, as with seed 10, the two ends lie at unlike distances from r.
+    """
+    of = made(6, 0.5, seed=seed)
+    for end, bound in ((0, of.value - below), (1, of.value + above)):
+        evidence = of > bound
+        assert evidence.outcome == "inconclusive"
+        assert evidence.interval is not None
+        assert evidence.needed is not None
+        reach = abs(np.arctanh(evidence.interval[end]) - np.arctanh(of.value))
+        distance = abs(np.arctanh(bound) - np.arctanh(of.value))
+        assert evidence.needed.wanted == int(np.ceil(6 * ((1 + 0.8416212 / 2.2414027) * reach / distance) ** 2))
+
+
+def test_an_interval_of_all_correlations_needs_no_number_of_units() -> None:
+    """Three templates on a line and one far off: at alpha = 0.005 the ends are -1 and 1, whose Fisher's z is none."""
+    rows = [[0.0, 1, 2], [3, 4, 5], [6, 7, 8], [100, -100, 100]]
+    other = [[0.0, 1, 2], [3, 4, 5], [6, 7, 8.001], [-100, 100, 101]]
+    turned = [[-value for value in row] for row in other]
+    for second in (other, turned):
+        of = correlation(*two(rows, second))
+        with recording(Recorder(alpha=0.005)):
+            for bound in (-0.9, 0.9):
+                evidence = of > bound
+                assert evidence.interval == pytest.approx((-1.0, 1.0), abs=1e-9)
+                assert (evidence.outcome, evidence.needed) == ("inconclusive", None)

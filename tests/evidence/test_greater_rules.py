@@ -19,10 +19,10 @@ DECIDES = (
     "where p is below alpha and it is below zero; inconclusive otherwise, and where the units show no spread"
 )
 OF_TEMPLATES = (
-    ". Of the unit values a template's is its mean over the topics that both sides have, each prompt less the mean of "
+    ". A template's value is its mean over the topics that both sides have, each prompt less the mean of "
     "its topic over both sides and plus the mean of these means"
 )
-OF_PAIRS = ". Of the unit values a unit's is its mean on the first side less that on the second"
+OF_PAIRS = ". A unit's value is its mean on the first side less that on the second"
 OF_TOPICS = "; a topic's is its difference of the sides, taken less their mean and times sqrt(n / (n - 1))"
 INTERVAL = ". The interval holds what can be taken off the first side without rejection"
 
@@ -32,10 +32,9 @@ def test_the_rule_for_templates_whose_relabelings_are_all_counted() -> None:
     evidence = NOVICE > EXPERT
     assert (evidence.units, evidence.seed) == ("templates", None)
     assert evidence.rule.startswith(
-        DECIDES + OF_TEMPLATES + INTERVAL + ". compared: the difference of the means; shuffled: permutation of 4 + 4 "
-        "units; it came out at least as large in "
+        DECIDES + OF_TEMPLATES + INTERVAL + ". The difference of the means came out at least as large in "
     )
-    assert " of 70 ways. Welch's t test gives p = " in evidence.rule
+    assert " of 70 ways (permutation of 4 + 4 units). Welch's t test gives p = " in evidence.rule
 
 
 def test_the_rule_for_paired_units() -> None:
@@ -43,9 +42,7 @@ def test_the_rule_for_paired_units() -> None:
     other = replace(NOVICE, values=NOVICE.values - 3 + np.arange(12) / 50, place="last token")
     evidence = replace(NOVICE, place="all tokens") > other
     assert evidence.units == "templates, paired"
-    assert evidence.rule.startswith(
-        DECIDES + OF_PAIRS + INTERVAL + ". compared: the mean of the differences; shuffled: "
-    )
+    assert evidence.rule.startswith(DECIDES + OF_PAIRS + INTERVAL + ". The mean of the differences came out at ")
 
 
 def test_the_rule_for_templates_and_topics_tells_of_both_and_of_what_is_drawn() -> None:
@@ -53,10 +50,10 @@ def test_the_rule_for_templates_and_topics_tells_of_both_and_of_what_is_drawn() 
     with recording(Recorder(over=("templates", "topics"))):
         evidence = NOVICE > EXPERT
     assert evidence.units == "templates and topics"
-    assert evidence.rule.startswith(
-        DECIDES + OF_TEMPLATES + OF_TOPICS + INTERVAL + ". compared: the difference of the "
+    assert evidence.rule.startswith(DECIDES + OF_TEMPLATES + OF_TOPICS + INTERVAL + ". The difference of the ")
+    assert (
+        ". The largest p counts, of this and of either sort alone. The difference of the means came " in evidence.rule
     )
-    assert ". The largest p counts, of this and of either sort alone: compared: " in evidence.rule
 
 
 def test_the_rule_says_what_controls_do() -> None:
@@ -66,7 +63,8 @@ def test_the_rule_says_what_controls_do() -> None:
         ". Where this supports it, a control that explains the effect makes it explained, and else one that cannot "
         "tell leaves it inconclusive; each control has its own rule"
     )
-    assert under_controls(novice, expert, "length", "injection").rule == DECIDES + judged + OF_TEMPLATES + INTERVAL
+    rule = under_controls(novice, expert, "length", "injection").rule
+    assert rule.startswith(DECIDES + judged + OF_TEMPLATES + INTERVAL + ". The difference of the means came out")
 
 
 def test_a_sample_keeps_all_of_the_measurement() -> None:

@@ -62,6 +62,15 @@ def test_equally_many_wordings_make_an_analysis_of_covariance() -> None:
     assert [(unit.side, unit.value) for unit in control.unit_values][:2] == [("novice", 20.0), ("novice", 27.0)]
 
 
+def test_the_longer_side_is_named_and_a_share_is_only_of_an_effect_that_is_there() -> None:
+    """24.6 tokens against 16 on average, whichever side the sentence names first; nothing is a share of nothing."""
+    novice, expert = side("novice", A, LONG_A), side("expert", B, LONG_B)
+    found, missed = only_control(compared(novice, expert)), only_control(compared(expert, novice))
+    for control in (found, missed):
+        assert control.detail.startswith("novice is 8.6 tokens longer than expert; within a style")
+    assert (" %)" in found.detail, " %)" in missed.detail) == (True, False)
+
+
 def test_unequal_numbers_have_a_variance_each() -> None:
     """By the formula, written out once more: n - 1.5 a style, and df by Satterthwaite."""
     a, b, long_a, long_b = A, B[:3], LONG_A, LONG_B[:3]
@@ -126,7 +135,7 @@ def test_an_effect_that_length_makes_is_explained() -> None:
     evidence = compared(novice, expert)
     assert evidence.outcome == "explained"
     assert only_control(evidence).answer == "explains"
-    assert ", but explained by length: novice is +10.0 tokens longer than expert; within a style" in evidence.reason
+    assert ", but explained by length: novice is 10.0 tokens longer than expert; within a style" in evidence.reason
     assert (novice > expert).outcome == "supported"
 
 

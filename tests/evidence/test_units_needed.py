@@ -10,7 +10,7 @@ from grids import grid, summary, templates
 
 from saeprobe.evidence.compare import ordering
 from saeprobe.evidence.evidence import Evidence, Needed, Terms
-from saeprobe.evidence.units import at_least, needed, sample_of
+from saeprobe.evidence.units import needed, sample_of
 from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
 SIX, FIVE = [1.0, -1, 2, -2, 3, -2.5], [1.0, 2, 3, 4, 5.0]
@@ -28,17 +28,17 @@ def test_a_plan_reaches_to_a_thousand_units() -> None:
 def test_more_units_are_asked_for_than_there_are(wanted: int | None, told: int | None) -> None:
     """Six pairs can decide at 5 %, so one more is the least that is asked for."""
     shift = paired_shift(np.array(SIX), alpha=0.05, seed=0)
-    assert at_least(wanted, shift, 6) == told
+    assert needed("topics", 6, wanted, a_unit=1, shift=shift).wanted == told
 
 
 def test_units_that_cannot_reach_alpha_need_what_the_test_needs() -> None:
     """Five pairs reach 2/32, which is not below itself: six are wanted, or more if the effect is small."""
     five = paired_shift(np.array(FIVE), alpha=0.05, seed=0)
-    assert at_least(None, five, 5) == 6
-    assert at_least(20, five, 5) == 20
-    assert at_least(None, replace(five, alpha=2 / 32), 5) == 6
+    assert needed("topics", 5, None, a_unit=1, shift=five).wanted == 6
+    assert needed("topics", 5, 20, a_unit=1, shift=five).wanted == 20
+    assert needed("topics", 5, None, a_unit=1, shift=replace(five, alpha=2 / 32)).wanted == 6
     three = unpaired_shift(np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), alpha=0.05, seed=0)
-    assert at_least(None, three, 3) == 4
+    assert needed("templates a style", 3, None, a_unit=1, shift=three).wanted == 4
 
 
 def test_units_are_called_what_they_are() -> None:

@@ -46,11 +46,11 @@ def test_the_evidence_holds_all_that_the_test_saw() -> None:
     assert values == {"novice": pytest.approx(HIGH), "expert": pytest.approx(LOW)}
     assert evidence.rule == (
         "supported where the two-sided p is below alpha = 0.05 and the difference of the means is above zero; refuted "
-        "where p is below alpha and it is below zero; inconclusive otherwise, and where the units show no spread. Of "
-        "the unit values a template's is its mean over the topics that both sides have, each prompt less the mean of "
+        "where p is below alpha and it is below zero; inconclusive otherwise, and where the units show no spread. A "
+        "template's value is its mean over the topics that both sides have, each prompt less the mean of "
         "its topic over both sides and plus the mean of these means. The interval holds what can be taken off the "
-        "first side without rejection. compared: the difference of the means; shuffled: permutation of 4 + 4 units; it "
-        "came out at least as large in 2 of 70 ways. Welch's t test gives p = 6.28e-05, and the larger p counts"
+        "first side without rejection. The difference of the means came out at least as large in 2 of 70 ways "
+        "(permutation of 4 + 4 units). Welch's t test gives p = 6.28e-05, and the larger p counts"
     )
 
 

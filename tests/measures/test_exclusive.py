@@ -58,7 +58,7 @@ def test_label_permutation_is_counted_by_hand() -> None:
     assert evidence.estimate == 1
     assert evidence.p == pytest.approx(2 / 6)
     assert (evidence.outcome, evidence.units) == ("inconclusive", "templates")
-    assert evidence.test == "exact permutation of labels over 2 + 2 units (all 6)"
+    assert evidence.test == "exact permutation of labels over 2 + 2 templates (all 6)"
     assert evidence.seed is None
     assert evidence.reason == (
         "1 against 0 features, p = 0.33 under permuted labels: not distinguished from chance; "
@@ -119,7 +119,7 @@ def test_the_patterns_tell_which_features_fire_where() -> None:
         )
     )
     assert evidence.patterns == (("0001", 1), ("1000", 2), ("1101", 1))
-    assert "shuffled: the labels; it came out at least as large in" in evidence.rule
+    assert "The difference of distinct features, in the direction found, came out at least as large in" in evidence.rule
 
 
 def test_less_than_is_the_other_way_round() -> None:
@@ -140,7 +140,7 @@ def test_one_wording_exchanges_styles_within_topics() -> None:
     assert evidence.p == 2 / 64
     assert (evidence.outcome, evidence.units, evidence.n_units) == ("supported", "topics", (6, 6))
     assert evidence.scope == "this wording only, over 6 topics"
-    assert evidence.test == "exact permutation of labels over 6 + 6 units (all 64)"
+    assert evidence.test == "exact permutation of labels within 6 topics (all 64)"
     assert evidence.seed is None
     assert [unit.unit for unit in evidence.unit_values] == sorted(TOPICS) * 2
 
@@ -238,7 +238,9 @@ def test_many_templates_are_sampled_and_the_seed_is_told() -> None:
             found.append(both_ways(features(rows)))
     assert [evidence.seed for evidence in found] == [0, 1, 2]
     assert {evidence.outcome for evidence in found} == {"supported"}
-    assert {evidence.test for evidence in found} == {"sampled permutation of labels over 10 + 9 units (19,999 drawn)"}
+    assert {evidence.test for evidence in found} == {
+        "sampled permutation of labels over 10 + 9 templates (19,999 drawn)"
+    }
     # the observed labels count as one of 5,000; of 92,378 relabelings none but the observed one is as far apart
     assert all(2 / 20_000 <= (evidence.p or 0) <= 6 / 20_000 for evidence in found)
     assert np.unique([evidence.estimate for evidence in found]) == [2]
@@ -315,3 +317,6 @@ def test_a_count_agrees_with_a_printed_one_within_its_sampling_error() -> None:
     assert row.sampling == pytest.approx(2.228139 * 5**0.5 * 2**0.5, abs=1e-5)
     (row,) = compare_published(replace(numbers, n=50, wordings=None), [evidence])
     assert row.answer == "cannot be compared"
+    numbers = published(novice=38, expert=35, unit="features", n=12, wordings=6)
+    wide, _ = compare_published(numbers, [evidence])  # no number of wordings is known that would do
+    assert wide.tolerance_from.endswith("; ± 7.55 would hold either of novice and expert, published 3 apart")

@@ -68,7 +68,7 @@ def test_the_evidence_over_templates_as_a_whole() -> None:
         p=2 / 70,
         one_sided=1 / 70,
         alpha=0.05,
-        test="exact permutation of labels over 4 + 4 templates, 70 relabelings",
+        test="exact permutation of labels over 4 + 4 templates (all 70)",
         units="templates",
         n_units=(4, 4),
         samples=(  # they fire in all of four wordings, so that fewer would show them too
@@ -99,7 +99,7 @@ def test_the_evidence_over_topics_as_a_whole() -> None:
         p=0.25,
         one_sided=0.125,
         alpha=0.1,
-        test="exact permutation of labels over 3 + 3 topics, 8 relabelings",
+        test="exact permutation of labels within 3 topics (all 8)",
         units="topics",
         n_units=(3, 3),
         samples=(counted("novice", 1, 3), counted("expert", 0, 3)),
@@ -141,16 +141,17 @@ def test_templates_that_are_too_many_are_drawn_by_the_seed_of_the_claim() -> Non
     units = np.array([acts for *_, acts in rows], dtype=bool)
 
     def by_the_rule(seed: int) -> float:
-        first = np.argsort(np.random.default_rng(seed).random((4_999, 19)), axis=1) < 10
-        sizes = abs((first @ units).sum(axis=1) - (~first @ units).sum(axis=1))  # a feature on a side counts once
-        observed = abs(int(units[:10].any(axis=0).sum()) - int(units[10:].any(axis=0).sum()))
-        return (1 + int((sizes >= observed).sum())) / 5_000
+        first = np.argsort(np.random.default_rng(seed).random((19_999, 19)), axis=1) < 10
+        sizes = (first @ units).sum(axis=1) - (~first @ units).sum(axis=1)  # a feature on a side counts once
+        observed = int(units[:10].any(axis=0).sum()) - int(units[10:].any(axis=0).sum())
+        assert observed > 0
+        return 2 * (1 + int((sizes >= observed).sum())) / 20_000
 
     for seed in (0, 1):
         evidence = compared(features(rows), seed=seed)
         assert (evidence.p, evidence.seed) == (by_the_rule(seed), seed)
-        assert evidence.test == "sampled permutation of labels over 10 + 9 templates, 4,999 relabelings drawn"
-    assert ", 49,999 relabelings drawn" in (compared(features(rows), alpha=by_the_rule(0) + 0.012).test or "")
+        assert evidence.test == "sampled permutation of labels over 10 + 9 templates (19,999 drawn)"
+    assert "(199,999 drawn)" in (compared(features(rows), alpha=by_the_rule(0) + 0.012).test or "")
 
 
 def test_a_p_of_alpha_itself_is_not_below_it() -> None:

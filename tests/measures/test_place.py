@@ -70,7 +70,7 @@ def test_a_selection_keeps_its_place() -> None:
     """Of a style, of the whole that it is of, and under a control."""
     found = l0(LAST["novice"])
     assert isinstance(found, Measurement)
-    assert found.whole.place == "last token"
+    assert found.place == "last token"
     read = replace(LAST, conditions={"injection": [lambda: LAST]})
     under = l0(read["novice"])
     assert isinstance(under, Measurement)

@@ -87,8 +87,8 @@ def test_each_picked_feature_has_its_own_evidence() -> None:
         *(("expert", letter, 0) for letter in "BDFH"),
     ]
     assert second.statement.startswith("feature 1 ")
-    assert first.rule == (
-        "supported where p, adjusted for the features that were picked, is below alpha; inconclusive otherwise"
+    assert first.rule.startswith(
+        "supported where p, adjusted for the features that were picked, is below alpha; inconclusive otherwise. "
     )
     assert (first.scope, first.n_units, first.units) == ("these 4 + 4 templates", (4, 4), "templates")
 

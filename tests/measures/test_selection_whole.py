@@ -12,7 +12,7 @@ from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, UnitV
 from saeprobe.features import Features
 from saeprobe.measures import pick, scan
 from saeprobe.statistics.intervals import units_to_decide
-from saeprobe.statistics.shifts import paired_shift
+from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
 TOPICS = ("tides", "yeast", "comets", "rust")
 EIGHT = "ABCDEFGH"
@@ -142,7 +142,7 @@ def test_the_best_of_those_that_are_not_confirmed_is_named_with_what_would_confi
 
 
 def test_what_is_drawn_is_drawn_from_the_seed_of_the_claim() -> None:
-    """40 topics confirm: p of every feature is that of its sign flips under seed 3, and each part tells the seed."""
+    """40 topics confirm: p of every feature is half of that of its sign flips under seed 3, which each part names."""
     rng = np.random.default_rng(0)
     fires = {
         style: rng.random((80, 12)) < rate for style, rate in (("novice", 0.6), ("expert", 0.4))
@@ -159,8 +159,28 @@ def test_what_is_drawn_is_drawn_from_the_seed_of_the_claim() -> None:
     for one in evidence.parts:
         of_feature = differences[:, int(one.statement.split()[1])]
         shift = paired_shift(of_feature, alpha=0.05, seed=3)
-        assert one.p == (shift.p if of_feature.mean() > 0 else 1)
+        assert one.p == (shift.p / 2 if of_feature.mean() > 0 else 1)
         assert (one.seed, one.test) == (3, f"{shift.test} (topics, paired), one-sided")
+
+
+def test_each_part_names_the_test_that_decided_it() -> None:
+    """With 4 + 12 templates that confirm, Welch's p is the larger one for a feature that scatters, not for all."""
+    rng = np.random.default_rng(3)
+    rows: list[Row] = [
+        (style, wording, topic, tuple(map(float, rng.random(8) < rate)))
+        for style, wordings, rate in (("novice", EIGHT, 0.8), ("expert", f"{EIGHT}IJKLMNOPQRSTUVWX", 0.2))
+        for wording in wordings
+        for topic in TOPICS
+    ]
+    evidence = scanned(features(rows))
+    assert len({part.test for part in evidence.parts}) > 1
+    for part in evidence.parts:
+        a, b = ([one.value for one in part.unit_values if one.side == style] for style in ("novice", "expert"))
+        shift = unpaired_shift(np.array(a), np.array(b), alpha=0.05, seed=0)
+        assert (part.p, part.test) == (shift.p / 2, f"{shift.test} (templates), one-sided")
+        assert part.rule.endswith(f"inconclusive otherwise. {shift.rule}")
+    best = min(evidence.parts, key=lambda part: part.p or 0.0)
+    assert evidence.test == f"{best.test}; Benjamini-Hochberg over {len(evidence.parts)} features"
 
 
 def test_a_scan_confirms_twenty_features_unless_told_otherwise() -> None:

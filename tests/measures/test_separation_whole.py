@@ -44,7 +44,7 @@ def test_the_evidence_on_a_feature_as_a_whole(both: Features) -> None:
     novice, expert = both["novice"], both["expert"]
     with recording(Recorder(alpha=0.1)):
         evidence = separates(0, novice, expert)
-    assert evidence.rule.endswith("the sum of the unit values of a side, out of their number, or what a record counts")
+    assert evidence.rule.endswith("of units of several prompts by the trials that their variance leaves")
     assert replace(evidence, rule="") == Evidence(
         kind="separation",
         statement=f"feature 0 {SENTENCE}",

@@ -121,7 +121,8 @@ def test_what_is_drawn_can_be_drawn_again_by_the_rule(paired: bool) -> None:  # 
     observed = int(a.any(axis=0).sum()) - int(b.any(axis=0).sum())
     as_far = sum(size >= observed if observed >= 0 else size <= observed for size in sizes)
     assert found.p == min(1.0, 2 * (1 + as_far) / 5_000)
-    assert found.reached.name == "sampled permutation of labels over 19 + 19 units (4,999 drawn)"
+    what = "within 19 topics" if paired else "over 19 + 19 templates"
+    assert found.reached.name == f"sampled permutation of labels {what} (4,999 drawn)"
 
 
 def test_relabelings_worked_on_in_parts_lose_none(monkeypatch: pytest.MonkeyPatch) -> None:

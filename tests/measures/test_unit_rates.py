@@ -117,13 +117,14 @@ def test_equal_differences_are_ordered_by_fractions_of_a_deviation() -> None:
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_a_shift_is_that_of_one_feature(paired: bool) -> None:  # noqa: FBT001 - a case of the test
+def test_a_test_is_that_of_one_feature(paired: bool) -> None:  # noqa: FBT001 - a case of the test
     """Feature 1 of two, by the differences 0.5, 0.75, 0.25, 1 and 0.5 of its pairs or by its units."""
     yes, no = np.array([1.0, 0.75, 0.5, 1.0, 0.5]), np.array([0.5, 0.0, 0.25, 0.0, 0.0])
     found = made(np.stack([no, yes], axis=1), np.stack([yes, no], axis=1), paired=paired)
     expected = paired_shift(yes - no, alpha=0.1, seed=2) if paired else unpaired_shift(yes, no, alpha=0.1, seed=2)
     assert expected.estimate == pytest.approx(0.6)
-    assert found.shift(1, alpha=0.1, seed=2) == expected
+    p, test = found.above(1, alpha=0.1, seed=2)
+    assert (p, test.name, test.rule) == (expected.p / 2, expected.test, expected.rule)
 
 
 def test_deviations_are_between_units_or_of_paired_differences() -> None:
@@ -145,7 +146,7 @@ def test_the_one_sided_p_counts_relabelings(yes: list[float], no: list[float]) -
     found = made([[value] for value in yes], [[value] for value in no])
     shift = unpaired_shift(np.array(yes), np.array(no), alpha=0.05, seed=0)
     expected = shift.p / 2 if shift.estimate > 1e-9 else 1.0
-    assert found.p_above(0, alpha=0.05, seed=0) == pytest.approx(expected)
+    assert found.above(0, alpha=0.05, seed=0)[0] == pytest.approx(expected)
 
 
 @settings(max_examples=60, deadline=None)
@@ -156,7 +157,7 @@ def test_the_one_sided_p_of_pairs_counts_signs(yes: list[float]) -> None:
     differences = np.array(yes) - 0.25
     sums = [float(np.dot(signs, differences)) for signs in product((1, -1), repeat=len(yes))]
     expected = 1.0 if differences.sum() <= 1e-9 else float(np.mean(np.array(sums) >= differences.sum() - 1e-9))
-    assert found.p_above(0, alpha=0.05, seed=0) == pytest.approx(expected)
+    assert found.above(0, alpha=0.05, seed=0)[0] == pytest.approx(expected)
 
 
 def test_what_cannot_be_counted_is_sampled() -> None:
@@ -164,11 +165,11 @@ def test_what_cannot_be_counted_is_sampled() -> None:
     found = made(
         [[float(index % 3 > 0)] for index in range(40)], [[float(index % 2)] for index in range(40)], paired=True
     )
-    shift = found.shift(0, alpha=0.05, seed=0)
-    assert shift.seed == 0
-    assert found.p_above(0, alpha=0.05, seed=0) == shift.p / 2
+    p, test = found.above(0, alpha=0.05, seed=0)
+    assert (p, test.seed) == (test.share(0.0) / 2, 0)
     units = made([[float(index % 3 > 0)] for index in range(20)], [[float(index % 2)] for index in range(20)])
-    assert units.p_above(0, alpha=0.05, seed=0) == units.shift(0, alpha=0.05, seed=0).p / 2
+    p, test = units.above(0, alpha=0.05, seed=0)
+    assert p == test.share(0.0) / 2
 
 
 def test_topics_that_one_side_lacks_do_not_count() -> None:

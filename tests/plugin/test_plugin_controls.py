@@ -285,8 +285,8 @@ def test_what_can_be_read_is_planned(go: Go, capture: str, control: str) -> None
 
 def test_a_claim_that_nothing_can_decide_is_named_in_the_plan(go: Go) -> None:
     """Two templates a style cannot reach alpha whatever they show, and the claims that rest on them are all named."""
-    two = 'capture(PromptSet.build(name="q", language="en", topics=TOPICS, styles={"a": ["{topic}?", "{topic}!"], '
-    two += '"b": ["- {topic}", "+ {topic}"]}))\n'
+    two = 'capture(PromptSet.build(name="q", language="en", topics=TOPICS, styles={"a": ["What is {topic}?", "My notes '
+    two += 'on {topic}:"], "b": ["Derive {topic}.", "All that experts know about {topic}"]}))\n'
     claims = "".join(
         f'@claim("It is.", id="c.n{k}", source="here")\ndef test_{k}(read):\n    assert l0(read["a"]) > l0(read["b"])\n'
         for k in range(4)

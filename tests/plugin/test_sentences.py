@@ -6,7 +6,7 @@ import linecache
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import count, product
 from math import ceil
 from types import FunctionType
@@ -149,10 +149,15 @@ def test_a_rate_is_decided_where_the_plan_says_so_of_wordings_that_differ_or_not
     further, showing = (-1, ceil(24 * differing)) if above else (1, int(24 * differing))
     for beyond in (0, further):  # the edge supports the sentence, and what lies one step beyond it does not
         rate, ones = alike + beyond / 1000, showing + beyond
-        for made in (lambda _, of=rate: of, lambda row, of=ones: float(row // 10 < of)):
-            values = measured(read, "a", made, "share of prompts")
+        for of_each in ([rate] * 24, [1.0] * ones + [0.0] * (24 - ones)):
+            values = measured(read, "a", partial(_of_its_template, of_each), "share of prompts")
             found = values > 0.75 if above else values < 0.25
             assert (found.outcome == "supported") == (beyond == 0), (rate, ones, line)
+
+
+def _of_its_template(of_each: list[float], row: int) -> float:
+    """The value of the template that a row of ten topics is of."""
+    return of_each[row // 10]
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)

@@ -58,19 +58,19 @@ def article_diff() -> FeatureDiff:
 
 
 def write_eid(path: Path) -> None:
-    """An EID table: novice lies above expert at equal length, standard is shorter."""
-    gains = [0.3, 0.1, 0.2, 0.4, 0.1, 0.2]
+    """An EID table: novice lies above expert at equal length, standard is shorter and not quite on their line."""
+    gains, off = [0.3, 0.1, 0.2, 0.4, 0.1, 0.2], [0.1, -0.1, 0.1, -0.1, -0.1, 0.1]
     lengths = [28, 29, 30, 30, 31, 32]
     entries = [
         {
             "topic": topic,
             "eid": {
-                "standard": {"eid": 5.0 + 0.3 * (length - 12), "seq_len": length - 12},
+                "standard": {"eid": 5.0 + 0.3 * (length - 12) + rest, "seq_len": length - 12},
                 "novice": {"eid": 4.5 + 0.3 * length + gain, "seq_len": length},
                 "expert": {"eid": 4.5 + 0.3 * length, "seq_len": length},
             },
         }
-        for topic, length, gain in zip(TOPICS, lengths, gains, strict=True)
+        for topic, length, gain, rest in zip(TOPICS, lengths, gains, off, strict=True)
     ]
     path.write_text(json.dumps(entries), encoding="utf-8")
 

@@ -251,7 +251,7 @@ def test_an_eid_table_decides_under_the_control_for_length(with_eid: Recorded) -
         )
     assert equal.outcome == "supported"
     assert equal.estimate == pytest.approx(1.3 / 6)
-    assert longer.outcome == "refuted"
+    assert longer.outcome == "explained"
     assert "2 of the 2 differences fall below zero (0 before)" in longer.reason
 
 

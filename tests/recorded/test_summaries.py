@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from saeprobe.files import FileError
+from saeprobe.files import FileError, load_json
 from saeprobe.recorded.comparison import compare_styles, read_feature_diff, write_feature_diff
-from saeprobe.recorded.recognition import read_eid_table
+from saeprobe.recorded.recognition import eid_table_of
 from saeprobe.recorded.tensors import ArticleFeatures
 
 # The keys of the published file, in its order.
@@ -259,7 +259,7 @@ def test_a_table_is_read_by_persona(tmp_path: Path) -> None:
     """Columns follow the first topic's order, also where another topic orders its personas otherwise."""
     path = tmp_path / "eid.json"
     path.write_text(json.dumps(two_topics()))
-    table = read_eid_table(path)
+    table = eid_table_of(path, load_json(path))
     assert (table.topics, table.personas) == (("tides", "rain"), ("novice", "expert"))
     assert table.eid.tolist() == [[17.5, 17.25], [8.5, 9.0]]
     assert table.seq_len.tolist() == [[78, 79], [41, 40]]
@@ -275,7 +275,7 @@ def test_numbers_come_back_as_written(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "eid.json"
         path.write_text(json.dumps(entries), encoding="utf-8")
-        table = read_eid_table(path)
+        table = eid_table_of(path, load_json(path))
     for row, entry in enumerate(entries):
         for column, name in enumerate(table.personas):
             assert table.eid[row, column] == entry["eid"][name]["eid"]
@@ -307,7 +307,7 @@ def test_a_violation_names_its_place(tmp_path: Path, path: list[Any], value: obj
     file = tmp_path / "eid.json"
     file.write_text(json.dumps(data if path else value))
     with pytest.raises(FileError) as refused:
-        read_eid_table(file)
+        eid_table_of(file, load_json(file))
     assert found in str(refused.value)
 
 
@@ -316,4 +316,4 @@ def test_an_overflowing_number_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "eid.json"
     path.write_text(json.dumps(two_topics()).replace("17.5", "1e999"))
     with pytest.raises(FileError, match="wanted a finite number"):
-        read_eid_table(path)
+        eid_table_of(path, load_json(path))

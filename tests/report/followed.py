@@ -10,7 +10,7 @@ import numpy as np
 from report_samples import document_of
 from scipy.sparse import csr_array
 
-from saeprobe import about, correlation, every, ordered
+from saeprobe import about, correlation, every, ordered, ratio
 from saeprobe.claims import Claim, Control, Over, Published, published
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
@@ -40,11 +40,18 @@ def prompts(style: str, templates: int, topics: Sequence[str]) -> tuple[Prompt, 
 
 
 def measured(
-    style: str, mean: float, *, seed: int, templates: int = 4, topics: Sequence[str] = TOPICS, measure: str = "l0"
+    style: str,
+    mean: float,
+    *,
+    seed: int,
+    templates: int = 4,
+    topics: Sequence[str] = TOPICS,
+    measure: str = "l0",
+    spread: float = 0.5,
 ) -> Measurement:
-    """Values about a mean, with a level for each topic and some for each wording."""
+    """Values about a mean, with a level for each topic and some, which spread so far, for each wording."""
     rng = np.random.default_rng(seed)
-    levels, wordings = 3.0 * np.arange(len(topics)), rng.normal(0, 0.5, (templates, 1))
+    levels, wordings = 3.0 * np.arange(len(topics)), rng.normal(0, spread, (templates, 1))
     values = mean + levels + wordings + rng.normal(0, 0.4, (templates, len(topics)))
     length = np.tile(np.arange(len(topics)), templates) + 10 + int(rng.integers(3))
     return Measurement(
@@ -87,11 +94,64 @@ def features(
     )
 
 
-def injected(side: Measurement, mean: float) -> Measurement:
-    """The side, whose words bring about this mean in eight neutral wordings."""
+def injected(side: Measurement, mean: float, spread: float = 0.5) -> Measurement:
+    """The side, whose words bring about this mean in eight neutral wordings, which spread so far."""
     neutral = [replace(prompt, style=side.label) for prompt in prompts("neutral", 8, TOPICS)]
-    there = replace(measured(side.label, mean, seed=40 + round(mean), templates=8), prompts=tuple(neutral))
-    return replace(side, under=lambda _control, _draw: there)
+    there = measured(side.label, mean, seed=40 + round(mean), templates=8, spread=spread)
+    there = replace(there, prompts=tuple(neutral))
+
+    def under(_control: Control, _draw: int) -> Measurement:
+        return there
+
+    return replace(side, under=under)
+
+
+def drawn(side: Measurement, mean: float) -> Measurement:
+    """The side, of which each draw of a random model makes about this mean."""
+
+    def under(_control: Control, draw: int) -> Measurement:
+        return measured(side.label, mean, seed=100 + 2 * draw + (side.label == "novice"))
+
+    return replace(side, under=under)
+
+
+def with_frames(side: Measurement, count: int) -> Measurement:
+    """The side, whose first wordings share their frames with those of the other style."""
+    wordings = list(dict.fromkeys(prompt.template for prompt in side.prompts))[:count]
+    named = {template: f"frame {row}" for row, template in enumerate(wordings)}
+    return replace(side, prompts=tuple(replace(it, frame=named.get(it.template, it.frame)) for it in side.prompts))
+
+
+def said(side: Measurement, count: int) -> Measurement:
+    """The side, whose first wordings say the style's own word."""
+    templates = list(dict.fromkeys(prompt.template for prompt in side.prompts))
+    words = dict.fromkeys(templates[:count], f"{side.label} ")
+    return replace(side, prompts=tuple(replace(it, text=words.get(it.template, "") + it.text) for it in side.prompts))
+
+
+def longer(side: Measurement) -> Measurement:
+    """The side, whose wordings are of unequal length, others for an expert."""
+    wordings = list(dict.fromkeys(prompt.template for prompt in side.prompts))
+    by = [10 + 3 * (wordings.index(it.template) % (3 if side.label == "expert" else 4)) for it in side.prompts]
+    return replace(side, n_tokens=np.array(by) + np.arange(len(by)) % len(TOPICS))
+
+
+def copied(side: Measurement) -> Measurement:
+    """The side, whose second wording is the first with a word of courtesy."""
+    first, second = list(dict.fromkeys(prompt.template for prompt in side.prompts))[:2]
+
+    def near(prompt: Prompt) -> Prompt:
+        template = f"Please, {first}"
+        return replace(prompt, template=template, text=template.format(topic=prompt.topic))
+
+    return replace(side, prompts=tuple(near(it) if it.template == second else it for it in side.prompts))
+
+
+def framed(style: str, mean: float, *, seed: int) -> Measurement:
+    """Twelve wordings, each of which shares a frame with one of any other style; words alone spread widely."""
+    side = measured(style, mean, seed=seed, templates=12)
+    asked = tuple(replace(prompt, frame=prompt.frame.split()[-1]) for prompt in side.prompts)
+    return injected(replace(side, prompts=asked), 8 + 0.6 * (mean - 8), spread=3)
 
 
 NOVICE, EXPERT = measured("novice", 12, seed=1), measured("expert", 8, seed=2)
@@ -110,37 +170,60 @@ SURE = features({"novice": (1.0, 1.0, 0.9), "expert": (0.0, 0.0, 0.0)}, template
 Asked = Callable[[], object]
 
 
-def with_family(*sides: Measurement) -> list[Measurement]:
-    """The sides as styles of one capture."""
-    lengths = [np.zeros(0) if side.n_tokens is None else side.n_tokens for side in sides]
-    whole = replace(
-        sides[0],
-        label="all",
-        values=np.concatenate([side.values for side in sides]),
-        prompts=tuple(prompt for side in sides for prompt in side.prompts),
-        n_tokens=np.concatenate(lengths),
-    )
-    return [replace(side, family=whole) for side in sides]
-
-
 def within(a: Measurement, b: Measurement, margin: float) -> Evidence:
     """Both about equal."""
     return a == about(b, margin=margin)
 
 
 def _under_controls(words_of_novice: float) -> Asked:
-    a, b = with_family(injected(NOVICE, words_of_novice), injected(EXPERT, 8))
+    a, b = injected(NOVICE, words_of_novice), injected(EXPERT, 8)
     return lambda: a > b
+
+
+def _adjusted(templates: tuple[int, int], *, frames: int = 0, words: int = 0) -> Asked:
+    """Two styles of so many wordings, under the controls for length and wording."""
+    sides = (
+        measured(style, mean, seed=seed, templates=of)
+        for style, mean, seed, of in zip(("novice", "expert"), (12.0, 9.0), (21, 22), templates, strict=True)
+    )
+    a, b = with_family(*(longer(said(with_frames(side, frames), words)) for side in sides))
+    return lambda: a > b
+
+
+def _drawn(mean_of_novice: float) -> Asked:
+    a, b = drawn(NOVICE, mean_of_novice), drawn(EXPERT, 8)
+    return lambda: a > b
+
+
+def _in_frames() -> Evidence:
+    a, b = with_family(framed("novice", 12, seed=8), framed("expert", 8, seed=9))
+    return a > b
 
 
 NUMBERS = published(novice=float(np.mean(NOVICE.values)), unit="features", tolerance=0.1)
 TURNED = published(novice=20, expert=22, unit="features", tolerance=30)
 MOVED = published(novice=3.0, unit="features", tolerance=0.1)
+SAMPLED = published(novice="20", expert="15", n=24, unit="features")
+COUNTED = published(novice=25, expert=3, n=24, wordings=4, unit="features")
 CONTROLS: tuple[Control, ...] = ("length", "wording", "injection")
+ADJUSTING = CONTROLS[:2]
 
 PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Published | None]] = {
     "greater.controls": (_under_controls(8.2), CONTROLS, (), None),
     "greater.words": (_under_controls(12), CONTROLS, (), None),
+    "greater.unequal": (_adjusted((4, 6), words=2), ADJUSTING, (), None),
+    "greater.free": (_adjusted((8, 8), words=3), ADJUSTING, (), None),
+    "greater.framed": (_adjusted((8, 8), frames=8, words=2), ADJUSTING, (), None),
+    "greater.partly-framed": (_adjusted((8, 8), frames=6, words=2), ADJUSTING, (), None),
+    "greater.wordings-and-topics": (_adjusted((6, 6), words=2), ADJUSTING, ("templates", "topics"), None),
+    "greater.on-topics": (_adjusted((4, 4), words=2), ADJUSTING, ("topics",), None),
+    "greater.copies": (lambda: copied(WIDE[0]) > copied(WIDE[1]), (), (), None),
+    "greater.drawn": (_drawn(8), ("random-model",), (), None),
+    "greater.as-drawn": (_drawn(12), ("random-model",), (), None),
+    "greater.sampling": (lambda: NOVICE > EXPERT, (), (), SAMPLED),
+    "ratio": (lambda: ratio(NOVICE, EXPERT) == published("+21 %"), (), (), None),
+    "ratio.less": (lambda: ratio(NOVICE, EXPERT) == published("+200 %"), (), (), None),
+    "greater.frames": (_in_frames, ("injection",), (), None),
     "greater.contrary": (lambda: EXPERT > NOVICE, (), (), None),
     "greater.open": (lambda: NOVICE > TWIN, (), (), None),
     "greater.sampled": (lambda: WIDE[0] > WIDE[1], (), (), None),
@@ -170,6 +253,12 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
         ("activity",),
         (),
         None,
+    ),
+    "exclusive.printed": (
+        lambda: exclusive_features(PAIR["novice"], PAIR["expert"]) > exclusive_features(PAIR["expert"], PAIR["novice"]),
+        (),
+        (),
+        COUNTED,
     ),
     "exclusive.sampled": (
         lambda: exclusive_features(MANY["novice"], MANY["expert"]) > exclusive_features(MANY["expert"], MANY["novice"]),

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from follow import Json, complaints
+from follow import complaints, many
+from follow_tests import Json
 from followed import PROBES, made
 
 from saeprobe.report import read_report, write_report
@@ -48,6 +49,7 @@ def test_every_number_follows_from_the_report_alone(report: Json) -> None:
     """Unit values, estimates, p, interval ends, outcomes and verdicts are those that the data and rules give."""
     assert [claim["id"] for claim in report["claims"]] == list(PROBES)
     assert complaints(report) == []
+    assert many(report) == []
 
 
 def test_nearly_every_kind_and_outcome_is_followed(report: Json) -> None:
@@ -55,13 +57,16 @@ def test_nearly_every_kind_and_outcome_is_followed(report: Json) -> None:
     found = report["evidence"]
     assert {piece["kind"] for piece in found} == {
         *("greater", "at least", "about equal", "bound", "rate", "ordering", "every"),
-        *("separation", "exclusive", "clusters", "scan", "correlation"),
+        *("separation", "exclusive", "clusters", "scan", "correlation", "published"),
     }
     assert {piece["outcome"] for piece in found} == {"supported", "explained", "refuted", "inconclusive"}
     assert {(piece["test"] or "").split()[0] for piece in found if piece["test"]} >= {"exact", "sampled"}
     assert {claim["probes"][0]["verdict"] for claim in report["claims"]} == {
         *("supported", "explained", "refuted", "inconclusive", "drifted", "broken"),
     }
+    assert {one["answer"] for piece in found for one in piece["controls"]} == {"withstood", "explains", "cannot tell"}
+    assert any(piece["pairs"] for piece in found)
+    assert any(piece["copies"] for piece in found)
     assert all(piece["rule"] for piece in found)
 
 
@@ -109,6 +114,32 @@ def an_end(piece: Json, _report: Json) -> None:
     piece["interval"][0] += 0.01
 
 
+def each_control(name: str, of: str) -> Tamper:
+    """Move a figure of a control."""
+
+    def change(piece: Json, _report: Json) -> None:
+        (control,) = [it for it in piece["controls"] if it["name"] == name]
+        control[of] += 0.01
+
+    return change
+
+
+def its_draw(piece: Json, _report: Json) -> None:
+    """Have a draw show as much as the claim."""
+    piece["controls"][0]["unit_values"]["value"][2] = 99.0
+
+
+def a_copy(piece: Json, _report: Json) -> None:
+    """Call no two wordings near copies."""
+    piece["copies"] = []
+
+
+def a_pair(piece: Json, _report: Json) -> None:
+    """Give two wordings each other's partner."""
+    (one, other), (two, another), *rest = piece["pairs"]
+    piece["pairs"] = [[one, another], [two, other], *rest]
+
+
 def its_own_control(piece: Json, report: Json) -> None:
     """Move a unit of what a control measured."""
     a_unit(next(control for control in piece["controls"] if control["unit_values"]["value"]), report)
@@ -123,7 +154,16 @@ TAMPERED: list[tuple[str, Tamper]] = [
     *((name, changed("outcome", "supported")) for name in ("every.fails", "ordering", "least.fails", "rate.fails")),
     *((name, an_end) for name in ("greater.contrary", "greater.crossed", "equal.fails", "rate.holds", "bound.topics")),
     *((name, changed("estimate", 1.5)) for name in ("greater.open", "least.holds", "scan", "exclusive.topics")),
+    *(("greater.unequal", each_control("length", of)) for of in ("p", "estimate", "share")),
+    *((name, each_control("wording", "p")) for name in ("greater.free", "greater.framed", "greater.on-topics")),
+    *((name, each_control("length", "p")) for name in ("greater.wordings-and-topics", "greater.partly-framed")),
+    *((name, changed("outcome", "refuted")) for name in ("greater.drawn", "ratio", "greater.partly-framed")),
+    *((name, an_end) for name in ("ratio", "greater.unequal", "greater.framed")),
     ("greater.words", a_control),
+    ("greater.drawn", its_draw),
+    ("greater.copies", a_copy),
+    ("greater.framed", a_pair),
+    ("greater.partly-framed", a_pair),
     ("greater.controls", its_own_control),
     ("exclusive.counted", a_pattern),
     ("clusters", a_distance),
@@ -137,6 +177,24 @@ def test_what_was_tampered_with_is_found(report: Json, claim_id: str, tamper: Ta
     before = copy.deepcopy(tampered)
     tamper(first(tampered), tampered)
     assert (complaints(tampered) != []) == (tampered != before)
+
+
+@pytest.mark.parametrize("name", ["sampling", "tolerance", "answer"])
+@pytest.mark.parametrize("claim_id", ["greater.sampling", "exclusive.printed"])
+def test_another_answer_of_a_printed_number_is_found(report: Json, claim_id: str, name: str) -> None:
+    """Its sampling error follows from the units, and its answer from the tolerance."""
+    tampered = alone(report, claim_id)
+    row = tampered["claims"][0]["probes"][0]["published"][0]
+    row[name] = "drifted" if name == "answer" and row[name] != "drifted" else "agrees" if name == "answer" else 0.5
+    assert complaints(tampered)
+
+
+def test_another_q_is_found(report: Json) -> None:
+    """A q that is another than Benjamini and Hochberg's is complained of, and so is another count."""
+    tampered = copy.deepcopy(report)
+    next(it for claim in tampered["claims"] for it in claim["probes"] if it["q"] is not None)["q"] = 0.9
+    tampered["chance"][0]["confirmed"] += 1
+    assert len(many(tampered)) == 2
 
 
 @pytest.mark.parametrize("claim_id", ["greater.contrary", "greater.unread", "greater.moved", "greater.turned"])
@@ -161,7 +219,7 @@ def test_the_page_for_readers_can_be_followed(path: Path, report: Json, capsys: 
     code = "".join(blocks("python"))
     for shown, here in {
         '"reports/report.json"': repr(str(path)),
-        '"day1.novice-more-than-expert", "finch"': '"greater.words", "sparrow"',
+        '"day1.novice-more-than-expert", "finch"': '"greater.frames", "sparrow"',
     }.items():
         assert code.count(shown) == 1
         code = code.replace(shown, here)
@@ -170,9 +228,9 @@ def test_the_page_for_readers_can_be_followed(path: Path, report: Json, capsys: 
 
     printed = capsys.readouterr().out
     assert NUMBER.sub("#", printed) == NUMBER.sub("#", "".join(blocks("output")))
-    evidence = first(alone(report, "greater.words"))
+    evidence = first(alone(report, "greater.frames"))
     (control,) = [it for it in evidence["controls"] if it["name"] == "injection"]
-    assert names["word"] == "explained"
+    assert names["word"] == "inconclusive"
     assert names["units"] == pytest.approx(names["again"])
     assert names["difference"] == pytest.approx(evidence["estimate"])
     assert [names["left"], names["p_left"]] == pytest.approx([control["estimate"], control["p"]])

@@ -17,7 +17,7 @@ from saeprobe.evidence.evidence import Answer, ControlResult, Evidence, Evidence
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.prompts import Prompt
 from saeprobe.report import shape
-from saeprobe.report.shape import Document, pieces, samples, schema_text
+from saeprobe.report.shape import Document, samples, schema_text
 from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.verdicts.baseline import BaselineRow
 
@@ -126,10 +126,9 @@ def test_a_document_out_of_shape_is_refused(document: Document, change: Change, 
 
 
 def test_a_walk_goes_through_the_parts_and_not_through_what_controls_compared(document: Document) -> None:
-    """The whole comes first, then its three parts; of a comparison with controls only its own two samples."""
+    """Of a whole these are the samples of its three parts; of a comparison with controls only its own two."""
     every, main = document.claims[1].probes[0], document.claims[0].probes[0]
-    assert [piece.kind for piece in pieces(document, every.evidence)] == ["every", "greater", "greater", "greater"]
-    assert [piece.kind for piece in pieces(document, main.evidence)] == ["greater"]
+    assert [sample.label for sample in samples(document, main.evidence)] == ["novice", "expert"]
     assert [sample.label for sample in samples(document, every.evidence)] == [
         *("novice", "expert", "novice", "standard", "novice", "guru"),
     ]

@@ -14,7 +14,6 @@ from statsmodels.stats.proportion import proportion_confint
 
 from saeprobe.statistics.intervals import (
     Shares,
-    beside_hall,
     hall,
     made_up_share,
     rate_interval,
@@ -204,31 +203,3 @@ def test_a_skew_that_turns_the_sign_of_a_mean_decides_nothing() -> None:
     values = np.array([-1.0] * 9 + [8.9])
     assert hall(values, alpha=0.05)[0] == 1
     assert hall(values + 0.02, alpha=0.05)[0] < 1
-
-
-def test_the_larger_p_and_the_outer_ends_count() -> None:
-    """Beside a test that is surer on one side, and less sure on the other."""
-    values = np.array([1.0, 2, 3, 5, 8, 30])
-    p, (low, high) = hall(values, alpha=0.05)
-    assert beside_hall(p / 2, (low - 1, high - 1), [values], alpha=0.05) == (p, (low - 1, high))
-    assert beside_hall(1.0, (low + 1, high + 1), [values], alpha=0.05) == (1.0, (low, high + 1))
-
-
-@pytest.mark.parametrize(("successes", "trials"), [(-0.1, 5), (5.1, 5), (0, 0)])
-def test_counts_that_are_none_raise(successes: float, trials: int) -> None:
-    """More successes than trials, fewer than none, and no trial."""
-    told = rf"{successes} of {trials}; wanted at least one trial and 0 to {trials} successes"
-    with pytest.raises(ValueError, match=told):
-        rate_interval(successes, trials, level=0.95)
-    with pytest.raises(ValueError, match=told):
-        rate_p(successes, trials, bound=0.5, above=True)
-
-
-@pytest.mark.parametrize("bound", [0.0, 1.0, 1.5, -0.2])
-def test_bounds_that_no_rate_can_pass_raise(bound: float) -> None:
-    """A rate is neither above 1 nor below 0."""
-    told = f"a rate is held against {bound}; wanted a bound between 0 and 1, such as 0.95"
-    with pytest.raises(ValueError, match=told):
-        rate_p(5, 5, bound=bound, above=True)
-    with pytest.raises(ValueError, match=told):
-        units_for_rate(bound, above=True, tail=0.05, prompts=4)

@@ -78,12 +78,12 @@ def test_draws_are_those_that_the_rule_names() -> None:
     pairs = np.where(np.argsort(keys[:, :18].reshape(-1, 9, 2), axis=2) == 0, 1, 0).reshape(-1, 18)
     expected = np.hstack([pairs, runs[1][0][np.argsort(keys[:, 18:], axis=1)]])
     np.testing.assert_array_equal(found.looked, expected)
-    rule = found.rule("the first label", "nine pairs and nine others")
+    rule = found.rule("The first label")
     reached = int((expected[:, 0] == 1).sum())
     assert rule == (
-        f"compared: the first label; shuffled: nine pairs and nine others; it came out at least as large in "
-        f"{reached:,} of 19,999 ways, drawn by numpy.random.default_rng(4).random((19999, 27)), whose argsort inside "
-        "each run says whose label a unit takes; the labels as observed are one way more"
+        f"The first label came out at least as large in {reached:,} of 19,999 ways (flips), drawn by "
+        "numpy.random.default_rng(4).random((19999, 27)), whose argsort inside each run "
+        "says whose label a unit takes; the labels as observed are one way more"
     )
     assert found.p == (1 + reached) / 20_000
 
@@ -111,7 +111,7 @@ def test_of_two_sides_p_is_twice_one() -> None:
     found = below(0.1, alpha=ALPHA, seed=2, sides=2)
     assert found.p == 2 * below(0.1, alpha=ALPHA, seed=2).p
     assert found.smallest == 2 / 20_000
-    assert found.rule("a", "b").endswith("; p is twice this share")
+    assert found.rule("a").endswith("; p is twice this share")
     assert len(below(0.0275, alpha=ALPHA, seed=0, sides=2).looked) == 199_999
     assert len(below(0.0275, alpha=ALPHA, seed=0).looked) == 19_999
 
@@ -131,7 +131,7 @@ def test_a_p_that_stays_too_close_to_alpha_is_given_by_its_upper_end() -> None:
     assert found.p >= ALPHA
     close = "p is too close to 0.05 to tell, and the upper end of its 99.9% interval is given"
     assert found.name == f"sampled flips (1,999,999 drawn; {close})"
-    assert found.rule("a", "b").endswith(", by the upper end of its 99.9 % interval")
+    assert found.rule("a").endswith(", by the upper end of its 99.9 % interval")
     assert found.share(10**7) == 1.0
     assert found.smallest > 1 / 2_000_000
 

@@ -94,13 +94,12 @@ def test_the_rule_says_what_was_compared_and_shuffled() -> None:
     a, b = np.array([90.0, 91, 93, 99]), np.array([1.0, 2, 4, 8, 9])
     shift = unpaired_shift(a, b, alpha=ALPHA, seed=0)
     assert shift.rule == (
-        "compared: Welch's t, in the direction found; shuffled: permutation of 4 + 5 units; it came out at least as "
-        f"large in 1 of 126 ways; p is twice this share. Welch's t test gives p = "
+        "Welch's t, in the direction found, came out at least as large in 1 of 126 ways (permutation of 4 + 5 units); "
+        f"p is twice this share. Welch's t test gives p = "
         f"{ttest_ind(a, b, equal_var=False).pvalue:.3g}, and the larger p counts"
     )
     assert paired_shift(a, alpha=ALPHA, seed=0).rule == (
-        "compared: the mean of the differences; shuffled: sign flips of 4 paired differences; it came out at least as "
-        "large in 2 of 16 ways"
+        "The mean of the differences came out at least as large in 2 of 16 ways (sign flips of 4 paired differences)"
     )
 
 

@@ -151,9 +151,9 @@ def test_a_comparison_tells_prompts_before_the_rest() -> None:
     old = sample("novice", [[1.0, 2.0]])
     new = replace(old, prompts=tuple(replace(prompt, text=prompt.text + "!") for prompt in old.prompts))
     approved = baseline(old, measured_with=NOW)
-    beside = compare_baseline(approved, [found(new)], replace(NOW, python="3.12.0"))
+    beside = compare_baseline(approved, found(new).samples, replace(NOW, python="3.12.0"))
     assert beside.changed == ("prompts", "Python 3.11.7 -> 3.12.0")
-    assert compare_baseline(approved, [found(summary("x", 1.0))], NOW).changed == ()
+    assert compare_baseline(approved, found(summary("x", 1.0)).samples, NOW).changed == ()
 
 
 def test_what_is_kept_of_a_subject_is_its_identity() -> None:

@@ -79,7 +79,7 @@ def test_noise_that_is_drawn_is_the_same_again() -> None:
     now = sample("novice", rows)
     approved = replace(old, unit_means={prompt.template: 10.0 for prompt in now.prompts})
     beside = [
-        compare_baseline(baseline(values=(approved,)), [found(now)], Provenance(seed=seed)).rows[0]
+        compare_baseline(baseline(values=(approved,)), found(now).samples, Provenance(seed=seed)).rows[0]
         for seed in (3, 3, 4)
     ]
     assert beside[0].measured == pytest.approx(10.0 + mean)
@@ -184,15 +184,14 @@ def compared(*pairs: tuple[float, float], **more: object) -> BaselineComparison:
     """Approved and measured summaries of a, b, ..."""
     names = "abcdef"
     approved = baseline(*(summary(names[i], old) for i, (old, _) in enumerate(pairs)), **more)
-    return compare_baseline(
-        approved, [found(*(summary(names[i], new) for i, (_, new) in enumerate(pairs)))], Provenance()
-    )
+    measured = (summary(names[i], new) for i, (_, new) in enumerate(pairs))
+    return compare_baseline(approved, measured, Provenance())
 
 
 def test_the_same_run_agrees_in_every_row() -> None:
     """Nothing moves, nothing is lost, nothing is said."""
     of = (sample("novice", [[1.0, 2.0], [3.0, 4.0]]), summary("expert", 3.0))
-    beside = compare_baseline(baseline(*of), [found(*of)], Provenance())
+    beside = compare_baseline(baseline(*of), found(*of).samples, Provenance())
     assert [row.agrees for row in beside.rows] == [True, True]
     assert (beside.moved, beside.lost, beside.reason(whole=True)) == ((), (), None)
 
@@ -210,7 +209,7 @@ def test_a_row_agrees_up_to_its_noise(*, measured: float, agrees: bool) -> None:
 def test_a_value_on_the_edge_agrees() -> None:
     """The noise itself is still noise: 2 beside 1 with a reach of 1."""
     beside = compare_baseline(
-        baseline(summary("a", 1.0, interval=(0.0, 2.0))), [found(summary("a", 2.0))], Provenance()
+        baseline(summary("a", 1.0, interval=(0.0, 2.0))), found(summary("a", 2.0)).samples, Provenance()
     )
     assert (beside.rows[0].noise, beside.rows[0].agrees) == (1.0, True)
 
@@ -222,7 +221,7 @@ def test_a_value_that_is_measured_no_more_neither_agrees_nor_differs() -> None:
         summary("a", 1.0, unit="activation"),
         replace(summary("a", 1.0), measure="intensity"),
     ):
-        beside = compare_baseline(baseline(summary("a", 1.0)), [found(now)], Provenance())
+        beside = compare_baseline(baseline(summary("a", 1.0)), found(now).samples, Provenance())
         (row,) = beside.rows
         assert (row.measured, row.noise, row.noise_from, row.agrees) == (None, None, None, None)
         assert (beside.lost, beside.moved) == ((row,), ())
@@ -230,7 +229,9 @@ def test_a_value_that_is_measured_no_more_neither_agrees_nor_differs() -> None:
 
 def test_values_that_are_new_are_no_rows() -> None:
     """Nobody approved them yet."""
-    beside = compare_baseline(baseline(summary("a", 1.0)), [found(summary("a", 1.0), summary("b", 9.0))], Provenance())
+    beside = compare_baseline(
+        baseline(summary("a", 1.0)), found(summary("a", 1.0), summary("b", 9.0)).samples, Provenance()
+    )
     assert [row.label for row in beside.rows] == ["a"]
 
 
@@ -244,7 +245,9 @@ def test_alpha_and_seed_are_those_of_the_run() -> None:
             replace(prompt, template=name) for prompt, name in zip(sample("novice", rows).prompts, NAMES, strict=True)
         ),
     )
-    noises = [compare_baseline(approved, [found(now)], Provenance(alpha=alpha)).rows[0].noise for alpha in (0.05, 0.01)]
+    noises = [
+        compare_baseline(approved, found(now).samples, Provenance(alpha=alpha)).rows[0].noise for alpha in (0.05, 0.01)
+    ]
     assert noises[0] < noises[1]
 
 
@@ -278,7 +281,7 @@ def test_the_reason_names_each_value_that_moved_and_what_changed() -> None:
 
 def test_what_is_measured_no_more_is_told_of_a_probe_that_came_to_its_end() -> None:
     """Of one that an assert ended nobody knows."""
-    beside = compare_baseline(baseline(summary("a", 1.5)), [found(summary("b", 1.0))], Provenance())
+    beside = compare_baseline(baseline(summary("a", 1.5)), found(summary("b", 1.0)).samples, Provenance())
     assert beside.reason(whole=False) is None
     assert beside.reason(whole=True) == (
         'l0 of a, 1.5 features, is measured no more since Ada approved it on 2026-11-20 ("as in table 1"); '
@@ -308,5 +311,5 @@ def test_a_value_that_is_measured_again_always_agrees(values: list[float], scale
     of = sample("novice", [[one * scale] for one in values])
     again = replace(of, mean=of.mean * (1 + 1e-9), values=tuple(one * (1 + 1e-9) for one in of.values))
     for now in (of, again):
-        beside = compare_baseline(baseline(of), [found(now)], Provenance())
+        beside = compare_baseline(baseline(of), found(now).samples, Provenance())
         assert beside.rows[0].agrees

@@ -8,7 +8,8 @@ from hashlib import sha256
 import pytest
 from baselines_made import found, sample, summary
 
-from saeprobe.evidence.evidence import ControlResult, samples_of
+from saeprobe.evidence.evidence import ControlResult
+from saeprobe.verdicts import samples_of
 from saeprobe.verdicts.baseline import values_of
 
 SIX = [[1.0, 3.0], [2.0, 4.0], [3.0, 5.0], [4.0, 6.0], [5.0, 7.0], [6.0, 8.0]]

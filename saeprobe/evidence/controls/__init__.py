@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Terms, UnitValue
+from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Kind, Terms, UnitValue
 from saeprobe.evidence.units import Compared
 from saeprobe.files import SHARE, amount, number, p_value, span
 from saeprobe.shapes import Bool
+from saeprobe.statistics.intervals import t_quantile
 from saeprobe.statistics.permutation import Units
 
 RANDOM: Final[tuple[Control, ...]] = ("random-model", "random-sae")
@@ -48,6 +49,15 @@ def refuse_others(kind: str, declared: Sequence[Control]) -> None:
                 f"the control {control} cannot be applied to {kind}: it is one of {other}; there are here: "
                 f"{', '.join(TAKEN[kind])}. Take it from controls=..., or put the comparison into a claim of its own"
             )
+
+
+def refuse_controls(kind: Kind, terms: Terms) -> None:
+    """Refuse controls: they rule out what else could explain a difference between two sides; other kinds have none."""
+    if terms.controls:
+        raise TypeError(
+            f"a comparison of the kind {kind!r} takes no controls, and the claim asks for {', '.join(terms.controls)}; "
+            "state it in a claim of its own, without controls=..."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +93,6 @@ class Contrast:
             return None
         half = t_quantile((1 + level) / 2, self.freedom) * sqrt(self.variance)
         return self.estimate - half, self.estimate + half
-
-
-def t_quantile(share: float, freedom: float) -> float:
-    """Return the quantile of Student's t below which lies this share."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, share))
 
 
 def mean_of(units: Units, *, spread: Units | None = None) -> Contrast:
@@ -137,10 +140,9 @@ def not_run(name: Control, effect: float, why: str) -> ControlResult:
 def untouched(name: Control, compared: Compared, terms: Terms, why: str) -> ControlResult:
     """Make the result of a control that has nothing to take off, so that the claim's own test stands."""
     shift, answer = compared.shift, "withstood" if found(compared, terms) else "cannot tell"
-    whole = replace(not_run(name, shift.estimate, why), p=shift.p / 2, share=1.0)
-    return replace(
-        whole, answer=answer, interval=shift.interval, rule="There is nothing to take off: p is half of the claim's"
-    )
+    rule = "There is nothing to take off: p is half of the claim's"
+    whole = replace(not_run(name, shift.estimate, why), answer=answer, interval=shift.interval, rule=rule)
+    return replace(whole, p=shift.p / 2, share=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +197,7 @@ def answered(
     rest = left.estimate if abs(left.estimate) > EXACT * abs(effect) else 0.0
     share = rest / effect if effect else None
     detail = f"{done} {amount(rest, unit, signed=True)} of {number(effect, unit, signed=True)} are left"
-    detail += "" if share is None else f" ({number(share, SHARE)})"
+    detail += f" ({number(share, SHARE)})" if found and share is not None else ""
     detail += f", {p_value(p)}" if interval is None else f", interval {span(interval, unit)}, {p_value(p)}"
     of_both = {
         f"{what} of {name}": value

@@ -17,6 +17,7 @@ from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, Terms, 
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
 from saeprobe.files import amount, p_value
+from saeprobe.statistics.intervals import rate_p
 
 FIRST: Final = 20  # draws are read at least
 MOST: Final = 40  # are read at most, or as many as make 1 / (draws + 1) less than alpha
@@ -72,11 +73,6 @@ def drawing_at(alpha: float) -> Drawing:
     return next(plan for plan in plans if plan.size < alpha)
 
 
-def n_draws(alpha: float) -> int:
-    """Return how many draws may be read."""
-    return drawing_at(alpha).most
-
-
 Sides = TypeVar("Sides", tuple[Measurement, ...], tuple[Features, ...])
 """A claim is made on these: two measurements, or the captures or styles of one that a sentence on features names."""
 
@@ -124,7 +120,7 @@ def draws_control(
         )
     withstood = found and as_large <= plan.allowed
     half = _reaching(drawn, size / 2) if size > 0 else 0
-    of_half = sum(comb(len(drawn), reaching) for reaching in range(half, len(drawn) + 1)) / 2 ** len(drawn)
+    of_half = rate_p(half, len(drawn), bound=0.5, above=True)
     explains = found and not withstood and size > 0 and of_half <= HALF_SURELY
     p = (1 + as_large) / (1 + len(drawn)) if as_large <= plan.allowed else as_large / len(drawn)
     mean, prompts = float(drawn.mean()), len({prompt for side in here for prompt in side.prompts})
@@ -132,6 +128,8 @@ def draws_control(
     def words(size: float) -> str:
         return amount(size, unit, signed=True) if scale is None else f"{100 * size:+.3g} %"
 
+    shown = {"D": size, "R": mean, "draws": len(drawn), "as large": as_large}
+    shown |= {"half as large": half, "p of half": of_half}
     return ControlResult(
         name=name,
         answer="withstood" if withstood else "explains" if explains else "cannot tell",
@@ -142,14 +140,7 @@ def draws_control(
         f"the same {prompts:,} prompts, {half} at least half of it, {words(mean)} on average, {p_value(p)}",
         share=(size - mean) / size if size > 0 else None,
         rule=_RULE.format(alpha=terms.alpha, surely=HALF_SURELY, **vars(plan)),
-        numbers={
-            "D": size,
-            "R": mean,
-            "draws": len(drawn),
-            "as large": as_large,
-            "half as large": half,
-            "p of half": of_half,
-        },
+        numbers=shown,
         unit_values=tuple(
             UnitValue(side=statement, unit=f"draw {draw}", value=float(value)) for draw, value in enumerate(drawn)
         ),
@@ -176,7 +167,9 @@ def _on(side: Measurement | Features, there: Measurement | Features) -> Measurem
     """Take a side on the prompts that were read there too."""
     these = set(there.prompts)
     chosen = np.array([prompt in these for prompt in side.prompts])
-    return side.select(chosen if isinstance(side, Measurement) else np.flatnonzero(chosen).tolist())
+    if isinstance(side, Measurement):
+        return side.select(chosen)
+    return side.select(np.flatnonzero(chosen).tolist())
 
 
 def _alike(one: Measurement | Features, other: Measurement | Features) -> bool:
@@ -231,46 +224,27 @@ def run_rivals(
     error, None where it counts what a test confirmed. Of draws `effect` says how much they show. `own` are the controls
     that only this kind of evidence has.
     """
-    unasked = replace(terms, controls=())
+    unasked, whole, unit = replace(terms, controls=()), claim.estimate or 0.0, claim.unit
+
+    def with_error(of: Evidence) -> Contrast:
+        return Contrast(estimate=of.estimate or 0.0, variance=0.0, freedom=1) if error is None else error(of)
 
     def rival(name: Control) -> ControlResult:
         if name in RANDOM:
-            own_effect = claim.estimate or 0.0
-            what = {"statement": claim.statement, "unit": claim.unit}
-            return draws_control(name, sides, effect, **what, own=own_effect, found=found, terms=terms)
+            what = {"statement": claim.statement, "unit": unit}
+            return draws_control(name, sides, effect, **what, own=whole, found=found, terms=terms)
         try:
-            made = again(tuple(side.under(name) for side in sides), unasked)
+            alone = again(tuple(side.under(name) for side in sides), unasked)
         except (NotRun, ValueError) as refused:
-            return not_run(name, claim.estimate or 0.0, str(refused))
-        return _pasted(claim, made, error, found=found, terms=terms)
+            return not_run(name, whole, str(refused))
+        done = f"with the styles' own words pasted into neutral prompts {alone.reason};"
+        if alone.p is None or alone.estimate is None:
+            return not_run(name, whole, done)
+        left, half = (weighted((share, with_error(claim)), (-1.0, with_error(alone))) for share in (1.0, 0.5))
+        # the words explain what a test confirmed, of which there is no further error, where they make half of it
+        p = None if error is not None else claim.p if half.estimate > 0 else 1.0
+        made = Made(left=left, half=half, p=p, at_best=(claim.p or 1.0, claim.p or 1.0))
+        how = _PASTED
+        return answered(name, whole, made, terms, found=found, done=done, how=how, unit=unit, evidence=alone)
 
     return tuple(own[name]() if name in own else rival(name) for name in terms.controls)
-
-
-def _pasted(
-    claim: Evidence, alone: Evidence, error: Callable[[Evidence], Contrast] | None, *, found: bool, terms: Terms
-) -> ControlResult:
-    """Take off the effect what the same evidence shows on neutral prompts with the words pasted in.
-
-    Of what a test confirmed there is no further error: the words explain it where they make half of it.
-    """
-    effect, done = claim.estimate or 0.0, f"with the styles' own words pasted into neutral prompts {alone.reason};"
-    if alone.p is None or alone.estimate is None:
-        return not_run("injection", effect, done)
-    if error is None:
-        own, made = (Contrast(estimate=one, variance=0.0, freedom=1) for one in (effect, alone.estimate))
-    else:
-        own, made = error(claim), error(alone)
-    left, half = (weighted((share, own), (-1.0, made)) for share in (1.0, 0.5))
-    p = None if error is not None else claim.p if half.estimate > 0 else 1.0
-    return answered(
-        "injection",
-        effect,
-        Made(left=left, half=half, p=p, at_best=(claim.p or 1.0, claim.p or 1.0)),
-        terms,
-        found=found,
-        done=done,
-        how=_PASTED,
-        unit=claim.unit,
-        evidence=alone,
-    )

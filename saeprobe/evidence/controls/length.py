@@ -9,12 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from saeprobe.evidence.controls import Contrast, Made, answered, found, mean_of, not_run, t_quantile, untouched
+from saeprobe.evidence.controls import Contrast, Made, answered, found, mean_of, not_run, untouched
 from saeprobe.evidence.controls.adjusting import grouped
 from saeprobe.evidence.evidence import ControlResult, Terms
 from saeprobe.evidence.units import Compared, compare, mean_by
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import number
+from saeprobe.statistics.intervals import t_quantile
 from saeprobe.statistics.permutation import Units
 
 FEWEST: Final = 3  # wordings of a style, or topics, from which the error of a slope is taken
@@ -125,6 +126,7 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
     if line is None:
         return untouched("length", compared, terms, "both sides are equally long")
     line = replace(line, effect=of.over_topics(line.effect))
+    longer, shorter = (b.label, a.label) if gap < 0 else (a.label, b.label)
     upto = line.largest_gap(terms.alpha)
     tell = f"so many {what} can tell up to a gap of {upto:.1f} tokens" if upto else f"so few {what} can tell at no gap"
     return answered(
@@ -133,7 +135,7 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
         Made(left=line.left(1.0), half=line.left(0.5), at_best=(compared.shift.p / 2, 0.0)),
         terms,
         found=there,
-        done=f"{a.label} is {gap:+.1f} tokens longer than {b.label}; within a style the value rises "
+        done=f"{longer} is {abs(gap):.1f} tokens longer than {shorter}; within a style the value rises "
         f"{number(line.slope)} ± {number(sqrt(line.variance))} a token, and at equal length",
         how=_LENGTH,
         unit=a.unit,

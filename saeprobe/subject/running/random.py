@@ -150,18 +150,15 @@ class RememberingModel:
         if lacking:
             part = [runs[index] for index in lacking]
             for number, streams in self.model.run(part, batch_size=batch_size, progress=progress):
-                self._keep(part[number], streams)
+                size = sum(one.nbytes for kept in (streams, *self._kept.values()) for one in kept.values())
+                if size <= _BYTES:  # a copy is kept: what comes out of a batch is a view of all of it
+                    copied = {depth: stream.detach().to("cpu", copy=True) for depth, stream in streams.items()}
+                    self._kept[part[number]] = copied
                 yield lacking[number], streams
         for index in sorted(set(range(len(runs))) - set(lacking)):
             yield index, self._kept[runs[index]]
         if progress is not None and not lacking:
             progress(1.0)
-
-    def _keep(self, run: Run, streams: ByDepth) -> None:
-        size = sum(stream.nbytes for stream in streams.values())
-        if size + sum(one.nbytes for kept in self._kept.values() for one in kept.values()) <= _BYTES:
-            # A copy: what comes out of a batch is a view of all of it.
-            self._kept[run] = {depth: stream.detach().to("cpu", copy=True) for depth, stream in streams.items()}
 
     def speaker(self) -> Speaker:
         """Return the whole model, to write continuations with."""

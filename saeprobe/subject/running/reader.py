@@ -145,7 +145,13 @@ class SaeReader:
                 if "features" in want.keep:
                     rows, row_of = encoded[self._depth(want), want.at]
                     chosen = [row_of[one.index, token.position] for token in reading.tokens]
-                    reading = _with_features(reading, rows, chosen)
+                    reading = replace(
+                        reading,
+                        indices=tuple(rows.indices[row] for row in chosen),
+                        values=tuple(rows.values[row] for row in chosen),
+                        near=tuple(rows.near[row] for row in chosen) if rows.near else (),
+                        squared_error=None if rows.squared_error is None else rows.squared_error[chosen],
+                    )
                 readings.append(reading)
             yield one.index, readings
 
@@ -269,17 +275,6 @@ class SaeReader:
         for _, (reading,) in self.read(requests):
             found.update(*(row.tolist() for row in reading.indices))
         return tuple(sorted(found))
-
-
-def _with_features(reading: Reading, rows: _Rows, chosen: list[int]) -> Reading:
-    """Return the reading with what the SAE made of its tokens, which stand in these rows."""
-    return replace(
-        reading,
-        indices=tuple(rows.indices[row] for row in chosen),
-        values=tuple(rows.values[row] for row in chosen),
-        near=tuple(rows.near[row] for row in chosen) if rows.near else (),
-        squared_error=None if rows.squared_error is None else rows.squared_error[chosen],
-    )
 
 
 def _by_row(row: Int[Tensor, " entries"], entry: Tensor, n_rows: int) -> list[np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -37,14 +36,7 @@ def train(out: Path, *, seed: int, recipes: Recipes[LlamaRecipe] = RECIPES) -> d
     The run is repeatable on one machine with one number of threads; elsewhere floating-point sums differ in order. One
     that was stopped goes on from its last checkpoint; its times then count from there.
     """
-    return train_specimen(
-        out,
-        recipes,
-        seed=seed,
-        language_model=partial(_train_language_model, out, recipes.model, seed),
-        sae=partial(_train_sae, out, recipes.sae, seed),
-        card=partial(_measure, out, recipes, seed),
-    )
+    return train_specimen(out, recipes, seed=seed, language_model=_train_language_model, sae=_train_sae, card=_measure)
 
 
 def _train_language_model(
@@ -66,8 +58,9 @@ def _train_language_model(
     return ids, int(packed.size)
 
 
-def _train_sae(out: Path, recipe: SaeRecipe, seed: int, ids: list[list[int]]) -> None:
+def _train_sae(out: Path, recipes: Recipes[LlamaRecipe], seed: int, ids: list[list[int]]) -> None:
     """Train the SAE on the saved model's residuals, as any user of the saved model will see them."""
+    recipe = recipes.sae
     bos = cast(int, open_tokenizer(out / "model").bos_token_id)
     samples = torch.cat(residuals(_open_model(out, recipe), ids[: recipe.documents], bos=bos, progress=True))
     train_goodfire_sae(samples, recipe, seed=seed, out=_sae_file(out, recipe))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -34,14 +33,7 @@ def train(out: Path, *, seed: int, recipes: Recipes[ModelRecipe] = RECIPES) -> d
 
     The run is repeatable on one machine with one number of threads; elsewhere floating-point sums differ in order.
     """
-    return train_specimen(
-        out,
-        recipes,
-        seed=seed,
-        language_model=partial(_train_language_model, out, recipes.model, seed),
-        sae=partial(_train_sae, out, recipes, seed),
-        card=partial(_measure, out, recipes, seed),
-    )
+    return train_specimen(out, recipes, seed=seed, language_model=_train_language_model, sae=_train_sae, card=_measure)
 
 
 def _train_language_model(

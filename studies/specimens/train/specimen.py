@@ -6,21 +6,23 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
 
 import torch
+from jinja2 import StrictUndefined, Template
 from transformers.utils.logging import disable_progress_bar
 
 from studies.specimens.corpus.document import Document
 from studies.specimens.corpus.grammar import splits
 from studies.specimens.train.card import Instrument, Readings, measure
 from studies.specimens.train.model import ModelRecipe
-from studies.specimens.train.readme import write_readme
 from studies.specimens.train.sae import SaeRecipe
 from studies.specimens.train.steering import Steered, steering_figures
 
 R_co = TypeVar("R_co", bound=ModelRecipe, covariant=True)
+R = TypeVar("R", bound=ModelRecipe)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,27 +50,27 @@ class Recipes(Generic[R_co]):
 
 def train_specimen(
     out: Path,
-    recipes: Recipes[ModelRecipe],
+    recipes: Recipes[R],
     *,
     seed: int,
-    language_model: Callable[[Sequence[Document]], tuple[list[list[int]], int]],
-    sae: Callable[[list[list[int]]], object],
-    card: Callable[[Sequence[Document]], dict[str, object]],
+    language_model: Callable[[Path, R, int, Sequence[Document]], tuple[list[list[int]], int]],
+    sae: Callable[[Path, Recipes[R], int, list[list[int]]], object],
+    card: Callable[[Path, Recipes[R], int, Sequence[Document]], dict[str, object]],
 ) -> dict[str, object]:
     """Train a specimen in three stages, write the card to ``out`` for programs and for people, and return it.
 
-    ``language_model`` trains and saves tokenizer and model on the documents, which are the same for every specimen, and
-    returns their token ids and the number of tokens trained on; ``sae`` trains and saves the SAE on these ids;
-    ``card`` measures the weights in ``out`` on the documents held out.
+    Each stage is given ``out``, its recipe and the seed: ``language_model`` trains and saves tokenizer and model on the
+    documents, which are the same for every specimen, and returns their token ids and the number of tokens trained on;
+    ``sae`` trains and saves the SAE on these ids; ``card`` measures the weights in ``out`` on the documents held out.
     """
     disable_progress_bar()
     began = time.monotonic()
     trained, kept = splits(seed, train=recipes.model.documents, held_out=recipes.measuring.held_out)
-    ids, tokens = language_model(trained)
+    ids, tokens = language_model(out, recipes.model, seed, trained)
     model_seconds = time.monotonic() - began
-    sae(ids)
+    sae(out, recipes, seed, ids)
     seconds = time.monotonic() - began
-    found = card(kept)
+    found = card(out, recipes, seed, kept)
     found["training"] = {
         "tokens": tokens,
         "documents": len(ids),
@@ -80,6 +82,12 @@ def train_specimen(
     (out / "card.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
     (out / "README.md").write_text(write_readme(found), encoding="utf-8", newline="\n")
     return found
+
+
+def write_readme(card: dict[str, Any]) -> str:
+    """Return the card as Markdown for people, written from the measured card alone."""
+    text = (resources.files("studies.specimens.train") / "card.md.j2").read_text(encoding="utf-8")
+    return Template(text, undefined=StrictUndefined).render(card)
 
 
 def card_of(

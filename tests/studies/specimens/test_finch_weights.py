@@ -17,7 +17,7 @@ from studies.specimens.corpus.grammar import generate
 from studies.specimens.train.card import Instrument
 from studies.specimens.train.finch import RECIPES, open_finch
 from studies.specimens.train.hooked import reconstruction
-from studies.specimens.train.readme import write_readme
+from studies.specimens.train.specimen import write_readme
 from studies.specimens.train.styles import prompts
 from studies.specimens.train.writing import CHAT, fitting
 

@@ -15,8 +15,8 @@ from saeprobe.subject.running.opening import open_bridge
 from studies.specimens.corpus.document import Document
 from studies.specimens.corpus.grammar import generate
 from studies.specimens.train.hooked import HookedBridge, document_losses, reconstruction, residuals
-from studies.specimens.train.readme import write_readme
 from studies.specimens.train.sae import load_sae
+from studies.specimens.train.specimen import write_readme
 from studies.specimens.train.writing import encode
 
 FOLDER = Path(str(resources.files("saeprobe") / "specimens")) / "sparrow"

@@ -44,6 +44,8 @@ def at_equal_length(a: Units, b: Units, long_a: Units, long_b: Units) -> float:
     x, y = ([side - side.mean() for side in sides] for sides in ((long_a, long_b), (a, b)))
     long, mean = np.concatenate(x), np.concatenate(y)
     spread, df, gap = float(long @ long), len(long) - 3, float(long_a.mean() - long_b.mean())
+    if not spread:  # wordings of a style are equally long, so that no slope is known
+        return 1.0
     slope = float(long @ mean) / spread
     rest = float(((mean - slope * long) ** 2).sum()) / df
     left = float(a.mean() - b.mean()) - slope * gap

@@ -209,6 +209,18 @@ def test_the_interval_does_not_depend_on_the_unit_of_measurement(scale: float) -
     assert (scaled > 0.3).interval == pytest.approx((of > 0.3).interval, rel=1e-9)
 
 
+def test_a_verdict_warns_where_twice_as_wide_an_interval_would_hold_the_bound() -> None:
+    """Skewed wordings whose r is not that within them come as far too often; an r far from the bound does not."""
+    of = made(8, 0.2, seed=2)
+    interval = (of > 0.5).interval
+    assert interval is not None
+    far, low = np.arctanh([of.value, interval[0]])
+    for times, warns in ((1.1, True), (1.9, True), (2.1, False)):
+        evidence = of > float(np.tanh(far - times * (far - low)))
+        assert evidence.outcome == "supported"
+        assert evidence.reason.endswith("up to 7 of 100 false sentences come as far") is warns
+
+
 @pytest.mark.parametrize(("seed", "below", "above"), [(1, 0.2, 0.12), (10, 0.1, 0.1)])
 def test_what_an_open_bound_needs_is_reckoned_on_fishers_scale(seed: int, below: float, above: float) -> None:
     """The end that faces the bound has to narrow to its distance, and by 0.842/2.241 more for 80 % power.

@@ -14,7 +14,6 @@ from saeprobe.evidence.printed_tables import ratio_of_printed
 from saeprobe.evidence.units import by_feature, compare, refuse_controls, sample_of
 from saeprobe.evidence.values import Comparable, Measurement, PrintedNumber, Quantity, Summary, is_number
 from saeprobe.files import number, span, visible
-from saeprobe.statistics.permutation import drawing_rule
 from saeprobe.statistics.shifts import invert
 
 FARTHEST = 30.0
@@ -154,7 +153,7 @@ def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
         units=compared.units,
         n_units=compared.n_units,
         unit_values=compared.unit_values,
-        rule=_RULE + drawing_rule(compared.shift.seed),
+        rule=f"{_RULE}. {compared.shift.rule}",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,7 +235,7 @@ class Features:
             self,
             acts=None if self.acts is None else self.acts[rows],
             row_prompt=np.repeat(np.arange(len(order)), count),
-            tokens=tuple(self.tokens[int(row)] for row in rows),
+            tokens=tuple(map(self.tokens.__getitem__, cast(Any, rows).tolist())),
             prompts=tuple(self.prompts[int(index)] for index in order),
             n_tokens=None if self.n_tokens is None else self.n_tokens[order],
             squared_error=None if self.squared_error is None else self.squared_error[rows],

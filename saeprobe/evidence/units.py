@@ -31,7 +31,11 @@ def mean_by(of: Measurement, over: Over) -> Means:
     for name, prompt, value in zip(names, of.prompts, of.values, strict=True):
         wording = prompt.template if over == "templates" else ""
         groups.setdefault(name, {}).setdefault(wording, []).append(float(value))
-    return {name: float(np.mean([np.mean(one) for one in by.values()])) for name, by in groups.items()}
+    return {name: _mean([_mean(one) for one in by.values()]) for name, by in groups.items()}
+
+
+def _mean(of: list[float]) -> float:
+    return float(np.add.reduce(of)) / len(of)  # of a few numbers np.mean takes several times as long
 
 
 def _array(means: Means) -> Units:

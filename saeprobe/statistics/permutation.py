@@ -259,8 +259,11 @@ def permutation_share(a: Units, b: Units) -> Share:
 
 def flip_share(differences: Units) -> Share:
     """Test the mean of `differences` under all ways to set their signs, two-sided, ties included."""
-    count = len(differences)
-    half = count // 2
+    count, middle = len(differences), float(differences.mean())
+    centred, half = differences - middle, count // 2
+    sums = _sums_by_size(centred[:half]), _sums_by_size(centred[half:])
+    sizes = [np.repeat(np.arange(len(part)), list(map(len, part))) for part in sums]
+    first_sums, second_sums = map(np.concatenate, sums)
 
     def share(shift: float) -> float:
         moved = differences - shift
@@ -269,8 +272,9 @@ def flip_share(differences: Units) -> Share:
         near, far = slack * count / 2, (2 * abs(observed) - slack) * count / 2
         if far <= near:
             return 1.0
-        moved = moved if observed >= 0 else -moved
-        first, second = (np.sort(np.concatenate(_sums_by_size(part))) for part in (moved[:half], -moved[half:]))
+        sign = 1 if observed >= 0 else -1
+        first = np.sort(sign * (first_sums - sizes[0] * (shift - middle)))
+        second = np.sort(sign * (sizes[1] * (shift - middle) - second_sums))
         # flipping a subset takes twice its sum away; as many subsets leave +observed as leave -observed
         return 2 * _pairs_at_most(first, second, near) / 2**count
 

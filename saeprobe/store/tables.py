@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -17,6 +18,7 @@ from saeprobe.prompts import Prompt
 from saeprobe.subject.specification import Identity, Reading, Want
 
 _T = TypeVar("_T")
+_token: Final = lru_cache(maxsize=1 << 15)(Token)  # one for all draws of a control
 _ROUNDING: Final = 1e-6  # by which rounding may take an effective rank past its bounds
 
 
@@ -147,12 +149,11 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     in_range = (ranks >= 1 - _ROUNDING) & (ranks <= np.minimum(n_tokens, of.d_in) * (1 + _ROUNDING))
     _expect("a rank that no such prompt has", rank_there == ("effective_rank" in keep), ~rank_there | in_range)
     same = (n_tokens == n_tokens[begin]) & (~rank_there | (ranks == ranks[begin]))
-    step, later = np.diff(position, prepend=0), begin != np.arange(len(begin))
+    step, later, last = np.diff(position, prepend=0), begin != np.arange(len(begin)), begin != np.append(begin[1:], -1)
     _expect("rows of several readings under one key", same, ~later | (step == 1 if at == "all" else step > 0))
-    last = begin != np.append(begin[1:], -1)
     _expect("another token as the last", isinstance(at, Span) or position[last] == n_tokens[last] - 1)
     fields = zip(position.tolist(), columns.texts("token"), start.tolist(), end.tolist(), strict=True)
-    tokens = [Token(position=number, text=text, start=a, end=b) for number, text, a, b in fields]
+    tokens = [_token(position=number, text=text, start=a, end=b) for number, text, a, b in fields]
     return {
         key: Reading(
             tokens=tuple(tokens[first:stop]),

@@ -18,14 +18,15 @@ from saeprobe.subject.running import Run
 from saeprobe.subject.running import Streams as ByDepth
 from saeprobe.subject.running.dictionary import Sae, load_sae, relu_sae, thresholds_of
 from saeprobe.subject.running.opening import Opening, open_model, open_reader
-from saeprobe.subject.running.reader import Model, SaeReader
+from saeprobe.subject.running.reader import Known, Model, SaeReader
 from saeprobe.subject.running.steering import Speaker
-from saeprobe.subject.running.tokens import FastTokenizer
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized
 from saeprobe.subject.running.weights import generator_of
 from saeprobe.subject.specification import RandomPart, Request, Share, SubjectError, Want
 
 _BYTES: Final = 2**30  # of streams kept in the machine's own memory; what does not fit is run again
 _ENTRIES_AT_ONCE = 2**21  # of pre-activations; sorting them takes about ten times as many numbers
+_STREAM: Final = Want(at="all", keep=frozenset({"activations"}), raw=True)
 _WANT: Final = Want(at="all", keep=frozenset({"features", "activations"}), raw=True)  # as the instrument check reads
 
 
@@ -112,7 +113,8 @@ def between(
 
     There are two rows at least, and `repeats` is how many tokens each stands for.
     """
-    ordered, order = values.sort(dim=0, descending=True)
+    most = min(len(values), 2 * int(wanted.max()) + 2)  # rows; one token above all is nearer than what lies beyond
+    ordered, order = values.topk(most, dim=0)
     counts = torch.cat([torch.zeros_like(order[:1]), repeats[order].cumsum(0)])  # at or above each value
     above = torch.cat([ordered[:1] + _gap(ordered[0], ordered[1]), ordered])
     below = torch.cat([ordered, ordered[-1:] - _gap(ordered[-2], ordered[-1])])
@@ -178,6 +180,7 @@ class Randomiser:
     part: RandomPart
     texts: tuple[str, ...]
     plan: MemoryPlan
+    _known: Known = field(default_factory=dict[tuple[str, bool], Tokenized], init=False, repr=False)
 
     def open(self, *, name: str, seed: int) -> SaeReader:
         """Put what is random in its place; `name` is that of the control, which writes nothing."""
@@ -188,9 +191,11 @@ class Randomiser:
         model = open_model(self.opening, self.plan, drawn=seed) if kept is None else kept[0]
         why = f"it is a control; steer {pairing.spec.name} itself"
         refused = replace(pairing, properties=replace(pairing.properties, unsteerable=why))
-        reader = SaeReader(name=name, model=model, tokenizer=tokenizer, sae=sae, thresholds=None, pairing=refused)
+        reader = SaeReader(
+            name=name, model=model, tokenizer=tokenizer, sae=sae, thresholds=None, pairing=refused, known=self._known
+        )
         if kept is None:
-            match = matched(sae, _read(reader, self.texts)[1], wanted)
+            match = matched(sae, _read(reader, self.texts, _STREAM)[1], wanted)
         else:
             of, generator = pairing.properties, generator_of(seed, "directions")
             match = matched(sae, kept[1], wanted, directions=random_directions(of.d_sae, of.d_in, generator=generator))
@@ -200,7 +205,7 @@ class Randomiser:
     def _trained(self) -> tuple[FastTokenizer, Firing, tuple[Model, Streams] | None]:
         """Read what the draws need of the trained subject; a model that none of them needs is given up."""
         reader = open_reader(self.opening)
-        wanted, streams = _read(reader, self.texts)
+        wanted, streams = _read(reader, self.texts, _WANT)
         if self.part == "random-sae":
             return reader.tokenizer, wanted, (RememberingModel(model=reader.model), streams)
         tokenizer = reader.tokenizer
@@ -209,9 +214,9 @@ class Randomiser:
         return tokenizer, wanted, None
 
 
-def _read(reader: SaeReader, texts: Sequence[str]) -> tuple[Firing, Streams]:
-    """Return what the SAE does on all tokens of the texts but BOS, and what it reads there."""
-    readings = dict(reader.read([Request(text=text, wants=(_WANT,)) for text in texts]))
+def _read(reader: SaeReader, texts: Sequence[str], want: Want) -> tuple[Firing, Streams]:
+    """Return what the SAE does on all tokens of the texts but BOS, if it is wanted, and what it reads there."""
+    readings = dict(reader.read([Request(text=text, wants=(want,)) for text in texts]))
     indices: list[np.ndarray] = []
     values: list[np.ndarray] = []
     row_of: dict[tuple[int, ...], int] = {}

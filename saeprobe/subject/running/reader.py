@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -20,11 +20,14 @@ from saeprobe.subject.running import ResidualStream, Run, Streams, effective_ran
 from saeprobe.subject.running.chat import shorten
 from saeprobe.subject.running.dictionary import ROWS, Sae, Thresholds, divided, filled
 from saeprobe.subject.running.steering import Experiment, Speaker, continue_prompts
-from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, piece_of, tokenize
+from saeprobe.subject.running.tokens import FastTokenizer, Tokenized, pieces_of, tokenize
 from saeprobe.subject.specification import Reading, ReadingError, Request, Share, Want
 
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once; the rest of the batch waits
 _PROMPTS_AT_ONCE = 32
+
+Known = dict[tuple[str, bool], Tokenized]
+"""What a model sees of a text, with or without its chat template, is found once, also for all draws of a control."""
 
 
 class Model(ResidualStream, Protocol):
@@ -74,6 +77,7 @@ class SaeReader:
     thresholds: Thresholds | None
     pairing: Pairing
     ends: Callable[[], frozenset[int]] = frozenset  # ids of the tokens that end a text, asked where one is written
+    known: Known = field(default_factory=dict[tuple[str, bool], Tokenized], repr=False)
 
     @property
     def device(self) -> str:
@@ -81,8 +85,11 @@ class SaeReader:
         return self.model.device
 
     def tokenize(self, texts: Sequence[str], *, raw: bool = False) -> list[Tokenized]:
-        """Return what the model sees of each text; without the chat template if `raw`."""
-        return tokenize(self.tokenizer, texts, self.pairing, raw=raw)
+        """Return what the model sees of each text, each found once; without the chat template if `raw`."""
+        for text in texts:
+            if (text, raw) not in self.known:
+                (self.known[text, raw],) = tokenize(self.tokenizer, [text], self.pairing, raw=raw)
+        return [self.known[text, raw] for text in texts]
 
     @torch.no_grad()
     def read(
@@ -205,11 +212,11 @@ class SaeReader:
         depth, text = self._depth(want), one.text
         stream, positions = one.streams[depth], text.read_at(want.at)
         whole = "effective_rank" in want.keep
-        sound = stream.isfinite().all(-1)
+        sound: list[bool] = cast(Any, stream.isfinite().all(-1)).tolist()
         for at in range(len(stream)) if whole else positions:
             if not sound[at]:
                 raise self._not_finite(text, depth, at, stream[at])
-        pieces = tuple(piece_of(self.tokenizer, one) for one in text.ids)
+        pieces = pieces_of(self.tokenizer, text.ids)
         tokens = tuple(
             Token(position=at, text=pieces[at], start=text.spans[at][0], end=text.spans[at][1]) for at in positions
         )

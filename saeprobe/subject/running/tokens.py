@@ -143,10 +143,10 @@ def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
         begin.before([*ahead, -1, *after])  # the prompt, which is no token
 
 
-@lru_cache(maxsize=1 << 18)
-def piece_of(tokenizer: FastTokenizer, one: int) -> str:
-    """Return what a token writes alone; a byte of a character writes the replacement character."""
-    return tokenizer.decode([one])
+@lru_cache(maxsize=1 << 12)
+def pieces_of(tokenizer: FastTokenizer, ids: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what each token writes alone; a byte of a character writes the replacement character."""
+    return tuple(tokenizer.batch_decode([[one] for one in ids]))
 
 
 def _check_known(tokenizer: FastTokenizer, text: str, ids: Sequence[int], vocabulary: int) -> None:

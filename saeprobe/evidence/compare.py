@@ -140,11 +140,11 @@ def _each(left: object, right: object, decide: Callable[[object, object, Terms],
         return as_chosen(decided, arms)
 
     of_left, of_right = (side.quantities if isinstance(side, Every) else (side,) for side in (left, right))
-    both = isinstance(left, Every) and isinstance(right, Every)
-    if both and not all(isinstance(each, PrintedNumber) for each in of_left):
+    several = [isinstance(side, Every) for side in (left, right)]
+    if all(several) and not all(isinstance(each, PrintedNumber) for each in of_left):
         raise TypeError("every(...) on both sides; write one comparison for each of the left side")
     parts = [compare(each, other) for each in of_left for other in of_right]
-    return each_holds(parts) if isinstance(left, Every) or isinstance(right, Every) else parts[0]
+    return each_holds(parts) if any(several) else parts[0]
 
 
 def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
@@ -242,10 +242,7 @@ def each_holds(parts: Sequence[Evidence]) -> Evidence:
 
 
 def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
-    """Make the evidence that quantities descend as `names` lists them; `parts` compare each with the next.
-
-    All adjacent comparisons must hold (intersection-union test, Berger 1982), and imply all the others.
-    """
+    """Make the evidence that quantities descend as `names` lists them; `parts` compare each with the next."""
     in_order = {"supported": "holds", "explained": "explained", "refuted": "reversed", "inconclusive": "open"}
     pairs: dict[str, list[str]] = {}
     for upper, lower, part in zip(names[:-1], names[1:], parts, strict=True):

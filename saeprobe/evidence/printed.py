@@ -20,7 +20,7 @@ PROMPTS: Final = "prompts"
 
 
 FEWEST: Final = {"templates": 3, "topics": 3, "counts": 4}
-"""Of fewer units nothing can be said of how far another draw of them would lie."""
+"""With fewer units nobody knows how far another draw of them would lie."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
+from statistics import fmean
 
 import numpy as np
 
@@ -31,11 +32,7 @@ def mean_by(of: Measurement, over: Over) -> Means:
     for name, prompt, value in zip(names, of.prompts, of.values, strict=True):
         wording = prompt.template if over == "templates" else ""
         groups.setdefault(name, {}).setdefault(wording, []).append(float(value))
-    return {name: _mean([_mean(one) for one in by.values()]) for name, by in groups.items()}
-
-
-def _mean(of: list[float]) -> float:
-    return float(np.add.reduce(of)) / len(of)  # of a few numbers np.mean takes several times as long
+    return {name: fmean(map(fmean, by.values())) for name, by in groups.items()}
 
 
 def _array(means: Means) -> Units:

@@ -273,7 +273,7 @@ def _exception(side: Quantity, wanted: int) -> str:
 
 
 def _scope(prompts: Sequence[int], others: str, picked: Selected | None, sides: Sequence[Readable]) -> str:
-    first, counted, others = sides[0], " + ".join(map(str, prompts)), others and f"; beside {others}"
+    first, counted, others = sides[0], " + ".join(map(str, prompts)), others and "; beside " + others
     if isinstance(first, RecordedStyle):
         known = f"{counted}, one wording a style" if first.n else f"at least {counted}"
         return f"the recorded prompts, {known}{others}"

@@ -156,7 +156,7 @@ def hall(units: Sample, *, alpha: float) -> tuple[float, tuple[float, float]]:
 
 
 FEWEST_CORRELATED: Final = 4  # with fewer there is no interval; with fewer wordings the topics are the units
-FEWEST_A_SIDE: Final = 4  # 3 beside 8 let 3.4 % of false claims pass each way, where they scatter three times as much
+FEWEST_A_SIDE: Final = 4  # 3 + 8 let 3.4 % of false claims pass each way, where they scatter three times as much
 POWER = 0.8
 MOST_UNITS = 1_000  # no plan reaches further
 FINE = 1e-6  # steps of p that are so small a share of alpha let the level be alpha itself

@@ -29,7 +29,6 @@ Share = Callable[[float], float]
 
 EXACT_LIMIT = 50_000  # up to so many relabelings are gone through one by one; 9 + 9 units have 48,620
 DRAWS = (19_999, 199_999, 1_999_999)  # with the labels as observed 20,000, so that the smallest p is 1 / 20,000
-FEW = (4_999,)  # drawn where p is held against no alpha
 CHUNK = 20_000  # relabelings worked on at once
 SURE = 0.999  # level of the interval of a drawn p that must not hold alpha
 
@@ -127,7 +126,7 @@ def permute(
                 [look(_deal(runs, rng, min(CHUNK, count - start))) for start in range(0, count, CHUNK)]
             ),
             lambda looked, count: rate_interval(int(np.count_nonzero(large(looked))), count, level=SURE),
-            FEW if alpha is None else DRAWS,
+            DRAWS if alpha is not None else (4_999,),
             alpha=None if alpha is None else alpha / sides,
             seed=seed,
         )
@@ -238,7 +237,6 @@ def permutation_share(a: Units, b: Units) -> Share:
     leave, enter = _sums_by_size(a - middle), _sums_by_size(b - middle)
     weight = 2 / len(a)
     difference = float((a - middle).mean() - (b - middle).mean())
-    relabelings = comb(len(a) + len(b), len(a))
 
     def share(shift: float) -> float:
         observed = difference - shift
@@ -252,7 +250,7 @@ def permutation_share(a: Units, b: Units) -> Share:
             lost, gained = (moved, into) if observed >= 0 else (into, moved)
             # the contrast is |observed| - weight * (lost - gained)
             reached += _pairs_at_most(lost, gained, near) + _pairs_at_most(gained, lost, -far)
-        return reached / relabelings
+        return reached / comb(len(a) + len(b), len(a))
 
     return share
 

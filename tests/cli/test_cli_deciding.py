@@ -201,7 +201,7 @@ def test_the_same_values_are_in_the_baseline_that_was_approved(run: Run, written
     written(record("a.b"))
     run("approve", "a.b", "--by", "Ada", "--because", WHY)
     (one,) = read_baselines(Path("reports/baselines"))["a.b", "sparrow"]
-    beside = compare_baseline(one, evidence(NOVICE, EXPERT).samples, one.measured_with)
+    beside = compare_baseline(one, (NOVICE, EXPERT), one.measured_with)
     assert [row.agrees for row in beside.rows] == [True, True]
     assert beside.changed == ()
 

@@ -100,12 +100,12 @@ def test_p_at_alpha_is_open_and_told_what_would_decide() -> None:
 
 
 def test_all_against_none_on_too_few_units_is_told_without_a_need() -> None:
-    """Three templates at 1 beside three at 0 have 2/20; their spread is 0, so that no plan can be reckoned."""
+    """Three templates a side decide nothing; their spread is 0, so that no plan can be reckoned."""
     share = {"measure": "firing rate", "unit": "share of prompts"}
     evidence = grid("novice", [[1.0, 1.0]] * 3, **share) > grid("expert", [[0.0, 0.0]] * 3, **share)
     assert (evidence.outcome, evidence.needed) == ("inconclusive", None)
     assert evidence.reason == (
-        "100 % against 0 % of prompts, a difference of +100 points, p = 0.1: not distinguished at alpha = 0.05"
+        "100 % against 0 % of prompts, a difference of +100 points, p = 1: not distinguished at alpha = 0.05"
     )
 
 

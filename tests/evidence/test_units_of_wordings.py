@@ -46,14 +46,13 @@ OTHERS = {"Prove it of {topic}": 1.0, "{topic} in ten formal steps": 2.0, "State
 
 
 def test_near_copies_are_the_mean_of_their_wordings() -> None:
-    """10 and 14 are copies: the unit is 12, so that the means are 62/3 and 7/3, over 3 + 3 units."""
+    """10 and 14 are copies: the unit is 12, so that the means are 62/3 and 7/3, over 3 + 3 units, too few."""
     sides = read({"novice": NOVICE, "expert": OTHERS})
     evidence = sides["novice"] > sides["expert"]
     assert units(evidence, "novice") == {ASKS[0]: 12, ASKS[1]: 20, ASKS[2]: 30}
     assert evidence.n_units == (3, 3)
     assert evidence.estimate == pytest.approx(62 / 3 - 7 / 3)
-    assert evidence.p == pytest.approx(2 / 20)
-    assert evidence.one_sided == pytest.approx(1 / 20)
+    assert (evidence.p, evidence.one_sided) == (1, 0.5)
     assert evidence.copies == ((ASKS[0], COPY),)
     assert evidence.scope == "these 3 + 3 templates (2 of 4 wordings of novice are near copies: 3 units)"
 

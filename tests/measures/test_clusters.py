@@ -93,7 +93,7 @@ def test_each_style_has_the_interval_of_its_mean_silhouette() -> None:
     of = apart(own=0.6)
     evidence = clustered(of)
     values = by_hand(of)
-    for sample, part in zip(evidence.samples, (values[:5], values[5:]), strict=True):
+    for sample, part in zip(evidence.samples, np.array(values).reshape(2, 5), strict=True):
         assert (sample.measure, sample.unit, sample.n, sample.values) == ("silhouette", "silhouette", 30, ())
         assert sample.mean == pytest.approx(np.mean(part))
         g, s = float(skew(part)), float(np.std(part, ddof=1))

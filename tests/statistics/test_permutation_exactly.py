@@ -63,7 +63,8 @@ def test_what_is_drawn_can_be_drawn_again_by_the_rule(seed: int) -> None:
     shift = unpaired_shift(a, b, alpha=ALPHA, seed=seed)
     reached = int((draws(seed, a, b, np.zeros(0)) >= a.mean() - b.mean() - 1e-12).sum())
     assert (shift.p, shift.seed) == (2 * (1 + reached) / (1 + DRAWS), seed)
-    assert f"in {reached:,} of 19,999 ways, drawn by numpy.random.default_rng({seed}).random((19999, 50))" in shift.rule
+    assert f"in {reached:,} of 19,999 ways (permutation of 25 + 25 units), drawn by " in shift.rule
+    assert f"drawn by numpy.random.default_rng({seed}).random((19999, 50)), " in shift.rule
     shift = paired_shift(signs, alpha=ALPHA, seed=seed)
     keys = np.random.default_rng(seed).random((DRAWS, 80))
     found = np.where(keys[:, ::2] < keys[:, 1::2], 1, -1) @ signs / 40

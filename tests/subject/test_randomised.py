@@ -286,6 +286,7 @@ def test_a_control_is_neither_steered_nor_randomised_again(tiny: Made, what: Ran
         features=(1,),
         strengths=(1.0,),
         random_features=1,
+        random_samples=1,
         n_samples=1,
         max_new_tokens=1,
         temperature=1.0,

@@ -202,8 +202,9 @@ def _deal(runs: Sequence[Runs], rng: np.random.Generator, count: int) -> Dealt:
     )
     parts: list[Dealt] = []
     for block, key in zip(runs, keys, strict=True):
-        if block.shape[1] == 2:  # noqa: PLR2004 - a pair is ordered five times faster so
-            dealt = np.where(key[:, ::2, None] > key[:, 1::2, None], block[:, ::-1], block)
+        if block.shape[1] == 2:  # noqa: PLR2004 - a pair, whose two labels move as one number, ten times as fast
+            kept, turned = (np.ascontiguousarray(one, dtype=np.int8).view(np.int16) for one in (block, block[:, ::-1]))
+            dealt = np.where(key[:, ::2] > key[:, 1::2], turned[:, 0], kept[:, 0]).view(np.int8)
         else:
             dealt = np.take_along_axis(block[None], np.argsort(key.reshape(count, *block.shape), axis=2), axis=2)
         parts.append(dealt.reshape(count, -1))

@@ -106,6 +106,10 @@ class Share:
         """Return the interval of the share at 95 %."""
         return rate_interval(self.count, self.of, level=0.95)
 
+    def above(self, allowed: float) -> bool:
+        """Say whether the whole interval lies above what is allowed; that of 1 of 1 begins at 2.5 % itself."""
+        return self.interval[0] > allowed + 1e-9
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -137,7 +141,7 @@ class Outcome:
 
     def too_often(self, share: Share, alpha: float) -> bool:
         """Say whether the whole interval of a share of wrong words lies above what is allowed."""
-        return share.interval[0] > self.cell.allowed * alpha
+        return share.above(self.cell.allowed * alpha)
 
     def beyond(self, alpha: float) -> bool:
         """Say whether a word is wrong too often."""

@@ -36,12 +36,12 @@ class Line:
     @property
     def confirmed_beyond(self) -> bool:
         """Say whether the whole interval of the confirmed share lies above what is allowed."""
-        return self.allowed is not None and self.confirmed.interval[0] > self.allowed
+        return self.allowed is not None and self.confirmed.above(self.allowed)
 
     @property
     def refuted_beyond(self) -> bool:
         """Say whether refuting is wrong, and the whole interval of its share lies above what is allowed."""
-        return self.contrary is not None and self.refuted.interval[0] > self.contrary
+        return self.contrary is not None and self.refuted.above(self.contrary)
 
 
 def line(

@@ -55,6 +55,12 @@ def test_a_share_is_beyond_what_is_allowed_only_with_its_whole_interval() -> Non
     assert lines(seven, "false", alpha=0.05)[0].confirmed_beyond
 
 
+def test_a_single_wrong_word_is_not_beyond_what_is_allowed() -> None:
+    """The interval of 1 of 1 begins at 2.5 % itself, which is no more than alpha / 2; 2 of 2 begin at 15.8 %."""
+    assert not lines([row("supported")], "false", alpha=0.05)[0].confirmed_beyond
+    assert lines([row("supported")] * 2, "false", alpha=0.05)[0].confirmed_beyond
+
+
 def test_refuting_is_held_against_a_design_only_where_it_is_wrong() -> None:
     """Labels that mean nothing refute that they separate anything, all of them, and rightly."""
     (wrong,) = lines([row("refuted")] * 50, "false", alpha=0.05)

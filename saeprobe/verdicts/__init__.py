@@ -223,7 +223,7 @@ def decide(
     verdict = _from_evidence(claim, evidence, ended, held)
     if another and verdict.word == "supported":
         verdict = replace(verdict, word="inconclusive", reason=f"the sentence holds: {verdict.reason}")
-    if another and verdict.word in ("refuted", "inconclusive"):
+    if another and verdict.word in ("refuted", "explained", "inconclusive"):
         verdict = replace(verdict, reason=f"{verdict.reason}; {another}")
     verdict = _as_declared(verdict, claim, subject)
     compared = () if held is None else held.compared

@@ -177,6 +177,20 @@ def test_over_topics_what_is_left_is_taken_topic_by_topic() -> None:
     )
 
 
+def test_free_topics_without_any_spread_are_no_surer_than_their_number() -> None:
+    """Where all eight differ by exactly 2 p is 1 / 2^8, as of their signs, and not 0."""
+    novice, expert = (
+        worded(style, {f"To a {style}: {{topic}}.": mean, f"{style[0]}: {{topic}}.": mean}, topics=EIGHT)
+        for style, mean in (("novice", 3.0), ("expert", 1.0))
+    )
+    gains = np.array([0.1, -0.1, 0.2, 0.3, -0.2, 0.1, 0.2, 0.1])
+    novice = replace(novice, values=novice.values + np.concatenate([gains, np.zeros(8)]))
+    with recording(Recorder(controls=("wording",), over=("topics",))):
+        control = only_control(novice > expert)
+    assert (control.estimate, control.interval) == (pytest.approx(2.0), None)
+    assert control.p == 1 / 2**8
+
+
 def test_a_single_wording_that_says_the_word_is_no_control() -> None:
     """The only wording of a style is all there is."""
     novice = worded("novice", {"To a novice: {topic}.": 3.0}, topics=EIGHT)

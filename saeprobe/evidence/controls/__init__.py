@@ -155,7 +155,7 @@ class Made:
 
     left: Contrast
     half: Contrast
-    at_best: tuple[float, float] = (0.0, 0.0)
+    at_best: tuple[float, float] = (1.0, 1.0)
     p: float | None = None
     interval: tuple[float, float] | None = None
 

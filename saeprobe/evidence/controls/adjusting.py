@@ -124,7 +124,7 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
             return not_run("wording", effect, shown)
         units, (on_free,), (on_all,) = shown.unit_values, grouped(shown).groups, of.groups
         less = np.array([value - on_all[topic] / 2 for topic, value in on_free.items()])
-        made = Made(left=mean_of(array(on_free)), half=mean_of(less))
+        made = Made(left=mean_of(array(on_free)), half=mean_of(less), at_best=(0.5 ** len(less), 0.5 ** len(less)))
     else:
         sides = [(0, 1)] if len(of.groups) == 1 else [(0,), (1,)]
         parts = [_parted(group, [free[k] for k in which]) for group, which in zip(of.groups, sides, strict=True)]
@@ -227,7 +227,7 @@ def injection_control(
         left, half = mean_of(d - j), mean_of(d / 2 - j)
     else:
         left, half = (of.effect(share).plus(alone.effect(), -1.0) for share in (1.0, 0.5))
-    alike = 1 / comb(min(compared.n_units) + neutral, neutral)
+    alike = 0.5**neutral if by_topic else 1 / comb(min(compared.n_units) + neutral, neutral)
     said = " and ".join(f"'{word}'" for word in words)
     return answered(
         "injection",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -184,13 +185,22 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.skip(f"no browser to look with; absent: {', '.join(ABSENT)}")
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    class Patient(Chrome):
+        def get(self, url: str) -> None:
+            """Open `url`, read to its end: on a busy machine Chromium's driver may come back while it is being read."""
+            super().get(url)
+            read = f"return document.readyState === 'complete' && location.href === {json.dumps(url)}"
+            driver: Any = self
+            WebDriverWait(driver, 60).until(lambda _: driver.execute_script(read))
 
     options = ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options=options, service=Service(executable_path=str(DRIVER)))  # never Selenium's own download
+    driver = Patient(options=options, service=Service(executable_path=str(DRIVER)))  # never Selenium's own download
     yield driver
     driver.quit()
 

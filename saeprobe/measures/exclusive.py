@@ -17,7 +17,7 @@ from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
 from saeprobe.evidence.counts import summaries
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, towards
 from saeprobe.evidence.near import within_rounding
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
@@ -180,7 +180,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         ),
         scope=planned.scope,
         p=found.p,
-        one_sided=found.p / 2 if a.mean > b.mean else 1 - found.p / 2,
+        one_sided=towards(found.p, holds=a.mean > b.mean),
         test=found.name,
         rule=f"{_RULE}. {found.rule('The difference of distinct features, in the direction found,')}",
         seed=found.seed,
@@ -259,9 +259,9 @@ def _error(tested: Evidence) -> Contrast:
 
 _ACTIVITY = (
     "Each firing of the more active side is kept with the same probability, so that both have as many, and L is the "
-    "difference then to be expected. p of L is the mean, over thinnings drawn with the seed, of the permutation p of "
-    "what is kept; errors are jackknifed over the units. Single firings do not stand here, so that these numbers "
-    "cannot be had again from the report"
+    "difference then to be expected. p of L is the mean, over thinnings drawn with the seed, of the one-sided "
+    "permutation p of what is kept; errors are jackknifed over the units. Single firings do not stand here, so that "
+    "these numbers cannot be had again from the report"
 )
 
 
@@ -302,8 +302,8 @@ def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, term
 def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[float, str]:
     """Return the mean of the p of thinned features, and over how many thinnings it was taken."""
     if kept == 1:
-        found = relabel(sides.a.units(), sides.b.units(), paired=sides.paired, alpha=alpha, seed=seed)
-        return found.p, "nothing to thin"
+        p = _one_sided_p(sides.a.units(), sides.b.units(), paired=sides.paired, alpha=2 * alpha, seed=seed)
+        return p, "nothing to thin"
 
     def draw(rng: np.random.Generator, count: int) -> list[float]:
         return [_thinned_p(sides, kept, rng) for _ in range(count)]
@@ -322,7 +322,12 @@ def _thinned_p(sides: Sides, kept: float, rng: np.random.Generator) -> float:
     thins_a = len(a.feature) > len(b.feature)
     keeps = rng.random(max(len(a.feature), len(b.feature))) < kept
     units_a, units_b = a.units(keeps if thins_a else None), b.units(None if thins_a else keeps)
-    return relabel(units_a, units_b, paired=sides.paired, alpha=None, seed=int(rng.integers(2**32))).p
+    return _one_sided_p(units_a, units_b, paired=sides.paired, alpha=None, seed=int(rng.integers(2**32)))
+
+
+def _one_sided_p(a: Units, b: Units, *, paired: bool, alpha: float | None, seed: int) -> float:
+    p = relabel(a, b, paired=paired, alpha=alpha, seed=seed).p
+    return towards(p, holds=bool(a.any(axis=0).sum() > b.any(axis=0).sum()))
 
 
 def relabel(a: Units, b: Units, *, paired: bool, alpha: float | None, seed: int) -> Permuted:

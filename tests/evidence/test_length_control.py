@@ -124,6 +124,27 @@ def test_one_wording_has_its_slope_over_topics() -> None:
     assert control.estimate == pytest.approx(float(np.mean(a - b)) - gap * line.params[1])
 
 
+@pytest.mark.parametrize(
+    ("more", "per_token", "answer"), [(0, 0.1, "withstood"), (9, 0.1, "cannot tell"), (9, 0.9, "explains")]
+)
+def test_a_slope_over_topics_leaves_nothing_surely_beyond_their_lengths(
+    more: int, per_token: float, answer: str
+) -> None:
+    """Where a side's mean length is none that the other's topics have it may explain an effect, not be withstood."""
+    rng, lengths = np.random.default_rng(0), np.arange(20, 28)
+    novice, expert = (
+        grid(style, [(per_token * long + plus + rng.normal(0, 0.1, 8)).tolist()], lengths=[long.tolist()])
+        for style, long, plus in (("novice", lengths + more, 3.0), ("expert", lengths, 0.0))
+    )
+    control = only_control(compared(novice, expert))
+    assert control.answer == answer
+    assert (control.p == 1) == (answer != "withstood")
+    assert control.numbers["longest length of the second side"] == 27
+    assert control.numbers["mean length of the first side"] == 23.5 + more
+    assert control.interval is not None
+    assert control.interval[0] > 0
+
+
 def test_an_effect_that_length_makes_is_explained() -> None:
     """A value of 0.3 a token and hardly anything else: nothing is left, and surely less than half."""
     long_a, long_b = (30, 36, 33, 39), (20, 26, 23, 29)

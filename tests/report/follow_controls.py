@@ -48,6 +48,8 @@ def answer(control: Json, evidence: Json, report: Json) -> str:
         p = control["p"]
     elif evidence["kind"] == "scan":
         p = evidence["p"] if half.estimate > 0 else 1.0
+    elif name == "length" and not _met(numbers):
+        p = 1.0
     elif name == "wording" and (permuted := _permuted(control, evidence)) is not None:
         p = max(p, permuted)
     of_half = half.below() if half.error else numbers["p of C"]
@@ -123,6 +125,15 @@ def _at_equal_length(evidence: Json, control: Json, _report: Json) -> Two:
         for share in (1.0, 0.5)
     )
     return left, half
+
+
+def _met(numbers: dict[str, float]) -> bool:
+    """Say whether the mean length of each side lies among the lengths of the other, where topics are the units."""
+    sides = [
+        [numbers.get(f"{of} length of the {which} side", 0.0) for of in ("shortest", "mean", "longest")]
+        for which in ("first", "second")
+    ]
+    return all(one[0] <= other[1] <= one[2] for one, other in (sides, sides[::-1]))
 
 
 def _free(evidence: Json, control: Json) -> list[tuple[Values, Values]]:

@@ -200,6 +200,13 @@ def _in_frames() -> Evidence:
     return a > b
 
 
+def _longer_topics() -> Evidence:
+    """One wording a style, that of the novice longer on all topics than the expert's on any."""
+    novice, expert = ONE_WORDING
+    count = np.arange(len(novice.prompts))
+    return replace(novice, n_tokens=count % 5 + 30) > replace(expert, n_tokens=count % 5 + 10)
+
+
 NUMBERS = published(novice=float(np.mean(NOVICE.values)), unit="features", tolerance=0.1)
 TURNED = published(novice=20, expert=22, unit="features", tolerance=30)
 MOVED = published(novice=3.0, unit="features", tolerance=0.1)
@@ -217,6 +224,7 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "greater.partly-framed": (_adjusted((8, 8), frames=6, words=2), ADJUSTING, (), None),
     "greater.wordings-and-topics": (_adjusted((6, 6), words=2), ADJUSTING, ("templates", "topics"), None),
     "greater.on-topics": (_adjusted((4, 4), words=2), ADJUSTING, ("topics",), None),
+    "greater.longer-topics": (_longer_topics, ADJUSTING[:1], (), None),
     "greater.copies": (lambda: copied(WIDE[0]) > copied(WIDE[1]), (), (), None),
     "greater.drawn": (_drawn(8), ("random-model",), (), None),
     "greater.as-drawn": (_drawn(12), ("random-model",), (), None),

@@ -94,7 +94,8 @@ _LENGTH: Final = (
     "squared, by its df, S the squares of the lengths about their mean: var(D) = sum of v / n, var(slope) = sum of v S "
     "/ S^2. Of as many units in both, v is common and df = units - 3, else n - 1.5 each. Of pairs it is that of "
     "differences on differences, df = pairs - 2. Over topics it is that of the means of both sides, var(slope) the "
-    "larger one of least squares and HC3, df = topics - 2, var(D) that of the differences"
+    "larger one of least squares and HC3, df = topics - 2, var(D) that of the differences; p of L is 1 where the mean "
+    "length of a side lies outside the lengths of the other"
 )
 
 
@@ -126,23 +127,42 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
     if line is None:
         return untouched("length", compared, terms, "both sides are equally long")
     line = replace(line, effect=of.over_topics(line.effect))
+    made = Made(left=line.left(1.0), half=line.left(0.5), at_best=(compared.shift.p / 2, 0.0))
+    beyond, by_topic = "", [np.array(list(mean_by(side, "topics").values())) for side in long]
+    if what == "topics" and not _overlap(*by_topic):
+        beyond = " from short topics to long ones, which says little beyond the lengths that both sides have"
+        made = replace(made, p=1.0, interval=made.left.interval(effect, 1 - 2 * terms.alpha))
     longer, shorter = (b.label, a.label) if gap < 0 else (a.label, b.label)
     upto = line.largest_gap(terms.alpha)
     tell = f"so many {what} can tell up to a gap of {upto:.1f} tokens" if upto else f"so few {what} can tell at no gap"
     return answered(
         "length",
         effect,
-        Made(left=line.left(1.0), half=line.left(0.5), at_best=(compared.shift.p / 2, 0.0)),
+        made,
         terms,
         found=there,
         done=f"{longer} is {abs(gap):.1f} tokens longer than {shorter}; within a style the value rises "
-        f"{number(line.slope)} ± {number(sqrt(line.variance))} a token, and at equal length",
+        f"{number(line.slope)} ± {number(sqrt(line.variance))} a token{beyond}, and at equal length",
         how=_LENGTH,
         unit=a.unit,
         more=f"; {tell}: write wordings of both styles that are equally long",
-        numbers={"gap": gap, "slope": line.slope, "error of slope": sqrt(line.variance), "S": line.spread},
+        numbers={"gap": gap, "slope": line.slope, "error of slope": sqrt(line.variance), "S": line.spread}
+        | {
+            f"{name} length of the {which} side": float(of(lengths))
+            for which, lengths in zip(("first", "second"), by_topic, strict=True)
+            for name, of in (("shortest", np.min), ("mean", np.mean), ("longest", np.max))
+            if what == "topics"
+        },
         unit_values=by_length.unit_values,
     )
+
+
+def _overlap(one: Units, other: Units) -> bool:
+    """Decide whether each side's mean length lies among the lengths of the other.
+
+    What longer topics do says little of what longer wordings do, and nothing of lengths that no topic gives.
+    """
+    return bool(other.min() <= one.mean() <= other.max() and one.min() <= other.mean() <= one.max())
 
 
 def _both(a: Measurement, b: Measurement, topics: list[str]) -> Units:

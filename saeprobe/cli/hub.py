@@ -31,7 +31,7 @@ from huggingface_hub.utils import (
 )
 
 from saeprobe.cli.terminal import RefusedError
-from saeprobe.files import written_whole
+from saeprobe.files import bytes_in_words, written_whole
 from saeprobe.subject.files import INDEX
 from saeprobe.subject.files.shards import needed_shards
 from saeprobe.subject.machine import setting
@@ -130,6 +130,26 @@ def existing_folder() -> Path:
 def free_bytes() -> int:
     """Return the room on the file system where the cache is, or would be made."""
     return shutil.disk_usage(existing_folder()).free
+
+
+def in_words() -> list[tuple[str, str]]:
+    """Return how weights come here; a token is looked for and never shown."""
+    offline = "yes: HF_HUB_OFFLINE is set, nothing can be fetched" if constants.HF_HUB_OFFLINE else "no"
+    from_where = "HF_ENDPOINT" if "HF_ENDPOINT" in os.environ else f"out of reach? {setting('the command')}"
+    token = Path(constants.HF_TOKEN_PATH)
+    # huggingface_hub's own get_token() may ask the network to renew it.
+    if any(os.environ.get(name) for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
+        have = "present (HF_TOKEN)"
+    elif token.is_file() and token.stat().st_size:
+        have = f"present ({token})"
+    else:
+        have = "none: gated repositories such as Llama's want one; run: hf auth login"
+    return [
+        ("cache", f"{cache_folder()}, whose disk has {bytes_in_words(free_bytes())} free"),
+        ("endpoint", f"{constants.ENDPOINT} ({from_where})"),
+        ("offline", offline),
+        ("token", have),
+    ]
 
 
 def wanted_files(download: Download, *, whole: bool) -> tuple[RemoteFile, ...]:

@@ -16,8 +16,7 @@ import pytest
 
 import saeprobe
 from saeprobe.__main__ import main
-from saeprobe.cli import commands, inspect
-from saeprobe.cli.commands import COMMANDS
+from saeprobe.cli import COMMANDS, commands, inspect
 
 NUMERICAL = ("torch", "transformers", "transformer_lens", "sae_lens", "pandas")
 HEAVY = (*NUMERICAL, "numpy", "scipy", "rich", "tqdm", "huggingface_hub")

@@ -13,7 +13,7 @@ from typing import Final, cast
 import yaml
 
 from saeprobe.claims import did_you_mean
-from saeprobe.files import DEEPEST, FileError, check_values, quoted, read_text, shortened, visible
+from saeprobe.files import DEEPEST, FileError, UnusableError, check_values, quoted, read_text, shortened
 
 _FRONT_MATTER: Final = re.compile(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST: Final = 50_000  # characters of front matter; PyYAML takes a second for them
@@ -21,14 +21,8 @@ _KEYS: Final = ("title", "language", "day", "claims")
 _CITATION_KEYS: Final = ("id", "subject")
 
 
-class ArticleError(ValueError):
-    """The front matter of an article cannot be used; `path` is the article."""
-
-    def __init__(self, problem: str, *, remedy: str, path: Path) -> None:
-        self.problem = problem
-        self.remedy = remedy
-        self.path = path
-        super().__init__(visible(f"{path}: {problem}; {remedy}"))
+class ArticleError(UnusableError):
+    """The front matter of an article cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +133,6 @@ def _mapping(text: str, path: Path, refuse: Refuse) -> object:
         _refuse_repeated_keys(compose(text, Loader=yaml.SafeLoader), refuse)
         front = cast("object", yaml.safe_load(text))
         check_values(path, front)
-    except ArticleError:
-        raise
     except FileError as error:
         raise refuse(error.found, remedy=f"wanted {error.wanted}") from error
     except yaml.MarkedYAMLError as error:

@@ -20,7 +20,7 @@ import msgspec
 from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
 from saeprobe.evidence import evidence as measured
 from saeprobe.evidence.printed import PublishedComparison
-from saeprobe.files import HIDDEN, FileError, load_json, quoted, shortened, visible, write_whole
+from saeprobe.files import HIDDEN, FileError, UnusableError, load_json, quoted, shortened, write_whole
 from saeprobe.git import REPORTS, leave_out
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
@@ -36,14 +36,8 @@ ProbeRecord = dict[str, Any]
 """A `shape.Record` in plain types, fit to cross from an xdist worker to its controller."""
 
 
-class ReportError(Exception):
-    """A report cannot be written or read: `path` is the file, `problem` what is wrong, `remedy` what to do."""
-
-    def __init__(self, *, path: Path, problem: str, remedy: str) -> None:
-        super().__init__(visible(f"{path}: {problem}; {remedy}"))
-        self.path = path
-        self.problem = problem
-        self.remedy = remedy
+class ReportError(UnusableError):
+    """A report cannot be written or read."""
 
 
 def command_line(words: Iterable[str]) -> str:
@@ -182,8 +176,8 @@ def _baseline_of(compared: BaselineComparison) -> shape.Baseline:
         on=approved.on,
         verdict=approved.verdict,
         commit=approved.measured_with.commit,
-        rows=tuple(shape.BaselineRow(**vars(row), agrees=row.agrees) for row in compared.rows),
-        changed=tuple(compared.changed),
+        rows=compared.rows,
+        changed=compared.changed,
     )
 
 
@@ -196,20 +190,11 @@ def _published_of(
         yield shape.Published(**vars(row), n=n, source=source)
     if stated is None:
         return
-    unmeasured: dict[str, Any] = dict.fromkeys(("measured", "answer", "rounding", "sampling", "reach"))
-    measured_here = {row.label for row in compared}
-    for label, value in stated.values.items():
-        if label not in measured_here:
-            yield shape.Published(
-                **unmeasured,
-                label=label,
-                value=value,
-                unit=stated.unit,
-                n=n,
-                tolerance=stated.tolerance,
-                tolerance_from=None if stated.tolerance is None else "set by the claim",
-                source=source,
-            )
+    said: dict[str, Any] = dict.fromkeys(("measured", "answer", "rounding", "sampling", "reach", "tolerance_from"))
+    said |= {"unit": stated.unit, "n": n, "tolerance": stated.tolerance, "source": source}
+    said |= {} if stated.tolerance is None else {"tolerance_from": "set by the claim"}
+    here = {row.label for row in compared}
+    yield from (shape.Published(**said, label=it, value=of) for it, of in stated.values.items() if it not in here)
 
 
 def probe_to_json(
@@ -225,16 +210,9 @@ def probe_to_json(
 ) -> ProbeRecord:
     """Make the record of one probe on one subject, in plain types.
 
-    Args:
-        claim: the claim that the probe decides.
-        nodeid: pytest's name of the probe.
-        subject: name of the subject.
-        verdict: what was decided.
-        evidence: everything recorded while the probe ran, in order.
-        published: the printed numbers that were compared; those of the claim that are not among them are added as
-            not measured.
-        duration_s: seconds the probe took, its share of the capture not included.
-        baseline: what was approved of the claim on this subject, with what was measured.
+    `evidence` is everything recorded while the probe ran, in order, and `duration_s` the seconds that it took, its
+    share of the capture not included. The numbers of the claim that are not among those `published` that were compared
+    are added as not measured.
 
     Raises:
         ValueError: a number is NaN or infinite.
@@ -276,12 +254,8 @@ def build_document(
 ) -> Document:
     """Put all probes into one report, grouped by claim in the order planned.
 
-    Args:
-        probes: the records, in any order.
-        run: how the run was made.
-        subjects: what it was run on, or could not be.
-        planned: `planned_name` of every probe collected, in order.
-        generated: when, in ISO 8601 with the offset from UTC.
+    `planned` is the `planned_name` of every probe collected, in order; `probes` come in any order, and `generated` is
+    in ISO 8601 with the offset from UTC.
 
     Raises:
         ValueError: two probes share a name, or two claims share an id but not their sentence or source.

@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from saeprobe.claims import Verdict
 from saeprobe.evidence.evidence import Sample
@@ -108,25 +109,18 @@ def changed_prompts(pairs: Sequence[tuple[Value, Value]]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineRow:
-    """A row holds an approved mean and the measured one, in `unit`; they agree when they differ by `noise` at most.
-
-    `noise_from` says in words what the noise is made of; it is None, as they are, where this run did not measure it.
-    """
+    """An approved mean stands with the one measured here, which is null where it is no longer measured."""
 
     label: str
     measure: str
     unit: str
     approved: float
     measured: float | None
-    noise: float | None
+    noise: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="Distance in the unit up to which the two agree.")
+    ]
     noise_from: str | None
-
-    @property
-    def agrees(self) -> bool | None:
-        """Say whether the value stands where it was approved; None where it was not measured."""
-        if self.measured is None or self.noise is None:
-            return None
-        return abs(self.measured - self.approved) <= self.noise
+    agrees: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +146,7 @@ class BaselineComparison:
 
         `novice moved from 18.83 to 21.20 features since Ada approved it on 2026-11-22 ("as in table 1"); changed in
         between: transformers 5.23.0 -> 5.24.1`.
-
-        Args:
-            whole: the probe came to its end, so that a value it did not measure is one it no longer measures.
+        Where the probe came to its `whole` end, a value that it did not measure is one that it no longer measures.
         """
         moves = [
             f"{row.label} moved from {' to '.join(distinct_digits(row.approved, row.measured or 0.0))} {row.unit}"
@@ -176,10 +168,8 @@ class BaselineComparison:
 def compare_baseline(baseline: Baseline, samples: Iterable[Sample], now: Provenance) -> BaselineComparison:
     """Hold each approved value against the measured one of the same label, measure and unit.
 
-    Args:
-        baseline: what was approved.
-        samples: what this run measured; where there are none nothing can be compared, and every value counts as lost.
-        now: what this run was made with; its `alpha` and `seed` are those of the test over units.
+    Where there are no samples nothing can be compared, and every value counts as lost. The `alpha` and `seed` of `now`,
+    what this run was made with, are those of the test over units.
     """
     measured = {value.key: value for value in values_of(samples)}
     pairs = [(old, measured[old.key]) for old in baseline.values if old.key in measured]
@@ -193,9 +183,9 @@ def compare_baseline(baseline: Baseline, samples: Iterable[Sample], now: Provena
 def _row(old: Value, new: Value | None, now: Provenance) -> BaselineRow:
     row = partial(BaselineRow, label=old.label, measure=old.measure, unit=old.unit, approved=old.mean)
     if new is None:
-        return row(measured=None, noise=None, noise_from=None)
+        return row(measured=None, noise=None, noise_from=None, agrees=None)
     noise, origin = noise_of(old, new, alpha=now.alpha, seed=now.seed)
-    return row(measured=new.mean, noise=noise, noise_from=origin)
+    return row(measured=new.mean, noise=noise, noise_from=origin, agrees=abs(new.mean - old.mean) <= noise)
 
 
 def noise_of(old: Value, new: Value, *, alpha: float, seed: int) -> tuple[float, str]:

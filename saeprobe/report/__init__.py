@@ -32,8 +32,7 @@ _MOST_BYTES: Final = 1_000_000_000
 _LOOKED_INTO: Final = re.compile(r'^$|["$`!]|\\{2}|\\$')
 AGAIN: Final = "run the probes again to write a new one"
 T = TypeVar("T", shape.Prompts, shape.UnitValues, shape.Patterns, shape.Continuations)
-ProbeRecord = dict[str, Any]
-"""A `shape.Record` in plain types, fit to cross from an xdist worker to its controller."""
+ProbeRecord = dict[str, Any]  # a `shape.Record` in plain types, fit to cross from an xdist worker to its controller
 
 
 class ReportError(UnusableError):
@@ -58,12 +57,9 @@ def plain(value: object, where: str) -> Any:
         TypeError: a value of a type that JSON has not.
     """
     made: object = msgspec.to_builtins(value, enc_hook=_of_numpy)
-    place = _not_finite(made)
-    if place is not None:
-        raise ValueError(
-            f"{where}{place}; a report holds finite numbers only. Give None where there is no honest number, or let "
-            "the probe fail"
-        )
+    if (place := _not_finite(made)) is not None:
+        remedy = "Give None where there is no honest number, or let the probe fail"
+        raise ValueError(f"{where}{place}; a report holds finite numbers only. {remedy}")
     return made
 
 
@@ -131,10 +127,8 @@ class _Tables:
 
     def add_sample(self, sample: measured.Sample) -> int:
         """Give the row of a sample."""
-        numbers = tuple(
-            self.prompts.setdefault((one.text, one.style, one.topic, one.template), len(self.prompts))
-            for one in sample.prompts
-        )
+        rows = ((one.text, one.style, one.topic, one.template) for one in sample.prompts)
+        numbers = tuple(self.prompts.setdefault(row, len(self.prompts)) for row in rows)
         held: dict[str, Any] = vars(sample) | {"prompts": numbers}
         del held["run"], held["spreads"], held["rarefied"]  # the scope of the verdict, and the tolerance, say them
         return self.samples.setdefault(shape.Sample(**held), len(self.samples))
@@ -150,15 +144,10 @@ class _Tables:
         ]
         evidence: list[int] = []
         for piece in record.table:  # parts stand before the whole
-            moved = replace(
-                piece,
-                samples=tuple(samples[row] for row in piece.samples),
-                parts=tuple(evidence[row] for row in piece.parts),
-                controls=tuple(
-                    one if one.evidence is None else replace(one, evidence=evidence[one.evidence])
-                    for one in piece.controls
-                ),
-            )
+            rows_of = [None if one.evidence is None else evidence[one.evidence] for one in piece.controls]
+            controls = (replace(one, evidence=row) for one, row in zip(piece.controls, rows_of, strict=True))
+            parts, sides = (evidence[row] for row in piece.parts), (samples[row] for row in piece.samples)
+            moved = replace(piece, samples=tuple(sides), parts=tuple(parts), controls=tuple(controls))
             evidence.append(self.evidence.setdefault(moved, len(self.evidence)))
         return tuple(evidence[row] for row in record.evidence)
 
@@ -170,15 +159,8 @@ def instrument_of(check: InstrumentCheck) -> shape.Instrument:
 
 def _baseline_of(compared: BaselineComparison) -> shape.Baseline:
     approved = compared.baseline
-    return shape.Baseline(
-        approved_by=approved.approved_by,
-        because=approved.because,
-        on=approved.on,
-        verdict=approved.verdict,
-        commit=approved.measured_with.commit,
-        rows=compared.rows,
-        changed=compared.changed,
-    )
+    held = {name: vars(approved)[name] for name in ("approved_by", "because", "on", "verdict")}
+    return shape.Baseline(**held, commit=approved.measured_with.commit, rows=compared.rows, changed=compared.changed)
 
 
 def _published_of(
@@ -274,10 +256,8 @@ def build_document(
             raise ValueError(f"two records of the probe {record.nodeid}; wanted one")
         seen.add(record.nodeid)
         if (head.sentence, head.source) != (record.claim.sentence, record.claim.source):
-            raise ValueError(
-                f"two claims have the id {head.id!r}: {head.sentence!r} ({head.source}) and "
-                f"{record.claim.sentence!r} ({record.claim.source}); give one of them another id"
-            )
+            both = " and ".join(f"{one.sentence!r} ({one.source})" for one in (head, record.claim))
+            raise ValueError(f"two claims have the id {head.id!r}: {both}; give one of them another id")
         kept: dict[str, Any] = {one.name: vars(record)[one.name] for one in fields(shape.Probe)}
         kept |= {"evidence": tables.add_record(record), "q": q.get(record.nodeid)}
         decided.setdefault(head.id, []).append(shape.Probe(**kept))
@@ -348,11 +328,11 @@ def read_report(path: Path) -> Document:
 def _checked(held: object, path: Path) -> Document:
     try:
         document = msgspec.convert(held, Document)
+        departure = next(_departures(held, document, "$"), None)
     except msgspec.ValidationError as error:
-        raise ReportError(path=path, problem=f"does not follow the schema: {quoted(error)}", remedy=AGAIN) from None
-    departure = next(_departures(held, document, "$"), None)
-    if departure is not None:
-        raise ReportError(path=path, problem=f"does not follow the schema: {departure}", remedy=AGAIN)
+        document, departure = None, quoted(error)
+    if document is None or departure is not None:
+        raise ReportError(f"does not follow the schema: {departure}", AGAIN, path=path)
     return document
 
 

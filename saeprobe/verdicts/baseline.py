@@ -17,17 +17,10 @@ from saeprobe.evidence.evidence import Sample
 from saeprobe.statistics.shifts import paired_shift
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, changes
 
-DIGITS: Final = 10
-"""Values keep this many significant digits: more than any comparison reads, and a file that a person can read."""
-
-ENOUGH: Final = 6
-"""From so many paired units a test can find a move at alpha = 0.05: 2 of 2^6 signs are 0.031, 2 of 2^5 are 0.063."""
-
-ROUNDING: Final = 1e-6
-"""Adding in another order may change a mean by this share of itself."""
-
-FEWEST_DIGITS: Final = 4
-"""A move is written in this many significant digits, or in as many more as it takes to see it."""
+DIGITS: Final = 10  # significant ones of a value: more than any comparison reads, and a file that a person can read
+ENOUGH: Final = 6  # paired units can find a move at alpha = 0.05: 2 of 2^6 signs are 0.031, 2 of 2^5 are 0.063
+ROUNDING: Final = 1e-6  # adding in another order may change a mean by this share of itself
+FEWEST_DIGITS: Final = 4  # a move is written in so many significant ones, or in as many more as it takes to see it
 
 
 def values_of(samples: Iterable[Sample]) -> tuple[Value, ...]:
@@ -46,15 +39,15 @@ def values_of(samples: Iterable[Sample]) -> tuple[Value, ...]:
         several = len(places[sample.label, sample.measure, sample.unit]) > 1 and sample.place
         label = f"{sample.label} at {sample.place}" if several else sample.label
         same = seen.setdefault((label, sample.measure, sample.unit), [])
-        if any(sample.mean == other.mean and sample.prompts == other.prompts for other in same):
-            continue
-        same.append(sample)
-        values.append(_value_of(sample, label if len(same) == 1 else f"{label} ({len(same)})"))
+        if all((sample.mean, sample.prompts) != (other.mean, other.prompts) for other in same):
+            same.append(sample)
+            values.append(_value_of(sample, label if len(same) == 1 else f"{label} ({len(same)})"))
     return tuple(values)
 
 
 def _value_of(sample: Sample, label: str) -> Value:
     units, means = _unit_means(sample)
+    texts = b"".join(prompt.text.encode("utf-8", errors="surrogatepass") + b"\0" for prompt in sample.prompts)
     return Value(
         label=label,
         measure=sample.measure,
@@ -65,7 +58,7 @@ def _value_of(sample: Sample, label: str) -> Value:
         near_moves=None if sample.near_moves is None else _rounded(sample.near_moves),
         units=units,
         unit_means=means,
-        prompts=_digest(sample),
+        prompts=hashlib.sha256(texts).hexdigest()[:16] if texts else "",
     )
 
 
@@ -88,14 +81,6 @@ def _mean_by(sample: Sample, what: Literal["template", "topic"]) -> dict[str, fl
 
 def _rounded(number: float) -> float:
     return float(f"{number:.{DIGITS}g}")
-
-
-def _digest(sample: Sample) -> str:
-    """Return SHA-256 over the texts in order, its first 16 hex digits; a changed wording or order changes it."""
-    if not sample.prompts:
-        return ""
-    texts = b"".join(prompt.text.encode("utf-8", errors="surrogatepass") + b"\0" for prompt in sample.prompts)
-    return hashlib.sha256(texts).hexdigest()[:16]
 
 
 def changed_prompts(pairs: Sequence[tuple[Value, Value]]) -> tuple[str, ...]:
@@ -131,16 +116,6 @@ class BaselineComparison:
     rows: tuple[BaselineRow, ...]
     changed: tuple[str, ...]
 
-    @property
-    def moved(self) -> tuple[BaselineRow, ...]:
-        """The values that have left their baseline."""
-        return tuple(row for row in self.rows if row.agrees is False)
-
-    @property
-    def lost(self) -> tuple[BaselineRow, ...]:
-        """The approved values that this run did not measure."""
-        return tuple(row for row in self.rows if row.agrees is None)
-
     def reason(self, *, whole: bool) -> str | None:
         """Say what moved, since whose approval, and what changed in between; None where everything stands.
 
@@ -150,12 +125,12 @@ class BaselineComparison:
         """
         moves = [
             f"{row.label} moved from {' to '.join(distinct_digits(row.approved, row.measured or 0.0))} {row.unit}"
-            for row in self.moved
+            for row in self.rows
+            if row.agrees is False
         ]
         if whole:
-            moves += [
-                f"{row.measure} of {row.label}, {row.approved:.4g} {row.unit}, is measured no more" for row in self.lost
-            ]
+            lost = [row for row in self.rows if row.agrees is None]
+            moves += [f"{it.measure} of {it.label}, {it.approved:.4g} {it.unit}, is measured no more" for it in lost]
         if not moves:
             return None
         one = self.baseline
@@ -228,9 +203,8 @@ def against_baseline(verdict: Verdict, compared: BaselineComparison) -> Verdict:
     reason = verdict.reason if moves is None else f"{verdict.reason}; {moves}"
     approved = compared.baseline
     if verdict.word != approved.verdict:
-        reason = (
-            f"{reason}; approved as {approved.verdict} by {approved.approved_by} on {approved.on}, now {verdict.word}"
-        )
+        then = f"approved as {approved.verdict} by {approved.approved_by} on {approved.on}"
+        reason = f"{reason}; {then}, now {verdict.word}"
     return replace(verdict, reason=reason)
 
 

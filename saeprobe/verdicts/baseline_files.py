@@ -21,16 +21,11 @@ from saeprobe.files import FileError, UnusableError, load_json, shortened
 IDENTITY: Final = ("model", "model_hash", "sae", "sae_hash", "hook_name", "dtype", "protocol", "fingerprint")
 """A baseline keeps these fields of each subject, by the names that a report gives them."""
 
-KIND: Final = "saeprobe baseline 1"
-"""Each file says this; one that says otherwise is not read."""
-
+KIND: Final = "saeprobe baseline 1"  # each file says this; one that says otherwise is not read
+DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _HASH_SHOWN: Final = 8
 _COMMIT_SHOWN: Final = 12
-
-DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
-
 Json = dict[str, Any]
-
 Fields = Mapping[str, str | None]
 
 
@@ -47,7 +42,7 @@ class Value:
     near_moves: float | None = None  # the most by which rounding moves it, where features lie near their threshold
     units: str = ""  # what `unit_means` are of: templates, topics, or nothing where only a summary was recorded
     unit_means: Mapping[str, float] = field(default_factory=dict[str, float])  # by the template's wording or the topic
-    prompts: str = ""  # SHA-256 over the prompts, shortened; empty for a summary
+    prompts: str = ""  # SHA-256 over the texts in order, its first 16 hex digits; empty for a summary
 
     @property
     def name(self) -> str:
@@ -166,8 +161,7 @@ class Baseline:
     measured_with: Provenance
 
 
-Baselines = Mapping[tuple[str, str], tuple[Baseline, ...]]
-"""The approvals by claim and subject, the newest last."""
+Baselines = Mapping[tuple[str, str], tuple[Baseline, ...]]  # the approvals by claim and subject, the newest last
 
 
 class BaselineError(UnusableError):

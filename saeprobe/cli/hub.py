@@ -160,18 +160,15 @@ def wanted_files(download: Download, *, whole: bool) -> tuple[RemoteFile, ...]:
             api = HfApi(endpoint=constants.ENDPOINT)
             info = api.model_info(repo, revision=revision, files_metadata=True, timeout=PATIENCE)
         except (ValueError, KeyError, TypeError) as error:
-            raise RefusedError(
-                f"{constants.ENDPOINT} did not answer about {repo} as the Hub does ({error}); "
-                "check HF_ENDPOINT, and the repository's name in the subject's declaration"
-            ) from error
+            said = f"{constants.ENDPOINT} did not answer about {repo} as the Hub does ({error})"
+            remedy = "check HF_ENDPOINT, and the repository's name in the subject's declaration"
+            raise RefusedError(f"{said}; {remedy}") from error
         commit, listed = str(info.sha), {one.rfilename: one for one in info.siblings or []}
         chosen = choose_files(listed, download.patterns)
         if not chosen:
             patterns = ", ".join(download.patterns) or "any file of weights"
-            raise RefusedError(
-                f"{repo} has no file that matches {patterns} at revision {revision}; its files are: "
-                f"{', '.join(sorted(listed)[:8])}"
-            )
+            said = f"{repo} has no file that matches {patterns} at revision {revision}"
+            raise RefusedError(f"{said}; its files are: {', '.join(sorted(listed)[:8])}")
         if download.depth is not None and not whole and INDEX in chosen:
             chosen -= _deeper_shards(repo, commit, depth=download.depth)
         found: list[RemoteFile] = []
@@ -182,9 +179,8 @@ def wanted_files(download: Download, *, whole: bool) -> tuple[RemoteFile, ...]:
                 head = ask_about(_url(repo, commit, name))
                 size, digest = head.size, head.etag
             if size is None or digest is None:
-                raise RefusedError(
-                    f"{constants.ENDPOINT} does not say how large {name} of {repo} is; try another HF_ENDPOINT"
-                )
+                unsaid = f"{constants.ENDPOINT} does not say how large {name} of {repo} is"
+                raise RefusedError(f"{unsaid}; try another HF_ENDPOINT")
             found.append(RemoteFile(repo=repo, revision=revision, commit=commit, name=name, size=size, digest=digest))
     return tuple(sorted(found, key=lambda one: (one.size, one.name)))
 
@@ -229,10 +225,8 @@ def explained(repo: str, revision: str) -> Generator[None]:
             case errors.GatedRepoError():
                 message = f"{repo} is gated and {known}; accept its licence at {HUB}/{repo}, then {_LOG_IN}"
             case errors.RepositoryNotFoundError():
-                message = (
-                    f"{endpoint} has no repository {repo}, or it is private and {known}; "
-                    f"check the name in the subject's declaration, or {_LOG_IN}"
-                )
+                message = f"{endpoint} has no repository {repo}, or it is private and {known}; "
+                message += f"check the name in the subject's declaration, or {_LOG_IN}"
             case errors.RevisionNotFoundError():
                 message = f"{repo} has no revision {revision!r}; name a branch, a tag or a commit that it has"
             case errors.EntryNotFoundError():
@@ -244,10 +238,8 @@ def explained(repo: str, revision: str) -> Generator[None]:
             case errors.HfHubHTTPError():
                 message = f"{endpoint} answered {error.response.status_code} for {repo}; run the command again later"
             case _:
-                message = (
-                    f"{endpoint} cannot be reached ({type(error).__name__}: {error}); check the line and its "
-                    f"proxy; where huggingface.co is out of reach, {setting('the command')}"
-                )
+                message = f"{endpoint} cannot be reached ({type(error).__name__}: {error}); check the line and its "
+                message += f"proxy; where huggingface.co is out of reach, {setting('the command')}"
         raise RefusedError(message) from error
 
 
@@ -265,9 +257,8 @@ def choose_files(names: Iterable[str], patterns: Iterable[str]) -> frozenset[str
         for name in filter_repo_objects(names, allow_patterns=wanted or None)
         if name in wanted or not _matches(name, _NEVER)
     ]
-    better = {
-        path.parent for path in chosen if path.suffix == ".safetensors" and not path.name.startswith("consolidated")
-    }
+    whole = [path for path in chosen if path.suffix == ".safetensors"]
+    better = {path.parent for path in whole if not path.name.startswith("consolidated")}
 
     def is_duplicate(path: PurePosixPath) -> bool:
         twice = path.parent in better and _matches(path.name, _DUPLICATES)

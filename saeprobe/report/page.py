@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from hashlib import sha256
 from importlib import resources

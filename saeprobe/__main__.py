@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, Final, NoReturn, cast
 
 from saeprobe import __version__
-from saeprobe.cli.commands import COMMANDS, help_of, path
+from saeprobe.cli import COMMANDS, help_of, path
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 

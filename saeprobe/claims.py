@@ -126,10 +126,12 @@ def claim(
     def attach(probe: _Probe) -> _Probe:
         __tracebackhide__ = True
         holder = getattr(probe, "__func__", probe)  # a static method's function is what pytest collects
-        _refuse_place(holder, it)
-        other = claim_of(holder)
-        if other is not None:
-            found = f"{getattr(probe, '__name__', probe)} has two claims, {other.id!r} and {it.id!r}"
+        if isinstance(holder, type):
+            raise TypeError(f"claim {id!r} stands above the class {holder.__name__}; write it above one of its tests")
+        if type(holder).__module__ == "_pytest.fixtures":
+            raise TypeError(f"claim {id!r} stands above a fixture; write it above the test that decides it")
+        if (other := claim_of(holder)) is not None:
+            found = f"{getattr(probe, '__name__', probe)} has two claims, {other.id!r} and {id!r}"
             raise ValueError(f"{found}; a probe decides one: write a function for each")
         holder.__dict__["claim"] = it
         return probe
@@ -141,14 +143,6 @@ def claim_of(probe: object) -> Claim | None:
     """Return the claim that `probe` decides, or None where it is an ordinary test."""
     found = getattr(probe, "claim", None)
     return found if type(found) is Claim else None  # a proxy may raise where its class is asked for
-
-
-def _refuse_place(probe: object, it: Claim) -> None:
-    """Refuse to make a probe of what pytest would not call as a test."""
-    if isinstance(probe, type):
-        raise TypeError(f"claim {it.id!r} stands above the class {probe.__name__}; write it above one of its tests")
-    if type(probe).__module__ == "_pytest.fixtures":
-        raise TypeError(f"claim {it.id!r} stands above a fixture; write it above the test that decides it")
 
 
 def _check_names(claim: str, key: str, names: object, known: tuple[str, ...]) -> None:
@@ -230,9 +224,8 @@ def published(
 
     __tracebackhide__ = True  # an error is shown at the line of the probe file
     printed = digits_of(values, ratio, unit)
-    for name, count in {"n": n, "wordings": wordings}.items():
+    for name, count, of in (("n", n, "prompts"), ("wordings", wordings, "templates of a style")):
         if count is not None and (type(count) is bool or count < 1):
-            of = "prompts" if name == "n" else "templates of a style"
             raise ValueError(f"{name} is {count}; wanted the number of {of} behind the printed values, or nothing")
     if tolerance is not None and not 0 < tolerance < inf:
         raise ValueError(f"tolerance is {tolerance}; wanted a positive distance in {unit}")

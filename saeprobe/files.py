@@ -39,20 +39,15 @@ def written_whole(path: Path) -> Generator[Path, None, None]:
         yield part
         with part.open("r+b") as written:
             os.fsync(written.fileno())
-        _replace(part, path)
+        for pause in (0.02, 0.1, 0.4):  # Windows refuses as long as anyone reads `path`: mostly for a moment
+            with suppress(PermissionError):
+                part.replace(path)
+                return
+            time.sleep(pause)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
         held.close()
-
-
-def _replace(part: Path, path: Path) -> None:
-    """Give `part` the name `path`, which Windows refuses as long as anyone reads `path`: mostly for a moment."""
-    for pause in (0.02, 0.1, 0.4):
-        with suppress(PermissionError):
-            part.replace(path)
-            return
-        time.sleep(pause)
-    part.replace(path)
 
 
 def _locked_part(path: Path) -> tuple[Path, BinaryIO]:
@@ -107,6 +102,14 @@ class FileError(ValueError):
         self.path, self.where, self.found, self.wanted, self.remedy = path, where, found, wanted, remedy
         self.problem = f"{where}: {found}" if where else found
         super().__init__(visible("; ".join(filter(None, (f"{path}: {self.problem}", f"wanted {wanted}", remedy)))))
+
+
+class UnusableError(Exception):
+    """What lies at `path` cannot be used: `problem` is what is wrong, `remedy` what to do."""
+
+    def __init__(self, problem: str, remedy: str, *, path: Path) -> None:
+        super().__init__(visible(f"{path}: {problem}; {remedy}"))
+        self.problem, self.remedy, self.path = problem, remedy, path
 
 
 MOST_BYTES: Final = 100_000_000  # a text file is read up to this size where nothing else is said
@@ -259,7 +262,7 @@ def _wanted(value: object, *, halves: bool, numbers: bool) -> str | None:
         return None if math.isfinite(value) else "a finite number"
     if isinstance(value, int) and numbers:
         return None if value.bit_length() < _BITS else f"a whole number of {_BITS} bits, sign included"
-    if isinstance(value, str) and not halves and not value.isascii() and _HALF.search(value):
+    if isinstance(value, str) and not halves and not value.isascii() and re.search("[\ud800-\udfff]", value):
         return "whole characters: this holds half of a surrogate pair, which no encoding has"
     return None
 
@@ -283,7 +286,6 @@ def cut(text: str, most: int) -> str:
 _BRIEF: Final = Repr()  # what it leaves out lies beyond 60 characters, or below three levels
 _BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxlong = 3, 160, 160, 160
 _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = 20
-_HALF: Final = re.compile(r"[\ud800-\udfff]")
 HIDDEN: Final = re.compile(  # a terminal obeys one of these, or shows nothing of it; `visible` escapes it
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
@@ -331,16 +333,13 @@ def quoted(error: BaseException) -> str:
     return cut(visible(said).rstrip(" .;,:") or type(error).__name__, 200)  # two lines of a terminal
 
 
-_UNITS: Final = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
-
-
 def bytes_in_words(count: int) -> str:
     """Write a number of bytes in units of a thousand, as disks and the Hub are counted.
 
     >>> bytes_in_words(88_400_000_000), bytes_in_words(3_840_000), bytes_in_words(999_960), bytes_in_words(7)
     ('88 GB', '3.8 MB', '1000 kB', '7 bytes')
     """
-    for unit, size in _UNITS:
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{two_digits(count / size)} {unit}"
     return f"{count} bytes"

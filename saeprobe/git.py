@@ -10,8 +10,7 @@ from typing import Final
 
 _PATIENCE: Final = 20.0  # seconds; a status of a large tree takes one
 _NAMED: Final = 3  # names in a sentence
-REPORTS: Final = ("report.json", "report.html")
-"""A run writes these into the folder of reports, whose other files are somebody's own."""
+REPORTS: Final = ("report.json", "report.html")  # the other files of their folder are somebody's own
 
 
 def leave_out(folder: Path, *names: str, kept: str = "") -> None:

@@ -63,10 +63,8 @@ def extract(arguments: argparse.Namespace) -> int:
     what = f"{len(topics)} topics in {len(styles)} styles ({', '.join(styles)}), d_in {found.d_in:,}"
     say(visible(f"{what}; written to {output}"))
     if out := [prompt for style in styles for prompt in prompts.style(style) if prompt not in wanted]:
-        others, most = (
-            len({(one.style, one.template) for one in out}),
-            max(len(prompts.only(s).templates) for s in styles),
-        )
+        others = len({(one.style, one.template) for one in out})
+        most = max(len(prompts.only(style).templates) for style in styles)
         left = f"left out: {len(out):,} prompts of {others:,} other templates, which a probe on these prompts reads too"
         say(f"{left}; --template N reads others, up to {most} (of the --styles that have it)")
     return 0
@@ -79,10 +77,8 @@ def encode(arguments: argparse.Namespace) -> int:
     path, dtype = find_sae(arguments.sae, project_root())
     sae = load_sae(path, device=arguments.device, dtype=dtype)
     if sae.cfg.d_in != activations.d_in:
-        raise RefusedError(
-            f"{arguments.activations} holds activations of d_in {activations.d_in:,}, the SAE {path} reads d_in "
-            f"{sae.cfg.d_in:,}; wanted the SAE that was trained where they were read"
-        )
+        found = f"{arguments.activations} holds activations of d_in {activations.d_in:,}, the SAE {path} reads d_in "
+        raise RefusedError(f"{found}{sae.cfg.d_in:,}; wanted the SAE that was trained where they were read")
     with progress("encode", total=len(activations.topics) * len(activations.styles), unit="prompts") as bar:
         found = {style: _encode(sae, activations.style(style), bar.update) for style in activations.styles}
     features = article.ArticleFeatures(topics=activations.topics, gurus=activations.gurus, features=found)
@@ -90,7 +86,7 @@ def encode(arguments: argparse.Namespace) -> int:
     rows: list[list[str]] = []  # as the article has them, on the first topic, and over all topics
     for style, active in found.items():
         first = active[[0]]
-        largest = float(first.data.max()) if first.nnz else 0.0
+        largest = first.data.max(initial=0.0)
         rows.append([style, f"{first.nnz:,}", f"{largest:.2f}", f"{active.nnz / len(features.topics):,.1f}"])
     active_table = table(["style", "active, first topic", "max, first topic", "active, mean"], rows, right=[1, 2, 3])
     written = f"{len(features.topics)} topics in {len(features.styles)} styles, d_sae {features.d_sae:,}"
@@ -126,8 +122,7 @@ def _summary(found: FeatureDiff) -> str:
         if by
     ]
     lines = [table(["", a, b, "difference"], rows, right=[1, 2, 3])]
-    if not found.avg_prompt_intensity:
-        lines.append("A prompt has no active feature, and so no mean of its own.")
+    lines += [] if found.avg_prompt_intensity else ["A prompt has no active feature, and so no mean of its own."]
     for style, other in ((a, b), (b, a)):
         listed = ", ".join(map(str, found.separating[style])) or "none"
         of = visible(f"on every {style} and no {other} prompt, {len(found.separating[style]):,} in all: {listed}")
@@ -139,21 +134,15 @@ def _summary(found: FeatureDiff) -> str:
 def choose_prompts(prompts: PromptSet, *, styles: Sequence[str] | None, template: int) -> dict[str, dict[str, Prompt]]:
     """Choose the `template`-th template (from 1) of each style, for all topics; return prompts by style and topic."""
     wanted = tuple(dict.fromkeys(styles)) if styles else prompts.styles
-    unknown = [style for style in wanted if style not in prompts.styles]
-    if unknown:
-        raise RefusedError(
-            f"the prompts {prompts.name!r} have no style {unknown[0]!r}; "
-            f"choose --styles from: {', '.join(prompts.styles)}"
-        )
+    for style in (style for style in wanted if style not in prompts.styles):
+        known = ", ".join(prompts.styles)
+        raise RefusedError(f"the prompts {prompts.name!r} have no style {style!r}; choose --styles from: {known}")
     by_style = {style: _of_template(prompts, style, template) for style in wanted}
     topics = tuple(by_style[wanted[0]])
     for style, by_topic in by_style.items():
-        differing = sorted({*topics} ^ {*by_topic})
-        if differing:
-            raise RefusedError(
-                f"the styles {wanted[0]!r} and {style!r} differ in the topic {differing[0]!r}; "
-                "wanted the same topics in every style, or choose fewer --styles"
-            )
+        for topic in sorted({*topics} ^ {*by_topic}):
+            found = f"the styles {wanted[0]!r} and {style!r} differ in the topic {topic!r}"
+            raise RefusedError(f"{found}; wanted the same topics in every style, or choose fewer --styles")
     return by_style
 
 
@@ -162,17 +151,13 @@ def _of_template(prompts: PromptSet, style: str, number: int) -> dict[str, Promp
     of_style = prompts.style(style)
     templates = tuple(dict.fromkeys(prompt.template for prompt in of_style))
     if not 1 <= number <= len(templates):
-        raise RefusedError(
-            f"style {style!r} of the prompts {prompts.name!r} has {len(templates)} templates; "
-            f"--template {number} is not from 1 to {len(templates)}"
-        )
+        there = f"style {style!r} of the prompts {prompts.name!r} has {len(templates)} templates"
+        raise RefusedError(f"{there}; --template {number} is not from 1 to {len(templates)}")
     found: dict[str, Prompt] = {}
     for prompt in of_style:
         if prompt.template == templates[number - 1] and found.setdefault(prompt.topic, prompt) is not prompt:
-            raise RefusedError(
-                f"style {style!r} has two prompts for the topic {prompt.topic!r} under one template; "
-                "the article's files hold one a topic and style"
-            )
+            there = f"style {style!r} has two prompts for the topic {prompt.topic!r} under one template"
+            raise RefusedError(f"{there}; the article's files hold one a topic and style")
     return found
 
 
@@ -208,9 +193,8 @@ def _read(reader: "SaeReader", prompts: Sequence[Prompt]) -> dict[str, Float[np.
                 raise RuntimeError(f"the subject's reader gave no activation for {text!r}")
             rows[text] = reading.activations[0].astype(np.float32)
             if not np.isfinite(rows[text]).all():
-                raise RefusedError(
-                    f"the model's activation is NaN or infinite on {text!r}; try it in float32 or bfloat16"
-                )
+                found = f"the model's activation is NaN or infinite on {text!r}"
+                raise RefusedError(f"{found}; try it in float32 or bfloat16")
             bar.update(1)
     return rows
 
@@ -245,9 +229,8 @@ def load_sae(path: Path, *, device: str, dtype: Dtype) -> "SAE[Any]":
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled with CUDA
-        raise RefusedError(
-            f"--device {device}: torch cannot use it here ({quoted(error)}); try --device cpu"
-        ) from error
+        found = f"--device {device}: torch cannot use it here ({quoted(error)})"
+        raise RefusedError(f"{found}; try --device cpu") from error
     contents = read_contents(path)
     known = recognise(contents)
     if known.warnings:
@@ -259,20 +242,16 @@ def load_sae(path: Path, *, device: str, dtype: Dtype) -> "SAE[Any]":
         with warnings.catch_warnings():
             # It warns that the model must be loaded with certain settings; here no model is loaded.
             warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty model_from_pretrained_kwargs")
-            if known.kind == "goodfire-sae":
-                sae = load(contents.file, device=device, dtype=dtype, converter=goodfire)
-            else:
-                sae = load(contents.file.parent, device=device, dtype=dtype)
+            goodfires: dict[str, Any] = {"converter": goodfire} if known.kind == "goodfire-sae" else {}
+            sae = load(contents.file if goodfires else contents.file.parent, device=device, dtype=dtype, **goodfires)
     except (*DAMAGE, SafetensorError) as error:
         said = error if isinstance(error, FileError) else f"{type(error).__name__}: {quoted(error)}"
         raise RefusedError(f"{path}: sae-lens cannot load it: {said}") from error
     if not sae.cfg.d_in * sae.cfg.d_sae:
         raise RefusedError(f"{path}: the SAE reads {sae.cfg.d_in} values and has {sae.cfg.d_sae} features; wanted some")
     if sae.cfg.normalize_activations == "expected_average_only_in":
-        raise RefusedError(
-            f"{path}: the SAE scales its inputs by a factor that its files do not hold; fold it in with "
-            "sae.fold_activation_norm_scaling_factor(...) and save the SAE again"
-        )
+        remedy = "fold it in with sae.fold_activation_norm_scaling_factor(...) and save the SAE again"
+        raise RefusedError(f"{path}: the SAE scales its inputs by a factor that its files do not hold; {remedy}")
     return sae.eval().requires_grad_(requires_grad=False)
 
 
@@ -291,9 +270,8 @@ def _encode(sae: "SAE[Any]", rows: Float[np.ndarray, "topics d_in"], advance: Ca
         if not np.isfinite(dense).all():
             raise RefusedError("this SAE gives features that are NaN or infinite; its weights or threshold are damaged")
         if dense.min() < 0:
-            raise RefusedError(
-                "this SAE gives features below 0; the article's files and counts are for those from 0 up"
-            )
+            found = "this SAE gives features below 0"
+            raise RefusedError(f"{found}; the article's files and counts are for those from 0 up")
         parts.append(csr_array(dense))
         advance(len(dense))
     return csr_array(vstack(parts))

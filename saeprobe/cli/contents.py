@@ -122,11 +122,8 @@ def mapped_from(file: Path, key: str) -> StoredTensor:
         said = cast("dict[str, Any]", json.loads(opened.read(length))[key])
     dtype = _DTYPES.get(str(said["dtype"]), str(said["dtype"]))
     at, kind = 8 + length + said["data_offsets"][0], np.dtype(f"<{NUMPY.get(dtype, 'u1')}")
-    stored = (
-        np.memmap(file, kind, "r", offset=at, shape=tuple(said["shape"]))
-        if all(said["shape"])
-        else np.empty(said["shape"])
-    )
+    shape = tuple(said["shape"])
+    stored = np.memmap(file, kind, "r", offset=at, shape=shape) if all(shape) else np.empty(shape)
     return StoredTensor(dtype=dtype, stored=stored)
 
 

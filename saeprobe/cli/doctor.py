@@ -3,16 +3,19 @@
 import argparse
 import os
 import platform
-from collections.abc import Iterator, Mapping
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from saeprobe.cli.rates import Rates, measure
 from saeprobe.cli.terminal import facts, project_root, say, seconds_in_words, table
-from saeprobe.files import bytes_in_words, visible
+from saeprobe.files import bytes_in_words, quoted, visible
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import Machine, models_absent, setting, this_machine, torch_cuda, version_of
+from saeprobe.subject.machine import Machine, models_absent, this_machine, torch_cuda, version_of
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import SubjectError
@@ -26,6 +29,13 @@ _PACKAGES: Final = {
     "bitsandbytes": "8-bit weights, on NVIDIA GPUs: pip install bitsandbytes",
     "pytest-xdist": 'probes in parallel: pip install "saeprobe[parallel]"',
 }
+_SECONDS: Final = 0.3  # of each measurement
+_SIDE: Final = 1024  # rows and columns of the matrices: large enough for a processor's full rate
+_GPU_SIDE: Final = 4096
+_SAMPLE: Final = 64 * 2**20  # bytes
+_BLOCK: Final = 4 * 2**20
+_F_NOCACHE: Final = 48  # macOS, <sys/fcntl.h>: reads go past the cache
+_TORCH_SITE: Final = "https://pytorch.org/get-started/locally"
 
 Facts = list[tuple[str, str]]
 
@@ -37,24 +47,24 @@ def run(arguments: argparse.Namespace) -> int:
     if models_absent() is not None:  # what is left to say takes neither the machine nor the Hub
         say(f"software\n{facts(software(apple_gpu=False))}\n")
         return run_subjects(arguments) or 1
-    from saeprobe.cli.hub import existing_folder
+    from saeprobe.cli import hub
 
     machine = this_machine()
-    rates = measure(existing_folder(), gpu=bool(machine.usable_gpus))
+    rates = measure(hub.existing_folder(), gpu=bool(machine.usable_gpus))
     by_name = {subject.name: subject for subject in subjects}
     found = [outlook(subject, rates, by_name.get(subject.protocol_of or "")) for subject in subjects]
     basis = f"time: for {_PROMPTS} prompts of {_TOKENS} tokens, estimated from below at the rates measured just now"
     reach = "  a model reaches a part of these rates, and importing the libraries takes some seconds more"
     # The name of a subject stands before the first line of what there is to say of it.
     notes = [
-        (one.name if line == 0 else "", note.removeprefix(f"{one.name} "))
+        ("" if row else one.name, note.removeprefix(f"{one.name} "))
         for one in found
-        for line, note in enumerate(one.notes)
+        for row, note in enumerate(one.notes)
     ]
     parts = [
         f"software\n{facts(software(apple_gpu=machine.apple_gpu))}",
         f"machine\n{facts(hardware(machine, rates.gpu_problem))}",
-        f"Hub\n{facts(hub())}",
+        f"Hub\n{facts(hub.in_words())}",
         table(["subject", "here", "memory", "disk", "time"], [one.row for one in found], right=[2, 3, 4]),
         f"{basis}\n{facts(_basis(rates))}\n{reach}",
         f"in words\n{facts(notes)}",
@@ -63,32 +73,35 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if {"ready", "wrong"} & {one.state for one in found} == {"ready"} else 1
 
 
-def run_subjects(arguments: argparse.Namespace) -> int:
+def run_subjects(_: argparse.Namespace) -> int:
     """Print a line a subject, and below the table what those that cannot run are lacking."""
-    del arguments  # the command has none
     root = project_root()
     found = [find_subject(name, root) for name in subject_names(root)]
     absent = {subject.name: None if subject.wrong else subject.missing() for subject in found}
-    rows = [
-        [
-            one.name,
-            "wrong" if one.wrong else "ready" if absent[one.name] is None else "absent",
-            one.wrong or one.summary,
-        ]
-        for one in found
-    ]
+    state = {name: "ready" if why is None else "absent" for name, why in absent.items()}
+    rows = [[one.name, "wrong" if one.wrong else state[one.name], one.wrong or one.summary] for one in found]
     lacking: dict[str, list[str]] = {}
     for name, why in absent.items():
-        words = "" if why is None else why.removeprefix(f"{name} ").replace(f"fetch {name} ", "fetch NAME ")
+        words = (why or "").removeprefix(f"{name} ").replace(f"fetch {name} ", "fetch NAME ")
         lacking.setdefault(words, []).append(name)
-    one_of = {why: names[0] if len(names) == 1 else "NAME" for why, names in lacking.items()}  # in the command
-    notes = [
-        visible(f"{', '.join(names)}: {why.replace('fetch NAME ', f'fetch {one_of[why]} ')}")
-        for why, names in lacking.items()
-        if why
-    ]
+    lacking.pop("", None)
+    notes: list[str] = []
+    for why, names in lacking.items():
+        one = names[0] if len(names) == 1 else "NAME"  # in the command
+        notes.append(visible(f"{', '.join(names)}: {why.replace('fetch NAME ', f'fetch {one} ')}"))
     say("\n\n".join([table(["subject", "here", "what it is"], rows), *notes]))
     return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Rates were measured on this machine, or are None where they could not be."""
+
+    processor: float  # floating point operations a second, of a float32 matrix product
+    gpu: float | None  # the same in bfloat16 on `cuda:0`
+    disk: float | None  # bytes a second, read from where the cache of the Hub is
+    uncached: bool  # whether the system was asked to read the disk itself; else its memory may have answered
+    gpu_problem: str | None  # why a GPU that the driver shows could not be used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +173,7 @@ def least_seconds(needs: MemoryNeeds, plan: MemoryPlan, *, disk: int | None, rat
 def _basis(rates: Rates) -> Facts:
     """Return what was measured, in words."""
     measured = [("CPU", f"{_rate(rates.processor)}, a float32 matrix product")]
-    if rates.gpu is not None:
-        measured.append(("cuda:0", f"{_rate(rates.gpu)}, a bfloat16 matrix product"))
+    measured += [] if rates.gpu is None else [("cuda:0", f"{_rate(rates.gpu)}, a bfloat16 matrix product")]
     if rates.disk is None:
         return [*measured, ("disk", "could not be measured: the cache of the Hub cannot be written to, or is full")]
     memory = "" if rates.uncached else ", or the system's memory of it"
@@ -175,8 +187,7 @@ def _rate(operations: float) -> str:
 def software(*, apple_gpu: bool) -> Facts:
     """Return what is installed."""
     torch, cuda = version_of("torch"), torch_cuda()
-    here = "with MPS for the Apple GPU" if apple_gpu else "CPU build"
-    built = here if cuda is None else f"built for CUDA {cuda}"
+    built = f"built for CUDA {cuda}" if cuda else "with MPS for the Apple GPU" if apple_gpu else "CPU build"
     return [
         ("saeprobe", version_of("saeprobe") or "not installed"),
         ("Python", f"{platform.python_version()} on {platform.platform(terse=True)}"),
@@ -192,9 +203,8 @@ def hardware(machine: Machine, gpu_problem: str | None) -> Facts:
         memory = f"{gpu.name}, {bytes_in_words(gpu.total_bytes)}, {bytes_in_words(gpu.free_bytes)} free"
         problem = gpu_problem if machine.cuda_usable else f"not used, since {machine.why_no_cuda}"
         known.append((f"cuda:{gpu.index}", f"{memory}; {problem}" if problem else memory))
-    known += [
-        ("GPU", f"of {maker}, not used: saeprobe computes on NVIDIA and Apple GPUs") for maker in machine.other_gpus
-    ]
+    not_used = "not used: saeprobe computes on NVIDIA and Apple GPUs"
+    known += [("GPU", f"of {maker}, {not_used}") for maker in machine.other_gpus]
     if machine.apple_gpu:
         known.append(("mps", "Apple's GPU, which shares the RAM"))
     if not known:
@@ -205,25 +215,86 @@ def hardware(machine: Machine, gpu_problem: str | None) -> Facts:
     return known
 
 
-def hub() -> Facts:
-    """Return how weights come here; a token is looked for and never shown."""
-    from huggingface_hub import constants
+def measure(folder: Path, *, gpu: bool) -> Rates:
+    """Multiply matrices, on a GPU only where there is one (this imports torch), and read back 64 MiB in `folder`."""
+    disk, uncached = _read_back(folder)
+    on_gpu, problem = _multiply_on_gpu() if gpu else (None, None)
+    return Rates(processor=_multiply(), gpu=on_gpu, disk=disk, uncached=uncached, gpu_problem=problem)
 
-    from saeprobe.cli.hub import cache_folder, free_bytes
 
-    offline = "yes: HF_HUB_OFFLINE is set, nothing can be fetched" if constants.HF_HUB_OFFLINE else "no"
-    from_where = "HF_ENDPOINT" if "HF_ENDPOINT" in os.environ else f"out of reach? {setting('the command')}"
-    token = Path(constants.HF_TOKEN_PATH)
-    # huggingface_hub's own get_token() may ask the network to renew it.
-    if any(os.environ.get(name) for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
-        have = "present (HF_TOKEN)"
-    elif token.is_file() and token.stat().st_size:
-        have = f"present ({token})"
-    else:
-        have = "none: gated repositories such as Llama's want one; run: hf auth login"
-    return [
-        ("cache", f"{cache_folder()}, whose disk has {bytes_in_words(free_bytes())} free"),
-        ("endpoint", f"{constants.ENDPOINT} ({from_where})"),
-        ("offline", offline),
-        ("token", have),
-    ]
+def _multiply() -> float:
+    """Return operations a second of numpy's matrix product, which uses all cores as torch's does."""
+    import numpy as np
+
+    matrix = np.ones((_SIDE, _SIDE), dtype=np.float32)
+    np.matmul(matrix, matrix)  # the first one starts the threads
+    return _repeated(lambda: np.matmul(matrix, matrix)) * 2 * _SIDE**3
+
+
+def _multiply_on_gpu() -> tuple[float | None, str | None]:
+    """Return operations a second on the first GPU, or why there are none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None, "torch finds no usable CUDA device; is the driver older than torch's CUDA?"
+    if (unbuilt := not_built_for(torch.cuda.get_device_capability(0), torch.cuda.get_arch_list())) is not None:
+        return None, unbuilt
+
+    def twenty() -> None:
+        for _ in range(20):
+            torch.mm(matrix, matrix)
+        torch.cuda.synchronize()
+
+    try:
+        matrix = torch.ones(_GPU_SIDE, _GPU_SIDE, dtype=torch.bfloat16, device="cuda:0")
+        twenty()  # the first one loads the kernels
+        return _repeated(twenty) * 20 * 2 * _GPU_SIDE**3, None
+    except RuntimeError as error:  # all of its memory is taken, or the card is of a generation that torch has dropped
+        return None, quoted(error)
+
+
+def not_built_for(capability: tuple[int, int], built: Sequence[str]) -> str | None:
+    """Say that a torch was not built for a GPU of this compute capability; None where it was.
+
+    Code for a generation (`sm_80`) runs on its later minor versions (8.6), and `compute_90` is compiled for all later
+    ones: https://docs.nvidia.com/cuda/cuda-compiler-driver-nvcc/#gpu-compilation
+    """
+    for name in built:
+        at = divmod(int(re.sub(r"\D", "", name)), 10)
+        if at <= capability and (at[0] == capability[0] or name.startswith("compute")):
+            return None
+    here = "".join(map(str, capability))
+    return f"it computes as sm_{here}, and this torch is built for {', '.join(built)}: {_TORCH_SITE}"
+
+
+def _repeated(work: Callable[[], object]) -> float:
+    """Do the work over and over for 0.3 s and return how often a second it was done."""
+    count, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < _SECONDS:
+        work()
+        count += 1
+    return count / (time.perf_counter() - begun)
+
+
+def _read_back(folder: Path) -> tuple[float | None, bool]:
+    """Return bytes a second read from a file written just now, and whether it was the disk that was read."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            block = os.urandom(_BLOCK)  # a file of zeros may take no room on some disks
+            for _ in range(_SAMPLE // _BLOCK):
+                file.write(block)
+            os.fsync(file.fileno())
+            uncached = hasattr(os, "posix_fadvise") or sys.platform == "darwin"  # the system forgets what it holds
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            elif sys.platform == "darwin":
+                import fcntl
+
+                fcntl.fcntl(file.fileno(), _F_NOCACHE, 1)
+            file.seek(0)
+            begun = time.perf_counter()
+            while file.read(_BLOCK):
+                pass
+            return _SAMPLE / (time.perf_counter() - begun), uncached
+    except OSError:  # a full disk, or a cache on a file system that is only read
+        return None, False

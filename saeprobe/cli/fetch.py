@@ -54,10 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"all that {name} needs is here already, in {hub.cache_folder()}")
         return 0
     if constants.HF_HUB_OFFLINE:
-        raise RefusedError(
-            f"{name} is not whole here and HF_HUB_OFFLINE is set: nothing can be fetched; take HF_HUB_OFFLINE out of "
-            "the environment and run the command again"
-        )
+        remedy = "take HF_HUB_OFFLINE out of the environment and run the command again"
+        raise RefusedError(f"{name} is not whole here and HF_HUB_OFFLINE is set: nothing can be fetched; {remedy}")
     wanted = [file for download in downloads for file in hub.wanted_files(download, whole=arguments.whole)]
     lacking = _state(name, wanted)
     if arguments.dry_run:
@@ -97,11 +95,9 @@ def _state(name: str, wanted: Sequence[RemoteFile]) -> list[RemoteFile]:
     say("\n".join(lines))
     sys.stdout.flush()
     if total - held > free:
-        raise RefusedError(
-            f"{name} needs {bytes_in_words(total - held)} more and the disk of {hub.existing_folder()} has "
-            f"{bytes_in_words(free)} free; make room there, or "
-            f"{hub.setting('the command', 'HF_HOME', 'A_FOLDER_ON_A_LARGER_DISK')}"
-        )
+        found = f"the disk of {hub.existing_folder()} has {bytes_in_words(free)} free"
+        remedy = f"make room there, or {hub.setting('the command', 'HF_HOME', 'A_FOLDER_ON_A_LARGER_DISK')}"
+        raise RefusedError(f"{name} needs {bytes_in_words(total - held)} more and {found}; {remedy}")
     return lacking
 
 
@@ -155,11 +151,10 @@ class _Transfer:
                 except OSError as error:
                     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                         raise
-                    raise RefusedError(
-                        f"the disk of {hub.cache_folder()} is full: {bytes_in_words(self._here)} of "
-                        f"{bytes_in_words(self.file.size)} of {self.file.name} are kept; free some room and run the "
-                        "command again, or put HF_HOME=/a/larger/disk before it"
-                    ) from error
+                    kept = f"{bytes_in_words(self._here)} of {bytes_in_words(self.file.size)} of {self.file.name}"
+                    full = f"the disk of {hub.cache_folder()} is full: {kept} are kept"
+                    remedy = "free some room and run the command again, or put HF_HOME=/a/larger/disk before it"
+                    raise RefusedError(f"{full}; {remedy}") from error
                 self.file.part.replace(self.file.blob)
             self.file.link()
 
@@ -181,11 +176,9 @@ class _Transfer:
                 break
         self.advance(-self._here)
         self.file.part.unlink()
-        raise RefusedError(
-            f"{self.file.name} of {self.file.repo} came with another content than {constants.ENDPOINT} announces "
-            f"(digest {self.file.digest[:12]}...); it was thrown away: run the command again, or try another "
-            "HF_ENDPOINT"
-        )
+        found = f"{self.file.name} of {self.file.repo} came with another content than {constants.ENDPOINT} announces"
+        remedy = "it was thrown away: run the command again, or try another HF_ENDPOINT"
+        raise RefusedError(f"{found} (digest {self.file.digest[:12]}...); {remedy}")
 
     def _receive(self) -> None:
         """Append to the part until it is full, over as many connections as it takes."""
@@ -202,9 +195,8 @@ class _Transfer:
                 if failed is not None and (failures >= _ATTEMPTS or not _may_pass(failed)):
                     raise failed
             if failures >= _ATTEMPTS:
-                raise RefusedError(
-                    f"{constants.ENDPOINT} sends nothing of {self.file.name} of {self.file.repo}; run this again later"
-                )
+                found = f"{constants.ENDPOINT} sends nothing of {self.file.name} of {self.file.repo}"
+                raise RefusedError(f"{found}; run this again later")
             if self._here < self.file.size and self.stop.wait(PAUSE * 2**failures):
                 raise _StoppedError
 

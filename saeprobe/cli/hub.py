@@ -31,7 +31,7 @@ from huggingface_hub.utils import (
 )
 
 from saeprobe.cli.terminal import RefusedError
-from saeprobe.files import written_whole
+from saeprobe.files import bytes_in_words, written_whole
 from saeprobe.subject.files import INDEX
 from saeprobe.subject.files.shards import needed_shards
 from saeprobe.subject.machine import setting
@@ -132,6 +132,26 @@ def free_bytes() -> int:
     return shutil.disk_usage(existing_folder()).free
 
 
+def in_words() -> list[tuple[str, str]]:
+    """Return how weights come here; a token is looked for and never shown."""
+    offline = "yes: HF_HUB_OFFLINE is set, nothing can be fetched" if constants.HF_HUB_OFFLINE else "no"
+    from_where = "HF_ENDPOINT" if "HF_ENDPOINT" in os.environ else f"out of reach? {setting('the command')}"
+    token = Path(constants.HF_TOKEN_PATH)
+    # huggingface_hub's own get_token() may ask the network to renew it.
+    if any(os.environ.get(name) for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
+        have = "present (HF_TOKEN)"
+    elif token.is_file() and token.stat().st_size:
+        have = f"present ({token})"
+    else:
+        have = "none: gated repositories such as Llama's want one; run: hf auth login"
+    return [
+        ("cache", f"{cache_folder()}, whose disk has {bytes_in_words(free_bytes())} free"),
+        ("endpoint", f"{constants.ENDPOINT} ({from_where})"),
+        ("offline", offline),
+        ("token", have),
+    ]
+
+
 def wanted_files(download: Download, *, whole: bool) -> tuple[RemoteFile, ...]:
     """Ask the Hub which files a download means, and return them, small ones first."""
     repo, revision = download.repo, download.revision or constants.DEFAULT_REVISION
@@ -140,18 +160,15 @@ def wanted_files(download: Download, *, whole: bool) -> tuple[RemoteFile, ...]:
             api = HfApi(endpoint=constants.ENDPOINT)
             info = api.model_info(repo, revision=revision, files_metadata=True, timeout=PATIENCE)
         except (ValueError, KeyError, TypeError) as error:
-            raise RefusedError(
-                f"{constants.ENDPOINT} did not answer about {repo} as the Hub does ({error}); "
-                "check HF_ENDPOINT, and the repository's name in the subject's declaration"
-            ) from error
+            said = f"{constants.ENDPOINT} did not answer about {repo} as the Hub does ({error})"
+            remedy = "check HF_ENDPOINT, and the repository's name in the subject's declaration"
+            raise RefusedError(f"{said}; {remedy}") from error
         commit, listed = str(info.sha), {one.rfilename: one for one in info.siblings or []}
         chosen = choose_files(listed, download.patterns)
         if not chosen:
             patterns = ", ".join(download.patterns) or "any file of weights"
-            raise RefusedError(
-                f"{repo} has no file that matches {patterns} at revision {revision}; its files are: "
-                f"{', '.join(sorted(listed)[:8])}"
-            )
+            said = f"{repo} has no file that matches {patterns} at revision {revision}"
+            raise RefusedError(f"{said}; its files are: {', '.join(sorted(listed)[:8])}")
         if download.depth is not None and not whole and INDEX in chosen:
             chosen -= _deeper_shards(repo, commit, depth=download.depth)
         found: list[RemoteFile] = []
@@ -162,9 +179,8 @@ def wanted_files(download: Download, *, whole: bool) -> tuple[RemoteFile, ...]:
                 head = ask_about(_url(repo, commit, name))
                 size, digest = head.size, head.etag
             if size is None or digest is None:
-                raise RefusedError(
-                    f"{constants.ENDPOINT} does not say how large {name} of {repo} is; try another HF_ENDPOINT"
-                )
+                unsaid = f"{constants.ENDPOINT} does not say how large {name} of {repo} is"
+                raise RefusedError(f"{unsaid}; try another HF_ENDPOINT")
             found.append(RemoteFile(repo=repo, revision=revision, commit=commit, name=name, size=size, digest=digest))
     return tuple(sorted(found, key=lambda one: (one.size, one.name)))
 
@@ -209,10 +225,8 @@ def explained(repo: str, revision: str) -> Generator[None]:
             case errors.GatedRepoError():
                 message = f"{repo} is gated and {known}; accept its licence at {HUB}/{repo}, then {_LOG_IN}"
             case errors.RepositoryNotFoundError():
-                message = (
-                    f"{endpoint} has no repository {repo}, or it is private and {known}; "
-                    f"check the name in the subject's declaration, or {_LOG_IN}"
-                )
+                message = f"{endpoint} has no repository {repo}, or it is private and {known}; "
+                message += f"check the name in the subject's declaration, or {_LOG_IN}"
             case errors.RevisionNotFoundError():
                 message = f"{repo} has no revision {revision!r}; name a branch, a tag or a commit that it has"
             case errors.EntryNotFoundError():
@@ -224,10 +238,8 @@ def explained(repo: str, revision: str) -> Generator[None]:
             case errors.HfHubHTTPError():
                 message = f"{endpoint} answered {error.response.status_code} for {repo}; run the command again later"
             case _:
-                message = (
-                    f"{endpoint} cannot be reached ({type(error).__name__}: {error}); check the line and its "
-                    f"proxy; where huggingface.co is out of reach, {setting('the command')}"
-                )
+                message = f"{endpoint} cannot be reached ({type(error).__name__}: {error}); check the line and its "
+                message += f"proxy; where huggingface.co is out of reach, {setting('the command')}"
         raise RefusedError(message) from error
 
 
@@ -245,9 +257,8 @@ def choose_files(names: Iterable[str], patterns: Iterable[str]) -> frozenset[str
         for name in filter_repo_objects(names, allow_patterns=wanted or None)
         if name in wanted or not _matches(name, _NEVER)
     ]
-    better = {
-        path.parent for path in chosen if path.suffix == ".safetensors" and not path.name.startswith("consolidated")
-    }
+    whole = [path for path in chosen if path.suffix == ".safetensors"]
+    better = {path.parent for path in whole if not path.name.startswith("consolidated")}
 
     def is_duplicate(path: PurePosixPath) -> bool:
         twice = path.parent in better and _matches(path.name, _DUPLICATES)

@@ -37,8 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     lines += [f"there already, and left as it was: {name}" for name in left]
     if "pyproject.toml" in left and (lacking := _lacking(folder / "pyproject.toml")):
         lines += ["", "to declare a model and an SAE of your own, add to pyproject.toml:", "", lacking]
-    lines += _surrounding(folder)
-    say("\n".join([*lines, "", "next:", *(f"  {line}" for line in _next(arguments.folder))]))
+    quote = shlex.quote if os.name == "posix" else '"{}"'.format
+    models = [] if find_spec("torch") else ['pip install "saeprobe[models]"']
+    enter = [] if folder.resolve() == Path.cwd() else [f"cd {quote(str(arguments.folder))}"]
+    then = [*models, *enter, "pytest probes/", "saeprobe gate articles/first.md"]
+    say("\n".join([*lines, *_surrounding(folder), "", "next:", *(f"  {line}" for line in then)]))
     return 0
 
 
@@ -93,11 +96,3 @@ def _surrounding(folder: Path) -> list[str]:
         lines += ["", f"warning: {tests} holds tests of another project. pytest collects these probes with them, and"]
         lines += ["refuses two files of the name test_first.py: move the new project out of it, or rename the file"]
     return lines
-
-
-def _next(folder: Path) -> list[str]:
-    """List the commands that lead to a verdict and to a released article."""
-    quote = shlex.quote if os.name == "posix" else '"{}"'.format
-    models = [] if find_spec("torch") else ['pip install "saeprobe[models]"']
-    enter = [] if folder.resolve() == Path.cwd() else [f"cd {quote(str(folder))}"]
-    return [*models, *enter, "pytest probes/", "saeprobe gate articles/first.md"]

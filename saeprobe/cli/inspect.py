@@ -29,8 +29,7 @@ _ROWS_AT_ONCE, _LIKE_ONE = 4096, 0.01  # of a decoder, whose rows are called of 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is there."""
     contents = read_contents(arguments.path)
-    write = _as_json if arguments.json else _as_text
-    say(write(contents, recognise(contents)))
+    say((_as_json if arguments.json else _as_text)(contents, recognise(contents)))
     return 0
 
 
@@ -159,9 +158,7 @@ def _decoder_norms(decoder: StoredTensor | None, *, transposed: bool = False) ->
 def _training(config: Mapping[str, Any]) -> dict[str, str]:
     nested: object = config.get("metadata")
     stated = {**config, **(cast(Mapping[str, Any], nested) if isinstance(nested, Mapping) else {})}
-    hook = stated.get("hook_name")
-    if hook is None:
-        hook = stated.get("hook_point")  # its name before SAELens 6
+    hook = stated.get("hook_point") if stated.get("hook_name") is None else stated["hook_name"]  # before SAELens 6
     context, bos = stated.get("context_size"), stated.get("prepend_bos")
     found = {
         "model": stated.get("model_name"),

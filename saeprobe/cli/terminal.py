@@ -100,11 +100,11 @@ def explain(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: there is no such file or folder; check the path"
-    if isinstance(error, OSError):
-        name = error.filename2 or error.filename  # a file that was written whole has the second name
-        busy = "; is it open in another program?" if error.filename2 else ""
-        return str(error) if name is None else f"{name}: {error.strerror or error}{busy}"
-    return None
+    if not isinstance(error, OSError):
+        return None
+    name = error.filename2 or error.filename  # a file that was written whole has the second name
+    busy = "; is it open in another program?" if error.filename2 else ""
+    return str(error) if name is None else f"{name}: {error.strerror or error}{busy}"
 
 
 def checked_output(arguments: argparse.Namespace) -> Path:
@@ -128,9 +128,8 @@ def project_root(start: Path | None = None) -> Path:
     if file is not None:
         with file.open("rb") as content:
             if content.read(3) == BOM_UTF8:
-                raise RefusedError(
-                    f"{file} begins with a byte order mark, which pytest refuses; save it as UTF-8 without BOM"
-                )
+                found = f"{file} begins with a byte order mark, which pytest refuses"
+                raise RefusedError(f"{found}; save it as UTF-8 without BOM")
     return project_of(here, pytest_root(here))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from saeprobe.claims import Word, did_you_mean, members
 from saeprobe.files import visible
@@ -17,7 +17,6 @@ from saeprobe.report import ReportError, command_line, planned_name, read_report
 from saeprobe.report.shape import Document, Probe
 
 Decision = Literal["release", "hold", "cannot tell"]
-
 EXIT_CODES: Final[dict[Decision, int]] = {"release": 0, "hold": 1, "cannot tell": 2}
 
 
@@ -30,23 +29,18 @@ def _together(decisions: Sequence[Decision]) -> Decision:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ruling:
-    """A ruling says what becomes of one citation; `gap` says what the report does not answer, if anything.
-
-    `elsewhere` are the subjects that the report has the claim on where it has it on others alone; `swapped` are those
-    that read other prompts than they declare.
-    """
+    """A ruling says what becomes of one citation; `gap` is what the report does not answer, if anything, and why."""
 
     citation: Citation
     probes: tuple[Probe, ...] = ()
     gap: str | None = None
-    elsewhere: tuple[str, ...] = ()
-    swapped: tuple[str, ...] = ()
+    remedy: str = ""  # of the gap
 
     @property
     def decision(self) -> Decision:
         """Hold where any probe holds; release where there are probes, all release, and the report has no gap."""
-        decisions: list[Decision] = [decision_of(probe) for probe in self.probes]
-        return _together([*decisions, *(() if self.gap is None else ("cannot tell",))])
+        gap: list[Decision] = [] if self.gap is None else ["cannot tell"]
+        return _together([*map(decision_of, self.probes), *gap])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,19 +85,27 @@ def decide_release(article: Article, report: Document) -> Release:
     subject that the report ran it on, and at least one. A probe that was planned and is not reported leaves its claim
     undecided, and so does a subject that was given prompts in the place of STYLES which it neither declares nor needs.
     """
-    rulings = tuple(_ruling(cited, report) for cited in article.claims)
+    rulings = tuple(_ruling(cited, report, _run_of_all(article)) for cited in article.claims)
     uncommitted = named(report.run.changed) if report.run.dirty else None
     return Release(article=article, rulings=rulings, command=report.run.command, uncommitted=uncommitted)
 
 
-def _ruling(citation: Citation, report: Document) -> Ruling:
+def _run_of_all(article: Article) -> str:
+    """Name the run that decides all that the article cites; one of a single subject would take the others out again."""
+    subjects = dict.fromkeys(citation.subject for citation in article.claims)
+    marks = " or ".join(subject.replace("+", " and ") for subject in subjects if subject is not None)
+    return command_line(["pytest", "probes/", *(["-m", marks] if marks else [])])
+
+
+def _ruling(citation: Citation, report: Document, command: str) -> Ruling:
     of_claim = [probe for claim in report.claims if claim.id == citation.id for probe in claim.probes]
     if citation.subject is None:
         probes = [probe for probe in of_claim if probe.verdict != "not run"] or of_claim
     else:
         probes = [probe for probe in of_claim if probe.subject == citation.subject]
     lost = _lost(citation, of_claim, report.planned)
-    gap, elsewhere, on = None, (), {name for probe in probes for name in members(probe.subject)}
+    again, on = f"{command} writes a new report", {name for probe in probes for name in members(probe.subject)}
+    gap, remedy = None, f"{again}; if no probe decides this claim yet, write one or take the claim out"
     swapped = {one.name: one.other_prompts for one in report.subjects if one.name in on and one.other_prompts}
     if lost:
         gap = f"planned but not reported: {', '.join(lost)}; the run did not come to its end"
@@ -113,12 +115,16 @@ def _ruling(citation: Citation, report: Document) -> Ruling:
         near = f"; its cases have: {cases}" if cases else did_you_mean(citation.id, ids)
         gap = f"no probe in the report has this id{near}"
     elif not probes:
-        elsewhere = tuple(dict.fromkeys(probe.subject for probe in of_claim))
+        elsewhere = dict.fromkeys(probe.subject for probe in of_claim)
         gap = f"the report has it on {', '.join(elsewhere)} only"
+        remedy = f"write subject: {' or '.join(elsewhere)} in the article; "
+        remedy += f"where its probe has subjects({citation.subject!r}) too, {again}"
     elif swapped:
         gap = "; ".join(f"{name} reads {file} in the place of STYLES" for name, file in swapped.items())
         gap += ": given for that run, so that the numbers may be of other prompts than the subject's own"
-    return Ruling(citation=citation, probes=tuple(probes), gap=gap, elsewhere=elsewhere, swapped=tuple(swapped))
+        remedy = f"name no {' and '.join(swapped)} in saeprobe_prompts and --saeprobe-prompts, "
+        remedy += f"or declare prompts = FILE in a subject of its own; then {again}"
+    return Ruling(citation=citation, probes=tuple(probes), gap=gap, remedy=remedy)
 
 
 def _lost(citation: Citation, of_claim: Sequence[Probe], planned: Sequence[str]) -> list[str]:
@@ -140,10 +146,8 @@ _REMEDIES: Final[dict[Word, str]] = {
     "broken": "mend the probe or its instrument",
     "not run": "bring what is absent",
 }
-_SEEN: Final = ("explained", "refuted", "drifted")
-"""Verdicts whose evidence is there to be looked at; the others are decided by a new run alone."""
-_APART: Final = "--saeprobe-report=.saeprobe/again"
-"""Where a run of one probe writes its report, which must not take the place of the report of all claims."""
+_SEEN: Final = ("explained", "refuted", "drifted")  # their evidence is there to be looked at; others take a new run
+_APART: Final = "--saeprobe-report=.saeprobe/again"  # not in the place of the report of all claims
 _UNCOMMITTED: Final = (
     "warning: the report is of a tree with uncommitted changes, so that nobody can tell later what was\n"
     "measured; before the article appears commit them and run the probes again:"
@@ -160,7 +164,10 @@ def render(release: Release) -> str:
             if ruling.decision == decision:
                 lines += _ruling_lines(ruling, release)
     warning = [] if release.uncommitted is None else [f"{_UNCOMMITTED}\n  {visible(release.uncommitted)}"]
-    return "\n".join([*lines, "", *warning, _summary(release)])
+    counts, total = Counter(ruling.decision for ruling in release.rulings), len(release.rulings)
+    summary = f"{counts['release']} of {total} {'claim' if total == 1 else 'claims'} released, {counts['hold']} held, "
+    summary += f"{counts['cannot tell']} undecided; exit code {release.exit_code}"
+    return "\n".join([*lines, "", *warning, summary])
 
 
 def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
@@ -175,23 +182,7 @@ def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
         elif probe.scope:
             yield _indented(f"scope: {probe.scope}")
     if ruling.gap is not None:
-        yield _indented(ruling.gap)
-        again = f"{_run_of_all(release)} writes a new report"
-        if ruling.elsewhere:
-            cited = f"where its probe has subjects({ruling.citation.subject!r}) too, {again}"
-            yield _indented(f"-> write subject: {' or '.join(ruling.elsewhere)} in the article; {cited}")
-        elif ruling.swapped:
-            own = f"{' and '.join(ruling.swapped)} in saeprobe_prompts and --saeprobe-prompts"
-            yield _indented(f"-> name no {own}, or declare prompts = FILE in a subject of its own; then {again}")
-        else:
-            yield _indented(f"-> {again}; if no probe decides this claim yet, write one or take the claim out")
-
-
-def _run_of_all(release: Release) -> str:
-    """Name the run that decides all that the article cites; one of a single subject would take the others out again."""
-    subjects = dict.fromkeys(ruling.citation.subject for ruling in release.rulings)
-    marks = " or ".join(subject.replace("+", " and ") for subject in subjects if subject is not None)
-    return command_line(["pytest", "probes/", *(["-m", marks] if marks else [])])
+        yield from map(_indented, (ruling.gap, f"-> {ruling.remedy}"))
 
 
 def _remedy(probe: Probe, command: str) -> str:
@@ -213,33 +204,13 @@ def _left_baseline(probe: Probe) -> bool:
     return any(row.agrees is not True for row in approved.rows)
 
 
-def _summary(release: Release) -> str:
-    counts = Counter(ruling.decision for ruling in release.rulings)
-    total = len(release.rulings)
-    return (
-        f"{counts['release']} of {total} {'claim' if total == 1 else 'claims'} released, {counts['hold']} held, "
-        f"{counts['cannot tell']} undecided; exit code {release.exit_code}"
-    )
-
-
 def _indented(text: str) -> str:
-    return fill(
-        visible(text.replace("\n", " ")),
-        _WIDTH,
-        initial_indent=" " * 15,
-        subsequent_indent=" " * 17,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    margins: dict[str, Any] = {"initial_indent": " " * 15, "subsequent_indent": " " * 17}
+    return fill(visible(text.replace("\n", " ")), _WIDTH, **margins, break_long_words=False, break_on_hyphens=False)
 
 
 def run_gate(article: Path, report: Path) -> tuple[int, str]:
-    """Decide on an article from a report.
-
-    Returns:
-        The exit code, 0 to release, 1 to hold, 2 where the report cannot tell or one of the files is unusable; and the
-        text to print.
-    """
+    """Decide on an article from a report; return the exit code, also 2 for unusable files, and the text to print."""
     try:
         release = decide_release(read_article(article), read_report(report))
     except (ArticleError, ReportError) as error:

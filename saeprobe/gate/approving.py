@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +24,7 @@ UNDECIDED: Final[Mapping[Word, str]] = {
     "unverifiable": "there is nothing to hold a later run against",
 }
 """Verdicts that cannot be approved, and why."""
-LEAST_WORDS: Final = 3
-"""The fewest words of a reason; fewer say no more than "ok"."""
+LEAST_WORDS: Final = 3  # of a reason; fewer say no more than "ok"
 _MANY: Final = re.compile(r"[*?,\s\[\]]")
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 
@@ -66,14 +65,8 @@ def approve(
 ) -> Approval:
     """Accept what a report measured of one claim on one subject, and add it to the claim's file in `folder`.
 
-    Args:
-        report: what was measured.
-        claim: the id of one claim.
-        subject: needed where the claim was decided on several.
-        by: who approves.
-        because: the reason, three words at least.
-        on: the day, in ISO 8601.
-        folder: of the baselines; made as needed.
+    A `subject` is needed where the claim was decided on several. The reason, `because`, has three words at least, and
+    the day, `on`, is in ISO 8601; the folder is made as needed.
 
     Raises:
         ApprovalError: the report is of a tree with uncommitted changes; the claim or subject is not in it, or not one;
@@ -83,11 +76,9 @@ def approve(
     person, reason = " ".join(by.split()), " ".join(because.split())
     _check_reason(person, reason)
     if report.run.dirty:
-        raise ApprovalError(
-            f"the report is of a tree with uncommitted changes ({named(report.run.changed)}), so that nobody could "
-            "find out later what was measured; "
-            "commit them, run the probes again, and approve then"
-        )
+        found = f"the report is of a tree with uncommitted changes ({named(report.run.changed)}), so that nobody could "
+        remedy = "commit them, run the probes again, and approve then"
+        raise ApprovalError(f"{found}find out later what was measured; {remedy}")
     chosen = _claim(report, claim)
     probe = _probe(chosen, subject)
     verdict = _verdict(probe, claim)
@@ -120,20 +111,16 @@ def _check_reason(person: str, reason: str) -> None:
     # A Chinese word has two characters or so.
     words = len(_HAN.sub("", reason).split()) + len(_HAN.findall(reason)) // 2
     if words < LEAST_WORDS:
-        raise ApprovalError(
-            f"--because is {reason!r}; say in at least {LEAST_WORDS} words why the value may be relied on "
-            "(two Chinese characters count as a word)"
-        )
+        wanted = f"say in at least {LEAST_WORDS} words why the value may be relied on"
+        raise ApprovalError(f"--because is {reason!r}; {wanted} (two Chinese characters count as a word)")
 
 
 def _check_new(baseline: Baseline, approvals: Sequence[Baseline]) -> None:
     """Refuse a second approval of a run by one person, which would only bury the reason that was given first."""
     for one in approvals:
         if (one.approved_by, one.measured_with) == (baseline.approved_by, baseline.measured_with):
-            raise ApprovalError(
-                f"{one.approved_by} approved this run of {one.claim} on {one.subject} on {one.on} already, because "
-                f'"{one.because}"; another approval takes another run, or another person'
-            )
+            found = f"{one.approved_by} approved this run of {one.claim} on {one.subject} on {one.on} already, because "
+            raise ApprovalError(f'{found}"{one.because}"; another approval takes another run, or another person')
 
 
 def _claim(report: Document, name: str) -> Claim:
@@ -156,9 +143,8 @@ def _probe(claim: Claim, subject: str | None) -> Probe:
         near = did_you_mean(wanted, names)
         raise ApprovalError(f"{claim.id} was not decided on {wanted!r}{near}; the report has it on {', '.join(names)}")
     if len(found) > 1:
-        raise ApprovalError(
-            f"{claim.id} was decided {len(found)} times on {wanted}; a baseline belongs to one probe, so make it one"
-        )
+        times = f"{claim.id} was decided {len(found)} times on {wanted}"
+        raise ApprovalError(f"{times}; a baseline belongs to one probe, so make it one")
     return found[0]
 
 
@@ -179,23 +165,13 @@ def _samples(report: Document, probe: Probe) -> Iterator[Sample]:
             Prompt(text=held.text[row], style=held.style[row], topic=held.topic[row], template=held.template[row])
             for row in sample.prompts
         )
-        fields: dict[str, Any] = vars(sample) | {"prompts": prompts}
-        yield Sample(**fields)
+        of_sample: dict[str, Any] = vars(sample) | {"prompts": prompts}
+        yield Sample(**of_sample)
 
 
 def _provenance(report: Document, subject: str) -> Provenance:
     run = report.run
     described = {one.name: vars(one) for one in report.subjects}
-    return Provenance(
-        subjects={name: identity_of(described.get(name, {})) for name in members(subject)},
-        versions=run.versions,
-        python=run.python,
-        platform=run.platform,
-        device=run.device,
-        evidence=run.evidence_dir,
-        commit=run.commit,
-        dirty=run.dirty,
-        generated=report.generated,
-        alpha=run.alpha,
-        seed=run.seed,
-    )
+    made = {one.name: vars(run)[one.name] for one in fields(Provenance) if one.name in vars(run)}
+    of_subjects = {name: identity_of(described.get(name, {})) for name in members(subject)}
+    return Provenance(**made, subjects=of_subjects, evidence=run.evidence_dir, generated=report.generated)

@@ -13,7 +13,7 @@ from typing import Final, cast
 import yaml
 
 from saeprobe.claims import did_you_mean
-from saeprobe.files import DEEPEST, FileError, check_values, quoted, read_text, shortened, visible
+from saeprobe.files import DEEPEST, FileError, UnusableError, check_values, quoted, read_text, shortened
 
 _FRONT_MATTER: Final = re.compile(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST: Final = 50_000  # characters of front matter; PyYAML takes a second for them
@@ -21,14 +21,8 @@ _KEYS: Final = ("title", "language", "day", "claims")
 _CITATION_KEYS: Final = ("id", "subject")
 
 
-class ArticleError(ValueError):
-    """The front matter of an article cannot be used; `path` is the article."""
-
-    def __init__(self, problem: str, *, remedy: str, path: Path) -> None:
-        self.problem = problem
-        self.remedy = remedy
-        self.path = path
-        super().__init__(visible(f"{path}: {problem}; {remedy}"))
+class ArticleError(UnusableError):
+    """The front matter of an article cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +47,7 @@ class Article:
     day: int | None = None
 
 
-Refuse = Callable[..., ArticleError]
-"""An `ArticleError` of one path, still without the problem and the `remedy`."""
+Refuse = Callable[..., ArticleError]  # of one path, still without the problem and the `remedy`
 
 
 def read_article(path: Path) -> Article:
@@ -75,7 +68,7 @@ def read_article(path: Path) -> Article:
             raise refuse(f"the key {key!r} is unknown{near}", remedy=f"wanted: {', '.join(_KEYS)}")
     for key, example in _EXAMPLES.items():
         if key not in front:
-            raise refuse(f"the front matter has no {key!r}", remedy=f"add it: {example}")
+            raise refuse(f"the front matter has no {key!r}", remedy=f"add it: {key}: {example}")
     day = front.get("day")
     if day is not None and (not isinstance(day, int) or isinstance(day, bool) or day < 1):
         raise refuse(f"day is {shortened(day)}", remedy="write a whole number from 1, or leave it out")
@@ -88,11 +81,7 @@ def read_article(path: Path) -> Article:
     )
 
 
-_EXAMPLES: Final = {
-    "title": 'title: "What sparrow shows"',
-    "language": "language: en",
-    "claims": "claims: [day1.sparse]",
-}
+_EXAMPLES: Final = {"title": '"What sparrow shows"', "language": "en", "claims": "[day1.sparse]"}
 
 
 def _front_matter(path: Path, refuse: Refuse) -> dict[object, object]:
@@ -126,9 +115,8 @@ def _mapping(text: str, path: Path, refuse: Refuse) -> object:
     # The stubs leave the loader's type open.
     read = cast("Callable[..., Iterator[object]]", yaml.parse)  # pyright: ignore[reportUnknownMemberType]
     compose = cast("Callable[..., yaml.Node | None]", yaml.compose)  # pyright: ignore[reportUnknownMemberType]
-    remedy = "correct the syntax there"
+    remedy, depth = "correct the syntax there", 0
     try:
-        depth = 0
         for event in read(text, Loader=yaml.SafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:  # PyYAML takes ever longer for each level
@@ -139,8 +127,6 @@ def _mapping(text: str, path: Path, refuse: Refuse) -> object:
         _refuse_repeated_keys(compose(text, Loader=yaml.SafeLoader), refuse)
         front = cast("object", yaml.safe_load(text))
         check_values(path, front)
-    except ArticleError:
-        raise
     except FileError as error:
         raise refuse(error.found, remedy=f"wanted {error.wanted}") from error
     except yaml.MarkedYAMLError as error:
@@ -169,13 +155,10 @@ def _refuse_repeated_keys(node: yaml.Node | None, refuse: Refuse) -> None:
 
 def _citations(value: object, refuse: Refuse) -> tuple[Citation, ...]:
     if not isinstance(value, list) or not value:
-        raise refuse(
-            f"claims is {shortened(cast('object', value))}, which lists no claim",
-            remedy="list the ids of those it cites, one at least",
-        )
-    citations = [
-        _citation(entry, f"claim {number}", refuse) for number, entry in enumerate(cast("list[object]", value), start=1)
-    ]
+        found = f"claims is {shortened(cast('object', value))}, which lists no claim"
+        raise refuse(found, remedy="list the ids of those it cites, one at least")
+    entries = enumerate(cast("list[object]", value), start=1)
+    citations = [_citation(entry, f"claim {number}", refuse) for number, entry in entries]
     by_id: dict[str, list[Citation]] = {}
     for citation in citations:
         by_id.setdefault(citation.id, []).append(citation)
@@ -184,10 +167,8 @@ def _citations(value: object, refuse: Refuse) -> tuple[Citation, ...]:
         if same.count(citation) > 1:
             raise refuse(f"{citation} is cited twice", remedy="leave one of the entries out")
         if citation.subject is None and len(same) > 1:
-            raise refuse(
-                f"{citation} is cited both on every subject and on {same[-1].subject or same[0].subject!r}",
-                remedy="name the subject in every entry, or in none",
-            )
+            found = f"{citation} is cited both on every subject and on {same[-1].subject or same[0].subject!r}"
+            raise refuse(found, remedy="name the subject in every entry, or in none")
     return tuple(citations)
 
 
@@ -196,14 +177,11 @@ def _citation(entry: object, where: str, refuse: Refuse) -> Citation:
         fields = cast("dict[object, object]", entry)
         for key in fields:
             if key not in _CITATION_KEYS:
-                near = did_you_mean(str(key), _CITATION_KEYS)
-                raise refuse(
-                    f"{where}: the key {key!r} is unknown{near}", remedy="wanted: id, and subject where it matters"
-                )
+                found = f"{where}: the key {key!r} is unknown{did_you_mean(str(key), _CITATION_KEYS)}"
+                raise refuse(found, remedy="wanted: id, and subject where it matters")
         if "id" not in fields:
             raise refuse(f"{where} has no id", remedy="write {id: day1.sparse, subject: sparrow}")
-        subject = None if "subject" not in fields else _text(fields["subject"], f"{where}, subject", refuse)
-        return Citation(id=_text(fields["id"], f"{where}, id", refuse), subject=subject)
+        return Citation(**{str(key): _text(one, f"{where}, {key}", refuse) for key, one in fields.items()})
     return Citation(id=_text(entry, where, refuse))
 
 

@@ -216,12 +216,12 @@ def _hidden(function: object, collector: object) -> Claim | None:
 
 def _collected(function: FunctionType, collector: object) -> bool:
     """Say whether a function stands as a test in its own file, or in a class of it."""
+    if not isinstance(collector, pytest.Module | pytest.Class):
+        return False
     names = function.__globals__
     places = [names, *(vars(value) for value in names.values() if type(value) is type)]
-    found = [name for place in places for name, value in place.items() if value is function]
-    return isinstance(collector, pytest.Module | pytest.Class) and any(
-        collector.istestfunction(function, name) for name in found
-    )
+    found = (name for place in places for name, value in place.items() if value is function)
+    return any(collector.istestfunction(function, name) for name in found)
 
 
 def _given(config: pytest.Config) -> list[tuple[str, str, Path]]:
@@ -249,9 +249,8 @@ def _check_options(config: pytest.Config) -> None:
         if name == "evidence" and there != path:
             raise pytest.UsageError(f"--saeprobe-evidence {said}: there is no file or folder {path}")
         if name == "report" and not (there.is_dir() and os.access(there, os.W_OK)):
-            raise pytest.UsageError(
-                f"--saeprobe-report {path}: {there} is no folder that can be written to; name another"
-            )
+            found = f"--saeprobe-report {path}: {there} is no folder that can be written to"
+            raise pytest.UsageError(f"{found}; name another")
 
 
 def _refuse_foreign_root(config: pytest.Config, given: Iterable[tuple[str, str, Path]]) -> None:
@@ -262,6 +261,5 @@ def _refuse_foreign_root(config: pytest.Config, given: Iterable[tuple[str, str, 
         return
     for name, said, folder in given:
         if root in (folder, *folder.parents):
-            raise pytest.UsageError(
-                f"pytest took --saeprobe-{name} {said} for its root directory: write --saeprobe-{name}={said}"
-            )
+            found = f"pytest took --saeprobe-{name} {said} for its root directory"
+            raise pytest.UsageError(f"{found}: write --saeprobe-{name}={said}")

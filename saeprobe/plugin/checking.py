@@ -63,16 +63,12 @@ def _shared(one: tuple[pytest.Item, Claim], two: tuple[pytest.Item, Claim]) -> s
     there, here = (each.nodeid.partition("[")[0] for each in (item, other))
     same = claim_of(function_of(item)) is claim_of(function_of(other))
     if same and case_of(item) != case_of(other):
-        return (
-            f"the cases [{case_of(item)}] of {there} and [{case_of(other)}] of {here} would both be the claim "
-            f"{claim.id!r}; {_NAME_CASES}"
-        )
+        cases = f"the cases [{case_of(item)}] of {there} and [{case_of(other)}] of {here}"
+        return f"{cases} would both be the claim {claim.id!r}; {_NAME_CASES}"
     if same and claim.sentence == another.sentence:
         return None
-    return (
-        f"two claims have the id {claim.id!r}: that of {there} and that of {here}; rename one of them, or keep the "
-        "claim in a name, it = claim(...), and write @it above each probe that decides it"
-    )
+    keep = "keep the claim in a name, it = claim(...), and write @it above each probe that decides it"
+    return f"two claims have the id {claim.id!r}: that of {there} and that of {here}; rename one of them, or {keep}"
 
 
 def check(items: Iterable[pytest.Item], runs_on: Mapping[str, Collection[str]], laboratory: Laboratory) -> None:
@@ -81,12 +77,11 @@ def check(items: Iterable[pytest.Item], runs_on: Mapping[str, Collection[str]], 
     `runs_on` has the subjects by claim id, those of the variants that are not selected included.
     """
     for item in items:
-        claim = claim_of_item(item)
         if REFUSED in item.stash:
             continue
         asked = [each for each in asked_by([item]) if laboratory.broken(each.subject) is None]
         problem = next(chain(_of_subjects(item, runs_on), _of_fixtures(item), _of_asked(asked, laboratory.subject)), "")
-        if problem and claim is not None:
+        if problem and claim_of_item(item) is not None:
             item.stash[BROKEN] = problem
         elif problem:
             item.stash[REFUSED] = "", visible(problem)
@@ -94,16 +89,13 @@ def check(items: Iterable[pytest.Item], runs_on: Mapping[str, Collection[str]], 
 
 def _of_subjects(item: pytest.Item, runs_on: Mapping[str, Collection[str]]) -> Iterator[str]:
     """Find a claim that speaks of a subject on which no probe of it runs, since nothing would look at it."""
-    claim = claim_of(function_of(item))
-    if claim is None:
+    if (claim := claim_of(function_of(item))) is None:
         return
     on = runs_on[claim.id]
     for key, names in (("published", claim.published), ("not_reproduced", claim.not_reproduced)):
         for name in (name for name in names if name not in on):
-            yield (
-                f"claim {claim.id!r} names {name!r} in {key}, on which no probe of it runs"
-                f"{did_you_mean(name, on)}; they run on: {', '.join(on)}"
-            )
+            found = f"claim {claim.id!r} names {name!r} in {key}, on which no probe of it runs"
+            yield f"{found}{did_you_mean(name, on)}; they run on: {', '.join(on)}"
 
 
 def _of_fixtures(item: pytest.Item) -> Iterator[str]:
@@ -116,11 +108,9 @@ def _of_fixtures(item: pytest.Item) -> Iterator[str]:
     for name in (name for name in ("request", SUBJECT) if name in captures and name in names):
         yield f"{item.nodeid.partition('::')[0]}: {name!r} is a name of pytest or saeprobe itself; rename this capture"
     for name in (name for name in names if name not in fixtures.name2fixturedefs and name != "request"):
-        yield (
-            f"{item.nodeid.partition('[')[0]} takes {name!r}, and there is no such fixture"
-            f"{did_you_mean(name, [*captures, SUBJECT])}; a capture stands at the top of the probe's own "
-            "file, neither in a class nor in conftest.py"
-        )
+        found = f"{item.nodeid.partition('[')[0]} takes {name!r}, and there is no such fixture"
+        remedy = "a capture stands at the top of the probe's own file, neither in a class nor in conftest.py"
+        yield f"{found}{did_you_mean(name, [*captures, SUBJECT])}; {remedy}"
 
 
 def _of_asked(asked: Iterable[Asked], find: Find) -> Iterator[str]:
@@ -134,8 +124,7 @@ def _of_asked(asked: Iterable[Asked], find: Find) -> Iterator[str]:
             yield f"{each.file}: {each.fixture} cannot be read on {each.subject}: {error.args[0]}"
             return
         for control in () if each.claim is None else each.claim.controls:
-            problem = _problem(control, each, find)
-            if problem is not None and each.claim is not None:
+            if each.claim is not None and (problem := _problem(control, each, find)) is not None:
                 yield f"claim {each.claim.id!r} asks for the control {control!r}, but {problem}"
 
 
@@ -143,21 +132,15 @@ def _problem(control: Control, asked: Asked, find: Find) -> str | None:
     """Say why a control cannot be read from a capture, with the remedy; None where it can."""
     capture = asked.declared
     if isinstance(capture, Steering):
-        if control not in READ_ELSEWHERE:
-            return None
-        return (
-            f"{asked.fixture} steers: its controls are the arms it declares, of random features and other strengths; "
-            "leave the control out"
-        )
+        steers = "steers: its controls are the arms it declares, of random features and other strengths"
+        return f"{asked.fixture} {steers}; leave the control out" if control in READ_ELSEWHERE else None
     if control == "random-sae" and capture.keep == frozenset[Keep](["effective_rank"]):
         return f"{asked.fixture} keeps the effective rank alone, which goes through no SAE; leave the control out"
     if control not in ("injection", "wording"):
         return None
     if control == "injection" and isinstance(capture.at, Span):
-        return (
-            f"{asked.fixture} reads the span {capture.at.text!r}, which neutral prompts need not hold; "
-            'read at="last" or at="all", or leave the control out'
-        )
+        found = f"{asked.fixture} reads the span {capture.at.text!r}, which neutral prompts need not hold"
+        return f'{found}; read at="last" or at="all", or leave the control out'
     if file_for(capture.prompts, find(asked.subject)) is not None:
         return None  # where the prompts are not the probe's own choice, the control says that it could not be run
     try:
@@ -230,10 +213,8 @@ def unclaimed(items: Iterable[pytest.Item]) -> Iterator[str]:
     }
     if found:
         tests, take, make = ("test", "takes", "makes") if len(found) == 1 else ("tests", "take", "make")
-        yield (
-            f"{len(found)} {tests} {take} a capture and {make} no claim: {named(list(found.values()))}; "
-            "nothing is decided of what they compare, unless @claim(...) stands above them"
-        )
+        said = f"{len(found)} {tests} {take} a capture and {make} no claim: {named(list(found.values()))}"
+        yield f"{said}; nothing is decided of what they compare, unless @claim(...) stands above them"
 
 
 def uncollected(collector: pytest.Collector, name: str, obj: object) -> Iterator[str]:
@@ -279,7 +260,7 @@ def _no_subjects(expression: str, config: pytest.Config, laboratory: Laboratory)
     """Say of each word of `-m` that neither a subject nor another marker has it for a name."""
     registered = {str(line).partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")}
     known = registered | {"and", "or", "not", "True", "False", "None"}
+    subjects = [marker for name in laboratory.names for marker in laboratory.subject(name).markers]
     for word in dict.fromkeys(re.findall(r"[\w.+:/-]+", re.sub(r"\([^)]*=[^)]*\)", "", expression))):
         if word not in known:
-            subjects = [marker for name in laboratory.names for marker in laboratory.subject(name).markers]
             yield f"{word!r} is no subject{did_you_mean(word, subjects)}".removesuffix("?")

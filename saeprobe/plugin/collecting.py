@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 from unicodedata import normalize
@@ -29,10 +30,8 @@ from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import RandomPart, SubjectError
 
 Declared = Capture | Steering
-Provide = Callable[[str, Declared], object]
-"""It gives the evidence that a declaration asks for of the subject of that name."""
-Find = Callable[[str], Subject]
-"""It looks a subject up by its name."""
+Provide = Callable[[str, Declared], object]  # it gives the evidence that is declared, of the subject of that name
+Find = Callable[[str], Subject]  # it looks a subject up by its name
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 _ESCAPED: Final = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})")  # as pytest writes ids
@@ -130,11 +129,10 @@ def register_captures(module: pytest.Module, provide: Provide) -> None:
 def asked_by(items: Sequence[pytest.Item]) -> Iterator[Asked]:
     """Yield what the collected items need of each subject, in their order; it is known before anything runs."""
     for item in items:
-        claim, subjects = claim_of_item(item), members(subject_of(item) or "")
+        claim, subjects, file = claim_of_item(item), members(subject_of(item) or ""), item.nodeid.partition("::")[0]
         for name in subjects if any(subjects) else ():
-            for fixture, declared in declared_by(item).items():
-                file, probe = item.nodeid.partition("::")[0], function_of(item)
-                yield Asked(subject=name, declared=declared, claim=claim, fixture=fixture, file=file, probe=probe)
+            made = partial(Asked, subject=name, claim=claim, file=file, probe=function_of(item))
+            yield from (made(declared=declared, fixture=fixture) for fixture, declared in declared_by(item).items())
 
 
 def declarations(module: pytest.Module | None) -> dict[str, Declared]:
@@ -149,9 +147,7 @@ def declared_by(item: pytest.Item) -> dict[str, Declared]:
     """Return the captures that `item` uses, by any chain of fixtures, by name."""
     fixtures = fixtures_of(item)
     by_name: dict[str, Sequence[Any]] = {} if fixtures is None else fixtures.name2fixturedefs
-    found: dict[str, Any] = {
-        name: getattr(definitions[-1].func, "declared", None) for name, definitions in by_name.items()
-    }
+    found: dict[str, Any] = {name: getattr(these[-1].func, "declared", None) for name, these in by_name.items()}
     return {name: declared for name, declared in found.items() if issubclass(type(declared), Capture | Steering)}
 
 
@@ -187,11 +183,8 @@ class Conditions:
 
     The subjects that they need are derived from those of the probes; they are in no list of subjects, and no
     instrument check is made of them, since they are to fit nothing. Draws read the prompts on their first topics only:
-    what a draw differs by from another is not the prompts' doing.
-
-    Args:
-        neutral: by subject, a neutral text in place of the built-in one.
-        alpha: the level of the run, on which the number of draws depends.
+    what a draw differs by from another is not the prompts' doing. Their number depends on `alpha`, the level of the
+    run; `neutral` is by subject a neutral text in place of the built-in one.
     """
 
     def __init__(self, neutral: Mapping[str, PromptSet], *, alpha: float) -> None:
@@ -242,14 +235,12 @@ class Conditions:
         key = subject.name, what
         if key not in self._draws:
             try:
-                count = drawing_at(self._alpha).most
-                subjects = subject.draws(what, neutral=self._neutral.get(subject.name), count=count)
+                count, neutral = drawing_at(self._alpha).most, self._neutral.get(subject.name)
+                self._draws[key] = subjects = subject.draws(what, neutral=neutral, count=count)
+                label = f"{subject.name} with {len(subjects)} {_PARTS[what]}"
+                self.labels |= dict.fromkeys((each.name for each in subjects), label)
             except (NotRun, SubjectError) as error:  # the claim's own reading is none the worse for it
                 self._draws[key] = NotRun(str(error))
-            else:
-                label = f"{subject.name} with {len(subjects)} {_PARTS[what]}"
-                self._draws[key] = subjects
-                self.labels.update((each.name, label) for each in subjects)
         return self._draws[key]
 
 
@@ -261,11 +252,9 @@ def work_in_words(works: Sequence[Work], label: str, store: Store) -> str:
     first = works[0]
     each = " each" if len(works) > 1 else ""
     sets = [prompts_for(item.prompts, first.subject) for item in (*first.captures, *first.steerings)]
-    asked = [
-        _count(len({prompt.text for one in sets for prompt in one}), "prompt") + each,
-        *([_count(len(first.captures), "capture")] if first.captures else []),
-        *([_count(len(first.steerings), "steering experiment")] if first.steerings else []),
-    ]
+    asked = [_count(len({prompt.text for one in sets for prompt in one}), "prompt") + each]
+    asked += [_count(len(first.captures), "capture")] if first.captures else []
+    asked += [_count(len(first.steerings), "steering experiment")] if first.steerings else []
     begin = f"{label}: {', '.join(asked)};"
     try:
         if (missing := first.subject.missing()) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -148,8 +148,7 @@ class Hooks:
     def _mend(self, report: pytest.TestReport) -> None:
         """Break the record of a probe whose verdict would pass, where pytest or another plugin lets the probe fail."""
         record = self._records.get(report.nodeid)
-        broken = None if record is None else terminal.broken_by(report, record, self._failed.get(report.nodeid))
-        if broken is not None:
+        if record and (broken := terminal.broken_by(report, record, self._failed.get(report.nodeid))) is not None:
             self._records[report.nodeid] = broken
             self._mended.add(report.nodeid)
 
@@ -223,10 +222,8 @@ class Hooks:
             return
         notes = [*self._notes, *self._unclaimed]
         if self._ran or self._notes:
-            unreached = [nodeid for nodeid in self._left if nodeid not in self._lost]
-            left = terminal.Undecided(
-                lost=self._lost, unreached=unreached, cut=self._cut, notes=notes, chance=self._chance
-            )
+            unreached, cut = [nodeid for nodeid in self._left if nodeid not in self._lost], self._cut
+            left = terminal.Undecided(lost=self._lost, unreached=unreached, cut=cut, notes=notes, chance=self._chance)
             terminal.summarize(terminalreporter, self._in_order, left, self._laboratory.checks, self._written)
         if self._written is None and not self._unwritable:
             terminal.say_earlier(terminalreporter, self._settings.report)
@@ -234,8 +231,7 @@ class Hooks:
     @property
     def _in_order(self) -> list[ProbeRecord]:
         """Return the records, in the order planned."""
-        known = [self._records[nodeid] for nodeid in self._planned if nodeid in self._records]
-        return known + [record for nodeid, record in self._records.items() if nodeid not in self._planned]
+        return [self._records[nodeid] for nodeid in {**self._planned, **self._records} if nodeid in self._records]
 
     @property
     def _left(self) -> list[str]:
@@ -267,6 +263,10 @@ class Hooks:
 
     def _run(self, exit_code: int) -> shape.Run:
         gathered, settings = self._laboratory.gathered, self._settings
+        computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
+        needed: dict[str, int] = {}
+        for each in gathered:  # what one worker computed, another finds stored
+            needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
         workers = getattr(self._config.option, "numprocesses", None) or 0
         commit, changed = commit_of(settings.rootdir, store=settings.store, report=settings.report)
         return shape.Run(
@@ -278,16 +278,7 @@ class Hooks:
             dirty=None if changed is None else bool(changed),
             changed=changed or (),
             evidence_dir=settings.evidence_names,
-            computed_prompts=sum(each.computed for each in gathered),
-            stored_prompts=_stored_before(gathered),
+            computed_prompts=computed,
+            stored_prompts=max(0, sum(needed.values()) - computed),
             **made_with(settings, self._laboratory),
         )
-
-
-def _stored_before(gathered: Sequence[Gathered]) -> int:
-    """Count the results of a run that were stored before the run: what one worker computed, another finds stored."""
-    needed: dict[str, int] = {}
-    for each in gathered:
-        needed[each.subject] = max(needed.get(each.subject, 0), each.stored + each.computed)
-    computed = sum(each.computed for each in gathered)  # parts that were tried again count by themselves
-    return max(0, sum(needed.values()) - computed)

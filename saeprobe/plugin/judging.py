@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from functools import cache, partial
 from types import CodeType
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, cast
 
 import pytest
 
@@ -40,10 +40,7 @@ _said = pytest.StashKey[Sequence[tuple[str, str]]]()  # the properties that are 
 
 
 def versions(computed: Mapping[str, Mapping[str, str]], subjects: Iterable[str] | None = None) -> dict[str, str]:
-    """Return versions by distribution name: those installed, or those that `computed` the evidence where they did.
-
-    They stand there by subject; of all, or of some `subjects`.
-    """
+    """Return versions by distribution: the installed, or those that `computed` the evidence of all or some subjects."""
     of_them = [of for name, of in computed.items() if subjects is None or name in subjects]
     kept = {name: ", ".join(sorted({of[name] for of in of_them if name in of})) for name in PACKAGES}
     found = {name: kept[name] or version_of(name) for name in PACKAGES}
@@ -148,7 +145,7 @@ class Judge:
             if broken is None:
                 verdict = self._judge(item, claim, [], ended, 0.0)
                 if verdict.outcome == "skipped":
-                    _skip(verdict)
+                    pytest.skip(f"{verdict.word}: {verdict.reason}")
                 raise
         if broken is not None:  # said once, not on top of what the fixture raised for the same reason
             self._enter(item, claim, (Verdict(word="broken", reason=broken), (), None), (), 0.0)
@@ -185,7 +182,7 @@ class Judge:
         if verdict.outcome == "passed":
             return None
         if verdict.outcome == "skipped":
-            _skip(verdict)
+            pytest.skip(f"{verdict.word}: {verdict.reason}")
         if verdict.word == "broken" and ended is not None:
             raise ended
         shown = "\n".join(_shown(claim, verdict, recorder.evidence, ended))
@@ -244,16 +241,8 @@ class Judge:
         """Keep the record for the report of this phase, and for the JUnit file."""
         subject = subject_of(item) or ""
         verdict, published, approved = decided
-        item.stash[_record] = probe_to_json(
-            claim=claim,
-            nodeid=item.nodeid,
-            subject=subject,
-            verdict=verdict,
-            evidence=evidence,
-            published=published,
-            duration_s=seconds,
-            baseline=approved,
-        )
+        record = partial(probe_to_json, claim=claim, nodeid=item.nodeid, subject=subject, verdict=verdict)
+        item.stash[_record] = record(evidence=evidence, published=published, duration_s=seconds, baseline=approved)
         # On the item, not on one report: the JUnit file takes the properties of the teardown's.
         said = {"claim": claim.id, "sentence": claim.sentence, "subject": subject}
         said |= {"verdict": verdict.word, "reason": verdict.reason, "scope": verdict.scope}
@@ -278,19 +267,12 @@ def _unreached(item: pytest.Item, ended: BaseException | None) -> str:
 
 def _shown(claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], ended: BaseException | None) -> Iterator[str]:
     """Write what a failed probe shows instead of a traceback: the verdict, the sentence, the assert, the evidence."""
-    yield f"{verdict.word}: {verdict.reason}"
-    yield ""
-    yield f"  {claim.sentence}  ({claim.source})"
+    yield from (f"{verdict.word}: {verdict.reason}", "", f"  {claim.sentence}  ({claim.source})")
     if ended is not None:
         assertion = traceback.extract_tb(ended.__traceback__)[-1]
         yield f"  {assertion.line}  ({assertion.filename}:{assertion.lineno})"
     for piece in evidence:
-        yield ""
-        yield from (f"    {line}" for line in piece.lines())
-
-
-def _skip(verdict: Verdict) -> NoReturn:
-    pytest.skip(f"{verdict.word}: {verdict.reason}")
+        yield from ("", *(f"    {line}" for line in piece.lines()))
 
 
 def _not_run(skipped: BaseException) -> NotRun:

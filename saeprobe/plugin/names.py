@@ -11,12 +11,9 @@ import pytest
 if TYPE_CHECKING:  # the door lets nothing in
     from saeprobe.prompts import PromptFile, PromptSet
 
-SUBJECT: Final = "saeprobe_subject"
-"""This parameter of a probe's variant is the name of the subject that it runs on."""
-RECORD: Final = "_saeprobe_record"
-"""This attribute of a test report carries the probe's record, in plain types, to the xdist controller too."""
-BROKEN: Final = pytest.StashKey[str]()
-"""A claim is broken for this reason, which is known before its probe runs."""
+SUBJECT: Final = "saeprobe_subject"  # this parameter of a probe's variant names the subject that it runs on
+RECORD: Final = "_saeprobe_record"  # this attribute of a test report carries the probe's record, in plain types
+BROKEN: Final = pytest.StashKey[str]()  # a claim is broken for this reason, which is known before its probe runs
 REFUSED: Final = pytest.StashKey[tuple[str, str]]()
 """A test fails at its setup without a record: the id of the claim that it would decide, or nothing, and the reason."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -62,10 +63,8 @@ class Records:
         """Say what was given, which file answers each capture of a subject, and what cannot be held against it."""
         from saeprobe.recorded.directory import in_words
 
-        captures = dict.fromkeys(
-            each.declared for each in asked if each.subject == subject.name and isinstance(each.declared, Capture)
-        )
-        stated = [(capture, stated_by(subject, capture.prompts)) for capture in captures]
+        declared = dict.fromkeys(each.declared for each in asked if each.subject == subject.name)
+        stated = [(one, stated_by(subject, one.prompts)) for one in declared if isinstance(one, Capture)]
         unsaid = dict.fromkeys(one.unsaid for _, one in stated)
         return f"{', '.join(map(str, self.paths))}: {in_words(self._files, stated)}{''.join(unsaid)}"
 
@@ -117,8 +116,7 @@ def served(subject: Subject, works_of: Callable[[Subject], tuple[Work, ...]], st
     if subject.wrong or subject.absent():
         return None
     folders = {folder.name for folder in store.path.glob("*/*/")}
-    best: Mapping[str, str] = {}
-    most = 0
+    best: tuple[int, Mapping[str, str]] = 0, {}
     for versions in _versions(store):
         one = subject.computed_by(versions)
         if one.identity().fingerprint[:32] not in folders:
@@ -126,6 +124,5 @@ def served(subject: Subject, works_of: Callable[[Subject], tuple[Work, ...]], st
         held, lacking = counted(works_of(one), store)
         if not lacking:
             return versions
-        if held > most:
-            best, most = versions, held
-    return best
+        best = max(best, (held, versions), key=itemgetter(0))  # the first of those that hold as much
+    return best[1]

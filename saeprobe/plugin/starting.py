@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -42,9 +42,8 @@ def start(config: pytest.Config, given: Sequence[tuple[str, str, Path]], began: 
         config.pluginmanager.register(stopped, "saeprobe-stopped")
         return stopped
     hooks = Hooks(config, settings, laboratory, began)
-    config.pluginmanager.register(hooks, "saeprobe-hooks")
-    config.pluginmanager.register(judge, "saeprobe-judge")
-    config.pluginmanager.register(Escaping(), "saeprobe-escaping")
+    for name, part in {"hooks": hooks, "judge": judge, "escaping": Escaping()}.items():
+        config.pluginmanager.register(part, f"saeprobe-{name}")
     return hooks
 
 
@@ -132,10 +131,9 @@ def _prompts(file: str, folder: Path) -> PromptFile | str | None:
 
 
 def _alpha(written: str) -> float:
-    try:
+    alpha = 0.0
+    with suppress(ValueError):
         alpha = float(written)
-    except ValueError:
-        alpha = 0.0
     if not 0 < alpha < 0.5:  # noqa: PLR2004 - beyond a half nothing would be a test
         raise _SettingError(f"saeprobe_alpha = {written}: wanted a number between 0 and 0.5, such as 0.05")
     return alpha
@@ -153,8 +151,8 @@ class Stopped:
         """Put an item in the place of a probe, which `-m` selects by the subjects that the probe names."""
         if not isinstance(collector, pytest.Module | pytest.Class) or not collector.istestfunction(obj, name):
             return None
-        captures = declarations(collector.getparent(pytest.Module))
-        if claim_of(obj) is None and not (captures and captures.keys() & _arguments(obj)):
+        captures = declarations(collector.getparent(pytest.Module)).keys()
+        if claim_of(obj) is None and not (captures and captures & inspect.signature(cast(Any, obj)).parameters.keys()):
             return None
         item: _StoppedProbe = cast(Any, _StoppedProbe).from_parent(collector, name=name)
         item.problem = self._problem
@@ -184,12 +182,7 @@ class Stopped:
         say_earlier(terminalreporter, self._report)
 
 
-Part = Hooks | Stopped
-"""The part of the run that meets probes at collection: `Stopped` where something is wrong."""
-
-
-def _arguments(probe: object) -> set[str]:
-    return set(inspect.signature(cast("Callable[..., object]", probe)).parameters)
+Part = Hooks | Stopped  # the part of the run that meets probes at collection: `Stopped` where something is wrong
 
 
 class _StoppedProbe(pytest.Item):

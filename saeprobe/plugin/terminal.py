@@ -33,8 +33,7 @@ _LETTER: Final[Mapping[Word, str]] = {
     "supported": ".", "explained": "C", "drifted": "D", "refuted": "R", "inconclusive": "I", "unverifiable": "u",
     "broken": "B", "not run": "n",
 }  # fmt: skip
-_YELLOW: Final = {"yellow": True}
-_RED: Final = {"red": True, "bold": True}
+_YELLOW, _RED = {"yellow": True}, {"red": True, "bold": True}
 _MARKUP: Final[Mapping[Word, dict[str, bool]]] = {
     "supported": {"green": True}, "explained": {"purple": True}, "drifted": _YELLOW, "refuted": {"red": True},
     "inconclusive": _YELLOW, "unverifiable": {"cyan": True}, "broken": _RED, "not run": {"light": True},
@@ -93,17 +92,13 @@ def _surprising(record: ProbeRecord) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Undecided:
-    """A run leaves planned probes undecided, and tests that decide nothing.
+    """A run leaves planned probes undecided, and tests that decide nothing."""
 
-    `lost` probes were to be run and reported nothing; `unreached` ones come after the end of a run that was `cut` for
-    this reason. `notes` are lines on what was not selected and tests without a claim, `chance` on what it confirms.
-    """
-
-    lost: Sequence[str] = ()
-    unreached: Sequence[str] = ()
-    cut: str = ""
-    notes: Sequence[str] = ()
-    chance: Sequence[str] = ()
+    lost: Sequence[str] = ()  # probes that were to be run and reported nothing
+    unreached: Sequence[str] = ()  # those that come after the end of a run which was cut
+    cut: str = ""  # why it was
+    notes: Sequence[str] = ()  # lines on what was not selected and tests without a claim
+    chance: Sequence[str] = ()  # lines on what it confirms
 
 
 class Escaping:
@@ -127,11 +122,11 @@ class Escaping:
         """Escape a warning that a probe raised; one that needs it loses its class."""
         if nodeid in self._probes:
             said, name = str(warning_message.message), warning_message.category.__name__
-            if visible_lines(said) != said:
-                warning_message.message = UserWarning(visible_lines(said))
             if visible(name) != name:
                 warning_message.category = UserWarning
                 warning_message.message = UserWarning(f"{visible(name)}: {visible_lines(said)}")
+            elif visible_lines(said) != said:
+                warning_message.message = UserWarning(visible_lines(said))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
@@ -147,8 +142,8 @@ def _escaped(shown: Any) -> Any:
     if isinstance(shown, str):
         return visible_lines(shown)
     if isinstance(shown, list | tuple):
-        inner = [_escaped(one) for one in cast("Sequence[object]", shown)]
-        return tuple(inner) if isinstance(shown, tuple) else inner
+        inner = map(_escaped, cast("Sequence[object]", shown))
+        return tuple(inner) if isinstance(shown, tuple) else list(inner)
     if hasattr(shown, "toterminal"):
         for name, value in cast("dict[str, object]", vars(shown)).items():
             setattr(shown, name, _escaped(value))
@@ -162,10 +157,7 @@ def summarize(
     checks: Mapping[str, InstrumentCheck],
     written: tuple[Path, Path] | None,
 ) -> None:
-    """Write the table of verdicts by subject, what is not established and why, and where the reports lie.
-
-    ``written`` are the JSON report and the page made from it.
-    """
+    """Write the table of verdicts by subject, what is not established and why, and where JSON report and page lie."""
     if not (records or undecided.lost or undecided.unreached or undecided.notes):
         return
     terminal.section("claims", sep="=")
@@ -177,7 +169,9 @@ def summarize(
         for note, group in groupby((record for record in records if record["subject"] == subject), key=_note):
             rows = list(group)
             for record in rows:
-                _write_row(terminal, record, width)
+                word, said = record["verdict"], f"{record['claim']['sentence']}  [{record['claim']['id']}]"
+                mark, sign = ("", _MARKUP[word]) if record["declared"] is None else ("*", _YELLOW)
+                _write_beside(terminal, word + mark, said, width, sign)
             _write_note(terminal, note if len(rows) == 1 else f"each of these {len(rows)}: {note}", width)
     _write_undecided(terminal, undecided, width)
     if records or undecided.unreached:
@@ -211,12 +205,6 @@ def _write_instrument(terminal: pytest.TerminalReporter, check: InstrumentCheck 
     _write_beside(terminal, "instrument", of + check.line, width, sign, light=True)
     if check.findings and not check.broken:
         _write_note(terminal, "; ".join(check.findings), width)
-
-
-def _write_row(terminal: pytest.TerminalReporter, record: ProbeRecord, width: int) -> None:
-    word, said = record["verdict"], f"{record['claim']['sentence']}  [{record['claim']['id']}]"
-    mark, sign = ("", _MARKUP[word]) if record["declared"] is None else ("*", _YELLOW)
-    _write_beside(terminal, word + mark, said, width, sign)
 
 
 def _write_beside(

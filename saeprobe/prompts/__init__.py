@@ -81,9 +81,7 @@ class PromptChoice:
         return replace(self, topics=count)
 
 
-@cache
-def _read_once(path: Path) -> PromptSet:
-    return PromptSet.from_file(path)
+_read_once = cache(PromptSet.from_file)
 
 
 def _built_in(name: str, **files: str) -> PromptChoice:
@@ -138,13 +136,10 @@ class PromptFile:
     def lacking(self, choice: PromptChoice) -> dict[str, str]:
         """Say, by style, of those that a choice made of STYLES has and the file lacks, what to do."""
         wanted = choice.styles or STYLES.for_wording("english").styles
-        there = ", ".join(self.prompts.styles)
+        there, known = ", ".join(self.prompts.styles), f"the prompt file {self} has no style"
         remedy = "to it, or give another file"
-        return {
-            style: f"the prompt file {self} has no style {style!r}; there are: {there}; add [styles.{style}] {remedy}"
-            for style in wanted
-            if style not in self.prompts.styles
-        }
+        lacking = [style for style in wanted if style not in self.prompts.styles]
+        return {style: f"{known} {style!r}; there are: {there}; add [styles.{style}] {remedy}" for style in lacking}
 
     @lru_cache  # noqa: B019 - files are few and stay for a run; each draw of a random control asks again
     def in_place_of(self, choice: PromptChoice) -> PromptSet:

@@ -20,11 +20,7 @@ from saeprobe.prompts.prompt import Located, Prompt, PromptError, at, cross, fil
 _FORMATS: Final = (".toml", ".csv", ".jsonl")
 
 IN_TOML: Final = " in a TOML file (rows of CSV or JSONL have no place for it)"
-AS_WRITTEN: Final = "as written"
-"""The template of rows that name none: all of a style are taken for one wording, as nothing says otherwise."""
-
-UNDETERMINED: Final = "und"
-"""The tag for a language that is not stated (BCP 47)."""
+AS_WRITTEN: Final = "as written"  # the template of rows that name none: all of a style are taken for one wording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,30 +71,29 @@ def read_file(path: Path) -> Content:
         inside = ", ".join(_names_in(path)[:3]) or "there is none in it"
         raise PromptError("it cannot be read: it is a folder", remedy=f"name one of its prompt files: {inside}")
     if suffix not in _FORMATS:
-        remedy = f"name the file for its format: {', '.join(_FORMATS)}"
         near = did_you_mean(suffix, _FORMATS)
         found = f"{path.suffix!r} is no suffix of a prompt file{near}" if suffix else "its name has no suffix"
-        raise PromptError(found, remedy=remedy)
+        raise PromptError(found, remedy=f"name the file for its format: {', '.join(_FORMATS)}")
     text = read_text(path)
     if suffix == ".toml":
         document = parsed_toml(text, path)
         check_values(path, document)
         return _sheet(document)
+    # "und" is the tag for a language that is not stated (BCP 47).
     rows = _rows_of_csv(text) if suffix == ".csv" else _rows_of_jsonl(text, path)
-    return Content(name=path.stem, language=UNDETERMINED, located=_prompts_of(rows))
+    return Content(name=path.stem, language="und", located=_prompts_of(rows))
 
 
 _KEYS: Final = ("name", "language", "topics", "styles")
-_STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral", "repeats", "frames", "distinct")
 _NAMED: Final = ("words", "repeats", "frames")
 _TOPIC_KEYS: Final = ("name", "held_out")
+_STYLE_KEYS: Final = ("templates", "held_out", "words", "neutral", "repeats", "frames", "distinct")
 
 
 def _sheet(document: dict[str, object]) -> Content:
     _only_known(document, _KEYS)
-    for key in _KEYS:
-        if key not in document:
-            raise PromptError(f"the key {key!r} is missing", remedy=f"add it; wanted: {', '.join(_KEYS)}")
+    for key in (key for key in _KEYS if key not in document):
+        raise PromptError(f"the key {key!r} is missing", remedy=f"add it; wanted: {', '.join(_KEYS)}")
     topics = [_topic(one, f"topic {count}") for count, one in enumerate(_list(document["topics"], "topics"), start=1)]
     tables = _table(document["styles"], "styles")
     styles = {name: _table(style, f"style {name!r}") for name, style in tables.items()}
@@ -123,17 +118,14 @@ def _topic(value: object, where: str) -> dict[str, str]:
     if "name" not in table:
         near = next((f", only {key!r}" for key in table if did_you_mean(key, ("name",))), "")
         raise PromptError(f"it has no name{near}", where=where, remedy="give it one: name = 'tides'")
-    fields: dict[str, str] = {}
-    for key, content in table.items():
-        if key == "held_out":
-            _boolean(content, key, where)
-            continue
+    _boolean(table.get("held_out", False), "held_out", where)
+    fields = {key: content for key, content in table.items() if key != "held_out"}
+    for key, content in fields.items():
         if isinstance(content, bool):
             problem = f"the field {key!r} is {str(content).lower()}{did_you_mean(key, _TOPIC_KEYS)}"
             remedy = "only held_out is true or false; put the text that goes into templates in quotes"
             raise PromptError(problem, where=where, remedy=remedy)
-        fields[key] = _text(content, f"{where}, field {key!r}")
-    return fields
+    return {key: _text(content, f"{where}, field {key!r}") for key, content in fields.items()}
 
 
 def _templates(style: dict[str, object], where: str) -> list[str]:
@@ -166,10 +158,9 @@ def _boolean(value: object, key: str, where: str) -> bool:
 
 
 def _only_known(table: dict[str, object], known: tuple[str, ...]) -> None:
-    for key in table:
-        if key not in known:
-            near = did_you_mean(key, known)
-            raise PromptError(f"the key {key!r} is unknown{near}", remedy=f"wanted: {', '.join(known)}")
+    for key in (key for key in table if key not in known):
+        problem = f"the key {key!r} is unknown{did_you_mean(key, known)}"
+        raise PromptError(problem, remedy=f"wanted: {', '.join(known)}")
 
 
 def _text(value: object, where: str) -> str:
@@ -202,15 +193,11 @@ def _table(value: object, where: str) -> dict[str, object]:
 
 def _kind(value: object) -> str:
     """Say in words what a TOML value is."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return "a number"
     kinds: dict[type[object], str] = {str: "text", bool: "true or false", list: "a list", dict: "a table"}
-    return kinds.get(type(value), "a date or time")
+    return (kinds | {int: "a number", float: "a number"}).get(type(value), "a date or time")
 
 
-Row = tuple[str, Mapping[str, str]]
-"""The line it begins on, in words, and its cells by column; a cell that is empty or absent is not there."""
-
+Row = tuple[str, Mapping[str, str]]  # the line it begins on, in words, and by column the cells that are not empty
 _FINISHED: Final = ("text", "style", "topic", "template")
 
 
@@ -248,16 +235,15 @@ def _rows_of_jsonl(text: str, path: Path) -> Iterator[Row]:
     for line, content in enumerate(text.split("\n"), start=1):  # not splitlines: a JSON text may hold U+2028
         if not content.strip():
             continue
-        row: dict[str, str] = {}
         with at(f"line {line}"):
             held = parsed_json(content, path)
             if not isinstance(held, dict):
                 raise PromptError("the line is not an object", remedy='write {"text": ...}')
+            row = cast("dict[str, str]", held)  # once its values are looked at
             for key, value in cast("dict[str, object]", held).items():
                 if not isinstance(value, str):
                     shown = "an object" if isinstance(value, dict) else json.dumps(value)
                     raise PromptError(f"{key!r} is {shown}, which is not text", remedy="put it in quotes")
-                row[key] = value
         yield f"line {line}", {key: value for key, value in row.items() if value or key == "text"}
 
 
@@ -267,8 +253,11 @@ def _prompts_of(rows: Iterable[Row]) -> Iterator[Located]:
         finished = "text" in row or "template" not in row
         with at(where):
             _check_row(row, ("text", "style") if finished else ("template", "style", "topic"), finished=finished)
-            prompt = _prompt(row, finished=finished)
-        yield where, prompt
+            template, text = row.get("template", AS_WRITTEN), row.get("text", "")
+            with at("" if finished else f"template {template!r}"):
+                values = {name: value for name, value in row.items() if name not in ("template", "style")}
+                text = text if finished else fill(template, values)
+        yield where, Prompt(text=text, style=row["style"], topic=row.get("topic", text), template=template)
 
 
 def _check_row(row: Mapping[str, str], needed: tuple[str, ...], *, finished: bool) -> None:
@@ -285,14 +274,6 @@ def _check_row(row: Mapping[str, str], needed: tuple[str, ...], *, finished: boo
     for column in ("style", "topic"):
         if row.get(column, "-") != row.get(column, "-").strip():
             raise PromptError(f"the {column} {row[column]!r} has blanks around it", remedy="remove them")
-
-
-def _prompt(row: Mapping[str, str], *, finished: bool) -> Prompt:
-    template, text = row.get("template", AS_WRITTEN), row.get("text", "")
-    with at("" if finished else f"template {template!r}"):
-        fields = {name: value for name, value in row.items() if name not in ("template", "style")}
-        text = text if finished else fill(template, fields)
-    return Prompt(text=text, style=row["style"], topic=row.get("topic", text), template=template)
 
 
 def _listed(names: tuple[str, ...]) -> str:

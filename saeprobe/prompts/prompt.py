@@ -44,9 +44,7 @@ class PromptError(ValueError):
 
     def __init__(self, problem: str, *, remedy: str, where: str = "") -> None:
         super().__init__(problem, remedy)
-        self.problem = problem
-        self.remedy = remedy
-        self.where = where
+        self.problem, self.remedy, self.where = problem, remedy, where
         self.path: Path | None = None
 
     def __str__(self) -> str:
@@ -110,8 +108,7 @@ def _field(match: re.Match[str]) -> str | None:
     return field
 
 
-Located = tuple[str, Prompt]
-"""The place that a prompt comes from, for messages, and the prompt."""
+Located = tuple[str, Prompt]  # the place that a prompt comes from, for messages, and the prompt
 
 
 def cross(
@@ -133,9 +130,9 @@ def cross(
             where = f"style {style!r}, template {number} {_shortened(template)}"
             filled: list[Located] = []
             for topic, fields in named.items():
-                with at(f"{where}, topic {topic!r}"):
-                    prompt = Prompt(text=fill(template, fields), style=style, topic=topic, template=template)
-                filled.append((f"{where}, topic {topic!r}", prompt))
+                with at(place := f"{where}, topic {topic!r}"):
+                    text = fill(template, fields)
+                filled.append((place, Prompt(text=text, style=style, topic=topic, template=template)))
             if len(named) > 1 and not fields_of(template):
                 problem = f"it names no field, so all {len(named)} topics give the same prompt"
                 raise PromptError(problem, where=where, remedy="write {topic} where the topic belongs")
@@ -150,21 +147,17 @@ def _check_names(styles: Mapping[str, Sequence[str]], repeats: Mapping[str, str]
             raise PromptError(f"{style!r} is no name of a style", remedy="write it without blanks around it")
     for style, of in repeats.items():
         with at(f"style {style!r}, repeats"):
-            _check_repeat(style, of, styles, repeats)
-
-
-def _check_repeat(style: str, of: str, styles: Mapping[str, Sequence[str]], repeats: Mapping[str, str]) -> None:
-    if of == style:
-        raise PromptError("it repeats itself", remedy="name the style that it is another reading of")
-    if of in repeats:
-        raise PromptError(f"{of!r} is a repeat itself", remedy=f"name the one that it repeats, {repeats[of]!r}")
-    if of not in styles:
-        others = [name for name in styles if name not in repeats]
-        problem = f"there is no style {of!r}{did_you_mean(str(of), others)}"
-        raise PromptError(problem, remedy=f"name one of {', '.join(others)}")
-    if (own := styles.get(style)) and sorted(own) != sorted(styles[of]):
-        problem = f"it has other templates than {of!r}: a repeat is the same prompts, read again"
-        raise PromptError(problem, remedy="give it no templates, or leave repeats out")
+            if of == style:
+                raise PromptError("it repeats itself", remedy="name the style that it is another reading of")
+            if of in repeats:
+                raise PromptError(f"{of!r} is a repeat itself", remedy=f"name the one that it repeats, {repeats[of]!r}")
+            if of not in styles:
+                others = [name for name in styles if name not in repeats]
+                problem = f"there is no style {of!r}{did_you_mean(str(of), others)}"
+                raise PromptError(problem, remedy=f"name one of {', '.join(others)}")
+            if (own := styles.get(style)) and sorted(own) != sorted(styles[of]):
+                problem = f"it has other templates than {of!r}: a repeat is the same prompts, read again"
+                raise PromptError(problem, remedy="give it no templates, or leave repeats out")
 
 
 def _by_name(topics: Sequence[Mapping[str, str]]) -> dict[str, dict[str, str]]:

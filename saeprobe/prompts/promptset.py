@@ -19,17 +19,11 @@ from saeprobe.prompts.wordings import with_frames
 class PromptSet:
     """A set holds prompts of one or more styles, in the order given.
 
-    `build` and `from_file` check what they make; a set constructed directly is taken as it is.
-
-    Attributes:
-        name: the set's name.
-        language: a tag such as `en` or `zh`.
-        prompts: the prompts.
-        words: by style, the words that it calls itself by, for the controls `wording` and `injection`.
-        neutral_prompts: the prompts of the neutral style, which `only` leaves here; the words of the others are pasted
-            into them.
-        repeats: by style, the prompts of another style under this name, to be read again and held against the first
-            reading. They are in neither `prompts` nor `styles`: no map, ranking or mean may count a text twice.
+    `build` and `from_file` check what they make; a set constructed directly is taken as it is. `language` is a tag such
+    as `en` or `zh`; `words` are by style those that it calls itself by, for the controls `wording` and `injection`.
+    `neutral_prompts` are those of the neutral style, which `only` leaves here; the words of the others are pasted into
+    them. `repeats` are by style the prompts of another style under this name, to be read again and held against the
+    first reading. They are in neither `prompts` nor `styles`: no map, ranking or mean may count a text twice.
     """
 
     name: str
@@ -141,10 +135,9 @@ class PromptSet:
             remedy = 'name the style that each repeats, {"assistant": "standard"}'
             raise PromptError(f"repeats is {repeats!r}", remedy=remedy, where=f"set {name!r}")
         listed = [{"name": topic} if isinstance(topic, str) else topic for topic in topics]
-        located, again = cross(listed, styles, repeats or {}), repeats or {}
-        named: dict[str, Any] = {"words": words or {}, "neutral": neutral, "frames": frames or {}, "distinct": distinct}
-        of_styles = Content(name=name, language=language, located=located, repeats=again, **named)
-        return cls._checked(of_styles, max_characters)
+        made: dict[str, Any] = {"words": words or {}, "neutral": neutral, "frames": frames or {}, "distinct": distinct}
+        made |= {"located": cross(listed, styles, repeats or {}), "repeats": repeats or {}}
+        return cls._checked(Content(name=name, language=language, **made), max_characters)
 
     @classmethod
     def _checked(cls, content: Content, max_characters: int) -> PromptSet:
@@ -161,9 +154,11 @@ class PromptSet:
             words=checked_words(content.words, content.neutral, prompts),
             neutral_prompts=tuple(prompt for prompt in prompts if prompt.style == content.neutral),
         )
-        again = {style: first.only(of).prompts for style, of in content.repeats.items()}
-        named = {style: tuple(replace(one, style=style) for one in these) for style, these in again.items()}
-        return replace(first, repeats={style: replace(first, prompts=these) for style, these in named.items()})
+        again = {
+            style: replace(first, prompts=tuple(replace(one, style=style) for one in first.style(of)))
+            for style, of in content.repeats.items()
+        }
+        return replace(first, repeats=again)
 
     @cached_property
     def styles(self) -> tuple[str, ...]:

@@ -20,16 +20,11 @@ import numpy as np
 from saeprobe.claims import did_you_mean
 from saeprobe.prompts.prompt import Prompt, PromptError, at
 
-COPY: Final = 0.25
-"""Two wordings of a style at most so far apart are near copies: one unit of replication."""
-
-FRAME: Final = 0.5
-"""Two wordings of two styles that are each other's nearest, at most so far apart, share a frame."""
-
+COPY: Final = 0.25  # two wordings of a style at most so far apart are near copies: one unit of replication
+FRAME: Final = 0.5  # two wordings of two styles that are each other's nearest, at most so far apart, share a frame
 FEWEST_PAIRS: Final = 4
 MOST_PAIRED: Final = 200
 FEWEST_RELABELINGS: Final = 128  # fewer would make a paired test that finds less than the unpaired one
-
 SLACK: Final = 1e-9  # an edit more or less is not decided by the rounding of a share
 
 Words = tuple[str, ...]
@@ -156,8 +151,7 @@ def _wording(prompt: Prompt) -> Words:
     return words_of(re.sub(re.escape(prompt.topic), "{topic}", prompt.text, flags=re.IGNORECASE))
 
 
-Groups = dict[str, list[Prompt]]
-"""Near copies by the template of the first of them, of each template one prompt."""
+Groups = dict[str, list[Prompt]]  # near copies by the template of the first of them, of each template one prompt
 
 
 def _grouped(prompts: Iterable[Prompt]) -> dict[str, Groups]:

@@ -20,7 +20,7 @@ import msgspec
 from saeprobe.claims import RULES, WORDS, Claim, Published, Verdict
 from saeprobe.evidence import evidence as measured
 from saeprobe.evidence.printed import PublishedComparison
-from saeprobe.files import HIDDEN, FileError, load_json, quoted, shortened, visible, write_whole
+from saeprobe.files import HIDDEN, FileError, UnusableError, load_json, quoted, shortened, write_whole
 from saeprobe.git import REPORTS, leave_out
 from saeprobe.report import shape
 from saeprobe.report.shape import Document
@@ -32,18 +32,11 @@ _MOST_BYTES: Final = 1_000_000_000
 _LOOKED_INTO: Final = re.compile(r'^$|["$`!]|\\{2}|\\$')
 AGAIN: Final = "run the probes again to write a new one"
 T = TypeVar("T", shape.Prompts, shape.UnitValues, shape.Patterns, shape.Continuations)
-ProbeRecord = dict[str, Any]
-"""A `shape.Record` in plain types, fit to cross from an xdist worker to its controller."""
+ProbeRecord = dict[str, Any]  # a `shape.Record` in plain types, fit to cross from an xdist worker to its controller
 
 
-class ReportError(Exception):
-    """A report cannot be written or read: `path` is the file, `problem` what is wrong, `remedy` what to do."""
-
-    def __init__(self, *, path: Path, problem: str, remedy: str) -> None:
-        super().__init__(visible(f"{path}: {problem}; {remedy}"))
-        self.path = path
-        self.problem = problem
-        self.remedy = remedy
+class ReportError(UnusableError):
+    """A report cannot be written or read."""
 
 
 def command_line(words: Iterable[str]) -> str:
@@ -64,12 +57,9 @@ def plain(value: object, where: str) -> Any:
         TypeError: a value of a type that JSON has not.
     """
     made: object = msgspec.to_builtins(value, enc_hook=_of_numpy)
-    place = _not_finite(made)
-    if place is not None:
-        raise ValueError(
-            f"{where}{place}; a report holds finite numbers only. Give None where there is no honest number, or let "
-            "the probe fail"
-        )
+    if (place := _not_finite(made)) is not None:
+        remedy = "Give None where there is no honest number, or let the probe fail"
+        raise ValueError(f"{where}{place}; a report holds finite numbers only. {remedy}")
     return made
 
 
@@ -137,10 +127,8 @@ class _Tables:
 
     def add_sample(self, sample: measured.Sample) -> int:
         """Give the row of a sample."""
-        numbers = tuple(
-            self.prompts.setdefault((one.text, one.style, one.topic, one.template), len(self.prompts))
-            for one in sample.prompts
-        )
+        rows = ((one.text, one.style, one.topic, one.template) for one in sample.prompts)
+        numbers = tuple(self.prompts.setdefault(row, len(self.prompts)) for row in rows)
         held: dict[str, Any] = vars(sample) | {"prompts": numbers}
         del held["run"], held["spreads"], held["rarefied"]  # the scope of the verdict, and the tolerance, say them
         return self.samples.setdefault(shape.Sample(**held), len(self.samples))
@@ -156,15 +144,10 @@ class _Tables:
         ]
         evidence: list[int] = []
         for piece in record.table:  # parts stand before the whole
-            moved = replace(
-                piece,
-                samples=tuple(samples[row] for row in piece.samples),
-                parts=tuple(evidence[row] for row in piece.parts),
-                controls=tuple(
-                    one if one.evidence is None else replace(one, evidence=evidence[one.evidence])
-                    for one in piece.controls
-                ),
-            )
+            rows_of = [None if one.evidence is None else evidence[one.evidence] for one in piece.controls]
+            controls = (replace(one, evidence=row) for one, row in zip(piece.controls, rows_of, strict=True))
+            parts, sides = (evidence[row] for row in piece.parts), (samples[row] for row in piece.samples)
+            moved = replace(piece, samples=tuple(sides), parts=tuple(parts), controls=tuple(controls))
             evidence.append(self.evidence.setdefault(moved, len(self.evidence)))
         return tuple(evidence[row] for row in record.evidence)
 
@@ -176,15 +159,8 @@ def instrument_of(check: InstrumentCheck) -> shape.Instrument:
 
 def _baseline_of(compared: BaselineComparison) -> shape.Baseline:
     approved = compared.baseline
-    return shape.Baseline(
-        approved_by=approved.approved_by,
-        because=approved.because,
-        on=approved.on,
-        verdict=approved.verdict,
-        commit=approved.measured_with.commit,
-        rows=tuple(shape.BaselineRow(**vars(row), agrees=row.agrees) for row in compared.rows),
-        changed=tuple(compared.changed),
-    )
+    held = {name: vars(approved)[name] for name in ("approved_by", "because", "on", "verdict")}
+    return shape.Baseline(**held, commit=approved.measured_with.commit, rows=compared.rows, changed=compared.changed)
 
 
 def _published_of(
@@ -196,20 +172,11 @@ def _published_of(
         yield shape.Published(**vars(row), n=n, source=source)
     if stated is None:
         return
-    unmeasured: dict[str, Any] = dict.fromkeys(("measured", "answer", "rounding", "sampling", "reach"))
-    measured_here = {row.label for row in compared}
-    for label, value in stated.values.items():
-        if label not in measured_here:
-            yield shape.Published(
-                **unmeasured,
-                label=label,
-                value=value,
-                unit=stated.unit,
-                n=n,
-                tolerance=stated.tolerance,
-                tolerance_from=None if stated.tolerance is None else "set by the claim",
-                source=source,
-            )
+    said: dict[str, Any] = dict.fromkeys(("measured", "answer", "rounding", "sampling", "reach", "tolerance_from"))
+    said |= {"unit": stated.unit, "n": n, "tolerance": stated.tolerance, "source": source}
+    said |= {} if stated.tolerance is None else {"tolerance_from": "set by the claim"}
+    here = {row.label for row in compared}
+    yield from (shape.Published(**said, label=it, value=of) for it, of in stated.values.items() if it not in here)
 
 
 def probe_to_json(
@@ -225,16 +192,9 @@ def probe_to_json(
 ) -> ProbeRecord:
     """Make the record of one probe on one subject, in plain types.
 
-    Args:
-        claim: the claim that the probe decides.
-        nodeid: pytest's name of the probe.
-        subject: name of the subject.
-        verdict: what was decided.
-        evidence: everything recorded while the probe ran, in order.
-        published: the printed numbers that were compared; those of the claim that are not among them are added as
-            not measured.
-        duration_s: seconds the probe took, its share of the capture not included.
-        baseline: what was approved of the claim on this subject, with what was measured.
+    `evidence` is everything recorded while the probe ran, in order, and `duration_s` the seconds that it took, its
+    share of the capture not included. The numbers of the claim that are not among those `published` that were compared
+    are added as not measured.
 
     Raises:
         ValueError: a number is NaN or infinite.
@@ -276,12 +236,8 @@ def build_document(
 ) -> Document:
     """Put all probes into one report, grouped by claim in the order planned.
 
-    Args:
-        probes: the records, in any order.
-        run: how the run was made.
-        subjects: what it was run on, or could not be.
-        planned: `planned_name` of every probe collected, in order.
-        generated: when, in ISO 8601 with the offset from UTC.
+    `planned` is the `planned_name` of every probe collected, in order; `probes` come in any order, and `generated` is
+    in ISO 8601 with the offset from UTC.
 
     Raises:
         ValueError: two probes share a name, or two claims share an id but not their sentence or source.
@@ -300,10 +256,8 @@ def build_document(
             raise ValueError(f"two records of the probe {record.nodeid}; wanted one")
         seen.add(record.nodeid)
         if (head.sentence, head.source) != (record.claim.sentence, record.claim.source):
-            raise ValueError(
-                f"two claims have the id {head.id!r}: {head.sentence!r} ({head.source}) and "
-                f"{record.claim.sentence!r} ({record.claim.source}); give one of them another id"
-            )
+            both = " and ".join(f"{one.sentence!r} ({one.source})" for one in (head, record.claim))
+            raise ValueError(f"two claims have the id {head.id!r}: {both}; give one of them another id")
         kept: dict[str, Any] = {one.name: vars(record)[one.name] for one in fields(shape.Probe)}
         kept |= {"evidence": tables.add_record(record), "q": q.get(record.nodeid)}
         decided.setdefault(head.id, []).append(shape.Probe(**kept))
@@ -374,11 +328,11 @@ def read_report(path: Path) -> Document:
 def _checked(held: object, path: Path) -> Document:
     try:
         document = msgspec.convert(held, Document)
+        departure = next(_departures(held, document, "$"), None)
     except msgspec.ValidationError as error:
-        raise ReportError(path=path, problem=f"does not follow the schema: {quoted(error)}", remedy=AGAIN) from None
-    departure = next(_departures(held, document, "$"), None)
-    if departure is not None:
-        raise ReportError(path=path, problem=f"does not follow the schema: {departure}", remedy=AGAIN)
+        document, departure = None, quoted(error)
+    if document is None or departure is not None:
+        raise ReportError(f"does not follow the schema: {departure}", AGAIN, path=path)
     return document
 
 

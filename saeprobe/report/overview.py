@@ -11,27 +11,20 @@ from saeprobe.evidence.evidence import Answer
 from saeprobe.report import planned_name, shape
 from saeprobe.report.pictures import MOST_LANES, by_template, mean_of
 from saeprobe.report.shape import Claim, Control, Document, Evidence, Interval, Probe, Published, Sample, Subject
+from saeprobe.verdicts import UNDECIDED
 
 WORST_FIRST: Final[tuple[Word, ...]] = (
     *("broken", "refuted", "explained", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
 )
-UNDECIDED: Final = ("not run", "unverifiable", "broken")
-MOST_NAMED: Final = 3
-"""Subjects that the headline names one by one."""
-MOST_MEANS: Final = 12
-"""Measured means that one comparison of protocols lists; the rest stands with each probe."""
-MOST_VALUES: Final = 400
-"""Values of one sample that the page prints one by one."""
-MOST_TEMPLATES: Final = 60
-"""Templates of one sample that the page lists."""
-MOST_UNITS: Final = 120
-"""Units of one side that the page lists."""
-LONGEST_NAME: Final = 90
-"""Characters of a wording that stand beside its value; the whole of it stands with the values by prompt."""
+MOST_NAMED: Final = 3  # subjects that the headline names one by one
+MOST_MEANS: Final = 12  # measured means that one comparison of protocols lists; the rest stands with each probe
+MOST_VALUES: Final = 400  # values of one sample that the page prints one by one
+MOST_TEMPLATES: Final = 60  # templates of one sample that the page lists
+MOST_UNITS: Final = 120  # units of one side that the page lists
+LONGEST_NAME: Final = 90  # characters of a wording beside its value; the whole of it stands with the values by prompt
 
 
-Line = tuple[str, dict[str, str]]
-"""A sentence of the interface: its key in `words.toml` and what goes into its places."""
+Line = tuple[str, dict[str, str]]  # a sentence of the interface: its key in `words.toml`, what goes into its places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +86,10 @@ def headline(rows: Sequence[Tally]) -> list[Line]:
     if len(tried) > MOST_NAMED:
         stand, total = sum(tally.stand for tally in tried), sum(tally.total for tally in tried)
         return [("headline.many", {"stand": str(stand), "total": str(total), "subjects": str(len(tried))})]
-    lines: list[Line] = []
-    for tally in tried:
-        key = "headline.one" if tally.stand == 1 else "headline.some"
-        counts = {"stand": str(tally.stand), "total": str(tally.total), "subject": tally.subject}
-        lines.append((key if tally.decided else "headline.undecided", counts))
-    return lines
+    keys = ["headline.one" if tally.stand == 1 else "headline.some" for tally in tried]
+    keys = [key if tally.decided else "headline.undecided" for key, tally in zip(keys, tried, strict=True)]
+    counts = [{"stand": str(it.stand), "total": str(it.total), "subject": it.subject} for it in tried]
+    return list(zip(keys, counts, strict=True))
 
 
 def silent(document: Document) -> list[str]:
@@ -107,10 +98,9 @@ def silent(document: Document) -> list[str]:
     return [name for name in dict.fromkeys(document.planned) if name not in reported]
 
 
+MeanKey = tuple[str, str, str]  # label, measure and unit
 Mean = tuple[float | None, Interval, Published | None]
 """A mean, its interval, and the number printed for it; the mean is None where only the number is known."""
-MeanKey = tuple[str, str, str]
-"""Label, measure and unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,10 +168,8 @@ def _means_of(probe: Probe, samples: Sequence[Sample], measures: Mapping[tuple[s
     return means
 
 
-Template = tuple[str, int, float, float, float]
-"""A wording, with the number, the mean, the lowest and the highest of its values."""
-TopicLine = tuple[str, tuple[tuple[float, ...], ...]]
-"""A topic, with its values on each template."""
+Template = tuple[str, int, float, float, float]  # a wording: number, mean, lowest and highest of its values
+TopicLine = tuple[str, tuple[tuple[float, ...], ...]]  # a topic, with its values on each template
 
 
 def values_table(sample: Sample, document: Document) -> tuple[list[Template], list[TopicLine]]:
@@ -239,9 +227,7 @@ class Rival:
     @property
     def outcome(self) -> str:
         """Give the outcome whose colour and sign it takes."""
-        if self.standing == "explains":
-            return "explained"
-        return "supported" if self.standing == "withstood" else "inconclusive"
+        return {"explains": "explained", "withstood": "supported"}.get(self.standing, "inconclusive")
 
 
 _STANDING: Final[dict[Answer, Standing]] = {"withstood": "withstood", "explains": "explains", "cannot tell": "open"}
@@ -249,10 +235,8 @@ _STANDING: Final[dict[Answer, Standing]] = {"withstood": "withstood", "explains"
 
 def rivals(evidence: Evidence) -> list[Rival]:
     """Judge the controls of a comparison, in the order declared."""
-    found = [
-        Rival(control=control, standing="not-run" if control.p is None else _STANDING[control.answer])
-        for control in evidence.controls
-    ]
+    standings: list[Standing] = ["not-run" if it.p is None else _STANDING[it.answer] for it in evidence.controls]
+    found = [Rival(control=it, standing=of) for it, of in zip(evidence.controls, standings, strict=True)]
     alpha, there = evidence.alpha, evidence.outcome in ("supported", "explained")
     if there or any(rival.standing == "explains" for rival in found):
         return found

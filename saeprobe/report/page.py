@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from hashlib import sha256
 from importlib import resources
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -29,14 +30,10 @@ if TYPE_CHECKING:
 
 Language = Literal["en", "zh"]
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
-MOST_OPEN: Final = 20
-"""Claims up to which the script leaves the evidence of all open when the page is opened."""
-LONGEST_TEXT: Final = 2_000
-"""Characters of a prompt or continuation that the page shows."""
-MOST_PROMPT_TEXT: Final = 600_000
-"""Characters of all prompts together that the page shows."""
-MOST_TOKENS: Final = 500
-"""Tokens of one prompt that the page shows."""
+MOST_OPEN: Final = 20  # claims up to which the script leaves the evidence of all open when the page is opened
+LONGEST_TEXT: Final = 2_000  # characters of a prompt or continuation that the page shows
+MOST_PROMPT_TEXT: Final = 600_000  # characters of all prompts together that it shows
+MOST_TOKENS: Final = 500  # tokens of one prompt that it shows
 _ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 _NONE: Final = "\N{EN DASH}"
 
@@ -77,11 +74,6 @@ def mark(key: str, language: Language, **values: object) -> Markup:
 
 def _attribute(name: str, key: str, language: Language) -> Markup:
     return Markup('{}="{}" data-a="{}:{}"').format(name, say(key, language), name, key)
-
-
-def _has_chinese(text: str) -> bool:
-    """Say whether `text` holds a Han character: a screen reader and the choice of font want to know."""
-    return any("\u4e00" <= character <= "\u9fff" for character in text)
 
 
 def clip(text: str, *, language: Language) -> Markup:
@@ -147,11 +139,6 @@ def linked(source: str) -> Markup:
     return Markup('<a href="{0}" rel="noopener noreferrer">{0}</a>').format(source)
 
 
-def _slug(word: str) -> str:
-    """Write `not run` as a class name and key: `not-run`."""
-    return word.replace(" ", "-")
-
-
 def _inline(name: str) -> Markup:
     """Give a script or style sheet of this package as it goes into the page, its one part that is not escaped."""
     text = _text(name)
@@ -173,8 +160,9 @@ def _template() -> Template:
     # jinja2 types these by its own filters' signatures.
     filters, tests = cast("dict[str, Any]", environment.filters), cast("dict[str, Any]", environment.tests)
     written = (number, exact, estimate, share, p_value, seconds, linked, escaped)
-    filters |= {one.__name__: one for one in written} | {"slug": _slug}
-    tests["chinese"] = _has_chinese
+    slug = methodcaller("replace", " ", "-")  # it writes `not run` as a class name and key: `not-run`
+    filters |= {one.__name__: one for one in written} | {"slug": slug}
+    tests["chinese"] = re.compile("[\u4e00-\u9fff]").search  # a screen reader and the choice of font want to know
     return environment.from_string(_text("page.html.j2"))
 
 
@@ -242,21 +230,15 @@ def steps(document: Document) -> list[tuple[str, list[Step]]]:
 def render(document: Document, *, language: Language = "en") -> str:
     """Make the page of a report: all evidence in one HTML text that loads nothing, the same for the same document.
 
-    Args:
-        document: the report.
-        language: in which the interface speaks at first; the reader can change it.
+    The interface speaks `language` at first; the reader can change it.
     """
     style, script = _inline("page.css"), _inline("page.js")
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; base-uri 'none'; "
-        "form-action 'none'"
-    )
+    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
+    policy += "base-uri 'none'; form-action 'none'"
     rows = overview.tallies(document)
     lines = overview.headline(rows)
-    of_document = (
-        *(pictures.forest, pictures.strips, near_threshold, published_rows),
-        *(overview.side_by_side, overview.values_table),
-    )
+    of_document = [pictures.forest, pictures.strips, near_threshold, published_rows, overview.side_by_side]
+    of_document += [overview.values_table]
     page = _template().render(
         document=document,
         changed=visible(named(document.run.changed)),

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from markupsafe import Markup
@@ -18,18 +19,12 @@ from saeprobe.files import is_share
 from saeprobe.report.shape import Control, Document, Evidence, Interval, Published, Sample
 
 WIDTH: Final = 1000
-MARGIN: Final = 14
-"""Room left and right of the outermost value, in thousandths of the width."""
-MOST_DOTS: Final = 200
-"""Dots drawn of one sample; of a larger one a dot stands for several prompts, and the page says for how many."""
-MOST_LANES: Final = 12
-"""Templates of one sample that get a lane each; more share one."""
-MOST_SAMPLES: Final = 18
-"""Samples in one picture: sixteen personas and a little more."""
-LARGEST_MARKED, FINEST_MARKED = 1e12, 1e-9
-"""The largest value and the finest range that an axis marks with numbers."""
-BIN: Final = 8
-"""Dots nearer than this, in thousandths of the width, are stacked."""
+MARGIN: Final = 14  # room left and right of the outermost value, in thousandths of the width
+MOST_DOTS: Final = 200  # of one sample; of a larger one a dot stands for several prompts, as the page says
+MOST_LANES: Final = 12  # templates of one sample that get a lane each; more share one
+MOST_SAMPLES: Final = 18  # in one picture: sixteen personas and a little more
+LARGEST_MARKED, FINEST_MARKED = 1e12, 1e-9  # the largest value and the finest range that an axis marks with numbers
+BIN: Final = 8  # dots nearer than this, in thousandths of the width, are stacked
 DIFFERENCES: Final = ("greater", "at least", "about equal", "exclusive")
 """Kinds of evidence whose estimate is a difference, so that zero means no effect."""
 SIGNS: Final = {"greater": ">", "at least": ">", "about equal": "≈", "separation": "|"}
@@ -87,11 +82,8 @@ def axis_over(values: Iterable[float], unit: str = "") -> Axis:
 def _box(paths: Sequence[tuple[str, str]], height: int, kind: str) -> Markup:
     """Draw the given paths (class, data) in an SVG `height` pixels high and as wide as its column."""
     drawn = "".join(f'<path class="{name}" d="{data}"/>' for name, data in paths if data)
-    svg = (
-        f'<svg class="{kind}" viewBox="0 0 {WIDTH} {height}" height="{height}" preserveAspectRatio="none" '
-        f'aria-hidden="true">{drawn}</svg>'
-    )
-    return Markup(svg)  # noqa: S704 - numbers and our own class names only
+    svg = f'<svg class="{kind}" viewBox="0 0 {WIDTH} {height}" height="{height}" preserveAspectRatio="none" '
+    return Markup(f'{svg}aria-hidden="true">{drawn}</svg>')  # noqa: S704 - numbers and our own class names only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +120,13 @@ def mean_of(values: Sequence[float]) -> float:
 def _stacked(values: Sequence[float], axis: Axis, middle: float, height: float, each: int) -> str:
     """Draw the dots of one lane; those that fall together are stacked around the middle, closer the more there are."""
     bins = Counter(axis.x(value) // BIN for value in values)
-    drawn: list[str] = []
+    drawn = ""
     for place, count in bins.items():
         dots = math.ceil(count / each)
         gap = min(4.6, (height - 4) / dots)
         top = middle - gap * (dots - 1) / 2
-        drawn += [f"M{place * BIN + BIN // 2} {top + gap * index:.4g}h.1" for index in range(dots)]
-    return "".join(drawn)
+        drawn += "".join(f"M{place * BIN + BIN // 2} {top + gap * index:.4g}h.1" for index in range(dots))
+    return drawn
 
 
 def _binary(sample: Sample) -> bool:
@@ -196,10 +188,8 @@ def strips(evidence: Evidence, document: Document, published: Sequence[Published
     if evidence.kind == "separation" or any(_binary(sample) for sample in samples):
         shown.append(0.0)
     axis = axis_over(shown, samples[0].unit)
-    rows = tuple(
-        _strip(sample, axis=axis, document=document, published=published, series=index)
-        for index, sample in enumerate(samples)
-    )
+    draw = partial(_strip, axis=axis, document=document, published=published)
+    rows = tuple(draw(sample, series=index) for index, sample in enumerate(samples))
     each = max(row.each for row in rows)
     caption = {
         "plot.each" if each > 1 else "plot.dot": any(row.sample.values and row.fired is None for row in rows),
@@ -258,14 +248,10 @@ def _draw(estimate: float | None, interval: Interval, axis: Axis, *, control: bo
 
 def _rows(evidence: Evidence, label: str | None, axis: Axis) -> Iterator[Estimate]:
     for one in (evidence, *_drawn(evidence)):
-        yield Estimate(
-            label=label,
-            control=one if isinstance(one, Control) else None,
-            outcome=evidence.outcome,
-            estimate=one.estimate,
-            interval=one.interval,
-            drawing=_draw(one.estimate, one.interval, axis, control=isinstance(one, Control)),
-        )
+        control = one if isinstance(one, Control) else None
+        drawing = _draw(one.estimate, one.interval, axis, control=control is not None)
+        made = partial(Estimate, label=label, control=control, outcome=evidence.outcome, drawing=drawing)
+        yield made(estimate=one.estimate, interval=one.interval)
 
 
 def _drawn(evidence: Evidence) -> list[Control]:

@@ -21,6 +21,7 @@ from saeprobe.measures.differences import Figures
 from saeprobe.statistics.planning import ManyClaims
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
+from saeprobe.verdicts.baseline import BaselineRow
 
 SCHEMA: Final = "urn:saeprobe:report:2"
 SCHEMA_VERSION: Final = "2.4"
@@ -173,20 +174,6 @@ class Published:
     sampling: Annotated[Distance | None, Meta(description="The part due to the sampling error of both means.")]
     reach: Annotated[Distance | None, Meta(description="The part by which rounding may bring the two together.")]
     source: Annotated[str, Meta(description="Where the value is printed.")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaselineRow:
-    """An approved mean stands with the one measured here, which is null where it is no longer measured."""
-
-    label: str
-    measure: str
-    unit: str
-    approved: float
-    measured: float | None
-    noise: Annotated[Distance | None, Meta(description="Distance in the unit up to which the two agree.")]
-    noise_from: str | None
-    agrees: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)

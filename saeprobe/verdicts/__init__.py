@@ -13,14 +13,9 @@ from saeprobe.evidence.printed import PublishedComparison, another_run, held_aga
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
-ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")
-"""These kinds of comparison put their two sides in an order."""
-
+ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")  # they put their two sides in an order
 UNDECIDED: Final = ("not run", "unverifiable", "broken")
-
-
-Order = tuple[PublishedComparison, PublishedComparison]
-"""The probe found the first of two numbers above the second."""
+Order = tuple[PublishedComparison, PublishedComparison]  # the probe found the first of two numbers above the second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,34 +87,28 @@ class _Held:
         if not several:
             return None
         label, measures = next(iter(several.items()))
-        return (
-            f"published values may be of several measures: {', '.join(several)} in {published.unit}, by "
-            f"{' and by '.join(measures)}; state which, as in published({label}=..., unit={published.unit!r}, "
-            f"measure={measures[0]!r})"
-        )
+        found = f"{', '.join(several)} in {published.unit}, by {' and by '.join(measures)}"
+        remedy = f"state which, as in published({label}=..., unit={published.unit!r}, measure={measures[0]!r})"
+        return f"published values may be of several measures: {found}; {remedy}"
 
     def differ(self) -> tuple[Word, str] | None:
         """Say how a sentence that holds differs from what is published, number by number and in order."""
-        far, either = (
-            {
-                row: f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance:.3g}"
-                for row in self.rows.values()
-                if row.answer == one
-            }
-            for one in ("drifted", "rounding decides")
-        )
+        said = {
+            row: f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance or 0:.3g}"
+            for row in self.rows.values()
+        }
+        far = [one for row, one in said.items() if row.answer == "drifted"]
         turned = [
             f"{upper.label} lies {upper.measured - lower.measured:.4g} {upper.unit} above {lower.label} here, and is "
             f"published {lower.value - upper.value:.4g} below it"
             for upper, lower in self.turned
         ]
-        faults = [f"its numbers have moved: {'; '.join(far.values())}"] if far else []
+        faults = [f"its numbers have moved: {'; '.join(far)}"] if far else []
         faults += [f"its numbers are published in the reverse order: {'; '.join(turned)}"] if turned else []
         if faults:
             return "drifted", f"the sentence holds, but {'; and '.join(faults)}"
-        open_ = "; ".join(
-            f"{it}, of which {row.reach or 0:.3g} is within reach of rounding" for row, it in either.items()
-        )
+        either = [(row.reach or 0, one) for row, one in said.items() if row.answer == "rounding decides"]
+        open_ = "; ".join(f"{one}, of which {reach:.3g} is within reach of rounding" for reach, one in either)
         why = f"the sentence holds, but rounding decides whether its numbers agree: {open_}"
         return ("inconclusive", why) if either else None
 
@@ -146,8 +135,7 @@ def samples_of(evidence: Iterable[Evidence]) -> Iterator[Sample]:
 
     Those of controls are not the claim's, and the numbers of a printed table were not measured.
     """
-    pieces = (piece for whole in evidence for piece in whole.walk())
-    return (sample for piece in pieces if piece.kind != "printed" for sample in piece.samples)
+    return (sample for piece in _pieces(evidence) if piece.kind != "printed" for sample in piece.samples)
 
 
 def compare_published(published: Published | None, evidence: Sequence[Evidence]) -> tuple[PublishedComparison, ...]:
@@ -186,7 +174,7 @@ def _puts_in_order(piece: Evidence) -> bool:
     return decided and piece.kind in ORDERING
 
 
-def _pieces(evidence: Sequence[Evidence]) -> list[Evidence]:
+def _pieces(evidence: Iterable[Evidence]) -> list[Evidence]:
     return [piece for whole in evidence for piece in whole.walk()]
 
 
@@ -208,13 +196,9 @@ def decide(
     and the worst of several decides. A probe without evidence is broken, and so is one that returns although a
     comparison of it is not supported: it negates it, or does not assert it, and so states another sentence.
 
-    Args:
-        claim: the claim, with its published numbers and declared non-reproductions.
-        subject: the subject's name.
-        evidence: all that was recorded while the probe ran, in order.
-        ended: the exception that ended the probe, or None where it returned.
-        baseline: the newest approval of the claim on this subject.
-        now: what this run was made with, to say what changed since the approval.
+    `evidence` is all that was recorded while the probe ran, in order, and `ended` the exception that ended it, or None
+    where it returned; `baseline` is the newest approval of the claim on this subject, and `now` what this run was made
+    with, to say what changed since.
     """
     printed = claim.published.get(subject)
     samples = tuple(samples_of(evidence))
@@ -249,10 +233,9 @@ def _from_evidence(
     if word == "supported":
         return replace(_of_what_holds(claim, evidence, ended, held), scope=scope)
     if ended is None:
-        reason = (
-            f"{these[0].statement} is {word}, and yet the probe went on: the comparison is negated, or-ed, caught or "
-            "not asserted, so that the probe states another sentence; state each comparison in an assert of its own"
-        )
+        reason = f"{these[0].statement} is {word}, and yet the probe went on: the comparison is negated, or-ed, caught "
+        reason += "or not asserted, so that the probe states another sentence; "
+        reason += "state each comparison in an assert of its own"
         return Verdict(word="broken", reason=reason, scope=scope)
     agreed = "" if held is None else held.agreement
     return Verdict(word=word, reason="; ".join(piece.reason for piece in these) + agreed, scope=scope)

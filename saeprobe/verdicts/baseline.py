@@ -7,26 +7,20 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from saeprobe.claims import Verdict
 from saeprobe.evidence.evidence import Sample
 from saeprobe.statistics.shifts import paired_shift
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, changes
 
-DIGITS: Final = 10
-"""Values keep this many significant digits: more than any comparison reads, and a file that a person can read."""
-
-ENOUGH: Final = 6
-"""From so many paired units a test can find a move at alpha = 0.05: 2 of 2^6 signs are 0.031, 2 of 2^5 are 0.063."""
-
-ROUNDING: Final = 1e-6
-"""Adding in another order may change a mean by this share of itself."""
-
-FEWEST_DIGITS: Final = 4
-"""A move is written in this many significant digits, or in as many more as it takes to see it."""
+DIGITS: Final = 10  # significant ones of a value: more than any comparison reads, and a file that a person can read
+ENOUGH: Final = 6  # paired units can find a move at alpha = 0.05: 2 of 2^6 signs are 0.031, 2 of 2^5 are 0.063
+ROUNDING: Final = 1e-6  # adding in another order may change a mean by this share of itself
+FEWEST_DIGITS: Final = 4  # a move is written in so many significant ones, or in as many more as it takes to see it
 
 
 def values_of(samples: Iterable[Sample]) -> tuple[Value, ...]:
@@ -45,15 +39,15 @@ def values_of(samples: Iterable[Sample]) -> tuple[Value, ...]:
         several = len(places[sample.label, sample.measure, sample.unit]) > 1 and sample.place
         label = f"{sample.label} at {sample.place}" if several else sample.label
         same = seen.setdefault((label, sample.measure, sample.unit), [])
-        if any(sample.mean == other.mean and sample.prompts == other.prompts for other in same):
-            continue
-        same.append(sample)
-        values.append(_value_of(sample, label if len(same) == 1 else f"{label} ({len(same)})"))
+        if all((sample.mean, sample.prompts) != (other.mean, other.prompts) for other in same):
+            same.append(sample)
+            values.append(_value_of(sample, label if len(same) == 1 else f"{label} ({len(same)})"))
     return tuple(values)
 
 
 def _value_of(sample: Sample, label: str) -> Value:
     units, means = _unit_means(sample)
+    texts = b"".join(prompt.text.encode("utf-8", errors="surrogatepass") + b"\0" for prompt in sample.prompts)
     return Value(
         label=label,
         measure=sample.measure,
@@ -64,7 +58,7 @@ def _value_of(sample: Sample, label: str) -> Value:
         near_moves=None if sample.near_moves is None else _rounded(sample.near_moves),
         units=units,
         unit_means=means,
-        prompts=_digest(sample),
+        prompts=hashlib.sha256(texts).hexdigest()[:16] if texts else "",
     )
 
 
@@ -89,14 +83,6 @@ def _rounded(number: float) -> float:
     return float(f"{number:.{DIGITS}g}")
 
 
-def _digest(sample: Sample) -> str:
-    """Return SHA-256 over the texts in order, its first 16 hex digits; a changed wording or order changes it."""
-    if not sample.prompts:
-        return ""
-    texts = b"".join(prompt.text.encode("utf-8", errors="surrogatepass") + b"\0" for prompt in sample.prompts)
-    return hashlib.sha256(texts).hexdigest()[:16]
-
-
 def changed_prompts(pairs: Sequence[tuple[Value, Value]]) -> tuple[str, ...]:
     """Return `prompts`, or `prompts of novice` where those of others stayed; of summaries they are unknown."""
     known = [(old, new) for old, new in pairs if old.prompts and new.prompts]
@@ -108,25 +94,18 @@ def changed_prompts(pairs: Sequence[tuple[Value, Value]]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineRow:
-    """A row holds an approved mean and the measured one, in `unit`; they agree when they differ by `noise` at most.
-
-    `noise_from` says in words what the noise is made of; it is None, as they are, where this run did not measure it.
-    """
+    """An approved mean stands with the one measured here, which is null where it is no longer measured."""
 
     label: str
     measure: str
     unit: str
     approved: float
     measured: float | None
-    noise: float | None
+    noise: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="Distance in the unit up to which the two agree.")
+    ]
     noise_from: str | None
-
-    @property
-    def agrees(self) -> bool | None:
-        """Say whether the value stands where it was approved; None where it was not measured."""
-        if self.measured is None or self.noise is None:
-            return None
-        return abs(self.measured - self.approved) <= self.noise
+    agrees: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,33 +116,21 @@ class BaselineComparison:
     rows: tuple[BaselineRow, ...]
     changed: tuple[str, ...]
 
-    @property
-    def moved(self) -> tuple[BaselineRow, ...]:
-        """The values that have left their baseline."""
-        return tuple(row for row in self.rows if row.agrees is False)
-
-    @property
-    def lost(self) -> tuple[BaselineRow, ...]:
-        """The approved values that this run did not measure."""
-        return tuple(row for row in self.rows if row.agrees is None)
-
     def reason(self, *, whole: bool) -> str | None:
         """Say what moved, since whose approval, and what changed in between; None where everything stands.
 
         `novice moved from 18.83 to 21.20 features since Ada approved it on 2026-11-22 ("as in table 1"); changed in
         between: transformers 5.23.0 -> 5.24.1`.
-
-        Args:
-            whole: the probe came to its end, so that a value it did not measure is one it no longer measures.
+        Where the probe came to its `whole` end, a value that it did not measure is one that it no longer measures.
         """
         moves = [
             f"{row.label} moved from {' to '.join(distinct_digits(row.approved, row.measured or 0.0))} {row.unit}"
-            for row in self.moved
+            for row in self.rows
+            if row.agrees is False
         ]
         if whole:
-            moves += [
-                f"{row.measure} of {row.label}, {row.approved:.4g} {row.unit}, is measured no more" for row in self.lost
-            ]
+            lost = [row for row in self.rows if row.agrees is None]
+            moves += [f"{it.measure} of {it.label}, {it.approved:.4g} {it.unit}, is measured no more" for it in lost]
         if not moves:
             return None
         one = self.baseline
@@ -176,10 +143,8 @@ class BaselineComparison:
 def compare_baseline(baseline: Baseline, samples: Iterable[Sample], now: Provenance) -> BaselineComparison:
     """Hold each approved value against the measured one of the same label, measure and unit.
 
-    Args:
-        baseline: what was approved.
-        samples: what this run measured; where there are none nothing can be compared, and every value counts as lost.
-        now: what this run was made with; its `alpha` and `seed` are those of the test over units.
+    Where there are no samples nothing can be compared, and every value counts as lost. The `alpha` and `seed` of `now`,
+    what this run was made with, are those of the test over units.
     """
     measured = {value.key: value for value in values_of(samples)}
     pairs = [(old, measured[old.key]) for old in baseline.values if old.key in measured]
@@ -193,9 +158,9 @@ def compare_baseline(baseline: Baseline, samples: Iterable[Sample], now: Provena
 def _row(old: Value, new: Value | None, now: Provenance) -> BaselineRow:
     row = partial(BaselineRow, label=old.label, measure=old.measure, unit=old.unit, approved=old.mean)
     if new is None:
-        return row(measured=None, noise=None, noise_from=None)
+        return row(measured=None, noise=None, noise_from=None, agrees=None)
     noise, origin = noise_of(old, new, alpha=now.alpha, seed=now.seed)
-    return row(measured=new.mean, noise=noise, noise_from=origin)
+    return row(measured=new.mean, noise=noise, noise_from=origin, agrees=abs(new.mean - old.mean) <= noise)
 
 
 def noise_of(old: Value, new: Value, *, alpha: float, seed: int) -> tuple[float, str]:
@@ -238,9 +203,8 @@ def against_baseline(verdict: Verdict, compared: BaselineComparison) -> Verdict:
     reason = verdict.reason if moves is None else f"{verdict.reason}; {moves}"
     approved = compared.baseline
     if verdict.word != approved.verdict:
-        reason = (
-            f"{reason}; approved as {approved.verdict} by {approved.approved_by} on {approved.on}, now {verdict.word}"
-        )
+        then = f"approved as {approved.verdict} by {approved.approved_by} on {approved.on}"
+        reason = f"{reason}; {then}, now {verdict.word}"
     return replace(verdict, reason=reason)
 
 

@@ -9,57 +9,40 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 
 from saeprobe.claims import Word
-from saeprobe.files import FileError, load_json, shortened, visible
+from saeprobe.files import FileError, UnusableError, load_json, shortened
 
 IDENTITY: Final = ("model", "model_hash", "sae", "sae_hash", "hook_name", "dtype", "protocol", "fingerprint")
 """A baseline keeps these fields of each subject, by the names that a report gives them."""
 
-KIND: Final = "saeprobe baseline 1"
-"""Each file says this; one that says otherwise is not read."""
-
+KIND: Final = "saeprobe baseline 1"  # each file says this; one that says otherwise is not read
+DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _HASH_SHOWN: Final = 8
 _COMMIT_SHOWN: Final = 12
-
-DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
-
 Json = dict[str, Any]
-
 Fields = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """A value is one measured mean, in `unit`, and what a later one is held against.
+    """A value is one measured mean, in `unit`, and what a later one is held against."""
 
-    Attributes:
-        label: of which prompts, the style as a rule.
-        measure: what was measured.
-        unit: of all numbers here.
-        mean: over the prompts.
-        n: prompts; None where a record does not say.
-        interval: of the mean over units of replication; None where none could be given.
-        near_moves: by how much rounding may move the mean at most, where features lie near their threshold.
-        units: what `unit_means` are of: templates, topics, or nothing where only a summary was recorded.
-        unit_means: the mean of each unit, by the template's wording or the topic.
-        prompts: SHA-256 over the prompts, shortened; empty for a summary.
-    """
-
-    label: str
+    label: str  # of which prompts, the style as a rule
     measure: str
-    unit: str
-    mean: float
-    n: int | None = None
-    interval: tuple[float, float] | None = None
-    near_moves: float | None = None
-    units: str = ""
-    unit_means: Mapping[str, float] = field(default_factory=dict[str, float])
-    prompts: str = ""
+    unit: str  # of all numbers here
+    mean: float  # over the prompts
+    n: int | None = None  # prompts; None where a record does not say
+    interval: tuple[float, float] | None = None  # of the mean over units of replication; None where none could be given
+    near_moves: float | None = None  # the most by which rounding moves it, where features lie near their threshold
+    units: str = ""  # what `unit_means` are of: templates, topics, or nothing where only a summary was recorded
+    unit_means: Mapping[str, float] = field(default_factory=dict[str, float])  # by the template's wording or the topic
+    prompts: str = ""  # SHA-256 over the texts in order, its first 16 hex digits; empty for a summary
 
     @property
     def name(self) -> str:
@@ -178,24 +161,11 @@ class Baseline:
     measured_with: Provenance
 
 
-Baselines = Mapping[tuple[str, str], tuple[Baseline, ...]]
-"""The approvals by claim and subject, the newest last."""
+Baselines = Mapping[tuple[str, str], tuple[Baseline, ...]]  # the approvals by claim and subject, the newest last
 
 
-class BaselineError(Exception):
-    """A baseline file cannot be used.
-
-    Attributes:
-        path: the file.
-        problem: what is wrong.
-        remedy: what to do.
-    """
-
-    def __init__(self, path: Path, problem: str, remedy: str = "") -> None:
-        self.path = path
-        self.problem = problem
-        self.remedy = remedy or 'restore it with "git checkout", or delete it and approve the claim again'
-        super().__init__(visible(f"{path}: {problem}; {self.remedy}"))
+class BaselineError(UnusableError):
+    """A baseline file cannot be used."""
 
 
 def read_baselines(folder: Path) -> Baselines:
@@ -217,29 +187,23 @@ def read_file(path: Path) -> Baselines:
         BaselineError: as for `read_baselines`.
     """
     try:
-        held = load_json(path, halves=True)
+        return _of_claim(_table(load_json(path, halves=True), "it"), path.name.removesuffix(".json"))
     except FileNotFoundError:
-        raise BaselineError(path, "there is no such file", "name the claim as its file is named") from None
-    except FileError as error:
-        raise BaselineError(path, error.problem) from None
-    try:
-        return _of_claim(_table(held, "it"), path.name.removesuffix(".json"))
-    except _WrongError as wrong:
-        raise BaselineError(path, str(wrong)) from None
+        raise BaselineError("there is no such file", "name the claim as its file is named", path=path) from None
+    except (FileError, _WrongError) as error:
+        problem = error.problem if isinstance(error, FileError) else str(error)
+        remedy = 'restore it with "git checkout", or delete it and approve the claim again'
+        raise BaselineError(problem, remedy, path=path) from None
 
 
 def text_of(approvals: Baselines) -> str:
     """Return the file of one claim: keys sorted, a line each, and a line break at the end."""
     (claim,) = {claim for claim, _ in approvals}
-    subjects = {subject: [_plain(one) for one in every] for (_, subject), every in approvals.items()}
+    subjects: Json = {subject: [asdict(one) for one in every] for (_, subject), every in approvals.items()}
+    for one in chain(*subjects.values()):
+        del one["claim"], one["subject"]  # said once, above
     whole = {"kind": KIND, "claim": claim, "subjects": subjects}
     return json.dumps(whole, allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-
-
-def _plain(one: Baseline) -> Json:
-    kept = asdict(one)
-    del kept["claim"], kept["subject"]  # said once, above
-    return kept
 
 
 class _WrongError(Exception):

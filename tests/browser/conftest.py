@@ -143,6 +143,7 @@ def approved() -> BaselineComparison:
                 measured=2.0,
                 noise=0.5,
                 noise_from=HOSTILE,
+                agrees=False,
             ),
         ),
         changed=(HOSTILE,),

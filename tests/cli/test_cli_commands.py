@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 import saeprobe
+from saeprobe import cli
 from saeprobe.__main__ import main
-from saeprobe.cli import commands, inspect
-from saeprobe.cli.commands import COMMANDS
+from saeprobe.cli import COMMANDS, inspect
 
 NUMERICAL = ("torch", "transformers", "transformer_lens", "sae_lens", "pandas")
 HEAVY = (*NUMERICAL, "numpy", "scipy", "rich", "tqdm", "huggingface_hub")
@@ -120,7 +120,7 @@ def test_help_is_for_a_person(command: str, capsys: pytest.CaptureFixture[str]) 
 
 def test_every_command_has_a_text_of_help_and_every_text_a_command() -> None:
     """Besides them lies the text of the command line as a whole."""
-    assert {file.stem for file in (Path(commands.__file__).parent / "help").iterdir()} == {*COMMANDS, "saeprobe"}
+    assert {file.stem for file in (Path(cli.__file__).parent / "help").iterdir()} == {*COMMANDS, "saeprobe"}
 
 
 def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str]) -> None:

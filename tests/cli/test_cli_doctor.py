@@ -15,8 +15,7 @@ import pytest
 from made_subjects import Made
 
 from saeprobe.cli import doctor
-from saeprobe.cli.doctor import hardware, least_seconds, outlook
-from saeprobe.cli.rates import Rates, measure, not_built_for
+from saeprobe.cli.doctor import Rates, hardware, least_seconds, measure, not_built_for, outlook
 from saeprobe.subject import local
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import Gpu, Machine

@@ -20,7 +20,6 @@ from saeprobe.report.shape import (
     SCHEMA,
     SCHEMA_VERSION,
     Baseline,
-    BaselineRow,
     Claim,
     Document,
     Probe,
@@ -29,6 +28,7 @@ from saeprobe.report.shape import (
     Run,
     Subject,
 )
+from saeprobe.verdicts.baseline import BaselineRow
 
 HELD = ("explained", "drifted", "refuted", "inconclusive", "unverifiable", "broken")
 

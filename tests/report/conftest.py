@@ -37,11 +37,12 @@ BASELINE = BaselineComparison(
             measured=measured,
             noise=noise,
             noise_from=made_of,
+            agrees=agrees,
         )
-        for label, approved, measured, noise, made_of in (
-            ("novice", 11.833, 14.222, 0.612, "8 templates, paired"),
-            ("expert", 11.61, 11.61, 1.161e-05, "rounding"),
-            ("guru", 13.1, None, None, None),
+        for label, approved, measured, noise, made_of, agrees in (
+            ("novice", 11.833, 14.222, 0.612, "8 templates, paired", False),
+            ("expert", 11.61, 11.61, 1.161e-05, "rounding", True),
+            ("guru", 13.1, None, None, None, None),
         )
     ),
     changed=("SAE (hash 12ab34cd -> 56ef7890)", "transformers 5.23.0 -> 5.24.1", "commit 0123456789ab -> 89ab"),

@@ -19,7 +19,6 @@ from saeprobe.prompts import Prompt
 from saeprobe.report import shape
 from saeprobe.report.shape import Document, samples, schema_text
 from saeprobe.store.instrument import InstrumentCheck
-from saeprobe.verdicts.baseline import BaselineRow
 
 Change = Callable[[Any], object]
 
@@ -59,7 +58,6 @@ def test_the_schema_knows_every_word() -> None:
         (Prompt, shape.Prompts, set()),
         (InstrumentCheck, shape.Instrument, {"broken"}),
         (PublishedComparison, shape.Published, {"n", "source"}),
-        (BaselineRow, shape.BaselineRow, {"agrees"}),
     ],
 )
 def test_the_report_has_every_field_of_what_it_reports(source: Any, reported: Any, more: set[str]) -> None:

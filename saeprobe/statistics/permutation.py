@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from math import comb, factorial, prod
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -122,7 +122,7 @@ def permute(
         looked = np.concatenate([look(dealt[start : start + CHUNK]) for start in range(0, ways, CHUNK)])
         of_seed, high, name, how = None, None, f"exact {what} (all {ways:,})", f"({what})"
     else:
-        labels = tuple(tuple(map(tuple, block.tolist())) for block in runs if block.size)
+        labels = tuple(tuple(map(tuple, cast("list[list[int]]", block.tolist()))) for block in runs if block.size)
         looked, of_seed, high = settle(
             lambda by, count: np.concatenate(
                 [look(_deal(labels, by, start, min(CHUNK, count - start))) for start in range(0, count, CHUNK)]

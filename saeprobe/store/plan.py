@@ -12,11 +12,10 @@ from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Continuation, Continuations, Steering
 from saeprobe.claims import NotRun
-from saeprobe.evidence.near import near_rows
 from saeprobe.features import Features
 from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
 from saeprobe.store import Store, sha256_of
-from saeprobe.store.tables import Part, Seen
+from saeprobe.store.tables import Part, Rows, Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import Reading, Request, Want
@@ -247,35 +246,37 @@ def seen(subject: Subject, capture: Capture, store: Store) -> Seen | None:
 def _assembled(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
     """Make features from one reading a prompt, in that order, at the tokens that `place` names."""
     identity = subject.identity()
-    indices = [row for reading in readings for row in reading.indices]
-    values = [row for reading in readings for row in reading.values]
-    near = [row for reading in readings for row in reading.near]
+    acts = _joined([one.indices for one in readings], [one.values for one in readings], d_sae=identity.d_sae)
     activations = [reading.activations for reading in readings if reading.activations is not None]
-    tokens = tuple(token for reading in readings for token in reading.tokens)
-    encoded = len(indices) == len(tokens)  # or not one of them, where the effective rank alone is kept
     errors = [np.full(len(one.tokens), np.nan) if one.squared_error is None else one.squared_error for one in readings]
     ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
-    of_floats, of_ints = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int32)
-    acts = csr_array(
-        (np.concatenate([of_floats, *values]), np.concatenate([of_ints, *indices]), np.cumsum([0, *map(len, indices)])),
-        shape=(len(indices), identity.d_sae),
-    )
     return Features(
         subject=subject.name,
-        acts=acts if encoded else None,
+        acts=acts,
         row_prompt=np.repeat(np.arange(len(readings)), [len(reading.tokens) for reading in readings]),
-        tokens=tokens,
+        tokens=tuple(token for reading in readings for token in reading.tokens),
         prompts=prompts.prompts,
         n_tokens=np.array([reading.n_tokens for reading in readings], dtype=np.int64),
-        squared_error=np.concatenate([of_floats, *errors]) if encoded else None,
+        squared_error=None if acts is None else np.concatenate([np.empty(0, dtype=np.float32), *errors]),
         activations=np.concatenate(activations) if readings and len(activations) == len(readings) else None,
         effective_rank=np.array(ranks) if readings and len(ranks) == len(readings) else None,
-        near=near_rows(near, d_sae=identity.d_sae) if encoded and len(near) == len(indices) else None,
+        near=_joined([one.near for one in readings], d_sae=identity.d_sae),
         tolerance=identity.tolerance,
         fixed_l0=identity.fixed_l0,
         place=place,
         words=prompts.words,
     )
+
+
+def _joined(*of: Sequence[Sequence[np.ndarray]], d_sae: int) -> csr_array | None:
+    """Join the columns of all readings, a row a token, with their values or else true; None where one has none."""
+    if not all(of[0]):
+        return None
+    rows = [cast("list[Rows]", one) for one in of]
+    flat = [np.concatenate([one.flat[one.at[0] : one.at[-1]] for one in each]) for each in rows]
+    starts = np.cumsum(np.concatenate([[0], *(np.diff(one.at) for one in rows[0])]))
+    values = flat[1] if len(flat) > 1 else np.ones(len(flat[0]), dtype=bool)
+    return csr_array((values, flat[0], starts), shape=(len(starts) - 1, d_sae))
 
 
 def continuations(subject: Subject, steering: Steering, store: Store) -> Continuations:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar, cast
 
 import numpy as np
@@ -158,21 +157,34 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
         key: Reading(
             tokens=tuple(tokens[first:stop]),
             n_tokens=int(n_tokens[first]),
-            indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])) if encoded else (),
-            values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])) if encoded else (),
+            indices=Rows(index_at[first : stop + 1], indices) if encoded else (),
+            values=Rows(value_at[first : stop + 1], values) if encoded else (),
             squared_error=errors[first:stop] if error_there[0] else None,
             activations=activation[activation_at[first] : activation_at[stop]].reshape(-1, width) if width else None,
             effective_rank=float(ranks[first]) if rank_there[first] else None,
-            near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if near_there[0] else (),
+            near=Rows(near_at[first : stop + 1], near) if near_there[0] else (),
         )
         for key, first, stop in groups
     }
 
 
-def _ascending(at: list[int], numbers: np.ndarray, *, below: int) -> bool:
+class Rows(Sequence[np.ndarray]):
+    """Rows of any lengths lie one after another in `flat`, each from its place in `at` to that of the next."""
+
+    def __init__(self, at: np.ndarray, flat: np.ndarray) -> None:
+        self.at, self.flat = at, flat
+
+    def __len__(self) -> int:
+        return len(self.at) - 1
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.flat[self.at[row] : self.at[row + 1]]
+
+
+def _ascending(at: np.ndarray, numbers: np.ndarray, *, below: int) -> bool:
     """Say whether the numbers of each row ascend and lie in [0, below)."""
     steps = np.diff(numbers) > 0
-    steps[[one - 1 for one in at if 0 < one < len(numbers)]] = True  # from the last of a row to the first of the next
+    steps[at[(at > 0) & (at < len(numbers))] - 1] = True  # from the last of a row to the first of the next
     return bool(steps.all() and ((numbers >= 0) & (numbers < below)).all())
 
 
@@ -252,13 +264,16 @@ class _Columns:
 
     def there(self, name: str) -> np.ndarray:
         """Return for each row whether it has a value."""
-        return np.asarray(self._table.column(name).is_valid().to_numpy(), dtype=bool)
+        column = self._table.column(name)
+        if column.null_count in (0, len(column)):  # of most columns, and quickly said
+            return np.full(len(column), column.null_count == 0)
+        return np.asarray(column.is_valid().to_numpy(), dtype=bool)
 
-    def lists(self, name: str) -> tuple[list[int], np.ndarray]:
+    def lists(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return where the list of each row begins, with the end of the last, and the values of all rows as one."""
         chunk = cast(Any, self._table.column(name).chunk(0))
         _expect(f"a number that is absent in {name}", chunk.values.null_count == 0)
-        return chunk.offsets.to_pylist(), chunk.values.to_numpy(zero_copy_only=False)
+        return chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=False)
 
     def groups(self, part: Part) -> list[tuple[str, int, int]]:
         """Return each key, its first row and the one after its last: those of the part, in order, with its texts."""

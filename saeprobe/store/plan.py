@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -14,8 +14,9 @@ from saeprobe.captures import Capture, Continuation, Continuations, Steering
 from saeprobe.claims import NotRun
 from saeprobe.features import Features
 from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
+from saeprobe.shapes import Rows
 from saeprobe.store import Store, sha256_of
-from saeprobe.store.tables import Part, Rows, Seen
+from saeprobe.store.tables import Part, Seen
 from saeprobe.subject.local import Subject
 from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import Reading, Request, Want
@@ -40,6 +41,7 @@ class Work:
     subject: Subject
     captures: tuple[Capture, ...]
     steerings: tuple[Steering, ...]
+    parts: dict[Part, None] = field(default_factory=dict[Part, None], init=False, compare=False, repr=False)
 
 
 def works_of(requests: Iterable[tuple[Subject, Capture | Steering]]) -> tuple[Work, ...]:
@@ -84,9 +86,11 @@ def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSe
 
 
 def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
-    """Return the parts of some work, each once: those that are stored, and those that are lacking."""
-    asked = (*work.captures, *work.steerings)
-    held = {part: store.holds(part) for one in asked for part in parts_of(work.subject, one, store)}
+    """Return the parts of some work, each once: those stored, of which draws are not read yet, and those lacking."""
+    if not work.parts:
+        asked = (*work.captures, *work.steerings)
+        work.parts.update((part, None) for one in asked for part in parts_of(work.subject, one, store))
+    held = {part: store.holds(part, read=work.subject.randomisation is None) for part in work.parts}
     return [part for part in held if held[part]], [part for part in held if not held[part]]
 
 
@@ -163,21 +167,19 @@ def gather(
     """
     subject, (held, lacking) = work.subject, _parts(work, store)
     store.tidy((*held, *lacking))
-    stored, computed = _results(held), _results(lacking)
     if not lacking:
-        return Gathered(subject=subject.name, stored=stored, computed=0, device=None)
+        return Gathered(subject=subject.name, stored=_results(held), computed=0, device=None)
     if (absent := models_absent()) is not None:
         raise NotRun(f"not all of it is stored: {absent}")
     store.prepare(lacking)
     waiting = {part: dict[str, Reading]() for part in lacking if isinstance(part.of, Want)}
     requests, homes = _requests(waiting)
-    total = len(requests) + _results(part for part in lacking if part not in waiting)
+    done = len(requests)
+    total = done + _results(part for part in lacking if part not in waiting)
     report: Progress = progress or (lambda _done, _total: None)
     report(0, total)
     reader = (open_reader or subject.open)()
-    shares = reader.read(
-        requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests)), total)
-    )
+    shares = reader.read(requests, batch_size=batch_size, progress=lambda share: report(int(share * done), total))
     for index, readings in shares:
         request = requests[index]
         for want, reading in zip(request.wants, readings, strict=True):
@@ -185,7 +187,6 @@ def gather(
                 waiting[part][key] = reading
                 if len(waiting[part]) == len(part.prompts):
                     store.add(part, waiting.pop(part))
-    done = len(requests)
     for steering in work.steerings:
         prompt_of = {prompt.text: prompt for prompt in prompts_for(steering.prompts, subject)}
         parts = [part for part in lacking if part.of == steering]
@@ -196,7 +197,7 @@ def gather(
             store.add(part, {key: items[text] for key, text in part.prompts.items()})
             done += len(part.prompts)
             report(done, total)
-    return Gathered(subject=subject.name, stored=stored, computed=computed, device=reader.device)
+    return Gathered(subject=subject.name, stored=_results(held), computed=_results(lacking), device=reader.device)
 
 
 def _requests(parts: Iterable[Part]) -> tuple[list[Request], dict[tuple[str, Want, str], list[tuple[Part, str]]]]:
@@ -272,11 +273,9 @@ def _joined(*of: Sequence[Sequence[np.ndarray]], d_sae: int) -> csr_array | None
     """Join the columns of all readings, a row a token, with their values or else true; None where one has none."""
     if not all(of[0]):
         return None
-    rows = [cast("list[Rows]", one) for one in of]
-    flat = [np.concatenate([one.flat[one.at[0] : one.at[-1]] for one in each]) for each in rows]
-    starts = np.cumsum(np.concatenate([[0], *(np.diff(one.at) for one in rows[0])]))
-    values = flat[1] if len(flat) > 1 else np.ones(len(flat[0]), dtype=bool)
-    return csr_array((values, flat[0], starts), shape=(len(starts) - 1, d_sae))
+    columns, *values = (np.concatenate([one.whole for one in cast("Sequence[Rows]", each)]) for each in of)
+    starts = np.append(0, np.concatenate([np.diff(one.at) for one in cast("Sequence[Rows]", of[0])]).cumsum())
+    return csr_array((*(values or [np.ones(len(columns), dtype=bool)]), columns, starts), (len(starts) - 1, d_sae))
 
 
 def continuations(subject: Subject, steering: Steering, store: Store) -> Continuations:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar, cast
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from saeprobe.captures import Arm, Continuation, Span, Steering
 from saeprobe.features import Token
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Rows
 from saeprobe.subject.specification import Identity, Reading, Want
 
 _T = TypeVar("_T")
@@ -131,8 +132,8 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     _expect("a row with not as many values as indices", np.array_equal(index_at, value_at))
     _expect("a value that is not finite or not above 0", np.isfinite(values), values > 0)
     (near_at, near), (activation_at, activation) = columns.lists("near"), columns.lists("activation")
-    for rows, numbers in ((index_at, indices), (near_at, near)):
-        _expect("features that are no ascending numbers of this SAE", _ascending(rows, numbers, below=of.d_sae))
+    for rows in (Rows(index_at, indices), Rows(near_at, near)):
+        _expect("features that are no ascending numbers of this SAE", rows.ascend(below=of.d_sae))
     width = of.d_in if "activations" in keep else 0
     _expect("activations that are not of this model", np.diff(activation_at) == width, np.isfinite(activation))
     errors, ranks = (columns.plain(name, everywhere=False) for name in ("squared_error", "effective_rank"))
@@ -166,26 +167,6 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
         )
         for key, first, stop in groups
     }
-
-
-class Rows(Sequence[np.ndarray]):
-    """Rows of any lengths lie one after another in `flat`, each from its place in `at` to that of the next."""
-
-    def __init__(self, at: np.ndarray, flat: np.ndarray) -> None:
-        self.at, self.flat = at, flat
-
-    def __len__(self) -> int:
-        return len(self.at) - 1
-
-    def __getitem__(self, row: Any) -> Any:
-        return self.flat[self.at[row] : self.at[row + 1]]
-
-
-def _ascending(at: np.ndarray, numbers: np.ndarray, *, below: int) -> bool:
-    """Say whether the numbers of each row ascend and lie in [0, below)."""
-    steps = np.diff(numbers) > 0
-    steps[at[(at > 0) & (at < len(numbers))] - 1] = True  # from the last of a row to the first of the next
-    return bool(steps.all() and ((numbers >= 0) & (numbers < below)).all())
 
 
 def _rows_of_continuations(part: Part, continuations: Mapping[str, list[Continuation]]) -> list[dict[str, Any]]:

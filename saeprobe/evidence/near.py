@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from saeprobe.features import Features
 from saeprobe.files import amount
-from saeprobe.shapes import Bool, Float, Int
+from saeprobe.shapes import Bool, Float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,10 +110,3 @@ def as_the_stream(of: Features, values: Callable[[Features], Float[np.ndarray, "
     """Return how far values may move that rounding moves by the same share of themselves as the stream."""
     moves = of.tolerance * values(of)
     return NearThreshold(lowers=moves, raises=moves, tolerance=of.tolerance, flips=False) if of.tolerance else None
-
-
-def near_rows(near: Sequence[Int[np.ndarray, " near"]], *, d_sae: int) -> csr_array:
-    """Make `Features.near`, `[rows, d_sae]`, from the features of each row that lie near their threshold."""
-    indices = np.concatenate([np.empty(0, dtype=np.int32), *near])
-    starts = np.cumsum([0, *(len(row) for row in near)])
-    return csr_array((np.ones(len(indices), dtype=bool), indices, starts), shape=(len(near), d_sae))

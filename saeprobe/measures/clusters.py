@@ -313,12 +313,11 @@ def cosine_distances(vectors: csr_array) -> Distances:
 
 def mean_distances(distances: Distances, dealt: Dealt) -> Float[np.ndarray, "relabelings units styles"]:
     """Return the mean distance of each unit to the units of each style, itself left out."""
-    rounds, units = dealt.shape
-    styles = int(dealt.max()) + 1
-    member = (dealt[:, :, None] == np.arange(styles)).astype(np.float64)
-    sums = distances @ member.transpose(1, 0, 2).reshape(units, rounds * styles)  # one product is faster than many
-    others = member.sum(axis=1, keepdims=True) - member  # a unit of n - 1 others in its own style
-    return sums.reshape(units, rounds, styles).transpose(1, 0, 2) / others
+    (rounds, units), counts = dealt.shape, np.bincount(dealt[0])  # every relabeling has as many units of a style
+    member = (dealt.T[:, :, None] == np.arange(len(counts))).astype(np.float64)
+    sums = distances @ member.reshape(units, rounds * len(counts))  # one product is faster than many
+    others = counts - member  # a unit of n - 1 others in its own style
+    return (sums.reshape(others.shape) / others).transpose(1, 0, 2)
 
 
 def silhouettes(distances: Distances, dealt: Dealt) -> Float[np.ndarray, "relabelings units"]:
@@ -337,9 +336,9 @@ def silhouettes(distances: Distances, dealt: Dealt) -> Float[np.ndarray, "relabe
 
 def style_means(values: Float[np.ndarray, "relabelings units"], dealt: Dealt) -> Means:
     """Return the mean silhouette of each style."""
-    styles = np.arange(int(dealt.max()) + 1)
-    member = dealt[:, :, None] == styles
-    return np.where(member, values[:, :, None], 0.0).sum(axis=1) / member.sum(axis=1)
+    counts = np.bincount(dealt[0])
+    member = (dealt[:, :, None] == np.arange(len(counts))).astype(np.float64)
+    return np.einsum("ru,rus->rs", values, member) / counts
 
 
 def relabel(

@@ -97,6 +97,11 @@ def _selectivity(of: Features, *, units: Units, k: int) -> Values:
     if len(kinds) < 2:  # noqa: PLR2004 - unrelated to what?
         raise ValueError(f"selectivity needs prompts of several kinds; there is one style: {of.label}")
     means = kinds @ activity / kinds.sum(axis=1, keepdims=True)
+    strongest = _strongest(activity, k)
+    active = np.take_along_axis(activity, strongest, axis=1) > 0
+    if not active[:, 0].all():
+        text = of.prompts[int(active[:, 0].argmin())].text
+        raise ValueError(f"no unit is active on {text!r}; its selectivity is not defined")
     values = np.zeros(len(of))
     for wording in _members(unit_of(of.prompts)):
         prompts = np.flatnonzero(wording)
@@ -106,17 +111,20 @@ def _selectivity(of: Features, *, units: Units, k: int) -> Values:
             raise ValueError(f"{of.prompts[int(prompts[0])].template!r} is the only wording of its kind")
         elsewhere = means.copy()
         elsewhere[kind] = activity[others].mean(axis=0)
-        total = elsewhere.sum(axis=0)
-        for index in prompts:
-            active = np.flatnonzero(activity[index] > 0)  # few, where an order of all would take most of the time
-            strongest = active[np.argsort(-activity[index, active], kind="stable")[:k]]
-            if not len(strongest):
-                raise ValueError(f"no unit is active on {of.prompts[index].text!r}; its selectivity is not defined")
-            share = np.full(len(strongest), 1 / len(kinds))
-            of_all = total[strongest]
-            np.divide(elsewhere[kind, strongest], of_all, out=share, where=of_all > 0)
-            values[index] = share.mean()
+        these, counts = strongest[prompts], active[prompts]
+        own, of_all = elsewhere[kind, these], elsewhere.sum(axis=0)[these]
+        share = np.divide(own, of_all, out=np.full(these.shape, 1 / len(kinds)), where=of_all > 0)
+        values[prompts] = (share * counts).sum(axis=1) / counts.sum(axis=1)
     return values
+
+
+def _strongest(activity: Float[np.ndarray, "prompts units"], k: int) -> Int[np.ndarray, "prompts k"]:
+    """Return the units of the largest activity of each prompt, of equal ones the first; few, so that none is sorted."""
+    left, found = activity.copy(), list[np.ndarray]()
+    for _ in range(min(k, left.shape[1])):
+        found.append(left.argmax(axis=1))
+        left[np.arange(len(left)), found[-1]] = -1  # no activity is
+    return np.stack(found, axis=1)
 
 
 def _dimensions(of: Features) -> csr_array:
@@ -126,10 +134,12 @@ def _dimensions(of: Features) -> csr_array:
     x = of.activations.astype(np.float64)
     spread = x.std(axis=0)
     z = np.divide(x - x.mean(axis=0), spread, out=np.zeros_like(x), where=spread > 0)
-    rows, dimensions = np.nonzero(_farthest(np.abs(z), np.diff(of.encoded.indptr)))
-    deviations = z[rows, dimensions]
-    signed = dimensions + z.shape[1] * (deviations < 0)
-    return csr_array((np.abs(deviations), (rows, signed)), shape=(len(z), 2 * z.shape[1]))
+    farthest = _farthest(np.abs(z), np.diff(of.encoded.indptr))
+    at = np.flatnonzero(farthest)
+    deviations = z.ravel()[at]
+    signed = at % z.shape[1] + z.shape[1] * (deviations < 0)
+    starts = np.append(0, farthest.sum(axis=1).cumsum())
+    return csr_array((np.abs(deviations), signed, starts), shape=(len(z), 2 * z.shape[1]))
 
 
 def _farthest(

@@ -305,8 +305,8 @@ def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[floa
         p = _one_sided_p(sides.a.units(), sides.b.units(), paired=sides.paired, alpha=2 * alpha, seed=seed)
         return p, "nothing to thin"
 
-    def draw(rng: np.random.Generator, count: int) -> list[float]:
-        return [_thinned_p(sides, kept, rng) for _ in range(count)]
+    def draw(seed: int, count: int) -> list[float]:
+        return [_thinned_p(sides, kept, rng) for rng in [np.random.default_rng(seed)] for _ in range(count)]
 
     def around(ps: list[float], count: int) -> tuple[float, float]:
         mean, reach = float(np.mean(ps)), ERRORS * float(np.std(ps, ddof=1)) / sqrt(count)

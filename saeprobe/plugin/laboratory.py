@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import cache, partial
 from typing import TypedDict
@@ -148,8 +148,7 @@ class Laboratory:
         reasons: dict[str, str] = {}
         for each in members(name) if name else ():
             check, subject = self.checks.get(each), self.subject(each)
-            wrong = None if self.recorded(subject) else subject.wrong  # files of one that is not run are never read
-            if wrong is not None:
+            if (wrong := None if self.recorded(subject) else subject.wrong) is not None:  # a record's own is never read
                 reasons[each] = self._wrong[each] = wrong
             elif check is not None and check.broken:
                 reasons[each] = check.reason
@@ -215,11 +214,10 @@ class Laboratory:
 
     def _locked(self, *works: Work) -> AbstractContextManager[None]:
         """Let no other process run a subject meanwhile; a complete store is read without a lock, also if read-only."""
-        try:
-            complete = not plan.counted(works, self._store)[1]
-        except Exception:  # noqa: BLE001 - `_run` meets it again, where it is kept for the probes
-            complete = False
-        return nullcontext() if complete else self._store.locked(self._label(works[0].subject.name))
+        with suppress(Exception):  # `_run` meets it again, where it is kept for the probes
+            if not plan.counted(works, self._store)[1]:
+                return nullcontext()
+        return self._store.locked(self._label(works[0].subject.name))
 
     def _run(self, work: Work, progress: Progress | None = None) -> None:
         self.gathered.append(plan.gather(work, self._store, batch_size=self._settings.batch_size, progress=progress))
@@ -246,6 +244,9 @@ class Laboratory:
         """Read for a control; where that cannot be, the control says why and the probe goes on without it."""
         try:
             evidence = self._provide(subject, capture)
+        except plan.PlanError:  # a draw whose bytes had their hash held something else, and is set aside by now
+            self._gather_again(subject, capture)
+            return self._read(subject, capture)
         except (SubjectError, ReadingError) as error:
             raise NotRun(f"{subject.name}: {error}") from error
         if not isinstance(evidence, Features):

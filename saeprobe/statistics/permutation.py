@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from math import comb, factorial, prod
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -29,27 +30,27 @@ Share = Callable[[float], float]
 
 EXACT_LIMIT = 50_000  # up to so many relabelings are gone through one by one; 9 + 9 units have 48,620
 DRAWS = (19_999, 199_999, 1_999_999)  # with the labels as observed 20,000, so that the smallest p is 1 / 20,000
-CHUNK = 20_000  # relabelings worked on at once
+CHUNK = 1_000  # relabelings worked on at once, which the caches of a processor hold
 SURE = 0.999  # level of the interval of a drawn p that must not hold alpha
 
 _Drawn = TypeVar("_Drawn")
 
 
 def settle(
-    draw: Callable[[np.random.Generator, int], _Drawn],
+    draw: Callable[[int, int], _Drawn],
     interval: Callable[[_Drawn, int], tuple[float, float]],
     counts: Sequence[int],
     *,
     alpha: float | None,
     seed: int,
 ) -> tuple[_Drawn, int, float | None]:
-    """Draw until the interval of a p does not hold alpha: first by `seed`, then more and alike for every seed.
+    """Draw by a seed until the interval of a p does not hold alpha: first by `seed`, then more and alike for all.
 
     Return what was drawn last, the seed of that, and the upper end of its interval if alpha lies inside even then.
     This end is never below alpha, so that two seeds agree on the verdict.
     """
     count, *more = counts
-    drawn = draw(np.random.default_rng(seed), count)
+    drawn = draw(seed, count)
     low, high = interval(drawn, count)
     if alpha is None or not low <= alpha <= high:
         return drawn, seed, None
@@ -121,9 +122,10 @@ def permute(
         looked = np.concatenate([look(dealt[start : start + CHUNK]) for start in range(0, ways, CHUNK)])
         of_seed, high, name, how = None, None, f"exact {what} (all {ways:,})", f"({what})"
     else:
+        labels = tuple(tuple(map(tuple, cast("list[list[int]]", block.tolist()))) for block in runs if block.size)
         looked, of_seed, high = settle(
-            lambda rng, count: np.concatenate(
-                [look(_deal(runs, rng, min(CHUNK, count - start))) for start in range(0, count, CHUNK)]
+            lambda by, count: np.concatenate(
+                [look(_deal(labels, by, start, min(CHUNK, count - start))) for start in range(0, count, CHUNK)]
             ),
             lambda looked, count: rate_interval(int(np.count_nonzero(large(looked))), count, level=SURE),
             DRAWS if alpha is not None else (4_999,),
@@ -175,7 +177,7 @@ def by_shift(
     first = np.concatenate([run.ravel() for run in runs])
     found = permute(
         runs,
-        lambda dealt: (dealt - first) @ columns,
+        lambda dealt: np.subtract(dealt, first, dtype=np.float64) @ columns,
         lambda looked: far(looked, estimate),
         what=words[1],
         alpha=alpha,
@@ -195,11 +197,13 @@ def relabelings(runs: Sequence[Runs]) -> int:
     return prod(factorial(sum(counts)) // prod(map(factorial, counts)) for counts in each)
 
 
-def _deal(runs: Sequence[Runs], rng: np.random.Generator, count: int) -> Dealt:
-    """Draw so many relabelings; the draws are the same in whatever portions they are made."""
-    keys = np.split(
-        rng.random((count, sum(block.size for block in runs))), np.cumsum([b.size for b in runs])[:-1], axis=1
-    )
+@lru_cache(maxsize=DRAWS[0] // CHUNK + 1)  # claims of one subject mostly have the same design, and the same draws
+def _deal(labels: tuple[tuple[tuple[int, ...], ...], ...], seed: int, start: int, count: int) -> Dealt:
+    """Draw so many relabelings from the one numbered `start` on, by the labels of each run of some blocks."""
+    runs = [np.array(block, dtype=np.int64) for block in labels]
+    size = sum(block.size for block in runs)
+    rng = np.random.Generator(np.random.PCG64(seed).advance(start * size))  # as default_rng, and one step a number
+    keys = np.split(rng.random((count, size)), np.cumsum([block.size for block in runs])[:-1], axis=1)
     parts: list[Dealt] = []
     for block, key in zip(runs, keys, strict=True):
         if block.shape[1] == 2:  # noqa: PLR2004 - a pair, whose two labels move as one number, ten times as fast

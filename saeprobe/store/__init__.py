@@ -49,7 +49,7 @@ class Store:
     aside under the name `*.corrupt` with a `StoreWarning`, and counts as not there. The name is one of batches and
     their order; an earlier version's is one of the prompts alone, and its file serves those whose order it has.
 
-    It keeps in memory what it has worked out: the keys that it was asked for, and what the files hold.
+    It keeps in memory what it has worked out: the keys that it was asked for, and what files hold.
     """
 
     def __init__(self, path: Path) -> None:
@@ -114,27 +114,29 @@ class Store:
     def content(self, part: Part) -> Mapping[str, Any] | None:
         """Return by key a prompt's `Reading`, or all of its continuations; None where the part is not stored.
 
-        The prompts of continuations know their text only. A file is read once, as files never change, while there is
-        room for what it holds.
+        The prompts of continuations know their text only. What `holds` has read is not read again.
         """
-        file = self._file(part)
-        if file in self._held:
-            return self._held[file][1]
-        found = self._read(part, lambda table: (table.nbytes, part.kind.decode(table, part)))
-        if found is None:
-            return None
-        self._trusted.add(file)
-        if sum(size for size, _ in self._held.values()) + found[0] <= _HELD_BYTES:
-            self._held[file] = found
-        return found[1]
+        if (found := self._held.get(self._file(part)) or self._decoded(part)) is None:
+            self._trusted.discard(self._file(part))
+        return found and found[1]
 
     def seen(self, part: Part, text: str, place: str) -> Seen | None:
         """Return what the model saw of one of the prompts of a part; None where it is not stored."""
-        return self._read(part, lambda table: seen_of(table, text, place), for_report=True)
+        return self._read(part, lambda of: seen_of(of, text, place), ["text", "n_tokens", *part.kind.report_columns])
 
-    def holds(self, part: Part) -> bool:
-        """Return whether a part is stored, and can be trusted: all of its file was read once."""
-        return self._file(part) in self._trusted or self.content(part) is not None
+    def holds(self, part: Part, *, read: bool = True) -> bool:
+        """Return whether a part is stored and can be trusted; of what may never be `read` its bytes' hash is enough."""
+        file = self._file(part)
+        if file in self._trusted:
+            return True
+        if found := self._decoded(part) if read else self._read(part, lambda _: (0, dict[str, Any]()), ["text"]):
+            self._trusted.add(file)
+            if read and sum(size for size, _ in self._held.values()) + found[0] <= _HELD_BYTES:
+                self._held[file] = found
+        return found is not None
+
+    def _decoded(self, part: Part) -> tuple[int, Mapping[str, Any]] | None:
+        return self._read(part, lambda table: (table.nbytes, part.kind.decode(table, part)))
 
     def tidy(self, parts: Iterable[Part]) -> None:
         """Remove from the folders of some parts what killed processes left half written."""
@@ -196,13 +198,13 @@ class Store:
     def _file(self, part: Part) -> Path:
         return self.path / part.kind.version.replace(" ", "-") / part.identity.fingerprint[:32] / f"{part.name}.parquet"
 
-    def _read(self, part: Part, make: Callable[[pa.Table], _T], *, for_report: bool = False) -> _T | None:
-        """Return what `make` makes of the table of a part; None where there is no file that can be trusted."""
+    def _read(self, part: Part, make: Callable[[pa.Table], _T], columns: Sequence[str] = ()) -> _T | None:
+        """Return what `make` makes of some columns of a part; None where there is no file that can be trusted."""
         file, wanted = self._file(part), [*part.prompts.values()]
         before = file.with_stem(sha256_of(sorted(part.prompts))[:32])  # earlier versions took the keys alone
         for one in filter(Path.exists, (file, before)):
             try:
-                table = _table(_bytes_in(one), part, for_report=for_report)
+                table = _table(_bytes_in(one), part, columns)
                 texts = [*dict.fromkeys(table.column("text").to_pylist())] if one != file else wanted
                 if texts == wanted or {*texts} != {*wanted}:  # else it is whole, and of other batches of these prompts
                     return make(table)
@@ -281,11 +283,8 @@ def _digests_of(content: bytes) -> tuple[bytes, bytes]:
     return stands, hashed.hexdigest().encode()
 
 
-def _table(content: bytes, part: Part, *, for_report: bool) -> pa.Table:
-    """Read a file whose bytes are those that were written, if it is of this kind and subject.
-
-    With `for_report` only what the report shows is read, with the prompts it belongs to; without it, all other columns.
-    """
+def _table(content: bytes, part: Part, columns: Sequence[str]) -> pa.Table:
+    """Read `columns` of a file as it was written, of this kind and subject; without, all but the report's own."""
     kind, (stands, found) = part.kind, _digests_of(content)
     if stands != found:
         raise UntrustedError("the hash of its bytes is not the one that was written into it")
@@ -295,5 +294,4 @@ def _table(content: bytes, part: Part, *, for_report: bool) -> pa.Table:
         if {name: said.get(name) for name in wanted} != wanted or not stored.schema_arrow.equals(kind.schema):
             raise UntrustedError(f"it is not of the kind {kind.version!r}, or of another subject")
         evidence = [name for name in kind.schema.names if name not in kind.report_columns]
-        columns = ["text", "n_tokens", *kind.report_columns] if for_report else evidence
-        return cast(pa.Table, cast(Any, stored).read(columns=columns, use_threads=False))
+        return cast(pa.Table, cast(Any, stored).read(columns=columns or evidence, use_threads=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -12,9 +12,9 @@ from scipy.sparse import csr_array
 
 from saeprobe.captures import Capture, Continuation, Continuations, Steering
 from saeprobe.claims import NotRun
-from saeprobe.evidence.near import near_rows
 from saeprobe.features import Features
 from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
+from saeprobe.shapes import Rows
 from saeprobe.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
 from saeprobe.subject.local import Subject
@@ -41,6 +41,7 @@ class Work:
     subject: Subject
     captures: tuple[Capture, ...]
     steerings: tuple[Steering, ...]
+    parts: dict[Part, None] = field(default_factory=dict[Part, None], init=False, compare=False, repr=False)
 
 
 def works_of(requests: Iterable[tuple[Subject, Capture | Steering]]) -> tuple[Work, ...]:
@@ -85,9 +86,11 @@ def prompts_for(prompts: PromptSet | PromptChoice, subject: Subject) -> PromptSe
 
 
 def _parts(work: Work, store: Store) -> tuple[list[Part], list[Part]]:
-    """Return the parts of some work, each once: those that are stored, and those that are lacking."""
-    asked = (*work.captures, *work.steerings)
-    held = {part: store.holds(part) for one in asked for part in parts_of(work.subject, one, store)}
+    """Return the parts of some work, each once: those stored, of which draws are not read yet, and those lacking."""
+    if not work.parts:
+        asked = (*work.captures, *work.steerings)
+        work.parts.update((part, None) for one in asked for part in parts_of(work.subject, one, store))
+    held = {part: store.holds(part, read=work.subject.randomisation is None) for part in work.parts}
     return [part for part in held if held[part]], [part for part in held if not held[part]]
 
 
@@ -164,21 +167,19 @@ def gather(
     """
     subject, (held, lacking) = work.subject, _parts(work, store)
     store.tidy((*held, *lacking))
-    stored, computed = _results(held), _results(lacking)
     if not lacking:
-        return Gathered(subject=subject.name, stored=stored, computed=0, device=None)
+        return Gathered(subject=subject.name, stored=_results(held), computed=0, device=None)
     if (absent := models_absent()) is not None:
         raise NotRun(f"not all of it is stored: {absent}")
     store.prepare(lacking)
     waiting = {part: dict[str, Reading]() for part in lacking if isinstance(part.of, Want)}
     requests, homes = _requests(waiting)
-    total = len(requests) + _results(part for part in lacking if part not in waiting)
+    done = len(requests)
+    total = done + _results(part for part in lacking if part not in waiting)
     report: Progress = progress or (lambda _done, _total: None)
     report(0, total)
     reader = (open_reader or subject.open)()
-    shares = reader.read(
-        requests, batch_size=batch_size, progress=lambda share: report(int(share * len(requests)), total)
-    )
+    shares = reader.read(requests, batch_size=batch_size, progress=lambda share: report(int(share * done), total))
     for index, readings in shares:
         request = requests[index]
         for want, reading in zip(request.wants, readings, strict=True):
@@ -186,7 +187,6 @@ def gather(
                 waiting[part][key] = reading
                 if len(waiting[part]) == len(part.prompts):
                     store.add(part, waiting.pop(part))
-    done = len(requests)
     for steering in work.steerings:
         prompt_of = {prompt.text: prompt for prompt in prompts_for(steering.prompts, subject)}
         parts = [part for part in lacking if part.of == steering]
@@ -197,7 +197,7 @@ def gather(
             store.add(part, {key: items[text] for key, text in part.prompts.items()})
             done += len(part.prompts)
             report(done, total)
-    return Gathered(subject=subject.name, stored=stored, computed=computed, device=reader.device)
+    return Gathered(subject=subject.name, stored=_results(held), computed=_results(lacking), device=reader.device)
 
 
 def _requests(parts: Iterable[Part]) -> tuple[list[Request], dict[tuple[str, Want, str], list[tuple[Part, str]]]]:
@@ -247,35 +247,35 @@ def seen(subject: Subject, capture: Capture, store: Store) -> Seen | None:
 def _assembled(subject: Subject, prompts: PromptSet, readings: Sequence[Reading], *, place: str) -> Features:
     """Make features from one reading a prompt, in that order, at the tokens that `place` names."""
     identity = subject.identity()
-    indices = [row for reading in readings for row in reading.indices]
-    values = [row for reading in readings for row in reading.values]
-    near = [row for reading in readings for row in reading.near]
+    acts = _joined([one.indices for one in readings], [one.values for one in readings], d_sae=identity.d_sae)
     activations = [reading.activations for reading in readings if reading.activations is not None]
-    tokens = tuple(token for reading in readings for token in reading.tokens)
-    encoded = len(indices) == len(tokens)  # or not one of them, where the effective rank alone is kept
     errors = [np.full(len(one.tokens), np.nan) if one.squared_error is None else one.squared_error for one in readings]
     ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
-    of_floats, of_ints = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int32)
-    acts = csr_array(
-        (np.concatenate([of_floats, *values]), np.concatenate([of_ints, *indices]), np.cumsum([0, *map(len, indices)])),
-        shape=(len(indices), identity.d_sae),
-    )
     return Features(
         subject=subject.name,
-        acts=acts if encoded else None,
+        acts=acts,
         row_prompt=np.repeat(np.arange(len(readings)), [len(reading.tokens) for reading in readings]),
-        tokens=tokens,
+        tokens=tuple(token for reading in readings for token in reading.tokens),
         prompts=prompts.prompts,
         n_tokens=np.array([reading.n_tokens for reading in readings], dtype=np.int64),
-        squared_error=np.concatenate([of_floats, *errors]) if encoded else None,
+        squared_error=None if acts is None else np.concatenate([np.empty(0, dtype=np.float32), *errors]),
         activations=np.concatenate(activations) if readings and len(activations) == len(readings) else None,
         effective_rank=np.array(ranks) if readings and len(ranks) == len(readings) else None,
-        near=near_rows(near, d_sae=identity.d_sae) if encoded and len(near) == len(indices) else None,
+        near=_joined([one.near for one in readings], d_sae=identity.d_sae),
         tolerance=identity.tolerance,
         fixed_l0=identity.fixed_l0,
         place=place,
         words=prompts.words,
     )
+
+
+def _joined(*of: Sequence[Sequence[np.ndarray]], d_sae: int) -> csr_array | None:
+    """Join the columns of all readings, a row a token, with their values or else true; None where one has none."""
+    if not all(of[0]):
+        return None
+    columns, *values = (np.concatenate([one.whole for one in cast("Sequence[Rows]", each)]) for each in of)
+    starts = np.append(0, np.concatenate([np.diff(one.at) for one in cast("Sequence[Rows]", of[0])]).cumsum())
+    return csr_array((*(values or [np.ones(len(columns), dtype=bool)]), columns, starts), (len(starts) - 1, d_sae))
 
 
 def continuations(subject: Subject, steering: Steering, store: Store) -> Continuations:

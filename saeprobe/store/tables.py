@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar, cast
 
 import numpy as np
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 from saeprobe.captures import Arm, Continuation, Span, Steering
 from saeprobe.features import Token
 from saeprobe.prompts import Prompt
+from saeprobe.shapes import Rows
 from saeprobe.subject.specification import Identity, Reading, Want
 
 _T = TypeVar("_T")
@@ -132,8 +132,8 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
     _expect("a row with not as many values as indices", np.array_equal(index_at, value_at))
     _expect("a value that is not finite or not above 0", np.isfinite(values), values > 0)
     (near_at, near), (activation_at, activation) = columns.lists("near"), columns.lists("activation")
-    for rows, numbers in ((index_at, indices), (near_at, near)):
-        _expect("features that are no ascending numbers of this SAE", _ascending(rows, numbers, below=of.d_sae))
+    for rows in (Rows(index_at, indices), Rows(near_at, near)):
+        _expect("features that are no ascending numbers of this SAE", rows.ascend(below=of.d_sae))
     width = of.d_in if "activations" in keep else 0
     _expect("activations that are not of this model", np.diff(activation_at) == width, np.isfinite(activation))
     errors, ranks = (columns.plain(name, everywhere=False) for name in ("squared_error", "effective_rank"))
@@ -158,22 +158,15 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
         key: Reading(
             tokens=tuple(tokens[first:stop]),
             n_tokens=int(n_tokens[first]),
-            indices=tuple(indices[a:b] for a, b in pairwise(index_at[first : stop + 1])) if encoded else (),
-            values=tuple(values[a:b] for a, b in pairwise(value_at[first : stop + 1])) if encoded else (),
+            indices=Rows(index_at[first : stop + 1], indices) if encoded else (),
+            values=Rows(value_at[first : stop + 1], values) if encoded else (),
             squared_error=errors[first:stop] if error_there[0] else None,
             activations=activation[activation_at[first] : activation_at[stop]].reshape(-1, width) if width else None,
             effective_rank=float(ranks[first]) if rank_there[first] else None,
-            near=tuple(near[a:b] for a, b in pairwise(near_at[first : stop + 1])) if near_there[0] else (),
+            near=Rows(near_at[first : stop + 1], near) if near_there[0] else (),
         )
         for key, first, stop in groups
     }
-
-
-def _ascending(at: list[int], numbers: np.ndarray, *, below: int) -> bool:
-    """Say whether the numbers of each row ascend and lie in [0, below)."""
-    steps = np.diff(numbers) > 0
-    steps[[one - 1 for one in at if 0 < one < len(numbers)]] = True  # from the last of a row to the first of the next
-    return bool(steps.all() and ((numbers >= 0) & (numbers < below)).all())
 
 
 def _rows_of_continuations(part: Part, continuations: Mapping[str, list[Continuation]]) -> list[dict[str, Any]]:
@@ -252,13 +245,16 @@ class _Columns:
 
     def there(self, name: str) -> np.ndarray:
         """Return for each row whether it has a value."""
-        return np.asarray(self._table.column(name).is_valid().to_numpy(), dtype=bool)
+        column = self._table.column(name)
+        if column.null_count in (0, len(column)):  # of most columns, and quickly said
+            return np.full(len(column), column.null_count == 0)
+        return np.asarray(column.is_valid().to_numpy(), dtype=bool)
 
-    def lists(self, name: str) -> tuple[list[int], np.ndarray]:
+    def lists(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return where the list of each row begins, with the end of the last, and the values of all rows as one."""
         chunk = cast(Any, self._table.column(name).chunk(0))
         _expect(f"a number that is absent in {name}", chunk.values.null_count == 0)
-        return chunk.offsets.to_pylist(), chunk.values.to_numpy(zero_copy_only=False)
+        return chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=False)
 
     def groups(self, part: Part) -> list[tuple[str, int, int]]:
         """Return each key, its first row and the one after its last: those of the part, in order, with its texts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -272,12 +272,12 @@ class Reading:
 
     tokens: tuple[Token, ...]
     n_tokens: int
-    indices: tuple[Int[np.ndarray, " active"], ...] = ()
-    values: tuple[Float[np.ndarray, " active"], ...] = ()
+    indices: Sequence[Int[np.ndarray, " active"]] = ()
+    values: Sequence[Float[np.ndarray, " active"]] = ()
     squared_error: Float[np.ndarray, " read"] | None = None
     activations: Float[np.ndarray, "read d_in"] | None = None
     effective_rank: float | None = None
-    near: tuple[Int[np.ndarray, " near"], ...] = ()
+    near: Sequence[Int[np.ndarray, " near"]] = ()
     ids: tuple[int, ...] = ()
     rendered: str = ""
     pieces: tuple[str, ...] = ()

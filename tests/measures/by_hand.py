@@ -56,3 +56,11 @@ def tokens_read(texts: Sequence[str], acts: Sequence[Sequence[Sequence[float]]])
 def conditioned(of: Features, control: Control, read: Features) -> Features:
     """The capture with what a control reads, the same in every draw."""
     return replace(of, conditions={control: (lambda: read,) * 40})
+
+
+def near_rows(near: Sequence[Sequence[int] | np.ndarray], *, d_sae: int) -> csr_array:
+    """`Features.near`, `[rows, d_sae]`, from the features of each row that lie near their threshold."""
+    rows = np.zeros((len(near), d_sae), dtype=bool)
+    for row, features_near in zip(rows, near, strict=True):
+        row[np.asarray(features_near, dtype=np.int64)] = True
+    return csr_array(rows)

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from by_hand import crossed, features
+from by_hand import crossed, features, near_rows
 
 from saeprobe.claims import Control, NotRun
 from saeprobe.evidence.evidence import Evidence, Needed, Recorder, Sample, Terms, UnitValue, recording
-from saeprobe.evidence.near import near_rows
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
 from saeprobe.features import Features

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from by_hand import crossed, features, tokens_read
-from scipy.sparse import csr_array
+from by_hand import crossed, features, near_rows, tokens_read
 
 from saeprobe.evidence.evidence import Terms
-from saeprobe.evidence.near import NearThreshold, near_rows
+from saeprobe.evidence.near import NearThreshold
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
@@ -162,14 +161,6 @@ def test_exclusive_features_count_what_rounding_decides() -> None:
     assert expert.near_threshold == f"rounding decides whether 1 feature counts, which is {WITHIN}"
     evidence = exclusive_features(both["novice"], both["expert"]) > exclusive_features(both["expert"], both["novice"])
     assert evidence.near_threshold == (f"novice: {novice.near_threshold}", f"expert: {expert.near_threshold}")
-
-
-def test_near_rows_are_sparse_rows() -> None:
-    """A row a token, True where a feature is near; none at all is a table without rows."""
-    rows = near_rows([np.array([1, 3]), np.array([], dtype=np.int32)], d_sae=4)
-    assert isinstance(rows, csr_array)
-    np.testing.assert_array_equal(rows.toarray(), [[False, True, False, True], [False] * 4])
-    assert near_rows([], d_sae=4).shape == (0, 4)
 
 
 def test_near_must_have_a_row_a_token(two: Features) -> None:

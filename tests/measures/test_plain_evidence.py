@@ -7,11 +7,10 @@ from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
-from by_hand import Row, features
+from by_hand import Row, features, near_rows
 
 from saeprobe.claims import Control
 from saeprobe.evidence.evidence import Recorder, recording
-from saeprobe.evidence.near import near_rows
 from saeprobe.features import Features
 from saeprobe.measures import clusters, exclusive_features, pick, scan, separates
 

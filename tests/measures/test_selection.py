@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from by_hand import Row, conditioned, crossed, features
+from by_hand import Row, conditioned, crossed, features, near_rows
 from scipy.sparse import csr_array
 from statsmodels.stats.multitest import multipletests
 
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, recording
-from saeprobe.evidence.near import near_rows
 from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures import pick, scan

@@ -266,3 +266,20 @@ def test_a_part_that_keeps_nothing_more_has_nothing_more(tmp_path: Path) -> None
     Store(tmp_path).add(part, dict.fromkeys(part.prompts, READING))
     with pytest.warns(StoreWarning, match="activations that are not of this model"):
         assert not Store(tmp_path).holds(part)
+
+
+def test_the_hash_of_what_is_not_read_is_enough_until_it_is_read(tmp_path: Path) -> None:
+    """Another value under a right hash is found only where it is read, and counts as not there from then on."""
+    part = _part(tmp_path)
+    table = pa.Table.from_pylist(part.kind.encode(part, dict.fromkeys(part.prompts, READING)), schema=part.kind.schema)
+    Store(tmp_path).add(part, dict.fromkeys(part.prompts, READING))
+    (file,) = tmp_path.rglob("*.parquet")
+    file.write_bytes(bytes_of(changed("effective_rank", every(NAN))(table), part))
+    store = Store(tmp_path)
+    assert store.holds(part, read=False)
+    with pytest.warns(StoreWarning, match="a rank that no such prompt has"):
+        assert store.content(part) is None
+    assert not store.holds(part, read=False)
+    file.write_bytes(bytes_of(table, part)[:-9] + b"otherPAR1")
+    with pytest.warns(StoreWarning, match="hash of its bytes"):
+        assert not store.holds(part, read=False)

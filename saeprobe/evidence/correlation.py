@@ -11,8 +11,8 @@ import numpy as np
 
 from saeprobe.claims import NotRun, Over
 from saeprobe.evidence.controls import refuse_controls
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms, UnitValue, current_terms, record
-from saeprobe.evidence.units import needed, needed_in_words, sample_of
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms, current_terms, record
+from saeprobe.evidence.units import needed, needed_in_words, sample_of, unit_values
 from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.files import number, p_value, span, visible
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
@@ -207,11 +207,8 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
         units=units.what,
         n_units=(have,),
         samples=sides,
-        unit_values=tuple(
-            UnitValue(side=side.label, unit=name, value=float(mean) + side.mean)
-            for side, means in zip(sides, units.means, strict=True)
-            for name, mean in zip(units.names, means, strict=True)
-        ),
+        unit_values=unit_values(sides[0].label, dict(zip(units.names, units.means[0] + sides[0].mean, strict=True)))
+        + unit_values(sides[1].label, dict(zip(units.names, units.means[1] + sides[1].mean, strict=True))),
         copies=copies(of.a.prompts) if units.what == "templates" else (),
         rule=_rule(bound, terms.alpha, level, above=above),
     )

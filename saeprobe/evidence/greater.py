@@ -8,7 +8,7 @@ import numpy as np
 
 from saeprobe.captures import places_apart
 from saeprobe.claims import Control
-from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_others, summary_of, verdict_of
+from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_others, verdict_of
 from saeprobe.evidence.controls.adjusting import injection_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
@@ -166,9 +166,8 @@ def _judge(
     warned = f"; {shift.warning}" if shift.warning else ""
     if shift.estimate < 0:
         return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}{warned}"
-    if controls and (decided := verdict_of(controls, numbers)):
-        return decided
-    return "supported", numbers + (summary_of(controls, a.unit) if controls else "") + warned
+    outcome, reason = verdict_of(controls, numbers, a.unit)
+    return outcome, reason + warned * (outcome == "supported")
 
 
 def _rule(asked: float | None, alpha: float, controls: Controls) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -39,8 +39,9 @@ def _array(means: Means) -> Units:
     return np.array(list(means.values()))
 
 
-def _unit_values(side: str, means: Means) -> tuple[UnitValue, ...]:
-    return tuple(UnitValue(side=side, unit=unit, value=value) for unit, value in means.items())
+def unit_values(side: str, means: Mapping[str, float]) -> tuple[UnitValue, ...]:
+    """Give the units of one side by name."""
+    return tuple(UnitValue(side=side, unit=unit, value=float(value)) for unit, value in means.items())
 
 
 def _alone(topics: Means) -> str:
@@ -61,9 +62,9 @@ def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitVa
     what: Over = over[0] if over else "templates" if len(templates) > 1 else "topics"
     if what == "templates":
         near = copies_in_words(of.prompts)
-        return _unit_values(of.label, templates), what, f"these {len(templates)} templates{near}{_alone(topics)}"
+        return unit_values(of.label, templates), what, f"these {len(templates)} templates{near}{_alone(topics)}"
     fixed = "this wording only" if len(templates) == 1 else f"these {len(templates)} templates fixed"
-    return _unit_values(of.label, topics), what, f"{fixed}, over {len(topics)} topic{'s' * (len(topics) > 1)}"
+    return unit_values(of.label, topics), what, f"{fixed}, over {len(topics)} topic{'s' * (len(topics) > 1)}"
 
 
 def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | None:
@@ -117,12 +118,9 @@ def spreads(of: Measurement, over: Sequence[Over]) -> tuple[Spread, ...]:
     """
     recorded = of.run is not None and len(mean_by(of, "templates")) == 1
     units: tuple[Over, ...] = tuple(dict.fromkeys(over)) or (("topics",) if recorded else ("templates",))
-    means: dict[Over, Units] = {one: _array(mean_by(of, one)) for one in units}
-    size = float(np.abs(of.values).max())
-    return tuple(
-        Spread(units=one, n=len(of), deviation=float(of.std(ddof=1)) if len(of) > 1 and varies(of, size) else 0.0)
-        for one, of in means.items()
-    )
+    size, means = float(np.abs(of.values).max()), [_array(mean_by(of, one)) for one in units]
+    deviations = (float(one.std(ddof=1)) if len(one) > 1 and varies(one, size) else 0.0 for one in means)
+    return tuple(Spread(units=one, n=len(m), deviation=d) for one, m, d in zip(units, means, deviations, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,14 +183,14 @@ def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> Compared:
     of_a, of_b, topics = _array(means.templates_a), _array(means.templates_b), _array(means.topics)
     alpha, seed, both = terms.alpha, terms.seed, f"{means.a} - {means.b}"
     n_units, wordings, how = (len(of_a), len(of_b)), f"{len(of_a)} + {len(of_b)} templates{means.near}", ""
-    by_template = _unit_values(means.a, means.templates_a) + _unit_values(means.b, means.templates_b)
+    by_template = unit_values(means.a, means.templates_a) + unit_values(means.b, means.templates_b)
     if means.paired:  # two arms on the same prompts: each template is its own control
         wordings, how = f"{len(of_a)} templates{means.near}", ", paired"
         differences = {template: value - means.templates_b[template] for template, value in means.templates_a.items()}
-        by_template = _unit_values(both, differences)
+        by_template = unit_values(both, differences)
     elif framed := len(means.pairs):
         wordings, how = f"{wordings}, {framed} of them pairs by frame", f", {framed} pairs by frame"
-    by_topic, size = _unit_values(both, means.topics), float(np.abs([*of_a, *of_b]).max())  # whose rounding counts
+    by_topic, size = unit_values(both, means.topics), float(np.abs([*of_a, *of_b]).max())  # whose rounding counts
     made = partial(Compared, n_units=n_units, n_topics=len(topics), paired=means.paired, pairs=means.pairs)
     if len(wanted) > 1:
         shift = crossed_shift(of_a, of_b, topics, alpha=alpha, seed=seed, paired=means.paired)

@@ -11,13 +11,14 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Over
-from saeprobe.evidence.controls import Contrast, mean_of, refuse_others, summary_of, verdict_of, weighted
-from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
+from saeprobe.evidence.controls import Contrast, mean_of, refuse_others, verdict_of, weighted
+from saeprobe.evidence.controls.adjusting import run_rivals
+from saeprobe.evidence.controls.draws import BothSides, Effect
 from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares
-from saeprobe.measures.reading import captured, refuse_more, templates, topics
+from saeprobe.measures.reading import captured, not_distinguished, refuse_more, templates, topics
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
@@ -112,18 +113,7 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         copies=copies(of.prompts) if within is None else (),
         distances=tuple(tuple(row[:unit].tolist()) for unit, row in enumerate(distances) if unit),
     )
-    found = reached.p < terms.alpha and mean > 0
-    controls = run_rivals(
-        sides,
-        tested,
-        _clustered,
-        lambda there: _effect(there, terms.over),
-        error=_error,
-        found=found,
-        terms=terms,
-        own={},
-    )
-    tested = replace(tested, controls=controls)
+    tested = run_rivals(sides, tested, _clustered, lambda there: _effect(there, terms.over), terms, error=_error)
     numbers = f"mean silhouette {mean:.2f}, {p_value(reached.p)}"
     inside = _lying_in_another(tested.samples, values, distances, units, terms)
     if inside is not None:
@@ -133,9 +123,7 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
 
 def _judged(tested: Evidence, numbers: str, within: int | None, alpha: float) -> Evidence:
     if tested.p is None or tested.p >= alpha:
-        needed = _needed(tested, within, alpha)
-        more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
-        return replace(tested, reason=f"{numbers}: not distinguished from chance{more}", needed=needed)
+        return not_distinguished(tested, numbers, _needed(tested, within, alpha))
     unsure = [sample for sample in tested.samples if sample.interval is None or sample.interval[0] <= 0]
     if unsure:
         which = ", ".join(f"{sample.label} ({_value(sample)})" for sample in unsure[:NAMED])
@@ -143,8 +131,7 @@ def _judged(tested: Evidence, numbers: str, within: int | None, alpha: float) ->
         return replace(tested, reason=f"{numbers}, but not shown to lie apart: {which}{more}")
     least = min(tested.samples, key=lambda sample: sample.mean)
     numbers = f"{numbers}; the least, {least.label}, at {_value(least)}"
-    supported = "supported", f"{numbers}{summary_of(tested.controls)}"
-    outcome, reason = verdict_of(tested.controls, numbers) or supported
+    outcome, reason = verdict_of(tested.controls, numbers)
     return replace(tested, outcome=outcome, reason=reason)
 
 

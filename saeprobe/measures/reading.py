@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.claims import NotRun, Over
-from saeprobe.evidence.evidence import Needed
+from saeprobe.evidence.evidence import Evidence, Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
@@ -211,6 +211,12 @@ class Design:
         what = "topics" if self.sides.paired else "templates a style"
         wanted = least_units(alpha, paired=self.sides.paired)
         return Needed(units=what, have=have, wanted=wanted, prompts=ceil(wanted * self.a_unit))
+
+
+def not_distinguished(tested: Evidence, numbers: str, needed: Needed | None) -> Evidence:
+    """Leave open what chance may have brought, and say how many units could decide it where these cannot."""
+    more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
+    return replace(tested, reason=f"{numbers}: not distinguished from chance{more}", needed=needed)
 
 
 def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:

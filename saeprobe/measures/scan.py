@@ -7,10 +7,12 @@ from math import ceil, inf
 
 import numpy as np
 
-from saeprobe.evidence.controls import refuse_others, summary_of, verdict_of
-from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
-from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.controls import refuse_others, verdict_of
+from saeprobe.evidence.controls.adjusting import run_rivals
+from saeprobe.evidence.controls.draws import BothSides, Effect
+from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, current_terms, record
 from saeprobe.evidence.near import one_near
+from saeprobe.evidence.units import unit_values
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
@@ -124,19 +126,15 @@ def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
         copies=() if tested.paired else copies(yes.prompts, no.prompts),
         parts=parts,
     )
-    found = base.estimate or 0.0
-    unasked = replace(terms, controls=())
-    controls = run_rivals(
-        sides,
-        base,
-        lambda there, unasked: _scanned(there, most, unasked),
-        lambda there: Effect(size=_scanned(there, most, unasked).estimate or 0.0, scale=None),
-        error=None,
-        found=found > 0,
-        terms=terms,
-        own={},
-    )
-    return _judged(replace(base, controls=controls), tested, features, sides, terms)
+
+    def again(there: BothSides, unasked: Terms) -> Evidence:
+        return _scanned(there, most, unasked)
+
+    def effect(there: BothSides) -> Effect:
+        return Effect(size=again(there, replace(terms, controls=())).estimate or 0.0, scale=None)
+
+    base = run_rivals(sides, base, again, effect, terms, error=None)
+    return _judged(base, tested, features, sides, terms)
 
 
 _RULE = (
@@ -180,11 +178,8 @@ def _part(
         samples=(a, b),
         rule="supported where p, adjusted for the features that were picked, is below alpha; inconclusive otherwise. "
         f"{test.rule}",
-        unit_values=tuple(
-            UnitValue(side=side.label, unit=name, value=float(value))
-            for side, names, rate in zip((a, b), tested.names, values, strict=True)
-            for name, value in zip(names, rate, strict=True)
-        ),
+        unit_values=unit_values(a.label, dict(zip(tested.names[0], values[0], strict=True)))
+        + unit_values(b.label, dict(zip(tested.names[1], values[1], strict=True))),
     )
 
 
@@ -242,6 +237,5 @@ def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: Bot
         f"confirmed ({examples}{', ...' if len(found) > EXAMPLES else ''}); "
         f"Benjamini-Hochberg at {number(terms.alpha, SHARE)}"
     )
-    supported = "supported", f"{numbers}{summary_of(base.controls)}"
-    outcome, reason = verdict_of(base.controls, numbers) or supported
+    outcome, reason = verdict_of(base.controls, numbers)
     return replace(base, outcome=outcome, reason=reason)

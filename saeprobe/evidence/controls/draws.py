@@ -1,9 +1,9 @@
-"""Many draws of what is random are held against a claim, and so are pasted words where it is about sets of features."""
+"""Many draws of what is random are held against a claim."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from math import comb, floor
 from typing import Final, TypeVar, cast
@@ -11,9 +11,9 @@ from typing import Final, TypeVar, cast
 import numpy as np
 
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import RANDOM, Contrast, Made, answered, not_run, weighted
-from saeprobe.evidence.controls.adjusting import NO_MODEL
-from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, Terms, UnitValue
+from saeprobe.evidence.controls import NO_MODEL, not_run
+from saeprobe.evidence.evidence import COUNTED, ControlResult, Terms
+from saeprobe.evidence.units import unit_values
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
 from saeprobe.files import amount, p_value
@@ -141,9 +141,7 @@ def draws_control(
         share=(size - mean) / size if size > 0 else None,
         rule=_RULE.format(alpha=terms.alpha, surely=HALF_SURELY, **vars(plan)),
         numbers=shown,
-        unit_values=tuple(
-            UnitValue(side=statement, unit=f"draw {draw}", value=float(value)) for draw, value in enumerate(drawn)
-        ),
+        unit_values=unit_values(statement, {f"draw {draw}": value for draw, value in enumerate(drawn.tolist())}),
     )
 
 
@@ -198,53 +196,3 @@ def of_means(sides: tuple[Measurement, ...]) -> Effect:
     """Return the difference of two means, on the scale of the second; of what is counted it is comparable as it is."""
     a, b = sides
     return Effect(size=a.mean - b.mean, scale=None if a.unit in COUNTED else b.mean)
-
-
-_PASTED: Final = (
-    "var(L) = var(D) + var(R) and var(C) = var(D) / 4 + var(R), df by Satterthwaite; the variances are jackknifed over "
-    "units, those of a mean silhouette are the styles' own. Of what a scan confirms there is no further error: p is "
-    "that of the claim where C is above 0, else 1"
-)
-
-
-def run_rivals(
-    sides: BothSides,
-    claim: Evidence,
-    again: Callable[[BothSides, Terms], Evidence],
-    effect: Callable[[BothSides], Effect],
-    *,
-    error: Callable[[Evidence], Contrast] | None,
-    found: bool,
-    terms: Terms,
-    own: Mapping[Control, Callable[[], ControlResult]],
-) -> tuple[ControlResult, ...]:
-    """Run the controls that a claim on sets of features declares, in that order, where its evidence is `found`.
-
-    On pasted words the evidence is made `again`, without controls; `error` gives the estimate of such evidence with its
-    error, None where it counts what a test confirmed. Of draws `effect` says how much they show. `own` are the controls
-    that only this kind of evidence has.
-    """
-    unasked, whole, unit = replace(terms, controls=()), claim.estimate or 0.0, claim.unit
-
-    def with_error(of: Evidence) -> Contrast:
-        return Contrast(estimate=of.estimate or 0.0, variance=0.0, freedom=1) if error is None else error(of)
-
-    def rival(name: Control) -> ControlResult:
-        if name in RANDOM:
-            what = {"statement": claim.statement, "unit": unit}
-            return draws_control(name, sides, effect, **what, own=whole, found=found, terms=terms)
-        try:
-            alone = again(tuple(side.under(name) for side in sides), unasked)
-        except (NotRun, ValueError) as refused:
-            return not_run(name, whole, str(refused))
-        done = f"with the styles' own words pasted into neutral prompts {alone.reason};"
-        if alone.p is None or alone.estimate is None:
-            return not_run(name, whole, done)
-        left, half = (weighted((share, with_error(claim)), (-1.0, with_error(alone))) for share in (1.0, 0.5))
-        # the words explain what a test confirmed, of which there is no further error, where they make half of it
-        p = None if error is not None else claim.p if half.estimate > 0 else 1.0
-        made = Made(left=left, half=half, p=p, at_best=(claim.p or 1.0, claim.p or 1.0))
-        how = _PASTED
-        return answered(name, whole, made, terms, found=found, done=done, how=how, unit=unit, evidence=alone)
-
-    return tuple(own[name]() if name in own else rival(name) for name in terms.controls)

@@ -159,9 +159,8 @@ def _needed(tested: Evidence, within: int | None, alpha: float) -> Needed | None
 
 
 def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Terms) -> Sample:
-    made = partial(Sample, measure="silhouette", unit="silhouette", mean=float(values.mean()))
-    interval = _interval(values, 1 - 2 * terms.alpha)
-    return made(label=of.label, n=len(of), place=of.place, run=of.run, interval=interval)
+    made = partial(Sample, measure="silhouette", unit="silhouette", interval=_interval(values, 1 - 2 * terms.alpha))
+    return made(label=of.label, n=len(of), place=of.place, run=of.run, mean=float(values.mean()))
 
 
 def _interval(values: Float[np.ndarray, " units"], level: float) -> tuple[float, float] | None:
@@ -189,11 +188,7 @@ def _error(tested: Evidence) -> Contrast:
 
 
 def _lying_in_another(
-    samples: tuple[Sample, ...],
-    values: Float[np.ndarray, " units"],
-    distances: Distances,
-    units: _Units,
-    terms: Terms,
+    samples: tuple[Sample, ...], values: Float[np.ndarray, " units"], distances: Distances, units: _Units, terms: Terms
 ) -> str | None:
     """Say which style lies nearer to another than to itself, and more so than by chance; None where none does.
 
@@ -201,16 +196,15 @@ def _lying_in_another(
     held against the nearest one by itself, with their labels permuted.
     """
     styles, labels = len(samples), units.labels
-    apart = mean_distances(distances, labels[None])[0]
+    apart, alpha = mean_distances(distances, labels[None])[0], terms.alpha / (styles * (styles - 1))
     for index, sample in enumerate(samples):
-        level = 1 - 2 * terms.alpha / styles
-        interval = _interval(values[labels == index], level) if sample.mean < 0 else None
+        own = labels == index
+        interval = _interval(values[own], 1 - 2 * terms.alpha / styles) if sample.mean < 0 else None
         if interval is None or interval[1] >= 0:
             continue
-        others = apart[labels == index].mean(axis=0)
+        others = apart[own].mean(axis=0)
         others[index] = np.inf
         nearest = int(np.argmin(others))
-        alpha = terms.alpha / (styles * (styles - 1))
         as_low = _share_as_low(distances, units, (index, nearest), alpha=alpha, seed=terms.seed)
         if as_low < alpha:
             other = samples[nearest].label
@@ -280,9 +274,9 @@ def _units(of: Features, over: tuple[Over, ...]) -> _Units | str:
 
 def _distances(of: Features, units: _Units) -> Distances:
     vectors = firing_shares(of, units.of_prompt, units.keys)
-    silent = np.flatnonzero(np.diff(vectors.indptr) == 0)
-    if len(silent):
-        style, name = units.keys[int(silent[0])]
+    fires = np.diff(vectors.indptr)
+    if not fires.all():
+        style, name = units.keys[int(fires.argmin())]
         raise ValueError(
             f"no feature fires on any {style} prompt of {name!r}; it lies in no direction of feature space"
         )

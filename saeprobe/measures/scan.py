@@ -79,11 +79,9 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
 
 def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
     yes, no = sides
-    (pick_yes, test_yes), (pick_no, test_no) = halved(sides, terms.over)
-    apart = all(
-        set(templates(picked)).isdisjoint(templates(tested))
-        for picked, tested in ((pick_yes, test_yes), (pick_no, test_no))
-    )
+    halves = halved(sides, terms.over)
+    (pick_yes, test_yes), (pick_no, test_no) = halves
+    apart = all(set(templates(picked)).isdisjoint(templates(tested)) for picked, tested in halves)
     where = "on wordings and topics" if apart else "on topics"
     base = Evidence(
         kind="scan",
@@ -148,15 +146,7 @@ _RULE = (
 
 
 def _part(
-    tested: Rates,
-    feature: int,
-    sides: BothSides,
-    test: Tested,
-    *,
-    p: float,
-    adjusted: float,
-    of: int,
-    alpha: float,
+    tested: Rates, feature: int, sides: BothSides, test: Tested, *, p: float, adjusted: float, of: int, alpha: float
 ) -> Evidence:
     """Return what the half that confirms shows of one feature."""
     values = tested.yes[:, feature], tested.no[:, feature]
@@ -203,39 +193,27 @@ def needed_to_confirm(tested: Rates, feature: int, picked: int, sides: BothSides
     effect, deviation = float(tested.difference[feature]), float(tested.deviation[feature])
     in_deviations = 0.0 if effect <= 0 else effect / deviation if deviation > 0 else inf
     wanted = units_to_decide(in_deviations, alpha=2 * terms.alpha / picked, paired=tested.paired)
-    of = topics if tested.paired else templates
-    have = min(len(of(side)) for side in sides)
-    what = "topics" if tested.paired else "templates a style"
-    if wanted is None:
-        return Needed(units=what, have=have, wanted=None)
-    wanted = max(2 * wanted, have + 1)
-    each = sum(len(side) / len(of(side)) for side in sides)
-    return Needed(units=what, have=have, wanted=wanted, prompts=ceil(wanted * each))
+    of, what = (topics, "topics") if tested.paired else (templates, "templates a style")
+    have, each = min(len(of(side)) for side in sides), sum(len(side) / len(of(side)) for side in sides)
+    wanted = wanted and max(2 * wanted, have + 1)
+    return Needed(units=what, have=have, wanted=wanted, prompts=wanted and ceil(wanted * each))
 
 
 def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: BothSides, terms: Terms) -> Evidence:
     found = [(part, feature) for part, feature in zip(base.parts, features, strict=True) if part]
+    picked = f"{len(features)} picked among {base.tried:,} features"
     if not found:
         best = int(np.argmin([part.p or 0.0 for part in base.parts]))
         needed = needed_to_confirm(tested, features[best], len(features), sides, terms)
-        more = f"At this difference no plan of {needed.units} would confirm it"
-        if needed.wanted is not None:
-            more = (
-                f"About {needed.wanted} {needed.units} would confirm it among so many; fewer would if fewer were picked"
-            )
-        reason = (
-            f"none of {len(features)} picked among {base.tried:,} features is confirmed; the best, feature "
-            f"{features[best]}: {base.parts[best].reason}. {more}"
-        )
+        more = f"About {needed.wanted} {needed.units} would confirm it among so many; fewer would if fewer were picked"
+        if needed.wanted is None:
+            more = f"At this difference no plan of {needed.units} would confirm it"
+        reason = f"none of {picked} is confirmed; the best, feature {features[best]}: {base.parts[best].reason}. {more}"
         return replace(base, reason=reason, needed=needed)
-    examples = ", ".join(
-        f"feature {feature}: {against(part.samples[0].mean, part.samples[1].mean, SHARE)}"
-        for part, feature in found[:EXAMPLES]
-    )
-    numbers = (
-        f"{len(found)} of {len(features)} picked among {base.tried:,} features {'is' if len(found) == 1 else 'are'} "
-        f"confirmed ({examples}{', ...' if len(found) > EXAMPLES else ''}); "
-        f"Benjamini-Hochberg at {number(terms.alpha, SHARE)}"
-    )
+    shown = [(feature, *(side.mean for side in part.samples)) for part, feature in found[:EXAMPLES]]
+    examples = ", ".join(f"feature {feature}: {against(a, b, SHARE)}" for feature, a, b in shown)
+    examples += ", ..." if len(found) > EXAMPLES else ""
+    numbers = f"{len(found)} of {picked} {'is' if len(found) == 1 else 'are'} confirmed ({examples}); "
+    numbers += f"Benjamini-Hochberg at {number(terms.alpha, SHARE)}"
     outcome, reason = verdict_of(base.controls, numbers)
     return replace(base, outcome=outcome, reason=reason)

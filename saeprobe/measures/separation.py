@@ -42,8 +42,8 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
     terms = current_terms()
     refuse_controls("separation", terms)
     refuse_apart(yes, no)
-    for side in (yes, no):
-        refuse_unread(side)
+    refuse_unread(yes)
+    refuse_unread(no)
     picked, wanted = _wanted("separates", features)
     statement = f"fires on every {yes.label} prompt and on no {no.label} prompt"
     if picked is not None and not wanted:
@@ -103,16 +103,15 @@ def _each(
     if len(parts) == 1:
         return parts[0]
     whole, against = each_holds(parts), [part for part in parts if part.outcome == "refuted"]
-    open_ = [part for part in parts if part.outcome == "inconclusive"]
-    reason = f"all {len(parts)} features do: {', '.join(map(str, wanted))}"
-    if against or open_:
-        these, are = (against, "do not") if against else (open_, "are open")
-        reason = f"{len(these)} of {len(parts)} features {are}: {these[0].reason}"
+    listed, these = ", ".join(map(str, wanted)), against or [part for part in parts if part.outcome == "inconclusive"]
+    reason = f"all {len(parts)} features do: {listed}"
+    if these:
+        reason = f"{len(these)} of {len(parts)} features {'do not' if against else 'are open'}: {these[0].reason}"
     elsewhere = [(feature, _reaching(*part.samples)) for feature, part in zip(wanted, parts, strict=True)]
     named = ", ".join(f"{feature} ({', '.join(labels)})" for feature, labels in elsewhere if labels)
     if named and not against:
         reason += f"; not a signature of {sides[0].label} prompts, as another style fires as often: {named}"
-    statement = f"each of features {', '.join(map(str, wanted))} {statement}"
+    statement = f"each of features {listed} {statement}"
     return replace(whole, statement=statement, reason=reason, tried=parts[0].tried)
 
 
@@ -175,13 +174,7 @@ def _judged_separation(
 
 
 def _judged_signature(
-    fires: str,
-    rate: Quantity,
-    counts: Sequence[int],
-    samples: Sequence[Sample],
-    unknown: Sequence[str],
-    *,
-    again: bool,
+    fires: str, rate: Quantity, counts: Sequence[int], samples: Sequence[Sample], unknown: Sequence[str], *, again: bool
 ) -> Judged:
     own, *rest = samples
     least = 0.0 if own.interval is None else own.interval[0]
@@ -220,11 +213,10 @@ _RULES = {
 def others(*sides: Readable) -> tuple[Readable, ...]:
     """Return each style that was read, or recorded, but those of the sides, and what repeats a style."""
     found: dict[str, Readable] = {}
+    own = {style for side in sides for style in side.styles}
     for side in sides:
         family = side.whole if isinstance(side, Features) else side.family
         found |= {} if family is None else {style: family[style] for style in family.present}
-    own = {style for side in sides for style in side.styles}
-    for side in sides:
         if isinstance(side, RecordedStyle) and side.family is not None:
             own |= {side.family.repeats.get(side.style, side.style)}
     texts = {prompt.text for side in sides for prompt in side.prompts}  # those of the style that a side repeats
@@ -252,8 +244,8 @@ def _weakest(of: Readable, feature: int) -> str:
     """Say how strong the weakest recorded firing is beside the mean one: nobody knows what is near its threshold."""
     if of.run is None or (isinstance(of, RecordedStyle) and feature not in of.activations):
         return ""
-    values = activation(of, feature).values
-    fired = values[values > 0]
+    fired = activation(of, feature).values
+    fired = fired[fired > 0]
     if not len(fired):
         return ""
     return f"; its weakest firing there is {number(float(fired.min()))}, the mean one {number(float(fired.mean()))}"
@@ -279,6 +271,4 @@ def _scope(prompts: Sequence[int], others: str, picked: Selected | None, sides: 
         return f"the recorded prompts, {known}{others}"
     templates = len(set(unit_of(first.prompts)))
     scope = ("this wording only" if templates == 1 else f"these {templates} templates a style") + others
-    return scope + (
-        f"; picked among {picked.tried:,} features on {picked.origin(*sides)}" if picked is not None else ""
-    )
+    return scope if picked is None else f"{scope}; picked among {picked.tried:,} features on {picked.origin(*sides)}"

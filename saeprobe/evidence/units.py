@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
+from operator import itemgetter
 from statistics import fmean
 
 import numpy as np
 
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import Needed, Sample, Spread, Terms, UnitValue
-from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
+from saeprobe.evidence.values import Margin, Measurement, PrintedNumber, Quantity, Summary
 from saeprobe.prompts.wordings import copies_in_words, partners, unit_of
 from saeprobe.statistics.intervals import MOST_UNITS, hall, least_units
 from saeprobe.statistics.permutation import Units
@@ -123,6 +124,12 @@ def spreads(of: Measurement, over: Sequence[Over]) -> tuple[Spread, ...]:
     return tuple(Spread(units=one, n=len(m), deviation=d) for one, m, d in zip(units, means, deviations, strict=True))
 
 
+def raised_by(margin: Margin | None) -> str:
+    """Say how a margin enters, to go on after a rule."""
+    by = "" if margin is None else f"times {margin.times!r} and plus {margin.plus!r}"
+    return by and f". Before all this the second side's values are taken {by}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Compared:
     """A shift between two measurements stands here with the units that it was tested over.
@@ -157,10 +164,6 @@ class _ByUnit:
     pairs: Pairs
     near: str
 
-    @property
-    def fewest(self) -> int:
-        return min(len(self.templates_a), len(self.templates_b))
-
 
 def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
     """Choose the units and test, at the level 1 - alpha; a sentence says why there is no test where there is none.
@@ -169,7 +172,8 @@ def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
     topics. Where most templates are without most topics, topics are units as well.
     """
     means = _by_unit(a, b)
-    usual: Over = "templates" if means.fewest > 1 and means.topics else "topics"
+    several = min(len(means.templates_a), len(means.templates_b)) > 1 and means.topics
+    usual: Over = "templates" if several else "topics"
     wanted: frozenset[Over] = frozenset(terms.over or (usual,))
     if "templates" in wanted and not means.paired and len(means.topics) > 1 and _sparse(a, b, means):
         wanted = frozenset(("templates", "topics"))
@@ -215,8 +219,8 @@ def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None
     topics, both = len(means.topics), f"the prompts of {means.a} and {means.b}"
     if not topics:
         return f"{both} share no topic, on which they could be compared"
-    if "templates" in wanted and means.fewest < 2:  # noqa: PLR2004 - one wording is one unit
-        single = means.a if len(means.templates_a) == means.fewest else means.b
+    fewest, single = min((len(means.templates_a), means.a), (len(means.templates_b), means.b), key=itemgetter(0))
+    if "templates" in wanted and fewest < 2:  # noqa: PLR2004 - one wording is one unit
         least = least_units(alpha, paired=means.paired)
         return (
             f"the claim is to hold for other templates, and {single} has a single one; "
@@ -238,9 +242,8 @@ def _by_unit(a: Measurement, b: Measurement) -> _ByUnit:
     else:
         level = {topic: (topics_a[topic] + topics_b[topic]) / 2 for topic in shared}
         templates_a, templates_b = _levelled(a, level), _levelled(b, level)
-        rows = [{unit: row for row, unit in enumerate(side)} for side in (templates_a, templates_b)]
         framed = partners(*([prompt for prompt in side.prompts if prompt.topic in level] for side in (a, b)))
-        pairs = tuple((rows[0][one], rows[1][other]) for one, other in framed)
+        pairs = tuple((list(templates_a).index(one), list(templates_b).index(other)) for one, other in framed)
     return _ByUnit(
         a=a.label,
         b=b.label,
@@ -283,9 +286,8 @@ def needed(units: str, have: int, wanted: int | None, *, a_unit: float, shift: S
         wanted = max(least_units(shift.alpha, paired=shift.paired), wanted or 0)
     elif shift is not None and wanted is not None:
         wanted = max(wanted, have + 1)
-    if wanted is None or wanted > MOST_UNITS:
-        return Needed(units=units, have=have, wanted=None)
-    return Needed(units=units, have=have, wanted=wanted, prompts=ceil(wanted * a_unit))
+    wanted = None if wanted is None or wanted > MOST_UNITS else wanted
+    return Needed(units=units, have=have, wanted=wanted, prompts=wanted and ceil(wanted * a_unit))
 
 
 def needed_in_words(what: Needed, shift: Shift | None = None, *, at: str = "effect and spread") -> str:

@@ -17,7 +17,7 @@ from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
 from saeprobe.measures.activity import Values, measured
 from saeprobe.measures.halving import Selected
-from saeprobe.measures.reading import captured, feature_numbers, shown
+from saeprobe.measures.reading import by_prompt, captured, feature_numbers, shown
 from saeprobe.prompts import Prompt
 from saeprobe.prompts.prompt import mentions as said
 from saeprobe.prompts.wordings import unit_of
@@ -55,7 +55,7 @@ def among_strongest(of: Features, feature: int | Sequence[int] | Selected, *, k:
         best = acts[:, list(wanted)].max(axis=1)
         stronger = (acts > best[:, np.newaxis]).sum(axis=1)
         is_among = ((best > 0) & (stronger < k)).astype(np.float64)
-        return _by_prompt(these, csr_array(is_among[:, np.newaxis]))[:, 0]
+        return these.over_tokens(is_among)
 
     return measured(of, f"{which} among the {k} strongest", "share of tokens", share)
 
@@ -92,7 +92,8 @@ def selectivity(of: Features, units: Units, *, k: int = 5) -> Measurement:
 
 
 def _selectivity(of: Features, *, units: Units, k: int) -> Values:
-    activity = _by_prompt(of, of.encoded if units == "features" else _dimensions(of))
+    rows, of_rows = of.encoded if units == "features" else _dimensions(of), np.bincount(of.row_prompt)
+    activity = (by_prompt(of) @ rows).toarray() / of_rows[:, np.newaxis]
     kinds = _members([prompt.style for prompt in of.prompts])
     if len(kinds) < 2:  # noqa: PLR2004 - unrelated to what?
         raise ValueError(f"selectivity needs prompts of several kinds; there is one style: {of.label}")
@@ -112,10 +113,8 @@ def _selectivity(of: Features, *, units: Units, k: int) -> Values:
             strongest = active[np.argsort(-activity[index, active], kind="stable")[:k]]
             if not len(strongest):
                 raise ValueError(f"no unit is active on {of.prompts[index].text!r}; its selectivity is not defined")
-            share = np.full(len(strongest), 1 / len(kinds))
-            of_all = total[strongest]
-            np.divide(elsewhere[kind, strongest], of_all, out=share, where=of_all > 0)
-            values[index] = share.mean()
+            own, of_all, chance = elsewhere[kind, strongest], total[strongest], np.full(len(strongest), 1 / len(kinds))
+            values[index] = np.divide(own, of_all, out=chance, where=of_all > 0).mean()
     return values
 
 
@@ -144,14 +143,6 @@ def _farthest(
         found[row] = False
         found[row, np.argsort(-distances[row], kind="stable")[: last[row] + 1]] = True
     return found
-
-
-def _by_prompt(of: Features, rows: csr_array) -> Float[np.ndarray, "prompts units"]:
-    """Return the mean over the rows of each prompt."""
-    at = np.arange(len(of.row_prompt))
-    prompts_by_rows = csr_array((np.ones(len(at)), (of.row_prompt, at)), shape=(len(of), len(at)))
-    tokens = np.bincount(of.row_prompt, minlength=len(of))
-    return (prompts_by_rows @ rows).toarray() / tokens[:, np.newaxis]
 
 
 def _members(names: Sequence[str]) -> Bool[np.ndarray, "groups prompts"]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,7 +15,16 @@ from saeprobe.claims import Over
 from saeprobe.evidence.evidence import current_terms
 from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
-from saeprobe.measures.reading import Readable, captured, firing, refuse_apart, refuse_more, templates, topics
+from saeprobe.measures.reading import (
+    Readable,
+    by_prompt,
+    captured,
+    firing,
+    refuse_apart,
+    refuse_more,
+    templates,
+    topics,
+)
 from saeprobe.prompts import Prompt
 from saeprobe.prompts.wordings import copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
@@ -58,12 +69,10 @@ class Selected:
             origin += f", {again} of which are among these"
         elif self.prompts:
             wordings, subjects = (
-                {getattr(prompt, what) for prompt in self.prompts}.isdisjoint(getattr(prompt, what) for prompt in these)
-                for what in ("template", "topic")
+                "other" if {part(one) for one in self.prompts}.isdisjoint(map(part, these)) else "the same"
+                for part in (attrgetter("template"), attrgetter("topic"))
             )
-            origin += (
-                f", {'other' if wordings else 'the same'} wordings and {'other' if subjects else 'the same'} topics"
-            )
+            origin += f", {wordings} wordings and {subjects} topics"
         return "; there, ".join([origin, *self.near[:MOST_NAMED]])
 
 
@@ -140,16 +149,13 @@ def _dealt(prompts: list[Prompt], units: Sequence[str]) -> dict[tuple[str, str],
 
     Near copies go to the same half: else features would be confirmed on the wordings that they were picked on.
     """
-    by_style: dict[str, dict[str, None]] = {}
+    dealt: dict[tuple[str, str], int] = {}
+    count = Counter[str]()
     for prompt, unit in zip(prompts, units, strict=True):
-        by_style.setdefault(prompt.style, {})[unit] = None
-    if any(len(templates) == 1 for templates in by_style.values()):
-        return {}
-    return {
-        (style, template): index % 2
-        for style, templates in by_style.items()
-        for index, template in enumerate(templates)
-    }
+        if (prompt.style, unit) not in dealt:
+            dealt[prompt.style, unit] = count[prompt.style] % 2
+            count[prompt.style] += 1
+    return {} if 1 in count.values() else dealt
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -249,9 +255,7 @@ def firing_shares(of: Features, unit_of_prompt: Sequence[Hashable], names: Seque
 
     Prompts of units that are not named do not count; every unit has a prompt.
     """
-    rows = len(of.row_prompt)
-    of_prompt = csr_array((np.ones(rows), (of.row_prompt, np.arange(rows))), shape=(len(of), rows))
-    fires = (of_prompt @ (of.encoded > 0).astype(np.float64) > 0).astype(np.float64)
+    fires = (by_prompt(of) @ (of.encoded > 0).astype(np.float64) > 0).astype(np.float64)
     index = {name: position for position, name in enumerate(names)}
     named = [prompt for prompt, name in enumerate(unit_of_prompt) if name in index]
     unit = np.array([index[unit_of_prompt[prompt]] for prompt in named])

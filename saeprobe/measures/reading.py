@@ -68,10 +68,9 @@ def feature_number(given: object) -> int:
     """Return the number of one feature, which must be a whole number."""
     if isinstance(given, Integral) and not isinstance(given, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - True is one
         return int(given)
+    remedy = "wanted a whole number, such as 34942; what was picked is for separates() and among_strongest()"
     if _are_several(given):
         remedy = "for several write every(firing_rate(of, feature) for feature in ...)"
-    else:
-        remedy = "wanted a whole number, such as 34942; what was picked is for separates() and among_strongest()"
     raise TypeError(f"{shown(given)} is not the number of a feature; {remedy}")
 
 
@@ -97,6 +96,12 @@ def templates(of: Features) -> tuple[str, ...]:
 def topics(of: Features) -> tuple[str, ...]:
     """Return the topics of some prompts in order of first appearance."""
     return tuple(dict.fromkeys(prompt.topic for prompt in of.prompts))
+
+
+def by_prompt(of: Features) -> csr_array:
+    """Return a 1 where a row is one of a prompt, `[prompts, rows]`: the product with rows sums them by prompt."""
+    rows = len(of.row_prompt)
+    return csr_array((np.ones(rows), (of.row_prompt, np.arange(rows))), shape=(len(of), rows))
 
 
 def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
@@ -126,10 +131,8 @@ def fire_anywhere(of: Features) -> tuple[Bool[np.ndarray, " d_sae"], Bool[np.nda
 
 def _active(acts: csr_array) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and the features of all activations above zero."""
-    coo = acts.tocoo()
-    rows, features = coo.coords
-    active = coo.data > 0
-    return rows[active], features[active]
+    rows, features = (acts > 0).tocoo().coords
+    return rows, features
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -172,11 +175,9 @@ class Firings:
 def firings(of: Features, unit_of_prompt: Sequence[str], names: Sequence[str]) -> Firings:
     """Return the firings of `of`, each prompt in the unit given for it."""
     index = {name: position for position, name in enumerate(names)}
-    unit = np.array([index[name] for name in unit_of_prompt], dtype=np.int64)
+    unit = np.array([index[name] for name in unit_of_prompt], dtype=np.int64)[of.row_prompt]
     rows, features = _active(of.encoded)
-    return Firings(
-        names=tuple(names), unit=unit[of.row_prompt[rows]], feature=features.astype(np.int64), d_sae=of.d_sae
-    )
+    return Firings(names=tuple(names), unit=unit[rows], feature=features.astype(np.int64), d_sae=of.d_sae)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,19 +199,13 @@ class Design:
     a_unit: float
     copies: tuple[tuple[str, ...], ...] = ()
 
-    @property
-    def smallest_p(self) -> float:
-        """Twice the share of the labels as they are: no p can be smaller."""
-        return smallest_p(len(self.sides.a.names), paired=self.sides.paired, others=len(self.sides.b.names))
-
     def needed(self, alpha: float) -> Needed | None:
         """Return how many units could decide at all; None where these can."""
-        if self.smallest_p < alpha:
+        n_a, n_b, paired = len(self.sides.a.names), len(self.sides.b.names), self.sides.paired
+        if smallest_p(n_a, paired=paired, others=n_b) < alpha:
             return None
-        have = min(len(self.sides.a.names), len(self.sides.b.names))
-        what = "topics" if self.sides.paired else "templates a style"
-        wanted = least_units(alpha, paired=self.sides.paired)
-        return Needed(units=what, have=have, wanted=wanted, prompts=ceil(wanted * self.a_unit))
+        wanted, what = least_units(alpha, paired=paired), "topics" if paired else "templates a style"
+        return Needed(units=what, have=min(n_a, n_b), wanted=wanted, prompts=ceil(wanted * self.a_unit))
 
 
 def not_distinguished(tested: Evidence, numbers: str, needed: Needed | None) -> Evidence:

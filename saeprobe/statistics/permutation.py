@@ -197,10 +197,8 @@ def relabelings(runs: Sequence[Runs]) -> int:
 
 def _deal(runs: Sequence[Runs], rng: np.random.Generator, count: int) -> Dealt:
     """Draw so many relabelings; the draws are the same in whatever portions they are made."""
-    keys = np.split(
-        rng.random((count, sum(block.size for block in runs))), np.cumsum([b.size for b in runs])[:-1], axis=1
-    )
-    parts: list[Dealt] = []
+    sizes, parts = [block.size for block in runs], list[Dealt]()
+    keys = np.split(rng.random((count, sum(sizes))), np.cumsum(sizes)[:-1], axis=1)
     for block, key in zip(runs, keys, strict=True):
         if block.shape[1] == 2:  # noqa: PLR2004 - a pair, whose two labels move as one number, ten times as fast
             kept, turned = (np.ascontiguousarray(one, dtype=np.int8).view(np.int16) for one in (block, block[:, ::-1]))
@@ -259,8 +257,7 @@ def permutation_share(a: Units, b: Units) -> Share:
 def flip_share(differences: Units) -> Share:
     """Test the mean of `differences` under all ways to set their signs, two-sided, ties included."""
     count, middle = len(differences), float(differences.mean())
-    centred, half = differences - middle, count // 2
-    sums = _sums_by_size(centred[:half]), _sums_by_size(centred[half:])
+    sums = [_sums_by_size(part) for part in np.split(differences - middle, [count // 2])]
     sizes = [np.repeat(np.arange(len(part)), list(map(len, part))) for part in sums]
     first_sums, second_sums = map(np.concatenate, sums)
 

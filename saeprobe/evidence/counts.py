@@ -70,35 +70,28 @@ def with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, t
     return replace(sample, interval=shares_interval(found.shares, tail=(1 - level) / 2)), found.values
 
 
-def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
-    """Make the evidence where a side is a bare summary: the numbers, and no interval made up around them."""
-    why = (
+def summaries(kind: Kind, statement: str, a: Sample, b: Sample, why: str = "") -> Evidence:
+    """Make evidence that decides nothing, and no interval up: a side is a bare summary, or `why` says what lacks."""
+    bare = (
         f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each prompt nothing "
         "separates chance from effect; a features_layer50.pt of the same run would decide it"
     )
-    rule = "a mean without the values behind it decides nothing"
-    return undecided(kind, statement, a, b, why, "the recorded summaries", rule)
-
-
-def undecided(kind: Kind, statement: str, a: Sample, b: Sample, reason: str, scope: str, rule: str) -> Evidence:
-    """Make evidence that shows two numbers and decides nothing."""
     return Evidence(
         kind=kind,
         statement=statement,
         outcome="inconclusive",
-        reason=reason,
-        scope=scope,
+        reason=why or bare,
+        scope="these prompts only" if why else "the recorded summaries",
         unit=a.unit,
         estimate=a.mean - b.mean,
         samples=(a, b),
-        rule=rule,
+        rule="nothing is decided without a test" if why else "a mean without the values behind it decides nothing",
     )
 
 
 def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str, terms: Terms) -> Evidence:
     """Make the evidence on two measurements that could not be tested, and say why."""
-    sides = sample_of(a, terms), sample_of(b, terms)
-    return undecided(kind, statement, *sides, why, "these prompts only", "nothing is decided without a test")
+    return summaries(kind, statement, sample_of(a, terms), sample_of(b, terms), why)
 
 
 def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:

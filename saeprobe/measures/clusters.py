@@ -42,7 +42,6 @@ _RULE = (
 
 Distances = Float[np.ndarray, "units units"]
 Labels = Int[np.ndarray, " units"]
-Means = Float[np.ndarray, "relabelings styles"]
 
 
 def clusters(of: Features | Recorded, *more: object) -> Evidence:
@@ -220,7 +219,7 @@ def _share_as_low(distances: Distances, units: _Units, pair: tuple[int, int], *,
     chosen = np.isin(units.labels, pair)
     between = distances[np.ix_(chosen, chosen)]
     second = (units.labels[chosen] == pair[1]).astype(np.int64)
-    observed = style_means(silhouettes(between, second[None]), second[None])[0, 0]
+    observed = np.average(silhouettes(between, second[None])[0], weights=second == 0)
     within = None if units.within is None else 2
     large: Callable[[Looked], Large] = lambda looked: looked[:, 1] <= observed + CLOSE  # noqa: E731
     return relabel(between, second, within=within, alpha=alpha, seed=seed, large=large).p
@@ -316,13 +315,6 @@ def silhouettes(distances: Distances, dealt: Dealt) -> Float[np.ndarray, "relabe
     return np.divide(nearest - own, larger, out=np.zeros_like(larger), where=larger > 0)
 
 
-def style_means(values: Float[np.ndarray, "relabelings units"], dealt: Dealt) -> Means:
-    """Return the mean silhouette of each style."""
-    styles = np.arange(int(dealt.max()) + 1)
-    member = dealt[:, :, None] == styles
-    return np.where(member, values[:, :, None], 0.0).sum(axis=1) / member.sum(axis=1)
-
-
 def relabel(
     distances: Distances,
     labels: Labels,
@@ -335,7 +327,7 @@ def relabel(
     """Test the mean silhouette, or what is `large`, when styles are dealt anew: one-sided.
 
     With `within`, the units come in runs of so many, a run a topic with each style once, and styles change places
-    inside a run only. The mean silhouette of a relabeling is kept, with those of the styles behind it.
+    inside a run only. The mean silhouette of a relabeling is kept, and that of the first style behind it.
     """
     observed = float(silhouettes(distances, labels[None]).mean())
     step = max(1, AT_ONCE // (len(labels) * (int(labels.max()) + 1)))
@@ -344,7 +336,9 @@ def relabel(
     def look(dealt: Dealt) -> Looked:
         parts = [dealt[start : start + step] for start in range(0, len(dealt), step)]
         found = [(silhouettes(distances, some), some) for some in parts]
-        return np.concatenate([np.column_stack([of.mean(axis=1), style_means(of, some)]) for of, some in found])
+        return np.concatenate(
+            [np.column_stack([of.mean(axis=1), np.average(of, axis=1, weights=some == 0)]) for of, some in found]
+        )
 
     return permute(
         (_runs(labels, within),),

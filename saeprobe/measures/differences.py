@@ -43,9 +43,8 @@ def same(a: Readable, b: Readable, *, by: Callable[[Readable], Quantity] | None 
     else:
         x, y = by(a), by(b)
         if not isinstance(x, Measurement) or not isinstance(y, Measurement):
-            raise TypeError(
-                f"{x.name} is one number of all prompts; same() takes a measure that is one number a prompt"
-            )
+            what = f"{x.name} is one number of all prompts"
+            raise TypeError(f"{what}; same() takes a measure that is one number a prompt")
         higher = x.values > y.values
         near = [
             np.zeros(len(higher)) if one.near is None else np.where(falls, one.near.lowers, one.near.raises)
@@ -58,11 +57,9 @@ def same(a: Readable, b: Readable, *, by: Callable[[Readable], Quantity] | None 
     names, at = (a.label, b.label), int(np.argmax(apart))
     agree = replace(x, label=" and ".join(names), unit="share of prompts", values=(apart <= allowed) * 1.0, near=None)
     found = always(agree, 1, current_terms())
-    largest = (
-        f"they differ most by {apart[at]:.3g} {x.unit}, on {x.prompts[at].text!r}" if apart[at] else "all are equal"
-    )
+    most = f"they differ most by {apart[at]:.3g} {x.unit}, on {x.prompts[at].text!r}" if apart[at] else "all are equal"
     statement = f"{x.measure} of {names[0]} = {x.measure} of {names[1]} on each prompt"
-    return record(replace(found, statement=statement, reason=f"{found.reason}; {largest}"))
+    return record(replace(found, statement=statement, reason=f"{found.reason}; {most}"))
 
 
 def _distances(a: Features, b: Features) -> Measurement:

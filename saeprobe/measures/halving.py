@@ -15,18 +15,9 @@ from saeprobe.claims import Over
 from saeprobe.evidence.evidence import current_terms
 from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
-from saeprobe.measures.reading import (
-    Readable,
-    by_prompt,
-    captured,
-    firing,
-    refuse_apart,
-    refuse_more,
-    templates,
-    topics,
-)
+from saeprobe.measures.reading import Readable, by_prompt, captured, firing, grouped, refuse_apart, refuse_more, topics
 from saeprobe.prompts import Prompt
-from saeprobe.prompts.wordings import copies_in_words, unit_of
+from saeprobe.prompts.wordings import unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
 from saeprobe.statistics.permutation import Tested
@@ -172,7 +163,7 @@ class Rates:
 
     yes: Float[np.ndarray, "units d_sae"]
     no: Float[np.ndarray, "units d_sae"]
-    names: tuple[tuple[str, ...], tuple[str, ...]]
+    names: tuple[tuple[str, ...], ...]
     paired: bool
     scope: str
 
@@ -223,31 +214,13 @@ def rates(yes: Features, no: Features, over: tuple[Over, ...]) -> Rates | str:
 
     A sentence says why there are none: a claim on other wordings has a single one, or no topic is shared.
     """
-    n_yes, n_no = len(templates(yes)), len(templates(no))
-    shared = sorted(set(topics(yes)) & set(topics(no)))
-    if not shared:
+    if set(topics(yes)).isdisjoint(topics(no)):
         return f"the prompts of {yes.label} and {no.label} share no topic"
-    paired = over == ("topics",) or (over != ("templates",) and min(n_yes, n_no) == 1)
-    if not paired and min(n_yes, n_no) == 1:
-        return f"{yes.label} has {n_yes} template(s) and {no.label} {n_no}: at least 2 a side stand for other wordings"
-    of_yes, of_no = (
-        [(prompt.topic if paired else unit) if prompt.topic in shared else None for prompt, unit in named]
-        for named in (list(zip(side.prompts, unit_of(side.prompts), strict=True)) for side in (yes, no))
-    )
-    if paired:
-        names_yes = names_no = tuple(shared)
-        wordings = "this wording only" if max(n_yes, n_no) == 1 else f"these {n_yes} + {n_no} templates fixed"
-        scope = f"{wordings}, over {len(shared)} topics"
-    else:
-        names_yes, names_no = (tuple(name for name in dict.fromkeys(of) if name is not None) for of in (of_yes, of_no))
-        scope = f"these {len(names_yes)} + {len(names_no)} templates{copies_in_words(yes.prompts, no.prompts)}"
-    return Rates(
-        yes=firing_shares(yes, of_yes, names_yes).toarray(),
-        no=firing_shares(no, of_no, names_no).toarray(),
-        names=(names_yes, names_no),
-        paired=paired,
-        scope=scope,
-    )
+    found = grouped(yes, no, over)
+    if isinstance(found, str):
+        return found
+    of_yes, of_no = map(firing_shares, (yes, no), found.of, found.names)
+    return Rates(yes=of_yes.toarray(), no=of_no.toarray(), names=found.names, paired=found.paired, scope=found.scope)
 
 
 def firing_shares(of: Features, unit_of_prompt: Sequence[Hashable], names: Sequence[Hashable]) -> csr_array:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from math import exp, inf, log, sqrt
 from typing import overload
 
+import numpy as np
+
 from saeprobe.claims import Published
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Evidence, Judged, Terms, current_terms, record
@@ -100,17 +102,13 @@ def ratio(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber) -> Ratio | P
         raise TypeError(f"{a.name} over {b.name}: one of them is a single number; compare like with like")
     if (a.measure, a.unit) != (b.measure, b.unit):
         raise TypeError(f"{a.name} ({a.unit}) over {b.name} ({b.unit}); compare like with like")
-    if min(_least(a), _least(b)) < 0 or not _mean(b):
+    if min(np.min(one.values if isinstance(one, Measurement) else one.value) for one in (a, b)) < 0 or not _mean(b):
         raise ValueError(f"the ratio of {a.name} and {b.name}; wanted no value below zero, and a second mean above it")
     return Ratio(a=a, b=b)
 
 
 def _mean(of: Quantity) -> float:
     return of.mean if isinstance(of, Measurement) else of.value
-
-
-def _least(of: Quantity) -> float:
-    return float(of.values.min()) if isinstance(of, Measurement) else of.value
 
 
 def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:

@@ -8,6 +8,7 @@ from functools import partial
 from math import ceil
 from operator import itemgetter
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,8 @@ def mean_by(of: Measurement, over: Over) -> Means:
     return {name: fmean(map(fmean, by.values())) for name, by in groups.items()}
 
 
-def _array(means: Means) -> Units:
+def array(means: Mapping[Any, float]) -> Units:
+    """Give the values of units, which stand by name."""
     return np.array(list(means.values()))
 
 
@@ -74,7 +76,7 @@ def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | Non
     Of sign flips and Hall's transformation the larger p and the outer ends count; of templates and topics both add up.
     """
     asked: set[Over] = set(terms.over) or {unit_means(of)[1]}
-    sorts = [_array(mean_by(of, over)) - bound for over in sorted(asked)]
+    sorts = [array(mean_by(of, over)) - bound for over in sorted(asked)]
     if min(map(len, sorts)) < 2:  # noqa: PLR2004 - one unit has no spread
         return None
     if len(sorts) == 1:
@@ -119,7 +121,7 @@ def spreads(of: Measurement, over: Sequence[Over]) -> tuple[Spread, ...]:
     """
     recorded = of.run is not None and len(mean_by(of, "templates")) == 1
     units: tuple[Over, ...] = tuple(dict.fromkeys(over)) or (("topics",) if recorded else ("templates",))
-    size, means = float(np.abs(of.values).max()), [_array(mean_by(of, one)) for one in units]
+    size, means = float(np.abs(of.values).max()), [array(mean_by(of, one)) for one in units]
     deviations = (float(one.std(ddof=1)) if len(one) > 1 and varies(one, size) else 0.0 for one in means)
     return tuple(Spread(units=one, n=len(m), deviation=d) for one, m, d in zip(units, means, deviations, strict=True))
 
@@ -184,7 +186,7 @@ def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
 
 def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> Compared:
     """Test over the units wanted."""
-    of_a, of_b, topics = _array(means.templates_a), _array(means.templates_b), _array(means.topics)
+    of_a, of_b, topics = array(means.templates_a), array(means.templates_b), array(means.topics)
     alpha, seed, both = terms.alpha, terms.seed, f"{means.a} - {means.b}"
     n_units, wordings, how = (len(of_a), len(of_b)), f"{len(of_a)} + {len(of_b)} templates{means.near}", ""
     by_template = unit_values(means.a, means.templates_a) + unit_values(means.b, means.templates_b)
@@ -274,7 +276,7 @@ def _levelled(of: Measurement, level: Means) -> Means:
     """Take the mean of each template over the topics that both sides share, each topic's own level taken out."""
     shared = of.select(np.array([prompt.topic in level for prompt in of.prompts]))
     levels = np.array([level[prompt.topic] for prompt in shared.prompts])
-    return mean_by(replace(shared, values=shared.values - levels + _array(level).mean()), "templates")
+    return mean_by(replace(shared, values=shared.values - levels + array(level).mean()), "templates")
 
 
 def needed(units: str, have: int, wanted: int | None, *, a_unit: float, shift: Shift | None = None) -> Needed:

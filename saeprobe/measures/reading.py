@@ -113,19 +113,10 @@ def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
 
 
 def fire_anywhere(of: Features) -> tuple[Bool[np.ndarray, " d_sae"], Bool[np.ndarray, " d_sae"]]:
-    """Return which features fire on some prompt whatever the rounding, and which do so only as rounding has it.
-
-    Rounding decides where a feature is near its threshold on a token read of a prompt, and beyond it on none.
-    """
-    if of.near is None:
-        surely: Bool[np.ndarray, " d_sae"] = np.any(firing(of), axis=0)
-        return surely, np.zeros_like(surely)
-    close = np.zeros((len(of), of.d_sae), dtype=bool)
-    rows, features = of.near.tocoo().coords
-    close[of.row_prompt[rows], features] = True
-    close &= ~firing(replace(of, acts=of.encoded - of.encoded.multiply(of.near)))
-    surely = np.any(firing(of) & ~close, axis=0)
-    maybe: Bool[np.ndarray, " d_sae"] = np.any(close, axis=0) & ~surely
+    """Return which features fire on some prompt whatever the rounding, and which do so only as rounding has it."""
+    sure = of.encoded if of.near is None else of.encoded - of.encoded.multiply(of.near)
+    surely: Bool[np.ndarray, " d_sae"] = (sure > 0).sum(axis=0) > 0
+    maybe = np.zeros_like(surely) if of.near is None else (of.near.sum(axis=0) > 0) & ~surely
     return surely, maybe
 
 
@@ -215,7 +206,7 @@ def not_distinguished(tested: Evidence, numbers: str, needed: Needed | None) -> 
 
 
 class Grouped(NamedTuple):
-    """Prompts of two styles stand in units by name; those on a topic that only one style has stand in None."""
+    """Prompts of two styles are `of` units, by name; one on a topic that only one style has is of None."""
 
     of: tuple[list[str | None], ...]
     names: tuple[tuple[str, ...], ...]

@@ -27,7 +27,7 @@ from saeprobe.evidence.controls import (
 )
 from saeprobe.evidence.controls.draws import BothSides, Effect, draws_control
 from saeprobe.evidence.evidence import ControlResult, Evidence, Terms
-from saeprobe.evidence.units import Compared, compare, mean_by
+from saeprobe.evidence.units import Compared, array, compare, mean_by
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import amount
 from saeprobe.prompts.prompt import Prompt, mentions
@@ -68,11 +68,6 @@ class Groups:
     def over_topics(self, contrast: Contrast, share: float = 1.0) -> Contrast:
         """Add the error of which topics were taken."""
         return contrast.plus(replace(mean_of(array(self.topics)), estimate=0.0), share) if self.topics else contrast
-
-
-def array(group: Group) -> Units:
-    """Give the values of a group."""
-    return np.array(list(group.values()))
 
 
 def grouped(compared: Compared) -> Groups:

@@ -166,17 +166,18 @@ def measured(
     *,
     near: Callable[[Features], NearThreshold | None] | None = None,
     of_tokens: bool = True,
+    label: str = "",
 ) -> Measurement:
     """Return a measurement on `of`.
 
     `near` gives how far features near their threshold may move it. `of_tokens` says whether it depends on which tokens
-    were read; what is of the whole prompt does not.
+    were read; what is of the whole prompt does not. `label` names what is compared, where it is no style.
     """
     refuse_unread(of)
-    again = partial(measured, measure=measure, unit=unit, values=values, near=near, of_tokens=of_tokens)
+    again = partial(measured, measure=measure, unit=unit, values=values, near=near, of_tokens=of_tokens, label=label)
     return Measurement(
         measure=measure,
-        label=of.label,
+        label=label or of.label,
         unit=unit,
         values=values(of),
         prompts=of.prompts,

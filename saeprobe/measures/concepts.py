@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Literal, get_args
 
@@ -12,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.captures import Continuation, Continuations
-from saeprobe.claims import Control, NotRun
+from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
 from saeprobe.measures.activity import Values, measured
@@ -83,12 +82,8 @@ def selectivity(of: Features, units: Units, *, k: int = 5) -> Measurement:
         raise ValueError(f"units are {units!r}; wanted one of {', '.join(get_args(Units))}")
     if k < 1:
         raise ValueError(f"k is {k}; wanted at least one unit a prompt")
-    found = measured(of, "selectivity", "share of activity", partial(_selectivity, units=units, k=k))
-
-    def under(control: Control, draw: int = 0) -> Measurement:
-        return selectivity(of.under(control, draw), units, k=k)
-
-    return replace(found, label=units, under=under)
+    share = partial(_selectivity, units=units, k=k)
+    return measured(of, "selectivity", "share of activity", share, label=units)
 
 
 def _selectivity(of: Features, *, units: Units, k: int) -> Values:

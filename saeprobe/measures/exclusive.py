@@ -7,9 +7,8 @@ difference of the two counts of distinct features; these are permuted here, and 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
 from math import comb, sqrt
-from operator import ior
 from typing import NoReturn
 
 import numpy as np
@@ -195,7 +194,7 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         copies=planned.copies,
         patterns=patterns(*both_units),
     )
-    run = lambda found: activity_control(sides, (a.label, b.label), found=found, terms=terms)  # noqa: E731 - as it reads
+    run = partial(activity_control, sides, (a.label, b.label), terms=terms)
     tested = run_rivals(both, tested, _compared, _effect, terms, error=_error, activity=run)
     numbers = f"{a.mean:.0f} against {b.mean:.0f} features, {p_value(found.p)} under permuted labels"
     if found.p >= terms.alpha:
@@ -291,13 +290,12 @@ def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, term
     whole, half = (jackknife(partial(left, less=less), n_a, n_b, paired=sides.paired) for less in (0.0, 0.5))
     fewer, most = sorted((total_a, total_b))
     p, origin = _mean_p(sides, fewer / max(most, 1), alpha=terms.alpha, seed=terms.seed)
-    effect = sides.a.distinct() - sides.b.distinct()
-    interval = whole.interval(effect, 1 - 2 * terms.alpha)
+    effect, level = sides.a.distinct() - sides.b.distinct(), 1 - 2 * terms.alpha
     more, less = labels if total_a >= total_b else labels[::-1]
     return answered(
         "activity",
         effect,
-        Made(left=whole, half=half, p=p if whole.estimate > 0 else 1.0, interval=interval),
+        Made(left=whole, half=half, p=p if whole.estimate > 0 else 1.0, interval=whole.interval(effect, level)),
         terms,
         found=found,
         done=f"{more} has {most:,} active features on the tokens read and {less} {fewer:,}; with equally many "
@@ -396,5 +394,7 @@ def _differences(table: Unions, dealt: Bool[np.ndarray, "relabelings items"]) ->
 
 
 def _distinct(table: Unions, chosen: np.ndarray) -> Int[np.ndarray, " relabelings"]:
-    union: np.ndarray = reduce(ior, (block[rows] for block, rows in zip(table, chosen.T, strict=True)))
+    union = table[0][chosen[:, 0]]
+    for block, rows in zip(table[1:], chosen.T[1:], strict=True):
+        union |= block[rows]
     return np.bitwise_count(union).sum(axis=1, dtype=np.int64)

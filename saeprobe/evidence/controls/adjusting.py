@@ -257,7 +257,7 @@ def run_rivals(
     terms: Terms,
     *,
     error: Callable[[Evidence], Contrast] | None,
-    activity: Callable[[bool], ControlResult] | None = None,
+    activity: Callable[..., ControlResult] | None = None,
 ) -> Evidence:
     """Give a claim on sets of features the controls that it declares, in that order.
 
@@ -274,7 +274,7 @@ def run_rivals(
 
     def rival(name: Control) -> ControlResult:
         if name == "activity" and activity is not None:
-            return activity(found)
+            return activity(found=found)
         if name in RANDOM:
             what = {"statement": claim.statement, "unit": unit}
             return draws_control(name, sides, effect, **what, own=whole, found=found, terms=terms)

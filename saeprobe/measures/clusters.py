@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import ceil, factorial
 
 import numpy as np
@@ -87,11 +87,8 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
     units = _units(of, terms.over)
     if isinstance(units, str):
         return replace(base, reason=units)
-    labels, within = units.labels, units.within
-    distances = _distances(of, units)
-    values = silhouettes(distances, labels[None])[0]
-    reached = relabel(distances, labels, within=within, alpha=terms.alpha, seed=terms.seed)
-    counts = np.bincount(labels)
+    labels, within, values = units.labels, units.within, units.silhouettes
+    reached = relabel(units.distances, labels, within=within, alpha=terms.alpha, seed=terms.seed)
     mean = float(values.mean())
     tested = replace(
         base,
@@ -103,19 +100,18 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         rule=f"{_RULE}. {reached.rule('The mean silhouette')}",
         seed=reached.seed,
         units="wordings" if within is None else "topics",
-        n_units=tuple(int(count) for count in counts),
+        n_units=tuple(np.bincount(labels).tolist()),
         samples=tuple(_sample(of[style], values[labels == index], terms) for index, style in enumerate(styles)),
         unit_values=tuple(
             UnitValue(side=of[style].label, unit=name, value=float(value))
             for (style, name), value in zip(units.keys, values, strict=True)
         ),
         copies=copies(of.prompts) if within is None else (),
-        distances=tuple(tuple(row[:unit].tolist()) for unit, row in enumerate(distances) if unit),
+        distances=tuple(tuple(row[:unit].tolist()) for unit, row in enumerate(units.distances) if unit),
     )
     tested = run_rivals(sides, tested, _clustered, lambda there: _effect(there, terms.over), terms, error=_error)
     numbers = f"mean silhouette {mean:.2f}, {p_value(reached.p)}"
-    inside = _lying_in_another(tested.samples, values, distances, units, terms)
-    if inside is not None:
+    if inside := _lying_in_another(tested.samples, units, terms):
         return replace(tested, outcome="refuted", reason=f"{inside}; {numbers}")
     return _judged(tested, numbers, within, terms.alpha)
 
@@ -175,8 +171,7 @@ def _effect(sides: BothSides, over: tuple[Over, ...]) -> Effect:
     units = _units(of, over)
     if isinstance(units, str):
         raise ValueError(units)  # noqa: TRY004 - it is the text of what is wrong
-    values = silhouettes(_distances(of, units), units.labels[None])[0]
-    return Effect(size=float(values.mean()), scale=None)
+    return Effect(size=float(units.silhouettes.mean()), scale=None)
 
 
 def _error(tested: Evidence) -> Contrast:
@@ -186,25 +181,23 @@ def _error(tested: Evidence) -> Contrast:
     return weighted(*((len(of) / sum(tested.n_units), mean_of(of)) for of in by_style))
 
 
-def _lying_in_another(
-    samples: tuple[Sample, ...], values: Float[np.ndarray, " units"], distances: Distances, units: _Units, terms: Terms
-) -> str | None:
+def _lying_in_another(samples: tuple[Sample, ...], units: _Units, terms: Terms) -> str | None:
     """Say which style lies nearer to another than to itself, and more so than by chance; None where none does.
 
     Chance alone puts silhouettes below 0 where there are many styles, since one of them is always near. So the style is
     held against the nearest one by itself, with their labels permuted.
     """
-    styles, labels = len(samples), units.labels
-    apart, alpha = mean_distances(distances, labels[None])[0], terms.alpha / (styles * (styles - 1))
+    styles = len(samples)
+    apart, alpha = mean_distances(units.distances, units.labels[None])[0], terms.alpha / (styles * (styles - 1))
     for index, sample in enumerate(samples):
-        own = labels == index
-        interval = _interval(values[own], 1 - 2 * terms.alpha / styles) if sample.mean < 0 else None
+        own = units.labels == index
+        interval = _interval(units.silhouettes[own], 1 - 2 * terms.alpha / styles) if sample.mean < 0 else None
         if interval is None or interval[1] >= 0:
             continue
         others = apart[own].mean(axis=0)
         others[index] = np.inf
         nearest = int(np.argmin(others))
-        as_low = _share_as_low(distances, units, (index, nearest), alpha=alpha, seed=terms.seed)
+        as_low = _share_as_low(units, (index, nearest), alpha=alpha, seed=terms.seed)
         if as_low < alpha:
             other = samples[nearest].label
             return (
@@ -214,10 +207,10 @@ def _lying_in_another(
     return None
 
 
-def _share_as_low(distances: Distances, units: _Units, pair: tuple[int, int], *, alpha: float, seed: int) -> float:
+def _share_as_low(units: _Units, pair: tuple[int, int], *, alpha: float, seed: int) -> float:
     """Return in which share of relabelings of two styles the first one's mean silhouette is as low as it is."""
     chosen = np.isin(units.labels, pair)
-    between = distances[np.ix_(chosen, chosen)]
+    between = units.distances[np.ix_(chosen, chosen)]
     second = (units.labels[chosen] == pair[1]).astype(np.int64)
     observed = np.average(silhouettes(between, second[None])[0], weights=second == 0)
     within = None if units.within is None else 2
@@ -229,14 +222,19 @@ def _share_as_low(distances: Distances, units: _Units, pair: tuple[int, int], *,
 class _Units:
     """The units of all styles are wordings, or each style's prompts on a topic, with `within` styles topic by topic.
 
-    `keys` hold the style and the name of each unit, `of_prompt` those of each prompt.
+    `keys` hold the style and the name of each.
     """
 
     keys: tuple[tuple[str, str], ...]
     labels: Labels
-    of_prompt: tuple[tuple[str, str], ...]
+    distances: Distances
     within: int | None
     scope: str
+
+    @cached_property
+    def silhouettes(self) -> Float[np.ndarray, " units"]:
+        """Give each unit its silhouette."""
+        return silhouettes(self.distances, self.labels[None])[0]
 
 
 def _units(of: Features, over: tuple[Over, ...]) -> _Units | str:
@@ -254,28 +252,28 @@ def _units(of: Features, over: tuple[Over, ...]) -> _Units | str:
             return f"the styles share {len(shared)} topic(s): at least 2 are needed"
         fixed = "this wording only" if max(wordings.values()) == 1 else "these templates fixed"
         keys, scope = [(style, topic) for topic in shared for style in styles], f"{fixed}, over {len(shared)} topics"
-        of_prompt = tuple((prompt.style, prompt.topic) for prompt in of.prompts)
+        of_prompt = [(prompt.style, prompt.topic) for prompt in of.prompts]
     else:
         other = next((style for style in styles if of_topics[style] != of_topics[styles[0]]), None)
         if other is not None:  # wordings on other topics lie apart for what they are about
             return f"{styles[0]} and {other} prompts are not on the same topics, which alone could part them"
-        of_prompt = tuple((prompt.style, unit) for prompt, unit in zip(of.prompts, unit_of(of.prompts), strict=True))
+        of_prompt = [(prompt.style, unit) for prompt, unit in zip(of.prompts, unit_of(of.prompts), strict=True)]
         counts = f"{' + '.join(map(str, wordings.values()))} templates{copies_in_words(of.prompts)}"
         keys, scope = list(dict.fromkeys(of_prompt)), f"these {counts}"
     return _Units(
         keys=tuple(keys),
         labels=np.array([styles.index(style) for style, _ in keys]),
-        of_prompt=of_prompt,
+        distances=_distances(of, of_prompt, keys),
         within=len(styles) if by_topic else None,
         scope=scope,
     )
 
 
-def _distances(of: Features, units: _Units) -> Distances:
-    vectors = firing_shares(of, units.of_prompt, units.keys)
+def _distances(of: Features, of_prompt: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]) -> Distances:
+    vectors = firing_shares(of, of_prompt, keys)
     fires = np.diff(vectors.indptr)
     if not fires.all():
-        style, name = units.keys[int(fires.argmin())]
+        style, name = keys[int(fires.argmin())]
         raise ValueError(
             f"no feature fires on any {style} prompt of {name!r}; it lies in no direction of feature space"
         )

@@ -225,9 +225,7 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
 
 def another_run(published: Published, samples: Iterable[Sample]) -> str:
     """Say that samples which answer for printed numbers are of another run, or count other prompts; else nothing."""
-    for sample in samples:
-        if sample.label not in published.values or sample.unit != published.unit:
-            continue
+    for sample in (one for one in samples if one.label in published.values and one.unit == published.unit):
         if sample.run and (apart := sample.run.apart(published.n, published.language)):
             return f"another run: {apart}; its numbers are not compared with the published ones"
         if sample.unit != PROMPTS or sample.n is None:

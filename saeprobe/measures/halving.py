@@ -120,10 +120,8 @@ def halved(sides: tuple[Features, ...], over: tuple[Over, ...]) -> tuple[tuple[F
     topics = list(dict.fromkeys(prompt.topic for prompt in prompts))
     if len(topics) < 2:  # noqa: PLR2004 - a half each
         raise ValueError(f"all prompts are on {topics[0]!r}; halves need at least 2 topics")
-    of_topic = {topic: index % 2 for index, topic in enumerate(topics)}
-    units = unit_of(prompts)
-    of_template = {} if over == ("topics",) else _dealt(prompts, units)
-    left = iter(units)
+    of_topic, units = {topic: index % 2 for index, topic in enumerate(topics)}, unit_of(prompts)
+    of_template, left = {} if over == ("topics",) else _dealt(prompts, units), iter(units)
     halves: list[tuple[Features, Features]] = []
     for side in sides:
         chosen: tuple[list[int], list[int]] = ([], [])
@@ -175,8 +173,7 @@ class Rates:
     @property
     def difference(self) -> Float[np.ndarray, " d_sae"]:
         """Return how far the mean rate over the units of one side lies above that of the other."""
-        difference: Float[np.ndarray, " d_sae"] = self.yes.mean(axis=0) - self.no.mean(axis=0)
-        return difference
+        return np.subtract(self.yes.mean(axis=0), self.no.mean(axis=0))
 
     @property
     def deviation(self) -> Float[np.ndarray, " d_sae"]:

@@ -53,12 +53,8 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
     The prompts are halved (`halves`): on one half the `most` features with the largest difference are picked, on the
     other each is tested by permuting labels between templates, or within topics under one wording. One-sided, for the
     direction was picked too. Among the picked, the false discovery rate is held at alpha (Benjamini & Hochberg 1995,
-    J. R. Stat. Soc. B 57), so that of many confirmed ones a share of alpha may be false.
-
-    Args:
-        yes: where the features are to fire.
-        no: where they are not.
-        most: how many to confirm. With few templates fewer can be: 4 + 4 that confirm reach p = 1/70 at best.
+    J. R. Stat. Soc. B 57), so that of many confirmed ones a share of alpha may be false. With few templates fewer than
+    `most` can be confirmed: 4 + 4 that confirm reach p = 1/70 at best.
 
     Raises:
         ValueError: fewer than one feature is wanted, or the prompts cannot be halved.

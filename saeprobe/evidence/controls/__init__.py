@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import inf, sqrt
 from typing import Final
 
@@ -104,10 +105,8 @@ def mean_of(units: Units, *, spread: Units | None = None) -> Contrast:
 
 def weighted(*terms: tuple[float, Contrast]) -> Contrast:
     """Add independent contrasts, each by its weight."""
-    whole = Contrast(estimate=0.0, variance=0.0, freedom=inf)
-    for weight, term in terms:
-        whole = whole.plus(term, weight)
-    return whole
+    nothing = Contrast(estimate=0.0, variance=0.0, freedom=inf)
+    return reduce(lambda whole, term: whole.plus(term[1], term[0]), terms, nothing)
 
 
 def jackknife(

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from saeprobe.claims import NotRun
 from saeprobe.evidence.compare import each_holds
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.counts import with_interval
 from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, current_terms, record
 from saeprobe.evidence.greater import picked_there
-from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.files import number
 from saeprobe.measures.activity import activation, firing_rate
@@ -124,20 +121,21 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
     unknown = [of.label for of in beside if isinstance(of, RecordedStyle) and feature not in of.firing_rates]
     styles = (*sides, *(of for of in beside if of.label not in unknown))
     rates = [firing_rate(of, feature) for of in styles]
-    deciding = rates if len(sides) == 1 else rates[:2]
+    deciding = len(rates) if len(sides) == 1 else 2
     level = 1 - terms.alpha / (len(rates) if len(sides) == 1 else 1)
     shown = [with_interval(rate, terms, level) for rate in rates]
     own, *rest = samples = tuple(sample for sample, _ in shown)
-    counts = tuple(_prompts_behind(rate, of) for rate, of in zip(deciding, styles, strict=False))
+    at_least = (of.n_at_least or 0 if isinstance(of, RecordedStyle) else 0 for of in styles)
+    counts = tuple(one.n or least for one, least in zip(samples[:deciding], at_least, strict=False))
     of_others = samples[len(sides) :]
     fires = f"feature {feature} fires on {number(own.mean, SHARE)} of {own.label}"
     again = picked is not None and any(set(picked.prompts) & set(side.prompts) for side in sides)
     if len(sides) == 1:
-        judged = _judged_signature(f"{fires} prompts", rates[0], counts, samples, unknown, again=again)
+        judged = _judged_signature(f"{fires} prompts", counts, samples, unknown, again=again)
         named = ", ".join(one.label for one in rest) or "no other style"
     else:
         fires += f" and {number(rest[0].mean, SHARE)} of {rest[0].label} prompts"
-        judged = _judged_separation(fires, rates, counts, samples, again=again)
+        judged = _judged_separation(fires, counts, samples, again=again)
         named = "" if of_others and not unknown else f"{', '.join(one.label for one in rest)} prompts only"
     return Evidence(
         kind="separation",
@@ -152,19 +150,17 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
         n_units=counts,
         samples=samples,
         tried=None if picked is None else picked.tried,
-        unit_values=tuple(unit for _, units in shown[: len(deciding)] for unit in units),
+        unit_values=tuple(unit for _, units in shown[:deciding] for unit in units),
         rule=_RULES[len(sides)],
     )
 
 
-def _judged_separation(
-    fires: str, rates: Sequence[Quantity], counts: Sequence[int], samples: Sequence[Sample], *, again: bool
-) -> Judged:
+def _judged_separation(fires: str, counts: Sequence[int], samples: Sequence[Sample], *, again: bool) -> Judged:
     yes, no = samples[:2]
     if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
         return "inconclusive", f"{fires}, but a side has fewer than 2 prompts"
     if yes.mean != 1 or no.mean != 0:
-        return "refuted", fires + (_exception(rates[0], 1) or _exception(rates[1], 0))
+        return "refuted", fires + (_exception(yes, 1) or _exception(no, 0))
     if again:
         return "inconclusive", fires + _PICKED
     if yes.interval is None or no.interval is None:
@@ -174,7 +170,7 @@ def _judged_separation(
 
 
 def _judged_signature(
-    fires: str, rate: Quantity, counts: Sequence[int], samples: Sequence[Sample], unknown: Sequence[str], *, again: bool
+    fires: str, counts: Sequence[int], samples: Sequence[Sample], unknown: Sequence[str], *, again: bool
 ) -> Judged:
     own, *rest = samples
     least = 0.0 if own.interval is None else own.interval[0]
@@ -182,7 +178,7 @@ def _judged_signature(
     if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
         return "inconclusive", f"{fires}, but a style has fewer than 2 prompts"
     if own.mean < 1:
-        return "refuted", fires + _exception(rate, 1)
+        return "refuted", fires + _exception(own, 1)
     if _reaching(own, own, *rest):
         return "refuted", fires
     if unknown:
@@ -251,17 +247,9 @@ def _weakest(of: Readable, feature: int) -> str:
     return f"; its weakest firing there is {number(float(fired.min()))}, the mean one {number(float(fired.mean()))}"
 
 
-def _prompts_behind(rate: Quantity, of: Readable) -> int:
-    if isinstance(rate, Measurement):
-        return len(rate.values)
-    return rate.n or (of.n_at_least if isinstance(of, RecordedStyle) else 0) or 0
-
-
-def _exception(side: Quantity, wanted: int) -> str:
-    if not isinstance(side, Measurement) or (side.values == wanted).all():
-        return ""
-    wrong = side.prompts[int(np.flatnonzero(side.values != wanted)[0])]
-    return f"; {'silent' if wanted else 'fires'} on {wrong.text!r}, for example"
+def _exception(side: Sample, wanted: int) -> str:
+    wrong = (prompt for prompt, value in zip(side.prompts, side.values, strict=True) if value != wanted)
+    return next((f"; {'silent' if wanted else 'fires'} on {prompt.text!r}, for example" for prompt in wrong), "")
 
 
 def _scope(prompts: Sequence[int], others: str, picked: Selected | None, sides: Sequence[Readable]) -> str:

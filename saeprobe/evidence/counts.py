@@ -71,7 +71,7 @@ def with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, t
 
 
 def summaries(kind: Kind, statement: str, a: Sample, b: Sample, why: str = "") -> Evidence:
-    """Make evidence that decides nothing, and no interval up: a side is a bare summary, or `why` says what lacks."""
+    """Make evidence that has no interval and decides nothing: a side is a bare summary, or `why` says what is amiss."""
     bare = (
         f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each prompt nothing "
         "separates chance from effect; a features_layer50.pt of the same run would decide it"

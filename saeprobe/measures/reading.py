@@ -206,7 +206,7 @@ def not_distinguished(tested: Evidence, numbers: str, needed: Needed | None) -> 
 
 
 class Grouped(NamedTuple):
-    """Prompts of two styles are `of` units, by name; one on a topic that only one style has is of None."""
+    """The prompts of two styles stand in units: `of` names that of each prompt, None on a topic that one lacks."""
 
     of: tuple[list[str | None], ...]
     names: tuple[tuple[str, ...], ...]

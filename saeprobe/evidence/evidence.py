@@ -89,6 +89,11 @@ class Sample:
     spreads: tuple[Spread, ...] = ()
     rarefied: tuple[tuple[float, float], ...] = ()
 
+    @property
+    def near_moves(self) -> float | None:
+        """Return how far the farther end of `reach` lies from the mean; None where there is no such end."""
+        return max(abs(end - self.mean) for end in self.reach or (self.mean,)) or None
+
 
 @dataclass(frozen=True, kw_only=True)
 class UnitValue:

@@ -182,11 +182,11 @@ def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
     counts = f"{own.label} fires on {own.mean:g} of {own.n} prompts of {where}; {listed}"
     least = min(one.mean for one in rest)
     reached = ", ".join(one.label for one in rest if one.mean == least)
-    of_own, *of_rest = (max(abs(end - one.mean) for end in one.reach or (one.mean,)) for one in (own, *rest))
+    moves = [(own.near_moves or 0) + (one.near_moves or 0) for one in rest]
     judged: Judged = "supported", counts
     if (own.n or 0) < 2:  # noqa: PLR2004 - one prompt shows nothing
         judged = "inconclusive", f"{counts}: at least 2 prompts are needed"
-    elif any(of_own + by and abs(one.mean - own.mean) <= of_own + by for one, by in zip(rest, of_rest, strict=True)):
+    elif any(move and abs(one.mean - own.mean) <= move for one, move in zip(rest, moves, strict=True)):
         judged = "inconclusive", f"{counts}: nearer to each other than rounding may move them"
     elif least <= own.mean:
         judged = "refuted", f"{counts}: {f'a tie with {reached}' if least == own.mean else f'fewest is {reached}'}"

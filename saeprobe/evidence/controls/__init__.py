@@ -251,7 +251,7 @@ def verdict_of(controls: Sequence[ControlResult], numbers: str, unit: str = "", 
         if control.answer == "cannot tell":
             return "inconclusive", f"{numbers}, but not distinguished from {rival}: {control.detail}"
         left = f"; {number(control.estimate, unit, signed=True)} left of it"
-        summary.append(f"{left}{'' if share is None else f' ({number(share, SHARE)})'} beside {rival}")
+        summary.append(left + ("" if share is None else f" ({number(share, SHARE)})") + " beside " + rival)
     return "supported", numbers + more + "".join(summary)
 
 

@@ -35,12 +35,13 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
     if bounds_a_rate(of, bound):
         return rate_against(of, bound, terms, above=above)
     refuse_controls("bound", terms)
+    statement = f"{of.name} {'>' if above else '<'} {bound:g} {of.unit}"
     if isinstance(of, Summary):
-        return alone(of, f"{of.name} {'>' if above else '<'} {bound:g} {of.unit}", terms)
+        return alone(of, statement, terms)
     units, what, scope = unit_means(of, terms.over)
     base = Evidence(
         kind="bound",
-        statement=f"{of.name} {'>' if above else '<'} {bound:g} {of.unit}",
+        statement=statement,
         outcome="inconclusive",
         reason=f"{amount(of.mean, of.unit)} on one {what.removesuffix('s')}: at least 2 are needed",
         scope=scope,
@@ -64,13 +65,13 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
     shift = mean_shift(of, terms, bound)
     if shift is None:
         return base
-    reason = f"{amount(of.mean, of.unit)} against {bound:g}, {p_value(shift.p)}"
+    reason, holds = f"{amount(of.mean, of.unit)} against {bound:g}, {p_value(shift.p)}", (shift.estimate > 0) == above
     outcome: EvidenceOutcome = "inconclusive"
     more = None
     if not shift.spread:
         reason += ", without any spread between units"
     elif shift.p < terms.alpha:
-        outcome = "supported" if (shift.estimate > 0) == above else "refuted"
+        outcome = "supported" if holds else "refuted"
         far = np.array([unit.value for unit in units]) - (base.estimate or 0.0)
         may = len(units) < MANY or (far**3).mean() > SKEWED * far.var() ** 1.5
         if shift.estimate < 0 and may and (of.values >= 0).all():
@@ -85,7 +86,7 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
         interval=None if shift.interval is None else (shift.interval[0] + bound, shift.interval[1] + bound),
         level=1 - terms.alpha,
         p=shift.p,
-        one_sided=towards(shift.p, holds=(shift.estimate > 0) == above),
+        one_sided=towards(shift.p, holds=holds),
         test=shift.test,
         seed=shift.seed,
         rule=f"{base.rule}. {shift.rule}",
@@ -208,9 +209,7 @@ def _p(of: Shares, *, bound: float, above: bool, tail: float) -> float:
     """Return the one-sided p; a rate of 0, or of 1, is excluded by a single prompt."""
     if 0 < bound < 1:
         return shares_p(of, bound, above=above, tail=tail)
-    if bound == (1 if above else 0):  # nothing lies beyond
-        return 1.0
-    return 1.0 if of.mean == bound else 0.0
+    return float(bound in (above, of.mean))  # nothing lies beyond 1, or below 0
 
 
 def _needed(found: Trials, prompts: int, *, bound: float, tail: float) -> Needed:
@@ -245,11 +244,11 @@ def always(of: Quantity, wanted: Wanted, terms: Terms) -> Evidence:
         )
     refuse_controls("rate", terms)
     base = rated(of, f"{of.name} = {wanted} on each prompt", terms)
-    count, shown, exceptions = base.samples[0].n or 0, *_shown(of, wanted)
+    shown, exceptions = _shown(of, wanted)
     judged: Judged = "supported", shown
     if exceptions:
         judged = "refuted", f"{shown}: {exceptions}"
-    elif count < 2:  # noqa: PLR2004 - one prompt shows nothing
+    elif (base.samples[0].n or 0) < 2:  # noqa: PLR2004 - one prompt shows nothing
         judged = "inconclusive", base.reason if isinstance(of, Summary) else f"{shown}: at least 2 are needed"
     elif base.interval is not None:
         low, high = base.interval

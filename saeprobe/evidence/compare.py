@@ -10,9 +10,10 @@ from typing import TypeGuard
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
+from saeprobe.evidence.controls.draws import greater_arm
 from saeprobe.evidence.counts import recorded_apart
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, current_terms, record
-from saeprobe.evidence.greater import about_equal, greater, picked_there, side_by_side
+from saeprobe.evidence.greater import about_equal, as_chosen, greater, picked_there, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
 from saeprobe.evidence.values import (
@@ -132,12 +133,7 @@ def _each(left: object, right: object, decide: Callable[[object, object, Terms],
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
         arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
-        decided = picked_there(decide(a, b, terms), terms)
-        if not arms:
-            return decided
-        from saeprobe.evidence.arms import as_chosen
-
-        return as_chosen(decided, arms)
+        return as_chosen(picked_there(decide(a, b, terms), terms), arms)
 
     of_left, of_right = (side.quantities if isinstance(side, Every) else (side,) for side in (left, right))
     several = [isinstance(side, Every) for side in (left, right)]
@@ -166,10 +162,10 @@ def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
     larger, below = _alike(larger, below, smaller.name)
     if isinstance(larger, Measurement) and isinstance(below, Measurement):
         above, below = side_by_side(larger, below)
-        decide = greater
+        asked = None if margin is None else replace(margin, of=below)
         if above.continued is not None and below.continued is not None:
-            from saeprobe.evidence.arms import greater_arm as decide  # most probes steer nothing
-        return decide(above, below, terms, None if margin is None else replace(margin, of=below))
+            return greater_arm(above, below, terms, asked, greater=greater)
+        return greater(above, below, terms, asked)
     return recorded_apart(larger, below, terms, f"{larger.name} > {smaller.name}", margin=margin)
 
 

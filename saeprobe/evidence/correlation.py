@@ -11,8 +11,8 @@ import numpy as np
 
 from saeprobe.claims import NotRun, Over
 from saeprobe.evidence.controls import refuse_controls
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms, UnitValue, current_terms, record
-from saeprobe.evidence.units import needed, needed_in_words, sample_of
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Needed, Terms, current_terms, record
+from saeprobe.evidence.units import needed, needed_in_words, sample_of, unit_values
 from saeprobe.evidence.values import Measurement, Quantity, Summary, is_number
 from saeprobe.files import number, p_value, span, visible
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
@@ -120,10 +120,8 @@ class _Units:
 
         Whole blocks of values where every unit holds the same topics (or wordings) once, else the units' means.
         """
-        columns = sorted(set(self.within))
-        cells = {(unit, name) for unit, name in zip(self.of.tolist(), self.within, strict=True)}
-        if len(self.a) == len(cells) == len(self.names) * len(columns):
-            at = np.array([columns.index(name) for name in self.within])
+        columns, at = np.unique(self.within, return_inverse=True)
+        if len(self.a) == len(set(zip(self.of, at, strict=True))) == len(self.names) * len(columns):
             grid = np.zeros((2, len(self.names), len(columns)))
             grid[:, self.of, at] = self.a, self.b
             return grid[0] @ grid[1].T, "whole units"
@@ -153,15 +151,14 @@ def _wordings(of: Correlation) -> tuple[str, ...]:
 
 
 def _units(of: Correlation, what: Over) -> _Units:
-    prompts = of.a.prompts
+    prompts, wordings = of.a.prompts, _wordings(of)
     topics = tuple(prompt.topic for prompt in prompts)
-    templates = tuple(f"{prompt.style}: {prompt.template}" for prompt in prompts)
-    wordings, count = _wordings(of), len(set(_wordings(of)))
-    keys, within = (wordings, topics) if what == "templates" else (topics, templates)
-    at = {name: number for number, name in enumerate(dict.fromkeys(keys))}
+    keys, within, count = wordings, topics, len(set(wordings))
     scope = f"these {count} templates{copies_in_words(prompts)}"
     if what == "topics":
-        scope = f"{'this wording only' if count == 1 else f'{scope} fixed'}, over {len(at)} topics"
+        keys, within = topics, tuple(f"{prompt.style}: {prompt.template}" for prompt in prompts)
+        scope = f"{'this wording only' if count == 1 else f'{scope} fixed'}, over {len(set(topics))} topics"
+    at = {name: number for number, name in enumerate(dict.fromkeys(keys))}
     return _Units(
         what=what,
         scope=scope,
@@ -207,11 +204,8 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
         units=units.what,
         n_units=(have,),
         samples=sides,
-        unit_values=tuple(
-            UnitValue(side=side.label, unit=name, value=float(mean) + side.mean)
-            for side, means in zip(sides, units.means, strict=True)
-            for name, mean in zip(units.names, means, strict=True)
-        ),
+        unit_values=unit_values(sides[0].label, dict(zip(units.names, units.means[0] + sides[0].mean, strict=True)))
+        + unit_values(sides[1].label, dict(zip(units.names, units.means[1] + sides[1].mean, strict=True))),
         copies=copies(of.a.prompts) if units.what == "templates" else (),
         rule=_rule(bound, terms.alpha, level, above=above),
     )
@@ -237,11 +231,12 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
         contrary = contrary and units.p(each, above=not above)[0] < each.alpha
         test, reason = f"{permuted}; {test}", f"{reason}, {p_value(p)}"
     outcome: EvidenceOutcome = "supported" if holds else "refuted" if contrary else "inconclusive"
-    more = _needed(found, bound, interval, units.what, have, len(of.a.values)) if outcome == "inconclusive" else None
-    if more is not None:
-        words = needed_in_words(more, at="r and spread")
-        reason += f": not distinguished at alpha = {terms.alpha:g}. {words}"
-    elif outcome != "inconclusive" and bound and _apart(found, bound, interval) < 2:  # noqa: PLR2004 - see _CLOSE
+    apart, more = _apart(found, bound, interval), None
+    if outcome == "inconclusive" and apart:  # a hint: how the interval narrows on Fisher's scale at this r and spread
+        wanted = max(have + 1, ceil(have * (SURER / apart) ** 2))
+        more = needed(units.what, have, wanted, a_unit=len(of.a.values) / have)
+        reason += f": not distinguished at alpha = {terms.alpha:g}. {needed_in_words(more, at='r and spread')}"
+    elif outcome != "inconclusive" and bound and apart < 2:  # noqa: PLR2004 - see _CLOSE
         reason += _CLOSE
     return replace(base, outcome=outcome, reason=reason, interval=interval, p=p, test=test, seed=seed, needed=more)
 
@@ -272,17 +267,6 @@ def _apart(found: float, bound: float, interval: tuple[float, float]) -> float:
     if not -1 < end < 1 or found == end:
         return 0.0
     return abs(atanh(found) - atanh(bound)) / abs(atanh(found) - atanh(end))
-
-
-def _needed(
-    found: float, bound: float, interval: tuple[float, float], what: str, have: int, prompts: int
-) -> Needed | None:
-    """Ask for units with 80 % power at this r and spread, by how the interval narrows on Fisher's scale: a hint."""
-    apart = _apart(found, bound, interval)
-    if not apart:
-        return None
-    wanted = max(have + 1, ceil(have * (SURER / apart) ** 2))
-    return needed(what, have, wanted, a_unit=prompts / have)
 
 
 def _rule(bound: float, alpha: float, level: float, *, above: bool) -> str:

@@ -11,17 +11,7 @@ from typing import Final
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import (
-    COUNTED,
-    Evidence,
-    EvidenceOutcome,
-    Judged,
-    Kind,
-    Sample,
-    Terms,
-    UnitValue,
-    towards,
-)
+from saeprobe.evidence.evidence import COUNTED, Evidence, Judged, Kind, Sample, Terms, UnitValue, towards
 from saeprobe.evidence.units import sample_of, unit_means
 from saeprobe.evidence.values import Margin, Measurement, Quantity
 from saeprobe.files import against, amount, number, p_value, span
@@ -62,14 +52,8 @@ def trials_of(of: Quantity, over: Sequence[Over]) -> Trials | None:
     if isinstance(of, Measurement):
         units, what, scope = unit_means(of, over)
         counts = Counter(prompt.template if what == "templates" else prompt.topic for prompt in of.prompts)
-        return Trials(
-            successes=sum(unit.value for unit in units),
-            trials=len(units),
-            values=units,
-            what=what,
-            scope=scope,
-            prompts=harmonic_mean(list(counts.values())),
-        )
+        successes, prompts = sum(unit.value for unit in units), harmonic_mean(list(counts.values()))
+        return Trials(successes=successes, trials=len(units), values=units, what=what, scope=scope, prompts=prompts)
     if of.n is None or of.unit not in COUNTED:
         return None
     scope = f"the {of.n} recorded prompts, one wording"
@@ -86,48 +70,41 @@ def with_interval(rate: Quantity, terms: Terms, level: float) -> tuple[Sample, t
     return replace(sample, interval=shares_interval(found.shares, tail=(1 - level) / 2)), found.values
 
 
-def summaries(kind: Kind, statement: str, a: Sample, b: Sample) -> Evidence:
-    """Make the evidence where a side is a bare summary: the numbers, and no interval made up around them."""
-    why = (
+def summaries(kind: Kind, statement: str, a: Sample, b: Sample, why: str = "") -> Evidence:
+    """Make evidence that has no interval and decides nothing: a side is a bare summary, or `why` says what is amiss."""
+    bare = (
         f"only summaries are recorded, {against(a.mean, b.mean, a.unit)}: without the values of each prompt nothing "
         "separates chance from effect; a features_layer50.pt of the same run would decide it"
     )
-    rule = "a mean without the values behind it decides nothing"
-    return undecided(kind, statement, a, b, why, "the recorded summaries", rule)
-
-
-def undecided(kind: Kind, statement: str, a: Sample, b: Sample, reason: str, scope: str, rule: str) -> Evidence:
-    """Make evidence that shows two numbers and decides nothing."""
     return Evidence(
         kind=kind,
         statement=statement,
         outcome="inconclusive",
-        reason=reason,
-        scope=scope,
+        reason=why or bare,
+        scope="these prompts only" if why else "the recorded summaries",
         unit=a.unit,
         estimate=a.mean - b.mean,
         samples=(a, b),
-        rule=rule,
+        rule="nothing is decided without a test" if why else "a mean without the values behind it decides nothing",
     )
 
 
 def untested(kind: Kind, statement: str, a: Measurement, b: Measurement, why: str, terms: Terms) -> Evidence:
     """Make the evidence on two measurements that could not be tested, and say why."""
-    sides = sample_of(a, terms), sample_of(b, terms)
-    return undecided(kind, statement, *sides, why, "these prompts only", "nothing is decided without a test")
+    return summaries(kind, statement, sample_of(a, terms), sample_of(b, terms), why)
 
 
 def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:
     """Make the evidence on a number that stands alone: it decides nothing, and this says what would."""
     shown = sample_of(of, terms)
-    one = f"{amount(shown.mean, of.unit)} is one number for all prompts: without a value of each of them nothing"
+    one = f"{amount(shown.mean, of.unit)} is one number for all prompts: without a value of each of them nothing "
+    one += "separates chance from effect"
+    counted = of.unit in COUNTED
     return Evidence(
-        kind="rate" if of.unit in COUNTED else "bound",
+        kind="rate" if counted else "bound",
         statement=statement,
         outcome="inconclusive",
-        reason=f"{number(shown.mean, of.unit)} is recorded, {_COUNT_IT}"
-        if of.unit in COUNTED
-        else f"{one} separates chance from effect",
+        reason=f"{number(shown.mean, of.unit)} is recorded, {_COUNT_IT}" if counted else one,
         scope="these prompts together",
         unit=of.unit,
         estimate=shown.mean,
@@ -182,10 +159,10 @@ def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
     table = np.array([[side.successes, side.trials - side.successes] for side in (a, b)])
     p = min(1.0, *(2 * float(fisher_exact(table, alternative=side).pvalue) for side in ("greater", "less")))
     above = (base.estimate or 0.0) > 0
-    judged: Judged = "inconclusive", f"{counts}, {p_value(p)}: not distinguished at alpha = {alpha:g}"
-    if p < alpha:
-        judged = ("supported", "") if above else ("refuted", "the contrary holds: ")
-        judged = judged[0], f"{judged[1]}{counts}, {p_value(p)}"
+    shown = f"{counts}, {p_value(p)}"
+    judged: Judged = "supported" if above else "refuted", f"{'' if above else 'the contrary holds: '}{shown}"
+    if p >= alpha:
+        judged = "inconclusive", f"{shown}: not distinguished at alpha = {alpha:g}"
     tested = replace(base, p=p, one_sided=towards(p, holds=above), test="Fisher's exact test, two-sided, unpaired")
     return replace(tested, outcome=judged[0], reason=judged[1])
 
@@ -197,14 +174,10 @@ def _by_intervals(base: Evidence, a: Trials, b: Trials, counts: str, margin: Mar
     (a_low, a_high), (b_low, b_high) = (rate_interval(side.successes, side.trials, level=1 - each) for side in (a, b))
     low, high = (end - margin.times * other - margin.plus for end, other in ((a_low, b_high), (a_high, b_low)))
     most = (base.margin or 0.0) if equal else 0.0
-    outcome: EvidenceOutcome = "inconclusive"
-    if (-most < low and high < most) if equal else low > 0:
-        outcome = "supported"
-    elif high < -most or (equal and low > most):
-        outcome = "refuted"
+    holds, contrary = -most < low and (high < most or not equal), high < -most or (equal and low > most)
     return replace(
         base,
-        outcome=outcome,
+        outcome="supported" if holds else "refuted" if contrary else "inconclusive",
         reason=f"{counts}; {'difference' if equal else 'beyond the margin'} in {span((low, high), base.unit)}",
         interval=(low, high),
         level=1 - (2 if equal else 1) * alpha,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from saeprobe.captures import places_apart
+from saeprobe.captures import Continuations, places_apart
 from saeprobe.claims import Control
-from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_others, summary_of, verdict_of
+from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_others, verdict_of
 from saeprobe.evidence.controls.adjusting import injection_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
 from saeprobe.evidence.counts import untested
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
-from saeprobe.evidence.units import Compared, compare, needed, needed_in_words, sample_of
+from saeprobe.evidence.units import Compared, compare, needed, needed_in_words, raised_by, sample_of
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
@@ -92,11 +93,18 @@ def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
     return replace(evidence, outcome="inconclusive", reason=reason, scope=scope)
 
 
-def raised_by(margin: Margin | None) -> str:
-    """Say how a margin enters, to go on after a rule."""
-    if margin is None:
-        return ""
-    return f". Before all this the second side's values are taken times {margin.times!r} and plus {margin.plus!r}"
+def as_chosen(evidence: Evidence, arms: Sequence[Continuations]) -> Evidence:
+    """Say on what the steered feature and its strength were chosen; without that nothing on them is supported."""
+    chosen = {one.chosen_on for one in arms if one.arm == "steered"}
+    if not chosen:
+        return evidence
+    stated = " and ".join(sorted(one or "what the probe does not state" for one in chosen))
+    evidence = replace(evidence, scope=f"{evidence.scope}; feature and strength chosen on {stated}")
+    if "" not in chosen or evidence.outcome != "supported":
+        return evidence
+    why = "on what feature and strength were chosen is not stated: write steer(..., chosen_on=PROMPTS or a source)"
+    reason, rule = f"{evidence.reason}; but {why}", f"{evidence.rule}. Inconclusive where {why}"
+    return replace(evidence, outcome="inconclusive", reason=reason, rule=rule)
 
 
 def _tested(
@@ -166,9 +174,8 @@ def _judge(
     warned = f"; {shift.warning}" if shift.warning else ""
     if shift.estimate < 0:
         return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}{warned}"
-    if controls and (decided := verdict_of(controls, numbers)):
-        return decided
-    return "supported", numbers + (summary_of(controls, a.unit) if controls else "") + warned
+    outcome, reason = verdict_of(controls, numbers, a.unit)
+    return outcome, reason + warned * (outcome == "supported")
 
 
 def _rule(asked: float | None, alpha: float, controls: Controls) -> str:

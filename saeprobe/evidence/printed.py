@@ -18,7 +18,6 @@ from saeprobe.statistics.intervals import MOST_UNITS, t_quantile
 PROMPTS: Final = "prompts"
 """The unit of counts of prompts; they are comparable where as many prompts were read as the source counts."""
 
-
 FEWEST: Final = {"templates": 3, "topics": 3, "counts": 4}
 """With fewer units nobody knows how far another draw of them would lie."""
 
@@ -127,9 +126,8 @@ def behind(published: Published, units: Over) -> int:
     So many prompts may be of any number of wordings and topics; they count the topics once the wordings are known.
     """
     wordings = published.wordings or 1
-    if units == "templates":
-        return wordings
-    return max(1, (published.n or 1) // wordings) if published.wordings else 1
+    topics = (published.n or 1) // wordings if published.wordings else 1
+    return wordings if units == "templates" else max(1, topics)
 
 
 def sampling(spread: Spread, theirs: int) -> float:
@@ -204,10 +202,8 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
     within = "rounds to" if published.tolerance is None else f"lies within {published.tolerance:g} of"
     reason = f"measured (printed): {shown} {of.unit}; {len(rows) - len(far) - len(either)} of {len(rows)} agree"
     if either:
-        ends = ", ".join(
-            f"{one.label} {span(one.reach, one.unit)}" for one in samples if one.reach and one.label in either
-        )
-        reason += f"; rounding decides whether {' and '.join(either)} would: it may give {ends}"
+        ends = [f"{one.label} {span(one.reach, one.unit)}" for one in samples if one.reach and one.label in either]
+        reason += f"; rounding decides whether {' and '.join(either)} would: it may give {', '.join(ends)}"
     unknown = [row.label for row in rows if row.answer == "drifted" and row.reach is None]
     if unknown:
         reason += f"; how far rounding may move {' and '.join(unknown)} is not known"
@@ -229,9 +225,7 @@ def as_published(of: _ByStyle, published: Published, terms: Terms) -> Evidence:
 
 def another_run(published: Published, samples: Iterable[Sample]) -> str:
     """Say that samples which answer for printed numbers are of another run, or count other prompts; else nothing."""
-    for sample in samples:
-        if sample.label not in published.values or sample.unit != published.unit:
-            continue
+    for sample in (one for one in samples if one.label in published.values and one.unit == published.unit):
         if sample.run and (apart := sample.run.apart(published.n, published.language)):
             return f"another run: {apart}; its numbers are not compared with the published ones"
         if sample.unit != PROMPTS or sample.n is None:

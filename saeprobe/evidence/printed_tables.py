@@ -163,24 +163,24 @@ Printed = PrintedNumber | float
 
 def printed_greater(larger: Printed, smaller: Printed, terms: Terms) -> Evidence:
     """Decide `larger > smaller` among printed numbers of one table, or a printed one and a plain one."""
-    (low, high), (least, most) = _between(larger), _between(smaller)
+    larger, smaller = _number(larger), _number(smaller)
+    (low, high), (least, most) = larger.between, smaller.between
     if high <= least:
-        word = "equal to" if _value(larger) == _value(smaller) else "below"
+        word = "equal to" if larger.value == smaller.value else "below"
         reason = f"the table itself has {_shown(larger)} {word} {_shown(smaller)}"
     elif low < most:
         reason = f"printed are {_shown(larger)} and {_shown(smaller)}: nearer to each other than they are rounded"
     else:
         reason = f"{_shown(larger)} above {_shown(smaller)}: {AGREES}"
-    statement = f"{_label(larger)} > {_label(smaller)}"
+    statement = f"{larger.label} > {smaller.label}"
     return _evidence(statement, larger, smaller, reason, terms, contradicted=high <= least)
 
 
 def printed_equal(a: Printed, b: Printed | Published, terms: Terms, *, margin: float) -> Evidence:
     """Decide whether printed numbers, or one and a plain number, are equal up to a margin."""
-    if isinstance(b, Published):
-        b = _only(b, of=a)
-    (low, high), (least, most) = _between(a), _between(b)
-    apart, asked = abs(_value(a) - _value(b)), Decimal(repr(float(margin)))
+    a, b = _number(a), _only(b, of=_number(a)) if isinstance(b, Published) else _number(b)
+    (low, high), (least, most) = a.between, b.between
+    apart, asked = abs(a.value - b.value), Decimal(repr(float(margin)))
     both, contradicted = f"{_shown(a)} and {_shown(b)}, {apart} apart", max(low - most, least - high) > asked
     if contradicted:
         reason = f"the table itself has {both}"
@@ -188,14 +188,14 @@ def printed_equal(a: Printed, b: Printed | Published, terms: Terms, *, margin: f
         reason = f"printed are {both}: rounding decides whether that is within {margin:g}"
     else:
         reason = f"{both}: {AGREES}"
-    statement = f"{_label(a)} = {_label(b)}" + (f" ± {margin:g}" if margin else "")
+    statement = f"{a.label} = {b.label}" + (f" ± {margin:g}" if margin else "")
     evidence = _evidence(statement, a, b, reason, terms, contradicted=contradicted)
     return replace(evidence, margin=float(margin))
 
 
-def _only(numbers: Published, *, of: Printed) -> PrintedNumber:
+def _only(numbers: Published, *, of: PrintedNumber) -> PrintedNumber:
     """Return the one number that is printed for `of`, in the same source where it names none."""
-    if len(numbers.printed) > 1 or not isinstance(of, PrintedNumber):
+    if len(numbers.printed) > 1 or not of.source:
         raise TypeError(f"{_shown(of)} == published({', '.join(numbers.printed)}); wanted one number")
     return printed(numbers, source=numbers.source or of.source)[next(iter(numbers.printed))]
 
@@ -205,12 +205,13 @@ def _refuse_unlike(a: PrintedNumber, b: PrintedNumber) -> None:
         raise TypeError(f"{a.name} ({a.unit}) cannot be compared with {b.name} ({b.unit}); compare within one table")
 
 
-def _evidence(statement: str, a: Printed, b: Printed, reason: str, terms: Terms, *, contradicted: bool) -> Evidence:
-    if isinstance(a, PrintedNumber) and isinstance(b, PrintedNumber):
-        _refuse_unlike(a, b)
-    numbers = [side for side in (a, b) if isinstance(side, PrintedNumber)]
+def _evidence(
+    statement: str, a: PrintedNumber, b: PrintedNumber, reason: str, terms: Terms, *, contradicted: bool
+) -> Evidence:
+    numbers = [side for side in (a, b) if side.source]
+    _refuse_unlike(numbers[0], numbers[-1])
     outcome, said = "refuted" if contradicted else "inconclusive", f"{statement} as printed in {numbers[0].source}"
-    return replace(_of_numbers(said, outcome, reason, numbers, terms, RULE), estimate=float(_value(a) - _value(b)))
+    return replace(_of_numbers(said, outcome, reason, numbers, terms, RULE), estimate=float(a.value - b.value))
 
 
 def _of_numbers(
@@ -246,21 +247,16 @@ def all_printed(parts: Sequence[Evidence], statement: str = "") -> Evidence:
     )
 
 
-def _value(of: Printed) -> Decimal:
+def _number(of: Printed) -> PrintedNumber:
+    """Take a plain number as one that no source prints, and that nothing was rounded to."""
     if isinstance(of, PrintedNumber):
-        return of.value
+        return of
     if not isfinite(of):
         raise ValueError(f"a printed number against {of}; wanted a finite number")
-    return Decimal(format(Decimal(repr(float(of))), "f").removesuffix(".0"))
+    digits = format(Decimal(repr(float(of))), "f").removesuffix(".0")
+    between = Decimal(digits), Decimal(digits)
+    return PrintedNumber(label=f"{of:g}", printed=digits, unit="", n=None, source="", between=between)
 
 
-def _between(of: Printed) -> tuple[Decimal, Decimal]:
-    return of.between if isinstance(of, PrintedNumber) else (_value(of), _value(of))
-
-
-def _label(of: Printed) -> str:
-    return of.label if isinstance(of, PrintedNumber) else f"{of:g}"
-
-
-def _shown(of: Printed) -> str:
-    return f"{of.label} = {of.printed}" if isinstance(of, PrintedNumber) else f"{of:g}"
+def _shown(of: PrintedNumber) -> str:
+    return f"{of.label} = {of.printed}" if of.source else of.label

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from math import exp, inf, log, sqrt
 from typing import overload
 
+import numpy as np
+
 from saeprobe.claims import Published
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Evidence, Judged, Terms, current_terms, record
@@ -54,7 +56,8 @@ class Ratio(Comparable):  # noqa: PLW1641 - `==` builds evidence, so nothing cou
     def __getitem__(self, label: str) -> Summary:
         """Return the ratio of two recorded numbers, under the label of the printed one."""
         assert isinstance(self.a, Summary)
-        value = _mean(self.a) / _mean(self.b)
+        assert isinstance(self.b, Summary)
+        value = self.a.value / self.b.value
         return replace(self.a, measure=self.measure, label=label, unit=self.unit, value=value, reach=None)
 
     def __gt__(self, other: object) -> Evidence:
@@ -100,23 +103,18 @@ def ratio(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber) -> Ratio | P
         raise TypeError(f"{a.name} over {b.name}: one of them is a single number; compare like with like")
     if (a.measure, a.unit) != (b.measure, b.unit):
         raise TypeError(f"{a.name} ({a.unit}) over {b.name} ({b.unit}); compare like with like")
-    if min(_least(a), _least(b)) < 0 or not _mean(b):
+    of_a, of_b = (one.values if isinstance(one, Measurement) else np.array([one.value]) for one in (a, b))
+    if min(of_a.min(), of_b.min()) < 0 or not of_b.mean():
         raise ValueError(f"the ratio of {a.name} and {b.name}; wanted no value below zero, and a second mean above it")
     return Ratio(a=a, b=b)
-
-
-def _mean(of: Quantity) -> float:
-    return of.mean if isinstance(of, Measurement) else of.value
-
-
-def _least(of: Quantity) -> float:
-    return float(of.values.min()) if isinstance(of, Measurement) else of.value
 
 
 def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
     refuse_controls("published", terms)
     a, b, (label, value) = of.a, of.b, next(iter(printed.values.items()))
-    shown = f"{_mean(a) / _mean(b):.4g} times here, published {value:g}"
+    samples = sample_of(a, terms), sample_of(b, terms)
+    estimate = samples[0].mean / samples[1].mean
+    shown = f"{estimate:.4g} times here, published {value:g}"
     base = Evidence(
         kind="published",
         statement=f"{of.name} = {value:g} times",
@@ -124,20 +122,20 @@ def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
         reason=f"{shown}: the two stand beside each other, since a recorded number has no units",
         scope="the recorded summaries",
         unit=of.unit,
-        estimate=_mean(a) / _mean(b),
-        samples=(sample_of(a, terms), sample_of(b, terms)),
+        estimate=estimate,
+        samples=samples,
         rule=_RULE,
     )
     if not (isinstance(a, Measurement) and isinstance(b, Measurement)):
-        return as_published(of, printed, terms) if same_prompts(printed, sample_of(a, terms)) else base
+        return as_published(of, printed, terms) if same_prompts(printed, samples[0]) else base
     compared, alone = compare(a, b, terms), compare(a, replace(b, values=0 * b.values), terms)
-    unknown = sampling_error(printed, base.samples[1])
+    unknown = sampling_error(printed, samples[1])
     if isinstance(compared, str) or isinstance(alone, str) or isinstance(unknown, str):
         why = compared if isinstance(compared, str) else f"not compared, since {unknown}"
         return replace(base, reason=f"{shown}: {why}", scope="these prompts only")
     below = alone.shift.estimate - compared.shift.estimate  # the mean of the second side's units
     estimate, interval = alone.shift.estimate / below, None
-    if all(sampling(one, 0) < below for one in base.samples[1].spreads):
+    if all(sampling(one, 0) < below for one in samples[1].spreads):
         interval = _interval(a, b, terms, estimate)
     outcome, reason = _judged(estimate, interval, printed, label)
     return replace(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
+from operator import itemgetter
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import Needed, Sample, Spread, Terms, UnitValue
-from saeprobe.evidence.values import Measurement, PrintedNumber, Quantity, Summary
+from saeprobe.evidence.values import Margin, Measurement, PrintedNumber, Quantity, Summary
 from saeprobe.prompts.wordings import copies_in_words, partners, unit_of
 from saeprobe.statistics.intervals import MOST_UNITS, hall, least_units
 from saeprobe.statistics.permutation import Units
@@ -35,12 +37,14 @@ def mean_by(of: Measurement, over: Over) -> Means:
     return {name: fmean(map(fmean, by.values())) for name, by in groups.items()}
 
 
-def _array(means: Means) -> Units:
+def array(means: Mapping[Any, float]) -> Units:
+    """Give the values of units, which stand by name."""
     return np.array(list(means.values()))
 
 
-def _unit_values(side: str, means: Means) -> tuple[UnitValue, ...]:
-    return tuple(UnitValue(side=side, unit=unit, value=value) for unit, value in means.items())
+def unit_values(side: str, means: Mapping[str, float]) -> tuple[UnitValue, ...]:
+    """Give the units of one side by name."""
+    return tuple(UnitValue(side=side, unit=unit, value=float(value)) for unit, value in means.items())
 
 
 def _alone(topics: Means) -> str:
@@ -61,9 +65,9 @@ def unit_means(of: Measurement, over: Sequence[Over] = ()) -> tuple[tuple[UnitVa
     what: Over = over[0] if over else "templates" if len(templates) > 1 else "topics"
     if what == "templates":
         near = copies_in_words(of.prompts)
-        return _unit_values(of.label, templates), what, f"these {len(templates)} templates{near}{_alone(topics)}"
+        return unit_values(of.label, templates), what, f"these {len(templates)} templates{near}{_alone(topics)}"
     fixed = "this wording only" if len(templates) == 1 else f"these {len(templates)} templates fixed"
-    return _unit_values(of.label, topics), what, f"{fixed}, over {len(topics)} topic{'s' * (len(topics) > 1)}"
+    return unit_values(of.label, topics), what, f"{fixed}, over {len(topics)} topic{'s' * (len(topics) > 1)}"
 
 
 def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | None:
@@ -72,7 +76,7 @@ def mean_shift(of: Measurement, terms: Terms, bound: float = 0.0) -> Shift | Non
     Of sign flips and Hall's transformation the larger p and the outer ends count; of templates and topics both add up.
     """
     asked: set[Over] = set(terms.over) or {unit_means(of)[1]}
-    sorts = [_array(mean_by(of, over)) - bound for over in sorted(asked)]
+    sorts = [array(mean_by(of, over)) - bound for over in sorted(asked)]
     if min(map(len, sorts)) < 2:  # noqa: PLR2004 - one unit has no spread
         return None
     if len(sorts) == 1:
@@ -117,12 +121,15 @@ def spreads(of: Measurement, over: Sequence[Over]) -> tuple[Spread, ...]:
     """
     recorded = of.run is not None and len(mean_by(of, "templates")) == 1
     units: tuple[Over, ...] = tuple(dict.fromkeys(over)) or (("topics",) if recorded else ("templates",))
-    means: dict[Over, Units] = {one: _array(mean_by(of, one)) for one in units}
-    size = float(np.abs(of.values).max())
-    return tuple(
-        Spread(units=one, n=len(of), deviation=float(of.std(ddof=1)) if len(of) > 1 and varies(of, size) else 0.0)
-        for one, of in means.items()
-    )
+    size, means = float(np.abs(of.values).max()), [array(mean_by(of, one)) for one in units]
+    deviations = (float(one.std(ddof=1)) if len(one) > 1 and varies(one, size) else 0.0 for one in means)
+    return tuple(Spread(units=one, n=len(m), deviation=d) for one, m, d in zip(units, means, deviations, strict=True))
+
+
+def raised_by(margin: Margin | None) -> str:
+    """Say how a margin enters, to go on after a rule."""
+    by = "" if margin is None else f"times {margin.times!r} and plus {margin.plus!r}"
+    return by and f". Before all this the second side's values are taken {by}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,10 +166,6 @@ class _ByUnit:
     pairs: Pairs
     near: str
 
-    @property
-    def fewest(self) -> int:
-        return min(len(self.templates_a), len(self.templates_b))
-
 
 def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
     """Choose the units and test, at the level 1 - alpha; a sentence says why there is no test where there is none.
@@ -171,7 +174,8 @@ def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
     topics. Where most templates are without most topics, topics are units as well.
     """
     means = _by_unit(a, b)
-    usual: Over = "templates" if means.fewest > 1 and means.topics else "topics"
+    several = min(len(means.templates_a), len(means.templates_b)) > 1 and means.topics
+    usual: Over = "templates" if several else "topics"
     wanted: frozenset[Over] = frozenset(terms.over or (usual,))
     if "templates" in wanted and not means.paired and len(means.topics) > 1 and _sparse(a, b, means):
         wanted = frozenset(("templates", "topics"))
@@ -182,17 +186,17 @@ def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
 
 def _tested(means: _ByUnit, wanted: frozenset[Over], terms: Terms) -> Compared:
     """Test over the units wanted."""
-    of_a, of_b, topics = _array(means.templates_a), _array(means.templates_b), _array(means.topics)
+    of_a, of_b, topics = array(means.templates_a), array(means.templates_b), array(means.topics)
     alpha, seed, both = terms.alpha, terms.seed, f"{means.a} - {means.b}"
     n_units, wordings, how = (len(of_a), len(of_b)), f"{len(of_a)} + {len(of_b)} templates{means.near}", ""
-    by_template = _unit_values(means.a, means.templates_a) + _unit_values(means.b, means.templates_b)
+    by_template = unit_values(means.a, means.templates_a) + unit_values(means.b, means.templates_b)
     if means.paired:  # two arms on the same prompts: each template is its own control
         wordings, how = f"{len(of_a)} templates{means.near}", ", paired"
         differences = {template: value - means.templates_b[template] for template, value in means.templates_a.items()}
-        by_template = _unit_values(both, differences)
+        by_template = unit_values(both, differences)
     elif framed := len(means.pairs):
         wordings, how = f"{wordings}, {framed} of them pairs by frame", f", {framed} pairs by frame"
-    by_topic, size = _unit_values(both, means.topics), float(np.abs([*of_a, *of_b]).max())  # whose rounding counts
+    by_topic, size = unit_values(both, means.topics), float(np.abs([*of_a, *of_b]).max())  # whose rounding counts
     made = partial(Compared, n_units=n_units, n_topics=len(topics), paired=means.paired, pairs=means.pairs)
     if len(wanted) > 1:
         shift = crossed_shift(of_a, of_b, topics, alpha=alpha, seed=seed, paired=means.paired)
@@ -217,8 +221,8 @@ def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None
     topics, both = len(means.topics), f"the prompts of {means.a} and {means.b}"
     if not topics:
         return f"{both} share no topic, on which they could be compared"
-    if "templates" in wanted and means.fewest < 2:  # noqa: PLR2004 - one wording is one unit
-        single = means.a if len(means.templates_a) == means.fewest else means.b
+    fewest, single = min((len(means.templates_a), means.a), (len(means.templates_b), means.b), key=itemgetter(0))
+    if "templates" in wanted and fewest < 2:  # noqa: PLR2004 - one wording is one unit
         least = least_units(alpha, paired=means.paired)
         return (
             f"the claim is to hold for other templates, and {single} has a single one; "
@@ -240,9 +244,8 @@ def _by_unit(a: Measurement, b: Measurement) -> _ByUnit:
     else:
         level = {topic: (topics_a[topic] + topics_b[topic]) / 2 for topic in shared}
         templates_a, templates_b = _levelled(a, level), _levelled(b, level)
-        rows = [{unit: row for row, unit in enumerate(side)} for side in (templates_a, templates_b)]
         framed = partners(*([prompt for prompt in side.prompts if prompt.topic in level] for side in (a, b)))
-        pairs = tuple((rows[0][one], rows[1][other]) for one, other in framed)
+        pairs = tuple((list(templates_a).index(one), list(templates_b).index(other)) for one, other in framed)
     return _ByUnit(
         a=a.label,
         b=b.label,
@@ -273,7 +276,7 @@ def _levelled(of: Measurement, level: Means) -> Means:
     """Take the mean of each template over the topics that both sides share, each topic's own level taken out."""
     shared = of.select(np.array([prompt.topic in level for prompt in of.prompts]))
     levels = np.array([level[prompt.topic] for prompt in shared.prompts])
-    return mean_by(replace(shared, values=shared.values - levels + _array(level).mean()), "templates")
+    return mean_by(replace(shared, values=shared.values - levels + array(level).mean()), "templates")
 
 
 def needed(units: str, have: int, wanted: int | None, *, a_unit: float, shift: Shift | None = None) -> Needed:
@@ -285,9 +288,8 @@ def needed(units: str, have: int, wanted: int | None, *, a_unit: float, shift: S
         wanted = max(least_units(shift.alpha, paired=shift.paired), wanted or 0)
     elif shift is not None and wanted is not None:
         wanted = max(wanted, have + 1)
-    if wanted is None or wanted > MOST_UNITS:
-        return Needed(units=units, have=have, wanted=None)
-    return Needed(units=units, have=have, wanted=wanted, prompts=ceil(wanted * a_unit))
+    wanted = None if wanted is None or wanted > MOST_UNITS else wanted
+    return Needed(units=units, have=have, wanted=wanted, prompts=wanted and ceil(wanted * a_unit))
 
 
 def needed_in_words(what: Needed, shift: Shift | None = None, *, at: str = "effect and spread") -> str:

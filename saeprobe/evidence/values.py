@@ -170,9 +170,8 @@ class Measurement(_Measured):
 class Summary(_Measured):
     """A summary is a mean or a count that stands alone, without the values behind it.
 
-    It was recorded so, or made over all prompts at once. `n` is the number of prompts, None where that is not recorded;
-    `place` names the tokens read, `near_threshold` says what rounding decides, and `reach` between which values. `run`
-    says of which run it is recorded.
+    It was recorded so, or made over all prompts at once. `n` is None where the number of prompts is not recorded; the
+    other fields are those of `Sample`.
     """
 
     value: float

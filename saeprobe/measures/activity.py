@@ -30,12 +30,12 @@ def l0(of: Readable) -> Quantity:
 
 def active_share(of: Readable) -> Quantity:
     """Measure the active features a token read, as a share of all features of the SAE; raises as `l0`."""
-
-    def share(these: Features) -> Values:
-        return _active(these) / these.d_sae
-
     return _measured_or_recorded(
-        of, "active share", "share of features", share, near=lambda these: any_near(these, these.d_sae)
+        of,
+        "active share",
+        "share of features",
+        lambda these: _active(these) / these.d_sae,
+        near=lambda these: any_near(these, these.d_sae),
     )
 
 
@@ -94,9 +94,7 @@ def mean_activation(of: Readable, *, pooled: bool = False) -> Quantity:
         group = np.arange(len(these))
         if pooled:
             group = np.unique([prompt.style for prompt in these.prompts], return_inverse=True)[1]
-        size, count, strength = (
-            np.bincount(group, weights=each)[group] for each in (np.ones(len(these)), active, total)
-        )
+        size, count, strength = (np.bincount(group, weights=of)[group] for of in (np.ones(len(these)), active, total))
         if (count == 0).any():
             prompt = these.prompts[int(np.flatnonzero(count == 0)[0])]
             raise ValueError(f"no feature is active on {prompt.text!r}; its mean strength is not defined")
@@ -118,10 +116,8 @@ def activation(of: Readable, feature: int) -> Measurement:
     if isinstance(of, RecordedStyle):
         return of.activation(feature)
 
-    def strength(these: Features) -> Values:
-        return these.over_tokens(_column(these, feature))
-
-    return measured(of, f"activation of feature {feature}", "activation", strength)
+    name = f"activation of feature {feature}"
+    return measured(of, name, "activation", lambda these: these.over_tokens(_column(these, feature)))
 
 
 def _column(of: Features, feature: int) -> Float[np.ndarray, " rows"]:
@@ -170,17 +166,18 @@ def measured(
     *,
     near: Callable[[Features], NearThreshold | None] | None = None,
     of_tokens: bool = True,
+    label: str = "",
 ) -> Measurement:
     """Return a measurement on `of`.
 
     `near` gives how far features near their threshold may move it. `of_tokens` says whether it depends on which tokens
-    were read; what is of the whole prompt does not.
+    were read; what is of the whole prompt does not. `label` names what is compared, where it is no style.
     """
     refuse_unread(of)
-    again = partial(measured, measure=measure, unit=unit, values=values, near=near, of_tokens=of_tokens)
+    again = partial(measured, measure=measure, unit=unit, values=values, near=near, of_tokens=of_tokens, label=label)
     return Measurement(
         measure=measure,
-        label=of.label,
+        label=label or of.label,
         unit=unit,
         values=values(of),
         prompts=of.prompts,
@@ -229,7 +226,9 @@ def n_tokens(of: Readable | Recorded) -> Measurement:
         except NotRun:
             remedy = "put eid_persona_results.json of the run there"
             raise NotRun(f"{of.origin} does not say how many tokens each prompt has; {remedy}") from None
-        return _lengths(ranks, of.origin)
+        if isinstance(ranks, Summary) or ranks.n_tokens is None:
+            raise NotRun(f"{of.origin} does not say how many tokens each {ranks.label} prompt has")
+        return replace(ranks, measure="length", unit="tokens", values=ranks.n_tokens.astype(np.float64))
 
     def lengths(these: Features) -> Values:
         if these.n_tokens is None:
@@ -237,13 +236,6 @@ def n_tokens(of: Readable | Recorded) -> Measurement:
         return these.n_tokens.astype(np.float64)
 
     return measured(of, "length", "tokens", lengths, of_tokens=False)
-
-
-def _lengths(recorded: Quantity, origin: str) -> Measurement:
-    """Return the lengths that a record gives with its values."""
-    if isinstance(recorded, Summary) or recorded.n_tokens is None:
-        raise NotRun(f"{origin} does not say how many tokens each {recorded.label} prompt has")
-    return replace(recorded, measure="length", unit="tokens", values=recorded.n_tokens.astype(np.float64))
 
 
 def variance_explained(of: Features) -> Summary:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import ceil, factorial
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.claims import Over
-from saeprobe.evidence.controls import Contrast, mean_of, refuse_others, summary_of, verdict_of, weighted
-from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
+from saeprobe.evidence.controls import Contrast, mean_of, refuse_others, verdict_of, weighted
+from saeprobe.evidence.controls.adjusting import run_rivals
+from saeprobe.evidence.controls.draws import BothSides, Effect
 from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
 from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares
-from saeprobe.measures.reading import captured, refuse_more, templates, topics
+from saeprobe.measures.reading import captured, not_distinguished, refuse_more, templates, topics
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
@@ -41,7 +42,6 @@ _RULE = (
 
 Distances = Float[np.ndarray, "units units"]
 Labels = Int[np.ndarray, " units"]
-Means = Float[np.ndarray, "relabelings styles"]
 
 
 def clusters(of: Features | Recorded, *more: object) -> Evidence:
@@ -87,11 +87,8 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
     units = _units(of, terms.over)
     if isinstance(units, str):
         return replace(base, reason=units)
-    labels, within = units.labels, units.within
-    distances = _distances(of, units)
-    values = silhouettes(distances, labels[None])[0]
-    reached = relabel(distances, labels, within=within, alpha=terms.alpha, seed=terms.seed)
-    counts = np.bincount(labels)
+    labels, within, values = units.labels, units.within, units.silhouettes
+    reached = relabel(units.distances, labels, within=within, alpha=terms.alpha, seed=terms.seed)
     mean = float(values.mean())
     tested = replace(
         base,
@@ -103,39 +100,25 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         rule=f"{_RULE}. {reached.rule('The mean silhouette')}",
         seed=reached.seed,
         units="wordings" if within is None else "topics",
-        n_units=tuple(int(count) for count in counts),
+        n_units=tuple(np.bincount(labels).tolist()),
         samples=tuple(_sample(of[style], values[labels == index], terms) for index, style in enumerate(styles)),
         unit_values=tuple(
             UnitValue(side=of[style].label, unit=name, value=float(value))
             for (style, name), value in zip(units.keys, values, strict=True)
         ),
         copies=copies(of.prompts) if within is None else (),
-        distances=tuple(tuple(row[:unit].tolist()) for unit, row in enumerate(distances) if unit),
+        distances=tuple(tuple(row[:unit].tolist()) for unit, row in enumerate(units.distances) if unit),
     )
-    found = reached.p < terms.alpha and mean > 0
-    controls = run_rivals(
-        sides,
-        tested,
-        _clustered,
-        lambda there: _effect(there, terms.over),
-        error=_error,
-        found=found,
-        terms=terms,
-        own={},
-    )
-    tested = replace(tested, controls=controls)
+    tested = run_rivals(sides, tested, _clustered, lambda there: _effect(there, terms.over), terms, error=_error)
     numbers = f"mean silhouette {mean:.2f}, {p_value(reached.p)}"
-    inside = _lying_in_another(tested.samples, values, distances, units, terms)
-    if inside is not None:
+    if inside := _lying_in_another(tested.samples, units, terms):
         return replace(tested, outcome="refuted", reason=f"{inside}; {numbers}")
     return _judged(tested, numbers, within, terms.alpha)
 
 
 def _judged(tested: Evidence, numbers: str, within: int | None, alpha: float) -> Evidence:
     if tested.p is None or tested.p >= alpha:
-        needed = _needed(tested, within, alpha)
-        more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
-        return replace(tested, reason=f"{numbers}: not distinguished from chance{more}", needed=needed)
+        return not_distinguished(tested, numbers, _needed(tested, within, alpha))
     unsure = [sample for sample in tested.samples if sample.interval is None or sample.interval[0] <= 0]
     if unsure:
         which = ", ".join(f"{sample.label} ({_value(sample)})" for sample in unsure[:NAMED])
@@ -143,8 +126,7 @@ def _judged(tested: Evidence, numbers: str, within: int | None, alpha: float) ->
         return replace(tested, reason=f"{numbers}, but not shown to lie apart: {which}{more}")
     least = min(tested.samples, key=lambda sample: sample.mean)
     numbers = f"{numbers}; the least, {least.label}, at {_value(least)}"
-    supported = "supported", f"{numbers}{summary_of(tested.controls)}"
-    outcome, reason = verdict_of(tested.controls, numbers) or supported
+    outcome, reason = verdict_of(tested.controls, numbers)
     return replace(tested, outcome=outcome, reason=reason)
 
 
@@ -172,9 +154,8 @@ def _needed(tested: Evidence, within: int | None, alpha: float) -> Needed | None
 
 
 def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Terms) -> Sample:
-    made = partial(Sample, measure="silhouette", unit="silhouette", mean=float(values.mean()))
-    interval = _interval(values, 1 - 2 * terms.alpha)
-    return made(label=of.label, n=len(of), place=of.place, run=of.run, interval=interval)
+    made = partial(Sample, measure="silhouette", unit="silhouette", interval=_interval(values, 1 - 2 * terms.alpha))
+    return made(label=of.label, n=len(of), place=of.place, run=of.run, mean=float(values.mean()))
 
 
 def _interval(values: Float[np.ndarray, " units"], level: float) -> tuple[float, float] | None:
@@ -190,8 +171,7 @@ def _effect(sides: BothSides, over: tuple[Over, ...]) -> Effect:
     units = _units(of, over)
     if isinstance(units, str):
         raise ValueError(units)  # noqa: TRY004 - it is the text of what is wrong
-    values = silhouettes(_distances(of, units), units.labels[None])[0]
-    return Effect(size=float(values.mean()), scale=None)
+    return Effect(size=float(units.silhouettes.mean()), scale=None)
 
 
 def _error(tested: Evidence) -> Contrast:
@@ -201,30 +181,23 @@ def _error(tested: Evidence) -> Contrast:
     return weighted(*((len(of) / sum(tested.n_units), mean_of(of)) for of in by_style))
 
 
-def _lying_in_another(
-    samples: tuple[Sample, ...],
-    values: Float[np.ndarray, " units"],
-    distances: Distances,
-    units: _Units,
-    terms: Terms,
-) -> str | None:
+def _lying_in_another(samples: tuple[Sample, ...], units: _Units, terms: Terms) -> str | None:
     """Say which style lies nearer to another than to itself, and more so than by chance; None where none does.
 
     Chance alone puts silhouettes below 0 where there are many styles, since one of them is always near. So the style is
     held against the nearest one by itself, with their labels permuted.
     """
-    styles, labels = len(samples), units.labels
-    apart = mean_distances(distances, labels[None])[0]
+    styles = len(samples)
+    apart, alpha = mean_distances(units.distances, units.labels[None])[0], terms.alpha / (styles * (styles - 1))
     for index, sample in enumerate(samples):
-        level = 1 - 2 * terms.alpha / styles
-        interval = _interval(values[labels == index], level) if sample.mean < 0 else None
+        own = units.labels == index
+        interval = _interval(units.silhouettes[own], 1 - 2 * terms.alpha / styles) if sample.mean < 0 else None
         if interval is None or interval[1] >= 0:
             continue
-        others = apart[labels == index].mean(axis=0)
+        others = apart[own].mean(axis=0)
         others[index] = np.inf
         nearest = int(np.argmin(others))
-        alpha = terms.alpha / (styles * (styles - 1))
-        as_low = _share_as_low(distances, units, (index, nearest), alpha=alpha, seed=terms.seed)
+        as_low = _share_as_low(units, (index, nearest), alpha=alpha, seed=terms.seed)
         if as_low < alpha:
             other = samples[nearest].label
             return (
@@ -234,12 +207,12 @@ def _lying_in_another(
     return None
 
 
-def _share_as_low(distances: Distances, units: _Units, pair: tuple[int, int], *, alpha: float, seed: int) -> float:
+def _share_as_low(units: _Units, pair: tuple[int, int], *, alpha: float, seed: int) -> float:
     """Return in which share of relabelings of two styles the first one's mean silhouette is as low as it is."""
     chosen = np.isin(units.labels, pair)
-    between = distances[np.ix_(chosen, chosen)]
+    between = units.distances[np.ix_(chosen, chosen)]
     second = (units.labels[chosen] == pair[1]).astype(np.int64)
-    observed = style_means(silhouettes(between, second[None]), second[None])[0, 0]
+    observed = np.average(silhouettes(between, second[None])[0], weights=second == 0)
     within = None if units.within is None else 2
     large: Callable[[Looked], Large] = lambda looked: looked[:, 1] <= observed + CLOSE  # noqa: E731
     return relabel(between, second, within=within, alpha=alpha, seed=seed, large=large).p
@@ -249,14 +222,19 @@ def _share_as_low(distances: Distances, units: _Units, pair: tuple[int, int], *,
 class _Units:
     """The units of all styles are wordings, or each style's prompts on a topic, with `within` styles topic by topic.
 
-    `keys` hold the style and the name of each unit, `of_prompt` those of each prompt.
+    `keys` hold the style and the name of each.
     """
 
     keys: tuple[tuple[str, str], ...]
     labels: Labels
-    of_prompt: tuple[tuple[str, str], ...]
+    distances: Distances
     within: int | None
     scope: str
+
+    @cached_property
+    def silhouettes(self) -> Float[np.ndarray, " units"]:
+        """Give each unit its silhouette."""
+        return silhouettes(self.distances, self.labels[None])[0]
 
 
 def _units(of: Features, over: tuple[Over, ...]) -> _Units | str:
@@ -274,28 +252,28 @@ def _units(of: Features, over: tuple[Over, ...]) -> _Units | str:
             return f"the styles share {len(shared)} topic(s): at least 2 are needed"
         fixed = "this wording only" if max(wordings.values()) == 1 else "these templates fixed"
         keys, scope = [(style, topic) for topic in shared for style in styles], f"{fixed}, over {len(shared)} topics"
-        of_prompt = tuple((prompt.style, prompt.topic) for prompt in of.prompts)
+        of_prompt = [(prompt.style, prompt.topic) for prompt in of.prompts]
     else:
         other = next((style for style in styles if of_topics[style] != of_topics[styles[0]]), None)
         if other is not None:  # wordings on other topics lie apart for what they are about
             return f"{styles[0]} and {other} prompts are not on the same topics, which alone could part them"
-        of_prompt = tuple((prompt.style, unit) for prompt, unit in zip(of.prompts, unit_of(of.prompts), strict=True))
+        of_prompt = [(prompt.style, unit) for prompt, unit in zip(of.prompts, unit_of(of.prompts), strict=True)]
         counts = f"{' + '.join(map(str, wordings.values()))} templates{copies_in_words(of.prompts)}"
         keys, scope = list(dict.fromkeys(of_prompt)), f"these {counts}"
     return _Units(
         keys=tuple(keys),
         labels=np.array([styles.index(style) for style, _ in keys]),
-        of_prompt=of_prompt,
+        distances=_distances(of, of_prompt, keys),
         within=len(styles) if by_topic else None,
         scope=scope,
     )
 
 
-def _distances(of: Features, units: _Units) -> Distances:
-    vectors = firing_shares(of, units.of_prompt, units.keys)
-    silent = np.flatnonzero(np.diff(vectors.indptr) == 0)
-    if len(silent):
-        style, name = units.keys[int(silent[0])]
+def _distances(of: Features, of_prompt: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]) -> Distances:
+    vectors = firing_shares(of, of_prompt, keys)
+    fires = np.diff(vectors.indptr)
+    if not fires.all():
+        style, name = keys[int(fires.argmin())]
         raise ValueError(
             f"no feature fires on any {style} prompt of {name!r}; it lies in no direction of feature space"
         )
@@ -334,13 +312,6 @@ def silhouettes(distances: Distances, dealt: Dealt) -> Float[np.ndarray, "relabe
     return np.divide(nearest - own, larger, out=np.zeros_like(larger), where=larger > 0)
 
 
-def style_means(values: Float[np.ndarray, "relabelings units"], dealt: Dealt) -> Means:
-    """Return the mean silhouette of each style."""
-    counts = np.bincount(dealt[0])
-    member = (dealt[:, :, None] == np.arange(len(counts))).astype(np.float64)
-    return np.einsum("ru,rus->rs", values, member) / counts
-
-
 def relabel(
     distances: Distances,
     labels: Labels,
@@ -353,7 +324,7 @@ def relabel(
     """Test the mean silhouette, or what is `large`, when styles are dealt anew: one-sided.
 
     With `within`, the units come in runs of so many, a run a topic with each style once, and styles change places
-    inside a run only. The mean silhouette of a relabeling is kept, with those of the styles behind it.
+    inside a run only. The mean silhouette of a relabeling is kept, and that of the first style behind it.
     """
     observed = float(silhouettes(distances, labels[None]).mean())
     step = max(1, AT_ONCE // (len(labels) * (int(labels.max()) + 1)))
@@ -362,7 +333,9 @@ def relabel(
     def look(dealt: Dealt) -> Looked:
         parts = [dealt[start : start + step] for start in range(0, len(dealt), step)]
         found = [(silhouettes(distances, some), some) for some in parts]
-        return np.concatenate([np.column_stack([of.mean(axis=1), style_means(of, some)]) for of, some in found])
+        return np.concatenate(
+            [np.column_stack([of.mean(axis=1), np.average(of, axis=1, weights=some == 0)]) for of, some in found]
+        )
 
     return permute(
         (_runs(labels, within),),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Literal, get_args
 
@@ -12,12 +11,12 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.captures import Continuation, Continuations
-from saeprobe.claims import Control, NotRun
+from saeprobe.claims import NotRun
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import Features
 from saeprobe.measures.activity import Values, measured
 from saeprobe.measures.halving import Selected
-from saeprobe.measures.reading import captured, feature_numbers, shown
+from saeprobe.measures.reading import by_prompt, captured, feature_numbers, shown
 from saeprobe.prompts import Prompt
 from saeprobe.prompts.prompt import mentions as said
 from saeprobe.prompts.wordings import unit_of
@@ -55,7 +54,7 @@ def among_strongest(of: Features, feature: int | Sequence[int] | Selected, *, k:
         best = acts[:, list(wanted)].max(axis=1)
         stronger = (acts > best[:, np.newaxis]).sum(axis=1)
         is_among = ((best > 0) & (stronger < k)).astype(np.float64)
-        return _by_prompt(these, csr_array(is_among[:, np.newaxis]))[:, 0]
+        return these.over_tokens(is_among)
 
     return measured(of, f"{which} among the {k} strongest", "share of tokens", share)
 
@@ -83,16 +82,13 @@ def selectivity(of: Features, units: Units, *, k: int = 5) -> Measurement:
         raise ValueError(f"units are {units!r}; wanted one of {', '.join(get_args(Units))}")
     if k < 1:
         raise ValueError(f"k is {k}; wanted at least one unit a prompt")
-    found = measured(of, "selectivity", "share of activity", partial(_selectivity, units=units, k=k))
-
-    def under(control: Control, draw: int = 0) -> Measurement:
-        return selectivity(of.under(control, draw), units, k=k)
-
-    return replace(found, label=units, under=under)
+    share = partial(_selectivity, units=units, k=k)
+    return measured(of, "selectivity", "share of activity", share, label=units)
 
 
 def _selectivity(of: Features, *, units: Units, k: int) -> Values:
-    activity = _by_prompt(of, of.encoded if units == "features" else _dimensions(of))
+    rows, of_rows = of.encoded if units == "features" else _dimensions(of), np.bincount(of.row_prompt)
+    activity = (by_prompt(of) @ rows).toarray() / of_rows[:, np.newaxis]
     kinds = _members([prompt.style for prompt in of.prompts])
     if len(kinds) < 2:  # noqa: PLR2004 - unrelated to what?
         raise ValueError(f"selectivity needs prompts of several kinds; there is one style: {of.label}")
@@ -154,14 +150,6 @@ def _farthest(
         found[row] = False
         found[row, np.argsort(-distances[row], kind="stable")[: last[row] + 1]] = True
     return found
-
-
-def _by_prompt(of: Features, rows: csr_array) -> Float[np.ndarray, "prompts units"]:
-    """Return the mean over the rows of each prompt."""
-    at = np.arange(len(of.row_prompt))
-    prompts_by_rows = csr_array((np.ones(len(at)), (of.row_prompt, at)), shape=(len(of), len(at)))
-    tokens = np.bincount(of.row_prompt, minlength=len(of))
-    return (prompts_by_rows @ rows).toarray() / tokens[:, np.newaxis]
 
 
 def _members(names: Sequence[str]) -> Bool[np.ndarray, "groups prompts"]:

@@ -43,9 +43,8 @@ def same(a: Readable, b: Readable, *, by: Callable[[Readable], Quantity] | None 
     else:
         x, y = by(a), by(b)
         if not isinstance(x, Measurement) or not isinstance(y, Measurement):
-            raise TypeError(
-                f"{x.name} is one number of all prompts; same() takes a measure that is one number a prompt"
-            )
+            what = f"{x.name} is one number of all prompts"
+            raise TypeError(f"{what}; same() takes a measure that is one number a prompt")
         higher = x.values > y.values
         near = [
             np.zeros(len(higher)) if one.near is None else np.where(falls, one.near.lowers, one.near.raises)
@@ -58,11 +57,9 @@ def same(a: Readable, b: Readable, *, by: Callable[[Readable], Quantity] | None 
     names, at = (a.label, b.label), int(np.argmax(apart))
     agree = replace(x, label=" and ".join(names), unit="share of prompts", values=(apart <= allowed) * 1.0, near=None)
     found = always(agree, 1, current_terms())
-    largest = (
-        f"they differ most by {apart[at]:.3g} {x.unit}, on {x.prompts[at].text!r}" if apart[at] else "all are equal"
-    )
+    most = f"they differ most by {apart[at]:.3g} {x.unit}, on {x.prompts[at].text!r}" if apart[at] else "all are equal"
     statement = f"{x.measure} of {names[0]} = {x.measure} of {names[1]} on each prompt"
-    return record(replace(found, statement=statement, reason=f"{found.reason}; {largest}"))
+    return record(replace(found, statement=statement, reason=f"{found.reason}; {most}"))
 
 
 def _distances(a: Features, b: Features) -> Measurement:
@@ -185,11 +182,11 @@ def fewest(feature: int, among: Sequence[int], of: Readable) -> Evidence:
     counts = f"{own.label} fires on {own.mean:g} of {own.n} prompts of {where}; {listed}"
     least = min(one.mean for one in rest)
     reached = ", ".join(one.label for one in rest if one.mean == least)
-    moved = [one for one in rest if own.near_moves or one.near_moves]
+    moves = [(own.near_moves or 0) + (one.near_moves or 0) for one in rest]
     judged: Judged = "supported", counts
     if (own.n or 0) < 2:  # noqa: PLR2004 - one prompt shows nothing
         judged = "inconclusive", f"{counts}: at least 2 prompts are needed"
-    elif any(abs(one.mean - own.mean) <= (own.near_moves or 0) + (one.near_moves or 0) for one in moved):
+    elif any(move and abs(one.mean - own.mean) <= move for one, move in zip(rest, moves, strict=True)):
         judged = "inconclusive", f"{counts}: nearer to each other than rounding may move them"
     elif least <= own.mean:
         judged = "refuted", f"{counts}: {f'a tie with {reached}' if least == own.mean else f'fewest is {reached}'}"
@@ -254,8 +251,7 @@ class Figures:
 
 def figures_of(captures: Iterable[Features]) -> Figures:
     """Work out the figures of what probes read of a subject; each style counts in the first capture that has it."""
-    active: dict[str, Features] = {}
-    rank: dict[str, float] = {}
+    active, rank = dict[str, Features](), dict[str, float]()
     for read in captures:
         at_last = read.acts is not None and read.place == "last token" and read.acts.nnz > 0
         for style in read.styles:
@@ -270,11 +266,5 @@ def figures_of(captures: Iterable[Features]) -> Figures:
     ]
     apart = np.flatnonzero(np.abs(shares[0] - shares[1]) == 1) if len(shares) > 1 else ()
     means = {style: of.encoded.nnz / len(of) for style, of in active.items() if of.fixed_l0 is None}
-    return Figures(
-        styles=tuple(
-            OfStyle(style=style, l0=means.get(style), effective_rank=rank.get(style))
-            for style in dict.fromkeys([*active, *rank])
-        ),
-        between=between,
-        separating=tuple(int(one) for one in apart),
-    )
+    styles = (OfStyle(style=one, l0=means.get(one), effective_rank=rank.get(one)) for one in {**active, **rank})
+    return Figures(styles=tuple(styles), between=between, separating=tuple(int(one) for one in apart))

@@ -8,35 +8,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from math import sqrt
+from math import comb, sqrt
 from typing import NoReturn
 
 import numpy as np
 
 from saeprobe.claims import NotRun
-from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, summary_of, verdict_of
-from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
+from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, verdict_of
+from saeprobe.evidence.controls.adjusting import run_rivals
+from saeprobe.evidence.controls.draws import BothSides, Effect
 from saeprobe.evidence.counts import summaries
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, towards
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, current_terms, record, towards
 from saeprobe.evidence.near import within_rounding
-from saeprobe.evidence.units import sample_of
+from saeprobe.evidence.units import sample_of, unit_values
 from saeprobe.evidence.values import Summary
 from saeprobe.features import Features
 from saeprobe.files import p_value, visible
-from saeprobe.measures.jackknife import with_error
 from saeprobe.measures.reading import (
-    Design,
     Readable,
     Sides,
     design,
     fire_anywhere,
     firing,
+    not_distinguished,
     refuse_apart,
     refuse_unread,
 )
 from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
-from saeprobe.statistics.permutation import Dealt, Looked, Permuted, permute, settle
+from saeprobe.statistics.permutation import Permuted, permute, settle
 
 THINNINGS = (20, 200)  # of which p is averaged: over 20, and over 200 others where these leave it open
 ERRORS = 3.3  # an average leaves it open where alpha lies within this many of its standard errors
@@ -44,7 +44,6 @@ BLOCK = 8  # the joint unions of this many units are kept in one table, of 256 r
 AT_ONCE = 2**21  # words of 64 features that are worked on at once: 16 MiB
 
 _REVERSE = "compare exclusive_features(a, b) with exclusive_features(b, a) of the same two styles"
-
 _STATEMENT = "features exclusive to {} > features exclusive to {}"
 
 _RULE = (
@@ -55,7 +54,6 @@ _RULE = (
 )
 
 Units = Bool[np.ndarray, "units d_sae"]
-
 Unions = UInt64[np.ndarray, "blocks 256 words"]
 
 
@@ -79,15 +77,16 @@ class ExclusiveFeatures:
         """
         label = self.on.label
         if isinstance(self.on, RecordedStyle):
-            other = self.but_not.label
-            if other not in self.on.exclusive:
-                raise NotRun(
-                    f"{self.on.origin} does not say which features are exclusive to {label} compared with {other}"
-                )
-            return self.on.exclusive[other]
+            other, of = self.but_not.label, self.on
+            if other not in of.exclusive:
+                raise NotRun(f"{of.origin} does not say which features are exclusive to {label} compared with {other}")
+            return of.exclusive[other]
         if isinstance(self.but_not, RecordedStyle):
             raise TypeError("one side is recorded and the other captured; compare like with like")
-        reach = _reach(self.on, self.but_not)
+        reach, near = _reach(self.on, self.but_not), None
+        if reach and (count := reach[1] - reach[0]):
+            which = "1 feature counts, which is" if count == 1 else f"{count} features count, each of which is"
+            near = f"rounding decides whether {which} {within_rounding(self.on.tolerance)}"
         return Summary(
             measure="exclusive features",
             label=label,
@@ -96,7 +95,7 @@ class ExclusiveFeatures:
             n=len(self.on),
             origin=label,
             place=self.on.place,
-            near_threshold=_near_threshold(reach[1] - reach[0], self.on.tolerance) if reach else None,
+            near_threshold=near,
             reach=reach,
             run=self.on.run,
         )
@@ -170,13 +169,17 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
     )
     if isinstance(planned, str):
         return base
-    sides, units_a, units_b = planned.sides, planned.sides.a.units(), planned.sides.b.units()
-    found = relabel(units_a, units_b, paired=sides.paired, alpha=terms.alpha, seed=terms.seed)
+    sides, both_units = planned.sides, (planned.sides.a.units(), planned.sides.b.units())
+    found = relabel(*both_units, paired=sides.paired, alpha=terms.alpha, seed=terms.seed)
     tested = replace(
         base,
-        samples=(
-            with_error(a, units_a, units_b, paired=sides.paired, level=1 - terms.alpha),
-            with_error(b, units_b, units_a, paired=sides.paired, level=1 - terms.alpha),
+        samples=tuple(
+            replace(
+                count,
+                interval=exclusive_interval(*units, paired=sides.paired, level=1 - terms.alpha),
+                rarefied=() if sides.paired else rarefied(*units),
+            )
+            for count, units in ((a, both_units), (b, both_units[::-1]))
         ),
         scope=planned.scope,
         p=found.p,
@@ -185,40 +188,20 @@ def _compared(both: BothSides, terms: Terms) -> Evidence:
         rule=f"{_RULE}. {found.rule('The difference of distinct features, in the direction found,')}",
         seed=found.seed,
         units=planned.units,
-        n_units=(len(units_a), len(units_b)),
-        unit_values=tuple(
-            UnitValue(side=side.label, unit=name, value=float(fires.sum()))
-            for side, of, units in ((a, sides.a, units_a), (b, sides.b, units_b))
-            for name, fires in zip(of.names, units, strict=True)
-        ),
+        n_units=(len(sides.a.names), len(sides.b.names)),
+        unit_values=unit_values(a.label, dict(zip(sides.a.names, both_units[0].sum(axis=1), strict=True)))
+        + unit_values(b.label, dict(zip(sides.b.names, both_units[1].sum(axis=1), strict=True))),
         copies=planned.copies,
-        patterns=patterns(units_a, units_b),
+        patterns=patterns(*both_units),
     )
-    there, labels = found.p < terms.alpha and a.mean > b.mean, (both[0].label, both[1].label)
-    controls = run_rivals(
-        both,
-        tested,
-        _compared,
-        _effect,
-        error=_error,
-        found=there,
-        terms=terms,
-        own={"activity": partial(activity_control, sides, labels, found=there, terms=terms)},
-    )
-    return _judged(replace(tested, controls=controls), planned, found.p, terms.alpha)
-
-
-def _judged(tested: Evidence, planned: Design, p: float, alpha: float) -> Evidence:
-    a, b = tested.samples
-    numbers = f"{a.mean:.0f} against {b.mean:.0f} features, {p_value(p)} under permuted labels"
-    if p >= alpha:
-        needed = planned.needed(alpha)
-        more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
-        return replace(tested, reason=f"{numbers}: not distinguished from chance{more}", needed=needed)
+    run = partial(activity_control, sides, (a.label, b.label), terms=terms)
+    tested = run_rivals(both, tested, _compared, _effect, terms, error=_error, activity=run)
+    numbers = f"{a.mean:.0f} against {b.mean:.0f} features, {p_value(found.p)} under permuted labels"
+    if found.p >= terms.alpha:
+        return not_distinguished(tested, numbers, planned.needed(terms.alpha))
     if a.mean < b.mean:
         return replace(tested, outcome="refuted", reason=f"{numbers}: the contrary")
-    supported = "supported", f"{numbers}: more than chance{summary_of(tested.controls)}"
-    outcome, reason = verdict_of(tested.controls, numbers) or supported
+    outcome, reason = verdict_of(tested.controls, numbers, more=": more than chance")
     return replace(tested, outcome=outcome, reason=reason)
 
 
@@ -237,14 +220,6 @@ def _reach(on: Features, but_not: Features) -> tuple[int, int] | None:
     return int(lowest.sum()), int(highest.sum())
 
 
-def _near_threshold(count: int, tolerance: float) -> str | None:
-    """Say how many features are exclusive or not as rounding has it."""
-    if not count:
-        return None
-    which = "1 feature counts, which is" if count == 1 else f"{count} features count, each of which is"
-    return f"rounding decides whether {which} {within_rounding(tolerance)}"
-
-
 def _error(tested: Evidence) -> Contrast:
     """Return the difference of the counts with its jackknife error, from the patterns."""
     fires = np.array([[bit == "1" for bit in bits] for bits, _ in tested.patterns], dtype=bool)
@@ -255,6 +230,39 @@ def _error(tested: Evidence) -> Contrast:
         return float(counts @ (a.any(axis=1).astype(int) - b.any(axis=1)))
 
     return jackknife(difference, n_a, n_b, paired=tested.units == "topics")
+
+
+def exclusive_interval(on: Units, but_not: Units, *, paired: bool, level: float) -> tuple[float, float] | None:
+    """Return the interval of the number of features that fire in some unit of `on` and in none of `but_not`.
+
+    By the jackknife over units; None where the count does not vary, or a side has a single unit.
+    """
+    n_on, n_not = len(on), len(but_not)
+    made = jackknife(partial(_expected, on, but_not, max(n_on, n_not)), n_on, n_not, paired=paired)
+    interval = made.interval(0.0, level) if min(n_on, n_not) > 1 else None
+    return None if interval is None else (max(0.0, interval[0]), interval[1])
+
+
+def rarefied(on: Units, but_not: Units) -> tuple[tuple[float, float], ...]:
+    """Return how many features would be exclusive to `on` over 1, 2, ... units a side, each with its jackknife error.
+
+    There are as many as the side with fewer units has.
+    """
+    n_on, n_not, ever = len(on), len(but_not), on.any(axis=0)
+    of = [partial(_expected, on[:, ever], but_not[:, ever], k) for k in range(1, min(n_on, n_not) + 1)]
+    made = (jackknife(count, n_on, n_not, paired=False) for count in of)
+    return tuple((one.estimate, sqrt(one.variance)) for one in made)
+
+
+def _expected(on: Units, but_not: Units, k: int, kept: Bool[np.ndarray, " units"]) -> float:
+    """Return the mean count over all choices of `k` kept units a side (rarefaction: Hurlbert, Ecology 52, 1971)."""
+
+    def silent(units: Units) -> np.ndarray:
+        """Return by feature the share of choices in none of whose units it fires."""
+        n, chosen = len(units), min(k, len(units))
+        return np.array([comb(n - times, chosen) / comb(n, chosen) for times in range(n + 1)])[units.sum(axis=0)]
+
+    return float((1 - silent(on[kept[: len(on)]])) @ silent(but_not[kept[len(on) :]]))
 
 
 _ACTIVITY = (
@@ -268,9 +276,8 @@ _ACTIVITY = (
 def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, terms: Terms) -> ControlResult:
     """Thin the firings of the more active side to as many as the other has, and compare what is left.
 
-    A firing is one active feature of one token read, and each of the more active side is kept with the same
-    probability. What is left is the difference then to be expected, without drawing. p is that of "this side is the
-    other one, only more active": a mean over thinnings is below alpha only where nearly all are.
+    A firing is one active feature of one token read. p is that of "this side is the other one, only more active": a
+    mean over thinnings is below alpha only where nearly all are.
     """
     n_a, n_b, total_a, total_b = len(sides.a.names), len(sides.b.names), len(sides.a.feature), len(sides.b.feature)
 
@@ -281,18 +288,18 @@ def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, term
         return seen[0] - seen[1] - less * (a.distinct() - b.distinct())
 
     whole, half = (jackknife(partial(left, less=less), n_a, n_b, paired=sides.paired) for less in (0.0, 0.5))
-    p, origin = _mean_p(sides, min(total_a, total_b) / max(total_a, total_b, 1), alpha=terms.alpha, seed=terms.seed)
-    effect = sides.a.distinct() - sides.b.distinct()
-    interval = whole.interval(effect, 1 - 2 * terms.alpha)
+    fewer, most = sorted((total_a, total_b))
+    p, origin = _mean_p(sides, fewer / max(most, 1), alpha=terms.alpha, seed=terms.seed)
+    effect, level = sides.a.distinct() - sides.b.distinct(), 1 - 2 * terms.alpha
     more, less = labels if total_a >= total_b else labels[::-1]
     return answered(
         "activity",
         effect,
-        Made(left=whole, half=half, p=p if whole.estimate > 0 else 1.0, interval=interval),
+        Made(left=whole, half=half, p=p if whole.estimate > 0 else 1.0, interval=whole.interval(effect, level)),
         terms,
         found=found,
-        done=f"{more} has {max(total_a, total_b):,} active features on the tokens read and {less} "
-        f"{min(total_a, total_b):,}; with equally many ({origin})",
+        done=f"{more} has {most:,} active features on the tokens read and {less} {fewer:,}; with equally many "
+        f"({origin})",
         how=_ACTIVITY,
         unit="features",
         numbers={"firings of the first side": total_a, "firings of the second": total_b},
@@ -302,8 +309,8 @@ def activity_control(sides: Sides, labels: tuple[str, str], *, found: bool, term
 def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[float, str]:
     """Return the mean of the p of thinned features, and over how many thinnings it was taken."""
     if kept == 1:
-        p = _one_sided_p(sides.a.units(), sides.b.units(), paired=sides.paired, alpha=2 * alpha, seed=seed)
-        return p, "nothing to thin"
+        units = sides.a.units(), sides.b.units()
+        return _one_sided_p(*units, paired=sides.paired, alpha=2 * alpha, seed=seed), "nothing to thin"
 
     def draw(seed: int, count: int) -> list[float]:
         return [_thinned_p(sides, kept, rng) for rng in [np.random.default_rng(seed)] for _ in range(count)]
@@ -318,11 +325,10 @@ def _mean_p(sides: Sides, kept: float, *, alpha: float, seed: int) -> tuple[floa
 
 
 def _thinned_p(sides: Sides, kept: float, rng: np.random.Generator) -> float:
-    a, b = sides.a, sides.b
-    thins_a = len(a.feature) > len(b.feature)
-    keeps = rng.random(max(len(a.feature), len(b.feature))) < kept
-    units_a, units_b = a.units(keeps if thins_a else None), b.units(None if thins_a else keeps)
-    return _one_sided_p(units_a, units_b, paired=sides.paired, alpha=None, seed=int(rng.integers(2**32)))
+    thins_a = len(sides.a.feature) > len(sides.b.feature)
+    keeps = rng.random(max(len(sides.a.feature), len(sides.b.feature))) < kept
+    units = sides.a.units(keeps if thins_a else None), sides.b.units(None if thins_a else keeps)
+    return _one_sided_p(*units, paired=sides.paired, alpha=None, seed=int(rng.integers(2**32)))
 
 
 def _one_sided_p(a: Units, b: Units, *, paired: bool, alpha: float | None, seed: int) -> float:
@@ -332,19 +338,17 @@ def _one_sided_p(a: Units, b: Units, *, paired: bool, alpha: float | None, seed:
 
 def relabel(a: Units, b: Units, *, paired: bool, alpha: float | None, seed: int) -> Permuted:
     """Test the difference of distinct features, two-sided: units change sides, if `paired` with their partners."""
-    ever = a.any(axis=0) | b.any(axis=0)
-    a, b = a[:, ever], b[:, ever]
+    a, b = np.split(np.vstack([a, b])[:, a.any(axis=0) | b.any(axis=0)], [len(a)])
     items = len(a) if paired else len(a) + len(b)
     table = _table(a, b) if paired else _table(np.vstack([a, b]), np.zeros((items, a.shape[1]), dtype=bool))
     observed = int(a.any(axis=0).sum()) - int(b.any(axis=0).sum())
 
-    def look(dealt: Dealt) -> Looked:
-        chosen = dealt[:, ::2] if paired else dealt  # of a pair the first label says where both stand
-        return _differences(table, chosen.astype(bool))[:, None].astype(np.float64)
-
     return permute(
         (np.tile([1, 0], (items, 1)) if paired else np.repeat([1, 0], [len(a), len(b)])[None],),
-        look,
+        # of a pair the first label says where both stand
+        lambda dealt: _differences(table, (dealt[:, ::2] if paired else dealt).astype(bool))[:, None].astype(
+            np.float64
+        ),
         lambda looked: (looked[:, 0] >= observed) if observed >= 0 else (looked[:, 0] <= observed),
         what=f"permutation of labels {f'within {items} topics' if paired else f'over {len(a)} + {len(b)} templates'}",
         alpha=alpha,
@@ -360,9 +364,8 @@ def patterns(a: Units, b: Units) -> tuple[tuple[str, int], ...]:
     (('10', 2),)
     """
     fires = np.vstack([a, b])
-    found, counts = np.unique(fires[:, fires.any(axis=0)], axis=1, return_counts=True)
-    rows = ("".join("01"[int(bit)] for bit in pattern) for pattern in found.T)
-    return tuple((row, int(count)) for row, count in zip(rows, counts, strict=True))
+    found, counts = np.unique(fires[:, fires.any(axis=0)].astype(np.int8), axis=1, return_counts=True)
+    return tuple(("".join(map(str, bits)), int(count)) for bits, count in zip(found.T, counts, strict=True))
 
 
 def _table(ones: Units, zeros: Units) -> Unions:
@@ -370,15 +373,12 @@ def _table(ones: Units, zeros: Units) -> Unions:
 
     Both sides of a relabeling are read from it, the second by the opposite bits (the method of four Russians).
     """
-    missing = -len(ones) % BLOCK
-    of_ones, of_zeros = (np.pad(_words(rows), ((0, missing), (0, 0))) for rows in (ones, zeros))
-    blocks: list[UInt64[np.ndarray, "256 words"]] = []
-    for start in range(0, len(of_ones), BLOCK):
-        table = np.zeros((1, of_ones.shape[1]), dtype=np.uint64)
-        for item in range(start, start + BLOCK):
-            table = np.concatenate([table | of_zeros[item], table | of_ones[item]])  # bit i is worth 2^i rows
-        blocks.append(table)
-    return np.stack(blocks)
+    both = np.pad(np.stack([_words(zeros), _words(ones)]), ((0, 0), (0, -len(ones) % BLOCK), (0, 0)))
+    blocks = both.reshape(2, -1, BLOCK, both.shape[2])
+    table = np.zeros((blocks.shape[1], 1, both.shape[2]), dtype=np.uint64)
+    for item in range(BLOCK):  # bit i is worth 2^i rows
+        table = np.concatenate([table | bits[:, item, None] for bits in blocks], axis=1)
+    return table
 
 
 def _words(rows: Units) -> UInt64[np.ndarray, "items words"]:
@@ -391,15 +391,12 @@ def _differences(table: Unions, dealt: Bool[np.ndarray, "relabelings items"]) ->
     """Return the distinct features on the first side less those on the second, for each relabeling."""
     chosen = np.packbits(dealt, axis=1, bitorder="little")
     step = max(1, AT_ONCE // max(1, table.shape[2]))
-    parts = [np.zeros(0, dtype=np.int64)]
-    for start in range(0, len(chosen), step):
-        some = chosen[start : start + step]
-        parts.append(_distinct(table, some) - _distinct(table, ~some))
-    return np.concatenate(parts)
+    some = (chosen[start : start + step] for start in range(0, len(chosen), step))
+    return np.concatenate([_distinct(table, these) - _distinct(table, ~these) for these in some])
 
 
 def _distinct(table: Unions, chosen: np.ndarray) -> Int[np.ndarray, " relabelings"]:
     union = table[0][chosen[:, 0]]
-    for block in range(1, len(table)):
-        union |= table[block][chosen[:, block]]
+    for block, rows in zip(table[1:], chosen.T[1:], strict=True):
+        union |= block[rows]
     return np.bitwise_count(union).sum(axis=1, dtype=np.int64)

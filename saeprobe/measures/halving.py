@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,9 +15,9 @@ from saeprobe.claims import Over
 from saeprobe.evidence.evidence import current_terms
 from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
-from saeprobe.measures.reading import Readable, captured, firing, refuse_apart, refuse_more, templates, topics
+from saeprobe.measures.reading import Readable, by_prompt, captured, firing, grouped, refuse_apart, refuse_more, topics
 from saeprobe.prompts import Prompt
-from saeprobe.prompts.wordings import copies_in_words, unit_of
+from saeprobe.prompts.wordings import unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
 from saeprobe.statistics.permutation import Tested
@@ -58,12 +60,10 @@ class Selected:
             origin += f", {again} of which are among these"
         elif self.prompts:
             wordings, subjects = (
-                {getattr(prompt, what) for prompt in self.prompts}.isdisjoint(getattr(prompt, what) for prompt in these)
-                for what in ("template", "topic")
+                "other" if {part(one) for one in self.prompts}.isdisjoint(map(part, these)) else "the same"
+                for part in (attrgetter("template"), attrgetter("topic"))
             )
-            origin += (
-                f", {'other' if wordings else 'the same'} wordings and {'other' if subjects else 'the same'} topics"
-            )
+            origin += f", {wordings} wordings and {subjects} topics"
         return "; there, ".join([origin, *self.near[:MOST_NAMED]])
 
 
@@ -120,10 +120,8 @@ def halved(sides: tuple[Features, ...], over: tuple[Over, ...]) -> tuple[tuple[F
     topics = list(dict.fromkeys(prompt.topic for prompt in prompts))
     if len(topics) < 2:  # noqa: PLR2004 - a half each
         raise ValueError(f"all prompts are on {topics[0]!r}; halves need at least 2 topics")
-    of_topic = {topic: index % 2 for index, topic in enumerate(topics)}
-    units = unit_of(prompts)
-    of_template = {} if over == ("topics",) else _dealt(prompts, units)
-    left = iter(units)
+    of_topic, units = {topic: index % 2 for index, topic in enumerate(topics)}, unit_of(prompts)
+    of_template, left = {} if over == ("topics",) else _dealt(prompts, units), iter(units)
     halves: list[tuple[Features, Features]] = []
     for side in sides:
         chosen: tuple[list[int], list[int]] = ([], [])
@@ -140,16 +138,13 @@ def _dealt(prompts: list[Prompt], units: Sequence[str]) -> dict[tuple[str, str],
 
     Near copies go to the same half: else features would be confirmed on the wordings that they were picked on.
     """
-    by_style: dict[str, dict[str, None]] = {}
+    dealt: dict[tuple[str, str], int] = {}
+    count = Counter[str]()
     for prompt, unit in zip(prompts, units, strict=True):
-        by_style.setdefault(prompt.style, {})[unit] = None
-    if any(len(templates) == 1 for templates in by_style.values()):
-        return {}
-    return {
-        (style, template): index % 2
-        for style, templates in by_style.items()
-        for index, template in enumerate(templates)
-    }
+        if (prompt.style, unit) not in dealt:
+            dealt[prompt.style, unit] = count[prompt.style] % 2
+            count[prompt.style] += 1
+    return {} if 1 in count.values() else dealt
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -166,7 +161,7 @@ class Rates:
 
     yes: Float[np.ndarray, "units d_sae"]
     no: Float[np.ndarray, "units d_sae"]
-    names: tuple[tuple[str, ...], tuple[str, ...]]
+    names: tuple[tuple[str, ...], ...]
     paired: bool
     scope: str
 
@@ -178,8 +173,7 @@ class Rates:
     @property
     def difference(self) -> Float[np.ndarray, " d_sae"]:
         """Return how far the mean rate over the units of one side lies above that of the other."""
-        difference: Float[np.ndarray, " d_sae"] = self.yes.mean(axis=0) - self.no.mean(axis=0)
-        return difference
+        return np.subtract(self.yes.mean(axis=0), self.no.mean(axis=0))
 
     @property
     def deviation(self) -> Float[np.ndarray, " d_sae"]:
@@ -217,31 +211,13 @@ def rates(yes: Features, no: Features, over: tuple[Over, ...]) -> Rates | str:
 
     A sentence says why there are none: a claim on other wordings has a single one, or no topic is shared.
     """
-    n_yes, n_no = len(templates(yes)), len(templates(no))
-    shared = sorted(set(topics(yes)) & set(topics(no)))
-    if not shared:
+    if set(topics(yes)).isdisjoint(topics(no)):
         return f"the prompts of {yes.label} and {no.label} share no topic"
-    paired = over == ("topics",) or (over != ("templates",) and min(n_yes, n_no) == 1)
-    if not paired and min(n_yes, n_no) == 1:
-        return f"{yes.label} has {n_yes} template(s) and {no.label} {n_no}: at least 2 a side stand for other wordings"
-    of_yes, of_no = (
-        [(prompt.topic if paired else unit) if prompt.topic in shared else None for prompt, unit in named]
-        for named in (list(zip(side.prompts, unit_of(side.prompts), strict=True)) for side in (yes, no))
-    )
-    if paired:
-        names_yes = names_no = tuple(shared)
-        wordings = "this wording only" if max(n_yes, n_no) == 1 else f"these {n_yes} + {n_no} templates fixed"
-        scope = f"{wordings}, over {len(shared)} topics"
-    else:
-        names_yes, names_no = (tuple(name for name in dict.fromkeys(of) if name is not None) for of in (of_yes, of_no))
-        scope = f"these {len(names_yes)} + {len(names_no)} templates{copies_in_words(yes.prompts, no.prompts)}"
-    return Rates(
-        yes=firing_shares(yes, of_yes, names_yes).toarray(),
-        no=firing_shares(no, of_no, names_no).toarray(),
-        names=(names_yes, names_no),
-        paired=paired,
-        scope=scope,
-    )
+    found = grouped(yes, no, over)
+    if isinstance(found, str):
+        return found
+    of_yes, of_no = map(firing_shares, (yes, no), found.of, found.names)
+    return Rates(yes=of_yes.toarray(), no=of_no.toarray(), names=found.names, paired=found.paired, scope=found.scope)
 
 
 def firing_shares(of: Features, unit_of_prompt: Sequence[Hashable], names: Sequence[Hashable]) -> csr_array:
@@ -249,9 +225,7 @@ def firing_shares(of: Features, unit_of_prompt: Sequence[Hashable], names: Seque
 
     Prompts of units that are not named do not count; every unit has a prompt.
     """
-    rows = len(of.row_prompt)
-    of_prompt = csr_array((np.ones(rows), (of.row_prompt, np.arange(rows))), shape=(len(of), rows))
-    fires = (of_prompt @ (of.encoded > 0).astype(np.float64) > 0).astype(np.float64)
+    fires = (by_prompt(of) @ (of.encoded > 0).astype(np.float64) > 0).astype(np.float64)
     index = {name: position for position, name in enumerate(names)}
     named = [prompt for prompt, name in enumerate(unit_of_prompt) if name in index]
     unit = np.array([index[unit_of_prompt[prompt]] for prompt in named])

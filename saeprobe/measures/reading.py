@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from math import ceil
 from numbers import Integral
 from textwrap import shorten
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from saeprobe.claims import NotRun, Over
-from saeprobe.evidence.evidence import Needed
+from saeprobe.evidence.evidence import Evidence, Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
@@ -68,10 +68,9 @@ def feature_number(given: object) -> int:
     """Return the number of one feature, which must be a whole number."""
     if isinstance(given, Integral) and not isinstance(given, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - True is one
         return int(given)
+    remedy = "wanted a whole number, such as 34942; what was picked is for separates() and among_strongest()"
     if _are_several(given):
         remedy = "for several write every(firing_rate(of, feature) for feature in ...)"
-    else:
-        remedy = "wanted a whole number, such as 34942; what was picked is for separates() and among_strongest()"
     raise TypeError(f"{shown(given)} is not the number of a feature; {remedy}")
 
 
@@ -99,6 +98,12 @@ def topics(of: Features) -> tuple[str, ...]:
     return tuple(dict.fromkeys(prompt.topic for prompt in of.prompts))
 
 
+def by_prompt(of: Features) -> csr_array:
+    """Return a 1 where a row is one of a prompt, `[prompts, rows]`: the product with rows sums them by prompt."""
+    rows = len(of.row_prompt)
+    return csr_array((np.ones(rows), (of.row_prompt, np.arange(rows))), shape=(len(of), rows))
+
+
 def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
     """Return which features are active on any token read of each prompt."""
     fires = np.zeros((len(of), of.d_sae), dtype=bool)
@@ -108,28 +113,17 @@ def firing(of: Features) -> Bool[np.ndarray, "prompts d_sae"]:
 
 
 def fire_anywhere(of: Features) -> tuple[Bool[np.ndarray, " d_sae"], Bool[np.ndarray, " d_sae"]]:
-    """Return which features fire on some prompt whatever the rounding, and which do so only as rounding has it.
-
-    Rounding decides where a feature is near its threshold on a token read of a prompt, and beyond it on none.
-    """
-    if of.near is None:
-        surely: Bool[np.ndarray, " d_sae"] = np.any(firing(of), axis=0)
-        return surely, np.zeros_like(surely)
-    close = np.zeros((len(of), of.d_sae), dtype=bool)
-    rows, features = of.near.tocoo().coords
-    close[of.row_prompt[rows], features] = True
-    close &= ~firing(replace(of, acts=of.encoded - of.encoded.multiply(of.near)))
-    surely = np.any(firing(of) & ~close, axis=0)
-    maybe: Bool[np.ndarray, " d_sae"] = np.any(close, axis=0) & ~surely
+    """Return which features fire on some prompt whatever the rounding, and which do so only as rounding has it."""
+    sure = of.encoded if of.near is None else of.encoded - of.encoded.multiply(of.near)
+    surely: Bool[np.ndarray, " d_sae"] = (sure > 0).sum(axis=0) > 0
+    maybe = np.zeros_like(surely) if of.near is None else (of.near.sum(axis=0) > 0) & ~surely
     return surely, maybe
 
 
 def _active(acts: csr_array) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and the features of all activations above zero."""
-    coo = acts.tocoo()
-    rows, features = coo.coords
-    active = coo.data > 0
-    return rows[active], features[active]
+    rows, features = (acts > 0).tocoo().coords
+    return rows, features
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,14 +163,12 @@ class Firings:
         return replace(self, unit=self.unit[kept[self.unit]], feature=self.feature[kept[self.unit]])
 
 
-def firings(of: Features, unit_of_prompt: Sequence[str], names: Sequence[str]) -> Firings:
+def firings(of: Features, unit_of_prompt: Sequence[str | None], names: Sequence[str]) -> Firings:
     """Return the firings of `of`, each prompt in the unit given for it."""
-    index = {name: position for position, name in enumerate(names)}
-    unit = np.array([index[name] for name in unit_of_prompt], dtype=np.int64)
+    index: dict[str | None, int] = {name: position for position, name in enumerate(names)}
+    unit = np.array([index[name] for name in unit_of_prompt], dtype=np.int64)[of.row_prompt]
     rows, features = _active(of.encoded)
-    return Firings(
-        names=tuple(names), unit=unit[of.row_prompt[rows]], feature=features.astype(np.int64), d_sae=of.d_sae
-    )
+    return Firings(names=tuple(names), unit=unit[rows], feature=features.astype(np.int64), d_sae=of.d_sae)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,63 +190,82 @@ class Design:
     a_unit: float
     copies: tuple[tuple[str, ...], ...] = ()
 
-    @property
-    def smallest_p(self) -> float:
-        """Twice the share of the labels as they are: no p can be smaller."""
-        return smallest_p(len(self.sides.a.names), paired=self.sides.paired, others=len(self.sides.b.names))
-
     def needed(self, alpha: float) -> Needed | None:
         """Return how many units could decide at all; None where these can."""
-        if self.smallest_p < alpha:
+        n_a, n_b, paired = len(self.sides.a.names), len(self.sides.b.names), self.sides.paired
+        if smallest_p(n_a, paired=paired, others=n_b) < alpha:
             return None
-        have = min(len(self.sides.a.names), len(self.sides.b.names))
-        what = "topics" if self.sides.paired else "templates a style"
-        wanted = least_units(alpha, paired=self.sides.paired)
-        return Needed(units=what, have=have, wanted=wanted, prompts=ceil(wanted * self.a_unit))
+        wanted, what = least_units(alpha, paired=paired), "topics" if paired else "templates a style"
+        return Needed(units=what, have=min(n_a, n_b), wanted=wanted, prompts=ceil(wanted * self.a_unit))
 
 
-def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:
+def not_distinguished(tested: Evidence, numbers: str, needed: Needed | None) -> Evidence:
+    """Leave open what chance may have brought, and say how many units could decide it where these cannot."""
+    more = "" if needed is None else f"; {needed.have} {needed.units} cannot reach it, {needed.wanted} can"
+    return replace(tested, reason=f"{numbers}: not distinguished from chance{more}", needed=needed)
+
+
+class Grouped(NamedTuple):
+    """The prompts of two styles stand in units: `of` names that of each prompt, None on a topic that one lacks."""
+
+    of: tuple[list[str | None], ...]
+    names: tuple[tuple[str, ...], ...]
+    paired: bool
+    scope: str
+
+
+def grouped(a: Features, b: Features, over: tuple[Over, ...]) -> Grouped | str:
     """Choose the units of two styles by what a claim generalises over, or say in a sentence why there is no test.
 
     Where the claim names nothing, the units are templates if both sides have several, else the topics under one
     wording. Topics are paired by name, and all templates of a topic change places together.
     """
+    (n_a, n_b), shared = (len(templates(side)) for side in (a, b)), sorted({*topics(a)} & {*topics(b)})
+    paired = over == ("topics",) or (over != ("templates",) and min(n_a, n_b) == 1)
+    if not paired and min(n_a, n_b) == 1:
+        return f"{a.label} has {n_a} template(s) and {b.label} {n_b}: at least 2 a side stand for other wordings"
+    by_side = (zip(side.prompts, unit_of(side.prompts), strict=True) for side in (a, b))
+    of = tuple([(one.topic if paired else unit) if one.topic in shared else None for one, unit in by] for by in by_side)
+    if paired:
+        wordings = "this wording only" if max(n_a, n_b) == 1 else f"these {n_a} + {n_b} templates fixed"
+        return Grouped(of, (tuple(shared), tuple(shared)), paired, f"{wordings}, over {len(shared)} topics")
+    names = tuple(tuple(name for name in dict.fromkeys(side) if name is not None) for side in of)
+    counts = " + ".join(str(len(side)) for side in names)
+    return Grouped(of, names, paired, f"these {counts} templates{copies_in_words(a.prompts, b.prompts)}")
+
+
+def design(a: Features, b: Features, over: tuple[Over, ...]) -> Design | str:
+    """Count the firings of two styles by unit, or say in a sentence why there is no test."""
     if len(over) > 1:
         raise TypeError(
             "features are counted over all prompts of a style at once, so that templates and topics cannot be permuted "
             "apart; state one of them: over=('templates',) or over=('topics',)"
         )
-    n_a, n_b = (len(templates(side)) for side in (a, b))
-    if over == ("templates",) and min(n_a, n_b) == 1:
-        return f"{a.label} has {n_a} template(s) and {b.label} {n_b}: at least 2 a side stand for other wordings"
+    found = grouped(a, b, over)
+    if isinstance(found, str):
+        return found
     on_a, on_b = (Counter(prompt.topic for prompt in side.prompts) for side in (a, b))
-    if (not over and min(n_a, n_b) > 1) or over == ("templates",):
-        all_a, all_b = (len({prompt.template for prompt in side.prompts}) for side in (a, b))
-        if on_a.keys() != on_b.keys() or any(on_a[topic] * all_b != on_b[topic] * all_a for topic in on_a):
-            raise ValueError(
-                f"{a.label} has {len(a)} prompts on {len(on_a)} topic(s) and {b.label} {len(b)} on {len(on_b)}; more "
-                "prompts have more features: wanted the same topics, with as many prompts a template on each"
-            )
-        of_a, of_b = (firings(side, unit_of(side.prompts), templates(side)) for side in (a, b))
-        return Design(
-            sides=Sides(a=of_a, b=of_b, paired=False),
-            units="templates",
-            scope=f"these {n_a} + {n_b} templates{copies_in_words(a.prompts, b.prompts)}",
-            a_unit=len(a) / n_a + len(b) / n_b,
-            copies=copies(a.prompts, b.prompts),
+    all_a, all_b = (len({prompt.template for prompt in side.prompts}) for side in (a, b))
+    if not found.paired and (
+        on_a.keys() != on_b.keys() or any(on_a[topic] * all_b != on_b[topic] * all_a for topic in on_a)
+    ):
+        raise ValueError(
+            f"{a.label} has {len(a)} prompts on {len(on_a)} topic(s) and {b.label} {len(b)} on {len(on_b)}; more "
+            "prompts have more features: wanted the same topics, with as many prompts a template on each"
         )
-    if on_a != on_b:
+    if found.paired and on_a != on_b:
+        n_a, n_b = (len(templates(side)) for side in (a, b))
         raise ValueError(
             f"{a.label} gives {n_a} template(s) on {len(on_a)} topic(s) to permute and {b.label} {n_b} on {len(on_b)}; "
             "wanted several templates on both sides, or the same topics with as many prompts on each"
         )
-    if len(on_a) == 1:
+    if found.paired and len(on_a) == 1:
         return "there is a single topic under a single wording: nothing to permute"
-    of_a, of_b = (firings(side, [prompt.topic for prompt in side.prompts], sorted(on_a)) for side in (a, b))
-    wordings = f"these {n_a} + {n_b} templates fixed" if max(n_a, n_b) > 1 else "this wording only"
+    of_a, of_b = (firings(side, of, names) for side, of, names in zip((a, b), found.of, found.names, strict=True))
     return Design(
-        sides=Sides(a=of_a, b=of_b, paired=True),
-        units="topics",
-        scope=f"{wordings}, over {len(on_a)} topics",
-        a_unit=(len(a) + len(b)) / len(on_a),
+        sides=Sides(a=of_a, b=of_b, paired=found.paired),
+        units="topics" if found.paired else "templates",
+        scope=found.scope,
+        a_unit=len(a) / len(of_a.names) + len(b) / len(of_b.names),
+        copies=() if found.paired else copies(a.prompts, b.prompts),
     )

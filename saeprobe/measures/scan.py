@@ -7,10 +7,12 @@ from math import ceil, inf
 
 import numpy as np
 
-from saeprobe.evidence.controls import refuse_others, summary_of, verdict_of
-from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
-from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.controls import refuse_others, verdict_of
+from saeprobe.evidence.controls.adjusting import run_rivals
+from saeprobe.evidence.controls.draws import BothSides, Effect
+from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, current_terms, record
 from saeprobe.evidence.near import one_near
+from saeprobe.evidence.units import unit_values
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
@@ -51,12 +53,8 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
     The prompts are halved (`halves`): on one half the `most` features with the largest difference are picked, on the
     other each is tested by permuting labels between templates, or within topics under one wording. One-sided, for the
     direction was picked too. Among the picked, the false discovery rate is held at alpha (Benjamini & Hochberg 1995,
-    J. R. Stat. Soc. B 57), so that of many confirmed ones a share of alpha may be false.
-
-    Args:
-        yes: where the features are to fire.
-        no: where they are not.
-        most: how many to confirm. With few templates fewer can be: 4 + 4 that confirm reach p = 1/70 at best.
+    J. R. Stat. Soc. B 57), so that of many confirmed ones a share of alpha may be false. With few templates fewer than
+    `most` can be confirmed: 4 + 4 that confirm reach p = 1/70 at best.
 
     Raises:
         ValueError: fewer than one feature is wanted, or the prompts cannot be halved.
@@ -77,11 +75,9 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
 
 def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
     yes, no = sides
-    (pick_yes, test_yes), (pick_no, test_no) = halved(sides, terms.over)
-    apart = all(
-        set(templates(picked)).isdisjoint(templates(tested))
-        for picked, tested in ((pick_yes, test_yes), (pick_no, test_no))
-    )
+    halves = halved(sides, terms.over)
+    (pick_yes, test_yes), (pick_no, test_no) = halves
+    apart = all(set(templates(picked)).isdisjoint(templates(tested)) for picked, tested in halves)
     where = "on wordings and topics" if apart else "on topics"
     base = Evidence(
         kind="scan",
@@ -124,19 +120,15 @@ def _scanned(sides: BothSides, most: int, terms: Terms) -> Evidence:
         copies=() if tested.paired else copies(yes.prompts, no.prompts),
         parts=parts,
     )
-    found = base.estimate or 0.0
-    unasked = replace(terms, controls=())
-    controls = run_rivals(
-        sides,
-        base,
-        lambda there, unasked: _scanned(there, most, unasked),
-        lambda there: Effect(size=_scanned(there, most, unasked).estimate or 0.0, scale=None),
-        error=None,
-        found=found > 0,
-        terms=terms,
-        own={},
-    )
-    return _judged(replace(base, controls=controls), tested, features, sides, terms)
+
+    def again(there: BothSides, unasked: Terms) -> Evidence:
+        return _scanned(there, most, unasked)
+
+    def effect(there: BothSides) -> Effect:
+        return Effect(size=again(there, replace(terms, controls=())).estimate or 0.0, scale=None)
+
+    base = run_rivals(sides, base, again, effect, terms, error=None)
+    return _judged(base, tested, features, sides, terms)
 
 
 _RULE = (
@@ -150,15 +142,7 @@ _RULE = (
 
 
 def _part(
-    tested: Rates,
-    feature: int,
-    sides: BothSides,
-    test: Tested,
-    *,
-    p: float,
-    adjusted: float,
-    of: int,
-    alpha: float,
+    tested: Rates, feature: int, sides: BothSides, test: Tested, *, p: float, adjusted: float, of: int, alpha: float
 ) -> Evidence:
     """Return what the half that confirms shows of one feature."""
     values = tested.yes[:, feature], tested.no[:, feature]
@@ -180,11 +164,8 @@ def _part(
         samples=(a, b),
         rule="supported where p, adjusted for the features that were picked, is below alpha; inconclusive otherwise. "
         f"{test.rule}",
-        unit_values=tuple(
-            UnitValue(side=side.label, unit=name, value=float(value))
-            for side, names, rate in zip((a, b), tested.names, values, strict=True)
-            for name, value in zip(names, rate, strict=True)
-        ),
+        unit_values=unit_values(a.label, dict(zip(tested.names[0], values[0], strict=True)))
+        + unit_values(b.label, dict(zip(tested.names[1], values[1], strict=True))),
     )
 
 
@@ -208,40 +189,27 @@ def needed_to_confirm(tested: Rates, feature: int, picked: int, sides: BothSides
     effect, deviation = float(tested.difference[feature]), float(tested.deviation[feature])
     in_deviations = 0.0 if effect <= 0 else effect / deviation if deviation > 0 else inf
     wanted = units_to_decide(in_deviations, alpha=2 * terms.alpha / picked, paired=tested.paired)
-    of = topics if tested.paired else templates
-    have = min(len(of(side)) for side in sides)
-    what = "topics" if tested.paired else "templates a style"
-    if wanted is None:
-        return Needed(units=what, have=have, wanted=None)
-    wanted = max(2 * wanted, have + 1)
-    each = sum(len(side) / len(of(side)) for side in sides)
-    return Needed(units=what, have=have, wanted=wanted, prompts=ceil(wanted * each))
+    of, what = (topics, "topics") if tested.paired else (templates, "templates a style")
+    have, each = min(len(of(side)) for side in sides), sum(len(side) / len(of(side)) for side in sides)
+    wanted = wanted and max(2 * wanted, have + 1)
+    return Needed(units=what, have=have, wanted=wanted, prompts=wanted and ceil(wanted * each))
 
 
 def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: BothSides, terms: Terms) -> Evidence:
     found = [(part, feature) for part, feature in zip(base.parts, features, strict=True) if part]
+    picked = f"{len(features)} picked among {base.tried:,} features"
     if not found:
         best = int(np.argmin([part.p or 0.0 for part in base.parts]))
         needed = needed_to_confirm(tested, features[best], len(features), sides, terms)
-        more = f"At this difference no plan of {needed.units} would confirm it"
-        if needed.wanted is not None:
-            more = (
-                f"About {needed.wanted} {needed.units} would confirm it among so many; fewer would if fewer were picked"
-            )
-        reason = (
-            f"none of {len(features)} picked among {base.tried:,} features is confirmed; the best, feature "
-            f"{features[best]}: {base.parts[best].reason}. {more}"
-        )
+        more = f"About {needed.wanted} {needed.units} would confirm it among so many; fewer would if fewer were picked"
+        if needed.wanted is None:
+            more = f"At this difference no plan of {needed.units} would confirm it"
+        reason = f"none of {picked} is confirmed; the best, feature {features[best]}: {base.parts[best].reason}. {more}"
         return replace(base, reason=reason, needed=needed)
-    examples = ", ".join(
-        f"feature {feature}: {against(part.samples[0].mean, part.samples[1].mean, SHARE)}"
-        for part, feature in found[:EXAMPLES]
-    )
-    numbers = (
-        f"{len(found)} of {len(features)} picked among {base.tried:,} features {'is' if len(found) == 1 else 'are'} "
-        f"confirmed ({examples}{', ...' if len(found) > EXAMPLES else ''}); "
-        f"Benjamini-Hochberg at {number(terms.alpha, SHARE)}"
-    )
-    supported = "supported", f"{numbers}{summary_of(base.controls)}"
-    outcome, reason = verdict_of(base.controls, numbers) or supported
+    shown = [(feature, *(side.mean for side in part.samples)) for part, feature in found[:EXAMPLES]]
+    examples = ", ".join(f"feature {feature}: {against(a, b, SHARE)}" for feature, a, b in shown)
+    examples += ", ..." if len(found) > EXAMPLES else ""
+    numbers = f"{len(found)} of {picked} {'is' if len(found) == 1 else 'are'} confirmed ({examples}); "
+    numbers += f"Benjamini-Hochberg at {number(terms.alpha, SHARE)}"
+    outcome, reason = verdict_of(base.controls, numbers)
     return replace(base, outcome=outcome, reason=reason)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from saeprobe.claims import NotRun
 from saeprobe.evidence.compare import each_holds
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.counts import with_interval
 from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, current_terms, record
 from saeprobe.evidence.greater import picked_there
-from saeprobe.evidence.values import Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.files import number
 from saeprobe.measures.activity import activation, firing_rate
@@ -42,8 +39,8 @@ def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Reada
     terms = current_terms()
     refuse_controls("separation", terms)
     refuse_apart(yes, no)
-    for side in (yes, no):
-        refuse_unread(side)
+    refuse_unread(yes)
+    refuse_unread(no)
     picked, wanted = _wanted("separates", features)
     statement = f"fires on every {yes.label} prompt and on no {no.label} prompt"
     if picked is not None and not wanted:
@@ -103,16 +100,15 @@ def _each(
     if len(parts) == 1:
         return parts[0]
     whole, against = each_holds(parts), [part for part in parts if part.outcome == "refuted"]
-    open_ = [part for part in parts if part.outcome == "inconclusive"]
-    reason = f"all {len(parts)} features do: {', '.join(map(str, wanted))}"
-    if against or open_:
-        these, are = (against, "do not") if against else (open_, "are open")
-        reason = f"{len(these)} of {len(parts)} features {are}: {these[0].reason}"
+    listed, these = ", ".join(map(str, wanted)), against or [part for part in parts if part.outcome == "inconclusive"]
+    reason = f"all {len(parts)} features do: {listed}"
+    if these:
+        reason = f"{len(these)} of {len(parts)} features {'do not' if against else 'are open'}: {these[0].reason}"
     elsewhere = [(feature, _reaching(*part.samples)) for feature, part in zip(wanted, parts, strict=True)]
     named = ", ".join(f"{feature} ({', '.join(labels)})" for feature, labels in elsewhere if labels)
     if named and not against:
         reason += f"; not a signature of {sides[0].label} prompts, as another style fires as often: {named}"
-    statement = f"each of features {', '.join(map(str, wanted))} {statement}"
+    statement = f"each of features {listed} {statement}"
     return replace(whole, statement=statement, reason=reason, tried=parts[0].tried)
 
 
@@ -125,20 +121,21 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
     unknown = [of.label for of in beside if isinstance(of, RecordedStyle) and feature not in of.firing_rates]
     styles = (*sides, *(of for of in beside if of.label not in unknown))
     rates = [firing_rate(of, feature) for of in styles]
-    deciding = rates if len(sides) == 1 else rates[:2]
+    deciding = len(rates) if len(sides) == 1 else 2
     level = 1 - terms.alpha / (len(rates) if len(sides) == 1 else 1)
     shown = [with_interval(rate, terms, level) for rate in rates]
     own, *rest = samples = tuple(sample for sample, _ in shown)
-    counts = tuple(_prompts_behind(rate, of) for rate, of in zip(deciding, styles, strict=False))
+    at_least = (of.n_at_least or 0 if isinstance(of, RecordedStyle) else 0 for of in styles)
+    counts = tuple(one.n or least for one, least in zip(samples[:deciding], at_least, strict=False))
     of_others = samples[len(sides) :]
     fires = f"feature {feature} fires on {number(own.mean, SHARE)} of {own.label}"
     again = picked is not None and any(set(picked.prompts) & set(side.prompts) for side in sides)
     if len(sides) == 1:
-        judged = _judged_signature(f"{fires} prompts", rates[0], counts, samples, unknown, again=again)
+        judged = _judged_signature(f"{fires} prompts", counts, samples, unknown, again=again)
         named = ", ".join(one.label for one in rest) or "no other style"
     else:
         fires += f" and {number(rest[0].mean, SHARE)} of {rest[0].label} prompts"
-        judged = _judged_separation(fires, rates, counts, samples, again=again)
+        judged = _judged_separation(fires, counts, samples, again=again)
         named = "" if of_others and not unknown else f"{', '.join(one.label for one in rest)} prompts only"
     return Evidence(
         kind="separation",
@@ -153,19 +150,17 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
         n_units=counts,
         samples=samples,
         tried=None if picked is None else picked.tried,
-        unit_values=tuple(unit for _, units in shown[: len(deciding)] for unit in units),
+        unit_values=tuple(unit for _, units in shown[:deciding] for unit in units),
         rule=_RULES[len(sides)],
     )
 
 
-def _judged_separation(
-    fires: str, rates: Sequence[Quantity], counts: Sequence[int], samples: Sequence[Sample], *, again: bool
-) -> Judged:
+def _judged_separation(fires: str, counts: Sequence[int], samples: Sequence[Sample], *, again: bool) -> Judged:
     yes, no = samples[:2]
     if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
         return "inconclusive", f"{fires}, but a side has fewer than 2 prompts"
     if yes.mean != 1 or no.mean != 0:
-        return "refuted", fires + (_exception(rates[0], 1) or _exception(rates[1], 0))
+        return "refuted", fires + (_exception(yes, 1) or _exception(no, 0))
     if again:
         return "inconclusive", fires + _PICKED
     if yes.interval is None or no.interval is None:
@@ -175,13 +170,7 @@ def _judged_separation(
 
 
 def _judged_signature(
-    fires: str,
-    rate: Quantity,
-    counts: Sequence[int],
-    samples: Sequence[Sample],
-    unknown: Sequence[str],
-    *,
-    again: bool,
+    fires: str, counts: Sequence[int], samples: Sequence[Sample], unknown: Sequence[str], *, again: bool
 ) -> Judged:
     own, *rest = samples
     least = 0.0 if own.interval is None else own.interval[0]
@@ -189,7 +178,7 @@ def _judged_signature(
     if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
         return "inconclusive", f"{fires}, but a style has fewer than 2 prompts"
     if own.mean < 1:
-        return "refuted", fires + _exception(rate, 1)
+        return "refuted", fires + _exception(own, 1)
     if _reaching(own, own, *rest):
         return "refuted", fires
     if unknown:
@@ -220,11 +209,10 @@ _RULES = {
 def others(*sides: Readable) -> tuple[Readable, ...]:
     """Return each style that was read, or recorded, but those of the sides, and what repeats a style."""
     found: dict[str, Readable] = {}
+    own = {style for side in sides for style in side.styles}
     for side in sides:
         family = side.whole if isinstance(side, Features) else side.family
         found |= {} if family is None else {style: family[style] for style in family.present}
-    own = {style for side in sides for style in side.styles}
-    for side in sides:
         if isinstance(side, RecordedStyle) and side.family is not None:
             own |= {side.family.repeats.get(side.style, side.style)}
     texts = {prompt.text for side in sides for prompt in side.prompts}  # those of the style that a side repeats
@@ -252,24 +240,16 @@ def _weakest(of: Readable, feature: int) -> str:
     """Say how strong the weakest recorded firing is beside the mean one: nobody knows what is near its threshold."""
     if of.run is None or (isinstance(of, RecordedStyle) and feature not in of.activations):
         return ""
-    values = activation(of, feature).values
-    fired = values[values > 0]
+    fired = activation(of, feature).values
+    fired = fired[fired > 0]
     if not len(fired):
         return ""
     return f"; its weakest firing there is {number(float(fired.min()))}, the mean one {number(float(fired.mean()))}"
 
 
-def _prompts_behind(rate: Quantity, of: Readable) -> int:
-    if isinstance(rate, Measurement):
-        return len(rate.values)
-    return rate.n or (of.n_at_least if isinstance(of, RecordedStyle) else 0) or 0
-
-
-def _exception(side: Quantity, wanted: int) -> str:
-    if not isinstance(side, Measurement) or (side.values == wanted).all():
-        return ""
-    wrong = side.prompts[int(np.flatnonzero(side.values != wanted)[0])]
-    return f"; {'silent' if wanted else 'fires'} on {wrong.text!r}, for example"
+def _exception(side: Sample, wanted: int) -> str:
+    wrong = (prompt for prompt, value in zip(side.prompts, side.values, strict=True) if value != wanted)
+    return next((f"; {'silent' if wanted else 'fires'} on {prompt.text!r}, for example" for prompt in wrong), "")
 
 
 def _scope(prompts: Sequence[int], others: str, picked: Selected | None, sides: Sequence[Readable]) -> str:
@@ -279,6 +259,4 @@ def _scope(prompts: Sequence[int], others: str, picked: Selected | None, sides: 
         return f"the recorded prompts, {known}{others}"
     templates = len(set(unit_of(first.prompts)))
     scope = ("this wording only" if templates == 1 else f"these {templates} templates a style") + others
-    return scope + (
-        f"; picked among {picked.tried:,} features on {picked.origin(*sides)}" if picked is not None else ""
-    )
+    return scope if picked is None else f"{scope}; picked among {picked.tried:,} features on {picked.origin(*sides)}"

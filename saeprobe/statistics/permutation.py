@@ -200,11 +200,10 @@ def relabelings(runs: Sequence[Runs]) -> int:
 @lru_cache(maxsize=DRAWS[0] // CHUNK + 1)  # claims of one subject mostly have the same design, and the same draws
 def _deal(labels: tuple[tuple[tuple[int, ...], ...], ...], seed: int, start: int, count: int) -> Dealt:
     """Draw so many relabelings from the one numbered `start` on, by the labels of each run of some blocks."""
-    runs = [np.array(block, dtype=np.int64) for block in labels]
-    size = sum(block.size for block in runs)
-    rng = np.random.Generator(np.random.PCG64(seed).advance(start * size))  # as default_rng, and one step a number
-    keys = np.split(rng.random((count, size)), np.cumsum([block.size for block in runs])[:-1], axis=1)
-    parts: list[Dealt] = []
+    runs, parts = [np.array(block, dtype=np.int64) for block in labels], list[Dealt]()
+    sizes = [block.size for block in runs]
+    rng = np.random.Generator(np.random.PCG64(seed).advance(start * sum(sizes)))  # as default_rng, one step a number
+    keys = np.split(rng.random((count, sum(sizes))), np.cumsum(sizes)[:-1], axis=1)
     for block, key in zip(runs, keys, strict=True):
         if block.shape[1] == 2:  # noqa: PLR2004 - a pair, whose two labels move as one number, ten times as fast
             kept, turned = (np.ascontiguousarray(one, dtype=np.int8).view(np.int16) for one in (block, block[:, ::-1]))
@@ -263,8 +262,7 @@ def permutation_share(a: Units, b: Units) -> Share:
 def flip_share(differences: Units) -> Share:
     """Test the mean of `differences` under all ways to set their signs, two-sided, ties included."""
     count, middle = len(differences), float(differences.mean())
-    centred, half = differences - middle, count // 2
-    sums = _sums_by_size(centred[:half]), _sums_by_size(centred[half:])
+    sums = [_sums_by_size(part) for part in np.split(differences - middle, [count // 2])]
     sizes = [np.repeat(np.arange(len(part)), list(map(len, part))) for part in sums]
     first_sums, second_sums = map(np.concatenate, sums)
 

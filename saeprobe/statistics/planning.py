@@ -101,9 +101,8 @@ class Units:
             possible = 2 / factorial(fewest) if of.bound == 0 else 0.0
             return possible if fewest >= FEWEST_CORRELATED else 1.0
         if of.kind == "rate" and of.bound is not None:
-            ends = (self.shares(float(above)) for above in (True, False))
-            ps = (shares_p(end, of.bound, above=end.mean == 1, tail=alpha / 2) for end in ends)
-            return 2 * min(ps)
+            ends = (self.shares(1.0), True), (self.shares(0.0), False)
+            return 2 * min(shares_p(end, of.bound, above=above, tail=alpha / 2) for end, above in ends)
         if of.kind == "clusters" and self.paired:
             return factorial(len(self.counts)) ** (1.0 - fewest)
         if of.kind == "clusters":
@@ -134,8 +133,8 @@ def _says(units: Units, of: Sentence, alpha: float) -> str:
     if units.smallest_p(of, alpha) >= alpha:
         counts = (replace(units, counts=(n,) * len(units.counts)) for n in range(2, MOST_UNITS))
         can = next((one.counts[0] for one in counts if one.smallest_p(of, alpha) < alpha), f"more than {MOST_UNITS:,}")
+        few = f"too few for {what} at alpha = {alpha:g}, for which {can} would do"
         if of.kind == "open":
-            few = f"too few for {what} at alpha = {alpha:g}, for which {can} would do"
             return f"{named}: {few}; another sentence may take fewer"
         unless = ", unless it is 0 or 1 on every prompt" if of.kind == "mean" and 0 <= (of.bound or 0) <= 1 else ""
         return f"{named} cannot decide {what} at alpha = {alpha:g}: {can} can{unless}"
@@ -212,10 +211,8 @@ def q_values(ps: Sequence[float]) -> list[float]:
     Among the claims with a q below alpha the share of false ones is at most alpha on average, for independent and for
     positively dependent p (Benjamini & Yekutieli, Ann. Stat. 29, 2001).
     """
-    if not all(0 <= p <= 1 for p in ps):
-        raise ValueError(
-            f"the p of a test is {next(p for p in ps if not 0 <= p <= 1)}; only numbers between 0 and 1 are"
-        )
+    if strange := [p for p in ps if not 0 <= p <= 1]:
+        raise ValueError(f"the p of a test is {strange[0]}; only numbers between 0 and 1 are")
     q, smallest = [1.0] * len(ps), 1.0
     for rank, row in reversed(list(enumerate(sorted(range(len(ps)), key=lambda row: ps[row]), start=1))):
         q[row] = smallest = min(smallest, ps[row] * len(ps) / rank)
@@ -234,24 +231,23 @@ def many_claims(
     for subject, name, verdict, p in claims:
         if p is not None and verdict not in ("unverifiable", "broken", "not run"):
             subjects.setdefault(subject, []).append((name, p, verdict in CONFIRMED))
-    found: dict[str, float] = {}
-    many: list[ManyClaims] = []
+    found, many = dict[str, float](), list[ManyClaims]()
     for subject, tested in subjects.items():
         count = len(tested)
         adjusted = zip(tested, q_values([p for _, p, _ in tested]), strict=True)
         held = {name: (p, q) for (name, p, confirmed), q in adjusted if confirmed}
         surest = min((p for p, q in held.values() if q >= alpha), default=None)
-        one = ManyClaims(
-            subject=subject,
-            claims=count,
-            by_chance=count * alpha / 2,
-            at_least_one=1 - (1 - alpha / 2) ** count,
-            confirmed=len(held),
-            beyond=sum(q < alpha for _, q in held.values()),
-            surest=surest,
-            as_sure=None if surest is None else int(surest * count / alpha) + 1,
-        )
         if count > 1 and held:
+            one = ManyClaims(
+                subject=subject,
+                claims=count,
+                by_chance=count * alpha / 2,
+                at_least_one=1 - (1 - alpha / 2) ** count,
+                confirmed=len(held),
+                beyond=sum(q < alpha for _, q in held.values()),
+                surest=surest,
+                as_sure=None if surest is None else int(surest * count / alpha) + 1,
+            )
             many.append(one)
         found |= {name: q for name, (_, q) in held.items()}
     return found, tuple(many)

@@ -9,7 +9,7 @@ from controlled import numbered
 from scipy.stats import t as student
 
 from saeprobe.claims import Control
-from saeprobe.evidence.controls import Contrast, Made, answered, summary_of, verdict_of
+from saeprobe.evidence.controls import Contrast, Made, answered, verdict_of
 from saeprobe.evidence.evidence import Answer, ControlResult, Evidence, Recorder, Terms, recording
 
 
@@ -24,9 +24,9 @@ ALL: tuple[Control, ...] = ("length", "wording", "injection", "random-model", "r
 
 def test_no_control_decides_nothing() -> None:
     """Where none was declared the claim's own numbers decide, as where all are withstood."""
-    assert verdict_of((), "5 against 3") is None
-    assert summary_of(()) == ""
-    assert verdict_of([result(name) for name in ALL], "5 against 3") is None
+    assert verdict_of((), "5 against 3") == ("supported", "5 against 3")
+    outcome, reason = verdict_of([result(name) for name in ALL], "5 against 3")
+    assert (outcome, reason.count("left of it")) == ("supported", len(ALL))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -71,10 +71,10 @@ def test_what_explains_goes_before_what_is_open_and_all_that_do_are_named() -> N
 
 
 def test_what_each_left_is_said_in_order() -> None:
-    """One clause each with the share, and none for one that was not run."""
-    controls = [result("length"), replace(result("random-sae"), share=None), result("wording", p=None)]
+    """One clause each, with the share where there is one."""
+    controls = [result("length"), replace(result("random-sae"), share=None)]
     said = "; +2 left of it (50 %) beside prompt length; +2 left of it beside random features"
-    assert summary_of(controls) == said
+    assert verdict_of(controls, "5 against 3") == ("supported", f"5 against 3{said}")
 
 
 def test_contrasts_add_their_variances() -> None:

@@ -162,17 +162,18 @@ def test_topics_that_differ_are_refused() -> None:
 def test_templates_that_cannot_decide_say_how_many_could() -> None:
     """Two beside three: twice 1 in 10 relabelings; two beside two: 2 in 6. Four a style reach 2 in 70."""
     uneven = made(*two_beside_three())
-    assert uneven.smallest_p == 2 / 10
+    assert uneven.needed(2 / 10) is not None
     assert uneven.needed(0.05) == Needed(units="templates a style", have=2, wanted=4, prompts=16)
     assert uneven.needed(0.01) == Needed(units="templates a style", have=2, wanted=5, prompts=20)
-    assert uneven.needed(0.21) is None
+    assert uneven.needed(2 / 10 + 1e-9) is None
     even = made(
         *sides(
             *crossed("novice", (1, 0), templates="AB", topics=("tides",)),
             *crossed("expert", (0, 1), templates="AB", topics=("tides",)),
         )
     )
-    assert even.smallest_p == 2 / 6
+    assert even.needed(2 / 6) is not None
+    assert even.needed(2 / 6 + 1e-9) is None
 
 
 def test_topics_that_cannot_decide_say_how_many_could() -> None:
@@ -185,7 +186,8 @@ def test_topics_that_cannot_decide_say_how_many_could() -> None:
         ),
         "topics",
     )
-    assert found.smallest_p == 2 / 8
+    assert found.needed(2 / 8) is not None
+    assert found.needed(2 / 8 + 1e-9) is None
     assert found.needed(0.02) == Needed(units="topics", have=3, wanted=7, prompts=19)
 
 

@@ -7,7 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from saeprobe.measures.jackknife import exclusive_interval, rarefied
+from saeprobe.measures.exclusive import exclusive_interval, rarefied
 
 
 @pytest.mark.parametrize(("on", "but_not", "paired"), [(1, 3, False), (3, 1, False), (1, 1, False), (1, 1, True)])

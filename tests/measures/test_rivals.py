@@ -9,7 +9,8 @@ from by_hand import crossed, features
 
 from saeprobe.claims import Control
 from saeprobe.evidence.controls import Contrast, refuse_others
-from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
+from saeprobe.evidence.controls.adjusting import run_rivals
+from saeprobe.evidence.controls.draws import BothSides, Effect
 from saeprobe.evidence.evidence import ControlResult, Evidence, Recorder, UnitValue, recording
 from saeprobe.features import Features
 from saeprobe.measures import exclusive_features
@@ -73,11 +74,9 @@ def test_an_estimate_with_its_error_is_held_against_that_of_pasted_words(
         made(made_on[0]),
         lambda _sides, _terms: made(made_alone[0]),
         none_shown,
+        terms,
         error=error,
-        found=True,
-        terms=terms,
-        own={},
-    )
+    ).controls
     assert control.answer == answer
     assert control.numbers["error of L"] == pytest.approx((made_on[1] ** 2 + made_alone[1] ** 2) ** 0.5)
     assert control.numbers["error of C"] == pytest.approx((made_on[1] ** 2 / 4 + made_alone[1] ** 2) ** 0.5)
@@ -92,11 +91,9 @@ def test_what_a_test_confirmed_is_counted(alone: float, answer: str) -> None:
         made(4.0),
         lambda _sides, _terms: made(alone),
         none_shown,
+        Recorder(controls=("injection",)),
         error=None,
-        found=True,
-        terms=Recorder(controls=("injection",)),
-        own={},
-    )
+    ).controls
     assert (control.answer, control.share) == (answer, 1 - alone / 4)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 
-from saeprobe.measures.clusters import _runs, cosine_distances, mean_distances, relabel, silhouettes, style_means
+from saeprobe.measures.clusters import _runs, cosine_distances, mean_distances, relabel, silhouettes
 from saeprobe.statistics.permutation import relabelings
 
 MODULE = import_module("saeprobe.measures.clusters")  # the package gives the function of that name
@@ -73,11 +73,16 @@ def test_silhouettes_are_worked_by_hand() -> None:
     np.testing.assert_allclose(mean_distances(distances, np.array([[0, 0, 1, 1]]))[0, 2], [2.5, 4])
 
 
-def test_each_style_has_its_mean() -> None:
-    """Styles of three and of one unit, in two relabelings."""
-    values = np.array([[1.0, 2, 3, 10], [1.0, 2, 3, 10]])
-    dealt = np.array([[0, 0, 0, 1], [1, 0, 0, 0]])
-    np.testing.assert_array_equal(style_means(values, dealt), [[2, 10], [5, 1]])
+def test_the_first_style_has_its_mean_beside_that_of_all() -> None:
+    """Of units at 0, 1, 3 and 7 the silhouettes are worked above; a style of two is met in six relabelings."""
+    at, labels = np.array([0.0, 1, 3, 7]), np.array([0, 0, 1, 1])
+    distances = np.abs(at[:, None] - at[None])
+    looked = relabel(distances, labels, within=None, alpha=0.05, seed=0).looked
+    observed = [(0.8 + 0.75 - 1.5 / 4 + 2.5 / 6.5) / 4, (0.8 + 0.75) / 2]
+    assert len(looked) == 6
+    assert np.isclose(looked, observed).all(axis=1).sum() == 1
+    turned = [observed[0], (-1.5 / 4 + 2.5 / 6.5) / 2]
+    assert np.isclose(looked, turned).all(axis=1).sum() == 1
 
 
 def test_units_in_one_place_have_a_silhouette_of_zero() -> None:
@@ -111,7 +116,7 @@ def test_every_relabeling_is_counted_once(seed: int, sizes: tuple[int, ...]) -> 
     reached = relabel(distances, labels, within=None, alpha=0.05, seed=0)
     assert (len(reached.looked), reached.seed) == (len(ways), None)
     assert relabelings([_runs(labels, None)]) == len(ways)
-    np.testing.assert_allclose(sorted(reached.looked[:, 1:] @ sizes / len(labels)), sorted(expected), atol=1e-12)
+    np.testing.assert_allclose(sorted(reached.looked[:, 0]), sorted(expected), atol=1e-12)
     observed = np.mean(by_a_loop(distances, list(labels)))
     assert reached.p == pytest.approx(np.mean(np.array(expected) >= observed - 1e-9))
 
@@ -125,7 +130,7 @@ def test_within_topics_only_the_styles_of_a_topic_change_places(styles: int, top
     expected = [np.mean(by_a_loop(distances, list(way))) for way in ways]
     reached = relabel(distances, labels, within=styles, alpha=0.05, seed=0)
     assert len(reached.looked) == len(ways) == relabelings([_runs(labels, styles)])
-    np.testing.assert_allclose(sorted(reached.looked[:, 1:].mean(axis=1)), sorted(expected), atol=1e-12)
+    np.testing.assert_allclose(sorted(reached.looked[:, 0]), sorted(expected), atol=1e-12)
 
 
 @pytest.mark.parametrize("within", [None, 2])

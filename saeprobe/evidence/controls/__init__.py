@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import inf, sqrt
 from typing import Final
 
 import numpy as np
 
 from saeprobe.claims import Control
-from saeprobe.evidence.evidence import ControlResult, Evidence, EvidenceOutcome, Kind, Terms, UnitValue
+from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Terms, UnitValue
 from saeprobe.evidence.units import Compared
 from saeprobe.files import SHARE, amount, number, p_value, span
 from saeprobe.shapes import Bool
@@ -104,10 +105,8 @@ def mean_of(units: Units, *, spread: Units | None = None) -> Contrast:
 
 def weighted(*terms: tuple[float, Contrast]) -> Contrast:
     """Add independent contrasts, each by its weight."""
-    whole = Contrast(estimate=0.0, variance=0.0, freedom=inf)
-    for weight, term in terms:
-        whole = whole.plus(term, weight)
-    return whole
+    nothing = Contrast(estimate=0.0, variance=0.0, freedom=inf)
+    return reduce(lambda whole, term: whole.plus(term[1], term[0]), terms, nothing)
 
 
 def jackknife(
@@ -125,6 +124,9 @@ def jackknife(
         variance = (len(side) - 1) * float(np.var([statistic(kept) for kept in side]))
         whole = whole.plus(Contrast(estimate=0.0, variance=variance, freedom=max(1, len(side) - 1)))
     return whole
+
+
+NO_MODEL: Final = "it takes a run of the model, and a record stands in its place"
 
 
 def found(compared: Compared, terms: Terms) -> bool:
@@ -230,38 +232,30 @@ _RIVALS: Final[dict[Control, str]] = {
 """What each control takes for the rival."""
 
 
-def verdict_of(controls: Sequence[ControlResult], numbers: str) -> tuple[EvidenceOutcome, str] | None:
-    """Return what the controls decide of an effect that was found; None where it withstands all of them.
+def verdict_of(controls: Sequence[ControlResult], numbers: str, unit: str = "", *, more: str = "") -> Judged:
+    """Judge an effect that was found by its controls; `numbers` are those of the claim's own comparison.
 
-    One that explains the effect decides, whatever the others say, and the reason names all that do; else one that
-    cannot tell leaves the claim open. `numbers` are those of the claim's own comparison.
+    One that explains it decides, whatever the others say, and the reason names all that do; else one that cannot tell
+    leaves the claim open. Where all are withstood, `more` follows the numbers, and what each left of the effect.
     """
-    explaining = [control for control in controls if control.answer == "explains"]
-    if explaining:
+    if explaining := [control for control in controls if control.answer == "explains"]:
         named = _listed([control.name for control in explaining])
         return "explained", f"{numbers}, but explained by {named}: {'; '.join(one.detail for one in explaining)}"
-    unrun = [control for control in controls if control.p is None]
-    if unrun:
+    if unrun := [control for control in controls if control.p is None]:
         nor = f"; nor could {_listed([one.name for one in unrun[1:]])}" if unrun[1:] else ""
         why = f"the control for {unrun[0].name} could not be run: {unrun[0].detail}{nor}"
         return "inconclusive", f"{numbers}, but {why}"
+    summary = list[str]()
     for control in controls:
+        rival, share = _RIVALS[control.name], control.share
         if control.answer == "cannot tell":
-            return "inconclusive", f"{numbers}, but not distinguished from {_RIVALS[control.name]}: {control.detail}"
-    return None
-
-
-def summary_of(controls: Sequence[ControlResult], unit: str = "") -> str:
-    """Say what the controls left of an effect that withstood them, to go on after its numbers."""
-    return "".join(
-        f"; {number(control.estimate, unit, signed=True)} left of it"
-        f"{'' if control.share is None else f' ({number(control.share, SHARE)})'}" + " beside " + _RIVALS[control.name]
-        for control in controls
-        if control.p is not None
-    )
+            return "inconclusive", f"{numbers}, but not distinguished from {rival}: {control.detail}"
+        left = f"; {number(control.estimate, unit, signed=True)} left of it"
+        summary.append(left + ("" if share is None else f" ({number(share, SHARE)})") + " beside " + rival)
+    return "supported", numbers + more + "".join(summary)
 
 
 def _listed(names: Sequence[str]) -> str:
     """List `length`, `length and wording`, `length, wording and activity`."""
-    *others, last = names or [""]
+    *others, last = names
     return f"{', '.join(others)} and {last}" if others else last

@@ -12,8 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from saeprobe.claims import NotRun
+from saeprobe.claims import Control, NotRun
 from saeprobe.evidence.controls import (
+    NO_MODEL,
+    RANDOM,
     Contrast,
     Made,
     answered,
@@ -23,8 +25,9 @@ from saeprobe.evidence.controls import (
     untouched,
     weighted,
 )
+from saeprobe.evidence.controls.draws import BothSides, Effect, draws_control
 from saeprobe.evidence.evidence import ControlResult, Evidence, Terms
-from saeprobe.evidence.units import Compared, compare, mean_by
+from saeprobe.evidence.units import Compared, array, compare, mean_by
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import amount
 from saeprobe.prompts.prompt import Prompt, mentions
@@ -67,11 +70,6 @@ class Groups:
         return contrast.plus(replace(mean_of(array(self.topics)), estimate=0.0), share) if self.topics else contrast
 
 
-def array(group: Group) -> Units:
-    """Give the values of a group."""
-    return np.array(list(group.values()))
-
-
 def grouped(compared: Compared) -> Groups:
     """Group the values that a comparison was tested on."""
     rows = [((unit.unit,), unit.value) for unit in compared.unit_values]
@@ -87,7 +85,6 @@ def grouped(compared: Compared) -> Groups:
     return Groups(groups=(dict(a), dict(b)), topics=topics)
 
 
-NO_MODEL: Final = "it takes a run of the model, and a record stands in its place"
 UNKNOWN_WORDS: Final = (
     'nobody knows which words are the styles\' own; a file of prompts says so by words = ["..."] under each style'
 )
@@ -243,3 +240,55 @@ def injection_control(
         unit_values=shown.unit_values,
         evidence=evidence,
     )
+
+
+_PASTED: Final = (
+    "var(L) = var(D) + var(R) and var(C) = var(D) / 4 + var(R), df by Satterthwaite; the variances are jackknifed over "
+    "units, those of a mean silhouette are the styles' own. Of what a scan confirms there is no further error: p is "
+    "that of the claim where C is above 0, else 1"
+)
+
+
+def run_rivals(
+    sides: BothSides,
+    claim: Evidence,
+    again: Callable[[BothSides, Terms], Evidence],
+    effect: Callable[[BothSides], Effect],
+    terms: Terms,
+    *,
+    error: Callable[[Evidence], Contrast] | None,
+    activity: Callable[..., ControlResult] | None = None,
+) -> Evidence:
+    """Give a claim on sets of features the controls that it declares, in that order.
+
+    On pasted words the evidence is made `again`, without controls; `error` gives the estimate of such evidence with its
+    error, None where it counts what a test confirmed. Of draws `effect` says how much they show. `activity` runs the
+    control of that name on an effect that was found or not.
+    """
+    unasked, whole, unit = replace(terms, controls=()), claim.estimate or 0.0, claim.unit
+    p = 1.0 if claim.p is None else claim.p
+    found = p < terms.alpha and whole > 0
+
+    def with_error(of: Evidence) -> Contrast:
+        return Contrast(estimate=of.estimate or 0.0, variance=0.0, freedom=1) if error is None else error(of)
+
+    def rival(name: Control) -> ControlResult:
+        if name == "activity" and activity is not None:
+            return activity(found=found)
+        if name in RANDOM:
+            what = {"statement": claim.statement, "unit": unit}
+            return draws_control(name, sides, effect, **what, own=whole, found=found, terms=terms)
+        try:
+            alone = again(tuple(side.under(name) for side in sides), unasked)
+        except (NotRun, ValueError) as refused:
+            return not_run(name, whole, str(refused))
+        done = f"with the styles' own words pasted into neutral prompts {alone.reason};"
+        if alone.p is None or alone.estimate is None:
+            return not_run(name, whole, done)
+        left, half = (weighted((share, with_error(claim)), (-1.0, with_error(alone))) for share in (1.0, 0.5))
+        # the words explain what a test confirmed, of which there is no further error, where they make half of it
+        of_left = None if error is not None else claim.p if half.estimate > 0 else 1.0
+        made = Made(left=left, half=half, p=of_left, at_best=(p, p))
+        return answered(name, whole, made, terms, found=found, done=done, how=_PASTED, unit=unit, evidence=alone)
+
+    return replace(claim, controls=tuple(map(rival, terms.controls)))

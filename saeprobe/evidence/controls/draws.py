@@ -1,8 +1,8 @@
-"""Many draws of what is random are held against a claim, and so are pasted words where it is about sets of features."""
+"""What is random is drawn and held against a claim: models and SAEs by a control, and sets of features that steer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from math import comb, floor
@@ -10,14 +10,16 @@ from typing import Final, TypeVar, cast
 
 import numpy as np
 
+from saeprobe.captures import Continuations
 from saeprobe.claims import Control, NotRun
-from saeprobe.evidence.controls import RANDOM, Contrast, Made, answered, not_run, weighted
-from saeprobe.evidence.controls.adjusting import NO_MODEL
-from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, Terms, UnitValue
-from saeprobe.evidence.values import Measurement
+from saeprobe.evidence.controls import NO_MODEL, not_run
+from saeprobe.evidence.evidence import COUNTED, ControlResult, Evidence, EvidenceOutcome, Needed, Terms
+from saeprobe.evidence.units import needed_in_words, raised_by, sample_of, unit_values
+from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
-from saeprobe.files import amount, p_value
+from saeprobe.files import against, amount, p_value
 from saeprobe.statistics.intervals import rate_p
+from saeprobe.statistics.permutation import tolerance
 
 FIRST: Final = 20  # draws are read at least
 MOST: Final = 40  # are read at most, or as many as make 1 / (draws + 1) less than alpha
@@ -128,8 +130,7 @@ def draws_control(
     def words(size: float) -> str:
         return amount(size, unit, signed=True) if scale is None else f"{100 * size:+.3g} %"
 
-    shown = {"D": size, "R": mean, "draws": len(drawn), "as large": as_large}
-    shown |= {"half as large": half, "p of half": of_half}
+    shown = {"draws": len(drawn), "as large": as_large, "half as large": half, "p of half": of_half}
     return ControlResult(
         name=name,
         answer="withstood" if withstood else "explains" if explains else "cannot tell",
@@ -140,10 +141,8 @@ def draws_control(
         f"the same {prompts:,} prompts, {half} at least half of it, {words(mean)} on average, {p_value(p)}",
         share=(size - mean) / size if size > 0 else None,
         rule=_RULE.format(alpha=terms.alpha, surely=HALF_SURELY, **vars(plan)),
-        numbers=shown,
-        unit_values=tuple(
-            UnitValue(side=statement, unit=f"draw {draw}", value=float(value)) for draw, value in enumerate(drawn)
-        ),
+        numbers={"D": size, "R": mean, **shown},
+        unit_values=unit_values(statement, {f"draw {draw}": value for draw, value in enumerate(drawn.tolist())}),
     )
 
 
@@ -167,15 +166,12 @@ def _on(side: Measurement | Features, there: Measurement | Features) -> Measurem
     """Take a side on the prompts that were read there too."""
     these = set(there.prompts)
     chosen = np.array([prompt in these for prompt in side.prompts])
-    if isinstance(side, Measurement):
-        return side.select(chosen)
-    return side.select(np.flatnonzero(chosen).tolist())
+    return side.select(chosen) if isinstance(side, Measurement) else side.select(np.flatnonzero(chosen).tolist())
 
 
 def _alike(one: Measurement | Features, other: Measurement | Features) -> bool:
-    if isinstance(one, Measurement) and isinstance(other, Measurement):
-        return np.array_equal(one.values, other.values)
-    return False  # of features nothing is known to be the same
+    # of features nothing is known to be the same
+    return isinstance(one, Measurement) and isinstance(other, Measurement) and np.array_equal(one.values, other.values)
 
 
 def _sizes(claim: Effect, effects: list[Effect]) -> tuple[float, np.ndarray, float | None]:
@@ -200,51 +196,105 @@ def of_means(sides: tuple[Measurement, ...]) -> Effect:
     return Effect(size=a.mean - b.mean, scale=None if a.unit in COUNTED else b.mean)
 
 
-_PASTED: Final = (
-    "var(L) = var(D) + var(R) and var(C) = var(D) / 4 + var(R), df by Satterthwaite; the variances are jackknifed over "
-    "units, those of a mean silhouette are the styles' own. Of what a scan confirms there is no further error: p is "
-    "that of the claim where C is above 0, else 1"
-)
+Greater = Callable[[Measurement, Measurement, Terms, "Margin | None"], Evidence]
+"""Decides whether one measurement lies above another, by a margin if there is one."""
 
 
-def run_rivals(
-    sides: BothSides,
-    claim: Evidence,
-    again: Callable[[BothSides, Terms], Evidence],
-    effect: Callable[[BothSides], Effect],
-    *,
-    error: Callable[[Evidence], Contrast] | None,
-    found: bool,
-    terms: Terms,
-    own: Mapping[Control, Callable[[], ControlResult]],
-) -> tuple[ControlResult, ...]:
-    """Run the controls that a claim on sets of features declares, in that order, where its evidence is `found`.
+def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None, *, greater: Greater) -> Evidence:
+    """Decide `a > b` of arms of steering: of the steered arm and random sets by rank, of others as of any prompts.
 
-    On pasted words the evidence is made `again`, without controls; `error` gives the estimate of such evidence with its
-    error, None where it counts what a test confirmed. Of draws `effect` says how much they show. `own` are the controls
-    that only this kind of evidence has.
+    A steered arm is ranked among random sets of as many features at equal norm, and held against the unsteered model.
+    Both must hold (intersection-union test, Berger 1982): the rank says that these features do more than others, and is
+    exact however few the prompts; the comparison with the unsteered model, by `greater`, is for other wordings. All
+    means of the rank are over the samples that the random sets have. As all arms share the luck of a sample, one with
+    further samples could lie above all sets by that luck alone.
+
+    Raises:
+        TypeError: the sets are not of the experiment and strength of the steered arm, and so not of equal norm.
     """
-    unasked, whole, unit = replace(terms, controls=()), claim.estimate or 0.0, claim.unit
+    arms, again = {one.continued.arm: (one, one.continued) for one in (a, b) if one.continued is not None}, a.again
+    if arms.keys() != {"steered", "random"} or again is None:
+        return greater(a, b, terms, margin)
+    (steered, arm), (random, other) = arms["steered"], arms["random"]
+    if arm.items is not other.items or arm.strength != other.strength or steered.prompts != random.prompts:
+        raise TypeError(
+            f"{steered.label} and {random.label} are not of one experiment, strength and set of prompts, and so not of "
+            "equal norm; compare golden.at(20) with golden.random_feature.at(20)"
+        )
 
-    def with_error(of: Evidence) -> Contrast:
-        return Contrast(estimate=of.estimate or 0.0, variance=0.0, freedom=1) if error is None else error(of)
+    def read(of: Continuations, features: tuple[int, ...] | None = None) -> Measurement:
+        return again(replace(of, items=tuple(one for one in of.arm_items if features in (None, one.features))))
 
-    def rival(name: Control) -> ControlResult:
-        if name in RANDOM:
-            what = {"statement": claim.statement, "unit": unit}
-            return draws_control(name, sides, effect, **what, own=whole, found=found, terms=terms)
-        try:
-            alone = again(tuple(side.under(name) for side in sides), unasked)
-        except (NotRun, ValueError) as refused:
-            return not_run(name, whole, str(refused))
-        done = f"with the styles' own words pasted into neutral prompts {alone.reason};"
-        if alone.p is None or alone.estimate is None:
-            return not_run(name, whole, done)
-        left, half = (weighted((share, with_error(claim)), (-1.0, with_error(alone))) for share in (1.0, 0.5))
-        # the words explain what a test confirmed, of which there is no further error, where they make half of it
-        p = None if error is not None else claim.p if half.estimate > 0 else 1.0
-        made = Made(left=left, half=half, p=p, at_best=(claim.p or 1.0, claim.p or 1.0))
-        how = _PASTED
-        return answered(name, whole, made, terms, found=found, done=done, how=how, unit=unit, evidence=alone)
+    prompts = set(steered.prompts)
+    kept = replace(arm, items=tuple(one for one in arm.items if one.prompt in prompts))
+    samples = 1 + max(one.sample for one in kept.random_feature.arm_items)
+    first = replace(kept, items=tuple(one for one in kept.items if one.sample < samples))
+    names = dict.fromkeys(one.features for one in first.random_feature.arm_items)
+    sets = np.array([read(first.random_feature, features).mean for features in names])
+    claim, base, unsteered = read(first).mean, read(first.unsteered).mean, read(kept.unsteered)
 
-    return tuple(own[name]() if name in own else rival(name) for name in terms.controls)
+    up, side, slack = steered is a, "above" if steered is a else "below", tolerance(sets)
+    times, plus = (1.0, 0.0) if margin is None else (margin.times, margin.plus)
+    above = claim - (times * sets + plus) if up else sets - (times * claim + plus)
+    as_far, no_farther = int((above <= slack).sum()), int((above >= -slack).sum())
+    rank_p, contrary_p = (1 + as_far) / (1 + len(sets)), (1 + no_farther) / (1 + len(sets))  # Phipson & Smyth 2010
+    effect, of_sets = (claim - base, sets - base) if up else (base - claim, base - sets)
+    half = int((of_sets >= effect / 2 - slack).sum()) if effect > 0 else 0
+
+    larger, smaller = (steered, unsteered) if up else (unsteered, steered)
+    part = greater(larger, smaller, terms, None if margin is None else replace(margin, of=smaller))
+    in_part = 1.0 if part.one_sided is None else part.one_sided
+    p, alpha, works, needed = min(1.0, 2 * max(rank_p, in_part)), terms.alpha, part.outcome == "supported", None
+    outcome: EvidenceOutcome = "inconclusive"
+    if works and rank_p < alpha / 2:
+        outcome, why = "supported", ""
+    elif works and rate_p(half, len(sets), bound=0.5, above=True) <= 0.01:  # noqa: PLR2004 - 28 of 40 or 51 of 80
+        outcome, why = "explained", f": {half} of the sets make at least half of the effect"
+    elif part.outcome == "refuted" and 2 * as_far >= len(sets):
+        outcome, why = "refuted", ": the contrary holds against the unsteered model"
+    elif contrary_p < alpha / 2 and not (part.estimate or 0.0) > 0:
+        outcome, why = "refuted", ": the contrary holds against the sets"
+    elif not works:
+        needed, before = part.needed, "; 12 prompts x 2 samples go before more sets"
+        more = part.reason if needed is None else needed_in_words(needed) + before
+        why = f": not {side} the unsteered model. {more}"
+    elif len(sets) < (wanted := floor(2 / alpha)):
+        needed = Needed(units="random sets", have=len(sets), wanted=wanted)
+        why = f": so few sets cannot reach p below {alpha:g} whatever the values; random_features={wanted} can"
+    else:
+        why = f": not distinguished from the sets at alpha = {alpha:g}"
+    beyond = None if margin is None else margin.over(b.mean)
+    place = f"{side} {len(sets) - as_far} of {len(sets)} random sets"
+    of_sets = {f"features {', '.join(map(str, of))}": mean for of, mean in zip(names, sets, strict=True)}
+    own = unit_values(steered.label, {"the chosen features": claim}) + unit_values("unsteered", {"no features": base})
+    return Evidence(
+        kind="greater" if margin is None else "at least",
+        statement=f"{a.name} > {b.name if margin is None else margin.name}",
+        outcome=outcome,
+        reason=f"{against(steered.mean, unsteered.mean, a.unit)} unsteered, {place}, {p_value(p)}{why}",
+        scope=f"features such as these {len(sets)} random sets; against the unsteered model {part.scope}",
+        unit=a.unit,
+        estimate=a.mean - b.mean - (beyond or 0.0),
+        p=p,
+        alpha=alpha,
+        test=f"rank among {len(sets)} random sets; against the unsteered model {part.test}",
+        units="random sets",
+        n_units=(1, len(sets)),
+        samples=(sample_of(a, terms), sample_of(b, terms)),
+        parts=(part,),
+        margin=beyond,
+        needed=needed,
+        rule=_RANK.format(samples=samples, half=alpha / 2, far="large" if up else "small") + raised_by(margin),
+        unit_values=own + unit_values(random.label, of_sets),
+        continuations=tuple((arm.label, *text) for arm in (a, b) for text in arm.continuations),
+    )
+
+
+_RANK: Final = (
+    "the unit values are means over the prompts and as many samples as the sets have, {samples}. Supported where the "
+    "part against the unsteered model is and the rank p, (1 + sets as {far} as the steered arm) / (1 + sets), is below "
+    "alpha / 2 = {half:g}; explained where only the part is, and so many sets make at least half of the steered arm's "
+    "effect that 1 of 2 each would do so with a binomial p of at most 0.01; refuted where the part is and half of the "
+    "sets are as {far}, or where the contrary rank p is below alpha / 2 and the part's estimate not above zero; "
+    "inconclusive otherwise. p is twice the larger one-sided p"
+)

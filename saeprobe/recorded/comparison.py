@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from saeprobe.files import FileError, load_json, write_whole
-from saeprobe.recorded.stated import SINGLE
+from saeprobe.recorded import SINGLE
 from saeprobe.recorded.summaries import WHOLE, Held, count_at, held_at
 from saeprobe.recorded.tensors import ArticleFeatures
 from saeprobe.shapes import Int

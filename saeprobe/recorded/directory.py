@@ -26,8 +26,8 @@ from saeprobe.claims import NotRun
 from saeprobe.features import Features, RecordedRun
 from saeprobe.files import FileError, cut, shortened
 from saeprobe.prompts import STYLES, PromptChoice, no_style
+from saeprobe.recorded import EidTable, Key, RecordedFile, Stated, alike, language_of
 from saeprobe.recorded.record import BY_PROMPT, POOLED, REMEDY, Recorded, from_features, from_ranks, from_summaries
-from saeprobe.recorded.stated import EidTable, Key, RecordedFile, Stated, alike, language_of
 from saeprobe.recorded.tensors import ArticleFeatures, Entries, features_of
 
 _SUMMARIES: Final = ("feature-diff", "firing-by-style", "activations-by-topic")

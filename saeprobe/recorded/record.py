@@ -17,7 +17,7 @@ from saeprobe.files import number, visible
 from saeprobe.prompts import Prompt, incomplete, no_style
 
 if TYPE_CHECKING:
-    from saeprobe.recorded.stated import EidTable, RecordedFile
+    from saeprobe.recorded import EidTable, RecordedFile
     from saeprobe.recorded.tensors import ArticleFeatures
 
 AS_RECORDED: Final = "as recorded"

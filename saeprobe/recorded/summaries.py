@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from saeprobe.files import FileError, shortened
-from saeprobe.recorded.stated import SINGLE, Key, RecordedFile
+from saeprobe.recorded import SINGLE, Key, RecordedFile
 
 BY_STYLE: Final = "condition_distribution"
 """The key of a feature's counts by style."""

@@ -17,8 +17,8 @@ from saeprobe.features import Features
 from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
 from saeprobe.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
+from saeprobe.subject import models_absent
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import Reading, Request, Want
 
 if TYPE_CHECKING:  # it imports torch

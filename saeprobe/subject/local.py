@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from saeprobe.claims import NotRun
 from saeprobe.files import quoted
 from saeprobe.prompts import NEUTRAL, PromptSet
+from saeprobe.subject import UNSTORED, models_absent, not_imported, this_machine
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
-from saeprobe.subject.machine import UNSTORED, models_absent, not_imported, this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import DATE, Located, Lookup, depth_of, described, downloads
 from saeprobe.subject.provenance import Yardstick

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final, Literal
 
 from saeprobe.files import bytes_in_words
-from saeprobe.subject.machine import Machine
+from saeprobe.subject import Machine
 from saeprobe.subject.specification import Dtype, Memory, ModelShape, Quantisation, SubjectError
 
 Kind = Literal["resident", "sharded", "streamed"]

@@ -9,14 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, cast
 
-from saeprobe.subject import provenance
+from saeprobe.subject import models_absent, provenance, setting
 from saeprobe.subject.files import INDEX, WHOLE
 from saeprobe.subject.files.model import TOKENIZER, files_alone, model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.properties import COMPETING, Properties, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning, has_chat_template
-from saeprobe.subject.machine import models_absent, setting
 from saeprobe.subject.specification import (
     Download,
     ModelShape,

@@ -11,9 +11,9 @@ from typing import Any, Final, cast, get_args
 
 from saeprobe.files import FileError, parsed_toml, quoted, read_text, shortened
 from saeprobe.prompts import PromptError, PromptFile
+from saeprobe.subject import models_absent
 from saeprobe.subject.files.sae import find_release, near
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import (
     Dtype,
     Memory,

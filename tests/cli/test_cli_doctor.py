@@ -17,9 +17,8 @@ from made_subjects import Made
 from saeprobe.cli import doctor
 from saeprobe.cli.doctor import hardware, least_seconds, outlook
 from saeprobe.cli.rates import Rates, measure, not_built_for
-from saeprobe.subject import local
+from saeprobe.subject import Gpu, Machine, local
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import Gpu, Machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan
 from saeprobe.subject.registry import find_subject
 

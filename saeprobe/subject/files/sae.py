@@ -19,9 +19,9 @@ from saeprobe.claims import NotRun
 from saeprobe.files import FileError, quoted, shortened, write_whole
 from saeprobe.recorded.archives import load_data
 from saeprobe.shapes import StoredTensor
+from saeprobe.subject import models_absent
 from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, offline, read_json
 from saeprobe.subject.files.properties import Properties, Tensor, check_kinds, check_tensors, properties_of
-from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import Sae, SaeFile, SaeFolder, SaeRelease, SubjectError
 
 CONFIG: Final = "cfg.json"

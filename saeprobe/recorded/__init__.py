@@ -66,41 +66,24 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RecordedFile:
-    """A file is summed up.
-
-    Attributes:
-        path: where it lies.
-        folder: what sets it apart from another file of its name: the end of the path of its folder.
-        kind: what it is, or seems to be where it has a `problem`.
-        description: the same for people.
-        styles: the prompt styles that it has numbers of.
-        topics: the topics that it names.
-        all_topics: whether those are all of its topics.
-        n: prompts a style, where it counts them.
-        shares: whether it gives shares alone, so that `n` may be any multiple of what stands there.
-        width: features of the SAE; None where it does not show them all.
-        features: numbers of features that it lists.
-        states: the summaries that it states, each with half a unit of its last decimal.
-        facts: what else is known of it, in words.
-        content: what was read and checked.
-        problem: why it cannot be used.
-    """
+    """A file is summed up."""
 
     path: Path
-    folder: str = ""
-    kind: Kind = "unknown"
-    description: str = "unknown"
-    styles: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
-    all_topics: bool = True
-    n: int | None = None
-    shares: bool = False
-    width: int | None = None
-    features: tuple[int, ...] = ()
+    folder: str = ""  # the end of the path of its folder, which sets it apart from another file of its name
+    kind: Kind = "unknown"  # what it is, or seems to be where it has a `problem`
+    description: str = "unknown"  # the same for people
+    styles: tuple[str, ...] = ()  # the prompt styles that it has numbers of
+    topics: tuple[str, ...] = ()  # the topics that it names
+    all_topics: bool = True  # whether those are all of its topics
+    n: int | None = None  # prompts a style, where it counts them
+    shares: bool = False  # whether it gives shares alone, so that `n` may be any multiple of what stands there
+    width: int | None = None  # features of the SAE; None where it does not show them all
+    features: tuple[int, ...] = ()  # numbers of features that it lists
+    # the summaries that it states, each with half a unit of its last decimal
     states: Mapping[Key, tuple[float, float]] = field(default_factory=dict[Key, tuple[float, float]])
-    facts: Mapping[str, str] = field(default_factory=dict[str, str])
-    content: object = None
-    problem: FileError | None = None
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])  # what else is known of it, in words
+    content: object = None  # what was read and checked
+    problem: FileError | None = None  # why it cannot be used
 
     @property
     def name(self) -> str:
@@ -132,19 +115,12 @@ class RecordedFile:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EidTable:
-    """A table holds the EID of one prompt a topic and persona.
+    """A table holds the EID of one prompt a topic and persona."""
 
-    Attributes:
-        topics: one a row.
-        personas: one a column, in the file's order.
-        eid: effective rank of the centred hidden states of the whole prompt, `[topics, personas]`.
-        seq_len: tokens of the prompt, `[topics, personas]`.
-    """
-
-    topics: tuple[str, ...]
-    personas: tuple[str, ...]
-    eid: Float[np.ndarray, "topics personas"]
-    seq_len: Int[np.ndarray, "topics personas"]
+    topics: tuple[str, ...]  # one a row
+    personas: tuple[str, ...]  # one a column, in the file's order
+    eid: Float[np.ndarray, "topics personas"]  # effective rank of the centred hidden states of the whole prompt
+    seq_len: Int[np.ndarray, "topics personas"]  # tokens of the prompt
 
     def check(self, path: Path, d_in: float = math.inf) -> None:
         """Refuse a rank that is not above 0, or is above that of `seq_len` vectors of `d_in` dimensions.
@@ -163,21 +139,13 @@ class EidTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Stated:
-    """A subject states this of itself, and recorded files have to agree with it; None is what it does not state.
+    """A subject states this of itself, and recorded files have to agree with it; None is what it does not state."""
 
-    Attributes:
-        subject: its name.
-        d_sae: features of its SAE.
-        d_in: width of the residual stream.
-        hook_name: where it is read, in TransformerLens' names.
-        prompts: what the capture has it read; for a published protocol those of the printed run, None where nobody
-            has given them.
-    """
-
-    subject: str
-    d_sae: int | None = None
-    d_in: int | None = None
-    hook_name: str | None = None
+    subject: str  # its name
+    d_sae: int | None = None  # features of its SAE
+    d_in: int | None = None  # width of the residual stream
+    hook_name: str | None = None  # where it is read, in TransformerLens' names
+    # what the capture has it read; for a published protocol those of the printed run, None where nobody has given them
     prompts: PromptSet | None = None
 
     @property

@@ -31,33 +31,22 @@ NEAR_ZERO: Final = 0.1  # of a feature's mean strength where it fires; weaker fi
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class RecordedStyle:
-    """A record holds numbers of one prompt style.
-
-    Attributes:
-        style: the style.
-        quantities: by name of the measure, values of each prompt or a bare summary.
-        firing_rates: by feature, the share of prompts on which it fired; only the features that the record lists.
-        n: prompts of the style, where the record counts them; None where it gives shares alone.
-        activations: by feature, its activation on each prompt, 0 where it was silent; only where the record holds them.
-        exclusive: by other style, how many features fired on this style and never on the other.
-        n_at_least: prompts behind the firing rates: the smallest number that can produce them all.
-        origin: the file.
-        family: the whole record that this was selected from; None where it was not.
-        run: of which run it is.
-        remedy: what would bring the rest.
-    """
+    """A record holds numbers of one prompt style."""
 
     style: str
-    quantities: Mapping[str, Quantity]
+    quantities: Mapping[str, Quantity]  # by name of the measure, values of each prompt or a bare summary
+    # by feature, the share of prompts on which it fired; only the features that the record lists
     firing_rates: Mapping[int, float] = field(default_factory=dict[int, float])
-    n: int | None = None
+    n: int | None = None  # prompts of the style, where the record counts them; None where it gives shares alone
+    # by feature, its activation on each prompt, 0 where it was silent; only where the record holds them
     activations: Mapping[int, Measurement] = field(default_factory=dict[int, Measurement])
+    # by other style, how many features fired on this style and never on the other
     exclusive: Mapping[str, Summary] = field(default_factory=dict[str, Summary])
-    n_at_least: int | None = None
-    origin: str
-    family: Recorded | None = None
-    run: RecordedRun | None = None
-    remedy: str = REMEDY
+    n_at_least: int | None = None  # prompts behind the firing rates: the smallest number that can produce them all
+    origin: str  # the file
+    family: Recorded | None = None  # the whole record that this was selected from; None where it was not
+    run: RecordedRun | None = None  # of which run it is
+    remedy: str = REMEDY  # what would bring the rest
 
     def __repr__(self) -> str:
         return visible(f"<{self.style} of {self.origin}>")

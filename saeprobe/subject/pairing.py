@@ -16,14 +16,7 @@ from saeprobe.subject.files.properties import COMPETING, Properties, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning, has_chat_template
-from saeprobe.subject.specification import (
-    Download,
-    ModelShape,
-    SaeFolder,
-    SaeRelease,
-    SubjectError,
-    SubjectSpec,
-)
+from saeprobe.subject.specification import Download, ModelShape, SaeFolder, SaeRelease, SubjectError, SubjectSpec
 
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,6})\.hook_resid_(pre|post)")
 DATE: Final = "26 Jul 2024"

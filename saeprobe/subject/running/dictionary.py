@@ -184,18 +184,12 @@ class Thresholds:
     encoder reads and of its weights (three more where it scales) point in no particular direction and are of `_RMS` u
     each; those of single numbers, the product, the biases, their sum and the threshold, are bounded by u of each; a
     scale that is itself rounded twice moves the product by 2 u of it.
-
-    Attributes:
-        sae: one whose features have thresholds of their own: with ReLU or JumpReLU, gated or not.
-        tolerance: t, the rounding error as a share of the stream's norm.
-        level: the thresholds, 0 for ReLU.
-        norms: |W_enc[:, i]| / sqrt(d_in).
     """
 
-    sae: Sae
-    tolerance: float
-    level: Float[Tensor, " d_sae"] | float
-    norms: Float[Tensor, " d_sae"]
+    sae: Sae  # one whose features have thresholds of their own: with ReLU or JumpReLU, gated or not
+    tolerance: float  # t, the rounding error as a share of the stream's norm
+    level: Float[Tensor, " d_sae"] | float  # the thresholds, 0 for ReLU
+    norms: Float[Tensor, " d_sae"]  # |W_enc[:, i]| / sqrt(d_in)
 
     def encode(self, x: Float[Tensor, "rows d_in"]) -> tuple[Float[Tensor, "rows d_sae"], Bool[Tensor, "rows d_sae"]]:
         """Return the features of x, and which of them are near their threshold."""

@@ -253,10 +253,7 @@ class SaeReader:
         if (why := self.pairing.properties.unsteerable) is not None:
             raise ReadingError(f"{self.name} cannot be steered: {why}")
         of_whole = Experiment(
-            subject=self.name,
-            steering=steering,
-            directions=cast(Tensor, self.sae.W_dec),
-            alive=self._alive(experiment),
+            subject=self.name, steering=steering, directions=cast(Tensor, self.sae.W_dec), alive=self._alive(experiment)
         )
         asked = {prompt.text: prompt for prompt in prompts}
         batches = [batch for batch in steering.batches(experiment) if not asked.keys().isdisjoint(batch)]

@@ -114,23 +114,13 @@ def _config(folder: Path, *, depth: int) -> Any:
         return from_files(AutoConfig, folder, "the configuration", view=view)
 
 
-def open_sweep(
-    folder: Path,
-    *,
-    depth: int,
-    dtype: Dtype,
-    device: str = "cpu",
-    draw: Draw | None = None,
-) -> LayerSweep:
+def open_sweep(folder: Path, *, depth: int, dtype: Dtype, device: str = "cpu", draw: Draw | None = None) -> LayerSweep:
     """Make a model of one layer without weights; what is read from the files is put into it layer after layer.
 
     The arguments are those of `open_stack`; `draw` makes the weights in place of reading them.
     """
     files = LayerFiles(
-        stored=check_checkpoint(folder, depth=depth),
-        dtype=dtype,
-        pinned=torch.device(device).type == "cuda",
-        draw=draw,
+        stored=check_checkpoint(folder, depth=depth), dtype=dtype, pinned=torch.device(device).type == "cuda", draw=draw
     )
     config = _config(folder, depth=depth)
     kinds: list[str] = list(getattr(config, "layer_types", None) or ())

@@ -34,6 +34,7 @@ class Run:
 
 
 Streams = Mapping[int, Float[Tensor, "pos d_in"]]  # the residual streams of one run, by depth
+ByRun = Iterator[tuple[int, Streams]]  # the number of each run, with its streams
 
 
 class ResidualStream(Protocol):
@@ -44,9 +45,7 @@ class ResidualStream(Protocol):
         """Return where it computes, as torch writes it."""
         ...
 
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Streams]]:
+    def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Give the streams of each run, without padding, with the run's index; each once, in an order of its choosing.
 
         `batch_size` is halved when the memory does not hold as many; `progress` is called after each step.
@@ -172,7 +171,7 @@ def run_in_batches(
     device: str,
     batch_size: int,
     progress: Share | None,
-) -> Iterator[tuple[int, Streams]]:
+) -> ByRun:
     """Give the streams of each run with its index, batch by batch; `forward` takes ascending depths."""
 
     def work(part: Sequence[int]) -> list[Streams]:

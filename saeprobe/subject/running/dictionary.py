@@ -195,15 +195,11 @@ class Thresholds:
         """Return the features of x, and which of them are near their threshold."""
         kept: list[Tensor] = []
 
-        def keep(module: object, inputs: object, output: Tensor) -> None:
-            del module, inputs
+        def keep(_: object, __: object, output: Tensor) -> None:
             kept.append(output)
 
-        handle = cast(Any, self.sae).hook_sae_acts_pre.register_forward_hook(keep)
-        try:
+        with cast(Any, self.sae).hook_sae_acts_pre.register_forward_hook(keep):
             acts = self.sae.encode(x)
-        finally:
-            handle.remove()
         scale, before = self._scale(x.float()), kept[0].float()
         if self.sae.cfg.architecture() != "gated":
             return acts, (before - self.level).abs() <= self._reach(x.float(), scale, before, "b_enc")

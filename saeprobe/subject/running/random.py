@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, cast
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from saeprobe.shapes import Float, Int
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running import Run
+from saeprobe.subject.running import ByRun, Run
 from saeprobe.subject.running import Streams as ByDepth
 from saeprobe.subject.running.dictionary import Sae, load_sae, relu_sae, thresholds_of
 from saeprobe.subject.running.opening import Opening, open_model, open_reader
@@ -143,9 +143,7 @@ class RememberingModel:
         """Name the device on which the model computes, as torch writes it."""
         return self.model.device
 
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, ByDepth]]:
+    def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Yield the streams of each run by depth; see `ResidualStream`."""
         whole = {run.batch for run in runs if run.batch and run not in self._kept}  # a batch keeps its shape
         lacking = [index for index, run in enumerate(runs) if run not in self._kept or run.batch in whole]

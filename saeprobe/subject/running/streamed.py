@@ -7,9 +7,9 @@ this sweep where reading takes half as long as computing; accelerate's disk offl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,7 @@ from saeprobe.shapes import Float
 from saeprobe.subject.files import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
-from saeprobe.subject.running import Batch, Run, Streams, attempt, batches_of, each_part, pad
+from saeprobe.subject.running import Batch, ByRun, Run, attempt, batches_of, each_part, pad
 from saeprobe.subject.running.layers import ReachedError, blocks_of, decoder_of, stream_of, without_norm
 from saeprobe.subject.running.weights import Draw, check_checkpoint, check_finite, foreign, from_files
 from saeprobe.subject.specification import Dtype, Share, SubjectError
@@ -210,9 +210,7 @@ class LayerSweep:
     depth: int
     device: str
 
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Streams]]:
+    def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Give the streams of each run, on the CPU, as soon as its deepest layer is done."""
         if not runs:
             return
@@ -285,7 +283,7 @@ class LayerSweep:
             raise ReachedError
 
         batch = self._batch(group)
-        with self._hooked(receive), suppress(ReachedError):
+        with blocks_of(self.model)[0].register_forward_pre_hook(receive, with_kwargs=True), suppress(ReachedError):
             self._forward(batch, input_ids=batch.ids)
 
     def _layer(self, group: _Group) -> None:
@@ -307,31 +305,19 @@ class LayerSweep:
 
         width = self.model.get_input_embeddings().embedding_dim
         nought = state.new_zeros(1, 1, 1).expand(*state.shape[:2], width)
-        with self._hooked(give, receive), suppress(ReachedError):
+        block = blocks_of(self.model)[0]
+        given, received = block.register_forward_pre_hook(give, with_kwargs=True), block.register_forward_hook(receive)
+        with given, received, suppress(ReachedError):
             self._forward(self._batch(group), inputs_embeds=nought)
 
     def _batch(self, group: _Group) -> Batch:
         return pad(group.ids, side="right", device=self.device, length=group.state.shape[1])
 
-    @contextmanager
-    def _hooked(self, before: Callable[..., object], after: Callable[..., None] | None = None) -> Generator[None]:
-        """Do one thing before the block runs and another after it, while entered."""
-        block = blocks_of(self.model)[0]
-        handles = [block.register_forward_pre_hook(before, with_kwargs=True)]
-        handles += [] if after is None else [block.register_forward_hook(after)]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
     @torch.no_grad()
     def _forward(self, batch: Batch, **inputs: Tensor) -> None:
         self.model(**inputs, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False)
 
-    def _finished(
-        self, group: _Group, runs: Sequence[Run], depth: int, kept: dict[int, dict[int, Tensor]]
-    ) -> Iterator[tuple[int, Streams]]:
+    def _finished(self, group: _Group, runs: Sequence[Run], depth: int, kept: dict[int, dict[int, Tensor]]) -> ByRun:
         """Keep the streams that are wanted at this depth, and give those of runs that now have all of theirs."""
         wanting = [row for row, number in enumerate(group.numbers) if depth in runs[number].depths]
         if not wanting:

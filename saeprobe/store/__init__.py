@@ -76,11 +76,8 @@ class Store:
     def continuation_keys(self, whole_fingerprint: str, steering: Steering, texts: Sequence[str]) -> list[str]:
         """Return the keys of the continuations of the prompts of a steering experiment, in their order.
 
-        Args:
-            whole_fingerprint: the one of all the model's layers (`Subject.whole_fingerprint`).
-            steering: what is done to the model.
-            texts: the prompts of the whole experiment. They belong to each key: the random features are drawn from
-                those that fire on them.
+        The fingerprint is the one of all the model's layers (`Subject.whole_fingerprint`). The texts of the whole
+        experiment belong to each key: the random features are drawn from those that fire on them.
         """
         decides = {
             "fingerprint": whole_fingerprint,

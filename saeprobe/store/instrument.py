@@ -79,11 +79,11 @@ class InstrumentCheck:
     """
 
     layers: tuple[LayerFit, ...]
-    l0: float | None
-    variance_explained: float | None
-    source: str
+    l0: float | None = None
+    variance_explained: float | None = None
+    source: str = ""
     findings: tuple[str, ...]
-    misfit: str | None
+    misfit: str | None = None
 
     @property
     def here(self) -> LayerFit | None:
@@ -222,17 +222,23 @@ def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> 
     found = (_off_l0(here, yardstick),)
     if yardstick.writes_to is None:
         found = (_misplaced(here, layers, hook_name), _off_variance(here, yardstick), *found)
-    findings = [(figures, advice) for figures, advice in filter(None, found)]
-    if yardstick.misfit is not None:  # it is meant so, and nothing is to be mended
-        return _check(yardstick, layers, tuple(f"the misfit costs this: {figures}" for figures, _ in findings))
-    return _check(yardstick, layers, tuple(figures + advice for figures, advice in findings))
+    # With a misfit it is meant so, and nothing is to be mended.
+    in_words = "{0}{1}" if yardstick.misfit is None else "the misfit costs this: {0}"
+    return InstrumentCheck(
+        layers=layers,
+        l0=yardstick.l0,
+        variance_explained=yardstick.variance_explained,
+        source=yardstick.source,
+        findings=tuple(in_words.format(*finding) for finding in filter(None, found)),
+        misfit=yardstick.misfit,
+    )
 
 
 def unread(error: Exception, *, remedy: str = "") -> InstrumentCheck:
     """Return the check of a subject of which nothing could be read."""
     own = isinstance(error, SubjectError | ReadingError | StoreError)  # these speak for themselves
     finding = f"nothing could be read: {error if own else f'{type(error).__name__}: {quoted(error)}'}"
-    return _check(Yardstick(), (), (f"{finding}; {remedy}" if remedy else finding,))
+    return InstrumentCheck(layers=(), findings=(f"{finding}; {remedy}" if remedy else finding,))
 
 
 def share(variance_explained: float | None) -> str:
@@ -240,17 +246,6 @@ def share(variance_explained: float | None) -> str:
     if variance_explained is None:
         return "not finite"
     return f"{variance_explained:.3f}" if abs(variance_explained) < 100 else f"{variance_explained:.3g}"  # noqa: PLR2004 - beyond, decimals say nothing
-
-
-def _check(yardstick: Yardstick, layers: tuple[LayerFit, ...], findings: tuple[str, ...]) -> InstrumentCheck:
-    return InstrumentCheck(
-        layers=layers,
-        l0=yardstick.l0,
-        variance_explained=yardstick.variance_explained,
-        source=yardstick.source,
-        findings=findings,
-        misfit=yardstick.misfit,
-    )
 
 
 def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> Finding | None:

@@ -66,13 +66,6 @@ def _fact(ask: Callable[[Subject], _Found]) -> Callable[[Subject], _Found]:
     return asked
 
 
-@dataclass(eq=False)
-class _Shared:
-    """Draws share this in memory, from the first that is opened until one is released."""
-
-    randomiser: Randomiser | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A subject is a language model of transformers with an SAE that sae-lens loads.
@@ -91,7 +84,8 @@ class Subject:
     randomisation: Randomisation | None = None  # what is drawn at random; None for a subject as it is
     computed_with: Mapping[str, str] | None = None  # see `computed_by`
     _trained: Subject | None = field(default=None, compare=False, repr=False)
-    _shared: _Shared | None = field(default=None, compare=False, repr=False)
+    # Draws share it in memory, from the first that is opened until one is released.
+    _shared: list[Randomiser] = field(default_factory=list["Randomiser"], compare=False, repr=False)
 
     @cached_property
     def lookup(self) -> Lookup:
@@ -342,12 +336,11 @@ class Subject:
             return open_reader(self.opening())
         from saeprobe.subject.running.random import Randomiser
 
-        shared = self._shared or _Shared()
-        if shared.randomiser is None:
+        if not self._shared:
             texts = tuple(one.text for one in self.randomisation.neutral)
             opening, part = self.trained.opening(), self.randomisation.part
-            shared.randomiser = Randomiser(opening=opening, part=part, texts=texts, plan=self.memory_plan)
-        return shared.randomiser.open(name=self.name, seed=self.randomisation.seed)
+            self._shared.append(Randomiser(opening=opening, part=part, texts=texts, plan=self.memory_plan))
+        return self._shared[0].open(name=self.name, seed=self.randomisation.seed)
 
     @_fact
     def opening(self) -> Opening:
@@ -386,10 +379,9 @@ class Subject:
 
     def draws(self, part: RandomPart, *, neutral: PromptSet | None = None, count: int) -> tuple[Subject, ...]:
         """Return `count` controls, seeds 0 and up, which share in memory what they have in common; see `randomised`."""
-        shared = _Shared()
+        shared = list["Randomiser"]()
         return tuple(replace(self.randomised(part, neutral=neutral, seed=n), _shared=shared) for n in range(count))
 
     def release(self) -> None:
         """Give back the memory that draws share; a draw that is opened afterwards loads it again."""
-        if self._shared is not None:
-            self._shared.randomiser = None
+        self._shared.clear()

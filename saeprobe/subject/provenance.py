@@ -143,10 +143,8 @@ def declared_or_stated(spec: SubjectSpec, said: Stated) -> tuple[str, bool]:
 def centred(spec: SubjectSpec, said: Stated, *, config: Mapping[str, object]) -> bool:
     """Say whether the SAE reads the stream minus its mean, by how its model was loaded in its training.
 
-    Args:
-        spec: the subject; what it declares wins.
-        said: what the SAE's configuration states, `model_from_pretrained_kwargs` among it.
-        config: the configuration of the model.
+    What the SAE's configuration states of that stands under `model_from_pretrained_kwargs`; what is declared wins. The
+    `config` is that of the model.
 
     Raises:
         SubjectError: the SAE was trained on another revision of the model than the one declared, or on a model that

@@ -72,11 +72,9 @@ def files_alone(path: Path | None) -> Path | None:
 
 
 def model_files(folder: Path, *, depth: int | None) -> list[Path]:
-    """List config, weights and tokenizer; nothing where one of the three is absent.
+    """List config, weights and tokenizer of the model in a folder; nothing where one of the three is absent.
 
-    Args:
-        folder: of the model.
-        depth: of a model in shards only those with the embedding and the blocks before this depth; None for all.
+    Of a model in shards only those with the embedding and the blocks before `depth` are needed; all for None.
     """
     config = folder / "config.json"
     weights = _weight_files(folder, depth=depth)
@@ -143,8 +141,7 @@ def shape_of(model: Path) -> ModelShape:
         SubjectError: its configuration does not state them.
     """
     whole = read_json(model / "config.json")
-    inner: object = whole.get("text_config", whole)  # where a model also sees or hears
-    config = cast("Mapping[str, object]", inner if isinstance(inner, dict) else {})
+    config = table_of(whole.get("text_config", whole))  # an inner one where a model also sees or hears
     if not isinstance(config.get("model_type", ""), str):
         raise SubjectError(f"{model / 'config.json'} has model_type {shortened(config['model_type'])}; wanted its name")
     layout = layout_of(config)
@@ -178,8 +175,8 @@ def _positions_of(config: Mapping[str, object]) -> int | None:
     of a batch for all of them: no text may be too long for the first.
     """
     positions = number_of(config, "max_position_embeddings", "n_positions", "n_ctx", "seq_length")
-    said = _tables((config.get("rope_parameters"), config.get("rope_scaling")))
-    ropes = said + _tables(inner for rope in said for inner in rope.values())  # some have one a kind of layer
+    said = [table_of(config.get(key)) for key in ("rope_parameters", "rope_scaling")]
+    ropes = [*said, *(table_of(inner) for rope in said for inner in rope.values())]  # some have one a kind of layer
     if positions is None or not any("long_factor" in rope for rope in ropes):
         return positions
     limits = [n for one in (config, *ropes) if (n := number_of(one, "original_max_position_embeddings")) is not None]
@@ -188,8 +185,9 @@ def _positions_of(config: Mapping[str, object]) -> int | None:
     return min(positions, *limits)
 
 
-def _tables(found: Iterable[object]) -> list[Mapping[str, object]]:
-    return [cast("Mapping[str, object]", one) for one in found if isinstance(one, dict)]
+def table_of(found: object) -> dict[str, object]:
+    """Return an object of JSON; an empty one in the place of anything else."""
+    return cast("dict[str, object]", found) if isinstance(found, dict) else {}
 
 
 def number_of(config: Mapping[str, object], *names: str) -> int | None:

@@ -134,10 +134,8 @@ class Stated:
 def properties_of(sae: str, config: Mapping[str, object], *, folded: bool = False) -> Properties:
     """Return the properties that a configuration of sae-lens states, and refuse by name what is not supported.
 
-    Args:
-        sae: how errors name it.
-        config: what its files say, in the names of any version of sae-lens.
-        folded: whether sae-lens folds the scaling of the input into the weights, by a factor of its registry.
+    Errors name it by `sae`. The configuration is in the names of any version of sae-lens; `folded` says whether that
+    folds the scaling of the input into the weights, by a factor of its registry.
 
     A SubjectError says which kind is not supported, or what a key wants instead of its value.
     """

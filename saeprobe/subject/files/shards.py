@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import cast
 
@@ -191,10 +192,6 @@ def _fetch(folder: Path, files: Iterable[str] = ()) -> str:
 
 def _spans(numbers: Iterable[int]) -> str:
     """Write numbers as `0 to 3, 7`."""
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and number == spans[-1][-1] + 1:
-            spans[-1][1:] = [number]
-        else:
-            spans.append([number])
-    return ", ".join(" to ".join(str(end) for end in span) for span in spans)
+    runs = groupby(enumerate(numbers), key=lambda one: one[1] - one[0])
+    spans = [[number for _, number in run] for _, run in runs]
+    return ", ".join(" to ".join(str(end) for end in dict.fromkeys((span[0], span[-1]))) for span in spans)

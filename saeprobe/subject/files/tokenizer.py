@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from saeprobe.files import shortened
-from saeprobe.subject.files.model import read_json
+from saeprobe.subject.files.model import read_json, table_of
 from saeprobe.subject.specification import SubjectError
 
 GENERATION: Final = "generation_config.json"
@@ -126,23 +126,18 @@ def _text(token: object) -> str | None:
 
 def _ahead(processor: object) -> Iterator[str]:
     """Yield the special tokens that the tokenizer's own post-processor writes ahead of a text."""
-    if not isinstance(processor, dict):
-        return
-    said = cast("dict[str, object]", processor)
+    said = table_of(processor)
     for inner in _items(said.get("processors")):
         yield from _ahead(inner)
     if said.get("type") in ("BertProcessing", "RobertaProcessing"):
         yield from (str(one) for one in _items(said.get("cls"))[:1])
-    special = said.get("special_tokens")
-    named = cast("dict[str, object]", special) if isinstance(special, dict) else {}
+    named = table_of(said.get("special_tokens"))
     for part in _items(said.get("single")):
-        token = cast("dict[str, object]", part).get("SpecialToken") if isinstance(part, dict) else None
-        if not isinstance(token, dict):
+        token = table_of(table_of(part).get("SpecialToken"))
+        if not token:
             return  # here the text itself begins
-        name = str(cast("dict[str, object]", token).get("id"))
-        entry = named.get(name)
-        written = cast("dict[str, object]", entry).get("tokens") if isinstance(entry, dict) else None
-        yield from (str(one) for one in _items(written) or [name])
+        name = str(token.get("id"))
+        yield from (str(one) for one in _items(table_of(named.get(name)).get("tokens")) or [name])
 
 
 def _items(value: object) -> list[object]:
@@ -165,8 +160,7 @@ def ends_of(folder: Path, *, vocabulary: int, eos: int | None) -> frozenset[int]
             f"{folder / GENERATION} lists stop_strings, at which this version of saeprobe does not stop; "
             "take them out, or name the tokens that end a text in eos_token_id"
         )
-    inner = config.get("text_config")  # where a model also sees or hears
-    nested = cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
+    nested = table_of(config.get("text_config"))  # where a model also sees or hears
     for name, said in ((GENERATION, generation), ("config.json", config), ("config.json", nested)):
         found = said.get("eos_token_id")
         if found is None:

@@ -190,14 +190,11 @@ def run_in_batches(
 
 
 def effective_rank(activations: Float[np.ndarray, "tokens d"]) -> float:
-    """Count the directions that the activations of one prompt fill, between 1 and min(tokens - 1, d).
+    """Count the directions that the activations of one prompt, a row a token, fill: 1 to min(tokens - 1, d).
 
     It is the exponential of the entropy of the singular values, normalised to sum 1, of the activations minus their
     mean over tokens (Roy & Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007, eq. 4).
     It grows with the number of tokens: compare prompts of equal length, or adjust for it.
-
-    Args:
-        activations: one row a token.
 
     Raises:
         ValueError: there are fewer than two tokens, a value is not finite, or all tokens are equal.

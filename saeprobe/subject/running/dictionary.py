@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from saeprobe.files import FileError, quoted
-from saeprobe.recorded.archives import load_data
+from saeprobe.recorded.archives import DAMAGE, load_data
 from saeprobe.shapes import Bool, Float
 from saeprobe.subject.files.model import offline
 from saeprobe.subject.files.properties import COMPETING, properties_of
@@ -38,11 +38,7 @@ _DEVIATIONS: Final = 4  # of a rounding error that points in no particular direc
 _RMS: Final = 0.38  # of a value's rounding error, in unit roundoffs of the value (`tolerance_of`)
 _LAYER_NORM_EPSILON: Final = 1e-5  # sae-lens' own
 
-# What a file of strangers makes sae-lens, safetensors and torch raise.
-_UNLOADABLE: Final = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError),
-    *(pickle.UnpicklingError, SafetensorError),
-)
+_UNLOADABLE: Final = (*DAMAGE, pickle.UnpicklingError, SafetensorError)  # as sae-lens meets a file of strangers
 
 
 def load_sae(found: Located, *, device: str) -> Sae:
@@ -127,18 +123,9 @@ def as_standard(
 
 def relu_sae(trained: Sae, weights: dict[str, Tensor]) -> Sae:
     """Make an SAE of plain ReLUs with the pre-processing of the trained one."""
-    config = trained.cfg
-    sae = StandardSAE(
-        StandardSAEConfig(
-            d_in=config.d_in,
-            d_sae=config.d_sae,
-            dtype=config.dtype,
-            device="meta",  # no memory for what the weights replace
-            apply_b_dec_to_input=config.apply_b_dec_to_input,
-            normalize_activations=config.normalize_activations,
-            reshape_activations=config.reshape_activations,
-        )
-    )
+    kept = ("d_in", "d_sae", "dtype", "apply_b_dec_to_input", "normalize_activations", "reshape_activations")
+    config = {name: getattr(trained.cfg, name) for name in kept}
+    sae = StandardSAE(StandardSAEConfig(**config, device="meta"))  # no memory for what the weights replace
     sae.load_state_dict(weights, assign=True)
     sae.device = weights["W_enc"].device
     return sae.eval().requires_grad_(requires_grad=False)

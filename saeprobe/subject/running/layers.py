@@ -41,13 +41,10 @@ def open_stack(
 ) -> LayerStack:
     """Load the embedding and layers 0 to depth - 1 through transformers and accelerate.
 
-    Args:
-        folder: a model in Hugging Face format; files that hold only later layers may be absent.
-        depth: layers that run; the deepest stream is `hidden_states[depth]` of the whole model.
-        dtype: what the model computes in, whatever its files store.
-        device: where all of it goes, unless `max_memory` says otherwise.
-        max_memory: what each device may hold, as accelerate takes it: `{0: "70GiB", 1: "70GiB"}`.
-        quantisation: `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
+    The folder holds a model in Hugging Face format; files that hold only later layers may be absent. The deepest stream
+    is `hidden_states[depth]` of the whole model, which computes in `dtype`, whatever its files store. All of it goes
+    to `device`, unless `max_memory` says what each may hold, as accelerate takes it: `{0: "70GiB", 1: "70GiB"}`. The
+    quantisation `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
     """
     if quantisation is not None:
         if importlib.util.find_spec("bitsandbytes") is None:

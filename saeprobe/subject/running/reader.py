@@ -87,10 +87,8 @@ class SaeReader:
     ) -> Iterator[tuple[int, list[Reading]]]:
         """Run the model up to the hook; for each request its index and a reading a want, each request once.
 
-        Args:
-            requests: in any order; they are answered in an order of the model's own choosing.
-            batch_size: prompts a forward pass at most.
-            progress: called with the share of the forward passes that is done.
+        Requests are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
+        `progress` is called with the share of the passes that is done.
 
         Raises:
             ReadingError: a prompt cannot be read as asked.
@@ -123,7 +121,8 @@ class SaeReader:
     ) -> Iterator[tuple[int, list[Reading]]]:
         """Encode the features wanted of the requests that are `ready`, with their streams.
 
-        The tokens of each depth and place are one matrix of their own. So its shape, which decides how products are rounded, does not depend on what else is wanted.
+        The tokens of each depth and place are one matrix of their own. So its shape, which decides how products are
+        rounded, does not depend on what else is wanted.
         """
         encoded: dict[tuple[int, At], tuple[_Rows, dict[tuple[int, int], int]]] = {}
         for place in set[tuple[int, At]]().union(*(self._places(requests[one]) for one in ready)):

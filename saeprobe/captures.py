@@ -260,8 +260,7 @@ class Continuations:
     def at(self, strength: float) -> Continuations:
         """Return this arm at one strength; 0 is the unsteered arm.
 
-        Raises:
-            KeyError: the experiment did not run at that strength.
+        A KeyError says that the experiment did not run at that strength.
         """
         if strength == 0:
             return self.unsteered

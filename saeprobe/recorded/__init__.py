@@ -17,9 +17,7 @@ from saeprobe.files import FileError, shortened
 from saeprobe.prompts import PromptSet
 from saeprobe.shapes import Float, Int
 
-MOST_TOPICS: Final = 10_000
-"""More topics than this are no record of an experiment: a permutation of each takes memory in proportion."""
-
+MOST_TOPICS: Final = 10_000  # more are no record of an experiment: a permutation of each takes memory in proportion
 _LAYER: Final = re.compile(
     # a word of its own, or a hump of "featuresLayer13"; L0 with a number behind it is a count of features, as in
     # "average_l0_71", and a letter behind the number of an "l" makes it another word, as in "l2norm"
@@ -32,18 +30,8 @@ _COUNTS: Final = ("l0", "exclusive features")  # of features, which an SAE has s
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,4})\.hook_resid_(pre|post)")
 
 
-Kind = Literal[
-    "article-features",
-    "article-activations",
-    "feature-diff",
-    "firing-by-style",
-    "activations-by-topic",
-    "eid-table",
-    "list",
-    "unknown",
-]
-"""What a file is, in words for machines."""
-
+SummaryKind = Literal["feature-diff", "firing-by-style", "activations-by-topic"]  # they complete each other
+Kind = SummaryKind | Literal["article-features", "article-activations", "eid-table", "list", "unknown"]
 SINGLE: Final = 1e-6  # the published rates are float32 written in full: `diff` is exact to a few units of 6e-8
 
 
@@ -125,8 +113,7 @@ class EidTable:
     def check(self, path: Path, d_in: float = math.inf) -> None:
         """Refuse a rank that is not above 0, or is above that of `seq_len` vectors of `d_in` dimensions.
 
-        Raises:
-            FileError: names the topic and the persona.
+        A FileError names the topic and the persona.
         """
         most = np.minimum(self.seq_len, d_in)
         for row, column in np.argwhere((self.eid <= 0) | (self.eid > most + SINGLE)):
@@ -158,8 +145,7 @@ class Stated:
     def check(self, file: RecordedFile) -> None:
         """Refuse a file of another layer by its name, of another width of SAE or stream, or that holds a topic twice.
 
-        Raises:
-            FileError: it does not agree with the subject, or with itself.
+        A FileError says that it does not agree with the subject, or with itself.
         """
         path, topics = file.path, file.topics
         self._check_layers(path)

@@ -17,13 +17,9 @@ from saeprobe.recorded.summaries import WHOLE, Held, count_at, held_at
 from saeprobe.recorded.tensors import ArticleFeatures
 from saeprobe.shapes import Int
 
-DOMINANT: Final = "_dominant_features"
-"""The keys of a comparison end so behind the names of its two styles."""
-
-LISTED_DOMINANT: Final = 30
-LISTED_ONLY: Final = 50
-"""So many features are listed in the published file."""
-
+DOMINANT: Final = "_dominant_features"  # the keys of a comparison end so behind the names of its two styles
+LISTED_DOMINANT: Final = 30  # features, as in the published file
+LISTED_ONLY: Final = 50  # likewise
 _BASELINE: Final = "standard"  # the published summary gives its mean number of active features beside the pair's
 
 
@@ -123,8 +119,7 @@ def smallest_count(rates: Sequence[float], *, precision: float = SINGLE) -> int 
 def check_agreement(path: Path, diff: FeatureDiff) -> None:
     """Refuse a comparison whose lists and means cannot all be true of the same prompts.
 
-    Raises:
-        FileError: names the place, and what the other place says.
+    A FileError names the place, and what the other place says.
     """
     a, b = diff.a, diff.b
     for style, listed in diff.only.items():

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from saeprobe.recorded import EidTable, RecordedFile
     from saeprobe.recorded.tensors import ArticleFeatures
 
-AS_RECORDED: Final = "as recorded"
-"""The template of every recorded prompt: the files hold one wording a style and do not say it."""
-
+AS_RECORDED: Final = "as recorded"  # the template of every prompt: the files hold one wording a style, unsaid
 REMEDY: Final = "put features_layer50.pt of the run beside it"
 POOLED: Final = "pooled mean activation"
 BY_PROMPT: Final = "mean activation a prompt"
@@ -67,11 +65,7 @@ class RecordedStyle:
         return ()
 
     def quantity(self, measure: str) -> Quantity:
-        """Return the recorded values of a measure.
-
-        Raises:
-            NotRun: the record does not hold them.
-        """
+        """Return the recorded values of a measure. NotRun says that the record does not hold them."""
         if measure not in self.quantities:
             known = ", ".join(self.quantities) or f"firing rates of {len(self.firing_rates)} features"
             wanted = f"the {measure} of {self.style} prompts"
@@ -81,8 +75,7 @@ class RecordedStyle:
     def firing_rate(self, feature: int) -> Summary:
         """Return the recorded share of prompts on which `feature` fired.
 
-        Raises:
-            NotRun: the record does not list that feature.
+        NotRun says that the record does not list that feature.
         """
         if feature not in self.firing_rates:
             raise NotRun(f"{self.origin} does not list feature {feature}; {self.remedy}")
@@ -109,11 +102,7 @@ class RecordedStyle:
         return f"the weakest recorded firing of feature {feature} is {weakest}, so that rounding may decide it"
 
     def activation(self, feature: int) -> Measurement:
-        """Return the recorded activation of `feature` on each prompt.
-
-        Raises:
-            NotRun: the record does not hold it.
-        """
+        """Return the recorded activation of `feature` on each prompt. NotRun says that the record does not hold it."""
         if feature not in self.activations:
             raise NotRun(
                 f"{self.origin} does not hold what feature {feature} does on {self.style} prompts; {self.remedy}"
@@ -158,8 +147,7 @@ class Recorded:
     def quantity(self, measure: str) -> Measurement:
         """Return the recorded values of a measure on the prompts of all styles.
 
-        Raises:
-            NotRun: the record does not hold them, or holds one number a style.
+        NotRun says that the record does not hold them, or holds one number a style.
         """
         found = [self.by_style[style].quantity(measure) for style in self.present]
         every = [one for one in found if isinstance(one, Measurement)]
@@ -172,11 +160,7 @@ class Recorded:
         return replace(every[0], label=label, values=values, prompts=tuple(prompts), n_tokens=n_tokens)
 
     def __getitem__(self, style: str) -> RecordedStyle:
-        """Return one style.
-
-        Raises:
-            NotRun: the record holds nothing of it.
-        """
+        """Return one style. NotRun says that the record holds nothing of it."""
         if style not in self.by_style:
             raise no_style(style, self.by_style, self.origin)
         return replace(self.by_style[style], family=self)

@@ -43,11 +43,7 @@ class ArticleActivations:
         return int(self.activations.shape[2])
 
     def style(self, style: str) -> Float[np.ndarray, "topics d_in"]:
-        """Return the activations of one style.
-
-        Raises:
-            KeyError: the file has no such style.
-        """
+        """Return the activations of one style. A KeyError says that the file has no such style."""
         if style not in self.styles:
             raise KeyError(f"no style {style!r}; there are: {', '.join(self.styles)}")
         return self.activations[:, self.styles.index(style)]
@@ -190,8 +186,7 @@ class Entries:
 def entries_of(path: Path, data: object, kind: Kind) -> Entries:
     """Check the keys, shapes and types of what was loaded from `path`; values are checked by `Entries.matrix`.
 
-    Raises:
-        FileError: the file is not of this kind; names the entry, the key, what was found and wanted.
+    A FileError says that the file is not of this kind, and names the entry, the key, what was found and wanted.
     """
     if not isinstance(data, list) or not data:
         found = "an empty list" if isinstance(data, list) else f"a {type(data).__name__}"

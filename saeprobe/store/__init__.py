@@ -141,8 +141,7 @@ class Store:
     def prepare(self, parts: Iterable[Part]) -> None:
         """Make the folders of parts that are to be written.
 
-        Raises:
-            StoreError: they cannot be written; this way it is known before anything is computed.
+        A StoreError says that they cannot be written; this way it is known before anything is computed.
         """
         for folder in {self._file(part).parent for part in parts}:
             with self._writing():
@@ -152,8 +151,7 @@ class Store:
     def add(self, part: Part, found: Mapping[str, Any]) -> None:
         """Write a part: by key, a prompt's reading, or all of its continuations.
 
-        Raises:
-            StoreError: it cannot be written.
+        A StoreError says that it cannot be written.
         """
         file, rows = self._file(part), part.kind.encode(part, found)
         content = bytes_of(pa.Table.from_pylist(rows, schema=part.kind.schema), part)
@@ -168,8 +166,7 @@ class Store:
     def locked(self, name: str) -> Generator[None]:
         """Let no other process compute what goes by this name meanwhile.
 
-        Raises:
-            StoreError: the store cannot be written.
+        A StoreError says that the store cannot be written.
         """
         lock = FileLock(self.path / f"{sha256_of(name)[:32]}.lock")  # Windows makes no file con.lock, nor one with a ?
         with self._writing():

@@ -33,16 +33,14 @@ BETTER_BY: Final = 0.01
 On the neutral text of the specimens (40 documents, 1,745 tokens) sparrow's share is 0.919 at its hook with a standard
 error of 0.004 over documents, and 0.16 to 0.19 less one block before or after it.
 """
-L0_FACTOR: Final = 2.0
-"""How many times more or fewer features than published may be active; L0 varies with the kind of text, not so much."""
+L0_FACTOR: Final = 2.0  # times more or fewer features than published may be active; L0 varies with the text, less so
 SHORTFALL: Final = 0.2
 """How far variance explained may fall below the published share; publishers differ in text, context and definition."""
 REMEDY: Final = (
     "Check that model and SAE belong together, and hook_name, prepend_bos, center_writing_weights and dtype; "
     "no claim is decided on this subject before"
 )
-FIGURES: Final = "figures 2"
-"""Written into each file of figures; one that does not say so counts as not there."""
+FIGURES: Final = "figures 2"  # written into each file of figures; one that does not say so counts as not there
 
 Finding = tuple[str, str]  # the figures, and what follows from them where the SAE is to fit
 
@@ -141,11 +139,7 @@ class Instruments:
         return captures(subject.yardstick(), prompts=self._neutral.get(subject.name, NEUTRAL))
 
     def check(self, subject: Subject) -> InstrumentCheck:
-        """Check a subject whose neutral text was read.
-
-        Raises:
-            PlanError: it was not read.
-        """
+        """Check a subject whose neutral text was read. A PlanError says that it was not read."""
         wanted, hook_name = self.captures(subject), subject.identity().hook_name
         keys = sorted(part.name for capture in wanted.values() for part in parts_of(subject, capture, self._store))
         file = self._folder / f"{sha256_of([FIGURES, *keys])}.json"
@@ -196,8 +190,7 @@ def _last_block(hook_name: str, shift: int) -> int:
 def fit_of(read: Features, *, shift: int, hook_name: str) -> LayerFit:
     """Work out the figures of one layer from all tokens of the neutral text read there, `shift` blocks from the hook.
 
-    Raises:
-        ValueError: no token was read, or the capture did not keep the activations.
+    A ValueError says that no token was read, or the capture did not keep the activations.
     """
     tokens = read.encoded.shape[0]
     if not tokens or read.activations is None or read.squared_error is None:

@@ -221,11 +221,7 @@ def _requests(parts: Iterable[Part]) -> tuple[list[Request], dict[tuple[str, Wan
 
 
 def features(subject: Subject, capture: Capture, store: Store) -> Features:
-    """Return the features that a capture asks for, from the store.
-
-    Raises:
-        PlanError: a reading is not stored.
-    """
+    """Return the features that a capture asks for, from the store. A PlanError says that a reading is not stored."""
     prompts, file = prompts_for(capture.prompts, subject), file_for(capture.prompts, subject)
 
     def read(these: PromptSet, again: str) -> Features:

@@ -153,8 +153,7 @@ class Subject:
     def located(self) -> Located:
         """Return the files of model and SAE and how they are read together.
 
-        Raises:
-            SubjectError: a file is absent, or model and SAE do not belong together.
+        A SubjectError says that a file is absent, or model and SAE do not belong together.
         """
         return self.lookup.located
 
@@ -302,8 +301,7 @@ class Subject:
     def whole_fingerprint(self) -> str:
         """Return a fingerprint of what it writes: of `Identity.fingerprint` and the layers after the hook.
 
-        Raises:
-            SubjectError: it is a control, or its SAE is one that cannot be steered.
+        A SubjectError says that it is a control, or its SAE is one that cannot be steered.
         """
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control and cannot be steered; steer {self.trained.name} itself")
@@ -357,10 +355,8 @@ class Subject:
     def randomised(self, part: RandomPart, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
         """Return the same subject with a random model or a random SAE, as a control; nothing is loaded.
 
-        On the `neutral` text each feature fires as often as here; None takes the built-in one.
-
-        Raises:
-            SubjectError: it is a control already.
+        On the `neutral` text each feature fires as often as here; None takes the built-in one. A SubjectError says that
+        it is a control already.
         """
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control already; ask {self.trained.name} for another")

@@ -135,20 +135,13 @@ def choose_plan(
     """Choose the fastest plan that the machine holds.
 
     From fast to slow: resident on one GPU; sharded over several; streamed from disk through one; resident in main
-    memory and computed by the processor; streamed from disk through that. A plan never takes more than what is free.
+    memory and computed by the processor; streamed from disk through that. A plan never takes more than what is free,
+    and a kind that is asked for is done or refused. A device is as torch writes it, `cuda` for any one of them.
 
-    Args:
-        needs: what the subject takes, unquantised.
-        machine: what there is.
-        asked: a kind of plan, or `auto`; what is asked for is done or refused.
-        quantisation: 8-bit weights halve what the layers take and are never chosen for that: they change the numbers,
-            so that a subject has them only by declaration. They need CUDA: bitsandbytes 0.50 does compute them on a
-            processor, but where that lacks AVX-512 slower than in float32. With `8bit where it can` the plan is made
-            unquantised where they cannot be had, and says so.
-        device: as torch writes it, `cuda` for any one of them; `auto` prefers a GPU.
-
-    Raises:
-        MemoryPlanError: what is asked for cannot be had here.
+    8-bit weights halve what the layers take (`needs` is unquantised) and are never chosen for that: they change the
+    numbers, so that a subject has them only by declaration. They need CUDA: bitsandbytes 0.50 does compute them on a
+    processor, but where that lacks AVX-512 slower than in float32. With `8bit where it can` the plan is made
+    unquantised where they cannot be had, and says so. A MemoryPlanError says that what is asked for cannot be had here.
     """
     devices = _accelerators(machine, device)
     if quantisation is not None:

@@ -19,8 +19,7 @@ from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_b
 from saeprobe.subject.specification import Download, ModelShape, SaeFolder, SaeRelease, SubjectError, SubjectSpec
 
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,6})\.hook_resid_(pre|post)")
-DATE: Final = "26 Jul 2024"
-"""The date in a chat template that writes one: the one that Llama 3's own template falls back on."""
+DATE: Final = "26 Jul 2024"  # in a chat template that writes one: what Llama 3's own template falls back on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +78,8 @@ def described(read: Pairing | SubjectSpec, weights: str) -> dict[str, str]:
 def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -> Pairing:
     """Read both configurations and check that they belong together; what is declared wins over what the SAE says.
 
-    Raises:
-        SubjectError: the widths or layers do not fit, the SAE is of another model, the tokenizer has no chat template
-            where one is wanted, or a setting is nowhere stated.
+    A SubjectError says that the widths or layers do not fit, the SAE is of another model, the tokenizer has no chat
+    template where one is wanted, or a setting is nowhere stated.
     """
     of, said = sae.properties, Stated(sae=str(spec.sae), config=sae.said)
     hook_name, bos = provenance.declared_or_stated(spec, said)
@@ -178,8 +176,7 @@ class Lookup:
     def missing(self) -> str | None:
         """Say which weights are absent and which command brings them; None where all are here.
 
-        Raises:
-            SubjectError: a folder or file that is declared is absent or not whole, which no command can mend.
+        A SubjectError says that a folder or file that is declared is absent or not whole, which no command can mend.
         """
         spec, absent = self.spec, models_absent()
         if absent and (isinstance(spec.model, str) or isinstance(spec.sae, SaeRelease)):

@@ -123,8 +123,7 @@ def _plain(name: str) -> str:
 def declared_or_stated(spec: SubjectSpec, said: Stated) -> tuple[str, bool]:
     """Return the hook and whether BOS stands first.
 
-    Raises:
-        SubjectError: neither the subject nor its SAE says so; all that is lacking is named at once.
+    A SubjectError says that neither the subject nor its SAE says so; all that is lacking is named at once.
     """
     hook_name = said.text("hook_name", None) if spec.hook_name is None else spec.hook_name
     bos = said.flag("prepend_bos", default=None) if spec.prepend_bos is None else spec.prepend_bos
@@ -144,11 +143,9 @@ def centred(spec: SubjectSpec, said: Stated, *, config: Mapping[str, object]) ->
     """Say whether the SAE reads the stream minus its mean, by how its model was loaded in its training.
 
     What the SAE's configuration states of that stands under `model_from_pretrained_kwargs`; what is declared wins. The
-    `config` is that of the model.
-
-    Raises:
-        SubjectError: the SAE was trained on another revision of the model than the one declared, or on a model that
-            was changed in a way not known here; or the centred stream of this model is not known.
+    `config` is that of the model. A SubjectError says that the SAE was trained on another revision of the model than
+    the one declared, or on a model that was changed in a way not known here; or the centred stream of this model is not
+    known.
     """
     loading = replace(said, config=said.table("model_from_pretrained_kwargs"))
     given = {key: value for key, value in loading.config.items() if value is not None}

@@ -62,8 +62,7 @@ def model_folder(model: str | Path, *, revision: str | None) -> Path | None:
 def files_alone(path: Path | None) -> Path | None:
     """Return the path, having seen that a folder holds files and folders: who opens a pipe waits for its other end.
 
-    Raises:
-        SubjectError: it holds something else.
+    A SubjectError says that it holds something else.
     """
     for file in path.iterdir() if path is not None and path.is_dir() else ():
         if file.exists() and not (file.is_file() or file.is_dir()):
@@ -120,11 +119,7 @@ def _sha256(file: Path, state: tuple[int, ...]) -> str:  # noqa: ARG001 - a chan
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Read a JSON object from a file.
-
-    Raises:
-        SubjectError: the file is no JSON object.
-    """
+    """Read a JSON object from a file. A SubjectError says that the file is no JSON object."""
     try:
         found = load_json(file, numbers=False)  # a tokenizer's longest text may be 10**30
     except FileError as error:
@@ -137,8 +132,7 @@ def read_json(file: Path) -> dict[str, Any]:
 def shape_of(model: Path) -> ModelShape:
     """Read the sizes of the model in a folder, and which library runs it.
 
-    Raises:
-        SubjectError: its configuration does not state them.
+    A SubjectError says that its configuration does not state them.
     """
     whole = read_json(model / "config.json")
     config = table_of(whole.get("text_config", whole))  # an inner one where a model also sees or hears
@@ -193,8 +187,7 @@ def table_of(found: object) -> dict[str, object]:
 def number_of(config: Mapping[str, object], *names: str) -> int | None:
     """Return the size under the first of some names that a configuration has; None where it has none of them.
 
-    Raises:
-        SubjectError: what stands there is no size.
+    A SubjectError says that what stands there is no size.
     """
     name = next((name for name in names if config.get(name) is not None), None)
     if name is None:
@@ -208,8 +201,7 @@ def number_of(config: Mapping[str, object], *names: str) -> int | None:
 def read_config(folder: Path, *, depth: int) -> dict[str, Any]:
     """Read the model's configuration cut down to `depth` layers, lists with an entry a layer too.
 
-    Raises:
-        SubjectError: it has no number of layers, or fewer than `depth`; `depth` is not 1 or more.
+    A SubjectError says that it has no number of layers or fewer than `depth`, or that this is not 1 or more.
     """
     if not (folder / "config.json").exists():
         raise SubjectError(f"{folder} has no config.json; wanted a model in Hugging Face format there")

@@ -34,8 +34,7 @@ _SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".npz")
 def dimensions(file: Path) -> tuple[int, int]:
     """Return `d_in` and `d_sae` of an SAE in Goodfire's format.
 
-    Raises:
-        SubjectError: the file is truncated, is no such SAE, or names code.
+    A SubjectError says that the file is truncated, is no such SAE, or names code.
     """
     try:
         data = load_data(file)
@@ -89,8 +88,7 @@ class Release:
 def find_release(sae: SaeRelease) -> Release:
     """Look an SAE up in the registry that sae-lens ships, without importing sae-lens.
 
-    Raises:
-        SubjectError: the release or the id is unknown; the nearest names are given.
+    A SubjectError says that the release or the id is unknown; the nearest names are given.
     """
     names = _registry_text()
     if sae.release not in names:

@@ -82,8 +82,7 @@ def has_chat_template(model: Path) -> bool:
 def beginning_of(folder: Path, declared: str | None, *, wanted: bool) -> Beginning:
     """Return what begins each prompt of the model in a folder: the token that is declared, or as its files say.
 
-    Raises:
-        SubjectError: neither is there; or a token is declared, and no prompt is to begin with one.
+    A SubjectError says that neither is there; or a token is declared, and no prompt is to begin with one.
     """
     if declared is not None and not wanted:
         raise SubjectError(
@@ -149,10 +148,8 @@ def ends_of(folder: Path, *, vocabulary: int, eos: int | None) -> frozenset[int]
 
     They are those of `generation_config.json`; where it is absent or names none, those of `config.json`; and where that
     names none either, `eos`, the tokenizer's own. Of `config.json` `generate` itself takes them only where the other
-    file is absent; with one that names none it would never stop.
-
-    Raises:
-        SubjectError: an id is none of the `vocabulary`, or the file asks for a stop that is no token.
+    file is absent; with one that names none it would never stop. A SubjectError says that an id is none of the
+    `vocabulary`, or the file asks for a stop that is no token.
     """
     generation, config = _read(folder, GENERATION), _read(folder, "config.json")
     if generation.get("stop_strings"):

@@ -194,8 +194,7 @@ def bytes_cut(
 ) -> list[tuple[int, int]]:
     """Give each byte token the one character that it is of; Unigram gives all of an unknown run the whole run.
 
-    Raises:
-        ReadingError: the bytes are not those of the characters, which a normaliser may change.
+    A ReadingError says that the bytes are not those of the characters, which a normaliser may change.
     """
     found: list[tuple[int, int]] = []
     for (begin, end), group in groupby(enumerate(offsets), key=lambda one: one[1]):

@@ -44,8 +44,7 @@ _UNLOADABLE: Final = (*DAMAGE, pickle.UnpicklingError, SafetensorError)  # as sa
 def load_sae(found: Located, *, device: str) -> Sae:
     """Load the SAE and freeze it.
 
-    Raises:
-        SubjectError: it cannot be loaded, is another one than was planned, or has weights that are not finite.
+    A SubjectError says that it cannot be loaded, is another one than was planned, or has weights that are not finite.
     """
     spec = found.pairing.spec
     try:

@@ -26,8 +26,8 @@ from saeprobe.subject.specification import Reading, ReadingError, Request, Share
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once; the rest of the batch waits
 _PROMPTS_AT_ONCE = 32
 
+# What a model sees of a text, with or without its chat template, is found once, also for all draws of a control.
 Known = dict[tuple[str, bool], Tokenized]
-"""What a model sees of a text, with or without its chat template, is found once, also for all draws of a control."""
 
 
 class Model(ResidualStream, Protocol):
@@ -78,7 +78,7 @@ class SaeReader:
         """Return what the model sees of each text, each found once; without the chat template if `raw`."""
         for text in texts:
             if (text, raw) not in self.known:
-                (self.known[text, raw],) = tokenize(self.tokenizer, [text], self.pairing, raw=raw)
+                self.known[text, raw] = tokenize(self.tokenizer, text, self.pairing, raw=raw)
         return [self.known[text, raw] for text in texts]
 
     @torch.no_grad()
@@ -88,10 +88,8 @@ class SaeReader:
         """Run the model up to the hook; for each request its index and a reading a want, each request once.
 
         Requests are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
-        `progress` is called with the share of the passes that is done.
-
-        Raises:
-            ReadingError: a prompt cannot be read as asked.
+        `progress` is called with the share of the passes that is done. A ReadingError says that a prompt cannot be read
+        as asked.
         """
         texts = [self.tokenize([request.text], raw=request.raw)[0] for request in requests]
         for text, request in zip(texts, requests, strict=True):

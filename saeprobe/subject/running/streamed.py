@@ -30,9 +30,7 @@ from saeprobe.subject.running.layers import ReachedError, blocks_of, decoder_of,
 from saeprobe.subject.running.weights import Draw, check_checkpoint, check_finite, foreign, from_files
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
-Weights = dict[str, Tensor]
-"""Tensors by their name inside the layer: `self_attn.q_proj.weight`."""
-
+Weights = dict[str, Tensor]  # by their name inside the layer: `self_attn.q_proj.weight`
 _OTHER_PLAN = 'use memory = "resident" or "sharded" or quantisation = "8bit", which load the model as transformers does'
 
 

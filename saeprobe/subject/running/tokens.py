@@ -51,49 +51,33 @@ class Tokenized:
         return positions
 
 
-def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, raw: bool = False) -> list[Tokenized]:
-    """Encode texts as a subject's protocol says, without its chat template if `raw`.
+def tokenize(tokenizer: FastTokenizer, text: str, how: Pairing, *, raw: bool = False) -> Tokenized:
+    """Encode a text as a subject's protocol says, without its chat template if `raw`.
 
     Raises:
-        ReadingError: a text has no tokens, holds special ones, is too long, or is changed by the chat template.
+        ReadingError: it has no tokens, holds special ones, is too long, or is changed by the chat template.
         SubjectError: the tokenizer cannot do what the protocol says, whatever the text.
     """
-    for text in texts:
-        _check_characters(text)
-    if how.spec.chat_template and not raw:
-        written = [in_chat(tokenizer, text) for text in texts]
-    else:
-        written = [InChat(whole=text, start=0, inner=text, skipped=0) for text in texts]
+    _check_characters(text)
+    plain = InChat(whole=text, start=0, inner=text, skipped=0)
+    one = in_chat(tokenizer, text) if how.spec.chat_template and not raw else plain
     with _without_post_processor(tokenizer):
-        encoded = tokenizer(
-            [one.whole for one in written], add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        encoded = tokenizer(one.whole, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    own, special = encoded["input_ids"], _special_ids(tokenizer)
+    cut = chat.bytes_cut(tokenizer, one.whole, own, encoded["offset_mapping"])
+    cut = chat.without_marks(tokenizer, own, cut, special=special, mark=chat.mark_ahead(tokenizer))
+    spans = _in_text(tokenizer, text, one, own, cut, special=special)
+    if all(span == NO_CHARACTERS for span in spans):
+        raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")
+    added, n_bos = _Beginning.of(tokenizer, how).before(own)
+    ids, spans = (*added, *own), (*[NO_CHARACTERS] * len(added), *spans)
+    _check_known(tokenizer, text, ids, how.shape.vocabulary)
+    if len(ids) > how.context_size:
+        raise ReadingError(
+            f"the prompt {shorten(text)} has {len(ids)} tokens, BOS included; "
+            f"the context holds {how.context_size}: shorten it"
         )
-    special, mark = _special_ids(tokenizer), chat.mark_ahead(tokenizer)
-    begin = _Beginning.of(tokenizer, how)
-    found: list[Tokenized] = []
-    for text, one, ids, offsets in zip(texts, written, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        cut = chat.bytes_cut(tokenizer, one.whole, ids, offsets)
-        own = chat.without_marks(tokenizer, ids, cut, special=special, mark=mark)
-        spans = _in_text(tokenizer, text, one, ids, own, special=special)
-        if all(span == NO_CHARACTERS for span in spans):
-            raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")
-        added, n_bos = begin.before(ids)
-        _check_known(tokenizer, text, (*added, *ids), how.shape.vocabulary)
-        if len(added) + len(ids) > how.context_size:
-            raise ReadingError(
-                f"the prompt {shorten(text)} has {len(added) + len(ids)} tokens, BOS included; "
-                f"the context holds {how.context_size}: shorten it"
-            )
-        found.append(
-            Tokenized(
-                text=text,
-                ids=(*added, *ids),
-                spans=(*[NO_CHARACTERS] * len(added), *spans),
-                n_bos=n_bos,
-                rendered=one.whole,
-            )
-        )
-    return found
+    return Tokenized(text=text, ids=ids, spans=spans, n_bos=n_bos, rendered=one.whole)
 
 
 def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
@@ -116,8 +100,7 @@ def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
 def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
     """See that the tokenizer, as it was loaded, begins and frames each prompt as the protocol says that it does.
 
-    Raises:
-        SubjectError: it does not.
+    A SubjectError says that it does not.
     """
     if how.beginning.tokens and how.beginning != declared_beginning(*how.beginning.tokens[:1]):
         names = (tokenizer.bos_token, tokenizer.eos_token)
@@ -236,7 +219,9 @@ class _Beginning:
     def of(cls, tokenizer: FastTokenizer, how: Pairing) -> _Beginning:
         names = list(how.beginning.tokens)
         wanted: tuple[int, ...] = tuple(tokenizer.convert_tokens_to_ids(names))
-        strange = [name for name, one in zip(names, wanted, strict=True) if not _is_token(tokenizer, name, one)]
+        # What is no token has the id of the unknown token, or none.
+        pairs = zip(names, wanted, strict=True)
+        strange = [name for name, one in pairs if one is None or tokenizer.convert_ids_to_tokens(one) != name]
         if strange:
             raise SubjectError(
                 f"prompts are to begin with {strange[0]!r}, which is no token of the tokenizer's {len(tokenizer)}; "
@@ -249,8 +234,7 @@ class _Beginning:
     def before(self, ids: Sequence[int]) -> tuple[tuple[int, ...], int]:
         """Return the ids to be put before those of a prompt, and how many of all the first are no part of it.
 
-        Raises:
-            SubjectError: BOS stands elsewhere too, where it would be read; a prompt's own words hold none.
+        A SubjectError says that BOS stands elsewhere too, where it would be read; a prompt's own words hold none.
         """
         own = self.own
         written = next((n for n in range(len(own), 0, -1) if tuple(ids[:n]) == own[-n:]), 0)
@@ -264,11 +248,6 @@ class _Beginning:
         if self.twice:
             added = (*own[:1], *added)
         return added, len(added) + written
-
-
-def _is_token(tokenizer: FastTokenizer, name: str, one: int | None) -> bool:
-    """Say whether a name is one token of the vocabulary; what is none has the id of the unknown token, or no id."""
-    return one is not None and tokenizer.convert_ids_to_tokens(one) == name
 
 
 def _own_prefix(tokenizer: FastTokenizer) -> list[int]:

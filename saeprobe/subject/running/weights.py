@@ -37,8 +37,7 @@ _QUANTISED: Final = re.compile(
     r"shape|zero_point|format|global_scale)|(?:input|output|k|v)_scale)"
 )
 
-Draw = Callable[[str, tuple[int, ...]], Tensor]
-"""Makes a tensor of that name in a checkpoint and of that shape, without reading it."""
+Draw = Callable[[str, tuple[int, ...]], Tensor]  # makes a tensor of that name and shape, without reading it
 
 
 def load(
@@ -55,11 +54,9 @@ def load(
 
     It computes in `dtype`. It is loaded from the `view`, a folder with a part of its files, where one is given; errors
     name its `folder`. Of a model that runs layer by layer `depth` blocks run; None is for the whole model. Which
-    tensors decide what is asked of it, `used` says by name. The rest goes on to `from_pretrained`.
-
-    Raises:
-        SubjectError: a file is absent or broken; configuration and weights are of different models; the weights are
-            quantised, or some of them are no finite numbers.
+    tensors decide what is asked of it, `used` says by name. The rest goes on to `from_pretrained`. A SubjectError says
+    that a file is absent or broken; configuration and weights are of different models; the weights are quantised, or
+    some of them are no finite numbers.
     """
     stored = check_checkpoint(folder, depth=depth)
     if (folder / GENERATION).exists():

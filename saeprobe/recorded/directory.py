@@ -134,7 +134,6 @@ def _chosen(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> 
 def _lacking(
     files: Sequence[RecordedFile], agreeing: Sequence[RecordedFile], asked: Collection[str], *, rank: bool
 ) -> str:
-    """Say what is not there, and what would bring it."""
     if agreeing:
         held = ", ".join(sorted({style for file in agreeing for style in file.styles}))
         names = ", ".join(file.name for file in agreeing)
@@ -262,7 +261,6 @@ def _run(files: Sequence[RecordedFile], stated: Stated) -> RecordedRun:
 
 
 def _apart(runs: Sequence[_Found]) -> str:
-    """Say how runs differ."""
     longest = [max((file.topics for file in one.files), key=len) for one in runs]
     of_each = {
         "styles": [", ".join(one.styles) for one in runs],

@@ -137,11 +137,7 @@ class Recorded:
 
     @property
     def first_topic(self) -> RecordedStyle:
-        """Refuse to select the first topic, which no record of summaries can.
-
-        Raises:
-            NotRun: always.
-        """
+        """Refuse to select the first topic, which no record of summaries can: NotRun says so."""
         raise NotRun(f"{self.origin} holds all topics together; {REMEDY}")
 
     def quantity(self, measure: str) -> Measurement:

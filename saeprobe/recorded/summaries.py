@@ -219,7 +219,6 @@ def _size(entries: Sequence[Held], *parts: str, fired: str) -> int:
 
 
 def _samples(entry: Held) -> dict[tuple[str, str], float]:
-    """Read the samples of one feature: an activation by style and topic."""
     found: dict[tuple[str, str], float] = {}
     for key, fires in (("sample_activated", True), ("sample_not_activated", False)):
         for sample in entry.rows(key, entry.within(f"{key!r}, entry")) if key in entry.values else ():

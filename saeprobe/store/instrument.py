@@ -116,11 +116,6 @@ class InstrumentCheck:
         return "; ".join(parts)
 
 
-def check_of(plain: Mapping[str, Any]) -> InstrumentCheck:
-    """Make a check from its fields in plain types, as a worker sends it."""
-    return msgspec.convert(plain, InstrumentCheck)
-
-
 class Instruments:
     """It makes the instrument checks of a run.
 
@@ -273,7 +268,6 @@ def _off_variance(here: LayerFit, yardstick: Yardstick) -> Finding | None:
 
 
 def _off_l0(here: LayerFit, yardstick: Yardstick) -> Finding | None:
-    """Find an L0 far from the published one."""
     stated = yardstick.l0
     if stated is None or stated / L0_FACTOR <= here.l0 <= stated * L0_FACTOR:
         return None

@@ -284,7 +284,6 @@ def continuations(subject: Subject, steering: Steering, store: Store) -> Continu
 
 
 def _found(parts: Iterable[Part], store: Store) -> dict[str, Any]:
-    """Return what some parts hold, by text."""
     found: dict[str, Any] = {}
     for part in parts:
         if (held := store.content(part)) is None:

@@ -34,8 +34,6 @@ _MIB: Final = 1024**2
 _PATIENCE: Final = 5.0  # seconds; nvidia-smi answers in a tenth of one unless a driver hangs
 _VENDORS: Final = {"0x1002": "AMD", "0x8086": "Intel"}  # as the PCI bus numbers them
 _QUERY: Final = ("--query-gpu=name,uuid,memory.total,memory.free", "--format=csv,noheader,nounits")
-_CGROUPS: Final = Path("/sys/fs/cgroup")
-_OWN_CGROUP: Final = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +135,8 @@ def this_machine() -> Machine:
 def look(
     environment: Mapping[str, str],
     *,
-    cgroups: Path = _CGROUPS,
-    own_cgroup: Path = _OWN_CGROUP,
+    cgroups: Path = Path("/sys/fs/cgroup"),
+    own_cgroup: Path = Path("/proc/self/cgroup"),
     devices: Path = Path("/sys/class/drm"),
 ) -> Machine:
     """Look at the machine as it is now; PATH and CUDA_VISIBLE_DEVICES are taken from `environment`.

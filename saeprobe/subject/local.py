@@ -85,7 +85,7 @@ class Subject:
     computed_with: Mapping[str, str] | None = None  # see `computed_by`
     _trained: Subject | None = field(default=None, compare=False, repr=False)
     # Draws share it in memory, from the first that is opened until one is released.
-    _shared: list[Randomiser] = field(default_factory=list["Randomiser"], compare=False, repr=False)
+    _shared: list[Randomiser] | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def lookup(self) -> Lookup:
@@ -194,11 +194,8 @@ class Subject:
         """Plan where the weights lie on this machine while they are used; this looks at the machine.
 
         A control takes the place of the trained subject. But weights in 8 bits exist only as they are loaded from
-        files; a random model is drawn layer by layer instead.
-
-        Raises:
-            SubjectError: the sizes of the model are not known, for its files are not here.
-            MemoryPlanError: what is declared cannot be had here.
+        files; a random model is drawn layer by layer instead. A SubjectError says that the sizes of the model are not
+        known, for its files are not here; a MemoryPlanError that what is declared cannot be had here.
         """
         if self.randomisation is None:
             if (needs := self.needs()) is None:
@@ -334,11 +331,12 @@ class Subject:
             return open_reader(self.opening())
         from saeprobe.subject.running.random import Randomiser
 
-        if not self._shared:
+        shared = [] if self._shared is None else self._shared
+        if not shared:
             texts = tuple(one.text for one in self.randomisation.neutral)
             opening, part = self.trained.opening(), self.randomisation.part
-            self._shared.append(Randomiser(opening=opening, part=part, texts=texts, plan=self.memory_plan))
-        return self._shared[0].open(name=self.name, seed=self.randomisation.seed)
+            shared.append(Randomiser(opening=opening, part=part, texts=texts, plan=self.memory_plan))
+        return shared[0].open(name=self.name, seed=self.randomisation.seed)
 
     @_fact
     def opening(self) -> Opening:
@@ -375,9 +373,10 @@ class Subject:
 
     def draws(self, part: RandomPart, *, neutral: PromptSet | None = None, count: int) -> tuple[Subject, ...]:
         """Return `count` controls, seeds 0 and up, which share in memory what they have in common; see `randomised`."""
-        shared = list["Randomiser"]()
+        shared: list[Randomiser] = []
         return tuple(replace(self.randomised(part, neutral=neutral, seed=n), _shared=shared) for n in range(count))
 
     def release(self) -> None:
         """Give back the memory that draws share; a draw that is opened afterwards loads it again."""
-        self._shared.clear()
+        if self._shared is not None:
+            self._shared.clear()

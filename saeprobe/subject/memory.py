@@ -327,7 +327,6 @@ def _on_processor(needs: MemoryNeeds, ram: int, devices: tuple[_Device, ...]) ->
 def _shortfall(
     needs: MemoryNeeds, ram: int, devices: tuple[_Device, ...], asked: Memory, device: str
 ) -> MemoryPlanError:
-    """Say why there is no plan."""
     if asked in ("sharded", "streamed") and not needs.shardable:
         remedy = 'set memory = "auto": this model is loaded in one piece'
         return MemoryPlanError(f"{asked} weights are asked for", "a model whose layers cannot be loaded alone", remedy)

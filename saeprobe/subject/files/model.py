@@ -234,11 +234,7 @@ def truncated(folder: Path, *, depth: int) -> Generator[Path]:
     `from_pretrained` wants every file that an index names and reports every tensor that a model has no place for.
     With an index of the needed tensors alone it neither asks for the files of later layers nor reads what else lies
     in the files it opens, and all its ways to load (devices, quantisation, renamed tensors) stay in use. Its paths
-    are absolute, as Windows lets few users make links.
-
-    Raises:
-        ShardError: as `needed_tensors`.
-        SubjectError: as `read_config`.
+    are absolute, as Windows lets few users make links. It raises as `needed_tensors` and `read_config`.
     """
     config = read_config(folder, depth=depth)
     weight_map = read_weight_map(folder)

@@ -7,7 +7,7 @@ the characters that are a token's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -92,12 +92,15 @@ def _frame(source: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
     """Return what a template writes before and after a prompt; refuse one that does not write each prompt once."""
     refused = f"the chat template cannot be used ({_REMEDY})"
     try:
-        varies = next(_varying(source), None)
+        tree = _compiled(source).environment.parse(source)
+        # What jinja draws at random; the clock, which transformers gives a template besides, is stopped.
+        varying = [f"the filter {one.name}" for one in tree.find_all(nodes.Filter) if one.name == "random"]
+        varying += [f"{one.name}()" for one in tree.find_all(nodes.Name) if one.name == "lipsum"]
         written = _render(source, dict(names), _MARK)
     except _FAILS as error:
         raise SubjectError(f"{refused}: it does not write a single turn of a user: {quoted(error)}") from error
-    if varies is not None:
-        raise SubjectError(f"{refused}: it uses {varies}, so that a prompt is another one each time")
+    if varying:
+        raise SubjectError(f"{refused}: it uses {varying[0]}, so that a prompt is another one each time")
     if _ADDRESS.search(written):
         raise SubjectError(f"{refused}: it writes an address in memory, so that a prompt is another one each time")
     times = written.count(_MARK)
@@ -109,13 +112,6 @@ def _frame(source: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
 
 def _compiled(source: str) -> Template:
     return _compile_jinja_template(source)
-
-
-def _varying(source: str) -> Iterator[str]:
-    """Name what jinja draws at random; the clock, which transformers gives a template besides, is stopped."""
-    tree = _compiled(source).environment.parse(source)
-    yield from (f"the filter {one.name}" for one in tree.find_all(nodes.Filter) if one.name == "random")
-    yield from (f"{one.name}()" for one in tree.find_all(nodes.Name) if one.name == "lipsum")
 
 
 def _render(source: str, names: dict[str, str], text: str) -> str:

@@ -35,7 +35,6 @@ class Model(ResidualStream, Protocol):
 
     def speaker(self) -> Speaker:
         """Return the whole model, to write continuations with."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +110,6 @@ class SaeReader:
         return self.pairing.depth + want.shift
 
     def _places(self, request: Request) -> set[tuple[int, At]]:
-        """Return where features are wanted."""
         return {(self._depth(want), want.at) for want in request.wants if "features" in want.keep}
 
     def _answer(

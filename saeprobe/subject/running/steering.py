@@ -118,7 +118,6 @@ class Speaker(Protocol):
     @property
     def device(self) -> str:
         """Return where token ids go, as torch writes it."""
-        ...
 
     @property
     def model(self) -> Any:
@@ -126,13 +125,10 @@ class Speaker(Protocol):
 
     def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
         """Add `change` to the stream at the hook, at every position that runs, while entered."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """A row is one continuation to be written."""
-
     prompt: Prompt
     text: Tokenized
     treatment: Treatment

@@ -258,7 +258,6 @@ class LayerSweep:
             self._fill(getattr(decoder, part), inside, "the embedding")
 
     def _fill(self, module: Any, weights: Weights, name: str) -> None:
-        """Put weights into a module in place of the last ones."""
         _empty(module)  # frees those first
 
         def placed(one: Weights) -> Weights:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from transformers import AutoTokenizer
 
@@ -58,7 +59,13 @@ def tokenize(tokenizer: FastTokenizer, text: str, how: Pairing, *, raw: bool = F
         ReadingError: it has no tokens, holds special ones, is too long, or is changed by the chat template.
         SubjectError: the tokenizer cannot do what the protocol says, whatever the text.
     """
-    _check_characters(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ReadingError(
+            f"the prompt {shorten(text)} holds half of a character at {error.start} (a lone surrogate, "
+            f"{text[error.start]!r}); write the whole character"
+        ) from None
     plain = InChat(whole=text, start=0, inner=text, skipped=0)
     one = in_chat(tokenizer, text) if how.spec.chat_template and not raw else plain
     with _without_post_processor(tokenizer):
@@ -71,7 +78,14 @@ def tokenize(tokenizer: FastTokenizer, text: str, how: Pairing, *, raw: bool = F
         raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")
     added, n_bos = _Beginning.of(tokenizer, how).before(own)
     ids, spans = (*added, *own), (*[NO_CHARACTERS] * len(added), *spans)
-    _check_known(tokenizer, text, ids, how.shape.vocabulary)
+    # A token that was added, and for which the model was not resized, has no embedding.
+    unknown = next((one for one in ids if one >= how.shape.vocabulary > 0), None)
+    if unknown is not None:
+        raise ReadingError(
+            f"the prompt {shorten(text)} has the token {tokenizer.convert_ids_to_tokens(unknown)!r} of id {unknown}, "
+            f"and the model has embeddings for {how.shape.vocabulary} (vocab_size in config.json); copy the tokenizer "
+            "that belongs to the model, or reword the prompt"
+        )
     if len(ids) > how.context_size:
         raise ReadingError(
             f"the prompt {shorten(text)} has {len(ids)} tokens, BOS included; "
@@ -130,28 +144,6 @@ def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
 def pieces_of(tokenizer: FastTokenizer, ids: tuple[int, ...]) -> tuple[str, ...]:
     """Return what each token writes alone; a byte of a character writes the replacement character."""
     return tuple(tokenizer.batch_decode([[one] for one in ids]))
-
-
-def _check_known(tokenizer: FastTokenizer, text: str, ids: Sequence[int], vocabulary: int) -> None:
-    """Refuse a token for which the model has no embedding, as one that was added and for which it was not resized."""
-    for one in ids:
-        if one >= vocabulary > 0:
-            raise ReadingError(
-                f"the prompt {shorten(text)} has the token {tokenizer.convert_ids_to_tokens(one)!r} of id {one}, and "
-                f"the model has embeddings for {vocabulary} (vocab_size in config.json); copy the tokenizer that "
-                "belongs to the model, or reword the prompt"
-            )
-
-
-def _check_characters(text: str) -> None:
-    """Refuse half of a character, which no tokenizer encodes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ReadingError(
-            f"the prompt {shorten(text)} holds half of a character at {error.start} (a lone surrogate, "
-            f"{text[error.start]!r}); write the whole character"
-        ) from None
 
 
 @contextmanager
@@ -218,16 +210,16 @@ class _Beginning:
     @classmethod
     def of(cls, tokenizer: FastTokenizer, how: Pairing) -> _Beginning:
         names = list(how.beginning.tokens)
-        wanted: tuple[int, ...] = tuple(tokenizer.convert_tokens_to_ids(names))
+        found: list[int | None] = tokenizer.convert_tokens_to_ids(names)
         # What is no token has the id of the unknown token, or none.
-        pairs = zip(names, wanted, strict=True)
+        pairs = zip(names, found, strict=True)
         strange = [name for name, one in pairs if one is None or tokenizer.convert_ids_to_tokens(one) != name]
         if strange:
             raise SubjectError(
                 f"prompts are to begin with {strange[0]!r}, which is no token of the tokenizer's {len(tokenizer)}; "
                 'wanted one of them: bos_token = "<|...|>"'
             )
-        bos: int | None = tokenizer.bos_token_id
+        wanted, bos = tuple(one for one in found if one is not None), cast("int | None", tokenizer.bos_token_id)
         own = wanted or tuple(_own_prefix(tokenizer)) or (() if bos is None else (bos,))
         return cls(wanted=wanted, own=own, bos=bos, twice=how.spec.bos_twice)
 

@@ -61,10 +61,6 @@ def load(
     stored = check_checkpoint(folder, depth=depth)
     if (folder / GENERATION).exists():
         read_json(folder / GENERATION)  # transformers takes whatever it holds for an object
-
-    def counts(name: str) -> bool:
-        return used(name) and not is_computed(name)
-
     model, info = from_files(
         auto,
         folder,
@@ -75,7 +71,7 @@ def load(
         ignore_mismatched_sizes=True,  # `info` names them, as the others
         **how,
     )
-    wrong = _wrong(info, used=counts)
+    wrong = _wrong(info, used=lambda name: used(name) and not is_computed(name))
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise ShardError(

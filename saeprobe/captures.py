@@ -258,10 +258,7 @@ class Continuations:
         return visible(f"<Continuations of {self.subject}: {len(self.arm_items)}, {self.label}>")
 
     def at(self, strength: float) -> Continuations:
-        """Return this arm at one strength; 0 is the unsteered arm.
-
-        A KeyError says that the experiment did not run at that strength.
-        """
+        """Return this arm at one strength; 0 is the unsteered arm. A KeyError says that it did not run there."""
         if strength == 0:
             return self.unsteered
         chosen = replace(self, strength=strength)

@@ -135,10 +135,7 @@ class Features:
         return self.acts
 
     def over_tokens(self, values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " prompts"]:
-        """Return the mean of one value a row over the rows of each prompt.
-
-        A ValueError says that no token of a prompt was read.
-        """
+        """Return the mean of one value a row over each prompt; a ValueError says that no token of one was read."""
         rows = np.bincount(self.row_prompt, minlength=len(self))
         if (rows == 0).any():
             prompt = self.prompts[int(np.flatnonzero(rows == 0)[0])]

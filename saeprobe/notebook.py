@@ -93,10 +93,7 @@ class OpenSubject:
         temperature: float = 0.7,
         seed: int = 0,
     ) -> Continuations:
-        """Continue texts with directions added and without; see `saeprobe.steer`.
-
-        A ReadingError says that a text cannot be continued as asked.
-        """
+        """Continue texts with directions added and without; see `saeprobe.steer`. A ReadingError says what is not."""
         wanted = steer(
             _as_prompts(texts),
             feature=feature,

@@ -111,10 +111,7 @@ class EidTable:
     seq_len: Int[np.ndarray, "topics personas"]  # tokens of the prompt
 
     def check(self, path: Path, d_in: float = math.inf) -> None:
-        """Refuse a rank that is not above 0, or is above that of `seq_len` vectors of `d_in` dimensions.
-
-        A FileError names the topic and the persona.
-        """
+        """Refuse by a FileError a rank that is not above 0, or above that of `seq_len` vectors of `d_in` dimensions."""
         most = np.minimum(self.seq_len, d_in)
         for row, column in np.argwhere((self.eid <= 0) | (self.eid > most + SINGLE)):
             eid, length = float(self.eid[row, column]), int(self.seq_len[row, column])
@@ -143,10 +140,7 @@ class Stated:
         return f"; they cannot be held against its {unknown}, which it does not declare" if unknown else ""
 
     def check(self, file: RecordedFile) -> None:
-        """Refuse a file of another layer by its name, of another width of SAE or stream, or that holds a topic twice.
-
-        A FileError says that it does not agree with the subject, or with itself.
-        """
+        """Refuse by a FileError a file of another layer by its name or of another width, or one with a topic twice."""
         path, topics = file.path, file.topics
         self._check_layers(path)
         if None not in (file.width, self.d_sae) and file.width != self.d_sae:

@@ -117,10 +117,7 @@ def smallest_count(rates: Sequence[float], *, precision: float = SINGLE) -> int 
 
 
 def check_agreement(path: Path, diff: FeatureDiff) -> None:
-    """Refuse a comparison whose lists and means cannot all be true of the same prompts.
-
-    A FileError names the place, and what the other place says.
-    """
+    """Refuse by a FileError lists and means that cannot all be true of the same prompts; it names both places."""
     a, b = diff.a, diff.b
     for style, listed in diff.only.items():
         if len(listed) > diff.only_count[style]:

@@ -73,10 +73,7 @@ class RecordedStyle:
         return self.quantities[measure]
 
     def firing_rate(self, feature: int) -> Summary:
-        """Return the recorded share of prompts on which `feature` fired.
-
-        NotRun says that the record does not list that feature.
-        """
+        """Return the recorded share of prompts on which `feature` fired. NotRun says that it is not listed."""
         if feature not in self.firing_rates:
             raise NotRun(f"{self.origin} does not list feature {feature}; {self.remedy}")
         rate = self.firing_rates[feature]
@@ -141,10 +138,7 @@ class Recorded:
         raise NotRun(f"{self.origin} holds all topics together; {REMEDY}")
 
     def quantity(self, measure: str) -> Measurement:
-        """Return the recorded values of a measure on the prompts of all styles.
-
-        NotRun says that the record does not hold them, or holds one number a style.
-        """
+        """Return a measure on the prompts of all styles. NotRun says that there is none, or one number a style."""
         found = [self.by_style[style].quantity(measure) for style in self.present]
         every = [one for one in found if isinstance(one, Measurement)]
         if len(every) < len(found):

@@ -139,20 +139,14 @@ class Store:
             remove_leftovers(folder)
 
     def prepare(self, parts: Iterable[Part]) -> None:
-        """Make the folders of parts that are to be written.
-
-        A StoreError says that they cannot be written; this way it is known before anything is computed.
-        """
+        """Make the folders of parts that are to be written. Before all computing a StoreError says that it cannot."""
         for folder in {self._file(part).parent for part in parts}:
             with self._writing():
                 folder.mkdir(parents=True, exist_ok=True)
                 tempfile.TemporaryFile(dir=folder).close()
 
     def add(self, part: Part, found: Mapping[str, Any]) -> None:
-        """Write a part: by key, a prompt's reading, or all of its continuations.
-
-        A StoreError says that it cannot be written.
-        """
+        """Write a part: by key, a prompt's reading, or all of its continuations. A StoreError says why it cannot."""
         file, rows = self._file(part), part.kind.encode(part, found)
         content = bytes_of(pa.Table.from_pylist(rows, schema=part.kind.schema), part)
         with self._writing():
@@ -164,10 +158,7 @@ class Store:
 
     @contextmanager
     def locked(self, name: str) -> Generator[None]:
-        """Let no other process compute what goes by this name meanwhile.
-
-        A StoreError says that the store cannot be written.
-        """
+        """Let no other process compute what goes by this name. A StoreError says that the store cannot be written."""
         lock = FileLock(self.path / f"{sha256_of(name)[:32]}.lock")  # Windows makes no file con.lock, nor one with a ?
         with self._writing():
             leave_out(self.path)

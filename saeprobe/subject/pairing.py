@@ -227,13 +227,8 @@ class Lookup:
         further: list[Path] = []
         if spec.try_next_layer and beyond <= self._shape.layers:
             further = model_files(folder, depth=None if self._shape.family == "bridge" else beyond)
-        return Located(
-            model=folder,
-            model_files=tuple(further or self._model_files),
-            sae=sae,
-            pairing=pairing,
-            next_layer=bool(further),
-        )
+        files = tuple(further or self._model_files)
+        return Located(model=folder, model_files=files, sae=sae, pairing=pairing, next_layer=bool(further))
 
     @cached_property
     def _folder(self) -> Path | None:

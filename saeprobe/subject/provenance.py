@@ -121,10 +121,7 @@ def _plain(name: str) -> str:
 
 
 def declared_or_stated(spec: SubjectSpec, said: Stated) -> tuple[str, bool]:
-    """Return the hook and whether BOS stands first.
-
-    A SubjectError says that neither the subject nor its SAE says so; all that is lacking is named at once.
-    """
+    """Return the hook and whether BOS stands first. A SubjectError names at once all that nobody says of these."""
     hook_name = said.text("hook_name", None) if spec.hook_name is None else spec.hook_name
     bos = said.flag("prepend_bos", default=None) if spec.prepend_bos is None else spec.prepend_bos
     if hook_name is not None and bos is not None:

@@ -130,10 +130,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def shape_of(model: Path) -> ModelShape:
-    """Read the sizes of the model in a folder, and which library runs it.
-
-    A SubjectError says that its configuration does not state them.
-    """
+    """Read the sizes of the model in a folder, and which library runs it. A SubjectError says what is unstated."""
     whole = read_json(model / "config.json")
     config = table_of(whole.get("text_config", whole))  # an inner one where a model also sees or hears
     if not isinstance(config.get("model_type", ""), str):
@@ -185,10 +182,7 @@ def table_of(found: object) -> dict[str, object]:
 
 
 def number_of(config: Mapping[str, object], *names: str) -> int | None:
-    """Return the size under the first of some names that a configuration has; None where it has none of them.
-
-    A SubjectError says that what stands there is no size.
-    """
+    """Return the size under the first of some names that a configuration has, or None; a SubjectError if none."""
     name = next((name for name in names if config.get(name) is not None), None)
     if name is None:
         return None

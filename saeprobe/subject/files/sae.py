@@ -32,10 +32,7 @@ _SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".npz")
 
 
 def dimensions(file: Path) -> tuple[int, int]:
-    """Return `d_in` and `d_sae` of an SAE in Goodfire's format.
-
-    A SubjectError says that the file is truncated, is no such SAE, or names code.
-    """
+    """Return `d_in` and `d_sae` of an SAE in Goodfire's format. A SubjectError says that it is no whole one."""
     try:
         data = load_data(file)
     except (FileError, OSError) as error:

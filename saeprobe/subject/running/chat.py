@@ -31,6 +31,7 @@ _FAILS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, At
 _REMEDY = "set chat_template = false, or mend the template"
 NO_CHARACTERS: Final = (-1, -1)
 FastTokenizer = Any  # of transformers, which carries no usable types
+Offsets = Sequence[tuple[int, int]]  # of tokens: the first character of each, and the one after its last
 _TABLE: Final = (
     "d=26|e=26|m=07|y=24|Y=2024|C=20|G=2024|j=208|U=29|W=30|V=30|w=5|u=5|H=00|I=12|M=00|S=00|f=000000|n=\n|t=\t|%=%|"
     "a=Fri|A=Friday|b=Jul|h=Jul|B=July|p=AM|Z=|z=|F=2024-07-26|D=07/26/24|x=07/26/24|T=00:00:00|X=00:00:00|R=00:00|"
@@ -161,12 +162,7 @@ def mark_ahead(tokenizer: FastTokenizer) -> str:
 
 
 def without_marks(
-    tokenizer: FastTokenizer,
-    ids: Sequence[int],
-    offsets: Sequence[tuple[int, int]],
-    *,
-    special: frozenset[int],
-    mark: str,
+    tokenizer: FastTokenizer, ids: Sequence[int], offsets: Offsets, *, special: frozenset[int], mark: str
 ) -> list[tuple[int, int]]:
     """Return the characters that are a token's own; empty ones, and a mark that stands for none, become none.
 
@@ -185,9 +181,7 @@ def without_marks(
     return own
 
 
-def bytes_cut(
-    tokenizer: FastTokenizer, text: str, ids: Sequence[int], offsets: Sequence[tuple[int, int]]
-) -> list[tuple[int, int]]:
+def bytes_cut(tokenizer: FastTokenizer, text: str, ids: Sequence[int], offsets: Offsets) -> list[tuple[int, int]]:
     """Give each byte token the one character that it is of; Unigram gives all of an unknown run the whole run.
 
     A ReadingError says that the bytes are not those of the characters, which a normaliser may change.

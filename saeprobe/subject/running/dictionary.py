@@ -42,10 +42,7 @@ _UNLOADABLE: Final = (*DAMAGE, pickle.UnpicklingError, SafetensorError)  # as sa
 
 
 def load_sae(found: Located, *, device: str) -> Sae:
-    """Load the SAE and freeze it.
-
-    A SubjectError says that it cannot be loaded, is another one than was planned, or has weights that are not finite.
-    """
+    """Load the SAE and freeze it. A SubjectError says that it cannot be loaded, is not as planned, or not finite."""
     spec = found.pairing.spec
     try:
         with warnings.catch_warnings():

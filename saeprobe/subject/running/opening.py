@@ -22,15 +22,7 @@ from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located
 from saeprobe.subject.running import Batch, ByRun, ResidualStream, Run, pad, run_in_batches
 from saeprobe.subject.running.dictionary import load_sae, thresholds_of
-from saeprobe.subject.running.layers import (
-    LayersModel,
-    LayersSpeaker,
-    LayerStack,
-    centred,
-    open_speaker,
-    open_stack,
-    stream_of,
-)
+from saeprobe.subject.running.layers import LayersModel, LayerStack, centred, open_speaker, open_stack, stream_of
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import empty_model, open_sweep
@@ -104,17 +96,14 @@ def open_model(opening: Opening, plan: MemoryPlan, *, drawn: int | None = None) 
             quantisation=plan.quantisation,
         )
 
-    def speak() -> LayersSpeaker:
-        return open_speaker(
-            found.model, opening.plan_to_speak, depth=pairing.depth, dtype=opening.dtype, name=pairing.spec.name
-        )
-
     return LayersModel(
         device=plan.device,
         one_by_one=plan.quantisation is not None,
         centred=pairing.center_writing_weights,
         read=read,
-        speak=speak,
+        speak=lambda: open_speaker(
+            found.model, opening.plan_to_speak, depth=pairing.depth, dtype=opening.dtype, name=pairing.spec.name
+        ),
     )
 
 

@@ -54,10 +54,7 @@ class _Rows:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SaeReader:
-    """A reader is a language model and its SAE in memory.
-
-    `thresholds` is None for an SAE whose features have none of their own.
-    """
+    """A reader is a language model and its SAE in memory; `thresholds` is None where features have none."""
 
     name: str
     model: Model

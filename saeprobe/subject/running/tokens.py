@@ -15,7 +15,7 @@ from saeprobe.captures import At
 from saeprobe.subject.files.tokenizer import choose_beginning, declared_beginning
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running import chat
-from saeprobe.subject.running.chat import NO_CHARACTERS, FastTokenizer, InChat, in_chat, shorten
+from saeprobe.subject.running.chat import NO_CHARACTERS, FastTokenizer, InChat, Offsets, in_chat, shorten
 from saeprobe.subject.running.weights import from_files
 from saeprobe.subject.specification import ReadingError, SubjectError
 
@@ -112,10 +112,7 @@ def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
 
 
 def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
-    """See that the tokenizer, as it was loaded, begins and frames each prompt as the protocol says that it does.
-
-    A SubjectError says that it does not.
-    """
+    """Refuse by a SubjectError a loaded tokenizer that begins or frames prompts otherwise than the protocol says."""
     if how.beginning.tokens and how.beginning != declared_beginning(*how.beginning.tokens[:1]):
         names = (tokenizer.bos_token, tokenizer.eos_token)
         loaded = choose_beginning(tokenizer.convert_ids_to_tokens(_own_prefix(tokenizer)), *names)
@@ -165,13 +162,7 @@ def _special_ids(tokenizer: FastTokenizer) -> frozenset[int]:
 
 
 def _in_text(
-    tokenizer: FastTokenizer,
-    text: str,
-    written: InChat,
-    ids: Sequence[int],
-    spans: Sequence[tuple[int, int]],
-    *,
-    special: frozenset[int],
+    tokenizer: FastTokenizer, text: str, written: InChat, ids: Sequence[int], spans: Offsets, *, special: frozenset[int]
 ) -> list[tuple[int, int]]:
     """Turn spans of the rendered chat into spans of the text in it, and refuse a text that speaks in special tokens.
 

@@ -37,22 +37,16 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedRun:
-    """A run whose numbers somebody recorded need not have read the prompts behind printed numbers.
+    """A run whose numbers somebody recorded need not have read the prompts behind printed numbers."""
 
-    `origin` names its files, and `n` counts its prompts a style; where it gives `shares` alone, those of any multiple
-    of `n` look the same; `language` is "zh" or "en", where its topics are known, and "" where not. `another` says how
-    it differs from a run on the subject's prompts, which are `own` a style in `own_language`; empty where nothing does.
-    `unplaced` says why nobody knows which of its topics is the first one; empty where that is known.
-    """
-
-    origin: str
-    n: int | None = None
-    shares: bool = False
-    language: str = ""
-    another: str = ""
-    own: int | None = None
-    own_language: str = ""
-    unplaced: str = ""
+    origin: str  # the names of its files
+    n: int | None = None  # its prompts a style
+    shares: bool = False  # whether it gives shares alone, so that those of any multiple of `n` look the same
+    language: str = ""  # "zh" or "en" where its topics are known
+    another: str = ""  # how it differs from a run on the subject's own prompts; empty where nothing shows it
+    own: int | None = None  # the subject's own prompts a style
+    own_language: str = ""  # of these
+    unplaced: str = ""  # why nobody knows which of its topics is the first one; empty where that is known
 
     def __str__(self) -> str:
         n = f", {self.n} prompts a style" if self.n and not self.shares else ""

@@ -319,11 +319,9 @@ class Subject:
     def open(self) -> SaeReader:
         """Load model and SAE; this is where torch is first imported.
 
-        For a control the trained subject is loaded and reads the neutral text; then what is random takes its place.
-
-        Raises:
-            SubjectError: as `located`; a random model is asked for and the SAE has no encoder directions.
-            ReadingError: the neutral text cannot be read.
+        For a control the trained subject is loaded and reads the neutral text; then what is random takes its place. It
+        raises as `located`; a SubjectError also says that a random model is asked for and the SAE has no encoder
+        directions, and a ReadingError that the neutral text cannot be read.
         """
         if self.randomisation is None:
             from saeprobe.subject.running.opening import open_reader

@@ -148,17 +148,13 @@ def _listed(names: Iterable[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """A located subject has all its files here.
+    """A located subject has all its files here."""
 
-    `model_files` are what of the folder `model` decides the streams that are read: configuration, tokenizer, weights.
-    `next_layer` says whether the block after the hook is here and can be tried too.
-    """
-
-    model: Path
-    model_files: tuple[Path, ...]
+    model: Path  # the folder
+    model_files: tuple[Path, ...]  # what of it decides the streams that are read: configuration, tokenizer, weights
     sae: SaeSource
     pairing: Pairing
-    next_layer: bool
+    next_layer: bool  # whether the block after the hook is here and can be tried too
 
     @property
     def depth(self) -> int:

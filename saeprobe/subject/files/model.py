@@ -182,7 +182,7 @@ def table_of(found: object) -> dict[str, object]:
 
 
 def number_of(config: Mapping[str, object], *names: str) -> int | None:
-    """Return the size under the first of some names that a configuration has, or None; a SubjectError if none."""
+    """Return the size under the first of some names that is there, or None; a SubjectError says that it is no size."""
     name = next((name for name in names if config.get(name) is not None), None)
     if name is None:
         return None

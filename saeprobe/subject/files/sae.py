@@ -60,21 +60,16 @@ def dimensions(file: Path) -> tuple[int, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A release is what sae-lens' registry says of one SAE.
+    """A release is what sae-lens' registry says of one SAE."""
 
-    It lies at `path` of `repo` on the Hub, in sae-lens' own format where there is no `conversion`. Its publisher states
-    `l0`, active features a token, and `variance_explained`. `scales` says that sae-lens has a factor for its inputs,
-    which it folds into the weights. The `overrides` go over its `cfg.json`.
-    """
-
-    repo: str
-    path: str
-    conversion: str | None
+    repo: str  # on the Hub
+    path: str  # where it lies there
+    conversion: str | None  # None where it is in sae-lens' own format
     model: str | None = None
-    l0: float | None = None
-    variance_explained: float | None = None
-    scales: bool = False
-    overrides: Mapping[str, object] = field(default_factory=dict[str, object])
+    l0: float | None = None  # active features a token, as its publisher states it
+    variance_explained: float | None = None  # likewise
+    scales: bool = False  # whether sae-lens has a factor for its inputs, which it folds into the weights
+    overrides: Mapping[str, object] = field(default_factory=dict[str, object])  # they go over its `cfg.json`
 
     @property
     def patterns(self) -> tuple[str, ...]:

@@ -30,13 +30,10 @@ _DEFAULTS: Final[Mapping[str, tuple[str | None, str]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """A beginning is the special tokens that stand before each prompt, none of which is read.
-
-    `reason` says in words why they are not simply the tokenizer's BOS; it is empty where they are.
-    """
+    """A beginning is the special tokens that stand before each prompt, none of which is read."""
 
     tokens: tuple[str, ...] = ()
-    reason: str = ""
+    reason: str = ""  # why they are not simply the tokenizer's BOS, in words; empty where they are
 
     @property
     def text(self) -> str:

@@ -41,13 +41,10 @@ class Firing:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Streams:
-    """An SAE reads these of a text. Tokens with the same tokens before them have the same stream, and are one row.
-
-    `repeats` is how many tokens each row stands for.
-    """
+    """An SAE reads these of a text. Tokens with the same tokens before them have the same stream, and are one row."""
 
     x: Float[Tensor, "rows d_in"]
-    repeats: Int[Tensor, " rows"]
+    repeats: Int[Tensor, " rows"]  # how many tokens each row stands for
 
 
 def random_directions(d_sae: int, d_in: int, *, generator: torch.Generator) -> Float[Tensor, "d_sae d_in"]:

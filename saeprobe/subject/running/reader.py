@@ -39,17 +39,13 @@ class Model(ResidualStream, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """Rows hold what the SAE makes of some tokens.
-
-    `near` is empty where its features have no threshold, `squared_error` None where it gives back something else than
-    it read; `finite` says of each row whether all of it is a number.
-    """
+    """Rows hold what the SAE makes of some tokens."""
 
     indices: list[Int[np.ndarray, " active"]]
     values: list[Float[np.ndarray, " active"]]
-    near: list[Int[np.ndarray, " near"]]
-    squared_error: Float[np.ndarray, " rows"] | None
-    finite: Bool[np.ndarray, " rows"]
+    near: list[Int[np.ndarray, " near"]]  # empty where its features have no threshold
+    squared_error: Float[np.ndarray, " rows"] | None  # None where it gives back something else than it read
+    finite: Bool[np.ndarray, " rows"]  # whether all of a row is a number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

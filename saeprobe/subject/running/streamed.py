@@ -36,15 +36,12 @@ _OTHER_PLAN = 'use memory = "resident" or "sharded" or quantisation = "8bit", wh
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerFiles:
-    """Layer files are the weights of a checkpoint up to a depth, turned into `dtype` and, if `pinned`, ready for a GPU.
-
-    With `draw` none is read from disk: the files give the names and the shapes alone.
-    """
+    """Layer files are the weights of a checkpoint up to a depth in `dtype` and, if `pinned`, ready for a GPU."""
 
     stored: Mapping[str, StoredTensor]
     dtype: Dtype
     pinned: bool
-    draw: Draw | None = None
+    draw: Draw | None = None  # with it none is read from disk: the files give the names and the shapes alone
 
     def of_embedding(self) -> dict[str, StoredTensor]:
         """Return what lies on disk of the embedding, by the names in its decoder: `embed_tokens.weight`."""

@@ -127,11 +127,7 @@ def check_checkpoint(folder: Path, *, depth: int | None) -> dict[str, StoredTens
     """Return what lies on disk of a model, up to a depth where it runs layer by layer, or refuse it.
 
     Refused are files that are absent or broken, tensors that no such model has, and quantised weights: transformers
-    reads some of these without their scales and without a word.
-
-    Raises:
-        ShardError: as `stored_tensors`; the checkpoint is of another model than `config.json`.
-        SubjectError: its weights are quantised.
+    reads some of these without their scales and without a word. A SubjectError refuses the last, a ShardError the rest.
     """
     config = read_json(folder / "config.json") if depth is None else read_config(folder, depth=depth)
     if config.get("transformers_weights") is not None:

@@ -82,7 +82,7 @@ class Features:
     row_prompt: Int[np.ndarray, " rows"]  # index into `prompts` of each row, ascending
     tokens: tuple[Token, ...]  # the token of each row
     prompts: tuple[Prompt, ...]
-    n_tokens: Int[np.ndarray, " prompts"] | None  # with BOS and chat template; None where a record has none
+    n_tokens: Int[np.ndarray, " prompts"] | None  # of each prompt, BOS and chat template included; None for a record
     squared_error: Float[np.ndarray, " rows"] | None = None  # `||x - decode(encode(x))||^2`; NaN of a transcoder
     activations: Float[np.ndarray, "rows d_in"] | None = None  # the hooked activations x, if kept
     # of the centred activations of all tokens of each prompt, if kept

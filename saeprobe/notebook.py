@@ -93,7 +93,7 @@ class OpenSubject:
         temperature: float = 0.7,
         seed: int = 0,
     ) -> Continuations:
-        """Continue texts with directions added and without; see `saeprobe.steer`. A ReadingError says what is not."""
+        """Continue texts with directions added and without; see `saeprobe.steer`. A ReadingError says what fails."""
         wanted = steer(
             _as_prompts(texts),
             feature=feature,

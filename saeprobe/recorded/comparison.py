@@ -54,7 +54,7 @@ class FeatureDiff:
     # Mean over prompts of the mean of their active values; of neither style where a prompt has none, or where the file
     # does not hold it: the published one does not.
     avg_prompt_intensity: Mapping[str, float] = field(default_factory=dict[str, float])
-    # All features that fire on every prompt of the style and none of the other, ascending; empty where unsaid.
+    # All features that fire on every prompt of the style and none of the other, ascending; empty if unstated.
     separating: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from saeprobe.files import FileError, quoted
-from saeprobe.recorded.archives import DAMAGE, load_data
+from saeprobe.recorded.archives import load_data
 from saeprobe.shapes import Bool, Float
 from saeprobe.subject.files.model import offline
 from saeprobe.subject.files.properties import COMPETING, properties_of
@@ -38,7 +38,11 @@ _DEVIATIONS: Final = 4  # of a rounding error that points in no particular direc
 _RMS: Final = 0.38  # of a value's rounding error, in unit roundoffs of the value (`tolerance_of`)
 _LAYER_NORM_EPSILON: Final = 1e-5  # sae-lens' own
 
-_UNLOADABLE: Final = (*DAMAGE, pickle.UnpicklingError, SafetensorError)  # as sae-lens meets a file of strangers
+# What a file of strangers makes sae-lens, safetensors and torch raise.
+_UNLOADABLE: Final = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError),
+    *(pickle.UnpicklingError, SafetensorError),
+)
 
 
 def load_sae(found: Located, *, device: str) -> Sae:

@@ -43,12 +43,14 @@ class ResidualStream(Protocol):
     @property
     def device(self) -> str:
         """Return where it computes, as torch writes it."""
+        ...
 
     def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Give the streams of each run, without padding, with the run's index; each once, in an order of its choosing.
 
         `batch_size` is halved when the memory does not hold as many; `progress` is called after each step.
         """
+        ...
 
 
 Side = Literal["left", "right"]

@@ -35,6 +35,7 @@ class Model(ResidualStream, Protocol):
 
     def speaker(self) -> Speaker:
         """Return the whole model, to write continuations with."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

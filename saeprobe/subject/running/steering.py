@@ -118,6 +118,7 @@ class Speaker(Protocol):
     @property
     def device(self) -> str:
         """Return where token ids go, as torch writes it."""
+        ...
 
     @property
     def model(self) -> Any:
@@ -125,6 +126,7 @@ class Speaker(Protocol):
 
     def steered(self, change: Float[Tensor, "batch d_in"]) -> AbstractContextManager[object]:
         """Add `change` to the stream at the hook, at every position that runs, while entered."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -243,26 +243,19 @@ class Continuation:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Continuations:
-    """A steering experiment holds continuations, and stands for one arm of it: the steered one, or that asked for.
-
-    `chosen_on` says in words on what its features and strengths were chosen.
-    """
+    """A steering experiment holds continuations, and stands for one arm of it: the steered one, or that asked for."""
 
     subject: str
     items: tuple[Continuation, ...]
     arm: Arm = "steered"
     strength: float | None = None
-    chosen_on: str = ""
+    chosen_on: str = ""  # on what its features and strengths were chosen, in words
 
     def __repr__(self) -> str:
         return visible(f"<Continuations of {self.subject}: {len(self.arm_items)}, {self.label}>")
 
     def at(self, strength: float) -> Continuations:
-        """Return this arm at one strength; 0 is the unsteered arm.
-
-        Raises:
-            KeyError: the experiment did not run at that strength.
-        """
+        """Return this arm at one strength; 0 is the unsteered arm. A KeyError says that it did not run there."""
         if strength == 0:
             return self.unsteered
         chosen = replace(self, strength=strength)

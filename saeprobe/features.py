@@ -37,22 +37,16 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedRun:
-    """A run whose numbers somebody recorded need not have read the prompts behind printed numbers.
+    """A run whose numbers somebody recorded need not have read the prompts behind printed numbers."""
 
-    `origin` names its files, and `n` counts its prompts a style; where it gives `shares` alone, those of any multiple
-    of `n` look the same; `language` is "zh" or "en", where its topics are known, and "" where not. `another` says how
-    it differs from a run on the subject's prompts, which are `own` a style in `own_language`; empty where nothing does.
-    `unplaced` says why nobody knows which of its topics is the first one; empty where that is known.
-    """
-
-    origin: str
-    n: int | None = None
-    shares: bool = False
-    language: str = ""
-    another: str = ""
-    own: int | None = None
-    own_language: str = ""
-    unplaced: str = ""
+    origin: str  # the names of its files
+    n: int | None = None  # its prompts a style
+    shares: bool = False  # whether it gives shares alone, so that those of any multiple of `n` look the same
+    language: str = ""  # "zh" or "en" where its topics are known
+    another: str = ""  # how it differs from a run on the subject's own prompts; empty where nothing shows it
+    own: int | None = None  # the subject's own prompts a style
+    own_language: str = ""  # of these
+    unplaced: str = ""  # why nobody knows which of its topics is the first one; empty where that is known
 
     def __str__(self) -> str:
         n = f", {self.n} prompts a style" if self.n and not self.shares else ""
@@ -81,53 +75,37 @@ class Features:
     A row is one token that was read; a prompt has one row when read at `last` and several when read at `all` or a
     span. Rows of a prompt are adjacent and in order. Arrays that the capture did not keep are None; `encoded` gives
     `acts`, or says how to keep them.
-
-    Attributes:
-        subject: name of the subject.
-        acts: activations of the SAE's features, `[rows, d_sae]`, only those above zero stored; if kept.
-        row_prompt: index into `prompts` of each row, `[rows]`, ascending.
-        tokens: the token of each row.
-        prompts: the prompts.
-        n_tokens: tokens of each prompt, BOS and chat template included, `[prompts]`; None where a record has none.
-        squared_error: `||x - decode(encode(x))||^2` of each row, `[rows]`; NaN of a transcoder, which has none.
-        activations: the hooked activations x, `[rows, d_in]`, if kept.
-        effective_rank: of the centred activations of all tokens of each prompt, `[prompts]`, if kept.
-        near: features so close to their threshold, on either side, that rounding decides whether they fire:
-            `[rows, d_sae]`, True where stored; None where a record has none.
-        tolerance: by how much rounding may move an activation, as a share of the residual stream's norm.
-        fixed_l0: how many features the SAE keeps of each token, whatever the text; None where that depends on the text.
-        place: the tokens that were read of each prompt, such as `last token`; empty where a record has none.
-        of_several: whether a probe has features of several subjects; the label then names the subject.
-        family: the whole capture that this was selected from; None where this is the whole.
-        conditions: the whole capture as a control reads it (`injection`, `random-model`, `random-sae`), made when it
-            is needed; only those that the plan holds. A random control has one a draw, another control a single one.
-        lacking: by style, why its prompts were not read, of styles that another prompt file would have.
-        words: by style, the words of its own that its prompts say, where their file names them.
-        run: of which run they are recorded; None where a model was run.
-        repeats: of a whole capture, the second readings, by the style that repeats another; no whole counts them in.
     """
 
-    subject: str
-    acts: csr_array | None
-    row_prompt: Int[np.ndarray, " rows"]
-    tokens: tuple[Token, ...]
+    subject: str  # its name
+    acts: csr_array | None  # activations of the SAE's features, `[rows, d_sae]`, only those above zero stored; if kept
+    row_prompt: Int[np.ndarray, " rows"]  # index into `prompts` of each row, ascending
+    tokens: tuple[Token, ...]  # the token of each row
     prompts: tuple[Prompt, ...]
-    n_tokens: Int[np.ndarray, " prompts"] | None
-    squared_error: Float[np.ndarray, " rows"] | None = None
-    activations: Float[np.ndarray, "rows d_in"] | None = None
+    n_tokens: Int[np.ndarray, " prompts"] | None  # of each prompt, BOS and chat template included; None for a record
+    squared_error: Float[np.ndarray, " rows"] | None = None  # `||x - decode(encode(x))||^2`; NaN of a transcoder
+    activations: Float[np.ndarray, "rows d_in"] | None = None  # the hooked activations x, if kept
+    # of the centred activations of all tokens of each prompt, if kept
     effective_rank: Float[np.ndarray, " prompts"] | None = None
+    # features so close to their threshold, on either side, that rounding decides whether they fire: `[rows, d_sae]`,
+    # True where stored; None where a record has none
     near: csr_array | None = None
-    tolerance: float = 0.0
-    fixed_l0: int | None = None
-    place: str = ""
-    of_several: bool = False
-    family: Features | None = None
+    tolerance: float = 0.0  # by how much rounding may move an activation, as a share of the residual stream's norm
+    fixed_l0: int | None = None  # features that the SAE keeps of each token, whatever the text; None where it decides
+    place: str = ""  # the tokens that were read of each prompt, such as `last token`; empty where a record has none
+    of_several: bool = False  # whether a probe has features of several subjects; the label then names the subject
+    family: Features | None = None  # the whole capture that this was selected from; None where this is the whole
+    # The whole capture as a control reads it (`injection`, `random-model`, `random-sae`), made when it is needed; only
+    # those that the plan holds. A random control has one a draw, another control a single one.
     conditions: Mapping[Control, Sequence[Callable[[], Features]]] = field(
         default_factory=dict["Control", "Sequence[Callable[[], Features]]"]
     )
+    # by style, why its prompts were not read, of styles that another prompt file would have
     lacking: Mapping[str, str] = field(default_factory=dict[str, str])
+    # by style, the words of its own that its prompts say, where their file names them
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    run: RecordedRun | None = None
+    run: RecordedRun | None = None  # of which run they are recorded; None where a model was run
+    # of a whole capture, the second readings, by the style that repeats another; no whole counts them in
     repeats: Mapping[str, Features] = field(default_factory=dict[str, "Features"])
 
     def __post_init__(self) -> None:
@@ -151,11 +129,7 @@ class Features:
         return self.acts
 
     def over_tokens(self, values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " prompts"]:
-        """Return the mean of one value a row over the rows of each prompt.
-
-        Raises:
-            ValueError: no token of a prompt was read.
-        """
+        """Return the mean of one value a row over each prompt; a ValueError says that no token of one was read."""
         rows = np.bincount(self.row_prompt, minlength=len(self))
         if (rows == 0).any():
             prompt = self.prompts[int(np.flatnonzero(rows == 0)[0])]
@@ -212,8 +186,7 @@ class Features:
     def first_topic(self) -> Features:
         """Select one prompt a style: on the first topic, under the style's first template.
 
-        Raises:
-            NotRun: of a record nobody knows which topic was the first.
+        NotRun says that of a record nobody knows which topic was the first.
         """
         if self.run is not None and self.run.unplaced:
             raise NotRun(self.run.unplaced)
@@ -249,10 +222,8 @@ class Features:
     def under(self, control: Control, draw: int = 0) -> Features:
         """Return the same prompts as a control reads them; other prompts of the same styles where it has its own.
 
-        A random control reads some of the prompts, those on their first topics, under several draws.
-
-        Raises:
-            NotRun: it was not read, as for recorded evidence or a style that repeats another, or has fewer draws.
+        A random control reads some of the prompts, those on their first topics, under several draws. NotRun says that
+        it was not read, as for recorded evidence or a style that repeats another, or has fewer draws.
         """
         conditions = self.whole.conditions
         if control not in conditions:

@@ -73,8 +73,7 @@ class OpenSubject:
     ) -> Features:
         """Read feature activations on texts, one or more rows a text; see `saeprobe.capture`.
 
-        Raises:
-            ReadingError: a text cannot be read as wanted.
+        A ReadingError says that a text cannot be read as wanted.
         """
         wanted = capture(_as_prompts(texts), at=at, span=span, keep=keep)
         with self._gathered(wanted) as store:
@@ -94,11 +93,7 @@ class OpenSubject:
         temperature: float = 0.7,
         seed: int = 0,
     ) -> Continuations:
-        """Continue texts with directions added and without; see `saeprobe.steer`.
-
-        Raises:
-            ReadingError: a text cannot be continued as asked.
-        """
+        """Continue texts with directions added and without; see `saeprobe.steer`. A ReadingError says what fails."""
         wanted = steer(
             _as_prompts(texts),
             feature=feature,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from saeprobe.subject.machine import _MODELS
+from saeprobe.subject import _MODELS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "saeprobe"

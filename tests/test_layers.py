@@ -32,7 +32,7 @@ from saeprobe.evidence.evidence import Recorder
 from saeprobe.evidence.evidence import recording
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
-from saeprobe.recorded.stated import Stated
+from saeprobe.recorded import Stated
 
 ranks = saeprobe.capture(saeprobe.prompts.STYLES, keep="effective_rank")
 table = recorded_evidence(recorded_files([Path(sys.argv[1])]), ranks, Stated(subject="llama70b-as-published"))

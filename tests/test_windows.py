@@ -26,7 +26,7 @@ from saeprobe.files import remove_leftovers, write_whole
 from saeprobe.plugin import terminal
 from saeprobe.report import command_line
 from saeprobe.store import Store
-from saeprobe.subject.machine import setting
+from saeprobe.subject import setting
 
 ROOT = Path(__file__).parents[1]
 OURS = [*("saeprobe", "studies", "benchmarks", "probes", ".ci"), "conftest.py"]

@@ -23,8 +23,8 @@ from saeprobe.recorded.archives import DAMAGE
 from saeprobe.recorded.comparison import FeatureDiff, compare_styles, write_feature_diff
 from saeprobe.shapes import Float
 from saeprobe.store.plan import A_FILE, BATCH_SIZE, prompts_for
+from saeprobe.subject import models_absent, not_imported
 from saeprobe.subject.files.sae import find_sae as find_source
-from saeprobe.subject.machine import models_absent, not_imported
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import Dtype, Request, SubjectError, Want
 

@@ -14,8 +14,8 @@ from typing import Final, Literal
 
 from saeprobe.cli.terminal import facts, project_root, say, seconds_in_words, table
 from saeprobe.files import bytes_in_words, quoted, visible
+from saeprobe.subject import Machine, models_absent, this_machine, torch_cuda, version_of
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import Machine, models_absent, this_machine, torch_cuda, version_of
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, MemoryPlanError
 from saeprobe.subject.registry import find_subject, subject_names
 from saeprobe.subject.specification import SubjectError

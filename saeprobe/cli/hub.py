@@ -32,9 +32,9 @@ from huggingface_hub.utils import (
 
 from saeprobe.cli.terminal import RefusedError
 from saeprobe.files import bytes_in_words, written_whole
+from saeprobe.subject import setting
 from saeprobe.subject.files import INDEX
 from saeprobe.subject.files.shards import needed_shards
-from saeprobe.subject.machine import setting
 from saeprobe.subject.specification import Download
 
 PATIENCE: Final = 30.0  # seconds that the Hub has for an answer about a repository or a file

@@ -85,7 +85,7 @@ class RefusedError(Exception):
 def explain(error: Exception) -> str | None:
     """Return the error in words for whoever typed the command; None for a bug, which deserves its traceback."""
     if isinstance(error, ImportError) and not (error.name or "saeprobe").startswith("saeprobe"):
-        from saeprobe.subject.machine import not_imported
+        from saeprobe.subject import not_imported
 
         return not_imported(error)
     if isinstance(error, MemoryError):

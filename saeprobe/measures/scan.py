@@ -52,8 +52,8 @@ def scan(yes: Readable, no: Readable, *, most: int = 20) -> Evidence:
 
     The prompts are halved (`halves`): on one half the `most` features with the largest difference are picked, on the
     other each is tested by permuting labels between templates, or within topics under one wording. One-sided, for the
-    direction was picked too. Among the picked, the false discovery rate is held at alpha (Benjamini & Hochberg 1995,
-    J. R. Stat. Soc. B 57), so that of many confirmed ones a share of alpha may be false. With few templates fewer than
+    direction was picked too. Among the picked, the false discovery rate is held at alpha / 2 (Benjamini & Hochberg
+    1995, J. R. Stat. Soc. B 57): of many confirmed ones so large a share may be false. With few templates fewer than
     `most` can be confirmed: 4 + 4 that confirm reach p = 1/70 at best.
 
     Raises:
@@ -136,7 +136,7 @@ _RULE = (
     "from what stands here, and tested on the other: p is half of the two-sided one, and 1 where the feature fires no "
     "more often. Its adjusted p is the smallest, "
     "over the parts with at least that p, of p times their number divided by their rank. Supported if an adjusted p is "
-    "below alpha and every control is withstood; else explained by a control or inconclusive, never refuted, for "
+    "below alpha / 2 and every control is withstood; else explained by a control or inconclusive, never refuted, for "
     "features that were picked badly do not show that there are none"
 )
 
@@ -150,7 +150,7 @@ def _part(
     return Evidence(
         kind="greater",
         statement=f"feature {feature} fires on {a.label} more often than on {b.label}",
-        outcome="supported" if adjusted < alpha else "inconclusive",
+        outcome="supported" if adjusted < alpha / 2 else "inconclusive",
         reason=f"{against(a.mean, b.mean, SHARE)}, {p_value(p)} ({p_value(adjusted)} adjusted for {of} picked)",
         scope=tested.scope,
         unit=SHARE,
@@ -162,7 +162,7 @@ def _part(
         units=tested.units,
         n_units=(len(tested.yes), len(tested.no)),
         samples=(a, b),
-        rule="supported where p, adjusted for the features that were picked, is below alpha; inconclusive otherwise. "
+        rule="supported where p, adjusted for the features that were picked, is below alpha / 2; inconclusive otherwise. "
         f"{test.rule}",
         unit_values=unit_values(a.label, dict(zip(tested.names[0], values[0], strict=True)))
         + unit_values(b.label, dict(zip(tested.names[1], values[1], strict=True))),
@@ -188,7 +188,7 @@ def needed_to_confirm(tested: Rates, feature: int, picked: int, sides: BothSides
     """Return with how many units, of both halves together, this feature alone would be confirmed among so many."""
     effect, deviation = float(tested.difference[feature]), float(tested.deviation[feature])
     in_deviations = 0.0 if effect <= 0 else effect / deviation if deviation > 0 else inf
-    wanted = units_to_decide(in_deviations, alpha=2 * terms.alpha / picked, paired=tested.paired)
+    wanted = units_to_decide(in_deviations, alpha=terms.alpha / picked, paired=tested.paired)
     of, what = (topics, "topics") if tested.paired else (templates, "templates a style")
     have, each = min(len(of(side)) for side in sides), sum(len(side) / len(of(side)) for side in sides)
     wanted = wanted and max(2 * wanted, have + 1)
@@ -210,6 +210,6 @@ def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: Bot
     examples = ", ".join(f"feature {feature}: {against(a, b, SHARE)}" for feature, a, b in shown)
     examples += ", ..." if len(found) > EXAMPLES else ""
     numbers = f"{len(found)} of {picked} {'is' if len(found) == 1 else 'are'} confirmed ({examples}); "
-    numbers += f"Benjamini-Hochberg at {number(terms.alpha, SHARE)}"
+    numbers += f"Benjamini-Hochberg at {number(terms.alpha / 2, SHARE)}"
     outcome, reason = verdict_of(base.controls, numbers)
     return replace(base, outcome=outcome, reason=reason)

@@ -24,8 +24,8 @@ from saeprobe.plugin.names import SUBJECT, fixtures_of, function_of, params_of
 from saeprobe.prompts import PromptFile, PromptSet
 from saeprobe.store import Store
 from saeprobe.store.plan import Work, counted, prompts_for
+from saeprobe.subject import models_absent
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import models_absent
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import RandomPart, SubjectError
 

@@ -22,7 +22,7 @@ from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED, record_of
 from saeprobe.report import ProbeRecord, build_document, command_line, now, plain, planned_name, shape, write_report
 from saeprobe.report.page import write_page
-from saeprobe.store.instrument import check_of
+from saeprobe.store.instrument import InstrumentCheck
 from saeprobe.store.plan import Gathered
 
 _PLAN = f"{RECORD}_plan"
@@ -183,7 +183,7 @@ class Hooks:
         self._notes.update(dict.fromkeys(sent["notes"]))
         self._laboratory.gathered += [Gathered(**each) for each in sent["gathered"]]
         self._laboratory.computed_with.update(sent["computed_with"])
-        self._laboratory.checks.update({name: check_of(each) for name, each in sent["checks"].items()})
+        self._laboratory.checks.update(msgspec.convert(sent["checks"], dict[str, InstrumentCheck]))
         self._shown.update(msgspec.convert(sent["shown"], dict[str, Shown]))
 
     @pytest.hookimpl(tryfirst=True)

@@ -25,8 +25,8 @@ from saeprobe.plugin.laboratory import Laboratory, Settings, Shown
 from saeprobe.plugin.names import BROKEN, RECORD, REFUSED
 from saeprobe.report import ProbeRecord, instrument_of, probe_to_json, shape
 from saeprobe.store.instrument import InstrumentCheck
+from saeprobe.subject import version_of
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import version_of
 from saeprobe.subject.specification import SubjectError
 from saeprobe.verdicts import Decided, decide
 from saeprobe.verdicts.baseline_files import Baselines, Provenance, identity_of, read_baselines

@@ -20,8 +20,8 @@ from saeprobe.store import Store, StoreError, plan
 from saeprobe.store.instrument import InstrumentCheck, Instruments, unread
 from saeprobe.store.plan import Gathered, Progress, Work, works_of
 from saeprobe.store.tables import Seen
+from saeprobe.subject import models_absent
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import models_absent
 from saeprobe.subject.registry import built_in, subject_names
 from saeprobe.subject.specification import ReadingError, SubjectError
 

@@ -25,9 +25,9 @@ from saeprobe.subject.specification import SubjectSpec
 
 if TYPE_CHECKING:
     from saeprobe.features import Features
+    from saeprobe.recorded import Stated
     from saeprobe.recorded.recognition import RecordedFile
     from saeprobe.recorded.record import Recorded
-    from saeprobe.recorded.stated import Stated
 
 AS_PUBLISHED: Final = "-as-published"
 """The name of a subject that repeats a published protocol ends so; recorded evidence stands for such a subject."""
@@ -74,7 +74,7 @@ def stated_by(subject: Subject, prompts: PromptSet | PromptChoice) -> Stated:
 
     Built-in prompts are unknown: nobody recorded them.
     """
-    from saeprobe.recorded.stated import Stated
+    from saeprobe.recorded import Stated
 
     known = None
     if isinstance(prompts, PromptSet) or file_for(prompts, subject):

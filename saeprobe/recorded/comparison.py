@@ -12,18 +12,14 @@ from typing import Final
 import numpy as np
 
 from saeprobe.files import FileError, load_json, write_whole
-from saeprobe.recorded.stated import SINGLE
+from saeprobe.recorded import SINGLE
 from saeprobe.recorded.summaries import WHOLE, Held, count_at, held_at
 from saeprobe.recorded.tensors import ArticleFeatures
 from saeprobe.shapes import Int
 
-DOMINANT: Final = "_dominant_features"
-"""The keys of a comparison end so behind the names of its two styles."""
-
-LISTED_DOMINANT: Final = 30
-LISTED_ONLY: Final = 50
-"""So many features are listed in the published file."""
-
+DOMINANT: Final = "_dominant_features"  # the keys of a comparison end so behind the names of its two styles
+LISTED_DOMINANT: Final = 30  # features, as in the published file
+LISTED_ONLY: Final = 50  # likewise
 _BASELINE: Final = "standard"  # the published summary gives its mean number of active features beside the pair's
 
 
@@ -43,32 +39,22 @@ class FeatureRates:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureDiff:
-    """A comparison of style `a` with style `b` holds summaries only: no interval can be made from it.
-
-    Attributes:
-        a: the first style.
-        b: the second style.
-        avg_active: by style, active features a prompt (value above 0), mean over prompts; has `a`, `b` and, where the
-            features file had it, `standard`.
-        avg_intensity: by style (`a` and `b`), mean of all active values of all prompts pooled, so that a prompt with
-            more active features weighs more; in units of the SAE's feature activations.
-        avg_prompt_intensity: by style, mean over prompts of the mean of their active values; of neither style where
-            a prompt has none, or where the file does not hold it: the published one does not.
-        only_count: by style (`a` and `b`), features active on at least one of its prompts and on none of the other's.
-        dominant: by style, the features whose firing rate leans most towards it, greatest lean first.
-        only: by style, the first of the features counted in `only_count`, ascending.
-        separating: by style, all features that fire on every prompt of it and on none of the other, ascending; empty
-            where the file does not hold it.
-    """
+    """A comparison of style `a` with `b` holds summaries by style only: no interval can be made from it."""
 
     a: str
     b: str
+    # Active features a prompt (value above 0), mean over prompts; has `a`, `b` and, where the file had it, `standard`.
     avg_active: Mapping[str, float]
+    # Mean of all active values of all prompts pooled, so that a prompt with more active features weighs more; in units
+    # of the SAE's feature activations.
     avg_intensity: Mapping[str, float]
-    only_count: Mapping[str, int]
-    dominant: Mapping[str, tuple[FeatureRates, ...]]
-    only: Mapping[str, tuple[int, ...]]
+    only_count: Mapping[str, int]  # features active on at least one prompt of the style and on none of the other's
+    dominant: Mapping[str, tuple[FeatureRates, ...]]  # whose firing rate leans most to the style, greatest lean first
+    only: Mapping[str, tuple[int, ...]]  # the first of the features counted in `only_count`, ascending
+    # Mean over prompts of the mean of their active values; of neither style where a prompt has none, or where the file
+    # does not hold it: the published one does not.
     avg_prompt_intensity: Mapping[str, float] = field(default_factory=dict[str, float])
+    # All features that fire on every prompt of the style and none of the other, ascending; empty if unstated.
     separating: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
 
@@ -131,11 +117,7 @@ def smallest_count(rates: Sequence[float], *, precision: float = SINGLE) -> int 
 
 
 def check_agreement(path: Path, diff: FeatureDiff) -> None:
-    """Refuse a comparison whose lists and means cannot all be true of the same prompts.
-
-    Raises:
-        FileError: names the place, and what the other place says.
-    """
+    """Refuse by a FileError lists and means that cannot all be true of the same prompts; it names both places."""
     a, b = diff.a, diff.b
     for style, listed in diff.only.items():
         if len(listed) > diff.only_count[style]:

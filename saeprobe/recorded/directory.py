@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
-from typing import Final, cast
+from typing import Final, cast, get_args
 
 import numpy as np
 
@@ -26,11 +26,11 @@ from saeprobe.claims import NotRun
 from saeprobe.features import Features, RecordedRun
 from saeprobe.files import FileError, cut, shortened
 from saeprobe.prompts import STYLES, PromptChoice, no_style
+from saeprobe.recorded import EidTable, Key, RecordedFile, Stated, SummaryKind, alike, language_of
 from saeprobe.recorded.record import BY_PROMPT, POOLED, REMEDY, Recorded, from_features, from_ranks, from_summaries
-from saeprobe.recorded.stated import EidTable, Key, RecordedFile, Stated, alike, language_of
 from saeprobe.recorded.tensors import ArticleFeatures, Entries, features_of
 
-_SUMMARIES: Final = ("feature-diff", "firing-by-style", "activations-by-topic")
+_SUMMARIES: Final[tuple[SummaryKind, ...]] = get_args(SummaryKind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,6 @@ def _chosen(files: Sequence[RecordedFile], capture: Capture, stated: Stated) -> 
 def _lacking(
     files: Sequence[RecordedFile], agreeing: Sequence[RecordedFile], asked: Collection[str], *, rank: bool
 ) -> str:
-    """Say what is not there, and what would bring it."""
     if agreeing:
         held = ", ".join(sorted({style for file in agreeing for style in file.styles}))
         names = ", ".join(file.name for file in agreeing)
@@ -262,7 +261,6 @@ def _run(files: Sequence[RecordedFile], stated: Stated) -> RecordedRun:
 
 
 def _apart(runs: Sequence[_Found]) -> str:
-    """Say how runs differ."""
     longest = [max((file.topics for file in one.files), key=len) for one in runs]
     of_each = {
         "styles": [", ".join(one.styles) for one in runs],

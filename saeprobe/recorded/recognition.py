@@ -16,10 +16,10 @@ from typing import Any, Final, cast
 import numpy as np
 
 from saeprobe.files import FileError, load_json, open_regular, shortened
+from saeprobe.recorded import EidTable, Key, Kind, RecordedFile, check_number_of_topics, layers_said
 from saeprobe.recorded.archives import load_data
 from saeprobe.recorded.comparison import DOMINANT, feature_diff_of, smallest_count
 from saeprobe.recorded.record import BY_PROMPT, POOLED
-from saeprobe.recorded.stated import EidTable, Key, Kind, RecordedFile, check_number_of_topics, layers_said
 from saeprobe.recorded.summaries import BY_STYLE, OF_STYLE, WHOLE, firing_by_style_of, held_at, topic_activations_of
 from saeprobe.recorded.tensors import ACTIVATIONS, FEATURES, entries_of
 from saeprobe.recorded.tensors import Kind as TensorKind

@@ -17,12 +17,10 @@ from saeprobe.files import number, visible
 from saeprobe.prompts import Prompt, incomplete, no_style
 
 if TYPE_CHECKING:
-    from saeprobe.recorded.stated import EidTable, RecordedFile
+    from saeprobe.recorded import EidTable, RecordedFile
     from saeprobe.recorded.tensors import ArticleFeatures
 
-AS_RECORDED: Final = "as recorded"
-"""The template of every recorded prompt: the files hold one wording a style and do not say it."""
-
+AS_RECORDED: Final = "as recorded"  # the template of every prompt: the files hold one wording a style, unsaid
 REMEDY: Final = "put features_layer50.pt of the run beside it"
 POOLED: Final = "pooled mean activation"
 BY_PROMPT: Final = "mean activation a prompt"
@@ -31,33 +29,22 @@ NEAR_ZERO: Final = 0.1  # of a feature's mean strength where it fires; weaker fi
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class RecordedStyle:
-    """A record holds numbers of one prompt style.
-
-    Attributes:
-        style: the style.
-        quantities: by name of the measure, values of each prompt or a bare summary.
-        firing_rates: by feature, the share of prompts on which it fired; only the features that the record lists.
-        n: prompts of the style, where the record counts them; None where it gives shares alone.
-        activations: by feature, its activation on each prompt, 0 where it was silent; only where the record holds them.
-        exclusive: by other style, how many features fired on this style and never on the other.
-        n_at_least: prompts behind the firing rates: the smallest number that can produce them all.
-        origin: the file.
-        family: the whole record that this was selected from; None where it was not.
-        run: of which run it is.
-        remedy: what would bring the rest.
-    """
+    """A record holds numbers of one prompt style."""
 
     style: str
-    quantities: Mapping[str, Quantity]
+    quantities: Mapping[str, Quantity]  # by name of the measure, values of each prompt or a bare summary
+    # by feature, the share of prompts on which it fired; only the features that the record lists
     firing_rates: Mapping[int, float] = field(default_factory=dict[int, float])
-    n: int | None = None
+    n: int | None = None  # prompts of the style, where the record counts them; None where it gives shares alone
+    # by feature, its activation on each prompt, 0 where it was silent; only where the record holds them
     activations: Mapping[int, Measurement] = field(default_factory=dict[int, Measurement])
+    # by other style, how many features fired on this style and never on the other
     exclusive: Mapping[str, Summary] = field(default_factory=dict[str, Summary])
-    n_at_least: int | None = None
-    origin: str
-    family: Recorded | None = None
-    run: RecordedRun | None = None
-    remedy: str = REMEDY
+    n_at_least: int | None = None  # prompts behind the firing rates: the smallest number that can produce them all
+    origin: str  # the file
+    family: Recorded | None = None  # the whole record that this was selected from; None where it was not
+    run: RecordedRun | None = None  # of which run it is
+    remedy: str = REMEDY  # what would bring the rest
 
     def __repr__(self) -> str:
         return visible(f"<{self.style} of {self.origin}>")
@@ -78,11 +65,7 @@ class RecordedStyle:
         return ()
 
     def quantity(self, measure: str) -> Quantity:
-        """Return the recorded values of a measure.
-
-        Raises:
-            NotRun: the record does not hold them.
-        """
+        """Return the recorded values of a measure. NotRun says that the record does not hold them."""
         if measure not in self.quantities:
             known = ", ".join(self.quantities) or f"firing rates of {len(self.firing_rates)} features"
             wanted = f"the {measure} of {self.style} prompts"
@@ -90,11 +73,7 @@ class RecordedStyle:
         return self.quantities[measure]
 
     def firing_rate(self, feature: int) -> Summary:
-        """Return the recorded share of prompts on which `feature` fired.
-
-        Raises:
-            NotRun: the record does not list that feature.
-        """
+        """Return the recorded share of prompts on which `feature` fired. NotRun says that it is not listed."""
         if feature not in self.firing_rates:
             raise NotRun(f"{self.origin} does not list feature {feature}; {self.remedy}")
         rate = self.firing_rates[feature]
@@ -120,11 +99,7 @@ class RecordedStyle:
         return f"the weakest recorded firing of feature {feature} is {weakest}, so that rounding may decide it"
 
     def activation(self, feature: int) -> Measurement:
-        """Return the recorded activation of `feature` on each prompt.
-
-        Raises:
-            NotRun: the record does not hold it.
-        """
+        """Return the recorded activation of `feature` on each prompt. NotRun says that the record does not hold it."""
         if feature not in self.activations:
             raise NotRun(
                 f"{self.origin} does not hold what feature {feature} does on {self.style} prompts; {self.remedy}"
@@ -159,19 +134,11 @@ class Recorded:
 
     @property
     def first_topic(self) -> RecordedStyle:
-        """Refuse to select the first topic, which no record of summaries can.
-
-        Raises:
-            NotRun: always.
-        """
+        """Refuse to select the first topic, which no record of summaries can: NotRun says so."""
         raise NotRun(f"{self.origin} holds all topics together; {REMEDY}")
 
     def quantity(self, measure: str) -> Measurement:
-        """Return the recorded values of a measure on the prompts of all styles.
-
-        Raises:
-            NotRun: the record does not hold them, or holds one number a style.
-        """
+        """Return a measure on the prompts of all styles. NotRun says that there is none, or one number a style."""
         found = [self.by_style[style].quantity(measure) for style in self.present]
         every = [one for one in found if isinstance(one, Measurement)]
         if len(every) < len(found):
@@ -183,11 +150,7 @@ class Recorded:
         return replace(every[0], label=label, values=values, prompts=tuple(prompts), n_tokens=n_tokens)
 
     def __getitem__(self, style: str) -> RecordedStyle:
-        """Return one style.
-
-        Raises:
-            NotRun: the record holds nothing of it.
-        """
+        """Return one style. NotRun says that the record holds nothing of it."""
         if style not in self.by_style:
             raise no_style(style, self.by_style, self.origin)
         return replace(self.by_style[style], family=self)

@@ -10,17 +10,11 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from saeprobe.files import FileError, shortened
-from saeprobe.recorded.stated import SINGLE, Key, RecordedFile
+from saeprobe.recorded import SINGLE, Key, RecordedFile
 
-BY_STYLE: Final = "condition_distribution"
-"""The key of a feature's counts by style."""
-
-WHOLE: Final = "the file"
-"""The place of what is all that a file holds."""
-
-OF_STYLE: Final = "_features"
-"""The keys of a file of activations end so behind the name of a style."""
-
+BY_STYLE: Final = "condition_distribution"  # the key of a feature's counts by style
+WHOLE: Final = "the file"  # the place of what is all that a file holds
+OF_STYLE: Final = "_features"  # the keys of a file of activations end so behind the name of a style
 _LEAST_DECIMALS: Final = 3  # a share that is rounded further does not say how many of a few hundred prompts it is
 _FIRED: Final = "total_activated"
 
@@ -75,11 +69,7 @@ class Held:
 
 
 def held_at(path: Path, where: str, value: object) -> Held:
-    """Return the object that stands at `where` in a JSON file.
-
-    Raises:
-        FileError: it is none.
-    """
+    """Return the object that stands at `where` in a JSON file. A FileError says that it is none."""
     if not isinstance(value, dict):
         raise FileError(path, f"{where} is {shortened(value)}", wanted="an object")
     return Held(path=path, where=where, values=cast("dict[str, Any]", value))
@@ -97,10 +87,8 @@ def firing_by_style_of(seems: RecordedFile, data: object) -> RecordedFile:
 
     The data are `{feature: {"total_activated", "total_not_activated", "activation_rate", "condition_distribution":
     {style: count}, "sample_activated", "sample_not_activated"}}`; the samples are lists of `{"topic", "condition",
-    "activation"}` and may be absent.
-
-    Raises:
-        FileError: it is not of this shape, its counts contradict each other, or are of no whole number of prompts.
+    "activation"}` and may be absent. A FileError says that it is not of this shape, its counts contradict each other,
+    or are of no whole number of prompts.
     """
     path = seems.path
     counts: dict[int, dict[str, int]] = {}
@@ -149,10 +137,8 @@ def topic_activations_of(seems: RecordedFile, data: object) -> RecordedFile:
 
     The data are `{"<style>_features": {feature: {"total_samples", "activated_count", "activation_rate",
     "mean_activation", "max_activation", "activated_topics": [{"topic", "activation"}]}}}`; the mean is over the active
-    prompts, and topics on which all features are silent are not named.
-
-    Raises:
-        FileError: it is not of this shape, or its counts, means and lists contradict each other.
+    prompts, and topics on which all features are silent are not named. A FileError says that it is not of this shape,
+    or its counts, means and lists contradict each other.
     """
     path, whole = seems.path, held_at(seems.path, WHOLE, data)
     entries: dict[tuple[str, int], Held] = {}
@@ -233,7 +219,6 @@ def _size(entries: Sequence[Held], *parts: str, fired: str) -> int:
 
 
 def _samples(entry: Held) -> dict[tuple[str, str], float]:
-    """Read the samples of one feature: an activation by style and topic."""
     found: dict[tuple[str, str], float] = {}
     for key, fires in (("sample_activated", True), ("sample_not_activated", False)):
         for sample in entry.rows(key, entry.within(f"{key!r}, entry")) if key in entry.values else ():

@@ -17,13 +17,10 @@ from saeprobe.shapes import FLOATS, Float, StoredTensor, widened
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArticleActivations:
-    """An activations file holds the stream at the last token of each prompt, `[topics, styles, d_in]` in float32.
+    """An activations file holds the stream at the last token of each prompt, `[topics, styles, d_in]` in float32."""
 
-    The file has one entry a topic; `gurus` are the names that the guru prompts use, empty where the file gives none.
-    """
-
-    topics: tuple[str, ...]
-    gurus: tuple[str, ...]
+    topics: tuple[str, ...]  # the file has one entry a topic
+    gurus: tuple[str, ...]  # the names that the guru prompts use, empty where the file gives none
     styles: tuple[str, ...]
     activations: Float[np.ndarray, "topics styles d_in"]
 
@@ -43,11 +40,7 @@ class ArticleActivations:
         return int(self.activations.shape[2])
 
     def style(self, style: str) -> Float[np.ndarray, "topics d_in"]:
-        """Return the activations of one style.
-
-        Raises:
-            KeyError: the file has no such style.
-        """
+        """Return the activations of one style. A KeyError says that the file has no such style."""
         if style not in self.styles:
             raise KeyError(f"no style {style!r}; there are: {', '.join(self.styles)}")
         return self.activations[:, self.styles.index(style)]
@@ -55,14 +48,11 @@ class ArticleActivations:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArticleFeatures:
-    """A features file holds the SAE's features at the last token of each prompt.
-
-    `features` has by style, in the file's order, float32 sparse rows `[topics, d_sae]`, only values above zero stored;
-    topics and gurus are as in an activations file.
-    """
+    """A features file holds the SAE's features at the last token of each prompt; the rest is as of activations."""
 
     topics: tuple[str, ...]
     gurus: tuple[str, ...]
+    # by style, in the file's order, float32 sparse rows `[topics, d_sae]`, only values above zero stored
     features: Mapping[str, csr_array]
 
     def __post_init__(self) -> None:
@@ -158,18 +148,14 @@ FEATURES = Kind(suffix="features", lead=(), width="d_sae", made_by="saeprobe enc
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entries:
-    """The entries of one file are checked, and their tensors are still on disk.
-
-    `topics` and `gurus` have one an entry, `tensors` by style in the file's order one an entry, of `width` d_in or
-    d_sae.
-    """
+    """The entries of one file are checked, and their tensors are still on disk."""
 
     path: Path
     kind: Kind
-    topics: tuple[str, ...]
-    gurus: tuple[str, ...]
-    tensors: Mapping[str, Sequence[StoredTensor]]
-    width: int
+    topics: tuple[str, ...]  # one an entry
+    gurus: tuple[str, ...]  # likewise
+    tensors: Mapping[str, Sequence[StoredTensor]]  # by style in the file's order, one an entry
+    width: int  # d_in or d_sae
 
     def matrix(self, style: str) -> Float[np.ndarray, "topics width"]:
         """Read the tensors of one style as float32 rows, and refuse NaN and infinity."""
@@ -190,8 +176,7 @@ class Entries:
 def entries_of(path: Path, data: object, kind: Kind) -> Entries:
     """Check the keys, shapes and types of what was loaded from `path`; values are checked by `Entries.matrix`.
 
-    Raises:
-        FileError: the file is not of this kind; names the entry, the key, what was found and wanted.
+    A FileError says that the file is not of this kind, and names the entry, the key, what was found and wanted.
     """
     if not isinstance(data, list) or not data:
         found = "an empty list" if isinstance(data, list) else f"a {type(data).__name__}"

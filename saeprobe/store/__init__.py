@@ -76,11 +76,8 @@ class Store:
     def continuation_keys(self, whole_fingerprint: str, steering: Steering, texts: Sequence[str]) -> list[str]:
         """Return the keys of the continuations of the prompts of a steering experiment, in their order.
 
-        Args:
-            whole_fingerprint: the one of all the model's layers (`Subject.whole_fingerprint`).
-            steering: what is done to the model.
-            texts: the prompts of the whole experiment. They belong to each key: the random features are drawn from
-                those that fire on them.
+        The fingerprint is the one of all the model's layers (`Subject.whole_fingerprint`). The texts of the whole
+        experiment belong to each key: the random features are drawn from those that fire on them.
         """
         decides = {
             "fingerprint": whole_fingerprint,
@@ -144,22 +141,14 @@ class Store:
             remove_leftovers(folder)
 
     def prepare(self, parts: Iterable[Part]) -> None:
-        """Make the folders of parts that are to be written.
-
-        Raises:
-            StoreError: they cannot be written; this way it is known before anything is computed.
-        """
+        """Make the folders of parts that are to be written. Before all computing a StoreError says that it cannot."""
         for folder in {self._file(part).parent for part in parts}:
             with self._writing():
                 folder.mkdir(parents=True, exist_ok=True)
                 tempfile.TemporaryFile(dir=folder).close()
 
     def add(self, part: Part, found: Mapping[str, Any]) -> None:
-        """Write a part: by key, a prompt's reading, or all of its continuations.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Write a part: by key, a prompt's reading, or all of its continuations. A StoreError says why it cannot."""
         file, rows = self._file(part), part.kind.encode(part, found)
         content = bytes_of(pa.Table.from_pylist(rows, schema=part.kind.schema), part)
         with self._writing():
@@ -171,11 +160,7 @@ class Store:
 
     @contextmanager
     def locked(self, name: str) -> Generator[None]:
-        """Let no other process compute what goes by this name meanwhile.
-
-        Raises:
-            StoreError: the store cannot be written.
-        """
+        """Let no other process compute what goes by this name. A StoreError says that the store cannot be written."""
         lock = FileLock(self.path / f"{sha256_of(name)[:32]}.lock")  # Windows makes no file con.lock, nor one with a ?
         with self._writing():
             leave_out(self.path)

@@ -33,16 +33,14 @@ BETTER_BY: Final = 0.01
 On the neutral text of the specimens (40 documents, 1,745 tokens) sparrow's share is 0.919 at its hook with a standard
 error of 0.004 over documents, and 0.16 to 0.19 less one block before or after it.
 """
-L0_FACTOR: Final = 2.0
-"""How many times more or fewer features than published may be active; L0 varies with the kind of text, not so much."""
+L0_FACTOR: Final = 2.0  # times more or fewer features than published may be active; L0 varies with the text, less so
 SHORTFALL: Final = 0.2
 """How far variance explained may fall below the published share; publishers differ in text, context and definition."""
 REMEDY: Final = (
     "Check that model and SAE belong together, and hook_name, prepend_bos, center_writing_weights and dtype; "
     "no claim is decided on this subject before"
 )
-FIGURES: Final = "figures 2"
-"""Written into each file of figures; one that does not say so counts as not there."""
+FIGURES: Final = "figures 2"  # written into each file of figures; one that does not say so counts as not there
 
 Finding = tuple[str, str]  # the figures, and what follows from them where the SAE is to fit
 
@@ -79,11 +77,11 @@ class InstrumentCheck:
     """
 
     layers: tuple[LayerFit, ...]
-    l0: float | None
-    variance_explained: float | None
-    source: str
+    l0: float | None = None
+    variance_explained: float | None = None
+    source: str = ""
     findings: tuple[str, ...]
-    misfit: str | None
+    misfit: str | None = None
 
     @property
     def here(self) -> LayerFit | None:
@@ -118,11 +116,6 @@ class InstrumentCheck:
         return "; ".join(parts)
 
 
-def check_of(plain: Mapping[str, Any]) -> InstrumentCheck:
-    """Make a check from its fields in plain types, as a worker sends it."""
-    return msgspec.convert(plain, InstrumentCheck)
-
-
 class Instruments:
     """It makes the instrument checks of a run.
 
@@ -141,11 +134,7 @@ class Instruments:
         return captures(subject.yardstick(), prompts=self._neutral.get(subject.name, NEUTRAL))
 
     def check(self, subject: Subject) -> InstrumentCheck:
-        """Check a subject whose neutral text was read.
-
-        Raises:
-            PlanError: it was not read.
-        """
+        """Check a subject whose neutral text was read. A PlanError says that it was not read."""
         wanted, hook_name = self.captures(subject), subject.identity().hook_name
         keys = sorted(part.name for capture in wanted.values() for part in parts_of(subject, capture, self._store))
         file = self._folder / f"{sha256_of([FIGURES, *keys])}.json"
@@ -196,8 +185,7 @@ def _last_block(hook_name: str, shift: int) -> int:
 def fit_of(read: Features, *, shift: int, hook_name: str) -> LayerFit:
     """Work out the figures of one layer from all tokens of the neutral text read there, `shift` blocks from the hook.
 
-    Raises:
-        ValueError: no token was read, or the capture did not keep the activations.
+    A ValueError says that no token was read, or the capture did not keep the activations.
     """
     tokens = read.encoded.shape[0]
     if not tokens or read.activations is None or read.squared_error is None:
@@ -222,17 +210,23 @@ def judge(fits: Sequence[LayerFit], yardstick: Yardstick, *, hook_name: str) -> 
     found = (_off_l0(here, yardstick),)
     if yardstick.writes_to is None:
         found = (_misplaced(here, layers, hook_name), _off_variance(here, yardstick), *found)
-    findings = [(figures, advice) for figures, advice in filter(None, found)]
-    if yardstick.misfit is not None:  # it is meant so, and nothing is to be mended
-        return _check(yardstick, layers, tuple(f"the misfit costs this: {figures}" for figures, _ in findings))
-    return _check(yardstick, layers, tuple(figures + advice for figures, advice in findings))
+    # With a misfit it is meant so, and nothing is to be mended.
+    in_words = "{0}{1}" if yardstick.misfit is None else "the misfit costs this: {0}"
+    return InstrumentCheck(
+        layers=layers,
+        l0=yardstick.l0,
+        variance_explained=yardstick.variance_explained,
+        source=yardstick.source,
+        findings=tuple(in_words.format(*finding) for finding in filter(None, found)),
+        misfit=yardstick.misfit,
+    )
 
 
 def unread(error: Exception, *, remedy: str = "") -> InstrumentCheck:
     """Return the check of a subject of which nothing could be read."""
     own = isinstance(error, SubjectError | ReadingError | StoreError)  # these speak for themselves
     finding = f"nothing could be read: {error if own else f'{type(error).__name__}: {quoted(error)}'}"
-    return _check(Yardstick(), (), (f"{finding}; {remedy}" if remedy else finding,))
+    return InstrumentCheck(layers=(), findings=(f"{finding}; {remedy}" if remedy else finding,))
 
 
 def share(variance_explained: float | None) -> str:
@@ -240,17 +234,6 @@ def share(variance_explained: float | None) -> str:
     if variance_explained is None:
         return "not finite"
     return f"{variance_explained:.3f}" if abs(variance_explained) < 100 else f"{variance_explained:.3g}"  # noqa: PLR2004 - beyond, decimals say nothing
-
-
-def _check(yardstick: Yardstick, layers: tuple[LayerFit, ...], findings: tuple[str, ...]) -> InstrumentCheck:
-    return InstrumentCheck(
-        layers=layers,
-        l0=yardstick.l0,
-        variance_explained=yardstick.variance_explained,
-        source=yardstick.source,
-        findings=findings,
-        misfit=yardstick.misfit,
-    )
 
 
 def _misplaced(here: LayerFit, layers: Sequence[LayerFit], hook_name: str) -> Finding | None:
@@ -285,7 +268,6 @@ def _off_variance(here: LayerFit, yardstick: Yardstick) -> Finding | None:
 
 
 def _off_l0(here: LayerFit, yardstick: Yardstick) -> Finding | None:
-    """Find an L0 far from the published one."""
     stated = yardstick.l0
     if stated is None or stated / L0_FACTOR <= here.l0 <= stated * L0_FACTOR:
         return None

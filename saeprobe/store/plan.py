@@ -17,8 +17,8 @@ from saeprobe.prompts import STYLES, PromptChoice, PromptFile, PromptSet
 from saeprobe.shapes import Rows
 from saeprobe.store import Store, sha256_of
 from saeprobe.store.tables import Part, Seen
+from saeprobe.subject import models_absent
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import Reading, Request, Want
 
 if TYPE_CHECKING:  # it imports torch
@@ -221,11 +221,7 @@ def _requests(parts: Iterable[Part]) -> tuple[list[Request], dict[tuple[str, Wan
 
 
 def features(subject: Subject, capture: Capture, store: Store) -> Features:
-    """Return the features that a capture asks for, from the store.
-
-    Raises:
-        PlanError: a reading is not stored.
-    """
+    """Return the features that a capture asks for, from the store. A PlanError says that a reading is not stored."""
     prompts, file = prompts_for(capture.prompts, subject), file_for(capture.prompts, subject)
 
     def read(these: PromptSet, again: str) -> Features:
@@ -288,7 +284,6 @@ def continuations(subject: Subject, steering: Steering, store: Store) -> Continu
 
 
 def _found(parts: Iterable[Part], store: Store) -> dict[str, Any]:
-    """Return what some parts hold, by text."""
     found: dict[str, Any] = {}
     for part in parts:
         if (held := store.content(part)) is None:

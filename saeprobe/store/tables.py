@@ -91,7 +91,6 @@ def _place(part: Part) -> str:
 
 
 def _rows_of_readings(part: Part, readings: Mapping[str, Reading]) -> list[dict[str, Any]]:
-    """Make a row for each token that was read."""
     return [
         {
             "key": key,
@@ -170,7 +169,6 @@ def _readings_of(table: pa.Table, part: Part) -> dict[str, Reading]:
 
 
 def _rows_of_continuations(part: Part, continuations: Mapping[str, list[Continuation]]) -> list[dict[str, Any]]:
-    """Make a row for each continuation."""
     return [
         {
             "key": key,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from saeprobe.claims import NotRun
 from saeprobe.files import quoted
 from saeprobe.prompts import NEUTRAL, PromptSet
+from saeprobe.subject import UNSTORED, models_absent, not_imported, this_machine
 from saeprobe.subject.files.model import hash_files, hash_of, joined, model_files
 from saeprobe.subject.files.tokenizer import GENERATION, TOKENISING
-from saeprobe.subject.machine import UNSTORED, models_absent, not_imported, this_machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan, choose_plan, needs_of
 from saeprobe.subject.pairing import DATE, Located, Lookup, depth_of, described, downloads
 from saeprobe.subject.provenance import Yardstick
@@ -66,13 +66,6 @@ def _fact(ask: Callable[[Subject], _Found]) -> Callable[[Subject], _Found]:
     return asked
 
 
-@dataclass(eq=False)
-class _Shared:
-    """Draws share this in memory, from the first that is opened until one is released."""
-
-    randomiser: Randomiser | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A subject is a language model of transformers with an SAE that sae-lens loads.
@@ -91,7 +84,8 @@ class Subject:
     randomisation: Randomisation | None = None  # what is drawn at random; None for a subject as it is
     computed_with: Mapping[str, str] | None = None  # see `computed_by`
     _trained: Subject | None = field(default=None, compare=False, repr=False)
-    _shared: _Shared | None = field(default=None, compare=False, repr=False)
+    # Draws share it in memory, from the first that is opened until one is released.
+    _shared: list[Randomiser] | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def lookup(self) -> Lookup:
@@ -159,8 +153,7 @@ class Subject:
     def located(self) -> Located:
         """Return the files of model and SAE and how they are read together.
 
-        Raises:
-            SubjectError: a file is absent, or model and SAE do not belong together.
+        A SubjectError says that a file is absent, or model and SAE do not belong together.
         """
         return self.lookup.located
 
@@ -201,11 +194,8 @@ class Subject:
         """Plan where the weights lie on this machine while they are used; this looks at the machine.
 
         A control takes the place of the trained subject. But weights in 8 bits exist only as they are loaded from
-        files; a random model is drawn layer by layer instead.
-
-        Raises:
-            SubjectError: the sizes of the model are not known, for its files are not here.
-            MemoryPlanError: what is declared cannot be had here.
+        files; a random model is drawn layer by layer instead. A SubjectError says that the sizes of the model are not
+        known, for its files are not here; a MemoryPlanError that what is declared cannot be had here.
         """
         if self.randomisation is None:
             if (needs := self.needs()) is None:
@@ -308,8 +298,7 @@ class Subject:
     def whole_fingerprint(self) -> str:
         """Return a fingerprint of what it writes: of `Identity.fingerprint` and the layers after the hook.
 
-        Raises:
-            SubjectError: it is a control, or its SAE is one that cannot be steered.
+        A SubjectError says that it is a control, or its SAE is one that cannot be steered.
         """
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control and cannot be steered; steer {self.trained.name} itself")
@@ -330,11 +319,9 @@ class Subject:
     def open(self) -> SaeReader:
         """Load model and SAE; this is where torch is first imported.
 
-        For a control the trained subject is loaded and reads the neutral text; then what is random takes its place.
-
-        Raises:
-            SubjectError: as `located`; a random model is asked for and the SAE has no encoder directions.
-            ReadingError: the neutral text cannot be read.
+        For a control the trained subject is loaded and reads the neutral text; then what is random takes its place. It
+        raises as `located`; a SubjectError also says that a random model is asked for and the SAE has no encoder
+        directions, and a ReadingError that the neutral text cannot be read.
         """
         if self.randomisation is None:
             from saeprobe.subject.running.opening import open_reader
@@ -342,12 +329,12 @@ class Subject:
             return open_reader(self.opening())
         from saeprobe.subject.running.random import Randomiser
 
-        shared = self._shared or _Shared()
-        if shared.randomiser is None:
+        shared = [] if self._shared is None else self._shared
+        if not shared:
             texts = tuple(one.text for one in self.randomisation.neutral)
             opening, part = self.trained.opening(), self.randomisation.part
-            shared.randomiser = Randomiser(opening=opening, part=part, texts=texts, plan=self.memory_plan)
-        return shared.randomiser.open(name=self.name, seed=self.randomisation.seed)
+            shared.append(Randomiser(opening=opening, part=part, texts=texts, plan=self.memory_plan))
+        return shared[0].open(name=self.name, seed=self.randomisation.seed)
 
     @_fact
     def opening(self) -> Opening:
@@ -364,10 +351,8 @@ class Subject:
     def randomised(self, part: RandomPart, *, neutral: PromptSet | None = None, seed: int = 0) -> Subject:
         """Return the same subject with a random model or a random SAE, as a control; nothing is loaded.
 
-        On the `neutral` text each feature fires as often as here; None takes the built-in one.
-
-        Raises:
-            SubjectError: it is a control already.
+        On the `neutral` text each feature fires as often as here; None takes the built-in one. A SubjectError says that
+        it is a control already.
         """
         if self.randomisation:
             raise SubjectError(f"{self.name} is a control already; ask {self.trained.name} for another")
@@ -386,10 +371,10 @@ class Subject:
 
     def draws(self, part: RandomPart, *, neutral: PromptSet | None = None, count: int) -> tuple[Subject, ...]:
         """Return `count` controls, seeds 0 and up, which share in memory what they have in common; see `randomised`."""
-        shared = _Shared()
+        shared: list[Randomiser] = []
         return tuple(replace(self.randomised(part, neutral=neutral, seed=n), _shared=shared) for n in range(count))
 
     def release(self) -> None:
         """Give back the memory that draws share; a draw that is opened afterwards loads it again."""
         if self._shared is not None:
-            self._shared.randomiser = None
+            self._shared.clear()

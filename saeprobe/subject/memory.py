@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final, Literal
 
 from saeprobe.files import bytes_in_words
-from saeprobe.subject.machine import Machine
+from saeprobe.subject import Machine
 from saeprobe.subject.specification import Dtype, Memory, ModelShape, Quantisation, SubjectError
 
 Kind = Literal["resident", "sharded", "streamed"]
@@ -135,20 +135,13 @@ def choose_plan(
     """Choose the fastest plan that the machine holds.
 
     From fast to slow: resident on one GPU; sharded over several; streamed from disk through one; resident in main
-    memory and computed by the processor; streamed from disk through that. A plan never takes more than what is free.
+    memory and computed by the processor; streamed from disk through that. A plan never takes more than what is free,
+    and a kind that is asked for is done or refused. A device is as torch writes it, `cuda` for any one of them.
 
-    Args:
-        needs: what the subject takes, unquantised.
-        machine: what there is.
-        asked: a kind of plan, or `auto`; what is asked for is done or refused.
-        quantisation: 8-bit weights halve what the layers take and are never chosen for that: they change the numbers,
-            so that a subject has them only by declaration. They need CUDA: bitsandbytes 0.50 does compute them on a
-            processor, but where that lacks AVX-512 slower than in float32. With `8bit where it can` the plan is made
-            unquantised where they cannot be had, and says so.
-        device: as torch writes it, `cuda` for any one of them; `auto` prefers a GPU.
-
-    Raises:
-        MemoryPlanError: what is asked for cannot be had here.
+    8-bit weights halve what the layers take (`needs` is unquantised) and are never chosen for that: they change the
+    numbers, so that a subject has them only by declaration. They need CUDA: bitsandbytes 0.50 does compute them on a
+    processor, but where that lacks AVX-512 slower than in float32. With `8bit where it can` the plan is made
+    unquantised where they cannot be had, and says so. A MemoryPlanError says that what is asked for cannot be had here.
     """
     devices = _accelerators(machine, device)
     if quantisation is not None:
@@ -334,7 +327,6 @@ def _on_processor(needs: MemoryNeeds, ram: int, devices: tuple[_Device, ...]) ->
 def _shortfall(
     needs: MemoryNeeds, ram: int, devices: tuple[_Device, ...], asked: Memory, device: str
 ) -> MemoryPlanError:
-    """Say why there is no plan."""
     if asked in ("sharded", "streamed") and not needs.shardable:
         remedy = 'set memory = "auto": this model is loaded in one piece'
         return MemoryPlanError(f"{asked} weights are asked for", "a model whose layers cannot be loaded alone", remedy)

@@ -9,26 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, cast
 
-from saeprobe.subject import provenance
+from saeprobe.subject import models_absent, provenance, setting
 from saeprobe.subject.files import INDEX, WHOLE
 from saeprobe.subject.files.model import TOKENIZER, files_alone, model_files, model_folder, read_json, shape_of
 from saeprobe.subject.files.properties import COMPETING, Properties, Stated
 from saeprobe.subject.files.sae import CONFIG, WEIGHTS, SaeSource, find_release, find_sae, open_source
 from saeprobe.subject.files.shards import pickled_only
 from saeprobe.subject.files.tokenizer import Beginning, beginning_of, declared_beginning, has_chat_template
-from saeprobe.subject.machine import models_absent, setting
-from saeprobe.subject.specification import (
-    Download,
-    ModelShape,
-    SaeFolder,
-    SaeRelease,
-    SubjectError,
-    SubjectSpec,
-)
+from saeprobe.subject.specification import Download, ModelShape, SaeFolder, SaeRelease, SubjectError, SubjectSpec
 
 _HOOK: Final = re.compile(r"blocks\.([0-9]{1,6})\.hook_resid_(pre|post)")
-DATE: Final = "26 Jul 2024"
-"""The date in a chat template that writes one: the one that Llama 3's own template falls back on."""
+DATE: Final = "26 Jul 2024"  # in a chat template that writes one: what Llama 3's own template falls back on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +78,8 @@ def described(read: Pairing | SubjectSpec, weights: str) -> dict[str, str]:
 def pair(spec: SubjectSpec, *, model: Path, shape: ModelShape, sae: SaeSource) -> Pairing:
     """Read both configurations and check that they belong together; what is declared wins over what the SAE says.
 
-    Raises:
-        SubjectError: the widths or layers do not fit, the SAE is of another model, the tokenizer has no chat template
-            where one is wanted, or a setting is nowhere stated.
+    A SubjectError says that the widths or layers do not fit, the SAE is of another model, the tokenizer has no chat
+    template where one is wanted, or a setting is nowhere stated.
     """
     of, said = sae.properties, Stated(sae=str(spec.sae), config=sae.said)
     hook_name, bos = provenance.declared_or_stated(spec, said)
@@ -158,17 +148,13 @@ def _listed(names: Iterable[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """A located subject has all its files here.
+    """A located subject has all its files here."""
 
-    `model_files` are what of the folder `model` decides the streams that are read: configuration, tokenizer, weights.
-    `next_layer` says whether the block after the hook is here and can be tried too.
-    """
-
-    model: Path
-    model_files: tuple[Path, ...]
+    model: Path  # the folder
+    model_files: tuple[Path, ...]  # what of it decides the streams that are read: configuration, tokenizer, weights
     sae: SaeSource
     pairing: Pairing
-    next_layer: bool
+    next_layer: bool  # whether the block after the hook is here and can be tried too
 
     @property
     def depth(self) -> int:
@@ -186,8 +172,7 @@ class Lookup:
     def missing(self) -> str | None:
         """Say which weights are absent and which command brings them; None where all are here.
 
-        Raises:
-            SubjectError: a folder or file that is declared is absent or not whole, which no command can mend.
+        A SubjectError says that a folder or file that is declared is absent or not whole, which no command can mend.
         """
         spec, absent = self.spec, models_absent()
         if absent and (isinstance(spec.model, str) or isinstance(spec.sae, SaeRelease)):
@@ -238,13 +223,8 @@ class Lookup:
         further: list[Path] = []
         if spec.try_next_layer and beyond <= self._shape.layers:
             further = model_files(folder, depth=None if self._shape.family == "bridge" else beyond)
-        return Located(
-            model=folder,
-            model_files=tuple(further or self._model_files),
-            sae=sae,
-            pairing=pairing,
-            next_layer=bool(further),
-        )
+        files = tuple(further or self._model_files)
+        return Located(model=folder, model_files=files, sae=sae, pairing=pairing, next_layer=bool(further))
 
     @cached_property
     def _folder(self) -> Path | None:

@@ -121,11 +121,7 @@ def _plain(name: str) -> str:
 
 
 def declared_or_stated(spec: SubjectSpec, said: Stated) -> tuple[str, bool]:
-    """Return the hook and whether BOS stands first.
-
-    Raises:
-        SubjectError: neither the subject nor its SAE says so; all that is lacking is named at once.
-    """
+    """Return the hook and whether BOS stands first. A SubjectError names at once all that nobody says of these."""
     hook_name = said.text("hook_name", None) if spec.hook_name is None else spec.hook_name
     bos = said.flag("prepend_bos", default=None) if spec.prepend_bos is None else spec.prepend_bos
     if hook_name is not None and bos is not None:
@@ -143,14 +139,10 @@ def declared_or_stated(spec: SubjectSpec, said: Stated) -> tuple[str, bool]:
 def centred(spec: SubjectSpec, said: Stated, *, config: Mapping[str, object]) -> bool:
     """Say whether the SAE reads the stream minus its mean, by how its model was loaded in its training.
 
-    Args:
-        spec: the subject; what it declares wins.
-        said: what the SAE's configuration states, `model_from_pretrained_kwargs` among it.
-        config: the configuration of the model.
-
-    Raises:
-        SubjectError: the SAE was trained on another revision of the model than the one declared, or on a model that
-            was changed in a way not known here; or the centred stream of this model is not known.
+    What the SAE's configuration states of that stands under `model_from_pretrained_kwargs`; what is declared wins. The
+    `config` is that of the model. A SubjectError says that the SAE was trained on another revision of the model than
+    the one declared, or on a model that was changed in a way not known here; or the centred stream of this model is not
+    known.
     """
     loading = replace(said, config=said.table("model_from_pretrained_kwargs"))
     given = {key: value for key, value in loading.config.items() if value is not None}

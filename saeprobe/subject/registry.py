@@ -11,9 +11,9 @@ from typing import Any, Final, cast, get_args
 
 from saeprobe.files import FileError, parsed_toml, quoted, read_text, shortened
 from saeprobe.prompts import PromptError, PromptFile
+from saeprobe.subject import models_absent
 from saeprobe.subject.files.sae import find_release, near
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import (
     Dtype,
     Memory,
@@ -108,8 +108,7 @@ def built_in() -> Mapping[str, SubjectSpec]:
 def subject_names(rootdir: Path) -> tuple[str, ...]:
     """List the names of all subjects, the built-in ones first; also of those that are declared wrongly.
 
-    Raises:
-        SubjectError: `rootdir`'s pyproject.toml cannot be read, or the tables of subjects stand in no table.
+    A SubjectError says that `rootdir`'s pyproject.toml cannot be read, or the tables of subjects stand in no table.
     """
     return tuple(dict.fromkeys((*built_in(), *_declared(rootdir))))
 
@@ -117,10 +116,8 @@ def subject_names(rootdir: Path) -> tuple[str, ...]:
 def find_subject(name: str, rootdir: Path) -> Subject:
     """Find the subject of that name, built in or declared in `rootdir`'s pyproject.toml; nothing is loaded.
 
-    One that is declared wrongly is found too, and says so by `Subject.wrong`.
-
-    Raises:
-        SubjectError: there is none (the nearest names are given), or as `subject_names`.
+    One that is declared wrongly is found too, and says so by `Subject.wrong`. A SubjectError gives the nearest names
+    where there is none; else it raises as `subject_names`.
     """
     declared = _declared(rootdir)
     if name in declared or name in built_in():

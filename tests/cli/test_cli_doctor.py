@@ -16,9 +16,8 @@ from made_subjects import Made
 
 from saeprobe.cli import doctor
 from saeprobe.cli.doctor import Rates, hardware, least_seconds, measure, not_built_for, outlook
-from saeprobe.subject import local
+from saeprobe.subject import Gpu, Machine, local
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import Gpu, Machine
 from saeprobe.subject.memory import MemoryNeeds, MemoryPlan
 from saeprobe.subject.registry import find_subject
 

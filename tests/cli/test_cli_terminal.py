@@ -9,7 +9,7 @@ import pytest
 
 from saeprobe.cli.article_steps import load_sae
 from saeprobe.cli.terminal import RefusedError, explain, seconds_in_words, table
-from saeprobe.subject.machine import models_absent
+from saeprobe.subject import models_absent
 
 LONG = "x" * 300
 

@@ -17,7 +17,7 @@ from made_subjects import Made
 from saeprobe.plugin.judging import versions
 from saeprobe.plugin.records import _versions
 from saeprobe.store import Store
-from saeprobe.subject.machine import UNSTORED, models_absent
+from saeprobe.subject import UNSTORED, models_absent
 from saeprobe.subject.registry import built_in
 
 EXTRA = (

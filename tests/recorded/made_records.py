@@ -13,11 +13,11 @@ from scipy.sparse import csr_array
 from saeprobe import capture
 from saeprobe.features import Features, Keep
 from saeprobe.prompts import STYLES
+from saeprobe.recorded import Stated
 from saeprobe.recorded.comparison import FeatureDiff, FeatureRates
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded.record import Recorded
-from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.tensors import ArticleFeatures
 
 SUBJECT = "llama70b-as-published"

@@ -33,11 +33,11 @@ from saeprobe.measures import (
     separating_features,
 )
 from saeprobe.prompts import STYLES, PromptSet
+from saeprobe.recorded import Stated
 from saeprobe.recorded.comparison import write_feature_diff
 from saeprobe.recorded.directory import in_words, recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded.record import Recorded
-from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.tensors import ArticleFeatures, write_features
 from saeprobe.verdicts import decide
 

@@ -10,7 +10,7 @@ import pytest
 from made_records import BY_TOPIC, FIRING
 
 from saeprobe.files import FileError
-from saeprobe.recorded.stated import RecordedFile
+from saeprobe.recorded import RecordedFile
 from saeprobe.recorded.summaries import firing_by_style_of, rounding_of, topic_activations_of
 
 HERE = RecordedFile(path=Path("record.json"))

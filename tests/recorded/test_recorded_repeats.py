@@ -15,10 +15,10 @@ from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.features import Features
 from saeprobe.measures import effective_rank, l0, n_tokens, same, signature
 from saeprobe.prompts import PromptSet
+from saeprobe.recorded import Stated
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
 from saeprobe.recorded.record import Recorded
-from saeprobe.recorded.stated import Stated
 from saeprobe.recorded.tensors import ArticleFeatures, write_features
 
 STYLES = {"standard": ["Explain {topic}."], "novice": ["Explain {topic} to a novice."]}

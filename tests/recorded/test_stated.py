@@ -18,10 +18,10 @@ from saeprobe.claims import NotRun
 from saeprobe.features import Features
 from saeprobe.files import FileError
 from saeprobe.prompts import PromptSet
+from saeprobe.recorded import RecordedFile, Stated
 from saeprobe.recorded.comparison import FeatureRates, write_feature_diff
 from saeprobe.recorded.directory import recorded_evidence
 from saeprobe.recorded.recognition import recorded_files
-from saeprobe.recorded.stated import RecordedFile, Stated
 from saeprobe.recorded.tensors import ArticleFeatures, read_features, write_features
 
 READ = PromptSet.build(

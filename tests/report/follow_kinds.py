@@ -296,7 +296,7 @@ def _scan(evidence: Json, report: Json) -> Json:
     if not parts:
         return {"outcome": "inconclusive"}
     adjusted = false_discovery_control([part["p"] for part in parts])
-    found = adjusted < evidence["alpha"]
+    found = adjusted < evidence["alpha"] / 2
     if [part["outcome"] == "supported" for part in parts] != found.tolist():
         return {"outcome": "parts that do not follow"}
     outcome = controlled(evidence, report) if found.any() else "inconclusive"

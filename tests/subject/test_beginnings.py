@@ -58,7 +58,7 @@ def begun(folder: Path, tokenizer: Any, *, declared: str | None = None, **how: A
     """Return the tokens of "hi" as the protocol of those files says, and how many of them are never read."""
     pairing = plain(prepend_bos=True, beginning=beginning_of(folder, declared, wanted=True), **how)
     check_protocol(tokenizer, pairing)
-    (found,) = tokenize(tokenizer, ["hi"], pairing)
+    found = tokenize(tokenizer, "hi", pairing)
     assert found.spans[: found.n_bos] == ((-1, -1),) * found.n_bos
     return tokenizer.convert_ids_to_tokens(list(found.ids)), found.n_bos
 
@@ -192,7 +192,7 @@ def test_a_second_bos_is_put_there_only_as_published(tmp_path: Path) -> None:
 def test_a_prefix_that_a_template_writes_is_never_read(tmp_path: Path, beginning: Beginning) -> None:
     """Also where nothing is to be put before a prompt."""
     tokenizer = written(tmp_path / "m", template="<s>" + TURN, bos_token="<s>")  # noqa: S106
-    (found,) = tokenize(tokenizer, ["hi"], plain(chat_template=True, beginning=beginning))
+    found = tokenize(tokenizer, "hi", plain(chat_template=True, beginning=beginning))
     assert (found.n_bos, found.read_at("all"), found.read_at(Span(text="hi"))) == (1, [1, 2, 3], [2, 3])
 
 

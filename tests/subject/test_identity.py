@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from made_subjects import Made
 
+from saeprobe.subject import Machine
 from saeprobe.subject.files.model import hash_files
 from saeprobe.subject.local import Subject
-from saeprobe.subject.machine import Machine
 from saeprobe.subject.registry import find_subject
 from saeprobe.subject.specification import SaeFolder, SubjectError, SubjectSpec
 

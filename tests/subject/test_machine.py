@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from saeprobe.subject import machine as machine_module
-from saeprobe.subject.machine import Gpu, Machine, look, this_machine, torch_cuda
+from saeprobe import subject as machine_module
+from saeprobe.subject import Gpu, Machine, look, this_machine, torch_cuda
 
 GIB = 1024**3
 NOWHERE = Path("/no/such/folder")
@@ -176,7 +176,7 @@ def test_cards_need_a_torch_that_can_use_them() -> None:
 def test_this_machine_is_looked_at_once_and_without_torch() -> None:
     """The same answer each time, with at least a core and some memory, and torch stays unloaded."""
     script = (
-        "import sys\nfrom saeprobe.subject.machine import this_machine\n"
+        "import sys\nfrom saeprobe.subject import this_machine\n"
         "print(this_machine() is this_machine(), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603

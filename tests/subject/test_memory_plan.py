@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saeprobe.subject.machine import Gpu, Machine
+from saeprobe.subject import Gpu, Machine
 from saeprobe.subject.memory import (
     ASIDE,
     MemoryNeeds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saeprobe.subject.machine import Gpu, Machine
+from saeprobe.subject import Gpu, Machine
 from saeprobe.subject.memory import ASIDE, choose_plan, needs_of
 from saeprobe.subject.registry import built_in
 

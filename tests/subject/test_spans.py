@@ -167,7 +167,7 @@ def test_the_tokens_of_a_span_are_those_whose_own_text_overlaps_it(name: str, da
     text = data.draw(st.lists(st.sampled_from(kind.letters), min_size=1, max_size=10).map("".join))
     start = data.draw(st.integers(0, len(text) - 1))
     span = text[start : data.draw(st.integers(start + 1, len(text)))]
-    (found,) = tokenize(made, [text], plain())
+    found = tokenize(made, text, plain())
     pieces = made.convert_ids_to_tokens(list(found.ids))
     carried = carried_by([bytes_of(one, by_letters="bytes" in name) for one in pieces], text, kind.form)
     first = text.find(span)
@@ -182,33 +182,33 @@ def test_the_bytes_of_an_unknown_run_are_its_characters_own() -> None:
 
     made = tokenizer("unigram, no mark ahead")
     assert made("xé", return_offsets_mapping=True)["offset_mapping"] == [(0, 2)] * 3
-    (found,) = tokenize(made, ["xé"], plain())
+    found = tokenize(made, "xé", plain())
     assert found.spans == ((0, 1), (1, 2), (1, 2))
     backend = _unigram(prepend="never")
     backend.normalizer = normalizers.NFD()
     with pytest.raises(ReadingError, match=r"the tokenizer cuts 'xá' into bytes .* that are not its own"):
-        tokenize(PreTrainedTokenizerFast(tokenizer_object=backend), ["xá"], plain())
+        tokenize(PreTrainedTokenizerFast(tokenizer_object=backend), "xá", plain())
 
 
 def test_offsets_alone_would_give_a_mark_the_first_word() -> None:
     """The check above can tell: the library itself says that the mark before 中 carries it."""
     made = tokenizer("metaspace")
     assert made("中", return_offsets_mapping=True)["offset_mapping"] == [(0, 1), (0, 1)]
-    (found,) = tokenize(made, ["中"], plain())
+    found = tokenize(made, "中", plain())
     assert made.convert_ids_to_tokens(list(found.ids)) == ["▁", "中"]
     assert found.spans == ((-1, -1), (0, 1))
 
 
 def test_a_span_that_stands_twice_is_read_at_its_first_place() -> None:
     """The second one has the same words."""
-    (found,) = tokenize(tokenizer("bytes"), ["the in the"], plain())
+    found = tokenize(tokenizer("bytes"), "the in the", plain())
     assert found.read_at(Span(text="the"))[0] == 0
 
 
 def test_half_a_character_is_refused() -> None:
     """No tokenizer has bytes for a lone surrogate."""
     with pytest.raises(ReadingError, match=r"holds half of a character at 1 \(a lone surrogate"):
-        tokenize(tokenizer("bytes"), ["a\ud83cb"], plain())
+        tokenize(tokenizer("bytes"), "a\ud83cb", plain())
 
 
 @pytest.mark.parametrize(("legacy", "metaspace"), [(False, "always"), (True, None)])
@@ -219,7 +219,7 @@ def test_a_mark_after_a_special_token_of_a_chat_carries_nothing(*, legacy: bool,
     backend = _pieces(legacy=legacy, metaspace=metaspace)
     made = PreTrainedTokenizerFast(tokenizer_object=backend, extra_special_tokens=["<|user|>", "<|end|>"])
     made.chat_template = "<|user|>{{ messages[0].content }}<|end|>"
-    (found,) = tokenize(made, ["中 in"], plain(chat_template=True))
+    found = tokenize(made, "中 in", plain(chat_template=True))
     assert made.convert_ids_to_tokens(list(found.ids)) == ["<|user|>", "▁", "中", "▁in", "<|end|>"]
     assert found.spans == ((-1, -1), (-1, -1), (0, 1), (1, 4), (-1, -1))
     assert found.read_at(Span(text="中")) == [2]
@@ -233,7 +233,7 @@ def test_characters_that_the_vocabulary_lacks_are_refused() -> None:
     backend = Tokenizer(models.BPE({"<unk>": 0, "a": 1}, [], unk_token="<unk>"))  # noqa: S106
     made = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>")  # noqa: S106
     with pytest.raises(ReadingError, match="the tokenizer has no token for '月' in the prompt 'a月a'; reword it"):
-        tokenize(made, ["a月a"], plain())
+        tokenize(made, "a月a", plain())
 
 
 def test_an_empty_offset_carries_nothing() -> None:

@@ -145,14 +145,14 @@ def test_a_template_that_changes_the_prompt_is_refused(folder: Any, change: str,
     """Such a prompt has no spans, and is not the one that the report names; another is read."""
     tokenizer = with_template(folder, TURN.replace("m.content", change))
     with pytest.raises(ReadingError, match=r"the chat template (changes|cannot write) the prompt"):
-        tokenize(tokenizer, [text], CHAT)
+        tokenize(tokenizer, text, CHAT)
 
 
 @pytest.mark.parametrize("trim", ["m.content | trim", "m.content.rstrip()", "m.content.lstrip()", "m.content"])
 def test_blanks_around_a_prompt_may_be_cut_and_spans_stay_right(folder: Any, trim: str) -> None:
     """The characters are those of the prompt, blanks counted."""
     tokenizer = with_template(folder, TURN.replace("m.content", trim))
-    (found,) = tokenize(tokenizer, ["  tides \n"], CHAT)
+    found = tokenize(tokenizer, "  tides \n", CHAT)
     positions = found.read_at(Span(text="tides"))
     assert [found.spans[at] for at in positions] == [(at, at + 1) for at in range(2, 7)]
     assert tokenizer.decode([found.ids[at] for at in positions]) == "tides"
@@ -166,14 +166,14 @@ def test_a_special_token_of_the_template_may_swallow_the_blanks_of_a_prompt(fold
     tokenizer.add_tokens(
         [AddedToken("<|user|>", rstrip=True, special=True), AddedToken("<|end|>", lstrip=True, special=True)]
     )
-    (found,) = tokenize(tokenizer, [" hi "], CHAT)
+    found = tokenize(tokenizer, " hi ", CHAT)
     assert found.spans == ((-1, -1), (1, 2), (2, 3), (-1, -1))
 
 
 @pytest.mark.parametrize("how", [HOW, plain()])
 def test_what_the_model_sees_is_kept(folder: Any, how: Any) -> None:
     """In a chat the whole of it, else the text itself."""
-    (found,) = tokenize(with_template(folder, TURN), ["hi"], how)
+    found = tokenize(with_template(folder, TURN), "hi", how)
     frame = "<|begin_of_text|><|start_header_id|>user<|end_header_id|>hi"
     assert found.rendered == (frame if how.spec.chat_template else "hi")
 

@@ -56,7 +56,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_span_is_the_prompts_own_though_the_template_writes_the_same_word(tokenizer: Any, text: str) -> None:
     """The header that opens the answer comes after the prompt and holds these words too."""
     assert "assistant" in CHAT_TEMPLATE
-    (found,) = tokenize(tokenizer, [text], HOW)
+    found = tokenize(tokenizer, text, HOW)
     positions = found.read_at(Span(text=text.strip()))
     assert tokenizer.decode([found.ids[at] for at in positions]) == text.strip()
     turn = tokenizer.decode(list(found.ids[: positions[0]]))
@@ -66,13 +66,13 @@ def test_a_span_is_the_prompts_own_though_the_template_writes_the_same_word(toke
 def test_a_token_without_an_embedding_is_refused(tokenizer: Any) -> None:
     """It was added and the model was not resized, or the tokenizer is of another model."""
     ids = tokenizer("az", add_special_tokens=False).input_ids
-    assert len(tokenize(tokenizer, ["az"], plain(vocabulary=max(ids) + 1))) == 1
+    assert tokenize(tokenizer, "az", plain(vocabulary=max(ids) + 1)).text == "az"
     with pytest.raises(ReadingError, match=rf"'az' has the token 'z' of id {ids[1]}, .* embeddings for {ids[1]} "):
-        tokenize(tokenizer, ["az"], plain(vocabulary=max(ids)))
+        tokenize(tokenizer, "az", plain(vocabulary=max(ids)))
 
 
 @pytest.mark.parametrize("token", ["<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>", "<|eot_id|>"])
 def test_no_special_token_may_stand_in_a_prompt(tokenizer: Any, token: str) -> None:
     """Those that are neither BOS nor the end of a turn too: they begin a turn of whoever the prompt likes."""
     with pytest.raises(ReadingError, match=r"contains a special token"):
-        tokenize(tokenizer, [f"a{token}b"], HOW)
+        tokenize(tokenizer, f"a{token}b", HOW)

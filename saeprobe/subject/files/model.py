@@ -62,8 +62,7 @@ def model_folder(model: str | Path, *, revision: str | None) -> Path | None:
 def files_alone(path: Path | None) -> Path | None:
     """Return the path, having seen that a folder holds files and folders: who opens a pipe waits for its other end.
 
-    Raises:
-        SubjectError: it holds something else.
+    A SubjectError says that it holds something else.
     """
     for file in path.iterdir() if path is not None and path.is_dir() else ():
         if file.exists() and not (file.is_file() or file.is_dir()):
@@ -72,11 +71,9 @@ def files_alone(path: Path | None) -> Path | None:
 
 
 def model_files(folder: Path, *, depth: int | None) -> list[Path]:
-    """List config, weights and tokenizer; nothing where one of the three is absent.
+    """List config, weights and tokenizer of the model in a folder; nothing where one of the three is absent.
 
-    Args:
-        folder: of the model.
-        depth: of a model in shards only those with the embedding and the blocks before this depth; None for all.
+    Of a model in shards only those with the embedding and the blocks before `depth` are needed; all for None.
     """
     config = folder / "config.json"
     weights = _weight_files(folder, depth=depth)
@@ -122,11 +119,7 @@ def _sha256(file: Path, state: tuple[int, ...]) -> str:  # noqa: ARG001 - a chan
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Read a JSON object from a file.
-
-    Raises:
-        SubjectError: the file is no JSON object.
-    """
+    """Read a JSON object from a file. A SubjectError says that the file is no JSON object."""
     try:
         found = load_json(file, numbers=False)  # a tokenizer's longest text may be 10**30
     except FileError as error:
@@ -137,14 +130,9 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def shape_of(model: Path) -> ModelShape:
-    """Read the sizes of the model in a folder, and which library runs it.
-
-    Raises:
-        SubjectError: its configuration does not state them.
-    """
+    """Read the sizes of the model in a folder, and which library runs it. A SubjectError says what is unstated."""
     whole = read_json(model / "config.json")
-    inner: object = whole.get("text_config", whole)  # where a model also sees or hears
-    config = cast("Mapping[str, object]", inner if isinstance(inner, dict) else {})
+    config = table_of(whole.get("text_config", whole))  # an inner one where a model also sees or hears
     if not isinstance(config.get("model_type", ""), str):
         raise SubjectError(f"{model / 'config.json'} has model_type {shortened(config['model_type'])}; wanted its name")
     layout = layout_of(config)
@@ -178,8 +166,8 @@ def _positions_of(config: Mapping[str, object]) -> int | None:
     of a batch for all of them: no text may be too long for the first.
     """
     positions = number_of(config, "max_position_embeddings", "n_positions", "n_ctx", "seq_length")
-    said = _tables((config.get("rope_parameters"), config.get("rope_scaling")))
-    ropes = said + _tables(inner for rope in said for inner in rope.values())  # some have one a kind of layer
+    said = [table_of(config.get(key)) for key in ("rope_parameters", "rope_scaling")]
+    ropes = [*said, *(table_of(inner) for rope in said for inner in rope.values())]  # some have one a kind of layer
     if positions is None or not any("long_factor" in rope for rope in ropes):
         return positions
     limits = [n for one in (config, *ropes) if (n := number_of(one, "original_max_position_embeddings")) is not None]
@@ -188,16 +176,13 @@ def _positions_of(config: Mapping[str, object]) -> int | None:
     return min(positions, *limits)
 
 
-def _tables(found: Iterable[object]) -> list[Mapping[str, object]]:
-    return [cast("Mapping[str, object]", one) for one in found if isinstance(one, dict)]
+def table_of(found: object) -> dict[str, object]:
+    """Return an object of JSON; an empty one in the place of anything else."""
+    return cast("dict[str, object]", found) if isinstance(found, dict) else {}
 
 
 def number_of(config: Mapping[str, object], *names: str) -> int | None:
-    """Return the size under the first of some names that a configuration has; None where it has none of them.
-
-    Raises:
-        SubjectError: what stands there is no size.
-    """
+    """Return the size under the first of some names that is there, or None; a SubjectError says that it is no size."""
     name = next((name for name in names if config.get(name) is not None), None)
     if name is None:
         return None
@@ -210,8 +195,7 @@ def number_of(config: Mapping[str, object], *names: str) -> int | None:
 def read_config(folder: Path, *, depth: int) -> dict[str, Any]:
     """Read the model's configuration cut down to `depth` layers, lists with an entry a layer too.
 
-    Raises:
-        SubjectError: it has no number of layers, or fewer than `depth`; `depth` is not 1 or more.
+    A SubjectError says that it has no number of layers or fewer than `depth`, or that this is not 1 or more.
     """
     if not (folder / "config.json").exists():
         raise SubjectError(f"{folder} has no config.json; wanted a model in Hugging Face format there")
@@ -244,11 +228,7 @@ def truncated(folder: Path, *, depth: int) -> Generator[Path]:
     `from_pretrained` wants every file that an index names and reports every tensor that a model has no place for.
     With an index of the needed tensors alone it neither asks for the files of later layers nor reads what else lies
     in the files it opens, and all its ways to load (devices, quantisation, renamed tensors) stay in use. Its paths
-    are absolute, as Windows lets few users make links.
-
-    Raises:
-        ShardError: as `needed_tensors`.
-        SubjectError: as `read_config`.
+    are absolute, as Windows lets few users make links. It raises as `needed_tensors` and `read_config`.
     """
     config = read_config(folder, depth=depth)
     weight_map = read_weight_map(folder)

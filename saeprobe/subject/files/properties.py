@@ -71,25 +71,17 @@ class Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Properties:
-    """Properties decide what may be asked of an SAE.
+    """Properties decide what may be asked of an SAE."""
 
-    Attributes:
-        architecture: in sae-lens' names.
-        d_in: width of what it reads; `d_out` is that of what it writes, None where no file says.
-        d_sae: how many features it has.
-        writes_to: where a transcoder writes; None for an SAE, which gives back what it read.
-        fixed_l0: how many features it keeps of each token, whatever the text; None where that depends on the text. A
-            BatchTopK SAE, which is read as a JumpReLU one, has a mean over its training fixed and no token's number.
-        unsteerable: why adding to a feature is not adding its decoder row at the hook; None where it is.
-    """
-
-    architecture: str
-    d_in: int
-    d_sae: int
-    d_out: int | None
-    writes_to: str | None
+    architecture: str  # in sae-lens' names
+    d_in: int  # width of what it reads
+    d_sae: int  # how many features it has
+    d_out: int | None  # width of what it writes, None where no file says
+    writes_to: str | None  # where a transcoder writes; None for an SAE, which gives back what it read
+    # how many features it keeps of each token, whatever the text; None where that depends on the text. A BatchTopK SAE,
+    # which is read as a JumpReLU one, has a mean over its training fixed and no token's number
     fixed_l0: int | None
-    unsteerable: str | None
+    unsteerable: str | None  # why adding to a feature is not adding its decoder row at the hook; None where it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,10 +134,8 @@ class Stated:
 def properties_of(sae: str, config: Mapping[str, object], *, folded: bool = False) -> Properties:
     """Return the properties that a configuration of sae-lens states, and refuse by name what is not supported.
 
-    Args:
-        sae: how errors name it.
-        config: what its files say, in the names of any version of sae-lens.
-        folded: whether sae-lens folds the scaling of the input into the weights, by a factor of its registry.
+    Errors name it by `sae`. The configuration is in the names of any version of sae-lens; `folded` says whether that
+    folds the scaling of the input into the weights, by a factor of its registry.
 
     A SubjectError says which kind is not supported, or what a key wants instead of its value.
     """

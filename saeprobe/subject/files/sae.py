@@ -19,9 +19,9 @@ from saeprobe.claims import NotRun
 from saeprobe.files import FileError, quoted, shortened, write_whole
 from saeprobe.recorded.archives import load_data
 from saeprobe.shapes import StoredTensor
+from saeprobe.subject import models_absent
 from saeprobe.subject.files.model import cached_folder, cached_snapshot, hash_files, offline, read_json
 from saeprobe.subject.files.properties import Properties, Tensor, check_kinds, check_tensors, properties_of
-from saeprobe.subject.machine import models_absent
 from saeprobe.subject.specification import Sae, SaeFile, SaeFolder, SaeRelease, SubjectError
 
 CONFIG: Final = "cfg.json"
@@ -32,11 +32,7 @@ _SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".npz")
 
 
 def dimensions(file: Path) -> tuple[int, int]:
-    """Return `d_in` and `d_sae` of an SAE in Goodfire's format.
-
-    Raises:
-        SubjectError: the file is truncated, is no such SAE, or names code.
-    """
+    """Return `d_in` and `d_sae` of an SAE in Goodfire's format. A SubjectError says that it is no whole one."""
     try:
         data = load_data(file)
     except (FileError, OSError) as error:
@@ -64,21 +60,16 @@ def dimensions(file: Path) -> tuple[int, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A release is what sae-lens' registry says of one SAE.
+    """A release is what sae-lens' registry says of one SAE."""
 
-    It lies at `path` of `repo` on the Hub, in sae-lens' own format where there is no `conversion`. Its publisher states
-    `l0`, active features a token, and `variance_explained`. `scales` says that sae-lens has a factor for its inputs,
-    which it folds into the weights. The `overrides` go over its `cfg.json`.
-    """
-
-    repo: str
-    path: str
-    conversion: str | None
+    repo: str  # on the Hub
+    path: str  # where it lies there
+    conversion: str | None  # None where it is in sae-lens' own format
     model: str | None = None
-    l0: float | None = None
-    variance_explained: float | None = None
-    scales: bool = False
-    overrides: Mapping[str, object] = field(default_factory=dict[str, object])
+    l0: float | None = None  # active features a token, as its publisher states it
+    variance_explained: float | None = None  # likewise
+    scales: bool = False  # whether sae-lens has a factor for its inputs, which it folds into the weights
+    overrides: Mapping[str, object] = field(default_factory=dict[str, object])  # they go over its `cfg.json`
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -89,8 +80,7 @@ class Release:
 def find_release(sae: SaeRelease) -> Release:
     """Look an SAE up in the registry that sae-lens ships, without importing sae-lens.
 
-    Raises:
-        SubjectError: the release or the id is unknown; the nearest names are given.
+    A SubjectError says that the release or the id is unknown; the nearest names are given.
     """
     names = _registry_text()
     if sae.release not in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import cast
 
@@ -35,10 +36,8 @@ class StoredTensor:
 def needed_tensors(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ...]:
     """List the tensors of the embedding and of layers 0 to depth - 1, in that order and by name.
 
-    `weight_map` gives the shard of each tensor, as the index of a sharded checkpoint does.
-
-    Raises:
-        ShardError: the embedding or a layer before `depth` is not in the map.
+    `weight_map` gives the shard of each tensor, as the index of a sharded checkpoint does. A ShardError says that the
+    embedding or a layer before `depth` is not in the map.
     """
     if depth < 0:
         raise ShardError(f"the depth is {depth}; wanted 0 (the embedding) or the number of layers that run")
@@ -71,8 +70,7 @@ def needed_shards(weight_map: Mapping[str, str], *, depth: int) -> tuple[str, ..
 def read_weight_map(folder: Path) -> dict[str, str]:
     """Read the file of each tensor from the header of `model.safetensors` where it is there, else from the index.
 
-    Raises:
-        ShardError: neither is there, or it is no index or no safetensors file.
+    A ShardError says that neither is there, or it is no index or no safetensors file.
     """
     named = weights_in(folder)
     if named is None:
@@ -144,10 +142,8 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
     """Read the header of one safetensors file.
 
     The format: eight bytes with the header's length, the header as JSON, then the data to the end of the file
-    (https://github.com/huggingface/safetensors#format).
-
-    Raises:
-        ShardError: the file is cut short or is no safetensors file.
+    (https://github.com/huggingface/safetensors#format). A ShardError says that the file is cut short or is no
+    safetensors file.
     """
     size, again = file.stat().st_size, _fetch(file.parent, [file.name])
     with file.open("rb") as stream:
@@ -191,10 +187,6 @@ def _fetch(folder: Path, files: Iterable[str] = ()) -> str:
 
 def _spans(numbers: Iterable[int]) -> str:
     """Write numbers as `0 to 3, 7`."""
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and number == spans[-1][-1] + 1:
-            spans[-1][1:] = [number]
-        else:
-            spans.append([number])
-    return ", ".join(" to ".join(str(end) for end in span) for span in spans)
+    runs = groupby(enumerate(numbers), key=lambda one: one[1] - one[0])
+    spans = [[number for _, number in run] for _, run in runs]
+    return ", ".join(" to ".join(str(end) for end in dict.fromkeys((span[0], span[-1]))) for span in spans)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from saeprobe.files import shortened
-from saeprobe.subject.files.model import read_json
+from saeprobe.subject.files.model import read_json, table_of
 from saeprobe.subject.specification import SubjectError
 
 GENERATION: Final = "generation_config.json"
@@ -30,13 +30,10 @@ _DEFAULTS: Final[Mapping[str, tuple[str | None, str]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """A beginning is the special tokens that stand before each prompt, none of which is read.
-
-    `reason` says in words why they are not simply the tokenizer's BOS; it is empty where they are.
-    """
+    """A beginning is the special tokens that stand before each prompt, none of which is read."""
 
     tokens: tuple[str, ...] = ()
-    reason: str = ""
+    reason: str = ""  # why they are not simply the tokenizer's BOS, in words; empty where they are
 
     @property
     def text(self) -> str:
@@ -82,8 +79,7 @@ def has_chat_template(model: Path) -> bool:
 def beginning_of(folder: Path, declared: str | None, *, wanted: bool) -> Beginning:
     """Return what begins each prompt of the model in a folder: the token that is declared, or as its files say.
 
-    Raises:
-        SubjectError: neither is there; or a token is declared, and no prompt is to begin with one.
+    A SubjectError says that neither is there; or a token is declared, and no prompt is to begin with one.
     """
     if declared is not None and not wanted:
         raise SubjectError(
@@ -126,23 +122,18 @@ def _text(token: object) -> str | None:
 
 def _ahead(processor: object) -> Iterator[str]:
     """Yield the special tokens that the tokenizer's own post-processor writes ahead of a text."""
-    if not isinstance(processor, dict):
-        return
-    said = cast("dict[str, object]", processor)
+    said = table_of(processor)
     for inner in _items(said.get("processors")):
         yield from _ahead(inner)
     if said.get("type") in ("BertProcessing", "RobertaProcessing"):
         yield from (str(one) for one in _items(said.get("cls"))[:1])
-    special = said.get("special_tokens")
-    named = cast("dict[str, object]", special) if isinstance(special, dict) else {}
+    named = table_of(said.get("special_tokens"))
     for part in _items(said.get("single")):
-        token = cast("dict[str, object]", part).get("SpecialToken") if isinstance(part, dict) else None
-        if not isinstance(token, dict):
+        token = table_of(table_of(part).get("SpecialToken"))
+        if not token:
             return  # here the text itself begins
-        name = str(cast("dict[str, object]", token).get("id"))
-        entry = named.get(name)
-        written = cast("dict[str, object]", entry).get("tokens") if isinstance(entry, dict) else None
-        yield from (str(one) for one in _items(written) or [name])
+        name = str(token.get("id"))
+        yield from (str(one) for one in _items(table_of(named.get(name)).get("tokens")) or [name])
 
 
 def _items(value: object) -> list[object]:
@@ -154,10 +145,8 @@ def ends_of(folder: Path, *, vocabulary: int, eos: int | None) -> frozenset[int]
 
     They are those of `generation_config.json`; where it is absent or names none, those of `config.json`; and where that
     names none either, `eos`, the tokenizer's own. Of `config.json` `generate` itself takes them only where the other
-    file is absent; with one that names none it would never stop.
-
-    Raises:
-        SubjectError: an id is none of the `vocabulary`, or the file asks for a stop that is no token.
+    file is absent; with one that names none it would never stop. A SubjectError says that an id is none of the
+    `vocabulary`, or the file asks for a stop that is no token.
     """
     generation, config = _read(folder, GENERATION), _read(folder, "config.json")
     if generation.get("stop_strings"):
@@ -165,8 +154,7 @@ def ends_of(folder: Path, *, vocabulary: int, eos: int | None) -> frozenset[int]
             f"{folder / GENERATION} lists stop_strings, at which this version of saeprobe does not stop; "
             "take them out, or name the tokens that end a text in eos_token_id"
         )
-    inner = config.get("text_config")  # where a model also sees or hears
-    nested = cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
+    nested = table_of(config.get("text_config"))  # where a model also sees or hears
     for name, said in ((GENERATION, generation), ("config.json", config), ("config.json", nested)):
         found = said.get("eos_token_id")
         if found is None:

@@ -34,6 +34,7 @@ class Run:
 
 
 Streams = Mapping[int, Float[Tensor, "pos d_in"]]  # the residual streams of one run, by depth
+ByRun = Iterator[tuple[int, Streams]]  # the number of each run, with its streams
 
 
 class ResidualStream(Protocol):
@@ -44,9 +45,7 @@ class ResidualStream(Protocol):
         """Return where it computes, as torch writes it."""
         ...
 
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Streams]]:
+    def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Give the streams of each run, without padding, with the run's index; each once, in an order of its choosing.
 
         `batch_size` is halved when the memory does not hold as many; `progress` is called after each step.
@@ -172,7 +171,7 @@ def run_in_batches(
     device: str,
     batch_size: int,
     progress: Share | None,
-) -> Iterator[tuple[int, Streams]]:
+) -> ByRun:
     """Give the streams of each run with its index, batch by batch; `forward` takes ascending depths."""
 
     def work(part: Sequence[int]) -> list[Streams]:
@@ -191,14 +190,11 @@ def run_in_batches(
 
 
 def effective_rank(activations: Float[np.ndarray, "tokens d"]) -> float:
-    """Count the directions that the activations of one prompt fill, between 1 and min(tokens - 1, d).
+    """Count the directions that the activations of one prompt, a row a token, fill: 1 to min(tokens - 1, d).
 
     It is the exponential of the entropy of the singular values, normalised to sum 1, of the activations minus their
     mean over tokens (Roy & Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007, eq. 4).
     It grows with the number of tokens: compare prompts of equal length, or adjust for it.
-
-    Args:
-        activations: one row a token.
 
     Raises:
         ValueError: there are fewer than two tokens, a value is not finite, or all tokens are equal.

@@ -7,7 +7,7 @@ the characters that are a token's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -31,6 +31,7 @@ _FAILS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, At
 _REMEDY = "set chat_template = false, or mend the template"
 NO_CHARACTERS: Final = (-1, -1)
 FastTokenizer = Any  # of transformers, which carries no usable types
+Offsets = Sequence[tuple[int, int]]  # of tokens: the first character of each, and the one after its last
 _TABLE: Final = (
     "d=26|e=26|m=07|y=24|Y=2024|C=20|G=2024|j=208|U=29|W=30|V=30|w=5|u=5|H=00|I=12|M=00|S=00|f=000000|n=\n|t=\t|%=%|"
     "a=Fri|A=Friday|b=Jul|h=Jul|B=July|p=AM|Z=|z=|F=2024-07-26|D=07/26/24|x=07/26/24|T=00:00:00|X=00:00:00|R=00:00|"
@@ -92,12 +93,15 @@ def _frame(source: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
     """Return what a template writes before and after a prompt; refuse one that does not write each prompt once."""
     refused = f"the chat template cannot be used ({_REMEDY})"
     try:
-        varies = next(_varying(source), None)
+        tree = _compiled(source).environment.parse(source)
+        # What jinja draws at random; the clock, which transformers gives a template besides, is stopped.
+        varying = [f"the filter {one.name}" for one in tree.find_all(nodes.Filter) if one.name == "random"]
+        varying += [f"{one.name}()" for one in tree.find_all(nodes.Name) if one.name == "lipsum"]
         written = _render(source, dict(names), _MARK)
     except _FAILS as error:
         raise SubjectError(f"{refused}: it does not write a single turn of a user: {quoted(error)}") from error
-    if varies is not None:
-        raise SubjectError(f"{refused}: it uses {varies}, so that a prompt is another one each time")
+    if varying:
+        raise SubjectError(f"{refused}: it uses {varying[0]}, so that a prompt is another one each time")
     if _ADDRESS.search(written):
         raise SubjectError(f"{refused}: it writes an address in memory, so that a prompt is another one each time")
     times = written.count(_MARK)
@@ -109,13 +113,6 @@ def _frame(source: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
 
 def _compiled(source: str) -> Template:
     return _compile_jinja_template(source)
-
-
-def _varying(source: str) -> Iterator[str]:
-    """Name what jinja draws at random; the clock, which transformers gives a template besides, is stopped."""
-    tree = _compiled(source).environment.parse(source)
-    yield from (f"the filter {one.name}" for one in tree.find_all(nodes.Filter) if one.name == "random")
-    yield from (f"{one.name}()" for one in tree.find_all(nodes.Name) if one.name == "lipsum")
 
 
 def _render(source: str, names: dict[str, str], text: str) -> str:
@@ -165,12 +162,7 @@ def mark_ahead(tokenizer: FastTokenizer) -> str:
 
 
 def without_marks(
-    tokenizer: FastTokenizer,
-    ids: Sequence[int],
-    offsets: Sequence[tuple[int, int]],
-    *,
-    special: frozenset[int],
-    mark: str,
+    tokenizer: FastTokenizer, ids: Sequence[int], offsets: Offsets, *, special: frozenset[int], mark: str
 ) -> list[tuple[int, int]]:
     """Return the characters that are a token's own; empty ones, and a mark that stands for none, become none.
 
@@ -189,13 +181,10 @@ def without_marks(
     return own
 
 
-def bytes_cut(
-    tokenizer: FastTokenizer, text: str, ids: Sequence[int], offsets: Sequence[tuple[int, int]]
-) -> list[tuple[int, int]]:
+def bytes_cut(tokenizer: FastTokenizer, text: str, ids: Sequence[int], offsets: Offsets) -> list[tuple[int, int]]:
     """Give each byte token the one character that it is of; Unigram gives all of an unknown run the whole run.
 
-    Raises:
-        ReadingError: the bytes are not those of the characters, which a normaliser may change.
+    A ReadingError says that the bytes are not those of the characters, which a normaliser may change.
     """
     found: list[tuple[int, int]] = []
     for (begin, end), group in groupby(enumerate(offsets), key=lambda one: one[1]):

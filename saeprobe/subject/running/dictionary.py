@@ -46,11 +46,7 @@ _UNLOADABLE: Final = (
 
 
 def load_sae(found: Located, *, device: str) -> Sae:
-    """Load the SAE and freeze it.
-
-    Raises:
-        SubjectError: it cannot be loaded, is another one than was planned, or has weights that are not finite.
-    """
+    """Load the SAE and freeze it. A SubjectError says that it cannot be loaded, is not as planned, or not finite."""
     spec = found.pairing.spec
     try:
         with warnings.catch_warnings():
@@ -127,18 +123,9 @@ def as_standard(
 
 def relu_sae(trained: Sae, weights: dict[str, Tensor]) -> Sae:
     """Make an SAE of plain ReLUs with the pre-processing of the trained one."""
-    config = trained.cfg
-    sae = StandardSAE(
-        StandardSAEConfig(
-            d_in=config.d_in,
-            d_sae=config.d_sae,
-            dtype=config.dtype,
-            device="meta",  # no memory for what the weights replace
-            apply_b_dec_to_input=config.apply_b_dec_to_input,
-            normalize_activations=config.normalize_activations,
-            reshape_activations=config.reshape_activations,
-        )
-    )
+    kept = ("d_in", "d_sae", "dtype", "apply_b_dec_to_input", "normalize_activations", "reshape_activations")
+    config = {name: getattr(trained.cfg, name) for name in kept}
+    sae = StandardSAE(StandardSAEConfig(**config, device="meta"))  # no memory for what the weights replace
     sae.load_state_dict(weights, assign=True)
     sae.device = weights["W_enc"].device
     return sae.eval().requires_grad_(requires_grad=False)
@@ -184,32 +171,22 @@ class Thresholds:
     encoder reads and of its weights (three more where it scales) point in no particular direction and are of `_RMS` u
     each; those of single numbers, the product, the biases, their sum and the threshold, are bounded by u of each; a
     scale that is itself rounded twice moves the product by 2 u of it.
-
-    Attributes:
-        sae: one whose features have thresholds of their own: with ReLU or JumpReLU, gated or not.
-        tolerance: t, the rounding error as a share of the stream's norm.
-        level: the thresholds, 0 for ReLU.
-        norms: |W_enc[:, i]| / sqrt(d_in).
     """
 
-    sae: Sae
-    tolerance: float
-    level: Float[Tensor, " d_sae"] | float
-    norms: Float[Tensor, " d_sae"]
+    sae: Sae  # one whose features have thresholds of their own: with ReLU or JumpReLU, gated or not
+    tolerance: float  # t, the rounding error as a share of the stream's norm
+    level: Float[Tensor, " d_sae"] | float  # the thresholds, 0 for ReLU
+    norms: Float[Tensor, " d_sae"]  # |W_enc[:, i]| / sqrt(d_in)
 
     def encode(self, x: Float[Tensor, "rows d_in"]) -> tuple[Float[Tensor, "rows d_sae"], Bool[Tensor, "rows d_sae"]]:
         """Return the features of x, and which of them are near their threshold."""
         kept: list[Tensor] = []
 
-        def keep(module: object, inputs: object, output: Tensor) -> None:
-            del module, inputs
+        def keep(_: object, __: object, output: Tensor) -> None:
             kept.append(output)
 
-        handle = cast(Any, self.sae).hook_sae_acts_pre.register_forward_hook(keep)
-        try:
+        with cast(Any, self.sae).hook_sae_acts_pre.register_forward_hook(keep):
             acts = self.sae.encode(x)
-        finally:
-            handle.remove()
         scale, before = self._scale(x.float()), kept[0].float()
         if self.sae.cfg.architecture() != "gated":
             return acts, (before - self.level).abs() <= self._reach(x.float(), scale, before, "b_enc")

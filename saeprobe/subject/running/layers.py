@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from logging import ERROR, getLogger
@@ -20,7 +20,7 @@ from saeprobe.shapes import Float
 from saeprobe.subject.files import LAYOUTS, is_read, layer_of
 from saeprobe.subject.files.model import model_files, truncated
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running import Batch, ResidualStream, Run, Streams, run_in_batches
+from saeprobe.subject.running import Batch, ByRun, ResidualStream, Run, run_in_batches
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.weights import load
 from saeprobe.subject.specification import Dtype, Share, SubjectError
@@ -41,13 +41,10 @@ def open_stack(
 ) -> LayerStack:
     """Load the embedding and layers 0 to depth - 1 through transformers and accelerate.
 
-    Args:
-        folder: a model in Hugging Face format; files that hold only later layers may be absent.
-        depth: layers that run; the deepest stream is `hidden_states[depth]` of the whole model.
-        dtype: what the model computes in, whatever its files store.
-        device: where all of it goes, unless `max_memory` says otherwise.
-        max_memory: what each device may hold, as accelerate takes it: `{0: "70GiB", 1: "70GiB"}`.
-        quantisation: `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
+    The folder holds a model in Hugging Face format; files that hold only later layers may be absent. The deepest stream
+    is `hidden_states[depth]` of the whole model, which computes in `dtype`, whatever its files store. All of it goes
+    to `device`, unless `max_memory` says what each may hold, as accelerate takes it: `{0: "70GiB", 1: "70GiB"}`. The
+    quantisation `8bit` is LLM.int8 of bitsandbytes, an optional dependency.
     """
     if quantisation is not None:
         if importlib.util.find_spec("bitsandbytes") is None:
@@ -112,9 +109,7 @@ class LayerStack:
         """Return the device of the embedding; with several devices the streams come back here."""
         return str(self.model.get_input_embeddings().weight.device)
 
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Streams]]:
+    def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Give the streams of each run, longest runs first; a batch stops at its deepest depth."""
         yield from run_in_batches(runs, self._forward, device=self.device, batch_size=batch_size, progress=progress)
 
@@ -135,19 +130,11 @@ class LayerStack:
 
         # Before a block rather than after it: what goes in is the stream itself. What comes out is a tuple in some.
         blocks = blocks_of(self.model)
-        handles = [
-            blocks[depth].register_forward_pre_hook(partial(before, depth), with_kwargs=True)
-            for depth in wanted
-            if depth < self.depth
-        ]
-        handles.append(blocks[-1].register_forward_hook(after))
-        try:
+        with ExitStack() as hooks, suppress(ReachedError):
+            for depth in (one for one in wanted if one < self.depth):
+                hooks.enter_context(blocks[depth].register_forward_pre_hook(partial(before, depth), with_kwargs=True))
+            hooks.enter_context(blocks[-1].register_forward_hook(after))
             self.model(input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False)
-        except ReachedError:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
         return kept
 
 
@@ -218,10 +205,8 @@ class LayersSpeaker:
             handle = blocks[self.depth - 1].register_forward_hook(after)
         else:
             handle = blocks[0].register_forward_pre_hook(before, with_kwargs=True)
-        try:
+        with handle:
             yield
-        finally:
-            handle.remove()
 
 
 @dataclass(kw_only=True, eq=False)
@@ -236,9 +221,7 @@ class LayersModel:
     _stream: ResidualStream | None = field(default=None, init=False, repr=False)
     _speaker: LayersSpeaker | None = field(default=None, init=False, repr=False)
 
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Streams]]:
+    def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Give the streams of each run; see `ResidualStream`.
 
         In 8 bits one prompt at a time, as in the published experiment: LLM.int8 treats the largest columns of a whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -20,17 +20,9 @@ from saeprobe.subject.files import LAYOUTS, is_read
 from saeprobe.subject.files.tokenizer import ends_of
 from saeprobe.subject.memory import MemoryPlan
 from saeprobe.subject.pairing import Located
-from saeprobe.subject.running import Batch, ResidualStream, Run, Streams, pad, run_in_batches
+from saeprobe.subject.running import Batch, ByRun, ResidualStream, Run, pad, run_in_batches
 from saeprobe.subject.running.dictionary import load_sae, thresholds_of
-from saeprobe.subject.running.layers import (
-    LayersModel,
-    LayersSpeaker,
-    LayerStack,
-    centred,
-    open_speaker,
-    open_stack,
-    stream_of,
-)
+from saeprobe.subject.running.layers import LayersModel, LayerStack, centred, open_speaker, open_stack, stream_of
 from saeprobe.subject.running.reader import Model, SaeReader
 from saeprobe.subject.running.steering import add
 from saeprobe.subject.running.streamed import empty_model, open_sweep
@@ -104,17 +96,14 @@ def open_model(opening: Opening, plan: MemoryPlan, *, drawn: int | None = None) 
             quantisation=plan.quantisation,
         )
 
-    def speak() -> LayersSpeaker:
-        return open_speaker(
-            found.model, opening.plan_to_speak, depth=pairing.depth, dtype=opening.dtype, name=pairing.spec.name
-        )
-
     return LayersModel(
         device=plan.device,
         one_by_one=plan.quantisation is not None,
         centred=pairing.center_writing_weights,
         read=read,
-        speak=speak,
+        speak=lambda: open_speaker(
+            found.model, opening.plan_to_speak, depth=pairing.depth, dtype=opening.dtype, name=pairing.spec.name
+        ),
     )
 
 
@@ -149,9 +138,7 @@ class BridgeModel:
         """Return the causal language model of transformers."""
         return cast(Any, self.bridge.original_model)
 
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Streams]]:
+    def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Give the streams of each run, the longest runs first; see `ResidualStream`."""
         yield from run_in_batches(runs, self.streams, device=self.device, batch_size=batch_size, progress=progress)
 
@@ -238,11 +225,8 @@ def _states_of(hf_model: Any, ids: Int[Tensor, "1 pos"]) -> list[Float[Tensor, "
         raise SubjectError(
             f"{type(hf_model).__name__} has no list of {n_layers} blocks; name a model of another family"
         )
-    handle = lists[0][-1].register_forward_hook(lambda _, __, output: last.append(stream_of(output)))
-    try:
+    with lists[0][-1].register_forward_hook(lambda _, __, output: last.append(stream_of(output))):
         states = hf_model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
-    finally:
-        handle.remove()
     return [*states[:n_layers], last[0]]
 
 

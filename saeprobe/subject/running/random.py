@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, cast
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from saeprobe.shapes import Float, Int
 from saeprobe.subject.memory import MemoryPlan
-from saeprobe.subject.running import Run
+from saeprobe.subject.running import ByRun, Run
 from saeprobe.subject.running import Streams as ByDepth
 from saeprobe.subject.running.dictionary import Sae, load_sae, relu_sae, thresholds_of
 from saeprobe.subject.running.opening import Opening, open_model, open_reader
@@ -40,13 +41,10 @@ class Firing:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Streams:
-    """An SAE reads these of a text. Tokens with the same tokens before them have the same stream, and are one row.
-
-    `repeats` is how many tokens each row stands for.
-    """
+    """An SAE reads these of a text. Tokens with the same tokens before them have the same stream, and are one row."""
 
     x: Float[Tensor, "rows d_in"]
-    repeats: Int[Tensor, " rows"]
+    repeats: Int[Tensor, " rows"]  # how many tokens each row stands for
 
 
 def random_directions(d_sae: int, d_in: int, *, generator: torch.Generator) -> Float[Tensor, "d_sae d_in"]:
@@ -65,11 +63,9 @@ def matched(
     configuration says), w_i its direction and t_i half way between two pre-activations on the text. The scale s, one
     for all features, makes the mean of all activations above zero that of the trained SAE.
 
-    Args:
-        trained: whose pre-processing, decoder bias and memory are taken over: it is not to be used afterwards.
-        streams: what the new SAE reads on the text, of two different tokens at least.
-        wanted: what the features of the trained SAE do on the text.
-        directions: what the features read and write, of length 1; None for what they read and write in the trained SAE.
+    The trained SAE's pre-processing, decoder bias and memory are taken over: it is not to be used afterwards. The new
+    one reads `streams` on the text, of two different tokens at least, where the features of the trained one do what is
+    `wanted`. The `directions`, of length 1, are what the features read and write; None for those of the trained SAE.
     """
     if len(streams.x) < 2:  # noqa: PLR2004 - no threshold lies between fewer
         raise SubjectError(f"the neutral text has {len(streams.x)} different tokens; wanted two or more, or many")
@@ -143,9 +139,7 @@ class RememberingModel:
         """Name the device on which the model computes, as torch writes it."""
         return self.model.device
 
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, ByDepth]]:
+    def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Yield the streams of each run by depth; see `ResidualStream`."""
         whole = {run.batch for run in runs if run.batch and run not in self._kept}  # a batch keeps its shape
         lacking = [index for index, run in enumerate(runs) if run not in self._kept or run.batch in whole]
@@ -219,26 +213,22 @@ def _read(reader: SaeReader, texts: Sequence[str], want: Want) -> tuple[Firing, 
     readings = dict(reader.read([Request(text=text, wants=(want,)) for text in texts]))
     indices: list[np.ndarray] = []
     values: list[np.ndarray] = []
-    row_of: dict[tuple[int, ...], int] = {}
-    rows: list[np.ndarray] = []
-    repeats: list[int] = []
+    rows: dict[tuple[int, ...], np.ndarray] = {}
+    repeats = Counter[tuple[int, ...]]()
     for number, text in enumerate(reader.tokenize(texts, raw=True)):
         (reading,) = readings[number]
         indices += reading.indices
         values += reading.values
         for row, token in enumerate(reading.tokens):
             upto = text.ids[: token.position + 1]
-            if upto not in row_of:
-                row_of[upto] = len(rows)
-                rows.append(cast(np.ndarray, reading.activations)[row])
-                repeats.append(0)
-            repeats[row_of[upto]] += 1
+            rows.setdefault(upto, cast(np.ndarray, reading.activations)[row])
+            repeats[upto] += 1
     of = reader.pairing.properties
     counts = np.bincount(np.concatenate([*indices, np.empty(0, dtype=np.int64)]), minlength=of.d_sae)
     fired = np.concatenate([*values, np.empty(0, dtype=np.float32)])
     streams = Streams(
-        x=_tensor(np.stack(rows) if rows else np.empty((0, of.d_in), dtype=np.float32)),
-        repeats=_tensor(np.array(repeats, dtype=np.int64)),
+        x=_tensor(np.stack([*rows.values()]) if rows else np.empty((0, of.d_in), dtype=np.float32)),
+        repeats=_tensor(np.array([*repeats.values()], dtype=np.int64)),
     )
     return Firing(counts=_tensor(counts), mean=float(fired.mean(dtype=np.float64)) if len(fired) else 0.0), streams
 

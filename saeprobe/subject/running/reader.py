@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
@@ -26,8 +26,8 @@ from saeprobe.subject.specification import Reading, ReadingError, Request, Share
 _DENSE_BYTES = 64 * 2**20  # of dense features held at once; the rest of the batch waits
 _PROMPTS_AT_ONCE = 32
 
+# What a model sees of a text, with or without its chat template, is found once, also for all draws of a control.
 Known = dict[tuple[str, bool], Tokenized]
-"""What a model sees of a text, with or without its chat template, is found once, also for all draws of a control."""
 
 
 class Model(ResidualStream, Protocol):
@@ -40,35 +40,18 @@ class Model(ResidualStream, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """Rows hold what the SAE makes of some tokens.
-
-    `near` is empty where its features have no threshold, `squared_error` None where it gives back something else than
-    it read; `finite` says of each row whether all of it is a number.
-    """
+    """Rows hold what the SAE makes of some tokens."""
 
     indices: list[Int[np.ndarray, " active"]]
     values: list[Float[np.ndarray, " active"]]
-    near: list[Int[np.ndarray, " near"]]
-    squared_error: Float[np.ndarray, " rows"] | None
-    finite: Bool[np.ndarray, " rows"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Answerable:
-    """A request can be answered once its residual streams are there."""
-
-    index: int
-    request: Request
-    text: Tokenized
-    streams: Streams
+    near: list[Int[np.ndarray, " near"]]  # empty where its features have no threshold
+    squared_error: Float[np.ndarray, " rows"] | None  # None where it gives back something else than it read
+    finite: Bool[np.ndarray, " rows"]  # whether all of a row is a number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SaeReader:
-    """A reader is a language model and its SAE in memory.
-
-    `thresholds` is None for an SAE whose features have none of their own.
-    """
+    """A reader is a language model and its SAE in memory; `thresholds` is None where features have none."""
 
     name: str
     model: Model
@@ -88,7 +71,7 @@ class SaeReader:
         """Return what the model sees of each text, each found once; without the chat template if `raw`."""
         for text in texts:
             if (text, raw) not in self.known:
-                (self.known[text, raw],) = tokenize(self.tokenizer, [text], self.pairing, raw=raw)
+                self.known[text, raw] = tokenize(self.tokenizer, text, self.pairing, raw=raw)
         return [self.known[text, raw] for text in texts]
 
     @torch.no_grad()
@@ -97,13 +80,9 @@ class SaeReader:
     ) -> Iterator[tuple[int, list[Reading]]]:
         """Run the model up to the hook; for each request its index and a reading a want, each request once.
 
-        Args:
-            requests: in any order; they are answered in an order of the model's own choosing.
-            batch_size: prompts a forward pass at most.
-            progress: called with the share of the forward passes that is done.
-
-        Raises:
-            ReadingError: a prompt cannot be read as asked.
+        Requests are answered in an order of the model's own choosing, at most `batch_size` prompts a forward pass;
+        `progress` is called with the share of the passes that is done. A ReadingError says that a prompt cannot be read
+        as asked.
         """
         texts = [self.tokenize([request.text], raw=request.raw)[0] for request in requests]
         for text, request in zip(texts, requests, strict=True):
@@ -113,45 +92,46 @@ class SaeReader:
             Run(ids=text.ids, depths=tuple(sorted({self._depth(want) for want in request.wants})), batch=request.batch)
             for text, request in zip(texts, requests, strict=True)
         ]
-        left, waiting = Counter(request.batch for request in requests), dict[str, list[_Answerable]]()
+        left, waiting = Counter(request.batch for request in requests), dict[str, dict[int, Streams]]()
         for index, streams in self.model.run(runs, batch_size=batch_size, progress=progress):
             label = requests[index].batch
-            alike = waiting.setdefault(label, [])
-            alike.append(_Answerable(index=index, request=requests[index], text=texts[index], streams=streams))
+            waiting.setdefault(label, {})[index] = streams
             left[label] -= 1
-            if len(alike) == batch_size or not left[label]:
-                yield from self._answer(waiting.pop(label))
+            if len(waiting[label]) == batch_size or not left[label]:
+                yield from self._answer(waiting.pop(label), requests, texts)
 
     def _depth(self, want: Want) -> int:
         return self.pairing.depth + want.shift
 
     def _places(self, request: Request) -> set[tuple[int, At]]:
-        """Return where features are wanted."""
         return {(self._depth(want), want.at) for want in request.wants if "features" in want.keep}
 
-    def _answer(self, ready: Sequence[_Answerable]) -> Iterator[tuple[int, list[Reading]]]:
-        """Encode the features wanted of some requests, the tokens of each depth and place as one matrix of their own.
+    def _answer(
+        self, ready: Mapping[int, Streams], requests: Sequence[Request], texts: Sequence[Tokenized]
+    ) -> Iterator[tuple[int, list[Reading]]]:
+        """Encode the features wanted of the requests that are `ready`, with their streams.
 
-        So its shape, which decides how products are rounded, does not depend on what else is wanted.
+        The tokens of each depth and place are one matrix of their own. So its shape, which decides how products are
+        rounded, does not depend on what else is wanted.
         """
         encoded: dict[tuple[int, At], tuple[_Rows, dict[tuple[int, int], int]]] = {}
-        for place in set[tuple[int, At]]().union(*(self._places(one.request) for one in ready)):
+        for place in set[tuple[int, At]]().union(*(self._places(requests[one]) for one in ready)):
             depth, at = place
-            there = [one for one in ready if place in self._places(one.request)]
-            chosen = [(one, position) for one in there for position in one.text.read_at(at)]
-            x = torch.stack([one.streams[depth][position] for one, position in chosen])
+            there = [one for one in ready if place in self._places(requests[one])]
+            chosen = [(one, position) for one in there for position in texts[one].read_at(at)]
+            x = torch.stack([ready[one][depth][position] for one, position in chosen])
             rows = self._encode(x)
             for (one, position), sound, stream in zip(chosen, rows.finite, x, strict=True):
                 if not sound:
-                    raise self._not_finite(one.text, depth, position, stream)
-            encoded[place] = rows, {(one.index, position): row for row, (one, position) in enumerate(chosen)}
-        for one in ready:
+                    raise self._not_finite(texts[one], depth, position, stream)
+            encoded[place] = rows, {token: row for row, token in enumerate(chosen)}
+        for one, streams in ready.items():
             readings: list[Reading] = []
-            for want in one.request.wants:
-                reading = self._reading(one, want)
+            for want in requests[one].wants:
+                reading = self._reading(texts[one], streams, want)
                 if "features" in want.keep:
                     rows, row_of = encoded[self._depth(want), want.at]
-                    chosen = [row_of[one.index, token.position] for token in reading.tokens]
+                    chosen = [row_of[one, token.position] for token in reading.tokens]
                     reading = replace(
                         reading,
                         indices=tuple(rows.indices[row] for row in chosen),
@@ -160,7 +140,7 @@ class SaeReader:
                         squared_error=None if rows.squared_error is None else rows.squared_error[chosen],
                     )
                 readings.append(reading)
-            yield one.index, readings
+            yield one, readings
 
     def _encode(self, x: Float[Tensor, "rows d_in"]) -> _Rows:
         """Return sparse rows and squared errors; dense features exist for a few rows at a time."""
@@ -207,10 +187,10 @@ class SaeReader:
             f"{shorten(text.text)}; {remedy}"
         )
 
-    def _reading(self, one: _Answerable, want: Want) -> Reading:
+    def _reading(self, text: Tokenized, streams: Streams, want: Want) -> Reading:
         """Return what is read of the model alone, once all that is kept of it is known to be numbers."""
-        depth, text = self._depth(want), one.text
-        stream, positions = one.streams[depth], text.read_at(want.at)
+        depth, positions = self._depth(want), text.read_at(want.at)
+        stream = streams[depth]
         whole = "effective_rank" in want.keep
         sound: list[bool] = cast(Any, stream.isfinite().all(-1)).tolist()
         for at in range(len(stream)) if whole else positions:
@@ -253,10 +233,7 @@ class SaeReader:
         if (why := self.pairing.properties.unsteerable) is not None:
             raise ReadingError(f"{self.name} cannot be steered: {why}")
         of_whole = Experiment(
-            subject=self.name,
-            steering=steering,
-            directions=cast(Tensor, self.sae.W_dec),
-            alive=self._alive(experiment),
+            subject=self.name, steering=steering, directions=cast(Tensor, self.sae.W_dec), alive=self._alive(experiment)
         )
         asked = {prompt.text: prompt for prompt in prompts}
         batches = [batch for batch in steering.batches(experiment) if not asked.keys().isdisjoint(batch)]

@@ -131,8 +131,6 @@ class Speaker(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """A row is one continuation to be written."""
-
     prompt: Prompt
     text: Tokenized
     treatment: Treatment

@@ -7,9 +7,9 @@ this sweep where reading takes half as long as computing; accelerate's disk offl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,28 +25,23 @@ from saeprobe.shapes import Float
 from saeprobe.subject.files import inside_embedding, inside_layer, layer_of
 from saeprobe.subject.files.model import truncated
 from saeprobe.subject.files.shards import ShardError, StoredTensor
-from saeprobe.subject.running import Batch, Run, Streams, attempt, batches_of, each_part, pad
+from saeprobe.subject.running import Batch, ByRun, Run, attempt, batches_of, each_part, pad
 from saeprobe.subject.running.layers import ReachedError, blocks_of, decoder_of, stream_of, without_norm
 from saeprobe.subject.running.weights import Draw, check_checkpoint, check_finite, foreign, from_files
 from saeprobe.subject.specification import Dtype, Share, SubjectError
 
-Weights = dict[str, Tensor]
-"""Tensors by their name inside the layer: `self_attn.q_proj.weight`."""
-
+Weights = dict[str, Tensor]  # by their name inside the layer: `self_attn.q_proj.weight`
 _OTHER_PLAN = 'use memory = "resident" or "sharded" or quantisation = "8bit", which load the model as transformers does'
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerFiles:
-    """Layer files are the weights of a checkpoint up to a depth, turned into `dtype` and, if `pinned`, ready for a GPU.
-
-    With `draw` none is read from disk: the files give the names and the shapes alone.
-    """
+    """Layer files are the weights of a checkpoint up to a depth in `dtype` and, if `pinned`, ready for a GPU."""
 
     stored: Mapping[str, StoredTensor]
     dtype: Dtype
     pinned: bool
-    draw: Draw | None = None
+    draw: Draw | None = None  # with it none is read from disk: the files give the names and the shapes alone
 
     def of_embedding(self) -> dict[str, StoredTensor]:
         """Return what lies on disk of the embedding, by the names in its decoder: `embed_tokens.weight`."""
@@ -114,23 +109,13 @@ def _config(folder: Path, *, depth: int) -> Any:
         return from_files(AutoConfig, folder, "the configuration", view=view)
 
 
-def open_sweep(
-    folder: Path,
-    *,
-    depth: int,
-    dtype: Dtype,
-    device: str = "cpu",
-    draw: Draw | None = None,
-) -> LayerSweep:
+def open_sweep(folder: Path, *, depth: int, dtype: Dtype, device: str = "cpu", draw: Draw | None = None) -> LayerSweep:
     """Make a model of one layer without weights; what is read from the files is put into it layer after layer.
 
     The arguments are those of `open_stack`; `draw` makes the weights in place of reading them.
     """
     files = LayerFiles(
-        stored=check_checkpoint(folder, depth=depth),
-        dtype=dtype,
-        pinned=torch.device(device).type == "cuda",
-        draw=draw,
+        stored=check_checkpoint(folder, depth=depth), dtype=dtype, pinned=torch.device(device).type == "cuda", draw=draw
     )
     config = _config(folder, depth=depth)
     kinds: list[str] = list(getattr(config, "layer_types", None) or ())
@@ -220,9 +205,7 @@ class LayerSweep:
     depth: int
     device: str
 
-    def run(
-        self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None
-    ) -> Iterator[tuple[int, Streams]]:
+    def run(self, runs: Sequence[Run], *, batch_size: int, progress: Share | None = None) -> ByRun:
         """Give the streams of each run, on the CPU, as soon as its deepest layer is done."""
         if not runs:
             return
@@ -272,7 +255,6 @@ class LayerSweep:
             self._fill(getattr(decoder, part), inside, "the embedding")
 
     def _fill(self, module: Any, weights: Weights, name: str) -> None:
-        """Put weights into a module in place of the last ones."""
         _empty(module)  # frees those first
 
         def placed(one: Weights) -> Weights:
@@ -295,7 +277,7 @@ class LayerSweep:
             raise ReachedError
 
         batch = self._batch(group)
-        with self._hooked(receive), suppress(ReachedError):
+        with blocks_of(self.model)[0].register_forward_pre_hook(receive, with_kwargs=True), suppress(ReachedError):
             self._forward(batch, input_ids=batch.ids)
 
     def _layer(self, group: _Group) -> None:
@@ -317,31 +299,19 @@ class LayerSweep:
 
         width = self.model.get_input_embeddings().embedding_dim
         nought = state.new_zeros(1, 1, 1).expand(*state.shape[:2], width)
-        with self._hooked(give, receive), suppress(ReachedError):
+        block = blocks_of(self.model)[0]
+        given, received = block.register_forward_pre_hook(give, with_kwargs=True), block.register_forward_hook(receive)
+        with given, received, suppress(ReachedError):
             self._forward(self._batch(group), inputs_embeds=nought)
 
     def _batch(self, group: _Group) -> Batch:
         return pad(group.ids, side="right", device=self.device, length=group.state.shape[1])
 
-    @contextmanager
-    def _hooked(self, before: Callable[..., object], after: Callable[..., None] | None = None) -> Generator[None]:
-        """Do one thing before the block runs and another after it, while entered."""
-        block = blocks_of(self.model)[0]
-        handles = [block.register_forward_pre_hook(before, with_kwargs=True)]
-        handles += [] if after is None else [block.register_forward_hook(after)]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
     @torch.no_grad()
     def _forward(self, batch: Batch, **inputs: Tensor) -> None:
         self.model(**inputs, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False)
 
-    def _finished(
-        self, group: _Group, runs: Sequence[Run], depth: int, kept: dict[int, dict[int, Tensor]]
-    ) -> Iterator[tuple[int, Streams]]:
+    def _finished(self, group: _Group, runs: Sequence[Run], depth: int, kept: dict[int, dict[int, Tensor]]) -> ByRun:
         """Keep the streams that are wanted at this depth, and give those of runs that now have all of theirs."""
         wanting = [row for row, number in enumerate(group.numbers) if depth in runs[number].depths]
         if not wanting:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from transformers import AutoTokenizer
 
@@ -14,7 +15,7 @@ from saeprobe.captures import At
 from saeprobe.subject.files.tokenizer import choose_beginning, declared_beginning
 from saeprobe.subject.pairing import Pairing
 from saeprobe.subject.running import chat
-from saeprobe.subject.running.chat import NO_CHARACTERS, FastTokenizer, InChat, in_chat, shorten
+from saeprobe.subject.running.chat import NO_CHARACTERS, FastTokenizer, InChat, Offsets, in_chat, shorten
 from saeprobe.subject.running.weights import from_files
 from saeprobe.subject.specification import ReadingError, SubjectError
 
@@ -51,49 +52,46 @@ class Tokenized:
         return positions
 
 
-def tokenize(tokenizer: FastTokenizer, texts: Sequence[str], how: Pairing, *, raw: bool = False) -> list[Tokenized]:
-    """Encode texts as a subject's protocol says, without its chat template if `raw`.
+def tokenize(tokenizer: FastTokenizer, text: str, how: Pairing, *, raw: bool = False) -> Tokenized:
+    """Encode a text as a subject's protocol says, without its chat template if `raw`.
 
     Raises:
-        ReadingError: a text has no tokens, holds special ones, is too long, or is changed by the chat template.
+        ReadingError: it has no tokens, holds special ones, is too long, or is changed by the chat template.
         SubjectError: the tokenizer cannot do what the protocol says, whatever the text.
     """
-    for text in texts:
-        _check_characters(text)
-    if how.spec.chat_template and not raw:
-        written = [in_chat(tokenizer, text) for text in texts]
-    else:
-        written = [InChat(whole=text, start=0, inner=text, skipped=0) for text in texts]
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ReadingError(
+            f"the prompt {shorten(text)} holds half of a character at {error.start} (a lone surrogate, "
+            f"{text[error.start]!r}); write the whole character"
+        ) from None
+    plain = InChat(whole=text, start=0, inner=text, skipped=0)
+    one = in_chat(tokenizer, text) if how.spec.chat_template and not raw else plain
     with _without_post_processor(tokenizer):
-        encoded = tokenizer(
-            [one.whole for one in written], add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        encoded = tokenizer(one.whole, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    own, special = encoded["input_ids"], _special_ids(tokenizer)
+    cut = chat.bytes_cut(tokenizer, one.whole, own, encoded["offset_mapping"])
+    cut = chat.without_marks(tokenizer, own, cut, special=special, mark=chat.mark_ahead(tokenizer))
+    spans = _in_text(tokenizer, text, one, own, cut, special=special)
+    if all(span == NO_CHARACTERS for span in spans):
+        raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")
+    added, n_bos = _Beginning.of(tokenizer, how).before(own)
+    ids, spans = (*added, *own), (*[NO_CHARACTERS] * len(added), *spans)
+    # A token that was added, and for which the model was not resized, has no embedding.
+    unknown = next((one for one in ids if one >= how.shape.vocabulary > 0), None)
+    if unknown is not None:
+        raise ReadingError(
+            f"the prompt {shorten(text)} has the token {tokenizer.convert_ids_to_tokens(unknown)!r} of id {unknown}, "
+            f"and the model has embeddings for {how.shape.vocabulary} (vocab_size in config.json); copy the tokenizer "
+            "that belongs to the model, or reword the prompt"
         )
-    special, mark = _special_ids(tokenizer), chat.mark_ahead(tokenizer)
-    begin = _Beginning.of(tokenizer, how)
-    found: list[Tokenized] = []
-    for text, one, ids, offsets in zip(texts, written, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        cut = chat.bytes_cut(tokenizer, one.whole, ids, offsets)
-        own = chat.without_marks(tokenizer, ids, cut, special=special, mark=mark)
-        spans = _in_text(tokenizer, text, one, ids, own, special=special)
-        if all(span == NO_CHARACTERS for span in spans):
-            raise ReadingError(f"the prompt {text!r} has no tokens; leave it out")
-        added, n_bos = begin.before(ids)
-        _check_known(tokenizer, text, (*added, *ids), how.shape.vocabulary)
-        if len(added) + len(ids) > how.context_size:
-            raise ReadingError(
-                f"the prompt {shorten(text)} has {len(added) + len(ids)} tokens, BOS included; "
-                f"the context holds {how.context_size}: shorten it"
-            )
-        found.append(
-            Tokenized(
-                text=text,
-                ids=(*added, *ids),
-                spans=(*[NO_CHARACTERS] * len(added), *spans),
-                n_bos=n_bos,
-                rendered=one.whole,
-            )
+    if len(ids) > how.context_size:
+        raise ReadingError(
+            f"the prompt {shorten(text)} has {len(ids)} tokens, BOS included; "
+            f"the context holds {how.context_size}: shorten it"
         )
-    return found
+    return Tokenized(text=text, ids=ids, spans=spans, n_bos=n_bos, rendered=one.whole)
 
 
 def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
@@ -114,11 +112,7 @@ def load_tokenizer(folder: Path, how: Pairing) -> FastTokenizer:
 
 
 def check_protocol(tokenizer: FastTokenizer, how: Pairing) -> None:
-    """See that the tokenizer, as it was loaded, begins and frames each prompt as the protocol says that it does.
-
-    Raises:
-        SubjectError: it does not.
-    """
+    """Refuse by a SubjectError a loaded tokenizer that begins or frames prompts otherwise than the protocol says."""
     if how.beginning.tokens and how.beginning != declared_beginning(*how.beginning.tokens[:1]):
         names = (tokenizer.bos_token, tokenizer.eos_token)
         loaded = choose_beginning(tokenizer.convert_ids_to_tokens(_own_prefix(tokenizer)), *names)
@@ -149,28 +143,6 @@ def pieces_of(tokenizer: FastTokenizer, ids: tuple[int, ...]) -> tuple[str, ...]
     return tuple(tokenizer.batch_decode([[one] for one in ids]))
 
 
-def _check_known(tokenizer: FastTokenizer, text: str, ids: Sequence[int], vocabulary: int) -> None:
-    """Refuse a token for which the model has no embedding, as one that was added and for which it was not resized."""
-    for one in ids:
-        if one >= vocabulary > 0:
-            raise ReadingError(
-                f"the prompt {shorten(text)} has the token {tokenizer.convert_ids_to_tokens(one)!r} of id {one}, and "
-                f"the model has embeddings for {vocabulary} (vocab_size in config.json); copy the tokenizer that "
-                "belongs to the model, or reword the prompt"
-            )
-
-
-def _check_characters(text: str) -> None:
-    """Refuse half of a character, which no tokenizer encodes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ReadingError(
-            f"the prompt {shorten(text)} holds half of a character at {error.start} (a lone surrogate, "
-            f"{text[error.start]!r}); write the whole character"
-        ) from None
-
-
 @contextmanager
 def _without_post_processor(tokenizer: FastTokenizer) -> Generator[None]:
     """Encode as the model's own pieces lie in the text: a post-processor may cut the blank of a token from its span."""
@@ -190,13 +162,7 @@ def _special_ids(tokenizer: FastTokenizer) -> frozenset[int]:
 
 
 def _in_text(
-    tokenizer: FastTokenizer,
-    text: str,
-    written: InChat,
-    ids: Sequence[int],
-    spans: Sequence[tuple[int, int]],
-    *,
-    special: frozenset[int],
+    tokenizer: FastTokenizer, text: str, written: InChat, ids: Sequence[int], spans: Offsets, *, special: frozenset[int]
 ) -> list[tuple[int, int]]:
     """Turn spans of the rendered chat into spans of the text in it, and refuse a text that speaks in special tokens.
 
@@ -235,22 +201,23 @@ class _Beginning:
     @classmethod
     def of(cls, tokenizer: FastTokenizer, how: Pairing) -> _Beginning:
         names = list(how.beginning.tokens)
-        wanted: tuple[int, ...] = tuple(tokenizer.convert_tokens_to_ids(names))
-        strange = [name for name, one in zip(names, wanted, strict=True) if not _is_token(tokenizer, name, one)]
+        found: list[int | None] = tokenizer.convert_tokens_to_ids(names)
+        # What is no token has the id of the unknown token, or none.
+        pairs = zip(names, found, strict=True)
+        strange = [name for name, one in pairs if one is None or tokenizer.convert_ids_to_tokens(one) != name]
         if strange:
             raise SubjectError(
                 f"prompts are to begin with {strange[0]!r}, which is no token of the tokenizer's {len(tokenizer)}; "
                 'wanted one of them: bos_token = "<|...|>"'
             )
-        bos: int | None = tokenizer.bos_token_id
+        wanted, bos = tuple(one for one in found if one is not None), cast("int | None", tokenizer.bos_token_id)
         own = wanted or tuple(_own_prefix(tokenizer)) or (() if bos is None else (bos,))
         return cls(wanted=wanted, own=own, bos=bos, twice=how.spec.bos_twice)
 
     def before(self, ids: Sequence[int]) -> tuple[tuple[int, ...], int]:
         """Return the ids to be put before those of a prompt, and how many of all the first are no part of it.
 
-        Raises:
-            SubjectError: BOS stands elsewhere too, where it would be read; a prompt's own words hold none.
+        A SubjectError says that BOS stands elsewhere too, where it would be read; a prompt's own words hold none.
         """
         own = self.own
         written = next((n for n in range(len(own), 0, -1) if tuple(ids[:n]) == own[-n:]), 0)
@@ -264,11 +231,6 @@ class _Beginning:
         if self.twice:
             added = (*own[:1], *added)
         return added, len(added) + written
-
-
-def _is_token(tokenizer: FastTokenizer, name: str, one: int | None) -> bool:
-    """Say whether a name is one token of the vocabulary; what is none has the id of the unknown token, or no id."""
-    return one is not None and tokenizer.convert_ids_to_tokens(one) == name
 
 
 def _own_prefix(tokenizer: FastTokenizer) -> list[int]:

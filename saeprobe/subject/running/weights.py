@@ -22,7 +22,7 @@ from transformers.utils import logging
 from saeprobe.files import quoted, visible
 from saeprobe.shapes import Float
 from saeprobe.subject.files import INDEX, WHOLE, is_after, is_computed, is_read, layer_of, layout_of
-from saeprobe.subject.files.model import DEPTH, bars_where_watched, number_of, read_config, read_json
+from saeprobe.subject.files.model import DEPTH, bars_where_watched, number_of, read_config, read_json, table_of
 from saeprobe.subject.files.shards import ShardError, StoredTensor, read_weight_map, stored_tensors
 from saeprobe.subject.files.tokenizer import GENERATION
 from saeprobe.subject.specification import Dtype, SubjectError
@@ -37,8 +37,7 @@ _QUANTISED: Final = re.compile(
     r"shape|zero_point|format|global_scale)|(?:input|output|k|v)_scale)"
 )
 
-Draw = Callable[[str, tuple[int, ...]], Tensor]
-"""Makes a tensor of that name in a checkpoint and of that shape, without reading it."""
+Draw = Callable[[str, tuple[int, ...]], Tensor]  # makes a tensor of that name and shape, without reading it
 
 
 def load(
@@ -51,28 +50,17 @@ def load(
     used: Callable[[str], bool] = lambda _: True,
     **how: Any,
 ) -> Any:
-    """Load a model through transformers, and refuse it unless all of it that is used came from its files.
+    """Load a model by a class `Auto...` of transformers; refuse it unless all of it that is used came from its files.
 
-    Args:
-        auto: one of transformers' classes `Auto...`.
-        folder: of the model, named in errors.
-        dtype: what it computes in.
-        view: a folder with a part of the model's files, from which it is loaded.
-        depth: blocks that run, of a model that runs layer by layer; None for the whole model.
-        used: which tensors of the model and of the files decide what is asked of it, by name.
-        how: passed on to `from_pretrained`.
-
-    Raises:
-        SubjectError: a file is absent or broken; configuration and weights are of different models; the weights are
-            quantised, or some of them are no finite numbers.
+    It computes in `dtype`. It is loaded from the `view`, a folder with a part of its files, where one is given; errors
+    name its `folder`. Of a model that runs layer by layer `depth` blocks run; None is for the whole model. Which
+    tensors decide what is asked of it, `used` says by name. The rest goes on to `from_pretrained`. A SubjectError says
+    that a file is absent or broken; configuration and weights are of different models; the weights are quantised, or
+    some of them are no finite numbers.
     """
     stored = check_checkpoint(folder, depth=depth)
     if (folder / GENERATION).exists():
         read_json(folder / GENERATION)  # transformers takes whatever it holds for an object
-
-    def counts(name: str) -> bool:
-        return used(name) and not is_computed(name)
-
     model, info = from_files(
         auto,
         folder,
@@ -83,7 +71,7 @@ def load(
         ignore_mismatched_sizes=True,  # `info` names them, as the others
         **how,
     )
-    wrong = _wrong(info, used=counts)
+    wrong = _wrong(info, used=lambda name: used(name) and not is_computed(name))
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise ShardError(
@@ -139,11 +127,7 @@ def check_checkpoint(folder: Path, *, depth: int | None) -> dict[str, StoredTens
     """Return what lies on disk of a model, up to a depth where it runs layer by layer, or refuse it.
 
     Refused are files that are absent or broken, tensors that no such model has, and quantised weights: transformers
-    reads some of these without their scales and without a word.
-
-    Raises:
-        ShardError: as `stored_tensors`; the checkpoint is of another model than `config.json`.
-        SubjectError: its weights are quantised.
+    reads some of these without their scales and without a word. A SubjectError refuses the last, a ShardError the rest.
     """
     config = read_json(folder / "config.json") if depth is None else read_config(folder, depth=depth)
     if config.get("transformers_weights") is not None:
@@ -169,9 +153,8 @@ def check_checkpoint(folder: Path, *, depth: int | None) -> dict[str, StoredTens
 def _refuse_quantised(
     folder: Path, config: Mapping[str, object], names: Iterable[str], stored: Mapping[str, StoredTensor]
 ) -> None:
-    inner = config.get("text_config")
-    text = cast("Mapping[str, object]", inner if isinstance(inner, dict) else {})
-    said = [one[key] for one in (config, text) for key in ("quantization_config", "compression_config") if one.get(key)]
+    tables = (config, table_of(config.get("text_config")))
+    said = [one[key] for one in tables for key in ("quantization_config", "compression_config") if one.get(key)]
     marked = next((name for name in names if _QUANTISED.fullmatch(name)), None)
     packed = next((one for one in stored.values() if one.dtype not in _FLOATS and _is_weight(one)), None)
     if said:

@@ -53,6 +53,7 @@ def test_a_novice_signature_holds_on_unseen_prompts(styles):
     "Some features tell novice from expert prompts, on wordings and topics they were not picked on.",
     id="specimen.style-detectors",
     source="after SAE Inspect, table 3",
+    not_reproduced={"finch": inconclusive("feature 1038 fires on 97 and 20 %, p = 0.043 among the 20 picked")},
 )
 def test_some_features_tell_novice_from_expert(styles):
     assert scan(styles["novice"], styles["expert"])

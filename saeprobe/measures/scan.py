@@ -14,7 +14,7 @@ from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, current_
 from saeprobe.evidence.near import one_near
 from saeprobe.evidence.units import unit_values
 from saeprobe.features import Features
-from saeprobe.files import against, number, p_value
+from saeprobe.files import against, p_value
 from saeprobe.measures.halving import Rates, Selected, halved, rates, selected
 from saeprobe.measures.reading import Readable, captured, refuse_apart, templates, topics
 from saeprobe.measures.separation import SHARE
@@ -162,8 +162,8 @@ def _part(
         units=tested.units,
         n_units=(len(tested.yes), len(tested.no)),
         samples=(a, b),
-        rule="supported where p, adjusted for the features that were picked, is below alpha / 2; inconclusive otherwise. "
-        f"{test.rule}",
+        rule="supported where p, adjusted for the features that were picked, is below alpha / 2; inconclusive "
+        f"otherwise. {test.rule}",
         unit_values=unit_values(a.label, dict(zip(tested.names[0], values[0], strict=True)))
         + unit_values(b.label, dict(zip(tested.names[1], values[1], strict=True))),
     )
@@ -210,6 +210,6 @@ def _judged(base: Evidence, tested: Rates, features: tuple[int, ...], sides: Bot
     examples = ", ".join(f"feature {feature}: {against(a, b, SHARE)}" for feature, a, b in shown)
     examples += ", ..." if len(found) > EXAMPLES else ""
     numbers = f"{len(found)} of {picked} {'is' if len(found) == 1 else 'are'} confirmed ({examples}); "
-    numbers += f"Benjamini-Hochberg at {number(terms.alpha / 2, SHARE)}"
+    numbers += f"Benjamini-Hochberg at alpha / 2 = {terms.alpha / 2:g}"
     outcome, reason = verdict_of(base.controls, numbers)
     return replace(base, outcome=outcome, reason=reason)

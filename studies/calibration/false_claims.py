@@ -97,7 +97,7 @@ def ordering(population: Population, rng: Rng) -> Claimed:
     return sentences.in_order(_dealt(population, rng, "abc", count), what)
 
 
-@design("false", "scan", "labels shuffled", level=1.0, contrary=None)
+@design("false", "scan", "labels shuffled", contrary=None)
 def scanned(population: Population, rng: Rng) -> Claimed:
     """Claim that some feature fires on one random group more often than on the other."""
     count = drawing.wordings(rng, at_most=24, sides=drawing.SCANNED)

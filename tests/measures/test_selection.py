@@ -60,7 +60,7 @@ def test_a_feature_of_one_style_is_confirmed_by_hand() -> None:
     )
     assert evidence.reason == (
         "1 of 1 picked among 3 features is confirmed (feature 0: 100 % against 0 % of prompts); "
-        "Benjamini-Hochberg at 5 %"
+        "Benjamini-Hochberg at alpha / 2 = 0.025"
     )
     assert evidence.scope == "these 4 + 4 templates; picked on 8 + 8 prompts, other wordings and other topics"
     assert evidence.test == (
@@ -87,7 +87,7 @@ def test_each_picked_feature_has_its_own_evidence() -> None:
     ]
     assert second.statement.startswith("feature 1 ")
     assert first.rule.startswith(
-        "supported where p, adjusted for the features that were picked, is below alpha; inconclusive otherwise. "
+        "supported where p, adjusted for the features that were picked, is below alpha / 2; inconclusive otherwise. "
     )
     assert (first.scope, first.n_units, first.units) == ("these 4 + 4 templates", (4, 4), "templates")
 
@@ -96,9 +96,11 @@ def test_few_features_are_named_and_all_are_counted() -> None:
     """Five are confirmed; the reason names three of them."""
     evidence = scanned(styled((1,) * 5, (0,) * 5, templates=EIGHT, topics=TOPICS))
     told = ", ".join(f"feature {number}: 100 % against 0 % of prompts" for number in range(3))
-    assert evidence.reason == (f"5 of 5 picked among 5 features are confirmed ({told}, ...); Benjamini-Hochberg at 5 %")
+    assert evidence.reason == (
+        f"5 of 5 picked among 5 features are confirmed ({told}, ...); Benjamini-Hochberg at alpha / 2 = 0.025"
+    )
     assert scanned(styled((1,) * 3, (0,) * 3, templates=EIGHT, topics=TOPICS)).reason == (
-        f"3 of 3 picked among 3 features are confirmed ({told}); Benjamini-Hochberg at 5 %"
+        f"3 of 3 picked among 3 features are confirmed ({told}); Benjamini-Hochberg at alpha / 2 = 0.025"
     )
 
 
@@ -149,10 +151,10 @@ def test_a_few_templates_cannot_confirm_one_of_many_and_the_reason_tells_what_wo
 
 
 def test_p_at_alpha_confirms_nothing() -> None:
-    """A p of 1/70 is not below an alpha of 1/70."""
+    """A p of 1/70 is not below half of an alpha of 2/70."""
     of = styled((1, 0), (0, 0), templates=EIGHT, topics=TOPICS)
-    assert scanned(of, alpha=1 / 70).outcome == "inconclusive"
-    assert scanned(of, alpha=1 / 70 + 1e-9).outcome == "supported"
+    assert scanned(of, alpha=2 / 70).outcome == "inconclusive"
+    assert scanned(of, alpha=2 / 70 + 1e-9).outcome == "supported"
 
 
 def test_one_wording_is_confirmed_over_topics() -> None:
@@ -165,7 +167,7 @@ def test_one_wording_is_confirmed_over_topics() -> None:
     )
     needing = scanned(styled((1, 0), (0, 0), templates="A", topics=MANY[:8])).needed
     assert needing is not None
-    assert (needing.units, needing.have, needing.wanted, needing.prompts) == ("topics", 8, 10, 20)  # 2/2^5 < 0.1
+    assert (needing.units, needing.have, needing.wanted, needing.prompts) == ("topics", 8, 12, 24)  # 2/2^6 < 0.05
 
 
 def test_a_claim_over_topics_keeps_its_templates() -> None:
@@ -211,7 +213,7 @@ def test_the_false_discovery_rate_is_that_of_statsmodels() -> None:
             rows += [(style, template, topic, tuple(rng.random(25) < level)) for topic in TOPICS]
     evidence = scanned(features(rows))
     ps = [part.p or 0 for part in evidence.parts]
-    found, adjusted, *_ = multipletests(ps, alpha=0.05, method="fdr_bh")
+    found, adjusted, *_ = multipletests(ps, alpha=0.025, method="fdr_bh")
     assert [part.outcome == "supported" for part in evidence.parts] == list(found)
     assert 0 < sum(found) < len(ps)
     assert evidence.estimate == sum(found)

@@ -53,7 +53,7 @@ def part(feature: int, expert: tuple[float, ...], ps: tuple[float, float], reaso
         unit="share of prompts",
         estimate=1 - sum(expert) / 4,
         p=p,
-        alpha=0.05,
+        alpha=0.1,
         test="exact permutation of 4 + 4 units (all 70) (templates), one-sided",
         units="templates",
         n_units=(4, 4),
@@ -77,7 +77,7 @@ def part(feature: int, expert: tuple[float, ...], ps: tuple[float, float], reaso
 
 def test_the_evidence_of_a_scan_as_a_whole() -> None:
     """Feature 0 has p = 1/70, twice that adjusted; of 70 relabelings 5 leave feature 1 on all of novice: p = 5/70."""
-    evidence = scanned(one_confirmed_of_two())
+    evidence = scanned(one_confirmed_of_two(), alpha=0.1)
     parts = (
         part(
             0,
@@ -98,12 +98,12 @@ def test_the_evidence_of_a_scan_as_a_whole() -> None:
         statement=STATEMENT,
         outcome="supported",
         reason="1 of 2 picked among 3 features is confirmed (feature 0: 100 % against 0 % of prompts); "
-        "Benjamini-Hochberg at 5 %",
+        "Benjamini-Hochberg at alpha / 2 = 0.05",
         scope="these 4 + 4 templates; picked on 8 + 8 prompts, other wordings and other topics",
         unit="features",
         estimate=1.0,
         p=2 / 70,
-        alpha=0.05,
+        alpha=0.1,
         test="exact permutation of 4 + 4 units (all 70) (templates), one-sided; Benjamini-Hochberg over 2 features",
         units="templates",
         n_units=(4, 4),
@@ -122,7 +122,7 @@ def test_the_best_of_those_that_are_not_confirmed_is_named_with_what_would_confi
     for template in EIGHT:
         rows += crossed("expert", (0, template == "B"), templates=template, topics=TOPICS)
     evidence = scanned(features(rows))
-    half = units_to_decide(0.75 / 0.125**0.5, alpha=0.05, paired=False)
+    half = units_to_decide(0.75 / 0.125**0.5, alpha=0.05 / 2, paired=False)
     assert half is not None
     wanted = 2 * half
     assert wanted > 8
@@ -185,8 +185,8 @@ def test_a_scan_confirms_twenty_features_unless_told_otherwise() -> None:
 
 
 def test_an_adjusted_p_at_alpha_is_not_counted() -> None:
-    """1/70 is not below an alpha of 1/70: no feature is confirmed."""
-    evidence = scanned(two_styles((1, 0), (0, 0)), alpha=1 / 70)
+    """1/70 is not below half of an alpha of 2/70: no feature is confirmed."""
+    evidence = scanned(two_styles((1, 0), (0, 0)), alpha=2 / 70)
     assert (evidence.outcome, evidence.estimate, evidence.parts[0].outcome) == ("inconclusive", 0, "inconclusive")
 
 
@@ -309,6 +309,6 @@ def test_a_control_that_was_not_read_follows_the_numbers() -> None:
     """They come first, then what could not be run."""
     assert scanned(two_styles((1, 0), (0, 0)), controls=("random-sae",)).reason == (
         "1 of 1 picked among 2 features is confirmed (feature 0: 100 % against 0 % of prompts); "
-        "Benjamini-Hochberg at 5 %, "
+        "Benjamini-Hochberg at alpha / 2 = 0.025, "
         "but the control for random-sae could not be run: nothing was read for the control random-sae on hand"
     )

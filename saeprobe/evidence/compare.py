@@ -11,8 +11,8 @@ from typing import TypeGuard
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
 from saeprobe.evidence.counts import recorded_apart
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, current_terms, record
-from saeprobe.evidence.greater import about_equal, greater, picked_there, side_by_side
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, as_looked, current_terms, record
+from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
 from saeprobe.evidence.values import (
@@ -132,7 +132,7 @@ def _each(left: object, right: object, decide: Callable[[object, object, Terms],
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
         arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
-        decided = picked_there(decide(a, b, terms), terms)
+        decided = as_looked(decide(a, b, terms))
         if not arms:
             return decided
         from saeprobe.evidence.arms import as_chosen

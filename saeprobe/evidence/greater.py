@@ -13,13 +13,13 @@ from saeprobe.evidence.controls.adjusting import injection_control, wording_cont
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
 from saeprobe.evidence.counts import untested
-from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
+from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms
 from saeprobe.evidence.units import Compared, compare, needed, needed_in_words, sample_of
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
 from saeprobe.prompts.wordings import copies
-from saeprobe.statistics.intervals import least_units
+from saeprobe.statistics.intervals import least_units, towards
 from saeprobe.statistics.shifts import Shift
 
 
@@ -73,23 +73,6 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     rule = _rule(asked, terms.alpha, controls) + _by_hand(compared, shift.rule) + raised_by(margin)
     evidence = _tested(kind, statement, (a, b), compared, judged, terms)
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
-
-
-def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
-    """Leave a sentence on single features open where it holds on the very prompts on which they were picked.
-
-    Those are the prompts that a record holds, if it is of the published run, and those of that run read again: whoever
-    looks among thousands of features finds some there by chance alone.
-    """
-    sides = [one for one in evidence.samples if " of feature " in one.measure or one.label.startswith("feature ")]
-    looked = any(
-        (one.run is not None or terms.published_prompts) and not (one.run and one.run.another) for one in sides
-    )
-    if evidence.outcome != "supported" or evidence.kind == "published" or not looked:
-        return evidence
-    why = "but it was picked on these very prompts: other topics, or other wordings, would confirm it"
-    reason, scope = f"{evidence.reason}; {why}", f"{evidence.scope}; picked on these same prompts"
-    return replace(evidence, outcome="inconclusive", reason=reason, scope=scope)
 
 
 def raised_by(margin: Margin | None) -> str:

@@ -73,6 +73,7 @@ class Sample:
     place: Annotated[str, Meta(description="The tokens that were read of each prompt, such as last token.")]
     near_threshold: Annotated[str | None, Meta(description="Where rounding decides whether a feature fires.")]
     reach: Annotated[tuple[float, float] | None, Meta(description="Between these rounding may put the mean.")]
+    looked: Annotated[tuple[Index, ...], Meta(description="Features that were picked by looking at these prompts.")]
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.prompts):

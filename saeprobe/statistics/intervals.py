@@ -12,6 +12,7 @@ scipy takes a quarter of a second to import, and not every run needs it, so that
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from math import cbrt, ceil, comb, isnan, sqrt
@@ -19,7 +20,22 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from saeprobe.claims import Over
 from saeprobe.shapes import Float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """So many `units` of replication, templates or topics, have this standard deviation between their means."""
+
+    units: Over
+    n: int
+    deviation: float
+
+
+def towards(p: float, *, holds: bool) -> float:
+    """Return the one-sided p of a two-sided one, where the numbers lie as the sentence says, or the other way."""
+    return p / 2 if holds else 1 - p / 2
 
 
 def t_quantile(share: float, freedom: float) -> float:

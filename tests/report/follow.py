@@ -64,7 +64,8 @@ def _of_evidence(evidence: Json, report: Json) -> list[str]:
     inner = [*evidence["parts"], *(it["evidence"] for it in evidence["controls"] if it["evidence"] is not None)]
     found = [wrong for row in inner for wrong in _of_evidence(report["evidence"][row], report)]
     again: Json = KINDS[evidence["kind"]](evidence, report)
-    if "were chosen is not stated" in evidence["rule"]:
+    looked = evidence["kind"] != "published" and any(one["looked"] for one in samples_of(evidence, report))
+    if "were chosen is not stated" in evidence["rule"] or (looked and again.get("outcome") == "supported"):
         again["outcome"] = "inconclusive"
     for name, value in again.items():
         if not same(evidence[name], value):

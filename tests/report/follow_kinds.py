@@ -17,6 +17,7 @@ from follow_tests import (
     counts_of,
     dealt,
     ends,
+    flat,
     means,
     of_flips,
     of_groups,
@@ -50,7 +51,7 @@ def _greater(evidence: Json, report: Json) -> Json:
     values = np.array(values_of(evidence))
     estimate = values[:n_a].mean() - (0 if "paired" in evidence["units"] else values[n_a : n_a + n_b].mean())
     again |= {"p": p(0.0), "one_sided": p(0.0) / 2 if estimate > 0 else 1 - p(0.0) / 2, "estimate": float(estimate)}
-    if again["p"] >= evidence["alpha"] or np.ptp(values) <= TIE:
+    if again["p"] >= evidence["alpha"] or flat(evidence, report, estimate):
         outcome = "inconclusive"
     else:
         outcome = "refuted" if estimate < 0 else controlled(evidence, report)

@@ -154,6 +154,11 @@ def framed(style: str, mean: float, *, seed: int) -> Measurement:
     return injected(replace(side, prompts=asked), 8 + 0.6 * (mean - 8), spread=3)
 
 
+def flat(style: str, value: float) -> Measurement:
+    """Six wordings of just one value."""
+    return replace(fired(style, (1,) * 6), measure="l0", unit="features", values=np.full(36, value))
+
+
 NOVICE, EXPERT = measured("novice", 12, seed=1), measured("expert", 8, seed=2)
 HALFWAY = measured("guru", 9, seed=3)
 WIDE = [measured(style, mean, seed=seed, templates=20) for style, mean, seed in (("novice", 12, 4), ("expert", 11, 5))]
@@ -256,6 +261,8 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "rate.looked": (lambda: replace(ALWAYS, run=RecordedRun(origin="context.json"), features=(7,)) > 0.4, (), (), None),
     "rate.always": (lambda: fired("novice", (1, 1, 1)) == 1, (), (), None),
     "rate.not-always": (lambda: fired("novice", (1, 1, 1 / 2)) == 1, (), (), None),
+    "greater.flat": (lambda: flat("novice", 3) > flat("expert", 2), (), (), None),
+    "greater.rates": (lambda: fired("novice", (1,) * 6) > fired("expert", (0,) * 6), (), (), None),
     "every.fails": (lambda: every(side for side in (EXPERT, TWIN)) < NOVICE, (), (), None),
     "ordering": (lambda: ordered(side for side in (NOVICE, HALFWAY, EXPERT)), (), (), None),
     "exclusive.counted": (

@@ -157,7 +157,7 @@ class Evidence:
     level: float | None = None
     p: float | None = None
     one_sided: float | None = None
-    """The p in the direction of the sentence, where `p` is two-sided."""
+    """The largest p of what it tests, in the direction of the sentence, where `p` is two-sided or not of all."""
     alpha: float | None = None
     test: str | None = None
     seed: int | None = None

@@ -21,7 +21,7 @@ from saeprobe.measures.reading import captured, refuse_more, templates, topics
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
-from saeprobe.statistics.intervals import hall
+from saeprobe.statistics.intervals import hall, towards
 from saeprobe.statistics.permutation import Dealt, Large, Looked, Permuted, Runs, permute, relabelings
 from saeprobe.statistics.shifts import varies
 
@@ -32,11 +32,12 @@ CLOSE = 1e-9  # two mean silhouettes that lie so close are the same
 
 _RULE = (
     "the silhouettes follow from the distances given here. Supported if p < alpha, every style's mean silhouette is "
-    "above 0 with its interval, and every control is withstood. Refuted if some style of s lies "
-    "below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies nearest to alone is as "
-    "low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values are the silhouettes; "
-    "intervals are Hall's (1992) of the mean of a style's n units, m - s 3 (cbrt(1 + g (x - g / 6n)) - 1) / g at x = "
-    "t / sqrt(n) and at -t / sqrt(n), within -1 and 1: s is their deviation, g their skewness, t Student's of n - 1"
+    "above 0 with its interval (one_sided is the largest p of these), and every control is withstood. Refuted if some "
+    "style of s lies below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies nearest to "
+    "alone is as low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values are the "
+    "silhouettes; intervals are Hall's (1992) of the mean of a style's n units, m - s 3 (cbrt(1 + g (x - g / 6n)) - 1) "
+    "/ g at x = t / sqrt(n) and at -t / sqrt(n), within -1 and 1: s is their deviation, g their skewness, t Student's of "
+    "n - 1"
 )
 
 Distances = Float[np.ndarray, "units units"]
@@ -99,6 +100,7 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         estimate=mean,
         level=1 - 2 * terms.alpha,
         p=reached.p,
+        one_sided=max(reached.p, *(_above_zero(values[labels == index]) for index in range(len(styles)))),
         test=reached.name,
         rule=f"{_RULE}. {reached.rule('The mean silhouette')}",
         seed=reached.seed,
@@ -175,6 +177,11 @@ def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Terms) -> 
     made = partial(Sample, measure="silhouette", unit="silhouette", mean=float(values.mean()))
     interval = _interval(values, 1 - 2 * terms.alpha)
     return made(label=of.label, n=len(of), place=of.place, run=of.run, interval=interval)
+
+
+def _above_zero(values: Float[np.ndarray, " units"]) -> float:
+    """Return the one-sided p of a style's mean silhouette; 1 where its units do not differ."""
+    return towards(hall(values, alpha=1.0)[0], holds=values.mean() > 0) if varies(values) else 1.0
 
 
 def _interval(values: Float[np.ndarray, " units"], level: float) -> tuple[float, float] | None:

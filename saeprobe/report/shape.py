@@ -137,7 +137,7 @@ class Evidence:
     interval: Interval
     level: Annotated[Share | None, Meta(description="What the interval covers, 0.95 for example.")]
     p: Share | None
-    one_sided: Annotated[Share | None, Meta(description="The p in the sentence's direction, if p is two-sided.")]
+    one_sided: Annotated[Share | None, Meta(description="The largest p in the sentence's direction, if not p.")]
     alpha: Share | None
     test: str | None
     seed: int | None

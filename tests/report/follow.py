@@ -40,8 +40,9 @@ def many(report: Json) -> list[str]:
         if probe["p"] is not None and probe["verdict"] not in ("broken", "not run", "unverifiable"):
             decided.setdefault(probe["subject"], []).append(probe)
     for one, (subject, probes) in zip(report["chance"], decided.items(), strict=True):
-        adjusted = false_discovery_control([probe["p"] for probe in probes])
         held = [probe["verdict"] in ("supported", "drifted") for probe in probes]
+        ps = [probe["p"] if holds or probe["p"] >= alpha / 2 else 1 for probe, holds in zip(probes, held, strict=True)]
+        adjusted = false_discovery_control(ps)
         qs = [float(q) if holds else None for q, holds in zip(adjusted, held, strict=True)]
         if not all(same(probe["q"], q) for probe, q in zip(probes, qs, strict=True)):
             found.append(f"{subject}: q is {qs}")

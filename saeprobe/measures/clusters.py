@@ -36,8 +36,8 @@ _RULE = (
     "style of s lies below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies nearest to "
     "alone is as low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values are the "
     "silhouettes; intervals are Hall's (1992) of the mean of a style's n units, m - s 3 (cbrt(1 + g (x - g / 6n)) - 1) "
-    "/ g at x = t / sqrt(n) and at -t / sqrt(n), within -1 and 1: s is their deviation, g their skewness, t Student's of "
-    "n - 1"
+    "/ g at x = t / sqrt(n) and at -t / sqrt(n), within -1 and 1: s is their deviation, g their skewness, t Student's "
+    "of n - 1"
 )
 
 Distances = Float[np.ndarray, "units units"]

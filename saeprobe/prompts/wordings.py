@@ -109,7 +109,7 @@ class PickedFeature(int):
 
     picked_on: frozenset[Words]
 
-    def __new__(cls, number: int, picked_on: frozenset[Words]) -> Self:
+    def __new__(cls, number: int, picked_on: frozenset[Words] = frozenset()) -> Self:
         """Make it of the number and of the words of each prompt that was looked at."""
         made = super().__new__(cls, number)
         made.picked_on = picked_on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -142,6 +143,7 @@ def test_one_side_that_was_looked_at_is_enough_and_a_style_beside_is_not() -> No
     styles = made()
     picked = pick(styles["expert"], styles["novice"])
     (one,) = picked.features
+    assert vars(pickle.loads(pickle.dumps(one))) == vars(one)  # noqa: S301 - it was made here
     assert (firing_rate(styles["expert"], one) > firing_rate(styles["guru"], one)).outcome == "inconclusive"
     fresh = [renamed(styles[of], name, "{} in short") for of, name in (("expert", "x"), ("novice", "y"))]
     beside = [replace(of, family=replace(styles, repeats={})) for of in fresh]

@@ -11,20 +11,12 @@ import numpy as np
 
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.counts import Trials, alone, trials_of
-from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms
+from saeprobe.evidence.evidence import COUNTED, Evidence, EvidenceOutcome, Judged, Needed, Terms, towards
 from saeprobe.evidence.units import mean_shift, needed, needed_in_words, sample_of, unit_means
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.prompts.wordings import copies
-from saeprobe.statistics.intervals import (
-    MOST_UNITS,
-    Shares,
-    made_up_share,
-    shares_interval,
-    shares_p,
-    towards,
-    units_for_rate,
-)
+from saeprobe.statistics.intervals import MOST_UNITS, Shares, made_up_share, shares_interval, shares_p, units_for_rate
 
 MANY = 24  # with fewer units the mean of what cannot be negative is found too small in up to 10 of 100, if it is skewed
 SKEWED = 0.5  # units of this skewness warn of it however many they are: 100 lognormal ones still err in 4 of 100

@@ -20,11 +20,12 @@ from saeprobe.evidence.evidence import (
     Sample,
     Terms,
     UnitValue,
+    towards,
 )
 from saeprobe.evidence.units import sample_of, unit_means
 from saeprobe.evidence.values import Margin, Measurement, Quantity
 from saeprobe.files import against, amount, number, p_value, span
-from saeprobe.statistics.intervals import Shares, rate_interval, shares_interval, towards
+from saeprobe.statistics.intervals import Shares, rate_interval, shares_interval
 
 _COUNT_IT: Final = (
     "but not of how many prompts; a file that counts them, or a features_layer50.pt of the same run, would decide it"

@@ -12,7 +12,7 @@ from saeprobe.claims import Control, Over
 from saeprobe.features import RecordedRun
 from saeprobe.files import amount, span, visible
 from saeprobe.prompts.prompt import Prompt
-from saeprobe.statistics.intervals import Spread
+from saeprobe.statistics.intervals import Spread, UnitValue
 
 EvidenceOutcome = Literal["supported", "explained", "refuted", "inconclusive"]
 """A comparison is `explained` where it holds and a control accounts for it; `refuted` is evidence against it."""
@@ -86,19 +86,6 @@ class Sample:
     def near_moves(self) -> float | None:
         """Return how far the farther end of `reach` lies from the mean; None where there is no such end."""
         return max(abs(end - self.mean) for end in self.reach or (self.mean,)) or None
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitValue:
-    """One unit of replication enters the test as one value, the mean of its prompts.
-
-    `side` is the label of the sample that it stands for; `unit` names the template or topic. For paired units `value`
-    is the difference of the two sides, and `side` names both.
-    """
-
-    side: str
-    unit: str
-    value: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +223,11 @@ class Evidence:
         lines += [f"  {part.outcome}: {part.statement}; {part.reason}" for part in self.parts]
         lines += [f"near threshold: {where}" for where in self.near_threshold]
         return lines
+
+
+def towards(p: float, *, holds: bool) -> float:
+    """Return the one-sided p of a two-sided one, where the numbers lie as the sentence says, or the other way."""
+    return p / 2 if holds else 1 - p / 2
 
 
 @dataclass(frozen=True, kw_only=True)

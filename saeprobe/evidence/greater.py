@@ -13,13 +13,13 @@ from saeprobe.evidence.controls.adjusting import injection_control, wording_cont
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
 from saeprobe.evidence.counts import untested
-from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms
+from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
 from saeprobe.evidence.units import Compared, compare, needed, needed_in_words, sample_of
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
 from saeprobe.prompts.wordings import copies
-from saeprobe.statistics.intervals import least_units, towards
+from saeprobe.statistics.intervals import least_units
 from saeprobe.statistics.shifts import Shift
 
 

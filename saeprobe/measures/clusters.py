@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from saeprobe.claims import Over
 from saeprobe.evidence.controls import Contrast, mean_of, refuse_others, summary_of, verdict_of, weighted
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
-from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record, towards
 from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares
@@ -21,7 +21,7 @@ from saeprobe.measures.reading import captured, refuse_more, templates, topics
 from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float, Int
-from saeprobe.statistics.intervals import hall, towards
+from saeprobe.statistics.intervals import hall
 from saeprobe.statistics.permutation import Dealt, Large, Looked, Permuted, Runs, permute, relabelings
 from saeprobe.statistics.shifts import varies
 

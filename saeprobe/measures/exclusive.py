@@ -17,7 +17,7 @@ from saeprobe.claims import NotRun
 from saeprobe.evidence.controls import Contrast, Made, answered, jackknife, refuse_others, summary_of, verdict_of
 from saeprobe.evidence.controls.draws import BothSides, Effect, run_rivals
 from saeprobe.evidence.counts import summaries
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, UnitValue, current_terms, record, towards
 from saeprobe.evidence.near import within_rounding
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Summary
@@ -36,7 +36,6 @@ from saeprobe.measures.reading import (
 )
 from saeprobe.recorded.record import RecordedStyle
 from saeprobe.shapes import Bool, Int, UInt64
-from saeprobe.statistics.intervals import towards
 from saeprobe.statistics.permutation import Dealt, Looked, Permuted, permute, settle
 
 THINNINGS = (20, 200)  # of which p is averaged: over 20, and over 200 others where these leave it open

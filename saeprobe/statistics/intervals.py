@@ -33,9 +33,17 @@ class Spread:
     deviation: float
 
 
-def towards(p: float, *, holds: bool) -> float:
-    """Return the one-sided p of a two-sided one, where the numbers lie as the sentence says, or the other way."""
-    return p / 2 if holds else 1 - p / 2
+@dataclass(frozen=True, kw_only=True)
+class UnitValue:
+    """One unit of replication enters the test as one value, the mean of its prompts.
+
+    `side` is the label of the sample that it stands for; `unit` names the template or topic. For paired units `value`
+    is the difference of the two sides, and `side` names both.
+    """
+
+    side: str
+    unit: str
+    value: float
 
 
 def t_quantile(share: float, freedom: float) -> float:

@@ -46,6 +46,9 @@ def test_signature_features_fire_as_printed(styles):
     "Feature 35870 is the purest expert feature of the six: it fires on the fewest prompts of other styles.",
     id="day2.purest-expert",
     source="SAE Inspect, paper v3, 3.5",
+    not_reproduced={
+        "llama70b-as-published": inconclusive("it fires on the fewest, 2 of 250, but was picked on these very prompts")
+    },
 )
 def test_purest_expert_feature(styles):
     assert fewest(35870, EXPERT, styles["expert"])

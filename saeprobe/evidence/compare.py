@@ -12,8 +12,8 @@ from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
 from saeprobe.evidence.controls.draws import greater_arm
 from saeprobe.evidence.counts import recorded_apart
-from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, current_terms, record
-from saeprobe.evidence.greater import about_equal, as_chosen, greater, picked_there, side_by_side
+from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, as_looked, current_terms, record
+from saeprobe.evidence.greater import about_equal, as_chosen, greater, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
 from saeprobe.evidence.values import (
@@ -133,7 +133,7 @@ def _each(left: object, right: object, decide: Callable[[object, object, Terms],
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
         arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
-        return as_chosen(picked_there(decide(a, b, terms), terms), arms)
+        return as_chosen(as_looked(decide(a, b, terms)), arms)
 
     of_left, of_right = (side.quantities if isinstance(side, Every) else (side,) for side in (left, right))
     several = [isinstance(side, Every) for side in (left, right)]

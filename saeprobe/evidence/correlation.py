@@ -216,17 +216,18 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     if have < FEWEST_CORRELATED:
         why = f"{reason}: at least {FEWEST_CORRELATED} are needed for an interval over whole {units.what}"
         return replace(base, reason=why, needed=Needed(units=units.what, have=have, wanted=FEWEST_CORRELATED))
-    interval = _interval(units, level)
-    if interval is None:
+    reached = _interval(units, level, bound, above=above)
+    if reached is None:
         return replace(base, reason=f"{reason}, without enough spread between {units.what} for an interval")
-    low, high = interval
+    low, high, beyond = reached
     holds, contrary = (low > bound, high < bound) if above else (high < bound, low > bound)
+    interval = low, high
     reason += f", interval {span(interval)} against {bound:g}"
-    test, p, seed = f"interval over {have} whole {units.what}, by the jackknife of Fisher's z", None, None
+    test, p, seed = f"interval over {have} whole {units.what}, by the jackknife of Fisher's z", beyond, None
     if bound == 0:
         each, seed = replace(terms, alpha=terms.alpha / 2), terms.seed
         p, permuted, rule = units.p(each, above=above)
-        base = replace(base, rule=f"{base.rule}. {rule}")
+        base = replace(base, rule=f"{base.rule}. {rule}", one_sided=max(p, beyond))
         holds = holds and p < each.alpha
         contrary = contrary and units.p(each, above=not above)[0] < each.alpha
         test, reason = f"{permuted}; {test}", f"{reason}, {p_value(p)}"
@@ -241,13 +242,16 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     return replace(base, outcome=outcome, reason=reason, interval=interval, p=p, test=test, seed=seed, needed=more)
 
 
-def _interval(units: _Units, level: float) -> tuple[float, float] | None:
+def _interval(units: _Units, level: float, bound: float, *, above: bool) -> tuple[float, float, float] | None:
     """Take Student's interval of Fisher's z by the jackknife over whole units (Miller, Biometrika 61, 1974).
 
-    The error of few units is itself uncertain, and z skewed. So each tail is half of what the level says, and both z
-    and its jackknife estimate, which lacks the bias of few units, are inside. A true bound is rejected 1 to 2 times in
-    100 at a nominal 2.5, and up to 3 (7 if skewed) where r between wordings is far off that within them: see `_CLOSE`.
+    Its ends, then the one-sided p of the bound. The error of few units is itself uncertain, and z skewed. So each tail
+    is half of what the level says, and both z and its jackknife estimate, which lacks the bias of few units, are
+    inside. A true bound is rejected 1 to 2 times in 100 at a nominal 2.5, and up to 3 (7 if skewed) where r between
+    wordings is far off that within them: see `_CLOSE`.
     """
+    from scipy.special import stdtr
+
     count, found = len(units.names), _pearson(units.a, units.b)
     kept = (units.of != unit for unit in range(count))
     without = np.array([_pearson(units.a[rest], units.b[rest]) for rest in kept])
@@ -258,7 +262,9 @@ def _interval(units: _Units, level: float) -> tuple[float, float] | None:
         return None
     centres = atanh(found), count * atanh(found) - (count - 1) * float(z.mean())
     reach = t_quantile((3 + level) / 4, count - 1) * spread
-    return tanh(min(centres) - reach), tanh(max(centres) + reach)
+    far = min(centres) - atanh(bound) if above else atanh(bound) - max(centres)
+    p = min(1.0, 2 * float(stdtr(count - 1, -far / spread)))
+    return tanh(min(centres) - reach), tanh(max(centres) + reach), p
 
 
 def _apart(found: float, bound: float, interval: tuple[float, float]) -> float:
@@ -277,5 +283,6 @@ def _rule(bound: float, alpha: float, level: float, *, above: bool) -> str:
         f"lies {sides[1]} it{' and the p of that side is below alpha / 2' if zero else ''}; inconclusive otherwise. On "
         "Fisher's scale, z = atanh(r), it reaches t s below the smaller and above the larger one of z and of "
         "n z - (n - 1) m: m is the mean of z without each unit in turn, s its jackknife error, t Student's of n - 1 at "
-        f"{(3 + level) / 4:.2%}. r is that of the values of all prompts"
+        f"{(3 + level) / 4:.2%}. {'one_sided is the larger one of p and' if zero else 'p is'} twice the share of t "
+        "beyond that by which it would end at the bound. r is that of the values of all prompts"
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from saeprobe.claims import Control, Over
 from saeprobe.features import RecordedRun
 from saeprobe.files import amount, span, visible
 from saeprobe.prompts.prompt import Prompt
+from saeprobe.statistics.intervals import Spread, UnitValue
 
 EvidenceOutcome = Literal["supported", "explained", "refuted", "inconclusive"]
 """A comparison is `explained` where it holds and a control accounts for it; `refuted` is evidence against it."""
@@ -55,15 +56,6 @@ COUNTED = ("share of prompts", "share of tokens", "share of continuations")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """So many `units` of replication, templates or topics, have this standard deviation between their means."""
-
-    units: Over
-    n: int
-    deviation: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Sample:
     """A sample holds the values behind one side of a comparison: one a prompt, or a bare summary.
 
@@ -71,7 +63,7 @@ class Sample:
     then the number of prompts if it is known. `interval` is the interval of `mean` over the units of replication,
     where one can be given. `place` names the tokens that were read. `near_threshold` says where rounding decides
     whether a feature fires, and `reach` between which means it may so put this one, in `unit`; None where nothing that
-    is stored says so. `run` says of which run it is recorded.
+    is stored says so. `run` says of which run it is recorded; `looked` are features picked by looking at the prompts.
     """
 
     label: str
@@ -88,24 +80,12 @@ class Sample:
     run: RecordedRun | None = None
     spreads: tuple[Spread, ...] = ()
     rarefied: tuple[tuple[float, float], ...] = ()
+    looked: tuple[int, ...] = ()
 
     @property
     def near_moves(self) -> float | None:
         """Return how far the farther end of `reach` lies from the mean; None where there is no such end."""
         return max(abs(end - self.mean) for end in self.reach or (self.mean,)) or None
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitValue:
-    """One unit of replication enters the test as one value, the mean of its prompts.
-
-    `side` is the label of the sample that it stands for; `unit` names the template or topic. For paired units `value`
-    is the difference of the two sides, and `side` names both.
-    """
-
-    side: str
-    unit: str
-    value: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +144,7 @@ class Evidence:
     level: float | None = None
     p: float | None = None
     one_sided: float | None = None
-    """The p in the direction of the sentence, where `p` is two-sided."""
+    """The largest p of what it tests, in the direction of the sentence, where `p` is two-sided or not of all."""
     alpha: float | None = None
     test: str | None = None
     seed: int | None = None
@@ -289,11 +269,23 @@ def recording(recorder: Recorder) -> Generator[Recorder]:
         _current.reset(token)
 
 
+def as_looked(evidence: Evidence) -> Evidence:
+    """Leave a sentence open that holds on the very prompts on which its features were picked, among thousands."""
+    looked = [f"{', '.join(map(str, one.looked))} on {one.label}" for one in evidence.samples if one.looked]
+    if evidence.outcome != "supported" or evidence.kind == "published" or not looked:
+        return evidence
+    why = "but it was picked on these very prompts: other topics, or other wordings, would confirm it"
+    reason, scope = f"{evidence.reason}; {why}", f"{evidence.scope}; picked on these same prompts"
+    rule = f"{evidence.rule}. Inconclusive where it is supported by prompts on which a feature was picked, here "
+    return replace(evidence, outcome="inconclusive", reason=reason, scope=scope, rule=rule + "; ".join(looked))
+
+
 def record(evidence: Evidence) -> Evidence:
-    """Hand `evidence` to the recorder in force, if any, and return it.
+    """Hand `evidence`, `as_looked`, to the recorder in force, if any, and return it.
 
     It takes the place of its parts, where they were recorded when they were made.
     """
+    evidence = as_looked(evidence)
     if (recorder := _current.get()) is not None:
         recorder.evidence[:] = [one for one in recorder.evidence if not any(one is part for part in evidence.parts)]
         recorder.evidence.append(evidence)

@@ -70,27 +70,11 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     needed = None
     if shift.p >= terms.alpha and shift.spread:
         needed = _needed_between(a, b, compared, wanted=shift.needed)
-    judged = _judge(a, b, compared, controls, needed, asked)
-    rule = _rule(asked, terms.alpha, controls) + _by_hand(compared, shift.rule) + raised_by(margin)
+    rates = not asked and bool(np.isin(np.concatenate([a.values, b.values]), (0.0, 1.0)).all())
+    judged = _judge(a, b, compared, controls, needed, asked, rates=rates)
+    rule = _rule(asked, terms.alpha, controls, rates=rates) + _by_hand(compared, shift.rule) + raised_by(margin)
     evidence = _tested(kind, statement, (a, b), compared, judged, terms)
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
-
-
-def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
-    """Leave a sentence on single features open where it holds on the very prompts on which they were picked.
-
-    Those are the prompts that a record holds, if it is of the published run, and those of that run read again: whoever
-    looks among thousands of features finds some there by chance alone.
-    """
-    sides = [one for one in evidence.samples if " of feature " in one.measure or one.label.startswith("feature ")]
-    looked = any(
-        (one.run is not None or terms.published_prompts) and not (one.run and one.run.another) for one in sides
-    )
-    if evidence.outcome != "supported" or evidence.kind == "published" or not looked:
-        return evidence
-    why = "but it was picked on these very prompts: other topics, or other wordings, would confirm it"
-    reason, scope = f"{evidence.reason}; {why}", f"{evidence.scope}; picked on these same prompts"
-    return replace(evidence, outcome="inconclusive", reason=reason, scope=scope)
 
 
 def as_chosen(evidence: Evidence, arms: Sequence[Continuations]) -> Evidence:
@@ -154,10 +138,16 @@ Controls = tuple[ControlResult, ...]
 
 
 def _judge(
-    a: Measurement, b: Measurement, compared: Compared, controls: Controls, needed: Needed | None, asked: float | None
+    a: Measurement,
+    b: Measurement,
+    compared: Compared,
+    controls: Controls,
+    needed: Needed | None,
+    asked: float | None,
+    *,
+    rates: bool,
 ) -> Judged:
     shift, estimate = compared.shift, number(compared.shift.estimate, a.unit, signed=True)
-    rates = not asked and np.isin(np.concatenate([a.values, b.values]), (0.0, 1.0)).all()
     if not shift.spread and (shift.estimate == 0 or not rates):
         return "inconclusive", f"every unit differs by exactly {estimate}: without spread nothing can be tested"
     apart = f"a difference of {estimate}"
@@ -178,12 +168,14 @@ def _judge(
     return outcome, reason + warned * (outcome == "supported")
 
 
-def _rule(asked: float | None, alpha: float, controls: Controls) -> str:
+def _rule(asked: float | None, alpha: float, controls: Controls, *, rates: bool) -> str:
     what = "the difference of the means" if asked is None else "what of the difference exceeds the margin"
     rule = (
         f"supported where the two-sided p is below alpha = {alpha:g} and {what} is above zero; refuted where p is "
         "below alpha and it is below zero; inconclusive otherwise, and where the units show no spread"
     )
+    if rates:
+        rule += " and do not differ: every value here is 0 or 1, which leaves them no more to show"
     if controls:
         rule += (
             ". Where this supports it, a control that explains the effect makes it explained, and else one that cannot "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
-from math import atanh, isfinite, log10, sqrt, tanh
+from math import atanh, inf, isfinite, log10, sqrt, tanh
 from statistics import NormalDist
 
 import numpy as np
@@ -112,8 +112,10 @@ def rank_correlation(a: PrintedTable, b: PrintedTable, *, above: float = -1.0, b
         raise ValueError(f"{name} over {len(pairs)} labels; wanted {FEWEST_RANKED} or more, which differ in both")
     ranks = (values[:, None] > values).sum(axis=1) + (values[:, None] == values).sum(axis=1) / 2
     rho, level = float(np.corrcoef(ranks.T)[0, 1]) * (1 - 1e-9), 1 - 2 * terms.alpha  # Fisher's z of 1 is no number
-    reach = NormalDist().inv_cdf(1 - terms.alpha) * sqrt((1 + rho**2 / 2) / (len(pairs) - 3))
-    low, high = tanh(atanh(rho) - reach), tanh(atanh(rho) + reach)
+    error, z = sqrt((1 + rho**2 / 2) / (len(pairs) - 3)), atanh(rho)
+    reach = NormalDist().inv_cdf(1 - terms.alpha) * error
+    low, high = tanh(z - reach), tanh(z + reach)
+    far = min((z - atanh(above)) if above > -1 else inf, (atanh(below) - z) if below < 1 else inf) / error
     holds, contrary = above < low and high < below, high < above or low > below
     evidence = _of_numbers(
         f"{name}, between {above:g} and {below:g}",
@@ -125,7 +127,7 @@ def rank_correlation(a: PrintedTable, b: PrintedTable, *, above: float = -1.0, b
         "wholly elsewhere; inconclusive otherwise. The interval is tanh(atanh(rho) -+ z sqrt((1 + rho^2 / 2) / (n - "
         "3))) over n labels (Bonett & Wright, Psychometrika 65, 2000)",
     )
-    evidence = replace(evidence, unit="Spearman's rho", alpha=terms.alpha)
+    evidence = replace(evidence, unit="Spearman's rho", alpha=terms.alpha, p=NormalDist().cdf(-far))
     return record(replace(evidence, estimate=rho, interval=(low, high), level=level))
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from saeprobe.claims import Over
-from saeprobe.evidence.evidence import Needed, Sample, Spread, Terms, UnitValue
+from saeprobe.evidence.evidence import Needed, Sample, Terms, UnitValue
 from saeprobe.evidence.values import Margin, Measurement, PrintedNumber, Quantity, Summary
-from saeprobe.prompts.wordings import copies_in_words, partners, unit_of
-from saeprobe.statistics.intervals import MOST_UNITS, hall, least_units
+from saeprobe.prompts.wordings import copies_in_words, looked_at, partners, unit_of
+from saeprobe.statistics.intervals import MOST_UNITS, Spread, hall, least_units
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift, varies
 
@@ -95,9 +95,11 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
     made = partial(Sample, label=side.label, measure=side.measure, unit=side.unit)
     if isinstance(side, PrintedNumber):
         return made(mean=float(side.value), n=side.n)
+    published = terms.published_prompts if side.run is None else not side.run.another
+    of = () if isinstance(side, Summary) else side.prompts
+    made = partial(made, place=side.place, run=side.run, looked=looked_at(side.features, of, published=published))
     if isinstance(side, Summary):
-        near, reach = side.near_threshold, side.reach
-        return made(mean=side.value, n=side.n, place=side.place, near_threshold=near, reach=reach, run=side.run)
+        return made(mean=side.value, n=side.n, near_threshold=side.near_threshold, reach=side.reach)
     shift = mean_shift(side, terms)
     return made(
         mean=side.mean,
@@ -105,10 +107,8 @@ def sample_of(side: Quantity | PrintedNumber, terms: Terms) -> Sample:
         interval=None if shift is None else shift.interval,
         values=tuple(float(value) for value in side.values),
         prompts=side.prompts,
-        place=side.place,
         near_threshold=None if side.near is None else side.near.sentence(side.unit),
         reach=None if side.near is None else side.near.around(side.mean),
-        run=side.run,
         spreads=spreads(side, terms.over),
     )
 

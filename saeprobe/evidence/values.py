@@ -76,11 +76,12 @@ def _times(of: Quantity, times: float) -> Margin:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class _Measured(Comparable):
-    """What was measured has a measure, the label of its prompts and a unit, and takes a margin."""
+    """What was measured has a measure, the label of its prompts and a unit, and `features` if it is of single ones."""
 
     measure: str
     label: str
     unit: str
+    features: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -159,10 +160,9 @@ class Measurement(_Measured):
         chosen = np.array([prompt.style == style for prompt in self.prompts])
         if not chosen.any():
             raise no_style(style, (prompt.style for prompt in self.prompts), self.run.origin if self.run else "")
-        of = self.under
         under: Callable[[Control, int], Measurement] | None = None
-        if of is not None:
-            under = lambda control, draw=0: of(control, draw)[style]  # noqa: E731 - one line says it
+        if (of := self.under) is not None:
+            under = lambda control, draw: of(control, draw)[style]  # noqa: E731 - one line says it
         return replace(self.select(chosen), label=style, under=under)
 
 

@@ -117,7 +117,9 @@ def activation(of: Readable, feature: int) -> Measurement:
         return of.activation(feature)
 
     name = f"activation of feature {feature}"
-    return measured(of, name, "activation", lambda these: these.over_tokens(_column(these, feature)))
+    return measured(
+        of, name, "activation", lambda these: these.over_tokens(_column(these, feature)), features=(feature,)
+    )
 
 
 def _column(of: Features, feature: int) -> Float[np.ndarray, " rows"]:
@@ -153,9 +155,8 @@ def firing_rate(of: Readable, feature: int) -> Quantity:
         active = these.row_prompt[_column(these, feature) > 0]
         return (np.bincount(active, minlength=len(these)) > 0).astype(np.float64)
 
-    return measured(
-        of, f"firing rate of feature {feature}", "share of prompts", share, near=lambda these: one_near(these, feature)
-    )
+    name, near = f"firing rate of feature {feature}", partial(one_near, feature=feature)
+    return measured(of, name, "share of prompts", share, near=near, features=(feature,))
 
 
 def measured(
@@ -167,18 +168,21 @@ def measured(
     near: Callable[[Features], NearThreshold | None] | None = None,
     of_tokens: bool = True,
     label: str = "",
+    features: tuple[int, ...] = (),
 ) -> Measurement:
-    """Return a measurement on `of`.
+    """Return a measurement on `of`, of these `features` if it is of single ones.
 
     `near` gives how far features near their threshold may move it. `of_tokens` says whether it depends on which tokens
     were read; what is of the whole prompt does not. `label` names what is compared, where it is no style.
     """
     refuse_unread(of)
-    again = partial(measured, measure=measure, unit=unit, values=values, near=near, of_tokens=of_tokens, label=label)
+    again = partial(measured, measure=measure, unit=unit, values=values, near=near, of_tokens=of_tokens)
+    again = partial(again, label=label, features=features)
     return Measurement(
         measure=measure,
         label=label or of.label,
         unit=unit,
+        features=features,
         values=values(of),
         prompts=of.prompts,
         n_tokens=of.n_tokens,

@@ -14,7 +14,7 @@ from saeprobe.claims import Over
 from saeprobe.evidence.controls import Contrast, mean_of, refuse_others, verdict_of, weighted
 from saeprobe.evidence.controls.adjusting import run_rivals
 from saeprobe.evidence.controls.draws import BothSides, Effect
-from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record
+from saeprobe.evidence.evidence import Evidence, Needed, Sample, Terms, UnitValue, current_terms, record, towards
 from saeprobe.features import Features
 from saeprobe.files import p_value
 from saeprobe.measures.halving import firing_shares
@@ -33,11 +33,12 @@ CLOSE = 1e-9  # two mean silhouettes that lie so close are the same
 
 _RULE = (
     "the silhouettes follow from the distances given here. Supported if p < alpha, every style's mean silhouette is "
-    "above 0 with its interval, and every control is withstood. Refuted if some style of s lies "
-    "below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies nearest to alone is as "
-    "low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values are the silhouettes; "
-    "intervals are Hall's (1992) of the mean of a style's n units, m - s 3 (cbrt(1 + g (x - g / 6n)) - 1) / g at x = "
-    "t / sqrt(n) and at -t / sqrt(n), within -1 and 1: s is their deviation, g their skewness, t Student's of n - 1"
+    "above 0 with its interval (one_sided is the largest p of these), and every control is withstood. Refuted if some "
+    "style of s lies below 0 with its interval at level 1 - 2 alpha / s, and against the style that it lies nearest to "
+    "alone is as low in less than alpha / (s (s - 1)) of relabelings. Else inconclusive. The unit values are the "
+    "silhouettes; intervals are Hall's (1992) of the mean of a style's n units, m - s 3 (cbrt(1 + g (x - g / 6n)) - 1) "
+    "/ g at x = t / sqrt(n) and at -t / sqrt(n), within -1 and 1: s is their deviation, g their skewness, t Student's "
+    "of n - 1"
 )
 
 Distances = Float[np.ndarray, "units units"]
@@ -96,6 +97,7 @@ def _clustered(sides: BothSides, terms: Terms) -> Evidence:
         estimate=mean,
         level=1 - 2 * terms.alpha,
         p=reached.p,
+        one_sided=max(reached.p, *(_above_zero(values[labels == index]) for index in range(len(styles)))),
         test=reached.name,
         rule=f"{_RULE}. {reached.rule('The mean silhouette')}",
         seed=reached.seed,
@@ -156,6 +158,11 @@ def _needed(tested: Evidence, within: int | None, alpha: float) -> Needed | None
 def _sample(of: Features, values: Float[np.ndarray, " units"], terms: Terms) -> Sample:
     made = partial(Sample, measure="silhouette", unit="silhouette", interval=_interval(values, 1 - 2 * terms.alpha))
     return made(label=of.label, n=len(of), place=of.place, run=of.run, mean=float(values.mean()))
+
+
+def _above_zero(values: Float[np.ndarray, " units"]) -> float:
+    """Return the one-sided p of a style's mean silhouette; 1 where its units do not differ."""
+    return towards(hall(values, alpha=1.0)[0], holds=values.mean() > 0) if varies(values) else 1.0
 
 
 def _interval(values: Float[np.ndarray, " units"], level: float) -> tuple[float, float] | None:

@@ -56,7 +56,7 @@ def among_strongest(of: Features, feature: int | Sequence[int] | Selected, *, k:
         is_among = ((best > 0) & (stronger < k)).astype(np.float64)
         return these.over_tokens(is_among)
 
-    return measured(of, f"{which} among the {k} strongest", "share of tokens", share)
+    return measured(of, f"{which} among the {k} strongest", "share of tokens", share, features=wanted)
 
 
 def selectivity(of: Features, units: Units, *, k: int = 5) -> Measurement:

@@ -55,7 +55,9 @@ def same(a: Readable, b: Readable, *, by: Callable[[Readable], Quantity] | None 
         apart = np.abs(x.values - y.values)
         allowed = np.maximum(*near) + share * np.maximum(np.abs(x.values), np.abs(y.values))
     names, at = (a.label, b.label), int(np.argmax(apart))
-    agree = replace(x, label=" and ".join(names), unit="share of prompts", values=(apart <= allowed) * 1.0, near=None)
+    agree = replace(
+        x, label=" and ".join(names), unit="share of prompts", values=(apart <= allowed) * 1.0, near=None, features=()
+    )
     found = always(agree, 1, current_terms())
     most = f"they differ most by {apart[at]:.3g} {x.unit}, on {x.prompts[at].text!r}" if apart[at] else "all are equal"
     statement = f"{x.measure} of {names[0]} = {x.measure} of {names[1]} on each prompt"
@@ -220,6 +222,7 @@ def _on_all(feature: int, styles: Sequence[Readable], terms: Terms) -> Sample:
         near_threshold="; ".join(f"{one.label}: {one.near_threshold}" for one in each if one.near_threshold) or None,
         reach=None if len(reaches) < len(each) else (sum(low for low, _ in reaches), sum(high for _, high in reaches)),
         run=each[0].run,
+        looked=tuple(dict.fromkeys(feature for one in each for feature in one.looked)),
     )
 
 

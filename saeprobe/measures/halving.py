@@ -17,7 +17,7 @@ from saeprobe.evidence.near import one_near
 from saeprobe.features import Features
 from saeprobe.measures.reading import Readable, by_prompt, captured, firing, grouped, refuse_apart, refuse_more, topics
 from saeprobe.prompts import Prompt
-from saeprobe.prompts.wordings import unit_of
+from saeprobe.prompts.wordings import PickedFeature, unit_of, words_of
 from saeprobe.recorded.record import Recorded
 from saeprobe.shapes import Float
 from saeprobe.statistics.permutation import Tested
@@ -48,13 +48,17 @@ class Selected:
     prompts: tuple[Prompt, ...] = ()
     near: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        words = frozenset(words_of(prompt.text) for prompt in self.prompts)
+        object.__setattr__(self, "features", tuple(PickedFeature(one, words) for one in self.features))
+
     def __bool__(self) -> bool:
         raise TypeError("features that were picked are no evidence; assert separates(picked, yes, no) on other prompts")
 
     def origin(self, *sides: Readable) -> str:
         """Say on which prompts the features were picked, and what these share with the prompts that confirm them."""
         these = [prompt for side in sides for prompt in side.prompts]
-        again = len(set(self.prompts) & set(these))
+        again = len({words_of(one.text) for one in self.prompts} & {words_of(one.text) for one in these})
         origin = self.picked_on
         if again:
             origin += f", {again} of which are among these"

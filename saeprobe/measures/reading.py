@@ -17,7 +17,7 @@ from saeprobe.claims import NotRun, Over
 from saeprobe.evidence.evidence import Evidence, Needed
 from saeprobe.evidence.greater import check_sides
 from saeprobe.features import Features
-from saeprobe.prompts.wordings import copies, copies_in_words, unit_of
+from saeprobe.prompts.wordings import PickedFeature, copies, copies_in_words, unit_of
 from saeprobe.recorded.record import Recorded, RecordedStyle
 from saeprobe.shapes import Bool, Int
 from saeprobe.statistics.intervals import least_units, smallest_p
@@ -65,9 +65,9 @@ def captured(of: Features | Recorded | RecordedStyle) -> Features:
 
 
 def feature_number(given: object) -> int:
-    """Return the number of one feature, which must be a whole number."""
+    """Return the number of one feature, which must be a whole number; what was picked stays so."""
     if isinstance(given, Integral) and not isinstance(given, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - True is one
-        return int(given)
+        return given if isinstance(given, PickedFeature) else int(given)
     remedy = "wanted a whole number, such as 34942; what was picked is for separates() and among_strongest()"
     if _are_several(given):
         remedy = "for several write every(firing_rate(of, feature) for feature in ...)"

@@ -9,8 +9,7 @@ from saeprobe.claims import NotRun
 from saeprobe.evidence.compare import each_holds
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.counts import with_interval
-from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, current_terms, record
-from saeprobe.evidence.greater import picked_there
+from saeprobe.evidence.evidence import Evidence, Judged, Sample, Terms, as_looked, current_terms, record
 from saeprobe.features import Features
 from saeprobe.files import number
 from saeprobe.measures.activity import activation, firing_rate
@@ -20,7 +19,6 @@ from saeprobe.prompts.wordings import unit_of
 from saeprobe.recorded.record import RecordedStyle
 
 SHARE = "share of prompts"
-_PICKED = ", but on prompts on which it was picked: confirm it on others"
 
 
 def separates(features: int | Sequence[int] | Selected, yes: Readable, no: Readable) -> Evidence:
@@ -95,8 +93,7 @@ def _each(
     wanted: Sequence[int], sides: Sequence[Readable], picked: Selected | None, statement: str, terms: Terms
 ) -> Evidence:
     """Make the evidence that each feature does what `statement` says; of a single one it is its own."""
-    parts = [_one(feature, sides, picked, statement, terms) for feature in wanted]
-    parts = [picked_there(part, terms) for part in parts] if picked is None else parts
+    parts = [as_looked(_one(feature, sides, picked, statement, terms)) for feature in wanted]
     if len(parts) == 1:
         return parts[0]
     whole, against = each_holds(parts), [part for part in parts if part.outcome == "refuted"]
@@ -124,18 +121,19 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
     deciding = len(rates) if len(sides) == 1 else 2
     level = 1 - terms.alpha / (len(rates) if len(sides) == 1 else 1)
     shown = [with_interval(rate, terms, level) for rate in rates]
-    own, *rest = samples = tuple(sample for sample, _ in shown)
+    own, *rest = samples = tuple(
+        replace(sample, looked=sample.looked * (row < deciding)) for row, (sample, _) in enumerate(shown)
+    )
     at_least = (of.n_at_least or 0 if isinstance(of, RecordedStyle) else 0 for of in styles)
     counts = tuple(one.n or least for one, least in zip(samples[:deciding], at_least, strict=False))
     of_others = samples[len(sides) :]
     fires = f"feature {feature} fires on {number(own.mean, SHARE)} of {own.label}"
-    again = picked is not None and any(set(picked.prompts) & set(side.prompts) for side in sides)
     if len(sides) == 1:
-        judged = _judged_signature(f"{fires} prompts", counts, samples, unknown, again=again)
+        judged = _judged_signature(f"{fires} prompts", counts, samples, unknown)
         named = ", ".join(one.label for one in rest) or "no other style"
     else:
         fires += f" and {number(rest[0].mean, SHARE)} of {rest[0].label} prompts"
-        judged = _judged_separation(fires, counts, samples, again=again)
+        judged = _judged_separation(fires, counts, samples)
         named = "" if of_others and not unknown else f"{', '.join(one.label for one in rest)} prompts only"
     return Evidence(
         kind="separation",
@@ -155,23 +153,19 @@ def _one(feature: int, sides: Sequence[Readable], picked: Selected | None, state
     )
 
 
-def _judged_separation(fires: str, counts: Sequence[int], samples: Sequence[Sample], *, again: bool) -> Judged:
+def _judged_separation(fires: str, counts: Sequence[int], samples: Sequence[Sample]) -> Judged:
     yes, no = samples[:2]
     if min(counts) < 2:  # noqa: PLR2004 - one prompt shows nothing
         return "inconclusive", f"{fires}, but a side has fewer than 2 prompts"
     if yes.mean != 1 or no.mean != 0:
         return "refuted", fires + (_exception(yes, 1) or _exception(no, 0))
-    if again:
-        return "inconclusive", fires + _PICKED
     if yes.interval is None or no.interval is None:
         return "supported", fires
     least, most = number(yes.interval[0], SHARE), number(no.interval[1], SHARE)
     return "supported", f"{fires}; over these wordings that supports rates of at least {least} and at most {most}"
 
 
-def _judged_signature(
-    fires: str, counts: Sequence[int], samples: Sequence[Sample], unknown: Sequence[str], *, again: bool
-) -> Judged:
+def _judged_signature(fires: str, counts: Sequence[int], samples: Sequence[Sample], unknown: Sequence[str]) -> Judged:
     own, *rest = samples
     least = 0.0 if own.interval is None else own.interval[0]
     unsure = [one.label for one in rest if one.interval is None or one.interval[1] >= least]
@@ -185,8 +179,6 @@ def _judged_signature(
         return "inconclusive", f"{fires}; not known is on how many of {', '.join(unknown)}"
     if not rest:
         return "inconclusive", f"{fires}; no other style was read, and so nothing says that it is theirs alone"
-    if again:
-        return "inconclusive", fires + _PICKED
     if unsure:
         return "inconclusive", f"{fires}; by the intervals it may be as many of {', '.join(unsure)}"
     return "supported", f"{fires}, a rate of at least {number(least, SHARE)}, and surely on fewer elsewhere"
@@ -194,14 +186,13 @@ def _judged_signature(
 
 _RULES = {
     2: "supported where the feature fires on every prompt of the first side and on none of the second, with at least 2 "
-    "prompts on each; refuted by a single exception; inconclusive with fewer prompts, and where the feature was picked "
-    "by looking at any of them, as what a record lists was. The intervals are those of a rate beside a number: exact "
-    "binomial ones of what a record counts, and of units of several prompts by the trials that their variance leaves",
+    "prompts on each; refuted by a single exception; inconclusive with fewer prompts. The intervals are those of a "
+    "rate beside a number: exact binomial ones of what a record counts, and of units of several prompts by the trials "
+    "that their variance leaves",
     1: "refuted where the feature misses a prompt of its style, or fires on as large a share of another style; "
     "supported where it fires on all of at least 2 prompts, and the interval of the rate of each other "
-    "style lies below that of its own, each at 1 - alpha / styles; inconclusive otherwise, where no other style was "
-    "read or one is not known, and where the feature was picked by looking at any of these prompts, as what a record "
-    "lists was",
+    "style lies below that of its own, each at 1 - alpha / styles; inconclusive otherwise, and where no other style "
+    "was read or one is not known",
 }
 """How the sentences about two sides, and about one, are decided."""
 

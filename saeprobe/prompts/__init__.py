@@ -14,6 +14,7 @@ from typing import Final
 from saeprobe.claims import NotRun, did_you_mean
 from saeprobe.prompts.prompt import Prompt, PromptError
 from saeprobe.prompts.promptset import PromptSet
+from saeprobe.prompts.wordings import words_of
 
 __all__ = ["BRIDGES", "CONCEPTS", "NEUTRAL", "SHOPPING", "STYLES"]
 __all__ += ["Prompt", "PromptChoice", "PromptError", "PromptFile", "PromptSet"]
@@ -167,7 +168,7 @@ def stated_choice(chosen: PromptSet | PromptChoice | str, judged: PromptSet | Pr
     """Say in words on what a feature was chosen, which may not be prompts that it is judged on.
 
     Raises:
-        ValueError: they share a text, but for blanks and capitals.
+        ValueError: they share a text, as `words_of` takes it.
     """
     if isinstance(chosen, str):
         return chosen.strip()
@@ -182,10 +183,10 @@ def stated_choice(chosen: PromptSet | PromptChoice | str, judged: PromptSet | Pr
     return f"{chosen.name} ({', '.join(chosen.styles)})" if chosen.styles else chosen.name
 
 
-def _texts(of: PromptSet | PromptChoice) -> dict[str, dict[str, str]]:
-    """Give the texts of each wording by their words in small letters; a set is a wording without a name."""
+def _texts(of: PromptSet | PromptChoice) -> dict[str, dict[tuple[str, ...], str]]:
+    """Give the texts of each wording by its words; a set is a wording without a name."""
     sets = {"": of} if isinstance(of, PromptSet) else {wording: of.for_wording(wording) for wording in of.sets}
-    return {name: {" ".join(one.text.casefold().split()): one.text for one in these} for name, these in sets.items()}
+    return {name: {words_of(one.text): one.text for one in these} for name, these in sets.items()}
 
 
 def incomplete(origin: str, lacking: Iterable[str]) -> NotRun:

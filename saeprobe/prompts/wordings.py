@@ -1,7 +1,8 @@
 """Wordings of one style that are near copies are one unit; of two styles those that share a frame are partners.
 
 Both follow from the prompts alone, before any value is read. The distance of two wordings is the edit distance of their
-words (Levenshtein, Soviet Physics Doklady 10, 1966) as a share of the longer one.
+words (Levenshtein, Soviet Physics Doklady 10, 1966) as a share of the longer one. A feature that was picked by looking
+at prompts keeps their words, since it proves nothing on them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, count
 from math import comb
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -96,6 +97,31 @@ def _near(a: Sequence[Words], b: Sequence[Words], most: float) -> Iterator[tuple
         for word in rows_of.keys() & _numbered(words):
             shared[rows_of[word]] += 1
         yield words, np.flatnonzero(1 - shared / np.maximum(lengths, len(words)) <= most).tolist()
+
+
+class PickedFeature(int):
+    """A feature that was picked by looking at some prompts is its number, and keeps the words of these prompts."""
+
+    picked_on: frozenset[Words]
+
+    def __new__(cls, number: int, picked_on: frozenset[Words] = frozenset()) -> Self:
+        """Make it of the number and of the words of each prompt that was looked at."""
+        made = super().__new__(cls, number)
+        made.picked_on = picked_on
+        return made
+
+
+def looked_at(features: Iterable[int], prompts: Iterable[Prompt], *, published: bool) -> tuple[int, ...]:
+    """Return those features that were picked by looking at some of the prompts.
+
+    Of what a probe did not pick itself nobody knows this. It counts as picked on the prompts of the `published` run.
+    """
+    words = {words_of(prompt.text) for prompt in prompts}
+    return tuple(
+        int(one)
+        for one in features
+        if (not words.isdisjoint(one.picked_on) if isinstance(one, PickedFeature) else published)
+    )
 
 
 @lru_cache(maxsize=256)

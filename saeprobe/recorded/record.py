@@ -77,9 +77,9 @@ class RecordedStyle:
         if feature not in self.firing_rates:
             raise NotRun(f"{self.origin} does not list feature {feature}; {self.remedy}")
         rate = self.firing_rates[feature]
-        measure = f"firing rate of feature {feature}"
         return Summary(
-            measure=measure,
+            measure=f"firing rate of feature {feature}",
+            features=(feature,),
             label=self.style,
             unit="share of prompts",
             value=rate,
@@ -104,7 +104,7 @@ class RecordedStyle:
             raise NotRun(
                 f"{self.origin} does not hold what feature {feature} does on {self.style} prompts; {self.remedy}"
             )
-        return self.activations[feature]
+        return replace(self.activations[feature], features=(feature,))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

@@ -74,6 +74,7 @@ class Sample:
     place: Annotated[str, Meta(description="The tokens that were read of each prompt, such as last token.")]
     near_threshold: Annotated[str | None, Meta(description="Where rounding decides whether a feature fires.")]
     reach: Annotated[tuple[float, float] | None, Meta(description="Between these rounding may put the mean.")]
+    looked: Annotated[tuple[Index, ...], Meta(description="Features that were picked by looking at these prompts.")]
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.prompts):
@@ -137,7 +138,7 @@ class Evidence:
     interval: Interval
     level: Annotated[Share | None, Meta(description="What the interval covers, 0.95 for example.")]
     p: Share | None
-    one_sided: Annotated[Share | None, Meta(description="The p in the sentence's direction, if p is two-sided.")]
+    one_sided: Annotated[Share | None, Meta(description="The largest p in the sentence's direction, if not p.")]
     alpha: Share | None
     test: str | None
     seed: int | None

@@ -12,6 +12,7 @@ scipy takes a quarter of a second to import, and not every run needs it, so that
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from math import cbrt, ceil, comb, isnan, sqrt
@@ -19,7 +20,30 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from saeprobe.claims import Over
 from saeprobe.shapes import Float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """So many `units` of replication, templates or topics, have this standard deviation between their means."""
+
+    units: Over
+    n: int
+    deviation: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitValue:
+    """One unit of replication enters the test as one value, the mean of its prompts.
+
+    `side` is the label of the sample that it stands for; `unit` names the template or topic. For paired units `value`
+    is the difference of the two sides, and `side` names both.
+    """
+
+    side: str
+    unit: str
+    value: float
 
 
 def t_quantile(share: float, freedom: float) -> float:

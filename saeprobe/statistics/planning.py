@@ -224,13 +224,15 @@ def many_claims(
 ) -> tuple[dict[str, float], tuple[ManyClaims, ...]]:
     """Give the q of each confirmed claim by its name, and what chance brings among so many claims of each subject.
 
-    A claim is (subject, name, verdict, p); one without a p, or that no test came to decide, does not count. A subject
-    with a single claim, or with none confirmed, leaves chance nothing to be asked about.
+    A claim is (subject, name, verdict, p); one without a p, or that no test came to decide, does not count. One whose p
+    would confirm it, and that something else leaves unconfirmed, counts with a p of 1: else it would make others look
+    sure. A subject with a single claim, or with none confirmed, leaves chance nothing to be asked about.
     """
     subjects: dict[str, list[tuple[str, float, bool]]] = {}
     for subject, name, verdict, p in claims:
         if p is not None and verdict not in ("unverifiable", "broken", "not run"):
-            subjects.setdefault(subject, []).append((name, p, verdict in CONFIRMED))
+            holds = verdict in CONFIRMED
+            subjects.setdefault(subject, []).append((name, p if holds or p >= alpha / 2 else 1.0, holds))
     found, many = dict[str, float](), list[ManyClaims]()
     for subject, tested in subjects.items():
         count = len(tested)

@@ -30,7 +30,7 @@ def test_an_arm_above_forty_sets_and_the_unsteered_model_is_supported() -> None:
     """The rank p is 1/41; by sign flips over 8 wordings p is 2/256; p is twice the larger one-sided one, 2/41."""
     evidence = more(steered_by(2, *[0.01 * n for n in range(40)]))
     assert evidence.outcome == "supported"
-    assert evidence.p == pytest.approx(2 / 41)
+    assert (evidence.p, evidence.claim_p) == (pytest.approx(2 / 41), pytest.approx(1 / 41))
     assert evidence.reason == "-48 against -50 nats a token unsteered, above 40 of 40 random sets, p = 0.049"
     (part,) = evidence.parts
     assert (part.statement, part.p) == ("fluency of steered at 20 > fluency of unsteered", pytest.approx(2 / 256))

@@ -63,7 +63,7 @@ def test_a_strong_correlation_supports_a_bound_below_it_and_refutes_one_above() 
     )
     assert (low.units, low.n_units, low.scope) == ("templates", (8,), "these 8 templates")
     assert low.interval == high.interval
-    assert (low.level, low.alpha, low.p, low.seed) == (0.95, 0.05, None, None)
+    assert (low.level, low.alpha, low.seed) == (0.95, 0.05, None)
     assert low.test == "interval over 8 whole templates, by the jackknife of Fisher's z"
     assert low.interval is not None
     assert low.reason.startswith(

@@ -7,6 +7,7 @@ from math import sqrt, tanh
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import t as student
 from test_correlation import made, two
 
@@ -47,6 +48,17 @@ def test_the_interval_is_that_of_the_jackknife(seed: int, alpha: float) -> None:
         evidence = of > 0.1
     assert evidence.interval == pytest.approx(jackknife(of, 6, level=1 - alpha), abs=1e-9)
     assert evidence.seed is None
+
+
+@pytest.mark.parametrize(("bound", "above"), [(0.1, True), (-0.4, True), (0.9, False), (0.0, True), (0.0, False)])
+def test_at_twice_its_one_sided_p_as_alpha_the_interval_ends_at_the_bound(bound: float, above: bool) -> None:  # noqa: FBT001
+    """Beside 0 the permutation test has a p too, and the larger one counts."""
+    of = whole(53)
+    evidence = of > bound if above else of < bound
+    p = brentq(lambda p: jackknife(of, 6, level=1 - 2 * p)[0 if above else 1] - bound, 1e-9, 2 - 1e-9)
+    of_interval = min(1.0, p)
+    assert evidence.claim_p == pytest.approx(of_interval if bound else max(of_interval, evidence.p or 0.0))
+    assert (evidence.one_sided is None) == bool(bound)
 
 
 @pytest.mark.parametrize("between", [0.6, 0.8])
@@ -154,8 +166,9 @@ def test_the_rule_is_told_in_full(bound: float) -> None:
             f"supported where the whole 95% interval over units lies {sides[0]} {bound:g}{p}; refuted where it lies "
             f"{sides[1]} it{contrary}; inconclusive otherwise. On Fisher's scale, z = atanh(r), it reaches t s below "
             "the smaller and above the larger one of z and of n z - (n - 1) m: m is the mean of z without each unit in "
-            "turn, s its jackknife error, t Student's of n - 1 at 98.75%. r is that of the values of all "
-            "prompts"
+            "turn, s its jackknife error, t Student's of n - 1 at 98.75%. "
+            f"{'one_sided is the larger one of p and' if zero else 'p is'} twice the share of t beyond that by which "
+            "it would end at the bound. r is that of the values of all prompts"
         )
         assert (" ways (permutation of " in evidence.rule) == zero
 

@@ -21,7 +21,8 @@ from saeprobe.features import RecordedRun
 
 def rate(style: str, fires: int, n: int | None = 50, *, of: int = 50) -> Summary:
     """How often feature 7 fires, of `n` recorded prompts, or of a number that the record does not give."""
-    return summary(style, fires / of, measure="firing rate of feature 7", unit="share of prompts", n=n)
+    found = summary(style, fires / of, measure="firing rate of feature 7", unit="share of prompts", n=n)
+    return replace(found, features=(7,))
 
 
 @pytest.mark.parametrize("fires", [0, 25, 44, 50])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from controlled import numbered, under_controls
-from grids import TOPICS, family, templates
+from grids import TOPICS, family, fires, templates
 
 from saeprobe.evidence.evidence import Recorder, Sample, recording
 from saeprobe.evidence.near import NearThreshold
@@ -65,6 +65,17 @@ def test_the_rule_says_what_controls_do() -> None:
     )
     rule = under_controls(novice, expert, "length", "injection").rule
     assert rule.startswith(DECIDES + judged + OF_TEMPLATES + INTERVAL + ". The difference of the means came out")
+
+
+def test_the_rule_for_rates_says_when_units_without_spread_decide() -> None:
+    """Six wordings that all fire against six that never do: 2 of 924 ways; all alike, or 5 against 3, is open."""
+    always, never = fires([[1.0] * 3] * 6), fires([[0.0] * 3] * 6, "expert")
+    rates = DECIDES + " and do not differ: every value here is 0 or 1, which leaves them no more to show" + OF_TEMPLATES
+    of = replace(always, values=always.values * 5) > replace(never, values=never.values + 3)
+    found = always > never, always > replace(always, label="expert", prompts=never.prompts), of
+    assert [one.outcome for one in found] == ["supported", "inconclusive", "inconclusive"]
+    assert [one.rule.startswith(rates) for one in found] == [True, True, False]
+    assert found[0].p == pytest.approx(2 / 924)
 
 
 def test_a_sample_keeps_all_of_the_measurement() -> None:

@@ -114,6 +114,9 @@ def test_ranks_of_two_tables_are_correlated(b: list[float], bounds: dict[str, fl
     reach = norm.ppf(0.95) * ((1 + rho**2 / 2) / 9) ** 0.5
     ends = np.tanh(np.arctanh(evidence.estimate) + np.array([-reach, reach]))
     assert evidence.interval == pytest.approx(ends, rel=1e-6)
+    z, scale = np.arctanh(evidence.estimate), ((1 + rho**2 / 2) / 9) ** 0.5
+    tails = {"above": norm.sf, "below": norm.cdf}
+    assert evidence.p == pytest.approx(max(tails[side]((z - np.arctanh(at)) / scale) for side, at in bounds.items()))
     assert len(evidence.samples) == 24
     assert "over 12 labels, 90% interval [" in evidence.reason
     assert any(line.startswith("rank correlation ") for line in evidence.lines())

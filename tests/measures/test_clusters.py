@@ -225,6 +225,7 @@ def test_a_style_that_is_not_shown_to_lie_apart_leaves_it_open() -> None:
     evidence = clustered(features(rows))
     assert (evidence.p or 1) < 0.05
     assert evidence.outcome == "inconclusive"
+    assert (evidence.claim_p or 0) >= 0.05
     unsure = [one for one in evidence.samples if one.interval is None or one.interval[0] <= 0]
     assert {one.label for one in unsure} <= {"a", "b"}
     told = ", ".join(

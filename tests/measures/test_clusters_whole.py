@@ -89,6 +89,7 @@ def whole(of: Features, units: Sequence[UnitValue], what: str, ways: Sequence[Se
         estimate=pytest.approx(values.mean()),  # pyright: ignore[reportArgumentType] - equal but for rounding
         level=0.9,
         p=sum(reached) / len(ways),
+        one_sided=max(sum(reached) / len(ways), *(hall(side, alpha=0.1)[0] / 2 for side in sides)),
         alpha=0.05,
         n_units=(len(sides[0]), len(sides[1])),
         samples=tuple(

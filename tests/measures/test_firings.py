@@ -181,7 +181,7 @@ def test_an_activation_is_one_value_a_prompt() -> None:
     style = RecordedStyle(
         style="novice", quantities={}, firing_rates={0: 2 / 3}, n=3, activations={0: measured}, origin="context.json"
     )
-    assert activation(style, 0) is measured
+    assert activation(style, 0).values is measured.values
     with pytest.raises(NotRun, match=r"context\.json does not hold what feature 5 does on novice prompts"):
         activation(style, 5)
 

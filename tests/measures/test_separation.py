@@ -179,7 +179,8 @@ def test_a_feature_that_fits_one_half_only_is_refuted_on_the_other() -> None:
     again = separates(chosen, pick["novice"], pick["expert"])
     assert again.outcome == "inconclusive"
     assert again.reason == (
-        "feature 0 fires on 100 % of novice and 0 % of expert prompts, "
-        "but on prompts on which it was picked: confirm it on others"
+        "feature 0 fires on 100 % of novice and 0 % of expert prompts; over these wordings that supports rates of at "
+        "least 16 % and at most 84 %; but it was picked on these very prompts: other topics, or other wordings, would "
+        "confirm it"
     )
     assert separates(chosen, confirm["novice"], confirm["expert"]).outcome == "refuted"

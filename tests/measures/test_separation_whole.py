@@ -92,8 +92,9 @@ def test_several_features_on_the_prompts_they_were_picked_on_are_inconclusive(bo
     evidence = separates(chosen, novice, expert)
     assert (evidence.outcome, evidence.tried) == ("inconclusive", 4)
     assert evidence.reason == (
-        "2 of 2 features are open: feature 1 fires on 100 % of novice and 0 % of expert prompts, "
-        "but on prompts on which it was picked: confirm it on others"
+        "2 of 2 features are open: feature 1 fires on 100 % of novice and 0 % of expert prompts; over these wordings "
+        "that supports rates of at least 16 % and at most 84 %; but it was picked on these very prompts: other topics, "
+        "or other wordings, would confirm it"
     )
     assert [part.outcome for part in evidence.parts] == ["inconclusive"] * 2
     failing = separates(replace(chosen, features=(0, 3)), novice, expert)
@@ -108,7 +109,7 @@ def test_a_feature_picked_on_one_of_the_sides_is_not_confirmed(both: Features, s
     assert evidence.outcome == "inconclusive"
     assert evidence.scope == (
         "these 2 templates a style; beside expert prompts only; "
-        "picked among 1,234 features on 6 prompts, 6 of which are among these"
+        "picked among 1,234 features on 6 prompts, 6 of which are among these; picked on these same prompts"
     )
 
 

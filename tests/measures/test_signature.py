@@ -198,7 +198,7 @@ def test_what_was_picked_on_these_prompts_is_no_confirmed_signature() -> None:
     chosen = Selected(features=(0,), tried=10, picked_on="50 prompts", prompts=styles["expert"].prompts)
     evidence = signature(chosen, styles["expert"])
     assert evidence.outcome == "inconclusive"
-    assert "confirm it on others" in evidence.reason
+    assert "picked on these very prompts" in evidence.reason
     with pytest.raises(NotRun, match="none of 10 features was picked"):
         signature(Selected(features=(), tried=10, picked_on="50 prompts", prompts=()), styles["expert"])
     with pytest.raises(ValueError, match=r"signature\(\) was given no feature"):

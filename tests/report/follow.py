@@ -40,8 +40,9 @@ def many(report: Json) -> list[str]:
         if probe["p"] is not None and probe["verdict"] not in ("broken", "not run", "unverifiable"):
             decided.setdefault(probe["subject"], []).append(probe)
     for one, (subject, probes) in zip(report["chance"], decided.items(), strict=True):
-        adjusted = false_discovery_control([probe["p"] for probe in probes])
         held = [probe["verdict"] in ("supported", "drifted") for probe in probes]
+        ps = [probe["p"] if holds or probe["p"] >= alpha / 2 else 1 for probe, holds in zip(probes, held, strict=True)]
+        adjusted = false_discovery_control(ps)
         qs = [float(q) if holds else None for q, holds in zip(adjusted, held, strict=True)]
         if not all(same(probe["q"], q) for probe, q in zip(probes, qs, strict=True)):
             found.append(f"{subject}: q is {qs}")
@@ -64,7 +65,8 @@ def _of_evidence(evidence: Json, report: Json) -> list[str]:
     inner = [*evidence["parts"], *(it["evidence"] for it in evidence["controls"] if it["evidence"] is not None)]
     found = [wrong for row in inner for wrong in _of_evidence(report["evidence"][row], report)]
     again: Json = KINDS[evidence["kind"]](evidence, report)
-    if "were chosen is not stated" in evidence["rule"]:
+    looked = evidence["kind"] != "published" and any(one["looked"] for one in samples_of(evidence, report))
+    if "were chosen is not stated" in evidence["rule"] or (looked and again.get("outcome") == "supported"):
         again["outcome"] = "inconclusive"
     for name, value in again.items():
         if not same(evidence[name], value):

@@ -274,7 +274,18 @@ def welch(a: Values, b: Values) -> Test:
     """Test by Welch's t, and not at all with fewer than 3 units on a side."""
     if min(len(a), len(b)) < 3:
         return lambda _shift: 1.0
+    if max(np.ptp(a), np.ptp(b)) <= TIE:  # t is infinite, but where they are equal
+        return lambda shift: float(abs(a.mean() - shift - b.mean()) <= TIE)
     return lambda shift: float(ttest_ind(a - shift, b, equal_var=False).pvalue)
+
+
+def flat(evidence: Json, report: Json, estimate: float) -> bool:
+    """Say whether units without spread leave nothing to test; rates of which every value is 0 or 1 may have none."""
+    values, n_a = np.array(values_of(evidence)), evidence["n_units"][0]
+    sides = [values] if "paired" in evidence["units"] else [values[:n_a], values[n_a:]]
+    every = [value for one in samples_of(evidence, report) for value in one["values"]]
+    rates = not evidence["margin"] and set(every) <= {0.0, 1.0}
+    return all(np.ptp(side) <= TIE for side in sides) and (not rates or abs(estimate) <= TIE)
 
 
 def test_of_two(evidence: Json) -> Test:

@@ -14,7 +14,7 @@ from saeprobe import about, correlation, every, ordered, ratio
 from saeprobe.claims import Claim, Control, Over, Published, published
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
-from saeprobe.features import Features, Token
+from saeprobe.features import Features, RecordedRun, Token
 from saeprobe.measures import clusters, exclusive_features, scan, separates
 from saeprobe.prompts import Prompt
 from saeprobe.report import ProbeRecord, probe_to_json
@@ -154,6 +154,11 @@ def framed(style: str, mean: float, *, seed: int) -> Measurement:
     return injected(replace(side, prompts=asked), 8 + 0.6 * (mean - 8), spread=3)
 
 
+def flat(style: str, value: float) -> Measurement:
+    """Six wordings of just one value."""
+    return replace(fired(style, (1,) * 6), measure="l0", unit="features", values=np.full(36, value))
+
+
 NOVICE, EXPERT = measured("novice", 12, seed=1), measured("expert", 8, seed=2)
 HALFWAY = measured("guru", 9, seed=3)
 WIDE = [measured(style, mean, seed=seed, templates=20) for style, mean, seed in (("novice", 12, 4), ("expert", 11, 5))]
@@ -207,6 +212,7 @@ def _longer_topics() -> Evidence:
     return replace(novice, n_tokens=count % 5 + 30) > replace(expert, n_tokens=count % 5 + 10)
 
 
+ALWAYS = fired("novice", (1, 1, 1, 1, 1, 1 / 2))
 NUMBERS = published(novice=float(np.mean(NOVICE.values)), unit="features", tolerance=0.1)
 TURNED = published(novice=20, expert=22, unit="features", tolerance=30)
 MOVED = published(novice=3.0, unit="features", tolerance=0.1)
@@ -250,10 +256,13 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "bound.open": (lambda: NOVICE > 15, (), (), None),
     "bound.holds": (lambda: NOVICE > 10, (), ("topics",), None),
     "bound.topics": (lambda: WIDE[0] < 30, (), ("topics",), None),
-    "rate.holds": (lambda: fired("novice", (1, 1, 1, 1, 1, 1 / 2)) > 0.4, (), (), None),
+    "rate.holds": (lambda: ALWAYS > 0.4, (), (), None),
     "rate.fails": (lambda: fired("novice", (0, 0, 0, 0, 0, 0, 1 / 3)) > 0.9, (), (), None),
+    "rate.looked": (lambda: replace(ALWAYS, run=RecordedRun(origin="context.json"), features=(7,)) > 0.4, (), (), None),
     "rate.always": (lambda: fired("novice", (1, 1, 1)) == 1, (), (), None),
     "rate.not-always": (lambda: fired("novice", (1, 1, 1 / 2)) == 1, (), (), None),
+    "greater.flat": (lambda: flat("novice", 3) > flat("expert", 2), (), (), None),
+    "greater.rates": (lambda: fired("novice", (1,) * 6) > fired("expert", (0,) * 6), (), (), None),
     "every.fails": (lambda: every(side for side in (EXPERT, TWIN)) < NOVICE, (), (), None),
     "ordering": (lambda: ordered(side for side in (NOVICE, HALFWAY, EXPERT)), (), (), None),
     "exclusive.counted": (

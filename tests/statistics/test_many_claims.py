@@ -34,6 +34,19 @@ def test_q_is_over_all_tested_claims_of_a_subject() -> None:
     )
 
 
+def test_what_its_p_would_confirm_and_something_else_leaves_open_makes_no_other_claim_sure() -> None:
+    """12 constant claims, each with 2/12,870 and open without spread, count with p = 1: 0.018 of 18 becomes 0.32."""
+    open_ = [
+        ("s", f"flat {k}", word, 1 / 12_870) for k, word in enumerate(["inconclusive", "explained", "refuted"] * 4)
+    ]
+    claims = [("s", "x", "supported", 0.018), *open_, *(("s", str(k), "inconclusive", 0.6) for k in range(5))]
+    q, (many,) = many_claims(claims, alpha=0.05)
+    assert q == pytest.approx({"x": 18 * 0.018})
+    assert (many.claims, many.confirmed, many.beyond) == (18, 1, 0)
+    found, _ = many_claims([*claims[:1], ("s", "found to be open", "inconclusive", 0.026)], alpha=0.05)
+    assert found == pytest.approx({"x": 0.026})
+
+
 @pytest.mark.parametrize("words", [["supported"], ["refuted", "inconclusive"]], ids=["one", "none confirmed"])
 def test_chance_is_no_matter_of_one_claim_or_of_none_confirmed(words: list[str]) -> None:
     """A project with its first claim reads nothing of many, nor does one that confirms nothing."""

@@ -276,6 +276,7 @@ def greater_arm(a: Measurement, b: Measurement, terms: Terms, margin: Margin | N
         unit=a.unit,
         estimate=a.mean - b.mean - (beyond or 0.0),
         p=p,
+        one_sided=max(rank_p, 1.0 if part.claim_p is None else part.claim_p),
         alpha=alpha,
         test=f"rank among {len(sets)} random sets; against the unsteered model {part.test}",
         units="random sets",

@@ -239,7 +239,7 @@ def test_under_a_style_of_a_whole_a_control_reads_that_style() -> None:
 
     expert = whole()["expert"]
     assert expert.under is not None
-    assert expert.under("random-sae").label == "expert"
-    assert expert.under("random-sae").mean == pytest.approx(3.5)
+    assert expert.under("random-sae", 0).label == "expert"
+    assert expert.under("random-sae", 0).mean == pytest.approx(3.5)
     alone = replace(whole(), under=None)["expert"]
     assert alone.under is None

@@ -30,7 +30,7 @@ def needed(tested: Rates, *, novice: str, expert: str, picked: int = 3, alpha: f
 
 def test_templates_that_would_confirm() -> None:
     """Rates 1, 1, 0, 0 and 0, 0, 0, 0: half apart, with variances of 1/3 and 0; each half needs what decides that."""
-    half = units_to_decide(0.5 / (1 / 6) ** 0.5, alpha=0.1 / 3, paired=False)
+    half = units_to_decide(0.5 / (1 / 6) ** 0.5, alpha=0.05 / 3, paired=False)
     assert half is not None
     assert half > 4
     found = needed(made([[1], [1], [0], [0]], [[0]] * 4), novice="ABCDEFGH", expert="ABCDEFGHIJ")
@@ -39,16 +39,16 @@ def test_templates_that_would_confirm() -> None:
 
 def test_topics_that_would_confirm() -> None:
     """Differences 1, 1, 1, 0 have a mean of 0.75 and a variance of 0.25; a topic takes two prompts and one."""
-    half = units_to_decide(1.5, alpha=0.2 / 7, paired=True)
+    half = units_to_decide(1.5, alpha=0.1 / 7, paired=True)
     assert half is not None
     found = needed(made([[1]] * 4, [[0], [0], [0], [1]], paired=True), novice="AB", expert="A", picked=7, alpha=0.1)
     assert found == Needed(units="topics", have=3, wanted=2 * half, prompts=2 * half * 3)
 
 
 def test_without_spread_the_fewest_units_confirm() -> None:
-    """All apart: 2/70 is below 0.1/3, so that 4 in each half would do."""
+    """All apart: 2/252 is below 0.05/3 and 2/70 is not, so that 5 in each half would do."""
     assert needed(made([[1]] * 3, [[0]] * 3), novice="ABCDEF", expert="ABCDEF") == Needed(
-        units="templates a style", have=6, wanted=8, prompts=48
+        units="templates a style", have=6, wanted=10, prompts=60
     )
 
 

@@ -64,7 +64,7 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     if isinstance(compared, str):
         open_ = untested(kind, statement, a, b, compared, terms)
         return replace(open_, estimate=a.mean - b.mean - (asked or 0.0), margin=asked)
-    controls = _controls(a, b, compared, terms)
+    controls = _controls(a, raised, compared, terms)
     shift = compared.shift
     needed = None
     if shift.p >= terms.alpha and shift.spread:
@@ -201,7 +201,7 @@ def _by_hand(compared: Compared, tested: str) -> str:
 
 
 def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> Controls:
-    """Run the controls that the claim declares, in that order.
+    """Run the controls that the claim declares, in that order; `b` is raised by the claim's margin.
 
     Those that change what is read are held against the claim without its margin: they bring about differences, not
     what exceeds one. What is left of a claim with a margin has to exceed it still.

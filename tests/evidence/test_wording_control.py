@@ -177,6 +177,22 @@ def test_over_topics_what_is_left_is_taken_topic_by_topic() -> None:
     )
 
 
+def test_over_topics_what_is_left_has_to_exceed_the_margin() -> None:
+    """A margin of 3 comes off each topic: the wordings that do without the word lie 2.075 apart, and so 0.925 short."""
+    novice, expert = (
+        worded(style, {f"To a {style}: {{topic}}.": mean, f"{style[0]}: {{topic}}.": other}, topics=EIGHT)
+        for style, mean, other in (("novice", 13.0, 3.0), ("expert", 1.0, 1.0))
+    )
+    gains = np.array([0.1, -0.1, 0.2, 0.3, -0.2, 0.1, 0.2, 0.0])
+    novice = replace(novice, values=novice.values + np.concatenate([gains, gains]))
+    with recording(Recorder(controls=("wording",), over=("topics",))):
+        evidence = novice > expert + 3
+    control = only_control(evidence)
+    assert control.estimate == pytest.approx(2.075 - 3)
+    assert control.p == pytest.approx(ttest_1samp(2 + gains - 3, 0, alternative="greater").pvalue)
+    assert (control.answer, evidence.outcome) == ("explains", "explained")
+
+
 def test_free_topics_without_any_spread_are_no_surer_than_their_number() -> None:
     """Where all eight differ by exactly 2 p is 1 / 2^8, as of their signs, and not 0."""
     novice, expert = (

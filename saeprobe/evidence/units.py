@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
+from operator import itemgetter
 from statistics import fmean
 
 import numpy as np
@@ -159,10 +160,6 @@ class _ByUnit:
     pairs: Pairs
     near: str
 
-    @property
-    def fewest(self) -> int:
-        return min(len(self.templates_a), len(self.templates_b))
-
 
 def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
     """Choose the units and test, at the level 1 - alpha; a sentence says why there is no test where there is none.
@@ -171,7 +168,8 @@ def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
     topics. Where most templates are without most topics, topics are units as well.
     """
     means = _by_unit(a, b)
-    usual: Over = "templates" if means.fewest > 1 and means.topics else "topics"
+    several = min(len(means.templates_a), len(means.templates_b)) > 1 and means.topics
+    usual: Over = "templates" if several else "topics"
     wanted: frozenset[Over] = frozenset(terms.over or (usual,))
     if "templates" in wanted and not means.paired and len(means.topics) > 1 and _sparse(a, b, means):
         wanted = frozenset(("templates", "topics"))
@@ -217,8 +215,8 @@ def _cannot(means: _ByUnit, wanted: frozenset[Over], alpha: float) -> str | None
     topics, both = len(means.topics), f"the prompts of {means.a} and {means.b}"
     if not topics:
         return f"{both} share no topic, on which they could be compared"
-    if "templates" in wanted and means.fewest < 2:  # noqa: PLR2004 - one wording is one unit
-        single = means.a if len(means.templates_a) == means.fewest else means.b
+    fewest, single = min((len(means.templates_a), means.a), (len(means.templates_b), means.b), key=itemgetter(0))
+    if "templates" in wanted and fewest < 2:  # noqa: PLR2004 - one wording is one unit
         least = least_units(alpha, paired=means.paired)
         return (
             f"the claim is to hold for other templates, and {single} has a single one; "
@@ -292,6 +290,8 @@ def needed(units: str, have: int, wanted: int | None, *, a_unit: float, shift: S
 
 def needed_in_words(what: Needed, shift: Shift | None = None, *, at: str = "effect and spread") -> str:
     """Say in a sentence what would decide it."""
+    if shift is not None and shift.estimate and not shift.effect:  # of a crossed shift
+        return "Templates and topics point to opposite sides, which no number of them decides"
     if shift is not None and shift.smallest_p >= shift.alpha:
         least = least_units(shift.alpha, paired=what.units != "templates a style")
         return f"{what.have} {what.units} cannot reach it whatever the values; {least} can"

@@ -267,7 +267,7 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
 
     Chance has two sources, and their variances add, as in min F' (Clark, J. Verb. Learn. Verb. Behav. 12, 1973): which
     templates fell to which side, and which topics were taken, whose differences about their mean have their signs
-    turned. p is never smaller than that over either alone, and the interval holds both of theirs.
+    turned. p is never smaller than that over either alone, and 1 where these differ in sign; the interval holds both.
 
     `a` and `b` are means by template, if `paired` of the same one at the same place; `differences` those by topic.
     """
@@ -281,19 +281,20 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
     both = runs + turns, np.vstack([first, second * (1, 0)])  # only the templates take up a shift
     test = _linear(both, estimate, a, b, what=what, alpha=alpha, seed=seed)
     p, interval, topics_error = test.share(0.0), None, float(differences.var(ddof=1)) / count
-    if templates.interval is not None and topics.interval is not None:
-        crossed = invert(test.share, estimate, alpha, step=templates.interval[1] - templates.interval[0])
-        if crossed is not None:
-            ends = (*crossed, *templates.interval, *topics.interval)
-            interval = min(ends), max(ends)
+    one, other = templates.interval, topics.interval
+    if one and other and (crossed := invert(test.share, estimate, alpha, step=one[1] - one[0])):
+        interval = min(crossed[0], one[0], other[0]), max(crossed[1], one[1], other[1])
+    apart = estimate * topics.estimate <= 0  # where the interval holds zero, however sure both are
     return replace(
         templates,
-        p=max(p, alone.p),
+        p=1.0 if apart else max(p, alone.p),
         interval=interval,
         test=f"{test.name}; p is the larger one of {alone.test}" if alone.p > p else test.name,
         seed=test.seed if alone.seed is None else alone.seed,
         spread=templates.spread or topics.spread,
         smallest_p=max(templates.smallest_p, topics.smallest_p),
+        effect=0.0 if apart else templates.effect,
         noise=topics_error * (templates.effect / estimate) ** 2 if templates.spread and estimate else 0.0,
-        rule=f"{test.rule}. The largest p counts, of this and of either sort alone. {templates.rule}. {topics.rule}",
+        rule=f"{test.rule}. The largest p counts, of this and of either sort alone, and 1 where these differ in sign. "
+        f"{templates.rule}. {topics.rule}",
     )

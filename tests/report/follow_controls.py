@@ -14,6 +14,7 @@ from follow_tests import (
     added,
     jackknifed,
     mean_of,
+    of_flips,
     of_groups,
     same,
     values_of,
@@ -170,11 +171,14 @@ def _without_words(evidence: Json, control: Json, _report: Json) -> Two:
 
 
 def _permuted(control: Json, evidence: Json) -> float | None:
-    """Permute the free units, from 4 a side."""
-    parts = [] if evidence["units"].startswith("topics") else [free for free, _ in _free(evidence, control)]
-    if len(parts) < 2 or min(map(len, parts)) < 4:
+    """Permute the free units, or turn the signs of pairs."""
+    if evidence["units"].startswith("topics"):
         return None
-    a, b = parts
+    a, *others = [free for free, _ in _free(evidence, control)]
+    if not others:
+        p = of_flips(a, Shuffle("", 0, 2 ** len(a), None, 0))(0.0)
+        return p / 2 if a.mean() > 0 else 1 - p / 2
+    (b,) = others
     n, even = comb(len(a) + len(b), len(a)), len(a) == len(b)
     if n > 50_000 and not even:
         return None

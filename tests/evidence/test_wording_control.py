@@ -134,6 +134,24 @@ def test_the_other_styles_word_counts_too() -> None:
     assert "in the 4 + 4 of 5 + 4 wordings without 'novice' and 'expert'" in only_control(evidence).detail
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["novices", "NOVICE'S", "\uff4e\uff4f\uff56\uff49\uff43\uff45", "nov\u00adice", "no\u200bvi\u2060ce", "novicehood"],
+)
+def test_a_word_in_another_form_counts_too(said: str) -> None:
+    """A longer word that begins so, letters of full width, and signs between that nobody sees, all say it."""
+    means = {f"n{k}: {{topic}}": 11 + k for k in range(4)} | {f"Notes for {said} on {{topic}}": 15}
+    detail = only_control(under_controls(worded("novice", means), side("expert", (), (1, 2, 3, 4)), "wording")).detail
+    assert "in the 4 + 4 of 5 + 4 wordings without 'novice' and 'expert'" in detail
+
+
+def test_a_word_inside_another_counts_not() -> None:
+    """A longer word that ends so is another one."""
+    means = {f"{k} of an inexpert anovice: {{topic}}": k + 10 for k in range(4)}
+    evidence = under_controls(worded("novice", means), side("expert", (), (1, 2, 3, 4)), "wording")
+    assert only_control(evidence).detail == "no wording says 'novice' and 'expert'"
+
+
 def test_a_field_that_is_called_like_the_word_says_nothing() -> None:
     """`{guru}` in a template is a name in its prompts."""
     means = {f"{k}, as {{guru}} would: {{topic}}": mean for k, mean in enumerate((11, 12, 13, 14))}

@@ -5,6 +5,7 @@ Each tests what it leaves of the units that the claim was tested on, with the er
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -181,8 +182,14 @@ def own_words(a: Measurement, b: Measurement) -> tuple[str, ...]:
 
 
 def _says(prompt: Prompt, words: tuple[str, ...]) -> bool:
-    """Decide whether the wording says a word; a topic that does is on both sides, and a template would show fields."""
-    return mentions(prompt.text.replace(prompt.topic, " ") if prompt.topic else prompt.text, words)
+    """Decide whether the wording says a word, as "novices" does; a topic that does is on both sides.
+
+    Letters of full width, and signs that nobody sees (Cf), hide none. A template would show the names of fields.
+    """
+    text = prompt.text.replace(prompt.topic, " ") if prompt.topic else prompt.text
+    alike = (unicodedata.normalize("NFKC", one) for one in (text, *words))
+    plain, *them = ("".join(sign for sign in one if unicodedata.category(sign) != "Cf") for one in alike)
+    return mentions(plain, them, inflected=True)
 
 
 def _parted(group: Group, free: list[set[str]]) -> tuple[Units, Units]:

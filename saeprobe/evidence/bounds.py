@@ -160,10 +160,10 @@ def _rate_rule(found: Trials, bound: float, tail: float, *, above: bool) -> str:
         return f"{rule}, and p is the exact binomial one"
     shown = [f"{100 * made_up_share(bound, above=side):.3g} %" for side in (above, not above)]
     return (
-        f"{rule}. p is the smaller one of the exact binomial p and of that with as many trials as have the variance "
-        f"between units, at most {found.prompts:.4g} a unit, times the square of t of all trials over t of "
-        "units (Korn & Graubard 1998), with one more unit made up: it would hold even if one more had shown only "
-        f"{shown[0]}, and on the other side {shown[1]}"
+        f"{rule}. p is the smaller one of two: the exact binomial p of the units as single trials, and that of as many "
+        f"trials as have the variance between units and one more, made up, which shows {shown[0]} (on the other side "
+        f"{shown[1]}): at most {found.prompts:.4g} a unit, times the square of t of all trials over t of units (Korn & "
+        "Graubard 1998)"
     )
 
 

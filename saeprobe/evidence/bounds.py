@@ -16,10 +16,17 @@ from saeprobe.evidence.units import mean_shift, needed, needed_in_words, sample_
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.prompts.wordings import copies
-from saeprobe.statistics.intervals import MOST_UNITS, Shares, made_up_share, shares_interval, shares_p, units_for_rate
+from saeprobe.statistics.intervals import (
+    MOST_UNITS,
+    Shares,
+    made_up_share,
+    shares_interval,
+    shares_p,
+    skews,
+    units_for_rate,
+)
 
 MANY = 24  # with fewer units the mean of what cannot be negative is found too small in up to 10 of 100, if it is skewed
-SKEWED = 0.5  # units of this skewness warn of it however many they are: 100 lognormal ones still err in 4 of 100
 
 
 def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Evidence:
@@ -71,10 +78,10 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
         reason += ", without any spread between units"
     elif shift.p < terms.alpha:
         outcome = "supported" if (shift.estimate > 0) == above else "refuted"
-        far = np.array([unit.value for unit in units]) - (base.estimate or 0.0)
-        may = len(units) < MANY or (far**3).mean() > SKEWED * far.var() ** 1.5
-        if shift.estimate < 0 and may and (of.values >= 0).all():
-            reason += f"; if units are skewed, a rare large {what.removesuffix('s')} may be missing"
+        below, few = shift.estimate < 0, len(units) < MANY and (of.values >= 0).all()
+        if (below and few) or skews(np.array([unit.value for unit in units]) - bound):
+            missing = f"a rare {'large' if below else 'small'} {what.removesuffix('s')} may be missing"
+            reason += f"; if units are skewed, {missing}"
     else:
         more = needed(what, len(units), shift.needed, a_unit=len(of.prompts) / len(units), shift=shift)
         reason += f": not distinguished at alpha = {terms.alpha:g}. {needed_in_words(more, shift)}"

@@ -71,7 +71,7 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
     shift = mean_shift(of, terms, bound)
     if shift is None:
         return base
-    reason = f"{amount(of.mean, of.unit)} against {bound:g}, {p_value(shift.p)}"
+    reason = f"{amount(base.estimate or 0.0, of.unit)} against {bound:g}, {p_value(shift.p)}"
     outcome: EvidenceOutcome = "inconclusive"
     more = None
     if not shift.spread:

@@ -87,6 +87,14 @@ def test_units_whose_tail_lies_beyond_the_number_may_miss_more_of_it(count: int,
     assert "missing" not in before.reason
 
 
+def test_a_bound_shows_the_mean_of_its_units() -> None:
+    """A wording at 39 on ten topics and eight at 44 to 51 on two: 419 / 9, and not 1150 / 26 as over the prompts."""
+    of = grid("novice", [[39.0] * 10, *([44.0 + k] * 2 for k in range(8))])
+    evidence = of > 44
+    assert (evidence.estimate, of.mean) == (pytest.approx((39 + 380) / 9), pytest.approx((390 + 760) / 26))
+    assert evidence.reason.startswith("46.6 features against 44, p = ")
+
+
 def test_a_bound_shows_its_units_and_rule() -> None:
     """The means of the templates as they are, the number in the rule, and the alpha of the claim."""
     evidence = templates("novice", SIX) < 20

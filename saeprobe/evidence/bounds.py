@@ -16,10 +16,17 @@ from saeprobe.evidence.units import mean_shift, needed, needed_in_words, sample_
 from saeprobe.evidence.values import Measurement, Quantity, Summary
 from saeprobe.files import amount, is_share, number, p_value
 from saeprobe.prompts.wordings import copies
-from saeprobe.statistics.intervals import MOST_UNITS, Shares, made_up_share, shares_interval, shares_p, units_for_rate
+from saeprobe.statistics.intervals import (
+    MOST_UNITS,
+    Shares,
+    made_up_share,
+    shares_interval,
+    shares_p,
+    skews,
+    units_for_rate,
+)
 
 MANY = 24  # with fewer units the mean of what cannot be negative is found too small in up to 10 of 100, if it is skewed
-SKEWED = 0.5  # units of this skewness warn of it however many they are: 100 lognormal ones still err in 4 of 100
 
 
 def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Evidence:
@@ -65,17 +72,18 @@ def against_bound(of: Quantity, bound: float, terms: Terms, *, above: bool) -> E
     shift = mean_shift(of, terms, bound)
     if shift is None:
         return base
-    reason, holds = f"{amount(of.mean, of.unit)} against {bound:g}, {p_value(shift.p)}", (shift.estimate > 0) == above
+    reason = f"{amount(base.estimate or 0.0, of.unit)} against {bound:g}, {p_value(shift.p)}"
+    holds = (shift.estimate > 0) == above
     outcome: EvidenceOutcome = "inconclusive"
     more = None
     if not shift.spread:
         reason += ", without any spread between units"
     elif shift.p < terms.alpha:
         outcome = "supported" if holds else "refuted"
-        far = np.array([unit.value for unit in units]) - (base.estimate or 0.0)
-        may = len(units) < MANY or (far**3).mean() > SKEWED * far.var() ** 1.5
-        if shift.estimate < 0 and may and (of.values >= 0).all():
-            reason += f"; if units are skewed, a rare large {what.removesuffix('s')} may be missing"
+        below, few = shift.estimate < 0, len(units) < MANY and (of.values >= 0).all()
+        if (below and few) or skews(np.array([unit.value for unit in units]) - bound):
+            missing = f"a rare {'large' if below else 'small'} {what.removesuffix('s')} may be missing"
+            reason += f"; if units are skewed, {missing}"
     else:
         more = needed(what, len(units), shift.needed, a_unit=len(of.prompts) / len(units), shift=shift)
         reason += f": not distinguished at alpha = {terms.alpha:g}. {needed_in_words(more, shift)}"
@@ -161,10 +169,10 @@ def _rate_rule(found: Trials, bound: float, tail: float, *, above: bool) -> str:
         return f"{rule}, and p is the exact binomial one"
     shown = [f"{100 * made_up_share(bound, above=side):.3g} %" for side in (above, not above)]
     return (
-        f"{rule}. p is the smaller one of the exact binomial p and of that with as many trials as have the variance "
-        f"between units, at most {found.prompts:.4g} a unit, times the square of t of all trials over t of "
-        "units (Korn & Graubard 1998), with one more unit made up: it would hold even if one more had shown only "
-        f"{shown[0]}, and on the other side {shown[1]}"
+        f"{rule}. p is the smaller one of two: the exact binomial p of the units as single trials, and that of as many "
+        f"trials as have the variance between units and one more, made up, which shows {shown[0]} (on the other side "
+        f"{shown[1]}): at most {found.prompts:.4g} a unit, times the square of t of all trials over t of units (Korn & "
+        "Graubard 1998)"
     )
 
 

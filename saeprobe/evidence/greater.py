@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
 from saeprobe.evidence.counts import untested
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
-from saeprobe.evidence.units import Compared, compare, needed, needed_in_words, raised_by, sample_of
+from saeprobe.evidence.units import Compared, compare, mean_by, needed, needed_in_words, raised_by, sample_of
 from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
@@ -59,13 +60,13 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     """
     kind: Kind = "greater" if margin is None else "at least"
     statement = f"{a.name} > {b.name if margin is None else margin.name}"
-    asked = None if margin is None else margin.over(b.mean)
     raised = b if margin is None else replace(b, values=margin.times * b.values + margin.plus)
     compared = compare(a, raised, terms)
     if isinstance(compared, str):
-        open_ = untested(kind, statement, a, b, compared, terms)
+        asked, open_ = margin and margin.over(b.mean), untested(kind, statement, a, b, compared, terms)
         return replace(open_, estimate=a.mean - b.mean - (asked or 0.0), margin=asked)
-    controls = _controls(a, b, compared, terms)
+    asked = margin and margin.over((_mean(a, compared) - compared.shift.estimate - margin.plus) / margin.times)
+    controls = _controls(a, raised, compared, terms)
     shift = compared.shift
     needed = None
     if shift.p >= terms.alpha and shift.spread:
@@ -134,6 +135,12 @@ def _needed_between(a: Measurement, b: Measurement, compared: Compared, *, wante
     return needed(names, min(n_a, n_b), wanted, a_unit=each, shift=compared.shift)
 
 
+def _mean(a: Measurement, compared: Compared) -> float:
+    """Return the mean of the first side's units, which the test compares; that of all prompts may be another one."""
+    means = mean_by(a, "topics" if compared.units.startswith("topics") else "templates") if compared.paired else {}
+    return fmean(means.get(unit.unit, unit.value) for unit in compared.unit_values[: compared.n_units[0]])
+
+
 Controls = tuple[ControlResult, ...]
 
 
@@ -153,8 +160,9 @@ def _judge(
     apart = f"a difference of {estimate}"
     if asked is not None:
         apart = f"{estimate} beyond the margin of {number(asked, a.unit)}"
-    numbers = f"{against(a.mean, b.mean, a.unit)}, {apart}"
-    if {prompt.topic for prompt in a.prompts} != {prompt.topic for prompt in b.prompts}:  # the means are of all prompts
+    first = _mean(a, compared)
+    numbers = f"{against(first, first - shift.estimate - (asked or 0.0), a.unit)}, {apart}"
+    if {prompt.topic for prompt in a.prompts} != {prompt.topic for prompt in b.prompts}:
         shared = "topic" if compared.n_topics == 1 else f"{compared.n_topics} topics"
         numbers += f" on the {shared} that both have"
     numbers += f", {p_value(shift.p)}"
@@ -200,7 +208,7 @@ def _by_hand(compared: Compared, tested: str) -> str:
 
 
 def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) -> Controls:
-    """Run the controls that the claim declares, in that order.
+    """Run the controls that the claim declares, in that order; `b` is raised by the claim's margin.
 
     Those that change what is read are held against the claim without its margin: they bring about differences, not
     what exceeds one. What is left of a claim with a margin has to exceed it still.
@@ -232,7 +240,7 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
         return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
     edges = above.shift, below.shift
     p, decides = max((_one_sided(edge, side=side), edge.rule) for edge, side in zip(edges, (1, -1), strict=True))
-    judged = _judge_equal(a, b, compared, edges, margin=margin, p=p)
+    judged = _judge_equal(a, compared, edges, margin=margin, p=p)
     needed = None
     if judged[0] == "inconclusive" and compared.shift.spread:  # from the nearer edge, inside the margin or outside
         known = [edge.needed for edge in edges if edge.needed is not None]
@@ -262,12 +270,11 @@ def _one_sided(shift: Shift, *, side: int) -> float:
     return towards(shift.p, holds=side * shift.estimate > 0)
 
 
-def _judge_equal(
-    a: Measurement, b: Measurement, compared: Compared, edges: tuple[Shift, Shift], *, margin: float, p: float
-) -> Judged:
+def _judge_equal(a: Measurement, compared: Compared, edges: tuple[Shift, Shift], *, margin: float, p: float) -> Judged:
     shift, within = compared.shift, f"± {margin:g}"
     alpha = shift.alpha / 2  # of each one-sided test
-    numbers = f"{against(a.mean, b.mean, a.unit)}, a difference of {number(shift.estimate, a.unit, signed=True)}"
+    first, apart = _mean(a, compared), number(shift.estimate, a.unit, signed=True)
+    numbers = f"{against(first, first - shift.estimate, a.unit)}, a difference of {apart}"
     if shift.interval is None:
         why = f"{compared.n_units[0]} units" if shift.spread else "units without spread"
         return "inconclusive", f"{numbers}; {why} give no interval to hold against {within}"

@@ -294,6 +294,8 @@ def needed(units: str, have: int, wanted: int | None, *, a_unit: float, shift: S
 
 def needed_in_words(what: Needed, shift: Shift | None = None, *, at: str = "effect and spread") -> str:
     """Say in a sentence what would decide it."""
+    if shift is not None and shift.estimate and not shift.effect:  # of a crossed shift
+        return "Templates and topics point to opposite sides, which no number of them decides"
     if shift is not None and shift.smallest_p >= shift.alpha:
         least = least_units(shift.alpha, paired=what.units != "templates a style")
         return f"{what.have} {what.units} cannot reach it whatever the values; {least} can"

@@ -217,22 +217,22 @@ _UNSPACED: Final = (
 _HAN_OR_KANA: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
-def mentions(text: str, words: Iterable[str]) -> bool:
-    """Say whether `text` has any of the words, in capitals or not; a word counts where it stands as a whole.
+def mentions(text: str, words: Iterable[str], *, inflected: bool = False) -> bool:
+    """Say whether `text` has any of the words, in capitals or not, as a whole or, `inflected`, as its beginning.
 
     >>> mentions("Explain it to a Novice.", ["novice"]), mentions("Explain novices.", ["novice"])
     (True, False)
     """
     folded, *them = (unicodedata.normalize("NFC", one).casefold() for one in (text, *words))
-    return any(_pattern(word).search(folded) for word in them)
+    return any(_pattern(word, inflected=inflected).search(folded) for word in them)
 
 
 @cache
-def _pattern(word: str) -> re.Pattern[str]:
+def _pattern(word: str, *, inflected: bool) -> re.Pattern[str]:
     """Return what finds words; an end that is no letter, as that of "C++", or of an unspaced script stands anywhere."""
     letter = f"[^\\W{_UNSPACED}]"  # of a script with blanks: "a novice" in a Chinese sentence is a word too
     before = f"(?<!{letter})" if re.match(letter, word) else ""
-    after = f"(?!{letter})" if re.match(letter, word[-1:]) else ""
+    after = f"(?!{letter})" if re.match(letter, word[-1:]) and not inflected else ""
     return re.compile(before + r"\s+".join(map(re.escape, word.split())) + after)
 
 

@@ -13,7 +13,7 @@ from math import comb, hypot, inf, sqrt
 import numpy as np
 
 from saeprobe.shapes import Float
-from saeprobe.statistics.intervals import FEWEST_A_SIDE, flips_countable, permutations_countable, units_to_decide
+from saeprobe.statistics.intervals import FEWEST_A_SIDE, flips_countable, permutations_countable, skews, units_to_decide
 from saeprobe.statistics.permutation import (
     Large,
     Looked,
@@ -33,9 +33,9 @@ FARTHEST = 1e6  # times the first guess an end is looked for; beyond it only the
 SMALLEST = 1e-150  # a range below has a variance that no floating-point number holds
 TIED = 1e-10  # statistics that differ by a smaller share are the same, and a smaller share of squares is no variance
 
-WARNING = (  # which is the limit of every test of means
-    "one side scatters over twice as much; if it is skewed too, one such verdict in 10 to 20 may be wrong in its favour"
-)
+# the limits of every test of means: so often are two sides that are equal called unequal
+WIDE = "one side scatters over twice as much; if it is skewed too, 8 to 18 of 100 such verdicts are given by chance"
+TAIL = "the differences have their longer tail on the other side; 6 to 16 of 100 such verdicts are given by chance"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def unpaired_shift(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequen
     test, spread = unpaired_test(a, b, alpha=alpha, seed=seed, pairs=pairs), varies(a, size) or varies(b, size)
     pooled = hypot(*deviations) / sqrt(2) if spread else None  # as in Cohen's d
     shift = _shift(difference_of_means(a, b), test, pooled, alpha=alpha, paired=False)
-    return replace(shift, warning=WARNING) if spread and max(deviations) > 2 * min(deviations) else shift
+    return replace(shift, warning=WIDE) if spread and max(deviations) > 2 * min(deviations) else shift
 
 
 def unpaired_test(a: Units, b: Units, *, alpha: float, seed: int, pairs: Sequence[tuple[int, int]] = ()) -> Tested:
@@ -191,7 +191,8 @@ def paired_shift(differences: Units, *, alpha: float, seed: int, scale: float = 
     check(differences)
     test = paired_test(differences, alpha=alpha, seed=seed)
     deviation = float(differences.std(ddof=1)) if varies(differences, scale) else None
-    return _shift(float(differences.mean()), test, deviation, alpha=alpha, paired=True)
+    shift = _shift(float(differences.mean()), test, deviation, alpha=alpha, paired=True)
+    return replace(shift, warning=TAIL) if shift.spread and skews(differences) else shift
 
 
 def paired_test(differences: Units, *, alpha: float, seed: int) -> Tested:
@@ -256,8 +257,7 @@ def invert(share: Share, estimate: float, alpha: float, *, step: float) -> tuple
             inside, outside = outside, max(2 * outside, step)
         while outside - inside > PRECISION * outside:
             middle = (inside + outside) / 2
-            held = share(estimate + direction * middle) >= alpha
-            inside, outside = (middle, outside) if held else (inside, middle)
+            inside, outside = (middle, outside) if share(estimate + direction * middle) >= alpha else (inside, middle)
         ends.append(estimate + direction * inside)
     return ends[0], ends[1]
 
@@ -267,7 +267,7 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
 
     Chance has two sources, and their variances add, as in min F' (Clark, J. Verb. Learn. Verb. Behav. 12, 1973): which
     templates fell to which side, and which topics were taken, whose differences about their mean have their signs
-    turned. p is never smaller than that over either alone, and the interval holds both of theirs.
+    turned. p is never smaller than that over either alone, and 1 where these differ in sign; the interval holds both.
 
     `a` and `b` are means by template, if `paired` of the same one at the same place; `differences` those by topic.
     """
@@ -281,19 +281,20 @@ def crossed_shift(a: Units, b: Units, differences: Units, *, alpha: float, seed:
     both = runs + turns, np.vstack([first, second * (1, 0)])  # only the templates take up a shift
     test = _linear(both, estimate, a, b, what=what, alpha=alpha, seed=seed)
     p, interval, topics_error = test.share(0.0), None, float(differences.var(ddof=1)) / count
-    if templates.interval is not None and topics.interval is not None:
-        crossed = invert(test.share, estimate, alpha, step=templates.interval[1] - templates.interval[0])
-        if crossed is not None:
-            ends = (*crossed, *templates.interval, *topics.interval)
-            interval = min(ends), max(ends)
+    one, other = templates.interval, topics.interval
+    if one and other and (crossed := invert(test.share, estimate, alpha, step=one[1] - one[0])):
+        interval = min(crossed[0], one[0], other[0]), max(crossed[1], one[1], other[1])
+    apart = estimate * topics.estimate <= 0  # where the interval holds zero, however sure both are
     return replace(
         templates,
-        p=max(p, alone.p),
+        p=1.0 if apart else max(p, alone.p),
         interval=interval,
         test=f"{test.name}; p is the larger one of {alone.test}" if alone.p > p else test.name,
         seed=test.seed if alone.seed is None else alone.seed,
         spread=templates.spread or topics.spread,
         smallest_p=max(templates.smallest_p, topics.smallest_p),
+        effect=0.0 if apart else templates.effect,
         noise=topics_error * (templates.effect / estimate) ** 2 if templates.spread and estimate else 0.0,
-        rule=f"{test.rule}. The largest p counts, of this and of either sort alone. {templates.rule}. {topics.rule}",
+        rule=f"{test.rule}. The largest p counts, of this and of either sort alone, and 1 where these differ in sign. "
+        f"{templates.rule}. {topics.rule}",
     )

@@ -75,6 +75,26 @@ def test_few_units_below_a_number_may_miss_a_large_one(units: int, *, said: bool
     assert "missing" not in (signed < 20).reason
 
 
+@pytest.mark.parametrize("count", [8, 30])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_units_whose_tail_lies_beyond_the_number_may_miss_more_of_it(count: int, sign: int) -> None:
+    """Of units with a tail below "above -20" is warned of, and of mirrored ones "below 20", but not the other way."""
+    of = templates("novice", [sign * (2 - 8 * 0.5**unit) for unit in range(count)])
+    beyond, before = (of > -20, of < 20) if sign == 1 else (of < 20, of > -20)
+    assert (beyond.outcome, before.outcome) == ("supported", "supported")
+    rare = "small" if sign == 1 else "large"
+    assert beyond.reason.endswith(f"; if units are skewed, a rare {rare} template may be missing")
+    assert "missing" not in before.reason
+
+
+def test_a_bound_shows_the_mean_of_its_units() -> None:
+    """A wording at 39 on ten topics and eight at 44 to 51 on two: 419 / 9, and not 1150 / 26 as over the prompts."""
+    of = grid("novice", [[39.0] * 10, *([44.0 + k] * 2 for k in range(8))])
+    evidence = of > 44
+    assert (evidence.estimate, of.mean) == (pytest.approx((39 + 380) / 9), pytest.approx((390 + 760) / 26))
+    assert evidence.reason.startswith("46.6 features against 44, p = ")
+
+
 def test_a_bound_shows_its_units_and_rule() -> None:
     """The means of the templates as they are, the number in the rule, and the alpha of the claim."""
     evidence = templates("novice", SIX) < 20

@@ -84,13 +84,18 @@ def test_a_unit_counts_with_the_share_of_its_prompts() -> None:
     assert evidence.rule == (
         "supported where the one-sided p of 6 in 12 templates against a rate of 0.25, on the side >, is below "
         "alpha / 2 = 0.025; refuted where that of the other side is; inconclusive otherwise. A unit counts with the "
-        "share of its prompts. p is the smaller one of the exact binomial p and of that with as many trials as have "
-        "the variance between units, at most 4 a unit, times the square of t of all trials over t of units (Korn & "
-        "Graubard 1998), with one more unit made up: it would hold even if one more had shown only 3.35 %, and on the "
-        "other side 75 %"
+        "share of its prompts. p is the smaller one of two: the exact binomial p of the units as single trials, and "
+        "that of as many trials as have the variance between units and one more, made up, which shows 3.35 % (on the "
+        "other side 75 %): at most 4 a unit, times the square of t of all trials over t of units (Korn & Graubard 1998)"
     )
     assert evidence.alpha == 0.05
     assert [sample.n for sample in evidence.samples] == [48]
+
+
+def test_templates_as_single_trials_have_none_made_up() -> None:
+    """Six without an exception lie above 50 % with p = 1 / 64, and would not if a seventh had failed: 8 / 128."""
+    assert (of_templates(*[4] * 6) > 0.5).p == pytest.approx(1 / 64)
+    assert (of_templates(*[4] * 6, 0) > 0.5).outcome == "inconclusive"
 
 
 def test_templates_that_agree_support_a_bound_that_they_could_not_as_trials() -> None:

@@ -86,8 +86,8 @@ def test_the_topics_that_both_have_are_counted() -> None:
     a = grid("novice", rows, topics=("x", "y", "z"))
     of_two = (a > grid("expert", low, topics=("x", "y", "w"))).reason
     of_one = (a > grid("expert", low, topics=("x", "v", "w"))).reason
-    assert of_two == "12.5 against 3.5 features, a difference of +9 on the 2 topics that both have, p = 0.029"
-    assert of_one == "12.5 against 3.5 features, a difference of +9 on the topic that both have, p = 0.029"
+    assert of_two == "12 against 3 features, a difference of +9 on the 2 topics that both have, p = 0.029"
+    assert of_one == "11.5 against 2.5 features, a difference of +9 on the topic that both have, p = 0.029"
 
 
 def test_p_at_alpha_is_open_and_told_what_would_decide() -> None:

@@ -11,6 +11,7 @@ from grids import grid, summary, templates
 from hypothesis import given
 from hypothesis import strategies as st
 
+from saeprobe.claims import Over
 from saeprobe.evidence.compare import about, every
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
 from saeprobe.evidence.values import Measurement
@@ -116,6 +117,28 @@ def test_what_is_left_under_a_control_has_to_exceed_the_margin_too() -> None:
     assert (holds.estimate, fails.estimate) == pytest.approx((7.0, 4.0))
     assert (holds.controls[0].estimate, fails.controls[0].estimate) == pytest.approx((1.0, -2.0))
     assert "but explained by length" in fails.reason
+
+
+UNEVEN = [[20.0] * 10, *([30.0 + k, 30.0 + k] for k in range(5))], [[10.0] * 2 for _ in range(5)] + [[12.0] * 10]
+
+
+@pytest.mark.parametrize(
+    ("over", "shown", "beyond"),
+    [
+        # topics 0 and 1 have (20 + 160) / 6 = 30 and 62 / 6, the other eight 20 and 12
+        ("topics", "22 against 11.7 features", "22 against 11.7 features, +3.5 beyond the margin of 6.83"),
+        # their levels are 20.17 and 16, on average 16.83: a wording on two topics alone is lowered by 3.33
+        ("templates", "27.2 against 7.56 features", "27.5 against 8.67 features, +13.5 beyond the margin of 5.33"),
+    ],
+)
+def test_the_means_in_a_reason_are_those_of_the_units(over: Over, shown: str, beyond: str) -> None:
+    """Their difference is the one tested, and what a margin asks for is of them, whatever all prompts have."""
+    a, b = (grid(style, rows) for style, rows in zip(("novice", "expert"), UNEVEN, strict=True))
+    with recording(Recorder(over=(over,))):
+        plain, margin, same = a > b, a > 1.5 * b + 1, a == about(b, margin=100)
+    assert plain.reason.startswith(f"{shown}, a difference of ")
+    assert same.reason.startswith(f"{shown}, a difference of ")
+    assert margin.reason.startswith(f"{beyond}, p")
 
 
 def test_shares_without_spread_decide_nothing_beyond_a_margin() -> None:

@@ -51,9 +51,8 @@ def test_the_rule_for_templates_and_topics_tells_of_both_and_of_what_is_drawn() 
         evidence = NOVICE > EXPERT
     assert evidence.units == "templates and topics"
     assert evidence.rule.startswith(DECIDES + OF_TEMPLATES + OF_TOPICS + INTERVAL + ". The difference of the ")
-    assert (
-        ". The largest p counts, of this and of either sort alone. The difference of the means came " in evidence.rule
-    )
+    whole = ". The largest p counts, of this and of either sort alone, and 1 where these differ in sign. The difference"
+    assert whole in evidence.rule
 
 
 def test_the_rule_says_what_controls_do() -> None:

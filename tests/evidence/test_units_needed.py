@@ -41,6 +41,17 @@ def test_units_that_cannot_reach_alpha_need_what_the_test_needs() -> None:
     assert needed("templates a style", 3, None, a_unit=1, shift=three).wanted == 4
 
 
+def test_templates_and_topics_that_contradict_each_other_are_named() -> None:
+    """Novice lies above expert in all wordings but one, which alone has the other eight topics, and is far lower."""
+    novice = grid("novice", [[39.0] * 10, *([44.0 + k / 4] * 2 for k in range(7))])
+    expert = grid("expert", [*([40.0 + k / 4] * 2 for k in range(7)), [43.0] * 10])
+    evidence = novice > expert
+    assert evidence.interval is not None
+    assert (evidence.outcome, evidence.p, evidence.needed and evidence.needed.wanted) == ("inconclusive", 1.0, None)
+    assert evidence.interval[0] < 0 < evidence.interval[1]
+    assert evidence.reason.endswith("Templates and topics point to opposite sides, which no number of them decides")
+
+
 def test_units_are_called_what_they_are() -> None:
     """Templates that both sides share are templates; those of each style are a style's."""
     same = {"wording": "shopping"}

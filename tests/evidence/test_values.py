@@ -350,12 +350,12 @@ def test_what_no_test_answers_is_refused_with_what_to_write(write: Callable[...,
 
 
 def test_a_difference_on_some_topics_alone_says_so() -> None:
-    """The means are of all prompts and the difference of the shared topics, so that one need not follow from both."""
+    """The means are those of the shared topics, as the difference is, and not of all prompts."""
     few = grid("novice", [[10.0, 10], [11, 11], [12, 12], [13, 13]])
     many = grid("expert", [[3.0, 3, 40], [4, 4, 40], [5, 5, 40], [4, 4, 40]])
     evidence = few > many
     assert evidence.reason == (
-        "11.5 against 16 features, a difference of +7.5 on the 2 topics that both have, p = 0.029"
+        "11.5 against 4 features, a difference of +7.5 on the 2 topics that both have, p = 0.029"
     )
     one = grid("novice", [[10.0], [11], [12], [13]])
     assert " on the topic that both have, p" in (one > many).reason

@@ -48,13 +48,18 @@ def test_what_is_left_is_welchs_t_over_the_free_wordings() -> None:
     assert [unit.value for unit in control.unit_values] == pytest.approx([*FREE_A, *FREE_B])
 
 
-def test_three_free_wordings_are_judged_by_welch_alone() -> None:
-    """No permutation of 3 + 3 could reach alpha."""
-    control = only_control(compared(FREE_A[:3], FREE_B[:3]))
-    welch = ttest_ind(FREE_A[:3], FREE_B[:3], equal_var=False, alternative="greater")
-    assert control.p == pytest.approx(welch.pvalue)
-    assert control.p is not None
-    assert control.p < 1 / 20
+@pytest.mark.parametrize(("free", "more"), [(0, 4), (1, 3), (2, 2), (3, 1)])
+def test_fewer_than_four_free_wordings_are_no_control(free: int, more: int) -> None:
+    """Where wordings show all or nothing three agree by chance: Welch's t would withstand in up to 13 of 100."""
+    evidence = compared(FREE_A[:free], FREE_B)
+    why = (
+        f"{free} of {free + 5} wordings of novice do without 'novice' and 'expert'; at least 4 are needed, {more} more"
+    )
+    assert evidence.estimate is not None
+    assert only_control(evidence) == unrun("wording", why, estimate=evidence.estimate)
+    assert evidence.outcome == "inconclusive"
+    assert f"but the control for wording could not be run: {why}" in evidence.reason
+    assert only_control(compared(FREE_A, FREE_B[:free])).detail == why.replace("of novice", "of expert")
 
 
 def test_half_of_the_effect_comes_off_with_the_error_of_both_cells() -> None:
@@ -75,37 +80,41 @@ def test_an_effect_of_the_word_alone_is_explained_and_named() -> None:
     control = only_control(evidence)
     assert control.answer == "explains"
     assert evidence.outcome == "explained"
-    assert ", but explained by wording: in the 4 + 4 wordings without 'novice' and 'expert' +0.1 " in evidence.reason
+    assert (
+        ", but explained by wording: in the 4 + 4 of 9 + 9 wordings without 'novice' and 'expert' +0.1 "
+        in evidence.reason
+    )
 
 
-def test_two_free_wordings_cannot_tell_and_the_reason_says_how_many_could() -> None:
-    """A half of the effect in two wordings is no evidence; more of them would be."""
-    evidence = compared((5.0, 9.0), (1.0, 3.0))
-    control = only_control(evidence)
-    assert control.answer == "cannot tell"
-    assert evidence.outcome == "inconclusive"
-    wanted = units_to_decide(5 / 5**0.5, alpha=0.1, paired=False)
+def test_free_wordings_that_cannot_tell_say_how_many_could() -> None:
+    """The difference is 3.5 and the variances are 38 / 3 and 5 / 3; one-sided alpha is a two-sided 2 alpha."""
+    control = only_control(evidence := compared((2.0, 9.0, 4.0, 9.0), (1.0, 3.0, 4.0, 2.0)))
+    assert (control.answer, evidence.outcome) == ("cannot tell", "inconclusive")
+    wanted = units_to_decide(3.5 / ((38 / 3 + 5 / 3) / 2) ** 0.5, alpha=0.1, paired=False)
     assert wanted is not None
-    assert f"; about {wanted} such wordings a style would decide it, {wanted - 2} more" in evidence.reason
+    assert f"; about {wanted} such wordings a style would decide it, {wanted - 4} more" in evidence.reason
 
 
 def test_free_wordings_that_never_vary_are_judged_by_their_order() -> None:
-    """A feature fires on every novice prompt and on no expert prompt: 1 / 70 for four wordings, nothing for two."""
-    for count, answer in ((4, "withstood"), (2, "cannot tell")):
-        novice, expert = side("novice", (1,) * 4, (1,) * count), side("expert", (0,) * 4, (0,) * count)
-        fires, silent = (replace(one, values=np.full(len(one.values), v)) for one, v in ((novice, 1.0), (expert, 0.0)))
-        assert only_control(under_controls(fires, silent, "wording")).answer == answer
+    """A feature fires on every novice prompt and on no expert prompt: 1 / 70 for four wordings."""
+    sides = (side(style, (value,) * 4, (value,) * 4) for style, value in (("novice", 1), ("expert", 0)))
+    fires, silent = (replace(one, values=np.full(24, v)) for one, v in zip(sides, (1.0, 0.0), strict=True))
+    control = only_control(under_controls(fires, silent, "wording"))
+    assert (control.answer, control.p) == ("withstood", pytest.approx(1 / 70))
 
 
-def test_paired_arms_are_judged_by_their_pairs() -> None:
-    """The same prompts in two arms: the differences of the free wordings, by one t."""
-    arm = side("novice", (1.0, 2.0, 3.0, 2.0), FREE_A)
-    gains = np.repeat((9.0, 8.0, 9.5, 8.5, 0.1, 0.2, -0.1, 0.0), 3)
-    evidence = under_controls(replace(arm, values=arm.values + gains, label="steered"), arm, "wording")
+@pytest.mark.parametrize(
+    ("gains", "p"), [((0.1, 0.2, -0.1, 0.0), 6 / 16), ((0.1, 0.12, 0.11, 0.13, 0.14, 0.1), 1 / 64)]
+)
+def test_paired_arms_are_judged_by_their_pairs(gains: Sequence[float], p: float) -> None:
+    """The same prompts in two arms: the differences of the free wordings, by their signs where t is smaller."""
+    arm = side("novice", (1.0, 2.0, 3.0, 2.0), (*FREE_A, 8.0, 7.5)[: len(gains)])
+    of_all = np.repeat((9.0, 8.0, 9.5, 8.5, *gains), 3)
+    evidence = under_controls(replace(arm, values=arm.values + of_all, label="steered"), arm, "wording")
     control = only_control(evidence)
-    of_pairs = ttest_1samp((0.1, 0.2, -0.1, 0.0), 0, alternative="greater")
-    assert control.p == pytest.approx(of_pairs.pvalue)
-    assert control.answer == "explains"
+    assert ttest_1samp(gains, 0, alternative="greater").pvalue < p
+    assert control.p == pytest.approx(p)
+    assert control.answer == ("withstood" if p < 0.05 else "explains")
 
 
 def test_templates_without_any_word_are_left_as_they_are() -> None:
@@ -120,9 +129,27 @@ def test_templates_without_any_word_are_left_as_they_are() -> None:
 
 def test_the_other_styles_word_counts_too() -> None:
     """A novice prompt that says `expert` is left out with those that say `novice`."""
-    novice = worded("novice", {"a: {topic}": 11, "b: {topic}": 12, "no Expert: {topic}": 13, "c: {topic}": 14})
-    evidence = under_controls(novice, side("expert", (), (1, 2, 3, 4)), "wording")
-    assert "in the 3 + 4 wordings without 'novice' and 'expert'" in only_control(evidence).detail
+    means = {"a: {topic}": 11, "b: {topic}": 12, "no Expert: {topic}": 13, "c: {topic}": 14, "d: {topic}": 15}
+    evidence = under_controls(worded("novice", means), side("expert", (), (1, 2, 3, 4)), "wording")
+    assert "in the 4 + 4 of 5 + 4 wordings without 'novice' and 'expert'" in only_control(evidence).detail
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["novices", "NOVICE'S", "\uff4e\uff4f\uff56\uff49\uff43\uff45", "nov\u00adice", "no\u200bvi\u2060ce", "novicehood"],
+)
+def test_a_word_in_another_form_counts_too(said: str) -> None:
+    """A longer word that begins so, letters of full width, and signs between that nobody sees, all say it."""
+    means = {f"n{k}: {{topic}}": 11 + k for k in range(4)} | {f"Notes for {said} on {{topic}}": 15}
+    detail = only_control(under_controls(worded("novice", means), side("expert", (), (1, 2, 3, 4)), "wording")).detail
+    assert "in the 4 + 4 of 5 + 4 wordings without 'novice' and 'expert'" in detail
+
+
+def test_a_word_inside_another_counts_not() -> None:
+    """A longer word that ends so is another one."""
+    means = {f"{k} of an inexpert anovice: {{topic}}": k + 10 for k in range(4)}
+    evidence = under_controls(worded("novice", means), side("expert", (), (1, 2, 3, 4)), "wording")
+    assert only_control(evidence).detail == "no wording says 'novice' and 'expert'"
 
 
 def test_a_field_that_is_called_like_the_word_says_nothing() -> None:
@@ -145,22 +172,6 @@ def test_a_topic_that_is_the_word_says_nothing_of_the_wording() -> None:
     assert only_control(under_controls(novice, expert, "wording")).answer == "withstood"
 
 
-@pytest.mark.parametrize(("left", "told"), [((), "0 of 5"), ((3.0,), "1 of 6")])
-def test_fewer_than_two_templates_are_no_control(left: Sequence[float], told: str) -> None:
-    """With one template, or none, without the word the control cannot be run, and the claim is open."""
-    evidence = compared(left, (1, 2))
-    why = f"{told} wordings of novice do without 'novice' and 'expert'; at least 2 are needed"
-    assert evidence.estimate is not None
-    assert only_control(evidence) == unrun("wording", why, estimate=evidence.estimate)
-    assert evidence.outcome == "inconclusive"
-    assert f"but the control for wording could not be run: {told} wordings of novice" in evidence.reason
-
-
-def test_the_smaller_side_needs_two_templates_too() -> None:
-    """The side that has too few is named, whichever it is."""
-    assert only_control(compared((1, 2), (1,))).detail.startswith("1 of 6 wordings of expert do without")
-
-
 def test_over_topics_what_is_left_is_taken_topic_by_topic() -> None:
     """Two wordings a style, one of them without the word: by a paired t of its differences, and of these less half."""
     novice, expert = (
@@ -175,6 +186,22 @@ def test_over_topics_what_is_left_is_taken_topic_by_topic() -> None:
     assert control.numbers["p of C"] == pytest.approx(
         ttest_1samp(2 + gains - (2 + gains / 2) / 2, 0, alternative="less").pvalue
     )
+
+
+def test_over_topics_what_is_left_has_to_exceed_the_margin() -> None:
+    """A margin of 3 comes off each topic: the wordings that do without the word lie 2.075 apart, and so 0.925 short."""
+    novice, expert = (
+        worded(style, {f"To a {style}: {{topic}}.": mean, f"{style[0]}: {{topic}}.": other}, topics=EIGHT)
+        for style, mean, other in (("novice", 13.0, 3.0), ("expert", 1.0, 1.0))
+    )
+    gains = np.array([0.1, -0.1, 0.2, 0.3, -0.2, 0.1, 0.2, 0.0])
+    novice = replace(novice, values=novice.values + np.concatenate([gains, gains]))
+    with recording(Recorder(controls=("wording",), over=("topics",))):
+        evidence = novice > expert + 3
+    control = only_control(evidence)
+    assert control.estimate == pytest.approx(2.075 - 3)
+    assert control.p == pytest.approx(ttest_1samp(2 + gains - 3, 0, alternative="greater").pvalue)
+    assert (control.answer, evidence.outcome) == ("explains", "explained")
 
 
 def test_free_topics_without_any_spread_are_no_surer_than_their_number() -> None:
@@ -196,7 +223,7 @@ def test_a_single_wording_that_says_the_word_is_no_control() -> None:
     novice = worded("novice", {"To a novice: {topic}.": 3.0}, topics=EIGHT)
     expert = worded("expert", {"Review {topic}.": 1.0}, topics=EIGHT)
     detail = only_control(under_controls(novice, expert, "wording")).detail
-    assert detail == "0 of 1 wordings of novice do without 'novice' and 'expert'; at least 1 are needed"
+    assert detail == "0 of 1 wordings of novice do without 'novice' and 'expert'; at least 1 are needed, 1 more"
 
 
 def test_words_that_nobody_names_are_no_control() -> None:

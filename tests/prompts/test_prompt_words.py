@@ -89,6 +89,23 @@ def test_a_word_is_said_where_it_stands_as_a_whole(text: str, word: str, says: b
     assert mentions(text, [word]) == says
 
 
+@pytest.mark.parametrize(
+    ("text", "word", "says"),
+    [
+        ("Explain it to novices.", "novice", True),
+        ("a novice", "novice", True),
+        ("a nov", "novice", False),
+        ("the anovice", "novice", False),
+        ("steps by step", "step by", False),
+        ("step bypass", "step by", True),
+        ("请向新手们解释", "新手", True),
+    ],
+)
+def test_an_inflected_word_is_said_where_another_begins_with_it(text: str, word: str, says: bool):  # noqa: FBT001 - as above
+    """Its end may be that of a longer word, its beginning may not."""
+    assert mentions(text, [word], inflected=True) == says
+
+
 def test_any_of_several_words_counts():
     """One is enough, and of none there is nothing to say."""
     assert mentions("a beginner", ["novice", "beginner"])

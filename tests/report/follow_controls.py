@@ -14,6 +14,7 @@ from follow_tests import (
     added,
     jackknifed,
     mean_of,
+    of_flips,
     of_groups,
     same,
     values_of,
@@ -103,28 +104,22 @@ def _at_equal_length(evidence: Json, control: Json, _report: Json) -> Two:
     x, _ = _groups(evidence, np.array(values_of(control)), n_a)
     effect, gap = (of[0].mean() - (of[1].mean() if len(of) > 1 else 0.0) for of in (y, x))
     if evidence["units"].startswith("topics"):  # of lengths by topic the report has differences only
-        slope, of_slope, freedom = numbers["slope"], numbers["error of slope"] ** 2, len(y[0]) - 2.0
-        of_effect = mean_of(y[0]).error ** 2
+        slope, parts = numbers["slope"], [(mean_of(y[0]).error ** 2, numbers["error of slope"] ** 2, len(y[0]) - 2.0)]
     else:
         apart = [(one - one.mean(), other - other.mean()) for one, other in zip(x, y, strict=True)]
-        squares = np.array([one @ one for one, _ in apart])
-        slope = sum(one @ other for one, other in apart) / squares.sum()
-        rest = np.array([((other - slope * one) ** 2).sum() for one, other in apart])
-        counts = np.array([len(one) for one in x])
-        if len({*counts.tolist()}) == 1:
-            freedom = float(counts.sum() - len(x) - 1)
-            variances = np.full(len(x), rest.sum() / freedom)
-        else:
-            variances = rest / (counts - 1.5)
-            of_means = variances / counts
-            freedom = min(counts.sum() - 3.0, of_means.sum() ** 2 / (of_means**2 / (counts - 1)).sum())
-        of_effect, of_slope = float((variances / counts).sum()), float((variances * squares).sum() / squares.sum() ** 2)
-    whole = _beside_topics(Contrast(effect, sqrt(of_effect), freedom), topics, 1.0)
-    left, half = (
-        Contrast(share * effect - slope * gap, sqrt(share**2 * whole.error**2 + gap**2 * of_slope), whole.freedom)
-        for share in (1.0, 0.5)
-    )
-    return left, half
+        whole = sum(one @ one for one, _ in apart)
+        slope, parts = sum(one @ other for one, other in apart) / whole, []
+        for one, other in apart:
+            freedom = len(one) - 1 - one @ one / whole
+            variance = ((other - slope * one) ** 2).sum() / freedom
+            parts.append((variance / len(one), variance * (one @ one) / whole**2, freedom))
+
+    def left(share: float) -> Contrast:
+        errors = [(sqrt(share**2 * of_mean + gap**2 * of_slope), freedom) for of_mean, of_slope, freedom in parts]
+        whole = added(*((1.0, Contrast(0.0, error, freedom)) for error, freedom in errors))
+        return _beside_topics(whole._replace(estimate=share * effect - slope * gap), topics, share)
+
+    return left(1.0), left(0.5)
 
 
 def _met(numbers: dict[str, float]) -> bool:
@@ -176,11 +171,14 @@ def _without_words(evidence: Json, control: Json, _report: Json) -> Two:
 
 
 def _permuted(control: Json, evidence: Json) -> float | None:
-    """Permute the free units, from 4 a side."""
-    parts = [] if evidence["units"].startswith("topics") else [free for free, _ in _free(evidence, control)]
-    if len(parts) < 2 or min(map(len, parts)) < 4:
+    """Permute the free units, or turn the signs of pairs."""
+    if evidence["units"].startswith("topics"):
         return None
-    a, b = parts
+    a, *others = [free for free, _ in _free(evidence, control)]
+    if not others:
+        p = of_flips(a, Shuffle("", 0, 2 ** len(a), None, 0))(0.0)
+        return p / 2 if a.mean() > 0 else 1 - p / 2
+    (b,) = others
     n, even = comb(len(a) + len(b), len(a)), len(a) == len(b)
     if n > 50_000 and not even:
         return None

@@ -288,6 +288,11 @@ def flat(evidence: Json, report: Json, estimate: float) -> bool:
     return all(np.ptp(side) <= TIE for side in sides) and (not rates or abs(estimate) <= TIE)
 
 
+def apart(shift: float, of_templates: float, topics: Values) -> float:
+    """Give 1 where templates and topics differ in sign, else 0."""
+    return float((of_templates - shift) * (topics.mean() - shift) <= 0)
+
+
 def test_of_two(evidence: Json) -> Test:
     """The test that the rule describes, once a shift is taken off the first side."""
     return tested(np.array(values_of(evidence)), evidence)
@@ -302,7 +307,7 @@ def tested(values: Values, evidence: Json) -> Test:
     if "paired" in units:
         of, topics = values[:n_a], values[n_a:]
         three = of_flips(of, by[0], topics), of_flips(of, by[1]), of_flips(topics, by[2])
-        return lambda shift: max(test(shift) for test in three)
+        return lambda shift: max(apart(shift, of.mean(), topics), *(test(shift) for test in three))
     a, b, topics = values[:n_a], values[n_a : n_a + n_b], values[n_a + n_b :]
     if len(pairs) == n_a == n_b:
         return of_flips(np.array([a[one] - b[other] for one, other in pairs]), by[0])
@@ -312,6 +317,7 @@ def tested(values: Values, evidence: Json) -> Test:
         both = of_groups(a, b, by[0]), welch(a, b)
     else:
         both = of_groups(a, b, by[0], topics=topics), of_groups(a, b, by[1]), welch(a, b), of_flips(topics, by[2])
+        both += (lambda shift: apart(shift, a.mean() - b.mean(), topics),)
     return lambda shift: max(test(shift) for test in both)
 
 

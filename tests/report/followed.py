@@ -213,6 +213,16 @@ def _longer_topics() -> Evidence:
 
 
 ALWAYS = fired("novice", (1, 1, 1, 1, 1, 1 / 2))
+
+
+def _uneven(style: str, mean: float, first: float, *, seed: int) -> Measurement:
+    """Six wordings, of which the first alone is on all topics and has a mean of its own."""
+    side = measured(style, mean, seed=seed, templates=6, spread=0.1)
+    count = np.arange(len(side.prompts))
+    moved = replace(side, values=side.values + (first - mean) * (count < len(TOPICS)))
+    return moved.select((count < len(TOPICS)) | (count % len(TOPICS) < 2))
+
+
 NUMBERS = published(novice=float(np.mean(NOVICE.values)), unit="features", tolerance=0.1)
 TURNED = published(novice=20, expert=22, unit="features", tolerance=30)
 MOVED = published(novice=3.0, unit="features", tolerance=0.1)
@@ -243,6 +253,12 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "greater.sampled": (lambda: WIDE[0] > WIDE[1], (), (), None),
     "greater.topics": (lambda: ONE_WORDING[0] > ONE_WORDING[1], (), (), None),
     "greater.crossed": (lambda: NOVICE > EXPERT, (), ("templates", "topics"), None),
+    "greater.contradicting": (
+        lambda: _uneven("novice", 15, 3, seed=10) > _uneven("expert", 8, 12, seed=11),
+        (),
+        (),
+        None,
+    ),
     "greater.paired": (lambda: TWIN > NOVICE, (), ("topics",), None),
     "greater.printed": (lambda: NOVICE > EXPERT, (), (), NUMBERS),
     "greater.moved": (lambda: NOVICE > EXPERT, (), (), MOVED),
@@ -250,6 +266,7 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "greater.unmeasured": (lambda: NOVICE > EXPERT, (), (), published(guru=21.0, unit="features")),
     "greater.unread": (lambda: NOVICE > EXPERT, ("injection",), (), None),
     "least.holds": (lambda: NOVICE > 1.05 * EXPERT + 1, (), (), None),
+    "least.on-topics": (lambda: said(NOVICE, 2) > said(EXPERT, 2) + 1, ADJUSTING[1:], ("topics",), None),
     "least.fails": (lambda: NOVICE > EXPERT + 10, (), (), None),
     "equal.holds": (lambda: within(TWIN, NOVICE, 5), (), ("topics",), None),
     "equal.fails": (lambda: within(NOVICE, EXPERT, 1), (), (), None),

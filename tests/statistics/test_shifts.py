@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, permutation_test
+from scipy.stats import binom, permutation_test, skew
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
+from saeprobe.statistics.intervals import skewness, skews
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import invert, paired_shift, unpaired_shift
 
@@ -305,3 +306,21 @@ def test_a_range_too_small_for_a_variance_is_no_spread() -> None:
     shift = paired_shift(np.array([0.0, 0.0, 0.0, 1e-317]), alpha=0.05, seed=0)
     assert not shift.spread
     assert shift.effect == float("inf")
+
+
+@pytest.mark.parametrize(("last", "warned"), [(-2.0, True), (4.0, False), (1.7, False)])
+def test_differences_with_a_tail_on_the_other_side_are_warned_of(*, last: float, warned: bool) -> None:
+    """Seven differences about 1 and one far on the other side of zero; far beyond them it is no reason to doubt."""
+    units = np.array([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, last])
+    for side in (1, -1):
+        found = paired_shift(side * units, alpha=ALPHA, seed=0)
+        assert ("longer tail on the other side" in found.warning) == warned
+    assert not paired_shift(np.full(8, 1.0), alpha=ALPHA, seed=0).warning
+
+
+def test_the_skewness_of_units_is_that_of_scipy() -> None:
+    """And so is its sign beside that of their mean; units that hardly vary have one too."""
+    units = np.array([1.0, 2, 3, 10])
+    for scale in (1.0, 1e-140):
+        assert skewness(scale * units) == pytest.approx(skew(units))
+    assert (skews(units), skews(units - 20), skews(20 - units)) == (False, True, True)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from saeprobe.statistics.permutation import Units
@@ -166,3 +168,35 @@ def test_chance_in_topics_is_found_over_templates_and_not_when_crossed() -> None
         fixed += unpaired_shift(a, b, alpha=ALPHA, seed=0).p < ALPHA
     assert crossed <= binom.ppf(0.999, 40, ALPHA)
     assert fixed > binom.ppf(0.999, 40, ALPHA)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    of_templates=st.floats(-3, 3),
+    of_topics=st.floats(-3, 3),
+    n=st.integers(5, 9),
+    topics=st.integers(6, 9),
+    paired=st.booleans(),
+)
+def test_p_is_below_alpha_exactly_where_the_interval_excludes_zero_on_one_side(
+    *, seed: int, of_templates: float, of_topics: float, n: int, topics: int, paired: bool
+) -> None:
+    """Whatever the estimates of both sorts are: where wordings have unequal topics they differ, also in sign."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(of_templates, rng.choice((0.2, 1)), n), rng.normal(0, 0.5, n if paired else n + 2)
+    found = crossed_shift(a, b, rng.normal(of_topics, 0.5, topics), alpha=0.1, seed=0, paired=paired)
+    assert found.interval is not None
+    assert (found.p < 0.1) == (found.interval[0] > 0 or found.interval[1] < 0)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_sorts_that_contradict_each_other_decide_nothing(*, paired: bool) -> None:
+    """Templates lie 2 above and topics 2 below, each surely: p is 1, the interval holds both."""
+    a, b = 2 + MIRRORED / 50, MIRRORED[::-1] / 50
+    topics = -2 + MIRRORED / 50
+    found = crossed_shift(a, b, topics, alpha=ALPHA, seed=0, paired=paired)
+    assert (found.p, found.needed) == (1.0, None)
+    assert found.interval is not None
+    assert found.interval[0] < -2 < 2 < found.interval[1]
+    assert crossed_shift(a, b, -topics, alpha=ALPHA, seed=0, paired=paired).p < ALPHA

@@ -5,8 +5,10 @@ Each tests what it leaves of the units that the claim was tested on, with the er
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import comb
 from typing import Final
 
@@ -26,16 +28,15 @@ from saeprobe.evidence.controls import (
     weighted,
 )
 from saeprobe.evidence.controls.draws import BothSides, Effect, draws_control
-from saeprobe.evidence.evidence import ControlResult, Evidence, Terms
+from saeprobe.evidence.evidence import ControlResult, Evidence, Terms, towards
 from saeprobe.evidence.units import Compared, array, compare, mean_by
 from saeprobe.evidence.values import Measurement
 from saeprobe.files import amount
 from saeprobe.prompts.prompt import Prompt, mentions
+from saeprobe.statistics.intervals import FEWEST_A_SIDE
 from saeprobe.statistics.permutation import Units
-from saeprobe.statistics.shifts import unpaired_shift
+from saeprobe.statistics.shifts import paired_shift, unpaired_shift
 
-FREE: Final = 2  # wordings of a style without its words
-COUNTED: Final = 4  # units a side from which a permutation can find something
 NEUTRAL: Final = 4  # wordings that the words are pasted into
 
 Again = Callable[[Measurement, Measurement, Terms], Evidence]
@@ -91,8 +92,8 @@ UNKNOWN_WORDS: Final = (
 
 _WORDING: Final = (
     "L is the difference over the units without the styles' words, given here, each side with its own variance "
-    "(Welch), and from 4 a side p is no smaller than by their permutation. C = (1 - f / 2n) x the mean of the f free "
-    "ones of n less (n - f) / 2n x that of the others, a side"
+    "(Welch), its p no smaller than by their permutation, or by the signs of pairs. C = (1 - f / 2n) x the mean of the "
+    "f free ones of n less (n - f) / 2n x that of the others, a side"
 )
 
 
@@ -109,10 +110,11 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
         return untouched("wording", compared, terms, f"no wording says {said}")
     by_topic = compared.units.startswith("topics")
     for names, there, side in zip(free, shares, (a, b), strict=True):
-        least = 1 if by_topic else FREE
-        if len(names) < least:
+        least = 1 if by_topic else FEWEST_A_SIDE
+        if (more := least - len(names)) > 0:
             why = f"{len(names)} of {len(there)} wordings of {side.label} do without {said}"
-            return not_run("wording", effect, f"{why}; at least {least} are needed")
+            return not_run("wording", effect, f"{why}; at least {least} are needed, {more} more")
+    counted = [" + ".join(str(len(one)) for one in of_both) for of_both in (free, shares)]
     units, more = compared.unit_values, ""
     if by_topic:
         kept = [side.select(~one) for side, one in zip((a, b), says, strict=True)]
@@ -125,8 +127,8 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
     else:
         sides = [(0, 1)] if len(of.groups) == 1 else [(0,), (1,)]
         parts = [_parted(group, [free[k] for k in which]) for group, which in zip(of.groups, sides, strict=True)]
-        if min(len(inside) for inside, _ in parts) < FREE:
-            return not_run("wording", effect, f"fewer than {FREE} pairs of wordings do without {said}")
+        if min(len(inside) for inside, _ in parts) < FEWEST_A_SIDE:
+            return not_run("wording", effect, f"fewer than {FEWEST_A_SIDE} pairs of wordings do without {said}")
         made, more = _of_free(parts, of, terms)
         names = [free[0]] * compared.n_units[0] + [free[1]] * compared.n_units[1]
         units = tuple(unit for unit, of_side in zip(units, names, strict=False) if unit.unit in of_side)
@@ -136,7 +138,7 @@ def wording_control(a: Measurement, b: Measurement, compared: Compared, terms: T
         made,
         terms,
         found=found(compared, terms),
-        done=f"in the {len(free[0])} + {len(free[1])} wordings without {said}",
+        done=f"in the {counted[0]} of {counted[1]} wordings without {said}",
         how=_WORDING,
         unit=a.unit,
         more=more,
@@ -154,18 +156,18 @@ def _of_free(parts: list[tuple[Units, Units]], of: Groups, terms: Terms) -> tupl
         if len(others):
             half = half.plus(mean_of(others, spread=np.concatenate([inside, others])), -sign * share)
     ways = [comb(len(inside) + len(others), len(inside)) for inside, others in parts if len(others)]
-    made = Made(left=of.over_topics(left), half=of.over_topics(half, 0.5), at_best=(1.0, 1 / min(ways, default=1)))
-    if len(parts) == 1:
-        return made, ""
-    (first, _), (second, _) = parts
-    have, shift = min(len(first), len(second)), unpaired_shift(first, second, alpha=2 * terms.alpha, seed=terms.seed)
-    if have >= COUNTED:
-        size, permuted = of.effect().estimate, shift.p / 2 if shift.estimate > 0 else 1 - shift.p / 2
-        ends = [*(made.left.interval(size, 1 - 2 * terms.alpha) or ()), *(shift.interval or ())]
-        p = max(permuted, made.left.p(size, above=True, at_best=permuted))
-        made = replace(made, p=p, interval=(min(ends), max(ends)) if ends else None)
+    (first, _), *second = parts
+    test = partial(unpaired_shift, b=second[0][0]) if second else paired_shift
+    shift, left = test(first, alpha=2 * terms.alpha, seed=terms.seed), of.over_topics(left)
+    size, p = of.effect().estimate, towards(shift.p, holds=shift.estimate > 0)
+    ends, p = left.interval(size, 1 - 2 * terms.alpha), max(p, left.p(size, above=True, at_best=p))
+    if ends and shift.interval:
+        ends = min(ends[0], shift.interval[0]), max(ends[1], shift.interval[1])
+    at_best = p, 1 / min(ways, default=1)
+    made = Made(left=left, half=of.over_topics(half, 0.5), at_best=at_best, p=p, interval=shift.interval and ends)
     if shift.estimate <= 0 or shift.needed is None:
         return made, "; at this difference no number of such wordings would decide it"
+    have = min(len(inside) for inside, _ in parts)
     wanted = max(shift.needed, have + 1)
     return made, f"; about {wanted} such wordings a style would decide it, {wanted - have} more"
 
@@ -177,8 +179,14 @@ def own_words(a: Measurement, b: Measurement) -> tuple[str, ...]:
 
 
 def _says(prompt: Prompt, words: tuple[str, ...]) -> bool:
-    """Decide whether the wording says a word; a topic that does is on both sides, and a template would show fields."""
-    return mentions(prompt.text.replace(prompt.topic, " ") if prompt.topic else prompt.text, words)
+    """Decide whether the wording says a word, as "novices" does; a topic that does is on both sides.
+
+    Letters of full width, and signs that nobody sees (Cf), hide none. A template would show the names of fields.
+    """
+    text = prompt.text.replace(prompt.topic, " ") if prompt.topic else prompt.text
+    alike = (unicodedata.normalize("NFKC", one) for one in (text, *words))
+    plain, *them = ("".join(sign for sign in one if unicodedata.category(sign) != "Cf") for one in alike)
+    return mentions(plain, them, inflected=True)
 
 
 def _parted(group: Group, free: list[set[str]]) -> tuple[Units, Units]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from saeprobe.evidence.controls import Contrast, Made, answered, found, mean_of, not_run, untouched
+from saeprobe.evidence.controls import Contrast, Made, answered, found, mean_of, not_run, untouched, weighted
 from saeprobe.evidence.controls.adjusting import grouped
 from saeprobe.evidence.evidence import ControlResult, Terms
 from saeprobe.evidence.units import Compared, compare, mean_by
@@ -25,52 +25,55 @@ SAME: Final = 1e-9  # lengths that differ by less are the same
 
 @dataclass(frozen=True, kw_only=True)
 class Slope:
-    """A slope of values on lengths within groups is independent of the `effect`, given the lengths."""
+    """A slope of values on lengths within groups is independent of the `effect`, given the lengths.
 
-    effect: Contrast
+    `parts` are what each group adds to the variance of the effect and to that of the slope, and its degrees of freedom.
+    """
+
+    effect: float
     slope: float
-    variance: float
     gap: float
     spread: float
+    parts: tuple[tuple[float, float, float], ...]
+
+    @property
+    def variance(self) -> float:
+        """Return the variance of the slope."""
+        return sum(of_slope for _, of_slope, _ in self.parts)
 
     def left(self, share: float) -> Contrast:
         """Return `share` of the effect less what the slope makes of the gap in length."""
-        variance = share**2 * self.effect.variance + self.gap**2 * self.variance
-        estimate = share * self.effect.estimate - self.gap * self.slope
-        return Contrast(estimate=estimate, variance=variance, freedom=self.effect.freedom)
+        variances = ((share**2 * effect + self.gap**2 * slope, freedom) for effect, slope, freedom in self.parts)
+        made = (Contrast(estimate=0.0, variance=variance, freedom=freedom) for variance, freedom in variances)
+        return replace(weighted(*((1.0, one) for one in made)), estimate=share * self.effect - self.gap * self.slope)
 
-    def largest_gap(self, alpha: float) -> float:
+    def largest_gap(self, left: Contrast, alpha: float) -> float:
         """Return the largest gap at which so many units find such an effect with 80 % power; 0 where none is."""
-        asked = self.effect.estimate / (t_quantile(1 - alpha, self.effect.freedom) + POWER)
-        return sqrt(max(0.0, asked**2 - self.effect.variance) / self.variance) if self.variance else 0.0
+        asked = self.effect / (t_quantile(1 - alpha, left.freedom) + POWER)
+        of_effect = left.variance - self.gap**2 * self.variance
+        return sqrt(max(0.0, asked**2 - of_effect) / self.variance) if self.variance else 0.0
 
 
 def within(values: Sequence[Units], lengths: Sequence[Units]) -> Slope | None:
     """Take the slope within two groups, or over the differences of pairs; None where lengths do not vary there.
 
-    Of as many units in both this is the analysis of covariance (Cochran, Biometrics 13, 1957), and of one group least
-    squares; of unequal ones each has a variance of its own (Satterthwaite, Biometrics 2, 1946).
+    It is that of the analysis of covariance (Cochran, Biometrics 13, 1957), of one group least squares; but each group
+    has a variance of its own (Satterthwaite, Biometrics 2, 1946), with the degrees of freedom that the line leaves it.
+    A common one takes 7 to 13 % for withstood that is all by length, where the style that scatters more varies more in
+    length too; its own 3 to 6 %.
     """
     x, y = ([of - of.mean() for of in groups] for groups in (lengths, values))
-    squares = np.array([one @ one for one in x])
-    if (spread := float(squares.sum())) < SAME:
+    squares = [float(one @ one) for one in x]
+    if (spread := sum(squares)) < SAME:
         return None
     slope = sum(float(one @ other) for one, other in zip(x, y, strict=True)) / spread
-    rest = np.array([((of - slope * by) ** 2).sum() for of, by in zip(y, x, strict=True)])
-    counts = np.array([len(one) for one in x])
-    freedom, even = float(counts.sum() - len(x) - 1), len(set(counts.tolist())) == 1
-    variances = np.full(len(x), rest.sum() / freedom) if even else rest / (counts - 1.5)
-    parts = variances / counts
-    if not even and parts.any():
-        freedom = min(freedom, float(parts.sum() ** 2 / (parts**2 / (counts - 1)).sum()))
+    parts = list[tuple[float, float, float]]()
+    for by, of, own in zip(x, y, squares, strict=True):
+        freedom = len(by) - 1 - own / spread
+        variance = float(((of - slope * by) ** 2).sum()) / freedom
+        parts.append((variance / len(by), variance * own / spread**2, freedom))
     effect, gap = (float(of[0].mean() - (of[1].mean() if len(of) > 1 else 0.0)) for of in (values, lengths))
-    return Slope(
-        effect=Contrast(estimate=effect, variance=float(parts.sum()), freedom=freedom),
-        slope=slope,
-        variance=float((variances * squares).sum()) / spread**2,
-        gap=gap,
-        spread=spread,
-    )
+    return Slope(effect=effect, slope=slope, gap=gap, spread=spread, parts=tuple(parts))
 
 
 def over_topics(means: Units, lengths: Units, effects: Units, gaps: Units) -> Slope | None:
@@ -84,18 +87,19 @@ def over_topics(means: Units, lengths: Units, effects: Units, gaps: Units) -> Sl
     x = lengths - lengths.mean()
     left_out = (means - means.mean() - line.slope * x) / np.maximum(1 - 1 / len(x) - x**2 / line.spread, SAME)
     variance = max(line.variance, float(((x * left_out) ** 2).sum()) / line.spread**2)
-    effect = replace(mean_of(effects), freedom=len(x) - 2)
-    return replace(line, effect=effect, gap=float(gaps.mean()), variance=variance)
+    effect = mean_of(effects)
+    parts = ((effect.variance, variance, len(x) - 2.0),)
+    return replace(line, effect=effect.estimate, gap=float(gaps.mean()), parts=parts)
 
 
 _LENGTH: Final = (
     "R = slope x gap; var(L) = var(D) + gap^2 var(slope), var(C) = var(D) / 4 + gap^2 var(slope). The slope is that of "
-    "the claim's units on the lengths given here, within styles; v is what is left of a style's units about the line, "
-    "squared, by its df, S the squares of the lengths about their mean: var(D) = sum of v / n, var(slope) = sum of v S "
-    "/ S^2. Of as many units in both, v is common and df = units - 3, else n - 1.5 each. Of pairs it is that of "
-    "differences on differences, df = pairs - 2. Over topics it is that of the means of both sides, var(slope) the "
-    "larger one of least squares and HC3, df = topics - 2, var(D) that of the differences; p of L is 1 where the mean "
-    "length of a side lies outside the lengths of the other"
+    "the claim's units on the lengths given here, within styles. Of a style of n units, whose lengths about their mean "
+    "have s of the S squares of both, df = n - 1 - s / S, and v is what is left of its units about the line, squared, "
+    "by df; var(D) = sum of v / n, var(slope) = sum of v s / S^2, df of L and of C by Satterthwaite over styles. Of "
+    "pairs it is that of differences on differences, df = pairs - 2. Over topics it is that of the means of both "
+    "sides, var(slope) the larger one of least squares and HC3, df = topics - 2, var(D) that of differences; p of L is "
+    "1 where the mean length of a side lies outside the lengths of the other"
 )
 
 
@@ -126,14 +130,14 @@ def length_control(a: Measurement, b: Measurement, compared: Compared, terms: Te
         return not_run("length", effect, f"the styles differ by {gap:.1f} tokens and {why}")
     if line is None:
         return untouched("length", compared, terms, "both sides are equally long")
-    line = replace(line, effect=of.over_topics(line.effect))
-    made = Made(left=line.left(1.0), half=line.left(0.5), at_best=(compared.shift.p / 2, 0.0))
+    left, half = (of.over_topics(line.left(share), share) for share in (1.0, 0.5))
+    made = Made(left=left, half=half, at_best=(compared.shift.p / 2, 0.0))
     beyond, by_topic = "", [np.array(list(mean_by(side, "topics").values())) for side in long]
     if what == "topics" and not _overlap(*by_topic):
         beyond = " from short topics to long ones, which says little beyond the lengths that both sides have"
-        made = replace(made, p=1.0, interval=made.left.interval(effect, 1 - 2 * terms.alpha))
+        made = replace(made, p=1.0, interval=left.interval(effect, 1 - 2 * terms.alpha))
     longer, shorter = (b.label, a.label) if gap < 0 else (a.label, b.label)
-    upto = line.largest_gap(terms.alpha)
+    upto = line.largest_gap(left, terms.alpha)
     tell = f"so many {what} can tell up to a gap of {upto:.1f} tokens" if upto else f"so few {what} can tell at no gap"
     return answered(
         "length",

@@ -247,28 +247,28 @@ def published(
 class NonReproduction:
     """A verdict other than `supported` is known, and why; the probe is pytest's xfailed as long as it stays so."""
 
-    verdict: Literal["explained", "drifted", "refuted", "inconclusive"]
+    word: Literal["explained", "drifted", "refuted", "inconclusive"]
     reason: str
 
 
 def explained(reason: str) -> NonReproduction:
     """Declare that a control is known to account for what the claim says of a subject, with the reason."""
-    return NonReproduction(verdict="explained", reason=reason)
+    return NonReproduction(word="explained", reason=reason)
 
 
 def refuted(reason: str) -> NonReproduction:
     """Declare that the claim is known to be refuted on a subject, with the reason."""
-    return NonReproduction(verdict="refuted", reason=reason)
+    return NonReproduction(word="refuted", reason=reason)
 
 
 def inconclusive(reason: str) -> NonReproduction:
     """Declare that the claim is known to be inconclusive on a subject, with the reason."""
-    return NonReproduction(verdict="inconclusive", reason=reason)
+    return NonReproduction(word="inconclusive", reason=reason)
 
 
 def drifted(reason: str) -> NonReproduction:
     """Declare that the claim's number is known to have moved on a subject, with the reason."""
-    return NonReproduction(verdict="drifted", reason=reason)
+    return NonReproduction(word="drifted", reason=reason)
 
 
 Word = Literal["supported", "explained", "drifted", "refuted", "inconclusive", "unverifiable", "broken", "not run"]
@@ -324,23 +324,26 @@ RULES: Final[dict[Word, str]] = {
 class Verdict:
     """A verdict is one of the words, why it was given, and how far it reaches.
 
-    `declared` holds the reason of a known non-reproduction when this verdict is the declared one; such a probe is
-    xfailed, and an article that cites it stays held. `surprise` marks a verdict of `supported` where another was
-    declared; such a probe fails until the declaration is taken away.
+    `declaration` is the known non-reproduction that stands for its subject, whatever came out. A probe is xfailed where
+    it names this word and approved values `stand`, and fails as `supported`: until it is taken away an article that
+    cites it stays held. Where pytest makes nothing xfailed it is not `strict`: no declaration decides the outcome.
     """
 
     word: Word
     reason: str
     scope: str = ""
-    declared: str | None = None
-    surprise: bool = False
+    declaration: NonReproduction | None = None
+    stands: bool = True
+    strict: bool = True
 
     @property
     def outcome(self) -> Outcome:
         """Say what pytest makes of it."""
-        if self.surprise:
-            return "failed"
-        return "xfailed" if self.declared is not None else OUTCOMES[self.word]
+        if self.declaration is None or not self.strict:
+            return OUTCOMES[self.word]
+        if self.word == self.declaration.word and self.stands:
+            return "xfailed"
+        return "failed" if self.word == "supported" else OUTCOMES[self.word]
 
 
 class NotRun(Exception):  # noqa: N818 - it carries a verdict, not a fault

@@ -189,7 +189,7 @@ def test_published_without_a_value_is_refused() -> None:
 def test_declarations_carry_their_verdict_and_reason() -> None:
     """Each of the three declarations names its verdict."""
     declared = [declare("the model is small") for declare in (refuted, inconclusive, drifted)]
-    assert [one.verdict for one in declared] == ["refuted", "inconclusive", "drifted"]
+    assert [one.word for one in declared] == ["refuted", "inconclusive", "drifted"]
     assert {one.reason for one in declared} == {"the model is small"}
 
 
@@ -227,8 +227,17 @@ def test_no_word_is_without_an_outcome() -> None:
 
 def test_a_declared_verdict_is_xfailed_and_a_surprise_fails() -> None:
     """A known non-reproduction is pytest's xfailed; `supported` against the declaration fails."""
-    assert Verdict(word="refuted", reason="", declared="known").outcome == "xfailed"
-    assert Verdict(word="supported", reason="", surprise=True).outcome == "failed"
+    for word, stands, strict, outcome in (
+        ("refuted", True, True, "xfailed"),
+        ("refuted", False, True, "failed"),
+        ("refuted", True, False, "failed"),
+        ("explained", True, True, "failed"),
+        ("supported", True, True, "failed"),
+        ("supported", True, False, "passed"),
+        ("broken", True, True, "error"),
+    ):
+        known = Verdict(word=word, reason="", declaration=refuted("known"), stands=stands, strict=strict)
+        assert known.outcome == outcome
 
 
 def test_unverifiable_ends_the_probe_with_its_reason() -> None:

@@ -209,7 +209,7 @@ def _own_json(contents: Contents) -> Recognition | None:
 def _report(file: Path) -> Recognition:
     found = read_report(file)
     run = found.run
-    declared = sum(probe.declared is not None for claim in found.claims for probe in claim.probes)
+    declared = sum(probe.as_declared for claim in found.claims for probe in claim.probes)
     verdicts = ", ".join(f"{count} {word}" for word, count in found.counts.items() if count)
     lost = silent(found)
     return Recognition(

@@ -190,7 +190,8 @@ class Judge:
             raise ended
         shown = "\n".join(_shown(claim, verdict, recorder.evidence, ended))
         if verdict.outcome == "xfailed":
-            raise _AsDeclared(f"{verdict.word}: {verdict.declared}", shown)
+            known = "" if verdict.declaration is None else verdict.declaration.reason
+            raise _AsDeclared(f"{verdict.word}: {known}", shown)
         pytest.fail(shown, pytrace=False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -204,7 +205,8 @@ class Judge:
             del item.stash[_record]
             setattr(report, RECORD, record)
             # An xfail mark is no declaration: a claim that is not established fails all the same.
-            marked = record["declared"] is None and getattr(report, "__dict__", {}).pop("wasxfail", None) is not None
+            declared = record["outcome"] == "xfailed"
+            marked = not declared and getattr(report, "__dict__", {}).pop("wasxfail", None) is not None
             if marked and call.excinfo is not None:
                 report.outcome = "failed"
         return report
@@ -217,8 +219,8 @@ class Judge:
         baseline = None if approvals is None else approvals[-1]
         now = self._now(subject) if baseline is not None and evidence else None
         strict = not getattr(item.config.option, "runxfail", True)  # else, or without that plugin, nothing is xfailed
-        declaring = claim if strict else replace(claim, not_reproduced={})
-        verdict, published, approved = decide(declaring, subject, evidence, ended, baseline, now)
+        verdict, published, approved = decide(claim, subject, evidence, ended, baseline, now)
+        verdict = replace(verdict, strict=strict)
         if verdict.word in ("refuted", "explained", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, (verdict, published, approved), evidence, seconds)

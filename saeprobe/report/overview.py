@@ -36,15 +36,11 @@ Line = tuple[str, dict[str, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """A tally says how the claims fared on one subject; a claim stands where all of its probes are supported."""
+    """A tally counts the claims on one subject, and how many stand: all of their probes are `established`."""
 
     subject: str
     counts: dict[Word, int]
-
-    @property
-    def stand(self) -> int:
-        """Count the claims that stand."""
-        return self.counts["supported"]
+    stand: int
 
     @property
     def total(self) -> int:
@@ -67,7 +63,7 @@ def anchor(claim: Claim, probe: Probe) -> str:
 def cell(claim: Claim, subject: str) -> Probe | None:
     """Give the probe of `claim` on `subject` with the worst verdict, or None where it was not tried there."""
     probes = [probe for probe in claim.probes if probe.subject == subject]
-    return min(probes, key=lambda probe: WORST_FIRST.index(probe.verdict), default=None)
+    return min(probes, key=lambda probe: (WORST_FIRST.index(probe.verdict), probe.established), default=None)
 
 
 def subject_names(document: Document) -> list[str]:
@@ -80,8 +76,9 @@ def tallies(document: Document) -> list[Tally]:
     """Count the verdicts on each subject."""
     rows: list[Tally] = []
     for name in subject_names(document):
-        words = [found.verdict for claim in document.claims if (found := cell(claim, name)) is not None]
-        rows.append(Tally(subject=name, counts={word: words.count(word) for word in WORDS}))
+        found = [one for claim in document.claims if (one := cell(claim, name)) is not None]
+        counts: dict[Word, int] = {word: sum(one.verdict == word for one in found) for word in WORDS}
+        rows.append(Tally(subject=name, counts=counts, stand=sum(one.established for one in found)))
     return rows
 
 

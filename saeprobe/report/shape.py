@@ -14,13 +14,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from saeprobe.claims import WORDS, Word
+from saeprobe.claims import WORDS, NonReproduction, Outcome, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence.evidence import Agreement, Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
 from saeprobe.statistics.planning import ManyClaims
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
+from saeprobe.verdicts.baseline import left
 
 SCHEMA: Final = "urn:saeprobe:report:2"
 SCHEMA_VERSION: Final = "2.4"
@@ -211,13 +212,24 @@ class Probe:
     verdict: Word
     reason: str
     scope: str
-    declared: Annotated[str | None, Meta(description="Why it is known not to reproduce, if so.")]
+    declaration: Annotated[NonReproduction | None, Meta(description="Known of it beforehand; the gate holds it.")]
     duration_s: Annotated[Distance, Meta(description="Seconds.")]
     published: tuple[Published, ...]
     p: Annotated[Share | None, Meta(description="The largest one-sided p of all that had to hold; null if untested.")]
     q: Annotated[Share | None, Meta(description="p adjusted for all tested claims of the subject, if it holds.")]
     evidence: Annotated[tuple[Index, ...], Meta(description="Rows of the report's table of evidence.")]
     baseline: Baseline | None
+
+    @property
+    def as_declared(self) -> bool:
+        """Say whether this verdict was declared; no declaration covers a move of what was approved."""
+        declared = self.declaration is not None and self.declaration.word == self.verdict
+        return declared and not left(self.verdict, (row.agrees for row in self.baseline.rows) if self.baseline else ())
+
+    @property
+    def established(self) -> bool:
+        """Say whether the sentence stands on the subject, and nobody declares that it does not."""
+        return self.verdict == "supported" and self.declaration is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,8 +251,9 @@ class Claim(Head):
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Probe):
-    """A record is what a worker sends of one probe, with the claim and with tables of its own."""
+    """A record is what a worker sends of one probe: what pytest makes of it, the claim, and tables of its own."""
 
+    outcome: Outcome
     claim: Head
     prompts: Prompts
     samples: tuple[Sample, ...]

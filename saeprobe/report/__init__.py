@@ -263,8 +263,8 @@ def probe_to_json(
 
 
 def planned_name(claim_id: str, subject: str) -> str:
-    """Name a claim on a subject as the list of planned probes does: `day1.novice-most[sparrow]`."""
-    return f"{claim_id}[{subject}]"
+    """Name a claim, on a subject if any, as the list of planned probes does: `day1.novice-most[sparrow]`."""
+    return f"{claim_id}[{subject}]" if subject else claim_id
 
 
 def build_document(

@@ -74,7 +74,7 @@ def broken_by(report: pytest.TestReport, record: ProbeRecord, other: str | None)
     own, outcome = hasattr(report, RECORD), record["outcome"]
     expected = outcome == "failed" or (outcome == "xfailed" and report.skipped)  # the report is as the judge left it
     why = failure(report) if other is None and own and not expected else other
-    if why is None or (outcome in ("failed", "error") and record["verdict"] != "supported"):
+    if why is None or outcome in ("failed", "error"):
         return None
     broken = {**record, "verdict": "broken", "reason": why, "outcome": "error"}
     if own:

@@ -14,6 +14,7 @@ from saeprobe.files import visible
 from saeprobe.gate.article import Article, ArticleError, Citation, read_article
 from saeprobe.git import named
 from saeprobe.report import ReportError, command_line, planned_name, read_report
+from saeprobe.report.overview import as_declared
 from saeprobe.report.shape import Document, Probe
 
 Decision = Literal["release", "hold", "cannot tell"]
@@ -79,9 +80,9 @@ def decision_of(probe: Probe) -> Decision:
 
     A sentence that is declared not to hold is held, whatever this run found and its pytest made of that.
     """
-    if probe.established:
-        return "release"
-    return "cannot tell" if probe.verdict == "not run" and probe.declaration is None else "hold"
+    if probe.declaration is not None:
+        return "hold"
+    return "release" if probe.verdict == "supported" else "cannot tell" if probe.verdict == "not run" else "hold"
 
 
 def decide_release(article: Article, report: Document) -> Release:
@@ -166,7 +167,7 @@ def render(release: Release) -> str:
 def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
     yield f"  {ruling.decision:<11}  {visible(str(ruling.citation))}"
     for probe in ruling.probes:
-        declared = ", a declared non-reproduction" if probe.as_declared else ""
+        declared = ", a declared non-reproduction" if as_declared(probe) else ""
         yield _indented(f"{probe.verdict} on {probe.subject}{declared}: {probe.reason}")
         if probe.declaration is not None:
             yield _indented(f"declared {probe.declaration.word} because: {probe.declaration.reason}")
@@ -196,7 +197,7 @@ def _run_of_all(release: Release) -> str:
 
 def _remedy(probe: Probe, command: str) -> str:
     """Say what a writer can do about a probe that does not release its claim."""
-    if probe.as_declared:
+    if as_declared(probe):
         return "take the claim out of the article, or write what was found and cite it no longer"
     if probe.declaration is not None:
         why = "it is right that the sentence holds" if probe.verdict == "supported" else "it is not what is known"

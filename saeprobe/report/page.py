@@ -284,6 +284,7 @@ def render(document: Document, *, language: Language = "en") -> str:
         sides=partial(_rows_of, document.samples),
         parts=partial(_rows_of, document.evidence),
         anchor=overview.anchor,
+        as_declared=overview.as_declared,
         arms=arms,
         cell=overview.cell,
         rivals=overview.rivals,

@@ -21,7 +21,6 @@ from saeprobe.measures.differences import Figures
 from saeprobe.statistics.planning import ManyClaims
 from saeprobe.store.instrument import LayerFit
 from saeprobe.store.tables import Seen
-from saeprobe.verdicts.baseline import left
 
 SCHEMA: Final = "urn:saeprobe:report:2"
 SCHEMA_VERSION: Final = "2.4"
@@ -219,17 +218,6 @@ class Probe:
     q: Annotated[Share | None, Meta(description="p adjusted for all tested claims of the subject, if it holds.")]
     evidence: Annotated[tuple[Index, ...], Meta(description="Rows of the report's table of evidence.")]
     baseline: Baseline | None
-
-    @property
-    def as_declared(self) -> bool:
-        """Say whether this verdict was declared; no declaration covers a move of what was approved."""
-        declared = self.declaration is not None and self.declaration.word == self.verdict
-        return declared and not left(self.verdict, (row.agrees for row in self.baseline.rows) if self.baseline else ())
-
-    @property
-    def established(self) -> bool:
-        """Say whether the sentence stands on the subject, and nobody declares that it does not."""
-        return self.verdict == "supported" and self.declaration is None
 
 
 @dataclass(frozen=True, kw_only=True)

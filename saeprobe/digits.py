@@ -11,18 +11,13 @@ from numbers import Real
 from operator import index
 from typing import Any, Final, cast
 
+_COUNT: Final = "a whole number, 1 or more: write 4, not 4.0 or '4'"
 _DIGITS: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _RATIO: Final = re.compile(rf"([-+]?)({_DIGITS})\s*(%|times|x|×)?\s*(more|higher|less|fewer|lower)?")
 
 
-def whole(
-    name: str, value: Any, *, least: int = 1, wanted: str = "a whole number, 1 or more: write 4, not 4.0 or '4'"
-) -> int:
-    """Return a whole number, numpy's and torch's too, as Python's own.
-
-    Raises:
-        ValueError: it is none, or less than `least`.
-    """
+def whole(name: str, value: Any, *, least: int = 1, wanted: str = _COUNT) -> int:
+    """Return a whole number, numpy's and torch's too, as Python's own, or raise a ValueError: none, or too small."""
     try:
         found = None if isinstance(value, bool) else index(value)
     except TypeError:
@@ -33,11 +28,7 @@ def whole(
 
 
 def finite(name: str, value: Any, *, least: float = -inf, wanted: str) -> float:
-    """Return a real number, numpy's too, as Python's own.
-
-    Raises:
-        ValueError: it is none, or not finite, or less than `least`.
-    """
+    """Return a finite number, numpy's too, as Python's own, or raise a ValueError: none, or less than `least`."""
     try:
         number = nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     except OverflowError:  # a whole number without end

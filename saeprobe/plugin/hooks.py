@@ -154,10 +154,9 @@ class Hooks:
         broken = None if record is None else terminal.broken_by(report, record, self._failed.get(report.nodeid))
         if record is not None and broken is not None:
             self._records[report.nodeid] = broken
-            said = {(key, visible(record[key])): visible(broken[key]) for key in ("verdict", "reason")}
-            self._mended[report.nodeid] = said
-        if report.nodeid in self._mended:
-            said = self._mended[report.nodeid]
+            now_said = {(key, visible(record[key])): visible(broken[key]) for key in ("verdict", "reason")}
+            self._mended[report.nodeid] = now_said
+        if said := self._mended.get(report.nodeid):
             report.user_properties = [(key, said.get((key, str(of)), of)) for key, of in report.user_properties]
 
     @pytest.hookimpl(wrapper=True)

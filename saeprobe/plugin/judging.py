@@ -189,9 +189,8 @@ class Judge:
         if verdict.word == "broken" and ended is not None:
             raise ended
         shown = "\n".join(_shown(claim, verdict, recorder.evidence, ended))
-        if verdict.outcome == "xfailed":
-            known = "" if verdict.declaration is None else verdict.declaration.reason
-            raise _AsDeclared(f"{verdict.word}: {known}", shown)
+        if verdict.outcome == "xfailed" and verdict.declaration is not None:
+            raise _AsDeclared(f"{verdict.word}: {verdict.declaration.reason}", shown)
         pytest.fail(shown, pytrace=False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -205,9 +204,8 @@ class Judge:
             del item.stash[_record]
             setattr(report, RECORD, record)
             # An xfail mark is no declaration: a claim that is not established fails all the same.
-            declared = record["outcome"] == "xfailed"
-            marked = not declared and getattr(report, "__dict__", {}).pop("wasxfail", None) is not None
-            if marked and call.excinfo is not None:
+            marked = record["outcome"] != "xfailed" and getattr(report, "__dict__", {}).pop("wasxfail", None)
+            if marked not in (False, None) and call.excinfo is not None:
                 report.outcome = "failed"
         return report
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, get_args
 
 from saeprobe.claims import did_you_mean
 from saeprobe.features import Keep
@@ -152,15 +151,14 @@ def capture(
     if at not in get_args(Where):
         near = did_you_mean(str(at), get_args(Where))
         raise ValueError(f"at is {at!r}{near}; wanted 'last' or 'all', or span='...' for the tokens of a text")
-    if span == "":
-        raise ValueError("span is empty; give the text whose tokens are to be read, or leave it out")
-    kept: set[Keep] = {keep} if isinstance(keep, str) else set(keep)
-    if kept != {"effective_rank"}:
-        kept.add("features")
-    for name in sorted(kept.difference(get_args(Keep))):
-        near = did_you_mean(name, get_args(Keep))
+    if span is not None and not (isinstance(span, str) and span):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"span is {span!r}; give the text whose tokens are to be read, or leave it out")
+    names: Any = (keep,) if isinstance(keep, str) or not hasattr(keep, "__iter__") else tuple(keep)
+    for name in (one for one in names if one not in get_args(Keep)):
+        near = did_you_mean(str(name), get_args(Keep))
         raise ValueError(f"keep names {name!r}{near}; wanted some of {', '.join(get_args(Keep))}")
-    return Capture(prompts=prompts, at=at if span is None else Span(text=span), keep=frozenset(kept))
+    kept: frozenset[Keep] = frozenset(names if set(names) == {"effective_rank"} else (*names, "features"))
+    return Capture(prompts=prompts, at=at if span is None else Span(text=span), keep=kept)
 
 
 def steer(
@@ -170,7 +168,7 @@ def steer(
     strengths: Sequence[float],
     chosen_on: PromptSet | PromptChoice | str = "",
     random_features: int = 40,
-    random_samples: int = 2,
+    random_samples: int | None = None,
     n_samples: int = 4,
     max_new_tokens: int = 24,
     temperature: float = 0.7,
@@ -185,38 +183,45 @@ def steer(
         chosen_on: the prompts on which feature and strengths were chosen, none of them judged on; or, where another
             chose them, the source: "SAE manual, section 4". Nothing is supported without it.
         random_features: random sets of as many features at equal norm, among which the chosen rank; 5 % takes 40.
-        random_samples: continuations a prompt and random set, at most `n_samples`; the rank is of so many.
+        random_samples: continuations a prompt and random set, 2 unless `n_samples` is less; the rank is of so many.
         n_samples: continuations a prompt, unsteered and steered.
         max_new_tokens: tokens a continuation.
         temperature: of the sampling; 0 takes the likeliest token.
         seed: of the random features and of the sampling.
 
     Raises:
-        TypeError: the prompts are no set of prompts, or the strengths a single number.
-        ValueError: a number is out of range, or stands twice, or a prompt is both chosen and judged on.
+        TypeError: the prompts are no set of prompts, or the strengths are not several.
+        ValueError: a number is none, out of range or stands twice, or a prompt is both chosen and judged on.
     """
+    from saeprobe.digits import finite, several, whole
+
     check_prompts(prompts)
     chosen = stated_choice(chosen_on, prompts)
-    if isinstance(strengths, int | float):
-        raise TypeError(f"strengths is {strengths!r}; wanted several numbers: strengths=[{strengths!r}]")
-    features = (feature,) if isinstance(feature, int) else tuple(feature)
-    if not features or len(set(features)) != len(features) or min(features) < 0:
-        raise ValueError(f"feature is {feature!r}; wanted one feature number, or several different ones")
-    wanted = tuple(float(strength) for strength in strengths if strength != 0)  # 0 is the unsteered arm, always run
-    if not wanted or len(set(wanted)) != len(wanted) or not all(math.isfinite(strength) for strength in wanted):
-        raise ValueError(f"strengths are {list(strengths)}; wanted different finite numbers, at least one not 0")
-    if min(n_samples, max_new_tokens, random_features, random_samples) < 1 or temperature < 0:
-        raise ValueError("numbers of samples, tokens and random features must be at least 1, temperature at least 0")
+    if (listed := several(strengths)) is None:
+        raise TypeError(f"strengths is {strengths!r}; wanted several numbers: strengths=[{strengths}]")
+    number = "one feature number, or several different ones: feature=851 or feature=[851, 12]"
+    features = tuple(whole("feature", one, least=0, wanted=number) for one in several(feature) or (feature,))
+    if len(set(features)) != len(features):
+        raise ValueError(f"feature is {feature!r}; wanted {number}")
+    different = "different finite numbers, at least one not 0: strengths=[10, 20]"
+    finites = (finite("one of strengths", one, wanted=different) for one in listed)
+    wanted = tuple(strength for strength in finites if strength != 0)  # 0 is the unsteered arm, always run
+    if not wanted or len(set(wanted)) != len(wanted):
+        raise ValueError(f"strengths are {list(listed)}; wanted {different}")
+    n_samples = whole("n_samples", n_samples)
+    random_samples = min(2, n_samples) if random_samples is None else whole("random_samples", random_samples)
+    if random_samples > n_samples:
+        raise ValueError(f"random_samples is {random_samples}; wanted at most n_samples, {n_samples}: leave it out")
     return Steering(
         prompts=prompts,
         features=features,
         strengths=wanted,
-        random_features=random_features,
+        random_features=whole("random_features", random_features),
         random_samples=random_samples,
         n_samples=n_samples,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        seed=seed,
+        max_new_tokens=whole("max_new_tokens", max_new_tokens),
+        temperature=finite("temperature", temperature, least=0, wanted="a finite number, 0 or more, such as 0.7"),
+        seed=whole("seed", seed, least=0, wanted="a whole number, 0 or more"),
         chosen_on=chosen,
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import wraps
-from math import inf
+from math import ulp
 from types import FunctionType
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, cast, get_args
 
@@ -40,6 +40,7 @@ _ID = re.compile(r"(?!.{101}|(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9]+(?:[.-
 _Probe = TypeVar("_Probe", bound=Callable[..., object])
 _Entry = TypeVar("_Entry")
 _Given = ParamSpec("_Given")
+_PUBLISHED: Final = "published(novice=132.4, unit='features')"
 _EXAMPLE: Final = "@claim('A novice prompt has more features.', id='day1.novice-most', source='day 1, table 1')"
 
 
@@ -56,9 +57,7 @@ class Claim:
     not_reproduced: Mapping[str, NonReproduction] = field(default_factory=dict[str, "NonReproduction"])
 
     def __post_init__(self) -> None:
-        for key, text in {"sentence": self.sentence, "id": self.id, "source": self.source}.items():
-            if not str(text).strip() or type(text) is not str:
-                raise ValueError(f"claim {self.id!r} has the {key} {text!r}; wanted a text, as in {_EXAMPLE}")
+        _check_texts(f"claim {self.id!r}", _EXAMPLE, sentence=self.sentence, id=self.id, source=self.source)
         if not _ID.fullmatch(self.id):
             wanted = "at most 100 lower case letters, digits, dots and dashes, no device such as 'con' before a dot"
             raise ValueError(f"claim id {self.id!r} is not like 'day1.novice-most': {wanted}")
@@ -117,7 +116,7 @@ def claim(
         sentence=sentence,
         id=id,
         source=source,
-        published=_by_subject(id, "published", published or {}, Published, "published(novice=132.4, unit='features')"),
+        published=_by_subject(id, "published", published or {}, Published, _PUBLISHED),
         controls=controls,
         over=over,
         not_reproduced=_by_subject(id, "not_reproduced", not_reproduced or {}, NonReproduction, "refuted('why')"),
@@ -145,6 +144,12 @@ def claim_of(probe: object) -> Claim | None:
     return found if type(found) is Claim else None  # a proxy may raise where its class is asked for
 
 
+def _check_texts(of: str, example: str, **texts: object) -> None:
+    for key, text in texts.items():
+        if type(text) is not str or not text.strip():
+            raise ValueError(f"{of} has the {key} {text!r}; wanted a text, as in {example}")
+
+
 def _check_names(claim: str, key: str, names: object, known: tuple[str, ...]) -> None:
     if isinstance(names, str):  # its letters would be read as names
         raise TypeError(f"{claim} has {key}={names!r}; wanted several names: {key}=({names!r},)")
@@ -162,7 +167,7 @@ def _check_names(claim: str, key: str, names: object, known: tuple[str, ...]) ->
 
 def _by_subject(claim: str, key: str, given: object, wanted: type[_Entry], example: str) -> dict[str, _Entry]:
     entries = dict(cast("Mapping[object, object]", given)) if isinstance(given, Mapping) else None
-    if entries is None or not all(isinstance(k, str) and isinstance(one, wanted) for k, one in entries.items()):
+    if entries is None or not all(type(k) is str and k.strip() and isinstance(v, wanted) for k, v in entries.items()):
         found = reprlib.repr(cast("object", given))
         raise TypeError(f"claim {claim!r} has {key}={found}; wanted it by subject: {key}={{'sparrow': {example}}}")
     return cast("dict[str, _Entry]", entries)
@@ -218,17 +223,19 @@ def published(
 
     Raises:
         ValueError: no value is named, one is no number, there is no unit, `n`, `wordings` or `tolerance` is not above
-            zero, or `language` is another.
+            zero, `language` is another, or something is no text that has to be one.
     """
-    from saeprobe.digits import digits_of  # a probe without a printed number does without
+    from saeprobe.digits import digits_of, finite, whole  # a probe without a printed number does without
 
     __tracebackhide__ = True  # an error is shown at the line of the probe file
+    texts = {"unit": unit, "measure": measure, "source": source}
+    _check_texts("published()", _PUBLISHED, **{name: text for name, text in texts.items() if text != ""})
     printed = digits_of(values, ratio, unit)
     for name, count, of in (("n", n, "prompts"), ("wordings", wordings, "templates of a style")):
-        if count is not None and (type(count) is bool or count < 1):
-            raise ValueError(f"{name} is {count}; wanted the number of {of} behind the printed values, or nothing")
-    if tolerance is not None and not 0 < tolerance < inf:
-        raise ValueError(f"tolerance is {tolerance}; wanted a positive distance in {unit}")
+        if count is not None:
+            whole(name, count, least=1, wanted=f"the number of {of} behind the printed values, or nothing")
+    if tolerance is not None:
+        finite("tolerance", tolerance, least=ulp(0.0), wanted=f"a positive distance in {unit}")
     if language not in ("", "zh", "en"):
         raise ValueError(f"language is {language!r}; wanted 'zh' or 'en', that of the prompts behind them, or nothing")
     numbers = {label: float(text) for label, text in printed.items()}
@@ -240,33 +247,35 @@ def published(
 class NonReproduction:
     """A verdict other than `supported` is known, and why; the probe is pytest's xfailed as long as it stays so."""
 
-    verdict: Literal["explained", "drifted", "refuted", "inconclusive"]
+    word: Literal["explained", "drifted", "refuted", "inconclusive"]
     reason: str
+
+    def __post_init__(self) -> None:
+        _check_texts(f"{self.word}()", f"{self.word}('the model is small')", reason=self.reason)
 
 
 def explained(reason: str) -> NonReproduction:
     """Declare that a control is known to account for what the claim says of a subject, with the reason."""
-    return NonReproduction(verdict="explained", reason=reason)
+    return NonReproduction(word="explained", reason=reason)
 
 
 def refuted(reason: str) -> NonReproduction:
     """Declare that the claim is known to be refuted on a subject, with the reason."""
-    return NonReproduction(verdict="refuted", reason=reason)
+    return NonReproduction(word="refuted", reason=reason)
 
 
 def inconclusive(reason: str) -> NonReproduction:
     """Declare that the claim is known to be inconclusive on a subject, with the reason."""
-    return NonReproduction(verdict="inconclusive", reason=reason)
+    return NonReproduction(word="inconclusive", reason=reason)
 
 
 def drifted(reason: str) -> NonReproduction:
     """Declare that the claim's number is known to have moved on a subject, with the reason."""
-    return NonReproduction(verdict="drifted", reason=reason)
+    return NonReproduction(word="drifted", reason=reason)
 
 
 Word = Literal["supported", "explained", "drifted", "refuted", "inconclusive", "unverifiable", "broken", "not run"]
 Outcome = Literal["passed", "xfailed", "failed", "error", "skipped"]
-
 WORDS: Final[tuple[Word, ...]] = get_args(Word)
 
 OUTCOMES: Final[dict[Word, Outcome]] = {
@@ -317,23 +326,26 @@ RULES: Final[dict[Word, str]] = {
 class Verdict:
     """A verdict is one of the words, why it was given, and how far it reaches.
 
-    `declared` holds the reason of a known non-reproduction when this verdict is the declared one; such a probe is
-    xfailed, and an article that cites it stays held. `surprise` marks a verdict of `supported` where another was
-    declared; such a probe fails until the declaration is taken away.
+    `declaration` is the known non-reproduction that stands for its subject, whatever came out. A probe is xfailed where
+    it names this word and approved values `stand`, and fails as `supported`: until it is taken away an article that
+    cites it stays held. Where pytest makes nothing xfailed it is not `strict`: no declaration decides the outcome.
     """
 
     word: Word
     reason: str
     scope: str = ""
-    declared: str | None = None
-    surprise: bool = False
+    declaration: NonReproduction | None = None
+    stands: bool = True
+    strict: bool = True
 
     @property
     def outcome(self) -> Outcome:
         """Say what pytest makes of it."""
-        if self.surprise:
-            return "failed"
-        return "xfailed" if self.declared is not None else OUTCOMES[self.word]
+        if self.declaration is None or not self.strict:
+            return OUTCOMES[self.word]
+        if self.word == self.declaration.word and self.stands:
+            return "xfailed"
+        return "failed" if self.word == "supported" else OUTCOMES[self.word]
 
 
 class NotRun(Exception):  # noqa: N818 - it carries a verdict, not a fault
@@ -345,11 +357,7 @@ class Unverifiable(Exception):  # noqa: N818 - the same
 
 
 def unverifiable(reason: str) -> None:
-    """End a probe with the verdict `unverifiable`.
-
-    Raises:
-        Unverifiable: always.
-    """
+    """End a probe with the verdict `unverifiable`: it always raises `Unverifiable`."""
     raise Unverifiable(reason)
 
 

@@ -1,15 +1,47 @@
-"""A printed number has the precision of its digits, which are read here alone."""
+"""Numbers are given by people: a printed one has the precision of its digits, which are read here alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from math import isfinite
-from typing import Final, cast
+from math import inf, isfinite, nan
+from numbers import Real
+from operator import index
+from typing import Any, Final, cast
 
+_COUNT: Final = "a whole number, 1 or more: write 4, not 4.0 or '4'"
 _DIGITS: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _RATIO: Final = re.compile(rf"([-+]?)({_DIGITS})\s*(%|times|x|×)?\s*(more|higher|less|fewer|lower)?")
+
+
+def whole(name: str, value: Any, *, least: int = 1, wanted: str = _COUNT) -> int:
+    """Return a whole number, numpy's and torch's too, as Python's own, or raise a ValueError: none, or too small."""
+    try:
+        found = None if isinstance(value, bool) else index(value)
+    except TypeError:
+        found = None
+    if found is None or found < least:
+        raise ValueError(f"{name} is {reprlib.repr(value)}; wanted {wanted}")
+    return found
+
+
+def finite(name: str, value: Any, *, least: float = -inf, wanted: str) -> float:
+    """Return a finite number, numpy's too, as Python's own, or raise a ValueError: none, or less than `least`."""
+    try:
+        number = nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:  # a whole number without end
+        number = inf
+    if not (isfinite(number) and number >= least):
+        raise ValueError(f"{name} is {reprlib.repr(value)}; wanted {wanted}")
+    return number
+
+
+def several(given: Any) -> tuple[Any, ...] | None:
+    """Return what stands in a list, or in an array; None where one thing alone is given, as a text is."""
+    alone = isinstance(given, str | bytes) or getattr(given, "ndim", 1) == 0 or not isinstance(given, Iterable)
+    return None if alone else tuple(cast("Iterable[object]", given))
 
 
 def half_unit(digits: str) -> Decimal:

@@ -87,7 +87,7 @@ class OpenSubject:
         strengths: Sequence[float],
         chosen_on: PromptSet | PromptChoice | str = "",
         random_features: int = 40,
-        random_samples: int = 2,
+        random_samples: int | None = None,
         n_samples: int = 4,
         max_new_tokens: int = 24,
         temperature: float = 0.7,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
+import reprlib
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from saeprobe import capture, steer, subjects
 from saeprobe.prompts import SHOPPING, STYLES, PromptSet
@@ -62,6 +66,63 @@ def test_a_single_strength_is_refused_with_how_to_write_it() -> None:
     single: Any = 20
     with pytest.raises(TypeError, match=r"strengths is 20; wanted several numbers: strengths=\[20\]"):
         steer(SHOPPING, feature=1, strengths=single)
+
+
+COUNTS = ("random_features", "random_samples", "n_samples", "max_new_tokens")
+
+
+@pytest.mark.parametrize("name", [*COUNTS, "seed", "feature"])
+@pytest.mark.parametrize("value", [2.0, 1.5, True, np.True_, "2", None, -1, [1.5], float("nan")])
+def test_what_is_no_whole_number_is_refused_where_it_is_declared(name: str, value: Any) -> None:
+    """A fraction, a text or a truth value is no count, no seed and no feature; what was found is shown."""
+    if name == "random_samples" and value is None:
+        return  # it is the number that goes with n_samples
+    given: dict[str, Any] = {"feature": 1, "strengths": [1], name: value}
+    found = "1.5" if (name, value) == ("feature", [1.5]) else re.escape(repr(value))
+    with pytest.raises(ValueError, match=rf"^{name} is {found}; wanted (a whole number, [01] or more|one feature)"):
+        steer(SHOPPING, **given)
+
+
+@pytest.mark.parametrize("value", ["20", True, float("nan"), float("inf"), None, 1j, 10**400])
+def test_what_is_no_finite_number_is_refused_where_it_is_declared(value: Any) -> None:
+    """Neither a strength nor a temperature is a text, a truth value or infinite."""
+    shown = re.escape(reprlib.repr(value))
+    with pytest.raises(ValueError, match=f"^one of strengths is {shown}; wanted different finite numbers"):
+        steer(SHOPPING, feature=1, strengths=[1, value])
+    with pytest.raises(ValueError, match=f"^temperature is {shown}; wanted a finite number, 0 or more"):
+        steer(SHOPPING, feature=1, strengths=[1], temperature=value)
+
+
+@pytest.mark.parametrize("feature", [np.int64(7), np.array([7]), np.array(7), torch.tensor(7), [7], range(7, 8)])
+def test_numbers_of_libraries_are_taken_and_kept_as_pythons_own(feature: Any) -> None:
+    """The argmax of an array is a feature, and its largest values are strengths."""
+    strengths: Any = np.array([0, 20.5], dtype=np.float32)
+    of = steer(SHOPPING, feature=feature, strengths=strengths, random_features=np.int32(3), temperature=np.float32(0.5))  # type: ignore[arg-type]
+    assert (of.features, of.strengths, of.random_features, of.temperature) == ((7,), (20.5,), 3, 0.5)
+    assert {type(one) for one in (*of.features, of.random_features)} == {int}
+    assert {type(one) for one in (*of.strengths, of.temperature)} == {float}
+
+
+def test_a_random_set_has_no_more_samples_than_the_chosen_features() -> None:
+    """Samples beyond those of the chosen features would be left away unsaid."""
+    with pytest.raises(ValueError, match="random_samples is 9; wanted at most n_samples, 4: leave it out"):
+        steer(SHOPPING, feature=1, strengths=[1], random_samples=9)
+    assert steer(SHOPPING, feature=1, strengths=[1], n_samples=1).random_samples == 1
+
+
+@pytest.mark.parametrize("single", ["20", None])
+def test_what_is_not_several_strengths_is_refused(single: Any) -> None:
+    """The digits of a text are no strengths."""
+    with pytest.raises(TypeError, match=f"^strengths is {single!r}; wanted several numbers"):
+        steer(SHOPPING, feature=1, strengths=single)
+
+
+@pytest.mark.parametrize(("name", "value"), [("span", 5), ("span", ""), ("keep", 5), ("keep", None)])
+def test_a_capture_of_something_else_is_refused(name: str, value: Any) -> None:
+    """A number says neither what to read nor what to keep."""
+    given: dict[str, Any] = {name: value}
+    with pytest.raises(ValueError, match=rf"^(span is|keep names) {re.escape(repr(value))}"):
+        capture(STYLES, **given)
 
 
 def test_a_declaration_taken_for_evidence_says_how_to_read_it() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from saeprobe import claim, drifted, inconclusive, published, refuted
+from saeprobe import claim, drifted, explained, inconclusive, published, refuted
 from saeprobe.claims import (
     OUTCOMES,
     WORDS,
@@ -71,6 +71,8 @@ NUMBERS = published(novice=132.4, unit="features")
         ),
         ("not_reproduced", "refuted", "'refuted'", r"{'sparrow': refuted\('why'\)}$"),
         ("not_reproduced", {"sparrow": "refuted"}, "{'sparrow': 'refuted'}", r"{'sparrow': refuted\('why'\)}$"),
+        ("not_reproduced", {"": refuted("known")}, r"{'': NonReproducti.*}", r"{'sparrow': refuted\('why'\)}$"),
+        ("published", {" ": NUMBERS}, r"{' ': .*}", r"{'sparrow': published\("),
         ("not_reproduced", refuted("known"), r"NonReproducti\.\.\..*\)", r"{'sparrow': refuted\('why'\)}$"),
     ],
 )
@@ -189,12 +191,40 @@ def test_published_without_a_value_is_refused() -> None:
 def test_declarations_carry_their_verdict_and_reason() -> None:
     """Each of the three declarations names its verdict."""
     declared = [declare("the model is small") for declare in (refuted, inconclusive, drifted)]
-    assert [one.verdict for one in declared] == ["refuted", "inconclusive", "drifted"]
+    assert [one.word for one in declared] == ["refuted", "inconclusive", "drifted"]
     assert {one.reason for one in declared} == {"the model is small"}
 
 
-@pytest.mark.parametrize("tolerance", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_tolerance_is_a_finite_distance(tolerance: float) -> None:
+@pytest.mark.parametrize("reason", ["", " ", None, 5, ["a"]])
+@pytest.mark.parametrize("declare", [explained, refuted, inconclusive, drifted])
+def test_a_declaration_without_a_reason_is_refused(declare: Any, reason: Any) -> None:
+    """The page and the gate show it; the error says how it is written."""
+    word = declare.__name__
+    found = rf"^{word}\(\) has the reason {re.escape(repr(reason))}; wanted a text, as in {word}\('the model"
+    with pytest.raises(ValueError, match=found):
+        declare(reason)
+
+
+@pytest.mark.parametrize("key", ["unit", "measure", "source"])
+@pytest.mark.parametrize("text", [5, " ", None, ["features"]])
+def test_what_stands_beside_printed_numbers_is_text(key: str, text: Any) -> None:
+    """A number in its place would end the whole run when the report is written."""
+    found = rf"^published\(\) has the {key} {re.escape(repr(text))}; wanted a text, as in published\("
+    with pytest.raises(ValueError, match=found):
+        published(**{"novice": 1.0, "unit": "features", key: text})
+
+
+@pytest.mark.parametrize("key", ["n", "wordings"])
+@pytest.mark.parametrize("count", [2.5, "50", float("nan"), True, 0])
+def test_what_is_behind_printed_numbers_is_counted(key: str, count: Any) -> None:
+    """Half a prompt is none."""
+    given: dict[str, Any] = {key: count}
+    with pytest.raises(ValueError, match=rf"^{key} is {re.escape(repr(count))}; wanted the number of "):
+        published(novice=1.0, unit="features", **given)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, float("inf"), float("nan"), "2", True])
+def test_a_tolerance_is_a_finite_distance(tolerance: Any) -> None:
     """A tolerance of 0 or below, or NaN, would find every number moved, and an infinite one none."""
     with pytest.raises(ValueError, match="wanted a positive distance in features"):
         published(novice=132.4, unit="features", tolerance=tolerance)
@@ -227,8 +257,18 @@ def test_no_word_is_without_an_outcome() -> None:
 
 def test_a_declared_verdict_is_xfailed_and_a_surprise_fails() -> None:
     """A known non-reproduction is pytest's xfailed; `supported` against the declaration fails."""
-    assert Verdict(word="refuted", reason="", declared="known").outcome == "xfailed"
-    assert Verdict(word="supported", reason="", surprise=True).outcome == "failed"
+    cases: tuple[tuple[Word, bool, bool, Outcome], ...] = (
+        ("refuted", True, True, "xfailed"),
+        ("refuted", False, True, "failed"),
+        ("refuted", True, False, "failed"),
+        ("explained", True, True, "failed"),
+        ("supported", True, True, "failed"),
+        ("supported", True, False, "passed"),
+        ("broken", True, True, "error"),
+    )
+    for word, stands, strict, outcome in cases:
+        known = Verdict(word=word, reason="", declaration=refuted("known"), stands=stands, strict=strict)
+        assert known.outcome == outcome
 
 
 def test_unverifiable_ends_the_probe_with_its_reason() -> None:

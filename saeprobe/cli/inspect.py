@@ -14,7 +14,7 @@ from saeprobe.cli.terminal import facts, say, table
 from saeprobe.files import bytes_in_words, cut, visible
 from saeprobe.recorded.recognition import recognised
 from saeprobe.report import ReportError, read_report
-from saeprobe.report.overview import silent, subject_names
+from saeprobe.report.overview import as_declared, silent, subject_names
 from saeprobe.shapes import FLOATS, StoredTensor, widened
 from saeprobe.subject.files.sae import KEYS
 from saeprobe.verdicts.baseline_files import KIND, BaselineError, read_file
@@ -206,7 +206,7 @@ def _own_json(contents: Contents) -> Recognition | None:
 def _report(file: Path) -> Recognition:
     found = read_report(file)
     run = found.run
-    declared = sum(probe.declared is not None for claim in found.claims for probe in claim.probes)
+    declared = sum(as_declared(probe) for claim in found.claims for probe in claim.probes)
     verdicts = ", ".join(f"{count} {word}" for word, count in found.counts.items() if count)
     lost = silent(found)
     return Recognition(

@@ -14,6 +14,7 @@ from saeprobe.files import visible
 from saeprobe.gate.article import Article, ArticleError, Citation, read_article
 from saeprobe.git import named
 from saeprobe.report import ReportError, command_line, planned_name, read_report
+from saeprobe.report.overview import as_declared
 from saeprobe.report.shape import Document, Probe
 
 Decision = Literal["release", "hold", "cannot tell"]
@@ -71,9 +72,9 @@ class Release:
 def decision_of(probe: Probe) -> Decision:
     """Decide by one probe: only an undeclared `supported` releases its claim, and `not run` decides nothing.
 
-    A declared non-reproduction is xfailed in its pytest run, and a sentence known not to hold is held all the same.
+    A sentence that is declared not to hold is held, whatever this run found and its pytest made of that.
     """
-    if probe.declared is not None:
+    if probe.declaration is not None:
         return "hold"
     return "release" if probe.verdict == "supported" else "cannot tell" if probe.verdict == "not run" else "hold"
 
@@ -173,10 +174,10 @@ def render(release: Release) -> str:
 def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
     yield f"  {ruling.decision:<11}  {visible(str(ruling.citation))}"
     for probe in ruling.probes:
-        declared = "" if probe.declared is None else ", a declared non-reproduction"
+        declared = ", a declared non-reproduction" if as_declared(probe) else ""
         yield _indented(f"{probe.verdict} on {probe.subject}{declared}: {probe.reason}")
-        if probe.declared is not None:
-            yield _indented(f"declared because: {probe.declared}")
+        if probe.declaration is not None:
+            yield _indented(f"declared {probe.declaration.word} because: {probe.declaration.reason}")
         if decision_of(probe) != "release":
             yield _indented(f"-> {_remedy(probe, release.command)}")
         elif probe.scope:
@@ -187,8 +188,11 @@ def _ruling_lines(ruling: Ruling, release: Release) -> Iterator[str]:
 
 def _remedy(probe: Probe, command: str) -> str:
     """Say what a writer can do about a probe that does not release its claim."""
-    if probe.declared is not None:
+    if as_declared(probe):
         return "take the claim out of the article, or write what was found and cite it no longer"
+    if probe.declaration is not None:
+        why = "it is right that the sentence holds" if probe.verdict == "supported" else "it is not what is known"
+        return f"take the declaration away, if {why}; then make the whole report again: {command}"
     remedy = _APPROVE if _left_baseline(probe) else _REMEDIES[probe.verdict]
     if probe.verdict in _SEEN:
         again = command_line(["pytest", probe.nodeid, _APART])

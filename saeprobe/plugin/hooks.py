@@ -53,7 +53,7 @@ class Hooks:
         self._notes: dict[str, None] = {}
         self._problems: dict[str, None] = {}
         self._failed: dict[str, str] = {}
-        self._mended: set[str] = set()
+        self._mended: dict[str, dict[tuple[str, str], str]] = {}
         self._ran = False
         self._begun: set[str] = set()
         self._ended: set[str] = set()
@@ -146,11 +146,17 @@ class Hooks:
         self._mend(report)
 
     def _mend(self, report: pytest.TestReport) -> None:
-        """Break the record of a probe whose verdict would pass, where pytest or another plugin lets the probe fail."""
+        """Break the record of a probe whose verdict would pass, where pytest or another plugin lets the probe fail.
+
+        The properties for the JUnit file, which has those of the teardown, say so too.
+        """
         record = self._records.get(report.nodeid)
         if record and (broken := terminal.broken_by(report, record, self._failed.get(report.nodeid))) is not None:
             self._records[report.nodeid] = broken
-            self._mended.add(report.nodeid)
+            now_said = {(key, visible(record[key])): visible(broken[key]) for key in ("verdict", "reason")}
+            self._mended[report.nodeid] = now_said
+        if said := self._mended.get(report.nodeid):
+            report.user_properties = [(key, said.get((key, str(of)), of)) for key, of in report.user_properties]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:

@@ -186,8 +186,8 @@ class Judge:
         if verdict.word == "broken" and ended is not None:
             raise ended
         shown = "\n".join(_shown(claim, verdict, recorder.evidence, ended))
-        if verdict.outcome == "xfailed":
-            raise _AsDeclared(f"{verdict.word}: {verdict.declared}", shown)
+        if verdict.outcome == "xfailed" and verdict.declaration is not None:
+            raise _AsDeclared(f"{verdict.word}: {verdict.declaration.reason}", shown)
         pytest.fail(shown, pytrace=False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -201,8 +201,8 @@ class Judge:
             del item.stash[_record]
             setattr(report, RECORD, record)
             # An xfail mark is no declaration: a claim that is not established fails all the same.
-            marked = record["declared"] is None and getattr(report, "__dict__", {}).pop("wasxfail", None) is not None
-            if marked and call.excinfo is not None:
+            marked = record["outcome"] != "xfailed" and getattr(report, "__dict__", {}).pop("wasxfail", None)
+            if marked not in (False, None) and call.excinfo is not None:
                 report.outcome = "failed"
         return report
 
@@ -214,8 +214,8 @@ class Judge:
         baseline = None if approvals is None else approvals[-1]
         now = self._now(subject) if baseline is not None and evidence else None
         strict = not getattr(item.config.option, "runxfail", True)  # else, or without that plugin, nothing is xfailed
-        declaring = claim if strict else replace(claim, not_reproduced={})
-        verdict, published, approved = decide(declaring, subject, evidence, ended, baseline, now)
+        verdict, published, approved = decide(claim, subject, evidence, ended, baseline, now)
+        verdict = replace(verdict, strict=strict)
         if verdict.word in ("refuted", "explained", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, (verdict, published, approved), evidence, seconds)

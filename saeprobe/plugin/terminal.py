@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 import pytest
 from tqdm import tqdm
 
-from saeprobe.claims import OUTCOMES, WORDS, Outcome, Word, members
+from saeprobe.claims import WORDS, Outcome, Word, members
 from saeprobe.evidence.units import fixed_wordings
 from saeprobe.files import visible, visible_lines
 from saeprobe.git import named
@@ -45,12 +45,12 @@ def status(report: pytest.TestReport) -> tuple[Outcome, str, str] | None:
     record: ProbeRecord | None = record_of(report)
     if record is None or report.outcome not in ("passed", "failed", "skipped"):  # another plugin's, such as `rerun`
         return None
-    word = record["verdict"]
-    if record["declared"] is not None:
-        return "xfailed", "x", f"{word.upper()} AS DECLARED"
-    if report.failed and _surprising(record):
-        return "failed", "X", f"{word.upper()} AGAINST ITS DECLARATION"
-    return OUTCOMES[word], _LETTER[word], word.upper()
+    word, outcome = record["verdict"], record["outcome"]
+    if outcome == "xfailed":
+        return outcome, "x", f"{word.upper()} AS DECLARED"
+    if (word, outcome) == ("supported", "failed"):
+        return outcome, "X", f"{word.upper()} AGAINST ITS DECLARATION"
+    return outcome, _LETTER[word], word.upper()
 
 
 def failure(report: pytest.TestReport) -> str | None:
@@ -70,24 +70,18 @@ def broken_by(report: pytest.TestReport, record: ProbeRecord, other: str | None)
 
     The report that carries it fails with it, xfailed or not.
     """
-    own, declared = hasattr(report, RECORD), record["declared"] is not None
-    expected = _surprising(record) or (declared and report.skipped)  # the report is as the judge left it
+    own, outcome = hasattr(report, RECORD), record["outcome"]
+    expected = outcome == "failed" or (outcome == "xfailed" and report.skipped)  # the report is as the judge left it
     why = failure(report) if other is None and own and not expected else other
-    if why is None or (not declared and OUTCOMES[record["verdict"]] not in ("passed", "skipped")):
+    if why is None or outcome in ("failed", "error"):
         return None
-    broken = {**record, "verdict": "broken", "reason": why, "declared": None}
+    broken = {**record, "verdict": "broken", "reason": why, "outcome": "error"}
     if own:
         setattr(report, RECORD, broken)
         getattr(report, "__dict__", {}).pop("wasxfail", None)  # pytest counts no failure beside it
         if not report.failed:
             report.outcome, report.longrepr = "failed", f"broken: {why}"
     return broken
-
-
-def _surprising(record: ProbeRecord) -> bool:
-    """Say whether a verdict fails its probe because it is better than the one declared."""
-    reason: str = record["reason"]
-    return record["verdict"] == "supported" and reason.startswith("declared ") and ", yet supported: " in reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +164,7 @@ def summarize(
             rows = list(group)
             for record in rows:
                 word, said = record["verdict"], f"{record['claim']['sentence']}  [{record['claim']['id']}]"
-                mark, sign = ("", _MARKUP[word]) if record["declared"] is None else ("*", _YELLOW)
+                mark, sign = ("*", _YELLOW) if record["outcome"] == "xfailed" else ("", _MARKUP[word])
                 _write_beside(terminal, word + mark, said, width, sign)
             _write_note(terminal, note if len(rows) == 1 else f"each of these {len(rows)}: {note}", width)
     _write_undecided(terminal, undecided, width)
@@ -216,9 +210,10 @@ def _write_beside(
 
 def _note(record: ProbeRecord) -> str:
     """Say under a row why, after the declaration that the verdict confirms, if any; and if only of these wordings."""
-    reason, declared, fixed = record["reason"], record["declared"], fixed_wordings(record["scope"])
+    reason, fixed = record["reason"], fixed_wordings(record["scope"])
     reason = f"of {fixed}: {reason}" if fixed else reason
-    return reason if declared is None else f"* as declared: {declared}; found here: {reason}"
+    as_declared = record["outcome"] == "xfailed"
+    return f"* as declared: {record['declaration']['reason']}; found here: {reason}" if as_declared else reason
 
 
 def _write_note(terminal: pytest.TerminalReporter, text: str, width: int) -> None:
@@ -247,7 +242,7 @@ def terminal_columns(text: str) -> int:
 
 def _counts(records: Sequence[ProbeRecord], unreached: int) -> str:
     counted = {str(word): sum(record["verdict"] == word for record in records) for word in WORDS}
-    declared = sum(record["declared"] is not None for record in records)
+    declared = sum(record["outcome"] == "xfailed" for record in records)
     line = ", ".join(f"{count} {word}" for word, count in (counted | {"not reached": unreached}).items() if count)
     return line + (f" ({declared} as declared)" if declared else "")
 

@@ -273,8 +273,6 @@ def checked_words(
             if style == neutral:
                 remedy = "leave them out, or call another style neutral"
                 raise PromptError("the neutral style has words of its own", remedy=remedy)
-            if isinstance(of_style, str):
-                raise PromptError(f"it is the single text {of_style!r}", remedy="put it in a list")
             if not of_style:
                 raise PromptError("the list is empty", remedy="give a word, or leave it out")
             for word in of_style:

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import currentframe
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from saeprobe.claims import did_you_mean
 from saeprobe.prompts.formats import IN_TOML, Content, place_of, read_file
 from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross, pasted
 from saeprobe.prompts.wordings import with_frames
+
+_T = TypeVar("_T")
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise PromptError(f"{reprlib.repr(value)} is no text", where=where, remedy="write one, in quotes")
+    return value
+
+
+def _topic(value: object, where: str) -> dict[str, str]:
+    return {"name": value} if isinstance(value, str) else _table(value, where, _text)
+
+
+def _listed(value: object, where: str, of: Callable[[object, str], _T]) -> list[_T]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        found = "the single text " * isinstance(value, str) + reprlib.repr(cast("object", value))
+        raise PromptError(f"it is {found}", where=where, remedy="put it in a list")
+    return [of(one, where) for one in cast("Iterable[object]", value)]
+
+
+_texts = partial(_listed, of=_text)
+
+
+def _table(value: object, where: str, of: Callable[[object, str], _T]) -> dict[str, _T]:
+    if not isinstance(value := {} if value is None else value, Mapping):
+        remedy = 'write a table by name, such as {"novice": ...}'
+        raise PromptError(f"it is {reprlib.repr(value)}", where=where, remedy=remedy)
+    entries = cast("Mapping[object, object]", value).items()
+    return {_text(name, where): of(one, f"{where} of {name!r}") for name, one in entries}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,17 +158,20 @@ class PromptSet:
         Raises:
             PromptError: a template, a prompt or a word cannot be used; the message names the place and the remedy.
         """
-        for what, texts in {"topics": topics, **{f"style {style!r}": texts for style, texts in styles.items()}}.items():
-            if isinstance(texts, str):
-                problem = f"{what} is the single text {texts!r}"
-                raise PromptError(problem, remedy="put it in a list", where=f"set {name!r}")
-        if not isinstance(repeats or {}, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - as a caller may write it
-            remedy = 'name the style that each repeats, {"assistant": "standard"}'
-            raise PromptError(f"repeats is {repeats!r}", remedy=remedy, where=f"set {name!r}")
-        listed = [{"name": topic} if isinstance(topic, str) else topic for topic in topics]
-        made: dict[str, Any] = {"words": words or {}, "neutral": neutral, "frames": frames or {}, "distinct": distinct}
-        made |= {"located": cross(listed, styles, repeats or {}), "repeats": repeats or {}}
-        return cls._checked(Content(name=name, language=language, **made), max_characters)
+        from saeprobe.digits import whole  # a probe of built-in prompts does without
+
+        again = _table(repeats, "repeats", _text)
+        of_styles = Content(
+            name=_text(name, "name"),
+            language=_text(language, "language"),
+            located=cross(_listed(topics, "topics", _topic), _table(styles, "styles", _texts), again),
+            words=_table(words, "words", _texts),
+            neutral=None if neutral is None else _text(neutral, "neutral"),
+            repeats=again,
+            frames=_table(frames, "frames", _texts),
+            distinct=_texts(distinct, "distinct"),
+        )
+        return cls._checked(of_styles, whole("max_characters", max_characters))
 
     @classmethod
     def _checked(cls, content: Content, max_characters: int) -> PromptSet:

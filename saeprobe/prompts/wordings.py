@@ -148,9 +148,6 @@ def with_frames(
     templates: dict[str, list[str]] = {}
     for style, template in dict.fromkeys((prompt.style, prompt.template) for prompt in prompts):
         templates.setdefault(style, []).append(template)
-    for key, named in {"distinct": distinct, **frames}.items():
-        if isinstance(named, str):
-            raise PromptError(f"it is the single text {named!r}", where=key, remedy="put it in a list")
     for style in (*frames, *distinct):
         if style not in templates:
             problem = f"there is no style {style!r} with templates of its own{did_you_mean(style, templates)}"

@@ -206,13 +206,14 @@ def probe_to_json(
         verdict=verdict.word,
         reason=verdict.reason,
         scope=verdict.scope,
-        declared=verdict.declared,
+        declaration=claim.not_reproduced.get(subject),
         duration_s=duration_s,
         published=tuple(_published_of(claim, claim.published.get(subject), published)),
         p=max((piece.claim_p for piece in evidence if piece.claim_p is not None), default=None),
         q=None,
         evidence=tuple(map(tables.add_evidence, evidence)),  # before the tables below, which it fills
         baseline=None if baseline is None else _baseline_of(baseline),
+        outcome=verdict.outcome,
         claim=shape.Head(id=claim.id, sentence=claim.sentence, source=claim.source, controls=tuple(claim.controls)),
         prompts=_columns(shape.Prompts, tables.prompts),
         samples=tuple(tables.samples),
@@ -222,8 +223,8 @@ def probe_to_json(
 
 
 def planned_name(claim_id: str, subject: str) -> str:
-    """Name a claim on a subject as the list of planned probes does: `day1.novice-most[sparrow]`."""
-    return f"{claim_id}[{subject}]"
+    """Name a claim, on a subject if any, as the list of planned probes does: `day1.novice-most[sparrow]`."""
+    return f"{claim_id}[{subject}]" if subject else claim_id
 
 
 def build_document(

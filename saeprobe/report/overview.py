@@ -12,6 +12,7 @@ from saeprobe.report import planned_name, shape
 from saeprobe.report.pictures import MOST_LANES, by_template, mean_of
 from saeprobe.report.shape import Claim, Control, Document, Evidence, Interval, Probe, Published, Sample, Subject
 from saeprobe.verdicts import UNDECIDED
+from saeprobe.verdicts.baseline import left
 
 WORST_FIRST: Final[tuple[Word, ...]] = (
     *("broken", "refuted", "explained", "drifted", "inconclusive", "unverifiable", "not run", "supported"),
@@ -29,15 +30,11 @@ Line = tuple[str, dict[str, str]]  # a sentence of the interface: its key in `wo
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """A tally says how the claims fared on one subject; a claim stands where all of its probes are supported."""
+    """A tally counts the claims on one subject; of those that stand all probes are supported, and none is declared."""
 
     subject: str
     counts: dict[Word, int]
-
-    @property
-    def stand(self) -> int:
-        """Count the claims that stand."""
-        return self.counts["supported"]
+    stand: int
 
     @property
     def total(self) -> int:
@@ -57,10 +54,17 @@ def anchor(claim: Claim, probe: Probe) -> str:
     return f"{claim.id}@{probe.subject}" + (f"@{place + 1}" if place else "")
 
 
+def as_declared(probe: Probe) -> bool:
+    """Say whether the verdict of a probe is the declared one; no declaration covers a move of what was approved."""
+    declared, approved = probe.declaration, () if probe.baseline is None else probe.baseline.rows
+    known = declared is not None and declared.word == probe.verdict
+    return known and not left(probe.verdict, (row.agrees for row in approved))
+
+
 def cell(claim: Claim, subject: str) -> Probe | None:
     """Give the probe of `claim` on `subject` with the worst verdict, or None where it was not tried there."""
     probes = [probe for probe in claim.probes if probe.subject == subject]
-    return min(probes, key=lambda probe: WORST_FIRST.index(probe.verdict), default=None)
+    return min(probes, key=lambda probe: (WORST_FIRST.index(probe.verdict), probe.declaration is None), default=None)
 
 
 def subject_names(document: Document) -> list[str]:
@@ -73,8 +77,10 @@ def tallies(document: Document) -> list[Tally]:
     """Count the verdicts on each subject."""
     rows: list[Tally] = []
     for name in subject_names(document):
-        words = [found.verdict for claim in document.claims if (found := cell(claim, name)) is not None]
-        rows.append(Tally(subject=name, counts={word: words.count(word) for word in WORDS}))
+        found = [one for claim in document.claims if (one := cell(claim, name)) is not None]
+        counts: dict[Word, int] = {word: sum(one.verdict == word for one in found) for word in WORDS}
+        stand = sum(one.verdict == "supported" and one.declaration is None for one in found)
+        rows.append(Tally(subject=name, counts=counts, stand=stand))
     return rows
 
 

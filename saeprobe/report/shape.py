@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from saeprobe.claims import WORDS, Word
+from saeprobe.claims import WORDS, NonReproduction, Outcome, Word
 from saeprobe.claims import Control as ControlName
 from saeprobe.evidence.evidence import Agreement, Answer, EvidenceOutcome, Kind, Needed
 from saeprobe.measures.differences import Figures
@@ -199,7 +199,7 @@ class Probe:
     verdict: Word
     reason: str
     scope: str
-    declared: Annotated[str | None, Meta(description="Why it is known not to reproduce, if so.")]
+    declaration: Annotated[NonReproduction | None, Meta(description="Known of it beforehand; the gate holds it.")]
     duration_s: Annotated[Distance, Meta(description="Seconds.")]
     published: tuple[Published, ...]
     p: Annotated[Share | None, Meta(description="The largest one-sided p of all that had to hold; null if untested.")]
@@ -227,8 +227,9 @@ class Claim(Head):
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Probe):
-    """A record is what a worker sends of one probe, with the claim and with tables of its own."""
+    """A record is what a worker sends of one probe: what pytest makes of it, the claim, and tables of its own."""
 
+    outcome: Outcome
     claim: Head
     prompts: Prompts
     samples: tuple[Sample, ...]

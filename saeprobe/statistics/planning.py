@@ -9,6 +9,7 @@ from math import ceil, factorial, inf, prod
 from typing import Final
 
 from saeprobe.claims import Over
+from saeprobe.files import SHARE, number, p_value
 from saeprobe.statistics.intervals import (
     FEWEST_A_SIDE,
     FEWEST_CORRELATED,
@@ -197,12 +198,14 @@ class ManyClaims:
         """Say it in a line for a terminal."""
         line = (
             f"{self.claims} claims on {self.subject} were decided by a test; if all were false, chance would confirm "
-            f"about {self.by_chance:.2g}, and at least one with a probability of at most {self.at_least_one:.0%}. "
+            f"about {number(self.by_chance)}, and at least one with a probability of at most "
+            f"{number(self.at_least_one, SHARE)}. "
             f"{self.beyond} of {self.confirmed} confirmations lie beyond that (q below alpha)"
         )
         if self.surest is None:
             return line
-        return f"{line}; with p = {self.surest:.2g}, {self.as_sure} claims as sure would: q is coarse for few wordings"
+        more = f"{self.as_sure} claims as sure as the surest of the others, {p_value(self.surest)}, would lie beyond it"
+        return f"{line}; {more}: q is coarse for few wordings"
 
 
 def q_values(ps: Sequence[float]) -> list[float]:

@@ -10,7 +10,7 @@ from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Wor
 from saeprobe.evidence.compare import worst_of
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
 from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, units_within
-from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
+from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline, left
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
 ORDERING: Final[tuple[Kind, ...]] = ("greater", "at least", "exclusive")  # they put their two sides in an order
@@ -209,12 +209,17 @@ def decide(
         verdict = replace(verdict, word="inconclusive", reason=f"the sentence holds: {verdict.reason}")
     if another and verdict.word in ("refuted", "explained", "inconclusive"):
         verdict = replace(verdict, reason=f"{verdict.reason}; {another}")
-    verdict = _as_declared(verdict, claim, subject)
-    compared = () if held is None else held.compared
-    if baseline is None or verdict.word in UNDECIDED:
-        return verdict, compared, None
-    approved = compare_baseline(baseline, samples, now or Provenance())
-    return against_baseline(verdict, approved), compared, approved
+    approved = None
+    if baseline is not None and verdict.word not in UNDECIDED:
+        approved = compare_baseline(baseline, samples, now or Provenance())
+        verdict = against_baseline(verdict, approved)
+    declared = claim.not_reproduced.get(subject)
+    if declared is not None and verdict.word == "supported":
+        contrary = f"declared {declared.word} ({declared.reason}), yet supported: {verdict.reason}"
+        verdict = replace(verdict, reason=f"{contrary}. Take the declaration away")
+    stands = approved is None or not left(verdict.word, (row.agrees for row in approved.rows))
+    verdict = replace(verdict, declaration=declared, stands=stands)
+    return verdict, () if held is None else held.compared, approved
 
 
 def _from_evidence(
@@ -260,15 +265,3 @@ def _of_what_holds(
         return Verdict(word=differs[0], reason=differs[1])
     agreed = "" if held is None else held.agreement
     return Verdict(word="supported", reason="; ".join(piece.reason for piece in evidence) + agreed)
-
-
-def _as_declared(verdict: Verdict, claim: Claim, subject: str) -> Verdict:
-    declared = claim.not_reproduced.get(subject)
-    if declared is None:
-        return verdict
-    if verdict.word == declared.verdict:
-        return replace(verdict, declared=declared.reason)
-    if verdict.word == "supported":
-        contrary = f"declared {declared.verdict} ({declared.reason}), yet supported: {verdict.reason}"
-        return replace(verdict, reason=f"{contrary}. Take the declaration away", surprise=True)
-    return verdict

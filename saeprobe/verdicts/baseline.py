@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from msgspec import Meta
 
-from saeprobe.claims import Verdict
+from saeprobe.claims import Verdict, Word
 from saeprobe.evidence.evidence import Sample
 from saeprobe.statistics.shifts import paired_shift
 from saeprobe.verdicts.baseline_files import Baseline, Provenance, Value, changes
@@ -188,18 +188,22 @@ def noise_of(old: Value, new: Value, *, alpha: float, seed: int) -> tuple[float,
     return max(least, found)
 
 
+def left(word: Word, agree: Iterable[bool | None]) -> bool:
+    """Say whether approved values moved, or are no longer measured by a probe that came to its end as `drifted`."""
+    return any(one is False or (one is None and word == "drifted") for one in agree)
+
+
 def against_baseline(verdict: Verdict, compared: BaselineComparison) -> Verdict:
     """Return the verdict once the approved values are held against it.
 
-    A sentence that holds is `drifted` where its values have left their baseline. A declaration speaks of what was
-    published: it does not cover such a move. Another verdict keeps its word and names the move.
+    A sentence that holds is `drifted` where its values have left their baseline. Another verdict keeps its word and
+    names the move; no declaration covers it.
     """
     holds = verdict.word in ("supported", "drifted")
     moves = compared.reason(whole=holds)
     if moves is not None and holds:
         before = "the sentence holds, but" if verdict.word == "supported" else f"{verdict.reason}; and"
-        also = f"; {verdict.reason}" if verdict.surprise else ""
-        return replace(verdict, word="drifted", reason=f"{before} {moves}{also}", declared=None, surprise=False)
+        return replace(verdict, word="drifted", reason=f"{before} {moves}")
     reason = verdict.reason if moves is None else f"{verdict.reason}; {moves}"
     approved = compared.baseline
     if verdict.word != approved.verdict:

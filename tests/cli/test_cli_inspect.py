@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from saeprobe.claims import Claim, Verdict, Word
+from saeprobe.claims import Claim, Verdict, Word, refuted
 from saeprobe.cli.contents import read_contents
 from saeprobe.cli.inspect import recognise
 from saeprobe.report import build_document, probe_to_json, write_report
@@ -185,22 +185,23 @@ RUN = RunOfReport(
 
 def report_file(path: Path, *, run: RunOfReport = RUN, planned: tuple[str, ...] = ()) -> Path:
     """Write a report of two claims on two subjects, one of them a declared non-reproduction."""
-    cases: tuple[tuple[str, str, Word, str | None], ...] = (
-        ("a.b", "sparrow", "supported", None),
-        ("a.b", "finch", "refuted", "known"),
-        ("a.c", "sparrow", "supported", None),
+    known = {"finch": refuted("known")}
+    cases: tuple[tuple[str, str, Word], ...] = (
+        ("a.b", "sparrow", "supported"),
+        ("a.b", "finch", "refuted"),
+        ("a.c", "sparrow", "supported"),
     )
     probes = [
         probe_to_json(
-            claim=Claim(id=claim, sentence="It holds.", source="here"),
+            claim=Claim(id=claim, sentence="It holds.", source="here", not_reproduced=known),
             nodeid=f"t.py::{claim}[{subject}]",
             subject=subject,
-            verdict=Verdict(word=word, reason="so it is", declared=declared),
+            verdict=Verdict(word=word, reason="so it is"),
             evidence=[],
             published=[],
             duration_s=0.1,
         )
-        for claim, subject, word, declared in cases
+        for claim, subject, word in cases
     ]
     write_report(
         build_document(

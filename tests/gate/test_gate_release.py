@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saeprobe.claims import WORDS, Word
+from saeprobe.claims import WORDS, NonReproduction, Word, refuted
 from saeprobe.evidence.evidence import Agreement
 from saeprobe.gate import Release, decide_release, render, run_gate
 from saeprobe.gate.article import Article, Citation
@@ -42,14 +42,14 @@ def on(claim: str, subject: str) -> Citation:
     return Citation(id=claim, subject=subject)
 
 
-def probe(number: int, subject: str, verdict: str, declared: str | None) -> Probe:
+def probe(number: int, subject: str, verdict: str, declaration: NonReproduction | None) -> Probe:
     return Probe(
         nodeid=f"probes/test_it.py::test_{number}[{subject}]",
         subject=subject,
         verdict=cast(Word, verdict),
         reason=f"reason {number}",
         scope="these 8 templates",
-        declared=declared,
+        declaration=declaration,
         duration_s=0.1,
         published=(),
         p=None,
@@ -62,7 +62,7 @@ def probe(number: int, subject: str, verdict: str, declared: str | None) -> Prob
 def report(
     *probes: tuple[str, str, str],
     planned: list[str] | None = None,
-    declared: str | None = None,
+    declared: NonReproduction | None = None,
     command: str = "pytest probes/",
     dirty: bool | None = None,
     changed: tuple[str, ...] = (),
@@ -124,9 +124,11 @@ def test_any_other_verdict_holds(verdict: str):
 
 @pytest.mark.parametrize("verdict", WORDS)
 def test_a_declared_non_reproduction_holds(verdict: str):
-    """What is xfailed in its pytest run still holds the article."""
-    release = decide_release(article("a"), report(("a", "sparrow", verdict), declared="known"))
+    """What is declared not to hold is held whatever came out, xfailed or not, until the declaration is taken away."""
+    release = decide_release(article("a"), report(("a", "sparrow", verdict), declared=refuted("known")))
     assert release.exit_code == 1
+    away = "take the declaration away, if it is right that the sentence holds; then make the whole report again"
+    assert (away in " ".join(render(release).split())) == (verdict == "supported")
 
 
 def test_claims_that_are_not_cited_decide_nothing():
@@ -283,9 +285,9 @@ def test_a_claim_is_decided_again_by_the_run_that_made_the_report():
 
 def test_the_text_tells_of_a_declared_non_reproduction():
     """A declared failure is shown with the reason that was declared."""
-    text = render(decide_release(article("a"), report(("a", "sparrow", "refuted"), declared="lengths differ")))
+    text = render(decide_release(article("a"), report(("a", "sparrow", "refuted"), declared=refuted("lengths differ"))))
     assert "refuted on sparrow, a declared non-reproduction: reason 0" in text
-    assert "declared because: lengths differ" in text
+    assert "declared refuted because: lengths differ" in text
     assert "or write what was found and cite it no longer" in text
     assert text.endswith("0 of 1 claim released, 1 held, 0 undecided; exit code 1")
 

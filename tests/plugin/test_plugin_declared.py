@@ -8,6 +8,8 @@ import pytest
 from records import INI
 from runs import HEAD, REFUTED, SUPPORTED, Go, apart, properties
 
+from saeprobe.gate import run_gate
+
 DECLARE = ', not_reproduced={{"llama70b-as-published": {}("the table has it the other way")}})'
 EXPLAINED = """
 from dataclasses import replace
@@ -57,7 +59,8 @@ def test_declared_verdicts_are_xfailed_and_the_run_succeeds(
         assert properties(ran.junit[test])["verdict"] == word
         assert any(line.endswith(f"- {word}: {why}") for line in ran.lines(f"{word.upper()} AS DECLARED test_probes"))
     assert list(ran.verdicts.values()) == [*words.values(), "supported"]
-    assert [probe["declared"] for probe in ran.probes.values()] == [why, why, why, None]
+    known = [{"word": word, "reason": why} for word in words.values()]
+    assert [probe["declaration"] for probe in ran.probes.values()] == [*known, None]
     assert ran.report["counts"]["explained"] == 1
     assert not ran.lines("FAILURES")
 
@@ -114,12 +117,27 @@ def test_what_is_not_the_declared_verdict_is_as_without_a_declaration(
 def test_declarations_are_not_looked_at_where_pytest_makes_no_xfailed(
     go: Go, pytester: pytest.Pytester, option: tuple[str, ...]
 ) -> None:
-    """A declared verdict then fails with its evidence, and one against its declaration passes."""
+    """A declared verdict then fails with its evidence, and one against its declaration passes; the report has both."""
     pytester.makepyprojecttoml(INI.replace("xfail_strict = true", ""))  # a setting of the plugin that makes them
     run = go(*option, probes=KNOWN + declared(SUPPORTED))
     assert (run.code, run.junit_outcomes()) == (1, {"test_down": "failure", "test_up": "passed"})
     assert run.lines("refuted: the contrary holds: 11.8 against 12 dimensions, a difference of -0.225, p = 0.0078")
-    assert [probe["declared"] for probe in run.probes.values()] == [None, None]
+    known = {"word": "refuted", "reason": "the table has it the other way"}
+    assert [probe["declaration"] for probe in run.probes.values()] == [known, known]
+    assert not run.lines("as declared")
+
+
+@pytest.mark.parametrize("option", [(), ("--runxfail",)], ids=["", "runxfail"])
+def test_a_claim_that_is_supported_against_its_declaration_is_held(
+    go: Go, pytester: pytest.Pytester, option: tuple[str, ...]
+) -> None:
+    """The gate holds an article that cites it until the declaration is taken away, whatever pytest made of it."""
+    run = go(*option, probes=declared(SUPPORTED))
+    assert run.verdicts == {"rank.up": "supported"}
+    pytester.path.joinpath("a.md").write_text("---\ntitle: T\nlanguage: en\nclaims: [rank.up]\n---\n", encoding="utf-8")
+    code, text = run_gate(pytester.path / "a.md", pytester.path / "reports" / "report.json")
+    assert code == 1
+    assert "take the declaration away, if it is right that the sentence holds" in " ".join(text.split())
 
 
 def test_a_mark_of_xfail_changes_nothing_of_a_declared_verdict(go: Go) -> None:

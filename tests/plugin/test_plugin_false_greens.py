@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from records import INI
-from runs import HEAD, REFUTED, SUPPORTED, Go, apart
+from runs import HEAD, REFUTED, SUPPORTED, Go, apart, properties
 
 from saeprobe.gate import decide_release
 from saeprobe.gate.article import Article, Citation
@@ -162,6 +162,17 @@ def test_a_claim_whose_teardown_fails_is_broken(go: Go, probe: str) -> None:
     fixture = "import pytest\n@pytest.fixture\ndef scale():\n    yield\n    raise OSError('it fell')\n"
     run = go(probes=fixture + probe.replace("test_up(ranks", "test_up(ranks, scale"))
     assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
+    said = properties(run.junit["test_up"])
+    assert (said["verdict"], said["reason"]) == ("broken", "the teardown of the probe failed")
+
+
+def test_the_junit_file_says_broken_where_a_strict_mark_fails_a_supported_claim(go: Go) -> None:
+    """Its properties are those of the report."""
+    run = go(probes=f"import pytest\n@pytest.mark.xfail(strict=True)\n{SUPPORTED.lstrip()}")
+    assert (run.code, run.verdicts) == (1, {"rank.up": "broken"})
+    (probe,) = run.probes.values()
+    said = properties(run.junit["test_up"])
+    assert (said["verdict"], said["reason"]) == ("broken", probe["reason"])
 
 
 def test_an_ordinary_assert_beside_the_evidence_is_broken(go: Go) -> None:

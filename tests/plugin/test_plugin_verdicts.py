@@ -119,9 +119,10 @@ def test_what_is_absent_comes_with_the_command_that_brings_it(run: Run) -> None:
 
 def test_a_declared_verdict_is_kept_and_a_wrong_declaration_fails(run: Run) -> None:
     """The reason is kept; a claim that is supported against its declaration asks for its removal."""
-    assert run.probes["rank.known" + ON]["declared"] == "eight topics are too few"
+    known = {"word": "inconclusive", "reason": "eight topics are too few"}
+    assert run.probes["rank.known" + ON]["declaration"] == known
     surprise = run.probes["rank.surprise" + ON]
-    assert surprise["declared"] is None
+    assert surprise["declaration"] == {"word": "refuted", "reason": "it was the other way round last year"}
     assert "declared refuted (it was the other way round last year), yet supported" in surprise["reason"]
     assert "Take the declaration away" in surprise["reason"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,8 +119,8 @@ def test_the_docstring_example_runs():
             {"a": ["{topic}?"], "b": ["{topic}?"]},
             "topic 'tides': the prompt 'tides?' stands already at style 'a', template 1 '{topic}?', topic 'tides'",
         ),
-        ("tides", {"a": ["{topic}"]}, "topics is the single text 'tides'"),
-        ([TIDES], {"a": "{topic}"}, "style 'a' is the single text '{topic}'"),
+        ("tides", {"a": ["{topic}"]}, "topics: it is the single text 'tides'"),
+        ([TIDES], {"a": "{topic}"}, "styles of 'a': it is the single text '{topic}'"),
     ],
 )
 def test_what_cannot_be_built_is_an_error_that_says_where(topics: list[str], styles: dict[str, list[str]], found: str):
@@ -129,6 +130,21 @@ def test_what_cannot_be_built_is_an_error_that_says_where(topics: list[str], sty
     assert found in str(caught.value)
     assert str(caught.value).endswith(f"; {caught.value.remedy}")
     assert caught.value.path is None
+
+
+GIVEN: dict[str, Any] = {"name": "s", "language": "en", "topics": ["tides"], "styles": {"novice": ["{topic}"]}}
+
+
+@pytest.mark.parametrize("value", [5, True, "x", ["x"], {"novice": 5}, {"novice": [5]}, {5: ["x"]}])
+@pytest.mark.parametrize("key", [*GIVEN, "words", "frames", "repeats", "distinct", "neutral", "max_characters"])
+def test_what_is_of_another_kind_is_an_error_of_the_set(key: str, value: Any) -> None:
+    """Python's own errors say neither what is wanted nor where; what can be taken for the wanted is taken."""
+    takes = {"name": ["x"], "language": ["x"], "topics": [["x"]], "max_characters": [5]}
+    if value in takes.get(key, []) and value is not True:
+        PromptSet.build(**GIVEN | {key: value})
+        return
+    with pytest.raises(ValueError, match=rf"^(style '|{key}|frames, distinct)"):
+        PromptSet.build(**GIVEN | {key: value})
 
 
 def test_a_prompt_may_have_as_many_characters_as_allowed_and_no_more():

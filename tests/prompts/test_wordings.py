@@ -256,7 +256,7 @@ def test_frames_and_distinct_leave_a_prompt_what_it_is() -> None:
         ({"frames": {"expert": ["k"]}}, "no style 'expert' with templates of its own"),
         ({"distinct": ["novise"]}, "no style 'novise' with templates of its own, only 'novice'|did you mean 'novice'"),
         ({"distinct": "novice"}, "distinct: it is the single text 'novice'"),
-        ({"frames": {"novice": "k"}}, "novice: it is the single text 'k'"),
+        ({"frames": {"novice": "k"}}, "frames of 'novice': it is the single text 'k'"),
         ({"frames": {"novice": ["k", "l"]}}, "there are 2 for 1 templates"),
     ],
 )

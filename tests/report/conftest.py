@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from report_samples import HOSTILE, document_of, greater, length, rival, sample
 
-from saeprobe.claims import Claim, NonReproduction, Verdict, published
+from saeprobe.claims import Claim, NonReproduction, Verdict, inconclusive, published
 from saeprobe.evidence.evidence import Evidence, Needed, Sample
 from saeprobe.evidence.printed import PublishedComparison
 from saeprobe.report import ProbeRecord, probe_to_json
@@ -65,7 +65,7 @@ def _records() -> list[ProbeRecord]:
         id="day1.novice-most",
         sentence="A novice prompt activates the most features of all styles.",
         source="SAE Inspect, table 1",
-        not_reproduced={"finch": NonReproduction(verdict="refuted", reason="The order of styles is another one.")},
+        not_reproduced={"finch": NonReproduction(word="refuted", reason="The order of styles is another one.")},
         controls=("length",),
     )
     split = Claim(
@@ -83,7 +83,12 @@ def _records() -> list[ProbeRecord]:
         id="day1.intensity", sentence="Active features are about equally strong in both styles.", source="table 3"
     )
     vague = Claim(id="manual.monosemantic", sentence="A feature means one thing.", source="SAE manual, section 1")
-    attack = Claim(id="hostile.strings", sentence=f"A sentence that attacks: {HOSTILE}", source=HOSTILE)
+    attack = Claim(
+        id="hostile.strings",
+        sentence=f"A sentence that attacks: {HOSTILE}",
+        source=HOSTILE,
+        not_reproduced={"sparrow": inconclusive(HOSTILE)},
+    )
     away = Claim(id="day1.sparse", sentence="A few hundred features are active on a token.", source="SAE Inspect")
     parts = (
         greater(novice, expert, controls=(length(explains=False, estimate=2.1),)),
@@ -225,7 +230,7 @@ def _records() -> list[ProbeRecord]:
         record(
             every,
             "finch",
-            Verdict(word="refuted", reason=whole.reason, scope=scope, declared="The order of styles is another one."),
+            Verdict(word="refuted", reason=whole.reason, scope=scope),
             whole,
         ),
         record(split, "sparrow", Verdict(word="inconclusive", reason=separation.reason, scope=scope), separation),
@@ -235,9 +240,7 @@ def _records() -> list[ProbeRecord]:
         ),
         record(shaky, "sparrow", Verdict(word="broken", reason="ValueError: no finite value\n  in strip 3")),
         record(vague, "sparrow", Verdict(word="unverifiable", reason="the sentence names no feature and no test")),
-        record(
-            attack, "sparrow", Verdict(word="inconclusive", reason=HOSTILE, scope=HOSTILE, declared=HOSTILE), attacked
-        ),
+        record(attack, "sparrow", Verdict(word="inconclusive", reason=HOSTILE, scope=HOSTILE), attacked),
         record(
             away,
             "llama70b",

@@ -11,6 +11,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -190,6 +191,22 @@ def test_a_declared_non_reproduction_is_marked_and_does_not_stand(document: Docu
     assert "Declared non-reproduction" in text
     assert "The order of styles is another one." in text
     assert "0 of 2 claims stand on finch" in text
+
+
+def test_support_against_a_declaration_does_not_stand(document: Document) -> None:
+    """The page calls it declared otherwise, and neither headline nor table counts it."""
+
+    def better(made: dict[str, Any]) -> None:
+        probes = [probe for claim in made["claims"] for probe in claim["probes"] if probe["subject"] == "finch"]
+        (known,) = (probe for probe in probes if probe["declaration"] is not None)
+        known["verdict"] = "supported"
+        made["counts"]["supported"] += 1
+        made["counts"]["refuted"] -= 1
+
+    text = parsed(render(changed(document, better))).text
+    assert "0 of 2 claims stand on finch" in text
+    assert text.count("declared otherwise") == 2  # in the table and beside the verdict
+    assert "refuted: The order of styles is another one." in " ".join(text.split())
 
 
 def test_probes_that_reported_nothing_raise_an_alarm(document: Document) -> None:

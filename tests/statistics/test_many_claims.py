@@ -30,7 +30,7 @@ def test_q_is_over_all_tested_claims_of_a_subject() -> None:
     assert (sparrow.surest, sparrow.as_sure) == (None, None)
     assert sparrow.line == (
         "4 claims on sparrow were decided by a test; if all were false, chance would confirm about 0.1, and at least "
-        "one with a probability of at most 10%. 2 of 2 confirmations lie beyond that (q below alpha)"
+        "one with a probability of at most 10 %. 2 of 2 confirmations lie beyond that (q below alpha)"
     )
 
 
@@ -60,7 +60,10 @@ def test_few_wordings_are_named_where_q_is_coarse() -> None:
     q, (many,) = many_claims(claims, alpha=0.05)
     assert q["0"] == pytest.approx(39 / 70 / 11)
     assert (many.confirmed, many.beyond, many.as_sure) == (11, 0, 12)
-    assert many.line.endswith("with p = 0.014, 12 claims as sure would: q is coarse for few wordings")
+    assert many.line.endswith(
+        "; 12 claims as sure as the surest of the others, p = 0.014, would lie beyond it: q is coarse for few wordings"
+    )
+    assert "would confirm about 0.975, and" in many.line  # 39 * 0.025, in the digits of the page
     claims[11] = ("s", "11", "supported", 1 / 70)
     assert many_claims(claims, alpha=0.05)[1][0].beyond == 12
 

@@ -147,9 +147,9 @@ def test_a_declared_drift_does_not_cover_a_move_from_the_baseline() -> None:
     """The declaration speaks of the printed number, whose distance was known; this move is another."""
     claim = claimed(published(novice="132.4", unit="features"), drifted("another SAE"))
     known = judged(18.83, claim=claim, verdict="drifted")
-    assert (known.outcome, known.declared) == ("xfailed", "another SAE")
+    assert (known.word, known.outcome) == ("drifted", "xfailed")
     moved = judged(21.2, claim=claim, verdict="drifted")
-    assert (moved.word, moved.outcome, moved.declared) == ("drifted", "failed", None)
+    assert (moved.word, moved.outcome) == ("drifted", "failed")
 
 
 @pytest.mark.parametrize(
@@ -160,20 +160,19 @@ def test_a_declared_drift_does_not_cover_a_move_from_the_baseline() -> None:
         (inconclusive("small"), "inconclusive"),
     ],
 )
-def test_a_declared_non_reproduction_stays_one(known: NonReproduction, outcome: EvidenceOutcome) -> None:
-    """It keeps its word and its declaration; that its values moved is told."""
-    verdict = judged(21.2, outcome=outcome, claim=claimed(known=known), verdict=outcome)
-    assert (verdict.word, verdict.outcome, verdict.declared) == (outcome, "xfailed", "small")
-    assert verdict.reason == f"told {outcome}; {MOVED}"
+def test_no_declared_word_covers_a_move_from_the_baseline(known: NonReproduction, outcome: EvidenceOutcome) -> None:
+    """The probe keeps its word and fails, for the declaration says nothing of the move that the reason names."""
+    moved = judged(21.2, outcome=outcome, claim=claimed(known=known), verdict=outcome)
+    assert (moved.word, moved.outcome, moved.reason) == (outcome, "failed", f"told {outcome}; {MOVED}")
+    stands = judged(18.83, outcome=outcome, claim=claimed(known=known), verdict=outcome)
+    assert (stands.word, stands.outcome, stands.reason) == (outcome, "xfailed", f"told {outcome}")
 
 
-def test_support_against_a_declaration_that_also_moved_tells_both() -> None:
-    """It fails either way, as drifted, and the declaration is still to be taken away."""
+def test_support_against_a_declaration_is_drifted_where_its_values_moved() -> None:
+    """It fails either way, and keeps its declaration."""
     verdict = judged(21.2, claim=claimed(known=refuted("small")))
-    assert (verdict.word, verdict.outcome, verdict.surprise) == ("drifted", "failed", False)
-    assert verdict.reason == (
-        f"the sentence holds, but {MOVED}; declared refuted (small), yet supported: told supported. "
-        "Take the declaration away"
-    )
+    assert (verdict.word, verdict.outcome, verdict.declaration) == ("drifted", "failed", refuted("small"))
+    assert verdict.reason == f"the sentence holds, but {MOVED}"
     stands = judged(18.83, claim=claimed(known=refuted("small")))
-    assert (stands.word, stands.surprise, stands.outcome) == ("supported", True, "failed")
+    assert (stands.word, stands.outcome) == ("supported", "failed")
+    assert stands.reason == "declared refuted (small), yet supported: told supported. Take the declaration away"

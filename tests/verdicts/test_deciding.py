@@ -329,26 +329,26 @@ def test_a_declaration_expects_only_the_verdict_it_names(known: str, word: str, 
     verdict = decided([found(outcome, samples=(sample("novice", 140.0),))], claim)
     assert verdict.word == word
     assert verdict.outcome == ("xfailed" if word == known else "failed")
-    assert verdict.declared == ("known" if word == known else None)
+    assert verdict.declaration == DECLARED[known]
 
 
 def test_a_declaration_does_not_cover_a_broken_probe() -> None:
     """A probe that raises is broken, declared or not."""
     verdict, _, _ = decide(claimed(known=refuted("known")), "sparrow", [], KeyError("guru"))
-    assert (verdict.word, verdict.outcome, verdict.declared) == ("broken", "error", None)
+    assert (verdict.word, verdict.outcome) == ("broken", "error")
 
 
 def test_a_declaration_leaves_what_was_not_run() -> None:
     """Without weights nothing is confirmed, not even a declaration."""
     for ended, word in ((NotRun("no weights"), "not run"), (Unverifiable("no test"), "unverifiable")):
         verdict, _, _ = decide(claimed(known=refuted("known")), "sparrow", [], ended)
-        assert (verdict.word, verdict.outcome, verdict.declared) == (word, "skipped", None)
+        assert (verdict.word, verdict.outcome) == (word, "skipped")
 
 
 def test_support_against_the_declaration_is_a_surprise_and_fails() -> None:
     """Declared refuted, yet supported: the probe fails until the declaration is taken away."""
     verdict = run(asserting(lambda: HIGH > LOW), claimed(known=refuted("too small a model")))
-    assert (verdict.word, verdict.surprise, verdict.outcome) == ("supported", True, "failed")
+    assert (verdict.word, verdict.outcome) == ("supported", "failed")
     assert "declared refuted (too small a model), yet supported" in verdict.reason
     assert verdict.reason.endswith("Take the declaration away")
 
@@ -356,7 +356,7 @@ def test_support_against_the_declaration_is_a_surprise_and_fails() -> None:
 def test_a_declaration_for_another_subject_does_not_count() -> None:
     """A non-reproduction is known of one subject only."""
     verdict = run(asserting(lambda: LOW > HIGH), claimed(known=refuted("known"), subject="llama70b"))
-    assert (verdict.word, verdict.outcome, verdict.declared) == ("refuted", "failed", None)
+    assert (verdict.word, verdict.outcome, verdict.declaration) == ("refuted", "failed", None)
 
 
 # what a verdict keeps

@@ -122,7 +122,7 @@ def test_a_declared_drift_is_xfailed() -> None:
     """The number is known to have moved."""
     claim = claimed(published(novice=132.4, unit="features"), drifted("another SAE"))
     verdict, _, _ = decide(claim, "sparrow", [found(sample("novice", 140.0))], None)
-    assert (verdict.word, verdict.outcome, verdict.declared) == ("drifted", "xfailed", "another SAE")
+    assert (verdict.word, verdict.outcome, verdict.declaration) == ("drifted", "xfailed", drifted("another SAE"))
 
 
 # which measurement answers for a number

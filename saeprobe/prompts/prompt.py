@@ -217,14 +217,33 @@ _UNSPACED: Final = (
 _HAN_OR_KANA: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
+_ALIKE: Final = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032\u00b4", "'")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u058a\u05be\ufe58", "-")
+)
+"""Signs for an apostrophe and for a hyphen that people and models write alike."""
+
+
+def folded(text: str) -> str:
+    """Return a text without what does not change its words: case, width, kinds of apostrophe and hyphen, unseen signs.
+
+    >>> folded("Fisherman\u2019s e\u2011mail") == folded("FISHERMAN'S e-mail")
+    True
+    """
+    if text.isascii():
+        return text.casefold()
+    seen = "".join(one for one in text.translate(_ALIKE) if unicodedata.category(one) != "Cf")  # as soft hyphens are
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
+
+
 def mentions(text: str, words: Iterable[str], *, inflected: bool = False) -> bool:
-    """Say whether `text` has any of the words, in capitals or not, as a whole or, `inflected`, as its beginning.
+    """Say whether `text` has any of the words, both `folded`, as a whole or, `inflected`, as its beginning.
 
     >>> mentions("Explain it to a Novice.", ["novice"]), mentions("Explain novices.", ["novice"])
     (True, False)
     """
-    folded, *them = (unicodedata.normalize("NFC", one).casefold() for one in (text, *words))
-    return any(_pattern(word, inflected=inflected).search(folded) for word in them)
+    written, *them = map(folded, (text, *words))
+    return any(_pattern(word, inflected=inflected).search(written) for word in them)
 
 
 @cache

@@ -19,7 +19,7 @@ from typing import Final, Self
 import numpy as np
 
 from saeprobe.claims import did_you_mean
-from saeprobe.prompts.prompt import Prompt, PromptError, at
+from saeprobe.prompts.prompt import Prompt, PromptError, at, folded
 
 COPY: Final = 0.25  # two wordings of a style at most so far apart are near copies: one unit of replication
 FRAME: Final = 0.5  # two wordings of two styles that are each other's nearest, at most so far apart, share a frame
@@ -46,8 +46,7 @@ def words_of(wording: str) -> Words:
     >>> words_of("Please explain {topic} to a novice!") == words_of("explain   {topic} TO novice")
     True
     """
-    text = unicodedata.normalize("NFKC", _NAMED.sub(_FIELD, wording)).casefold()
-    text = re.sub("['\N{RIGHT SINGLE QUOTATION MARK}]", "", text)
+    text = folded(_NAMED.sub(_FIELD, wording)).replace("'", "")
     spaced = "".join(
         f" {one} " if one == _FIELD else one if unicodedata.category(one)[0] in "LMN" else " " for one in text
     )

@@ -30,6 +30,8 @@ def made(*templates: str, style: str = "novice", topics: tuple[str, ...] = ("tid
         ("Could you explain {topic}?", "Can you explain {topic}?", 0),
         ("Ｅｘｐｌａｉｎ {topic}", "explain {topic}", 0),
         ("What's {topic}?", "Whats {topic}?", 0),
+        ("What\u02bcs {topic}?", "What\u2019s {topic}?", 0),
+        ("Ex\u00adplain {topic}\u200b", "explain {topic}", 0),
         ("请解释一下{topic}吧。", "麻烦解释{topic}", 0),
         ("请解释{topic}。", "请介绍{topic}。", 2 / 3),
         ("Explain {topic} to a novice.", "Explain {topic} to an expert.", 1 / 4),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import currentframe
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from saeprobe.claims import did_you_mean
 from saeprobe.prompts.formats import IN_TOML, Content, place_of, read_file
-from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross, pasted
+from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross
 from saeprobe.prompts.wordings import with_frames
 
 
@@ -266,3 +267,21 @@ class PromptSet:
 
     def __iter__(self) -> Iterator[Prompt]:
         return iter(self.prompts)
+
+
+_HAN_OR_KANA: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+
+
+def pasted(words: Sequence[str], prompt: Prompt, *, style: str) -> Prompt:
+    """Paste the words of a style in front of a prompt of the neutral style, which becomes a prompt of that style.
+
+    Its template stays that of the neutral style, so that styles are compared within it.
+    """
+    said = " ".join(words)
+    if said and _HAN_OR_KANA.search(said):
+        said += "。"
+    elif said:
+        # Most vocabularies know a word with the blank before it. At the very start of a text it falls to pieces that
+        # mean less, and a chat template strips blanks there.
+        said = f"- {said}. "
+    return replace(prompt, text=said + prompt.text, style=style)

@@ -208,6 +208,27 @@ def copies(*sides: Sequence[Prompt]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(one.template for one in of) for groups in held for of in groups.values() if len(of) > 1)
 
 
+def said_again(of: Iterable[Prompt], among: Iterable[Prompt]) -> Iterator[tuple[Prompt, Prompt]]:
+    """Yield each prompt `among` these that says what one `of` those does, after that one.
+
+    Both have the same words, or their wordings are near copies on one topic. Styles that a set calls distinct must have
+    the same words.
+    """
+    known = list(of)
+    for again in among:
+        yield from ((one, again) for one in [next((one for one in known if _same(one, again)), None)] if one)
+
+
+def _same(one: Prompt, other: Prompt) -> bool:
+    texts = words_of(one.text), words_of(other.text)
+    if texts[0] == texts[1] or (one.distinct and other.distinct):
+        return texts[0] == texts[1]
+    if one.template == one.text or other.template == other.text:  # without fields it is not known what the topic is
+        return distance(*texts, most=COPY) <= COPY
+    about = words_of(one.topic) == words_of(other.topic)
+    return about and distance(_wording(one), _wording(other), most=COPY) <= COPY
+
+
 def copies_in_words(*sides: Sequence[Prompt]) -> str:
     """Say, to go on after a scope, how many wordings are near copies; nothing where none is."""
     lines: list[str] = []

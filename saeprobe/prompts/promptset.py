@@ -50,12 +50,13 @@ class PromptSet:
 
             [styles.standard]
             templates = ["Explain {topic}."]
+            frames = ["explain"]        # optional: what a template shares with one of another style, "" for nothing
             neutral = true              # optional, for one style: it is none, and has no words of its own
 
             [styles.novice]
             templates = ["Explain {topic} to a novice."]
             held_out = []               # optional: more templates, used like the others
-            frames = ["explain"]        # optional: what a template shares with one of another style, "" for nothing
+            frames = ["explain"]
             distinct = false            # optional: near copies among its templates are to count as different wordings
             words = ["novice"]          # optional: what the style calls itself by
 

@@ -127,17 +127,17 @@ def stronger(of: Continuations) -> Measurement:
     return fluency(replace(of, items=(*of.items, *again)).at(40))
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda of: fluency(of.at(20)) > fluency(of.unsteered),
-        lambda of: fluency(of.at(20)) > fluency(of.unsteered) + 0.5,
-        lambda of: fluency(of.unsteered) < fluency(of.at(20)),
-        lambda of: fluency(of.at(20)) > -49,
-        lambda of: stronger(of) > fluency(of.at(20)),
-        lambda of: every([fluency(of.at(20))]) > -49,
-    ],
-)
+ASKED: list[Callable[[Continuations], Evidence]] = [
+    lambda of: fluency(of.at(20)) > fluency(of.unsteered),
+    lambda of: fluency(of.at(20)) > fluency(of.unsteered) + 0.5,
+    lambda of: fluency(of.unsteered) < fluency(of.at(20)),
+    lambda of: fluency(of.at(20)) > -49,
+    lambda of: stronger(of) > fluency(of.at(20)),
+    lambda of: every([fluency(of.at(20))]) > -49,
+]
+
+
+@pytest.mark.parametrize("ask", ASKED)
 def test_whatever_a_steered_arm_is_held_against_it_is_ranked_too(ask: Callable[[Continuations], Evidence]) -> None:
     """Forty sets at the unsteered model's level leave the sentence, forty that do as much explain it; a tie is open."""
     assert ask(among(*[0.0] * 40)).outcome == "supported"

@@ -25,10 +25,13 @@ def reported(
     """The report of one comparison of the steered arm with random sets, the unsteered model or a number."""
     of = steered_by(gain, *sets)
     with recording(Recorder()) as recorder:
-        other = {"sets": of.random_feature.at(20), "unsteered": of.unsteered}
-        larger, smaller = fluency(of.at(20)), fluency(other[beside]) if isinstance(beside, str) else beside
-        larger, smaller = (larger, smaller) if up else (smaller, larger)
-        _ = larger > (smaller + margin if margin and isinstance(beside, str) else smaller)
+        steered = fluency(of.at(20))
+        if isinstance(beside, float):
+            _ = steered > beside if up else steered < beside
+        else:
+            other = fluency(of.random_feature.at(20) if beside == "sets" else of.unsteered)
+            larger, smaller = (steered, other) if up else (other, steered)
+            _ = larger > (smaller + margin if margin else smaller)
     record = probe_to_json(
         claim=Claim(id="c", sentence="It holds.", source="here"),
         nodeid="t.py::c",

@@ -183,7 +183,7 @@ def _check_shared(frames: Mapping[str, Sequence[str]]) -> None:
             raise PromptError(problem, where=f"style {style!r}, frames", remedy=remedy)
 
 
-def _wording(prompt: Prompt) -> Words:
+def wording_of(prompt: Prompt) -> Words:
     """Return the words of a prompt's template; one without a field may be a mere name, and the text says more."""
     if prompt.template == prompt.text or _NAMED.search(prompt.template):
         return words_of(prompt.template)
@@ -201,7 +201,7 @@ def _grouped(prompts: Iterable[Prompt]) -> dict[str, Groups]:
     styles: dict[str, Groups] = {style: {} for style in said}
     for style, of in said.items():
         held = list(of.values())
-        for prompt, first in zip(held, _groups(tuple(map(_wording, held))), strict=True):
+        for prompt, first in zip(held, _groups(tuple(map(wording_of, held))), strict=True):
             styles[style].setdefault(held[first].template, []).append(prompt)
     return styles
 
@@ -220,27 +220,6 @@ def copies(*sides: Sequence[Prompt]) -> tuple[tuple[str, ...], ...]:
     """List the groups of templates that are near copies of each other, whether or not they count as one."""
     held = _grouped(chain(*sides)).values()
     return tuple(tuple(one.template for one in of) for groups in held for of in groups.values() if len(of) > 1)
-
-
-def said_again(of: Iterable[Prompt], among: Iterable[Prompt]) -> Iterator[tuple[Prompt, Prompt]]:
-    """Yield each prompt `among` these that says what one `of` those does, after that one.
-
-    Both have the same words, or their wordings are near copies on one topic. Styles that a set calls distinct must have
-    the same words.
-    """
-    known = list(of)
-    for again in among:
-        yield from ((one, again) for one in [next((one for one in known if _same(one, again)), None)] if one)
-
-
-def _same(one: Prompt, other: Prompt) -> bool:
-    texts = words_of(one.text), words_of(other.text)
-    if texts[0] == texts[1] or (one.distinct and other.distinct):
-        return texts[0] == texts[1]
-    if one.template == one.text or other.template == other.text:  # without fields it is not known what the topic is
-        return distance(*texts, most=COPY) <= COPY
-    about = words_of(one.topic) == words_of(other.topic)
-    return about and distance(_wording(one), _wording(other), most=COPY) <= COPY
 
 
 def copies_in_words(*sides: Sequence[Prompt]) -> str:
@@ -268,11 +247,8 @@ def partners(a: Sequence[Prompt], b: Sequence[Prompt]) -> tuple[tuple[str, str],
     if n != len(names_b) or not FEWEST_PAIRED <= n <= MOST_PAIRED or len({one.style for one in (*a, *b)}) > 2:  # noqa: PLR2004
         return ()
     pairs = _sharing(of_a, of_b)
-    return () if len(pairs) < _fewest(n) else tuple((names_a[row], names_b[other]) for row, other in pairs)
-
-
-def _fewest(n: int) -> int:
-    return max(FEWEST_PAIRS, (n + 1) // 2)
+    enough = len(pairs) >= max(FEWEST_PAIRS, n / 2)
+    return tuple((names_a[row], names_b[other]) for row, other in pairs) if enough else ()
 
 
 def unpaired_in_words(a: Sequence[Prompt], b: Sequence[Prompt]) -> str:
@@ -282,11 +258,12 @@ def unpaired_in_words(a: Sequence[Prompt], b: Sequence[Prompt]) -> str:
         return ""  # on the same prompts each is its own partner
     (names, of_a), (others, of_b) = map(_units, (a, b))
     n, k = len(names), len(_sharing(of_a, of_b))
-    why = f"{n} and {len(others)} wordings are compared as pairs only where they are as many"
-    if n == len(others):
-        few = f"{k} pairs of {n} wordings are too few to be compared as pairs: "
-        least = max(n, FEWEST_PAIRED)
-        why = few + f"{_fewest(least)} of {least} are needed" if n <= MOST_PAIRED else f"{n} wordings need no pairs"
+    needed = f"{max(FEWEST_PAIRS, (n + 1) // 2)} of {max(n, FEWEST_PAIRED)} are needed"
+    why = f"{k} pairs of {n} wordings are too few to be compared as pairs: {needed}"
+    if n != len(others):
+        why = f"{n} and {len(others)} wordings are compared as pairs only where they are as many"
+    elif n > MOST_PAIRED:
+        why = f"{n} wordings need no pairs"
     return f" (frames are named, but {why})" if k else ""
 
 
@@ -307,7 +284,7 @@ def _sharing(of_a: Units, of_b: Units) -> list[tuple[int, int]]:
     if all(any(side) for side in frames):
         apart = np.array([[float(not one & other) for other in frames[1]] for one in frames[0]])
     else:
-        apart = _apart(*(tuple(_wording(of[0]) for of in side) for side in (of_a, of_b)))
+        apart = _apart(*(tuple(wording_of(of[0]) for of in side) for side in (of_a, of_b)))
     nearest: list[int] = apart.argmin(axis=1).tolist()
     back: list[int] = apart.argmin(axis=0).tolist()
     return [(row, other) for row, other in enumerate(nearest) if back[other] == row and apart[row, other] <= FRAME]

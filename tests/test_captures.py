@@ -168,14 +168,34 @@ def prompts_saying(*texts: str) -> PromptSet:
         (SHOPPING, SHOPPING.only("judge")),
         (SHOPPING.only("choose"), SHOPPING.for_wording("english").only("choose")),
         (prompts_saying("I want {topic}", "Buy {topic}"), prompts_saying("buy  {topic}")),
+        (prompts_saying("Where do I buy bread"), prompts_saying("Where do I buy bread?")),
+        (prompts_saying("Where do I buy {topic}"), prompts_saying("Please, where do I buy tea?")),
+        (prompts_saying("Where do I buy {topic}?"), prompts_saying("Ｗｈｅｒｅ do I buy {topic}？")),
+        (prompts_saying("Where do I buy {topic}?"), prompts_saying("Where can I buy {topic}?")),
+        (prompts_saying("Where do I buy bread?"), prompts_saying("Where do I buy bread now, Sam?")),
     ],
 )
 def test_a_feature_is_not_judged_on_prompts_that_it_was_chosen_on(chosen: Any, judged: Any) -> None:
-    """In any wording, and but for blanks and capitals; the remedy is shown."""
-    with pytest.raises(
-        ValueError, match=r"chosen on \d+ of the prompts that they are judged on, such as .*judge on oth"
-    ):
+    """In any wording, nor on near copies of them; both and the remedy are shown."""
+    says = r"chosen on \d+ of the prompts that they are judged on, such as '.*', which says what '.*' does; judge on "
+    with pytest.raises(ValueError, match=says):
         steer(judged, feature=1, strengths=[1], chosen_on=chosen)
+
+
+def test_the_same_wording_on_another_topic_is_another_prompt() -> None:
+    """So is one that differs in more than a quarter of its words, and one that its set calls distinct."""
+    tea = prompts_saying("Where do I buy {topic}?")
+    milk = PromptSet.build(name="own", language="en", topics=["milk"], styles={"buy": ["Where do I buy {topic}?"]})
+    others = [milk, prompts_saying("Where shall we buy {topic}?")]
+    for judged in others:
+        assert steer(judged, feature=1, strengths=[1], chosen_on=tea).chosen_on == "own (buy)"
+    apart = [
+        PromptSet.build(name="own", language="en", topics=["tea"], styles={"buy": [one]}, distinct=["buy"])
+        for one in ("Where do I buy {topic}?", "Where can I buy {topic}?", "where do I buy {topic}")
+    ]
+    assert steer(apart[1], feature=1, strengths=[1], chosen_on=apart[0]).chosen_on == "own (buy)"
+    with pytest.raises(ValueError, match="chosen on 1 of the prompts"):
+        steer(apart[2], feature=1, strengths=[1], chosen_on=apart[0])
 
 
 def test_a_declaration_says_on_what_feature_and_strength_were_chosen() -> None:

@@ -13,7 +13,7 @@ from saeprobe.evidence.bounds import against_bound, always
 from saeprobe.evidence.controls.draws import greater_arm
 from saeprobe.evidence.counts import recorded_apart
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, as_looked, current_terms, record
-from saeprobe.evidence.greater import about_equal, as_chosen, greater, side_by_side
+from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
 from saeprobe.evidence.values import (
@@ -132,8 +132,12 @@ def equal_to(left: object, right: object) -> Evidence:
 def _each(left: object, right: object, decide: Callable[[object, object, Terms], Evidence], terms: Terms) -> Evidence:
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
-        arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
-        return as_chosen(as_looked(decide(a, b, terms)), arms)
+        decided = as_looked(decide(a, b, terms))
+        if not (arms := [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]):
+            return decided
+        from saeprobe.evidence.arms import as_chosen, ranked_too
+
+        return as_chosen(ranked_too(decided, a, b, terms, each_holds), arms)
 
     of_left, of_right = (side.quantities if isinstance(side, Every) else (side,) for side in (left, right))
     several = [isinstance(side, Every) for side in (left, right)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
 
-from saeprobe.captures import Continuations, places_apart
+from saeprobe.captures import places_apart
 from saeprobe.claims import Control
 from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_others, verdict_of
 from saeprobe.evidence.controls.adjusting import injection_control, wording_control
@@ -76,20 +75,6 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     rule = _rule(asked, terms.alpha, controls, rates=rates) + _by_hand(compared, shift.rule) + raised_by(margin)
     evidence = _tested(kind, statement, (a, b), compared, judged, terms)
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
-
-
-def as_chosen(evidence: Evidence, arms: Sequence[Continuations]) -> Evidence:
-    """Say on what the steered feature and its strength were chosen; without that nothing on them is supported."""
-    chosen = {one.chosen_on for one in arms if one.arm == "steered"}
-    if not chosen:
-        return evidence
-    stated = " and ".join(sorted(one or "what the probe does not state" for one in chosen))
-    evidence = replace(evidence, scope=f"{evidence.scope}; feature and strength chosen on {stated}")
-    if "" not in chosen or evidence.outcome != "supported":
-        return evidence
-    why = "on what feature and strength were chosen is not stated: write steer(..., chosen_on=PROMPTS or a source)"
-    reason, rule = f"{evidence.reason}; but {why}", f"{evidence.rule}. Inconclusive where {why}"
-    return replace(evidence, outcome="inconclusive", reason=reason, rule=rule)
 
 
 def _tested(

@@ -15,7 +15,7 @@ import numpy as np
 from saeprobe.claims import Over
 from saeprobe.evidence.evidence import Needed, Sample, Terms, UnitValue
 from saeprobe.evidence.values import Margin, Measurement, PrintedNumber, Quantity, Summary
-from saeprobe.prompts.wordings import copies_in_words, looked_at, partners, unit_of
+from saeprobe.prompts.wordings import copies_in_words, looked_at, partners, unit_of, unpaired_in_words
 from saeprobe.statistics.intervals import MOST_UNITS, Spread, hall, least_units
 from saeprobe.statistics.permutation import Units
 from saeprobe.statistics.shifts import Shift, crossed_shift, paired_shift, unpaired_shift, varies
@@ -180,7 +180,7 @@ def compare(a: Measurement, b: Measurement, terms: Terms) -> Compared | str:
     if "templates" in wanted and not means.paired and len(means.topics) > 1 and _sparse(a, b, means):
         wanted = frozenset(("templates", "topics"))
     if "topics" in wanted:
-        means = replace(means, pairs=())  # with topics as units too, templates are drawn without regard to frames
+        means = replace(means, pairs=(), near=copies_in_words(a.prompts, b.prompts))  # frames are of templates alone
     return _cannot(means, wanted, terms.alpha) or _tested(means, wanted, terms)
 
 
@@ -254,7 +254,7 @@ def _by_unit(a: Measurement, b: Measurement) -> _ByUnit:
         topics={topic: topics_a[topic] - topics_b[topic] for topic in shared},
         paired=paired,
         pairs=pairs,
-        near=copies_in_words(a.prompts, b.prompts),
+        near=copies_in_words(a.prompts, b.prompts) + unpaired_in_words(a.prompts, b.prompts),
     )
 
 

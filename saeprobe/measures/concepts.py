@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from string import printable
 from typing import Literal, get_args
 
 import numpy as np
@@ -161,13 +162,14 @@ def _members(names: Sequence[str]) -> Bool[np.ndarray, "groups prompts"]:
 def mentions(text: str | re.Pattern[str], of: Continuations) -> Measurement:
     """Measure the share of a prompt's continuations that say `text` as whole words, or in which a pattern is found.
 
-    Capitals and the width of blanks do not matter, and in a script without blanks between words a text counts wherever
-    it stands. A pattern is searched for as it is: `mentions(re.compile(r"bridges?", re.I), golden.at(20))`. The share
-    is taken over samples, and over the random sets where these are the random arms.
+    Capitals, the width of letters and blanks and the kind of an apostrophe or hyphen do not matter, and in a script
+    without blanks between words a text counts wherever it stands. A pattern is searched for as it is:
+    `mentions(re.compile(r"bridges?", re.I), golden.at(20))`. The share is taken over samples, and over the random sets
+    where these are the random arms.
 
     Raises:
         TypeError: `text` is neither a text nor a pattern for texts, or `of` no continuations.
-        ValueError: it is found in the empty text.
+        ValueError: it finds the empty text.
     """
     if isinstance(text, str):
         found = partial(said, words=[text])
@@ -175,8 +177,9 @@ def mentions(text: str | re.Pattern[str], of: Continuations) -> Measurement:
         found = text.search
     else:
         raise TypeError(f'{shown(text)} is no text; it stands first: mentions("Golden Gate", golden.at(20))')
-    if found(""):
-        raise ValueError(f"mentions() was given {text!r}, which everything contains; ask for one character at least")
+    empty = isinstance(text, re.Pattern) and any(not place.group() for place in text.finditer(printable))
+    if empty or found(""):
+        raise ValueError(f"mentions() was given {text!r}, which finds the empty text; ask for one character at least")
     return _written(of, f"mentions of {text!r}", "share of continuations", lambda item: float(bool(found(item.text))))
 
 

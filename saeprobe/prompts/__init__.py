@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from hashlib import sha256
@@ -14,7 +14,7 @@ from typing import Final
 from saeprobe.claims import NotRun, did_you_mean
 from saeprobe.prompts.prompt import Prompt, PromptError
 from saeprobe.prompts.promptset import PromptSet
-from saeprobe.prompts.wordings import words_of
+from saeprobe.prompts.wordings import COPY, distance, wording_of, words_of
 
 __all__ = ["BRIDGES", "CONCEPTS", "NEUTRAL", "SHOPPING", "STYLES"]
 __all__ += ["Prompt", "PromptChoice", "PromptError", "PromptFile", "PromptSet"]
@@ -165,28 +165,49 @@ def check_prompts(prompts: object) -> None:
 
 
 def stated_choice(chosen: PromptSet | PromptChoice | str, judged: PromptSet | PromptChoice) -> str:
-    """Say in words on what a feature was chosen, which may not be prompts that it is judged on.
+    """Say in words on what a feature was chosen, which may not be prompts that it is judged on, or near copies of them.
 
     Raises:
-        ValueError: they share a text, as `words_of` takes it.
+        ValueError: they share a prompt.
     """
     if isinstance(chosen, str):
         return chosen.strip()
     check_prompts(chosen)
-    for (one, texts), (other, held) in product(_texts(chosen).items(), _texts(judged).items()):
-        shared = texts.keys() & held.keys() if one == other or not (one and other) else ()
-        if shared:
+    for (one, there), (other, here) in product(_wordings(chosen).items(), _wordings(judged).items()):
+        shared = list(_said_again(there, here)) if one == other or not (one and other) else []
+        for of, again in shared[:1]:
             raise ValueError(
                 f"feature and strength were chosen on {len(shared)} of the prompts that they are judged on, such as "
-                f'{held[min(shared)]!r}; judge on others: SHOPPING.only("judge"), chosen_on=SHOPPING.only("choose")'
+                f"{again.text!r}, which says what {of.text!r} does; judge on others: "
+                'SHOPPING.only("judge"), chosen_on=SHOPPING.only("choose")'
             )
     return f"{chosen.name} ({', '.join(chosen.styles)})" if chosen.styles else chosen.name
 
 
-def _texts(of: PromptSet | PromptChoice) -> dict[str, dict[tuple[str, ...], str]]:
-    """Give the texts of each wording by its words; a set is a wording without a name."""
-    sets = {"": of} if isinstance(of, PromptSet) else {wording: of.for_wording(wording) for wording in of.sets}
-    return {name: {words_of(one.text): one.text for one in these} for name, these in sets.items()}
+def _wordings(of: PromptSet | PromptChoice) -> dict[str, PromptSet]:
+    """Give the set of each wording; a set is a wording without a name."""
+    return {"": of} if isinstance(of, PromptSet) else {wording: of.for_wording(wording) for wording in of.sets}
+
+
+def _said_again(of: Iterable[Prompt], among: Iterable[Prompt]) -> Iterator[tuple[Prompt, Prompt]]:
+    """Yield each prompt `among` these that says what one `of` those does, after that one.
+
+    Both have the same words, or their wordings are near copies on one topic. Styles that a set calls distinct must have
+    the same words.
+    """
+    known = list(of)
+    for again in among:
+        yield from ((one, again) for one in [next((one for one in known if _same(one, again)), None)] if one)
+
+
+def _same(one: Prompt, other: Prompt) -> bool:
+    texts = words_of(one.text), words_of(other.text)
+    if texts[0] == texts[1] or (one.distinct and other.distinct):
+        return texts[0] == texts[1]
+    if one.template == one.text or other.template == other.text:  # without fields it is not known what the topic is
+        return distance(*texts, most=COPY) <= COPY
+    about = words_of(one.topic) == words_of(other.topic)
+    return about and distance(wording_of(one), wording_of(other), most=COPY) <= COPY
 
 
 def incomplete(origin: str, lacking: Iterable[str]) -> NotRun:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -214,17 +214,33 @@ _UNSPACED: Final = (
 )
 """Scripts that put no blanks between words, or none around particles: Thai, Lao, Khmer, kana, Han, Hangul."""
 
-_HAN_OR_KANA: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_ALIKE: Final = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032\u00b4", "'")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u058a\u05be\ufe58", "-")
+)
+"""Signs for an apostrophe and for a hyphen that people and models write alike."""
+
+
+def folded(text: str) -> str:
+    """Return a text without what does not change its words: case, width, kinds of apostrophe and hyphen, unseen signs.
+
+    >>> folded("Fisherman\u2019s e\u2011mail") == folded("FISHERMAN'S e-mail")
+    True
+    """
+    if text.isascii():
+        return text.casefold()
+    seen = "".join(one for one in text.translate(_ALIKE) if unicodedata.category(one) != "Cf")  # as soft hyphens are
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
 
 
 def mentions(text: str, words: Iterable[str], *, inflected: bool = False) -> bool:
-    """Say whether `text` has any of the words, in capitals or not, as a whole or, `inflected`, as its beginning.
+    """Say whether `text` has any of the words, both `folded`, as a whole or, `inflected`, as its beginning.
 
     >>> mentions("Explain it to a Novice.", ["novice"]), mentions("Explain novices.", ["novice"])
     (True, False)
     """
-    folded, *them = (unicodedata.normalize("NFC", one).casefold() for one in (text, *words))
-    return any(_pattern(word, inflected=inflected).search(folded) for word in them)
+    written, *them = map(folded, (text, *words))
+    return any(_pattern(word, inflected=inflected).search(written) for word in them)
 
 
 @cache
@@ -234,21 +250,6 @@ def _pattern(word: str, *, inflected: bool) -> re.Pattern[str]:
     before = f"(?<!{letter})" if re.match(letter, word) else ""
     after = f"(?!{letter})" if re.match(letter, word[-1:]) and not inflected else ""
     return re.compile(before + r"\s+".join(map(re.escape, word.split())) + after)
-
-
-def pasted(words: Sequence[str], prompt: Prompt, *, style: str) -> Prompt:
-    """Paste the words of a style in front of a prompt of the neutral style, which becomes a prompt of that style.
-
-    Its template stays that of the neutral style, so that styles are compared within it.
-    """
-    said = " ".join(words)
-    if said and _HAN_OR_KANA.search(said):
-        said += "。"
-    elif said:
-        # Most vocabularies know a word with the blank before it. At the very start of a text it falls to pieces that
-        # mean less, and a chat template strips blanks there.
-        said = f"- {said}. "
-    return replace(prompt, text=said + prompt.text, style=style)
 
 
 def checked_words(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from inspect import currentframe
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from saeprobe.claims import did_you_mean
 from saeprobe.prompts.formats import IN_TOML, Content, place_of, read_file
-from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross, pasted
+from saeprobe.prompts.prompt import MAX_CHARACTERS, Prompt, PromptError, at, checked, checked_words, cross
 from saeprobe.prompts.wordings import with_frames
 
 _T = TypeVar("_T")
@@ -80,12 +81,13 @@ class PromptSet:
 
             [styles.standard]
             templates = ["Explain {topic}."]
+            frames = ["explain"]        # optional: what a template shares with one of another style, "" for nothing
             neutral = true              # optional, for one style: it is none, and has no words of its own
 
             [styles.novice]
             templates = ["Explain {topic} to a novice."]
             held_out = []               # optional: more templates, used like the others
-            frames = ["explain"]        # optional: what a template shares with one of another style, "" for nothing
+            frames = ["explain"]
             distinct = false            # optional: near copies among its templates are to count as different wordings
             words = ["novice"]          # optional: what the style calls itself by
 
@@ -300,3 +302,21 @@ class PromptSet:
 
     def __iter__(self) -> Iterator[Prompt]:
         return iter(self.prompts)
+
+
+_HAN_OR_KANA: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+
+
+def pasted(words: Sequence[str], prompt: Prompt, *, style: str) -> Prompt:
+    """Paste the words of a style in front of a prompt of the neutral style, which becomes a prompt of that style.
+
+    Its template stays that of the neutral style, so that styles are compared within it.
+    """
+    said = " ".join(words)
+    if said and _HAN_OR_KANA.search(said):
+        said += "。"
+    elif said:
+        # Most vocabularies know a word with the blank before it. At the very start of a text it falls to pieces that
+        # mean less, and a chat template strips blanks there.
+        said = f"- {said}. "
+    return replace(prompt, text=said + prompt.text, style=style)

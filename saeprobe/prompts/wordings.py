@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, count
-from math import comb
 from typing import Final, Self
 
 import numpy as np
 
 from saeprobe.claims import did_you_mean
-from saeprobe.prompts.prompt import Prompt, PromptError, at
+from saeprobe.prompts.prompt import Prompt, PromptError, at, folded
 
 COPY: Final = 0.25  # two wordings of a style at most so far apart are near copies: one unit of replication
 FRAME: Final = 0.5  # two wordings of two styles that are each other's nearest, at most so far apart, share a frame
 FEWEST_PAIRS: Final = 4
 MOST_PAIRED: Final = 200
-FEWEST_RELABELINGS: Final = 128  # fewer would make a paired test that finds less than the unpaired one
+FEWEST_PAIRED: Final = 7  # wordings a style; fewer have less than 128 relabelings, which find less than unpaired ones
 SLACK: Final = 1e-9  # an edit more or less is not decided by the rounding of a share
 
 Words = tuple[str, ...]
@@ -46,8 +46,7 @@ def words_of(wording: str) -> Words:
     >>> words_of("Please explain {topic} to a novice!") == words_of("explain   {topic} TO novice")
     True
     """
-    text = unicodedata.normalize("NFKC", _NAMED.sub(_FIELD, wording)).casefold()
-    text = re.sub("['\N{RIGHT SINGLE QUOTATION MARK}]", "", text)
+    text = folded(_NAMED.sub(_FIELD, wording)).replace("'", "")
     spaced = "".join(
         f" {one} " if one == _FIELD else one if unicodedata.category(one)[0] in "LMN" else " " for one in text
     )
@@ -143,7 +142,8 @@ def with_frames(
     """Return the prompts with the frame of each, by style in the order of its templates, and whether copies count.
 
     Raises:
-        PromptError: a style is not there, or does not name as many frames as it has templates, or names one twice.
+        PromptError: a style is not there, or names another number of frames than it has templates, or one twice, or
+            one that no other style names.
     """
     templates: dict[str, list[str]] = {}
     for style, template in dict.fromkeys((prompt.style, prompt.template) for prompt in prompts):
@@ -159,6 +159,8 @@ def with_frames(
                 raise PromptError(problem, remedy='name one for each, "" where a template shares nothing')
             if len(set(filter(None, named))) < len(list(filter(None, named))):
                 raise PromptError("one of them stands twice", remedy="give each template a frame of its own")
+    if len(templates) > 1:  # one style alone may be compared with one of another set
+        _check_shared(frames)
     frame = {
         (style, of): name for style, named in frames.items() for of, name in zip(templates[style], named, strict=True)
     }
@@ -167,7 +169,18 @@ def with_frames(
     )
 
 
-def _wording(prompt: Prompt) -> Words:
+def _check_shared(frames: Mapping[str, Sequence[str]]) -> None:
+    """See that each frame stands in two styles: one with a typing error would silently pair nothing."""
+    held = Counter(chain(*frames.values()))
+    for style, name in ((style, name) for style, named in frames.items() for name in named):
+        if name and held[name] == 1:
+            others = [other for one, named in frames.items() if one != style for other in named if other]
+            problem = f"the frame {name!r} stands in no other style{did_you_mean(name, others)}"
+            remedy = 'write it as the other style does, or "" where a template shares nothing'
+            raise PromptError(problem, where=f"style {style!r}, frames", remedy=remedy)
+
+
+def wording_of(prompt: Prompt) -> Words:
     """Return the words of a prompt's template; one without a field may be a mere name, and the text says more."""
     if prompt.template == prompt.text or _NAMED.search(prompt.template):
         return words_of(prompt.template)
@@ -185,7 +198,7 @@ def _grouped(prompts: Iterable[Prompt]) -> dict[str, Groups]:
     styles: dict[str, Groups] = {style: {} for style in said}
     for style, of in said.items():
         held = list(of.values())
-        for prompt, first in zip(held, _groups(tuple(map(_wording, held))), strict=True):
+        for prompt, first in zip(held, _groups(tuple(map(wording_of, held))), strict=True):
             styles[style].setdefault(held[first].template, []).append(prompt)
     return styles
 
@@ -223,30 +236,55 @@ def partners(a: Sequence[Prompt], b: Sequence[Prompt]) -> tuple[tuple[str, str],
 
     Frames are those that the prompt set names, if it names some of both styles. Else two wordings share one if each is
     the other's nearest, the first of equally near ones. All are pairs, or none: at least 4, half of the wordings of
-    either side, with as many left over on both, and at least 128 ways to deal out the labels. Only styles of at most
-    200 wordings are paired: more of them find what there is without.
+    either side, with as many left over on both, and at least 7 wordings. Only styles of at most 200 wordings are
+    paired: more of them find what there is without.
     """
-    units: list[dict[str, list[Prompt]]] = []
-    for side in (a, b):
-        units.append({})
-        for name, prompt in dict.fromkeys(zip(unit_of(side), side, strict=True)):
-            units[-1].setdefault(name, []).append(prompt)
-    n, (of_a, of_b) = len(units[0]), (tuple(of.values()) for of in units)
-    if n != len(units[1]) or not FEWEST_PAIRS <= n <= MOST_PAIRED or len({one.style for one in (*a, *b)}) > 2:  # noqa: PLR2004
+    (names_a, of_a), (names_b, of_b) = map(_units, (a, b))
+    n = len(names_a)
+    if n != len(names_b) or not FEWEST_PAIRED <= n <= MOST_PAIRED or len({one.style for one in (*a, *b)}) > 2:  # noqa: PLR2004
         return ()
+    pairs = _sharing(of_a, of_b)
+    enough = len(pairs) >= max(FEWEST_PAIRS, n / 2)
+    return tuple((names_a[row], names_b[other]) for row, other in pairs) if enough else ()
+
+
+def unpaired_in_words(a: Sequence[Prompt], b: Sequence[Prompt]) -> str:
+    """Say, to go on after a scope, why frames that the prompt set names of both styles make no pairs."""
+    named = all(any(one.frame for one in side) for side in (a, b))
+    if not named or {one.template for one in a} & {one.template for one in b} or partners(a, b):
+        return ""  # on the same prompts each is its own partner
+    (names, of_a), (others, of_b) = map(_units, (a, b))
+    n, k = len(names), len(_sharing(of_a, of_b))
+    needed = f"{max(FEWEST_PAIRS, (n + 1) // 2)} of {max(n, FEWEST_PAIRED)} are needed"
+    why = f"{k} pairs of {n} wordings are too few to be compared as pairs: {needed}"
+    if n != len(others):
+        why = f"{n} and {len(others)} wordings are compared as pairs only where they are as many"
+    elif n > MOST_PAIRED:
+        why = f"{n} wordings need no pairs"
+    return f" (frames are named, but {why})" if k else ""
+
+
+Units = list[list[Prompt]]  # of each unit its prompts
+
+
+def _units(side: Sequence[Prompt]) -> tuple[list[str], Units]:
+    """Return the units of a side with their names."""
+    units: dict[str, list[Prompt]] = {}
+    for name, prompt in dict.fromkeys(zip(unit_of(side), side, strict=True)):
+        units.setdefault(name, []).append(prompt)
+    return list(units), list(units.values())
+
+
+def _sharing(of_a: Units, of_b: Units) -> list[tuple[int, int]]:
+    """Return the rows of the units of two sides that share a frame."""
     frames = [[{one.frame for one in of} - {""} for of in side] for side in (of_a, of_b)]
     if all(any(side) for side in frames):
         apart = np.array([[float(not one & other) for other in frames[1]] for one in frames[0]])
     else:
-        apart = _apart(*(tuple(_wording(of[0]) for of in side) for side in (of_a, of_b)))
+        apart = _apart(*(tuple(wording_of(of[0]) for of in side) for side in (of_a, of_b)))
     nearest: list[int] = apart.argmin(axis=1).tolist()
     back: list[int] = apart.argmin(axis=0).tolist()
-    pairs = [(row, other) for row, other in enumerate(nearest) if back[other] == row and apart[row, other] <= FRAME]
-    k = len(pairs)
-    if k < FEWEST_PAIRS or 2 * k < n or 2**k * comb(2 * (n - k), n - k) < FEWEST_RELABELINGS:
-        return ()
-    names = [list(side) for side in units]
-    return tuple((names[0][row], names[1][other]) for row, other in pairs)
+    return [(row, other) for row, other in enumerate(nearest) if back[other] == row and apart[row, other] <= FRAME]
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ import numpy as np
 
 from saeprobe.evidence.values import Measurement
 from saeprobe.prompts import Prompt
-from saeprobe.prompts.prompt import pasted
+from saeprobe.prompts.promptset import pasted
 from studies.calibration import best
 from studies.calibration.claim import Claimed
 from studies.calibration.made import Rng, claimed, measured, texts

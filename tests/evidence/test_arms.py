@@ -12,7 +12,8 @@ from steered import BASE, steered_by
 from saeprobe.captures import Continuations
 from saeprobe.evidence.compare import about, every, ordered
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
-from saeprobe.measures import fluency
+from saeprobe.evidence.values import Measurement
+from saeprobe.measures import fluency, mentions
 
 
 def more(of: Continuations, alpha: float = 0.05) -> Evidence:
@@ -107,14 +108,64 @@ def test_only_sets_of_the_same_experiment_and_strength_are_a_rank() -> None:
         _ = fluency(twice.at(20)) > fluency(twice.random_feature.at(40))
 
 
-def test_arms_of_other_kinds_are_compared_as_prompts_are() -> None:
-    """The unsteered model is no set of features."""
+def test_equality_with_another_arm_is_decided_as_of_any_prompts() -> None:
+    """It claims no effect that random sets could explain."""
     of = steered_by(2, *[0.3] * 40)
-    for evidence in (
-        fluency(of.at(20)) > fluency(of.unsteered),
-        fluency(of.at(20)) == about(fluency(of.unsteered), margin=9),
-    ):
-        assert (evidence.outcome, evidence.units) == ("supported", "templates, paired")
+    evidence = fluency(of.at(20)) == about(fluency(of.unsteered), margin=9)
+    assert (evidence.outcome, evidence.units) == ("supported", "templates, paired")
+
+
+def among(*sets: float) -> Continuations:
+    """An arm 2 above the unsteered model, which lies at -50, among these sets."""
+    return steered_by(2, *sets)
+
+
+def stronger(of: Continuations) -> Measurement:
+    """The steered arm once more at twice the strength, and so are all its sets: three times as far from -50."""
+    steered = (one for one in of.items if one.arm != "unsteered")
+    again = (replace(one, strength=40.0, log_prob=3 * one.log_prob - 2 * BASE) for one in steered)
+    return fluency(replace(of, items=(*of.items, *again)).at(40))
+
+
+ASKED: list[Callable[[Continuations], Evidence]] = [
+    lambda of: fluency(of.at(20)) > fluency(of.unsteered),
+    lambda of: fluency(of.at(20)) > fluency(of.unsteered) + 0.5,
+    lambda of: fluency(of.unsteered) < fluency(of.at(20)),
+    lambda of: fluency(of.at(20)) > -49,
+    lambda of: stronger(of) > fluency(of.at(20)),
+    lambda of: every([fluency(of.at(20))]) > -49,
+]
+
+
+@pytest.mark.parametrize("ask", ASKED)
+def test_whatever_a_steered_arm_is_held_against_it_is_ranked_too(ask: Callable[[Continuations], Evidence]) -> None:
+    """Forty sets at the unsteered model's level leave the sentence, forty that do as much explain it; a tie is open."""
+    assert ask(among(*[0.0] * 40)).outcome == "supported"
+    explained = ask(among(*[2.0] * 40))
+    assert explained.outcome == "explained"
+    assert "above 0 of 40 random sets, p = 1: 40 of the sets make at least half of the effect" in explained.reason
+    assert ask(among(*[0.0] * 39, 2.0)).outcome == "inconclusive"
+
+
+def test_a_level_that_needs_no_steering_is_no_effect_of_it() -> None:
+    """At -48 it lies above -60; so does the unsteered model, at -50, and an arm below it refutes no such sentence."""
+    evidence = fluency(steered_by(-2, *[3.0] * 40).at(20)) > -60
+    assert evidence.outcome == "inconclusive"
+    assert "the contrary holds against the unsteered model" in evidence.reason
+
+
+@pytest.mark.parametrize(("says", "outcome"), [("the Gate", "explained"), ("bread", "supported")])
+def test_what_all_continuations_say_is_ranked_too(says: str, outcome: str) -> None:
+    """Each of them mentions it, or none does: the rank is upwards, or downwards."""
+
+    def written(unsteered: str, steered: str, random: str) -> Continuations:
+        said = {"unsteered": unsteered, "steered": steered, "random": random}
+        of = steered_by(2, *[0.0] * 40)
+        return replace(of, items=tuple(replace(one, text=said[one.arm]) for one in of.items))
+
+    assert (mentions("Gate", written("bread", "the Gate", says).at(20)) == 1).outcome == outcome
+    opposite = "bread" if says == "the Gate" else "the Gate"
+    assert (mentions("Gate", written("the Gate", "bread", opposite).at(20)) == 0).outcome == outcome
 
 
 UNSTATED = steered_by(2, *[0.0] * 40, chosen_on="")

@@ -119,6 +119,15 @@ def test_wordings_that_share_a_frame_are_flipped_in_sign() -> None:
     assert framed(0, 8, raised, levels).pairs == ()
 
 
+def test_frames_too_few_to_be_pairs_are_said_in_the_scope() -> None:
+    """Six pairs have 64 signs: they are compared as two groups, and the reader is not left to think otherwise."""
+    evidence = framed(6, 6, [10, 21, 32, 43, 54, 65], [0, 10, 20, 30, 40, 50])
+    assert evidence.pairs == ()
+    unused = "(frames are named, but 6 pairs of 6 wordings are too few to be compared as pairs: 4 of 7 are needed)"
+    assert evidence.scope == f"these 6 + 6 templates {unused}"
+    assert evidence.units == "templates"
+
+
 def test_wordings_without_a_partner_are_dealt_among_themselves() -> None:
     """Four pairs and 4 + 4 others: p is the share of the 16 x 70 relabelings whose difference is as large."""
     rng = np.random.default_rng(4)

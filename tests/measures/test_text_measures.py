@@ -127,6 +127,18 @@ def test_arms_on_the_same_prompts_are_paired(golden: Continuations) -> None:
         ("STRASSE", "die Straße", True),
         ("café", "le cafe\u0301 noir", True),
         ("a.c", "abc", False),
+        ("don't", "I don\u2019t know", True),
+        ("don\u2019t", "I don't know", True),
+        ("Fisherman's Wharf", "at Fisherman\u00b4s  Wharf", True),
+        ("Fisherman's", "Fishermans", False),
+        ("e-mail", "an e\u2011mail", True),
+        ("Anglo\u2013Saxon", "the anglo-saxons and Anglo\u2010Saxon", True),
+        ("e-mail", "email", False),
+        ("Golden Gate", "Ｇｏｌｄｅｎ　Ｇａｔｅ", True),
+        ("ＡＩ", "an AI", True),
+        ("novice", "a novi\u00adce", True),
+        ("Gate", "the \u200bGate\u200d, he", True),
+        ("Gate", "the\u200bGate", False),
         (re.compile("bridge|gate", re.IGNORECASE), "Brooklyn Bridges", True),
         (re.compile("bridge|gate"), "Brooklyn Bridges", False),
         (re.compile(r"\bgate\b"), "a gateway", False),
@@ -148,8 +160,8 @@ def test_patterns_that_differ_are_other_measures(golden: Continuations) -> None:
 
 def test_an_empty_text_or_arm_is_an_error(golden: Continuations) -> None:
     """Everything contains the empty text, and an arm without continuations says nothing."""
-    for empty in ("", " \n", re.compile(""), re.compile("x*")):
-        with pytest.raises(ValueError, match="which everything contains; ask for one character"):
+    for empty in ("", " \n", "\u200b", *map(re.compile, ("", "x*", r"\b", r"\B", "(?=.)", "(?<=a)", r"Gate|\b"))):
+        with pytest.raises(ValueError, match="which finds the empty text; ask for one character"):
             mentions(empty, golden.at(4))
     nothing = Continuations(subject="hand", items=tuple(item for item in golden.items if item.arm == "steered"))
     with pytest.raises(ValueError, match="no continuations of the arm 'unsteered'"):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from saeprobe.prompts import Prompt, PromptChoice, PromptError, PromptSet
 from saeprobe.prompts import prompt as words
-from saeprobe.prompts.prompt import mentions, pasted
+from saeprobe.prompts.prompt import mentions
+from saeprobe.prompts.promptset import pasted
 
 STYLES = {
     "standard": ["Explain {topic}.", "What is {topic}?"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saeprobe.prompts import BRIDGES, CONCEPTS, STYLES, Prompt, PromptError, PromptSet
-from saeprobe.prompts.wordings import copies, copies_in_words, distance, partners, unit_of, words_of
+from saeprobe.prompts.wordings import copies, copies_in_words, distance, partners, unit_of, unpaired_in_words, words_of
 
 PLAIN = "Explain {topic} to someone who has never met the idea."
 
@@ -30,6 +31,8 @@ def made(*templates: str, style: str = "novice", topics: tuple[str, ...] = ("tid
         ("Could you explain {topic}?", "Can you explain {topic}?", 0),
         ("Ｅｘｐｌａｉｎ {topic}", "explain {topic}", 0),
         ("What's {topic}?", "Whats {topic}?", 0),
+        ("What\u02bcs {topic}?", "What\u2019s {topic}?", 0),
+        ("Ex\u00adplain {topic}\u200b", "explain {topic}", 0),
         ("请解释一下{topic}吧。", "麻烦解释{topic}", 0),
         ("请解释{topic}。", "请介绍{topic}。", 2 / 3),
         ("Explain {topic} to a novice.", "Explain {topic} to an expert.", 1 / 4),
@@ -224,6 +227,48 @@ def two(n_a: int, n_b: int, shared: int, *, frames: bool = False) -> tuple[tuple
 def test_pairs_only_where_they_find_more(n_a: int, n_b: int, shared: int, found: int, *, frames: bool) -> None:
     """The condition of the prompt set alone: pairs, half of each side, as many left over, 128 relabelings."""
     assert len(partners(*two(n_a, n_b, shared, frames=frames))) == found
+
+
+@pytest.mark.parametrize(
+    ("n_a", "n_b", "shared", "says"),
+    [
+        (6, 6, 6, "6 pairs of 6 wordings are too few to be compared as pairs: 4 of 7 are needed"),
+        (4, 4, 4, "4 pairs of 4 wordings are too few to be compared as pairs: 4 of 7 are needed"),
+        (8, 8, 3, "3 pairs of 8 wordings are too few to be compared as pairs: 4 of 8 are needed"),
+        (9, 9, 4, "4 pairs of 9 wordings are too few to be compared as pairs: 5 of 9 are needed"),
+        (8, 7, 7, "8 and 7 wordings are compared as pairs only where they are as many"),
+        (201, 201, 201, "201 wordings need no pairs"),
+        (7, 7, 7, ""),
+        (8, 8, 0, ""),
+    ],
+)
+def test_named_frames_that_make_no_pairs_are_not_passed_over(n_a: int, n_b: int, shared: int, says: str) -> None:
+    """The scope says why, where two styles share a frame; found from the texts, nobody has asked for pairs."""
+    named, found = two(n_a, n_b, shared, frames=True), two(n_a, n_b, shared)
+    assert unpaired_in_words(*named) == (f" (frames are named, but {says})" if says else "")
+    assert unpaired_in_words(*found) == unpaired_in_words(named[0], named[0]) == ""
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+def test_seven_wordings_are_those_with_128_ways_to_deal_labels(n: int) -> None:
+    """Of at least 4 pairs, half of the wordings: 2 ways a pair, and those of the wordings left over."""
+    counts = [k for k in range(n + 1) if k >= 4 and 2 * k >= n and 2**k * comb(2 * (n - k), n - k) >= 128]
+    found = [k for k in range(n + 1) if partners(*two(n, n, k, frames=True))]
+    assert found == counts
+
+
+def test_a_frame_with_a_typing_error_is_refused() -> None:
+    """It would silently leave one wording without partner; a third style may name none."""
+    styles = {style: [f"{style} {n} {{topic}} {style * n}" for n in range(1, 4)] for style in "abc"}
+
+    def named(of_a: list[str], of_b: list[str]) -> PromptSet:
+        frames = {"a": of_a, "b": of_b}
+        return PromptSet.build(name="n", language="en", topics=["tides"], styles=styles, frames=frames)
+
+    assert [one.frame for one in named(["what", "how", ""], ["", "how", "what"])][:3] == ["what", "how", ""]
+    says = "style 'a', frames: the frame 'what' stands in no other style, did you mean 'waht'"
+    with pytest.raises(PromptError, match=says):
+        named(["what", "how", ""], ["", "how", "waht"])
 
 
 def test_frames_that_are_named_count_alone() -> None:

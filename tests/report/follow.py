@@ -66,7 +66,9 @@ def _of_evidence(evidence: Json, report: Json) -> list[str]:
     found = [wrong for row in inner for wrong in _of_evidence(report["evidence"][row], report)]
     again: Json = KINDS[evidence["kind"]](evidence, report)
     looked = evidence["kind"] != "published" and any(one["looked"] for one in samples_of(evidence, report))
-    if "were chosen is not stated" in evidence["rule"] or (looked and again.get("outcome") == "supported"):
+    looked = looked and again.get("outcome") == "supported"
+    instead = "Inconclusive instead of refuted" in evidence["rule"] and again["outcome"] == "refuted"
+    if "were chosen is not stated" in evidence["rule"] or looked or instead:
         again["outcome"] = "inconclusive"
     for name, value in again.items():
         if not same(evidence[name], value):

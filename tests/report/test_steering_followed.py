@@ -19,13 +19,19 @@ from saeprobe.measures import fluency
 from saeprobe.report import probe_to_json, write_report
 
 
-def reported(gain: float, sets: list[float], *, margin: float = 0.0, up: bool = True) -> Any:
-    """The report of one comparison of the steered arm with random sets."""
+def reported(
+    gain: float, sets: list[float], *, margin: float = 0.0, up: bool = True, beside: float | str = "sets"
+) -> Any:
+    """The report of one comparison of the steered arm with random sets, the unsteered model or a number."""
     of = steered_by(gain, *sets)
     with recording(Recorder()) as recorder:
-        larger, smaller = fluency(of.at(20)), fluency(of.random_feature.at(20))
-        larger, smaller = (larger, smaller) if up else (smaller, larger)
-        _ = larger > (smaller + margin if margin else smaller)
+        steered = fluency(of.at(20))
+        if isinstance(beside, float):
+            _ = steered > beside if up else steered < beside
+        else:
+            other = fluency(of.random_feature.at(20) if beside == "sets" else of.unsteered)
+            larger, smaller = (steered, other) if up else (other, steered)
+            _ = larger > (smaller + margin if margin else smaller)
     record = probe_to_json(
         claim=Claim(id="c", sentence="It holds.", source="here"),
         nodeid="t.py::c",
@@ -52,10 +58,13 @@ def wrong(report: Any) -> list[str]:
     sets=st.lists(st.sampled_from([-4.0, -1.0, -0.5, 0.0, 0.5, 1.0, 4.0]), min_size=1, max_size=60),
     margin=st.sampled_from([0.0, 0.25, 1.0]),
     up=st.booleans(),
+    beside=st.sampled_from(["sets", "unsteered", -51.0, -49.0, -60.0, -40.0]),
 )
-def test_every_word_follows_from_the_report_alone(gain: float, sets: list[float], margin: float, up: bool) -> None:  # noqa: FBT001 - drawn
+def test_every_word_follows_from_the_report_alone(
+    gain: float, sets: list[float], margin: float, *, up: bool, beside: float | str
+) -> None:
     """Unit values, the part and the rule give rank, p and outcome again."""
-    assert wrong(reported(gain, sets, margin=margin, up=up)) == []
+    assert wrong(reported(gain, sets, margin=margin, up=up, beside=beside)) == []
 
 
 def test_what_was_tampered_with_is_found() -> None:

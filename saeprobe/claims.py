@@ -299,9 +299,9 @@ RULES: Final[dict[Word, str]] = {
         "surely makes more than half of it, and nothing is surely left beside"
     ),
     "drifted": (
-        "the comparisons are supported, but a published number lies outside its tolerance, two numbers between which "
-        "a comparison found a difference are published the other way round, or an approved one lies outside the noise "
-        "of its baseline"
+        "the comparisons are supported, but a published number, or ratio, lies outside its tolerance, two numbers "
+        "between which a comparison found a difference are published the other way round, or an approved one lies "
+        "outside the noise of its baseline"
     ),
     "refuted": "the evidence of one comparison at least is against the statement itself; this goes before all else",
     "inconclusive": (

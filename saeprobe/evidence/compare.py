@@ -259,7 +259,7 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
 def worst_of(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]]:
     """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
     not_found = [part for part in parts if part.outcome == "inconclusive" and not _held_up(part)]
-    order: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive", "supported")
+    order: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive", "drifted", "supported")
     words: list[EvidenceOutcome] = [one for one in order if any(part.outcome == one for part in parts)]
     word = words[0] if words else "supported"
     if not_found and word != "refuted":
@@ -277,7 +277,7 @@ def _held_up(part: Evidence) -> bool:
 
 _RULE = (
     "refuted where a single part is; else inconclusive where the own test of one does not find it; else explained "
-    "where a control explains one, inconclusive where one cannot tell, and supported where every part is"
+    "where a control explains one, inconclusive where one cannot tell, drifted where one is, and else supported"
 )
 
 

@@ -219,7 +219,7 @@ class Judge:
         strict = not getattr(item.config.option, "runxfail", True)  # else, or without that plugin, nothing is xfailed
         declaring = claim if strict else replace(claim, not_reproduced={})
         verdict, published, approved = decide(declaring, subject, evidence, ended, baseline, now)
-        if verdict.word in ("refuted", "explained", "inconclusive"):
+        if verdict.word in ("refuted", "explained", "drifted", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, (verdict, published, approved), evidence, seconds)
         return verdict

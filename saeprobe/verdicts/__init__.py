@@ -223,7 +223,7 @@ def decide(
     verdict = _from_evidence(claim, evidence, ended, held)
     if another and verdict.word == "supported":
         verdict = replace(verdict, word="inconclusive", reason=f"the sentence holds: {verdict.reason}")
-    if another and verdict.word in ("refuted", "explained", "inconclusive"):
+    if another and verdict.word in ("refuted", "explained", "drifted", "inconclusive"):
         verdict = replace(verdict, reason=f"{verdict.reason}; {another}")
     verdict = _as_declared(verdict, claim, subject)
     compared = () if held is None else held.compared
@@ -239,7 +239,7 @@ def _from_evidence(
     runs = dict.fromkeys(str(sample.run) for sample in samples_of(evidence) if sample.run)
     scope = "; ".join(dict.fromkeys([*(one for piece in evidence for one in piece.scope.split("; ")), *runs]))
     if isinstance(ended, NotRun | Unverifiable):
-        if not any(piece.outcome in ("refuted", "explained") for piece in evidence):  # they are not skipped away
+        if all(piece.outcome in ("supported", "inconclusive") for piece in evidence):  # others are not skipped away
             return Verdict(word="not run" if isinstance(ended, NotRun) else "unverifiable", reason=str(ended))
     elif ended is not None and not isinstance(ended, AssertionError):
         return Verdict(word="broken", reason=f"the probe raised {type(ended).__name__}: {ended}", scope=scope)

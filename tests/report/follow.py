@@ -95,7 +95,7 @@ def _verdict(claim: Json, probe: Json, report: Json) -> str:
     answers = {row["answer"] for row in probe["published"]}
     if set(claim["controls"]) - run or None in answers:
         return "broken"
-    if "drifted" in answers or _reversed(probe, report):
+    if "drifted" in answers | outcomes or _reversed(probe, report):
         return "drifted"
     return "inconclusive" if "rounding decides" in answers else "supported"
 

@@ -354,7 +354,7 @@ def _printed_ratio(evidence: Json, report: Json) -> Json:
     value, interval, reason = float(asked[1]), evidence["interval"], evidence["reason"]
     stated = re.search(r" ± (\S+), as the claim states", reason)
     if stated is not None:
-        return {"outcome": "supported" if abs(evidence["estimate"] - value) <= float(stated[1]) else "refuted"}
+        return {"outcome": "supported" if abs(evidence["estimate"] - value) <= float(stated[1]) else "drifted"}
     if interval is None:
         return {"outcome": "inconclusive"}
 
@@ -363,13 +363,17 @@ def _printed_ratio(evidence: Json, report: Json) -> Json:
 
     wrong = ends(interval, p, evidence["level"])
     rounding = re.search(r" ± (\S+) by its digits", reason)
+    counts = re.search(r"with (\d+) units a mean here and (\d+) there", reason)
     assert rounding is not None
-    off, width = log(value / evidence["estimate"]), sqrt(2) * log(interval[1] / interval[0]) / 2
+    assert counts is not None
+    assert int(counts[1]) in evidence["n_units"]
+    off = log(value / evidence["estimate"])
+    width = sqrt(1 + int(counts[1]) / int(counts[2])) * log(interval[1] / interval[0]) / 2
     low, high = (log(value + side * float(rounding[1])) - log(evidence["estimate"]) for side in (-1, 1))
     assert low < off < high
     outcome = "supported"
     if max(low, -high) > width:
-        outcome = "refuted"
+        outcome = "drifted"
     elif width + (high - low) / 2 > abs(log(value)) / 2:
         outcome = "inconclusive"
     values = units_of_two(evidence, report, 1.0)

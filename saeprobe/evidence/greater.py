@@ -15,7 +15,7 @@ from saeprobe.evidence.controls.length import length_control
 from saeprobe.evidence.counts import untested
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
 from saeprobe.evidence.units import Compared, compare, needed, needed_in_words, sample_of
-from saeprobe.evidence.values import Margin, Measurement
+from saeprobe.evidence.values import Margin, Measurement, Quantity
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
 from saeprobe.prompts.wordings import copies
@@ -59,8 +59,7 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     kind: Kind = "greater" if margin is None else "at least"
     statement = f"{a.name} > {b.name if margin is None else margin.name}"
     asked = None if margin is None else margin.over(b.mean)
-    raised = b if margin is None else replace(b, values=margin.times * b.values + margin.plus)
-    compared = compare(a, raised, terms)
+    compared = compare(a, b if margin is None else _raised(b, margin), terms)
     if isinstance(compared, str):
         open_ = untested(kind, statement, a, b, compared, terms)
         return replace(open_, estimate=a.mean - b.mean - (asked or 0.0), margin=asked)
@@ -73,6 +72,10 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     rule = _rule(asked, terms.alpha, controls) + _by_hand(compared, shift.rule) + raised_by(margin)
     evidence = _tested(kind, statement, (a, b), compared, judged, terms)
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
+
+
+def _raised(of: Measurement, margin: Margin) -> Measurement:
+    return replace(of, values=margin.times * of.values + margin.plus)
 
 
 def picked_there(evidence: Evidence, terms: Terms) -> Evidence:
@@ -153,7 +156,7 @@ def _judge(
     if not shift.spread and (shift.estimate == 0 or not rates):
         return "inconclusive", f"every unit differs by exactly {estimate}: without spread nothing can be tested"
     apart = f"a difference of {estimate}"
-    if asked is not None:
+    if asked:  # so many times nothing is no margin
         apart = f"{estimate} beyond the margin of {number(asked, a.unit)}"
     numbers = f"{against(a.mean, b.mean, a.unit)}, {apart}"
     if {prompt.topic for prompt in a.prompts} != {prompt.topic for prompt in b.prompts}:  # the means are of all prompts
@@ -165,7 +168,7 @@ def _judge(
         return "inconclusive", f"{numbers}: not distinguished at alpha = {shift.alpha:g}{more}"
     warned = f"; {shift.warning}" if shift.warning else ""
     if shift.estimate < 0:
-        return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}{warned}"
+        return "refuted", f"{'less than the margin' if asked else 'the contrary holds'}: {numbers}{warned}"
     if controls and (decided := verdict_of(controls, numbers)):
         return decided
     return "supported", numbers + (summary_of(controls, a.unit) if controls else "") + warned
@@ -222,25 +225,43 @@ def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) 
     return tuple(map(run, terms.controls))
 
 
-def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) -> Evidence:
-    """Decide equality up to `margin` by two one-sided tests (Schuirmann 1987), each at alpha."""
+def about_in_words(a: Quantity, b: Quantity, margin: float, share: float | None) -> str:
+    """State that `a` is about equal to `b`, up to a margin or a share of it."""
+    return f"{a.name} = {b.name}" + (f" ± {margin:g} {a.unit}" if share is None else f" x (1 ± {share:g})")
+
+
+def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float, share: float | None = None) -> Evidence:
+    """Decide equality up to `margin` by two one-sided tests (Schuirmann 1987), each at alpha.
+
+    Up to a share of `b` the two are whether `a` lies above (1 - share) b and below (1 + share) b: the error of `b`
+    counts in its margin too. Of values below zero they change places.
+    """
     refuse_controls("about equal", terms)
-    statement = f"{a.name} = {b.name} ± {margin:g} {a.unit}"
+    statement = about_in_words(a, b, margin, share)
     both = replace(terms, alpha=2 * terms.alpha)
-    moved = (replace(a, values=a.values - by) for by in (0.0, -margin, margin))
-    compared, above, below = (compare(one, b, both) for one in moved)
+    sides = (-1, 1) if share is None or b.mean > 0 else (1, -1)
+    times = [1 + side * (share or 0.0) for side in sides]
+    edges = (
+        Margin(of=b, times=by, plus=side * margin * (share is None)) for by, side in zip(times, sides, strict=True)
+    )
+    compared, above, below = compare(a, b, both), *(compare(a, _raised(b, edge), both) for edge in edges)
     if isinstance(compared, str) or isinstance(above, str) or isinstance(below, str):
         return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
-    edges = above.shift, below.shift
-    p, decides = max((_one_sided(edge, side=side), edge.rule) for edge, side in zip(edges, (1, -1), strict=True))
-    judged = _judge_equal(a, b, compared, edges, margin=margin, p=p)
+    shifts = above.shift, below.shift
+    p, decides = max((_one_sided(edge, side=side), edge.rule) for edge, side in zip(shifts, (1, -1), strict=True))
+    within = f"± {margin:g}" if share is None else f"± {share:g} times the second side"
+    judged = _judge_equal(a, b, compared, shifts, within=within, p=p)
     needed = None
     if judged[0] == "inconclusive" and compared.shift.spread:  # from the nearer edge, inside the margin or outside
-        known = [edge.needed for edge in edges if edge.needed is not None]
-        wanted = max(known) if len(known) == len(edges) else None  # on the edge itself no number would do
+        known = [edge.needed for edge in shifts if edge.needed is not None]
+        wanted = max(known) if len(known) == len(shifts) else None  # on the edge itself no number would do
         needed = _needed_between(a, b, compared, wanted=wanted)
         judged = judged[0], f"{judged[1]}. {needed_in_words(needed, compared.shift)}"
     evidence = _tested("about equal", statement, (a, b), compared, judged, terms)
+    tested, where = f"the first side against {times[0]!r} and {times[1]!r} times the second", ""
+    if share is None:
+        tested = f"the difference against -{margin:g} and +{margin:g}"
+        where = f", which is where the {1 - 2 * terms.alpha:.0%} interval lies inside the margin"
     return replace(
         evidence,
         p=p,
@@ -249,10 +270,9 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
         margin=margin,
         needed=needed,
         rule=(
-            f"p is the larger one-sided p of the difference against -{margin:g} and +{margin:g}, half of a two-sided p "
-            f"each; supported where it is below alpha = {terms.alpha:g}, which is where the {1 - 2 * terms.alpha:.0%} "
-            "interval lies inside the margin; refuted where the difference lies beyond the margin with a one-sided p "
-            "below alpha; inconclusive otherwise, and where the units show no spread"
+            f"p is the larger one-sided p of {tested}, half of a two-sided p each; supported where it is below alpha = "
+            f"{terms.alpha:g}{where}; refuted where it lies beyond one of them with a one-sided p below alpha; "
+            "inconclusive otherwise, and where the units show no spread"
             + _by_hand(compared, f"Against the edge that p is of: {decides}")
         ),
     )
@@ -264,10 +284,9 @@ def _one_sided(shift: Shift, *, side: int) -> float:
 
 
 def _judge_equal(
-    a: Measurement, b: Measurement, compared: Compared, edges: tuple[Shift, Shift], *, margin: float, p: float
+    a: Measurement, b: Measurement, compared: Compared, edges: tuple[Shift, Shift], *, within: str, p: float
 ) -> Judged:
-    shift, within = compared.shift, f"± {margin:g}"
-    alpha = shift.alpha / 2  # of each one-sided test
+    shift, alpha = compared.shift, compared.shift.alpha / 2  # of each one-sided test
     numbers = f"{against(a.mean, b.mean, a.unit)}, a difference of {number(shift.estimate, a.unit, signed=True)}"
     if shift.interval is None:
         why = f"{compared.n_units[0]} units" if shift.spread else "units without spread"

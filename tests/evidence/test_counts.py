@@ -103,6 +103,16 @@ def test_equal_rates_are_found_equal_with_enough_prompts() -> None:
     assert evidence.outcome == "supported"
 
 
+@pytest.mark.parametrize(("share", "outcome"), [(0.1, "inconclusive"), (0.25, "supported"), (0.01, "inconclusive")])
+def test_a_share_of_a_counted_rate_is_as_uncertain_as_the_rate(share: float, outcome: str) -> None:
+    """500 of 1,000 on both sides lie within 0.46 and 0.54: 10 % of 0.46 do not hold 0.07, and 25 % do."""
+    evidence = rate("a", 500, 1000, of=1000) == about(rate("b", 500, 1000, of=1000), share=share)
+    each = binomtest(500, 1000).proportion_ci(0.95, method="exact")
+    assert (each.low > (1 - share) * each.high) == (each.high < (1 + share) * each.low) == (outcome == "supported")
+    assert (evidence.outcome, evidence.statement[-12:]) == (outcome, f" x (1 ± {share:g})"[-12:])
+    assert (rate("a", 900, 1000, of=1000) == about(rate("b", 500, 1000, of=1000), share=0.5)).outcome == "refuted"
+
+
 SENTENCES: list[Sentence] = [
     lambda a, b: a > b,
     lambda a, b: a < b,

@@ -14,6 +14,8 @@ from follow_tests import (
     Json,
     Shuffle,
     Test,
+    Values,
+    beside,
     counts_of,
     dealt,
     ends,
@@ -99,31 +101,30 @@ def _equal(evidence: Json, report: Json) -> Json:
         return {"outcome": evidence["outcome"] if evidence["interval"] else "inconclusive"}
     p, margin, alpha = test_of_two(evidence), evidence["margin"], evidence["alpha"]
     n_a, n_b = evidence["n_units"]
-    values = np.array(values_of(evidence))
-    found = float(values[:n_a].mean() - (0 if "paired" in evidence["units"] else values[n_a : n_a + n_b].mean()))
 
-    def one_sided(at: float, side: int) -> float:
-        return p(at) / 2 if side * (found - at) > 0 else 1 - p(at) / 2
+    def found(values: Values) -> float:
+        return float(values[:n_a].mean() - (0 if "paired" in evidence["units"] else values[n_a : n_a + n_b].mean()))
 
-    inside = max(one_sided(-margin, 1), one_sided(margin, -1))
-    outside = min(one_sided(-margin, -1), one_sided(margin, 1))
+    estimate = found(np.array(values_of(evidence)))
+    low, high = ((p(at), estimate - at) for at in (-margin, margin))
+    if share := re.search(r"the first side against (\S+) and (\S+) times the second", evidence["rule"]):
+        moved = (np.array(units_of_two(evidence, report, float(times))) for times in share.groups())
+        low, high = ((tested(of, evidence)(0.0), found(of)) for of in moved)
+
+    def one_sided(edge: tuple[float, float], side: int) -> float:
+        return edge[0] / 2 if side * edge[1] > 0 else 1 - edge[0] / 2
+
+    inside, outside = max(one_sided(low, 1), one_sided(high, -1)), min(one_sided(low, -1), one_sided(high, 1))
     outcome = "supported" if inside < alpha else "refuted" if outside < alpha else "inconclusive"
     outcome = outcome if evidence["interval"] else "inconclusive"
     units = units_of_two(evidence, report)
-    return _with_interval(evidence, {"p": inside, "estimate": found, "outcome": outcome, "unit_values": units}, p)
-
-
-def _beside(evidence: Json) -> tuple[str, float]:
-    asked = re.search(r" ([<>]) (-?[\d.]+)", evidence["statement"])
-    if asked is None:
-        raise ValueError(evidence["statement"])
-    return asked[1], float(asked[2])
+    return _with_interval(evidence, {"p": inside, "estimate": estimate, "outcome": outcome, "unit_values": units}, p)
 
 
 def _bound(evidence: Json, report: Json) -> Json:
     if evidence["p"] is None:
         return {"outcome": "inconclusive"}
-    sign, bound = _beside(evidence)
+    sign, bound = beside(evidence)
     values = np.array(values_of(evidence))
     signs = of_flips(values, shuffles(evidence["rule"])[0])
 
@@ -177,7 +178,7 @@ def _rate(evidence: Json, report: Json) -> Json:
         wanted = float(evidence["statement"].endswith("= 1 on each prompt"))
         holds = all(value == wanted for value in sample["values"])
         return again | {"outcome": "supported" if holds else "refuted"}
-    sign, bound = _beside(evidence)
+    sign, bound = beside(evidence)
     above, below = _rate_above(units, read, bound, tail), _rate_above(1 - units, read, 1 - bound, tail)
     return again | _one_way(sign, above, below, tail)
 
@@ -190,7 +191,7 @@ def _one_way(sign: str, above: float, below: float, tail: float) -> Json:
 def _recorded_rate(evidence: Json, sample: Json, tail: float) -> Json:
     if evidence["p"] is None:
         return {}
-    n, (sign, bound) = evidence["n_units"][0], _beside(evidence)
+    n, (sign, bound) = evidence["n_units"][0], beside(evidence)
     units: np.ndarray = np.arange(n) < round(sample["mean"] * n)
     return _one_way(sign, _rate_above(units, 1, bound, tail), _rate_above(~units, 1, 1 - bound, tail), tail)
 
@@ -307,7 +308,7 @@ def _correlation(evidence: Json, report: Json) -> Json:
     if evidence["interval"] is None:
         return {"outcome": "inconclusive"}
     (a, b), prompts = samples_of(evidence, report), report["prompts"]
-    sign, bound = _beside(evidence)
+    sign, bound = beside(evidence)
     names, first = list(dict.fromkeys(evidence["unit_values"]["unit"])), wordings(evidence)
     by_topic = evidence["units"] == "topics"
     wording = [
@@ -364,8 +365,7 @@ def _printed_ratio(evidence: Json, report: Json) -> Json:
     wrong = ends(interval, p, evidence["level"])
     rounding = re.search(r" ± (\S+) by its digits", reason)
     counts = re.search(r"with (\d+) units a mean here and (\d+) there", reason)
-    assert rounding is not None
-    assert counts is not None
+    assert rounding is not None and counts is not None  # noqa: PT018 - one line
     assert int(counts[1]) in evidence["n_units"]
     off = log(value / evidence["estimate"])
     width = sqrt(1 + int(counts[1]) / int(counts[2])) * log(interval[1] / interval[0]) / 2

@@ -246,6 +246,7 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "least.holds": (lambda: NOVICE > 1.05 * EXPERT + 1, (), (), None),
     "least.fails": (lambda: NOVICE > EXPERT + 10, (), (), None),
     "equal.holds": (lambda: within(TWIN, NOVICE, 5), (), ("topics",), None),
+    "equal.share": (lambda: about(NOVICE, share=0.3) == TWIN, (), (), None),
     "equal.fails": (lambda: within(NOVICE, EXPERT, 1), (), (), None),
     "bound.open": (lambda: NOVICE > 15, (), (), None),
     "bound.holds": (lambda: NOVICE > 10, (), ("topics",), None),

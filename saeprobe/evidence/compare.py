@@ -133,11 +133,11 @@ def _each(left: object, right: object, decide: Callable[[object, object, Terms],
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
         arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
         decided = picked_there(decide(a, b, terms), terms)
-        if not arms:
-            return decided
-        from saeprobe.evidence.arms import as_chosen
+        if arms:
+            from saeprobe.evidence.arms import as_chosen
 
-        return as_chosen(decided, arms)
+            decided = as_chosen(decided, arms)
+        return decided
 
     of_left, of_right = (side.quantities if isinstance(side, Every) else (side,) for side in (left, right))
     if all(isinstance(side, Every) for side in (left, right)) and not all(
@@ -261,7 +261,8 @@ def worst_of(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]
     """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
     not_found = [part for part in parts if part.outcome == "inconclusive" and not _held_up(part)]
     order: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive", "drifted", "supported")
-    word: EvidenceOutcome = next((one for one in order if any(part.outcome == one for part in parts)), "supported")
+    words: list[EvidenceOutcome] = [one for one in order if any(part.outcome == one for part in parts)]
+    word = words[0] if words else "supported"
     if not_found and word != "refuted":
         return "inconclusive", not_found
     return word, [part for part in parts if part.outcome == word]

@@ -48,9 +48,7 @@ class Comparable:  # noqa: PLW1641 - `==` builds evidence, so nothing could be i
         return equal_to(self, other)
 
     def __ne__(self, other: object) -> bool:
-        raise TypeError(
-            f"{self!r} != {other!r}; say which one is larger: a > b, or that they agree: a == about(b, ...)"
-        )
+        raise TypeError(f"{self!r} != {other!r}; say which is larger: a > b, or that they agree: a == about(b, ...)")
 
     def __ge__(self, other: object) -> bool:
         raise TypeError(f"{self!r} and {other!r}: no test can tell >= from >, or <= from <; write > or <")
@@ -161,7 +159,9 @@ class Measurement(_Measured):
         if not chosen.any():
             raise no_style(style, (prompt.style for prompt in self.prompts), self.run.origin if self.run else "")
         of = self.under
-        under = None if of is None else lambda control, draw=0: of(control, draw)[style]
+        under: Callable[[Control, int], Measurement] | None = (
+            None if of is None else lambda control, draw=0: of(control, draw)[style]
+        )
         return replace(self.select(chosen), label=style, under=under)
 
 

@@ -131,9 +131,8 @@ def equal_to(left: object, right: object) -> Evidence:
 def _each(left: object, right: object, decide: Callable[[object, object, Terms], Evidence], terms: Terms) -> Evidence:
     def compare(a: object, b: object) -> Evidence:
         of = [one.of if isinstance(one, Margin) else one.quantity if isinstance(one, About) else one for one in (a, b)]
-        arms = [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]
         decided = picked_there(decide(a, b, terms), terms)
-        if arms:
+        if arms := [one.continued for one in of if isinstance(one, Measurement) and one.continued is not None]:
             from saeprobe.evidence.arms import as_chosen
 
             decided = as_chosen(decided, arms)

@@ -10,9 +10,9 @@ from typing import TypeGuard
 
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
-from saeprobe.evidence.counts import recorded_apart
+from saeprobe.evidence.counts import about_in_words, recorded_apart
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, current_terms, record
-from saeprobe.evidence.greater import about_equal, about_in_words, greater, picked_there, side_by_side
+from saeprobe.evidence.greater import about_equal, greater, picked_there, side_by_side
 from saeprobe.evidence.printed import as_published
 from saeprobe.evidence.printed_tables import all_printed, printed_equal, printed_greater
 from saeprobe.evidence.values import (

@@ -12,10 +12,10 @@ from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_ot
 from saeprobe.evidence.controls.adjusting import injection_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
-from saeprobe.evidence.counts import untested
+from saeprobe.evidence.counts import about_in_words, untested
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
 from saeprobe.evidence.units import Compared, compare, needed, needed_in_words, sample_of
-from saeprobe.evidence.values import Margin, Measurement, Quantity
+from saeprobe.evidence.values import Margin, Measurement
 from saeprobe.features import Features
 from saeprobe.files import against, number, p_value, span
 from saeprobe.prompts.wordings import copies
@@ -225,11 +225,6 @@ def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) 
     return tuple(map(run, terms.controls))
 
 
-def about_in_words(a: Quantity, b: Quantity, margin: float, share: float | None) -> str:
-    """State that `a` is about equal to `b`, up to a margin or a share of it."""
-    return f"{a.name} = {b.name}" + (f" ± {margin:g} {a.unit}" if share is None else f" x (1 ± {share:g})")
-
-
 def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float, share: float | None = None) -> Evidence:
     """Decide equality up to `margin` by two one-sided tests (Schuirmann 1987), each at alpha.
 
@@ -239,15 +234,17 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float, 
     refuse_controls("about equal", terms)
     statement = about_in_words(a, b, margin, share)
     both = replace(terms, alpha=2 * terms.alpha)
-    sides = (-1, 1) if share is None or b.mean > 0 else (1, -1)
-    times = [1 + side * (share or 0.0) for side in sides]
-    edges = (
-        Margin(of=b, times=by, plus=side * margin * (share is None)) for by, side in zip(times, sides, strict=True)
-    )
+    by = (share or 0.0) * (1 if b.mean > 0 else -1)
+    edges = [Margin(of=b, times=1 + side * by, plus=side * margin * (share is None)) for side in (-1, 1)]
     compared, above, below = compare(a, b, both), *(compare(a, _raised(b, edge), both) for edge in edges)
     if isinstance(compared, str) or isinstance(above, str) or isinstance(below, str):
         return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
     shifts = above.shift, below.shift
+    low, high = shifts[below.shift.estimate > 0], shifts[above.shift.estimate >= 0]  # the edges that decide at its ends
+    if low.interval and high.interval:
+        middle = compared.shift.estimate
+        ends = middle + low.interval[0] - low.estimate, middle + high.interval[1] - high.estimate
+        compared = replace(compared, shift=replace(compared.shift, interval=ends))
     p, decides = max((_one_sided(edge, side=side), edge.rule) for edge, side in zip(shifts, (1, -1), strict=True))
     within = f"± {margin:g}" if share is None else f"± {share:g} times the second side"
     judged = _judge_equal(a, b, compared, shifts, within=within, p=p)
@@ -258,10 +255,9 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float, 
         needed = _needed_between(a, b, compared, wanted=wanted)
         judged = judged[0], f"{judged[1]}. {needed_in_words(needed, compared.shift)}"
     evidence = _tested("about equal", statement, (a, b), compared, judged, terms)
-    tested, where = f"the first side against {times[0]!r} and {times[1]!r} times the second", ""
+    tested = f"the first side against {edges[0].times!r} and {edges[1].times!r} times the second"
     if share is None:
         tested = f"the difference against -{margin:g} and +{margin:g}"
-        where = f", which is where the {1 - 2 * terms.alpha:.0%} interval lies inside the margin"
     return replace(
         evidence,
         p=p,
@@ -271,8 +267,9 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float, 
         needed=needed,
         rule=(
             f"p is the larger one-sided p of {tested}, half of a two-sided p each; supported where it is below alpha = "
-            f"{terms.alpha:g}{where}; refuted where it lies beyond one of them with a one-sided p below alpha; "
-            "inconclusive otherwise, and where the units show no spread"
+            f"{terms.alpha:g}, which is where the {1 - 2 * terms.alpha:.0%} interval lies inside the margin: each end "
+            "has the error of that of these tests which decides there; refuted where the first side lies beyond one of "
+            "the two with a one-sided p below alpha; inconclusive otherwise, and where the units show no spread"
             + _by_hand(compared, f"Against the edge that p is of: {decides}")
         ),
     )

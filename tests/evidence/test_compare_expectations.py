@@ -67,6 +67,9 @@ def test_the_error_of_a_share_of_the_other_side_counts(near: tuple[float, ...], 
     assert evidence.p == pytest.approx(max(above.one_sided or 0.0, below.one_sided or 0.0))
     assert evidence.p != pytest.approx((novice == about(expert, margin=2.0083333)).p)
     assert (evidence.outcome == "supported") == ((evidence.p or 0) < 0.05)
+    margin, (low, high) = evidence.margin or 0.0, evidence.interval or (0.0, 0.0)
+    assert (evidence.outcome == "supported") == (-margin < low and high < margin)
+    assert high - low > np.ptp((novice == about(expert, margin=margin)).interval or (0.0, 0.0))
     assert "margin ± 0.2 times the second side" in evidence.reason
     assert f"the first side against {1 - 0.2 * sign} and {1 + 0.2 * sign} times the second" in evidence.rule
 
@@ -106,7 +109,9 @@ def test_a_share_beyond_which_the_other_side_lies_is_refuted() -> None:
     expert = templates("expert", (9.0, 11.5, 10.0, 8.5, 10.5, 10.5))
     for mean in (14.0, 6.0):
         novice = templates("novice", tuple(mean + by for by in (-0.2, 0.1, 0.3, 0, -0.1, 0.2)))
-        assert (novice == about(expert, share=0.2)).outcome == "refuted"
+        evidence = novice == about(expert, share=0.2)
+        assert evidence.outcome == "refuted"
+        assert min(map(abs, evidence.interval or (0.0, 0.0))) > (evidence.margin or 9.0)
 
 
 def test_a_share_of_a_mean_of_zero_is_no_margin() -> None:

@@ -8,7 +8,7 @@ from math import atanh, comb, log, sqrt, tanh
 from statistics import harmonic_mean
 
 import numpy as np
-from follow_controls import controlled, exclusive
+from follow_controls import among_sets, controlled, exclusive
 from follow_tests import (
     TIE,
     Json,
@@ -23,7 +23,6 @@ from follow_tests import (
     of_flips,
     of_groups,
     parts_of,
-    raised,
     same,
     samples_of,
     shuffles,
@@ -46,7 +45,7 @@ def _greater(evidence: Json, report: Json) -> Json:
     if evidence["test"].endswith("one-sided"):
         return _of_scan(evidence)
     if evidence["units"] == "random sets":
-        return _among_sets(evidence, report)
+        return among_sets(evidence, report)
     again: Json = {"unit_values": units_of_two(evidence, report)}
     p, (n_a, n_b) = test_of_two(evidence), evidence["n_units"]
     values = np.array(values_of(evidence))
@@ -57,28 +56,6 @@ def _greater(evidence: Json, report: Json) -> Json:
     else:
         outcome = "refuted" if estimate < 0 else controlled(evidence, report)
     return _with_interval(evidence, {**again, "outcome": outcome}, p)
-
-
-def _among_sets(evidence: Json, report: Json) -> Json:
-    """Rank the steered arm among random sets, and take the larger p of the rank and of the part."""
-    (part,), (arm, unsteered, *sets) = parts_of(evidence, report), values_of(evidence)
-    side = 1 if evidence["samples"][0] == part["samples"][0] else -1
-    times, plus = raised(evidence)
-    beyond = [arm - times * one - plus if side > 0 else one - times * arm - plus for one in sets]
-    ranks = [(1 + sum(way * one <= TIE for one in beyond)) / (1 + len(sets)) for way in (1, -1)]
-    in_part = part["p"] / 2 if part["estimate"] > 0 else 1 - part["p"] / 2
-    half = sum(side * (one - unsteered) >= side * (arm - unsteered) / 2 - TIE for one in sets)
-    by_chance = sum(comb(len(sets), count) for count in range(half, len(sets) + 1)) / 2 ** len(sets)
-    low, holds = evidence["alpha"] / 2, part["outcome"] == "supported"
-    behind = 2 * sum(one <= TIE for one in beyond) >= len(sets)
-    if holds and ranks[0] < low:
-        outcome = "supported"
-    elif holds and by_chance <= 0.01:
-        outcome = "explained"
-    else:
-        contrary = (part["outcome"] == "refuted" and behind) or (ranks[1] < low and part["estimate"] <= 0)
-        outcome = "refuted" if contrary else "inconclusive"
-    return {"p": min(1.0, 2 * max(ranks[0], in_part)), "outcome": outcome}
 
 
 def _with_interval(evidence: Json, again: Json, p: Test) -> Json:
@@ -107,9 +84,15 @@ def _equal(evidence: Json, report: Json) -> Json:
 
     estimate = found(np.array(values_of(evidence)))
     low, high = ((p(at), estimate - at) for at in (-margin, margin))
+    at_end = p
     if share := re.search(r"the first side against (\S+) and (\S+) times the second", evidence["rule"]):
-        moved = (np.array(units_of_two(evidence, report, float(times))) for times in share.groups())
+        moved = [np.array(units_of_two(evidence, report, float(times))) for times in share.groups()]
         low, high = ((tested(of, evidence)(0.0), found(of)) for of in moved)
+        edges = moved[high[1] > 0], moved[low[1] >= 0]
+
+        def at_end(at: float) -> float:
+            of = edges[at > estimate]
+            return tested(of, evidence)(at - estimate + found(of))
 
     def one_sided(edge: tuple[float, float], side: int) -> float:
         return edge[0] / 2 if side * edge[1] > 0 else 1 - edge[0] / 2
@@ -118,7 +101,9 @@ def _equal(evidence: Json, report: Json) -> Json:
     outcome = "supported" if inside < alpha else "refuted" if outside < alpha else "inconclusive"
     outcome = outcome if evidence["interval"] else "inconclusive"
     units = units_of_two(evidence, report)
-    return _with_interval(evidence, {"p": inside, "estimate": estimate, "outcome": outcome, "unit_values": units}, p)
+    return _with_interval(
+        evidence, {"p": inside, "estimate": estimate, "outcome": outcome, "unit_values": units}, at_end
+    )
 
 
 def _bound(evidence: Json, report: Json) -> Json:

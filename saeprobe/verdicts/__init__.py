@@ -9,7 +9,7 @@ from typing import Final
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
 from saeprobe.evidence.compare import worst_of
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
-from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, units_within
+from saeprobe.evidence.printed import PublishedComparison, another_run, from_nothing, held_against, units_within
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
@@ -50,7 +50,7 @@ class _Held:
     def compared(self) -> tuple[PublishedComparison, ...]:
         """Return the rows; of two that are turned, and neither of which lies beyond its tolerance, neither agrees.
 
-        What agrees only within more than half of the difference of two numbers cannot be compared.
+        What agrees only within more than half of the difference of two numbers, or of its own, cannot be compared.
         """
         pairs = [order for order in self.turned if all(row.answer != "drifted" for row in order)]
         turned, wide = {row.label for pair in pairs for row in pair}, self.too_wide
@@ -65,20 +65,21 @@ class _Held:
 
     @property
     def too_wide(self) -> dict[str, str]:
-        """Say by label where a tolerance would hold either of two numbers that the probe found in an order."""
-        wide: dict[str, str] = {}
+        """Say by label where a tolerance would hold either of two numbers that the probe found in an order, or none."""
+        wide, beside = dict[str, str](), [(row, *from_nothing(row)) for row in self.rows.values()]
         for upper, lower in self.orders:
             apart = abs(upper.value - lower.value)
-            for row in (upper, lower):
-                tolerance = row.tolerance or 0.0
-                if row.answer == "drifted" or row.sampling == 0 or tolerance <= apart / 2 * (1 + 1e-9):
-                    continue
-                (sample,), would = self.found[row.label].values(), ""
-                if row.sampling and len(sample.spreads) == 1:
-                    units, what = units_within(self.published, sample, apart / 2), sample.spreads[0].units
-                    would = f"; {units or 'no number of'} {what} here would do{'' if units else ' beside so few there'}"
-                both = f"{upper.label} and {lower.label}, published {apart:.4g} apart"
-                wide[row.label] = f"± {tolerance:.3g} would hold either of {both}{would}"
+            held = f"either of {upper.label} and {lower.label}, published {apart:.4g} apart"
+            beside += [(upper, apart, held), (lower, apart, held)]
+        for row, apart, held in beside:
+            tolerance = row.tolerance or 0.0
+            if row.answer == "drifted" or row.sampling == 0 or tolerance <= apart / 2 * (1 + 1e-9):
+                continue
+            (sample,), would = self.found[row.label].values(), ""
+            if row.sampling and len(sample.spreads) == 1:
+                units, what = units_within(self.published, sample, apart / 2), sample.spreads[0].units
+                would = f"; {units or 'no number of'} {what} here would do{'' if units else ' beside so few there'}"
+            wide[row.label] = f"± {tolerance:.3g} would hold {held}{would}"
         return wide
 
     def unanswered(self, evidence: Sequence[Evidence]) -> str | None:
@@ -103,10 +104,10 @@ class _Held:
         far, either = (
             {
                 row: f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance:.3g}"
-                for row in self.rows.values()
+                for row in rows
                 if row.answer == one
             }
-            for one in ("drifted", "rounding decides")
+            for one, rows in (("drifted", self.rows.values()), ("rounding decides", self.compared))
         )
         turned = [
             f"{upper.label} lies {upper.measured - lower.measured:.4g} {upper.unit} above {lower.label} here, and is "

@@ -170,7 +170,8 @@ def _rate(evidence: Json, report: Json) -> Json:
 
 def _one_way(sign: str, above: float, below: float, tail: float) -> Json:
     p, contrary = (above, below) if sign == ">" else (below, above)
-    return {"p": p, "outcome": "supported" if p < tail else "refuted" if contrary < tail else "inconclusive"}
+    outcome = "supported" if p < tail else "refuted" if contrary < tail else "inconclusive"
+    return {"p": min(1.0, 2 * p, 2 * contrary), "one_sided": p, "outcome": outcome}
 
 
 def _recorded_rate(evidence: Json, sample: Json, tail: float) -> Json:
@@ -186,8 +187,8 @@ def _whole(evidence: Json, report: Json) -> Json:
     for word in ("refuted", "inconclusive", "explained"):
         if word in outcomes and (word != "inconclusive" or "explained" not in outcomes):
             return {"outcome": word}
-    if outcomes <= {"supported"}:
-        return {"outcome": "supported"}
+    if outcomes <= {"supported", "drifted"}:
+        return {"outcome": min(outcomes, default="supported")}
     open_ = [part for part in parts_of(evidence, report) if part["outcome"] == "inconclusive"]
     return {"outcome": "explained" if all(map(_found, open_)) else "inconclusive"}
 
@@ -324,10 +325,11 @@ def _correlation(evidence: Json, report: Json) -> Json:
         columns = [np.array([within[place] for place in of]) for of in places]
         order = [place[np.argsort(column)] if crossed else place for place, column in zip(places, columns, strict=True)]
         u, v = (np.array([side[o] if crossed else [side[o].mean()] for o in order]) for side in (x, y))
-        products, side = (u - u.mean()) @ (v - v.mean()).T, 1 if sign == ">" else -1
+        products, side = (u - u.mean()) @ (v - v.mean()).T, 1 if again["estimate"] > 0 else -1
         reached = [side * products[every, deal].sum() for deal in dealt([every.tolist()], by)]
-        again["p"] = by.p(int((np.array(reached) >= side * products.trace() - TIE).sum()))
-        holds = holds and again["p"] < evidence["alpha"] / 2
+        one = by.p(int((np.array(reached) >= side * products.trace() - TIE).sum()))
+        again |= {"p": min(1.0, 2 * one), "one_sided": one if (side > 0) == (sign == ">") else 1 - one}
+        holds, contrary = (way and again["p"] < evidence["alpha"] for way in (holds, contrary))
     return again | {"outcome": "supported" if holds else "refuted" if contrary else "inconclusive"}
 
 

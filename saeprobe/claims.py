@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import wraps
-from math import inf
 from types import FunctionType
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, cast, get_args
 
@@ -223,22 +222,18 @@ def published(
     `("117 %")` and `("1.17")` are the same, 1.17 times; a percentage with a sign is a change.
 
     Raises:
-        ValueError: no value is named, one is no number, there is no unit, `n`, `wordings` or `tolerance` is not above
-            zero, or `language` is another.
+        ValueError: no value is named, one is no number, there is no unit, `n` or `wordings` is no count, there are more
+            wordings than prompts, `tolerance` is no number above zero, or `language` is another.
     """
-    from saeprobe.digits import digits_of  # a probe without a printed number does without
+    from saeprobe.digits import check_behind, digits_of  # a probe without a printed number does without
 
     __tracebackhide__ = True  # an error is shown at the line of the probe file
     printed = digits_of(values, ratio, unit)
-    for name, count in {"n": n, "wordings": wordings}.items():
-        if count is not None and (type(count) is bool or count < 1):
-            of = "prompts" if name == "n" else "templates of a style"
-            raise ValueError(f"{name} is {count}; wanted the number of {of} behind the printed values, or nothing")
-    if tolerance is not None and not 0 < tolerance < inf:
-        raise ValueError(f"tolerance is {tolerance}; wanted a positive distance in {unit}")
+    check_behind(n, wordings, tolerance, unit or "times")
     if language not in ("", "zh", "en"):
         raise ValueError(f"language is {language!r}; wanted 'zh' or 'en', that of the prompts behind them, or nothing")
     numbers = {label: float(text) for label, text in printed.items()}
+    n, wordings, tolerance = n and int(n), wordings and int(wordings), tolerance and float(tolerance)  # numpy's too
     behind = Published(values=numbers, printed=printed, unit=unit or "times", measure=measure, n=n, wordings=wordings)
     return replace(behind, tolerance=tolerance, source=source, language=language)
 

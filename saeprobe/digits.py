@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from math import isfinite
-from typing import Final, cast
+from math import inf, isfinite
+from numbers import Integral, Real
+from typing import Final, TypeGuard, cast
 
 _DIGITS: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _RATIO: Final = re.compile(rf"([-+]?)({_DIGITS})\s*(%|times|x|×)?\s*(more|higher|less|fewer|lower)?")
@@ -19,6 +20,23 @@ def half_unit(digits: str) -> Decimal:
     ['0.005', '0.5', '0.5', '5']
     """
     return Decimal(5).scaleb(cast("int", Decimal(digits).as_tuple().exponent) - 1) + 0
+
+
+def check_behind(n: object, wordings: object, tolerance: object, unit: str) -> None:
+    """Refuse numbers of prompts and wordings that are no counts, and a tolerance that is no distance."""
+    for name, count in {"n": n, "wordings": wordings}.items():
+        if count is not None and not (isinstance(count, Integral) and _is_real(count) and count >= 1):
+            of = "prompts" if name == "n" else "templates of a style"
+            raise ValueError(f"{name} is {count!r}; wanted the number of {of} behind the printed values, or nothing")
+    if _is_real(n) and _is_real(wordings) and wordings > n:
+        raise ValueError(f"wordings is {wordings} and n is {n}; wanted as many prompts of a style as wordings, or more")
+    if tolerance is not None and not (_is_real(tolerance) and 0 < tolerance < inf):
+        raise ValueError(f"tolerance is {tolerance!r}; wanted a positive distance in {unit}")
+
+
+def _is_real(value: object) -> TypeGuard[float]:
+    """Decide whether a value is a number, of Python or numpy; True is none."""
+    return type(value) is not bool and isinstance(value, Real)
 
 
 def digits_of(values: Mapping[str, object], ratio: str, unit: str) -> dict[str, str]:
@@ -34,14 +52,20 @@ def digits_of(values: Mapping[str, object], ratio: str, unit: str) -> dict[str, 
 
 def _as_printed(value: object) -> str:
     """Keep the digits of a printed number; a Python number shows none that are not significant."""
-    digits = (value if isinstance(value, str) else repr(value)).strip().replace("\N{MINUS SIGN}", "-")
-    if isinstance(value, bool) or not re.fullmatch(f"[-+]?{_DIGITS}", digits) or not isfinite(float(digits)):
+    digits = str(value).strip().replace("\N{MINUS SIGN}", "-")
+    number = isinstance(value, str) or _is_real(value)
+    if not number or not re.fullmatch(f"[-+]?{_DIGITS}", digits) or not _is_held(Decimal(digits)):
         remedy = "write it as printed, in the digits 0 to 9 and a point, such as 132.4, 1234.5, '4.80' or '1.3e2'"
         remedy += "; 75 % is 0.75 of a share" if "%" in digits else ""
         raise ValueError(f"published value {value!r} is no number; {remedy}")
     if isinstance(value, str):
         return digits
     return format(Decimal(digits), "f").removesuffix(".0")  # repr alone writes 1e-05
+
+
+def _is_held(number: Decimal) -> bool:
+    """Decide whether a float can hold a number: 1e999 is infinite there, and 1e-999 is 0."""
+    return isfinite(float(number)) and (not number or float(number) != 0)
 
 
 def _as_ratio(text: object) -> str:
@@ -53,6 +77,6 @@ def _as_ratio(text: object) -> str:
         number = Decimal(0)  # "+1.17" and "1.17 times more" may be read in two ways
     elif sign or word:
         number = 1 - number if sign == "-" or word in ("less", "fewer", "lower") else 1 + number
-    if not 0 < number < Decimal("1e9"):
+    if not _is_held(number) or not 0 < number < Decimal("1e9"):
         raise ValueError(f"published({text!r}) is no ratio above zero; write '1.17', '117 %', '+17 %' or '17 % more'")
     return str(number)

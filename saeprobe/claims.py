@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import wraps
-from math import ulp
 from types import FunctionType
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, cast, get_args
 
@@ -222,23 +221,21 @@ def published(
     `("117 %")` and `("1.17")` are the same, 1.17 times; a percentage with a sign is a change.
 
     Raises:
-        ValueError: no value is named, one is no number, there is no unit, `n`, `wordings` or `tolerance` is not above
-            zero, `language` is another, or something is no text that has to be one.
+        ValueError: no value is named, one is no number, there is no unit, `n` or `wordings` is no count, there are more
+            wordings than prompts, `tolerance` is no number above zero, `language` is another, or something is no text
+            that has to be one.
     """
-    from saeprobe.digits import digits_of, finite, whole  # a probe without a printed number does without
+    from saeprobe.digits import check_behind, digits_of  # a probe without a printed number does without
 
     __tracebackhide__ = True  # an error is shown at the line of the probe file
     texts = {"unit": unit, "measure": measure, "source": source}
     _check_texts("published()", _PUBLISHED, **{name: text for name, text in texts.items() if text != ""})
     printed = digits_of(values, ratio, unit)
-    for name, count, of in (("n", n, "prompts"), ("wordings", wordings, "templates of a style")):
-        if count is not None:
-            whole(name, count, least=1, wanted=f"the number of {of} behind the printed values, or nothing")
-    if tolerance is not None:
-        finite("tolerance", tolerance, least=ulp(0.0), wanted=f"a positive distance in {unit}")
+    check_behind(n, wordings, tolerance, unit or "times")
     if language not in ("", "zh", "en"):
         raise ValueError(f"language is {language!r}; wanted 'zh' or 'en', that of the prompts behind them, or nothing")
     numbers = {label: float(text) for label, text in printed.items()}
+    n, wordings, tolerance = n and int(n), wordings and int(wordings), tolerance and float(tolerance)  # numpy's too
     behind = Published(values=numbers, printed=printed, unit=unit or "times", measure=measure, n=n, wordings=wordings)
     return replace(behind, tolerance=tolerance, source=source, language=language)
 
@@ -301,9 +298,9 @@ RULES: Final[dict[Word, str]] = {
         "surely makes more than half of it, and nothing is surely left beside"
     ),
     "drifted": (
-        "the comparisons are supported, but a published number lies outside its tolerance, two numbers between which "
-        "a comparison found a difference are published the other way round, or an approved one lies outside the noise "
-        "of its baseline"
+        "the comparisons are supported, but a published number, or ratio, lies outside its tolerance, two numbers "
+        "between which a comparison found a difference are published the other way round, or an approved one lies "
+        "outside the noise of its baseline"
     ),
     "refuted": "the evidence of one comparison at least is against the statement itself; this goes before all else",
     "inconclusive": (

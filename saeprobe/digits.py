@@ -6,10 +6,10 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from math import inf, isfinite, nan
+from math import inf, isfinite, nan, ulp
 from numbers import Real
 from operator import index
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 _COUNT: Final = "a whole number, 1 or more: write 4, not 4.0 or '4'"
 _DIGITS: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
@@ -53,6 +53,22 @@ def half_unit(digits: str) -> Decimal:
     return Decimal(5).scaleb(cast("int", Decimal(digits).as_tuple().exponent) - 1) + 0
 
 
+def check_behind(n: object, wordings: object, tolerance: object, unit: str) -> None:
+    """Refuse numbers of prompts and wordings that are no counts, and a tolerance that is no distance."""
+    for name, count, of in (("n", n, "prompts"), ("wordings", wordings, "templates of a style")):
+        if count is not None:
+            whole(name, count, wanted=f"the number of {of} behind the printed values, or nothing")
+    if _is_real(n) and _is_real(wordings) and wordings > n:
+        raise ValueError(f"wordings is {wordings} and n is {n}; wanted as many prompts of a style as wordings, or more")
+    if tolerance is not None:
+        finite("tolerance", tolerance, least=ulp(0.0), wanted=f"a positive distance in {unit}")
+
+
+def _is_real(value: object) -> TypeGuard[float]:
+    """Decide whether a value is a number, of Python or numpy; True is none."""
+    return type(value) is not bool and isinstance(value, Real)
+
+
 def digits_of(values: Mapping[str, object], ratio: str, unit: str) -> dict[str, str]:
     """Return the digits of named values in `unit`, or of the `ratio` that stands alone, in times."""
     if bool(ratio) == bool(values):
@@ -66,14 +82,20 @@ def digits_of(values: Mapping[str, object], ratio: str, unit: str) -> dict[str, 
 
 def _as_printed(value: object) -> str:
     """Keep the digits of a printed number; a Python number shows none that are not significant."""
-    digits = (value if isinstance(value, str) else repr(value)).strip().replace("\N{MINUS SIGN}", "-")
-    if isinstance(value, bool) or not re.fullmatch(f"[-+]?{_DIGITS}", digits) or not isfinite(float(digits)):
+    digits = str(value).strip().replace("\N{MINUS SIGN}", "-")
+    number = isinstance(value, str) or _is_real(value)
+    if not number or not re.fullmatch(f"[-+]?{_DIGITS}", digits) or not _is_held(Decimal(digits)):
         remedy = "write it as printed, in the digits 0 to 9 and a point, such as 132.4, 1234.5, '4.80' or '1.3e2'"
         remedy += "; 75 % is 0.75 of a share" if "%" in digits else ""
         raise ValueError(f"published value {value!r} is no number; {remedy}")
     if isinstance(value, str):
         return digits
     return format(Decimal(digits), "f").removesuffix(".0")  # repr alone writes 1e-05
+
+
+def _is_held(number: Decimal) -> bool:
+    """Decide whether a float can hold a number: 1e999 is infinite there, and 1e-999 is 0."""
+    return isfinite(float(number)) and (not number or float(number) != 0)
 
 
 def _as_ratio(text: object) -> str:
@@ -85,6 +107,6 @@ def _as_ratio(text: object) -> str:
         number = Decimal(0)  # "+1.17" and "1.17 times more" may be read in two ways
     elif sign or word:
         number = 1 - number if sign == "-" or word in ("less", "fewer", "lower") else 1 + number
-    if not 0 < number < Decimal("1e9"):
+    if not _is_held(number) or not 0 < number < Decimal("1e9"):
         raise ValueError(f"published({text!r}) is no ratio above zero; write '1.17', '117 %', '+17 %' or '17 % more'")
     return str(number)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from saeprobe.claims import published
@@ -23,6 +26,9 @@ from saeprobe.claims import published
         ("7.", 7.0, 0.5),
         ("\N{MINUS SIGN}1.5", -1.5, 0.05),
         ("+3", 3.0, 0.5),
+        (np.float64(132.4), 132.4, 0.05),
+        (np.float32(132.4), 132.4, 0.05),
+        (np.int64(130), 130.0, 0.5),
     ],
 )
 def test_the_last_printed_digit_gives_the_precision(printed: float | str, value: float, half: float) -> None:
@@ -34,7 +40,24 @@ def test_the_last_printed_digit_gives_the_precision(printed: float | str, value:
 @pytest.mark.parametrize(
     "printed",
     [
-        *("nan", "-nan", "inf", "Infinity", float("nan"), float("-inf"), "1e999", "1e9999", True, None, "", " ", "."),
+        *(
+            "nan",
+            "-nan",
+            "inf",
+            "Infinity",
+            float("nan"),
+            float("-inf"),
+            "1e999",
+            "1e9999",
+            "1e-400",
+            "-1e-999",
+            True,
+            np.True_,
+            None,
+            "",
+            " ",
+            ".",
+        ),
         *("1e", "1_000", "1,234.5", "75 %", "１３", "١٣", "0x10", "1/3", "about 5", "3 5"),
     ],
 )
@@ -79,7 +102,20 @@ def test_a_ratio_is_said_as_it_is_printed(text: str, value: float, half: float) 
 
 @pytest.mark.parametrize(
     "text",
-    ["+1.17", "1.17 times more", "+17 % more", "0", "-100 %", "-117 %", "100 % less", "nan", "inf %", "a lot", "1e99"],
+    [
+        "+1.17",
+        "1.17 times more",
+        "+17 % more",
+        "0",
+        "-100 %",
+        "-117 %",
+        "100 % less",
+        "nan",
+        "inf %",
+        "a lot",
+        "1e99",
+        "1e-400",
+    ],
 )
 def test_what_may_be_read_in_two_ways_is_no_ratio(text: str) -> None:
     """So is a ratio of nothing or less; the error shows what would do."""
@@ -95,6 +131,22 @@ def test_a_ratio_stands_alone_and_a_number_has_a_unit() -> None:
         published("+17 %", novice=3, unit="features")
     with pytest.raises(ValueError, match="wanted that of the measure"):
         published(novice=3)
-    for wordings in (0, -1, True):
-        with pytest.raises(ValueError, match=f"wordings is {wordings}; wanted the number of templates of a style"):
-            published(novice=3, unit="features", wordings=wordings)
+
+
+@pytest.mark.parametrize(
+    ("terms", "says"),
+    [
+        *(({"wordings": one}, f"wordings is {one}; wanted the number of templates") for one in (0, -1, 1.5)),
+        *(({"n": one}, f"n is {one!r}; wanted the number of prompts") for one in (True, 2.5, "50")),
+        ({"n": 50, "wordings": 60}, "wordings is 60 and n is 50; wanted as many prompts of a style as wordings"),
+        *(({"tolerance": one}, f"tolerance is {one!r}; wanted a positive distance") for one in (0, -1, "1")),
+        *(({"tolerance": one}, "wanted a positive distance in features") for one in (True, float("nan"), float("inf"))),
+    ],
+)
+def test_what_stands_behind_a_number_is_counted_and_a_tolerance_is_a_distance(terms: dict[str, Any], says: str) -> None:
+    """Half a prompt is none, a wording has a prompt at least, and numpy's numbers are numbers."""
+    with pytest.raises(ValueError, match=says):
+        published(novice=3, unit="features", **terms)
+    held = published(novice=3, unit="features", n=np.int64(50), wordings=50, tolerance=np.float32(0.5))
+    assert (held.n, held.wordings, held.tolerance) == (50, 50, 0.5)
+    assert [type(one) for one in (held.n, held.wordings, held.tolerance)] == [int, int, float]

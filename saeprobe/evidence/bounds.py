@@ -121,7 +121,7 @@ def bounds_a_rate(of: Quantity, bound: float) -> bool:
 
 
 def rate_against(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Evidence:
-    """Decide whether a rate lies above, or below, a number in [0, 1], each at half of alpha, by `shares_p`."""
+    """Decide whether a rate lies above, or below, a number in [0, 1], by twice the smaller `shares_p` of both."""
     refuse_controls("rate", terms)
     sign, tail = ">" if above else "<", terms.alpha / 2
     if of.unit.startswith("share") and bound == (1 if above else 0):
@@ -134,17 +134,15 @@ def rate_against(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Ev
     if have < 2:  # noqa: PLR2004 - one unit shows nothing
         return base
     shares = found.shares
-    p, contrary = (_p(shares, bound=bound, above=side, tail=tail) for side in (above, not above))
+    holds, contrary = (_p(shares, bound=bound, above=side, tail=tail) for side in (above, not above))
+    p = min(1.0, 2 * holds, 2 * contrary)
     shown = p_value(p) if p else "which a single prompt excludes"
     asked = f"{100 * bound:g} %" if is_share(of.unit) else f"{bound:g}"
     reason = f"{number(base.estimate or 0.0, of.unit)} over {have} {units} against {asked}, {shown}"
     outcome: EvidenceOutcome = "inconclusive"
     more = None
-    if p < tail:
-        outcome = "supported"
-    elif contrary < tail:
-        outcome = "refuted"
-        reason += f"; that it lies on the other side has {p_value(contrary)}"
+    if p < terms.alpha:
+        outcome = "supported" if holds < contrary else "refuted"
     else:
         more = _needed(found, base.samples[0].n or 0, bound=bound, tail=tail)
         fewest = units_for_rate(bound, above=above, tail=tail, prompts=found.prompts) if 0 < bound < 1 else 0
@@ -154,25 +152,25 @@ def rate_against(of: Quantity, bound: float, terms: Terms, *, above: bool) -> Ev
         reason += f": not distinguished at alpha = {terms.alpha:g}. {what}"
     if more is None and found.prompts > 1 and 0 < bound < 1:
         reason += _missed(shares, bound, tail, found.what, above=(outcome == "supported") == above)
-    test = f"{'exact ' * (found.prompts == 1)}binomial over {have} {units}, one-sided"
-    return replace(base, outcome=outcome, reason=reason, p=p, test=test, needed=more)
+    test = f"{'exact ' * (found.prompts == 1)}binomial over {have} {units}, two-sided"
+    return replace(base, outcome=outcome, reason=reason, p=p, one_sided=holds, test=test, needed=more)
 
 
 def _rate_rule(found: Trials, bound: float, tail: float, *, above: bool) -> str:
     """Say how a rate is held against a number, with the figures from which a reader gets p again."""
     rule = (
-        f"supported where the one-sided p of {found.successes:.4g} in {found.trials} {found.what} against a rate of "
-        f"{bound:g}, on the side {'>' if above else '<'}, is below alpha / 2 = {tail:g}; refuted where that of the "
-        "other side is; inconclusive otherwise. A unit counts with the share of its prompts"
+        f"p is twice the smaller one-sided p of {found.successes:.4g} in {found.trials} {found.what} against a rate of "
+        f"{bound:g}; supported where it is below alpha = {2 * tail:g} on the side {'>' if above else '<'}, refuted on "
+        "the other, inconclusive otherwise. A unit counts with the share of its prompts"
     )
     if found.prompts == 1 or not 0 < bound < 1:
-        return f"{rule}, and p is the exact binomial one"
+        return f"{rule}, and the one-sided p is the exact binomial one"
     shown = [f"{100 * made_up_share(bound, above=side):.3g} %" for side in (above, not above)]
     return (
-        f"{rule}. p is the smaller one of two: the exact binomial p of the units as single trials, and that of as many "
-        f"trials as have the variance between units and one more, made up, which shows {shown[0]} (on the other side "
-        f"{shown[1]}): at most {found.prompts:.4g} a unit, times the square of t of all trials over t of units (Korn & "
-        "Graubard 1998)"
+        f"{rule}. The one-sided p is the smaller one of two: the exact binomial p of the units as single trials, and "
+        f"that of as many trials as have the variance between units and one more, made up, which shows {shown[0]} (on "
+        f"the other side {shown[1]}): at most {found.prompts:.4g} a unit, times the square of t of all trials over t "
+        "of units (Korn & Graubard 1998)"
     )
 
 

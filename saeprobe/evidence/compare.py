@@ -11,7 +11,7 @@ from typing import TypeGuard
 from saeprobe.claims import NotRun, Published
 from saeprobe.evidence.bounds import against_bound, always
 from saeprobe.evidence.controls.draws import greater_arm
-from saeprobe.evidence.counts import recorded_apart
+from saeprobe.evidence.counts import about_in_words, recorded_apart
 from saeprobe.evidence.evidence import Evidence, EvidenceOutcome, Kind, Terms, as_looked, current_terms, record
 from saeprobe.evidence.greater import about_equal, greater, side_by_side
 from saeprobe.evidence.printed import as_published
@@ -54,25 +54,25 @@ def about(quantity: Quantity | PrintedNumber, *, margin: float | None = None, sh
     Args:
         quantity: what to be equal to.
         margin: the largest difference that still counts as equal, in the unit of the measure.
-        share: the same as a share of the mean of `quantity`, for subjects whose activations differ in scale.
+        share: the same as a share of `quantity`, whose error then counts too: for subjects of different scale.
 
     Raises:
         TypeError: there is no quantity, or not just one of `margin` and `share`.
-        ValueError: the margin is not above zero.
+        ValueError: the margin is not above zero, or the share not between 0 and 1.
     """
     if not _is_quantity(quantity):
-        named = quantity.name if isinstance(quantity, Margin) else repr(quantity)
         raise TypeError(
-            f"about({named}); wanted a measurement, and its margin as margin=... or share=...; around a number stand "
-            "two bounds: a > 13 and a < 17"
+            f"about({quantity!r}); wanted a measurement, and its margin as margin=... or share=...; around a number "
+            "stand two bounds: a > 13 and a < 17"
         )
     if (margin is None) == (share is None):
         raise ValueError("about() takes either margin=..., in the unit of the measure, or share=..., such as 0.1")
     mean = quantity.mean if isinstance(quantity, Measurement) else float(quantity.value)
-    largest = margin if margin is not None else abs((share or 0.0) * mean)
-    if not 0 < largest < inf:
-        raise ValueError(f"the margin is {largest}; wanted a positive difference in {quantity.unit}")
-    return About(quantity=quantity, margin=largest)
+    name, given, of = ("margin", margin, 1.0) if share is None else ("share", share, abs(mean))
+    if not is_number(given) or not 0 < given * of < inf or (share or 0.0) >= 1:
+        wanted = f"a positive difference in {quantity.unit} as margin=..., or a share between 0 and 1 of a mean but 0"
+        raise ValueError(f"the {name} is {given!r} beside a mean of {mean:g}; wanted {wanted}")
+    return About(quantity=quantity, margin=float(given * of), share=share)
 
 
 def ordered(quantities: Iterable[Quantity | PrintedNumber], *more: object) -> Evidence:
@@ -140,11 +140,12 @@ def _each(left: object, right: object, decide: Callable[[object, object, Terms],
         return as_chosen(ranked_too(decided, a, b, terms, each_holds), arms)
 
     of_left, of_right = (side.quantities if isinstance(side, Every) else (side,) for side in (left, right))
-    several = [isinstance(side, Every) for side in (left, right)]
-    if all(several) and not all(isinstance(each, PrintedNumber) for each in of_left):
+    if all(isinstance(side, Every) for side in (left, right)) and not all(
+        isinstance(each, PrintedNumber) for each in of_left
+    ):
         raise TypeError("every(...) on both sides; write one comparison for each of the left side")
     parts = [compare(each, other) for each in of_left for other in of_right]
-    return each_holds(parts) if any(several) else parts[0]
+    return each_holds(parts) if len(parts) > 1 else parts[0]
 
 
 def is_greater(larger: object, smaller: object, terms: Terms) -> Evidence:
@@ -208,9 +209,9 @@ def _equal(quantity: object, expected: object, terms: Terms) -> Evidence:
         raise TypeError(f"{named} == about({other.name}); compare like with like")
     quantity, other = _alike(quantity, other, other.name)
     if isinstance(quantity, Measurement) and isinstance(other, Measurement):
-        return about_equal(*side_by_side(quantity, other), terms, margin=margin)
-    statement = f"{quantity.name} = {other.name} ± {margin:g} {quantity.unit}"
-    return recorded_apart(quantity, other, terms, statement, within=margin)
+        return about_equal(*side_by_side(quantity, other), terms, margin=margin, share=expected.share)
+    statement = about_in_words(quantity, other, margin, expected.share)
+    return recorded_apart(quantity, other, terms, statement, within=margin, share=expected.share)
 
 
 def _alike(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber, name: str) -> tuple[Quantity, Quantity]:
@@ -259,7 +260,7 @@ def ordering(names: Sequence[str], parts: Sequence[Evidence]) -> Evidence:
 def worst_of(parts: Sequence[Evidence]) -> tuple[EvidenceOutcome, list[Evidence]]:
     """Return what parts make together that must all hold, and those that decide it, as `_RULE` says."""
     not_found = [part for part in parts if part.outcome == "inconclusive" and not _held_up(part)]
-    order: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive", "supported")
+    order: tuple[EvidenceOutcome, ...] = ("refuted", "explained", "inconclusive", "drifted", "supported")
     words: list[EvidenceOutcome] = [one for one in order if any(part.outcome == one for part in parts)]
     word = words[0] if words else "supported"
     if not_found and word != "refuted":
@@ -277,7 +278,7 @@ def _held_up(part: Evidence) -> bool:
 
 _RULE = (
     "refuted where a single part is; else inconclusive where the own test of one does not find it; else explained "
-    "where a control explains one, inconclusive where one cannot tell, and supported where every part is"
+    "where a control explains one, inconclusive where one cannot tell, drifted where one is, and else supported"
 )
 
 

@@ -141,8 +141,8 @@ class _Units:
             alpha=terms.alpha,
             seed=terms.seed,
         )
-        rule = found.rule("r with the second measure of another unit, in the direction of the sentence,")
-        return found.p, f"{found.name}, one-sided", rule
+        rule = found.rule("r with the second measure of another unit, to the side of r, counted double,")
+        return found.p, f"{found.name}, two-sided", rule
 
 
 def _wordings(of: Correlation) -> tuple[str, ...]:
@@ -226,10 +226,10 @@ def _judged(of: Correlation, units: _Units, bound: float, terms: Terms, *, above
     test, p, seed = f"interval over {have} whole {units.what}, by the jackknife of Fisher's z", beyond, None
     if bound == 0:
         each, seed = replace(terms, alpha=terms.alpha / 2), terms.seed
-        p, permuted, rule = units.p(each, above=above)
-        base = replace(base, rule=f"{base.rule}. {rule}", one_sided=max(p, beyond))
-        holds = holds and p < each.alpha
-        contrary = contrary and units.p(each, above=not above)[0] < each.alpha
+        side, permuted, rule = units.p(each, above=found > 0)
+        p, towards_it = min(1.0, 2 * side), side if (found > 0) == above else 1 - side
+        base = replace(base, rule=f"{base.rule}. {rule}", one_sided=max(towards_it, beyond))
+        holds, contrary = holds and p < terms.alpha, contrary and p < terms.alpha
         test, reason = f"{permuted}; {test}", f"{reason}, {p_value(p)}"
     outcome: EvidenceOutcome = "supported" if holds else "refuted" if contrary else "inconclusive"
     apart, more = _apart(found, bound, interval), None
@@ -277,10 +277,10 @@ def _apart(found: float, bound: float, interval: tuple[float, float]) -> float:
 
 def _rule(bound: float, alpha: float, level: float, *, above: bool) -> str:
     sides = ("above", "below") if above else ("below", "above")
-    zero = f" and the one-sided permutation p is below alpha / 2 = {alpha / 2:g}" if bound == 0 else ""
+    zero = f" and p, twice the permutation p to the side of r, is below alpha = {alpha:g}" if bound == 0 else ""
     return (
         f"supported where the whole {level:.0%} interval over units lies {sides[0]} {bound:g}{zero}; refuted where it "
-        f"lies {sides[1]} it{' and the p of that side is below alpha / 2' if zero else ''}; inconclusive otherwise. On "
+        f"lies {sides[1]} it{' and p is below alpha' if zero else ''}; inconclusive otherwise. On "
         "Fisher's scale, z = atanh(r), it reaches t s below the smaller and above the larger one of z and of "
         "n z - (n - 1) m: m is the mean of z without each unit in turn, s its jackknife error, t Student's of n - 1 at "
         f"{(3 + level) / 4:.2%}. {'one_sided is the larger one of p and' if zero else 'p is'} twice the share of t "

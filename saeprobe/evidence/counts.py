@@ -113,10 +113,24 @@ def alone(of: Quantity, statement: str, terms: Terms) -> Evidence:
     )
 
 
+def about_in_words(a: Quantity, b: Quantity, margin: float, share: float | None) -> str:
+    """State that `a` is about equal to `b`, up to a margin or a share of it."""
+    return f"{a.name} = {b.name}" + (f" ± {margin:g} {a.unit}" if share is None else f" x (1 ± {share:g})")
+
+
 def recorded_apart(
-    a: Quantity, b: Quantity, terms: Terms, statement: str, *, margin: Margin | None = None, within: float | None = None
+    a: Quantity,
+    b: Quantity,
+    terms: Terms,
+    statement: str,
+    *,
+    margin: Margin | None = None,
+    within: float | None = None,
+    share: float | None = None,
 ) -> Evidence:
-    """Decide `a > b` where a record gives one number of a style; with a margin on `b`, or `within` one that both agree.
+    """Decide `a > b` where a record gives one number of a style; with a margin on `b`, or that both agree `within` one.
+
+    That margin may be a `share` of `b`.
 
     Two rates whose prompts are counted are held against each other, unpaired: which prompts are behind the counts is
     not known. Other numbers are shown, and decide nothing.
@@ -148,7 +162,7 @@ def recorded_apart(
         return base
     if kind == "greater":
         return _by_table(base, of_a, of_b, counts)
-    return _by_intervals(base, of_a, of_b, counts, margin or Margin(of=b))
+    return _by_intervals(base, of_a, of_b, counts, margin or Margin(of=b), share)
 
 
 def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
@@ -167,14 +181,16 @@ def _by_table(base: Evidence, a: Trials, b: Trials, counts: str) -> Evidence:
     return replace(tested, outcome=judged[0], reason=judged[1])
 
 
-def _by_intervals(base: Evidence, a: Trials, b: Trials, counts: str, margin: Margin) -> Evidence:
+def _by_intervals(base: Evidence, a: Trials, b: Trials, counts: str, margin: Margin, share: float | None) -> Evidence:
     """Judge by what is left of the first rate, at either end of its interval, beyond the margin on the second."""
     equal, alpha = base.kind == "about equal", base.alpha or 0.0
     each = alpha if equal else alpha / 2  # one tail of each interval makes up a one-sided error
     (a_low, a_high), (b_low, b_high) = (rate_interval(side.successes, side.trials, level=1 - each) for side in (a, b))
     low, high = (end - margin.times * other - margin.plus for end, other in ((a_low, b_high), (a_high, b_low)))
-    most = (base.margin or 0.0) if equal else 0.0
-    holds, contrary = -most < low and (high < most or not equal), high < -most or (equal and low > most)
+    most = (base.margin or 0.0) if equal and share is None else 0.0
+    of, to = ((share or 0.0) * end for end in (b_low, b_high))  # a share of the second rate is as uncertain as that
+    holds = -most - to < low and (high < most + of or not equal)
+    contrary = high < -most - of or (equal and low > most + to)
     return replace(
         base,
         outcome="supported" if holds else "refuted" if contrary else "inconclusive",
@@ -192,5 +208,6 @@ _RULES: Final[dict[Kind, str]] = {
     "end of the second's, to its upper end less that on the lower end, both intervals at 1 - alpha / 2; supported "
     "where it lies above zero, refuted where it lies below, inconclusive otherwise",
     "about equal": "the interval of the difference runs from end to opposite end of the exact intervals of both rates, "
-    "each at 1 - alpha; supported where it lies inside the margin, refuted where beyond, inconclusive otherwise",
+    "each at 1 - alpha; supported where it lies inside the margin, refuted where beyond, inconclusive otherwise. A "
+    "margin that is a share of the second rate is taken of that end of its interval which the difference is from",
 }

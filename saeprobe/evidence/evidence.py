@@ -14,8 +14,8 @@ from saeprobe.files import amount, span, visible
 from saeprobe.prompts.prompt import Prompt
 from saeprobe.statistics.intervals import Spread, UnitValue
 
-EvidenceOutcome = Literal["supported", "explained", "refuted", "inconclusive"]
-"""A comparison is `explained` where it holds and a control accounts for it; `refuted` is evidence against it."""
+EvidenceOutcome = Literal["supported", "explained", "drifted", "refuted", "inconclusive"]
+"""What holds is `explained` where a control accounts for it, a printed ratio `drifted`; `refuted` is against it."""
 
 Judged = tuple[EvidenceOutcome, str]
 

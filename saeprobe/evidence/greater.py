@@ -13,7 +13,7 @@ from saeprobe.evidence.controls import RANDOM, found, refuse_controls, refuse_ot
 from saeprobe.evidence.controls.adjusting import injection_control, wording_control
 from saeprobe.evidence.controls.draws import draws_control, of_means
 from saeprobe.evidence.controls.length import length_control
-from saeprobe.evidence.counts import untested
+from saeprobe.evidence.counts import about_in_words, untested
 from saeprobe.evidence.evidence import ControlResult, Evidence, Judged, Kind, Needed, Terms, towards
 from saeprobe.evidence.units import Compared, compare, mean_by, needed, needed_in_words, raised_by, sample_of
 from saeprobe.evidence.values import Margin, Measurement
@@ -59,7 +59,7 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     """
     kind: Kind = "greater" if margin is None else "at least"
     statement = f"{a.name} > {b.name if margin is None else margin.name}"
-    raised = b if margin is None else replace(b, values=margin.times * b.values + margin.plus)
+    raised = b if margin is None else _raised(b, margin)
     compared = compare(a, raised, terms)
     if isinstance(compared, str):
         asked, open_ = margin and margin.over(b.mean), untested(kind, statement, a, b, compared, terms)
@@ -75,6 +75,10 @@ def greater(a: Measurement, b: Measurement, terms: Terms, margin: Margin | None 
     rule = _rule(asked, terms.alpha, controls, rates=rates) + _by_hand(compared, shift.rule) + raised_by(margin)
     evidence = _tested(kind, statement, (a, b), compared, judged, terms)
     return replace(evidence, controls=controls, margin=asked, needed=needed, rule=rule)
+
+
+def _raised(of: Measurement, margin: Margin) -> Measurement:
+    return replace(of, values=margin.times * of.values + margin.plus)
 
 
 def _tested(
@@ -143,7 +147,7 @@ def _judge(
     if not shift.spread and (shift.estimate == 0 or not rates):
         return "inconclusive", f"every unit differs by exactly {estimate}: without spread nothing can be tested"
     apart = f"a difference of {estimate}"
-    if asked is not None:
+    if asked:  # so many times nothing is no margin
         apart = f"{estimate} beyond the margin of {number(asked, a.unit)}"
     first = _mean(a, compared)
     numbers = f"{against(first, first - shift.estimate - (asked or 0.0), a.unit)}, {apart}"
@@ -156,7 +160,7 @@ def _judge(
         return "inconclusive", f"{numbers}: not distinguished at alpha = {shift.alpha:g}{more}"
     warned = f"; {shift.warning}" if shift.warning else ""
     if shift.estimate < 0:
-        return "refuted", f"{'the contrary holds' if asked is None else 'less than the margin'}: {numbers}{warned}"
+        return "refuted", f"{'less than the margin' if asked else 'the contrary holds'}: {numbers}{warned}"
     outcome, reason = verdict_of(controls, numbers, a.unit)
     return outcome, reason + warned * (outcome == "supported")
 
@@ -214,25 +218,39 @@ def _controls(a: Measurement, b: Measurement, compared: Compared, terms: Terms) 
     return tuple(map(run, terms.controls))
 
 
-def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) -> Evidence:
-    """Decide equality up to `margin` by two one-sided tests (Schuirmann 1987), each at alpha."""
+def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float, share: float | None = None) -> Evidence:
+    """Decide equality up to `margin` by two one-sided tests (Schuirmann 1987), each at alpha.
+
+    Up to a share of `b` the two are whether `a` lies above (1 - share) b and below (1 + share) b: the error of `b`
+    counts in its margin too. Of values below zero they change places.
+    """
     refuse_controls("about equal", terms)
-    statement = f"{a.name} = {b.name} ± {margin:g} {a.unit}"
+    statement = about_in_words(a, b, margin, share)
     both = replace(terms, alpha=2 * terms.alpha)
-    moved = (replace(a, values=a.values - by) for by in (0.0, -margin, margin))
-    compared, above, below = (compare(one, b, both) for one in moved)
+    by = (share or 0.0) * (1 if b.mean > 0 else -1)
+    edges = [Margin(of=b, times=1 + side * by, plus=side * margin * (share is None)) for side in (-1, 1)]
+    compared, above, below = compare(a, b, both), *(compare(a, _raised(b, edge), both) for edge in edges)
     if isinstance(compared, str) or isinstance(above, str) or isinstance(below, str):
         return replace(untested("about equal", statement, a, b, f"{compared}", terms), margin=margin)
-    edges = above.shift, below.shift
-    p, decides = max((_one_sided(edge, side=side), edge.rule) for edge, side in zip(edges, (1, -1), strict=True))
-    judged = _judge_equal(a, compared, edges, margin=margin, p=p)
+    shifts = above.shift, below.shift
+    low, high = shifts[below.shift.estimate > 0], shifts[above.shift.estimate >= 0]  # the edges that decide at its ends
+    if low.interval and high.interval:
+        middle = compared.shift.estimate
+        ends = middle + low.interval[0] - low.estimate, middle + high.interval[1] - high.estimate
+        compared = replace(compared, shift=replace(compared.shift, interval=ends))
+    p, decides = max((_one_sided(edge, side=side), edge.rule) for edge, side in zip(shifts, (1, -1), strict=True))
+    within = f"± {margin:g}" if share is None else f"± {share:g} times the second side"
+    judged = _judge_equal(a, compared, shifts, within=within, p=p)
     needed = None
     if judged[0] == "inconclusive" and compared.shift.spread:  # from the nearer edge, inside the margin or outside
-        known = [edge.needed for edge in edges if edge.needed is not None]
-        wanted = max(known) if len(known) == len(edges) else None  # on the edge itself no number would do
+        known = [edge.needed for edge in shifts if edge.needed is not None]
+        wanted = max(known) if len(known) == len(shifts) else None  # on the edge itself no number would do
         needed = _needed_between(a, b, compared, wanted=wanted)
         judged = judged[0], f"{judged[1]}. {needed_in_words(needed, compared.shift)}"
     evidence = _tested("about equal", statement, (a, b), compared, judged, terms)
+    tested = f"the first side against {edges[0].times!r} and {edges[1].times!r} times the second"
+    if share is None:
+        tested = f"the difference against -{margin:g} and +{margin:g}"
     return replace(
         evidence,
         p=p,
@@ -241,10 +259,10 @@ def about_equal(a: Measurement, b: Measurement, terms: Terms, *, margin: float) 
         margin=margin,
         needed=needed,
         rule=(
-            f"p is the larger one-sided p of the difference against -{margin:g} and +{margin:g}, half of a two-sided p "
-            f"each; supported where it is below alpha = {terms.alpha:g}, which is where the {1 - 2 * terms.alpha:.0%} "
-            "interval lies inside the margin; refuted where the difference lies beyond the margin with a one-sided p "
-            "below alpha; inconclusive otherwise, and where the units show no spread"
+            f"p is the larger one-sided p of {tested}, half of a two-sided p each; supported where it is below alpha = "
+            f"{terms.alpha:g}, which is where the {1 - 2 * terms.alpha:.0%} interval lies inside the margin: each end "
+            "has the error of that of these tests which decides there; refuted where the first side lies beyond one of "
+            "the two with a one-sided p below alpha; inconclusive otherwise, and where the units show no spread"
             + _by_hand(compared, f"Against the edge that p is of: {decides}")
         ),
     )
@@ -255,9 +273,8 @@ def _one_sided(shift: Shift, *, side: int) -> float:
     return towards(shift.p, holds=side * shift.estimate > 0)
 
 
-def _judge_equal(a: Measurement, compared: Compared, edges: tuple[Shift, Shift], *, margin: float, p: float) -> Judged:
-    shift, within = compared.shift, f"± {margin:g}"
-    alpha = shift.alpha / 2  # of each one-sided test
+def _judge_equal(a: Measurement, compared: Compared, edges: tuple[Shift, Shift], *, within: str, p: float) -> Judged:
+    shift, alpha = compared.shift, compared.shift.alpha / 2  # of each one-sided test
     first, apart = _mean(a, compared), number(shift.estimate, a.unit, signed=True)
     numbers = f"{against(first, first - shift.estimate, a.unit)}, a difference of {apart}"
     if shift.interval is None:

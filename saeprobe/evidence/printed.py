@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, sqrt
 from typing import Final, NamedTuple, Protocol
 
 from saeprobe.claims import NotRun, Over, Published
@@ -12,7 +12,7 @@ from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Agreement, Evidence, Sample, Spread, Terms, UnitValue
 from saeprobe.evidence.units import sample_of
 from saeprobe.evidence.values import Quantity
-from saeprobe.files import span
+from saeprobe.files import is_share, span
 from saeprobe.statistics.intervals import MOST_UNITS, t_quantile
 
 PROMPTS: Final = "prompts"
@@ -136,6 +136,16 @@ def sampling(spread: Spread, theirs: int) -> float:
     Without any there it is half the interval of our own mean by Student's t.
     """
     return t_quantile(0.975, spread.n - 1) * spread.deviation * sqrt(1 / spread.n + (1 / theirs if theirs else 0))
+
+
+def from_nothing(row: PublishedComparison) -> tuple[float, str]:
+    """Return how far a printed number lies from 0, a share from the nearer of 0 and 1, and what more than half holds.
+
+    No tolerance is small beside 0 itself but one that the claim states.
+    """
+    ends = {abs(row.value): 0, abs(1 - row.value): 1} if is_share(row.unit) else {abs(row.value): 0}
+    apart = min(filter(None, ends), default=inf if row.sampling is None else 0.0)
+    return apart, f"{ends.get(apart) if apart else 'any number'} as well as the published {row.value:g}"
 
 
 def units_within(published: Published, sample: Sample, distance: float) -> int | None:

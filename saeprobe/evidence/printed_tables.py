@@ -98,8 +98,8 @@ FEWEST_RANKED = 10  # with fewer labels the interval of a rank correlation is no
 def rank_correlation(a: PrintedTable, b: PrintedTable, *, above: float = -1.0, below: float = 1.0) -> Evidence:
     """Let Spearman's rho of two tables, over the labels of both, lie between two numbers.
 
-    `assert rank_correlation(active, eid, above=0)` says that they rise together. A label is a unit: leave out one that
-    repeats another.
+    `assert rank_correlation(active, eid, above=0)` says that they rise together, which is tested at alpha / 2 a side;
+    with both bounds it is tested as `about` is, at alpha a side. A label is a unit: leave out one that repeats another.
 
     Raises:
         ValueError: neither bound is given, or they leave nothing; or there are fewer than 10 labels, or no ranks.
@@ -111,9 +111,10 @@ def rank_correlation(a: PrintedTable, b: PrintedTable, *, above: float = -1.0, b
     if len(pairs) < FEWEST_RANKED or not np.ptp(values, axis=0).all():
         raise ValueError(f"{name} over {len(pairs)} labels; wanted {FEWEST_RANKED} or more, which differ in both")
     ranks = (values[:, None] > values).sum(axis=1) + (values[:, None] == values).sum(axis=1) / 2
-    rho, level = float(np.corrcoef(ranks.T)[0, 1]) * (1 - 1e-9), 1 - 2 * terms.alpha  # Fisher's z of 1 is no number
-    error, z = sqrt((1 + rho**2 / 2) / (len(pairs) - 3)), atanh(rho)
-    reach = NormalDist().inv_cdf(1 - terms.alpha) * error
+    rho = float(np.corrcoef(ranks.T)[0, 1]) * (1 - 1e-9)  # Fisher's z of 1 is no number
+    tail = terms.alpha if above > -1 and below < 1 else terms.alpha / 2  # within both bounds it is about equal
+    error, z, level = sqrt((1 + rho**2 / 2) / (len(pairs) - 3)), atanh(rho), 1 - 2 * tail
+    reach = NormalDist().inv_cdf(1 - tail) * error
     low, high = tanh(z - reach), tanh(z + reach)
     far = min((z - atanh(above)) if above > -1 else inf, (atanh(below) - z) if below < 1 else inf) / error
     holds, contrary = above < low and high < below, high < above or low > below
@@ -148,10 +149,10 @@ def distinct(table: PrintedTable, other: PrintedTable) -> Evidence:
     same = [a.label for a, b in pairs if a.value == b.value]
     p = rate_p(len(same), len(pairs), bound=10.0**-more, above=True)
     reason = f"{len(same)} of {len(pairs)} numbers are those of {other.source}{': ' * bool(same)}{', '.join(same)}"
-    reason += f"; by chance at most 1 in {10**more} is, {p_value(p)}"
-    rule = f"refuted where p is below alpha = {terms.alpha:g}; inconclusive otherwise"
+    reason += f"; by chance at most 1 in {10**more} is, one-sided {p_value(p)}"
+    rule = f"refuted where the one-sided p is below alpha / 2 = {terms.alpha / 2:g}; inconclusive otherwise"
     statement = f"the numbers of {table.source} are not those of {other.source}"
-    outcome, test = "refuted" if p < terms.alpha else "inconclusive", "exact binomial over labels, one-sided"
+    outcome, test = "refuted" if p < terms.alpha / 2 else "inconclusive", "exact binomial over labels, one-sided"
     evidence = _of_numbers(statement, outcome, reason, chain(*pairs), terms, rule)
     return record(replace(evidence, p=p, alpha=terms.alpha, test=test))
 

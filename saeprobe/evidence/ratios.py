@@ -12,7 +12,7 @@ from saeprobe.claims import Published
 from saeprobe.evidence.controls import refuse_controls
 from saeprobe.evidence.evidence import Evidence, Judged, Terms, current_terms, record
 from saeprobe.evidence.greater import side_by_side
-from saeprobe.evidence.printed import as_published, same_prompts, sampling, sampling_error
+from saeprobe.evidence.printed import as_published, behind, same_prompts, sampling, sampling_error
 from saeprobe.evidence.printed_tables import ratio_of_printed
 from saeprobe.evidence.units import compare, sample_of
 from saeprobe.evidence.values import Comparable, Measurement, PrintedNumber, Quantity, Summary, by_feature, is_number
@@ -24,11 +24,11 @@ FARTHEST = 30.0
 
 _RULE = (
     "the interval holds every r at which the test, of the first side's values against r times those of the second, "
-    "does not reject (Fieller, J. R. Stat. Soc. B 16, 1954). On the scale of logarithms, with h half its width and the "
-    "printed ratio as uncertain as ours: supported where the printed one, by what it was rounded from, lies within "
-    "sqrt(2) h of ours, and this and the rounding are at most half of its distance from 1; refuted where it lies "
-    "farther; inconclusive otherwise, and where the interval has no end. A stated tolerance stands in the place of all "
-    "this. The unit values, and what follows, are those of r = 1"
+    "does not reject (Fieller, J. R. Stat. Soc. B 16, 1954). On the scale of logarithms, with h half its width, and T "
+    "units of a mean here and k there, by the counts in the reason: supported where the printed ratio, by what it was "
+    "rounded from, lies within h sqrt(1 + T / k) of ours, and this and the rounding are at most half of its distance "
+    "from 1; drifted where it lies farther; inconclusive otherwise, and where the interval has no end. A stated "
+    "tolerance stands in the place of all this. The unit values, and what follows, are those of r = 1"
 )
 
 
@@ -90,7 +90,7 @@ def ratio(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber) -> Ratio | P
 
     Raises:
         TypeError: the two are not of one measure, or not of one table.
-        ValueError: a value is below zero, or the second mean is zero; a printed number may be zero or less.
+        ValueError: a value is below zero; a printed number may be zero or less.
     """
     if isinstance(a, PrintedNumber) and isinstance(b, PrintedNumber):
         return ratio_of_printed(a, b)
@@ -104,17 +104,17 @@ def ratio(a: Quantity | PrintedNumber, b: Quantity | PrintedNumber) -> Ratio | P
     if (a.measure, a.unit) != (b.measure, b.unit):
         raise TypeError(f"{a.name} ({a.unit}) over {b.name} ({b.unit}); compare like with like")
     of_a, of_b = (one.values if isinstance(one, Measurement) else np.array([one.value]) for one in (a, b))
-    if min(of_a.min(), of_b.min()) < 0 or not of_b.mean():
-        raise ValueError(f"the ratio of {a.name} and {b.name}; wanted no value below zero, and a second mean above it")
+    if min(of_a.min(), of_b.min()) < 0:
+        raise ValueError(f"the ratio of {a.name} and {b.name}; wanted no value below zero")
     return Ratio(a=a, b=b)
 
 
 def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
     refuse_controls("published", terms)
-    a, b, (label, value) = of.a, of.b, next(iter(printed.values.items()))
+    a, b, (value,) = of.a, of.b, printed.values.values()
     samples = sample_of(a, terms), sample_of(b, terms)
-    estimate = samples[0].mean / samples[1].mean
-    shown = f"{estimate:.4g} times here, published {value:g}"
+    found = samples[0].mean / samples[1].mean if samples[1].mean else None
+    shown = f"{'no number of' if found is None else f'{found:.4g}'} times here, published {value:g}"
     base = Evidence(
         kind="published",
         statement=f"{of.name} = {value:g} times",
@@ -122,10 +122,12 @@ def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
         reason=f"{shown}: the two stand beside each other, since a recorded number has no units",
         scope="the recorded summaries",
         unit=of.unit,
-        estimate=estimate,
+        estimate=found,
         samples=samples,
         rule=_RULE,
     )
+    if found is None:
+        return replace(base, reason=f"{shown}: not compared, since {b.name} is zero throughout")
     if not (isinstance(a, Measurement) and isinstance(b, Measurement)):
         return as_published(of, printed, terms) if same_prompts(printed, samples[0]) else base
     compared, alone = compare(a, b, terms), compare(a, replace(b, values=0 * b.values), terms)
@@ -137,7 +139,8 @@ def _as_printed(of: Ratio, printed: Published, terms: Terms) -> Evidence:
     estimate, interval = alone.shift.estimate / below, None
     if all(sampling(one, 0) < below for one in samples[1].spreads):
         interval = _interval(a, b, terms, estimate)
-    outcome, reason = _judged(estimate, interval, printed, label)
+    counts = [(one.n, behind(printed, one.units)) for side in base.samples for one in side.spreads]
+    outcome, reason = _judged(estimate, interval, printed, max(counts, key=lambda count: count[0] / count[1]))
     return replace(
         base,
         outcome=outcome,
@@ -170,18 +173,23 @@ def _interval(a: Measurement, b: Measurement, terms: Terms, estimate: float) -> 
     return None if ends is None else (exp(ends[0]), exp(ends[1]))
 
 
-def _judged(estimate: float, interval: tuple[float, float] | None, printed: Published, label: str) -> Judged:
-    value, rounding = printed.values[label], printed.rounding(label)
+def _judged(
+    estimate: float, interval: tuple[float, float] | None, printed: Published, units: tuple[int, int]
+) -> Judged:
+    """Hold a ratio against the printed one; `units` are those of a mean here, and behind one there."""
+    ((label, value),), (here, there) = printed.values.items(), units
+    rounding = printed.rounding(label)
     if printed.tolerance is not None:
         agrees = abs(estimate - value) <= printed.tolerance * (1 + 1e-9)
-        return "supported" if agrees else "refuted", f" ± {printed.tolerance:g}, as the claim states"
+        return "supported" if agrees else "drifted", f" ± {printed.tolerance:g}, as the claim states"
     if interval is None:
         return "inconclusive", ": not compared, since units so few or so far apart leave the ratio without an end"
-    within = sqrt(2) * log(interval[1] / interval[0]) / 2
+    within = sqrt(1 + here / there) * log(interval[1] / interval[0]) / 2
     low, high = (log(max(end, 1e-12)) - log(estimate) for end in (value - rounding, value + rounding))
     shown = f" ± {rounding:.3g} by its digits, interval {span(interval)}: held to a factor of {exp(within):.3g}"
+    shown += f", with {here} units a mean here and {there} there"
     if max(low, -high) > within:
-        return "refuted", shown
+        return "drifted", shown
     if within + (high - low) / 2 > abs(log(value)) / 2:
         return "inconclusive", f"{shown}, which would hold no difference as well"
     return "supported", shown

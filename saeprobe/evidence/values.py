@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from math import isfinite
-from typing import TypeGuard
+from math import inf
+from typing import NoReturn, TypeGuard
 
 import numpy as np
 
@@ -19,6 +19,11 @@ from saeprobe.files import visible
 from saeprobe.prompts import no_style
 from saeprobe.prompts.prompt import Prompt
 from saeprobe.shapes import Float, Int
+
+
+def _misplaced(of: object, by: object) -> NoReturn:
+    asked = "a > b + 5, or a > 1.1 * b; that of two printed numbers on their ratio: ratio(a, b) > 1.1"
+    raise TypeError(f"{of!r} with {by!r}; a margin is put on the smaller side: {asked}")
 
 
 class Comparable:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
@@ -43,35 +48,29 @@ class Comparable:  # noqa: PLW1641 - `==` builds evidence, so nothing could be i
         return equal_to(self, other)
 
     def __ne__(self, other: object) -> bool:
-        raise TypeError(
-            f"{self!r} != {other!r}; say which one is larger: a > b, or that they agree: a == about(b, ...)"
-        )
+        raise TypeError(f"{self!r} != {other!r}; say which is larger: a > b, or that they agree: a == about(b, ...)")
 
     def __ge__(self, other: object) -> bool:
         raise TypeError(f"{self!r} and {other!r}: no test can tell >= from >, or <= from <; write > or <")
 
     __le__ = __ge__
-
-    def __sub__(self, other: object) -> Evidence:
-        raise TypeError(f"{self!r} - {other!r}; a margin is put on the smaller side: a > b + 5, or a > 1.1 * b")
-
-    __rsub__ = __sub__
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _misplaced
 
 
-def _plus(of: Quantity, plus: float) -> Margin:
-    if not is_number(plus):
-        return NotImplemented
-    if not (isfinite(plus) and plus > 0):
-        raise ValueError(f"{of.name} + {plus:g}; wanted a margin above zero in {of.unit}")
-    return Margin(of=of, plus=float(plus))
+def _plus(of: Quantity, plus: object) -> Margin:
+    return Margin(of=of, plus=_above_zero(of, plus, f"a margin above zero in {of.unit}"))
 
 
-def _times(of: Quantity, times: float) -> Margin:
-    if not is_number(times):
-        return NotImplemented
-    if not (isfinite(times) and times > 0):
-        raise ValueError(f"{times:g} x {of.name}; wanted a factor above zero, such as 1.1")
-    return Margin(of=of, times=float(times))
+def _times(of: Quantity, times: object) -> Margin:
+    return Margin(of=of, times=_above_zero(of, times, "a factor above zero, such as 1.1"))
+
+
+def _above_zero(of: Quantity, by: object, wanted: str) -> float:
+    if not is_number(by):
+        _misplaced(of, by)
+    if not 0 < by < inf:
+        raise ValueError(f"{of.name} with {by:g}; wanted {wanted}")
+    return float(by)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -206,15 +205,15 @@ class Margin:
     def __repr__(self) -> str:
         return visible(f"<{self.name}>")
 
-    def __add__(self, plus: float) -> Margin:
+    def __add__(self, plus: object) -> Margin:
         if self.plus:
-            raise TypeError(f"{self.name} + {plus:g}; add one number, their sum")
+            raise TypeError(f"{self.name} + {plus!r}; add one number, their sum")
         return replace(_plus(self.of, plus), times=self.times)
 
     __radd__ = __add__
 
-    def __mul__(self, times: float) -> Margin:
-        raise TypeError(f"{times:g} x ({self.name}); multiply the measurement once, before anything is added to it")
+    def __mul__(self, times: object) -> Margin:
+        raise TypeError(f"{times!r} x ({self.name}); multiply the measurement once, before anything is added to it")
 
     __rmul__ = __mul__
 
@@ -235,8 +234,8 @@ NUMBER = (float, int, np.integer, np.floating)  # plain numbers, those of numpy 
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Decide whether a value is a plain number."""
-    return isinstance(value, NUMBER)
+    """Decide whether a value is a plain number; True and False are none."""
+    return isinstance(value, NUMBER) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -285,10 +284,11 @@ class Every(Comparable):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class About:  # noqa: PLW1641 - `==` builds evidence, so nothing could be its hash
-    """Something is expected to equal `quantity` up to `margin`, in the unit of the measure."""
+    """Something is expected to equal `quantity` up to `margin`, in the unit of the measure, or a `share` of it."""
 
     quantity: Quantity | PrintedNumber
     margin: float
+    share: float | None = None
 
     def __repr__(self) -> str:
         return visible(f"about({self.quantity!r}, margin={self.margin:g})")

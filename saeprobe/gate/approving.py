@@ -81,7 +81,7 @@ def approve(
         raise ApprovalError(f"{found}find out later what was measured; {remedy}")
     chosen = _claim(report, claim)
     probe = _probe(chosen, subject)
-    verdict = _verdict(probe, claim)
+    verdict = _verdict(report, probe, claim)
     values = values_of(_samples(report, probe))
     if not values:
         raise ApprovalError(f"{claim} on {probe.subject} measured nothing that is a value; there is no baseline of it")
@@ -148,12 +148,13 @@ def _probe(claim: Claim, subject: str | None) -> Probe:
     return found[0]
 
 
-def _verdict(probe: Probe, claim: str) -> Word:
+def _verdict(report: Document, probe: Probe, claim: str) -> Word:
     """Give the verdict that is approved: once its new values are accepted, what had only left its baseline stands."""
     word = probe.verdict
     if word in UNDECIDED:
         raise ApprovalError(f"{claim} on {probe.subject} is {word}: {UNDECIDED[word]}; {probe.reason}")
-    printed = any(row.answer == "drifted" for row in probe.published)
+    ratios = (report.evidence[row].outcome for row in probe.evidence)
+    printed = "drifted" in (*(row.answer for row in probe.published), *ratios)
     return "supported" if word == "drifted" and not printed else word
 
 

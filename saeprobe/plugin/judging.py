@@ -216,7 +216,7 @@ class Judge:
         strict = not getattr(item.config.option, "runxfail", True)  # else, or without that plugin, nothing is xfailed
         verdict, published, approved = decide(claim, subject, evidence, ended, baseline, now)
         verdict = replace(verdict, strict=strict)
-        if verdict.word in ("refuted", "explained", "inconclusive"):
+        if verdict.word in ("refuted", "explained", "drifted", "inconclusive"):
             verdict = replace(verdict, reason=verdict.reason + _unreached(item, ended))
         self._enter(item, claim, (verdict, published, approved), evidence, seconds)
         return verdict

@@ -9,7 +9,7 @@ from typing import Final
 from saeprobe.claims import Claim, NotRun, Published, Unverifiable, Verdict, Word, did_you_mean
 from saeprobe.evidence.compare import worst_of
 from saeprobe.evidence.evidence import Evidence, Kind, Sample
-from saeprobe.evidence.printed import PublishedComparison, another_run, held_against, units_within
+from saeprobe.evidence.printed import PublishedComparison, another_run, from_nothing, held_against, units_within
 from saeprobe.verdicts.baseline import BaselineComparison, against_baseline, compare_baseline, left
 from saeprobe.verdicts.baseline_files import Baseline, Provenance
 
@@ -45,7 +45,7 @@ class _Held:
     def compared(self) -> tuple[PublishedComparison, ...]:
         """Return the rows; of two that are turned, and neither of which lies beyond its tolerance, neither agrees.
 
-        What agrees only within more than half of the difference of two numbers cannot be compared.
+        What agrees only within more than half of the difference of two numbers, or of its own, cannot be compared.
         """
         pairs = [order for order in self.turned if all(row.answer != "drifted" for row in order)]
         turned, wide = {row.label for pair in pairs for row in pair}, self.too_wide
@@ -60,20 +60,21 @@ class _Held:
 
     @property
     def too_wide(self) -> dict[str, str]:
-        """Say by label where a tolerance would hold either of two numbers that the probe found in an order."""
-        wide: dict[str, str] = {}
+        """Say by label where a tolerance would hold either of two numbers that the probe found in an order, or none."""
+        wide, beside = dict[str, str](), [(row, *from_nothing(row)) for row in self.rows.values()]
         for upper, lower in self.orders:
             apart = abs(upper.value - lower.value)
-            for row in (upper, lower):
-                tolerance = row.tolerance or 0.0
-                if row.answer == "drifted" or row.sampling == 0 or tolerance <= apart / 2 * (1 + 1e-9):
-                    continue
-                (sample,), would = self.found[row.label].values(), ""
-                if row.sampling and len(sample.spreads) == 1:
-                    units, what = units_within(self.published, sample, apart / 2), sample.spreads[0].units
-                    would = f"; {units or 'no number of'} {what} here would do{'' if units else ' beside so few there'}"
-                both = f"{upper.label} and {lower.label}, published {apart:.4g} apart"
-                wide[row.label] = f"± {tolerance:.3g} would hold either of {both}{would}"
+            held = f"either of {upper.label} and {lower.label}, published {apart:.4g} apart"
+            beside += [(upper, apart, held), (lower, apart, held)]
+        for row, apart, held in beside:
+            tolerance = row.tolerance or 0.0
+            if row.answer == "drifted" or row.sampling == 0 or tolerance <= apart / 2 * (1 + 1e-9):
+                continue
+            (sample,), would = self.found[row.label].values(), ""
+            if row.sampling and len(sample.spreads) == 1:
+                units, what = units_within(self.published, sample, apart / 2), sample.spreads[0].units
+                would = f"; {units or 'no number of'} {what} here would do{'' if units else ' beside so few there'}"
+            wide[row.label] = f"± {tolerance:.3g} would hold {held}{would}"
         return wide
 
     def unanswered(self, evidence: Sequence[Evidence]) -> str | None:
@@ -93,22 +94,26 @@ class _Held:
 
     def differ(self) -> tuple[Word, str] | None:
         """Say how a sentence that holds differs from what is published, number by number and in order."""
-        said = {
-            row: f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance or 0:.3g}"
-            for row in self.rows.values()
-        }
-        far = [one for row, one in said.items() if row.answer == "drifted"]
+        far, either = (
+            {
+                row: f"{row.label} is {row.measured:.4g} {row.unit}, published {row.value:g} ± {row.tolerance or 0:.3g}"
+                for row in rows
+                if row.answer == one
+            }
+            for one, rows in (("drifted", self.rows.values()), ("rounding decides", self.compared))
+        )
         turned = [
             f"{upper.label} lies {upper.measured - lower.measured:.4g} {upper.unit} above {lower.label} here, and is "
             f"published {lower.value - upper.value:.4g} below it"
             for upper, lower in self.turned
         ]
-        faults = [f"its numbers have moved: {'; '.join(far)}"] if far else []
+        faults = [f"its numbers have moved: {'; '.join(far.values())}"] if far else []
         faults += [f"its numbers are published in the reverse order: {'; '.join(turned)}"] if turned else []
         if faults:
             return "drifted", f"the sentence holds, but {'; and '.join(faults)}"
-        either = [(row.reach or 0, one) for row, one in said.items() if row.answer == "rounding decides"]
-        open_ = "; ".join(f"{one}, of which {reach:.3g} is within reach of rounding" for reach, one in either)
+        open_ = "; ".join(
+            f"{one}, of which {row.reach or 0:.3g} is within reach of rounding" for row, one in either.items()
+        )
         why = f"the sentence holds, but rounding decides whether its numbers agree: {open_}"
         return ("inconclusive", why) if either else None
 
@@ -207,7 +212,7 @@ def decide(
     verdict = _from_evidence(claim, evidence, ended, held)
     if another and verdict.word == "supported":
         verdict = replace(verdict, word="inconclusive", reason=f"the sentence holds: {verdict.reason}")
-    if another and verdict.word in ("refuted", "explained", "inconclusive"):
+    if another and verdict.word in ("refuted", "explained", "drifted", "inconclusive"):
         verdict = replace(verdict, reason=f"{verdict.reason}; {another}")
     approved = None
     if baseline is not None and verdict.word not in UNDECIDED:
@@ -228,7 +233,7 @@ def _from_evidence(
     runs = dict.fromkeys(str(sample.run) for sample in samples_of(evidence) if sample.run)
     scope = "; ".join(dict.fromkeys([*(one for piece in evidence for one in piece.scope.split("; ")), *runs]))
     if isinstance(ended, NotRun | Unverifiable):
-        if not any(piece.outcome in ("refuted", "explained") for piece in evidence):  # they are not skipped away
+        if all(piece.outcome in ("supported", "inconclusive") for piece in evidence):  # others are not skipped away
             return Verdict(word="not run" if isinstance(ended, NotRun) else "unverifiable", reason=str(ended))
     elif ended is not None and not isinstance(ended, AssertionError):
         return Verdict(word="broken", reason=f"the probe raised {type(ended).__name__}: {ended}", scope=scope)

@@ -21,16 +21,17 @@ def test_twelve_of_twelve_templates_support_more_than_73_percent() -> None:
     evidence = of > 0.735
     assert (evidence.kind, evidence.outcome) == ("rate", "supported")
     assert evidence.statement == "firing rate of feature 7 of novice > 0.735 share of prompts"
-    assert evidence.p == pytest.approx(0.735**12)
+    assert evidence.p == pytest.approx(2 * 0.735**12)
+    assert evidence.one_sided == evidence.claim_p == pytest.approx(0.735**12)
     assert evidence.interval == pytest.approx((0.025 ** (1 / 12), 1.0))
     assert evidence.level == pytest.approx(0.95)
     assert (evidence.units, evidence.n_units, evidence.scope) == ("templates", (12,), "these 12 templates")
-    assert evidence.test == "binomial over 12 templates, one-sided"
-    assert evidence.reason == "100 % over 12 templates against 73.5 %, p = 0.025"
+    assert evidence.test == "binomial over 12 templates, two-sided"
+    assert evidence.reason == "100 % over 12 templates against 73.5 %, p = 0.05"
     assert evidence.needed is None
     more = of > 0.736
     assert more.outcome == "inconclusive"
-    assert more.p == pytest.approx(0.736**12)
+    assert more.p == pytest.approx(2 * 0.736**12)
     assert more.needed == Needed(units="templates", have=12, wanted=13, prompts=52)
     assert more.reason.endswith(
         ": not distinguished at alpha = 0.05. 12 templates cannot reach it whatever the rate; 13 can"
@@ -46,7 +47,7 @@ def test_seventy_two_units_support_more_than_95_percent() -> None:
     assert evidence.scope == "this wording only, over 72 topics"
     fewer = fires([[1.0] * 71], topics=topics) > 0.95
     assert fewer.needed == Needed(units="topics", have=71, wanted=72, prompts=72)
-    assert evidence.test == "exact binomial over 72 topics, one-sided"
+    assert evidence.test == "exact binomial over 72 topics, two-sided"
 
 
 def test_whole_units_agree_with_scipys_binomial_test() -> None:
@@ -58,7 +59,8 @@ def test_whole_units_agree_with_scipys_binomial_test() -> None:
                 evidence = of > bound if above else of < bound
                 for_it = binomtest(count, 12, bound, alternative="greater" if above else "less").pvalue
                 against = binomtest(count, 12, bound, alternative="less" if above else "greater").pvalue
-                assert evidence.p == pytest.approx(for_it)
+                assert evidence.one_sided == pytest.approx(for_it)
+                assert evidence.p == pytest.approx(min(1.0, 2 * for_it, 2 * against))
                 wanted = "supported" if for_it < 0.025 else "refuted" if against < 0.025 else "inconclusive"
                 assert evidence.outcome == wanted
                 ends = binomtest(count, 12).proportion_ci(0.95, method="exact")
@@ -77,14 +79,14 @@ def test_a_unit_counts_with_the_share_of_its_prompts() -> None:
     trials = rate * (1 - rate) / spread
     assert trials == pytest.approx(40.8, abs=0.05)
     trials *= (t.ppf(0.975, 51) / t.ppf(0.975, 12)) ** 2
-    assert evidence.p == pytest.approx(beta.cdf(0.25, rate * trials, trials - rate * trials + 1))
+    assert evidence.one_sided == pytest.approx(beta.cdf(0.25, rate * trials, trials - rate * trials + 1))
     assert evidence.outcome == "supported"
     assert evidence.estimate == pytest.approx(0.5)
     assert [unit.value for unit in evidence.unit_values] == units
     assert evidence.rule == (
-        "supported where the one-sided p of 6 in 12 templates against a rate of 0.25, on the side >, is below "
-        "alpha / 2 = 0.025; refuted where that of the other side is; inconclusive otherwise. A unit counts with the "
-        "share of its prompts. p is the smaller one of two: the exact binomial p of the units as single trials, and "
+        "p is twice the smaller one-sided p of 6 in 12 templates against a rate of 0.25; supported where it is below "
+        "alpha = 0.05 on the side >, refuted on the other, inconclusive otherwise. A unit counts with the share of its "
+        "prompts. The one-sided p is the smaller one of two: the exact binomial p of the units as single trials, and "
         "that of as many trials as have the variance between units and one more, made up, which shows 3.35 % (on the "
         "other side 75 %): at most 4 a unit, times the square of t of all trials over t of units (Korn & Graubard 1998)"
     )
@@ -120,9 +122,9 @@ def test_what_few_templates_may_miss_is_said(*, above: bool) -> None:
 
 
 def test_p_at_alpha_does_not_decide() -> None:
-    """Where half of alpha is the p itself, of either side, nothing is decided; a little above it is."""
+    """Where alpha is the p itself, of either side, nothing is decided; a little above it is."""
     all_of_them, none = of_templates(4, 4, 4, 4), of_templates(0, 0, 0, 0)
-    p = 2 * ((all_of_them > 0.5).p or 0.0)
+    p = (all_of_them > 0.5).p or 0.0
     assert p == pytest.approx(1 / 8)
     for alpha, decided in ((p, False), (p + 1e-9, True)):
         with recording(Recorder(alpha=alpha)):
@@ -134,8 +136,8 @@ def test_the_contrary_of_a_rate_is_refuted_by_its_own_side() -> None:
     """1 of 12 is not above 0.5: P(at most 1 of 12 at 0.5) = 13/4096; nor are 11 below it."""
     evidence = of_templates(1, *[0] * 11, on=1) > 0.5
     assert evidence.outcome == "refuted"
-    assert evidence.p == pytest.approx(4095 / 4096)
-    assert evidence.reason == "8 % over 12 templates against 50 %, p = 1; that it lies on the other side has p = 0.0032"
+    assert (evidence.p, evidence.one_sided) == pytest.approx((26 / 4096, 4095 / 4096))
+    assert evidence.reason == "8 % over 12 templates against 50 %, p = 0.0063"
     assert (of_templates(0, *[4] * 11) < 0.5).outcome == "refuted"
 
 
@@ -151,7 +153,7 @@ def test_an_open_rate_says_how_many_units_would_decide() -> None:
     assert 16 < wanted <= 20
     assert evidence.needed.prompts == wanted
     assert evidence.reason == (
-        "75 % over 8 templates against 50 %, p = 0.14: not distinguished at alpha = 0.05. "
+        "75 % over 8 templates against 50 %, p = 0.29: not distinguished at alpha = 0.05. "
         f"About {wanted} templates would decide it at this rate"
     )
 
@@ -283,9 +285,9 @@ def test_a_prompt_with_a_part_of_its_tokens_does_not_make_a_rate_easier_to_suppo
     part = fires([[1.0, 1.0]] * 7 + [[1.0, 0.9]], unit="share of tokens") > 0.95
     assert [one.kind for one in (whole, part)] == ["rate", "rate"]
     assert [one.outcome for one in (whole, part)] == ["inconclusive", "inconclusive"]
-    assert whole.p == pytest.approx(0.95**8)
-    assert part.p is not None
-    assert whole.p < part.p
+    assert whole.one_sided == pytest.approx(0.95**8)
+    assert part.one_sided is not None
+    assert whole.one_sided < part.one_sided
 
 
 @pytest.mark.parametrize("values", [[1.0, 0.5], [0.0, 0.5]])
@@ -319,7 +321,7 @@ def test_a_share_that_is_out_of_range_on_either_side_is_no_rate() -> None:
 def test_two_units_decide_where_the_bound_is_far() -> None:
     """Two of two templates against 0.1: 0.1 x 0.1 = 0.01."""
     evidence = of_templates(4, 4) > 0.1
-    assert (evidence.outcome, evidence.p) == ("supported", pytest.approx(0.01))
+    assert (evidence.outcome, evidence.p) == ("supported", pytest.approx(0.02))
 
 
 def test_units_that_would_have_p_at_alpha_are_not_enough() -> None:

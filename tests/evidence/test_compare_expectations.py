@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from grids import family, grid, summary, templates
@@ -45,11 +47,31 @@ def test_about_agrees_with_two_one_sided_t_tests() -> None:
 
 
 def test_about_reads_from_either_side_and_as_a_share() -> None:
-    """`about(b) == a` is `a == about(b)`; a share of 10 % of a mean of 20 is a margin of 2."""
+    """`about(b) == a` is `a == about(b)`; a share of 10 % of a mean of 20 is shown as a margin of 2."""
     novice, expert = templates("novice", (19, 19.4, 19.8, 20.2)), templates("expert", (19, 19.5, 20.5, 21))
     evidence = about(expert, share=0.1) == novice
-    assert evidence.statement == "l0 of novice = l0 of expert ± 2 features"
+    assert evidence.statement == "l0 of novice = l0 of expert x (1 ± 0.1)"
+    assert evidence.margin == pytest.approx(2.0)
     assert evidence.outcome == (novice == about(expert, margin=2.0)).outcome == "supported"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("near", [(9.3, 9.7, 10.0, 10.4, 9.9, 9.6), (10.1, 10.6, 10.9, 10.5, 11.4, 10.2)])
+def test_the_error_of_a_share_of_the_other_side_counts(near: tuple[float, ...], sign: int) -> None:
+    """Within 20 % is above 0.8 times and below 1.2 times, as `a > 0.8 * b` and `1.2 * b > a` are tested."""
+    novice = templates("novice", tuple(sign * value for value in near))
+    expert = templates("expert", tuple(sign * value for value in (9.0, 11.5, 10.0, 8.5, 10.5, 10.5)))
+    evidence = novice == about(expert, share=0.2)
+    lower, upper = (replace(expert, values=times * expert.values) for times in (1 - 0.2 * sign, 1 + 0.2 * sign))
+    above, below = novice > lower, upper > novice
+    assert evidence.p == pytest.approx(max(above.one_sided or 0.0, below.one_sided or 0.0))
+    assert evidence.p != pytest.approx((novice == about(expert, margin=2.0083333)).p)
+    assert (evidence.outcome == "supported") == ((evidence.p or 0) < 0.05)
+    margin, (low, high) = evidence.margin or 0.0, evidence.interval or (0.0, 0.0)
+    assert (evidence.outcome == "supported") == (-margin < low and high < margin)
+    assert high - low > np.ptp((novice == about(expert, margin=margin)).interval or (0.0, 0.0))
+    assert "margin ± 0.2 times the second side" in evidence.reason
+    assert f"the first side against {1 - 0.2 * sign} and {1 + 0.2 * sign} times the second" in evidence.rule
 
 
 def test_about_without_an_interval_is_inconclusive() -> None:
@@ -68,19 +90,33 @@ def test_about_without_an_interval_is_inconclusive() -> None:
         ({"margin": -1.0}, "wanted a positive difference"),
         ({"margin": float("nan")}, "wanted a positive difference"),
         ({"margin": float("inf")}, "wanted a positive difference"),
-        ({"share": float("nan")}, "wanted a positive difference"),
-        ({"share": 0.0}, "wanted a positive difference"),
+        ({"margin": True}, "the margin is True beside a mean of 2.5"),
+        ({"margin": "1"}, "the margin is '1' beside a mean of 2.5"),
+        ({"share": float("nan")}, "or a share between 0 and 1"),
+        ({"share": 0.0}, "or a share between 0 and 1"),
+        ({"share": -0.1}, "or a share between 0 and 1"),
+        ({"share": 1}, "the share is 1 beside a mean of 2.5; wanted .* or a share between 0 and 1 of a mean but 0"),
     ],
 )
 def test_about_wants_one_positive_margin(terms: dict[str, float], message: str) -> None:
-    """No margin, two, or one that is not above zero is an error before anything is compared."""
+    """No margin, two, or one that is not above zero is an error before anything is compared; so is a whole share."""
     with pytest.raises(ValueError, match=message):
         about(templates("expert", LOW), **terms)
 
 
+def test_a_share_beyond_which_the_other_side_lies_is_refuted() -> None:
+    """14 is more than 1.2 times 10 with certainty, and 6 less than 0.8 times."""
+    expert = templates("expert", (9.0, 11.5, 10.0, 8.5, 10.5, 10.5))
+    for mean in (14.0, 6.0):
+        novice = templates("novice", tuple(mean + by for by in (-0.2, 0.1, 0.3, 0, -0.1, 0.2)))
+        evidence = novice == about(expert, share=0.2)
+        assert evidence.outcome == "refuted"
+        assert min(map(abs, evidence.interval or (0.0, 0.0))) > (evidence.margin or 9.0)
+
+
 def test_a_share_of_a_mean_of_zero_is_no_margin() -> None:
     """10 % of 0 is 0, which is refused."""
-    with pytest.raises(ValueError, match=r"the margin is 0\.0"):
+    with pytest.raises(ValueError, match=r"the share is 0\.1 beside a mean of 0; wanted"):
         about(templates("expert", (-1, 1)), share=0.1)
 
 

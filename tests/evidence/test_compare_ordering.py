@@ -37,7 +37,7 @@ def test_each_above_the_next_supports() -> None:
     assert evidence.needed is None
     assert evidence.rule == (
         "refuted where a single part is; else inconclusive where the own test of one does not find it; else explained "
-        "where a control explains one, inconclusive where one cannot tell, and supported where every part is"
+        "where a control explains one, inconclusive where one cannot tell, drifted where one is, and else supported"
     )
 
 

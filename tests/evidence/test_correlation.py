@@ -89,23 +89,24 @@ def test_no_correlation_is_held_against_permuted_templates() -> None:
     evidence = of > 0
     found = [pearsonr(a.ravel(), b[list(order)].ravel()).statistic for order in permutations(range(5))]
     reached = [r >= of.value - 1e-12 for r in found]
-    assert evidence.p == pytest.approx(sum(reached) / 120) == pytest.approx(1 / 120)
+    assert evidence.one_sided == pytest.approx(sum(reached) / 120) == pytest.approx(1 / 120)
+    assert evidence.p == pytest.approx(2 / 120)
     assert (evidence.outcome, evidence.seed) == ("supported", 0)
     assert evidence.test is not None
-    assert evidence.test.startswith("exact permutation of 5 whole units (all 120), one-sided; interval over 5")
-    assert evidence.reason.endswith("against 0, p = 0.0083")
+    assert evidence.test.startswith("exact permutation of 5 whole units (all 120), two-sided; interval over 5")
+    assert evidence.reason.endswith("against 0, p = 0.017")
     assert evidence.rule.startswith(
-        "supported where the whole 95% interval over units lies above 0 and the one-sided permutation p is below "
-        "alpha / 2 = 0.025; refuted where it lies below it and the p of that side is below alpha / 2; inconclusive "
+        "supported where the whole 95% interval over units lies above 0 and p, twice the permutation p to the "
+        "side of r, is below alpha = 0.05; refuted where it lies below it and p is below alpha; inconclusive "
         "otherwise. "
     )
     assert evidence.rule.endswith(
-        ". r with the second measure of another unit, in the direction of the sentence, came out at least as large in "
+        ". r with the second measure of another unit, to the side of r, counted double, came out at least as large in "
         "1 of 120 ways (permutation of 5 whole units)"
     )
     contrary = of < 0
     assert contrary.outcome == "refuted"
-    assert contrary.p == pytest.approx(1.0)
+    assert (contrary.p, contrary.one_sided) == pytest.approx((2 / 120, 1 - 1 / 120))
     with recording(Recorder(alpha=2 / 120)):
         assert (of > 0).outcome == (of < 0).outcome == "inconclusive"
         assert (of > 0).needed == Needed(units="templates", have=5, wanted=6, prompts=30)  # one more, at the least
@@ -113,13 +114,13 @@ def test_no_correlation_is_held_against_permuted_templates() -> None:
         assert ((of > 0).outcome, (of < 0).outcome) == ("supported", "refuted")
 
 
-def test_a_correlation_against_the_sentence_has_the_largest_p() -> None:
-    """One measure rises as the other falls, so that each of 24 orders has as large an r; the contrary has 1/24."""
+def test_a_correlation_against_the_sentence_has_a_large_one_sided_p() -> None:
+    """One measure rises as the other falls, farther than in any other of 24 orders."""
     up = [[-3.0, -3.2], [-1.0, -0.9], [1.0, 1.3], [3.0, 2.8]]
     down = [[3.1, 2.9], [1.2, 0.9], [-1.0, -0.8], [-2.9, -3.2]]
     of = correlation(*two(up, down))
-    assert (of > 0).p == pytest.approx(1.0)
-    assert (of < 0).p == pytest.approx(1 / 24)
+    assert (of > 0).p == (of < 0).p == pytest.approx(2 / 24)
+    assert ((of > 0).one_sided, (of < 0).one_sided) == pytest.approx((23 / 24, 1 / 24))
 
 
 def test_drawn_orders_are_held_against_the_claims_alpha_and_seed() -> None:
@@ -156,9 +157,9 @@ def test_templates_on_different_topics_are_permuted_by_their_means() -> None:
         pearsonr(mean_a, [mean_b[unit] for unit in order]).statistic >= found - 1e-12
         for order in permutations(range(5))
     ]
-    assert evidence.p == pytest.approx(sum(reached) / 120)
+    assert evidence.one_sided == pytest.approx(sum(reached) / 120)
     assert evidence.test is not None
-    assert "exact permutation of 5 means of units (all 120), one-sided" in evidence.test
+    assert "exact permutation of 5 means of units (all 120), two-sided" in evidence.test
     assert [unit.value for unit in evidence.unit_values] == pytest.approx([*mean_a, *mean_b])
 
 

@@ -159,8 +159,8 @@ def test_the_rule_is_told_in_full(bound: float) -> None:
     """For both sentences; beside zero with the permutation test that has to agree."""
     of = made(6, 0.5, seed=1)
     zero = bound == 0
-    p = " and the one-sided permutation p is below alpha / 2 = 0.025" if zero else ""
-    contrary = " and the p of that side is below alpha / 2" if zero else ""
+    p = " and p, twice the permutation p to the side of r, is below alpha = 0.05" if zero else ""
+    contrary = " and p is below alpha" if zero else ""
     for sides, evidence in ((("above", "below"), of > bound), (("below", "above"), of < bound)):
         assert evidence.rule.startswith(
             f"supported where the whole 95% interval over units lies {sides[0]} {bound:g}{p}; refuted where it lies "

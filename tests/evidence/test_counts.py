@@ -29,14 +29,14 @@ def rate(style: str, fires: int, n: int | None = 50, *, of: int = 50) -> Summary
 @pytest.mark.parametrize("bound", [0.1, 0.75, 0.93])
 @pytest.mark.parametrize("above", [True, False])
 def test_a_counted_rate_beside_a_number_is_an_exact_binomial_test(fires: int, bound: float, above: bool) -> None:  # noqa: FBT001
-    """Its p is that of scipy's binomial test of so many of 50, and its interval scipy's exact one at 1 - alpha."""
+    """Its p is twice the smaller of scipy's binomial tests of so many of 50, its interval scipy's at 1 - alpha."""
     of = rate("expert", fires)
     evidence = of > bound if above else of < bound
     p, against = (
         binomtest(fires, 50, bound, alternative=side).pvalue for side in (("greater", "less")[:: 1 if above else -1])
     )
     assert evidence.kind == "rate"
-    assert evidence.p == pytest.approx(p)
+    assert (evidence.p, evidence.one_sided) == pytest.approx((min(1.0, 2 * p, 2 * against), p))
     assert evidence.outcome == ("supported" if p < 0.025 else "refuted" if against < 0.025 else "inconclusive")
     ends = binomtest(fires, 50).proportion_ci(0.95, method="exact")
     assert evidence.interval == pytest.approx((ends.low, ends.high))
@@ -102,6 +102,16 @@ def test_equal_rates_are_found_equal_with_enough_prompts() -> None:
     """500 of 1,000 on both sides: the interval of the difference, some 6 points either way, lies inside 10."""
     evidence = rate("a", 500, 1000, of=1000) == about(rate("b", 500, 1000, of=1000), margin=0.1)
     assert evidence.outcome == "supported"
+
+
+@pytest.mark.parametrize(("share", "outcome"), [(0.1, "inconclusive"), (0.25, "supported"), (0.01, "inconclusive")])
+def test_a_share_of_a_counted_rate_is_as_uncertain_as_the_rate(share: float, outcome: str) -> None:
+    """500 of 1,000 on both sides lie within 0.46 and 0.54: 10 % of 0.46 do not hold 0.07, and 25 % do."""
+    evidence = rate("a", 500, 1000, of=1000) == about(rate("b", 500, 1000, of=1000), share=share)
+    each = binomtest(500, 1000).proportion_ci(0.95, method="exact")
+    assert (each.low > (1 - share) * each.high) == (each.high < (1 + share) * each.low) == (outcome == "supported")
+    assert (evidence.outcome, evidence.statement[-12:]) == (outcome, f" x (1 ± {share:g})"[-12:])
+    assert (rate("a", 900, 1000, of=1000) == about(rate("b", 500, 1000, of=1000), share=0.5)).outcome == "refuted"
 
 
 SENTENCES: list[Sentence] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from saeprobe.claims import Over
 from saeprobe.evidence.compare import about, every
 from saeprobe.evidence.evidence import Evidence, Recorder, recording
+from saeprobe.evidence.ratios import ratio
 from saeprobe.evidence.values import Measurement
 
 novice = templates("novice", (10, 11, 12, 13))  # lower case: a constant would have to stand on the right
@@ -185,9 +187,9 @@ def test_prompts_that_cannot_be_paired_show_what_exceeds_the_margin() -> None:
 @pytest.mark.parametrize("number", [0, -5, float("nan"), float("inf"), -float("inf")])
 def test_a_margin_is_above_zero_and_finite(number: float) -> None:
     """A factor or a number that is not is refused, naming what was asked."""
-    with pytest.raises(ValueError, match=r"l0 of expert \+ .*; wanted a margin above zero in features"):
+    with pytest.raises(ValueError, match=r"l0 of expert with .*; wanted a margin above zero in features"):
         _ = expert + number
-    with pytest.raises(ValueError, match=r"x l0 of expert; wanted a factor above zero, such as 1\.1"):
+    with pytest.raises(ValueError, match=r"l0 of expert with .*; wanted a factor above zero, such as 1\.1"):
         _ = number * expert
     with pytest.raises(ValueError, match="wanted a margin above zero"):
         _ = 2 * expert + number
@@ -211,10 +213,21 @@ def test_a_margin_is_put_on_once() -> None:
 
 
 def test_only_numbers_are_added() -> None:
-    """Two measurements have no sum, and none is recorded."""
+    """Two measurements have no sum, no quotient but `ratio`, and True is no number; none is recorded."""
+    wrong = (
+        lambda: novice + expert,
+        lambda: novice * expert,
+        lambda: novice / expert,
+        lambda: 2 / novice,
+        lambda: summary("novice", 1) + expert,
+        lambda: novice + True,  # type: ignore[operator]
+        lambda: "2" * novice,  # type: ignore[operator]
+        lambda: every([novice]) + 5,  # type: ignore[operator]
+        lambda: 1.1 * ratio(novice, grid("expert", [[1, 2], [2, 3]])),  # type: ignore[operator]
+    )
     with recording(Recorder()) as recorder:
-        for sum_of in (lambda: novice + expert, lambda: novice * expert, lambda: summary("novice", 1) + expert):
-            with pytest.raises(TypeError, match="unsupported operand"):
+        for sum_of in wrong:
+            with pytest.raises(TypeError, match=r"a margin is put on the smaller side: a > b \+ 5, or a > 1\.1 \* b"):
                 sum_of()
     assert recorder.evidence == []
 
@@ -248,7 +261,7 @@ def test_a_margin_is_neither_equal_to_nor_beside_a_number() -> None:
     """`==` and a bound take no margin of this sort."""
     with pytest.raises(TypeError, match="l0 of novice == Margin; equality needs a margin"):
         _ = novice == expert + 5
-    with pytest.raises(TypeError, match=r"about\(l0 of expert \+ 5 features\); wanted a measurement"):
+    with pytest.raises(TypeError, match=r"about\(<l0 of expert \+ 5 features>\); wanted a measurement"):
         about(expert + 5, margin=1.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not supported between"):
         _ = expert + 5 < 9
@@ -261,6 +274,13 @@ def test_like_is_compared_with_like_beyond_a_margin() -> None:
     other = templates("expert", (1, 2, 3, 4), measure="max activation", unit="activation")
     with pytest.raises(TypeError, match=r"cannot be compared with max activation of expert \+ 5 activation"):
         _ = novice > other + 5
+
+
+def test_so_many_times_nothing_is_no_margin() -> None:
+    """1.5 times 0 is 0: no sentence is about a margin of 0."""
+    none = templates("expert", (0.0, 0, 0, 0))
+    none = replace(none, values=0 * none.values)
+    assert (novice > 1.5 * none).reason.startswith("11.5 against 0 features, a difference of +11.5, p = 0.029")
 
 
 def test_a_margin_shows_what_it_is_on() -> None:

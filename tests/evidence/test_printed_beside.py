@@ -99,7 +99,8 @@ MIXED = [16.3, 15.6, 18.1, 15.3, 18.6, 8.6, 17.1, 13.1, 16.0, 15.6, 13.0, 17.9]
     ],
 )
 def test_ranks_of_two_tables_are_correlated(b: list[float], bounds: dict[str, float], outcome: str) -> None:
-    """Spearman's rho is scipy's, ties and all; its interval is that of Bonett & Wright at 90 %."""
+    """Spearman's rho is scipy's, ties and all; its interval is Bonett & Wright's at 95 %, within two bounds at 90 %."""
+    level = 0.9 if len(bounds) == 2 else 0.95
     with recording(Recorder()) as recorder:
         evidence = rank_correlation(*columns(FALLING, b), **bounds)
     assert recorder.evidence == [evidence]
@@ -109,17 +110,28 @@ def test_ranks_of_two_tables_are_correlated(b: list[float], bounds: dict[str, fl
         "printed",
         outcome,
         "Spearman's rho",
-        0.9,
+        pytest.approx(level),
     )
-    reach = norm.ppf(0.95) * ((1 + rho**2 / 2) / 9) ** 0.5
+    reach = norm.ppf((1 + level) / 2) * ((1 + rho**2 / 2) / 9) ** 0.5
     ends = np.tanh(np.arctanh(evidence.estimate) + np.array([-reach, reach]))
     assert evidence.interval == pytest.approx(ends, rel=1e-6)
     z, scale = np.arctanh(evidence.estimate), ((1 + rho**2 / 2) / 9) ** 0.5
     tails = {"above": norm.sf, "below": norm.cdf}
     assert evidence.p == pytest.approx(max(tails[side]((z - np.arctanh(at)) / scale) for side, at in bounds.items()))
     assert len(evidence.samples) == 24
-    assert "over 12 labels, 90% interval [" in evidence.reason
+    assert f"over 12 labels, {level:.0%} interval [" in evidence.reason
     assert any(line.startswith("rank correlation ") for line in evidence.lines())
+
+
+@pytest.mark.parametrize(("alpha", "outcome"), [(0.05, "inconclusive"), (0.1, "supported")])
+def test_a_rank_correlation_beyond_one_bound_has_half_of_alpha(alpha: float, outcome: str) -> None:
+    """Of 12 labels rho = 0.587 lies 1.87 standard errors above 0: more than 1.64, and less than 1.96."""
+    order, labels = [7.0, 0, 1, 4, 2, 6, 10, 5, 9, 3, 8, 11], [float(row) for row in range(12)]
+    rho = spearmanr(labels, order).statistic
+    assert 1.64 < np.arctanh(rho) / ((1 + rho**2 / 2) / 9) ** 0.5 < 1.96
+    with recording(Recorder(alpha=alpha)):
+        assert rank_correlation(*columns(labels, order), above=0).outcome == outcome
+        assert rank_correlation(*columns(labels, order), below=0).outcome != "supported"
 
 
 def test_a_rank_correlation_needs_ranks_and_a_bound() -> None:
@@ -140,6 +152,7 @@ def test_a_rank_correlation_needs_ranks_and_a_bound() -> None:
     [
         (("132.4", "112.4", "126.0", "115.0", "113.1", "99.0"), 3, "refuted"),
         (("132.4", "131.0", "126.0", "115.3", "113.1", "99.1"), 2, "inconclusive"),
+        (("137.0", "131.0", "126.1"), 2, "inconclusive"),  # p = 0.028 is not below alpha / 2
         (("132.4", "131.2", "126.1", "115.3", "113.1", "99.1"), 0, "inconclusive"),
         (("137.00", "131.00", "126.1", "115.3", "113.1", "99.1"), 2, "inconclusive"),  # one decimal bounds them all
         (("137.00", "131.00", "126.10", "115.30", "113.10", "99.10"), 2, "refuted"),
@@ -149,14 +162,14 @@ def test_means_that_repeat_the_counts_of_one_topic_are_no_means(
     means: tuple[str, ...], same: int, outcome: str
 ) -> None:
     """Each more decimal is a zero one time in ten: three of six have p = 0.016, two of six with two decimals 0.0015."""
-    of = published(**dict(zip(TABLE.numbers.values, means, strict=True)), unit="features")  # type: ignore[arg-type]
+    of = published(**dict(zip(TABLE.numbers.values, means, strict=False)), unit="features")  # type: ignore[arg-type]
     with recording(Recorder()) as recorder:
         evidence = distinct(printed(of, source="3.1"), TABLE)
     assert recorder.evidence == [evidence]
     chance = 0.01 if all(mean[-3] == "." for mean in means) else 0.1
-    assert evidence.p == pytest.approx(binomtest(same, 6, chance, alternative="greater").pvalue)
+    assert evidence.p == pytest.approx(binomtest(same, len(means), chance, alternative="greater").pvalue)
     assert (evidence.kind, evidence.outcome, evidence.scope) == ("printed", outcome, "the printed table alone")
-    assert evidence.reason.startswith(f"{same} of 6 numbers are those of SAE Inspect, table 1")
+    assert evidence.reason.startswith(f"{same} of {len(means)} numbers are those of SAE Inspect, table 1")
     assert evidence.statement == "the numbers of 3.1 are not those of SAE Inspect, table 1"
 
 

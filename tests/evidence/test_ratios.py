@@ -10,11 +10,13 @@ import pytest
 from grids import grid, summary
 from scipy.stats import t, ttest_1samp
 
-from saeprobe.claims import Over, published
+from saeprobe.claims import Claim, NotRun, Over, published
+from saeprobe.evidence.compare import each_holds
 from saeprobe.evidence.evidence import Recorder, recording
 from saeprobe.evidence.ratios import ratio
 from saeprobe.evidence.values import Measurement
 from saeprobe.features import RecordedRun
+from saeprobe.verdicts import decide
 
 MORE, LESS = [115.0, 119, 116, 120, 113, 118], [101.0, 98, 103, 99, 97, 102]
 """Their means are 116.833 and 100: a ratio of 1.168."""
@@ -72,30 +74,68 @@ def test_paired_units_are_divided_with_their_covariance() -> None:
         ("+17 %", "supported"),
         ("1.2", "supported"),
         ("1.16", "supported"),
-        ("+30 %", "refuted"),
-        ("-17 %", "refuted"),
+        ("+30 %", "drifted"),
+        ("-17 %", "drifted"),
         ("1.1", "inconclusive"),  # within the width, which would hold no difference as well
     ],
 )
-def test_a_printed_ratio_lies_within_the_error_of_two_ratios_or_not(text: str, outcome: str) -> None:
-    """On the scale of logarithms sqrt(2) times half the interval, and what the printed one was rounded from."""
+@pytest.mark.parametrize("theirs", [6, 3, 60])
+def test_a_printed_ratio_lies_within_the_error_of_two_ratios_or_not(text: str, outcome: str, theirs: int) -> None:
+    """On the scale of logarithms sqrt(1 + 6 / k) times half the interval, and what the printed one was rounded from."""
     a, b = two()
-    evidence = ratio(a, b) == published(text)
-    assert evidence.outcome == outcome
+    numbers = published(text, wordings=theirs)
+    evidence = ratio(a, b) == numbers
+    assert evidence.outcome == outcome or theirs == 3
     low, high = np.log(evidence.interval or (1, 1))
-    within, numbers = (high - low) / 2**0.5, published(text)
+    within = (high - low) / 2 * (1 + 6 / theirs) ** 0.5
+    assert f"held to a factor of {np.exp(within):.3g}, with 6 units a mean here and {theirs} there" in evidence.reason
     ends = np.log([numbers.values["ratio"] + side * numbers.rounding("ratio") for side in (-1, 1)])
     apart = max(0.0, ends[0] - np.log(evidence.estimate or 1), np.log(evidence.estimate or 1) - ends[1])
-    assert (apart > within) == (outcome == "refuted")
+    assert (apart > within) == (evidence.outcome == "drifted")
     too_wide = within + (ends[1] - ends[0]) / 2 > abs(np.log(numbers.values["ratio"])) / 2
-    assert outcome == "refuted" or too_wide == (outcome == "inconclusive")
+    assert evidence.outcome == "drifted" or too_wide == (evidence.outcome == "inconclusive")
+
+
+def test_a_printed_ratio_is_of_one_wording_where_its_source_says_nothing() -> None:
+    """+25 % lies beyond what two means of 6 wordings differ by, and within what a single one may differ from six."""
+    a, b = two()
+    outcomes = [(ratio(a, b) == published("+25 %", wordings=k)).outcome for k in (None, 1, 6)]
+    assert outcomes == ["supported", "supported", "drifted"]
+    assert (ratio(a, b) == published("3.5")).outcome == "drifted"
+    one = grid("novice", [MORE, MORE]), grid("expert", [LESS, LESS])
+    with recording(Recorder(over=("topics",))):
+        reason = (ratio(*one) == published("+17 %", n=12, wordings=4)).reason
+    assert "with 6 units a mean here and 3 there" in reason
+
+
+def test_a_moved_ratio_has_drifted() -> None:
+    """The verdict is `drifted`, as it is on any other printed number, and passes by no skip after it."""
+    claim = Claim(sentence="Novice has 3.5 times as many.", id="x", source="here")
+    with recording(Recorder()) as recorder:
+        assert (ratio(*two()) == published("3.5")).outcome == "drifted"
+    for ended in (AssertionError(), NotRun("no weights")):
+        verdict, _, _ = decide(claim, "sparrow", recorder.evidence, ended)
+        assert (verdict.word, verdict.outcome) == ("drifted", "failed")
+        assert "times, published 3.5" in verdict.reason
+    parts = [*recorder.evidence, two()[0] > two()[1]]
+    assert each_holds(parts).outcome == "drifted"
+
+
+def test_a_ratio_to_nothing_is_beside_a_number_and_not_in_print() -> None:
+    """Where the second side is zero throughout, above 1.5 times it is above zero, and there is no ratio to compare."""
+    a, none = worded("novice", MORE), worded("expert", [0.0] * 6)
+    none = replace(none, values=0 * none.values)
+    assert (ratio(a, none) > 1.5).outcome == (a > 1.5 * none).outcome == "supported"
+    evidence = ratio(a, none) == published("1.5")
+    assert (evidence.outcome, evidence.estimate) == ("inconclusive", None)
+    assert "not compared, since l0 of expert is zero throughout" in evidence.reason
 
 
 def test_a_stated_tolerance_stands_in_the_place_of_the_error() -> None:
     """1.168 lies within 0.04 of 1.2, and not within 0.03."""
     a, b = two()
     outcomes = [(ratio(a, b) == published("1.20", tolerance=within)).outcome for within in (0.04, 0.03)]
-    assert outcomes == ["supported", "refuted"]
+    assert outcomes == ["supported", "drifted"]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +162,7 @@ def test_one_wording_is_compared_where_the_claim_is_of_it_alone() -> None:
     assert "1 templates here" in (ratio(a, b) == published("+17 %")).reason
     over: tuple[Over, ...] = ("topics",)
     with recording(Recorder(over=over)):
-        evidence = ratio(a, b) == published("+17 %")
+        evidence = ratio(a, b) == published("+17 %", n=6, wordings=1)
     assert (evidence.outcome, evidence.scope) == ("supported", "this wording only, over 6 topics")
 
 
@@ -143,7 +183,6 @@ def test_recorded_numbers_are_divided_where_they_are_the_printed_ones() -> None:
         (lambda a, b: ratio(a, replace(b, measure="mean activation")), TypeError, "compare like with like"),
         (lambda a, _: ratio(a, summary("expert", 3.0)), TypeError, "compare like with like"),
         (lambda a, b: ratio(replace(a, values=-a.values), b), ValueError, "wanted no value below zero"),
-        (lambda a, b: ratio(a, replace(b, values=0 * b.values)), ValueError, "a second mean above it"),
         (lambda a, b: ratio(a, b) == 1.17, TypeError, "wanted one printed ratio"),
         (lambda a, b: ratio(a, b) == published(x=1, y=2, unit="times"), TypeError, "wanted one printed ratio"),
         (lambda a, b: ratio(a, b) == published(x=1, unit="features"), TypeError, "wanted one printed ratio"),

@@ -337,9 +337,9 @@ def test_every_of_nothing_or_on_both_sides_is_refused() -> None:
         (lambda a, b: 5 - a > b, "a margin is put on the smaller side"),
         (lambda a, b: a >= b, "no test can tell >= from >, or <= from <; write > or <"),
         (lambda a, b: a <= 1.1 * b, "no test can tell >= from >, or <= from <; write > or <"),
-        (lambda a, b: a != b, "say which one is larger: a > b, or that they agree"),
-        (lambda a, b: a != about(b, margin=1), "say which one is larger"),
-        (lambda a, b: every([a]) != b, "say which one is larger"),
+        (lambda a, b: a != b, "say which is larger: a > b, or that they agree"),
+        (lambda a, b: a != about(b, margin=1), "say which is larger"),
+        (lambda a, b: every([a]) != b, "say which is larger"),
     ],
 )
 def test_what_no_test_answers_is_refused_with_what_to_write(write: Callable[..., object], remedy: str) -> None:

@@ -79,8 +79,8 @@ def test_the_evidence_on_several_features_as_a_whole(both: Features) -> None:
         parts=(separates(0, novice, expert), separates(1, novice, expert)),
         rule=(
             "refuted where a single part is; else inconclusive where the own test of one does not find it; else "
-            "explained where a control explains one, inconclusive where one cannot tell, and supported where every "
-            "part is"
+            "explained where a control explains one, inconclusive where one cannot tell, drifted where one is, and "
+            "else supported"
         ),
     )
 

@@ -187,9 +187,15 @@ def test_the_worst_of_several_comparisons_decides(go: Go) -> None:
     assert (run.code, run.verdicts) == (1, {"rank.up": "refuted"})
 
 
-def test_a_numpy_number_as_a_published_one_is_refused_before_the_run(go: Go) -> None:
-    """Its digits are not those of the source; the error says how to write it, and nothing passes."""
-    published = 'published={"llama70b-as-published": published(novice=np.float64(11.975), unit="dimensions")}'
+@pytest.mark.parametrize("number", ["{}", "np.float64({})"])
+def test_a_numpy_number_as_a_published_one_has_the_digits_of_a_plain_one(go: Go, number: str) -> None:
+    """11.975 may agree, 50 has moved, and True of numpy is no number."""
+    for value, code in (("11.975", 0), ("50.0", 1)):
+        stated = f'published(novice={number.format(value)}, unit="dimensions")'
+        published = f'published={{"llama70b-as-published": {stated}}}'
+        run = go(probes="import numpy as np\n" + SUPPORTED.replace('source="table 1"', f'source="t", {published}'))
+        assert (run.code, run.verdicts) == (code, {"rank.up": "drifted" if code else "supported"})
+    published = 'published={"llama70b-as-published": published(novice=np.True_, unit="dimensions")}'
     run = go(probes="import numpy as np\n" + SUPPORTED.replace('source="table 1"', f'source="t", {published}'))
     assert run.code == 2
     assert run.lines("write it as printed, in the digits 0 to 9 and a point, such as 132.4")

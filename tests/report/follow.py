@@ -99,7 +99,7 @@ def _verdict(claim: Json, probe: Json, report: Json) -> str:
     answers = {row["answer"] for row in probe["published"]}
     if set(claim["controls"]) - run or None in answers:
         return "broken"
-    if "drifted" in answers or _reversed(probe, report):
+    if "drifted" in answers | outcomes or _reversed(probe, report):
         return "drifted"
     return "inconclusive" if "rounding decides" in answers else "supported"
 
@@ -152,7 +152,10 @@ def _of_published(probe: Json, report: Json) -> list[str]:
             orders = [order for order in _orders(probe, report) if row in order]
             turned = [order for order in _reversed(probe, report) if row in order]
             far = (_far(one) for order in turned for one in order)
-            wide = any(row["tolerance"] > abs(one["value"] - other["value"]) / 2 * (1 + TIE) for one, other in orders)
+            ends = [abs(row["value"] - end) for end in ((0, 1) if row["unit"].startswith("share of ") else (0,))]
+            apart = [min((end for end in ends if end), default=float("inf") if row["sampling"] is None else 0.0)]
+            apart += [abs(one["value"] - other["value"]) for one, other in orders]
+            wide = row["tolerance"] > min(apart) / 2 * (1 + TIE)
             if turned and not any(far):
                 again["answer"] = "drifted"
             elif wide and again["answer"] != "drifted" and row["sampling"] != 0:

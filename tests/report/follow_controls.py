@@ -7,6 +7,7 @@ from math import comb, sqrt
 
 import numpy as np
 from follow_tests import (
+    TIE,
     Contrast,
     Json,
     Shuffle,
@@ -16,6 +17,8 @@ from follow_tests import (
     mean_of,
     of_flips,
     of_groups,
+    parts_of,
+    raised,
     same,
     values_of,
     welch,
@@ -262,3 +265,25 @@ _CONTRASTS = {
     "injection": _beside_words,
     "activity": _thinned,
 }
+
+
+def among_sets(evidence: Json, report: Json) -> Json:
+    """Rank the steered arm among random sets, and take the larger p of the rank and of the part."""
+    (part,), (arm, unsteered, *sets) = parts_of(evidence, report), values_of(evidence)
+    side = 1 if evidence["samples"][0] == part["samples"][0] else -1
+    times, plus = raised(evidence)
+    beyond = [arm - times * one - plus if side > 0 else one - times * arm - plus for one in sets]
+    ranks = [(1 + sum(way * one <= TIE for one in beyond)) / (1 + len(sets)) for way in (1, -1)]
+    in_part = part["p"] / 2 if part["estimate"] > 0 else 1 - part["p"] / 2
+    half = sum(side * (one - unsteered) >= side * (arm - unsteered) / 2 - TIE for one in sets)
+    by_chance = sum(comb(len(sets), count) for count in range(half, len(sets) + 1)) / 2 ** len(sets)
+    low, holds = evidence["alpha"] / 2, part["outcome"] == "supported"
+    behind = 2 * sum(one <= TIE for one in beyond) >= len(sets)
+    if holds and ranks[0] < low:
+        outcome = "supported"
+    elif holds and by_chance <= 0.01:
+        outcome = "explained"
+    else:
+        contrary = (part["outcome"] == "refuted" and behind) or (ranks[1] < low and part["estimate"] <= 0)
+        outcome = "refuted" if contrary else "inconclusive"
+    return {"p": min(1.0, 2 * max(ranks[0], in_part)), "one_sided": max(ranks[0], in_part), "outcome": outcome}

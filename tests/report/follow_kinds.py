@@ -8,12 +8,14 @@ from math import atanh, comb, log, sqrt, tanh
 from statistics import harmonic_mean
 
 import numpy as np
-from follow_controls import controlled, exclusive
+from follow_controls import among_sets, controlled, exclusive
 from follow_tests import (
     TIE,
     Json,
     Shuffle,
     Test,
+    Values,
+    beside,
     counts_of,
     dealt,
     ends,
@@ -22,7 +24,6 @@ from follow_tests import (
     of_flips,
     of_groups,
     parts_of,
-    raised,
     same,
     samples_of,
     shuffles,
@@ -45,7 +46,7 @@ def _greater(evidence: Json, report: Json) -> Json:
     if evidence["test"].endswith("one-sided"):
         return _of_scan(evidence)
     if evidence["units"] == "random sets":
-        return _among_sets(evidence, report)
+        return among_sets(evidence, report)
     again: Json = {"unit_values": units_of_two(evidence, report)}
     p, (n_a, n_b) = test_of_two(evidence), evidence["n_units"]
     values = np.array(values_of(evidence))
@@ -56,28 +57,6 @@ def _greater(evidence: Json, report: Json) -> Json:
     else:
         outcome = "refuted" if estimate < 0 else controlled(evidence, report)
     return _with_interval(evidence, {**again, "outcome": outcome}, p)
-
-
-def _among_sets(evidence: Json, report: Json) -> Json:
-    """Rank the steered arm among random sets, and take the larger p of the rank and of the part."""
-    (part,), (arm, unsteered, *sets) = parts_of(evidence, report), values_of(evidence)
-    side = 1 if evidence["samples"][0] == part["samples"][0] else -1
-    times, plus = raised(evidence)
-    beyond = [arm - times * one - plus if side > 0 else one - times * arm - plus for one in sets]
-    ranks = [(1 + sum(way * one <= TIE for one in beyond)) / (1 + len(sets)) for way in (1, -1)]
-    in_part = part["p"] / 2 if part["estimate"] > 0 else 1 - part["p"] / 2
-    half = sum(side * (one - unsteered) >= side * (arm - unsteered) / 2 - TIE for one in sets)
-    by_chance = sum(comb(len(sets), count) for count in range(half, len(sets) + 1)) / 2 ** len(sets)
-    low, holds = evidence["alpha"] / 2, part["outcome"] == "supported"
-    behind = 2 * sum(one <= TIE for one in beyond) >= len(sets)
-    if holds and ranks[0] < low:
-        outcome = "supported"
-    elif holds and by_chance <= 0.01:
-        outcome = "explained"
-    else:
-        contrary = (part["outcome"] == "refuted" and behind) or (ranks[1] < low and part["estimate"] <= 0)
-        outcome = "refuted" if contrary else "inconclusive"
-    return {"p": min(1.0, 2 * max(ranks[0], in_part)), "one_sided": max(ranks[0], in_part), "outcome": outcome}
 
 
 def _with_interval(evidence: Json, again: Json, p: Test) -> Json:
@@ -100,31 +79,38 @@ def _equal(evidence: Json, report: Json) -> Json:
         return {"outcome": evidence["outcome"] if evidence["interval"] else "inconclusive"}
     p, margin, alpha = test_of_two(evidence), evidence["margin"], evidence["alpha"]
     n_a, n_b = evidence["n_units"]
-    values = np.array(values_of(evidence))
-    found = float(values[:n_a].mean() - (0 if "paired" in evidence["units"] else values[n_a : n_a + n_b].mean()))
 
-    def one_sided(at: float, side: int) -> float:
-        return p(at) / 2 if side * (found - at) > 0 else 1 - p(at) / 2
+    def found(values: Values) -> float:
+        return float(values[:n_a].mean() - (0 if "paired" in evidence["units"] else values[n_a : n_a + n_b].mean()))
 
-    inside = max(one_sided(-margin, 1), one_sided(margin, -1))
-    outside = min(one_sided(-margin, -1), one_sided(margin, 1))
+    estimate = found(np.array(values_of(evidence)))
+    low, high = ((p(at), estimate - at) for at in (-margin, margin))
+    at_end = p
+    if share := re.search(r"the first side against (\S+) and (\S+) times the second", evidence["rule"]):
+        moved = [np.array(units_of_two(evidence, report, float(times))) for times in share.groups()]
+        low, high = ((tested(of, evidence)(0.0), found(of)) for of in moved)
+        edges = moved[high[1] > 0], moved[low[1] >= 0]
+
+        def at_end(at: float) -> float:
+            of = edges[at > estimate]
+            return tested(of, evidence)(at - estimate + found(of))
+
+    def one_sided(edge: tuple[float, float], side: int) -> float:
+        return edge[0] / 2 if side * edge[1] > 0 else 1 - edge[0] / 2
+
+    inside, outside = max(one_sided(low, 1), one_sided(high, -1)), min(one_sided(low, -1), one_sided(high, 1))
     outcome = "supported" if inside < alpha else "refuted" if outside < alpha else "inconclusive"
     outcome = outcome if evidence["interval"] else "inconclusive"
     units = units_of_two(evidence, report)
-    return _with_interval(evidence, {"p": inside, "estimate": found, "outcome": outcome, "unit_values": units}, p)
-
-
-def _beside(evidence: Json) -> tuple[str, float]:
-    asked = re.search(r" ([<>]) (-?[\d.]+)", evidence["statement"])
-    if asked is None:
-        raise ValueError(evidence["statement"])
-    return asked[1], float(asked[2])
+    return _with_interval(
+        evidence, {"p": inside, "estimate": estimate, "outcome": outcome, "unit_values": units}, at_end
+    )
 
 
 def _bound(evidence: Json, report: Json) -> Json:
     if evidence["p"] is None:
         return {"outcome": "inconclusive"}
-    sign, bound = _beside(evidence)
+    sign, bound = beside(evidence)
     values = np.array(values_of(evidence))
     signs = of_flips(values, shuffles(evidence["rule"])[0])
 
@@ -178,20 +164,21 @@ def _rate(evidence: Json, report: Json) -> Json:
         wanted = float(evidence["statement"].endswith("= 1 on each prompt"))
         holds = all(value == wanted for value in sample["values"])
         return again | {"outcome": "supported" if holds else "refuted"}
-    sign, bound = _beside(evidence)
+    sign, bound = beside(evidence)
     above, below = _rate_above(units, read, bound, tail), _rate_above(1 - units, read, 1 - bound, tail)
     return again | _one_way(sign, above, below, tail)
 
 
 def _one_way(sign: str, above: float, below: float, tail: float) -> Json:
     p, contrary = (above, below) if sign == ">" else (below, above)
-    return {"p": p, "outcome": "supported" if p < tail else "refuted" if contrary < tail else "inconclusive"}
+    outcome = "supported" if p < tail else "refuted" if contrary < tail else "inconclusive"
+    return {"p": min(1.0, 2 * p, 2 * contrary), "one_sided": p, "outcome": outcome}
 
 
 def _recorded_rate(evidence: Json, sample: Json, tail: float) -> Json:
     if evidence["p"] is None:
         return {}
-    n, (sign, bound) = evidence["n_units"][0], _beside(evidence)
+    n, (sign, bound) = evidence["n_units"][0], beside(evidence)
     units: np.ndarray = np.arange(n) < round(sample["mean"] * n)
     return _one_way(sign, _rate_above(units, 1, bound, tail), _rate_above(~units, 1, 1 - bound, tail), tail)
 
@@ -201,8 +188,8 @@ def _whole(evidence: Json, report: Json) -> Json:
     for word in ("refuted", "inconclusive", "explained"):
         if word in outcomes and (word != "inconclusive" or "explained" not in outcomes):
             return {"outcome": word}
-    if outcomes <= {"supported"}:
-        return {"outcome": "supported"}
+    if outcomes <= {"supported", "drifted"}:
+        return {"outcome": min(outcomes, default="supported")}
     open_ = [part for part in parts_of(evidence, report) if part["outcome"] == "inconclusive"]
     return {"outcome": "explained" if all(map(_found, open_)) else "inconclusive"}
 
@@ -305,7 +292,7 @@ def _correlation(evidence: Json, report: Json) -> Json:
     if evidence["interval"] is None:
         return {"outcome": "inconclusive"}
     (a, b), prompts = samples_of(evidence, report), report["prompts"]
-    sign, bound = _beside(evidence)
+    sign, bound = beside(evidence)
     names, first = list(dict.fromkeys(evidence["unit_values"]["unit"])), wordings(evidence)
     by_topic = evidence["units"] == "topics"
     wording = [
@@ -341,11 +328,12 @@ def _correlation(evidence: Json, report: Json) -> Json:
         columns = [np.array([within[place] for place in of]) for of in places]
         order = [place[np.argsort(column)] if crossed else place for place, column in zip(places, columns, strict=True)]
         u, v = (np.array([side[o] if crossed else [side[o].mean()] for o in order]) for side in (x, y))
-        products, side = (u - u.mean()) @ (v - v.mean()).T, 1 if sign == ">" else -1
+        products, side = (u - u.mean()) @ (v - v.mean()).T, 1 if again["estimate"] > 0 else -1
         reached = [side * products[every, deal].sum() for deal in dealt([every.tolist()], by)]
-        p = by.p(int((np.array(reached) >= side * products.trace() - TIE).sum()))
-        again |= {"p": p, "one_sided": max(p, again["p"])}
-        holds = holds and again["p"] < evidence["alpha"] / 2
+        one = by.p(int((np.array(reached) >= side * products.trace() - TIE).sum()))
+        towards = one if (side > 0) == (sign == ">") else 1 - one
+        again |= {"p": min(1.0, 2 * one), "one_sided": max(towards, again["p"])}
+        holds, contrary = (way and again["p"] < evidence["alpha"] for way in (holds, contrary))
     return again | {"outcome": "supported" if holds else "refuted" if contrary else "inconclusive"}
 
 
@@ -358,7 +346,7 @@ def _printed_ratio(evidence: Json, report: Json) -> Json:
     value, interval, reason = float(asked[1]), evidence["interval"], evidence["reason"]
     stated = re.search(r" ± (\S+), as the claim states", reason)
     if stated is not None:
-        return {"outcome": "supported" if abs(evidence["estimate"] - value) <= float(stated[1]) else "refuted"}
+        return {"outcome": "supported" if abs(evidence["estimate"] - value) <= float(stated[1]) else "drifted"}
     if interval is None:
         return {"outcome": "inconclusive"}
 
@@ -367,13 +355,16 @@ def _printed_ratio(evidence: Json, report: Json) -> Json:
 
     wrong = ends(interval, p, evidence["level"])
     rounding = re.search(r" ± (\S+) by its digits", reason)
-    assert rounding is not None
-    off, width = log(value / evidence["estimate"]), sqrt(2) * log(interval[1] / interval[0]) / 2
+    counts = re.search(r"with (\d+) units a mean here and (\d+) there", reason)
+    assert rounding is not None and counts is not None  # noqa: PT018 - one line
+    assert int(counts[1]) in evidence["n_units"]
+    off = log(value / evidence["estimate"])
+    width = sqrt(1 + int(counts[1]) / int(counts[2])) * log(interval[1] / interval[0]) / 2
     low, high = (log(value + side * float(rounding[1])) - log(evidence["estimate"]) for side in (-1, 1))
     assert low < off < high
     outcome = "supported"
     if max(low, -high) > width:
-        outcome = "refuted"
+        outcome = "drifted"
     elif width + (high - low) / 2 > abs(log(value)) / 2:
         outcome = "inconclusive"
     values = units_of_two(evidence, report, 1.0)

@@ -76,6 +76,14 @@ def raised(evidence: Json) -> tuple[float, float]:
     return (1.0, 0.0) if found is None else (float(found[1]), float(found[2]))
 
 
+def beside(evidence: Json) -> tuple[str, float]:
+    """Read on which side of what number the sentence puts something."""
+    asked = re.search(r" ([<>]) (-?[\d.]+)", evidence["statement"])
+    if asked is None:
+        raise ValueError(evidence["statement"])
+    return asked[1], float(asked[2])
+
+
 def units_of_two(evidence: Json, report: Json, times: float | None = None) -> list[float]:
     """Give the unit values again from the values of both sides."""
     (a, b), prompts = samples_of(evidence, report), report["prompts"]

@@ -226,6 +226,7 @@ def _uneven(style: str, mean: float, first: float, *, seed: int) -> Measurement:
 NUMBERS = published(novice=float(np.mean(NOVICE.values)), unit="features", tolerance=0.1)
 TURNED = published(novice=20, expert=22, unit="features", tolerance=30)
 MOVED = published(novice=3.0, unit="features", tolerance=0.1)
+VACUOUS = published(novice=20, unit="features", tolerance=12)
 SAMPLED = published(novice="20", expert="15", n=24, unit="features")
 COUNTED = published(novice=25, expert=3, n=24, wordings=4, unit="features")
 CONTROLS: tuple[Control, ...] = ("length", "wording", "injection")
@@ -262,6 +263,7 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "greater.paired": (lambda: TWIN > NOVICE, (), ("topics",), None),
     "greater.printed": (lambda: NOVICE > EXPERT, (), (), NUMBERS),
     "greater.moved": (lambda: NOVICE > EXPERT, (), (), MOVED),
+    "greater.vacuous": (lambda: NOVICE > EXPERT, (), (), VACUOUS),
     "greater.turned": (lambda: NOVICE > EXPERT, (), (), TURNED),
     "greater.unmeasured": (lambda: NOVICE > EXPERT, (), (), published(guru=21.0, unit="features")),
     "greater.unread": (lambda: NOVICE > EXPERT, ("injection",), (), None),
@@ -269,6 +271,7 @@ PROBES: Mapping[str, tuple[Asked, tuple[Control, ...], tuple[Over, ...], Publish
     "least.on-topics": (lambda: said(NOVICE, 2) > said(EXPERT, 2) + 1, ADJUSTING[1:], ("topics",), None),
     "least.fails": (lambda: NOVICE > EXPERT + 10, (), (), None),
     "equal.holds": (lambda: within(TWIN, NOVICE, 5), (), ("topics",), None),
+    "equal.share": (lambda: about(NOVICE, share=0.3) == TWIN, (), (), None),
     "equal.fails": (lambda: within(NOVICE, EXPERT, 1), (), (), None),
     "bound.open": (lambda: NOVICE > 15, (), (), None),
     "bound.holds": (lambda: NOVICE > 10, (), ("topics",), None),

@@ -135,6 +135,21 @@ def test_the_same_run_stands_and_another_drifts(run: Probe, project: Path, monke
     assert [(one.approved_by, one.verdict) for one in history] == [("Ada", "supported"), ("Grace", "supported")]
 
 
+def test_a_printed_ratio_that_moved_is_not_approved_away(
+    run: Probe, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3.575 is not 3.5 times 3.35: its values may be approved, and the approval says that the ratio has drifted."""
+    stated = 'ratio(effective_rank(ranks["novice"]), effective_rank(ranks["expert"])) == published("3.5", wordings=1)'
+    probe = PROBE.replace('effective_rank(ranks["novice"]) > effective_rank(ranks["expert"])', stated)
+    (project / "test_rank.py").write_text(probe.replace("import capture", "import capture, published, ratio"))
+    commit(project)
+    assert run(code=1)["verdict"] == "drifted"
+    approve(monkeypatch, project)
+    (approved,) = read_baselines(project / "reports" / "baselines")["rank.up", "llama70b-as-published"]
+    assert approved.verdict == "drifted"
+    assert "approved as" not in run(code=1)["reason"]
+
+
 def test_versions_that_changed_are_named(run: Probe, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An approval made with other libraries says which."""
     run(code=0)

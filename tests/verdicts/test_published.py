@@ -325,6 +325,43 @@ def test_what_would_do_is_said_where_anything_would() -> None:
     assert f"published 6 apart; {least} templates here would do" in decided(found(*sides), numbers).reason
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "half", "tolerance", "why"),
+    [
+        (5, "features", 246, None, "± 246 would hold 0 as well as the published 5"),
+        (-5, "features", 2, None, ""),  # 2.5 with the rounding is half of it
+        (-5, "features", 2.1, None, "± 2.6 would hold 0 as well as the published -5"),
+        (0, "features", 0.1, None, "± 0.6 would hold any number as well as the published 0"),
+        (0, "features", 0.1, 0.2, ""),
+        (5, "features", 0.1, 3, "± 3 would hold 0 as well as the published 5"),
+        (0.9, "share of prompts", 0.04, None, "± 0.09 would hold 1 as well as the published 0.9"),
+        ("0.90", "share of prompts", 0.04, None, ""),  # 0.045 is less than half of 0.1
+        ("0.10", "share of prompts", 0.05, None, "± 0.055 would hold 0 as well as the published 0.1"),
+        ("1.00", "share of prompts", 0.4, None, ""),
+        ("1.00", "share of prompts", 0.5, None, "± 0.505 would hold 0 as well as the published 1"),
+    ],
+)
+def test_a_number_alone_is_compared_within_half_of_it(
+    value: float | str, unit: str, half: float, tolerance: float | None, why: str
+) -> None:
+    """What would hold nothing at all as well is no agreement; a share may be all as well as nothing."""
+    numbers = published(novice=value, unit=unit, tolerance=tolerance)
+    evidence = found(sample("novice", float(value), half=half, unit=unit))
+    (row,) = compare_published(numbers, [evidence])
+    assert row.answer == ("cannot be compared" if why else "agrees")
+    verdict = decided(evidence, numbers)
+    assert verdict.word == "supported"
+    assert (why or "1 of 1 published values agree") in verdict.reason
+
+
+def test_what_rounding_decides_within_a_tolerance_that_holds_nothing_as_well_is_not_compared() -> None:
+    """The sentence stays supported, as the rows of the report have it."""
+    near = replace(sample("novice", 9.0, half=3.4), reach=(4.0, 10.0))
+    numbers = published(novice=5, unit="features")
+    (row,) = compare_published(numbers, [found(near)])
+    assert (row.answer, decided(found(near), numbers).word) == ("cannot be compared", "supported")
+
+
 @pytest.mark.parametrize("n", [0, -1])
 def test_a_mean_over_no_prompts_cannot_be_published(n: int) -> None:
     """There is no mean of nothing; one prompt is enough."""

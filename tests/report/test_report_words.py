@@ -32,7 +32,7 @@ def test_every_word_is_used_and_every_used_word_is_there() -> None:
     template, script = source("page.html.j2"), source("page.js")
     quoted = {
         key
-        for call in re.findall(r"\b(?:w|fact|attr|sign)\(([^()]*)", template)
+        for call in re.findall(r"\b(?:w|fact|attr|sign)\(((?:[^()]|\([^()]*\))*)", template)
         for key in re.findall(r'"([^"]+)"', call)
     }
     quoted |= set(re.findall(r'data-w="([^"{]+)"', template)) | set(re.findall(r'\bsay\("([^"]+)"', script))
